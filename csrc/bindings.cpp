@@ -1,0 +1,144 @@
+// The module _core: kernels bound by name, plans, ISAs and threads. Nothing here computes.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+#include "binding.h"
+#include "dispatch.h"
+#include "plan.h"
+#include "team.h"
+
+namespace py = pybind11;
+using namespace fastnn;
+
+namespace {
+
+ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
+  static const std::map<std::string, ArgSpec::Kind> kinds = {
+      {"array", ArgSpec::kArray}, {"int", ArgSpec::kInt}, {"float", ArgSpec::kFloat}, {"act", ArgSpec::kActivation}};
+  static const std::map<std::string, ArgSpec::Type> types = {
+      {"T", ArgSpec::kReal},   {"N", ArgSpec::kNumber}, {"A", ArgSpec::kAny},      {"X", ArgSpec::kFree}, {"i64", ArgSpec::kI64},
+      {"u64", ArgSpec::kU64},  {"f64", ArgSpec::kF64},  {"bool", ArgSpec::kBoolean}, {"", ArgSpec::kFree}};
+  ArgSpec spec;
+  spec.name = py::cast<std::string>(arg.attr("name"));
+  spec.kind = kinds.at(py::cast<std::string>(arg.attr("kind")));
+  spec.type = types.at(py::cast<std::string>(arg.attr("dtype")));
+  spec.optional = py::cast<bool>(arg.attr("optional"));
+  spec.reads = py::cast<bool>(arg.attr("reads"));
+  spec.writes = py::cast<bool>(arg.attr("writes"));
+  for (const auto& size : py::cast<std::vector<std::string>>(arg.attr("shape"))) {
+    bool flat = size[0] == '*';
+    std::string letter = flat ? size.substr(1) : size;
+    int symbol = -1;
+    for (size_t i = 0; i < sizes.size(); i++)
+      if (sizes[i] == letter) symbol = (int)i;
+    spec.shape.push_back({flat, symbol, symbol < 0 ? std::stoll(letter) : 0});
+  }
+  return spec;
+}
+
+// Bindings live as long as the process: plans and the functions below point to them.
+std::map<std::string, std::unique_ptr<Binding>>& registry() {
+  static auto* all = new std::map<std::string, std::unique_ptr<Binding>>;
+  return *all;
+}
+
+PyObject* call_kernel(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+  try {
+    Call call;
+    ((Binding*)PyCapsule_GetPointer(self, nullptr))->parse(args, n, call);
+    run_call(call);
+  } catch (py::error_already_set& e) {
+    e.restore();
+    return nullptr;
+  } catch (py::builtin_exception& e) {
+    e.set_error();
+    return nullptr;
+  } catch (std::bad_alloc&) {
+    return PyErr_NoMemory();
+  } catch (std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+// A kernel as a Python function, past pybind11's argument conversion: a call costs tens of nanoseconds, not hundreds.
+py::object bind(py::handle kernel) {
+  std::string name = py::cast<std::string>(kernel.attr("name"));
+  auto& binding = registry()[name];
+  auto sizes = py::cast<std::vector<std::string>>(kernel.attr("sizes"));
+  std::vector<ArgSpec> args;
+  for (py::handle arg : kernel.attr("args")) args.push_back(read_arg(arg, sizes));
+  binding.reset(new Binding(name, std::move(args), sizes, py::cast<std::string>(kernel.attr("slots"))));
+  auto* def = new PyMethodDef{binding->name().c_str(), (PyCFunction)(void*)call_kernel, METH_FASTCALL, nullptr};
+  py::capsule self(binding.get());
+  return py::reinterpret_steal<py::object>(PyCFunction_NewEx(def, self.ptr(), nullptr));
+}
+
+// A plan and the arrays that its calls point into.
+struct PyPlan {
+  Plan plan;
+  std::vector<py::object> arrays;
+
+  explicit PyPlan(const py::sequence& calls) {
+    for (py::handle item : calls) {
+      auto pair = py::reinterpret_borrow<py::tuple>(item);
+      Binding& binding = *registry().at(py::cast<std::string>(pair[0]));
+      auto args = py::reinterpret_borrow<py::tuple>(pair[1]);
+      Call call;
+      PyObject** items = ((PyTupleObject*)args.ptr())->ob_item;
+      binding.parse(items, (Py_ssize_t)args.size(), call);
+      plan.add(call, binding.accesses(items));
+      arrays.push_back(args);
+    }
+  }
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "fastnn's compiled kernels. The public face is the package; see csrc/README.md.";
+  m.def("bind", &bind, py::arg("kernel"), "The compiled kernel of a spec.Kernel, as a function of its arguments.");
+  m.def("kernels", [] {
+    std::vector<std::pair<std::string, std::string>> names;
+    for (const KernelTable* table : current_isa().tables)
+      for (int i = 0; i < table->count; i++) names.emplace_back(table->kernels[i].name, table->kernels[i].fields);
+    return names;
+  }, "Names and fields of the compiled kernels.");
+  m.def("isas", [] {
+    std::vector<std::tuple<std::string, bool, std::string>> list;
+    for (const Isa& isa : isas()) list.emplace_back(isa.name, isa.supported(), isa.needs);
+    return list;
+  }, "(name, whether this CPU has it, what it needs) of each ISA compiled in, best first.");
+  m.def("isa", [] { return std::string(current_isa().name); }, "The ISA whose kernels run.");
+  m.def("use_isa", &use_isa, py::arg("name"), "Chooses the ISA whose kernels run from now on.");
+  m.def("threads", &team_threads, "The number of threads that large calls use.");
+  m.def("set_threads", [](int n) {
+    if (n < 1) throw py::value_error("set_threads: " + std::to_string(n) + " threads, wanted at least 1");
+    team_set_threads(n);
+  }, py::arg("n"), "Sets the number of threads.");
+  m.def("cores", &available_cores, "The cores that this process may use.");
+  m.def("peak_gflops", [](int dtype) {
+    py::gil_scoped_release release;
+    return current_isa().peak_gflops(dtype);
+  }, py::arg("dtype"), "Measured GFLOP/s of fused multiply-adds on one core, for dtype code 0 (float32) or 1 (float64).");
+  m.def("read_gbytes", [](const py::buffer& data) {
+    py::buffer_info info = data.request();
+    py::gil_scoped_release release;
+    return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
+  }, py::arg("data"), "Measured GB/s of reading this buffer on one core.");
+  py::class_<PyPlan>(m, "Plan", "A list of kernel calls that runs in one call.")
+      .def(py::init<const py::sequence&>(), py::arg("calls"), "calls: (kernel name, arguments) pairs.")
+      .def("run", [](const PyPlan& self, i64 n) {
+        py::gil_scoped_release release;
+        self.plan.run(n);
+      }, py::arg("n") = 1, "Runs the list n times, without the GIL.")
+      .def("__len__", [](const PyPlan& self) { return self.plan.size(); })
+      .def_property_readonly("shared", [](const PyPlan& self) { return self.plan.shared(); }, "How many calls all threads share.")
+      .def_property_readonly("barriers", [](const PyPlan& self) { return self.plan.barriers(); }, "How often the threads meet.");
+}

@@ -1,0 +1,84 @@
+#include "dispatch.h"
+
+#include <string.h>
+
+#include <atomic>
+#include <stdexcept>
+
+// What each ISA's objects export; see isa.cpp, isa_dense.cpp and isa_peak.cpp.
+#define FASTNN_DECLARE(isa)                                    \
+  extern "C" const fastnn::KernelTable fastnn_dense_##isa;     \
+  extern "C" const fastnn::KernelTable fastnn_rows_##isa;      \
+  extern "C" double fastnn_peak_gflops_##isa(int dtype);       \
+  extern "C" double fastnn_read_gbytes_##isa(const void*, i64);
+#define FASTNN_ENTRY(isa, needs, supported) \
+  Isa { #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa }
+
+FASTNN_DECLARE(base)
+#if defined(__x86_64__)
+FASTNN_DECLARE(avx2)
+FASTNN_DECLARE(avx512)
+#endif
+
+namespace fastnn {
+namespace {
+
+bool always() { return true; }
+#if defined(__x86_64__)
+// __builtin_cpu_supports also asks whether the operating system saves the wide registers.
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+std::atomic<const Isa*> current{nullptr};
+std::atomic<int> version{0};
+
+}  // namespace
+
+const std::vector<Isa>& isas() {
+  static const std::vector<Isa> list = {
+#if defined(__x86_64__)
+      FASTNN_ENTRY(avx512, "AVX-512 F, BW, DQ and VL", has_avx512),
+      FASTNN_ENTRY(avx2, "AVX2 and FMA", has_avx2),
+#endif
+      FASTNN_ENTRY(base, "nothing special", always),
+  };
+  return list;
+}
+
+const Isa& current_isa() {
+  const Isa* isa = current.load();
+  if (!isa) {
+    for (const Isa& candidate : isas())
+      if (!isa && candidate.supported()) isa = &candidate;
+    current = isa;
+  }
+  return *isa;
+}
+
+void use_isa(const std::string& name) {
+  std::string known;
+  for (const Isa& isa : isas()) {
+    known += (known.empty() ? "" : ", ") + std::string(isa.name);
+    if (name != isa.name) continue;
+    if (!isa.supported()) throw std::invalid_argument("ISA '" + name + "' needs a CPU with " + isa.needs + ", which this one lacks");
+    current = &isa;
+    version++;
+    return;
+  }
+  throw std::invalid_argument("unknown ISA '" + name + "'; there are: " + known);
+}
+
+int isa_version() { return version.load(std::memory_order_relaxed); }
+
+const Kernel* find_kernel(const char* name) {
+  for (const KernelTable* table : current_isa().tables)
+    for (int i = 0; i < table->count; i++)
+      if (!strcmp(table->kernels[i].name, name)) return &table->kernels[i];
+  return nullptr;
+}
+
+}  // namespace fastnn

@@ -1,0 +1,377 @@
+// Broadcasting arithmetic, selection, copies between layouts, and reductions. u8 stands for bool.
+#pragma once
+#include "simd.h"
+
+namespace {
+
+template <class T>
+constexpr bool kWhole = (T)0.5 == 0;
+
+// ---- walks ----
+
+// How flat arrays are walked: a shape, and the strides of K arrays; `layout` has them row by row. Dimensions that can be taken
+// together are merged, so that runs along the last one are long.
+constexpr int kMaxDims = 64;  // NumPy's limit
+template <int K>
+struct Walk {
+  int dims = 0;
+  i64 shape[kMaxDims], stride[K][kMaxDims];
+
+  Walk(const i64* layout, i64 R) {
+    for (i64 d = 0; d < R; d++) {
+      if (layout[d] == 1) continue;
+      bool merge = dims > 0;
+      for (int k = 0; k < K && merge; k++) merge = stride[k][dims - 1] == layout[(k + 1) * R + d] * layout[d];
+      if (!merge) shape[dims++] = 1;
+      shape[dims - 1] *= layout[d];
+      for (int k = 0; k < K; k++) stride[k][dims - 1] = layout[(k + 1) * R + d];
+    }
+    if (dims == 0) append(1);
+  }
+
+  // A last dimension, in which no array moves yet.
+  void append(i64 size) {
+    shape[dims] = size;
+    for (int k = 0; k < K; k++) stride[k][dims] = 0;
+    dims++;
+  }
+  void remove(int d) {
+    dims--;
+    for (; d < dims; d++) {
+      shape[d] = shape[d + 1];
+      for (int k = 0; k < K; k++) stride[k][d] = stride[k][d + 1];
+    }
+  }
+  i64 size() const {
+    i64 n = 1;
+    for (int d = 0; d < dims; d++) n *= shape[d];
+    return n;
+  }
+};
+
+// f(position, n, offsets) for the runs of n elements along the last dimension that make up a range of the walk.
+template <int K, class F>
+FASTNN_INLINE void for_runs(const Walk<K>& walk, Range r, F f) {
+  if (r.begin >= r.end) return;
+  const int last = walk.dims - 1;
+  i64 index[kMaxDims], offset[K] = {};
+  i64 rest = r.begin;
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % walk.shape[d];
+    rest /= walk.shape[d];
+    for (int k = 0; k < K; k++) offset[k] += index[d] * walk.stride[k][d];
+  }
+  for (i64 at = r.begin; at < r.end;) {
+    const i64 n = min_i64(walk.shape[last] - index[last], r.end - at);
+    f(at, n, offset);
+    at += n;
+    for (int k = 0; k < K; k++) offset[k] -= index[last] * walk.stride[k][last];
+    index[last] = 0;
+    for (int d = last - 1; d >= 0; d--) {
+      index[d]++;
+      for (int k = 0; k < K; k++) offset[k] += walk.stride[k][d];
+      if (index[d] < walk.shape[d]) break;
+      for (int k = 0; k < K; k++) offset[k] -= walk.shape[d] * walk.stride[k][d];
+      index[d] = 0;
+    }
+  }
+}
+
+// ---- binary operations and comparisons ----
+
+// z = op(x, y) along a run; the arrays advance by their strides.
+template <class Z, class T>
+using BinaryRun = void (*)(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy);
+
+template <class Z, class T, Z (*op)(T, T)>
+void binary_run(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy) {
+  if (sx == 1 && sy == 1) {
+#pragma GCC ivdep
+    for (i64 i = 0; i < n; i++) z[i] = op(x[i], y[i]);
+  } else if (sx == 1 && sy == 0) {
+    const T b = *y;
+#pragma GCC ivdep
+    for (i64 i = 0; i < n; i++) z[i] = op(x[i], b);
+  } else if (sx == 0 && sy == 1) {
+    const T a = *x;
+#pragma GCC ivdep
+    for (i64 i = 0; i < n; i++) z[i] = op(a, y[i]);
+  } else {
+    for (i64 i = 0; i < n; i++) z[i] = op(x[i * sx], y[i * sy]);
+  }
+}
+
+// Whole numbers wrap around.
+template <class T>
+FASTNN_INLINE T add(T a, T b) {
+  if constexpr (kWhole<T>) return (T)((u64)a + (u64)b);
+  return a + b;
+}
+template <class T>
+FASTNN_INLINE T subtract(T a, T b) {
+  if constexpr (kWhole<T>) return (T)((u64)a - (u64)b);
+  return a - b;
+}
+template <class T>
+FASTNN_INLINE T multiply(T a, T b) {
+  if constexpr (kWhole<T>) return (T)((u64)a * (u64)b);
+  return a * b;
+}
+// The true quotient, towards zero in whole numbers.
+template <class T>
+FASTNN_INLINE T divide(T a, T b) {
+  if constexpr (kWhole<T>) return (T)((double)a / (double)b);
+  return a / b;
+}
+template <class T>
+FASTNN_INLINE T power(T a, T b) {
+  if constexpr (kWhole<T>) {
+    u64 result = 1, square = (u64)a;
+    if (b < 0) return a == 1 || a == -1 ? (b & 1 ? a : 1) : 0;
+    for (; b; b >>= 1, square *= square)
+      if (b & 1) result *= square;
+    return (T)result;
+  }
+  return sizeof(T) == 4 ? (T)__builtin_powf((float)a, (float)b) : (T)__builtin_pow((double)a, (double)b);
+}
+// NaN wins over any number.
+template <class T>
+FASTNN_INLINE T maximum(T a, T b) {
+  return a > b || a != a ? a : b;
+}
+template <class T>
+FASTNN_INLINE T minimum(T a, T b) {
+  return a < b || a != a ? a : b;
+}
+#define FASTNN_COMPARE(name, op) \
+  template <class T>             \
+  FASTNN_INLINE u8 name(T a, T b) { return a op b; }
+FASTNN_COMPARE(equal, ==)
+FASTNN_COMPARE(not_equal, !=)
+FASTNN_COMPARE(less, <)
+FASTNN_COMPARE(less_equal, <=)
+FASTNN_COMPARE(greater, >)
+FASTNN_COMPARE(greater_equal, >=)
+#undef FASTNN_COMPARE
+
+// In the order of spec.BINARY_OPS and spec.COMPARE_OPS.
+template <class T>
+FASTNN_INLINE BinaryRun<T, T> binary_op(i64 op) {
+  static constexpr BinaryRun<T, T> list[] = {
+      binary_run<T, T, add<T>>,   binary_run<T, T, subtract<T>>, binary_run<T, T, multiply<T>>, binary_run<T, T, divide<T>>,
+      binary_run<T, T, power<T>>, binary_run<T, T, maximum<T>>,  binary_run<T, T, minimum<T>>,
+  };
+  return list[op];
+}
+template <class T>
+FASTNN_INLINE BinaryRun<u8, T> compare_op(i64 op) {
+  static constexpr BinaryRun<u8, T> list[] = {
+      binary_run<u8, T, equal<T>>,      binary_run<u8, T, not_equal<T>>, binary_run<u8, T, less<T>>,
+      binary_run<u8, T, less_equal<T>>, binary_run<u8, T, greater<T>>,   binary_run<u8, T, greater_equal<T>>,
+  };
+  return list[op];
+}
+
+template <class Z, class T>
+struct Binary {
+  static constexpr const char* fields = "z x y layout op n p q R";
+  Z* z;
+  const T *x, *y;
+  const i64* layout;
+  i64 op, n, p, q, R;
+};
+
+FASTNN_INLINE double binary_work(const void* args, int itemsize) {
+  return elements_work(((const Binary<float, float>*)args)->n, itemsize, 0.2, 0.4);
+}
+
+template <class Z, class T>
+FASTNN_INLINE void walk_binary(const Binary<Z, T>& a, BinaryRun<Z, T> run, const Worker& me) {
+  if (a.n == 0) return;
+  const Walk<2> walk(a.layout, a.R);
+  const i64 sx = walk.stride[0][walk.dims - 1], sy = walk.stride[1][walk.dims - 1];
+  for_runs(walk, share(a.n, kGrain, me),
+           [&](i64 at, i64 n, const i64* offset) { run(a.z + at, a.x + offset[0], a.y + offset[1], n, sx, sy); });
+}
+
+template <class T>
+void binary_forward(const void* args, const Worker& me) {
+  const auto& a = *(const Binary<T, T>*)args;
+  walk_binary(a, binary_op<T>(a.op), me);
+}
+
+template <class T>
+void compare_forward(const void* args, const Worker& me) {
+  const auto& a = *(const Binary<u8, T>*)args;
+  walk_binary(a, compare_op<T>(a.op), me);
+}
+
+// ---- selection and copies; T is an unsigned type of the elements' size ----
+
+template <class T>
+struct WhereForward {
+  static constexpr const char* fields = "z c x y layout n p q r R";
+  T* z;
+  const u8* c;
+  const T *x, *y;
+  const i64* layout;
+  i64 n, p, q, r, R;
+};
+
+FASTNN_INLINE double where_forward_work(const void* args, int itemsize) {
+  return elements_work(((const WhereForward<float>*)args)->n, itemsize, 0.2, 0.4);
+}
+
+template <class T>
+void where_forward(const void* args, const Worker& me) {
+  const WhereForward<T> a = *(const WhereForward<T>*)args;
+  if (a.n == 0) return;
+  const Walk<3> walk(a.layout, a.R);
+  const int last = walk.dims - 1;
+  const i64 sc = walk.stride[0][last], sx = walk.stride[1][last], sy = walk.stride[2][last];
+  for_runs(walk, share(a.n, kGrain, me), [&](i64 at, i64 n, const i64* offset) {
+    T* z = a.z + at;
+    const u8* c = a.c + offset[0];
+    const T *x = a.x + offset[1], *y = a.y + offset[2];
+    if (sc == 1 && sx == 1 && sy == 1) {
+#pragma GCC ivdep
+      for (i64 i = 0; i < n; i++) {
+        const T yes = x[i], no = y[i];
+        z[i] = c[i] ? yes : no;
+      }
+    } else {
+      for (i64 i = 0; i < n; i++) z[i] = c[i * sc] ? x[i * sx] : y[i * sy];
+    }
+  });
+}
+
+template <class T>
+struct StridedCopy {
+  static constexpr const char* fields = "y x layout n p R";
+  T* y;
+  const T* x;
+  const i64* layout;
+  i64 n, p, R;
+};
+
+FASTNN_INLINE double strided_copy_work(const void* args, int itemsize) {
+  const StridedCopy<float> a = *(const StridedCopy<float>*)args;
+  double n = 1;
+  for (i64 d = 0; d < a.R; d++) n *= (double)a.layout[d];
+  return elements_work((i64)n, itemsize, 0.3, 0.5);
+}
+
+constexpr i64 kCopyTile = 16;
+
+// y[i, j] = x[i, j] where y is contiguous along j and x along i: tile by tile, so that lines of x are used while they are there.
+template <class T>
+void transpose_rows(T* y, const T* x, i64 rows, i64 columns, i64 y_row, i64 x_column) {
+  for (i64 begin = 0; begin < columns; begin += kCopyTile) {
+    const i64 end = min_i64(begin + kCopyTile, columns);
+    for (i64 i = 0; i < rows; i++)
+      for (i64 j = begin; j < end; j++) y[i * y_row + j] = x[i + j * x_column];
+  }
+}
+
+template <class T>
+void strided_copy(const void* args, const Worker& me) {
+  const StridedCopy<T> a = *(const StridedCopy<T>*)args;
+  Walk<2> walk(a.layout, a.R);
+  const i64* offsets = a.layout + 3 * a.R;
+  if (walk.size() == 0) return;
+  T* y = a.y + offsets[0];
+  const T* x = a.x + offsets[1];
+  const int last = walk.dims - 1;
+  const i64 columns = walk.shape[last], sy = walk.stride[0][last], sx = walk.stride[1][last];
+
+  int across = -1;  // the dimension along which x is contiguous
+  for (int d = 0; d < last; d++)
+    if (walk.stride[1][d] == 1) across = d;
+  if (across >= 0 && sy == 1 && sx != 1 && columns >= kCopyTile) {
+    const i64 rows = walk.shape[across], y_row = walk.stride[0][across], blocks = ceil_div(rows, kCopyTile);
+    walk.remove(last);
+    walk.remove(across);
+    walk.append(blocks);
+    walk.stride[0][walk.dims - 1] = kCopyTile * y_row;
+    walk.stride[1][walk.dims - 1] = kCopyTile;
+    const i64 grain = max_i64(1, kGrain / (kCopyTile * columns));
+    for_runs(walk, share(walk.size(), grain, me), [&](i64 at, i64 n, const i64* offset) {
+      for (i64 b = 0; b < n; b++) {
+        const i64 left = rows - (at + b) % blocks * kCopyTile;
+        transpose_rows(y + offset[0] + b * kCopyTile * y_row, x + offset[1] + b * kCopyTile, min_i64(kCopyTile, left), columns, y_row,
+                       sx);
+      }
+    });
+    return;
+  }
+
+  for_runs(walk, share(walk.size(), kGrain, me), [&](i64, i64 n, const i64* offset) {
+    T* to = y + offset[0];
+    const T* from = x + offset[1];
+    if (sy == 1 && sx == 1)
+      memcpy(to, from, (size_t)n * sizeof(T));
+    else
+      for (i64 i = 0; i < n; i++) to[i * sy] = from[i * sx];
+  });
+}
+
+// ---- fill and cast ----
+
+template <class T>
+struct Fill {
+  static constexpr const char* fields = "y value n";
+  T* y;
+  double value;
+  i64 n;
+};
+
+FASTNN_INLINE double fill_work(const void* args, int itemsize) {
+  return elements_work(((const Fill<float>*)args)->n, itemsize, 0.05, 0.1);
+}
+
+// A bool is whether the value is other than 0.
+template <class To, class From>
+FASTNN_INLINE To convert(From x) {
+  if constexpr (sizeof(To) == 1) return x != 0;
+  else if constexpr (sizeof(From) == 1) return (To)(x != 0);
+  else return (To)x;
+}
+
+template <class T>
+void fill(const void* args, const Worker& me) {
+  const Fill<T> a = *(const Fill<T>*)args;
+  const T value = convert<T>(a.value);
+  const Range r = share(a.n, kGrain, me);
+  for (i64 i = r.begin; i < r.end; i++) a.y[i] = value;
+}
+
+template <class T>
+struct Cast {
+  static constexpr const char* fields = "y x to n";
+  void* y;
+  const T* x;
+  i64 to, n;
+};
+
+FASTNN_INLINE double cast_work(const void* args, int itemsize) {
+  return elements_work(((const Cast<float>*)args)->n, itemsize, 0.2, 0.3);
+}
+
+template <class To, class From>
+FASTNN_INLINE void cast_range(To* y, const From* x, Range r) {
+  for (i64 i = r.begin; i < r.end; i++) y[i] = convert<To>(x[i]);
+}
+
+template <class T>
+void cast(const void* args, const Worker& me) {
+  const Cast<T> a = *(const Cast<T>*)args;
+  const Range r = share(a.n, kGrain, me);
+  switch (a.to) {
+    case fastnn::kFloat32: cast_range((float*)a.y, a.x, r); break;
+    case fastnn::kFloat64: cast_range((double*)a.y, a.x, r); break;
+    case fastnn::kInt64: cast_range((i64*)a.y, a.x, r); break;
+    case fastnn::kBool: cast_range((u8*)a.y, a.x, r); break;
+  }
+}
+
+}  // namespace

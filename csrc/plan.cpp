@@ -1,0 +1,73 @@
+#include "plan.h"
+
+#include "team.h"
+
+namespace fastnn {
+namespace {
+
+// Nanoseconds of work from which a call is shared: inside a region a meeting point costs about a tenth of a microsecond.
+constexpr double kShared = 4000;
+
+bool conflict(const Access& a, const Access& b) { return (a.writes || b.writes) && a.begin < b.end && b.begin < a.end; }
+
+}  // namespace
+
+void Plan::add(const Call& call, const std::vector<Access>& accesses) {
+  bool shared = call.work() >= kShared;
+  // Two nodes must not overlap in time where they touch the same memory and are not both worker 0's; nor may two shared nodes
+  // that use the team's scratch.
+  static const char scratch_tag[1] = {};
+  std::vector<Access> all = accesses;
+  if (shared && call.scratch(1)) all.push_back({scratch_tag, scratch_tag + 1, true});
+  bool barrier = false;
+  for (const Open& before : open_)
+    for (const Access& now : all) barrier |= (shared || before.shared) && conflict(before, now);
+  if (barrier) open_.clear();
+  for (const Access& a : all) open_.push_back({a, shared});
+  any_shared_ |= shared;
+  nodes_.push_back({call, shared, barrier});
+}
+
+int Plan::shared() const {
+  int n = 0;
+  for (const Node& node : nodes_) n += node.shared;
+  return n;
+}
+
+int Plan::barriers() const {
+  int n = 0;
+  for (const Node& node : nodes_) n += node.barrier;
+  return n;
+}
+
+void Plan::walk(i64 n, const Worker& me) const {
+  for (i64 step = 0; step < n; step++) {
+    if (step && any_shared_ && me.nth > 1) fastnn_barrier_wait(me.barrier);
+    for (const Node& node : nodes_) {
+      if (node.barrier && me.nth > 1) fastnn_barrier_wait(me.barrier);
+      if (node.shared && me.nth > 1) {
+        node.call.run(me);
+      } else if (me.ith == 0) {
+        i64 scratch = node.call.scratch(1);
+        node.call.run({0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
+      }
+    }
+  }
+}
+
+void Plan::run(i64 n) const {
+  int workers = any_shared_ ? team_threads() : 1;
+  i64 scratch = 0;
+  for (const Node& node : nodes_)
+    if (node.shared && workers > 1) {
+      i64 wanted = node.call.scratch(workers);
+      if (wanted > scratch) scratch = wanted;
+    }
+  struct Run {
+    const Plan* plan;
+    i64 n;
+  } job{this, n};
+  team_run([](void* c, const Worker& me) { ((Run*)c)->plan->walk(((Run*)c)->n, me); }, &job, workers, scratch);
+}
+
+}  // namespace fastnn

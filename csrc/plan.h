@@ -1,0 +1,36 @@
+// A recorded list of kernel calls that runs in one call, many times over.
+#pragma once
+#include <vector>
+
+#include "call.h"
+
+namespace fastnn {
+
+class Plan {
+ public:
+  void add(const Call& call, const std::vector<Access>& accesses);
+  // Runs the list n times, on as many workers as its largest call is worth.
+  void run(i64 n) const;
+  size_t size() const { return nodes_.size(); }
+  // How many calls are shared by the workers, and how many of the meeting points between calls there are.
+  int shared() const;
+  int barriers() const;
+
+ private:
+  struct Node {
+    Call call;
+    bool shared;   // by all workers; the others run on worker 0
+    bool barrier;  // all workers meet before it
+  };
+  struct Open : Access {
+    bool shared;
+  };
+
+  void walk(i64 n, const Worker& me) const;
+
+  std::vector<Node> nodes_;
+  std::vector<Open> open_;  // what the nodes since the last barrier touch
+  bool any_shared_ = false;
+};
+
+}  // namespace fastnn

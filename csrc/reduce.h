@@ -1,0 +1,253 @@
+// Reductions over the middle dimension of x (A, B, C), of the elementwise family.
+#pragma once
+#include "elementwise.h"
+
+namespace {
+
+// How values are reduced: start() changes nothing, fold() takes two vectors together, join() two partial results, and finish()
+// makes the result of B values. Floats are summed in T over a few hundred values at most, then in float64.
+template <class T>
+struct SumPart {
+  typedef double Type;
+};
+template <>
+struct SumPart<i64> {
+  typedef i64 Type;
+};
+
+template <class T>
+struct Sum {
+  typedef typename SumPart<T>::Type Part;
+  FASTNN_INLINE T start() { return 0; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return a + b; }
+  FASTNN_INLINE Part join(Part a, Part b) { return add<Part>(a, b); }
+  FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
+};
+
+template <class T>
+struct Mean : Sum<T> {
+  FASTNN_INLINE T finish(typename Sum<T>::Part a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : (T)((double)a / (double)B); }
+};
+
+// NaN wins over any number.
+template <class T>
+struct Max {
+  typedef T Part;
+  FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MIN : -(T)__builtin_inf(); }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b > a) | (b != b) ? b : a; }
+  FASTNN_INLINE T join(T a, T b) { return maximum(b, a); }
+  FASTNN_INLINE T finish(T a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : a; }
+};
+
+template <class T>
+struct Min {
+  typedef T Part;
+  FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MAX : (T)__builtin_inf(); }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b < a) | (b != b) ? b : a; }
+  FASTNN_INLINE T join(T a, T b) { return minimum(b, a); }
+  FASTNN_INLINE T finish(T a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : a; }
+};
+
+// acc[k] takes x[i step + k next] for the vectors i of a run: four chains hide the latency of an addition.
+template <class T, class R, class Lanes>
+FASTNN_INLINE void fold_four(Vec<T> (&acc)[4], const T* x, i64 count, i64 step, i64 next, Lanes lanes) {
+  for (i64 i = 0; i < count; i++, x += step)
+    for (int k = 0; k < 4; k++) acc[k] = R::fold(acc[k], lanes.load(x + k * next, splat<T>(R::start())));
+}
+
+template <class T, class R>
+FASTNN_INLINE Vec<T> join_four(const Vec<T> (&acc)[4]) {
+  return R::fold(R::fold(acc[0], acc[1]), R::fold(acc[2], acc[3]));
+}
+
+constexpr i64 kFoldRows = 256;
+
+// The reduction of n values that lie together.
+template <class T, class R>
+FASTNN_INLINE typename R::Part reduce_run(const T* x, i64 n) {
+  typedef typename R::Part Part;
+  constexpr i64 kStep = 4 * kLanes<T>;
+  const Vec<T> start = splat<T>(R::start());
+  Part result = (Part)R::start();
+  for (i64 begin = 0; begin < n; begin += kFoldRows * kStep) {
+    const i64 count = min_i64(kFoldRows * kStep, n - begin), whole = count / kStep * kStep;
+    Vec<T> acc[4] = {start, start, start, start};
+    fold_four<T, R>(acc, x + begin, count / kStep, kStep, kLanes<T>, AllLanes<T>{});
+    for_vectors<T>({begin + whole, begin + count}, [&](i64 i, auto lanes) { acc[0] = R::fold(acc[0], lanes.load(x + i, start)); });
+    const Vec<T> all = fold_lanes<T>(join_four<T, R>(acc), [](Vec<T> a, Vec<T> b) { return R::fold(a, b); });
+    result = R::join(result, (Part)all[0]);
+  }
+  return result;
+}
+
+// part[c] = the reduction of `rows` values, `stride` apart, from x[c] on.
+template <class T, class R>
+FASTNN_INLINE void reduce_columns(typename R::Part* part, const T* x, i64 rows, i64 stride, i64 columns) {
+  typedef typename R::Part Part;
+  constexpr i64 L = kLanes<T>;
+  const Vec<T> start = splat<T>(R::start());
+  for (i64 c = 0; c < columns; c++) part[c] = (Part)R::start();
+  for (i64 begin = 0; begin < rows; begin += kFoldRows) {
+    const T* block = x + begin * stride;
+    const i64 count = min_i64(kFoldRows, rows - begin);
+    T values[4 * L];
+    i64 c = 0;
+    for (; c + 4 * L <= columns; c += 4 * L) {
+      Vec<T> acc[4] = {start, start, start, start};
+      fold_four<T, R>(acc, block + c, count, stride, L, AllLanes<T>{});
+      for (int k = 0; k < 4; k++) store(values + k * L, acc[k]);
+      for (i64 i = 0; i < 4 * L; i++) part[c + i] = R::join(part[c + i], (Part)values[i]);
+    }
+    for_vectors<T>({c, columns}, [&](i64 at, auto lanes) {
+      Vec<T> acc[4] = {start, start, start, start};
+      fold_four<T, R>(acc, block + at, count / 4, 4 * stride, stride, lanes);
+      for (i64 i = count / 4 * 4; i < count; i++) acc[0] = R::fold(acc[0], lanes.load(block + at + i * stride, start));
+      store(values, join_four<T, R>(acc));
+      for (i64 i = 0; i < min_i64(L, columns - at); i++) part[at + i] = R::join(part[at + i], (Part)values[i]);
+    });
+  }
+}
+
+template <class T>
+struct ReduceForward {
+  static constexpr const char* fields = "y x op A C B";
+  T* y;
+  const T* x;
+  i64 op, A, C, B;
+};
+
+// How the work is cut: blocks of columns, and where there are few results for many values, pieces of B.
+constexpr i64 kReduceColumns = 256;
+struct ReducePieces {
+  i64 rows, splits, blocks;
+  ReducePieces(i64 A, i64 B, i64 C) : rows(B), splits(1), blocks(ceil_div(C, kReduceColumns)) {
+    if (A * C > 256 || B * C < 16384) return;
+    rows = ceil_div(8192, C);
+    splits = ceil_div(B, rows);
+  }
+};
+
+FASTNN_INLINE i64 reduce_forward_scratch(const void* args, int, int) {
+  const ReduceForward<float> a = *(const ReduceForward<float>*)args;
+  const ReducePieces pieces(a.A, a.B, a.C);
+  return pieces.splits > 1 ? a.A * a.C * pieces.splits * 8 : 0;
+}
+FASTNN_INLINE double reduce_forward_work(const void* args, int itemsize) {
+  const ReduceForward<float> a = *(const ReduceForward<float>*)args;
+  return 5.0 * (double)(a.A * a.C) + elements_work(a.A * a.B * a.C, itemsize, 0.1, 0.2);
+}
+
+template <class T, class R>
+FASTNN_INLINE void reduce(const ReduceForward<T>& a, const Worker& me) {
+  typedef typename R::Part Part;
+  const ReducePieces pieces(a.A, a.B, a.C);
+  Part* parts = (Part*)me.scratch;  // (A, splits, C)
+  const i64 size = max_i64(1, pieces.rows * min_i64(a.C, kReduceColumns));
+  const Range mine = share(a.A * pieces.splits * pieces.blocks, max_i64(1, kGrain / size), me);
+  for (i64 i = mine.begin; i < mine.end; i++) {
+    const i64 c = i % pieces.blocks * kReduceColumns, row = i / pieces.blocks;  // row of (A, splits)
+    const i64 begin = row % pieces.splits * pieces.rows, outer = row / pieces.splits;
+    const i64 rows = min_i64(pieces.rows, a.B - begin), columns = min_i64(kReduceColumns, a.C - c);
+    const T* x = a.x + (outer * a.B + begin) * a.C + c;
+    Part part[kReduceColumns];
+    if (a.C == 1)
+      part[0] = reduce_run<T, R>(x, rows);
+    else
+      reduce_columns<T, R>(part, x, rows, a.C, columns);
+    for (i64 j = 0; j < columns; j++)
+      if (pieces.splits > 1)
+        parts[row * a.C + c + j] = part[j];
+      else
+        a.y[outer * a.C + c + j] = R::finish(part[j], a.B);
+  }
+  if (pieces.splits == 1) return;
+  sync(me);
+  if (me.ith) return;
+  for (i64 outer = 0; outer < a.A; outer++)
+    for (i64 c = 0; c < a.C; c++) {
+      Part total = (Part)R::start();
+      for (i64 s = 0; s < pieces.splits; s++) total = R::join(total, parts[(outer * pieces.splits + s) * a.C + c]);
+      a.y[outer * a.C + c] = R::finish(total, a.B);
+    }
+}
+
+enum ReduceOp { kSum, kMean, kMax, kMin };  // in the order of spec.REDUCE_OPS
+
+template <class T>
+void reduce_forward(const void* args, const Worker& me) {
+  const ReduceForward<T> a = *(const ReduceForward<T>*)args;
+  switch (a.op) {
+    case kSum: return reduce<T, Sum<T>>(a, me);
+    case kMean: return reduce<T, Mean<T>>(a, me);
+    case kMax: return reduce<T, Max<T>>(a, me);
+    case kMin: return reduce<T, Min<T>>(a, me);
+  }
+}
+
+// Whether x takes the place of the greatest value so far; a NaN is greater than any number.
+template <class T>
+FASTNN_INLINE bool exceeds(T x, T top) {
+  return (x > top) | ((x != x) & (top == top));
+}
+
+// The first place of the greatest of n values, n > 0.
+template <class T>
+FASTNN_INLINE i64 argmax(const T* x, i64 n) {
+  i64 best = 0;
+  if (n <= 32) {
+    T top = x[0];
+    for (i64 i = 1; i < n; i++) {
+      const bool better = exceeds(x[i], top);
+      best = better ? i : best;
+      top = better ? x[i] : top;
+    }
+    return best;
+  }
+  const T top = reduce_run<T, Max<T>>(x, n);
+  while (!(x[best] == top || (top != top && x[best] != x[best]))) best++;
+  return best;
+}
+
+template <class T>
+struct ArgmaxForward {
+  static constexpr const char* fields = "index x A C B";
+  i64* index;
+  const T* x;
+  i64 A, C, B;
+};
+
+FASTNN_INLINE double argmax_forward_work(const void* args, int itemsize) {
+  const ArgmaxForward<float> a = *(const ArgmaxForward<float>*)args;
+  return 5.0 * (double)(a.A * a.C) + elements_work(a.A * a.B * a.C, itemsize, 0.5, 0.5);
+}
+
+template <class T>
+void argmax_forward(const void* args, const Worker& me) {
+  const ArgmaxForward<T> a = *(const ArgmaxForward<T>*)args;
+  constexpr i64 kColumns = 64;
+  const i64 blocks = ceil_div(a.C, kColumns);
+  const Range mine = share(a.A * blocks, rows_grain(a.B * min_i64(a.C, kColumns)), me);
+  for (i64 i = mine.begin; i < mine.end; i++) {
+    const i64 c = i % blocks * kColumns, columns = min_i64(kColumns, a.C - c);
+    const T* x = a.x + i / blocks * a.B * a.C + c;
+    i64* index = a.index + i / blocks * a.C + c;
+    if (a.C == 1 && a.B > 0) {
+      *index = argmax(x, a.B);
+      continue;
+    }
+    T top[kColumns];
+    for (i64 j = 0; j < columns; j++) {
+      index[j] = 0;
+      if (a.B > 0) top[j] = x[j];
+    }
+    for (i64 b = 1; b < a.B; b++)
+      for (i64 j = 0; j < columns; j++) {
+        const T value = x[b * a.C + j];
+        const bool better = exceeds(value, top[j]);
+        index[j] = better ? b : index[j];
+        top[j] = better ? value : top[j];
+      }
+  }
+}
+
+}  // namespace

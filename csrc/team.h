@@ -1,0 +1,24 @@
+// The thread team: a few workers that spin for a moment between jobs, then sleep.
+#pragma once
+#include "kernels.h"
+
+namespace fastnn {
+
+typedef void (*Job)(void* context, const Worker& me);
+
+// Runs job on up to `workers` workers, the caller being number 0, with `scratch` bytes that they share. Where the team is busy
+// with another thread's job, or is asked from inside one, the caller does all of it alone: results do not depend on the number.
+void team_run(Job job, void* context, int workers, i64 scratch);
+
+// How many workers a job of so many nanoseconds is worth.
+int team_workers(double work);
+
+int team_threads();
+void team_set_threads(int n);
+// Cores that this process may use: affinity and cgroup quota.
+int available_cores();
+
+// Scratch of the calling thread, kept for its next use.
+char* thread_scratch(i64 bytes);
+
+}  // namespace fastnn

@@ -1,0 +1,291 @@
+"""The backends: an ordered list, which of them runs, and why.
+
+Every FASTNN_* environment variable is read here and nowhere else, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or
+numpy), FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .base import Backend
+from .spec import KERNELS
+
+if TYPE_CHECKING:
+    from ..plan import Recorder
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """One backend as `fastnn.backends()` tells of it."""
+
+    name: str
+    available: bool
+    reason: str
+    """Why it is not available; empty where it is."""
+    native: frozenset[str]
+    """The kernels that it has of its own; the others run on the reference."""
+
+
+def _cpp() -> Any:
+    from . import cpp
+
+    return cpp
+
+
+def _numpy() -> Any:
+    from . import numpy
+
+    return numpy
+
+
+@dataclass(frozen=True)
+class _Entry:
+    module: Callable[[], Any] | None
+    reason: str = ""
+
+
+# In the order in which `auto` takes them.
+_LIST: dict[str, _Entry] = {
+    "cpp": _Entry(_cpp),
+    "numba": _Entry(None, "fastnn does not have its Numba kernels yet"),
+    "numpy": _Entry(_numpy),
+    "cupy": _Entry(None, "fastnn does not have its CUDA kernels yet"),
+}
+
+
+def unavailable(name: str) -> str:
+    """Why a backend of the list cannot be used; empty where it can."""
+    entry = _LIST[name]
+    return entry.reason if entry.module is None else str(entry.module().unavailable())
+
+
+@cache
+def load(name: str) -> Backend:
+    """The backend of that name.
+
+    Raises:
+        ValueError: there is no backend of that name.
+        RuntimeError: it is not available; the message says why and what there is.
+    """
+    if name not in _LIST:
+        raise ValueError(f"unknown backend {name!r}; there are: auto, {', '.join(_LIST)}")
+    if reason := unavailable(name):
+        there = ", ".join(n for n in _LIST if not unavailable(n))
+        raise RuntimeError(f"backend {name!r} is not available: {reason}. Available: {there}")
+    entry = _LIST[name]
+    assert entry.module is not None
+    backend: Backend = entry.module().load()
+    if name == "cpp":
+        _configure_core()
+    return backend
+
+
+def backends() -> dict[str, BackendInfo]:
+    """All backends in the order in which ``auto`` takes them, with the reason where one is not available.
+
+    >>> import fastnn
+    >>> fastnn.backends()["numpy"].available
+    True
+    """
+    result = {}
+    for name in _LIST:
+        reason = unavailable(name)
+        native = frozenset[str]() if reason else load(name).native
+        result[name] = BackendInfo(name, not reason, reason, native)
+    return result
+
+
+def _resolve(name: str) -> Backend:
+    if name == "auto":
+        name = next(n for n in _LIST if not unavailable(n))
+    return load(name)
+
+
+_default: Backend | None = None
+_local: ContextVar[Backend | Recorder | None] = ContextVar("fastnn_backend", default=None)
+
+
+def current() -> Any:
+    """The backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
+    return _local.get() or _default or _first_use()
+
+
+def _first_use() -> Backend:
+    global _default
+    name = os.environ.get("FASTNN_BACKEND", "auto")
+    try:
+        _default = _resolve(name)
+    except (ValueError, RuntimeError) as error:
+        if "FASTNN_BACKEND" not in os.environ:
+            raise
+        raise type(error)(f"FASTNN_BACKEND={name}: {error}") from None
+    return _default
+
+
+def get_backend() -> str:
+    """The name of the backend that runs.
+
+    >>> import fastnn
+    >>> with fastnn.use_backend("numpy"):
+    ...     fastnn.get_backend()
+    'numpy'
+    """
+    name: str = current().name
+    return name
+
+
+class use_backend:  # noqa: N801 (a function to its users)
+    """Chooses the backend: for the whole process when called, for a ``with`` block (and this thread) when entered.
+
+    Args:
+        name: auto, cpp, numba, cupy or numpy.
+
+    Raises:
+        ValueError: there is no backend of that name.
+        RuntimeError: it is not available here.
+
+    >>> import fastnn
+    >>> with fastnn.use_backend("numpy"):
+    ...     y = fastnn.tensor([1.0, 2.0]) * 2
+    """
+
+    def __init__(self, name: str) -> None:
+        global _default
+        self._backend = _resolve(name)
+        self._before = _default
+        self._tokens: list[Token[Any]] = []
+        _default = self._backend
+
+    def __enter__(self) -> use_backend:
+        global _default
+        if not self._tokens:
+            _default = self._before
+        self._tokens.append(_local.set(self._backend))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        _local.reset(self._tokens.pop())
+
+
+class recording:  # noqa: N801
+    """A ``with`` block in which this thread's kernel calls go to a recorder."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> None:
+        self._token = _local.set(self._recorder)
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        _local.reset(self._token)
+
+
+def _core() -> Any:
+    from .. import _core
+
+    return _core
+
+
+def _configure_core() -> None:
+    core = _core()
+    if isa := os.environ.get("FASTNN_ISA", ""):
+        try:
+            core.use_isa(isa)
+        except ValueError as error:
+            raise ValueError(f"FASTNN_ISA={isa}: {error}") from None
+    if threads := os.environ.get("FASTNN_NUM_THREADS", ""):
+        if not threads.isdigit() or int(threads) < 1:
+            raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number of at least 1")
+        core.set_threads(int(threads))
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads that large calls use. More than the machine has cores is allowed. Results do not change.
+
+    >>> import fastnn
+    >>> fastnn.set_num_threads(2)
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"set_num_threads: {n!r}, wanted a whole number of at least 1")
+    if not unavailable("cpp"):
+        load("cpp")
+        _core().set_threads(n)
+
+
+def get_num_threads() -> int:
+    """The number of threads that large calls use."""
+    if unavailable("cpp"):
+        return 1
+    load("cpp")
+    return int(_core().threads())
+
+
+def isas() -> dict[str, str]:
+    """The instruction sets compiled in, best first, each with the reason why this CPU cannot run it (empty where it can)."""
+    if unavailable("cpp"):
+        return {}
+    return {name: "" if supported else f"this CPU lacks {needs}" for name, supported, needs in _core().isas()}
+
+
+def get_isa() -> str:
+    """The instruction set whose kernels run; "none" without compiled kernels."""
+    if unavailable("cpp"):
+        return "none"
+    load("cpp")
+    return str(_core().isa())
+
+
+def use_isa(name: str) -> None:
+    """Chooses the instruction set for the whole process; ValueError where it is unknown or this CPU lacks it."""
+    load("cpp")
+    _core().use_isa(name)
+
+
+@dataclass(frozen=True)
+class Info:
+    """What runs and why; its text is what `fastnn info` prints."""
+
+    version: str
+    backend: str
+    isa: str
+    threads: int
+    backends: dict[str, BackendInfo]
+    isas: dict[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"fastnn {self.version}", f"backend  {self.backend}", f"ISA      {self.isa}", f"threads  {self.threads}", "", "backends"]
+        for name, b in self.backends.items():
+            if not b.available:
+                lines.append(f"  {name:8} not available: {b.reason}")
+            elif name == "numpy":
+                lines.append(f"  {name:8} available: the reference, all {len(KERNELS)} kernels in NumPy")
+            else:
+                lacking = sorted(set(KERNELS) - b.native)
+                rest = f"; on the reference: {', '.join(lacking)}" if lacking else ""
+                lines.append(f"  {name:8} available: {len(b.native)} of {len(KERNELS)} kernels native{rest}")
+        if self.isas:
+            lines += ["", "ISAs"] + [f"  {name:8} {reason or 'available'}" for name, reason in self.isas.items()]
+        variables = {v: os.environ[v] for v in ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_NUM_THREADS") if v in os.environ}
+        lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
+        if not self.backends["cpp"].available:
+            lines += ["", "This installation runs on the NumPy reference alone: correct, and many times slower than the compiled kernels."]
+        return "\n".join(lines)
+
+
+def info() -> Info:
+    """What runs and why: backend, instruction set, threads, and which kernels are native.
+
+    >>> import fastnn
+    >>> fastnn.info().backend in fastnn.backends()
+    True
+    """
+    from .. import __version__
+
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), backends(), isas())

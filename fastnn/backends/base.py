@@ -1,0 +1,104 @@
+"""What every backend is: a table of kernels over an array module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .spec import KERNELS, Activation
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+    from ..tensor import Tensor
+
+Call = tuple[str, tuple[Any, ...]]
+"""A kernel call: the kernel's name and its arguments."""
+
+
+class Plan(Protocol):
+    """A recorded list of calls."""
+
+    def run(self, n: int = 1) -> None:
+        """Runs the list n times."""
+
+
+class Backend:
+    """A table of kernels laid over the reference: each kernel of the contract is an attribute.
+
+    Args:
+        name: the backend's name in `fastnn.backends()`.
+        xp: the array module whose arrays the kernels take.
+        reference: the table of reference kernels over xp.
+        native: the kernels that this backend has of its own; they replace the reference's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        xp: ModuleType,
+        reference: Mapping[str, Callable[..., None]],
+        native: Mapping[str, Callable[..., None]] | None = None,
+    ) -> None:
+        self.name = name
+        self.xp = xp
+        self.native = frozenset(native or ())
+        self.table = {**reference, **(native or {})}
+        for kernel in KERNELS:
+            setattr(self, kernel, self.table[kernel])
+
+    def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
+        raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
+        """An array whose content a kernel is about to write."""
+        return self.xp.empty(shape, dtype)
+
+    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Activation) -> Any:
+        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
+        return self.xp.empty(shape if act.saves_z else 0, dtype)
+
+    def asarray(self, a: Any, dtype: Any = None) -> Any:
+        """The host array on this backend, C-contiguous; shares memory where it can."""
+        return self.xp.ascontiguousarray(self.xp.asarray(a, dtype)) if np.ndim(a) else self.xp.asarray(a, dtype)
+
+    def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
+        """The array on the host; shares memory where it can."""
+        return np.asarray(a)
+
+    def plan(self, calls: Sequence[Call]) -> Plan:
+        """A list of calls as one thing to run."""
+        return ListPlan(self, calls)
+
+    # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
+
+    def value_leaves(self, how: str) -> None:
+        """A value is about to be read by Python."""
+
+    def constant_enters(self, array: Any) -> None:
+        """An array was made from values that Python had."""
+
+    def has_grad(self, leaf: Tensor) -> bool:
+        """Whether the leaf's gradient buffer holds a gradient."""
+        return leaf.has_grad
+
+    def set_has_grad(self, leaf: Tensor, value: bool) -> None:
+        """The leaf's gradient buffer now holds a gradient, or none."""
+        leaf.has_grad = value
+
+    def module_called(self, module: Module) -> None:
+        """A module is about to run, in its mode."""
+
+
+class ListPlan:
+    """A recorded list, walked by Python."""
+
+    def __init__(self, backend: Backend, calls: Sequence[Call]) -> None:
+        self._calls = [(backend.table[name], args) for name, args in calls]
+
+    def run(self, n: int = 1) -> None:
+        for _ in range(n):
+            for kernel, args in self._calls:
+                kernel(*args)

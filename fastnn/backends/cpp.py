@@ -1,0 +1,42 @@
+"""The compiled kernels of `_core` over the NumPy reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .base import Backend, Call, Plan
+from .reference import table
+from .spec import KERNELS
+
+try:
+    from .. import _core
+except ImportError as error:  # a pure wheel, or an extension that does not load: told apart in unavailable()
+    _missing = str(error)
+else:
+    _missing = ""
+
+
+class CppBackend(Backend):
+    """Kernels in C++, run by the thread team of `_core`."""
+
+    def plan(self, calls: Sequence[Call]) -> Plan:
+        return _core.Plan(calls)
+
+
+def load() -> Backend:
+    native = {name: _core.bind(KERNELS[name]) for name, _ in _core.kernels()}
+    return CppBackend("cpp", np, table(np), native)
+
+
+def unavailable() -> str:
+    """Why the compiled kernels cannot be used, in words; empty where they can."""
+    if not _missing:
+        return ""
+    if "_core" in _missing and "cannot import name" in _missing:
+        return (
+            "this installation has no compiled kernels (no C++ compiler was found when it was installed); "
+            "install g++ or clang, then reinstall fastnn with pip install --force-reinstall --no-cache-dir"
+        )
+    return f"the compiled kernels do not load: {_missing}"

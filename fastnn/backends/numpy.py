@@ -1,0 +1,16 @@
+"""The reference over NumPy: readable, always there, and a backend that trains like the others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Backend
+from .reference import table
+
+
+def load() -> Backend:
+    return Backend("numpy", np, table(np))
+
+
+def unavailable() -> str:
+    return ""

@@ -1,0 +1,160 @@
+"""Element-wise functions with their derivatives, softmax and log-softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..spec import Activation
+
+Array = Any
+Forward = Callable[[Any, Array, float, float], Array]
+Backward = Callable[[Any, Array, Array, Array, float, float], Array]
+
+
+def activation_forward(xp: Any, y: Array, x: Array, act: Activation) -> None:
+    """y = act(x), element by element."""
+    y[...] = forward(xp, x, act)
+
+
+def activation_backward(xp: Any, dx: Array, dy: Array, x: Array, y: Array, act: Activation) -> None:
+    """dx = dy act'(x), where y = act(x)."""
+    dx[...] = backward(xp, dy, x, y, act)
+
+
+def softmax_forward(xp: Any, y: Array, x: Array) -> None:
+    """y = exp(x - max) / sum(exp(x - max)) in each row."""
+    if x.size:
+        e = xp.exp(x - x.max(1, keepdims=True))
+        y[...] = e / e.sum(1, keepdims=True)
+
+
+def softmax_backward(xp: Any, dx: Array, dy: Array, y: Array) -> None:
+    """dx = y (dy - sum(dy y)) in each row."""
+    dx[...] = y * (dy - (dy * y).sum(1, keepdims=True))
+
+
+def log_softmax_forward(xp: Any, y: Array, x: Array) -> None:
+    """y = x - max - log(sum(exp(x - max))) in each row."""
+    if x.size:
+        shifted = x - x.max(1, keepdims=True)
+        y[...] = shifted - xp.log(xp.exp(shifted).sum(1, keepdims=True))
+
+
+def log_softmax_backward(xp: Any, dx: Array, dy: Array, y: Array) -> None:
+    """dx = dy - exp(y) sum(dy) in each row."""
+    dx[...] = dy - xp.exp(y) * dy.sum(1, keepdims=True)
+
+
+def forward(xp: Any, x: Array, act: Activation) -> Array:
+    return FUNCTIONS[act.name][0](xp, x, act.p0, act.p1)
+
+
+def backward(xp: Any, dy: Array, z: Array, y: Array, act: Activation) -> Array:
+    return FUNCTIONS[act.name][1](xp, dy, z, y, act.p0, act.p1)
+
+
+def sigmoid(xp: Any, x: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow."""
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def gelu_tanh_slope(xp: Any, z: Array) -> Array:
+    """The derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
+    s = sigmoid(xp, _two_u(z))
+    du = 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z * z)
+    return s + _where_finite(xp, z, z * s * (1 - s) * du)
+
+
+def normal_cdf(xp: Any, x: Array) -> Array:
+    """Phi(x), the distribution function of the normal law; exact to float64 in both tails."""
+    return (0.5 * erfc(xp, -x.astype(xp.float64) / math.sqrt(2))).astype(x.dtype)
+
+
+def erfc(xp: Any, x: Array) -> Array:
+    """1 - erf(x) in float64 by rational functions (W. J. Cody, Mathematics of Computation 23, 1969)."""
+    a = xp.abs(x)
+    small = 1 - x * _ratio(xp.minimum(a, 0.5) ** 2, _A, _B)
+    middle = xp.exp(-a * a) * _ratio(xp.clip(a, 0.46875, 4.0), _C, _D)
+    r = 1 / xp.maximum(a, 4.0) ** 2
+    large = xp.exp(-a * a) * (1 / math.sqrt(math.pi) - r * _ratio(r, _P, _Q)) / xp.maximum(a, 4.0)
+    tail = xp.where(a <= 4, middle, large)
+    return xp.where(a <= 0.46875, small, xp.where(x < 0, 2 - tail, tail))
+
+
+def _ratio(x: Array, top: tuple[float, ...], bottom: tuple[float, ...]) -> Array:
+    n, d = top[0] * x**0, bottom[0] * x**0
+    for c in top[1:]:
+        n = n * x + c
+    for c in bottom[1:]:
+        d = d * x + c
+    return n / d
+
+
+# Numerators and denominators, highest power first.
+_A = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3)
+_B = (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3)
+_C = (
+    *(2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1, 2.98635138197400131e2),
+    *(8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
+)
+_D = (
+    *(1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3),
+    *(3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)
+_P = (
+    *(1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1),
+    *(1.60837851487422766e-2, 6.58749161529837803e-4),
+)
+_Q = (
+    *(1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1),
+    *(6.05183413124413191e-2, 2.33520497626869185e-3),
+)
+
+
+def _two_u(x: Array) -> Array:
+    return 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+
+
+def _where_finite(xp: Any, z: Array, v: Array) -> Array:
+    """v, but 0 where z is infinite: there the limit is 0 and the formula gives infinity times 0."""
+    return xp.where(xp.isinf(z), 0, v)
+
+
+def _power_slope(xp: Any, z: Array, p: float) -> Array:
+    return p * z ** (p - 1) if p != 0 else 0 * z
+
+
+# name -> (y = f(x), dx = dy f'(z)); where the slope is 0, dx is 0 whatever dy is.
+FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
+    "linear": (lambda xp, x, p0, p1: x, lambda xp, dy, z, y, p0, p1: dy),
+    "relu": (lambda xp, x, p0, p1: xp.maximum(x, 0), lambda xp, dy, z, y, p0, p1: xp.where(y <= 0, 0, dy)),
+    "leaky_relu": (
+        lambda xp, x, p0, p1: xp.where(x < 0, p0 * x, x),
+        lambda xp, dy, z, y, p0, p1: xp.where(z < 0, p0 * dy, dy),
+    ),
+    "sigmoid": (lambda xp, x, p0, p1: sigmoid(xp, x), lambda xp, dy, z, y, p0, p1: dy * y * (1 - y)),
+    "tanh": (lambda xp, x, p0, p1: xp.tanh(x), lambda xp, dy, z, y, p0, p1: dy * (1 - y * y)),
+    "gelu": (
+        lambda xp, x, p0, p1: xp.where(x == -xp.inf, 0, x * normal_cdf(xp, x)),
+        lambda xp, dy, z, y, p0, p1: (
+            dy * (normal_cdf(xp, z) + _where_finite(xp, z, z * xp.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)))
+        ),
+    ),
+    "gelu_tanh": (
+        lambda xp, x, p0, p1: xp.where(x == -xp.inf, 0, x * sigmoid(xp, _two_u(x))),
+        lambda xp, dy, z, y, p0, p1: dy * gelu_tanh_slope(xp, z),
+    ),
+    "exponential": (lambda xp, x, p0, p1: xp.exp(x), lambda xp, dy, z, y, p0, p1: dy * y),
+    "log": (lambda xp, x, p0, p1: xp.log(x), lambda xp, dy, z, y, p0, p1: dy / z),
+    "sqrt": (lambda xp, x, p0, p1: xp.sqrt(x), lambda xp, dy, z, y, p0, p1: dy / (2 * y)),
+    "abs": (lambda xp, x, p0, p1: xp.abs(x), lambda xp, dy, z, y, p0, p1: dy * xp.sign(z)),
+    "clip": (
+        lambda xp, x, p0, p1: xp.minimum(xp.maximum(x, p0), p1),
+        lambda xp, dy, z, y, p0, p1: xp.where((z < p0) | (z > p1), 0, dy),
+    ),
+    "affine": (lambda xp, x, p0, p1: p0 * x + p1, lambda xp, dy, z, y, p0, p1: dy * p0),
+    "power": (lambda xp, x, p0, p1: x**p0, lambda xp, dy, z, y, p0, p1: dy * _power_slope(xp, z, p0)),
+}

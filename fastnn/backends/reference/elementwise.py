@@ -1,0 +1,76 @@
+"""Broadcasting arithmetic, selection, copies between layouts, and reductions.
+
+``layout`` describes how flat arrays are walked: its first row is the shape of the walk, the next rows are the strides, counted
+in elements (0 repeats an element), of each array that does not simply follow the walk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS
+
+Array = Any
+
+
+def _view(xp: Any, x: Array, shape: Array, strides: Array, offset: int = 0) -> Array:
+    flat = x.reshape(-1)[offset:]
+    return xp.lib.stride_tricks.as_strided(flat, shape.tolist(), [s * x.itemsize for s in strides.tolist()])
+
+
+def binary_forward(xp: Any, z: Array, x: Array, y: Array, layout: Array, op: int) -> None:
+    """z = x op y, op one of `spec.BINARY_OPS`, x and y walked by layout's second and third row."""
+    if z.size:
+        shape, xs, ys = layout
+        f = getattr(xp, {"sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"}.get(BINARY_OPS[op], BINARY_OPS[op]))
+        z[...] = f(_view(xp, x, shape, xs), _view(xp, y, shape, ys)).reshape(z.shape)
+
+
+def compare_forward(xp: Any, z: Array, x: Array, y: Array, layout: Array, op: int) -> None:
+    """z = x op y, op one of `spec.COMPARE_OPS`, x and y walked by layout's second and third row."""
+    if z.size:
+        shape, xs, ys = layout
+        names = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+        f = getattr(xp, names[COMPARE_OPS[op]])
+        z[...] = f(_view(xp, x, shape, xs), _view(xp, y, shape, ys)).reshape(z.shape)
+
+
+def where_forward(xp: Any, z: Array, c: Array, x: Array, y: Array, layout: Array) -> None:
+    """z = x where c, else y; c, x and y walked by layout's second to fourth row."""
+    if z.size:
+        shape, cs, xs, ys = layout
+        z[...] = xp.where(_view(xp, c, shape, cs), _view(xp, x, shape, xs), _view(xp, y, shape, ys)).reshape(z.shape)
+
+
+def strided_copy(xp: Any, y: Array, x: Array, layout: Array) -> None:
+    """Copies x into y, which are walked by layout's second (y) and third row (x) from the offsets in its fourth row (y, x).
+
+    One kernel for transpose, slices, stack, concatenate, broadcasting and their gradients; the walk writes no place twice.
+    """
+    shape, ys, xs, offsets = layout
+    if (shape > 0).all():
+        _view(xp, y, shape, ys, int(offsets[0]))[...] = _view(xp, x, shape, xs, int(offsets[1]))
+
+
+def fill(xp: Any, y: Array, value: float) -> None:
+    """y = value, converted to y's dtype."""
+    y[...] = value
+
+
+def cast(xp: Any, y: Array, x: Array, to: int) -> None:
+    """y = x converted to y's dtype, which is number ``to`` of `spec.DTYPES`; towards zero for whole numbers."""
+    y[...] = x.astype(DTYPES[to])
+
+
+def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:
+    """y[a, c] = sum, mean, max or min over b of x[a, b, c]; NaN wins over any number in max and min."""
+    name = REDUCE_OPS[op]
+    if x.shape[1] or name == "sum":
+        y[...] = getattr(x, name)(axis=1)
+    else:
+        y[...] = {"mean": xp.nan, "max": -xp.inf, "min": xp.inf}[name] if y.dtype.kind == "f" else 0
+
+
+def argmax_forward(xp: Any, index: Array, x: Array) -> None:
+    """index[a, c] = the first b where x[a, b, c] is greatest; a NaN counts as greater than any number."""
+    index[...] = x.argmax(1) if x.shape[1] else 0

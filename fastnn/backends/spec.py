@@ -1,0 +1,226 @@
+"""The kernel contract: every kernel's name and arguments, written once.
+
+A line reads ``name  outputs <- inputs``. An array is ``name:dtype[shape]``, a scalar ``name:int``, ``name:float`` or
+``name:act`` (an `Activation`). ``&`` before a name means that the kernel reads and writes it, ``?`` after the shape that it
+may be absent (an array of size 0). In a shape, a letter is a size that all arrays of the call share, a number is itself,
+and ``*n`` stands for any shape with ``n`` elements in all.
+
+dtypes: ``T`` float32 or float64, ``N`` those and int64, ``A`` those and bool (one letter is one dtype throughout a call);
+``X`` any dtype of its own; the rest by name. All arrays are C-contiguous and aligned.
+
+From these lines come the checks of the compiled binding, what a recorded plan knows of reads and writes, the test that all
+backends have the same signatures, and the list of kernels in the documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+FAMILIES: dict[str, str] = {
+    "dense": """
+        matmul_nn       &c:T[M,N] <- a:T[M,K] b:T[K,N] alpha:float beta:float
+        matmul_nt       &c:T[M,N] <- a:T[M,K] b:T[N,K] alpha:float beta:float
+        matmul_tn       &c:T[M,N] <- a:T[K,M] b:T[K,N] alpha:float beta:float
+        dense_forward   y:T[M,N] aux:X[*L]? <- x:T[M,K] w:T[K,N] b:T[N]? act:act
+        dense_backward  dx:T[M,K]? &dw:T[K,N]? &db:T[N]? dz:T[M,N]? <- dy:T[M,N] x:T[M,K] w:T[K,N] y:T[M,N] aux:X[*L]? act:act need:int
+    """,
+    "activation": """
+        activation_forward    y:T[*n] <- x:T[*n] act:act
+        activation_backward   dx:T[*n] <- dy:T[*n] x:T[*n] y:T[*n] act:act
+        softmax_forward       y:T[M,N] <- x:T[M,N]
+        softmax_backward      dx:T[M,N] <- dy:T[M,N] y:T[M,N]
+        log_softmax_forward   y:T[M,N] <- x:T[M,N]
+        log_softmax_backward  dx:T[M,N] <- dy:T[M,N] y:T[M,N]
+    """,
+    "loss": """
+        sparse_cross_entropy_forward    losses:T[M] weights:T[M] p:T[M,N] <- logits:T[M,N] labels:i64[M] sample_weight:T[M]? class_weight:T[N]? smoothing:float ignore_index:int
+        sparse_cross_entropy_backward   dlogits:T[M,N] <- dlosses:T[M] p:T[M,N] labels:i64[M] sample_weight:T[M]? class_weight:T[N]? smoothing:float ignore_index:int
+        cross_entropy_forward           losses:T[M] p:T[M,N] <- logits:T[M,N] targets:T[M,N] sample_weight:T[M]? class_weight:T[N]? smoothing:float
+        cross_entropy_backward          dlogits:T[M,N] <- dlosses:T[M] p:T[M,N] targets:T[M,N] sample_weight:T[M]? class_weight:T[N]? smoothing:float
+        sigmoid_cross_entropy_forward   losses:T[M] <- logits:T[M,N] targets:T[M,N] sample_weight:T[M]? pos_weight:T[N]? smoothing:float
+        sigmoid_cross_entropy_backward  dlogits:T[M,N] <- dlosses:T[M] logits:T[M,N] targets:T[M,N] sample_weight:T[M]? pos_weight:T[N]? smoothing:float
+        mse_forward                     losses:T[M] <- pred:T[M,N] target:T[M,N] sample_weight:T[M]?
+        mse_backward                    dpred:T[M,N] <- dlosses:T[M] pred:T[M,N] target:T[M,N] sample_weight:T[M]?
+        reduce_loss_forward             loss:T[1] normaliser:T[1] <- losses:T[M] weights:T[M]? mode:int
+        reduce_loss_backward            dlosses:T[M] <- dloss:T[1] normaliser:T[1]
+    """,
+    "optim": """
+        advance      &step:i64[P] <- by:int
+        sgd_step     &w:T[*n] &v:T[*n]? <- dw:T[*n] hyper:f64[6] step:i64[P]
+        adam_step    &w:T[*n] &m:T[*n] &v:T[*n] <- dw:T[*n] hyper:f64[6] step:i64[P]
+        sum_squares  &total:f64[1] <- x:T[*n]
+        clip_norm    &x:T[*n] <- total:f64[1] limit:f64[1]
+        clip_value   &x:T[*n] <- limit:f64[1]
+    """,
+    "random": """
+        dropout_forward   y:T[*n] aux:u64[2] &state:u64[2] <- x:T[*n] rate:f64[1]
+        dropout_backward  dx:T[*n] <- dy:T[*n] aux:u64[2] rate:f64[1]
+    """,
+    "data": """
+        gather_batch     y:A[J,C] <- x:A[B,C] index:i64[Q] cursor:i64[1]
+        take_forward     y:A[J,C] <- x:A[B,C] index:i64[J]
+        take_backward    dx:T[B,C] <- dy:T[J,C] index:i64[J]
+        gather_forward   y:A[I,J,L] <- x:A[I,K,L] index:i64[I,J,L]
+        gather_backward  dx:T[I,K,L] <- dy:T[I,J,L] index:i64[I,J,L]
+    """,
+    "elementwise": """
+        binary_forward   z:N[*n] <- x:N[*p] y:N[*q] layout:i64[3,R] op:int
+        compare_forward  z:bool[*n] <- x:N[*p] y:N[*q] layout:i64[3,R] op:int
+        where_forward    z:A[*n] <- c:bool[*p] x:A[*q] y:A[*r] layout:i64[4,R]
+        strided_copy     &y:A[*n] <- x:A[*p] layout:i64[4,R]
+        fill             y:A[*n] <- value:float
+        cast             y:X[*n] <- x:A[*n] to:int
+        reduce_forward   y:N[A,C] <- x:N[A,B,C] op:int
+        argmax_forward   index:i64[A,C] <- x:N[A,B,C]
+    """,
+    "metrics": """
+        mean_metric           &total:f64[2] <- value:T[1] count:float
+        sparse_accuracy       &total:f64[2] <- p:T[M,N] labels:i64[M] sample_weight:T[M]?
+        categorical_accuracy  &total:f64[2] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]?
+        binary_accuracy       &total:f64[2] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]? threshold:float
+        error_metric          &total:f64[2] <- pred:T[M,N] target:T[M,N] sample_weight:T[M]? power:int
+    """,
+}
+
+DTYPES = ("float32", "float64", "int64", "bool")
+"""Codes of dtypes (the ``to`` of `cast`, the columns of the compiled table): float32 is 0, float64 1, int64 2, bool 3."""
+
+BINARY_OPS = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
+COMPARE_OPS = ("eq", "ne", "lt", "le", "gt", "ge")
+REDUCE_OPS = ("sum", "mean", "max", "min")
+REDUCE_LOSS_MODES = ("batch", "weights", "sum")
+"""What the summed losses are divided by: the number of rows, the sum of the weights, or one."""
+
+NEED_DX, NEED_DW, NEED_DB, ADD_DW, ADD_DB = 1, 2, 4, 8, 16
+"""Bits of ``need`` in `dense_backward`: which gradients are wanted, and which of them add to what is there."""
+
+
+class Activation(NamedTuple):
+    """An element-wise function and its parameters, as kernels take it."""
+
+    id: int
+    p0: float = 0.0
+    p1: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return ACTIVATIONS[self.id].name
+
+    @property
+    def saves_z(self) -> bool:
+        """Whether backward needs the input z of the function; the others get by with its output."""
+        return ACTIVATIONS[self.id].saves_z
+
+
+@dataclass(frozen=True)
+class ActivationKind:
+    """A line of the table of element-wise functions: its formula, default parameters and what backward needs."""
+
+    name: str
+    formula: str
+    p0: float = 0.0
+    p1: float = 0.0
+    saves_z: bool = False
+
+
+# The position is the id: it is the enum in csrc/activation.h. Append, never reorder: saved models hold names, plans hold ids.
+# sigmoid saves z for the losses, which work on logits; its own backward needs only y.
+ACTIVATIONS: tuple[ActivationKind, ...] = (
+    ActivationKind("linear", "x"),
+    ActivationKind("relu", "max(x, 0)"),
+    ActivationKind("leaky_relu", "x if x >= 0 else p0 x", p0=0.2, saves_z=True),
+    ActivationKind("sigmoid", "1 / (1 + exp(-x))", saves_z=True),
+    ActivationKind("tanh", "tanh(x)"),
+    ActivationKind("gelu", "x Phi(x) = x/2 (1 + erf(x / sqrt 2))", saves_z=True),
+    ActivationKind("gelu_tanh", "x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))", saves_z=True),
+    ActivationKind("exponential", "exp(x)"),
+    ActivationKind("log", "log(x)", saves_z=True),
+    ActivationKind("sqrt", "sqrt(x)"),
+    ActivationKind("abs", "|x|", saves_z=True),
+    ActivationKind("clip", "min(max(x, p0), p1)", p0=0.0, p1=1.0, saves_z=True),
+    ActivationKind("affine", "p0 x + p1", p0=1.0),
+    ActivationKind("power", "x^p0", p0=1.0, saves_z=True),
+)
+
+ACTIVATION_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(ACTIVATIONS)}
+
+
+def activation(name: str, p0: float | None = None, p1: float | None = None) -> Activation:
+    """The function of that name, with its default parameters where none are given.
+
+    >>> activation("leaky_relu", 0.01)
+    Activation(id=2, p0=0.01, p1=0.0)
+    """
+    i = ACTIVATION_IDS[name]
+    kind = ACTIVATIONS[i]
+    return Activation(i, kind.p0 if p0 is None else float(p0), kind.p1 if p1 is None else float(p1))
+
+
+LINEAR = activation("linear")
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument of a kernel."""
+
+    name: str
+    kind: str  # "array", "int", "float" or "act"
+    reads: bool = True
+    writes: bool = False
+    dtype: str = ""
+    shape: tuple[str, ...] = ()  # sizes; a single "*n" is any shape with n elements
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel's signature."""
+
+    name: str
+    family: str
+    signature: str
+    args: tuple[Arg, ...]
+
+    @property
+    def arrays(self) -> tuple[Arg, ...]:
+        return tuple(a for a in self.args if a.kind == "array")
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The letters in the shapes, in order of appearance."""
+        letters = (s.lstrip("*") for a in self.arrays for s in a.shape)
+        return tuple(dict.fromkeys(s for s in letters if not s.isdigit()))
+
+    @property
+    def slots(self) -> str:
+        """The fields of the C++ argument struct: the arguments, then the sizes."""
+        return " ".join([a.name for a in self.args] + list(self.sizes))
+
+
+_ARRAY = re.compile(r"(?P<rw>&?)(?P<name>\w+):(?P<dtype>\w+)\[(?P<shape>[\w,*]+)\](?P<opt>\??)$")
+_SCALAR = re.compile(r"(?P<name>\w+):(?P<kind>int|float|act)$")
+
+
+def _parse_arg(text: str, output: bool) -> Arg:
+    if m := _ARRAY.match(text):
+        inout = bool(m["rw"])
+        return Arg(m["name"], "array", not output or inout, output, m["dtype"], tuple(m["shape"].split(",")), bool(m["opt"]))
+    if (m := _SCALAR.match(text)) and not output:
+        return Arg(m["name"], m["kind"])
+    raise ValueError(f"kernel spec: cannot read {text!r}")
+
+
+def _parse(family: str, line: str) -> Kernel:
+    name, signature = line.split(None, 1)
+    outputs, inputs = signature.split("<-")
+    args = [_parse_arg(a, True) for a in outputs.split()] + [_parse_arg(a, False) for a in inputs.split()]
+    return Kernel(name, family, " ".join(signature.split()), tuple(args))
+
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for family, lines in FAMILIES.items()
+    for kernel in (_parse(family, line.strip()) for line in lines.strip().splitlines())
+}

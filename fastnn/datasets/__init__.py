@@ -1,0 +1,114 @@
+"""Datasets: the digits that come with the package, and MNIST from its files."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.resources
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["digits", "mnist"]
+
+Array = NDArray[Any]
+Split = tuple[Array, Array]
+
+_CHUNK = 1 << 20
+# DEFLATE codes at most 258 bytes in two bits.
+_DEFLATE_RATIO = 1032
+
+
+def digits(as_float: bool = False) -> tuple[Split, Split]:
+    """Handwritten digits: 4,000 images to train and 1,000 to test, 20x20 grey values, ((x_train, y_train), (x_test, y_test)).
+
+    Images are uint8 (n, 20, 20), 0 the background and 255 the pen; with as_float they are float32 (n, 400) in [0, 1]. Labels
+    are int64 (n,), 0 to 9. They are MNIST's (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0), cut to the box of the digit.
+
+    >>> (x_train, y_train), (x_test, y_test) = digits()
+    >>> x_train.shape, x_test.shape
+    ((4000, 20, 20), (1000, 20, 20))
+    """
+    with importlib.resources.files(__name__).joinpath("digits.npz").open("rb") as f, np.load(f, allow_pickle=False) as z:
+        train, test = ((z[f"x_{part}"], z[f"y_{part}"]) for part in ("train", "test"))
+    return _finish(train, as_float), _finish(test, as_float)
+
+
+def mnist(path: str | os.PathLike[str], as_float: bool = False) -> tuple[Split, Split]:
+    """MNIST from a folder with its four IDX files (``train-images-idx3-ubyte`` and so on, plain or ``.gz``).
+
+    Gives ((x_train, y_train), (x_test, y_test)): images uint8 (n, 28, 28), or float32 (n, 784) in [0, 1] with as_float, and
+    labels int64 (n,). Raises FileNotFoundError for a missing folder or file, ValueError for one that is not what it should be.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"mnist: there is no folder {str(folder)!r}")
+    train, test = _mnist_part(folder, "train"), _mnist_part(folder, "t10k")
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise ValueError(f"mnist: {folder}: training images are {train[0].shape[1:]}, test images {test[0].shape[1:]}")
+    return _finish(train, as_float), _finish(test, as_float)
+
+
+def _finish(part: Split, as_float: bool) -> Split:
+    x, y = part
+    if as_float:
+        x = x.reshape(len(x), -1).astype(np.float32) / np.float32(255)
+    return x, y.astype(np.int64)
+
+
+def _mnist_part(folder: Path, name: str) -> Split:
+    images, labels = (_find(folder, f"{name}-{what}-ubyte") for what in ("images-idx3", "labels-idx1"))
+    x, y = read_idx(images, 3), read_idx(labels, 1)
+    if len(x) != len(y):
+        raise ValueError(f"mnist: {images} holds {len(x)} images, but {labels} {len(y)} labels")
+    if y.max() > 9:
+        i = int((y > 9).argmax())
+        raise ValueError(f"mnist: {labels}: label {i} is {y[i]}; wanted 0 to 9")
+    return x, y
+
+
+def _find(folder: Path, name: str) -> Path:
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise FileNotFoundError(f"mnist: neither {name} nor {name}.gz is in {folder}")
+
+
+def read_idx(file: Path, ndim: int) -> Array:
+    """The uint8 array in an IDX file with that many dimensions, gzipped if its name ends in .gz; ValueError if it is not one."""
+    size = file.stat().st_size
+    compressed = file.suffix == ".gz"
+    try:
+        with cast("IO[bytes]", gzip.open(file, "rb") if compressed else open(file, "rb")) as f:
+            header = f.read(4 + 4 * ndim)
+            if header[:4] != bytes((0, 0, 8, ndim)):
+                raise ValueError(f"mnist: {file} is no {ndim}-dimensional IDX file of bytes: it begins with {header[:4]!r}")
+            if len(header) < 4 + 4 * ndim:
+                raise ValueError(f"mnist: {file} ends within its header")
+            shape = tuple(int(n) for n in np.frombuffer(header, ">u4", offset=4))
+            n = math.prod(shape)
+            if n == 0:
+                raise ValueError(f"mnist: {file} is empty: its shape is {shape}")
+            # What the header promises is believed, and memory taken for it, only if a file of this size can hold it.
+            if n > (size * _DEFLATE_RATIO if compressed else size - len(header)):
+                raise ValueError(f"mnist: {file} has {size} bytes, too few for the shape {shape} in its header")
+            data = _read(f, n)
+            if len(data) < n:
+                raise ValueError(f"mnist: {file} ends after {len(data)} of {n} values")
+            if f.read(1):
+                raise ValueError(f"mnist: {file} goes on after the {n} values that its header promises")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise ValueError(f"mnist: {file} is a damaged gzip file: {e}") from e
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _read(f: IO[bytes], n: int) -> bytearray:
+    """Up to n bytes; memory grows with what is really there."""
+    data = bytearray()
+    while len(data) < n and (chunk := f.read(min(_CHUNK, n - len(data)))):
+        data += chunk
+    return data

@@ -1,0 +1,356 @@
+"""How weights start: Keras's initialisers, and PyTorch's for its Linear layer.
+
+An initialiser is called as ``init(shape, dtype, rng)`` with a `numpy.random.Generator`. Values are drawn in float64 and then
+cast, so that a float32 and a float64 model start alike. Weights have shape (in, out), kernels of convolutions
+(height, width, in, out).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+# The standard deviation of a unit normal cut off at two standard deviations.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class Initializer:
+    """Base class: gives an array of that shape and dtype, random numbers coming from rng.
+
+    >>> Constant(0.5)((2,), "float32", np.random.default_rng(0))
+    array([0.5, 0.5], dtype=float32)
+    """
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Initializer) and self.get_config() == other.get_config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self.get_config().items())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+
+
+class Constant(Initializer):
+    """value everywhere."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = value
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        return np.full(shape, self.value, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+class Zeros(Initializer):
+    """0 everywhere."""
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        return np.zeros(shape, dtype)
+
+
+class Ones(Initializer):
+    """1 everywhere."""
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        return np.ones(shape, dtype)
+
+
+class RandomInitializer(Initializer):
+    """Base class of the random ones: ``draw`` gives float64 values.
+
+    With a seed, every call gives the same values, whatever rng is.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        return self.draw(shape, rng if self.seed is None else np.random.default_rng(self.seed)).astype(dtype)
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+
+class RandomNormal(RandomInitializer):
+    """Normal distribution."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = stddev
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(self.mean, self.stddev, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
+
+
+class TruncatedNormal(RandomNormal):
+    """Normal distribution, values beyond two standard deviations drawn again."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return self.mean + self.stddev * _truncated_normal(shape, rng)
+
+
+class RandomUniform(RandomInitializer):
+    """Uniform distribution on [minval, maxval)."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.minval = minval
+        self.maxval = maxval
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.uniform(self.minval, self.maxval, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
+
+
+class VarianceScaling(RandomInitializer):
+    """Mean 0 and variance scale / n, with n the number of inputs, of outputs, or the mean of both.
+
+    mode: "fan_in", "fan_out" or "fan_avg". distribution: "truncated_normal" (at two standard deviations, its variance
+    corrected for the cut), "untruncated_normal" or "uniform".
+    """
+
+    def __init__(
+        self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        if not scale > 0:
+            raise ValueError(f"VarianceScaling: scale is {scale!r}; wanted a positive number")
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ValueError(f"VarianceScaling: mode is {mode!r}; wanted 'fan_in', 'fan_out' or 'fan_avg'")
+        if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
+            raise ValueError(
+                f"VarianceScaling: distribution is {distribution!r}; wanted 'truncated_normal', 'untruncated_normal' or 'uniform'"
+            )
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        fan_in, fan_out = fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, n)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * variance)
+            return rng.uniform(-limit, limit, shape)
+        if self.distribution == "truncated_normal":
+            return math.sqrt(variance) / _TRUNCATED_STDDEV * _truncated_normal(shape, rng)
+        return rng.normal(0, math.sqrt(variance), shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, **super().get_config()}
+
+
+class _Named(VarianceScaling):
+    """A variance scaling that has a name of its own."""
+
+    variant: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(*self.variant, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+
+class GlorotUniform(_Named):
+    """Uniform on +-sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
+
+    variant = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Named):
+    """Truncated normal of variance 2 / (fan_in + fan_out); Glorot and Bengio, 2010."""
+
+    variant = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_Named):
+    """Uniform on +-sqrt(6 / fan_in); He et al., 2015."""
+
+    variant = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_Named):
+    """Truncated normal of variance 2 / fan_in; He et al., 2015."""
+
+    variant = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Named):
+    """Uniform on +-sqrt(3 / fan_in); LeCun et al., 1998."""
+
+    variant = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_Named):
+    """Truncated normal of variance 1 / fan_in; LeCun et al., 1998."""
+
+    variant = (1.0, "fan_in", "truncated_normal")
+
+
+class LinearWeight(RandomInitializer):
+    """Uniform on +-1 / sqrt(fan_in): the weights of PyTorch's Linear (its kaiming uniform with a = sqrt 5)."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _within(fans(shape)[0], shape, rng)
+
+
+class LinearBias(RandomInitializer):
+    """The bias of PyTorch's Linear: uniform with the bound of its weights, which have fan_in inputs."""
+
+    def __init__(self, fan_in: int, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.fan_in = fan_in
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _within(self.fan_in, shape, rng)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"fan_in": self.fan_in, **super().get_config()}
+
+
+class FromFunction(Initializer):
+    """A function f(shape, dtype, rng), or f(shape, dtype) as Keras has them, as an initialiser."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.takes_rng = _takes(fn, 3)
+        if not self.takes_rng and not _takes(fn, 2):
+            raise TypeError(f"initializer: {fn!r} takes neither (shape, dtype, rng) nor (shape, dtype)")
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        a = np.asarray(self.fn(shape, dtype, rng) if self.takes_rng else self.fn(shape, dtype))
+        if a.shape != tuple(shape):
+            raise ValueError(f"initializer: {self.fn!r} gave shape {a.shape}; wanted {tuple(shape)}")
+        return np.ascontiguousarray(a, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"fn": self.fn}
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    "constant": Constant,
+    "glorot_normal": GlorotNormal,
+    "glorot_uniform": GlorotUniform,
+    "he_normal": HeNormal,
+    "he_uniform": HeUniform,
+    "lecun_normal": LecunNormal,
+    "lecun_uniform": LecunUniform,
+    "linear_weight": LinearWeight,
+    "ones": Ones,
+    "random_normal": RandomNormal,
+    "random_uniform": RandomUniform,
+    "truncated_normal": TruncatedNormal,
+    "variance_scaling": VarianceScaling,
+    "zeros": Zeros,
+}
+"""What `get` knows by name; aliases are normal, uniform, one and zero."""
+
+_BY_CONFIG = {**INITIALIZERS, "linear_bias": LinearBias}  # a bias needs its layer's size, which no name tells
+_ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}
+
+
+def get(identifier: Any) -> Initializer:
+    """The initialiser of that name; or of that class, config (as `serialize` gives) or function; or itself.
+
+    >>> get("glorot_uniform") == get("GlorotUniform") == GlorotUniform()
+    True
+    """
+    if isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if isinstance(identifier, str):
+        return _class(identifier, INITIALIZERS)()
+    if isinstance(identifier, Mapping):
+        name, config = identifier.get("class_name"), identifier.get("config", {})
+        if not isinstance(name, str) or not isinstance(config, Mapping):
+            raise ValueError(f"initializer: a config needs a class_name and a config, not {dict(identifier)!r}")
+        cls = _class(name, _BY_CONFIG)
+        try:
+            return cls(**config)
+        except TypeError as e:
+            raise ValueError(f"initializer: {name} cannot be made from {dict(config)!r}: {e}") from e
+    if callable(identifier):
+        return FromFunction(identifier)
+    raise TypeError(f"initializer: {identifier!r} is a {type(identifier).__name__}; wanted a name, an initializer or a function")
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """Name and arguments of an initialiser of this module, for JSON; `get` makes it again.
+
+    >>> serialize(Constant(0.5))
+    {'class_name': 'Constant', 'config': {'value': 0.5}}
+    """
+    if type(initializer) not in _BY_CONFIG.values():
+        raise TypeError(f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be written down")
+    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """How many inputs an output has, and how many outputs an input: (in, out) for weights of that shape.
+
+    >>> fans((400, 15)), fans((3, 3, 8, 16)), fans((15,))
+    ((400, 15), (72, 144), (15, 15))
+    """
+    if len(shape) < 2:
+        n = math.prod(shape)
+        return n, n
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
+
+
+def _class(name: str, classes: Mapping[str, type[Initializer]]) -> type[Initializer]:
+    plain = name.replace("_", "").lower()
+    plain = _ALIASES.get(plain, plain).replace("_", "")
+    for known, cls in classes.items():
+        if known.replace("_", "") == plain:
+            return cls
+    raise ValueError(f"unknown initializer {name!r}; there are {', '.join(INITIALIZERS)}")
+
+
+def _takes(fn: Callable[..., Any], n: int) -> bool:
+    try:
+        inspect.signature(fn).bind(*[None] * n)
+    except (TypeError, ValueError):  # ValueError: a builtin without a signature
+        return False
+    return True
+
+
+def _within(fan_in: int, shape: Shape, rng: np.random.Generator) -> Array:
+    limit = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    return rng.uniform(-limit, limit, shape)
+
+
+def _truncated_normal(shape: Shape, rng: np.random.Generator) -> Array:
+    values = rng.standard_normal(math.prod(shape))
+    while (outside := np.flatnonzero(np.abs(values) > 2)).size:
+        values[outside] = rng.standard_normal(outside.size)
+    return values.reshape(shape)

@@ -1,0 +1,192 @@
+"""The dense layer, by Keras's name and by PyTorch's."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from .. import activations, initializers
+from ..backends.spec import LINEAR
+from ..ops import activation as activation_ops
+from ..ops.dense import dense
+from ..ops.door import dtype_of
+from ..seeding import generator
+from ..tensor import Tensor
+from .module import Module
+from .parameter import Parameter, TransposedParameter, stored
+
+
+def positive_int(value: Any, name: str) -> int:
+    """The value, if it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
+    return int(value)
+
+
+def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
+    """A shape without the batch, from a tuple, a list or a single size."""
+    if shape is None:
+        return None
+    items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    return tuple(positive_int(n, name) for n in items)
+
+
+class Dense(Module):
+    """y = activation(x kernel + bias).
+
+    Args:
+        units: the number of neurons.
+        activation: a Keras name ("relu", "sigmoid", "softmax", ...), or None.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: names or objects of `fastnn.initializers`.
+        input_shape: the shape of one sample; without it the first call tells.
+        dtype: "float32" or "float64".
+
+    Shapes: x (..., K), kernel (K, units), bias (units,), y (..., units).
+
+    >>> import fastnn
+    >>> layer = fastnn.Dense(15, activation="relu", input_shape=(400,))
+    >>> layer.kernel.shape, layer.bias.shape
+    ((400, 15), (15,))
+    """
+
+    _names = ("kernel", "bias")
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        input_shape: Any = None,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.units = positive_int(units, f"{type(self).__name__}: units")
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.input_shape = shape_of(input_shape, f"{type(self).__name__}: input_shape")
+        self._dtype = None if dtype is None else self._real(dtype)
+        self.name = name or type(self).__name__.lower()
+        if self.input_shape is not None:
+            self.build(self.input_shape)
+
+    @staticmethod
+    def _real(dtype: Any) -> str:
+        d = dtype_of(dtype, "Dense")
+        if d.kind != "f":
+            raise TypeError(f"Dense: dtype {d} came, wanted float32 or float64")
+        return d.name
+
+    @property
+    def built(self) -> bool:
+        return self._names[0] in self._parameters
+
+    def _own_built(self) -> bool:
+        return self.built
+
+    def set_dtype(self, dtype: Any) -> None:
+        """The dtype of the parameters, unless the constructor was given one; before training only."""
+        if self._dtype is None:
+            self._dtype = self._real(dtype)
+            for p in (stored(p) for p in self._parameters.values() if p is not None):
+                if p.home is not None:
+                    raise RuntimeError(f"{type(self).__name__}: the dtype of a layer that is being trained cannot change")
+                p.data = p.data.astype(self._dtype)
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Makes the parameters for samples of this shape, whose last size is the number of inputs."""
+        if not input_shape or input_shape[-1] < 1:
+            raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
+        rng, dtype = generator(), np.dtype(self._dtype or "float32")
+        inputs = int(input_shape[-1])
+        kernel = Parameter(np.ascontiguousarray(self.kernel_initializer((inputs, self.units), dtype, rng), dtype))
+        self._set_kernel(kernel)
+        bias = Parameter(np.ascontiguousarray(self._bias(inputs, dtype, rng), dtype)) if self.use_bias else None
+        self.register_parameter("bias", bias)
+
+    def _set_kernel(self, kernel: Parameter) -> None:
+        self.kernel = kernel
+
+    def _bias(self, inputs: int, dtype: Any, rng: Any) -> Any:
+        return self.bias_initializer((self.units,), dtype, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parameters = self._parameters
+        if not self.built:
+            self.build(self.input_shape or x.shape[-1:])
+        kernel, bias = cast(Any, parameters[self._names[0]]), parameters["bias"]
+        kernel = getattr(kernel, "base", kernel)
+        if isinstance(self.activation, str):
+            z = dense(x, kernel, bias)
+            return activation_ops.softmax(z) if self.activation == "softmax" else activation_ops.log_softmax(z)
+        return dense(x, kernel, bias, self.activation)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        inputs = self._parameters[self._names[0]] if self.built else None
+        return {
+            "units": self.units,
+            "activation": activations.config(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "input_shape": self.input_shape if inputs is None or self.input_shape else [getattr(inputs, "base", inputs).shape[0]],
+            "dtype": self.dtype.name,
+        }
+
+    def extra_repr(self) -> str:
+        act = "" if self.activation == LINEAR else f", activation={activations.config(self.activation)!r}"
+        return f"{self.units}{act}"
+
+
+class Linear(Dense):
+    """y = x weight^T + bias, with PyTorch's names, shapes and initial values.
+
+    Args:
+        in_features, out_features: the sizes of input and output.
+        bias: whether there is a bias.
+        dtype: "float32" or "float64".
+
+    ``weight`` is the (out, in) view of the kernel, which is stored (in, out).
+
+    >>> import fastnn
+    >>> fastnn.nn.Linear(3, 4).weight.shape
+    (4, 3)
+    """
+
+    _names = ("weight", "bias")
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None) -> None:
+        inputs = positive_int(in_features, "Linear: in_features")
+        positive_int(out_features, "Linear: out_features")
+        super().__init__(
+            out_features,
+            use_bias=bias,
+            kernel_initializer=initializers.LinearUniform(),
+            bias_initializer=initializers.LinearUniform(inputs),
+            input_shape=(inputs,),
+            dtype=dtype,
+        )
+        self.in_features, self.out_features = inputs, self.units
+
+    @property
+    def kernel(self) -> Parameter:
+        """The stored weight, (in, out)."""
+        return cast(TransposedParameter, self._parameters["weight"]).base
+
+    def _set_kernel(self, kernel: Parameter) -> None:
+        self.weight = TransposedParameter(kernel)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"in_features": self.in_features, "out_features": self.out_features, "bias": self.use_bias, "dtype": self.dtype.name}
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.use_bias}"

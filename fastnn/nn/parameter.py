@@ -1,0 +1,174 @@
+"""Parameters, and the flat buffers in which optimizers find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..ops.shape import copy_array
+from ..tensor import Array, Tensor
+
+ALIGN = 64
+"""Parameters start at multiples of so many bytes in a flat buffer."""
+
+
+class Parameter(Tensor):
+    """A Tensor that a module trains: a leaf that keeps its identity and, once it has a home, its place in memory.
+
+    >>> import fastnn
+    >>> p = fastnn.nn.Parameter([1.0, 2.0])
+    >>> p.requires_grad
+    True
+    """
+
+    __slots__ = ("end", "home", "start")
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        from ..tensor import tensor
+
+        super().__init__(tensor(data).data if not isinstance(data, np.ndarray) else data, requires_grad)
+        self.home: Home | None = None
+        self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it; Keras's name of requires_grad."""
+        return self.requires_grad
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.requires_grad = bool(value)
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.numpy().copy(), self.requires_grad)
+
+
+def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
+    return Parameter(backends.current().asarray(data), requires_grad)
+
+
+class TransposedParameter(Parameter):
+    """The (out, in) view of a weight that is stored (in, out): PyTorch's face of it.
+
+    Values and gradient are those of ``base``, and writing goes through to it.
+    """
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: Parameter) -> None:
+        self.base = base
+        self.node = None
+
+    @property
+    def data(self) -> Array:  # type: ignore[override]
+        return self.base.data.T
+
+    @property
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        return self.base.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.base.requires_grad = value
+
+    @property
+    def has_grad(self) -> bool:  # type: ignore[override]
+        return self.base.has_grad
+
+    @has_grad.setter
+    def has_grad(self, value: bool) -> None:
+        self.base.has_grad = value
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient as (out, in), or None; a view of the stored one."""
+        return Tensor(self.base.grad_buffer().T) if self.has_grad else None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            self.base.grad = None
+        else:
+            self.base.grad = Tensor(np.ascontiguousarray(np.asarray(value, self.dtype).T))
+
+    def grad_buffer(self) -> Array:
+        raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")
+
+    def copy_(self, values: Any) -> Tensor:
+        a = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
+        if a.shape != self.shape:
+            raise ValueError(f"copy_: shape {a.shape} came, wanted {self.shape}")
+        self.base.copy_(np.ascontiguousarray(a.T))
+        return self
+
+    def fill_(self, value: float) -> Tensor:
+        self.base.fill_(value)
+        return self
+
+    def detach(self) -> Tensor:
+        from ..ops.shape import transpose
+
+        return transpose(self.base.detach())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TransposedParameter, (self.base,)
+
+
+def stored(p: Tensor) -> Parameter:
+    """The parameter itself, where p may be the transposed view of one."""
+    base = getattr(p, "base", p)
+    if not isinstance(base, Parameter):
+        raise TypeError(f"wanted parameters, got a {type(p).__name__}; make it with fastnn.nn.Parameter")
+    return base
+
+
+class Home:
+    """Flat buffers that hold parameters and their gradients, one behind the other."""
+
+    def __init__(self, parameters: list[Parameter]) -> None:
+        k = backends.current()
+        dtype = parameters[0].dtype
+        step = ALIGN // dtype.itemsize
+        starts, size = [], 0
+        for p in parameters:
+            starts.append(size)
+            size += -(-p.size // step) * step
+        self.dtype = dtype
+        self.size = size
+        self.values = _aligned(k, size, dtype)
+        self.grads = _aligned(k, size, dtype)
+        k.fill(self.values, 0.0)
+        k.fill(self.grads, 0.0)
+        for p, start in zip(parameters, starts, strict=True):
+            view = self.values[start : start + p.size].reshape(p.shape)
+            grad = self.grads[start : start + p.size].reshape(p.shape)
+            copy_array(k, view, p.data)
+            if p.has_grad:
+                copy_array(k, grad, p.grad_buffer())
+            p.data, p._buffer, p.home, p.start, p.end = view, grad, self, start, start + -(-p.size // step) * step
+
+
+def _aligned(k: Any, n: int, dtype: Any) -> Array:
+    if k.xp is not np:
+        return k.empty(n, dtype)
+    raw = np.empty(n * dtype.itemsize + ALIGN, np.uint8)
+    offset = -raw.ctypes.data % ALIGN
+    return raw[offset : offset + n * dtype.itemsize].view(dtype)
+
+
+def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:
+    """The stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
+    unique = list(dict.fromkeys(stored(p) for p in parameters))
+    homeless: dict[Any, list[Parameter]] = {}
+    for p in unique:
+        if p.home is None:
+            homeless.setdefault(p.dtype, []).append(p)
+    for group in homeless.values():
+        Home(group)
+    return unique

@@ -1,0 +1,92 @@
+"""Rows and elements by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..tensor import Array, Gradients, Node, Tensor, result
+from .door import as_tensor, axis_of
+
+
+def as_index(index: Any, op: str, limit: int) -> Tensor:
+    """Whole numbers from -limit to limit - 1 as an int64 Tensor from 0 on; checked where they come from Python."""
+    if isinstance(index, Tensor):
+        if index.dtype != np.int64:
+            raise TypeError(f"{op}: an index of dtype {index.dtype} came, wanted whole numbers")
+        return index
+    t = as_tensor(index, op)
+    if t.dtype != np.int64 and t.size:
+        raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers")
+    values = np.asarray(backends.current().to_numpy(t.data), np.int64)
+    if values.size and (values.min() < -limit or values.max() >= limit):
+        bad = values[(values < -limit) | (values >= limit)].flat[0]
+        raise IndexError(f"{op}: index {bad} is out of range for {limit}")
+    return as_tensor(np.where(values < 0, values + limit, values), op)
+
+
+def take(x: Tensor, index: Any) -> Tensor:
+    """x[index]: rows by number; the result has index's shape, then x's without the first dimension.
+
+    >>> import fastnn
+    >>> fastnn.take(fastnn.tensor([[1.0], [2.0]]), [1, 1, 0]).tolist()
+    [[2.0], [2.0], [1.0]]
+    """
+    x = as_tensor(x, "take")
+    if x.ndim == 0:
+        raise ValueError("take: a Tensor without dimensions has no rows")
+    index = as_index(index, "take", x.shape[0])
+    k = backends.current()
+    columns = int(np.prod(x.shape[1:], dtype=np.int64))
+    flat_index = index.data.reshape(-1)
+    y = k.empty((index.size, columns), x.dtype)
+    k.take_forward(y, x.data.reshape(x.shape[0], columns), flat_index)
+    return result(y.reshape(index.shape + x.shape[1:]), _take_backward, (x,), flat_index)
+
+
+def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, (index,) = node.inputs[0], node.saved
+    columns = int(np.prod(x.shape[1:], dtype=np.int64))
+    dx = grads.k.empty((x.shape[0], columns), x.dtype)
+    grads.k.take_backward(dx, dy.reshape(len(index), columns), index)
+    grads.add(x, dx.reshape(x.shape))
+
+
+def gather(x: Tensor, axis: int, index: Any) -> Tensor:
+    """Elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
+
+    Args:
+        x: any shape with at least one dimension.
+        axis: the axis that index counts along.
+        index: whole numbers; x's shape but for that axis.
+
+    >>> import fastnn
+    >>> fastnn.gather(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, [[1], [0]]).tolist()
+    [[2.0], [3.0]]
+    """
+    x = as_tensor(x, "gather")
+    axis = axis_of(axis, x.ndim, "gather")
+    index = as_index(index, "gather", x.shape[axis])
+    if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
+        raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree but for axis {axis}")
+    k = backends.current()
+    x3, index3 = x.data.reshape(_around(x.shape, axis)), index.data.reshape(_around(index.shape, axis))
+    y = k.empty(index3.shape, x.dtype)
+    k.gather_forward(y, x3, index3)
+    return result(y.reshape(index.shape), _gather_backward, (x,), index3, x3.shape)
+
+
+def _gather_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    index, shape = node.saved
+    dx = grads.k.empty(shape, dy.dtype)
+    grads.k.gather_backward(dx, dy.reshape(index.shape), index)
+    grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+
+
+def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    before, after = np.prod(shape[:axis], dtype=np.int64), np.prod(shape[axis + 1 :], dtype=np.int64)
+    return int(before), shape[axis], int(after)

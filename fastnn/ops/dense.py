@@ -1,0 +1,121 @@
+"""The dense layer and matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backends
+from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
+from ..tensor import Array, Gradients, Node, Tensor, result
+from . import shape as shape_ops
+from .door import as_tensor, floating, same_dtype
+
+
+def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation = LINEAR) -> Tensor:
+    """activation(x w + b), in one kernel.
+
+    Args:
+        x: (..., K); all dimensions but the last are a batch.
+        w: (K, N).
+        b: (N,) or None.
+        activation: an element-wise function.
+
+    Returns:
+        (..., N).
+
+    >>> import fastnn
+    >>> fastnn.ops.dense.dense(fastnn.tensor([[2.0, 3.0]]), fastnn.tensor([[0.5], [-0.25]])).tolist()
+    [[0.25]]
+    """
+    floating("dense", x)
+    same_dtype("dense", x, w)
+    if x.ndim == 0 or x.shape[-1] != w.shape[0]:
+        raise ValueError(f"dense: x has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), but the layer was built for {w.shape[0]}")
+    k = backends.current()
+    (inputs, n), batch = w.shape, x.shape[:-1]
+    x2 = x.data.reshape(-1, inputs) if inputs else x.data.reshape(_rows(batch), 0)
+    y = k.empty((x2.shape[0], n), x.dtype)
+    aux = k.dense_aux(y.shape, x.dtype, activation)
+    bias = k.empty(0, x.dtype) if b is None else b.data
+    k.dense_forward(y, aux, x2, w.data, bias, activation)
+    tensors = (x, w) if b is None else (x, w, b)
+    return result(y.reshape(*batch, n), _dense_backward, tensors, x2, w.data, y, aux, activation)
+
+
+def _rows(batch: tuple[int, ...]) -> int:
+    rows = 1
+    for n in batch:
+        rows *= n
+    return rows
+
+
+def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, w, y, aux, activation = node.saved
+    k = grads.k
+    absent = k.empty(0, y.dtype)
+    dx, (dw, add_dw), (db, add_db), dz, need = absent, (absent, False), (absent, False), absent, 0
+    if node.inputs[0].requires_grad:
+        dx, need = k.empty(x.shape, x.dtype), NEED_DX
+    if node.inputs[1].requires_grad:
+        dw, add_dw = grads.target(node.inputs[1])
+        need |= NEED_DW | (ADD_DW if add_dw else 0)
+    if len(node.inputs) == 3 and node.inputs[2].requires_grad:
+        db, add_db = grads.target(node.inputs[2])
+        need |= NEED_DB | (ADD_DB if add_db else 0)
+    if activation.id != LINEAR.id:
+        dz = k.empty(y.shape, y.dtype)
+    k.dense_backward(dx, dw, db, dz, dy.reshape(y.shape), x, w, y, aux, activation, need)
+    if need & NEED_DX:
+        grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+    if need & NEED_DW:
+        grads.done(node.inputs[1], dw)
+    if need & NEED_DB:
+        grads.done(node.inputs[2], db)
+
+
+def logits_of(y: Tensor) -> Tensor | None:
+    """The input of the sigmoid that made y, where `dense` did and is on the tape: for losses that work on logits."""
+    node = y.node
+    if node is None or node.backward is not _dense_backward or node.saved is None:
+        return None
+    x, w, out, z, activation = node.saved
+    if activation.name != "sigmoid":
+        return None
+    z = z.reshape(y.shape)
+    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, backends.current().empty(0, y.dtype), LINEAR)))
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """The matrix product a b, as NumPy's ``@`` for up to two dimensions; a may have more (b is then a matrix or a vector).
+
+    >>> import fastnn
+    >>> fastnn.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
+    [[11.0]]
+    """
+    like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
+    a, b = as_tensor(a, "matmul", like), as_tensor(b, "matmul", like)
+    same_dtype("matmul", floating("matmul", a), b)
+    if a.ndim == 0 or b.ndim not in (1, 2) or a.shape[-1] != b.shape[0]:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; wanted (..., K) and (K, N) or (K,)")
+    out = a.shape[:-1] + b.shape[1:]
+    a2 = shape_ops.reshape(a, (_rows(a.shape[:-1]), a.shape[-1]))
+    b2 = b if b.ndim == 2 else shape_ops.reshape(b, (b.shape[0], 1))
+    k = backends.current()
+    c = k.empty((a2.shape[0], b2.shape[1]), a.dtype)
+    k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0)
+    return shape_ops.reshape(result(c, _matmul_backward, (a2, b2), a2.data, b2.data), out)
+
+
+def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
+    assert node.saved is not None
+    a, b = node.saved
+    k = grads.k
+    if node.inputs[0].requires_grad:
+        da, add = grads.target(node.inputs[0])
+        k.matmul_nt(da, dc, b, 1.0, 1.0 if add else 0.0)
+        grads.done(node.inputs[0], da)
+    if node.inputs[1].requires_grad:
+        db, add = grads.target(node.inputs[1])
+        k.matmul_tn(db, a, dc, 1.0, 1.0 if add else 0.0)
+        grads.done(node.inputs[1], db)

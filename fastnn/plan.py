@@ -1,0 +1,319 @@
+"""Recording and replay: a step's kernel calls as a list that runs without Python.
+
+A `Recorder` is a backend that runs each kernel on the real one and writes it down. `capture` makes a step of a function: it
+watches the first calls, and once two calls in a row did the same work, replays the list of the second.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import backends
+from .backends.base import Backend, Call
+from .backends.spec import KERNELS
+from .nn import module as module_py
+from .ops.door import StepInput
+from .tensor import Array, Tensor, is_grad_enabled
+
+if TYPE_CHECKING:
+    from .nn.module import Module
+
+MOST_PLANS = 16
+"""Recordings that one captured function keeps; a step that needs more differs from call to call and stays eager."""
+PATIENCE = 6
+"""Calls in a row that may differ before capture gives up on a function."""
+
+
+class Recorder:
+    """A backend that runs kernels on the real one and writes the calls down, with all that a replay depends on.
+
+    Args:
+        real: the backend that computes.
+        inputs: arrays whose content changes from replay to replay, in place.
+    """
+
+    def __init__(self, real: Backend, inputs: tuple[Array, ...] = ()) -> None:
+        self.real = real
+        self.name = real.name
+        self.xp = real.xp
+        self.calls: list[Call] = []
+        self.signature: list[Any] = []
+        self.void = ""  # why the recording cannot be replayed; empty while it can
+        self.grads_before: dict[Tensor, bool] = {}
+        self.grads_after: dict[Tensor, bool] = {}
+        self.modules: dict[Module, bool] = {}
+        self._owned: list[tuple[int, int]] = [_extent(a) for a in inputs]
+        self.inputs = tuple(_extent(a) for a in inputs)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name not in KERNELS:
+            raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
+        run, calls, signature = self.real.table[name], self.calls, self.signature
+
+        def kernel(*args: Any) -> None:
+            run(*args)
+            calls.append((name, args))
+            signature.append((name, *(a.shape if hasattr(a, "shape") else a for a in args)))
+
+        setattr(self, name, kernel)
+        return kernel
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
+        array = self.real.empty(shape, dtype)
+        self._owned.append(_extent(array))
+        return array
+
+    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Any) -> Array:
+        array = self.real.dense_aux(shape, dtype, act)
+        self._owned.append(_extent(array))
+        return array
+
+    def asarray(self, a: Any, dtype: Any = None) -> Array:
+        return self.real.asarray(a, dtype)
+
+    def to_numpy(self, a: Array) -> np.ndarray[Any, Any]:
+        return self.real.to_numpy(a)
+
+    def value_leaves(self, how: str) -> None:
+        self.void = self.void or f"a value was read by Python ({how}, {_caller()}), which a replay would not do again"
+
+    def constant_enters(self, array: Array) -> None:
+        begin, end = _extent(array)
+        if not any(b <= begin and end <= e for b, e in self._owned):
+            self.signature.append(("constant", hashlib.blake2b(self.real.to_numpy(array).tobytes()).digest()))
+
+    def has_grad(self, leaf: Tensor) -> bool:
+        self.grads_before.setdefault(leaf, leaf.has_grad)
+        return leaf.has_grad
+
+    def set_has_grad(self, leaf: Tensor, value: bool) -> None:
+        # A first access that sets it tells nothing about before: such a leaf is no condition of the replay.
+        if leaf not in self.grads_before:
+            self.grads_after.setdefault(leaf, value)
+        self.grads_after[leaf] = leaf.has_grad = value
+
+    def module_called(self, module: Module) -> None:
+        self.modules.setdefault(module, module.training)
+
+    def owns(self, array: Array) -> bool:
+        """Whether the array lies in memory that the recording made or was given."""
+        begin, end = _extent(array)
+        return any(b <= begin and end <= e for b, e in self._owned)
+
+
+def _extent(array: Array) -> tuple[int, int]:
+    if hasattr(array, "__array_interface__"):
+        begin = array.__array_interface__["data"][0]
+    else:
+        begin = array.data.ptr
+    return begin, begin + array.nbytes
+
+
+def _caller() -> str:
+    """The line outside of fastnn that is running, as file:line."""
+    frame = sys._getframe(1)
+    package = __name__.rpartition(".")[0]
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == package:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Step:
+    """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
+
+    def __init__(self, recorder: Recorder, buffers: list[Array], output: Any) -> None:
+        self.plan = recorder.real.plan(recorder.calls)
+        self.recorder = recorder
+        self.buffers = buffers
+        self.output = output
+        self._modules = list(recorder.modules.items())
+        parameters = dict.fromkeys(p for m, _ in self._modules for p in m._parameters.values() if p is not None)
+        self._frozen = [(p, p.requires_grad) for p in parameters]
+        self._before = list(recorder.grads_before.items())
+        self._after = list(recorder.grads_after.items())
+
+    def fits(self) -> bool:
+        """Whether the modes, frozen parameters and gradients are as they were when it was recorded."""
+        return (
+            all(m.training == mode for m, mode in self._modules)
+            and all(p.requires_grad == flag for p, flag in self._frozen)
+            and all(leaf.has_grad == value for leaf, value in self._before)
+        )
+
+    def replay(self, inputs: list[Array]) -> Any:
+        for buffer, array in zip(self.buffers, inputs, strict=True):
+            buffer[...] = array
+        self.run(1)
+        return _copied(self.output, self.recorder)
+
+    def run(self, n: int) -> None:
+        """Runs the plan n times and sets what Python knows of gradients."""
+        self.plan.run(n)
+        for leaf, value in self._after:
+            leaf.has_grad = value
+
+
+def _copied(value: Any, recorder: Recorder) -> Any:
+    """Outputs are copies: the next replay overwrites the buffers."""
+    if isinstance(value, Tensor):
+        return Tensor(value.data.copy()) if value.node is not None or recorder.owns(value.data) else value
+    if isinstance(value, recorder.xp.ndarray):
+        return value.copy() if recorder.owns(value) else value
+    if isinstance(value, dict):
+        return {k: _copied(v, recorder) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_copied(v, recorder) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [t for item in items for t in _tensors(item)]
+
+
+class Arguments:
+    """A call's arguments, taken apart into arrays, which may change from call to call, and a key of all the rest."""
+
+    def __init__(self, value: Any, rename: Callable[[Array, bool], Any] | None = None) -> None:
+        self.arrays: list[Array] = []
+        self._rename = rename
+        self.value, self.key = self._split(value)
+
+    def _split(self, value: Any) -> tuple[Any, Any]:
+        if isinstance(value, Tensor) and not value.requires_grad:
+            return self._array(value.data, True)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            return self._array(value, False)
+        if isinstance(value, dict):
+            parts = {k: self._split(v) for k, v in value.items()}
+            return {k: v for k, (v, _) in parts.items()}, ("dict", *((k, key) for k, (_, key) in parts.items()))
+        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+            items = [self._split(v) for v in value]
+            return type(value)(v for v, _ in items), (type(value).__name__, *(key for _, key in items))
+        try:
+            hash(value)
+        except TypeError:
+            return value, ("object", id(value))
+        return value, (type(value).__name__, value)
+
+    def _array(self, array: Array, tensor: bool) -> tuple[Any, Any]:
+        self.arrays.append(array)
+        renamed = self._rename(array, tensor) if self._rename else None
+        return renamed, ("tensor" if tensor else "array", tuple(array.shape), array.dtype.str)
+
+
+def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
+
+    Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
+    other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own. Array
+    arguments are copied into the step; what comes out are copies. Where fn cannot be replayed (it reads a value, it differs
+    from call to call, it returns a Tensor whose backward is still to come), it stays as it is, with one warning that says why.
+
+    Args:
+        fn: a function of arrays and Tensors; what changes from call to call must be among its arguments, or in parameters and
+            optimizers.
+
+    >>> import fastnn
+    >>> model = fastnn.nn.Linear(2, 1)
+    >>> optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+    >>> def train_step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = fastnn.nn.MSELoss()(model(x), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step = fastnn.capture(train_step)
+    >>> losses = [step(fastnn.tensor([[1.0, 2.0]]), fastnn.tensor([[3.0]])).item() for _ in range(5)]
+    >>> losses[-1] < losses[0]
+    True
+    """
+    state = _Capture(fn)
+
+    @functools.wraps(fn)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        return state(args, kwargs)
+
+    step.captured = state  # type: ignore[attr-defined]
+    return step
+
+
+class _Capture:
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.name = getattr(fn, "__name__", type(fn).__name__)
+        self.eager = ""  # why the function stays eager; empty while it may be recorded
+        self._steps: dict[Any, list[Step]] = {}
+        self._watched: dict[Any, list[Any]] = {}
+        self._differed = 0
+        self._structure = module_py.structure_version
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        real = backends.current()
+        if self.eager or isinstance(real, Recorder):
+            return self.fn(*args, **kwargs)
+        if self._structure != module_py.structure_version:
+            self._steps.clear()
+            self._watched.clear()
+        given = Arguments((args, kwargs))
+        key = (given.key, real.name, backends.get_isa() if real.name == "cpp" else "", is_grad_enabled())
+        for step in self._steps.get(key, ()):
+            if step.fits():
+                return step.replay(given.arrays)
+        result = self._watch(key, real, args, kwargs)
+        self._structure = module_py.structure_version
+        return result
+
+    def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        buffers: list[Array] = []
+
+        def buffer(array: Array, tensor: bool) -> Any:
+            copy = real.xp.array(array, order="C", copy=True)
+            buffers.append(copy)
+            return Tensor(copy) if tensor else copy.view(StepInput)
+
+        own_args, own_kwargs = Arguments((args, kwargs), buffer).value
+        recorder = Recorder(real, tuple(buffers))
+        with backends.recording(recorder):
+            output = self.fn(*own_args, **own_kwargs)
+        if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
+            recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
+        if recorder.void:
+            self._stay_eager(recorder.void)
+            return output
+        if self._watched.get(key) == recorder.signature:
+            self._differed = 0
+            self._steps.setdefault(key, []).append(Step(recorder, buffers, output))
+            if sum(map(len, self._steps.values())) > MOST_PLANS:
+                self._stay_eager(f"it needs more than {MOST_PLANS} recordings; pass numbers that change as arrays")
+        else:
+            self._differed += 1
+            if self._differed > PATIENCE:
+                self._stay_eager(f"no two calls in a row did the same work ({self._difference(key, recorder.signature)})")
+            self._watched[key] = recorder.signature
+        return _copied(output, recorder)
+
+    def _difference(self, key: Any, signature: list[Any]) -> str:
+        before = self._watched.get(key)
+        if before is None:
+            return "each has other arguments; pass numbers that change as arrays"
+        for a, b in zip(before, signature, strict=False):
+            if a != b:
+                return f"{a[0]} was called with other numbers" if a[0] == b[0] and a[0] != "constant" else "an array made inside differs"
+        return "the number of operations differs"
+
+    def _stay_eager(self, why: str) -> None:
+        self.eager = why
+        self._steps.clear()
+        self._watched.clear()
+        warnings.warn(f"capture: {self.name} is not recorded and runs step by step: {why}", RuntimeWarning, stacklevel=5)

@@ -1,0 +1,248 @@
+"""What users pass to fit, evaluate and predict becomes arrays here, or a clear error."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+_REAL = (int, float, np.integer, np.floating)
+
+
+def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> Array:
+    """The samples as a C-contiguous array of ``dtype``, shape (n, ...).
+
+    Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
+    ``__dlpack__``). Whole numbers and booleans are cast. An array that is already right is returned as it is.
+
+    Raises TypeError for what does not hold real numbers and for a Tensor of another dtype, ValueError for ragged lists, no
+    samples, and values beyond the dtype.
+
+    >>> as_features([[1, 2], [3, 4]], "float32")
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    _check_tensor(x, dtype, op, name)
+    return _cast(_samples(x, op, name), np.dtype(dtype), op, name)
+
+
+def as_targets(
+    y: Any, kind: Literal["labels", "values"], dtype: DTypeLike, op: str = "fit", name: str = "y", column: bool = True
+) -> Array:
+    """The targets as a C-contiguous array.
+
+    ``kind="labels"``: class numbers of shape (n,) or (n, 1), of any integer dtype or floats that are whole numbers; gives
+    int64 (n,). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless ``column`` is false.
+
+    >>> as_targets([[0.0], [2.0]], "labels", "float32")
+    array([0, 2])
+    >>> as_targets([0.5, 1.5], "values", "float32").shape
+    (2, 1)
+    """
+    a = _samples(y, op, name)
+    if kind == "labels":
+        return _labels(a, op, name)
+    _check_tensor(y, dtype, op, name)
+    if a.ndim == 1 and column:
+        a = a[:, None]
+    return _cast(a, np.dtype(dtype), op, name)
+
+
+def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit") -> Array:
+    """One weight per sample, shape (n,) of ``dtype``; an array of size 0 for None.
+
+    Negative weights are allowed, NaN and infinity are not.
+
+    >>> as_sample_weight([1, 0.5], 2, "float32")
+    array([1. , 0.5], dtype=float32)
+    """
+    if w is None:
+        return np.empty(0, dtype)
+    a = _samples(w, op, "sample_weight")
+    if a.shape == (n, 1):
+        a = a[:, 0]
+    if a.shape != (n,):
+        raise ValueError(f"{op}: sample_weight has shape {a.shape}; wanted one weight for each of the {n} samples, shape ({n},)")
+    a = _cast(a, np.dtype(dtype), op, "sample_weight")
+    finite = np.isfinite(a)
+    if not finite.all():
+        i = int(finite.argmin())
+        raise ValueError(f"{op}: sample_weight[{i}] is {a[i]}; weights have to be finite")
+    return a
+
+
+def class_weight_to_sample_weight(
+    class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit"
+) -> Array:
+    """The weight of each sample: that of its class (1 where none is given) times its sample weight.
+
+    labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes). sample_weight has shape
+    (n,), or size 0 when there is none; its dtype is the result's.
+
+    >>> class_weight_to_sample_weight({1: 3.0}, np.array([0, 1, 1]), np.empty(0, np.float32))
+    array([1., 3., 3.], dtype=float32)
+    """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"{op}: class_weight is {_describe(class_weight)}; wanted a dict from class number to weight")
+    classes = _classes(labels)
+    weight = np.ones(len(classes))
+    for key, value in class_weight.items():
+        if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
+            raise TypeError(f"{op}: class_weight has the key {key!r}; wanted class numbers")
+        if not isinstance(value, _REAL) or not math.isfinite(value):
+            raise ValueError(f"{op}: class_weight[{key}] is {value!r}; wanted a finite number")
+        weight[classes == int(key)] = float(value)
+    if sample_weight.size:
+        weight *= sample_weight
+    return weight.astype(sample_weight.dtype)
+
+
+def check_same_length(op: str, **arrays: Array | None) -> None:
+    """ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
+
+    >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(3), sample_weight=None)
+    """
+    present = [(name, len(a)) for name, a in arrays.items() if a is not None and a.size]
+    for name, n in present[1:]:
+        if n != present[0][1]:
+            raise ValueError(f"{op}: {present[0][0]} has {present[0][1]} samples, but {name} has {n}")
+
+
+def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: int | None = None, name: str = "y") -> None:
+    """ValueError unless every label is in [0, n_classes), or is ignore_index.
+
+    >>> check_labels(np.array([0, 3]), 3)
+    Traceback (most recent call last):
+        ...
+    ValueError: fit: y[1] is 3, but the model has 3 outputs: labels are 0 to 2
+    """
+    if not labels.size:
+        return
+    if ignore_index is None and labels.min() >= 0 and labels.max() < n_classes:
+        return
+    bad = (labels < 0) | (labels >= n_classes)
+    if ignore_index is not None:
+        bad &= labels != ignore_index
+    if bad.any():
+        i = int(bad.argmax())
+        outputs = "1 output: the label is 0" if n_classes == 1 else f"{n_classes} outputs: labels are 0 to {n_classes - 1}"
+        raise ValueError(f"{op}: {name}[{i}] is {labels[i]}, but the model has {outputs}")
+
+
+def validation_split(
+    arrays: Sequence[Array | None], fraction: float, op: str = "fit"
+) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
+    """The arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
+
+    None and arrays of size 0 (no weights) stay what they are in both.
+
+    >>> train, val = validation_split([np.arange(10)], 0.2)
+    >>> val
+    (array([8, 9]),)
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, _REAL):
+        raise TypeError(f"{op}: validation_split is {fraction!r}; wanted a number between 0 and 1")
+    if not 0 < fraction < 1:
+        raise ValueError(f"{op}: validation_split is {fraction}; wanted a number between 0 and 1")
+    n = next(len(a) for a in arrays if a is not None and a.size)
+    at = math.floor(n * (1 - fraction))
+    if at in (0, n):
+        use = "train on" if at == 0 else "validate with"
+        raise ValueError(f"{op}: validation_split={fraction} of {n} samples leaves nothing to {use}")
+
+    def part(a: Array | None, where: slice) -> Array | None:
+        return a if a is None or not a.size else a[where]
+
+    return tuple(part(a, slice(0, at)) for a in arrays), tuple(part(a, slice(at, n)) for a in arrays)
+
+
+def _samples(x: Any, op: str, name: str) -> Array:
+    """x as an array of real numbers with at least one sample, not yet cast."""
+    a = _array(x, op, name)
+    if a.dtype.kind not in "fiub":
+        what = {"O": "Python objects", "U": "strings", "S": "strings", "T": "strings", "c": "complex numbers"}
+        raise TypeError(f"{op}: {name} holds {what.get(a.dtype.kind, 'no numbers')} (dtype {a.dtype}); wanted real numbers")
+    if a.ndim == 0:
+        raise ValueError(f"{op}: {name} is a single number, {a[()]!r}; wanted an array with one row per sample")
+    if len(a) == 0:
+        raise ValueError(f"{op}: {name} has no samples (shape {a.shape})")
+    return a
+
+
+def _array(x: Any, op: str, name: str) -> Array:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{op}: {name} is a masked array; fill it or drop the masked samples first")
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)
+    if hasattr(x, "toarray"):  # NumPy would wrap a SciPy sparse matrix as one object
+        raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one, as its toarray() gives")
+    try:
+        if hasattr(x, "__array__"):
+            return np.asarray(x)
+        if hasattr(x, "to_numpy"):
+            return np.asarray(x.to_numpy())
+        if hasattr(x, "__dlpack__"):
+            return np.from_dlpack(x)
+    except (TypeError, ValueError, RuntimeError, BufferError) as e:
+        raise TypeError(f"{op}: {name} is a {type(x).__name__} that gives no NumPy array: {e}") from e
+    if not isinstance(x, (list, tuple, numbers.Number)):
+        raise TypeError(f"{op}: {name} is {_describe(x)}; wanted an array, a list or a data frame")
+    try:
+        return np.asarray(x)
+    except ValueError as e:
+        raise ValueError(f"{op}: {name} is a ragged {type(x).__name__}: its rows have different lengths") from e
+
+
+def _check_tensor(x: Any, dtype: DTypeLike, op: str, name: str) -> None:
+    from ..tensor import Tensor
+
+    if isinstance(x, Tensor) and x.dtype != np.dtype(dtype):
+        raise TypeError(f"{op}: {name} is a Tensor of dtype {x.dtype}; wanted {np.dtype(dtype)}, as astype gives")
+
+
+def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
+    try:
+        with np.errstate(over="raise"):
+            return np.require(a, dtype, ["C", "A"])
+    except FloatingPointError:
+        large = np.isfinite(a) & (np.abs(a) > np.finfo(dtype).max)
+        where = tuple(int(i) for i in np.unravel_index(int(large.argmax()), a.shape))
+        at = ", ".join(map(str, where))
+        raise ValueError(f"{op}: {name}[{at}] is {a[where]}, which is beyond {dtype}") from None
+
+
+def _labels(a: Array, op: str, name: str) -> Array:
+    if a.ndim == 2 and a.shape[1] == 1:
+        a = a[:, 0]
+    if a.ndim != 1:
+        raise ValueError(
+            f"{op}: {name} has shape {a.shape}; wanted class numbers of shape (n,) or (n, 1)"
+            " (a loss such as categorical_crossentropy takes one-hot rows)"
+        )
+    limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
+    if a.dtype.kind == "f":
+        bad = ~((a == np.floor(a)) & (a >= -limit) & (a < limit))  # also true for NaN
+    else:
+        bad = a > np.iinfo(np.int64).max if a.dtype == np.uint64 else np.zeros(0, bool)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{op}: {name}[{i}] is {a[i]}; wanted class numbers")
+    return np.require(a, np.int64, ["C", "A"])
+
+
+def _classes(labels: Array) -> Array:
+    if labels.ndim > 1:
+        return labels.argmax(-1) if labels.shape[-1] > 1 else np.rint(labels[..., 0])
+    return labels
+
+
+def _describe(x: Any) -> str:
+    if x is None:
+        return "None"
+    return f"the string {x[:40]!r}" if isinstance(x, str) else f"a {type(x).__name__}"

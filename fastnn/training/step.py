@@ -1,0 +1,126 @@
+"""One training step as kernel calls: gather the batch, forward, loss, backward, clipping, optimizer, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backends
+from ..tensor import Array, Tensor
+from .metrics import Metric
+
+SLICE = 0.05
+"""Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
+
+
+class Batches:
+    """Arrays in memory, and the order and place from which the next batch is taken.
+
+    Order and place lie in arrays that `gather_batch` reads, so that a recorded step finds each time another batch.
+    """
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = list(arrays)  # of size 0 where absent
+        self.n = len(arrays[0])
+        self.index = np.arange(self.n, dtype=np.int64)
+        self.cursor = np.zeros(1, np.int64)
+
+    def start_epoch(self, rng: np.random.Generator | None) -> None:
+        """Back to the first batch, in a new random order if there is a generator."""
+        if rng is not None:
+            self.index[:] = rng.permutation(self.n)
+        self.cursor[0] = 0
+
+    def buffers(self, rows: int) -> list[Array]:
+        """Arrays for a batch."""
+        k = backends.current()
+        return [k.empty((rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
+
+    def gather(self, buffers: list[Array]) -> None:
+        """The next batch into the buffers."""
+        k = backends.current()
+        for a, buffer in zip(self.arrays, buffers, strict=True):
+            if a.size:
+                rows = len(buffer)
+                k.gather_batch(buffer.reshape(rows, -1), a.reshape(self.n, -1), self.index, self.cursor)
+        k.advance(self.cursor, len(buffers[0]))
+
+
+class TrainStep:
+    """A training step on a batch of a fixed size, recorded once two steps in a row did the same work."""
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        optimizer: Any,
+        metrics: Sequence[Metric],
+        loss_total: Array,
+        buffers: list[Array],
+        fetch: Callable[[list[Array]], None] | None,
+        record: bool,
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.metrics = model, loss, optimizer, metrics
+        self.loss_total = loss_total
+        self.buffers = buffers
+        self.fetch = fetch
+        self.why_eager = "" if record and all(m.recordable for m in metrics) else "not asked for"
+        self.recorded: Any = None
+        self._signature: Any = None
+        self._rate = 0.0  # replayed steps a second
+
+    def _step(self) -> None:
+        k = backends.current()
+        if self.fetch is not None:
+            self.fetch(self.buffers)
+        x, y, weight = self.buffers
+        self.optimizer.zero_grad()
+        y_pred = self.model(Tensor(x))
+        loss = self.loss(y, y_pred, weight if weight.size else None)
+        loss.backward()
+        self.optimizer.step()
+        k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
+        for metric in self.metrics:
+            metric.update(k, y_pred.data, y, weight)
+
+    def run(self, n: int = 1) -> None:
+        """Takes n steps."""
+        while n:
+            if self.recorded is not None and self.recorded.fits():
+                self.recorded.run(n)
+                return
+            self._watch()
+            n -= 1
+
+    def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
+        """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""
+        done = 0
+        while done < n:
+            part = 1 if self.recorded is None or not self._rate else max(1, min(n - done, int(SLICE * self._rate)))
+            start = time.perf_counter()
+            was_recorded = self.recorded is not None
+            self.run(part)
+            if was_recorded:
+                self._rate = part / max(time.perf_counter() - start, 1e-9)
+            done += part
+            if not between(done):
+                return
+
+    def _watch(self) -> None:
+        from ..plan import Recorder, Step
+
+        real = backends.current()
+        if self.why_eager or isinstance(real, Recorder):
+            self._step()
+            return
+        recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
+        with backends.recording(recorder):
+            self._step()
+        if recorder.void:
+            self.why_eager = recorder.void
+        elif recorder.signature == self._signature:
+            self.recorded = Step(recorder, [], None)
+        self._signature = recorder.signature
