@@ -312,7 +312,7 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   const bool bad_a = !a_along_k && n >= kPackColumns && bad_stride<T>(m, k);
   const bool bad_b = m >= kPackRows && bad_stride<T>(n, k);
   p.pack_b = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
-  p.pack_a = p.pack_b && n >= kPackColumns;
+  p.pack_a = p.pack_b && (bad_a || n >= 4 * kPackColumns);
   p.vectors = p.pack_b ? kGemm.narrow : kGemm.wide;
   p.rows = p.pack_b ? min_i64(m, kRegionRows) : m;
   p.columns = p.pack_b ? min_i64(n, kRegionColumns) : n;

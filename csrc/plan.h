@@ -1,5 +1,7 @@
 // A recorded list of kernel calls that runs in one call, many times over.
 #pragma once
+#include <stddef.h>
+
 #include <vector>
 
 #include "call.h"

@@ -171,6 +171,8 @@ def _clean_errors() -> Iterator[None]:
     """What a user can mend is one line, not a traceback."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader of our output went away, as with `| head`: click ends quietly
     except (ValueError, TypeError, RuntimeError, OSError, ImportError, MemoryError) as e:
         raise click.ClickException(str(e) or type(e).__name__) from e
 

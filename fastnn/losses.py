@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backends
+from .backends import current
 from .ops import activation, elementwise, shape
 from .ops import loss as ops
 from .ops.door import as_array, as_tensor, floating, host_array
@@ -48,7 +48,7 @@ class Loss:
 def _flat(value: Any, dtype: Any, n: int, op: str) -> Array:
     if isinstance(value, Tensor):
         value = value.data
-    k = backends.current()
+    k = current()
     array = value if type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous else k.asarray(host_array(value, dtype, op))
     array = array.reshape(-1)
     if array.size != n:
@@ -61,7 +61,7 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
     """Labels as int64 (rows,), checked to lie in 0..classes - 1 or to be ignore_index."""
     if isinstance(y_true, Tensor):
         y_true = y_true.data
-    k = backends.current()
+    k = current()
     array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
@@ -84,7 +84,7 @@ def _values(y_true: Any, like: Tensor, op: str) -> Tensor:
         t = as_tensor(y_true, op)
         if t.dtype != like.dtype:
             raise TypeError(f"{op}: targets of dtype {t.dtype} and predictions of dtype {like.dtype}; use astype")
-    elif type(y_true) is backends.current().xp.ndarray and y_true.dtype == like.dtype:
+    elif type(y_true) is current().xp.ndarray and y_true.dtype == like.dtype:
         t = Tensor(np.ascontiguousarray(y_true) if isinstance(y_true, np.ndarray) else y_true)
     else:
         t = as_tensor(host_array(y_true, like.dtype, op), op)
@@ -212,7 +212,7 @@ class CustomLoss(Loss):
 
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         if not isinstance(y_true, Tensor):
-            k = backends.current()
+            k = current()
             y_true = Tensor(y_true) if type(y_true) is k.xp.ndarray else as_tensor(y_true, self.name, y_pred)
         values = self.function(y_true, y_pred)
         if not isinstance(values, Tensor):

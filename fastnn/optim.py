@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backends
+from .backends import current
 from .nn.parameter import Home, Parameter, give_homes
 from .tensor import Array, Tensor
 
@@ -23,7 +23,7 @@ class Segment:
         self.parameters = parameters
         self.first = parameters[0].start
         size = parameters[-1].start + parameters[-1].size - self.first
-        k = backends.current()
+        k = current()
         self.states: list[Array] = []
         for _ in range(states):
             state = k.empty(size, home.dtype)
@@ -147,13 +147,13 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forgets all gradients; costs nothing, the next backward overwrites them."""
-        k = backends.current()
+        k = current()
         for p in self.params:
             k.set_has_grad(p, False)
 
     def step(self) -> None:
         """One step for all parameters that have a gradient."""
-        k = backends.current()
+        k = current()
         work = [(s, begin, end) for s in self.segments for begin, end in s.runs(k)]
         if self._clip:
             self._clip_gradients(k, work)

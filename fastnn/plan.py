@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import backends
+from .backends import current, get_isa, recording
 from .backends.base import Backend, Call
 from .backends.spec import KERNELS
 from .nn import module as module_py
@@ -259,14 +259,14 @@ class _Capture:
         self._structure = module_py.structure_version
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        real = backends.current()
+        real = current()
         if self.eager or isinstance(real, Recorder):
             return self.fn(*args, **kwargs)
         if self._structure != module_py.structure_version:
             self._steps.clear()
             self._watched.clear()
         given = Arguments((args, kwargs))
-        key = (given.key, real.name, backends.get_isa() if real.name == "cpp" else "", is_grad_enabled())
+        key = (given.key, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled())
         for step in self._steps.get(key, ()):
             if step.fits():
                 return step.replay(given.arrays)
@@ -284,7 +284,7 @@ class _Capture:
 
         own_args, own_kwargs = Arguments((args, kwargs), buffer).value
         recorder = Recorder(real, tuple(buffers))
-        with backends.recording(recorder):
+        with recording(recorder):
             output = self.fn(*own_args, **own_kwargs)
         if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
             recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import backends
+from .backends import current
 
 Array = Any  # numpy.ndarray, or cupy.ndarray on the cupy backend
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,7 +73,7 @@ class Gradients:
     """The gradients of one backward pass: of tensors on the tape here, of leaves in their own buffers."""
 
     def __init__(self) -> None:
-        self.k = backends.current()
+        self.k = current()
         self._held: dict[Node, Array] = {}
 
     def target(self, t: Tensor) -> tuple[Array, bool]:
@@ -190,7 +190,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array, which shares their memory on the host backends."""
-        k = backends.current()
+        k = current()
         k.value_leaves("numpy()")
         result: np.ndarray[Any, Any] = k.to_numpy(self.data)
         return result
@@ -213,7 +213,7 @@ class Tensor:
         """The value of a Tensor with one element, as a Python number."""
         if self.size != 1:
             raise ValueError(f"item: the Tensor has shape {self.shape}, wanted one element")
-        backends.current().value_leaves("item()")
+        current().value_leaves("item()")
         return self.data.item()
 
     def tolist(self) -> Any:
@@ -249,20 +249,20 @@ class Tensor:
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is None:
-            backends.current().set_has_grad(self, False)
+            current().set_has_grad(self, False)
             return
-        ops.shape.copy_array(backends.current(), self.grad_buffer(), ops.door.as_array(value, self.dtype, self.shape, "grad"))
-        backends.current().set_has_grad(self, True)
+        ops.shape.copy_array(current(), self.grad_buffer(), ops.door.as_array(value, self.dtype, self.shape, "grad"))
+        current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:
         """The array that the gradient is kept in, made at first use."""
         if self._buffer is None:
-            self._buffer = backends.current().empty(self.shape, self.dtype)
+            self._buffer = current().empty(self.shape, self.dtype)
         return self._buffer
 
     def zero_grad(self) -> None:
         """Forgets the gradient: the next backward overwrites it."""
-        backends.current().set_has_grad(self, False)
+        current().set_has_grad(self, False)
 
     def detach(self) -> Tensor:
         """The same values without their history."""
@@ -315,13 +315,13 @@ class Tensor:
     def copy_(self, values: Any) -> Tensor:
         """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
-        ops.shape.copy_array(backends.current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
+        ops.shape.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
         return self
 
     def fill_(self, value: float) -> Tensor:
         """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
-        backends.current().fill(self.data, float(value))
+        current().fill(self.data, float(value))
         return self
 
     def zero_(self) -> Tensor:
@@ -526,7 +526,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> fastnn.tensor([1.5, -0.5, 2.0]).shape
     (3,)
     """
-    k = backends.current()
+    k = current()
     array = k.asarray(ops.door.host_array(data, dtype, "tensor", copy=True))
     k.constant_enters(array)
     t = Tensor(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Iterator
@@ -235,6 +236,14 @@ def test_drawing(encoding: str, marks: str, monkeypatch: pytest.MonkeyPatch) -> 
     for mark in marks:
         assert mark in "".join(lines)
     assert lines[0].endswith("0.2500") and lines[1].count(marks[0]) >= 24
+
+
+def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed() -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(fastnn, "info", closed)
+    assert "Error" not in run("info").output
 
 
 def test_bars_without_an_image() -> None:

@@ -170,8 +170,8 @@ class Linear(Dense):
         super().__init__(
             out_features,
             use_bias=bias,
-            kernel_initializer=initializers.LinearUniform(),
-            bias_initializer=initializers.LinearUniform(inputs),
+            kernel_initializer=initializers.LinearWeight(),
+            bias_initializer=initializers.LinearBias(inputs),
             input_shape=(inputs,),
             dtype=dtype,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import REDUCE_LOSS_MODES
 from ..losses import Loss, _values, as_labels
 from ..ops import activation, shape
@@ -157,7 +157,7 @@ class BCEWithLogitsLoss(TorchLoss):
         targets = _values(target, input, name)
         if targets.shape != input.shape:
             raise ValueError(f"{name}: input has shape {input.shape}, target {targets.shape}")
-        k = backends.current()
+        k = current()
         columns = input.shape[-1] if self.pos_weight is not None and self.pos_weight.size > 1 else 1
         pos = None
         if self.pos_weight is not None:
@@ -183,7 +183,7 @@ class BCEWithLogitsLoss(TorchLoss):
         if sample_weight is not None:
             rows = np.asarray(sample_weight.numpy() if isinstance(sample_weight, Tensor) else sample_weight, dtype)
             weight = weight * rows.reshape(like[:1] + (1,) * (len(like) - 1))
-        k = backends.current()
+        k = current()
         array = k.asarray(weight.reshape(-1))
         k.constant_enters(array)
         return array

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
@@ -77,7 +77,7 @@ class Module(Trainer):
     def __call__(self, x: Any, *args: Any, training: bool | None = None) -> Any:
         if not isinstance(x, Tensor):
             x = self._input(x)
-        backends.current().module_called(self)
+        current().module_called(self)
         if training is None or training == self.training:
             return self.forward(x, *args)
         before = self.training_modes()
@@ -89,7 +89,7 @@ class Module(Trainer):
 
     def _input(self, x: Any) -> Any:
         """Arrays and lists as a Tensor of the model's dtype; whole numbers too."""
-        k = backends.current()
+        k = current()
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         array = k.asarray(host_array(x, self.dtype, type(self).__name__))
@@ -236,7 +236,7 @@ class Module(Trainer):
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters by name; layers with PyTorch's names have PyTorch's shapes."""
-        return {name: np.ascontiguousarray(backends.current().to_numpy(p.data)).copy() for name, p in self.named_parameters()}
+        return {name: np.ascontiguousarray(current().to_numpy(p.data)).copy() for name, p in self.named_parameters()}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
         """Copies values into the parameters by name.
@@ -260,7 +260,7 @@ class Module(Trainer):
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Copies of the stored parameters in order of definition, weights as (in, out)."""
-        return [np.array(backends.current().to_numpy(p.data)) for p in self.weights]
+        return [np.array(current().to_numpy(p.data)) for p in self.weights]
 
     def set_weights(self, weights: Iterable[Any]) -> None:
         """Copies values into the parameters in order of definition, weights as (in, out)."""

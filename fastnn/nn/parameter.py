@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..ops.shape import copy_array
 from ..tensor import Array, Tensor
 
@@ -50,7 +50,7 @@ class Parameter(Tensor):
 
 
 def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
-    return Parameter(backends.current().asarray(data), requires_grad)
+    return Parameter(current().asarray(data), requires_grad)
 
 
 class TransposedParameter(Parameter):
@@ -132,7 +132,7 @@ class Home:
     """Flat buffers that hold parameters and their gradients, one behind the other."""
 
     def __init__(self, parameters: list[Parameter]) -> None:
-        k = backends.current()
+        k = current()
         dtype = parameters[0].dtype
         step = ALIGN // dtype.itemsize
         starts, size = [], 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import LINEAR, Activation, activation
 from ..tensor import Array, Gradients, Node, Tensor, result
 from . import dense
@@ -15,7 +15,7 @@ def activate(x: Tensor, act: Activation) -> Tensor:
     x = floating(act.name, as_tensor(x, act.name))
     if act.id == LINEAR.id:
         return x
-    k = backends.current()
+    k = current()
     y = k.empty(x.shape, x.dtype)
     k.activation_forward(y, x.data, act)
     return result(y, _activate_backward, (x,), x.data, y, act)
@@ -84,7 +84,7 @@ def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:
     axis = axis_of(axis, max(x.ndim, 1), name)
     if axis < x.ndim - 1:
         return shape_ops.swap_axes(_along_rows(shape_ops.swap_axes(x, axis, -1), -1, name), axis, -1)
-    k = backends.current()
+    k = current()
     n = x.shape[-1] if x.ndim else 1
     rows = x.data.reshape(x.size // n if n else 0, n)
     y = k.empty(rows.shape, x.dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .door import as_tensor, axis_of
 
@@ -20,7 +20,7 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
     t = as_tensor(index, op)
     if t.dtype != np.int64 and t.size:
         raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers")
-    values = np.asarray(backends.current().to_numpy(t.data), np.int64)
+    values = np.asarray(current().to_numpy(t.data), np.int64)
     if values.size and (values.min() < -limit or values.max() >= limit):
         bad = values[(values < -limit) | (values >= limit)].flat[0]
         raise IndexError(f"{op}: index {bad} is out of range for {limit}")
@@ -38,7 +38,7 @@ def take(x: Tensor, index: Any) -> Tensor:
     if x.ndim == 0:
         raise ValueError("take: a Tensor without dimensions has no rows")
     index = as_index(index, "take", x.shape[0])
-    k = backends.current()
+    k = current()
     columns = int(np.prod(x.shape[1:], dtype=np.int64))
     flat_index = index.data.reshape(-1)
     y = k.empty((index.size, columns), x.dtype)
@@ -72,7 +72,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     index = as_index(index, "gather", x.shape[axis])
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree but for axis {axis}")
-    k = backends.current()
+    k = current()
     x3, index3 = x.data.reshape(_around(x.shape, axis)), index.data.reshape(_around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
     k.gather_forward(y, x3, index3)

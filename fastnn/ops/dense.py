@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
 from ..tensor import Array, Gradients, Node, Tensor, result
 from . import shape as shape_ops
@@ -31,7 +31,7 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     same_dtype("dense", x, w)
     if x.ndim == 0 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"dense: x has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), but the layer was built for {w.shape[0]}")
-    k = backends.current()
+    k = current()
     (inputs, n), batch = w.shape, x.shape[:-1]
     x2 = x.data.reshape(-1, inputs) if inputs else x.data.reshape(_rows(batch), 0)
     y = k.empty((x2.shape[0], n), x.dtype)
@@ -83,7 +83,7 @@ def logits_of(y: Tensor) -> Tensor | None:
     if activation.name != "sigmoid":
         return None
     z = z.reshape(y.shape)
-    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, backends.current().empty(0, y.dtype), LINEAR)))
+    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().empty(0, y.dtype), LINEAR)))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -101,7 +101,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     out = a.shape[:-1] + b.shape[1:]
     a2 = shape_ops.reshape(a, (_rows(a.shape[:-1]), a.shape[-1]))
     b2 = b if b.ndim == 2 else shape_ops.reshape(b, (b.shape[0], 1))
-    k = backends.current()
+    k = current()
     c = k.empty((a2.shape[0], b2.shape[1]), a.dtype)
     k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0)
     return shape_ops.reshape(result(c, _matmul_backward, (a2, b2), a2.data, b2.data), out)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import DTYPES
 from ..tensor import Tensor
 
@@ -19,23 +19,24 @@ class StepInput(np.ndarray[Any, Any]):
     """An array argument of a captured function: a NumPy array that notices when Python computes with it."""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        backends.current().value_leaves(f"numpy.{ufunc.__name__}")
+        current().value_leaves(f"numpy.{ufunc.__name__}")
         plain = [np.asarray(a) if isinstance(a, StepInput) else a for a in inputs]
         return getattr(ufunc, method)(*plain, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        backends.current().value_leaves(f"numpy.{func.__name__}")
+        if func.__name__ not in ("shape", "ndim", "size"):
+            current().value_leaves(f"numpy.{func.__name__}")
         return func(*(np.asarray(a) if isinstance(a, StepInput) else a for a in args), **kwargs)
 
     def _plain(self, how: str) -> np.ndarray[Any, Any]:
-        backends.current().value_leaves(how)
+        current().value_leaves(how)
         return np.asarray(self)
 
     def cast(self, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """A copy in another dtype, made by a kernel so that a replay makes it too."""
         if self.dtype not in _SUPPORTED or not self.flags.c_contiguous:
             return self._plain(f"conversion of a {self.dtype} argument").astype(dtype, order="C")
-        k = backends.current()
+        k = current()
         y: np.ndarray[Any, Any] = k.empty(self.shape, dtype)
         k.cast(y, np.asarray(self), DTYPES.index(dtype.name))
         return y
@@ -110,7 +111,7 @@ def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) 
             raise TypeError(f"{op}: a Tensor of dtype {value.dtype} came, wanted {dtype}")
         array = as_tensor(value, op).data
     else:
-        k = backends.current()
+        k = current()
         array = k.asarray(host_array(value, dtype, op))
         k.constant_enters(array)
     if tuple(array.shape) != tuple(shape):
@@ -127,7 +128,7 @@ def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
 
             return transpose(base)
         return value
-    k = backends.current()
+    k = current()
     array = k.asarray(host_array(value, None if like is None else like.dtype, op))
     k.constant_enters(array)
     return Tensor(array)

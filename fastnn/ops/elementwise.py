@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, activation
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .activation import activate
@@ -147,7 +147,7 @@ def minimum(x: Any, y: Any) -> Tensor:
 
 def _binary(op: str, x: Any, y: Any) -> Tensor:
     x, y = _operands(op, x, y)
-    k = backends.current()
+    k = current()
     z = _binary_arrays(k, op, x.data, y.data)
     return result(z, _binary_backward, (x, y), op, x.data, y.data, z)
 
@@ -262,7 +262,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
     x, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
     if x.dtype == d:
         return x
-    y = _cast(backends.current(), x.data, d)
+    y = _cast(current(), x.data, d)
     return result(y, _astype_backward, (x,)) if d.kind == "f" and x.dtype.kind == "f" else Tensor(y)
 
 
@@ -282,7 +282,7 @@ def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:
 def compare(op: str, x: Any, y: Any) -> Tensor:
     """x op y as a bool Tensor; op is eq, ne, lt, le, gt or ge."""
     x, y = _operands(op, x, y)
-    return Tensor(_compare_arrays(backends.current(), op, x.data, y.data))
+    return Tensor(_compare_arrays(current(), op, x.data, y.data))
 
 
 def _compare_arrays(k: Any, op: str, x: Array, y: Array) -> Array:
@@ -304,7 +304,7 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     if c.dtype != np.bool_:
         raise TypeError(f"where: a condition of dtype {c.dtype} came, wanted bool")
     x, y = _operands("where", x, y)
-    return result(_select(backends.current(), c.data, x.data, y.data), _where_backward, (x, y), c.data)
+    return result(_select(current(), c.data, x.data, y.data), _where_backward, (x, y), c.data)
 
 
 def _select(k: Any, c: Array, x: Array, y: Array) -> Array:
@@ -363,7 +363,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     axis = axis_of(axis, x.ndim, "argmax")
     if x.shape[axis] == 0:
         raise ValueError(f"argmax: axis {axis} of shape {x.shape} has no elements")
-    k = backends.current()
+    k = current()
     a, b, c = _three(x.shape, axis)
     if x.dtype == np.bool_:
         x = astype(x, np.int64)
@@ -398,7 +398,7 @@ def _reduce(op: str, x: Any, axis: int | Sequence[int] | None, keepdims: bool) -
         axes = tuple(sorted({axis_of(a, x.ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,))}))
     if op in ("max", "min") and builtins.any(x.shape[a] == 0 for a in axes):
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
-    k = backends.current()
+    k = current()
     y, keep = x.data, _without(x.shape, axes, True)
     if len(axes) == x.ndim and axes:  # all of it is one run of memory
         y = _reduce_array(k, op, y.reshape(-1), 0).reshape(keep)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import backends
+from ..backends import current
 from ..backends.spec import REDUCE_LOSS_MODES
 from ..tensor import Array, Gradients, Node, Tensor, result
 
@@ -33,7 +33,7 @@ def sparse_cross_entropy(
     Returns:
         The weighted losses (M,), and the weights (M,) that they were given.
     """
-    k = backends.current()
+    k = current()
     absent = k.empty(0, logits.dtype)
     w = absent if sample_weight is None else sample_weight
     c = absent if class_weight is None else class_weight
@@ -55,7 +55,7 @@ def cross_entropy(
     logits: Tensor, targets: Array, sample_weight: Array | None = None, class_weight: Array | None = None, smoothing: float = 0.0
 ) -> Tensor:
     """Softmax cross-entropy of target probabilities (M, N): the weighted losses (M,)."""
-    k = backends.current()
+    k = current()
     absent = k.empty(0, logits.dtype)
     w = absent if sample_weight is None else sample_weight
     c = absent if class_weight is None else class_weight
@@ -76,7 +76,7 @@ def sigmoid_cross_entropy(
     logits: Tensor, targets: Array, sample_weight: Array | None = None, pos_weight: Array | None = None, smoothing: float = 0.0
 ) -> Tensor:
     """Binary cross-entropy of logits (M, N), averaged over each row: the weighted losses (M,)."""
-    k = backends.current()
+    k = current()
     absent = k.empty(0, logits.dtype)
     w = absent if sample_weight is None else sample_weight
     q = absent if pos_weight is None else pos_weight
@@ -94,7 +94,7 @@ def _sigmoid_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
 
 def mse(pred: Tensor, target: Tensor, sample_weight: Array | None = None) -> Tensor:
     """The mean of (pred - target)^2 over each row of (M, N): the weighted losses (M,)."""
-    k = backends.current()
+    k = current()
     w = k.empty(0, pred.dtype) if sample_weight is None else sample_weight
     losses = k.empty(pred.shape[:1], pred.dtype)
     k.mse_forward(losses, pred.data, target.data, w)
@@ -113,7 +113,7 @@ def _mse_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
 
 def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = None) -> Tensor:
     """One number of losses (M,): their sum, divided by M ("batch"), by the sum of weights ("weights") or by 1 ("sum")."""
-    k = backends.current()
+    k = current()
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
     w: Any = k.empty(0, losses.dtype) if weights is None else weights
     k.reduce_loss_forward(loss, normaliser, losses.data, w, REDUCE_LOSS_MODES.index(mode))

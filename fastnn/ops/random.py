@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import backends
+from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .door import as_tensor, floating
 
@@ -16,7 +16,7 @@ def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
         rate: float64 (1,), the share of elements that are dropped.
     """
     x = floating("dropout", as_tensor(x, "dropout"))
-    k = backends.current()
+    k = current()
     y, aux = k.empty(x.shape, x.dtype), k.empty(2, "uint64")
     k.dropout_forward(y, aux, state, x.data, rate)
     return result(y, _dropout_backward, (x,), aux, rate)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .data import take
 from .door import as_tensor, axis_of, same_dtype
@@ -39,7 +39,7 @@ def layout(shape: tuple[int, ...], *strides: tuple[int, ...], offsets: tuple[int
 def _copy(
     y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0, k: Any = None
 ) -> None:
-    k = k or backends.current()
+    k = k or current()
     k.strided_copy(y, x, k.asarray(layout(shape, ys, xs, offsets=(yo, xo))))
 
 
@@ -121,7 +121,7 @@ def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
 
 def _transposed(x: Array, order: tuple[int, ...]) -> Array:
     shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)
-    y = backends.current().empty(shape, x.dtype)
+    y = current().empty(shape, x.dtype)
     _copy(y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
     return y
 
@@ -135,7 +135,7 @@ def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 def expand(x: Array, shape: tuple[int, ...]) -> Array:
     """The array repeated along its dimensions of size 1, in a new array."""
-    y = backends.current().empty(shape, x.dtype)
+    y = current().empty(shape, x.dtype)
     _copy(y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
     return y
 
@@ -161,7 +161,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
         if t.ndim != len(shape) or any(t.shape[d] != shape[d] for d in range(len(shape)) if d != axis):
             raise ValueError(f"concatenate: shapes {shape} and {t.shape} differ in more than axis {axis}")
     total = builtins.sum(t.shape[axis] for t in parts)
-    y = backends.current().empty(shape[:axis] + (total,) + shape[axis + 1 :], parts[0].dtype)
+    y = current().empty(shape[:axis] + (total,) + shape[axis + 1 :], parts[0].dtype)
     strides, start = strides_of(y.shape), 0
     for t in parts:
         _copy(y, t.data, t.shape, strides, strides_of(t.shape), yo=start * strides[axis])
@@ -244,7 +244,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             axis += 1
         else:
             raise TypeError(f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ... or one index array")
-    y = backends.current().empty(tuple(shape), x.dtype)
+    y = current().empty(tuple(shape), x.dtype)
     _copy(y, x.data, tuple(shape), strides_of(shape), tuple(strides), xo=offset)
     return result(y, _getitem_backward, (x,), tuple(shape), tuple(strides), offset)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current, get_backend
 from ..backends.base import Backend
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
@@ -130,14 +130,14 @@ class Trainer:
             weight = data.class_weight_to_sample_weight(class_weight, targets, weight, op)
         if c.metrics is None:
             c.metrics = [metrics_py.get(m, kind, int(shape[-1]) if len(shape) > 1 else 1) for m in c.given["metrics"]]
-        k = backends.current()
+        k = current()
         return k.asarray(features), k.asarray(targets), k.asarray(weight)
 
     def _probe(self, features: Array) -> tuple[int, ...]:
         """The shape of the output for one sample; gives the layers their shapes if they have none."""
         model: Any = self
         with no_grad():
-            y = model(Tensor(backends.current().asarray(features[:1])), training=False)
+            y = model(Tensor(current().asarray(features[:1])), training=False)
         if not isinstance(y, Tensor):
             raise TypeError(f"{type(self).__name__}: forward returned a {type(y).__name__}, wanted a Tensor")
         return y.shape
@@ -303,7 +303,7 @@ class Trainer:
     def _test_batch(self, x: Array, y: Array, weight: Array) -> None:
         c = self._need("evaluate")
         model: Any = self
-        k: Backend = backends.current()
+        k: Backend = current()
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         y_pred = model(Tensor(x), training=False)
         loss = c.loss(y, y_pred, weight if weight.size else None)
@@ -324,7 +324,7 @@ class Trainer:
             raise RuntimeError(
                 "predict: the model has no weights yet, because no shape is known; give the first layer input_shape, or fit it first"
             )
-        k: Backend = backends.current()
+        k: Backend = current()
         features = k.asarray(data.as_features(x, model.dtype, "predict"))
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
@@ -349,10 +349,10 @@ class Trainer:
         modes = model.training_modes()
         model.train()
         try:
-            key = (backends.get_backend(), *((a.shape, a.dtype.str) for a in arrays))
+            key = (get_backend(), *((a.shape, a.dtype.str) for a in arrays))
             step = c.batch_steps.get(key)
             if step is None:
-                k: Backend = backends.current()
+                k: Backend = current()
                 step = c.batch_steps[key] = self._train_step([k.empty(a.shape, a.dtype) for a in arrays], None)
             for buffer, a in zip(step.buffers, arrays, strict=True):
                 buffer[...] = a

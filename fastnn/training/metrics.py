@@ -216,14 +216,6 @@ def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int)
 
 
 def check(identifier: Any) -> None:
-    """ValueError or TypeError for what `get` would not take with any loss.
-
-    >>> check("mse")
-    """
-    _resolve(identifier, "values", 1)
-
-
-def check(identifier: Any) -> None:
     """ValueError or TypeError unless `get` could know it, whatever the loss."""
     _resolve(identifier, "labels", 1)
 

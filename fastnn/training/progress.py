@@ -29,7 +29,7 @@ class Progress:
         self._epoch = 0
         self._bar: Any = None
         if self.verbose == 1:
-            from tqdm import tqdm  # type: ignore[import-untyped]
+            from tqdm import tqdm
 
             self._bar = tqdm(total=epochs * steps, leave=False, unit="batch", dynamic_ncols=True, file=sys.stderr)
 

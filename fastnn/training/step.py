@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backends
+from ..backends import current, recording
 from ..tensor import Array, Tensor
 from .metrics import Metric
 
@@ -36,12 +36,12 @@ class Batches:
 
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""
-        k = backends.current()
+        k = current()
         return [k.empty((rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
     def gather(self, buffers: list[Array]) -> None:
         """The next batch into the buffers."""
-        k = backends.current()
+        k = current()
         for a, buffer in zip(self.arrays, buffers, strict=True):
             if a.size:
                 rows = len(buffer)
@@ -73,7 +73,7 @@ class TrainStep:
         self._rate = 0.0  # replayed steps a second
 
     def _step(self) -> None:
-        k = backends.current()
+        k = current()
         if self.fetch is not None:
             self.fetch(self.buffers)
         x, y, weight = self.buffers
@@ -112,12 +112,12 @@ class TrainStep:
     def _watch(self) -> None:
         from ..plan import Recorder, Step
 
-        real = backends.current()
+        real = current()
         if self.why_eager or isinstance(real, Recorder):
             self._step()
             return
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
-        with backends.recording(recorder):
+        with recording(recorder):
             self._step()
         if recorder.void:
             self.why_eager = recorder.void
