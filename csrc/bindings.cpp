@@ -122,6 +122,11 @@ PYBIND11_MODULE(_core, m) {
     if (n < 1) throw py::value_error("set_threads: " + std::to_string(n) + " threads, wanted at least 1");
     team_set_threads(n);
   }, py::arg("n"), "Sets the number of threads.");
+  m.def("share", &team_share, "The least work, in nanoseconds, for which another worker is started.");
+  m.def("set_share", [](double nanoseconds) {
+    if (!(nanoseconds > 0)) throw py::value_error("set_share: " + std::to_string(nanoseconds) + " ns, wanted more than 0");
+    team_set_share(nanoseconds);
+  }, py::arg("nanoseconds"), "Sets it; a small one makes small calls run on all workers too. Results do not change.");
   m.def("cores", &available_cores, "The cores that this process may use.");
   m.def("peak_gflops", [](int dtype) {
     py::gil_scoped_release release;

@@ -182,7 +182,7 @@ struct Binary {
 };
 
 FASTNN_INLINE double binary_work(const void* args, int itemsize) {
-  return elements_work(((const Binary<float, float>*)args)->n, itemsize, 0.2, 0.4);
+  return elements_work(((const Binary<float, float>*)args)->n, itemsize, 0.1, 0.2);
 }
 
 template <class Z, class T>
@@ -219,7 +219,7 @@ struct WhereForward {
 };
 
 FASTNN_INLINE double where_forward_work(const void* args, int itemsize) {
-  return elements_work(((const WhereForward<float>*)args)->n, itemsize, 0.2, 0.4);
+  return elements_work(((const WhereForward<float>*)args)->n, itemsize, 0.1, 0.2);
 }
 
 template <class T>
@@ -258,17 +258,37 @@ FASTNN_INLINE double strided_copy_work(const void* args, int itemsize) {
   const StridedCopy<float> a = *(const StridedCopy<float>*)args;
   double n = 1;
   for (i64 d = 0; d < a.R; d++) n *= (double)a.layout[d];
-  return elements_work((i64)n, itemsize, 0.3, 0.5);
+  return elements_work((i64)n, itemsize, 0.2, 0.3);
 }
 
 constexpr i64 kCopyTile = 16;
 
-// y[i, j] = x[i, j] where y is contiguous along j and x along i: tile by tile, so that lines of x are used while they are there.
+// y[i, j] = x[i, j] for four rows and columns, where y is contiguous along j and x along i.
+template <class T>
+FASTNN_INLINE void transpose_four(T* y, const T* x, i64 y_row, i64 x_column) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  Four c[4];
+  for (int j = 0; j < 4; j++) c[j] = *(const Four*)(x + j * x_column);
+  const Four low01 = __builtin_shufflevector(c[0], c[1], 0, 4, 1, 5), low23 = __builtin_shufflevector(c[2], c[3], 0, 4, 1, 5);
+  const Four high01 = __builtin_shufflevector(c[0], c[1], 2, 6, 3, 7), high23 = __builtin_shufflevector(c[2], c[3], 2, 6, 3, 7);
+  *(Four*)y = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+  *(Four*)(y + y_row) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+  *(Four*)(y + 2 * y_row) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+  *(Four*)(y + 3 * y_row) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+// The same for any number of rows and columns, tile by tile, so that lines of x are used while they are there.
 template <class T>
 void transpose_rows(T* y, const T* x, i64 rows, i64 columns, i64 y_row, i64 x_column) {
   for (i64 begin = 0; begin < columns; begin += kCopyTile) {
-    const i64 end = min_i64(begin + kCopyTile, columns);
-    for (i64 i = 0; i < rows; i++)
+    const i64 end = min_i64(begin + kCopyTile, columns), fours = begin + (end - begin) / 4 * 4;
+    i64 i = 0;
+    for (; i + 4 <= rows; i += 4) {
+      for (i64 j = begin; j < fours; j += 4) transpose_four(y + i * y_row + j, x + i + j * x_column, y_row, x_column);
+      for (i64 j = fours; j < end; j++)
+        for (i64 k = i; k < i + 4; k++) y[k * y_row + j] = x[k + j * x_column];
+    }
+    for (; i < rows; i++)
       for (i64 j = begin; j < end; j++) y[i * y_row + j] = x[i + j * x_column];
   }
 }

@@ -16,7 +16,7 @@ struct GemmTuning {
   int narrow;           // vectors across a tile that reads packed panels of b
   int rows[5];          // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
   bool masked_loads;    // a short last vector of b can be read in place
-  bool bad_strides;     // tiles use too little of a cache line to read a matrix in place whose rows collide in the cache
+  bool bad_strides;     // tiles are too narrow to read matrices in place whose rows collide in the caches
   double flops_per_ns;  // of float32 on one core, for gemm_work
 };
 #if defined(__AVX512F__)
@@ -297,11 +297,11 @@ struct GemmPlan {
   i64 a_size, scratch;    // elements of all packed panels of a, and of all scratch
 };
 
-// Whether rows of so many elements collide in the caches when k of them are read one after another.
+// Whether `rows` rows of ld elements collide in the caches when they are read side by side.
 template <class T>
-bool bad_stride(i64 ld, i64 k) {
+bool collide(i64 ld, i64 rows) {
   const i64 bytes = ld * (i64)sizeof(T), power_of_two = bytes & -bytes;
-  return kGemm.bad_strides && (power_of_two >= 4096 || power_of_two * k > 1 << 20);
+  return power_of_two >= 4096 || power_of_two * rows > 1 << 20;
 }
 
 template <class T>
@@ -309,10 +309,10 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
   GemmPlan p = {};
   const bool large = m > kInPlaceRows && max_i64(m, n) * k * size > kInPlace;
-  const bool bad_a = !a_along_k && n >= kPackColumns && bad_stride<T>(m, k);
-  const bool bad_b = m >= kPackRows && bad_stride<T>(n, k);
-  p.pack_b = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
-  p.pack_a = p.pack_b && (bad_a || n >= 4 * kPackColumns);
+  const bool bad_a = n >= kPackColumns && collide<T>(a_along_k ? k : m, a_along_k ? 1 : k);
+  const bool bad_b = m >= kPackRows && collide<T>(n, k);
+  p.pack_b = b_along_k || large || (kGemm.bad_strides && (bad_b || (bad_a && !a_along_k))) || (!kGemm.masked_loads && n % L);
+  p.pack_a = p.pack_b && bad_a && (large || !a_along_k);
   p.vectors = p.pack_b ? kGemm.narrow : kGemm.wide;
   p.rows = p.pack_b ? min_i64(m, kRegionRows) : m;
   p.columns = p.pack_b ? min_i64(n, kRegionColumns) : n;

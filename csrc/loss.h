@@ -17,7 +17,7 @@ struct SparseCrossEntropyForward {
 
 FASTNN_INLINE double sparse_cross_entropy_forward_work(const void* args, int itemsize) {
   const auto& a = *(const SparseCrossEntropyForward<float>*)args;
-  return 6.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
 }
 
 template <class T>
@@ -40,10 +40,10 @@ void sparse_cross_entropy_forward(const void* args, const Worker& me) {
     const T sample = a.sample_weight ? a.sample_weight[row] : (T)1, weight = a.class_weight ? a.class_weight[label] : (T)1;
     Vec<T> rest = {};
     if (off != 0)
-      for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
+      rest = sum_vectors<T>(a.N, [&](i64 i, auto lanes) {
         Vec<T> target = off * (a.class_weight ? lanes.load(a.class_weight + i) : splat<T>(1));
         Vec<T> term = target * (lanes.load(x + i) - max - log_sum);
-        rest += lanes.only(target == splat<T>(0) ? splat<T>(0) : term);
+        return target == splat<T>(0) ? splat<T>(0) : term;
       });
     const T target = on * weight;
     const T value = hsum<T>(rest) + (target == 0 ? 0 : target * (x[label] - max - log_sum));
@@ -65,7 +65,7 @@ struct SparseCrossEntropyBackward {
 
 FASTNN_INLINE double sparse_cross_entropy_backward_work(const void* args, int itemsize) {
   const auto& a = *(const SparseCrossEntropyBackward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.2, 0.4);
+  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.05, 0.1);
 }
 
 template <class T>
@@ -74,11 +74,8 @@ void sparse_cross_entropy_backward(const void* args, const Worker& me) {
   if (a.N == 0) return;
   const T on = (T)(1 - a.smoothing), off = (T)(a.smoothing / (double)a.N);
   T off_sum = off * (T)a.N;
-  if (off != 0 && a.class_weight) {
-    Vec<T> sum = {};
-    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { sum += lanes.load(a.class_weight + i); });
-    off_sum = off * hsum<T>(sum);
-  }
+  if (off != 0 && a.class_weight)
+    off_sum = off * hsum<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return lanes.load(a.class_weight + i); }));
   const Range rows = share(a.M, rows_grain(a.N), me);
   for (i64 row = rows.begin; row < rows.end; row++) {
     const T* p = a.p + row * a.N;
@@ -114,7 +111,7 @@ struct CrossEntropyForward {
 
 FASTNN_INLINE double cross_entropy_forward_work(const void* args, int itemsize) {
   const auto& a = *(const CrossEntropyForward<float>*)args;
-  return 6.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.4, 4);
+  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
 }
 
 // target[i...] = ((1 - smoothing) targets + smoothing / N) class_weight
@@ -135,11 +132,10 @@ void cross_entropy_forward(const void* args, const Worker& me) {
   const T on = (T)(1 - a.smoothing), off = (T)(a.smoothing / (double)a.N);
   softmax_blocks<T>(a.p, a.logits, rows, a.N, [&](i64 row, T max, T log_sum) {
     const T *x = a.logits + row * a.N, *targets = a.targets + row * a.N;
-    Vec<T> sum = {};
-    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
+    const Vec<T> sum = sum_vectors<T>(a.N, [&](i64 i, auto lanes) {
       Vec<T> target = dense_target(targets, a.class_weight, i, on, off, lanes);
       Vec<T> term = target * (lanes.load(x + i) - max - log_sum);
-      sum += lanes.only(target == splat<T>(0) ? splat<T>(0) : term);
+      return target == splat<T>(0) ? splat<T>(0) : term;
     });
     a.losses[row] = -hsum<T>(sum) * (a.sample_weight ? a.sample_weight[row] : (T)1);
   });
@@ -156,7 +152,7 @@ struct CrossEntropyBackward {
 
 FASTNN_INLINE double cross_entropy_backward_work(const void* args, int itemsize) {
   const auto& a = *(const CrossEntropyBackward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.2, 0.4);
+  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.1, 0.2);
 }
 
 template <class T>
@@ -168,9 +164,8 @@ void cross_entropy_backward(const void* args, const Worker& me) {
   for (i64 row = rows.begin; row < rows.end; row++) {
     const T *p = a.p + row * a.N, *targets = a.targets + row * a.N;
     T* d = a.dlogits + row * a.N;
-    Vec<T> sum = {};
-    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { sum += lanes.only(dense_target(targets, a.class_weight, i, on, off, lanes)); });
-    sum = sum_lanes<T>(sum);
+    const Vec<T> sum =
+        sum_lanes<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return dense_target(targets, a.class_weight, i, on, off, lanes); }));
     const T dloss = a.dlosses[row] * (a.sample_weight ? a.sample_weight[row] : (T)1);
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
       lanes.store(d + i, dloss * (lanes.load(p + i) * sum - dense_target(targets, a.class_weight, i, on, off, lanes)));
@@ -192,12 +187,15 @@ FASTNN_INLINE void mean_loss(T* losses, const T* x, const T* t, const T* sample_
   }
   for (i64 row = rows.begin; row < rows.end; row++) {
     const i64 at = row * N;
-    Vec<T> sum = {};
-    for_vectors<T>({0, N}, [&](i64 i, auto lanes) {
-      sum += lanes.only(f(lanes.load(x + at + i), lanes.load(t + at + i), q ? lanes.load(q + i) : splat<T>(1)));
+    const Vec<T> sum = sum_vectors<T>(N, [&](i64 i, auto lanes) {
+      return f(lanes.load(x + at + i), lanes.load(t + at + i), q ? lanes.load(q + i) : splat<T>(1));
     });
     losses[row] = hsum<T>(sum) / (T)N * (sample_weight ? sample_weight[row] : (T)1);
   }
+}
+
+FASTNN_INLINE double mean_loss_work(i64 M, i64 N, int itemsize, double four, double eight) {
+  return (N == 1 ? 0.0 : 2.0) * (double)M + elements_work(M * N, itemsize, four, eight);
 }
 
 // Their gradients: dx = dlosses sample_weight f(x, t, q) / N.
@@ -234,7 +232,7 @@ struct SigmoidCrossEntropyForward {
 
 FASTNN_INLINE double sigmoid_cross_entropy_forward_work(const void* args, int itemsize) {
   const auto& a = *(const SigmoidCrossEntropyForward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.6, 10);
+  return mean_loss_work(a.M, a.N, itemsize, 0.8, 10);
 }
 
 template <class T>
@@ -259,7 +257,7 @@ struct SigmoidCrossEntropyBackward {
 
 FASTNN_INLINE double sigmoid_cross_entropy_backward_work(const void* args, int itemsize) {
   const auto& a = *(const SigmoidCrossEntropyBackward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 5);
+  return mean_loss_work(a.M, a.N, itemsize, 0.3, 4);
 }
 
 template <class T>
@@ -283,7 +281,7 @@ struct MseForward {
 
 FASTNN_INLINE double mse_forward_work(const void* args, int itemsize) {
   const auto& a = *(const MseForward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.1, 0.2);
+  return mean_loss_work(a.M, a.N, itemsize, 0.1, 0.2);
 }
 
 template <class T>
@@ -303,7 +301,7 @@ struct MseBackward {
 
 FASTNN_INLINE double mse_backward_work(const void* args, int itemsize) {
   const auto& a = *(const MseBackward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.15, 0.3);
+  return mean_loss_work(a.M, a.N, itemsize, 0.1, 0.2);
 }
 
 template <class T>

@@ -38,7 +38,7 @@ struct SgdStep {
 };
 
 FASTNN_INLINE double sgd_step_work(const void* args, int itemsize) {
-  return elements_work(((const SgdStep<float>*)args)->n, itemsize, 0.2, 0.4);
+  return elements_work(((const SgdStep<float>*)args)->n, itemsize, 0.1, 0.2);
 }
 
 template <class T>
@@ -71,7 +71,7 @@ struct AdamStep {
 };
 
 FASTNN_INLINE double adam_step_work(const void* args, int itemsize) {
-  return elements_work(((const AdamStep<float>*)args)->n, itemsize, 0.3, 0.7);
+  return elements_work(((const AdamStep<float>*)args)->n, itemsize, 0.2, 0.5);
 }
 
 template <class T>

@@ -5,15 +5,12 @@
 namespace fastnn {
 namespace {
 
-// Nanoseconds of work from which a call is shared: inside a region a meeting point costs about a tenth of a microsecond.
-constexpr double kShared = 4000;
-
 bool conflict(const Access& a, const Access& b) { return (a.writes || b.writes) && a.begin < b.end && b.begin < a.end; }
 
 }  // namespace
 
 void Plan::add(const Call& call, const std::vector<Access>& accesses) {
-  bool shared = call.work() >= kShared;
+  bool shared = call.work() >= team_share();
   // Two nodes must not overlap in time where they touch the same memory and are not both worker 0's; nor may two shared nodes
   // that use the team's scratch.
   static const char scratch_tag[1] = {};

@@ -134,7 +134,7 @@ FASTNN_INLINE i64 reduce_forward_scratch(const void* args, int, int) {
 }
 FASTNN_INLINE double reduce_forward_work(const void* args, int itemsize) {
   const ReduceForward<float> a = *(const ReduceForward<float>*)args;
-  return 5.0 * (double)(a.A * a.C) + elements_work(a.A * a.B * a.C, itemsize, 0.1, 0.2);
+  return 5.0 * (double)a.A + elements_work(a.A * (a.B + 1) * a.C, itemsize, 0.1, 0.2);
 }
 
 template <class T, class R>
@@ -190,22 +190,38 @@ FASTNN_INLINE bool exceeds(T x, T top) {
   return (x > top) | ((x != x) & (top == top));
 }
 
+// The first lane in which a comparison held, or the number of lanes.
+template <class T>
+FASTNN_INLINE int first_lane(IVec<T> held) {
+#if defined(__AVX512F__)
+  const u32 mask = sizeof(T) == 4 ? (u32)_mm512_movepi32_mask((__m512i)held) : (u32)_mm512_movepi64_mask((__m512i)held);
+#elif defined(__AVX2__)
+  const u32 mask = sizeof(T) == 4 ? (u32)_mm256_movemask_ps((__m256)held) : (u32)_mm256_movemask_pd((__m256d)held);
+#else
+  u32 mask = 0;
+  for (int i = 0; i < kLanes<T>; i++) mask |= (u32)(held[i] & 1) << i;
+#endif
+  return __builtin_ctz(mask | 1u << kLanes<T>);
+}
+
 // The first place of the greatest of n values, n > 0.
 template <class T>
 FASTNN_INLINE i64 argmax(const T* x, i64 n) {
-  i64 best = 0;
-  if (n <= 32) {
-    T top = x[0];
-    for (i64 i = 1; i < n; i++) {
-      const bool better = exceeds(x[i], top);
-      best = better ? i : best;
-      top = better ? x[i] : top;
-    }
-    return best;
+  if (n <= kLanes<T>) {
+    const Vec<T> v = select_n<T>(load_n(x, n), n, splat<T>(Max<T>::start()));
+    const int nan = first_lane<T>(v != v);
+    if (nan < kLanes<T>) return nan;
+    return first_lane<T>(v == fold_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return a > b ? a : b; }));
   }
-  const T top = reduce_run<T, Max<T>>(x, n);
-  while (!(x[best] == top || (top != top && x[best] != x[best]))) best++;
-  return best;
+  const Vec<T> top = splat<T>(reduce_run<T, Max<T>>(x, n));
+  i64 i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) {
+    const Vec<T> v = load(x + i);
+    const int lane = first_lane<T>((v == top) | (v != v));  // with a NaN anywhere, the maximum is one and equals nothing
+    if (lane < kLanes<T>) return i + lane;
+  }
+  const Vec<T> v = load_n(x + i, n - i);
+  return i + first_lane<T>((v == top) | (v != v));
 }
 
 template <class T>
@@ -218,7 +234,7 @@ struct ArgmaxForward {
 
 FASTNN_INLINE double argmax_forward_work(const void* args, int itemsize) {
   const ArgmaxForward<float> a = *(const ArgmaxForward<float>*)args;
-  return 5.0 * (double)(a.A * a.C) + elements_work(a.A * a.B * a.C, itemsize, 0.5, 0.5);
+  return 5.0 * (double)a.A + elements_work(a.A * (a.B + 1) * a.C, itemsize, 0.2, 0.2);
 }
 
 template <class T>
@@ -231,8 +247,8 @@ void argmax_forward(const void* args, const Worker& me) {
     const i64 c = i % blocks * kColumns, columns = min_i64(kColumns, a.C - c);
     const T* x = a.x + i / blocks * a.B * a.C + c;
     i64* index = a.index + i / blocks * a.C + c;
-    if (a.C == 1 && a.B > 0) {
-      *index = argmax(x, a.B);
+    if (a.C == 1) {
+      *index = a.B > 0 ? argmax(x, a.B) : 0;
       continue;
     }
     T top[kColumns];

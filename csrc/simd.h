@@ -167,6 +167,20 @@ FASTNN_INLINE void for_vectors(Range r, F f) {
   if (i < r.end) f(i, FirstLanes<T>{r.end - i});
 }
 
+// The sums of f(i, lanes) over n elements, lane by lane; in blocks, which bounds the rounding error of long rows.
+template <class T, class F>
+FASTNN_INLINE Vec<T> sum_vectors(i64 n, F f) {
+  constexpr i64 kBlock = 64 * kLanes<T>;
+  if (n <= kLanes<T>) return FirstLanes<T>{n}.only(f(0, FirstLanes<T>{n}));
+  Vec<T> total = {};
+  for (i64 begin = 0; begin < n; begin += kBlock) {
+    Vec<T> part = {};
+    for_vectors<T>({begin, min_i64(begin + kBlock, n)}, [&](i64 i, auto lanes) { part += lanes.only(f(i, lanes)); });
+    total += part;
+  }
+  return total;
+}
+
 // Selections written so that a NaN in x stays; the other operand order would lose it.
 template <class T>
 FASTNN_INLINE Vec<T> vmin(Vec<T> x, Vec<T> hi) {
@@ -291,13 +305,15 @@ FASTNN_INLINE Vec<float> exp_reduce(Vec<float> x, Vec<float>& r, IVec<float>& n)
 
 // Within 1 ULP; scaled in two steps, so that overflow, denormals and infinities come out right.
 FASTNN_INLINE Vec<float> vexp(Vec<float> x) {
-  x = vmax<float>(vmin<float>(x, splat(89.f)), splat(-104.f));
+  const IVec<float> zero = x < -104.f;  // set apart: an underflow would cost many times what the rest does
+  x = zero ? splat(0.f) : vmin<float>(x, splat(89.f));
   Vec<float> r;
   IVec<float> n;
   Vec<float> p = exp_reduce(x, r, n);
   Vec<float> y = p * (r * r) + r + 1.f;
   IVec<float> half = n >> 1;
-  return y * (Vec<float>)((half + 127) << 23) * (Vec<float>)((n - half + 127) << 23);
+  y = y * (Vec<float>)((half + 127) << 23) * (Vec<float>)((n - half + 127) << 23);
+  return zero ? splat(0.f) : y;
 }
 
 FASTNN_INLINE Vec<float> vtanh(Vec<float> x) {

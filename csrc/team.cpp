@@ -211,8 +211,8 @@ int quota_cores() {
   return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
-// Below this much work for each worker, in nanoseconds, starting another one does not pay; a sleeping team takes long to wake.
-constexpr double kAwakeShare = 4000, kAsleepShare = 40000;
+std::atomic<double> least_share{kDefaultShare};
+constexpr double kAsleep = 10;  // times longer that waking a sleeping team takes
 
 }  // namespace
 
@@ -238,8 +238,9 @@ void team_run(Job job, void* context, int workers, i64 scratch) {
 
 int team_workers(double work) {
   int threads = team_threads();
-  if (threads == 1 || work < 2 * kAwakeShare || Team::inside_job) return 1;
-  double worth = work / (team()->asleep() ? kAsleepShare : kAwakeShare);
+  double least = team_share();
+  if (threads == 1 || work < 2 * least || Team::inside_job) return 1;
+  double worth = work / (team()->asleep() ? kAsleep * least : least);
   return worth >= threads ? threads : worth < 1 ? 1 : (int)worth;
 }
 
@@ -250,6 +251,9 @@ int team_threads() {
 }
 
 void team_set_threads(int n) { wanted_threads = n; }
+
+double team_share() { return least_share.load(std::memory_order_relaxed); }
+void team_set_share(double nanoseconds) { least_share = nanoseconds; }
 
 int available_cores() {
   int cores = (int)std::thread::hardware_concurrency();

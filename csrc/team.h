@@ -13,6 +13,12 @@ void team_run(Job job, void* context, int workers, i64 scratch);
 // How many workers a job of so many nanoseconds is worth.
 int team_workers(double work);
 
+// The least work, in nanoseconds, for which another worker is started, or from which a plan's call is shared. Tests set it low,
+// so that small calls run on many workers.
+constexpr double kDefaultShare = 4000;
+double team_share();
+void team_set_share(double nanoseconds);
+
 int team_threads();
 void team_set_threads(int n);
 // Cores that this process may use: affinity and cgroup quota.

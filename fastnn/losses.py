@@ -27,6 +27,8 @@ class Loss:
 
     targets = "values"
     name = ""
+    recordable = True
+    """Whether fit may record it unasked."""
 
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         """The mean over the batch of the weighted losses, as a Tensor without dimensions."""
@@ -205,6 +207,8 @@ def _sigmoid_logits(p: Tensor) -> Tensor:
 
 class CustomLoss(Loss):
     """A Python function of y_true and y_pred (Tensors) as a loss; what it returns is averaged."""
+
+    recordable = False
 
     def __init__(self, function: Callable[[Any, Tensor], Tensor]) -> None:
         self.function = function

@@ -7,7 +7,6 @@ watches the first calls, and once two calls in a row did the same work, replays 
 from __future__ import annotations
 
 import functools
-import hashlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import numpy as np
 from .backends import current, get_isa, recording
 from .backends.base import Backend, Call
 from .backends.spec import KERNELS
-from .nn import module as module_py
+from .nn import parameter as parameters_py
 from .ops.door import StepInput
 from .tensor import Array, Tensor, is_grad_enabled
 
@@ -87,16 +86,16 @@ class Recorder:
     def constant_enters(self, array: Array) -> None:
         begin, end = _extent(array)
         if not any(b <= begin and end <= e for b, e in self._owned):
+            import hashlib
+
             self.signature.append(("constant", hashlib.blake2b(self.real.to_numpy(array).tobytes()).digest()))
 
     def has_grad(self, leaf: Tensor) -> bool:
-        self.grads_before.setdefault(leaf, leaf.has_grad)
+        if leaf not in self.grads_after:  # what the step itself sets is no condition of its replay
+            self.grads_before.setdefault(leaf, leaf.has_grad)
         return leaf.has_grad
 
     def set_has_grad(self, leaf: Tensor, value: bool) -> None:
-        # A first access that sets it tells nothing about before: such a leaf is no condition of the replay.
-        if leaf not in self.grads_before:
-            self.grads_after.setdefault(leaf, value)
         self.grads_after[leaf] = leaf.has_grad = value
 
     def module_called(self, module: Module) -> None:
@@ -133,6 +132,7 @@ class Step:
         self.recorder = recorder
         self.buffers = buffers
         self.output = output
+        self.structure = parameters_py.structure_version
         self._modules = list(recorder.modules.items())
         parameters = dict.fromkeys(p for m, _ in self._modules for p in m._parameters.values() if p is not None)
         self._frozen = [(p, p.requires_grad) for p in parameters]
@@ -140,9 +140,10 @@ class Step:
         self._after = list(recorder.grads_after.items())
 
     def fits(self) -> bool:
-        """Whether the modes, frozen parameters and gradients are as they were when it was recorded."""
+        """Whether layers, modes, frozen parameters and gradients are as they were when it was recorded."""
         return (
-            all(m.training == mode for m, mode in self._modules)
+            self.structure == parameters_py.structure_version
+            and all(m.training == mode for m, mode in self._modules)
             and all(p.requires_grad == flag for p, flag in self._frozen)
             and all(leaf.has_grad == value for leaf, value in self._before)
         )
@@ -256,23 +257,17 @@ class _Capture:
         self._steps: dict[Any, list[Step]] = {}
         self._watched: dict[Any, list[Any]] = {}
         self._differed = 0
-        self._structure = module_py.structure_version
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         real = current()
         if self.eager or isinstance(real, Recorder):
             return self.fn(*args, **kwargs)
-        if self._structure != module_py.structure_version:
-            self._steps.clear()
-            self._watched.clear()
         given = Arguments((args, kwargs))
         key = (given.key, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled())
         for step in self._steps.get(key, ()):
             if step.fits():
                 return step.replay(given.arrays)
-        result = self._watch(key, real, args, kwargs)
-        self._structure = module_py.structure_version
-        return result
+        return self._watch(key, real, args, kwargs)
 
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         buffers: list[Array] = []
@@ -293,7 +288,8 @@ class _Capture:
             return output
         if self._watched.get(key) == recorder.signature:
             self._differed = 0
-            self._steps.setdefault(key, []).append(Step(recorder, buffers, output))
+            current_ones = [s for s in self._steps.get(key, ()) if s.structure == parameters_py.structure_version]
+            self._steps[key] = [*current_ones, Step(recorder, buffers, output)]
             if sum(map(len, self._steps.values())) > MOST_PLANS:
                 self._stay_eager(f"it needs more than {MOST_PLANS} recordings; pass numbers that change as arrays")
         else:

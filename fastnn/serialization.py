@@ -7,10 +7,7 @@ it is ever imported or evaluated. Files are written beside their place and moved
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +74,8 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
 
 def save(model: Any, path: Any) -> None:
     """Writes architecture and weights into one file; `load` makes the model again."""
+    import json
+
     if not model.built:
         raise RuntimeError("save: the model has no weights yet, because no shape is known; give input_shape, or call it first")
     header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
@@ -100,6 +99,8 @@ def load(path: Any) -> Any:
     >>> bool((fastnn.load(path).predict([[1, 2, 3]]) == model.predict([[1, 2, 3]])).all())
     True
     """
+    import json
+
     tensors, metadata = _read(path, "load")
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
         raise ValueError(f"load: {path} is a safetensors file, but no model that fastnn saved; load_weights() reads its tensors")
@@ -185,7 +186,7 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
 def _read(path: Any, op: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"{op}: there is no file {path}")
     try:
         with safe_open(str(path), framework="np") as f:
@@ -196,6 +197,9 @@ def _read(path: Any, op: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str
 
 def _write(path: Any, tensors: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> None:
     """Writes into a file of its own, syncs it, and moves it to its place."""
+    import tempfile
+    from pathlib import Path
+
     from safetensors.numpy import save
 
     target = Path(path)

@@ -130,7 +130,7 @@ class ActivationKind:
 ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("linear", "x"),
     ActivationKind("relu", "max(x, 0)"),
-    ActivationKind("leaky_relu", "x if x >= 0 else p0 x", p0=0.2, saves_z=True),
+    ActivationKind("leaky_relu", "x if x > 0 else p0 x", p0=0.2, saves_z=True),
     ActivationKind("sigmoid", "1 / (1 + exp(-x))", saves_z=True),
     ActivationKind("tanh", "tanh(x)"),
     ActivationKind("gelu", "x Phi(x) = x/2 (1 + erf(x / sqrt 2))", saves_z=True),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.resources
 import math
 import os
-import zlib
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["digits", "mnist"]
 
@@ -33,7 +32,7 @@ def digits(as_float: bool = False) -> tuple[Split, Split]:
     >>> x_train.shape, x_test.shape
     ((4000, 20, 20), (1000, 20, 20))
     """
-    with importlib.resources.files(__name__).joinpath("digits.npz").open("rb") as f, np.load(f, allow_pickle=False) as z:
+    with np.load(os.path.join(os.path.dirname(__file__), "digits.npz"), allow_pickle=False) as z:
         train, test = ((z[f"x_{part}"], z[f"y_{part}"]) for part in ("train", "test"))
     return _finish(train, as_float), _finish(test, as_float)
 
@@ -44,6 +43,8 @@ def mnist(path: str | os.PathLike[str], as_float: bool = False) -> tuple[Split, 
     Gives ((x_train, y_train), (x_test, y_test)): images uint8 (n, 28, 28), or float32 (n, 784) in [0, 1] with as_float, and
     labels int64 (n,). Raises FileNotFoundError for a missing folder or file, ValueError for one that is not what it should be.
     """
+    from pathlib import Path
+
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"mnist: there is no folder {str(folder)!r}")
@@ -80,6 +81,9 @@ def _find(folder: Path, name: str) -> Path:
 
 def read_idx(file: Path, ndim: int) -> Array:
     """The uint8 array in an IDX file with that many dimensions, gzipped if its name ends in .gz; ValueError if it is not one."""
+    import gzip
+    import zlib
+
     size = file.stat().st_size
     compressed = file.suffix == ".gz"
     try:

@@ -67,7 +67,7 @@ class Tanh(_Named):
 
 
 class LeakyReLU(Activation):
-    """x where x >= 0, else negative_slope x."""
+    """x where x > 0, else negative_slope x."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__(spec.activation("leaky_relu", negative_slope))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -12,17 +11,7 @@ from ..backends import current
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
-from .parameter import Parameter, stored
-
-_structure = itertools.count(1)
-structure_version = 0
-"""Grows whenever a parameter or layer is set on a module: recorded steps made before are void."""
-
-
-def _structure_changed() -> None:
-    global structure_version
-    structure_version = next(_structure)
-
+from .parameter import Parameter, stored, structure_changed
 
 class Module(Trainer):
     """A layer or model: parameters, other modules, and a `forward`.
@@ -125,10 +114,10 @@ class Module(Trainer):
             cast(dict[str, Any], other).pop(name, None)
             cast(dict[str, Any], own)[name] = value
             self.__dict__.pop(name, None)
-            _structure_changed()
+            structure_changed()
         elif name in self.__dict__.get("_parameters", {}) and value is None:
             self._parameters[name] = None
-            _structure_changed()
+            structure_changed()
         else:
             object.__setattr__(self, name, value)
 
@@ -142,12 +131,12 @@ class Module(Trainer):
     def __delattr__(self, name: str) -> None:
         if self._parameters.pop(name, None) is None and self._modules.pop(name, None) is None:
             object.__delattr__(self, name)
-        _structure_changed()
+        structure_changed()
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
         self._parameters[name] = value
-        _structure_changed()
+        structure_changed()
 
     def children(self) -> Iterator[Module]:
         """The modules that this one holds itself."""
@@ -218,7 +207,7 @@ class Module(Trainer):
         """Freezes (False) or frees all parameters."""
         for p in self.parameters():
             stored(p).requires_grad = bool(requires_grad)
-        _structure_changed()
+        structure_changed()
         return self
 
     @property
@@ -316,7 +305,7 @@ class Module(Trainer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        _structure_changed()
+        structure_changed()
 
 
 class Sequential(Module):

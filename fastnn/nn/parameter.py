@@ -11,6 +11,15 @@ from ..backends import current
 from ..ops.shape import copy_array
 from ..tensor import Array, Tensor
 
+structure_version = 0
+"""Grows whenever a module is given a parameter or layer, or a parameter its home: recorded steps made before are void."""
+
+
+def structure_changed() -> None:
+    global structure_version
+    structure_version += 1
+
+
 ALIGN = 64
 """Parameters start at multiples of so many bytes in a flat buffer."""
 
@@ -145,6 +154,7 @@ class Home:
         self.grads = _aligned(k, size, dtype)
         k.fill(self.values, 0.0)
         k.fill(self.grads, 0.0)
+        structure_changed()
         for p, start in zip(parameters, starts, strict=True):
             view = self.values[start : start + p.size].reshape(p.shape)
             grad = self.grads[start : start + p.size].reshape(p.shape)

@@ -40,7 +40,7 @@ def relu(x: Tensor) -> Tensor:
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """x where x >= 0, else negative_slope x."""
+    """x where x > 0, else negative_slope x."""
     return activate(x, activation("leaky_relu", negative_slope))
 
 

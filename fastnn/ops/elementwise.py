@@ -428,6 +428,24 @@ def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 __all__ = [
-    *("abs", "add", "argmax", "astype", "clip", "compare", "div", "exp", "log", "max", "maximum", "mean", "min", "minimum"),
-    *("mul", "pow", "sqrt", "sub", "sum", "where"),
+    "abs",
+    "add",
+    "argmax",
+    "astype",
+    "clip",
+    "compare",
+    "div",
+    "exp",
+    "log",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mul",
+    "pow",
+    "sqrt",
+    "sub",
+    "sum",
+    "where",
 ]

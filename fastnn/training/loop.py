@@ -148,7 +148,7 @@ class Trainer:
         if not c.optimizer.params:
             c.optimizer.add(model.parameters())
         ours = all(type(m).__module__.partition(".")[0] == __name__.partition(".")[0] for m in model.modules())
-        record = c.capture or (ours and getattr(c.loss, "recordable", True))
+        record = c.capture or (ours and c.loss.recordable)
         return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record)
 
     # ---- the loop ----

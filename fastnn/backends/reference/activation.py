@@ -132,8 +132,8 @@ FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
     "linear": (lambda xp, x, p0, p1: x, lambda xp, dy, z, y, p0, p1: dy),
     "relu": (lambda xp, x, p0, p1: xp.maximum(x, 0), lambda xp, dy, z, y, p0, p1: xp.where(y <= 0, 0, dy)),
     "leaky_relu": (
-        lambda xp, x, p0, p1: xp.where(x < 0, p0 * x, x),
-        lambda xp, dy, z, y, p0, p1: xp.where(z < 0, p0 * dy, dy),
+        lambda xp, x, p0, p1: xp.where(x > 0, x, p0 * x),
+        lambda xp, dy, z, y, p0, p1: xp.where(z > 0, dy, p0 * dy),
     ),
     "sigmoid": (lambda xp, x, p0, p1: sigmoid(xp, x), lambda xp, dy, z, y, p0, p1: dy * y * (1 - y)),
     "tanh": (lambda xp, x, p0, p1: xp.tanh(x), lambda xp, dy, z, y, p0, p1: dy * (1 - y * y)),

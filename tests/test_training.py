@@ -1,0 +1,342 @@
+"""compile, fit, evaluate and predict: Keras's rules, and what training leaves behind."""
+
+import copy
+import pickle
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.callbacks import Callback, EarlyStopping, TerminateOnNaN
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((50, 6)).astype(np.float32)
+LABELS = (X @ rng.standard_normal((6, 3))).argmax(1)
+ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
+VALUES = (X @ rng.standard_normal((6, 1))).astype(np.float32)
+
+
+def classifier(**compile_args: Any) -> fastnn.Sequential:
+    fastnn.seed(0)
+    model = fastnn.Sequential([fastnn.Dense(8, activation="relu", input_shape=(6,)), fastnn.Dense(3, activation="softmax")])
+    model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], **compile_args})
+    return model
+
+
+def test_fit_returns_the_history() -> None:
+    model = classifier()
+    history = model.fit(X, LABELS, epochs=5, batch_size=8, validation_data=(X, LABELS), verbose=0)
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert history.epoch == [0, 1, 2, 3, 4]
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    assert model.history is history
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "units", "activation"),
+    [
+        ("sparse_categorical_crossentropy", LABELS, 3, "softmax"),
+        ("sparse_categorical_crossentropy", LABELS[:, None].astype(np.float64), 3, "softmax"),
+        ("categorical_crossentropy", ONE_HOT, 3, "softmax"),
+        ("binary_crossentropy", (LABELS == 1).astype(int), 1, "sigmoid"),
+        ("binary_crossentropy", ONE_HOT, 3, "sigmoid"),
+        ("mse", VALUES, 1, None),
+        ("mse", VALUES[:, 0], 1, None),
+        (fastnn.nn.CrossEntropyLoss(), LABELS, 3, None),
+        (fastnn.nn.MSELoss(), VALUES, 1, None),
+        (fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), LABELS, 3, None),
+        (lambda t, p: ((p - t) * (p - t)).mean(), VALUES, 1, None),
+    ],
+)
+def test_losses_learn(loss: Any, y: Any, units: int, activation: Any) -> None:
+    fastnn.seed(0)
+    model = fastnn.Sequential([fastnn.Dense(16, activation="tanh"), fastnn.Dense(units, activation=activation)])
+    model.compile(fastnn.optim.Adam(lr=0.02), loss)
+    losses = model.fit(X, y, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_every_epoch_sees_every_sample_once() -> None:
+    model = fastnn.Sequential([fastnn.Dense(1, use_bias=False, kernel_initializer="zeros", input_shape=(1,))])
+    model.compile(fastnn.optim.SGD(lr=0.0), "mse")
+    y = np.arange(50.0)[:, None]
+    for batch_size in (1, 7, 32, 50, 64):
+        loss = model.fit(np.zeros((50, 1)), y, batch_size=batch_size, epochs=3, verbose=0).history["loss"]
+        np.testing.assert_allclose(loss, np.mean(y**2), rtol=1e-5)
+
+
+def test_validation_split_is_the_last_part_before_shuffling() -> None:
+    y = np.concatenate([np.zeros(40), np.full(10, 7.0)])
+    model = fastnn.Sequential([fastnn.Dense(1, kernel_initializer="zeros", input_shape=(6,))])
+    model.compile(fastnn.optim.SGD(lr=0.0), "mse")
+    history = model.fit(X, y, validation_split=0.2, verbose=0).history
+    assert history["loss"] == [0.0] and history["val_loss"] == [49.0]
+
+
+def test_sample_and_class_weights_count_as_in_keras() -> None:
+    model = classifier(optimizer=fastnn.optim.SGD(lr=0.0))
+    p = model.predict(X)
+    each = -np.log(p[np.arange(50), LABELS])
+    w = rng.uniform(0, 2, 50)
+    assert model.evaluate(X, LABELS, sample_weight=w)[0] == pytest.approx((w * each).mean(), rel=1e-5)
+    logs = model.train_on_batch(X, LABELS, sample_weight=w, return_dict=True)
+    assert logs["loss"] == pytest.approx((w * each).mean(), rel=1e-5)
+    weights = {0: 0.5, 1: 2.0}
+    cw = np.array([0.5, 2.0, 1.0])[LABELS]
+    loss = model.fit(X, LABELS, batch_size=50, class_weight=weights, verbose=0).history["loss"][0]
+    assert loss == pytest.approx((cw * each).mean(), rel=1e-5)
+
+
+def test_weighted_training_ignores_rows_of_weight_zero() -> None:
+    w = (np.arange(50) < 25).astype(float)
+    a, b = classifier(optimizer="sgd"), classifier(optimizer="sgd")
+    y = LABELS.copy()
+    y[25:] = (y[25:] + 1) % 3
+    for model, labels in ((a, LABELS), (b, y)):
+        model.fit(X, labels, sample_weight=w, epochs=2, batch_size=50, shuffle=False, verbose=0)
+    for v, u in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, u)
+
+
+def test_returns_of_batch_methods() -> None:
+    model = classifier()
+    loss, accuracy = model.train_on_batch(X, LABELS)
+    assert isinstance(loss, float) and 0 <= accuracy <= 1
+    assert set(model.test_on_batch(X, LABELS, return_dict=True)) == {"loss", "accuracy"}
+    assert isinstance(classifier(metrics=None).evaluate(X, LABELS), float)
+    assert type(model.predict_on_batch(X)) is np.ndarray
+    assert model.test_on_batch(X, LABELS) == pytest.approx(model.evaluate(X, LABELS, batch_size=7), rel=1e-5)
+
+
+def test_predict_does_not_depend_on_the_batch_size() -> None:
+    model = classifier()
+    np.testing.assert_allclose(model.predict(X), model.predict(X, batch_size=3), rtol=1e-5)
+
+
+def test_predict_before_any_shape_is_known() -> None:
+    model = fastnn.Sequential([fastnn.Dense(3)])
+    with pytest.raises(RuntimeError, match="no shape is known"):
+        model.predict(X)
+
+
+def test_modes_are_restored() -> None:
+    model = fastnn.Sequential([fastnn.Dropout(0.5), fastnn.Dense(3, activation="softmax", input_shape=(6,))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model[0].eval()
+    model.fit(X, LABELS, verbose=0)
+    assert model.training and not model[0].training
+    model.evaluate(X, LABELS)
+    np.testing.assert_array_equal(model.predict(X), model.predict(X))
+    assert model.training and not model[0].training
+
+
+def test_seed_makes_training_repeatable() -> None:
+    def weights() -> list[np.ndarray]:
+        fastnn.seed(5)
+        model = fastnn.Sequential([fastnn.Dense(8, input_shape=(6,)), fastnn.Dropout(0.2), fastnn.Dense(3, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(X, LABELS, epochs=3, verbose=0)
+        return model.get_weights()
+
+    for a, b in zip(weights(), weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Log(Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            self.calls.append(name)
+        return super().__getattribute__(name)
+
+
+def test_hooks_come_in_keras_order() -> None:
+    class All(Log):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None: ...
+
+    log = All()
+    classifier().fit(X, LABELS, batch_size=25, epochs=2, validation_data=(X, LABELS), validation_batch_size=50, callbacks=[log], verbose=0)
+    test = ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"]
+    batch = ["on_train_batch_begin", "on_train_batch_end"]
+    epoch = ["on_epoch_begin", *batch, *batch, *test, "on_epoch_end"]
+    calls = [c for c in log.calls if c not in ("on_batch_begin", "on_batch_end")]
+    assert calls == ["on_train_begin", *epoch, *epoch, "on_train_end"]
+
+
+def test_batch_hooks_do_not_change_the_result() -> None:
+    class PerBatch(Callback):
+        seen: list[float]
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.seen = []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.seen.append(logs["loss"])
+
+    a, b, hook = classifier(), classifier(), PerBatch()
+    fastnn.seed(1)
+    ha = a.fit(X, LABELS, epochs=2, batch_size=8, verbose=0)
+    fastnn.seed(1)
+    hb = b.fit(X, LABELS, epochs=2, batch_size=8, verbose=0, callbacks=hook)
+    assert ha.history == hb.history and len(hook.seen) == 14
+    for v, u in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, u)
+
+
+def test_a_callback_can_stop_at_a_batch() -> None:
+    class Stop(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = batch == 2
+
+    model = classifier()
+    model.fit(X, LABELS, batch_size=8, epochs=5, callbacks=Stop(), verbose=0)
+    assert model.optimizer.iterations == 3
+
+
+def test_early_stopping_restores_the_best_weights() -> None:
+    model = classifier(optimizer=fastnn.optim.SGD(lr=5.0))
+    best: dict[str, Any] = {"loss": np.inf}
+
+    class Best(Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if logs["val_loss"] < best["loss"]:
+                best.update(loss=logs["val_loss"], weights=self.model.get_weights())
+
+    stop = EarlyStopping("val_loss", patience=3, restore_best_weights=True)
+    history = model.fit(X, LABELS, epochs=100, validation_data=(X, LABELS), callbacks=[Best(), stop], verbose=0)
+    assert len(history.epoch) < 100
+    for a, b in zip(model.get_weights(), best["weights"], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_terminate_on_nan_stops() -> None:
+    x = X.copy()
+    x[3] = np.nan
+    with pytest.warns(RuntimeWarning, match="TerminateOnNaN"):
+        history = classifier().fit(x, LABELS, epochs=10, callbacks=TerminateOnNaN(), verbose=0)
+    assert len(history.epoch) == 1
+
+
+def test_hand_written_models_fit_eagerly_and_captured() -> None:
+    class Net(fastnn.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = fastnn.nn.Linear(6, 8)
+            self.b = fastnn.nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.b(self.a(x).relu())
+
+    results = []
+    for capture in (False, True):
+        fastnn.seed(2)
+        model = Net()
+        model.compile("adam", fastnn.nn.CrossEntropyLoss(), ["accuracy"], capture=capture)
+        results.append((model.fit(X, LABELS, epochs=4, verbose=0).history, model.get_weights()))
+    assert results[0][0] == results[1][0]
+    np.testing.assert_array_equal(results[0][1][0], results[1][1][0])
+
+
+def test_metrics_given_as_functions() -> None:
+    model = fastnn.Sequential([fastnn.Dense(1, input_shape=(6,))])
+    model.compile("sgd", "mse", ["mae", lambda t, p: abs(t - p)])
+    logs = model.evaluate(X, VALUES, return_dict=True)
+    assert logs["mae"] == pytest.approx(logs["<lambda>"], rel=1e-5) == pytest.approx(np.abs(model.predict(X) - VALUES).mean(), rel=1e-4)
+
+
+def test_models_can_be_copied_and_pickled_in_the_middle_of_training() -> None:
+    model = classifier()
+    model.fit(X, LABELS, epochs=2, verbose=0)
+    twins = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for _ in range(3):
+        model.train_on_batch(X, LABELS)
+    for twin in twins:
+        assert twin.optimizer.iterations == 4
+        for _ in range(3):
+            twin.train_on_batch(X, LABELS)
+        for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_two_models_may_share_a_layer() -> None:
+    shared = fastnn.Dense(4, input_shape=(6,))
+    a = fastnn.Sequential([shared, fastnn.Dense(3, activation="softmax")])
+    b = fastnn.Sequential([shared, fastnn.Dense(1)])
+    a.compile("sgd", "sparse_categorical_crossentropy")
+    b.compile("sgd", "mse")
+    for _ in range(3):
+        before = shared.kernel.numpy().copy()
+        a.fit(X, LABELS, verbose=0)
+        assert (shared.kernel.numpy() != before).any()
+        before = shared.kernel.numpy().copy()
+        b.fit(X, VALUES, verbose=0)
+        assert (shared.kernel.numpy() != before).any()
+    assert a.weights[0] is b.weights[0]
+
+
+def test_float64_models_train_in_float64() -> None:
+    model = fastnn.Sequential([fastnn.Dense(4, activation="tanh", input_shape=(6,)), fastnn.Dense(1)], dtype="float64")
+    model.compile("adam", "mse")
+    model.fit(X, VALUES, epochs=2, verbose=0)
+    assert model.predict(X).dtype == np.float64 and all(w.dtype == np.float64 for w in model.get_weights())
+
+
+def test_verbose_is_quiet_when_not_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    classifier().fit(X, LABELS, epochs=2)
+    assert capfd.readouterr() == ("", "")
+    classifier().fit(X, LABELS, epochs=2, verbose=2)
+    out = capfd.readouterr().out
+    assert out.count("\n") == 2 and "Epoch 2/2" in out and "accuracy" in out
+
+
+def test_ctrl_c_leaves_the_model_at_a_step_boundary() -> None:
+    model = classifier(metrics=None)
+    x, y = np.tile(X, (400, 1)), np.tile(LABELS, 400)
+    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=100_000, verbose=0)
+    assert time.perf_counter() - start < 5
+    steps = {int(n) for s in model.optimizer.segments for n in s.steps}
+    assert len(steps) == 1
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.fit(X, LABELS, verbose=0)
+
+
+def test_two_threads_may_train_two_models() -> None:
+    expected = classifier()
+    fastnn.seed(3)
+    expected.fit(X, LABELS, epochs=20, shuffle=False, verbose=0)
+    models = [classifier(), classifier()]
+    threads = [threading.Thread(target=m.fit, args=(X, LABELS), kwargs={"epochs": 20, "shuffle": False, "verbose": 0}) for m in models]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for m in models:
+        np.testing.assert_array_equal(m.get_weights()[0], expected.get_weights()[0])
+
+
+def test_fit_is_the_same_on_reference_and_compiled_kernels(tmp_path: Path) -> None:
+    histories = []
+    for name, b in fastnn.backends().items():
+        if b.available:
+            with fastnn.use_backend(name):
+                model = classifier()
+                fastnn.seed(1)
+                histories.append(model.fit(X, LABELS, epochs=5, verbose=0).history["loss"])
+    for h in histories[1:]:
+        np.testing.assert_allclose(h, histories[0], rtol=1e-4)
+
+
+def test_a_model_without_compile_says_so() -> None:
+    with pytest.raises(RuntimeError, match="not compiled"):
+        fastnn.Sequential([fastnn.Dense(2)]).fit(X, LABELS)
