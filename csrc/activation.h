@@ -2,7 +2,7 @@
 //
 // To add a function: a line in spec.ACTIVATIONS, and here one entry in the enum, one struct and one line in the list.
 #pragma once
-#include "simd.h"
+#include "sums.h"
 
 namespace {
 
@@ -127,9 +127,7 @@ template <class T>
 struct Clip {
   static constexpr bool saves_z = true;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
-    return (z < splat(p)) | (z > splat(q)) ? splat<T>(0) : dy;
-  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return (z < splat(p)) | (z > splat(q)) ? splat<T>(0) : dy; }
 };
 
 template <class T>
@@ -189,13 +187,16 @@ struct ActivationFns {
 // The list, by ActivationId.
 template <class T>
 FASTNN_INLINE ActivationFns<T> activation_fns(i64 id) {
-#define FASTNN_ACTIVATION(F, cost32, cost64) {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::saves_z, cost32, cost64}
+#define FASTNN_ACTIVATION(F, cost32, cost64)                                       \
+  {                                                                                \
+    apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::saves_z, cost32, cost64 \
+  }
   static constexpr ActivationFns<T> list[] = {
-      FASTNN_ACTIVATION(Linear, 0.05, 0.1),   FASTNN_ACTIVATION(Relu, 0.05, 0.1),      FASTNN_ACTIVATION(LeakyRelu, 0.05, 0.1),
-      FASTNN_ACTIVATION(Sigmoid, 0.2, 3),     FASTNN_ACTIVATION(Tanh, 0.2, 9),         FASTNN_ACTIVATION(Gelu, 0.4, 15),
-      FASTNN_ACTIVATION(GeluTanh, 0.3, 4),    FASTNN_ACTIVATION(Exponential, 0.2, 3),  FASTNN_ACTIVATION(Log, 0.3, 3),
-      FASTNN_ACTIVATION(Sqrt, 0.1, 0.3),      FASTNN_ACTIVATION(Abs, 0.05, 0.1),       FASTNN_ACTIVATION(Clip, 0.05, 0.1),
-      FASTNN_ACTIVATION(Affine, 0.05, 0.1),   FASTNN_ACTIVATION(Power, 1, 2),
+      FASTNN_ACTIVATION(Linear, 0.05, 0.1), FASTNN_ACTIVATION(Relu, 0.05, 0.1),     FASTNN_ACTIVATION(LeakyRelu, 0.05, 0.1),
+      FASTNN_ACTIVATION(Sigmoid, 0.2, 3),   FASTNN_ACTIVATION(Tanh, 0.2, 9),        FASTNN_ACTIVATION(Gelu, 0.4, 15),
+      FASTNN_ACTIVATION(GeluTanh, 0.3, 4),  FASTNN_ACTIVATION(Exponential, 0.2, 3), FASTNN_ACTIVATION(Log, 0.3, 3),
+      FASTNN_ACTIVATION(Sqrt, 0.1, 0.3),    FASTNN_ACTIVATION(Abs, 0.05, 0.1),      FASTNN_ACTIVATION(Clip, 0.05, 0.1),
+      FASTNN_ACTIVATION(Affine, 0.05, 0.1), FASTNN_ACTIVATION(Power, 1, 2),
   };
 #undef FASTNN_ACTIVATION
   return list[id];
@@ -297,7 +298,8 @@ void softmax_rows(T* p, const T* x, i64 rows, i64 n, T* max, T* sum) {
         if (p) lanes.store(p + row * n + i, e);
         return e;
       }));
-      if (p) for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(p + row * n + i, lanes.load(p + row * n + i) / total); });
+      if (p)
+        for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(p + row * n + i, lanes.load(p + row * n + i) / total); });
     }
     max[row] = top[0];
     sum[row] = total[0];
@@ -384,7 +386,8 @@ void softmax_backward(const void* args, const Worker& me) {
   for (i64 row = rows.begin; row < rows.end; row++) {
     const T *dy = a.dy + row * a.N, *y = a.y + row * a.N;
     T* dx = a.dx + row * a.N;
-    const Vec<T> dot = sum_lanes<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return lanes.load(dy + i) * lanes.load(y + i); }));
+    const Vec<T> dot =
+        sum_lanes<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return lanes.load(dy + i) * lanes.load(y + i); }));
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { lanes.store(dx + i, lanes.load(y + i) * (lanes.load(dy + i) - dot)); });
   }
 }

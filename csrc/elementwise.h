@@ -143,9 +143,11 @@ template <class T>
 FASTNN_INLINE T minimum(T a, T b) {
   return a < b || a != a ? a : b;
 }
-#define FASTNN_COMPARE(name, op) \
-  template <class T>             \
-  FASTNN_INLINE u8 name(T a, T b) { return a op b; }
+#define FASTNN_COMPARE(name, op)    \
+  template <class T>                \
+  FASTNN_INLINE u8 name(T a, T b) { \
+    return a op b;                  \
+  }
 FASTNN_COMPARE(equal, ==)
 FASTNN_COMPARE(not_equal, !=)
 FASTNN_COMPARE(less, <)
@@ -318,8 +320,8 @@ void strided_copy(const void* args, const Worker& me) {
     for_runs(walk, share(walk.size(), grain, me), [&](i64 at, i64 n, const i64* offset) {
       for (i64 b = 0; b < n; b++) {
         const i64 left = rows - (at + b) % blocks * kCopyTile;
-        transpose_rows(y + offset[0] + b * kCopyTile * y_row, x + offset[1] + b * kCopyTile, min_i64(kCopyTile, left), columns, y_row,
-                       sx);
+        transpose_rows(y + offset[0] + b * kCopyTile * y_row, x + offset[1] + b * kCopyTile, min_i64(kCopyTile, left), columns,
+                       y_row, sx);
       }
     });
     return;
@@ -352,9 +354,12 @@ FASTNN_INLINE double fill_work(const void* args, int itemsize) {
 // A bool is whether the value is other than 0.
 template <class To, class From>
 FASTNN_INLINE To convert(From x) {
-  if constexpr (sizeof(To) == 1) return x != 0;
-  else if constexpr (sizeof(From) == 1) return (To)(x != 0);
-  else return (To)x;
+  if constexpr (sizeof(To) == 1)
+    return x != 0;
+  else if constexpr (sizeof(From) == 1)
+    return (To)(x != 0);
+  else
+    return (To)x;
 }
 
 template <class T>

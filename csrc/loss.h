@@ -164,8 +164,8 @@ void cross_entropy_backward(const void* args, const Worker& me) {
   for (i64 row = rows.begin; row < rows.end; row++) {
     const T *p = a.p + row * a.N, *targets = a.targets + row * a.N;
     T* d = a.dlogits + row * a.N;
-    const Vec<T> sum =
-        sum_lanes<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return dense_target(targets, a.class_weight, i, on, off, lanes); }));
+    const Vec<T> sum = sum_lanes<T>(
+        sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return dense_target(targets, a.class_weight, i, on, off, lanes); }));
     const T dloss = a.dlosses[row] * (a.sample_weight ? a.sample_weight[row] : (T)1);
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
       lanes.store(d + i, dloss * (lanes.load(p + i) * sum - dense_target(targets, a.class_weight, i, on, off, lanes)));
@@ -175,7 +175,8 @@ void cross_entropy_backward(const void* args, const Worker& me) {
 
 // Losses that are means over the row of f(x, t, q), q being a weight of the column or 1. Rows of one element are taken together.
 template <class T, class F>
-FASTNN_INLINE void mean_loss(T* losses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M, i64 N, const Worker& me, F f) {
+FASTNN_INLINE void mean_loss(T* losses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M, i64 N,
+                             const Worker& me, F f) {
   const Range rows = share(M, rows_grain(N), me);
   if (N == 1) {
     const Vec<T> q0 = splat<T>(q ? *q : (T)1);
@@ -200,8 +201,8 @@ FASTNN_INLINE double mean_loss_work(i64 M, i64 N, int itemsize, double four, dou
 
 // Their gradients: dx = dlosses sample_weight f(x, t, q) / N.
 template <class T, class F>
-FASTNN_INLINE void mean_loss_gradient(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M, i64 N,
-                                      const Worker& me, F f) {
+FASTNN_INLINE void mean_loss_gradient(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M,
+                                      i64 N, const Worker& me, F f) {
   const Range rows = share(M, rows_grain(N), me);
   if (N == 1) {
     const Vec<T> q0 = splat<T>(q ? *q : (T)1);
@@ -239,11 +240,12 @@ template <class T>
 void sigmoid_cross_entropy_forward(const void* args, const Worker& me) {
   const SigmoidCrossEntropyForward<T> a = *(const SigmoidCrossEntropyForward<T>*)args;
   const T on = (T)(1 - a.smoothing), off = (T)(0.5 * a.smoothing);
-  mean_loss<T>(a.losses, a.logits, a.targets, a.sample_weight, a.pos_weight, a.M, a.N, me, [=](Vec<T> x, Vec<T> target, Vec<T> q) {
-    Vec<T> t = on * target + off;
-    Vec<T> softplus = log1p_exp_neg<T>(x) + vmax<T>(-x, splat<T>(0));
-    return ((T)1 - t) * x + ((T)1 + (q - (T)1) * t) * softplus;
-  });
+  mean_loss<T>(a.losses, a.logits, a.targets, a.sample_weight, a.pos_weight, a.M, a.N, me,
+               [=](Vec<T> x, Vec<T> target, Vec<T> q) {
+                 Vec<T> t = on * target + off;
+                 Vec<T> softplus = log1p_exp_neg<T>(x) + vmax<T>(-x, splat<T>(0));
+                 return ((T)1 - t) * x + ((T)1 + (q - (T)1) * t) * softplus;
+               });
 }
 
 template <class T>

@@ -63,7 +63,8 @@ FASTNN_INLINE double sparse_accuracy_work(const void* args, int itemsize) {
 template <class T>
 void sparse_accuracy(const void* args, const Worker& me) {
   const SparseAccuracy<T> a = *(const SparseAccuracy<T>*)args;
-  add_rows(a.total, a.sample_weight, a.M, a.N, me, [&](i64 row) { return argmax(a.p + row * a.N, a.N) == a.labels[row] ? 1.0 : 0.0; });
+  add_rows(a.total, a.sample_weight, a.M, a.N, me,
+           [&](i64 row) { return argmax(a.p + row * a.N, a.N) == a.labels[row] ? 1.0 : 0.0; });
 }
 
 // The same fields for the metrics that compare with an array of targets.

@@ -1,6 +1,6 @@
 // Optimizer steps over flat buffers, and gradient clipping.
 #pragma once
-#include "simd.h"
+#include "sums.h"
 
 namespace {
 

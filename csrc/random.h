@@ -56,7 +56,8 @@ struct Philox {
         c3 = p0;
       }
       const U64Vec c[4] = {c0, c1, c2, c3};
-      for (int w = 0; w < 4; w++) *(U32HalfUnaligned*)(words + w * kDropoutCounters + i) = __builtin_convertvector(c[w], U32HalfVec);
+      for (int w = 0; w < 4; w++)
+        *(U32HalfUnaligned*)(words + w * kDropoutCounters + i) = __builtin_convertvector(c[w], U32HalfVec);
     }
   }
 };

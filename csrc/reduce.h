@@ -1,6 +1,7 @@
 // Reductions over the middle dimension of x (A, B, C), of the elementwise family.
 #pragma once
 #include "elementwise.h"
+#include "sums.h"
 
 namespace {
 
@@ -68,13 +69,16 @@ FASTNN_INLINE typename R::Part reduce_run(const T* x, i64 n) {
   typedef typename R::Part Part;
   constexpr i64 kStep = 4 * kLanes<T>;
   const Vec<T> start = splat<T>(R::start());
+  const auto fold = [](Vec<T> a, Vec<T> b) { return R::fold(a, b); };
+  if (n <= kLanes<T>) return (Part)fold_lanes<T>(select_n<T>(load_n(x, n), n, start), fold)[0];
   Part result = (Part)R::start();
   for (i64 begin = 0; begin < n; begin += kFoldRows * kStep) {
     const i64 count = min_i64(kFoldRows * kStep, n - begin), whole = count / kStep * kStep;
     Vec<T> acc[4] = {start, start, start, start};
     fold_four<T, R>(acc, x + begin, count / kStep, kStep, kLanes<T>, AllLanes<T>{});
-    for_vectors<T>({begin + whole, begin + count}, [&](i64 i, auto lanes) { acc[0] = R::fold(acc[0], lanes.load(x + i, start)); });
-    const Vec<T> all = fold_lanes<T>(join_four<T, R>(acc), [](Vec<T> a, Vec<T> b) { return R::fold(a, b); });
+    for_vectors<T>({begin + whole, begin + count},
+                   [&](i64 i, auto lanes) { acc[0] = R::fold(acc[0], lanes.load(x + i, start)); });
+    const Vec<T> all = fold_lanes<T>(join_four<T, R>(acc), fold);
     result = R::join(result, (Part)all[0]);
   }
   return result;

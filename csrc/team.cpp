@@ -82,10 +82,8 @@ class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
     barrier_.crowded = threads > available_cores();
-    for (int i = 1; i < threads; i++) {
-      posts_.emplace_back(new Post);
-      posts_.back()->thread = std::thread(&Team::serve, this, i);
-    }
+    for (int i = 1; i < threads; i++) posts_.emplace_back(new Post);  // all of them before the first worker looks for its own
+    for (int i = 1; i < threads; i++) posts_[i - 1]->thread = std::thread(&Team::serve, this, i);
   }
 
   ~Team() {

@@ -54,7 +54,7 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
         raise ValueError("load: the file's architecture is damaged: a layer has no class_name and config")
     registry = _registry()
     name = config.get("class_name")
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise ValueError(f"load: the file names a layer {str(name)[:80]!r}, which fastnn does not have")
     if depth > MAX_DEPTH:
         raise ValueError(f"load: the file's architecture is nested more than {MAX_DEPTH} deep")

@@ -1,0 +1,162 @@
+"""Cases of the activation family. A new element-wise function needs one line in FUNCTIONS, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastnn.backends.reference.activation import backward, forward
+from fastnn.backends.spec import ACTIVATIONS, Activation, activation
+
+from .case import Array, Case, Values
+
+# Around vectors of 4, 8 and 16 elements, and around the pieces that workers get.
+LENGTHS = (0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 1009, 2047, 2048, 2049, 4133)
+
+
+@dataclass(frozen=True)
+class Function:
+    """How an element-wise function is tested: its parameters, where its input lies, and how exact it is.
+
+    Errors are in units of eps: relative to the result, and absolute (in backward: relative to dy). ``squares`` says that the
+    relative error grows with x^2, as it must where exp(-x^2) is computed.
+    """
+
+    act: Activation
+    low: float = -4.0
+    high: float = 4.0
+    relative: float = 2.0
+    absolute: float = 0.0
+    slope_relative: float = 4.0
+    slope_absolute: float = 0.0
+    squares: bool = False
+
+    def error(self, x: Array, y: Array, eps: float) -> Any:
+        """The error allowed in y = f(x)."""
+        relative = self.relative + (x * x if self.squares else 0)
+        # Below the smallest normal number there are fewer digits, and some functions end there.
+        return eps * (relative * np.abs(y) + self.absolute) + _tiny(eps)
+
+    def slope_error(self, dy: Array, dx: Array, eps: float) -> Any:
+        """The error allowed in dx = dy f'(x)."""
+        return eps * (self.slope_relative * np.abs(dx) + self.slope_absolute * np.abs(dy)) + _tiny(eps)
+
+
+def _tiny(eps: float) -> float:
+    return float(np.finfo(np.float32 if eps > 1e-10 else np.float64).tiny)
+
+
+FUNCTIONS: tuple[Function, ...] = (
+    Function(activation("linear"), relative=0, slope_relative=0),
+    Function(activation("relu"), relative=0, slope_relative=0),
+    Function(activation("leaky_relu", 0.2), relative=1, slope_relative=1),
+    Function(activation("sigmoid"), -30, 30, relative=3),
+    Function(activation("tanh"), -12, 12, relative=3, slope_absolute=2),
+    Function(activation("gelu"), -12, 12, relative=12, squares=True, slope_absolute=4),
+    # 1 - s loses digits where the sigmoid s is near 1, and is multiplied by up to x 2u'.
+    Function(activation("gelu_tanh"), -12, 12, relative=12, squares=True, slope_absolute=16),
+    Function(activation("exponential"), -30, 30),
+    Function(activation("log"), 1e-3, 50),
+    Function(activation("sqrt"), 0.0, 50, relative=1),
+    Function(activation("abs"), relative=0, slope_relative=1),
+    Function(activation("clip", -1.0, 2.0), relative=0, slope_relative=0),
+    Function(activation("affine", 1.5, -0.25), absolute=4),
+    Function(activation("power", 2.0), relative=1),
+    Function(activation("power", 1.0), 0.1, 5),
+    Function(activation("power", 0.5), 0.1, 5),
+    Function(activation("power", -1.0), 0.1, 5),
+    Function(activation("power", 0.0), 0.1, 5),
+    Function(activation("power", 3.0)),
+    Function(activation("power", 2.5), 0.1, 5),
+)
+FUNCTION = {f.act: f for f in FUNCTIONS}
+assert {f.act.name for f in FUNCTIONS} == {kind.name for kind in ACTIVATIONS}, "every function of the spec needs a line above"
+
+
+def value(x: Array, act: Activation) -> Array:
+    with np.errstate(all="ignore"):
+        result: Array = forward(np, x, act)
+    return result
+
+
+def _forward_error(v: SimpleNamespace, want: Values) -> Values:
+    return {"y": FUNCTION[v.act].error(v.x, want["y"], v.eps)}
+
+
+def _backward_error(v: SimpleNamespace, want: Values) -> Values:
+    return {"dx": FUNCTION[v.act].slope_error(v.dy, want["dx"], v.eps)}
+
+
+def slope(dy: Array, z: Array, y: Array, act: Activation) -> Array:
+    with np.errstate(all="ignore"):
+        result: Array = backward(np, dy, z, y, act)
+    return result
+
+
+def _pair(f: Function, n: int, **flags: Any) -> list[Case]:
+    common: dict[str, Any] = {"scalars": {"act": f.act}, "spans": {"x": (f.low, f.high)}, **flags}
+    note = {"note": "_".join(f"{p:g}" for p in f.act[1:])} if f.act[1:] != (0.0, 0.0) else {}
+    y = {"y": lambda rng, v: value(v["x"], v["act"])}
+    return [
+        Case("activation_forward", {"n": n}, error=_forward_error, grad=n == 1009, **common, **note),
+        Case("activation_backward", {"n": n}, arrays=y, error=_backward_error, **common, **note),
+    ]
+
+
+def softmax_error(x: Array) -> Any:
+    """The relative error of exp(x - max) / sum, in units of eps: that of x - max is a relative one of its exponential."""
+    return 6 + np.abs(x - x.max(1, keepdims=True, initial=-np.inf))
+
+
+def _softmax(v: SimpleNamespace, want: Values) -> Values:
+    return {"y": v.eps * softmax_error(v.x) * want["y"] + _tiny(v.eps)}
+
+
+def _softmax_backward(v: SimpleNamespace, want: Values) -> Values:
+    dot = (np.abs(v.dy * v.y)).sum(1, keepdims=True)
+    return {"dx": v.eps * np.abs(v.y) * (2 * np.abs(v.dy) + (3 + v.y.shape[1] ** 0.5 / 2) * dot)}
+
+
+def _log_softmax(v: SimpleNamespace, want: Values) -> Values:
+    return {"y": v.eps * (6 + 2 * np.abs(v.x - v.x.max(1, keepdims=True, initial=-np.inf)))}
+
+
+def _log_softmax_backward(v: SimpleNamespace, want: Values) -> Values:
+    total = np.abs(v.dy).sum(1, keepdims=True)
+    return {"dx": v.eps * (2 * np.abs(v.dy) + np.exp(v.y) * (4 + v.y.shape[1] ** 0.5 / 2) * total)}
+
+
+def softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
+    return e / e.sum(1, keepdims=True)
+
+
+def _rows(m: int, n: int, **flags: Any) -> list[Case]:
+    sizes, span = {"M": m, "N": n}, {"x": (-8.0, 8.0)}
+    edges, grad = (m, n) == (7, 17), (m, n) in ((7, 17), (3, 65))
+    p = {"y": lambda rng, v: softmax(rng.uniform(-8, 8, (m, n)))}
+    log_p = {"y": lambda rng, v: np.log(softmax(rng.uniform(-8, 8, (m, n))))}
+    return [
+        Case("softmax_forward", sizes, spans=span, error=_softmax, edges=edges, grad=grad, **flags),
+        Case("softmax_backward", sizes, arrays=p, error=_softmax_backward, edges=edges, **flags),
+        Case("log_softmax_forward", sizes, spans=span, error=_log_softmax, edges=edges, grad=grad, **flags),
+        Case("log_softmax_backward", sizes, arrays=log_p, error=_log_softmax_backward, edges=edges, **flags),
+    ]
+
+
+# The last ones end in the middle of a vector, with one to four vectors in a row, for each ISA.
+ROWS = ((0, 10), (4, 0), (1, 1), (1, 10), (32, 10), (2, 4), (3, 8), (17, 15), (5, 16), (7, 17), (15, 31), (16, 33), (4, 49), (3, 65), (2, 1000))
+
+CASES = [
+    *(case for n in LENGTHS for case in _pair(FUNCTIONS[1], n)),
+    *(case for f in FUNCTIONS for case in _pair(f, 1009 if f.act.name != "relu" else 1013, edges=True)),
+    *(case for f in FUNCTIONS if f.act.name != "power" for case in _pair(f, 1 << 16, bench=True, test=f.act.name == "gelu")),
+    *(case for case in _pair(FUNCTIONS[1], 1 << 22, bench=True, test=False)),
+    *(case for m, n in ROWS for case in _rows(m, n)),
+    *_rows(4000, 10),
+    *_rows(32, 10, bench=True, test=False),
+    *_rows(512, 1000, bench=True, test=False),
+]

@@ -1,0 +1,123 @@
+"""A case: one call of a kernel, with everything that tests and benchmarks need to make it, check it and rate it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastnn.backends.spec import DTYPES, KERNELS, Activation, Arg, Kernel
+
+Array = np.ndarray[Any, Any]
+Values = dict[str, Any]
+"""A call's arguments by name, in the order of the spec."""
+Maker = Callable[[np.random.Generator, Values], Any]
+"""Makes an array that cannot be uniformly random; sees the arguments made so far, scalars first."""
+Errors = Callable[[SimpleNamespace, Values], Mapping[str, Any]]
+"""(arguments and ``eps``, exact results) -> the error allowed in each output; an output that is not named must be exact."""
+
+FLOATS = ("float32", "float64")
+_OFFERED = {"T": FLOATS, "N": (*FLOATS, "int64"), "A": (*FLOATS, "int64", "bool")}
+_NAMED = {"i64": "int64", "u64": "uint64", "f64": "float64", "bool": "bool"}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One call of a kernel.
+
+    Args:
+        kernel: its name.
+        sizes: the letters of the spec.
+        scalars: its int, float and act arguments.
+        absent: optional arrays that are left out.
+        span: the values of arrays are uniform in this range; ``spans`` has the exceptions by name.
+        arrays: the arrays that are not uniformly random: values, or a function that makes them.
+        error: the error allowed. A number is relative, in units of eps; a function gives it for each output; None means that
+            every bit must be right.
+        dtypes: what the letter of the spec stands for; all that it may, if not given.
+        flops: floating-point operations, for kernels that compute more than they move.
+        bench, test: whether benchmarks and tests take it.
+        edges: whether tests put NaN, infinity and the like into its inputs.
+        grad: whether tests check its gradient; the function must be smooth where the values lie.
+        note: tells apart cases of the same sizes and scalars.
+    """
+
+    kernel: str
+    sizes: Mapping[str, int]
+    scalars: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    span: tuple[float, float] = (-2.0, 2.0)
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+    error: Errors | float | None = None
+    dtypes: tuple[str, ...] = ()
+    flops: int = 0
+    bench: bool = False
+    test: bool = True
+    edges: bool = False
+    grad: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        letters = {a.dtype for a in self.spec.arrays}
+        offered = next((_OFFERED[letter] for letter in "TNA" if letter in letters), ("int64",))
+        object.__setattr__(self, "dtypes", self.dtypes or offered)
+
+    @property
+    def spec(self) -> Kernel:
+        return KERNELS[self.kernel]
+
+    def __str__(self) -> str:
+        sizes = "x".join(str(self.sizes[s]) for s in self.spec.sizes if s in self.sizes and s not in "LPR")
+        scalars = [str(v.name if isinstance(v, Activation) else v) for v in self.scalars.values()]
+        return "-".join([self.kernel, sizes, *scalars, *(f"no_{a}" for a in self.absent), *([self.note] if self.note else [])])
+
+    def shape(self, arg: Arg) -> tuple[int, ...]:
+        return tuple(int(s) if s.isdigit() else self.sizes[s.lstrip("*")] for s in arg.shape)
+
+    def dtype(self, arg: Arg, dtype: str) -> str:
+        """The dtype of an argument in a call with that dtype."""
+        if arg.dtype == "X" and "to" in self.scalars:
+            return DTYPES[self.scalars["to"]]
+        return _NAMED.get(arg.dtype, dtype)
+
+    def make(self, dtype: str, unwritten: float = np.nan, put: tuple[str, float] | None = None) -> Values:
+        """The arguments: the same at every call.
+
+        Args:
+            dtype: what the letter of the spec stands for.
+            unwritten: what outputs hold before the call.
+            put: an argument, and a value that takes a few places in it.
+        """
+        rng = np.random.default_rng(zlib.crc32(str(self).encode()))
+        values: Values = dict(self.scalars)
+        for arg in self.spec.arrays:
+            kind, shape = np.dtype(self.dtype(arg, dtype)), self.shape(arg) if arg.name not in self.absent else (0,)
+            if arg.name in self.absent:
+                a = np.empty(0, kind)
+            elif arg.name in self.arrays:
+                made = self.arrays[arg.name]
+                a = np.array(made(rng, values) if callable(made) else made, kind).reshape(shape)
+            elif not arg.reads:
+                a = np.full(shape, unwritten if kind.kind == "f" else kind.type(1), kind)
+            elif kind.kind == "b":
+                a = rng.integers(0, 2, shape).astype(kind)
+            else:
+                low, high = self.spans.get(arg.name, self.span)
+                a = (rng.uniform(low, high, shape) if kind.kind == "f" else rng.integers(int(low), int(high) + 1, shape)).astype(kind)
+                if put and put[0] == arg.name and a.size:
+                    a.flat[[0, a.size // 2, -1]] = put[1]
+            values[arg.name] = a
+        return {arg.name: values[arg.name] for arg in self.spec.args}
+
+    def bytes(self, dtype: str) -> int:
+        """Bytes that the call reads and writes."""
+        return sum(
+            int(np.prod(self.shape(a))) * np.dtype(self.dtype(a, dtype)).itemsize * (a.reads + a.writes)
+            for a in self.spec.arrays
+            if a.name not in self.absent
+        )

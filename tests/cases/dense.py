@@ -1,0 +1,178 @@
+"""Cases of the dense family: tiles and their neighbours, layers of small networks, and the paths that K and M take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastnn.backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation, activation
+
+from .activation import FUNCTION, FUNCTIONS, slope, value
+from .case import Array, Case, Values
+
+TILES = (1, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65)
+SHAPES: tuple[tuple[int, int, int], ...] = (  # M, N, K
+    *((m, 19, 11) for m in TILES),
+    *((7, n, 11) for n in TILES),
+    *((7, 19, k) for k in TILES),
+    *((0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 300, 7), (2, 1, 129)),
+    *((33, 65, 17), (64, 64, 64), (97, 101, 103), (14, 64, 128), (28, 32, 512)),
+)
+# A region of packed panels ends at 4096 rows or 2048 columns; M > 512 packs; rows of 4 KiB collide in the cache.
+LARGE = ((4103, 20, 9), (9, 2100, 7), (600, 70, 1000), (20, 1024, 40), (70, 1024, 24), (64, 128, 1100))
+SPLIT = ((15, 15, 4000), (10, 15, 4000), (3, 2, 1500), (1, 33, 2049), (13, 40, 1024))
+SCALES = ((1.0, 0.0), (1.0, 1.0), (0.5, 0.0), (-1.5, 0.25))
+"""alpha and beta."""
+LAYERS = ((32, 15, 400), (32, 15, 15), (32, 10, 15), (4000, 15, 15), (4000, 10, 15), (1, 15, 400))
+
+RELU, TANH, SIGMOID, GELU = (activation(name) for name in ("relu", "tanh", "sigmoid", "gelu"))
+
+
+def dot_error(k: int) -> float:
+    """The error of a sum of k products, in units of eps and of the sum of their absolute values."""
+    return 2 + k**0.5 / 2
+
+
+def _matmul_error(v: SimpleNamespace, want: Values, ta: bool, tb: bool) -> Values:
+    a, b = np.abs(v.a.T if ta else v.a), np.abs(v.b.T if tb else v.b)
+    scale = abs(v.alpha) * (a @ b) * dot_error(a.shape[1])
+    return {"c": v.eps * (scale + 2 * abs(v.beta) * np.abs(v.c) if v.beta else scale)}
+
+
+def _matmul(name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, **flags: Any) -> Case:
+    ta, tb = name[-2] == "t", name[-1] == "t"
+    arrays = {} if beta else {"c": np.full((m, n), np.nan)}
+    return Case(
+        name,
+        {"M": m, "N": n, "K": k},
+        {"alpha": alpha, "beta": beta},
+        arrays=arrays,
+        error=lambda v, want: _matmul_error(v, want, ta, tb),
+        flops=2 * m * n * k,
+        **flags,
+    )
+
+
+def _matmuls() -> Iterable[Case]:
+    for name in ("matmul_nn", "matmul_nt", "matmul_tn"):
+        for i, shape in enumerate((*SHAPES, *LARGE, *SPLIT)):
+            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], edges=shape == (33, 65, 17))
+        yield _matmul(name, 15, 15, 4000, -1.5, 0.25, note="split")
+        for n in (64, 512):
+            yield _matmul(name, n, n, n, bench=True, test=False)
+    yield _matmul("matmul_nn", 1024, 1024, 1024, bench=True, test=False)
+
+
+def _spans(act: Activation) -> dict[str, tuple[float, float]]:
+    """Values of x, w and b for which act is smooth at x w + b."""
+    positive = FUNCTION[act].low >= 0
+    low, high = (0.1, 1.0) if positive else (-1.0, 1.0)
+    return {"x": (low, high), "w": (low, high), "b": (low, high)}
+
+
+def _forward_error(v: SimpleNamespace, want: Values) -> Values:
+    z = v.x @ v.w + (v.b if v.b.size else 0)
+    off = v.eps * ((np.abs(v.x) @ np.abs(v.w)) * dot_error(v.x.shape[1]) + (np.abs(v.b) if v.b.size else 0))
+    y = want["y"]
+    moved = np.fmax(np.abs(value(z - off, v.act) - y), np.abs(value(z + off, v.act) - y))
+    return {"y": moved + FUNCTION[v.act].error(z, y, v.eps), "aux": off if want["aux"].size else 0}
+
+
+def _forward(m: int, n: int, k: int, act: Activation, bias: bool = True, aux: bool | None = None, **flags: Any) -> Case:
+    aux = act.saves_z if aux is None else aux
+    return Case(
+        "dense_forward",
+        {"M": m, "N": n, "K": k, "L": m * n},
+        {"act": act},
+        absent=(*(() if aux else ("aux",)), *(() if bias else ("b",))),
+        spans=_spans(act),
+        error=_forward_error,
+        flops=2 * m * n * k,
+        **flags,
+    )
+
+
+def _z(rng: np.random.Generator, v: Values) -> Array:
+    result: Array = v["x"] @ v["w"]
+    return result
+
+
+def _backward_error(v: SimpleNamespace, want: Values) -> Values:
+    linear = v.act.id == LINEAR.id
+    dz = v.dy if linear else want["dz"]
+    off = np.zeros_like(v.dy) if linear else FUNCTION[v.act].slope_error(v.dy, dz, v.eps)
+    size, eps = np.abs(dz), v.eps
+    (m, n), errors = dz.shape, {}
+    if not linear:
+        errors["dz"] = off
+    if v.need & NEED_DX:
+        errors["dx"] = (off + eps * dot_error(n) * size) @ np.abs(v.w.T)
+    if v.need & NEED_DW:
+        errors["dw"] = np.abs(v.x.T) @ (off + eps * dot_error(m) * size) + 2 * eps * np.abs(want["dw"])
+    if v.need & NEED_DB:
+        errors["db"] = (off + eps * dot_error(m) * size).sum(0) + 2 * eps * np.abs(want["db"])
+    return errors
+
+
+ALL_NEW = NEED_DX | NEED_DW | NEED_DB
+NEEDS = [need for need in range(32) if not (need & ADD_DW and not need & NEED_DW) and not (need & ADD_DB and not need & NEED_DB)]
+
+
+def _backward(m: int, n: int, k: int, act: Activation, need: int = ALL_NEW, absent: tuple[str, ...] = (), **flags: Any) -> Case:
+    def before(name: str, shape: tuple[int, ...], wanted: int, added: int) -> Any:
+        """What is set holds NaN before the call; what is added to or not wanted, numbers."""
+        return (lambda rng, v: np.full(shape, np.nan)) if need & wanted and not need & added else (lambda rng, v: rng.uniform(-2, 2, shape))
+
+    linear = act.id == LINEAR.id
+    arrays = {
+        "dx": before("dx", (m, k), NEED_DX, 0),
+        "dw": before("dw", (k, n), NEED_DW, ADD_DW),
+        "db": before("db", (n,), NEED_DB, ADD_DB),
+        "aux": _z,
+        "y": lambda rng, v: value(_z(rng, v), act),
+    }
+    return Case(
+        "dense_backward",
+        {"M": m, "N": n, "K": k, "L": m * n},
+        {"act": act, "need": need},
+        absent=(*absent, *(("dz",) if linear else ()), *(() if act.saves_z else ("aux",))),
+        spans=_spans(act),
+        arrays=arrays,
+        error=_backward_error,
+        flops=2 * m * n * k * (bool(need & NEED_DX) + bool(need & NEED_DW)),
+        **flags,
+    )
+
+
+def _layers() -> Iterable[Case]:
+    acts = (RELU, LINEAR, TANH, SIGMOID, GELU)
+    for i, shape in enumerate((*SHAPES, *LARGE, *SPLIT)):
+        act = acts[i % len(acts)]
+        yield _forward(*shape, act, bias=i % 3 > 0)
+        yield _backward(*shape, act, ALL_NEW if i % 2 else ALL_NEW | ADD_DW | ADD_DB)
+    for shape in LAYERS:
+        for act in (RELU, LINEAR):
+            yield _forward(*shape, act, note="layer", bench=shape[0] == 32 and act is RELU)
+            yield _backward(*shape, act, note="layer", bench=shape[0] == 32 and act is RELU)
+    for i, f in enumerate(FUNCTIONS):
+        parameters = "_".join(map(str, f.act[1:]))
+        yield _forward(17, 33, 9, f.act, edges=True, grad=True, note=f"function_{parameters}")
+        yield _forward(17, 33, 9, f.act, bias=False, aux=not f.act.saves_z, note=f"other_aux_{parameters}")
+        yield _forward(4, 3, 1100, f.act, aux=i % 2 == 0, note=f"split_{parameters}")
+        yield _backward(17, 33, 9, f.act, edges=True, note=f"function_{parameters}")
+    for need in NEEDS:
+        for act in (RELU, LINEAR):
+            yield _backward(9, 17, 5, act, need, note="need")
+    yield _backward(9, 17, 5, RELU, NEED_DW, ("dx", "db"), note="absent")
+    yield _backward(9, 17, 5, LINEAR, NEED_DX, ("dw", "db"), note="absent")
+    yield _backward(130, 1100, 3, TANH, note="db in pieces")
+    for shape in ((128, 512, 784), (128, 512, 512)):
+        yield _forward(*shape, RELU, bench=True, test=False)
+        yield _backward(*shape, RELU, bench=True, test=False)
+    yield _forward(1, 1024, 1024, RELU, bench=True, test=False)
+
+
+CASES = [*_matmuls(), *_layers()]

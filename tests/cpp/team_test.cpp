@@ -1,0 +1,291 @@
+// The team and the plan without Python: jobs, barriers, callers at once, resizing, sleep, and plans with hazards. Meant for
+// ThreadSanitizer (scripts/sanitize thread); says what fails and ends with 1.
+#include "team.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "plan.h"
+
+using namespace fastnn;
+
+namespace {
+
+#define CHECK(what)                                               \
+  do {                                                            \
+    if (!(what)) {                                                \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+      exit(1);                                                    \
+    }                                                             \
+  } while (0)
+
+typedef std::mt19937 Random;
+
+int below(Random& random, int n) { return (int)(random() % (unsigned)n); }
+
+void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+// Runs f(i) in n threads at once.
+template <class F>
+void at_once(int n, F f) {
+  std::vector<std::thread> callers;
+  for (int i = 0; i < n; i++) callers.emplace_back(f, i);
+  for (std::thread& t : callers) t.join();
+}
+
+// A job whose workers leave their mark: each share must be computed once, whatever the number of workers.
+struct Shares {
+  int nth = 0;
+  int done[16] = {};
+
+  static void run(void* context, const Worker& me) {
+    Shares& self = *(Shares*)context;
+    if (me.ith == 0) self.nth = me.nth;
+    self.done[me.ith]++;
+  }
+};
+
+void one_job(int workers) {
+  Shares shares;
+  team_run(Shares::run, &shares, workers, 0);
+  CHECK(shares.nth >= 1 && shares.nth <= workers);
+  for (int i = 0; i < 16; i++) CHECK(shares.done[i] == (i < shares.nth));
+}
+
+void test_jobs() {
+  for (int threads = 1; threads <= 5; threads++) {
+    team_set_threads(threads);
+    for (int i = 0; i < 300; i++) one_job(1 + i % 7);
+  }
+}
+
+void test_workers_that_slept() {
+  team_set_threads(3);
+  for (int i = 0; i < 20; i++) {
+    sleep_ms(i % 4);
+    one_job(3);
+  }
+}
+
+// Rounds of writing one's own number and reading everybody's, with a meeting after each.
+struct Rounds {
+  int marks[16] = {};
+  std::atomic<int> wrong{0};
+
+  static void run(void* context, const Worker& me) {
+    Rounds& self = *(Rounds*)context;
+    for (int round = 1; round <= 50; round++) {
+      self.marks[me.ith] = round;
+      if (me.nth > 1) fastnn_barrier_wait(me.barrier);
+      for (int i = 0; i < me.nth; i++) self.wrong += self.marks[i] != round;
+      if (me.nth > 1) fastnn_barrier_wait(me.barrier);
+    }
+  }
+};
+
+void test_barriers() {
+  for (int threads = 1; threads <= 4; threads++) {
+    team_set_threads(threads);
+    for (int i = 0; i < 20; i++) {
+      Rounds rounds;
+      team_run(Rounds::run, &rounds, threads, 0);
+      CHECK(rounds.wrong == 0);
+    }
+  }
+}
+
+// A job that asks for the team from inside runs alone.
+void test_nested_jobs() {
+  team_set_threads(3);
+  team_run([](void*, const Worker&) {
+    Shares inner;
+    team_run(Shares::run, &inner, 3, 64);
+    CHECK(inner.nth == 1 && inner.done[0] == 1);
+    CHECK(team_workers(1e9) == 1);
+  }, nullptr, 3, 0);
+}
+
+void test_scratch() {
+  team_set_threads(3);
+  for (i64 bytes : {64, 100000, 1 << 22, 64})
+    team_run([](void* context, const Worker& me) {
+      CHECK((uintptr_t)me.scratch % 64 == 0);
+      i64 size = *(i64*)context;
+      for (i64 i = size * me.ith / me.nth; i < size * (me.ith + 1) / me.nth; i++) me.scratch[i] = 1;
+    }, &bytes, 3, bytes);
+}
+
+void test_cost_rule() {
+  team_set_threads(4);
+  CHECK(team_workers(0) == 1);
+  CHECK(team_workers(1e9) == 4);
+  team_set_threads(1);
+  CHECK(team_workers(1e9) == 1);
+}
+
+// Kernels over buffers of whole numbers, which add up exactly in any order.
+constexpr i64 kSize = 96;
+
+struct Args {
+  i64* y;
+  const i64* x;
+  i64 factor;
+  i64 work;
+};
+static_assert(sizeof(Args) <= sizeof(Call::slots), "");
+
+double work_of(const void* args, int) { return (double)((const Args*)args)->work; }
+
+// y = factor * x + y, each worker a piece.
+void axpy(const void* args, const Worker& me) {
+  const Args& a = *(const Args*)args;
+  for (i64 i = kSize * me.ith / me.nth; i < kSize * (me.ith + 1) / me.nth; i++) a.y[i] = (a.factor * a.x[i] + a.y[i]) % 1000003;
+}
+
+// y = the sum of x everywhere, by way of the scratch: pieces, a meeting, then each worker adds all of them up.
+i64 sum_scratch(const void*, int, int) { return kSize / 8 * sizeof(i64); }
+void sum(const void* args, const Worker& me) {
+  const Args& a = *(const Args*)args;
+  i64* parts = (i64*)me.scratch;
+  for (i64 p = me.ith; p < kSize / 8; p += me.nth) {
+    parts[p] = 0;
+    for (i64 i = 8 * p; i < 8 * p + 8; i++) parts[p] += a.x[i];
+  }
+  if (me.nth > 1) fastnn_barrier_wait(me.barrier);
+  i64 total = 0;
+  for (i64 p = 0; p < kSize / 8; p++) total += parts[p];
+  for (i64 i = kSize * me.ith / me.nth; i < kSize * (me.ith + 1) / me.nth; i++) a.y[i] = total % 1000003;
+}
+
+const Kernel kAxpy = {"axpy", "y x factor work", {nullptr, nullptr, axpy, nullptr}, nullptr, work_of};
+const Kernel kSum = {"sum", "y x factor work", {nullptr, nullptr, sum, nullptr}, sum_scratch, work_of};
+
+Call make_call(const Kernel& kernel, i64* y, const i64* x, i64 factor, double work) {
+  Call call = {&kernel, kInt64, 8, {}};
+  *(Args*)call.slots = {y, x, factor, (i64)work};
+  return call;
+}
+
+void add_call(Plan& plan, const Call& call) {
+  const Args& a = *(const Args*)call.slots;
+  plan.add(call, {{(const char*)a.y, (const char*)(a.y + kSize), true}, {(const char*)a.x, (const char*)(a.x + kSize), false}});
+}
+
+typedef std::vector<std::vector<i64>> Buffers;
+
+Buffers make_buffers(Random& random, int n) {
+  Buffers buffers((size_t)n, std::vector<i64>(kSize));
+  for (auto& buffer : buffers)
+    for (i64& value : buffer) value = below(random, 1000);
+  return buffers;
+}
+
+// A random program over a few buffers, so that nearly every call reads or writes what one before it wrote or read: the plan
+// must leave what its calls leave one by one.
+void random_plan(Random& random) {
+  Buffers planned = make_buffers(random, 5), expected = planned;
+  Plan plan;
+  std::vector<Call> calls;
+  for (int i = 0; i < 12; i++) {
+    const Kernel& kernel = below(random, 3) ? kAxpy : kSum;
+    size_t y = (size_t)below(random, 5), x = (y + 1 + (size_t)below(random, 4)) % 5;
+    i64 factor = below(random, 9);
+    double work = below(random, 3) ? 10 * team_share() : 0;
+    add_call(plan, make_call(kernel, planned[y].data(), planned[x].data(), factor, work));
+    calls.push_back(make_call(kernel, expected[y].data(), expected[x].data(), factor, work));
+  }
+  for (i64 n : {1, 3, 0}) {
+    plan.run(n);
+    for (i64 step = 0; step < n; step++)
+      for (const Call& call : calls) call.run({0, 1, nullptr, thread_scratch(call.scratch(1))});
+    CHECK(planned == expected);
+  }
+}
+
+void test_plans() {
+  Random random(1);
+  for (int threads = 1; threads <= 4; threads++) {
+    team_set_threads(threads);
+    for (int i = 0; i < 40; i++) random_plan(random);
+  }
+}
+
+void test_barriers_of_a_plan() {
+  Random random(2);
+  Buffers b = make_buffers(random, 4);
+  double large = 10 * team_share();
+  Plan apart, chain, small, scratch;
+  for (size_t i : {0, 2}) add_call(apart, make_call(kAxpy, b[i].data(), b[i + 1].data(), 1, large));
+  CHECK(apart.shared() == 2 && apart.barriers() == 0);
+  for (size_t i : {0, 1, 2}) add_call(chain, make_call(kAxpy, b[i + 1].data(), b[i].data(), 1, large));
+  CHECK(chain.shared() == 3 && chain.barriers() == 2);
+  for (size_t i : {0, 1, 2}) add_call(small, make_call(kAxpy, b[i + 1].data(), b[i].data(), 1, 0));
+  CHECK(small.shared() == 0 && small.barriers() == 0);
+  // Two calls that have nothing in common but the team's scratch.
+  for (size_t i : {0, 2}) add_call(scratch, make_call(kSum, b[i].data(), b[i + 1].data(), 1, large));
+  CHECK(scratch.shared() == 2 && scratch.barriers() == 1);
+}
+
+void test_callers_at_once() {
+  team_set_threads(3);
+  at_once(4, [](int caller) {
+    Random random((unsigned)caller);
+    for (int i = 0; i < 60; i++) {
+      one_job(1 + i % 4);
+      random_plan(random);
+    }
+  });
+}
+
+void test_resizing_under_callers() {
+  std::atomic<bool> over{false};
+  std::thread resizer([&] {
+    Random random(3);
+    while (!over) {
+      team_set_threads(1 + below(random, 4));
+      sleep_ms(1);
+    }
+  });
+  at_once(3, [](int caller) {
+    Random random((unsigned)caller);
+    for (int i = 0; i < 60; i++) {
+      one_job(1 + i % 4);
+      random_plan(random);
+    }
+  });
+  over = true;
+  resizer.join();
+}
+
+}  // namespace
+
+int main() {
+  struct Test {
+    const char* name;
+    void (*run)();
+  } tests[] = {
+      {"jobs", test_jobs},
+      {"workers that slept", test_workers_that_slept},
+      {"barriers", test_barriers},
+      {"nested jobs", test_nested_jobs},
+      {"scratch", test_scratch},
+      {"cost rule", test_cost_rule},
+      {"plans", test_plans},
+      {"barriers of a plan", test_barriers_of_a_plan},
+      {"callers at once", test_callers_at_once},
+      {"resizing under callers", test_resizing_under_callers},
+  };
+  for (const Test& test : tests) {
+    auto start = std::chrono::steady_clock::now();
+    test.run();
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    printf("ok  %-24s %6.2f s\n", test.name, seconds);
+    fflush(stdout);
+  }
+}

@@ -1,0 +1,124 @@
+"""Saving and loading: what comes back, and that no file is ever half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+import fastnn.nn as nn
+from fastnn import serialization
+
+X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
+
+
+def every_layer() -> fastnn.Sequential:
+    return fastnn.Sequential(
+        [
+            fastnn.Flatten(input_shape=(2, 2)),
+            fastnn.Dense(5, activation="leaky_relu", kernel_initializer=fastnn.initializers.HeNormal(), bias_initializer="ones"),
+            fastnn.Dropout(0.25),
+            nn.Linear(5, 6, bias=False),
+            *(nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.GELU("tanh"), nn.Softmax(), nn.LogSoftmax()),
+            fastnn.Activation("gelu"),
+            fastnn.Sequential([fastnn.Dense(3, use_bias=False)]),
+        ]
+    )
+
+
+def test_every_layer_comes_back(tmp_path: Path) -> None:
+    assert {type(m).__name__ for m in every_layer().modules()} == set(serialization._registry())
+    model = every_layer()
+    model.save(tmp_path / "m.fastnn")
+    twin = fastnn.load(tmp_path / "m.fastnn")
+    np.testing.assert_array_equal(twin.predict(X.reshape(10, 2, 2)), model.predict(X.reshape(10, 2, 2)))
+    assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
+    assert repr(twin) == repr(model)
+
+
+def test_float64_and_what_compile_was_told_come_back(tmp_path: Path) -> None:
+    model = fastnn.Sequential([fastnn.Dense(3, activation="softmax", input_shape=(4,))], dtype="float64")
+    model.compile(fastnn.optim.AdamW(lr=0.02, clipnorm=1.0), fastnn.losses.SparseCategoricalCrossentropy(), ["accuracy"])
+    model.fit(X, np.arange(10) % 3, verbose=0)
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    assert twin.dtype == np.float64 and twin.optimizer.get_config() == model.optimizer.get_config()
+    assert twin.evaluate(X, np.arange(10) % 3) == model.evaluate(X, np.arange(10) % 3)
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.a(x)
+
+    a, b = Net(), Net()
+    with pytest.raises(TypeError, match="save_weights"):
+        a.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+    a.save_weights(tmp_path / "w.safetensors")
+    b.load_weights(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(a(X).numpy(), b(X).numpy())
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from safetensors.numpy import load_file
+
+    other = torch.nn.ModuleDict({"a": torch.nn.Linear(4, 2)})
+    other.load_state_dict({k: torch.tensor(v) for k, v in load_file(tmp_path / "w.safetensors").items()})
+    np.testing.assert_allclose(other["a"](torch.tensor(X)).detach().numpy(), a(X).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = every_layer()
+    model.save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+
+    def fail(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        model.save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        every_layer().save(tmp_path / "nowhere" / "m")
+
+
+def test_a_killed_process_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.fastnn"
+    code = (
+        "import fastnn, sys\n"
+        "m = fastnn.Sequential([fastnn.Dense(400, input_shape=(400,))])\n"
+        "m.save(sys.argv[1]); print('go', flush=True)\n"
+        "while True: m.save(sys.argv[1])"
+    )
+    for i in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"go\n"
+        time.sleep(0.02 + 0.013 * i)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert fastnn.load(path).predict(np.zeros((1, 400))).shape == (1, 400)
+
+
+def test_the_file_is_safetensors_without_pickle(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    model = every_layer()
+    model.save(tmp_path / "m")
+    with safe_open(str(tmp_path / "m"), "np") as f:
+        assert set(f.keys()) == set(model.state_dict())
+        assert f.metadata()["format"] == "fastnn"
