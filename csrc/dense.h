@@ -77,15 +77,9 @@ i64 dense_forward_scratch(const void* args, int itemsize, int) {
   return gemm_scratch(d.M, d.N, d.K, true, false, itemsize);
 }
 
-// Nanoseconds for an element of an activation: one vectorised exponential, or the C library's.
-double activation_work(i64 id, int itemsize) {
-  const double exponential = itemsize == 4 ? 16.0 / FASTNN_VB : 8;
-  return id == kLinear || id == kRelu ? 0.1 : exponential;
-}
-
 double dense_forward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
-  return gemm_work(d.M, d.N, d.K, itemsize) + (double)(d.M * d.N) * activation_work(d.act.id, itemsize);
+  return gemm_work(d.M, d.N, d.K, itemsize) + activation_work(d.M * d.N, itemsize, d.act);
 }
 
 enum Need { kNeedDx = 1, kNeedDw = 2, kNeedDb = 4, kAddDw = 8, kAddDb = 16 };
@@ -207,7 +201,7 @@ i64 dense_backward_scratch(const void* args, int itemsize, int) {
 
 double dense_backward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
-  double work = (double)(d.M * d.N) * activation_work(d.act.id, itemsize);
+  double work = activation_work(d.M * d.N, itemsize, d.act);
   if (d.need & kNeedDw) work += gemm_work(d.K, d.N, d.M, itemsize);
   if (d.need & kNeedDx) work += gemm_work(d.M, d.K, d.N, itemsize);
   return work;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from . import activation, data, dense, elementwise, loss, metrics, optim, random
 from .case import Case
 
@@ -9,6 +11,9 @@ ALL: tuple[Case, ...] = tuple(
     case for family in (dense, activation, loss, optim, random, data, elementwise, metrics) for case in family.CASES
 )
 TESTS: tuple[Case, ...] = tuple(case for case in ALL if case.test)
+
+if twice := [name for name, n in Counter(map(str, ALL)).items() if n > 1]:
+    raise ValueError(f"cases of the same name; a note tells them apart: {', '.join(twice)}")
 
 
 def benches(family: str) -> list[Case]:

@@ -155,8 +155,7 @@ CASES = [
     *(case for f in FUNCTIONS for case in _pair(f, 1009 if f.act.name != "relu" else 1013, edges=True)),
     *(case for f in FUNCTIONS if f.act.name != "power" for case in _pair(f, 1 << 16, bench=True, test=f.act.name == "gelu")),
     *(case for case in _pair(FUNCTIONS[1], 1 << 22, bench=True, test=False)),
-    *(case for m, n in ROWS for case in _rows(m, n)),
+    *(case for m, n in ROWS for case in _rows(m, n, bench=(m, n) == (32, 10))),
     *_rows(4000, 10),
-    *_rows(32, 10, bench=True, test=False),
     *_rows(512, 1000, bench=True, test=False),
 ]

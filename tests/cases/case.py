@@ -72,7 +72,8 @@ class Case:
         return KERNELS[self.kernel]
 
     def __str__(self) -> str:
-        sizes = "x".join(str(self.sizes[s]) for s in self.spec.sizes if s in self.sizes and s not in "LPR")
+        named = dict.fromkeys(s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape)
+        sizes = "x".join(str(self.sizes[s]) for s in named if s in self.sizes)
         scalars = [str(v.name if isinstance(v, Activation) else v) for v in self.scalars.values()]
         return "-".join([self.kernel, sizes, *scalars, *(f"no_{a}" for a in self.absent), *([self.note] if self.note else [])])
 

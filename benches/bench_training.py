@@ -1,0 +1,131 @@
+"""The main job against its peers: 30 epochs of the digits through 400-15-15-15-10, batch 32, Adam, at equal accuracy.
+
+Run as a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread and on two), several
+rounds of each in one process, and prints the median times, the ratios and the mean test accuracies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+import fastnn
+
+EPOCHS, BATCH, LR = 30, 32, 1e-3
+Run = Callable[[int], tuple[float, float]]
+"""seed -> (seconds of training, test accuracy)"""
+
+(X, Y), (X_TEST, Y_TEST) = fastnn.datasets.digits(as_float=True)
+
+
+def run_fastnn(seed: int) -> tuple[float, float]:
+    fastnn.seed(seed)
+    model = fastnn.Sequential(
+        [
+            fastnn.Dense(15, activation="relu", input_shape=(400,)),
+            fastnn.Dense(15, activation="relu"),
+            fastnn.Dense(15, activation="relu"),
+            fastnn.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(fastnn.optim.Adam(lr=LR), "sparse_categorical_crossentropy")
+    start = time.perf_counter()
+    model.fit(X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+    seconds = time.perf_counter() - start
+    return seconds, float((model.predict(X_TEST).argmax(1) == Y_TEST).mean())
+
+
+def run_sklearn(seed: int) -> tuple[float, float]:
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier((15, 15, 15), alpha=0.0, batch_size=BATCH, learning_rate_init=LR, max_iter=EPOCHS, tol=0.0, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that 30 epochs are not convergence
+        start = time.perf_counter()
+        model.fit(X, Y)
+        seconds = time.perf_counter() - start
+    assert model.n_iter_ == EPOCHS
+    return seconds, float(model.score(X_TEST, Y_TEST))
+
+
+def run_torch(seed: int, threads: int) -> tuple[float, float]:
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    layers: list[Any] = []
+    for i, o in ((400, 15), (15, 15), (15, 15)):
+        layers += [nn.Linear(i, o), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Linear(15, 10))
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
+    loss_of = nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(X), torch.from_numpy(Y)
+    start = time.perf_counter()
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x))
+        xs, ys = x[order], y[order]  # one gather an epoch, then slices: faster than a DataLoader
+        for i in range(0, len(xs), BATCH):
+            optimizer.zero_grad()
+            loss_of(model(xs[i : i + BATCH]), ys[i : i + BATCH]).backward()
+            optimizer.step()
+    seconds = time.perf_counter() - start
+    with torch.inference_mode():
+        accuracy = (model(torch.from_numpy(X_TEST)).argmax(1).numpy() == Y_TEST).mean()
+    return seconds, float(accuracy)
+
+
+PEERS: dict[str, tuple[str, Run]] = {
+    "fastnn": ("fastnn", run_fastnn),
+    "scikit-learn": ("sklearn", run_sklearn),
+    "PyTorch, 1 thread": ("torch", lambda seed: run_torch(seed, 1)),
+    "PyTorch, 2 threads": ("torch", lambda seed: run_torch(seed, 2)),
+}
+
+
+def compare(rounds: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Times and accuracies of each installed peer, interleaved."""
+    runs = {name: run for name, (module, run) in PEERS.items() if find_spec(module)}
+    results: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in runs}
+    for name, run in runs.items():
+        run(1000)  # warm-up
+    for seed in range(rounds):
+        for name, run in runs.items():
+            seconds, accuracy = run(seed)
+            results[name][0].append(seconds)
+            results[name][1].append(accuracy)
+    return results
+
+
+def bench_digits(benchmark: Any) -> None:
+    """30 epochs of the digits on the current backend."""
+    accuracies = []
+    benchmark.group = "training: 30 epochs of the digits"
+    benchmark.extra_info["backend"] = fastnn.get_backend()
+    benchmark.pedantic(lambda: accuracies.append(run_fastnn(0)[1]), rounds=3)
+    assert min(accuracies) > 0.82
+
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10, help="seeds, each run by every peer")
+    results = compare(parser.parse_args().rounds)
+    ours = statistics.median(results["fastnn"][0])
+    print(f"30 epochs of the digits through 400-15-15-15-10, batch 32, Adam; {fastnn.info().threads} threads, {fastnn.info().isa}")
+    print(f"{'':22}{'median s':>10}{'ratio':>8}{'test accuracy, mean and range':>34}")
+    for name, (seconds, accuracies) in results.items():
+        t = statistics.median(seconds)
+        spread = f"{np.mean(accuracies):.4f}  ({min(accuracies):.3f}-{max(accuracies):.3f})"
+        print(f"{name:22}{t:10.4f}{t / ours:8.1f}{spread:>34}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Cases of the elementwise family: walks of all kinds, in every dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastnn.backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS
+
+from .case import FLOATS, Case, Values
+
+Shape = tuple[int, ...]
+
+
+def _strides(shape: Shape, out: Shape) -> list[int]:
+    """The strides, counted in elements, with which an array of that shape is walked over a shape that it broadcasts to."""
+    walked = np.broadcast_to(np.empty(shape, np.int8), out)
+    return [s if n > 1 else 0 for s, n in zip(walked.strides, out, strict=True)]
+
+
+def _layout(*shapes: Shape) -> tuple[Shape, list[Sequence[int]]]:
+    out = np.broadcast_shapes(*shapes)
+    return out, [out, *(_strides(s, out) for s in shapes)]
+
+
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape))
+
+
+def _names(*shapes: Shape) -> str:
+    return "_".join("x".join(map(str, s)) or "scalar" for s in shapes)
+
+
+def _pow_error(v: SimpleNamespace, want: Values) -> Values:
+    return {"z": 4 * v.eps * np.abs(want["z"])}
+
+
+def _binary(op: str, x: Shape, y: Shape, **flags: Any) -> Case:
+    out, layout = _layout(x, y)
+    sizes = {"n": _size(out), "p": _size(x), "q": _size(y), "R": len(out)}
+    spans = {"x": (0.1, 3.0), "y": (0.0, 3.0)} if op == "pow" else {"x": (-9.0, 9.0), "y": (1.0, 9.0)}
+    return Case(
+        "binary_forward",
+        sizes,
+        {"op": BINARY_OPS.index(op)},
+        spans=spans,
+        arrays={"layout": layout},
+        error=_pow_error if op == "pow" else None,
+        note=f"{_names(x, y)}_{op}",
+        **flags,
+    )
+
+
+def _compare(op: str, x: Shape, y: Shape, **flags: Any) -> Case:
+    out, layout = _layout(x, y)
+    sizes = {"n": _size(out), "p": _size(x), "q": _size(y), "R": len(out)}
+    # Floats on a coarse grid, so that some are equal.
+    grid = {"x": lambda rng, v: rng.integers(-3, 3, x), "y": lambda rng, v: rng.integers(-3, 3, y), "layout": layout}
+    note = f"{_names(x, y)}_{op}"
+    return Case("compare_forward", sizes, {"op": COMPARE_OPS.index(op)}, arrays=grid, note=note, **flags)
+
+
+def _where(c: Shape, x: Shape, y: Shape, **flags: Any) -> Case:
+    out, layout = _layout(c, x, y)
+    sizes = {"n": _size(out), "p": _size(c), "q": _size(x), "r": _size(y), "R": len(out)}
+    return Case("where_forward", sizes, arrays={"layout": layout}, note=_names(c, x, y), **flags)
+
+
+def _copy(note: str, n: int, p: int, shape: Shape, y: Shape, x: Shape, offsets: tuple[int, int] = (0, 0), **flags: Any) -> Case:
+    """A walk of that shape with the strides of y and x; n and p are the sizes of y and x."""
+    last = [*offsets, *[0] * (len(shape) - 2)]
+    if len(shape) == 1:  # the offsets take two places
+        shape, y, x = (1, *shape), (0, *y), (0, *x)
+    layout = [shape, y, x, last]
+    arrays = {"layout": layout, "y": lambda rng, v: rng.integers(0, 9, n)}  # what is not copied stays
+    return Case("strided_copy", {"n": n, "p": p, "R": len(shape)}, arrays=arrays, note=note, **flags)
+
+
+def _transpose(m: int, n: int, **flags: Any) -> Case:
+    return _copy(f"transpose_{m}x{n}", m * n, m * n, (n, m), (m, 1), (1, n), **flags)
+
+
+BROADCASTS: tuple[tuple[Shape, Shape], ...] = (
+    ((0,), (0,)),
+    ((0, 3), (1, 3)),
+    ((), ()),
+    ((1,), (1,)),
+    *(((n,), (n,)) for n in (3, 7, 15, 16, 17, 33, 2047, 2049)),
+    ((), (17,)),
+    ((17,), ()),
+    ((5, 17), (17,)),
+    ((5, 17), (5, 1)),
+    ((5, 1), (1, 17)),
+    ((3, 1, 5), (1, 4, 1)),
+    ((2, 3, 1, 5, 1), (3, 1, 1, 7)),
+    ((70, 65), (65,)),
+    ((2, 1200), (2, 1)),
+)
+COPIES = (
+    _copy("all", 17, 17, (17,), (1,), (1,), edges=True),
+    _copy("none", 4, 4, (0, 2), (2, 1), (2, 1)),
+    _copy("every_other", 9, 18, (9,), (1,), (2,)),
+    _copy("backwards", 9, 9, (9,), (1,), (-1,), (0, 8)),
+    _copy("into_the_middle", 40, 12, (3, 4), (8, 1), (4, 1), (9, 0)),
+    _copy("spread", 33, 1, (33,), (1,), (0,)),
+    _copy("column", 35, 5, (5,), (7,), (1,), (3, 0)),
+    _copy("swap_three", 210, 210, (5, 6, 7), (42, 7, 1), (7, 35, 1)),
+    _copy("rotate_three", 3 * 50 * 40, 3 * 50 * 40, (40, 3, 50), (150, 50, 1), (1, 2000, 40)),
+    _copy("swap_and_batch", 3 * 33 * 18, 3 * 33 * 18, (3, 33, 18), (594, 18, 1), (594, 1, 33)),
+    *(_transpose(m, n) for m, n in ((1, 5), (15, 17), (16, 16), (17, 15), (33, 65), (130, 70))),
+)
+
+
+def _fill(n: int, value: float, **flags: Any) -> Case:
+    return Case("fill", {"n": n}, {"value": value}, **flags)
+
+
+def _cast(n: int, dtype: str, to: str, **flags: Any) -> Case:
+    return Case("cast", {"n": n}, {"to": DTYPES.index(to)}, dtypes=(dtype,), note=f"{dtype}_{to}", span=(-99.0, 99.0), **flags)
+
+
+def _reduce_error(v: SimpleNamespace, want: Values) -> Values:
+    if REDUCE_OPS[v.op] in ("max", "min"):
+        return {}
+    n = v.x.shape[1]
+    size = np.abs(v.x).sum(1) / (n if REDUCE_OPS[v.op] == "mean" else 1)
+    return {"y": v.eps * (2 + min(n, 256) ** 0.5 / 2 + np.finfo(np.float64).eps / v.eps * n**0.5) * size}
+
+
+def _reductions(a: int, b: int, c: int, ops: Iterable[str] = REDUCE_OPS, **flags: Any) -> Iterable[Case]:
+    sizes, span = {"A": a, "B": b, "C": c}, (-99.0, 99.0)
+    for op in ops:
+        error = _reduce_error if op in ("sum", "mean") else None
+        yield Case("reduce_forward", sizes, {"op": REDUCE_OPS.index(op)}, span=span, error=error, note=op, **flags)
+    # On a coarse grid the greatest value is there more than once.
+    yield Case("argmax_forward", sizes, arrays={"x": lambda rng, v: rng.integers(-5, 5, (a, b, c))}, **flags)
+    yield Case("argmax_forward", sizes, span=span, note="distinct", **flags)
+
+
+CASES = [
+    *(_binary(op, (7, 17), (17,), edges=True) for op in BINARY_OPS),
+    *(_compare(op, (7, 17), (17,), edges=True) for op in COMPARE_OPS),
+    *(_binary(BINARY_OPS[i % 4], x, y) for i, (x, y) in enumerate(BROADCASTS)),
+    *(_binary(BINARY_OPS[4 + i % 3], x, y) for i, (x, y) in enumerate(BROADCASTS)),
+    *(_compare(COMPARE_OPS[i % 6], x, y) for i, (x, y) in enumerate(BROADCASTS)),
+    *(_where(x, x, y) for x, y in BROADCASTS),
+    _where((7, 1), (17,), (7, 17), edges=True),
+    _where((17,), (1,), ()),
+    *COPIES,
+    *(_fill(n, value) for n, value in ((0, 1.0), (1, 0.0), (17, 1.0), (2049, -3.0))),
+    *(_cast(n, a, b) for a in DTYPES for b in DTYPES for n in (0, 1, 17, 2049)),
+    *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
+    *(
+        case
+        for shape in (
+            *((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 15, 1), (2, 16, 1), (2, 17, 1), (5, 64, 1), (1, 5000, 1)),
+            *((3, 7, 5), (2, 9, 16), (1, 6, 17), (2, 5, 63), (2, 300, 65), (1, 40, 300), (1, 4000, 15), (1, 20000, 1), (3, 9000, 2)),
+        )
+        for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))
+    ),
+    *(_binary("add", (1 << 20,), (1 << 20,), bench=True, test=False), _binary("mul", (512, 1024), (1024,), bench=True, test=False)),
+    _compare("lt", (1 << 20,), (1 << 20,), bench=True, test=False),
+    _where((1 << 20,), (1 << 20,), (1 << 20,), bench=True, test=False),
+    *(_transpose(1024, 1024, bench=True, test=False), _fill(1 << 20, 0.0, bench=True, test=False)),
+    _cast(1 << 20, "float32", "float64", bench=True, test=False),
+    *(case for case in _reductions(1, 1 << 20, 1, ("sum", "max"), bench=True, test=False)),
+    *(case for case in _reductions(1024, 1024, 1, ("sum", "max"), bench=True, test=False)),
+    *(case for case in _reductions(1, 4000, 256, ("mean",), bench=True, test=False)),
+]
