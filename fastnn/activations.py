@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .backends.spec import ACTIVATION_IDS, LINEAR, Activation, activation
+from .backends.spec import ACTIVATION_IDS, ACTIVATIONS, LINEAR, Activation, activation
 
-# Keras's names; its leaky_relu has slope 0.2, as the table in the spec.
-NAMES = ("linear", "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "exponential")
+NAMES = tuple(kind.name for kind in ACTIVATIONS if kind.by_name)
 ROWS = ("softmax", "log_softmax")
 """Functions of whole rows: operations of their own, not part of a kernel's epilogue."""
 

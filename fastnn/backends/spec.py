@@ -123,6 +123,8 @@ class ActivationKind:
     p0: float = 0.0
     p1: float = 0.0
     saves_z: bool = False
+    by_name: bool = True
+    """Whether layers take it by its name; the others are parts of Tensor arithmetic."""
 
 
 # The position is the id: it is the enum in csrc/activation.h. Append, never reorder: saved models hold names, plans hold ids.
@@ -136,12 +138,12 @@ ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("gelu", "x Phi(x) = x/2 (1 + erf(x / sqrt 2))", saves_z=True),
     ActivationKind("gelu_tanh", "x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))", saves_z=True),
     ActivationKind("exponential", "exp(x)"),
-    ActivationKind("log", "log(x)", saves_z=True),
-    ActivationKind("sqrt", "sqrt(x)"),
-    ActivationKind("abs", "|x|", saves_z=True),
-    ActivationKind("clip", "min(max(x, p0), p1)", p0=0.0, p1=1.0, saves_z=True),
-    ActivationKind("affine", "p0 x + p1", p0=1.0),
-    ActivationKind("power", "x^p0", p0=1.0, saves_z=True),
+    ActivationKind("log", "log(x)", saves_z=True, by_name=False),
+    ActivationKind("sqrt", "sqrt(x)", by_name=False),
+    ActivationKind("abs", "|x|", saves_z=True, by_name=False),
+    ActivationKind("clip", "min(max(x, p0), p1)", p0=0.0, p1=1.0, saves_z=True, by_name=False),
+    ActivationKind("affine", "p0 x + p1", p0=1.0, by_name=False),
+    ActivationKind("power", "x^p0", p0=1.0, saves_z=True, by_name=False),
 )
 
 ACTIVATION_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(ACTIVATIONS)}
