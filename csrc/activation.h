@@ -81,13 +81,15 @@ template <class T>
 struct GeluTanh {
   static constexpr bool saves_z = true;
   static constexpr T k = (T)1.59576912160573071176;  // 2 sqrt(2 / pi)
-  FASTNN_INLINE Vec<T> s(Vec<T> x) { return vsigmoid<T>(k * (x + (T)0.044715 * (x * x * x))); }
+  FASTNN_INLINE Vec<T> two_u(Vec<T> x) { return k * (x + (T)0.044715 * (x * x * x)); }
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    Vec<T> y = x * s(x);
+    Vec<T> y = x * vsigmoid<T>(two_u(x));
     return x == splat<T>(-(T)__builtin_inf()) ? splat<T>(0) : y;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
-    Vec<T> g = s(z), rest = z * g * ((T)1 - g) * (k * ((T)1 + (T)0.134145 * (z * z)));
+    Vec<T> e = vexp(-two_u(z)), g = (T)1 / ((T)1 + e);
+    Vec<T> other = e > (T)1 ? (T)1 - g : g * e;  // 1 - s without cancellation, which its large factor would show
+    Vec<T> rest = z * g * other * (k * ((T)1 + (T)0.134145 * (z * z)));
     return dy * (g + (vabs<T>(z) == splat<T>((T)__builtin_inf()) ? splat<T>(0) : rest));
   }
 };

@@ -22,6 +22,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 _grad_enabled: ContextVar[bool] = ContextVar("fastnn_grad_enabled", default=True)
 
 
+def torch_names(f: F) -> F:
+    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim."""
+
+    @functools.wraps(f)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = {{"dim": "axis", "keepdim": "keepdims", "start_dim": "start_axis"}.get(k, k): v for k, v in kwargs.items()}
+        return f(*args, **kwargs)
+
+    return renamed  # type: ignore[return-value]
+
+
 class no_grad:  # noqa: N801 (PyTorch's name)
     """A block, or a function, in which nothing is recorded for backward; parameters may be changed in place.
 
@@ -429,24 +441,31 @@ class Tensor:
     def tanh(self) -> Tensor:
         return ops.activation.tanh(self)
 
+    @torch_names
     def softmax(self, axis: int = -1) -> Tensor:
         return ops.activation.softmax(self, axis)
 
+    @torch_names
     def log_softmax(self, axis: int = -1) -> Tensor:
         return ops.activation.log_softmax(self, axis)
 
+    @torch_names
     def sum(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         return ops.elementwise.sum(self, axis, keepdims)
 
+    @torch_names
     def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         return ops.elementwise.mean(self, axis, keepdims)
 
+    @torch_names
     def max(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         return ops.elementwise.max(self, axis, keepdims)
 
+    @torch_names
     def min(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         return ops.elementwise.min(self, axis, keepdims)
 
+    @torch_names
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return ops.elementwise.argmax(self, axis, keepdims)
 
@@ -455,6 +474,7 @@ class Tensor:
 
     view = reshape
 
+    @torch_names
     def flatten(self, start_axis: int = 0) -> Tensor:
         return ops.shape.flatten(self, start_axis)
 
@@ -465,12 +485,15 @@ class Tensor:
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
         return ops.shape.transpose(self)
 
+    @torch_names
     def squeeze(self, axis: int | None = None) -> Tensor:
         return ops.shape.squeeze(self, axis)
 
+    @torch_names
     def unsqueeze(self, axis: int) -> Tensor:
         return ops.shape.unsqueeze(self, axis)
 
+    @torch_names
     def gather(self, axis: int, index: Any) -> Tensor:
         return ops.data.gather(self, axis, index)
 

@@ -304,3 +304,16 @@ def test_sizes_zero_and_one(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(t.grad.numpy(), 2 + t.size)
     assert fastnn.softmax(t).shape == shape
     assert t.T.shape == shape[::-1]
+
+
+def test_pytorch_s_names_of_axes() -> None:
+    t = fastnn.tensor(X)
+    for f in ("sum", "mean", "max", "min"):
+        assert getattr(t, f)(dim=1, keepdim=True).shape == (3, 1)
+        assert getattr(fastnn, f)(t, dim=0).shape == (4,)
+    assert t.argmax(dim=1).shape == (3,)
+    np.testing.assert_allclose(t.softmax(dim=0).sum(dim=0).numpy(), 1)
+    assert fastnn.stack([t, t], dim=2).shape == (3, 4, 2)
+    assert fastnn.concatenate([t, t], dim=1).shape == (3, 8)
+    assert t.unsqueeze(dim=0).squeeze(dim=0).shape == (3, 4)
+    assert t.gather(dim=1, index=[[0], [1], [2]]).shape == (3, 1)

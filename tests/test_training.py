@@ -340,3 +340,19 @@ def test_fit_is_the_same_on_reference_and_compiled_kernels(tmp_path: Path) -> No
 def test_a_model_without_compile_says_so() -> None:
     with pytest.raises(RuntimeError, match="not compiled"):
         fastnn.Sequential([fastnn.Dense(2)]).fit(X, LABELS)
+
+
+def test_check_finite_names_the_layer() -> None:
+    x = X.copy()
+    x[7, 2] = np.inf
+    model = classifier()
+    before = model.get_weights()
+    with pytest.raises(FloatingPointError, match=r"output of layer 0 \(Dense\) is not finite"):
+        model.fit(x, LABELS, batch_size=50, check_finite=True, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    model = fastnn.Sequential([fastnn.Dense(3, input_shape=(6,)), fastnn.Dense(1, activation="exponential")])
+    model.compile(fastnn.optim.SGD(lr=1e6), "mse")
+    with pytest.raises(FloatingPointError, match="layer 1|gradient of|the loss is"):
+        model.fit(X, VALUES, epochs=20, check_finite=True, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    assert model.predict(X).shape == (50, 1)

@@ -34,7 +34,15 @@ def unavailable() -> str:
     """Why the compiled kernels cannot be used, in words; empty where they can."""
     if not _missing:
         return ""
-    if "_core" in _missing and "cannot import name" in _missing:
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    if "cannot import name" in _missing and (root / "CMakeLists.txt").exists():
+        return (
+            f"Python imports fastnn's source folder, {root}, not an installation: start Python from another folder "
+            "(or pytest instead of python -m pytest), or install fastnn with pip install -e"
+        )
+    if "cannot import name" in _missing:
         return (
             "this installation has no compiled kernels (no C++ compiler was found when it was installed); "
             "install g++ or clang, then reinstall fastnn with pip install --force-reinstall --no-cache-dir"

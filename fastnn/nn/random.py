@@ -18,7 +18,8 @@ class Dropout(Module):
     Source: Srivastava et al., JMLR 15, 2014.
 
     Args:
-        rate: the share that is dropped, 0 <= rate <= 1; it may be changed at any time, in recorded steps too.
+        rate: the share that is dropped, 0 <= rate <= 1; it may be changed at any time, in recorded steps too. PyTorch's name
+            for it, p, will do.
         seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
 
     >>> import fastnn
@@ -26,10 +27,10 @@ class Dropout(Module):
     [1.0, 2.0]
     """
 
-    def __init__(self, rate: float = 0.5, seed: int | None = None, name: str | None = None) -> None:
+    def __init__(self, rate: float = 0.5, seed: int | None = None, name: str | None = None, *, p: float | None = None) -> None:
         super().__init__()
         self._rate = np.zeros(1)
-        self.rate = rate
+        self.rate = rate if p is None else p
         self.seed = seed
         start = int(generator().integers(2**63)) if seed is None else int(seed)
         self._state = np.array([start, 0], np.uint64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backends import current
 from ..backends.spec import LINEAR, Activation, activation
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
 from .door import as_tensor, axis_of, floating
@@ -64,6 +64,7 @@ def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
     return activate(x, activation("gelu_tanh" if approximate in (True, "tanh") else "gelu"))
 
 
+@torch_names
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis, computed without overflow.
 
@@ -74,6 +75,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     return _along_rows(x, axis, "softmax")
 
 
+@torch_names
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """log(softmax(x)) along an axis, computed without overflow."""
     return _along_rows(x, axis, "log_softmax")

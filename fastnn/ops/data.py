@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .door import as_tensor, axis_of
 
 
@@ -55,6 +55,7 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(x, dx.reshape(x.shape))
 
 
+@torch_names
 def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     """Elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, activation
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .activation import activate
 from .door import as_tensor, axis_of, dtype_of, floating, same_dtype
 from .shape import broadcast_strides, expand, layout, reshape
@@ -330,6 +330,7 @@ def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:
 # ---- reductions ----
 
 
+@torch_names
 def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
     """The sum along an axis, several or all.
 
@@ -340,21 +341,25 @@ def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False)
     return _reduce("sum", x, axis, keepdims)
 
 
+@torch_names
 def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The mean along an axis, several or all."""
     return _reduce("mean", floating("mean", as_tensor(x, "mean")), axis, keepdims)
 
 
+@torch_names
 def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
     """The greatest element along an axis, several or all; equal ones share the gradient."""
     return _reduce("max", x, axis, keepdims)
 
 
+@torch_names
 def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
     """The smallest element along an axis, several or all; equal ones share the gradient."""
     return _reduce("min", x, axis, keepdims)
 
 
+@torch_names
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The place of the first greatest element along an axis, or in the flattened Tensor."""
     x = as_tensor(x, "argmax")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .data import take
 from .door import as_tensor, axis_of, same_dtype
 
@@ -69,6 +69,7 @@ def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], dy.reshape(node.inputs[0].shape))
 
 
+@torch_names
 def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
     """All dimensions from start_axis on as one."""
     x = as_tensor(x, "flatten")
@@ -76,6 +77,7 @@ def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
     return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start:], dtype=np.int64)),))
 
 
+@torch_names
 def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     """Without the dimensions of size 1, or without that one."""
     x = as_tensor(x, "squeeze")
@@ -85,6 +87,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     return reshape(x, x.shape[:axis] + x.shape[axis + 1 :]) if x.shape[axis] == 1 else x
 
 
+@torch_names
 def unsqueeze(x: Tensor, axis: int) -> Tensor:
     """With a dimension of size 1 at this place."""
     x = as_tensor(x, "unsqueeze")
@@ -147,6 +150,7 @@ def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int,
     return (0,) * pad + tuple(0 if shape[i] == 1 and to[pad + i] != 1 else own[i] for i in range(len(shape)))
 
 
+@torch_names
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors joined along an axis.
 
@@ -181,6 +185,7 @@ def _concatenate_backward(grads: Gradients, node: Node, dy: Array) -> None:
         start += t.shape[axis]
 
 
+@torch_names
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backends import current, get_backend
 from ..backends.base import Backend
+from ..nn import parameter as parameters_py
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -40,6 +41,7 @@ class Compiled:
         self.metrics: list[Metric] | None = None
         self.loss_total = np.zeros(2)
         self.capture = capture
+        self.probed: tuple[Any, tuple[int, ...]] = (None, ())  # what _probe found, and for which samples
         self.batch_steps: dict[Any, TrainStep] = {}
 
     def reset(self) -> None:
@@ -54,7 +56,7 @@ class Compiled:
         return {"loss": float(total / count) if count else 0.0, **{m.name: m.result() for m in self.metrics or ()}}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "batch_steps": {}}
+        return {**vars(self), "batch_steps": {}, "probed": (None, ())}
 
 
 class Trainer:
@@ -136,20 +138,27 @@ class Trainer:
     def _probe(self, features: Array) -> tuple[int, ...]:
         """The shape of the output for one sample; gives the layers their shapes if they have none."""
         model: Any = self
-        with no_grad():
-            y = model(Tensor(current().asarray(features[:1])), training=False)
-        if not isinstance(y, Tensor):
-            raise TypeError(f"{type(self).__name__}: forward returned a {type(y).__name__}, wanted a Tensor")
-        return y.shape
+        c = self._need("fit")
+        key = (features.shape[1:], features.dtype, parameters_py.structure_version)
+        if c.probed[0] != key:
+            with no_grad():
+                y = model(Tensor(current().asarray(features[:1])), training=False)
+            if not isinstance(y, Tensor):
+                raise TypeError(f"{type(self).__name__}: forward returned a {type(y).__name__}, wanted a Tensor")
+            # The first call may have given the layers their shapes: the version is that after it.
+            c.probed = ((*key[:2], parameters_py.structure_version), y.shape)
+        return c.probed[1]
 
-    def _train_step(self, buffers: list[Array], fetch: Callable[[list[Array]], None] | None) -> TrainStep:
+    def _train_step(
+        self, buffers: list[Array], fetch: Callable[[list[Array]], None] | None, check_finite: bool = False
+    ) -> TrainStep:
         c = self._need("fit")
         model: Any = self
         if not c.optimizer.params:
             c.optimizer.add(model.parameters())
         ours = all(type(m).__module__.partition(".")[0] == __name__.partition(".")[0] for m in model.modules())
         record = c.capture or (ours and c.loss.recordable)
-        return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record)
+        return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite)
 
     # ---- the loop ----
 
@@ -168,6 +177,7 @@ class Trainer:
         sample_weight: Any = None,
         initial_epoch: int = 0,
         validation_batch_size: int | None = None,
+        check_finite: bool = False,
     ) -> History:
         """Trains for a number of epochs.
 
@@ -184,9 +194,13 @@ class Trainer:
             sample_weight: a weight for each sample.
             initial_epoch: the number of the first epoch.
             validation_batch_size: samples that validation takes at a time.
+            check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
 
         Returns:
             The losses and metrics of each epoch; `history.history["loss"]` is a list.
+
+        Raises:
+            FloatingPointError: with check_finite, an output or gradient is NaN or infinite; the message names the layer.
         """
         from ..nn.dense import positive_int
 
@@ -213,7 +227,7 @@ class Trainer:
         progress = Progress(verbose, epochs, steps)
         batches = Batches(arrays)
         sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]
-        trained = {rows: self._train_step(batches.buffers(rows), batches.gather) for rows, count in sizes if count}
+        trained = {rows: self._train_step(batches.buffers(rows), batches.gather, check_finite) for rows, count in sizes if count}
         model: Any = self
         modes = model.training_modes()
         model.train()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,40 @@ from .metrics import Metric
 
 SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
+
+
+@contextmanager
+def watched(model: Any) -> Iterator[None]:
+    """A block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+    leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
+
+    def watch(name: str, m: Any) -> Callable[..., Any]:
+        forward = m.forward
+
+        def look(*args: Any) -> Any:
+            y = forward(*args)
+            if isinstance(y, Tensor) and not np.isfinite(y.numpy()).all():
+                raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
+            return y
+
+        return look
+
+    for name, m in leaves:
+        object.__setattr__(m, "forward", watch(name, m))
+    try:
+        yield
+    finally:
+        for _, m in leaves:
+            object.__delattr__(m, "forward")
+
+
+def check_gradients(model: Any, loss: Tensor) -> None:
+    """FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
+    if not np.isfinite(loss.item()):
+        raise FloatingPointError(f"fit: the loss is {loss.item()}, though every layer's output is finite")
+    for name, p in reversed(list(model.named_parameters())):
+        if p.grad is not None and not np.isfinite(p.grad.numpy()).all():
+            raise FloatingPointError(f"fit: the gradient of {name} is not finite")
 
 
 class Batches:
@@ -62,12 +97,14 @@ class TrainStep:
         buffers: list[Array],
         fetch: Callable[[list[Array]], None] | None,
         record: bool,
+        check_finite: bool,
     ) -> None:
         self.model, self.loss, self.optimizer, self.metrics = model, loss, optimizer, metrics
         self.loss_total = loss_total
         self.buffers = buffers
         self.fetch = fetch
-        self.why_eager = "" if record and all(m.recordable for m in metrics) else "not asked for"
+        self.check_finite = check_finite
+        self.why_eager = "" if record and not check_finite and all(m.recordable for m in metrics) else "not asked for"
         self.recorded: Any = None
         self._signature: Any = None
         self._rate = 0.0  # replayed steps a second
@@ -78,9 +115,12 @@ class TrainStep:
             self.fetch(self.buffers)
         x, y, weight = self.buffers
         self.optimizer.zero_grad()
-        y_pred = self.model(Tensor(x))
+        with watched(self.model) if self.check_finite else nullcontext():
+            y_pred = self.model(Tensor(x))
         loss = self.loss(y, y_pred, weight if weight.size else None)
         loss.backward()
+        if self.check_finite:
+            check_gradients(self.model, loss)
         self.optimizer.step()
         k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in self.metrics:

@@ -36,9 +36,9 @@ class Function:
 
     def error(self, x: Array, y: Array, eps: float) -> Any:
         """The error allowed in y = f(x)."""
-        relative = self.relative + (x * x if self.squares else 0)
-        # Below the smallest normal number there are fewer digits, and some functions end there.
-        return eps * (relative * np.abs(y) + self.absolute) + _tiny(eps)
+        relative = self.relative + (2 * x * x if self.squares else 0)
+        # Below the smallest normal number there are fewer digits, and the sigmoid and its kin end there.
+        return eps * (relative * np.abs(y) + self.absolute) + _tiny(eps) * np.maximum(np.abs(x), 1)
 
     def slope_error(self, dy: Array, dx: Array, eps: float) -> Any:
         """The error allowed in dx = dy f'(x)."""
@@ -56,8 +56,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(activation("sigmoid"), -30, 30, relative=3),
     Function(activation("tanh"), -12, 12, relative=3, slope_absolute=2),
     Function(activation("gelu"), -12, 12, relative=12, squares=True, slope_absolute=4),
-    # 1 - s loses digits where the sigmoid s is near 1, and is multiplied by up to x 2u'.
-    Function(activation("gelu_tanh"), -12, 12, relative=12, squares=True, slope_absolute=16),
+    Function(activation("gelu_tanh"), -12, 12, relative=12, squares=True, slope_absolute=4),
     Function(activation("exponential"), -30, 30),
     Function(activation("log"), 1e-3, 50),
     Function(activation("sqrt"), 0.0, 50, relative=1),

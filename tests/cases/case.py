@@ -35,6 +35,7 @@ class Case:
         scalars: its int, float and act arguments.
         absent: optional arrays that are left out.
         span: the values of arrays are uniform in this range; ``spans`` has the exceptions by name.
+        shapes: the shapes of flat arrays; one dimension, if not given.
         arrays: the arrays that are not uniformly random: values, or a function that makes them.
         error: the error allowed. A number is relative, in units of eps; a function gives it for each output; None means that
             every bit must be right.
@@ -52,6 +53,7 @@ class Case:
     absent: tuple[str, ...] = ()
     span: tuple[float, float] = (-2.0, 2.0)
     spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     arrays: Mapping[str, Any] = field(default_factory=dict)
     error: Errors | float | None = None
     dtypes: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ class Case:
         return "-".join([self.kernel, sizes, *scalars, *(f"no_{a}" for a in self.absent), *([self.note] if self.note else [])])
 
     def shape(self, arg: Arg) -> tuple[int, ...]:
-        return tuple(int(s) if s.isdigit() else self.sizes[s.lstrip("*")] for s in arg.shape)
+        return self.shapes.get(arg.name) or tuple(int(s) if s.isdigit() else self.sizes[s.lstrip("*")] for s in arg.shape)
 
     def dtype(self, arg: Arg, dtype: str) -> str:
         """The dtype of an argument in a call with that dtype."""

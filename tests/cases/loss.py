@@ -78,7 +78,7 @@ def _cross_entropy_backward(v: SimpleNamespace, want: Values) -> Values:
 def _mean_error(values: Array, v: SimpleNamespace) -> Values:
     """The error of a mean over the row of terms of this size."""
     n = values.shape[1]
-    return {"losses": v.eps * (8 + n**0.5 / 2) * np.abs(_times(v.sample_weight, values.mean(1)))}
+    return {"losses": v.eps * (8 + n**0.5 / 2) * np.abs(_times(v.sample_weight, values.sum(1) / n))}
 
 
 def _binary_target(v: SimpleNamespace) -> tuple[Array, Any]:

@@ -145,7 +145,7 @@ def sigmoid_cross_entropy_forward(
     t = (1 - smoothing) * targets + 0.5 * smoothing
     softplus = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(-logits, 0)
     weight = 1 + (pos_weight - 1) * t if pos_weight.size else 1
-    losses[...] = _times(sample_weight, ((1 - t) * logits + weight * softplus).mean(1))
+    losses[...] = _times(sample_weight, ((1 - t) * logits + weight * softplus).sum(1) / logits.shape[1])
 
 
 def sigmoid_cross_entropy_backward(
@@ -168,7 +168,7 @@ def sigmoid_cross_entropy_backward(
 
 def mse_forward(xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array) -> None:
     """The mean of (pred - target)^2 over the row, times the row's sample_weight."""
-    losses[...] = _times(sample_weight, ((pred - target) ** 2).mean(1))
+    losses[...] = _times(sample_weight, ((pred - target) ** 2).sum(1) / pred.shape[1])
 
 
 def mse_backward(xp: Any, dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array) -> None:
