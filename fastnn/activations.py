@@ -31,7 +31,7 @@ def get(identifier: Any) -> Activation | str:
         return activation(identifier["name"], float(identifier.get("p0", 0.0)), float(identifier.get("p1", 0.0)))
     layer = getattr(identifier, "activation", None)
     if isinstance(layer, Activation) or layer in ROWS:
-        return layer  # type: ignore[no-any-return]
+        return layer
     raise TypeError(f"activation: {type(identifier).__name__} {identifier!r} came, wanted a name such as 'relu'")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def gradcheck(
         analytic = float((grad * direction).sum())
         scale = float(np.sqrt((grad**2).sum()))
         if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), scale):
-            raise GradcheckError(_worst(name, i, a, grad, eps, lambda at, i=i: value(i, at)))
+            raise GradcheckError(_worst(name, i, a, grad, eps, partial(value, i)))
     return True
 
 

@@ -178,7 +178,7 @@ class Linear(Dense):
         self.in_features, self.out_features = inputs, self.units
 
     @property
-    def kernel(self) -> Parameter:
+    def kernel(self) -> Parameter:  # type: ignore[override]
         """The stored weight, (in, out)."""
         return cast(TransposedParameter, self._parameters["weight"]).base
 

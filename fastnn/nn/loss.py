@@ -159,7 +159,7 @@ class BCEWithLogitsLoss(TorchLoss):
             raise ValueError(f"{name}: input has shape {input.shape}, target {targets.shape}")
         k = current()
         columns = input.shape[-1] if self.pos_weight is not None and self.pos_weight.size > 1 else 1
-        pos = None
+        pos: Any = None
         if self.pos_weight is not None:
             pos = as_array(self.pos_weight.astype(input.dtype).reshape(-1), input.dtype, (columns,), f"{name}: pos_weight")
         weight = self._weight(input.shape, input.dtype, sample_weight)

@@ -218,7 +218,8 @@ class Module(Trainer):
                 if p is not None:
                     return p.dtype
             if (dtype := m.__dict__.get("_dtype")) is not None:
-                return np.dtype(dtype)
+                own: np.dtype[Any] = np.dtype(dtype)
+                return own
         return np.dtype(np.float32)
 
     # ---- values in and out ----

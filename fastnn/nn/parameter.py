@@ -75,11 +75,11 @@ class TransposedParameter(Parameter):
         self.node = None
 
     @property
-    def data(self) -> Array:  # type: ignore[override]
+    def data(self) -> Array:
         return self.base.data.T
 
     @property
-    def requires_grad(self) -> bool:  # type: ignore[override]
+    def requires_grad(self) -> bool:
         return self.base.requires_grad
 
     @requires_grad.setter
@@ -87,7 +87,7 @@ class TransposedParameter(Parameter):
         self.base.requires_grad = value
 
     @property
-    def has_grad(self) -> bool:  # type: ignore[override]
+    def has_grad(self) -> bool:
         return self.base.has_grad
 
     @has_grad.setter

@@ -66,7 +66,7 @@ class StepInput(np.ndarray[Any, Any]):
 def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
     """A dtype that Tensors can have; TypeError for others."""
     try:
-        d = np.dtype(dtype)
+        d: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"{op}: {dtype!r} is no dtype; there are: {', '.join(DTYPES)}") from None
     if d not in _SUPPORTED:

@@ -259,11 +259,11 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
 
 def astype(x: Any, dtype: Any) -> Tensor:
     """x in another dtype: float32, float64, int64 or bool. Gradients flow between the real ones."""
-    x, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
-    if x.dtype == d:
-        return x
-    y = _cast(current(), x.data, d)
-    return result(y, _astype_backward, (x,)) if d.kind == "f" and x.dtype.kind == "f" else Tensor(y)
+    t, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
+    if t.dtype == d:
+        return t
+    y = _cast(current(), t.data, d)
+    return result(y, _astype_backward, (t,)) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
 
 
 def _cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
