@@ -1,0 +1,159 @@
+"""The kernels of every native backend, and of every instruction set of this machine, against the reference."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import TESTS, activation, check, dense
+from cases.case import FLOATS, Case, Values
+
+import fastnn
+from fastnn.backends import backends, get_isa, isas, load, recording, use_isa
+from fastnn.backends.base import Backend
+from fastnn.backends.spec import ACTIVATIONS, KERNELS, NEED_DB, NEED_DW, NEED_DX
+from fastnn.plan import Recorder
+
+ISAS = [name for name, lacking in isas().items() if not lacking]
+OTHERS = [b.name for b in backends().values() if b.native and b.name != "cpp"]
+TARGETS = [("cpp", isa) for isa in ISAS] + [(name, "") for name in OTHERS]
+
+SPECIALS = (np.nan, np.inf, -np.inf, -0.0, 1e4, -1e4, 1e-42, -1e-310)
+"""Values at the edges; the last two are denormal in float32 and in float64."""
+
+
+@pytest.fixture(params=TARGETS, ids=lambda target: "-".join(filter(None, target)))
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A native backend, on one of its instruction sets."""
+    name, isa = request.param
+    before = get_isa()
+    if isa:
+        use_isa(isa)
+    yield load(name)
+    if isa:
+        use_isa(before)
+
+
+def _takes(**flags: bool) -> Any:
+    """The cases with these flags; the backends of one case follow each other, so that they share its reference."""
+    cases = [c for c in TESTS if all(getattr(c, flag) == value for flag, value in flags.items())]
+    return pytest.mark.parametrize("case", cases, ids=str)
+
+
+@functools.lru_cache(maxsize=8)
+def _expected(case: Case, dtype: str) -> tuple[Values, Values, Values]:
+    values = case.make(dtype)
+    return values, *check.expected(case, dtype, values)
+
+
+def test_every_kernel_has_a_case() -> None:
+    assert {case.kernel for case in TESTS} == set(KERNELS)
+    assert {f.act.name for f in activation.FUNCTIONS} == {kind.name for kind in ACTIVATIONS}
+
+
+@_takes()
+def test_agrees_with_the_reference(backend: Backend, case: Case) -> None:
+    for dtype in case.dtypes:
+        values, want, allowed = _expected(case, dtype)
+        for name, got in check.run(backend, case, values).items():
+            wrong = check.difference(got, want[name], allowed.get(name))
+            assert not wrong, f"{case} {dtype}: {name}: {wrong}"
+
+
+@functools.lru_cache(maxsize=1)
+def _at_the_edges(case: Case) -> list[tuple[str, Values, Values, Values, Values]]:
+    """For each argument and special value: its name, the arguments, what is right, the error allowed, and what is not finite."""
+    calls = []
+    for dtype in (d for d in case.dtypes if d in FLOATS):
+        for arg in (a for a in case.spec.arrays if a.reads and a.dtype in "TNA" and a.name not in case.arrays):
+            for special in SPECIALS:
+                values = case.make(dtype, unwritten=777.0, put=(arg.name, special))
+                calls.append((f"{dtype}: {arg.name} with {special}", values, *check.expected(case, dtype, values), check.reference(case, values)))
+    return calls
+
+
+@_takes(edges=True)
+def test_edges(backend: Backend, case: Case) -> None:
+    """NaN, infinity, negative zero, denormal and large numbers: NaN and infinity come out where the reference has them."""
+    for what, values, want, allowed, pattern in _at_the_edges(case):
+        for name, got in check.run(backend, case, values).items():
+            wrong = check.difference(got, want[name], allowed.get(name), pattern[name])
+            assert not wrong, f"{case} {what}: {name}: {wrong}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect")
+@pytest.mark.parametrize("isa", ISAS)
+def test_touches_nothing_beyond_its_arrays(isa: str) -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    command = [sys.executable, "-m", "cases.guard", isa]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False)
+    last = done.stdout.splitlines()[-1:]
+    assert done.returncode == 0 and last == ["done"], f"stopped with {done.returncode} at {last}: {done.stderr[-2000:]}"
+
+
+def _gradient_call(case: Case, inputs: Values, outputs: Values, upstream: Values) -> Values:
+    """The arguments of the backward kernel that belongs to a forward call."""
+    args: Values = {}
+    for arg in KERNELS[case.kernel.replace("forward", "backward")].args:
+        if arg.name == "need":
+            args[arg.name] = NEED_DX | NEED_DW | NEED_DB
+        elif arg.writes:
+            like = outputs["y"] if arg.name == "dz" else inputs[arg.name[1:]]
+            args[arg.name] = np.full_like(like, np.nan)
+        else:
+            args[arg.name] = next(source[arg.name] for source in (upstream, outputs, inputs) if arg.name in source)
+    return args
+
+
+@_takes(grad=True)
+def test_gradients(backend: Backend, case: Case) -> None:
+    """The derivative in a random direction, by central differences of the forward kernel, is what the backward kernel says."""
+    rng = np.random.default_rng(1)
+    inputs = case.make("float64")
+    outputs = check.run(backend, case, inputs)
+    backward = KERNELS[case.kernel.replace("forward", "backward")]
+    upstream = {f"d{n}": rng.uniform(-1, 1, a.shape) for n, a in outputs.items() if f"d{n}" in {a.name for a in backward.args if not a.writes}}
+    args = _gradient_call(case, inputs, outputs, upstream)
+    getattr(backend, backward.name)(*args.values())
+    towards = {a.name[1:]: rng.uniform(-1, 1, inputs[a.name[1:]].shape) for a in backward.args if a.writes and a.name[1:] in inputs}
+    assert towards, "nothing to differentiate by"
+    told = sum(float((args[f"d{n}"] * d).sum()) for n, d in towards.items() if d.size)
+
+    h = 1e-6
+
+    def at(step: float) -> float:
+        moved = check.run(backend, case, inputs | {n: inputs[n] + step * d for n, d in towards.items()})
+        return sum(float((d * moved[n[1:]]).sum()) for n, d in upstream.items())
+
+    found = (at(h) - at(-h)) / (2 * h)
+    size = sum(float(np.abs(d * outputs[n[1:]]).sum()) for n, d in upstream.items())
+    assert abs(told - found) <= 1e-6 * (abs(found) + size) + 1e-9, f"backward says {told}, differences say {found}"
+
+
+@pytest.mark.parametrize("need", dense.NEEDS)
+@pytest.mark.parametrize("act", [dense.RELU, dense.LINEAR], ids=lambda act: act.name)
+def test_what_is_not_needed_stays(backend: Backend, need: int, act: Any) -> None:
+    case = next(c for c in TESTS if c.kernel == "dense_backward" and c.note == "need" and c.scalars == {"act": act, "need": need})
+    values = case.make("float32")
+    written = check.run(backend, case, values)
+    for name, bit in (("dx", NEED_DX), ("dw", NEED_DW), ("db", NEED_DB)):
+        assert (written[name].tobytes() != values[name].tobytes()) == bool(need & bit), name
+
+
+@pytest.mark.skipif(not ISAS, reason="no compiled kernels")
+def test_the_first_layer_computes_no_input_gradient() -> None:
+    """Neither does the kernel write it (above), nor does the tape ask for it where the input is data."""
+    model = fastnn.Sequential([fastnn.Dense(5, activation="relu", input_shape=(7,)), fastnn.Dense(3)])
+    recorder = Recorder(load("cpp"))
+    with recording(recorder):
+        model(fastnn.tensor(np.ones((4, 7), np.float32))).sum().backward()
+    needs = [args[-1] for name, args in recorder.calls if name == "dense_backward"]
+    assert [bool(need & NEED_DX) for need in needs] == [True, False]  # the last layer comes first
+    assert all(need & NEED_DW and need & NEED_DB for need in needs)
