@@ -75,7 +75,8 @@ def _spans(act: Activation) -> dict[str, tuple[float, float]]:
 
 def _forward_error(v: SimpleNamespace, want: Values) -> Values:
     z = v.x @ v.w + (v.b if v.b.size else 0)
-    off = v.eps * ((np.abs(v.x) @ np.abs(v.w)) * dot_error(v.x.shape[1]) + (np.abs(v.b) if v.b.size else 0))
+    # The bias is what the sums begin with.
+    off = v.eps * dot_error(v.x.shape[1]) * (np.abs(v.x) @ np.abs(v.w) + (np.abs(v.b) if v.b.size else 0))
     y = want["y"]
     moved = np.fmax(np.abs(value(z - off, v.act) - y), np.abs(value(z + off, v.act) - y))
     return {"y": moved + FUNCTION[v.act].error(z, y, v.eps), "aux": off if want["aux"].size else 0}

@@ -1,0 +1,33 @@
+"""The documentation says what the code does."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_of_kernels_is_up_to_date() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "kernels_page"))
+    assert (ROOT / "docs" / "kernels.md").read_text() == script["page"](), "run scripts/kernels_page"
+
+
+def blocks(path: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
+
+
+@pytest.mark.parametrize("number", range(len(blocks(ROOT / "README.md"))))
+def test_the_programs_in_the_readme_run(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(ROOT / "README.md")[number], "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "csrc/README.md"):
+        text = (ROOT / page).read_text()
+        for link in re.findall(r"\]\(([\w./-]+)\)", text):
+            assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
+        for name in re.findall(r"`((?:fastnn|csrc|tests|benches|scripts)/[\w./-]+)`", text):
+            assert (ROOT / name).exists(), f"{page}: {name}"
