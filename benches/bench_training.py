@@ -1,7 +1,7 @@
 """The main job against its peers: 30 epochs of the digits through 400-15-15-15-10, batch 32, Adam, at equal accuracy.
 
-Run as a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread and on two), several
-rounds of each in one process, and prints the median times, the ratios and the mean test accuracies.
+Run as a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread
+and on two), several rounds of each in one process, and prints the median times, the ratios and the mean test accuracies.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def run_fastnn(seed: int) -> tuple[float, float]:
 def run_sklearn(seed: int) -> tuple[float, float]:
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier((15, 15, 15), alpha=0.0, batch_size=BATCH, learning_rate_init=LR, max_iter=EPOCHS, tol=0.0, random_state=seed)
+    model = MLPClassifier(
+        (15, 15, 15), alpha=0.0, batch_size=BATCH, learning_rate_init=LR, max_iter=EPOCHS, tol=0.0, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that 30 epochs are not convergence
         start = time.perf_counter()
@@ -94,7 +96,7 @@ def compare(rounds: int) -> dict[str, tuple[list[float], list[float]]]:
     """Times and accuracies of each installed peer, interleaved."""
     runs = {name: run for name, (module, run) in PEERS.items() if find_spec(module)}
     results: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in runs}
-    for name, run in runs.items():
+    for run in runs.values():
         run(1000)  # warm-up
     for seed in range(rounds):
         for name, run in runs.items():
@@ -113,13 +115,14 @@ def bench_digits(benchmark: Any) -> None:
     assert min(accuracies) > 0.82
 
 
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="seeds, each run by every peer")
     results = compare(parser.parse_args().rounds)
     ours = statistics.median(results["fastnn"][0])
-    print(f"30 epochs of the digits through 400-15-15-15-10, batch 32, Adam; {fastnn.info().threads} threads, {fastnn.info().isa}")
+    print(
+        f"30 epochs of the digits through 400-15-15-15-10, batch 32, Adam; {fastnn.info().threads} threads, {fastnn.info().isa}"
+    )
     print(f"{'':22}{'median s':>10}{'ratio':>8}{'test accuracy, mean and range':>34}")
     for name, (seconds, accuracies) in results.items():
         t = statistics.median(seconds)

@@ -68,6 +68,8 @@ void count_slots(const std::vector<ArgSpec>& args, size_t sizes, const std::stri
 Binding::Binding(std::string name, std::vector<ArgSpec> args, std::vector<std::string> sizes, const std::string& slots)
     : name_(std::move(name)), slots_(slots), args_(std::move(args)), sizes_(std::move(sizes)) {
   count_slots(args_, sizes_.size(), name_);
+  for (size_t i = 0; i < args_.size(); i++)
+    if (args_[i].kind == ArgSpec::kInt && args_[i].name == "to") to_ = (int)i;
   kernel();
 }
 
@@ -103,6 +105,8 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
     throw py::type_error(name_ + ": " + std::to_string(n) + " arguments, wanted " + std::to_string(args_.size()));
   call.kernel = kernel();
   int common = -1;  // the dtype that T, N and A stand for in this call
+  int free = -1, free_dtype = -1;  // the array that has a dtype of its own
+  i64 to = -1;
   int slot = 0;
   i64 sizes[kMaxSizes];
   for (size_t i = 0; i < sizes_.size(); i++) sizes[i] = -1;
@@ -114,6 +118,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       i64 value = PyLong_AsLongLong(o);
       if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
       call.slots[slot++] = (u64)value;
+      if (i == to_) to = value;
       continue;
     }
     if (arg.kind == ArgSpec::kFloat) {
@@ -157,7 +162,11 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       case ArgSpec::kF64: if (dtype != kFloat64) fail_type(arg, o, "float64"); break;
       case ArgSpec::kBoolean: if (dtype != kBool) fail_type(arg, o, "bool"); break;
       case ArgSpec::kU64: if (!is_u64(array)) fail_type(arg, o, "uint64"); break;
-      case ArgSpec::kFree: break;
+      case ArgSpec::kFree:
+        if (dtype < 0) fail_type(arg, o, "float32, float64, int64 or bool");
+        free = (int)i;
+        free_dtype = dtype;
+        break;
     }
     if (arg.shape[0].flat) {
       i64& size = sizes[arg.shape[0].symbol];
@@ -179,6 +188,8 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
     }
     call.slots[slot++] = (u64)array->data;
   }
+  if (free >= 0 && free_dtype != (to_ < 0 ? common : to))
+    fail_type(args_[free], args[free], to_ < 0 ? "the dtype of the other arguments" : "the dtype whose number is `to`");
   for (size_t i = 0; i < sizes_.size(); i++) call.slots[slot++] = sizes[i] < 0 ? 0 : (u64)sizes[i];
   call.dtype = common < 0 ? kFloat32 : (Dtype)common;
   call.itemsize = kItemsize[call.dtype];

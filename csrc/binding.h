@@ -43,6 +43,7 @@ class Binding {
   std::string name_, slots_;
   std::vector<ArgSpec> args_;
   std::vector<std::string> sizes_;
+  int to_ = -1;  // the argument that says which dtype the array of a dtype of its own has; without one, it has that of the others
   const Kernel* kernel_ = nullptr;
   int version_ = -1;
 };

@@ -7,8 +7,8 @@ import fastnn.nn as nn
 class SimpleNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layer1 = nn.Linear(3, 4)   # 3 inputs -> 4 hidden
-        self.layer2 = nn.Linear(4, 2)   # 4 hidden -> 2 outputs
+        self.layer1 = nn.Linear(3, 4)  # 3 inputs -> 4 hidden
+        self.layer2 = nn.Linear(4, 2)  # 4 hidden -> 2 outputs
         self.relu = nn.ReLU()
 
     def forward(self, x):

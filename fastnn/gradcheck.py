@@ -16,7 +16,12 @@ class GradcheckError(AssertionError):
 
 
 def gradcheck(
-    fn: Callable[..., Tensor], inputs: Sequence[Any] | Any, eps: float = 1e-6, rtol: float = 1e-5, atol: float = 1e-8, seed: int = 0
+    fn: Callable[..., Tensor],
+    inputs: Sequence[Any] | Any,
+    eps: float = 1e-6,
+    rtol: float = 1e-5,
+    atol: float = 1e-8,
+    seed: int = 0,
 ) -> bool:
     """Whether backward's gradients of a function agree with finite differences, in float64.
 
@@ -75,7 +80,9 @@ def _is_numbers(inputs: Any) -> bool:
     return all(isinstance(v, int | float) for v in inputs)
 
 
-def _worst(name: str, i: int, a: np.ndarray[Any, Any], grad: np.ndarray[Any, Any], eps: float, value: Callable[[Any], float]) -> str:
+def _worst(
+    name: str, i: int, a: np.ndarray[Any, Any], grad: np.ndarray[Any, Any], eps: float, value: Callable[[Any], float]
+) -> str:
     numeric = np.empty(a.shape)
     for at in np.ndindex(a.shape):
         step = np.zeros(a.shape)

@@ -51,7 +51,11 @@ def _flat(value: Any, dtype: Any, n: int, op: str) -> Array:
     if isinstance(value, Tensor):
         value = value.data
     k = current()
-    array = value if type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous else k.asarray(host_array(value, dtype, op))
+    array = (
+        value
+        if type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous
+        else k.asarray(host_array(value, dtype, op))
+    )
     array = array.reshape(-1)
     if array.size != n:
         raise ValueError(f"{op}: {array.size} values for {n} rows")
@@ -121,7 +125,9 @@ class SparseCategoricalCrossentropy(Loss):
         if self.ignore_class is None:
             return super().__call__(y_true, y_pred, sample_weight)
         logits = _two(self._logits(y_pred))
-        weight = None if sample_weight is None else _flat(sample_weight, y_pred.dtype, logits.shape[0], f"{self.name}: sample_weight")
+        weight = (
+            None if sample_weight is None else _flat(sample_weight, y_pred.dtype, logits.shape[0], f"{self.name}: sample_weight")
+        )
         losses, weights = self._rows(y_true, logits, weight)
         return ops.reduce_loss(losses, "weights", weights)
 

@@ -305,7 +305,11 @@ class _Capture:
             return "each has other arguments; pass numbers that change as arrays"
         for a, b in zip(before, signature, strict=False):
             if a != b:
-                return f"{a[0]} was called with other numbers" if a[0] == b[0] and a[0] != "constant" else "an array made inside differs"
+                return (
+                    f"{a[0]} was called with other numbers"
+                    if a[0] == b[0] and a[0] != "constant"
+                    else "an array made inside differs"
+                )
         return "the number of operations differs"
 
     def _stay_eager(self, why: str) -> None:

@@ -301,7 +301,9 @@ class Tensor:
             ValueError: there are several elements and no gradient to start with, or it has another shape.
         """
         if not self.requires_grad:
-            raise RuntimeError("backward: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True")
+            raise RuntimeError(
+                "backward: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True"
+            )
         grads = Gradients()
         if gradient is not None:
             start = ops.door.as_array(gradient, self.dtype, self.shape, "backward: gradient")

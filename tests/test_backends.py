@@ -87,7 +87,10 @@ def test_environment_variables_are_followed() -> None:
 
 
 def test_importing_reads_no_variable_and_starts_no_thread() -> None:
-    code = "import fastnn, threading, os; print(threading.active_count(), len(os.listdir('/proc/self/task')) if os.path.isdir('/proc/self/task') else 1)"
+    code = (
+        "import fastnn, threading, os; tasks = '/proc/self/task'; "
+        "print(threading.active_count(), len(os.listdir(tasks)) if os.path.isdir(tasks) else 1)"
+    )
     with_numpy = run(code.replace("import fastnn,", "import numpy,"))
     assert run(code, FASTNN_BACKEND="nonsense") == with_numpy
 

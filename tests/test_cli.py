@@ -40,8 +40,9 @@ def bad(*arguments: object) -> str:
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Every test works in a folder of its own and leaves the backend as it was."""
     monkeypatch.chdir(tmp_path)
-    with fastnn.use_backend(fastnn.get_backend()):
-        yield tmp_path
+    before = fastnn.get_backend()
+    yield tmp_path
+    fastnn.use_backend(before)  # what --backend changed
 
 
 @pytest.fixture

@@ -53,7 +53,11 @@ FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "optimizer": (lambda: model(optimizer="adamm"), ValueError, "unknown optimizer 'adamm'; there are: sgd, adam"),
     "optimizer type": (lambda: model(optimizer=3), TypeError, "optimizer: int"),
     "metric": (lambda: model(metrics=["acuracy"]), ValueError, "acuracy"),
-    "activation": (lambda: fastnn.Dense(3, activation="rellu"), ValueError, "unknown activation 'rellu'; there are: linear, relu"),
+    "activation": (
+        lambda: fastnn.Dense(3, activation="rellu"),
+        ValueError,
+        "unknown activation 'rellu'; there are: linear, relu",
+    ),
     "activation type": (lambda: fastnn.Dense(3, activation=3), TypeError, "activation: int"),
     "initializer": (lambda: fastnn.Dense(3, kernel_initializer="xavier"), ValueError, "xavier"),
     "units 0": (lambda: fastnn.Dense(0), ValueError, "Dense: units is 0, wanted a whole number"),
@@ -91,7 +95,11 @@ FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "loss lengths": (lambda: nn.CrossEntropyLoss()(fastnn.tensor(X), [0, 1]), ValueError, r"\(10,\)"),
     "loss targets": (lambda: nn.MSELoss()(fastnn.tensor(X), X[:, :2]), ValueError, "shape"),
     "loss reduction": (lambda: nn.MSELoss("average"), ValueError, "reduction"),
-    "module without init": (lambda: type("Bad", (nn.Module,), {"__init__": lambda s: setattr(s, "a", fastnn.Dense(1))})(), AttributeError, "super"),
+    "module without init": (
+        lambda: type("Bad", (nn.Module,), {"__init__": lambda s: setattr(s, "a", fastnn.Dense(1))})(),
+        AttributeError,
+        "super",
+    ),
 }
 
 
@@ -240,4 +248,4 @@ def test_every_flipped_byte_of_the_header_is_survived(saved: Path) -> None:
         try:
             fastnn.load(saved)
         except ValueError as error:
-            assert str(error).startswith("load")  # noqa: PT017
+            assert str(error).startswith("load")

@@ -32,7 +32,9 @@ CASES = [
 
 def pair(units: int, activation: str, hidden: str = "relu") -> tuple[Any, Any]:
     ours = fastnn.Sequential([fastnn.Dense(7, activation=hidden, input_shape=(5,)), fastnn.Dense(units, activation=activation)])
-    theirs = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(7, activation=hidden), keras.layers.Dense(units, activation=activation)])
+    theirs = keras.Sequential(
+        [keras.layers.Input((5,)), keras.layers.Dense(7, activation=hidden), keras.layers.Dense(units, activation=activation)]
+    )
     theirs.set_weights(ours.get_weights())
     return ours, theirs
 
@@ -63,7 +65,9 @@ def test_weights_and_evaluation(loss: str, y: np.ndarray, units: int, activation
     assert weighted[0] == pytest.approx(weighted[1], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "exponential", "softmax", "log_softmax", "linear"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "exponential", "softmax", "log_softmax", "linear"]
+)
 def test_activation_strings(name: str) -> None:
     x = np.linspace(-3, 3, 13, dtype=np.float32)[None]
     theirs = np.asarray(keras.ops.convert_to_numpy(keras.activations.get(name)(keras.ops.convert_to_tensor(x))))
@@ -71,7 +75,9 @@ def test_activation_strings(name: str) -> None:
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
-@pytest.mark.parametrize("name", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"])
+@pytest.mark.parametrize(
+    "name", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"]
+)
 def test_losses_on_given_predictions(name: str, from_logits: bool) -> None:
     kwargs = {} if name == "MeanSquaredError" else {"from_logits": from_logits}
     p = rng.standard_normal((12, 3)) if from_logits else rng.dirichlet(np.ones(3), 12)

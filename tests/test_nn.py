@@ -24,7 +24,7 @@ class Block(nn.Module):
 
 def test_parameters_have_names_and_come_in_order() -> None:
     model = Block()
-    with pytest.raises(RuntimeError, match="second.*has no shape yet"):
+    with pytest.raises(RuntimeError, match=r"second.*has no shape yet"):
         list(model.parameters())
     model(X)
     names = [n for n, _ in model.named_parameters()]
@@ -76,7 +76,9 @@ def test_batches_of_size_zero_and_one() -> None:
     assert layer.kernel.grad.shape == (4, 3)
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "exponential", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "activation", [None, "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "exponential", "softmax", "log_softmax"]
+)
 def test_dense_gradients(activation: str | None) -> None:
     fastnn.seed(0)
     layer = fastnn.Dense(3, activation=activation, input_shape=(4,), dtype="float64")

@@ -312,7 +312,9 @@ def test_too_many_recordings_stop() -> None:
 
 
 def test_structures_in_and_out() -> None:
-    step = fastnn.capture(lambda batch, flag=True: {"sum": batch["a"] + batch["b"][0], "flag": flag, "pair": (batch["a"] * 2, None)})
+    step = fastnn.capture(
+        lambda batch, flag=True: {"sum": batch["a"] + batch["b"][0], "flag": flag, "pair": (batch["a"] * 2, None)}
+    )
     for i in range(4):
         out = step({"a": fastnn.tensor([float(i)]), "b": [fastnn.tensor([1.0])]}, flag=False)
         assert out["sum"].item() == i + 1 and out["flag"] is False and out["pair"][0].item() == 2 * i and out["pair"][1] is None

@@ -168,7 +168,14 @@ def test_integer_arithmetic() -> None:
 
 
 def test_broadcasting_of_many_axes_against_numpy() -> None:
-    shapes = [((2, 1, 3), (4, 1)), ((1,), (3, 2)), ((5, 1, 1, 2), (3, 1, 2)), ((0, 3), (1, 3)), ((), (2, 2)), ((2, 3, 1), (1, 1, 4))]
+    shapes = [
+        ((2, 1, 3), (4, 1)),
+        ((1,), (3, 2)),
+        ((5, 1, 1, 2), (3, 1, 2)),
+        ((0, 3), (1, 3)),
+        ((), (2, 2)),
+        ((2, 3, 1), (1, 1, 4)),
+    ]
     for s, t in shapes:
         a, b = rng.standard_normal(s), rng.standard_normal(t)
         np.testing.assert_array_equal((fastnn.tensor(a) - fastnn.tensor(b)).numpy(), a - b)

@@ -133,7 +133,11 @@ def test_cross_entropy(kwargs: dict[str, Any]) -> None:
         both(lambda x: loss(x, fastnn.tensor(p)), lambda x: other(x, torch.tensor(p)), logits)
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"reduction": "sum"}, {"reduction": "none"}, {"pos_weight": WEIGHT}, {"pos_weight": WEIGHT[:1]}, {"weight": WEIGHT}], ids=str)
+@pytest.mark.parametrize(
+    "kwargs",
+    [{}, {"reduction": "sum"}, {"reduction": "none"}, {"pos_weight": WEIGHT}, {"pos_weight": WEIGHT[:1]}, {"weight": WEIGHT}],
+    ids=str,
+)
 def test_bce_with_logits(kwargs: dict[str, Any]) -> None:
     loss, other = nn.BCEWithLogitsLoss(**kwargs), torch.nn.BCEWithLogitsLoss(**_torch_kwargs(kwargs))
     t = rng.integers(0, 2, (6, 4)).astype(float)
@@ -161,7 +165,10 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda p: fastnn.optim.Adam(p, lr=0.02, betas=(0.8, 0.95), weight_decay=0.1),
         lambda p: torch.optim.Adam(p, lr=0.02, betas=(0.8, 0.95), weight_decay=0.1),
     ),
-    "adamw": (lambda p: fastnn.optim.AdamW(p, lr=0.02, weight_decay=0.3), lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.3)),
+    "adamw": (
+        lambda p: fastnn.optim.AdamW(p, lr=0.02, weight_decay=0.3),
+        lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.3),
+    ),
 }
 
 
@@ -178,7 +185,10 @@ def test_fifty_steps_of_each_optimizer(name: str) -> None:
     a, b = (make(m.parameters()) for make, m in zip(OPTIMIZERS[name], (ours, theirs), strict=True))
     x, y = rng.standard_normal((16, 4)), rng.standard_normal((16, 3))
     for _ in range(50):
-        for optimizer, model, loss, tensor in ((a, ours, nn.MSELoss(), fastnn.tensor), (b, theirs, torch.nn.MSELoss(), torch.tensor)):
+        for optimizer, model, loss, tensor in (
+            (a, ours, nn.MSELoss(), fastnn.tensor),
+            (b, theirs, torch.nn.MSELoss(), torch.tensor),
+        ):
             optimizer.zero_grad()
             loss(model(tensor(x)), tensor(y)).backward()
             optimizer.step()

@@ -163,7 +163,9 @@ def test_hooks_come_in_keras_order() -> None:
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None: ...
 
     log = All()
-    classifier().fit(X, LABELS, batch_size=25, epochs=2, validation_data=(X, LABELS), validation_batch_size=50, callbacks=[log], verbose=0)
+    classifier().fit(
+        X, LABELS, batch_size=25, epochs=2, validation_data=(X, LABELS), validation_batch_size=50, callbacks=[log], verbose=0
+    )
     test = ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"]
     batch = ["on_train_batch_begin", "on_train_batch_end"]
     epoch = ["on_epoch_begin", *batch, *batch, *test, "on_epoch_end"]
@@ -249,7 +251,11 @@ def test_metrics_given_as_functions() -> None:
     model = fastnn.Sequential([fastnn.Dense(1, input_shape=(6,))])
     model.compile("sgd", "mse", ["mae", lambda t, p: abs(t - p)])
     logs = model.evaluate(X, VALUES, return_dict=True)
-    assert logs["mae"] == pytest.approx(logs["<lambda>"], rel=1e-5) == pytest.approx(np.abs(model.predict(X) - VALUES).mean(), rel=1e-4)
+    assert (
+        logs["mae"]
+        == pytest.approx(logs["<lambda>"], rel=1e-5)
+        == pytest.approx(np.abs(model.predict(X) - VALUES).mean(), rel=1e-4)
+    )
 
 
 def test_models_can_be_copied_and_pickled_in_the_middle_of_training() -> None:
@@ -316,7 +322,9 @@ def test_two_threads_may_train_two_models() -> None:
     fastnn.seed(3)
     expected.fit(X, LABELS, epochs=20, shuffle=False, verbose=0)
     models = [classifier(), classifier()]
-    threads = [threading.Thread(target=m.fit, args=(X, LABELS), kwargs={"epochs": 20, "shuffle": False, "verbose": 0}) for m in models]
+    threads = [
+        threading.Thread(target=m.fit, args=(X, LABELS), kwargs={"epochs": 20, "shuffle": False, "verbose": 0}) for m in models
+    ]
     for t in threads:
         t.start()
     for t in threads:
@@ -352,7 +360,7 @@ def test_check_finite_names_the_layer() -> None:
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     model = fastnn.Sequential([fastnn.Dense(3, input_shape=(6,)), fastnn.Dense(1, activation="exponential")])
     model.compile(fastnn.optim.SGD(lr=1e6), "mse")
-    with pytest.raises(FloatingPointError, match="layer 1|gradient of|the loss is"):
+    with pytest.raises(FloatingPointError, match=r"layer 1|gradient of|the loss is"):
         model.fit(X, VALUES, epochs=20, check_finite=True, verbose=0)
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert model.predict(X).shape == (50, 1)

@@ -260,7 +260,14 @@ class Info:
     isas: dict[str, str]
 
     def __str__(self) -> str:
-        lines = [f"fastnn {self.version}", f"backend  {self.backend}", f"ISA      {self.isa}", f"threads  {self.threads}", "", "backends"]
+        lines = [
+            f"fastnn {self.version}",
+            f"backend  {self.backend}",
+            f"ISA      {self.isa}",
+            f"threads  {self.threads}",
+            "",
+            "backends",
+        ]
         for name, b in self.backends.items():
             if not b.available:
                 lines.append(f"  {name:8} not available: {b.reason}")
@@ -275,7 +282,10 @@ class Info:
         variables = {v: os.environ[v] for v in ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_NUM_THREADS") if v in os.environ}
         lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
         if not self.backends["cpp"].available:
-            lines += ["", "This installation runs on the NumPy reference alone: correct, and many times slower than the compiled kernels."]
+            lines += [
+                "",
+                "This installation runs on the NumPy reference alone: correct, and many times slower than the compiled kernels.",
+            ]
         return "\n".join(lines)
 
 

@@ -9,13 +9,13 @@ from .random import Dropout
 from .shape import Flatten
 
 __all__ = [
+    "GELU",
     "Activation",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dense",
     "Dropout",
     "Flatten",
-    "GELU",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",

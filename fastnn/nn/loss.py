@@ -218,7 +218,9 @@ class MSELoss(TorchLoss):
         if sample_weight is not None:
             per_row = input.size // input.shape[0]
             weight = as_array(sample_weight, input.dtype, (input.shape[0],), "MSELoss: sample_weight")
-            return self._reduce(ops.mse(shape.reshape(input, (-1, per_row)), shape.reshape(targets, (-1, per_row)), weight), input.shape)
+            return self._reduce(
+                ops.mse(shape.reshape(input, (-1, per_row)), shape.reshape(targets, (-1, per_row)), weight), input.shape
+            )
         return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1))), input.shape)
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
 from .parameter import Parameter, stored, structure_changed
 
+
 class Module(Trainer):
     """A layer or model: parameters, other modules, and a `forward`.
 

@@ -30,7 +30,9 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     floating("dense", x)
     same_dtype("dense", x, w)
     if x.ndim == 0 or x.shape[-1] != w.shape[0]:
-        raise ValueError(f"dense: x has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), but the layer was built for {w.shape[0]}")
+        raise ValueError(
+            f"dense: x has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), but the layer was built for {w.shape[0]}"
+        )
     k = current()
     (inputs, n), batch = w.shape, x.shape[:-1]
     x2 = x.data.reshape(-1, inputs) if inputs else x.data.reshape(_rows(batch), 0)

@@ -88,7 +88,9 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
     except ValueError as error:
         raise ValueError(f"{op}: the nested lists have different lengths ({error})") from None
     if a.dtype.kind not in "fiub":
-        what = {"U": "strings", "S": "bytes", "O": f"objects ({type(data).__name__})", "c": "complex numbers"}.get(a.dtype.kind, str(a.dtype))
+        what = {"U": "strings", "S": "bytes", "O": f"objects ({type(data).__name__})", "c": "complex numbers"}.get(
+            a.dtype.kind, str(a.dtype)
+        )
         raise TypeError(f"{op}: {what} came, wanted numbers")
     if dtype is None:
         if a.dtype.kind in "iu":

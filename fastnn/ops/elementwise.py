@@ -123,7 +123,7 @@ def div(x: Any, y: Any) -> Tensor:
     return _binary("div", x, y)
 
 
-def pow(x: Any, y: Any) -> Tensor:  # noqa: A001 (NumPy's name)
+def pow(x: Any, y: Any) -> Tensor:
     """x to the power y, with broadcasting."""
     x, y = (_real(v) for v in (x, y))
     if _is_number(y) and isinstance(x, Tensor):
@@ -239,7 +239,7 @@ def sqrt(x: Any) -> Tensor:
     return activate(_real(x), activation("sqrt"))
 
 
-def abs(x: Any) -> Tensor:  # noqa: A001 (NumPy's name)
+def abs(x: Any) -> Tensor:
     """The absolute value; its gradient at 0 is 0."""
     return activate(_real(x), activation("abs"))
 
@@ -331,7 +331,7 @@ def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:
 
 
 @torch_names
-def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
+def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The sum along an axis, several or all.
 
     >>> import fastnn
@@ -348,13 +348,13 @@ def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False
 
 
 @torch_names
-def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
+def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The greatest element along an axis, several or all; equal ones share the gradient."""
     return _reduce("max", x, axis, keepdims)
 
 
 @torch_names
-def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:  # noqa: A001 (NumPy's name)
+def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """The smallest element along an axis, several or all; equal ones share the gradient."""
     return _reduce("min", x, axis, keepdims)
 

@@ -248,7 +248,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             offset += int(item) % x.shape[axis] * own[axis]
             axis += 1
         else:
-            raise TypeError(f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ... or one index array")
+            raise TypeError(
+                f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ... or one index array"
+            )
     y = current().empty(tuple(shape), x.dtype)
     _copy(y, x.data, tuple(shape), strides_of(shape), tuple(strides), xo=offset)
     return result(y, _getitem_backward, (x,), tuple(shape), tuple(strides), offset)

@@ -73,7 +73,9 @@ class Trainer:
         """The state without what cannot be copied."""
         return {k: v for k, v in state.items() if k != "history"}
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] | None = None, capture: bool = False) -> None:
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] | None = None, capture: bool = False
+    ) -> None:
         """Says how to train.
 
         Args:
@@ -127,7 +129,9 @@ class Trainer:
         if kind == "labels":
             data.check_labels(targets, shape[-1], op, getattr(c.loss, "ignore_class", None), names[1])
         elif targets.shape[1:] != shape[1:]:
-            raise ValueError(f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {(len(features), *shape[1:])}")
+            raise ValueError(
+                f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {(len(features), *shape[1:])}"
+            )
         if class_weight is not None:
             weight = data.class_weight_to_sample_weight(class_weight, targets, weight, op)
         if c.metrics is None:
@@ -326,7 +330,11 @@ class Trainer:
             metric.update(k, y_pred.data, y, weight)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", callbacks: Sequence[Callback] | Callback | None = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] | Callback | None = None,
     ) -> np.ndarray[Any, Any]:
         """The outputs for samples, in evaluation mode, as a NumPy array.
 
@@ -336,7 +344,8 @@ class Trainer:
         model: Any = self
         if not model.built:
             raise RuntimeError(
-                "predict: the model has no weights yet, because no shape is known; give the first layer input_shape, or fit it first"
+                "predict: the model has no weights yet, because no shape is known; "
+                "give the first layer input_shape, or fit it first"
             )
         k: Backend = current()
         features = k.asarray(data.as_features(x, model.dtype, "predict"))

@@ -41,6 +41,7 @@ class Case:
             every bit must be right.
         dtypes: what the letter of the spec stands for; all that it may, if not given.
         flops: floating-point operations, for kernels that compute more than they move.
+        touched: how many elements of an array the call has to look at, where that is not all.
         bench, test: whether benchmarks and tests take it.
         edges: whether tests put NaN, infinity and the like into its inputs.
         grad: whether tests check its gradient; the function must be smooth where the values lie.
@@ -58,6 +59,7 @@ class Case:
     error: Errors | float | None = None
     dtypes: tuple[str, ...] = ()
     flops: int = 0
+    touched: Mapping[str, int] = field(default_factory=dict)
     bench: bool = False
     test: bool = True
     edges: bool = False
@@ -74,10 +76,13 @@ class Case:
         return KERNELS[self.kernel]
 
     def __str__(self) -> str:
-        named = dict.fromkeys(s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape)
-        sizes = "x".join(str(self.sizes[s]) for s in named if s in self.sizes)
-        scalars = [str(v.name if isinstance(v, Activation) else v) for v in self.scalars.values()]
-        return "-".join([self.kernel, sizes, *scalars, *(f"no_{a}" for a in self.absent), *([self.note] if self.note else [])])
+        names = {a.name for a in self.spec.args}
+        letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape}
+        # Walks are named by their note.
+        sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]
+        named = (v for name, v in self.scalars.items() if name not in ("op", "to"))
+        scalars = [v.name if isinstance(v, Activation) else str(v) for v in named]
+        return "-".join(filter(None, [self.kernel, *sizes, *scalars, *(f"no_{a}" for a in self.absent), self.note]))
 
     def shape(self, arg: Arg) -> tuple[int, ...]:
         return self.shapes.get(arg.name) or tuple(int(s) if s.isdigit() else self.sizes[s.lstrip("*")] for s in arg.shape)
@@ -111,16 +116,17 @@ class Case:
                 a = rng.integers(0, 2, shape).astype(kind)
             else:
                 low, high = self.spans.get(arg.name, self.span)
-                a = (rng.uniform(low, high, shape) if kind.kind == "f" else rng.integers(int(low), int(high) + 1, shape)).astype(kind)
-                if put and put[0] == arg.name and a.size:
-                    a.flat[[0, a.size // 2, -1]] = put[1]
+                whole = kind.kind != "f"
+                a = (rng.integers(int(low), int(high) + 1, shape) if whole else rng.uniform(low, high, shape)).astype(kind)
+            if put and put[0] == arg.name and a.size:
+                a.flat[[0, a.size // 2, -1]] = put[1]
             values[arg.name] = a
         return {arg.name: values[arg.name] for arg in self.spec.args}
 
     def bytes(self, dtype: str) -> int:
         """Bytes that the call reads and writes."""
         return sum(
-            int(np.prod(self.shape(a))) * np.dtype(self.dtype(a, dtype)).itemsize * (a.reads + a.writes)
+            self.touched.get(a.name, int(np.prod(self.shape(a)))) * np.dtype(self.dtype(a, dtype)).itemsize * (a.reads + a.writes)
             for a in self.spec.arrays
             if a.name not in self.absent
         )

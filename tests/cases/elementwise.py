@@ -140,6 +140,13 @@ def _reductions(a: int, b: int, c: int, ops: Iterable[str] = REDUCE_OPS, **flags
     yield Case("argmax_forward", sizes, span=span, note="distinct", **flags)
 
 
+# A, B, C
+REDUCTIONS = (
+    *((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 15, 1), (2, 16, 1), (2, 17, 1), (5, 64, 1)),
+    *((3, 7, 5), (2, 9, 16), (1, 6, 17), (2, 5, 63), (2, 300, 65), (1, 40, 300)),
+    *((1, 5000, 1), (1, 4000, 15), (1, 20000, 1), (3, 9000, 2)),
+)
+
 CASES = [
     *(_binary(op, (7, 17), (17,), edges=True) for op in BINARY_OPS),
     *(_compare(op, (7, 17), (17,), edges=True) for op in COMPARE_OPS),
@@ -153,20 +160,15 @@ CASES = [
     *(_fill(n, value) for n, value in ((0, 1.0), (1, 0.0), (17, 1.0), (2049, -3.0))),
     *(_cast(n, a, b) for a in DTYPES for b in DTYPES for n in (0, 1, 17, 2049)),
     *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
-    *(
-        case
-        for shape in (
-            *((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 15, 1), (2, 16, 1), (2, 17, 1), (5, 64, 1), (1, 5000, 1)),
-            *((3, 7, 5), (2, 9, 16), (1, 6, 17), (2, 5, 63), (2, 300, 65), (1, 40, 300), (1, 4000, 15), (1, 20000, 1), (3, 9000, 2)),
-        )
-        for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))
-    ),
-    *(_binary("add", (1 << 20,), (1 << 20,), bench=True, test=False), _binary("mul", (512, 1024), (1024,), bench=True, test=False)),
+    *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
+    _binary("add", (1 << 20,), (1 << 20,), bench=True, test=False),
+    _binary("mul", (512, 1024), (1024,), bench=True, test=False),
     _compare("lt", (1 << 20,), (1 << 20,), bench=True, test=False),
     _where((1 << 20,), (1 << 20,), (1 << 20,), bench=True, test=False),
-    *(_transpose(1024, 1024, bench=True, test=False), _fill(1 << 20, 0.0, bench=True, test=False)),
+    _transpose(1024, 1024, bench=True, test=False),
+    _fill(1 << 20, 0.0, bench=True, test=False),
     _cast(1 << 20, "float32", "float64", bench=True, test=False),
-    *(case for case in _reductions(1, 1 << 20, 1, ("sum", "max"), bench=True, test=False)),
-    *(case for case in _reductions(1024, 1024, 1, ("sum", "max"), bench=True, test=False)),
-    *(case for case in _reductions(1, 4000, 256, ("mean",), bench=True, test=False)),
+    *_reductions(1, 1 << 20, 1, ("sum", "max"), bench=True, test=False),
+    *_reductions(1024, 1024, 1, ("sum", "max"), bench=True, test=False),
+    *_reductions(1, 4000, 256, ("mean",), bench=True, test=False),
 ]

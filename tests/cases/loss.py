@@ -72,7 +72,7 @@ def _cross_entropy_backward(v: SimpleNamespace, want: Values) -> Values:
         return {}
     target = np.abs(_target(v, v.p))
     d = np.abs(_times(v.sample_weight, v.dlosses))[:, None]
-    return {"dlogits": v.eps * d * ((5 + v.p.shape[1] ** 0.5 / 2) * v.p * target.sum(1, keepdims=True) + 6 * target)}
+    return {"dlogits": v.eps * d * ((5 + v.p.shape[1] ** 0.5 / 2) * np.abs(v.p) * target.sum(1, keepdims=True) + 6 * target)}
 
 
 def _mean_error(values: Array, v: SimpleNamespace) -> Values:
@@ -89,12 +89,13 @@ def _binary_target(v: SimpleNamespace) -> tuple[Array, Any]:
 def _sigmoid_cross_entropy(v: SimpleNamespace, want: Values) -> Values:
     t, q = _binary_target(v)
     softplus = np.log1p(np.exp(-np.abs(v.logits))) + np.maximum(-v.logits, 0)
-    return _mean_error(np.abs((1 - t) * v.logits) + (1 + (q + 1) * np.abs(t)) * softplus, v)
+    return _mean_error(np.abs((1 - t) * v.logits) + (1 + (np.abs(q) + 1) * np.abs(t)) * softplus, v)
 
 
 def _sigmoid_cross_entropy_backward(v: SimpleNamespace, want: Values) -> Values:
     t, q = _binary_target(v)
     d = np.abs(_times(v.sample_weight, v.dlosses))[:, None] / v.logits.shape[1]
+    t, q = np.abs(t), np.abs(q)
     return {"dlogits": v.eps * 6 * d * ((1 + (q + 1) * t) / (1 + np.exp(-v.logits)) + q * t)}
 
 
@@ -148,7 +149,9 @@ def _reductions(m: int, **flags: Any) -> Iterable[Case]:
     for mode, name in enumerate(REDUCE_LOSS_MODES):
         absent = () if name == "weights" else ("weights",)
         grad = name == "batch" and m == 31
-        yield Case("reduce_loss_forward", {"M": m}, {"mode": mode}, absent, spans=spans, error=_reduce, note=name, grad=grad, **flags)
+        yield Case(
+            "reduce_loss_forward", {"M": m}, {"mode": mode}, absent, spans=spans, error=_reduce, note=name, grad=grad, **flags
+        )
     yield Case("reduce_loss_backward", {"M": m}, spans=spans, error=2.0, **flags)
 
 
@@ -156,11 +159,11 @@ CASES = [
     *(case for m, n in (*ROWS, (33, 1), (4000, 10)) for case in _losses(m, n, 0.0, "sc")),
     *(case for m, n in ((7, 17), (33, 10), (9, 1)) for case in _losses(m, n, 0.0, "", edges=(m, n) == (7, 17))),
     *(case for m, n in ((7, 17), (16, 33), (9, 100)) for case in _losses(m, n, 0.1, "s")),
-    *(case for case in _losses(5, 19, 0.1, "", grad=True, note="grad")),
-    *(case for case in _losses(6, 19, 0.25, "c", note="half")),
-    *(case for case in _losses(32, 10, 0.0, "sc", bench=True, test=False, note="bench")),
-    *(case for case in _losses(512, 1000, 0.0, "sc", bench=True, test=False, note="bench")),
+    *_losses(5, 19, 0.1, "", grad=True, note="grad"),
+    *_losses(6, 19, 0.25, "c", note="half"),
+    *_losses(32, 10, 0.0, "sc", bench=True, test=False, note="bench"),
+    *_losses(512, 1000, 0.0, "sc", bench=True, test=False, note="bench"),
     *(case for m in (1, 2, 31, 8191, 8192, 8193, 20011) for case in _reductions(m, edges=m == 31)),
-    *(case for case in _reductions(0)),
-    *(case for case in _reductions(1 << 16, bench=True, test=False)),
+    *_reductions(0),
+    *_reductions(1 << 16, bench=True, test=False),
 ]

@@ -39,10 +39,13 @@ def _metrics(m: int, n: int, weighted: bool, **flags: Any) -> Iterable[Case]:
 SHAPES = ((0, 3), (3, 0), (1, 1), (1, 10), (32, 10), (7, 33), (9, 17), (3, 64), (2, 1000), (8193, 1), (4000, 10))
 
 CASES = [
-    *(Case("mean_metric", {}, {"count": count}, spans={"total": (0.0, 9.0)}, error=4.0, edges=count == 32) for count in (0.0, 1.0, 32.0)),
+    *(
+        Case("mean_metric", {}, {"count": count}, spans={"total": (0.0, 9.0)}, error=4.0, edges=count == 32)
+        for count in (0.0, 1.0, 32.0)
+    ),
     *(case for i, shape in enumerate(SHAPES) for case in _metrics(*shape, weighted=i % 2 > 0)),
-    *(case for case in _metrics(9, 17, True, edges=True, note="weighted")),
-    *(case for case in _metrics(32, 10, False, bench=True, test=False, note="bench")),
-    *(case for case in _metrics(4096, 256, False, bench=True, test=False)),
+    *_metrics(9, 17, True, edges=True, note="weighted"),
+    *_metrics(32, 10, False, bench=True, test=False, note="bench"),
+    *_metrics(4096, 256, False, bench=True, test=False),
     Case("mean_metric", {}, {"count": 1.0}, spans={"total": (0.0, 9.0)}, error=4.0, note="bench", bench=True, test=False),
 ]

@@ -55,7 +55,7 @@ def _adam(v: SimpleNamespace, want: Values) -> Values:
     g, size = _gradient(v)
     m = beta1 * np.abs(v.m) + (1 - beta1) * size
     # g^2 has twice the relative error of g, which weight decay can make large.
-    errors = {"m": 4 * v.eps * m, "v": v.eps * (4 * want["v"] + 4 * (1 - beta2) * np.abs(g) * size)}
+    errors = {"m": 4 * v.eps * m, "v": v.eps * (4 * np.abs(want["v"]) + 4 * (1 - beta2) * np.abs(g) * size)}
     root = np.sqrt(want["v"] / (1 - beta2**t)) + eps
     off = errors["v"] / np.maximum(want["v"], np.finfo(np.float32).tiny)  # relative
     return errors | {"w": v.eps * 3 * np.abs(v.w) + lr / (1 - beta1**t) * m / root * (10 * v.eps + off)}
@@ -74,20 +74,21 @@ def _sum_squares(v: SimpleNamespace, want: Values) -> Values:
     return {"total": np.finfo(np.float64).eps * (2 + len(v.x) ** 0.5 / 2) * want["total"]}
 
 
-def _clipping(n: int, **flags: Any) -> Iterable[Case]:
+def _clipping(n: int, limits: tuple[tuple[str, float], ...] = (("clips", 0.5), ("leaves", 5.0)), **flags: Any) -> Iterable[Case]:
     yield Case("sum_squares", {"n": n}, spans={"total": (0.0, 9.0)}, error=_sum_squares, **flags)
-    for note, limit in (("clips", 0.5), ("leaves", 5.0)):
+    for note, limit in limits:
         yield Case("clip_norm", {"n": n}, arrays={"total": [4.0], "limit": [limit]}, error=2.0, note=note, **flags)
     yield Case("clip_value", {"n": n}, arrays={"limit": [0.75]}, **flags)
 
 
 CASES = [
     *(Case("advance", {"P": p}, {"by": by}) for p, by in ((0, 1), (1, 1), (3, 7), (2500, -1))),
-    *(case for case in _steps(1009, edges=True)),
+    *_steps(1009, edges=True),
     *(case for n in LENGTHS for case in _steps(n, ("dampening",), ("decay",))),
     *(case for n in LENGTHS for case in _clipping(n, edges=n == 65)),
     *(case for n in (8191, 8193, 30011) for case in _clipping(n)),
     *(case for n in (1 << 16, 1 << 22) for case in _steps(n, ("plain", "momentum"), ("first",), bench=True, test=False)),
-    *(case for case in _clipping(1 << 20, bench=True, test=False)),
+    # A scale just below 1: after many calls the numbers are still normal.
+    *_clipping(1 << 20, (("clips", 2.0),), bench=True, test=False),
     Case("advance", {"P": 1}, {"by": 1}, note="bench", bench=True, test=False),
 ]

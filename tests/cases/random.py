@@ -19,5 +19,5 @@ def _dropout(n: int, rate: float, **flags: Any) -> Iterable[Case]:
 CASES = [
     *(case for n in (0, 1, 15, 16, 17, 63, 64, 65, 129, 2048, 2049, 5003) for case in _dropout(n, 0.25)),
     *(case for rate in (0.0, 0.5, 0.9, 1.0) for case in _dropout(1009, rate, edges=True, grad=rate == 0.5)),
-    *(case for n in (1 << 16, 1 << 22) for case in _dropout(n, 0.5, bench=True, test=False)),
+    *(case for n in (1 << 16, 1 << 20) for case in _dropout(n, 0.5, bench=True, test=False)),
 ]

@@ -22,7 +22,9 @@ def binary_forward(xp: Any, z: Array, x: Array, y: Array, layout: Array, op: int
     """z = x op y, op one of `spec.BINARY_OPS`, x and y walked by layout's second and third row."""
     if z.size:
         shape, xs, ys = layout
-        f = getattr(xp, {"sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"}.get(BINARY_OPS[op], BINARY_OPS[op]))
+        f = getattr(
+            xp, {"sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"}.get(BINARY_OPS[op], BINARY_OPS[op])
+        )
         z[...] = f(_view(xp, x, shape, xs), _view(xp, y, shape, ys)).reshape(z.shape)
 
 

@@ -1,0 +1,70 @@
+"""Benchmarks of kernels: each result is checked before it is timed, and rated by this machine's measured peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cases.check import check
+from cases.rates import Run
+
+import fastnn
+from fastnn.backends import get_isa, load
+
+LEGEND = "GFLOP/s of multiply-adds in registers, or GB/s of reading as many bytes, on as many cores"
+
+
+@pytest.fixture
+def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
+    """Runs a case of a kernel on a backend."""
+    before = fastnn.get_num_threads()
+
+    def timed(run: Run) -> None:
+        backend, case = load(run.backend), run.case
+        fastnn.set_num_threads(run.threads)
+        if backend.native:  # the others are the reference
+            check(backend, case, run.dtype)
+        benchmark.group = case.kernel
+        kernel, args = backend.table[case.kernel], tuple(case.make(run.dtype).values())
+        benchmark(kernel, *args)
+        if benchmark.stats:  # none with --benchmark-disable
+            rate, unit, share = run.rate(benchmark.stats.stats.median)
+            name = str(case).removeprefix(case.kernel + "-")
+            isa = f" {get_isa()}" if run.backend == "cpp" else ""
+            benchmark.extra_info.update(case=name, backend=run.backend + isa, threads=run.threads)
+            benchmark.extra_info.update(rate=rate, unit=unit, share=share)
+
+    yield timed
+    fastnn.set_num_threads(before)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """One table for each group, in place of pytest-benchmark's own (which a comparison with earlier runs still shows)."""
+    session = config._benchmarksession  # type: ignore[attr-defined]
+    groups: dict[str, list[Any]] = {}
+    for done in session.benchmarks:
+        if not done.has_error and done.stats.data:
+            groups.setdefault(done.group or "others", []).append(done)
+    session.quiet = not config.getoption("benchmark_compare")
+    if groups:
+        terminalreporter.section("benchmarks")
+        terminalreporter.write_line(f"peak: {LEGEND}, measured in this run")
+    for group, rows in groups.items():
+        terminalreporter.section(group, sep="-")
+        terminalreporter.write_line(f"{'case':44} {'backend':12} {'threads':>7} {'median':>11} {'rate':>14} {'% of peak':>10}")
+        for row in rows:
+            terminalreporter.write_line(_line(row))
+
+
+def _line(row: Any) -> str:
+    info = row.extra_info
+    start = f"{info.get('case', row.name):44} {info.get('backend', ''):12} {info.get('threads', ''):>7}"
+    start += f" {_time(row.stats.median):>11}"
+    return f"{start} {info['rate']:8.2f} {info['unit']:>5.7} {100 * info['share']:9.1f}" if "rate" in info else start
+
+
+def _time(seconds: float) -> str:
+    unit, name = next((u, n) for u, n in ((1e-9, "ns"), (1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 1e3 * u or u == 1.0)
+    return f"{seconds / unit:.4g} {name}"

@@ -1,0 +1,167 @@
+"""The contract: every backend has the spec's kernels with the spec's arguments, and the binding lets nothing else through."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import TESTS
+from cases.case import Case, Values
+
+from fastnn.backends import backends, isas, load, unavailable, use_isa
+from fastnn.backends.reference import functions
+from fastnn.backends.spec import KERNELS, LINEAR, Arg
+
+compiled = pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
+ISAS = [name for name, lacking in isas().items() if not lacking]
+
+
+@pytest.mark.parametrize("name", [b.name for b in backends().values() if b.available])
+def test_backends_have_the_kernels_of_the_spec(name: str) -> None:
+    backend = load(name)
+    assert set(backend.table) == set(KERNELS)
+    assert all(getattr(backend, kernel) is backend.table[kernel] for kernel in KERNELS)
+    with pytest.raises(AttributeError, match="no kernel 'matmul'"):
+        backend.matmul  # noqa: B018
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_reference_has_the_arguments_of_the_spec(kernel: str) -> None:
+    function = functions()[kernel]
+    assert list(inspect.signature(function).parameters) == ["xp", *(a.name for a in KERNELS[kernel].args)]
+    assert function.__doc__, "what the kernel means"
+
+
+@pytest.mark.parametrize("name", [b.name for b in backends().values() if b.native])
+def test_native_backends_have_no_gap(name: str) -> None:
+    assert backends()[name].native == set(KERNELS)
+
+
+@compiled
+@pytest.mark.parametrize("isa", ISAS)
+def test_compiled_arguments_are_those_of_the_spec(isa: str) -> None:
+    from fastnn import _core
+
+    before = _core.isa()
+    use_isa(isa)
+    try:
+        assert dict(_core.kernels()) == {name: kernel.slots for name, kernel in KERNELS.items()}
+    finally:
+        use_isa(before)
+
+
+def _first_case(kernel: str) -> Case:
+    """The first case of a kernel in which no array is absent or without elements."""
+    cases = [c for c in TESTS if c.kernel == kernel and all(n > 1 for n in c.sizes.values())]
+    return min(cases, key=lambda c: len(c.absent))
+
+
+def _call(case: Case, values: Values) -> None:
+    getattr(load("cpp"), case.kernel)(*values.values())
+
+
+def _strided(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.repeat(a, 2, -1)[..., ::2]
+
+
+def _read_only(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    a.flags.writeable = False
+    return a
+
+
+def _misaligned(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    buffer = np.zeros(a.nbytes + 1, np.uint8)
+    return buffer[1:].view(a.dtype).reshape(a.shape)
+
+
+WRONG: dict[str, tuple[Callable[[Any], Any], type[Exception]]] = {
+    "None": (lambda a: None, TypeError),
+    "a string": (lambda a: "x", TypeError),
+    "a list": (lambda a: a.tolist(), TypeError),
+    "a number": (lambda a: 1.0, TypeError),
+    "another dtype": (lambda a: np.zeros(a.shape, np.float16), TypeError),
+    "complex": (lambda a: np.zeros(a.shape, np.complex64), TypeError),
+    "objects": (lambda a: a.astype(object), TypeError),
+    "big-endian": (lambda a: a.astype(a.dtype.newbyteorder(">")), TypeError),
+    "one dimension more": (lambda a: a[None], ValueError),
+    "one element more": (lambda a: np.concatenate([a, a[-1:]]), ValueError),
+    "not contiguous": (_strided, ValueError),
+    "misaligned": (_misaligned, ValueError),
+    "read-only": (_read_only, ValueError),
+}
+
+
+def _applies(wrong: str, arg: Arg, case: Case, a: np.ndarray[Any, Any]) -> bool:
+    """Whether an argument can be wrong in this way."""
+    flat = arg.shape[0].startswith("*")
+    symbols = [s.lstrip("*") for other in case.spec.arrays if other.name not in case.absent for s in other.shape]
+    first = arg.shape[0].lstrip("*")
+    if wrong == "read-only":
+        return arg.writes
+    if wrong == "big-endian":
+        return a.itemsize > 1
+    if wrong == "misaligned":
+        return a.itemsize > 1
+    if wrong == "not contiguous":
+        return a.shape[-1] > 1
+    if wrong == "one dimension more":
+        return not flat
+    if wrong == "one element more":  # a size that no other array shares may be anything
+        return first.isdigit() or symbols.count(first) > 1
+    return True
+
+
+@compiled
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_binding_refuses_arrays(kernel: str, wrong: str) -> None:
+    """Each array in turn is wrong; the error names the kernel and an argument."""
+    case = _first_case(kernel)
+    change, error = WRONG[wrong]
+    values = case.make(case.dtypes[0])
+    names = "|".join(a.name for a in case.spec.arrays)
+    for arg in case.spec.arrays:
+        if arg.name in case.absent or not _applies(wrong, arg, case, values[arg.name]):
+            continue
+        with pytest.raises(error, match=rf"^{kernel}: ({names}) "):
+            _call(case, values | {arg.name: change(values[arg.name].copy())})
+
+
+@compiled
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_binding_refuses_mixed_dtypes_and_wrong_counts(kernel: str) -> None:
+    case = _first_case(kernel)
+    values = case.make(case.dtypes[0])
+    call = getattr(load("cpp"), kernel)
+    for args in ([], list(values.values())[:-1], [*values.values(), 0]):
+        with pytest.raises(TypeError, match=rf"^{kernel}: {len(args)} arguments, wanted {len(values)}"):
+            call(*args)
+    common = [a.name for a in case.spec.arrays if a.dtype in "TNA" and a.name not in case.absent]
+    for name in common if len(common) > 1 else ():
+        with pytest.raises(TypeError, match=rf"^{kernel}: \w+ is an array of dtype"):
+            _call(case, values | {name: values[name].astype(np.float64)})
+
+
+@compiled
+@pytest.mark.parametrize("kernel", [k.name for k in KERNELS.values() if any(a.kind != "array" for a in k.args)])
+def test_binding_refuses_scalars(kernel: str) -> None:
+    case = _first_case(kernel)
+    values = case.make(case.dtypes[0])
+    for arg in (a for a in case.spec.args if a.kind != "array"):
+        for bad in (None, "x", np.zeros(3, np.float32), *((1.5,) if arg.kind == "int" else ())):
+            with pytest.raises(TypeError):
+                _call(case, values | {arg.name: bad})
+
+
+@compiled
+def test_every_optional_array_may_be_absent() -> None:
+    """An array of size 0 stands for an absent one, and only where the spec says so."""
+    k, empty = load("cpp"), np.empty(0, np.float32)
+    x, w, y = (np.ones(shape, np.float32) for shape in ((2, 3), (3, 4), (2, 4)))
+    k.dense_forward(y, empty, x, w, empty, LINEAR)
+    assert (y == 3).all()
+    with pytest.raises(ValueError, match=r"^dense_forward: w has shape \(0,\), wanted \(K = 3, N = 4\)"):
+        k.dense_forward(y, empty, x, empty, empty, LINEAR)

@@ -1,0 +1,251 @@
+"""The thread team: the same bits from any number of threads, callers side by side, forks, and silence when idle."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import TESTS
+from cases.case import Case
+from cases.check import arrays
+
+import fastnn
+from fastnn.backends import get_isa, isas, load, recording, unavailable, use_isa
+from fastnn.backends.spec import KERNELS
+from fastnn.plan import Recorder
+
+pytestmark = pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
+ISAS = [name for name, lacking in isas().items() if not lacking]
+COUNTS = (1, 2, 3, 4)
+
+
+@pytest.fixture
+def all_workers() -> Iterator[None]:
+    """Even the smallest call goes to all threads."""
+    from fastnn import _core
+
+    threads, share, isa = fastnn.get_num_threads(), _core.share(), get_isa()
+    _core.set_share(1e-6)
+    yield
+    _core.set_share(share)
+    fastnn.set_num_threads(threads)
+    use_isa(isa)
+
+
+def _results(case: Case, dtype: str) -> list[bytes]:
+    values = case.make(dtype)
+    load("cpp").table[case.kernel](*values.values())
+    return [a.tobytes() for a in arrays(case, values, written=True).values()]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_same_bits_for_any_number_of_threads(all_workers: None, kernel: str, isa: str) -> None:
+    use_isa(isa)
+    calls = [(case, dtype) for case in TESTS if case.kernel == kernel for dtype in case.dtypes]
+    results = []
+    for threads in COUNTS:
+        fastnn.set_num_threads(threads)
+        results.append([_results(case, dtype) for case, dtype in calls])
+    for threads, result in zip(COUNTS[1:], results[1:], strict=True):
+        different = [f"{case} {dtype}" for (case, dtype), one, many in zip(calls, results[0], result, strict=True) if one != many]
+        assert not different, f"{threads} threads give other bits than one: {different[:5]}"
+
+
+def test_share_is_more_than_nothing() -> None:
+    from fastnn import _core
+
+    with pytest.raises(ValueError, match="wanted more than 0"):
+        _core.set_share(0.0)
+
+
+@pytest.mark.parametrize("batch", [7, 4000])
+def test_plans_give_the_same_bits_for_any_number_of_threads(all_workers: None, batch: int) -> None:
+    """A recorded training step, three times over."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((batch, 40)).astype(np.float32), rng.integers(0, 10, batch)
+    results = []
+    for threads in COUNTS:
+        fastnn.set_num_threads(threads)
+        fastnn.seed(1)
+        layers = [fastnn.Dense(15, activation="tanh", input_shape=(40,)), fastnn.Dropout(0.2), fastnn.Dense(10)]
+        model = fastnn.Sequential(layers)
+        optimizer = fastnn.optim.Adam(model.parameters(), lr=0.01)
+        recorder = Recorder(load("cpp"), (x, labels))
+        with recording(recorder):
+            optimizer.zero_grad()
+            loss = fastnn.nn.CrossEntropyLoss()(model(fastnn.tensor(x)), fastnn.tensor(labels))
+            loss.backward()
+            optimizer.step()
+        assert not recorder.void
+        plan = load("cpp").plan(recorder.calls)
+        plan.run(3)
+        results.append([p.numpy().tobytes() for p in model.parameters()])
+    assert all(result == results[0] for result in results[1:])
+
+
+def _stress(cases: list[Case], right: list[list[bytes]], wrong: list[str], rounds: int) -> None:
+    for _ in range(rounds):
+        for case, result in zip(cases, right, strict=True):
+            if _results(case, case.dtypes[0]) != result:
+                wrong.append(str(case))
+
+
+@pytest.mark.parametrize("callers", [2, 4])
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_callers_side_by_side(all_workers: None, callers: int, threads: int) -> None:
+    """Python threads that call kernels at once get what one alone gets."""
+    names = ("dense_forward", "dense_backward", "matmul_nt", "sum_squares", "reduce_forward", "dropout_forward")
+    cases = [max((c for c in TESTS if c.kernel == name), key=lambda c: c.bytes(c.dtypes[0])) for name in names]
+    fastnn.set_num_threads(1)
+    right = [_results(case, case.dtypes[0]) for case in cases]
+    fastnn.set_num_threads(threads)
+    wrong: list[str] = []
+    workers = [threading.Thread(target=_stress, args=(cases, right, wrong, 4)) for _ in range(callers)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive(), "a caller hangs"
+    assert not wrong, wrong
+
+
+def test_the_team_may_change_its_size_while_others_call(all_workers: None) -> None:
+    case = next(c for c in TESTS if c.kernel == "dense_forward" and c.sizes["M"] == 4000)
+    fastnn.set_num_threads(1)
+    right = _results(case, "float32")
+    wrong: list[str] = []
+    worker = threading.Thread(target=_stress, args=([case], [right], wrong, 200))
+    worker.start()
+    for i in range(200):
+        fastnn.set_num_threads(1 + i % 4)
+        if _results(case, "float32") != right:
+            wrong.append("here")
+    worker.join(60)
+    assert not worker.is_alive()
+    assert not wrong
+
+
+def test_a_plan_runs_beside_calls(all_workers: None) -> None:
+    """Two plans and a kernel at once: whoever finds the team busy computes alone."""
+    case = next(c for c in TESTS if c.kernel == "matmul_nn" and c.sizes["M"] == 97)
+    fastnn.set_num_threads(3)
+    right = _results(case, "float32")
+    made = [case.make("float32") for _ in range(2)]
+    plans = [load("cpp").plan([(case.kernel, tuple(values.values()))] * 3) for values in made]
+    workers = [threading.Thread(target=plan.run, args=(100,)) for plan in plans]
+    for worker in workers:
+        worker.start()
+    assert all(_results(case, "float32") == right for _ in range(50))
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
+    assert all(values["c"].tobytes() == right[0] for values in made)
+
+
+SCRIPT = '''
+import multiprocessing, os, sys, threading, time
+import numpy as np
+import fastnn
+from fastnn import _core
+from fastnn.backends import load
+
+def product(scale=1.0):
+    a = np.arange(300 * 200, dtype=np.float32).reshape(300, 200) % 7 * scale
+    c = np.empty((300, 300), np.float32)
+    load("cpp").matmul_nt(c, a, a, 1.0, 0.0)
+    return c.tobytes()
+
+def child(queue):
+    queue.put(product())
+
+def forked():
+    """The child computes; so does the parent after it."""
+    right = product()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if product() == right and product() == right else 3)
+    status = os.waitpid(pid, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == 0, status
+    assert product() == right
+
+def processes(method):
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    workers = [context.Process(target=child, args=(queue,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    found = [queue.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert all(f == product() for f in found)
+
+def idle():
+    product()
+    time.sleep(0.1)  # the team spins for a millisecond or two
+    before = time.process_time()
+    time.sleep(0.3)
+    used = time.process_time() - before
+    assert used < 0.05, f"an idle process used {used:.3f} s of CPU in 0.3 s"
+
+def fork_beside():
+    """Forks while another thread computes."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            product()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    for _ in range(20):
+        forked()
+    stop.set()
+    worker.join()
+
+if __name__ == "__main__":
+    threads, used_before, what = int(sys.argv[1]), sys.argv[2] == "after", sys.argv[3]
+    load("cpp")
+    _core.set_share(1e-6)
+    fastnn.set_num_threads(threads)
+    if used_before:
+        product()
+        assert len(os.listdir("/proc/self/task")) >= threads or sys.platform != "linux"
+    {"fork": forked, "fork_beside": fork_beside, "idle": idle}.get(what, lambda: processes(what))()
+    print("done")
+'''
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.parametrize(
+    ("when", "what"),
+    [
+        ("after", "fork"),
+        ("after", "fork_beside"),
+        *((when, method) for method in multiprocessing.get_all_start_methods() for when in ("before", "after")),
+        ("after", "idle"),
+    ],
+)
+def test_processes(tmp_path: Path, when: str, what: str, threads: int) -> None:
+    """Before and after the team's first use: children compute and end, and an idle process takes no CPU time."""
+    if what.startswith("fork") and not hasattr(os, "fork"):
+        pytest.skip("this system has no fork")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), str(threads), when, what],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # fastnn from where it is here
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == "done", f"{done.returncode}: {done.stderr[-2000:]}"
