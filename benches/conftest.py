@@ -30,7 +30,7 @@ def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
         benchmark(kernel, *args)
         if benchmark.stats:  # none with --benchmark-disable
             rate, unit, share = run.rate(benchmark.stats.stats.median)
-            name = str(case).removeprefix(case.kernel + "-")
+            name = str(case).removeprefix(case.kernel + "-").removesuffix("-bench")
             isa = f" {get_isa()}" if run.backend == "cpp" else ""
             benchmark.extra_info.update(case=name, backend=run.backend + isa, threads=run.threads)
             benchmark.extra_info.update(rate=rate, unit=unit, share=share)
@@ -40,29 +40,41 @@ def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Benchmarks are left out of a run of the tests, and tests out of a run of the benchmarks, without a word for each."""
+    only = bool(config.getoption("benchmark_only"))
+    if only or config.getoption("benchmark_skip"):
+        left_out = [item for item in items if ("benchmark" in getattr(item, "fixturenames", ())) != only]
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """One table for each group, in place of pytest-benchmark's own (which a comparison with earlier runs still shows)."""
     session = config._benchmarksession  # type: ignore[attr-defined]
-    groups: dict[str, list[Any]] = {}
+    session.quiet = not config.getoption("benchmark_compare")
+    groups: dict[str, list[list[str]]] = {}
     for done in session.benchmarks:
         if not done.has_error and done.stats.data:
-            groups.setdefault(done.group or "others", []).append(done)
-    session.quiet = not config.getoption("benchmark_compare")
-    if groups:
-        terminalreporter.section("benchmarks")
-        terminalreporter.write_line(f"peak: {LEGEND}, measured in this run")
+            groups.setdefault(done.group or "others", []).append(_columns(done))
+    if not groups:
+        return
+    terminalreporter.section("benchmarks")
+    terminalreporter.write_line(f"peak: {LEGEND}, measured in this run")
     for group, rows in groups.items():
         terminalreporter.section(group, sep="-")
-        terminalreporter.write_line(f"{'case':44} {'backend':12} {'threads':>7} {'median':>11} {'rate':>14} {'% of peak':>10}")
-        for row in rows:
-            terminalreporter.write_line(_line(row))
+        table = [["case", "backend", "threads", "median", "rate", "% of peak"], *rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for row in table:
+            cells = [cell.ljust(n) if i < 2 else cell.rjust(n) for i, (cell, n) in enumerate(zip(row, widths, strict=True))]
+            terminalreporter.write_line("  ".join(cells).rstrip())
 
 
-def _line(row: Any) -> str:
-    info = row.extra_info
-    start = f"{info.get('case', row.name):44} {info.get('backend', ''):12} {info.get('threads', ''):>7}"
-    start += f" {_time(row.stats.median):>11}"
-    return f"{start} {info['rate']:8.2f} {info['unit']:>5.7} {100 * info['share']:9.1f}" if "rate" in info else start
+def _columns(done: Any) -> list[str]:
+    info = done.extra_info
+    rate = [f"{info['rate']:.2f} {info['unit']}", f"{100 * info['share']:.1f}"] if "rate" in info else ["", ""]
+    return [info.get("case", done.name), info.get("backend", ""), str(info.get("threads", "")), _time(done.stats.median), *rate]
 
 
 def _time(seconds: float) -> str:

@@ -12,7 +12,7 @@ using py::detail::npy_api;
 namespace fastnn {
 namespace {
 
-constexpr int kWritable = 0x0400;  // NPY_ARRAY_WRITEABLE
+constexpr int kWritable = 0x0400;      // NPY_ARRAY_WRITEABLE
 constexpr double kReleaseGil = 20000;  // nanoseconds of work above which other Python threads may run
 
 // The dtype as the kernels number them, or -1; reads NumPy's array struct directly, which takes a few nanoseconds.
@@ -31,7 +31,8 @@ int dtype_of(const py::detail::PyArray_Proxy* array) {
 
 bool is_u64(const py::detail::PyArray_Proxy* array) {
   const auto* d = py::detail::array_descriptor1_proxy(array->descr);
-  return d->byteorder != '>' && (d->type_num == npy_api::NPY_ULONGLONG_ || (d->type_num == npy_api::NPY_ULONG_ && sizeof(long) == 8));
+  return d->byteorder != '>' &&
+         (d->type_num == npy_api::NPY_ULONGLONG_ || (d->type_num == npy_api::NPY_ULONG_ && sizeof(long) == 8));
 }
 
 bool is_array(PyObject* o) {
@@ -45,7 +46,9 @@ i64 count(const py::detail::PyArray_Proxy* a) {
   return n;
 }
 
-bool absent(const ArgSpec& arg, const py::detail::PyArray_Proxy* a) { return arg.optional && a->nd == 1 && a->dimensions[0] == 0; }
+bool absent(const ArgSpec& arg, const py::detail::PyArray_Proxy* a) {
+  return arg.optional && a->nd == 1 && a->dimensions[0] == 0;
+}
 
 const int kItemsize[kDtypes] = {4, 8, 8, 1};
 
@@ -79,20 +82,22 @@ const Kernel* Binding::kernel() {
     kernel_ = find_kernel(name_.c_str());
     if (!kernel_) throw py::key_error("no compiled kernel " + name_);
     if (slots_ != kernel_->fields)
-      throw py::value_error("kernel " + name_ + ": compiled with fields '" + kernel_->fields + "', specified as '" + slots_ + "'");
+      throw py::value_error("kernel " + name_ + ": compiled with fields '" + kernel_->fields + "', specified as '" + slots_ +
+                            "'");
   }
   return kernel_;
 }
 
 void Binding::fail_type(const ArgSpec& arg, PyObject* got, const char* wanted) const {
-  std::string what = is_array(got) ? "an array of dtype " + std::string(py::str(py::handle(got).attr("dtype"))) : Py_TYPE(got)->tp_name;
+  std::string what =
+      is_array(got) ? "an array of dtype " + std::string(py::str(py::handle(got).attr("dtype"))) : Py_TYPE(got)->tp_name;
   throw py::type_error(name_ + ": " + arg.name + " is " + what + ", wanted " + wanted);
 }
 
 void Binding::fail_shape(const ArgSpec& arg, PyObject* got, const i64* sizes) const {
   std::string wanted;
   for (const auto& s : arg.shape) {
-    wanted += (wanted.empty() ? "" : ", ") + (s.symbol < 0 ? std::to_string(s.literal)
+    wanted += (wanted.empty() ? "" : ", ") + (s.symbol < 0           ? std::to_string(s.literal)
                                               : sizes[s.symbol] >= 0 ? sizes_[s.symbol] + " = " + std::to_string(sizes[s.symbol])
                                                                      : sizes_[s.symbol]);
     if (s.flat) wanted += " elements";
@@ -104,7 +109,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
   if ((size_t)n != args_.size())
     throw py::type_error(name_ + ": " + std::to_string(n) + " arguments, wanted " + std::to_string(args_.size()));
   call.kernel = kernel();
-  int common = -1;  // the dtype that T, N and A stand for in this call
+  int common = -1;                 // the dtype that T, N and A stand for in this call
   int free = -1, free_dtype = -1;  // the array that has a dtype of its own
   i64 to = -1;
   int slot = 0;
@@ -145,7 +150,8 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       continue;
     }
     constexpr int kLayout = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_;
-    if ((array->flags & kLayout) != kLayout) throw py::value_error(name_ + ": " + arg.name + " is not a C-contiguous, aligned array");
+    if ((array->flags & kLayout) != kLayout)
+      throw py::value_error(name_ + ": " + arg.name + " is not a C-contiguous, aligned array");
     if (arg.writes && !(array->flags & kWritable)) throw py::value_error(name_ + ": " + arg.name + " is read-only");
     int dtype = dtype_of(array);
     switch (arg.type) {
@@ -155,13 +161,24 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
         if (dtype < 0 || (arg.type == ArgSpec::kReal && dtype > kFloat64) || (arg.type == ArgSpec::kNumber && dtype > kInt64))
           fail_type(arg, o, arg.type == ArgSpec::kReal ? "float32 or float64" : "float32, float64, int64 or bool");
         if (common >= 0 && dtype != common)
-          fail_type(arg, o, common == kFloat32 ? "float32 like the arguments before it" : common == kFloat64 ? "float64 like the arguments before it" : "the dtype of the arguments before it");
+          fail_type(arg, o,
+                    common == kFloat32   ? "float32 like the arguments before it"
+                    : common == kFloat64 ? "float64 like the arguments before it"
+                                         : "the dtype of the arguments before it");
         common = dtype;
         break;
-      case ArgSpec::kI64: if (dtype != kInt64) fail_type(arg, o, "int64"); break;
-      case ArgSpec::kF64: if (dtype != kFloat64) fail_type(arg, o, "float64"); break;
-      case ArgSpec::kBoolean: if (dtype != kBool) fail_type(arg, o, "bool"); break;
-      case ArgSpec::kU64: if (!is_u64(array)) fail_type(arg, o, "uint64"); break;
+      case ArgSpec::kI64:
+        if (dtype != kInt64) fail_type(arg, o, "int64");
+        break;
+      case ArgSpec::kF64:
+        if (dtype != kFloat64) fail_type(arg, o, "float64");
+        break;
+      case ArgSpec::kBoolean:
+        if (dtype != kBool) fail_type(arg, o, "bool");
+        break;
+      case ArgSpec::kU64:
+        if (!is_u64(array)) fail_type(arg, o, "uint64");
+        break;
       case ArgSpec::kFree:
         if (dtype < 0) fail_type(arg, o, "float32, float64, int64 or bool");
         free = (int)i;

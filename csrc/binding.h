@@ -16,9 +16,9 @@ struct ArgSpec {
   enum Kind { kArray, kInt, kFloat, kActivation } kind;
   enum Type { kReal, kNumber, kAny, kFree, kI64, kU64, kF64, kBoolean } type;
   struct Size {
-    bool flat;     // any shape with this many elements
-    int symbol;    // index of the letter, or -1
-    i64 literal;   // where there is no letter
+    bool flat;    // any shape with this many elements
+    int symbol;   // index of the letter, or -1
+    i64 literal;  // where there is no letter
   };
   std::string name;
   std::vector<Size> shape;

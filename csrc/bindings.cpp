@@ -21,8 +21,8 @@ ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
   static const std::map<std::string, ArgSpec::Kind> kinds = {
       {"array", ArgSpec::kArray}, {"int", ArgSpec::kInt}, {"float", ArgSpec::kFloat}, {"act", ArgSpec::kActivation}};
   static const std::map<std::string, ArgSpec::Type> types = {
-      {"T", ArgSpec::kReal},   {"N", ArgSpec::kNumber}, {"A", ArgSpec::kAny},      {"X", ArgSpec::kFree}, {"i64", ArgSpec::kI64},
-      {"u64", ArgSpec::kU64},  {"f64", ArgSpec::kF64},  {"bool", ArgSpec::kBoolean}, {"", ArgSpec::kFree}};
+      {"T", ArgSpec::kReal},  {"N", ArgSpec::kNumber}, {"A", ArgSpec::kAny},        {"X", ArgSpec::kFree}, {"i64", ArgSpec::kI64},
+      {"u64", ArgSpec::kU64}, {"f64", ArgSpec::kF64},  {"bool", ArgSpec::kBoolean}, {"", ArgSpec::kFree}};
   ArgSpec spec;
   spec.name = py::cast<std::string>(arg.attr("name"));
   spec.kind = kinds.at(py::cast<std::string>(arg.attr("kind")));
@@ -104,46 +104,68 @@ struct PyPlan {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "fastnn's compiled kernels. The public face is the package; see csrc/README.md.";
   m.def("bind", &bind, py::arg("kernel"), "The compiled kernel of a spec.Kernel, as a function of its arguments.");
-  m.def("kernels", [] {
-    std::vector<std::pair<std::string, std::string>> names;
-    for (const KernelTable* table : current_isa().tables)
-      for (int i = 0; i < table->count; i++) names.emplace_back(table->kernels[i].name, table->kernels[i].fields);
-    return names;
-  }, "Names and fields of the compiled kernels.");
-  m.def("isas", [] {
-    std::vector<std::tuple<std::string, bool, std::string>> list;
-    for (const Isa& isa : isas()) list.emplace_back(isa.name, isa.supported(), isa.needs);
-    return list;
-  }, "(name, whether this CPU has it, what it needs) of each ISA compiled in, best first.");
+  m.def(
+      "kernels",
+      [] {
+        std::vector<std::pair<std::string, std::string>> names;
+        for (const KernelTable* table : current_isa().tables)
+          for (int i = 0; i < table->count; i++) names.emplace_back(table->kernels[i].name, table->kernels[i].fields);
+        return names;
+      },
+      "Names and fields of the compiled kernels.");
+  m.def(
+      "isas",
+      [] {
+        std::vector<std::tuple<std::string, bool, std::string>> list;
+        for (const Isa& isa : isas()) list.emplace_back(isa.name, isa.supported(), isa.needs);
+        return list;
+      },
+      "(name, whether this CPU has it, what it needs) of each ISA compiled in, best first.");
   m.def("isa", [] { return std::string(current_isa().name); }, "The ISA whose kernels run.");
   m.def("use_isa", &use_isa, py::arg("name"), "Chooses the ISA whose kernels run from now on.");
   m.def("threads", &team_threads, "The number of threads that large calls use.");
-  m.def("set_threads", [](int n) {
-    if (n < 1) throw py::value_error("set_threads: " + std::to_string(n) + " threads, wanted at least 1");
-    team_set_threads(n);
-  }, py::arg("n"), "Sets the number of threads.");
+  m.def(
+      "set_threads",
+      [](int n) {
+        if (n < 1) throw py::value_error("set_threads: " + std::to_string(n) + " threads, wanted at least 1");
+        team_set_threads(n);
+      },
+      py::arg("n"), "Sets the number of threads.");
   m.def("share", &team_share, "The least work, in nanoseconds, for which another worker is started.");
-  m.def("set_share", [](double nanoseconds) {
-    if (!(nanoseconds > 0)) throw py::value_error("set_share: " + std::to_string(nanoseconds) + " ns, wanted more than 0");
-    team_set_share(nanoseconds);
-  }, py::arg("nanoseconds"), "Sets it; a small one makes small calls run on all workers too. Results do not change.");
+  m.def(
+      "set_share",
+      [](double nanoseconds) {
+        if (!(nanoseconds > 0)) throw py::value_error("set_share: " + std::to_string(nanoseconds) + " ns, wanted more than 0");
+        team_set_share(nanoseconds);
+      },
+      py::arg("nanoseconds"), "Sets it; a small one makes small calls run on all workers too. Results do not change.");
   m.def("cores", &available_cores, "The cores that this process may use.");
-  m.def("peak_gflops", [](int dtype) {
-    py::gil_scoped_release release;
-    return current_isa().peak_gflops(dtype);
-  }, py::arg("dtype"), "Measured GFLOP/s of fused multiply-adds on one core, for dtype code 0 (float32) or 1 (float64).");
-  m.def("read_gbytes", [](const py::buffer& data) {
-    py::buffer_info info = data.request();
-    py::gil_scoped_release release;
-    return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
-  }, py::arg("data"), "Measured GB/s of reading this buffer on one core.");
+  m.def(
+      "peak_gflops",
+      [](int dtype) {
+        py::gil_scoped_release release;
+        return current_isa().peak_gflops(dtype);
+      },
+      py::arg("dtype"), "Measured GFLOP/s of fused multiply-adds on one core, for dtype code 0 (float32) or 1 (float64).");
+  m.def(
+      "read_gbytes",
+      [](const py::buffer& data) {
+        py::buffer_info info = data.request();
+        py::gil_scoped_release release;
+        return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
+      },
+      py::arg("data"), "Measured GB/s of reading this buffer on one core.");
   py::class_<PyPlan>(m, "Plan", "A list of kernel calls that runs in one call.")
       .def(py::init<const py::sequence&>(), py::arg("calls"), "calls: (kernel name, arguments) pairs.")
-      .def("run", [](const PyPlan& self, i64 n) {
-        py::gil_scoped_release release;
-        self.plan.run(n);
-      }, py::arg("n") = 1, "Runs the list n times, without the GIL.")
+      .def(
+          "run",
+          [](const PyPlan& self, i64 n) {
+            py::gil_scoped_release release;
+            self.plan.run(n);
+          },
+          py::arg("n") = 1, "Runs the list n times, without the GIL.")
       .def("__len__", [](const PyPlan& self) { return self.plan.size(); })
-      .def_property_readonly("shared", [](const PyPlan& self) { return self.plan.shared(); }, "How many calls all threads share.")
+      .def_property_readonly(
+          "shared", [](const PyPlan& self) { return self.plan.shared(); }, "How many calls all threads share.")
       .def_property_readonly("barriers", [](const PyPlan& self) { return self.plan.barriers(); }, "How often the threads meet.");
 }

@@ -6,10 +6,10 @@
 #include <stdexcept>
 
 // What each ISA's objects export; see isa.cpp, isa_dense.cpp and isa_peak.cpp.
-#define FASTNN_DECLARE(isa)                                    \
-  extern "C" const fastnn::KernelTable fastnn_dense_##isa;     \
-  extern "C" const fastnn::KernelTable fastnn_rows_##isa;      \
-  extern "C" double fastnn_peak_gflops_##isa(int dtype);       \
+#define FASTNN_DECLARE(isa)                                \
+  extern "C" const fastnn::KernelTable fastnn_dense_##isa; \
+  extern "C" const fastnn::KernelTable fastnn_rows_##isa;  \
+  extern "C" double fastnn_peak_gflops_##isa(int dtype);   \
   extern "C" double fastnn_read_gbytes_##isa(const void*, i64);
 #define FASTNN_ENTRY(isa, needs, supported) \
   Isa { #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa }
@@ -28,8 +28,8 @@ bool always() { return true; }
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
@@ -64,7 +64,8 @@ void use_isa(const std::string& name) {
   for (const Isa& isa : isas()) {
     known += (known.empty() ? "" : ", ") + std::string(isa.name);
     if (name != isa.name) continue;
-    if (!isa.supported()) throw std::invalid_argument("ISA '" + name + "' needs a CPU with " + isa.needs + ", which this one lacks");
+    if (!isa.supported())
+      throw std::invalid_argument("ISA '" + name + "' needs a CPU with " + isa.needs + ", which this one lacks");
     current = &isa;
     version++;
     return;

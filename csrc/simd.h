@@ -78,7 +78,9 @@ constexpr i64 kGrain = 2048;
 FASTNN_INLINE i64 rows_grain(i64 n) { return max_i64(1, kGrain / max_i64(1, n)); }
 
 // Nanoseconds for n elements, at so many for one of float32 and of the eight-byte types.
-FASTNN_INLINE double elements_work(i64 n, int itemsize, double four, double eight) { return (double)n * (itemsize == 8 ? eight : four); }
+FASTNN_INLINE double elements_work(i64 n, int itemsize, double four, double eight) {
+  return (double)n * (itemsize == 8 ? eight : four);
+}
 
 FASTNN_INLINE void sync(const Worker& me) {
   if (me.nth > 1) fastnn::fastnn_barrier_wait(me.barrier);
@@ -103,15 +105,21 @@ FASTNN_INLINE IVec<T> isplat(typename Simd<T>::Int x) {
 
 // The first n lanes (0 <= n <= lanes); nothing beyond them is read or written, the rest of the vector is 0.
 #if defined(__AVX512F__)
-FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p); }
-FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
+FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) {
+  return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) {
+  return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
 FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
 FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
 #elif defined(__AVX2__)
 FASTNN_INLINE __m256i lanes_below(float, i64 n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-FASTNN_INLINE __m256i lanes_below(double, i64 n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+FASTNN_INLINE __m256i lanes_below(double, i64 n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
 FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm256_maskload_ps(p, lanes_below(0.f, n)); }
 FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm256_maskload_pd(p, lanes_below(0.0, n)); }
 FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm256_maskstore_ps(p, lanes_below(0.f, n), (__m256)v); }
@@ -197,8 +205,8 @@ FASTNN_INLINE Vec<T> vsqrt(Vec<T> x) {
 template <class T, int H>
 FASTNN_INLINE Vec<T> swap_lanes(Vec<T> v) {
   if constexpr (kLanes<T> == 16)
-    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H, 4 ^ H, 5 ^ H, 6 ^ H, 7 ^ H, 8 ^ H, 9 ^ H, 10 ^ H, 11 ^ H, 12 ^ H,
-                                   13 ^ H, 14 ^ H, 15 ^ H);
+    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H, 4 ^ H, 5 ^ H, 6 ^ H, 7 ^ H, 8 ^ H, 9 ^ H, 10 ^ H, 11 ^ H,
+                                   12 ^ H, 13 ^ H, 14 ^ H, 15 ^ H);
   else if constexpr (kLanes<T> == 8)
     return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H, 4 ^ H, 5 ^ H, 6 ^ H, 7 ^ H);
   else if constexpr (kLanes<T> == 4)
@@ -311,10 +319,10 @@ FASTNN_INLINE Vec<float> normal_cdf(Vec<float> x, Vec<float>& e) {
 }
 
 // ---- elementary functions, float64: the C library's, lane by lane ----
-#define FASTNN_LANES(name, f)                            \
-  FASTNN_INLINE Vec<double> name(Vec<double> x) {        \
+#define FASTNN_LANES(name, f)                                \
+  FASTNN_INLINE Vec<double> name(Vec<double> x) {            \
     for (int i = 0; i < kLanes<double>; i++) x[i] = f(x[i]); \
-    return x;                                            \
+    return x;                                                \
   }
 FASTNN_LANES(vexp, __builtin_exp)
 FASTNN_LANES(vlog, __builtin_log)
@@ -342,7 +350,8 @@ FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
 
 template <class T>
 FASTNN_INLINE Vec<T> vpow(Vec<T> x, T p) {
-  for (int i = 0; i < kLanes<T>; i++) x[i] = sizeof(T) == 4 ? (T)__builtin_powf((float)x[i], (float)p) : (T)__builtin_pow((double)x[i], (double)p);
+  for (int i = 0; i < kLanes<T>; i++)
+    x[i] = sizeof(T) == 4 ? (T)__builtin_powf((float)x[i], (float)p) : (T)__builtin_pow((double)x[i], (double)p);
   return x;
 }
 

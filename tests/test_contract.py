@@ -63,7 +63,7 @@ def _call(case: Case, values: Values) -> None:
     getattr(load("cpp"), case.kernel)(*values.values())
 
 
-def _strided(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _strided(a: np.ndarray[Any, Any]) -> Any:
     return np.repeat(a, 2, -1)[..., ::2]
 
 
@@ -72,7 +72,7 @@ def _read_only(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return a
 
 
-def _misaligned(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _misaligned(a: np.ndarray[Any, Any]) -> Any:
     buffer = np.zeros(a.nbytes + 1, np.uint8)
     return buffer[1:].view(a.dtype).reshape(a.shape)
 
@@ -101,12 +101,10 @@ def _applies(wrong: str, arg: Arg, case: Case, a: np.ndarray[Any, Any]) -> bool:
     first = arg.shape[0].lstrip("*")
     if wrong == "read-only":
         return arg.writes
-    if wrong == "big-endian":
-        return a.itemsize > 1
-    if wrong == "misaligned":
+    if wrong in ("big-endian", "misaligned"):
         return a.itemsize > 1
     if wrong == "not contiguous":
-        return a.shape[-1] > 1
+        return bool(a.shape[-1] > 1)
     if wrong == "one dimension more":
         return not flat
     if wrong == "one element more":  # a size that no other array shares may be anything

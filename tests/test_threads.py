@@ -242,7 +242,7 @@ def test_processes(tmp_path: Path, when: str, what: str, threads: int) -> None:
     script.write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, str(script), str(threads), when, what],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # fastnn from where it is here
+        env={**os.environ, "PYTHONPATH": str(Path(fastnn.__file__).parents[1])},
         capture_output=True,
         text=True,
         timeout=120,

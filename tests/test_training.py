@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -303,7 +304,15 @@ def test_verbose_is_quiet_when_not_on_a_terminal(capfd: pytest.CaptureFixture[st
     assert out.count("\n") == 2 and "Epoch 2/2" in out and "accuracy" in out
 
 
-def test_ctrl_c_leaves_the_model_at_a_step_boundary() -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handling of Ctrl-C; a process that was started in the background may have inherited to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_leaves_the_model_at_a_step_boundary(ctrl_c: None) -> None:
     model = classifier(metrics=None)
     x, y = np.tile(X, (400, 1)), np.tile(LABELS, 400)
     threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()

@@ -94,13 +94,13 @@ def _backward_error(v: SimpleNamespace, want: Values) -> Values:
 def _pair(f: Function, n: int, **flags: Any) -> list[Case]:
     # What is timed is what networks compute: far out, denormal numbers take their time.
     span = (max(f.low, -4.0), min(f.high, 4.0)) if "bench" in flags else (f.low, f.high)
-    common: dict[str, Any] = {"scalars": {"act": f.act}, "spans": {"x": span}, **flags}
-    note = {"note": "_".join(f"{p:g}" for p in f.act[1:])} if f.act[1:] != (0.0, 0.0) else {}
+    note = "_".join(f"{p:g}" for p in f.act[1:]) if f.act[1:] != (0.0, 0.0) else ""
+    common: dict[str, Any] = {"scalars": {"act": f.act}, "spans": {"x": span}, "note": note, **flags}
     y = {"y": lambda rng, v: value(v["x"], v["act"])}
     touched = {a: 0 for a in "xy" if a != f.slope_of}
     return [
-        Case("activation_forward", {"n": n}, error=_forward_error, grad=n == 1009, **common, **note),
-        Case("activation_backward", {"n": n}, arrays=y, error=_backward_error, touched=touched, **common, **note),
+        Case("activation_forward", {"n": n}, error=_forward_error, grad=n == 1009, **common),
+        Case("activation_backward", {"n": n}, arrays=y, error=_backward_error, touched=touched, **common),
     ]
 
 
@@ -129,7 +129,8 @@ def _log_softmax_backward(v: SimpleNamespace, want: Values) -> Values:
 
 def softmax(x: Array) -> Array:
     e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
-    return e / e.sum(1, keepdims=True)
+    result: Array = e / e.sum(1, keepdims=True)
+    return result
 
 
 def _rows(m: int, n: int, **flags: Any) -> list[Case]:

@@ -123,10 +123,12 @@ class Case:
             values[arg.name] = a
         return {arg.name: values[arg.name] for arg in self.spec.args}
 
-    def bytes(self, dtype: str) -> int:
-        """Bytes that the call reads and writes."""
+    def bytes(self, dtype: str, twice: bool = True) -> int:
+        """Bytes that the call reads and writes; what it both reads and writes counts twice, or once as memory that it takes."""
         return sum(
-            self.touched.get(a.name, int(np.prod(self.shape(a)))) * np.dtype(self.dtype(a, dtype)).itemsize * (a.reads + a.writes)
+            self.touched.get(a.name, int(np.prod(self.shape(a))))
+            * np.dtype(self.dtype(a, dtype)).itemsize
+            * (a.reads + a.writes if twice else 1)
             for a in self.spec.arrays
             if a.name not in self.absent
         )

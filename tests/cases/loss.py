@@ -34,7 +34,7 @@ def _probabilities(m: int, n: int) -> Maker:
     return lambda rng, v: softmax(rng.uniform(-4, 4, (m, n)))
 
 
-def _sums(v: SimpleNamespace, target: Array) -> Array:
+def _sums(v: SimpleNamespace, target: Array) -> Any:
     """The sum of |target| in each row, times the row's weight."""
     rows = np.abs(target).sum(1)
     return rows * np.abs(v.sample_weight) if v.sample_weight.size else rows

@@ -36,8 +36,8 @@ class Run:
         if self.case.flops:
             rate, unit, peak = self.case.flops / seconds * 1e-9, "GFLOP/s", _gflops(get_isa())
         else:
-            moved = self.case.bytes(self.dtype)
-            rate, unit, peak = moved / seconds * 1e-9, "GB/s", _gbytes(get_isa(), (max(moved, 4096) - 1).bit_length())
+            size = max(self.case.bytes(self.dtype, twice=False), 4096)
+            rate, unit, peak = self.case.bytes(self.dtype) / seconds * 1e-9, "GB/s", _gbytes(get_isa(), (size - 1).bit_length())
         return rate, unit, rate / (peak * self.threads)
 
 
@@ -52,7 +52,7 @@ def _gflops(isa: str) -> float:
 
 @functools.cache
 def _gbytes(isa: str, bits: int) -> float:
-    """Of reading a buffer of about as many bytes: it lies in the same cache."""
+    """Of reading a buffer of 2^bits bytes: it lies in the same cache as a call that takes about as much memory."""
     if unavailable("cpp"):
         return np.nan
     from fastnn import _core

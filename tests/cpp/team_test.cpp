@@ -17,12 +17,12 @@ using namespace fastnn;
 
 namespace {
 
-#define CHECK(what)                                               \
-  do {                                                            \
-    if (!(what)) {                                                \
+#define CHECK(what)                                              \
+  do {                                                           \
+    if (!(what)) {                                               \
       fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-      exit(1);                                                    \
-    }                                                             \
+      exit(1);                                                   \
+    }                                                            \
   } while (0)
 
 typedef std::mt19937 Random;
@@ -103,22 +103,26 @@ void test_barriers() {
 // A job that asks for the team from inside runs alone.
 void test_nested_jobs() {
   team_set_threads(3);
-  team_run([](void*, const Worker&) {
-    Shares inner;
-    team_run(Shares::run, &inner, 3, 64);
-    CHECK(inner.nth == 1 && inner.done[0] == 1);
-    CHECK(team_workers(1e9) == 1);
-  }, nullptr, 3, 0);
+  team_run(
+      [](void*, const Worker&) {
+        Shares inner;
+        team_run(Shares::run, &inner, 3, 64);
+        CHECK(inner.nth == 1 && inner.done[0] == 1);
+        CHECK(team_workers(1e9) == 1);
+      },
+      nullptr, 3, 0);
 }
 
 void test_scratch() {
   team_set_threads(3);
   for (i64 bytes : {64, 100000, 1 << 22, 64})
-    team_run([](void* context, const Worker& me) {
-      CHECK((uintptr_t)me.scratch % 64 == 0);
-      i64 size = *(i64*)context;
-      for (i64 i = size * me.ith / me.nth; i < size * (me.ith + 1) / me.nth; i++) me.scratch[i] = 1;
-    }, &bytes, 3, bytes);
+    team_run(
+        [](void* context, const Worker& me) {
+          CHECK((uintptr_t)me.scratch % 64 == 0);
+          i64 size = *(i64*)context;
+          for (i64 i = size * me.ith / me.nth; i < size * (me.ith + 1) / me.nth; i++) me.scratch[i] = 1;
+        },
+        &bytes, 3, bytes);
 }
 
 void test_cost_rule() {
