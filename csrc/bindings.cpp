@@ -139,6 +139,14 @@ PYBIND11_MODULE(_core, m) {
         team_set_share(nanoseconds);
       },
       py::arg("nanoseconds"), "Sets it; a small one makes small calls run on all workers too. Results do not change.");
+  m.def("patience", &team_patience, "The least time, in nanoseconds, that a caller waits for workers to come.");
+  m.def(
+      "set_patience",
+      [](double nanoseconds) {
+        if (!(nanoseconds > 0)) throw py::value_error("set_patience: " + std::to_string(nanoseconds) + " ns, wanted more than 0");
+        team_set_patience(nanoseconds);
+      },
+      py::arg("nanoseconds"), "Sets the least time, in nanoseconds, that a caller waits for workers to come.");
   m.def("cores", &available_cores, "The cores that this process may use.");
   m.def(
       "peak_gflops",

@@ -22,6 +22,7 @@ void Plan::add(const Call& call, const std::vector<Access>& accesses) {
   if (barrier) open_.clear();
   for (const Access& a : all) open_.push_back({a, shared});
   any_shared_ |= shared;
+  work_ += call.work();
   nodes_.push_back({call, shared, barrier});
 }
 
@@ -64,7 +65,7 @@ void Plan::run(i64 n) const {
     const Plan* plan;
     i64 n;
   } job{this, n};
-  team_run([](void* c, const Worker& me) { ((Run*)c)->plan->walk(((Run*)c)->n, me); }, &job, workers, scratch);
+  team_run([](void* c, const Worker& me) { ((Run*)c)->plan->walk(((Run*)c)->n, me); }, &job, workers, scratch, work_ * (double)n);
 }
 
 }  // namespace fastnn

@@ -33,6 +33,7 @@ class Plan {
   std::vector<Node> nodes_;
   std::vector<Open> open_;  // what the nodes since the last barrier touch
   bool any_shared_ = false;
+  double work_ = 0;  // of all nodes
 };
 
 }  // namespace fastnn

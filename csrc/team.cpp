@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -69,27 +70,33 @@ struct Buffer {
   ~Buffer() { free(data); }
 };
 
+// Where a worker stands: a job is offered to it, it accepts, it is told its number and goes. What is not accepted in time is taken
+// back: a worker that sleeps, or whose core is taken by another process, must not hold up the caller.
+enum State { kIdle, kOffered, kAccepted, kGo, kQuit };
+
 // A worker's own mailbox: only those who take part in a job are told of it.
 struct alignas(64) Post {
-  std::atomic<u64> ticket{0};
+  std::atomic<int> state{kIdle};
   std::atomic<bool> asleep{false};
+  int ith = 0;
   std::mutex mutex;
   std::condition_variable wake;
   std::thread thread;
 };
+
+typedef std::chrono::steady_clock Clock;
 
 class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
     barrier_.crowded = threads > available_cores();
     for (int i = 1; i < threads; i++) posts_.emplace_back(new Post);  // all of them before the first worker looks for its own
-    for (int i = 1; i < threads; i++) posts_[i - 1]->thread = std::thread(&Team::serve, this, i);
+    for (auto& post : posts_) post->thread = std::thread(&Team::serve, this, post.get());
   }
 
   ~Team() {
-    quit_ = true;
     for (auto& post : posts_) {
-      notify(*post);
+      tell(*post, kQuit);
       post->thread.join();
     }
   }
@@ -98,19 +105,21 @@ class Team {
   bool asleep() const { return !posts_.empty() && posts_[0]->asleep.load(std::memory_order_relaxed); }
 
   // False where the team is busy.
-  bool run(Job job, void* context, int workers, i64 scratch) {
+  bool run(Job job, void* context, int workers, i64 scratch, double patience) {
     std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
     if (!busy) return false;
-    if (workers > threads_) workers = threads_;
+    scratch_ = scratch ? buffer_.reserve(scratch) : nullptr;
     job_ = job;
     context_ = context;
-    workers_ = workers;
-    scratch_ = scratch ? buffer_.reserve(scratch) : nullptr;
-    barrier_.workers = workers;
-    left_.store(workers - 1, std::memory_order_relaxed);
-    for (int i = 1; i < workers; i++) notify(*posts_[i - 1]);
+    workers_ = 1 + gather(workers < threads_ ? workers - 1 : threads_ - 1, patience);
+    barrier_.workers = workers_;
+    left_.store(workers_ - 1, std::memory_order_relaxed);
+    for (int i = 1; i < workers_; i++) {
+      here_[i - 1]->ith = i;
+      here_[i - 1]->state.store(kGo, std::memory_order_release);
+    }
     inside_job = true;
-    job(context, Worker{0, workers, &barrier_, scratch_});
+    job(context, Worker{0, workers_, &barrier_, scratch_});
     inside_job = false;
     spin_until([this] { return left_.load(std::memory_order_acquire) == 0; }, barrier_.crowded);
     return true;
@@ -119,37 +128,62 @@ class Team {
   static thread_local bool inside_job;
 
  private:
-  static void notify(Post& post) {
-    post.ticket.fetch_add(1);
+  // Offers the job to so many workers; those that accept within the caller's patience are in here_. Returns their number.
+  int gather(int wanted, double patience) {
+    for (int i = 0; i < wanted; i++) tell(*posts_[i], kOffered);
+    const auto until = Clock::now() + std::chrono::nanoseconds((i64)patience);
+    auto all_here = [&] {
+      for (int i = 0; i < wanted; i++)
+        if (posts_[i]->state.load(std::memory_order_acquire) != kAccepted) return false;
+      return true;
+    };
+    for (bool late = false; !late && !all_here(); late = Clock::now() >= until) {
+      for (int i = 0; i < 16; i++) pause_briefly();
+      if (barrier_.crowded) std::this_thread::yield();
+    }
+    here_.clear();
+    for (int i = 0; i < wanted; i++) {
+      int offered = kOffered;
+      if (!posts_[i]->state.compare_exchange_strong(offered, kIdle)) here_.push_back(posts_[i].get());
+    }
+    return (int)here_.size();
+  }
+
+  static void tell(Post& post, State state) {
+    post.state.store(state);
     if (post.asleep.load()) {
       std::lock_guard<std::mutex> lock(post.mutex);
       post.wake.notify_one();
     }
   }
 
-  void serve(int ith) {
-    Post& post = *posts_[ith - 1];
+  void serve(Post* post) {
     inside_job = true;
-    for (u64 seen = 0;;) {
-      wait_for(post, seen);
-      seen = post.ticket.load(std::memory_order_acquire);
-      if (quit_) return;
-      job_(context_, Worker{ith, workers_, &barrier_, scratch_});
+    for (;;) {
+      wait_for(*post);
+      int offered = kOffered;
+      if (!post->state.compare_exchange_strong(offered, kAccepted)) {
+        if (offered == kQuit) return;
+        continue;  // taken back
+      }
+      spin_until([post] { return post->state.load(std::memory_order_acquire) == kGo; }, barrier_.crowded);
+      job_(context_, Worker{post->ith, workers_, &barrier_, scratch_});
+      post->state.store(kIdle);
       left_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   // Spins for a millisecond or two, then sleeps: between the layers of a model work comes at once, an idle process costs nothing.
-  void wait_for(Post& post, u64 seen) {
-    auto changed = [&] { return post.ticket.load() != seen; };
-    auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(barrier_.crowded ? 50 : 1500);
+  void wait_for(Post& post) {
+    auto changed = [&] { return post.state.load() != kIdle; };
+    const auto until = Clock::now() + std::chrono::microseconds(barrier_.crowded ? 50 : 1500);
     do {
       for (int i = 0; i < 256; i++) {
         if (changed()) return;
         pause_briefly();
       }
       if (barrier_.crowded) std::this_thread::yield();
-    } while (std::chrono::steady_clock::now() < until);
+    } while (Clock::now() < until);
     std::unique_lock<std::mutex> lock(post.mutex);
     post.asleep.store(true);
     post.wake.wait(lock, changed);
@@ -158,8 +192,8 @@ class Team {
 
   const int threads_;
   std::vector<std::unique_ptr<Post>> posts_;
+  std::vector<Post*> here_;
   std::mutex busy_;
-  std::atomic<bool> quit_{false};
   Barrier barrier_;
   Buffer buffer_;
   Job job_ = nullptr;
@@ -209,8 +243,16 @@ int quota_cores() {
   return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
-std::atomic<double> least_share{kDefaultShare};
-constexpr double kAsleep = 10;  // times longer that waking a sleeping team takes
+std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
+constexpr double kAsleep = 10;         // times longer that waking a sleeping team takes
+constexpr double kMostPatience = 1e6;  // nanoseconds
+std::atomic<i64> last_request{0};      // when a team that sleeps was last worth waking, but for the time that this takes
+
+// Whether calls that are worth two workers come so thick that it pays to wake the team for those to come.
+bool in_a_stream() {
+  const i64 now = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
+  return now - last_request.exchange(now) < 200;
+}
 
 }  // namespace
 
@@ -229,8 +271,9 @@ char* thread_scratch(i64 bytes) {
   return buffer.reserve(bytes);
 }
 
-void team_run(Job job, void* context, int workers, i64 scratch) {
-  if (workers > 1 && !Team::inside_job && team()->run(job, context, workers, scratch)) return;
+void team_run(Job job, void* context, int workers, i64 scratch, double work) {
+  const double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
+  if (workers > 1 && !Team::inside_job && team()->run(job, context, workers, scratch, patience)) return;
   job(context, Worker{0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
 }
 
@@ -238,7 +281,7 @@ int team_workers(double work) {
   int threads = team_threads();
   double least = team_share();
   if (threads == 1 || work < 2 * least || Team::inside_job) return 1;
-  double worth = work / (team()->asleep() ? kAsleep * least : least);
+  double worth = work / (team()->asleep() && !in_a_stream() ? kAsleep * least : least);
   return worth >= threads ? threads : worth < 1 ? 1 : (int)worth;
 }
 
@@ -252,6 +295,8 @@ void team_set_threads(int n) { wanted_threads = n; }
 
 double team_share() { return least_share.load(std::memory_order_relaxed); }
 void team_set_share(double nanoseconds) { least_share = nanoseconds; }
+double team_patience() { return least_patience.load(std::memory_order_relaxed); }
+void team_set_patience(double nanoseconds) { least_patience = nanoseconds; }
 
 int available_cores() {
   int cores = (int)std::thread::hardware_concurrency();

@@ -6,9 +6,10 @@ namespace fastnn {
 
 typedef void (*Job)(void* context, const Worker& me);
 
-// Runs job on up to `workers` workers, the caller being number 0, with `scratch` bytes that they share. Where the team is busy
-// with another thread's job, or is asked from inside one, the caller does all of it alone: results do not depend on the number.
-void team_run(Job job, void* context, int workers, i64 scratch);
+// Runs job on up to `workers` workers, the caller being number 0, with `scratch` bytes that they share. Workers that do not come
+// within an eighth of the `work` (in nanoseconds) are left out; where the team is busy with another thread's job, or is asked from
+// inside one, the caller does all of it alone. Results do not depend on the number.
+void team_run(Job job, void* context, int workers, i64 scratch, double work);
 
 // How many workers a job of so many nanoseconds is worth.
 int team_workers(double work);
@@ -18,6 +19,12 @@ int team_workers(double work);
 constexpr double kDefaultShare = 4000;
 double team_share();
 void team_set_share(double nanoseconds);
+
+// The least time, in nanoseconds, that a caller waits for workers to come; one that is awake comes in a tenth of a microsecond.
+// Tests set it high, so that all workers take part.
+constexpr double kDefaultPatience = 3000;
+double team_patience();
+void team_set_patience(double nanoseconds);
 
 int team_threads();
 void team_set_threads(int n);

@@ -31,10 +31,12 @@ def all_workers() -> Iterator[None]:
     """Even the smallest call goes to all threads."""
     from fastnn import _core
 
-    threads, share, isa = fastnn.get_num_threads(), _core.share(), get_isa()
+    threads, share, patience, isa = fastnn.get_num_threads(), _core.share(), _core.patience(), get_isa()
     _core.set_share(1e-6)
+    _core.set_patience(1e9)
     yield
     _core.set_share(share)
+    _core.set_patience(patience)
     fastnn.set_num_threads(threads)
     use_isa(isa)
 
@@ -64,6 +66,8 @@ def test_share_is_more_than_nothing() -> None:
 
     with pytest.raises(ValueError, match="wanted more than 0"):
         _core.set_share(0.0)
+    with pytest.raises(ValueError, match="wanted more than 0"):
+        _core.set_patience(0.0)
 
 
 @pytest.mark.parametrize("batch", [7, 4000])
@@ -215,6 +219,7 @@ if __name__ == "__main__":
     threads, used_before, what = int(sys.argv[1]), sys.argv[2] == "after", sys.argv[3]
     load("cpp")
     _core.set_share(1e-6)
+    _core.set_patience(1e9)
     fastnn.set_num_threads(threads)
     if used_before:
         product()

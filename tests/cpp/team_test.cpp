@@ -53,7 +53,7 @@ struct Shares {
 
 void one_job(int workers) {
   Shares shares;
-  team_run(Shares::run, &shares, workers, 0);
+  team_run(Shares::run, &shares, workers, 0, 0);
   CHECK(shares.nth >= 1 && shares.nth <= workers);
   for (int i = 0; i < 16; i++) CHECK(shares.done[i] == (i < shares.nth));
 }
@@ -71,6 +71,17 @@ void test_workers_that_slept() {
     sleep_ms(i % 4);
     one_job(3);
   }
+}
+
+// A caller without patience takes most jobs back before the workers have seen them; with it, all of them come.
+void test_patience() {
+  team_set_threads(4);
+  team_set_patience(1);
+  for (int i = 0; i < 3000; i++) one_job(4);
+  team_set_patience(1e9);
+  Shares shares;
+  team_run(Shares::run, &shares, 4, 0, 0);
+  CHECK(shares.nth == 4);
 }
 
 // Rounds of writing one's own number and reading everybody's, with a meeting after each.
@@ -94,7 +105,7 @@ void test_barriers() {
     team_set_threads(threads);
     for (int i = 0; i < 20; i++) {
       Rounds rounds;
-      team_run(Rounds::run, &rounds, threads, 0);
+      team_run(Rounds::run, &rounds, threads, 0, 0);
       CHECK(rounds.wrong == 0);
     }
   }
@@ -106,11 +117,11 @@ void test_nested_jobs() {
   team_run(
       [](void*, const Worker&) {
         Shares inner;
-        team_run(Shares::run, &inner, 3, 64);
+        team_run(Shares::run, &inner, 3, 64, 0);
         CHECK(inner.nth == 1 && inner.done[0] == 1);
         CHECK(team_workers(1e9) == 1);
       },
-      nullptr, 3, 0);
+      nullptr, 3, 0, 0);
 }
 
 void test_scratch() {
@@ -122,7 +133,7 @@ void test_scratch() {
           i64 size = *(i64*)context;
           for (i64 i = size * me.ith / me.nth; i < size * (me.ith + 1) / me.nth; i++) me.scratch[i] = 1;
         },
-        &bytes, 3, bytes);
+        &bytes, 3, bytes, 0);
 }
 
 void test_cost_rule() {
@@ -270,12 +281,14 @@ void test_resizing_under_callers() {
 }  // namespace
 
 int main() {
+  team_set_patience(1e9);  // all workers take part, however busy the machine
   struct Test {
     const char* name;
     void (*run)();
   } tests[] = {
       {"jobs", test_jobs},
       {"workers that slept", test_workers_that_slept},
+      {"patience", test_patience},
       {"barriers", test_barriers},
       {"nested jobs", test_nested_jobs},
       {"scratch", test_scratch},
