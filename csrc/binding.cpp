@@ -228,7 +228,9 @@ void run_call(const Call& call) {
   double work = call.work();
   int workers = team_workers(work);
   i64 scratch = call.scratch(workers);
-  auto run = [&] { team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, scratch, work); };
+  auto run = [&] {
+    team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, scratch, work);
+  };
   if (work < kReleaseGil) {
     run();
   } else {

@@ -7,8 +7,8 @@ namespace fastnn {
 typedef void (*Job)(void* context, const Worker& me);
 
 // Runs job on up to `workers` workers, the caller being number 0, with `scratch` bytes that they share. Workers that do not come
-// within an eighth of the `work` (in nanoseconds) are left out; where the team is busy with another thread's job, or is asked from
-// inside one, the caller does all of it alone. Results do not depend on the number.
+// within an eighth of the `work` (in nanoseconds) are left out; where the team is busy with another thread's job, or is asked
+// from inside one, the caller does all of it alone. Results do not depend on the number.
 void team_run(Job job, void* context, int workers, i64 scratch, double work);
 
 // How many workers a job of so many nanoseconds is worth.

@@ -158,7 +158,10 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
     with _clean_errors():
         _use(backend)
         model = fastnn.load(model_file)
-        n_features = int(model.get_weights()[0].shape[0])
+        weights = model.get_weights()
+        if not weights:
+            raise ValueError(f"{model_file}: the model has no weights, so it classifies nothing")
+        n_features = int(weights[0].shape[0])
         picture = _read_image(Path(image), n_features)
         p = model.predict(_features(picture[None]))[0]
         click.echo(f"class {int(p.argmax())}, probability {p.max():.4f}")

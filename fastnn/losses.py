@@ -15,7 +15,7 @@ import numpy as np
 from .backends import current
 from .ops import activation, elementwise, shape
 from .ops import loss as ops
-from .ops.door import as_array, as_tensor, floating, host_array
+from .ops.door import as_array, as_tensor, check_number, floating, host_array
 from .tensor import Array, Tensor
 from .training.data import check_labels
 
@@ -29,6 +29,10 @@ class Loss:
     name = ""
     recordable = True
     """Whether fit may record it unasked."""
+    ignored: int | None = None
+    """The label that counts for nothing."""
+    takes_probabilities = False
+    """Whether a loss of labels takes rows of probabilities too."""
 
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         """The mean over the batch of the weighted losses, as a Tensor without dimensions."""
@@ -121,6 +125,10 @@ class SparseCategoricalCrossentropy(Loss):
         self.from_logits = from_logits
         self.ignore_class = ignore_class
 
+    @property
+    def ignored(self) -> int | None:  # type: ignore[override]
+        return self.ignore_class
+
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         if self.ignore_class is None:
             return super().__call__(y_true, y_pred, sample_weight)
@@ -155,7 +163,7 @@ class CategoricalCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = _two(_values(y_true, y_pred, self.name))
@@ -175,7 +183,7 @@ class BinaryCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = _two(_values(y_true, y_pred, self.name))
@@ -215,6 +223,7 @@ class CustomLoss(Loss):
     """A Python function of y_true and y_pred (Tensors) as a loss; what it returns is averaged."""
 
     recordable = False
+    targets = "any"
 
     def __init__(self, function: Callable[[Any, Tensor], Tensor]) -> None:
         self.function = function
@@ -261,6 +270,8 @@ def get(identifier: Any) -> Any:
         return identifier
     from .nn.loss import TorchLoss
 
+    if isinstance(identifier, type) and issubclass(identifier, TorchLoss):
+        identifier = identifier()  # type: ignore[call-arg]
     if isinstance(identifier, TorchLoss):
         return identifier.as_keras()
     if callable(identifier):

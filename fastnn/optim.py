@@ -12,6 +12,7 @@ import numpy as np
 
 from .backends import current
 from .nn.parameter import Home, Parameter, give_homes
+from .ops.door import check_number
 from .tensor import Array, Tensor
 
 
@@ -83,17 +84,14 @@ class Optimizer:
     ) -> None:
         name = type(self).__name__
         for key, value in hyper.items():
-            if isinstance(value, Tensor) or not isinstance(value, int | float | np.number | bool) or not np.isfinite(value):
-                raise ValueError(f"{name}: {key} is {value!r}, wanted a finite number")
-            if value < 0:
-                raise ValueError(f"{name}: {key} is {value!r}, wanted a number of at least 0")
+            check_number(value, f"{name}: {key}", 0)
         self.hyper = np.array([float(hyper[key]) for key in self.hyper_names])
         limits = {"clipnorm": clipnorm, "global_clipnorm": global_clipnorm, "clipvalue": clipvalue}
         if sum(v is not None for v in limits.values()) > 1:
             raise ValueError(f"{name}: only one of clipnorm, global_clipnorm and clipvalue can be given")
         self._clip = next((key for key, v in limits.items() if v is not None), None)
         limit = limits.get(self._clip or "")
-        if limit is not None and not limit > 0:
+        if limit is not None and check_number(limit, f"{name}: {self._clip}", 0) == 0:
             raise ValueError(f"{name}: {self._clip} is {limit!r}, wanted a number above 0")
         self._limit = np.array([limit or 0.0])
         self._total = np.zeros(1)
@@ -104,8 +102,9 @@ class Optimizer:
 
     def add(self, params: Iterable[Tensor]) -> None:
         """Takes parameters that it does not hold yet."""
-        if isinstance(params, Tensor):
-            raise TypeError(f"{type(self).__name__}: params is a Tensor, wanted a list of parameters or model.parameters()")
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            got = type(params).__name__
+            raise TypeError(f"{type(self).__name__}: params is a {got}, wanted a list of parameters or model.parameters()")
         own = set(self.params)
         fresh = [p for p in give_homes(params) if p not in own]
         if not fresh and not self.params:
@@ -125,17 +124,18 @@ class Optimizer:
         return float(self.hyper[self.hyper_names.index(name)])
 
     def _set_hyper(self, name: str, value: float) -> None:
-        if not np.isfinite(value) or value < 0:
-            raise ValueError(f"{type(self).__name__}: {name} is {value!r}, wanted a finite number of at least 0")
+        check_number(value, f"{type(self).__name__}: {name}", 0)
         self.hyper[self.hyper_names.index(name)] = value
 
     @property
     def lr(self) -> float:
-        """The learning rate; it may be changed at any time, in recorded steps too."""
+        """The learning rate; it may be changed at any time between steps, recorded ones too."""
+        current().value_leaves("the learning rate")
         return self._hyper("lr")
 
     @lr.setter
     def lr(self, value: float) -> None:
+        current().value_leaves("the learning rate")
         self._set_hyper("lr", value)
 
     learning_rate = lr
@@ -143,6 +143,7 @@ class Optimizer:
     @property
     def iterations(self) -> int:
         """The number of steps taken."""
+        current().value_leaves("the number of steps")
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
     def zero_grad(self) -> None:
@@ -159,6 +160,8 @@ class Optimizer:
             self._clip_gradients(k, work)
         for s, begin, end in work:
             where = s.range(begin, end)
+            for p in s.parameters[begin:end]:
+                p.version += 1
             local = slice(where.start - s.first, where.stop - s.first)
             steps = s.steps[begin:end]
             k.advance(steps, 1)
@@ -298,7 +301,11 @@ class Adam(Optimizer):
         global_clipnorm: float | None = None,
         clipvalue: float | None = None,
     ) -> None:
-        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
+        if (
+            not isinstance(betas, tuple | list)
+            or len(betas) != 2
+            or not all(isinstance(b, int | float) and 0 <= b < 1 for b in betas)
+        ):
             raise ValueError(f"{type(self).__name__}: betas={betas!r}, wanted two numbers from 0 to below 1")
         hyper = dict(zip(self.hyper_names, (lr, *betas, eps, weight_decay, self._decoupled), strict=True))
         super().__init__(params, hyper, clipnorm, global_clipnorm, clipvalue)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,7 @@ class Step:
         self.recorder = recorder
         self.buffers = buffers
         self.output = output
+        self._lock = threading.Lock()
         self.structure = parameters_py.structure_version
         self._modules = list(recorder.modules.items())
         parameters = dict.fromkeys(p for m, _ in self._modules for p in m._parameters.values() if p is not None)
@@ -149,10 +151,11 @@ class Step:
         )
 
     def replay(self, inputs: list[Array]) -> Any:
-        for buffer, array in zip(self.buffers, inputs, strict=True):
-            buffer[...] = array
-        self.run(1)
-        return _copied(self.output, self.recorder)
+        with self._lock:  # the buffers are one caller's at a time
+            for buffer, array in zip(self.buffers, inputs, strict=True):
+                buffer[...] = array
+            self.run(1)
+            return _copied(self.output, self.recorder)
 
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
@@ -205,7 +208,8 @@ class Arguments:
             hash(value)
         except TypeError:
             return value, ("object", id(value))
-        return value, (type(value).__name__, value)
+        # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
+        return value, (type(value).__name__, value.hex() if isinstance(value, float) else value)
 
     def _array(self, array: Array, tensor: bool) -> tuple[Any, Any]:
         self.arrays.append(array)
@@ -275,7 +279,7 @@ class _Capture:
         def buffer(array: Array, tensor: bool) -> Any:
             copy = real.xp.array(array, order="C", copy=True)
             buffers.append(copy)
-            return Tensor(copy) if tensor else copy.view(StepInput)
+            return Tensor(copy) if tensor else StepInput(copy)
 
         own_args, own_kwargs = Arguments((args, kwargs), buffer).value
         recorder = Recorder(real, tuple(buffers))

@@ -78,11 +78,12 @@ def save(model: Any, path: Any) -> None:
 
     if not model.built:
         raise RuntimeError("save: the model has no weights yet, because no shape is known; give input_shape, or call it first")
+    _check_unshared(model)
     header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
     compiled = model._compiled
     if compiled is not None:
         header["compile"] = _compile_config(compiled)
-    _write(path, model.state_dict(), {"format": FORMAT, "architecture": json.dumps(header)})
+    _write(path, model.state_dict(), {"format": FORMAT, "architecture": json.dumps(header, default=float)})
 
 
 def load(path: Any) -> Any:
@@ -123,6 +124,17 @@ def load(path: Any) -> Any:
     if isinstance(header.get("compile"), dict):
         _compile(model, header["compile"], path)
     return model
+
+
+def _check_unshared(model: Any) -> None:
+    """ValueError where a layer stands in two places: the file would hold two layers."""
+    seen, stack = set(), [model]
+    while stack:
+        layer = stack.pop()
+        if layer in seen:
+            raise ValueError(f"save: {type(layer).__name__} {layer.name!r} stands in two places of the model; use save_weights()")
+        seen.add(layer)
+        stack += layer.children()
 
 
 def save_weights(model: Any, path: Any) -> None:

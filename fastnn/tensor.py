@@ -71,13 +71,14 @@ def is_grad_enabled() -> bool:
 class Node:
     """An operation on the tape: its backward function, its inputs, and what backward needs beside them."""
 
-    __slots__ = ("backward", "inputs", "order", "saved")
+    __slots__ = ("backward", "inputs", "order", "saved", "versions")
     _count = itertools.count()
 
     def __init__(self, backward: Backward, inputs: tuple[Tensor, ...], saved: tuple[Any, ...]) -> None:
         self.backward = backward
         self.inputs = inputs
         self.saved: tuple[Any, ...] | None = saved
+        self.versions = [t.version for t in inputs]  # a saved array that was changed in place would give wrong gradients
         self.order = next(Node._count)
 
 
@@ -138,7 +139,7 @@ class Tensor:
     [2.0, 4.0, 6.0]
     """
 
-    __slots__ = ("__weakref__", "_buffer", "data", "has_grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "_buffer", "data", "has_grad", "node", "requires_grad", "version")
     __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None) -> None:
@@ -147,6 +148,7 @@ class Tensor:
         self.node = node
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
+        self.version = 0  # grows when the values are changed in place
 
     # ---- what it is ----
 
@@ -318,6 +320,8 @@ class Tensor:
                 raise RuntimeError(
                     "backward: this graph was freed by an earlier backward; call that one with retain_graph=True to use it twice"
                 )
+            if node.saved and node.versions != [t.version for t in node.inputs]:
+                raise RuntimeError("backward: a leaf was changed in place after the forward pass that used it")
             dy = grads.pop(node)
             if dy is not None:
                 node.backward(grads, node, dy)
@@ -330,12 +334,14 @@ class Tensor:
         """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
         ops.shape.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
+        self.version += 1
         return self
 
     def fill_(self, value: float) -> Tensor:
         """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
         current().fill(self.data, float(value))
+        self.version += 1
         return self
 
     def zero_(self) -> Tensor:
@@ -378,6 +384,23 @@ class Tensor:
     def __rpow__(self, other: Any) -> Tensor:
         return ops.elementwise.pow(other, self)
 
+    # In place on a leaf under `no_grad`: the hand-written step p -= lr * p.grad. Elsewhere Python binds the name anew.
+
+    def _in_place(self, result: Tensor) -> Tensor:
+        return self.copy_(result) if self.node is None and self.requires_grad else result
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._in_place(self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._in_place(self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._in_place(self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._in_place(self / other)
+
     def __neg__(self) -> Tensor:
         return ops.elementwise.mul(self, -1)
 
@@ -391,9 +414,13 @@ class Tensor:
         return ops.dense.matmul(other, self)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
         return ops.elementwise.compare("eq", self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
         return ops.elementwise.compare("ne", self, other)
 
     def __lt__(self, other: Any) -> Tensor:

@@ -332,3 +332,121 @@ def test_the_plan_runs_many_steps_in_one_call() -> None:
             eager.train_on_batch(x[8 * i : 8 * i + 8], y[8 * i : 8 * i + 8])
     for a, b in zip(model.get_weights(), eager.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_trap_another_backend_inside() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+
+    @fastnn.capture
+    def step(x: Any, y: Any) -> Any:
+        with fastnn.use_backend("numpy"):
+            optimizer.zero_grad()
+            loss = nn.MSELoss()(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+    x, y = np.ones((1, 2), np.float32), np.full((1, 1), 3, np.float32)
+    with pytest.warns(RuntimeWarning, match="use_backend"):
+        losses = [step(x, y).item() for _ in range(6)]
+    assert losses == sorted(losses, reverse=True) and len(set(losses)) == 6
+
+
+def test_trap_fit_and_predict_inside() -> None:
+    model = fastnn.Sequential([nn.Linear(2, 1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3, np.float32)
+    for f in (lambda: model.train_on_batch(x, y), lambda: model.fit(x, y, verbose=0).history["loss"][0]):
+        step = fastnn.capture(f)
+        with pytest.warns(RuntimeWarning, match="train_on_batch|fit"):
+            losses = [step() for _ in range(6)]
+        assert len(set(losses)) == 6
+    step = fastnn.capture(lambda x: model.predict(x))
+    with pytest.warns(RuntimeWarning, match="predict"):
+        step(x)
+    np.testing.assert_array_equal(step(x * 2), model.predict(x * 2))
+
+
+READS: dict[str, Callable[[Any, Any], Any]] = {
+    "element": lambda x, s: fastnn.tensor(x) * s[0],
+    "float": lambda x, s: fastnn.tensor(x) * float(s[0]),
+    "branch": lambda x, s: fastnn.tensor(x) * (2.0 if s[0] > 3 else 1.0),
+    "fancy index": lambda x, s: fastnn.tensor(x[s.astype(int) % 3]),
+    "method": lambda x, s: fastnn.tensor(x) * float(s.sum()),
+    "asarray": lambda x, s: fastnn.tensor(np.asarray(s) * 2),
+    "iteration": lambda x, s: fastnn.tensor(x) * sum(v for v in s),
+    "list": lambda x, s: fastnn.tensor(list(s)),
+    "stack": lambda x, s: fastnn.tensor(np.concatenate([s, s])),
+    "arithmetic": lambda x, s: fastnn.tensor(s + 1),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_trap_whatever_reads_an_array_argument_stays_eager(read: str) -> None:
+    f = READS[read]
+    step = fastnn.capture(f)
+    x = np.array([1, 2, 3], np.float32)
+    with pytest.warns(RuntimeWarning, match="a value was read"):
+        step(x, np.array([2, 2], np.float32))
+    for v in (2, 2, 5, 2):
+        s = np.array([v, v], np.float32)
+        np.testing.assert_array_equal(step(x, s).numpy(), f(x, s).numpy())
+
+
+def test_index_arguments_are_followed() -> None:
+    step = fastnn.capture(lambda x, i: fastnn.tensor(x)[fastnn.tensor(i)] + fastnn.take(fastnn.tensor(x), i))
+    x = np.arange(10, dtype=np.float32)
+    for first in (1, 1, 1, 4, -2):
+        i = np.array([first, 3])
+        assert step(x, i).tolist() == (2 * x[i]).tolist()
+    assert step.captured._steps
+
+
+def test_trap_hyper_parameters_set_inside_stay_eager() -> None:
+    model = net()
+    optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+    inner = train_step(model, optimizer)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.lr = 0.1 / (1 + optimizer.iterations)
+        return inner(x, y)
+
+    captured = fastnn.capture(step)
+    with pytest.warns(RuntimeWarning, match="learning rate|number of steps"):
+        for x, y in zip(X, Y, strict=True):
+            captured(x, y)
+    assert optimizer.lr == pytest.approx(0.1 / 6)
+
+
+def test_trap_settings_of_layers_are_followed() -> None:
+    layer = fastnn.Dense(3, activation="relu", input_shape=(5,))
+    step = fastnn.capture(fastnn.no_grad()(lambda x: layer(x)))
+    for _ in range(3):
+        step(X[0])
+    layer.activation = fastnn.activations.get("tanh")
+    np.testing.assert_array_equal(step(X[0]).numpy(), layer(X[0]).numpy())
+
+
+def test_threads_may_share_a_captured_step() -> None:
+    import threading
+
+    model = fastnn.Sequential([fastnn.Dense(64, input_shape=(16,)), fastnn.Dense(8)])
+    step = fastnn.capture(fastnn.no_grad()(lambda x: model(x)))
+    inputs = [rng.standard_normal((32, 16)).astype(np.float32) for _ in range(4)]
+    expected = [model(x).numpy().copy() for x in inputs]
+    for _ in range(3):
+        step(inputs[0])
+    wrong: list[int] = []
+
+    def call(i: int) -> None:
+        for _ in range(200):
+            if (step(inputs[i]).numpy() != expected[i]).any():
+                wrong.append(i)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong

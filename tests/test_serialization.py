@@ -122,3 +122,11 @@ def test_the_file_is_safetensors_without_pickle(tmp_path: Path) -> None:
     with safe_open(str(tmp_path / "m"), "np") as f:
         assert set(f.keys()) == set(model.state_dict())
         assert f.metadata()["format"] == "fastnn"
+
+
+def test_a_layer_in_two_places_is_refused(tmp_path: Path) -> None:
+    layer = fastnn.Dense(4, input_shape=(4,))
+    with pytest.raises(ValueError, match="stands in two places"):
+        fastnn.Sequential([layer, nn.ReLU(), layer]).save(tmp_path / "m")
+    fastnn.Sequential([fastnn.Dropout(np.float32(0.5)), fastnn.Dense(np.int64(3), input_shape=(4,))]).save(tmp_path / "m")
+    assert fastnn.load(tmp_path / "m").predict(X).shape == (10, 3)

@@ -324,3 +324,54 @@ def test_pytorch_s_names_of_axes() -> None:
     assert fastnn.concatenate([t, t], dim=1).shape == (3, 8)
     assert t.unsqueeze(dim=0).squeeze(dim=0).shape == (3, 4)
     assert t.gather(dim=1, index=[[0], [1], [2]]).shape == (3, 1)
+
+
+def test_whole_numbers_become_real_beside_fractions() -> None:
+    t = fastnn.tensor([1, 2])
+    assert (t * 0.5).tolist() == [0.5, 1.0]
+    assert (t + 1.5).tolist() == [2.5, 3.5]
+    assert (1.5 - t).tolist() == [0.5, -0.5]
+    assert (t >= 1.5).tolist() == [False, True]
+    assert (t + np.array([0.5, 0.5])).tolist() == [1.5, 2.5]
+    assert (fastnn.tensor([True, False]) * 2.5).tolist() == [2.5, 0.0]
+    assert (fastnn.tensor([True, False]) == 2).tolist() == [False, False]
+    assert fastnn.maximum(t, 1.5).tolist() == [1.5, 2.0]
+    assert fastnn.where(fastnn.tensor([True, False]), t, 0.5).tolist() == [1.0, 0.5]
+
+
+def test_in_place_steps_on_leaves() -> None:
+    p = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    q = p
+    (p * p).sum().backward()
+    with fastnn.no_grad():
+        p -= 0.1 * p.grad
+        p.grad.zero_()
+    assert q is p and np.allclose(p.numpy(), [0.8, 1.6]) and p.grad.tolist() == [0.0, 0.0]
+    with pytest.raises(RuntimeError, match="no_grad"):
+        p += 1
+    total = fastnn.tensor(0.0)
+    total += (p * 2).sum()
+    total.backward()
+    assert p.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_leaf_changed_between_forward_and_backward() -> None:
+    w = fastnn.tensor([[1.0, 2.0]], requires_grad=True)
+    y = (w * w).sum()
+    with fastnn.no_grad():
+        w.fill_(0.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+def test_index_tensors_are_checked_and_count_from_the_end() -> None:
+    t = fastnn.tensor([5, 6])
+    assert t[fastnn.tensor([-1, 0])].tolist() == [6, 5]
+    for f in (
+        lambda: t[fastnn.tensor([7])],
+        lambda: fastnn.take(t, fastnn.tensor([2])),
+        lambda: t.gather(0, fastnn.tensor([-3])),
+    ):
+        with pytest.raises(IndexError, match="out of range for 2"):
+            f()
+    assert (t == None) is False  # noqa: E711

@@ -373,3 +373,87 @@ def test_check_finite_names_the_layer() -> None:
         model.fit(X, VALUES, epochs=20, check_finite=True, verbose=0)
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert model.predict(X).shape == (50, 1)
+
+
+def test_an_optimizer_belongs_to_one_model() -> None:
+    a, b = classifier(), classifier()
+    optimizer = fastnn.optim.Adam(lr=0.1)
+    for model in (a, b):
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+    a.fit(X, LABELS, verbose=0)
+    b.compile(optimizer, "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="another model"):
+        b.fit(X, LABELS, verbose=0)
+
+
+def test_layers_added_later_are_trained() -> None:
+    model = fastnn.Sequential([fastnn.Dense(4, input_shape=(6,))])
+    model.compile("sgd", "mse")
+    model.fit(X, np.zeros((50, 4)), verbose=0)
+    model.add(fastnn.Dense(1))
+    before = model.get_weights()[2]
+    model.compile("sgd", "mse")
+    model.fit(X, VALUES, verbose=0)
+    assert (model.get_weights()[2] != before).any()
+
+
+def test_concurrent_predictions_keep_their_mode() -> None:
+    model = fastnn.Sequential([fastnn.Dense(64, input_shape=(6,)), fastnn.Dropout(0.5), fastnn.Dense(3)])
+    expected = model.predict(X)
+    wrong: list[int] = []
+
+    def call() -> None:
+        for _ in range(100):
+            if (model.predict(X) != expected).any():
+                wrong.append(1)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_predictions_are_the_caller_s_own() -> None:
+    x = np.ones((2, 3), np.float32)
+    fastnn.Sequential([fastnn.Flatten(input_shape=(3,))]).predict(x)[:] = 7
+    assert (x == 1).all()
+
+
+def test_a_model_whose_layers_are_all_frozen() -> None:
+    model = classifier()
+    before = model.get_weights()
+    model.trainable = False
+    model.fit(X, LABELS, verbose=0)
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])
+    layer = fastnn.Dense(3)
+    layer.trainable = False
+    layer(X)
+    assert not layer.kernel.requires_grad
+
+
+def test_evaluation_mode_of_the_model_does_not_keep_fit_from_recording() -> None:
+    model = fastnn.Sequential([fastnn.Dropout(0.5), fastnn.Dense(3, activation="softmax", input_shape=(6,))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.eval()
+    for _ in range(4):
+        model.train_on_batch(X, LABELS)
+    (step,) = model._compiled.batch_steps.values()
+    assert step.recorded is not None and not model.training
+    with fastnn.nn.module.mode(training=True):
+        assert step.recorded.fits()
+
+
+def test_losses_of_nn_in_fit() -> None:
+    labels = LABELS.copy()
+    labels[:10] = -100
+    model = classifier(loss=fastnn.nn.CrossEntropyLoss, metrics=None)
+    model.fit(X, labels, verbose=0)
+    model.fit(X, ONE_HOT, verbose=0)
+    with pytest.raises(ValueError, match="reduction='none'"):
+        classifier(loss=fastnn.nn.MSELoss("none"))
+    with pytest.raises(ValueError, match="one-hot rows: categorical_crossentropy"):
+        classifier().fit(X, ONE_HOT)
+    model = classifier(loss=lambda y, p: -(p.log().gather(1, y.reshape(-1, 1))).mean(), metrics=None)
+    assert np.isfinite(model.fit(X, LABELS, epochs=2, verbose=0).history["loss"]).all()

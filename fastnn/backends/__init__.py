@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..plan import Recorder
 
 
+MOST_THREADS = 1024
+
+
 @dataclass(frozen=True)
 class BackendInfo:
     """One backend as `fastnn.backends()` tells of it."""
@@ -159,6 +162,7 @@ class use_backend:  # noqa: N801 (a function to its users)
     def __init__(self, name: str) -> None:
         global _default
         self._backend = _resolve(name)
+        current().value_leaves("use_backend")  # a recording would miss what runs on the other backend
         self._before = _default
         self._tokens: list[Token[Any]] = []
         _default = self._backend
@@ -201,8 +205,8 @@ def _configure_core() -> None:
         except ValueError as error:
             raise ValueError(f"FASTNN_ISA={isa}: {error}") from None
     if threads := os.environ.get("FASTNN_NUM_THREADS", ""):
-        if not threads.isdigit() or int(threads) < 1:
-            raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number of at least 1")
+        if not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS:
+            raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
         core.set_threads(int(threads))
 
 
@@ -212,8 +216,8 @@ def set_num_threads(n: int) -> None:
     >>> import fastnn
     >>> fastnn.set_num_threads(2)
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"set_num_threads: {n!r}, wanted a whole number of at least 1")
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"set_num_threads: {n!r}, wanted a whole number from 1 to {MOST_THREADS}")
     if not unavailable("cpp"):
         load("cpp")
         _core().set_threads(n)

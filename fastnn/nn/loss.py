@@ -12,7 +12,7 @@ from ..backends.spec import REDUCE_LOSS_MODES
 from ..losses import Loss, _values, as_labels
 from ..ops import activation, shape
 from ..ops import loss as ops
-from ..ops.door import as_array, as_tensor, floating, host_array
+from ..ops.door import as_array, as_tensor, check_number, floating, host_array
 from ..tensor import Array, Tensor
 from .module import Module
 
@@ -45,6 +45,8 @@ class TorchLoss(Module):
 
     def as_keras(self) -> Loss:
         """This loss as `fit` calls it."""
+        if self.reduction == "none":
+            raise ValueError(f"compile: {type(self).__name__} has reduction='none'; training needs one number: 'mean' or 'sum'")
         return _AsKeras(self)
 
 
@@ -53,6 +55,8 @@ class _AsKeras(Loss):
         self._loss = loss
         self.targets = loss.targets
         self.name = type(loss).__name__
+        self.ignored = getattr(loss, "ignore_index", None)
+        self.takes_probabilities = isinstance(loss, CrossEntropyLoss)
 
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
         return self._loss.forward(y_pred, y_true, sample_weight)
@@ -83,11 +87,9 @@ class CrossEntropyLoss(TorchLoss):
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
     ) -> None:
         super().__init__(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"CrossEntropyLoss: label_smoothing={label_smoothing!r}, wanted a number from 0 to 1")
         self.class_weight = None if weight is None else host_array(weight, None, "CrossEntropyLoss: weight", copy=True)
         self.ignore_index = int(ignore_index)
-        self.label_smoothing = float(label_smoothing)
+        self.label_smoothing = check_number(label_smoothing, "CrossEntropyLoss: label_smoothing", 0, 1)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         name = "CrossEntropyLoss"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +14,20 @@ from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
 from .parameter import Parameter, stored, structure_changed
+
+_mode: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
+_UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
+"""Attributes of modules that no forward depends on."""
+
+
+@contextmanager
+def mode(training: bool) -> Iterator[None]:
+    """A block in which all modules are in this mode, in this thread alone, whatever their own is."""
+    token = _mode.set(bool(training))
+    try:
+        yield
+    finally:
+        _mode.reset(token)
 
 
 class Module(Trainer):
@@ -37,7 +53,8 @@ class Module(Trainer):
         self._modules: dict[str, Module]
         object.__setattr__(self, "_parameters", {})
         object.__setattr__(self, "_modules", {})
-        self.training = True
+        object.__setattr__(self, "_training", True)
+        object.__setattr__(self, "_frozen", False)
         self._init_trainer()
 
     # ---- to be defined by layers ----
@@ -67,15 +84,12 @@ class Module(Trainer):
     def __call__(self, x: Any, *args: Any, training: bool | None = None) -> Any:
         if not isinstance(x, Tensor):
             x = self._input(x)
-        current().module_called(self)
-        if training is None or training == self.training:
+        if training is None:
+            current().module_called(self)
             return self.forward(x, *args)
-        before = self.training_modes()
-        self.train(training)
-        try:
+        with mode(training):
+            current().module_called(self)
             return self.forward(x, *args)
-        finally:
-            self.restore_modes(before)
 
     def _input(self, x: Any) -> Any:
         """Arrays and lists as a Tensor of the model's dtype; whole numbers too."""
@@ -85,6 +99,16 @@ class Module(Trainer):
         array = k.asarray(host_array(x, self.dtype, type(self).__name__))
         k.constant_enters(array)
         return Tensor(array)
+
+    @property
+    def training(self) -> bool:
+        """Whether it is in training mode: as `train` and `eval` set it, but for a call or a fit that says otherwise."""
+        said = _mode.get()
+        return bool(self._training) if said is None else said
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        object.__setattr__(self, "_training", bool(value))
 
     def train(self, mode: bool = True) -> Module:
         """Sets training mode, in which dropout drops, in this module and all it holds."""
@@ -96,15 +120,6 @@ class Module(Trainer):
         """Sets evaluation mode in this module and all it holds."""
         return self.train(False)
 
-    def training_modes(self) -> list[tuple[Module, bool]]:
-        """The mode of each module, for `restore_modes`."""
-        return [(m, m.training) for m in self.modules()]
-
-    @staticmethod
-    def restore_modes(modes: list[tuple[Module, bool]]) -> None:
-        for m, mode in modes:
-            m.training = mode
-
     # ---- what it holds ----
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,11 +130,17 @@ class Module(Trainer):
             cast(dict[str, Any], other).pop(name, None)
             cast(dict[str, Any], own)[name] = value
             self.__dict__.pop(name, None)
+            if self._frozen and isinstance(value, Parameter):
+                value.requires_grad = False
             structure_changed()
         elif name in self.__dict__.get("_parameters", {}) and value is None:
             self._parameters[name] = None
             structure_changed()
         else:
+            # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.
+            known = name.startswith("_") or name in _UNRECORDED or isinstance(getattr(type(self), name, None), property)
+            if not known and self.__dict__.get(name) is not value:
+                structure_changed()
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -136,6 +157,8 @@ class Module(Trainer):
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
+        if self._frozen and value is not None:
+            value.requires_grad = False
         self._parameters[name] = value
         structure_changed()
 
@@ -198,7 +221,7 @@ class Module(Trainer):
     @property
     def trainable(self) -> bool:
         """Whether any parameter is trained; setting it freezes or frees all of them."""
-        return any(p.requires_grad for p in self.parameters())
+        return any(p.requires_grad for p in self.parameters()) if self.built else not self._frozen
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -206,8 +229,11 @@ class Module(Trainer):
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
         """Freezes (False) or frees all parameters."""
-        for p in self.parameters():
-            stored(p).requires_grad = bool(requires_grad)
+        for m in self.modules():
+            object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
+            for p in m._parameters.values():
+                if p is not None:
+                    stored(p).requires_grad = bool(requires_grad)
         structure_changed()
         return self
 
@@ -236,6 +262,8 @@ class Module(Trainer):
             KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
             ValueError: an array has another shape. Nothing is changed.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
         own = dict(self.named_parameters())
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
         if strict and (missing or unknown):

@@ -78,6 +78,19 @@ class TransposedParameter(Parameter):
     def data(self) -> Array:
         return self.base.data.T
 
+    @data.setter
+    def data(self, value: Array) -> None:
+        if not np.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
+            self.base.data[...] = value.T
+
+    @property
+    def version(self) -> int:
+        return self.base.version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self.base.version = value
+
     @property
     def requires_grad(self) -> bool:
         return self.base.requires_grad

@@ -7,24 +7,38 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..backends.spec import BINARY_OPS, COMPARE_OPS
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .door import as_tensor, axis_of
+from .layout import layout
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
-    """Whole numbers from -limit to limit - 1 as an int64 Tensor from 0 on; checked where they come from Python."""
-    if isinstance(index, Tensor):
-        if index.dtype != np.int64:
-            raise TypeError(f"{op}: an index of dtype {index.dtype} came, wanted whole numbers")
-        return index
+    """Whole numbers from -limit to limit - 1 as an int64 Tensor from 0 on.
+
+    They are checked here, when the operation runs; what a replay finds out of range gives NaN.
+    """
     t = as_tensor(index, op)
-    if t.dtype != np.int64 and t.size:
-        raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers")
-    values = np.asarray(current().to_numpy(t.data), np.int64)
+    if t.dtype != np.int64:
+        if t.size:
+            raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers")
+        t = as_tensor(np.zeros(t.shape, np.int64), op)
+    k = current()
+    values = k.to_numpy(t.data)
     if values.size and (values.min() < -limit or values.max() >= limit):
         bad = values[(values < -limit) | (values >= limit)].flat[0]
         raise IndexError(f"{op}: index {bad} is out of range for {limit}")
-    return as_tensor(np.where(values < 0, values + limit, values), op)
+    # By kernels, and whether any is negative or not: the next replay may bring some.
+    walk = layout((t.size,), (1,), (0,))
+    limits, negative, wrapped, result = (
+        k.empty(n, d) for n, d in ((1, np.int64), (t.size, np.bool_), (t.size, np.int64), (t.shape, np.int64))
+    )
+    k.fill(limits, float(limit))
+    k.binary_forward(wrapped, t.data, limits, k.asarray(walk), BINARY_OPS.index("add"))
+    k.fill(limits, 0.0)
+    k.compare_forward(negative, t.data, limits, k.asarray(walk), COMPARE_OPS.index("lt"))
+    k.where_forward(result, negative, wrapped, t.data, k.asarray(layout((t.size,), (1,), (1,), (1,))))
+    return Tensor(result)
 
 
 def take(x: Tensor, index: Any) -> Tensor:

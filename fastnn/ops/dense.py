@@ -27,6 +27,8 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     >>> fastnn.ops.dense.dense(fastnn.tensor([[2.0, 3.0]]), fastnn.tensor([[0.5], [-0.25]])).tolist()
     [[0.25]]
     """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"dense: {type(x).__name__} came, wanted numbers")
     floating("dense", x)
     same_dtype("dense", x, w)
     if x.ndim == 0 or x.shape[-1] != w.shape[0]:

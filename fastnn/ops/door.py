@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..backends import current
 from ..backends.spec import DTYPES
@@ -15,52 +16,75 @@ Array = Any
 _SUPPORTED = tuple(np.dtype(d) for d in DTYPES)
 
 
-class StepInput(np.ndarray[Any, Any]):
-    """An array argument of a captured function: a NumPy array that notices when Python computes with it."""
+class StepInput(NDArrayOperatorsMixin):
+    """An array argument of a captured function: what NumPy array it is only fastnn's operations may see.
+
+    Whatever else is done with it (arithmetic, indexing, any method of an array) works as on the array and makes the recording
+    void, for a replay would not do it again.
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+
+    shape = property(lambda self: self._array.shape)
+    dtype = property(lambda self: self._array.dtype)
+    ndim = property(lambda self: self._array.ndim)
+    size = property(lambda self: self._array.size)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def _read(self, how: str) -> np.ndarray[Any, Any]:
+        current().value_leaves(how)
+        return self._array.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        a = self._read("as a NumPy array")
+        return a if dtype is None else a.astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        current().value_leaves(f"numpy.{ufunc.__name__}")
-        plain = [np.asarray(a) if isinstance(a, StepInput) else a for a in inputs]
+        if any(isinstance(a, Tensor) for a in inputs):
+            return NotImplemented
+        plain = [a._read(f"numpy.{ufunc.__name__}") if isinstance(a, StepInput) else a for a in inputs]
         return getattr(ufunc, method)(*plain, **kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if func.__name__ not in ("shape", "ndim", "size"):
-            current().value_leaves(f"numpy.{func.__name__}")
-        return func(*(np.asarray(a) if isinstance(a, StepInput) else a for a in args), **kwargs)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._read(name), name)
 
-    def _plain(self, how: str) -> np.ndarray[Any, Any]:
-        current().value_leaves(how)
-        return np.asarray(self)
+    def __getitem__(self, key: Any) -> Any:
+        return self._read("by index")[key]
 
-    def cast(self, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        """A copy in another dtype, made by a kernel so that a replay makes it too."""
-        if self.dtype not in _SUPPORTED or not self.flags.c_contiguous:
-            return self._plain(f"conversion of a {self.dtype} argument").astype(dtype, order="C")
-        k = current()
-        y: np.ndarray[Any, Any] = k.empty(self.shape, dtype)
-        k.cast(y, np.asarray(self), DTYPES.index(dtype.name))
-        return y
-
-    def astype(self, *args: Any, **kwargs: Any) -> Any:
-        return self._plain("astype").astype(*args, **kwargs)
-
-    def copy(self, *args: Any, **kwargs: Any) -> Any:
-        return self._plain("copy").copy(*args, **kwargs)
-
-    def item(self, *args: Any) -> Any:
-        return self._plain("item()").item(*args)
-
-    def tolist(self) -> Any:
-        return self._plain("tolist()").tolist()
+    def __iter__(self) -> Any:
+        return iter(self._read("by iteration"))
 
     def __bool__(self) -> bool:
-        return bool(self._plain("bool()"))
+        return bool(self._read("bool()"))
 
     def __float__(self) -> float:
-        return float(self._plain("float()"))
+        return float(self._read("float()"))
 
     def __int__(self) -> int:
-        return int(self._plain("int()"))
+        return int(self._read("int()"))
+
+    def __index__(self) -> int:
+        return self._read("as an index").__index__()
+
+    def __repr__(self) -> str:
+        return repr(self._read("repr()"))
+
+    def converted(self, dtype: np.dtype[Any] | None, copy: bool) -> np.ndarray[Any, Any]:
+        """The array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
+        wanted = self.dtype if dtype is None else dtype
+        if self.dtype == wanted and not copy:
+            return self._array
+        if self.dtype not in _SUPPORTED:
+            return self._read(f"conversion of a {self.dtype} argument").astype(wanted, order="C")
+        k = current()
+        y: np.ndarray[Any, Any] = k.empty(self.shape, wanted)
+        k.cast(y, self._array, DTYPES.index(wanted.name))
+        return y
 
 
 def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
@@ -76,6 +100,8 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray[Any, Any]:
     """Numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
+    if isinstance(data, StepInput) and (dtype is not None or data.dtype in _SUPPORTED):
+        return data.converted(None if dtype is None else dtype_of(dtype, op), copy)
     if isinstance(data, Tensor):
         data = data.numpy()
     keeps = isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__")
@@ -100,8 +126,6 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
         else:
             dtype = a.dtype if keeps and a.dtype in _SUPPORTED else np.float32
     d = dtype_of(dtype, op)
-    if isinstance(data, StepInput) and (copy or a.dtype != d or not a.flags.c_contiguous):
-        return data.cast(d)
     return np.array(a, d, order="C", copy=True) if copy else np.asarray(a, d, order="C")
 
 
@@ -149,6 +173,14 @@ def floating(op: str, t: Tensor) -> Tensor:
     if t.dtype.kind != "f":
         raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted float32 or float64")
     return t
+
+
+def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
+    """The value, if it is a finite number from low to high; ValueError otherwise."""
+    if not isinstance(value, int | float | np.number) or not np.isfinite(value) or not low <= value <= high:
+        wanted = f"of at least {low}" if high == float("inf") else f"from {low} to {high}"
+        raise ValueError(f"{name} is {value!r}, wanted a finite number {wanted}")
+    return float(value)
 
 
 def axis_of(axis: Any, ndim: int, op: str) -> int:

@@ -14,7 +14,8 @@ from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, activat
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .activation import activate
 from .door import as_tensor, axis_of, dtype_of, floating, same_dtype
-from .shape import broadcast_strides, expand, layout, reshape
+from .layout import broadcast_strides, layout
+from .shape import expand, reshape
 
 _BINARY = {name: i for i, name in enumerate(BINARY_OPS)}
 _COMPARE = {name: i for i, name in enumerate(COMPARE_OPS)}
@@ -74,9 +75,16 @@ def _sum_to(k: Any, d: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Both as Tensors of one dtype: numbers and arrays take the Tensor's, but a fraction makes whole numbers real."""
     like = x if isinstance(x, Tensor) else y if isinstance(y, Tensor) else None
+    free = not (isinstance(x, Tensor) and isinstance(y, Tensor))
+    if like is not None and like.dtype.kind != "f":
+        like = None
     x, y = as_tensor(x, op, like), as_tensor(y, op, like)
-    if x.dtype == np.bool_ and y.dtype == np.bool_:
+    if free and x.dtype != y.dtype:
+        wider = builtins.max(x.dtype, y.dtype, key=lambda d: ("bool", "int64", "float32", "float64").index(d.name))
+        x, y = astype(x, wider), astype(y, wider)
+    if x.dtype == np.bool_ and y.dtype == np.bool_ and op != "where":
         x, y = astype(x, np.int64), astype(y, np.int64)
     same_dtype(op, x, y)
     return x, y

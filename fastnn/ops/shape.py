@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,27 +12,7 @@ from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .data import take
 from .door import as_tensor, axis_of, same_dtype
-
-
-def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides in elements of a C-contiguous array."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
-
-
-@lru_cache(maxsize=4096)
-def layout(shape: tuple[int, ...], *strides: tuple[int, ...], offsets: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
-    """The layout of a walk as kernels take it (see the reference's elementwise module), with at least two dimensions."""
-    pad = builtins.max(2 - len(shape), 0)
-    rows = [(1,) * pad + shape] + [(0,) * pad + s for s in strides]
-    if offsets is not None:
-        rows.append(offsets + (0,) * (len(rows[0]) - 2))
-    table = np.array(rows, np.int64)
-    table.setflags(write=False)
-    return table
+from .layout import broadcast_strides, layout, strides_of
 
 
 def _copy(
@@ -141,13 +120,6 @@ def expand(x: Array, shape: tuple[int, ...]) -> Array:
     y = current().empty(shape, x.dtype)
     _copy(y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
     return y
-
-
-def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides with which an array of this shape is walked in a larger shape: 0 where it repeats."""
-    own = strides_of(shape)
-    pad = len(to) - len(shape)
-    return (0,) * pad + tuple(0 if shape[i] == 1 and to[pad + i] != 1 else own[i] for i in range(len(shape)))
 
 
 @torch_names

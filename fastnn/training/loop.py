@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ from .step import Batches, TrainStep
 
 Logs = dict[str, float]
 
+MOST_BATCH_SHAPES = 16
+"""Shapes of batches for which train_on_batch keeps a step."""
 CHUNK = 1024
 """Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 
@@ -40,6 +43,7 @@ class Compiled:
             metrics_py.check(m)
         self.metrics: list[Metric] | None = None
         self.loss_total = np.zeros(2)
+        self.owns_optimizer = not self.optimizer.params
         self.capture = capture
         self.probed: tuple[Any, tuple[int, ...]] = (None, ())  # what _probe found, and for which samples
         self.batch_steps: dict[Any, TrainStep] = {}
@@ -81,7 +85,8 @@ class Trainer:
         Args:
             optimizer: a Keras name ("adam", "sgd", "adamw") or an object of `fastnn.optim`.
             loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred.
-            metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred.
+            metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
+                class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
 
         Raises:
@@ -118,23 +123,34 @@ class Trainer:
         model: Any = self
         if y is None:
             raise ValueError(f"{op}: {names[1]} is missing")
+        current().value_leaves(op)  # its steps are recordings of their own
         features = data.as_features(x, model.dtype, op, names[0])
         shape = self._probe(features)
-        kind = c.loss.targets
-        if kind == "labels" and np.ndim(y) > 1 and np.shape(y)[1:] == shape[1:] and shape[-1] > 1:
+        kind, given = c.loss.targets, _shape(y)
+        if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and shape[-1] > 1:
+            if not c.loss.takes_probabilities:
+                raise ValueError(
+                    f"{op}: {names[1]} has rows of {shape[-1]} values, wanted labels; for one-hot rows: categorical_crossentropy"
+                )
             kind = "values"
-        targets = data.as_targets(y, kind, model.dtype, op, names[1], column=len(shape) > 1)
+        if kind == "any":  # a function's: whole numbers stay what they are
+            whole = np.asarray(y).dtype.kind in "iub"
+            targets = data.as_features(y, np.int64 if whole else model.dtype, op, names[1])
+        else:
+            targets = data.as_targets(y, kind, model.dtype, op, names[1], column=len(shape) > 1)
         weight = data.as_sample_weight(sample_weight, len(features), model.dtype, op)
         data.check_same_length(op, **{names[0]: features, names[1]: targets, "sample_weight": weight})
         if kind == "labels":
-            data.check_labels(targets, shape[-1], op, getattr(c.loss, "ignore_class", None), names[1])
-        elif targets.shape[1:] != shape[1:]:
+            data.check_labels(targets, shape[-1], op, c.loss.ignored, names[1])
+        elif kind == "values" and targets.shape[1:] != shape[1:]:
             raise ValueError(
                 f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {(len(features), *shape[1:])}"
             )
         if class_weight is not None:
             weight = data.class_weight_to_sample_weight(class_weight, targets, weight, op)
         if c.metrics is None:
+            if kind == "any":
+                kind = "labels" if targets.ndim == 1 and targets.dtype == np.int64 else "values"
             c.metrics = [metrics_py.get(m, kind, int(shape[-1]) if len(shape) > 1 else 1) for m in c.given["metrics"]]
         k = current()
         return k.asarray(features), k.asarray(targets), k.asarray(weight)
@@ -158,8 +174,10 @@ class Trainer:
     ) -> TrainStep:
         c = self._need("fit")
         model: Any = self
-        if not c.optimizer.params:
+        if c.owns_optimizer:
             c.optimizer.add(model.parameters())
+        elif set(c.optimizer.params).isdisjoint(model.weights):
+            raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
         ours = all(type(m).__module__.partition(".")[0] == __name__.partition(".")[0] for m in model.modules())
         record = c.capture or (ours and c.loss.recordable)
         return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite)
@@ -232,9 +250,6 @@ class Trainer:
         batches = Batches(arrays)
         sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]
         trained = {rows: self._train_step(batches.buffers(rows), batches.gather, check_finite) for rows, count in sizes if count}
-        model: Any = self
-        modes = model.training_modes()
-        model.train()
         self.stop_training = False
         hooks.on_train_begin()
         try:
@@ -259,7 +274,6 @@ class Trainer:
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
             progress.close()
-            model.restore_modes(modes)
         self.history = history
         return history
 
@@ -327,7 +341,7 @@ class Trainer:
         loss = c.loss(y, y_pred, weight if weight.size else None)
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in c.metrics or ():
-            metric.update(k, y_pred.data, y, weight)
+            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
 
     def predict(
         self,
@@ -348,6 +362,7 @@ class Trainer:
                 "give the first layer input_shape, or fit it first"
             )
         k: Backend = current()
+        k.value_leaves("predict")
         features = k.asarray(data.as_features(x, model.dtype, "predict"))
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
@@ -355,7 +370,8 @@ class Trainer:
         with no_grad():
             for i, (batch,) in enumerate(_chunks((features,), batch_size)):
                 hooks.on_predict_batch_begin(i)
-                parts.append(k.to_numpy(model(Tensor(batch), training=False).data))
+                out = k.to_numpy(model(Tensor(batch), training=False).data)
+                parts.append(out.copy() if np.may_share_memory(out, batch) else out)
                 hooks.on_predict_batch_end(i, {"outputs": parts[-1]} if hooks.callbacks else None)
         hooks.on_predict_end()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -369,20 +385,17 @@ class Trainer:
         c = self._need("train_on_batch")
         model: Any = self
         arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
-        modes = model.training_modes()
-        model.train()
-        try:
-            key = (get_backend(), *((a.shape, a.dtype.str) for a in arrays))
-            step = c.batch_steps.get(key)
-            if step is None:
-                k: Backend = current()
-                step = c.batch_steps[key] = self._train_step([k.empty(a.shape, a.dtype) for a in arrays], None)
-            for buffer, a in zip(step.buffers, arrays, strict=True):
-                buffer[...] = a
-            c.reset()
-            step.run()
-        finally:
-            model.restore_modes(modes)
+        key = (get_backend(), *((a.shape, a.dtype.str) for a in arrays))
+        step = c.batch_steps.get(key)
+        if step is None:
+            if len(c.batch_steps) >= MOST_BATCH_SHAPES:
+                c.batch_steps.clear()
+            k: Backend = current()
+            step = c.batch_steps[key] = self._train_step([k.empty(a.shape, a.dtype) for a in arrays], None)
+        for buffer, a in zip(step.buffers, arrays, strict=True):
+            buffer[...] = a
+        c.reset()
+        step.run()
         return _as_returned(c.logs(), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -392,7 +405,15 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> np.ndarray[Any, Any]:
         """The outputs for a batch, in evaluation mode, as a NumPy array."""
-        return self.predict(x, batch_size=max(1, len(x)))
+        return self.predict(x, batch_size=sys.maxsize)
+
+
+def _shape(y: Any) -> tuple[int, ...]:
+    """The shape of targets as they came; () for ragged lists, which are told of later."""
+    try:
+        return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
+    except ValueError:
+        return ()
 
 
 def _chunks(arrays: tuple[Array, ...], batch_size: int | None) -> Any:

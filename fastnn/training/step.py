@@ -118,22 +118,26 @@ class TrainStep:
         with watched(self.model) if self.check_finite else nullcontext():
             y_pred = self.model(Tensor(x))
         loss = self.loss(y, y_pred, weight if weight.size else None)
-        loss.backward()
-        if self.check_finite:
-            check_gradients(self.model, loss)
-        self.optimizer.step()
+        if loss.requires_grad:  # not where all layers are frozen
+            loss.backward()
+            if self.check_finite:
+                check_gradients(self.model, loss)
+            self.optimizer.step()
         k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in self.metrics:
-            metric.update(k, y_pred.data, y, weight)
+            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
-        while n:
-            if self.recorded is not None and self.recorded.fits():
-                self.recorded.run(n)
-                return
-            self._watch()
-            n -= 1
+        from ..nn.module import mode
+
+        with mode(training=True):
+            while n:
+                if self.recorded is not None and self.recorded.fits():
+                    self.recorded.run(n)
+                    return
+                self._watch()
+                n -= 1
 
     def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
         """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""

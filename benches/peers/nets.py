@@ -1,0 +1,53 @@
+"""What all contenders are given: sizes, weights and samples, the same in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SEED = (400, 15, 15, 15, 10)
+SMALL = (8, 64, 64, 4)
+MEDIUM = (784, 512, 512, 10)
+WIDE = (1024, 2048, 2048, 1024)
+
+LR = 1e-3
+STILL = 1e-6
+"""The learning rate while training is timed: nothing is learnt, so gradients stay normal numbers however long it takes."""
+
+
+def title(sizes: Sequence[int]) -> str:
+    return "-".join(map(str, sizes))
+
+
+def weights(sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(in, out) matrices and biases, ReLU between the layers."""
+    rng = np.random.default_rng(1)
+    return [
+        ((rng.standard_normal((i, o)) * (2 / i) ** 0.5).astype(np.float32), (0.1 * rng.standard_normal(o)).astype(np.float32))
+        for i, o in zip(sizes, sizes[1:], strict=False)
+    ]
+
+
+def batches(sizes: Sequence[int]) -> int:
+    """Batches in the training data of a net: more than the second cache holds, and one sample of each class at least."""
+    return {SEED: 125, SMALL: 125, MEDIUM: 32, WIDE: 4}[tuple(sizes)]
+
+
+def samples(sizes: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Normal inputs and random labels, of which each class has its share."""
+    rng = np.random.default_rng(2)
+    return rng.standard_normal((n, sizes[0])).astype(np.float32), rng.permutation(np.arange(n) % sizes[-1])
+
+
+def training_data(sizes: Sequence[int], batch: int, count: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The batches of the training data, or its first ones."""
+    x, y = samples(sizes, batch * batches(sizes))
+    return [(x[i : i + batch], y[i : i + batch]) for i in range(0, batch * (count or batches(sizes)), batch)]
+
+
+def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+    """a (m, k) and b (k, n)."""
+    m, k, n = shape
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
