@@ -383,7 +383,6 @@ class Trainer:
     ) -> Any:
         """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
         c = self._need("train_on_batch")
-        model: Any = self
         arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
         key = (get_backend(), *((a.shape, a.dtype.str) for a in arrays))
         step = c.batch_steps.get(key)
