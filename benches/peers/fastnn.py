@@ -1,24 +1,29 @@
-"""fastnn as its users write it: Keras's names, but for the loops written by hand and the kernels called directly.
+"""fastnn as its users write it; the kernels themselves for matrix products.
 
-It always has both threads where a row does not say one. `fit` shuffles and gathers each batch, and its figure is the whole call's,
-recording included.
+It always has both threads where a row does not say one. `fit` shuffles and gathers its batches, and its figure is that of the
+whole call, what it does before the first step included.
 """
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import nets
-from .job import Job, Rate
+from .job import Digits, Epochs, Job, Rate
+from .numpy import CHECKED
 
 
 def start(threads: int) -> None:
     """The number of threads comes from FASTNN_NUM_THREADS."""
 
 
-def _kernel(*shape: int) -> Job:
+def matmul(*shape: int) -> Job:
     from fastnn.backends import load
 
     a, b = nets.matrices(*shape)
@@ -27,11 +32,8 @@ def _kernel(*shape: int) -> Job:
     return Job(kernel, args, result=lambda: (kernel(*args), c)[1])
 
 
-matmul = _kernel
-
-
-def peak() -> Job:
-    """GFLOP/s of multiply-adds on the registers of one core."""
+def peak(*shape: int) -> Job:
+    """GFLOP/s of multiply-adds in the registers of one core."""
     from fastnn import _core
 
     return Rate(_core.peak_gflops, (0,))
@@ -44,17 +46,112 @@ def reading(*shape: int) -> Job:
     return Rate(_core.read_gbytes, (nets.matrices(*shape)[1],))
 
 
-def _model(sizes: tuple[int, ...], lr: float, last: str | None) -> Any:
+def _model(sizes: tuple[int, ...], last: str | None) -> Any:
     import fastnn
 
-    layers = [fastnn.Dense(n, activation="relu") for n in sizes[1:-1]]
-    model = fastnn.Sequential([fastnn.Flatten(input_shape=sizes[:1]), *layers] if False else layers)
-    model = fastnn.Sequential(
-        [
-            fastnn.Dense(o, activation=last if i == len(sizes) - 2 else "relu", input_shape=(sizes[i],))
-            for i, o in enumerate(sizes[1:])
-        ]
-    )
+    ends = list(zip(sizes, sizes[1:], strict=False))
+    layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in ends[:-1]]
+    model = fastnn.Sequential([*layers, fastnn.Dense(ends[-1][1], activation=last, input_shape=(ends[-1][0],))])
     model.set_weights([a for layer in nets.weights(sizes) for a in layer])
+    return model
+
+
+def _trained(sizes: tuple[int, ...], lr: float) -> Any:
+    import fastnn
+
+    model = _model(sizes, "softmax")
     model.compile(fastnn.optim.Adam(lr=lr), "sparse_categorical_crossentropy")
     return model
+
+
+def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    model = _trained(sizes, lr)
+    x, y = nets.samples(sizes, batch * nets.batches(sizes))
+
+    def result() -> list[float]:
+        few = nets.training_data(sizes, batch, CHECKED)
+        model.fit(np.concatenate([x for x, _ in few]), np.concatenate([y for _, y in few]), batch, shuffle=False, verbose=0)
+        return [model.test_on_batch(*one) for one in few]
+
+    return Epochs(lambda epochs: model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0), nets.batches(sizes), result)
+
+
+def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    """train_on_batch: NumPy arrays in, the loss out."""
+    model, data = _trained(sizes, lr), nets.training_data(sizes, batch)
+    following = cycle(data)
+
+    def result() -> list[float]:
+        for x, y in data[:CHECKED]:
+            model.train_on_batch(x, y)
+        return [model.test_on_batch(x, y) for x, y in data[:CHECKED]]
+
+    return Job(lambda: model.train_on_batch(*next(following)), result=result)
+
+
+def predict(sizes: tuple[int, ...], batch: int) -> Job:
+    """predict_on_batch: a NumPy array in, another out."""
+    model, x = _model(sizes, None), nets.samples(sizes, batch)[0]
+    return Job(model.predict_on_batch, (x,), result=lambda: model.predict_on_batch(x))
+
+
+def frozen(sizes: tuple[int, ...], batch: int) -> Job:
+    """A frozen model: a NumPy array in, another out."""
+    call, x = _model(sizes, None).freeze(batch_size=batch), nets.samples(sizes, batch)[0]
+    return Job(call, (x,), result=lambda: call(x))
+
+
+def _loop(sizes: tuple[int, ...], batch: int, lr: float, wrap: Callable[..., Any]) -> Job:
+    import fastnn
+    from fastnn import nn
+
+    layers: list[Any] = []
+    for i, o in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(i, o), nn.ReLU()]
+    model = nn.Sequential(*layers[:-1])
+    model.set_weights([a for layer in nets.weights(sizes) for a in layer])
+    optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=lr), nn.CrossEntropyLoss()
+    data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.training_data(sizes, batch)]
+    following = cycle(data)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = wrap(step)
+
+    def result() -> list[float]:
+        for x, y in data[:CHECKED]:
+            step(x, y)
+        with fastnn.no_grad():
+            return [loss_of(model(x), y).item() for x, y in data[:CHECKED]]
+
+    return Job(lambda: step(*next(following)), result=result)
+
+
+def loop(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    """The loop written by hand in PyTorch's words."""
+    return _loop(sizes, batch, lr, lambda step: step)
+
+
+def captured(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    """The same under `fastnn.capture`."""
+    from fastnn import capture
+
+    return _loop(sizes, batch, lr, capture)
+
+
+def bench_training() -> Any:
+    """benches/bench_training.py as a module."""
+    spec = importlib.util.spec_from_file_location("bench_training", Path(__file__).parents[1] / "bench_training.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def digits() -> Job:
+    return Digits(bench_training().run_fastnn)

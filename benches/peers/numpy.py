@@ -111,7 +111,7 @@ def predict(sizes: tuple[int, ...], batch: int) -> Job:
     return Job(net.forward, (x,), result=lambda: net.forward(x))
 
 
-CHECKED = 5
+CHECKED = 4
 """Training steps after which losses are compared."""
 
 

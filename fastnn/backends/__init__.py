@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .base import Backend
-from .spec import KERNELS
 
 if TYPE_CHECKING:
     from ..plan import Recorder
@@ -264,6 +263,8 @@ class Info:
     isas: dict[str, str]
 
     def __str__(self) -> str:
+        from .spec import KERNELS
+
         lines = [
             f"fastnn {self.version}",
             f"backend  {self.backend}",

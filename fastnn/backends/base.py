@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .spec import KERNELS, Activation
+from . import spec
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -46,7 +46,7 @@ class Backend:
         self.xp = xp
         self.native = frozenset(native or ())
         self.table = {**reference, **(native or {})}
-        for kernel in KERNELS:
+        for kernel in spec.KERNELS:
             setattr(self, kernel, self.table[kernel])
 
     def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
@@ -56,7 +56,7 @@ class Backend:
         """An array whose content a kernel is about to write."""
         return self.xp.empty(shape, dtype)
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Activation) -> Any:
+    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: spec.Activation) -> Any:
         """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
         return self.xp.empty(shape if act.saves_z else 0, dtype)
 

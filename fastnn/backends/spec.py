@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FAMILIES: dict[str, str] = {
     "dense": """
@@ -221,8 +221,12 @@ def _parse(family: str, line: str) -> Kernel:
     return Kernel(name, family, " ".join(signature.split()), tuple(args))
 
 
-KERNELS: dict[str, Kernel] = {
-    kernel.name: kernel
-    for family, lines in FAMILIES.items()
-    for kernel in (_parse(family, line.strip()) for line in lines.strip().splitlines())
-}
+KERNELS: dict[str, Kernel]
+"""All kernels by name; read from FAMILIES at first use, which `import fastnn` is not."""
+
+
+def __getattr__(name: str) -> Any:
+    if name != "KERNELS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    kernels = (_parse(family, line.strip()) for family, lines in FAMILIES.items() for line in lines.strip().splitlines())
+    return globals().setdefault("KERNELS", {kernel.name: kernel for kernel in kernels})
