@@ -61,9 +61,13 @@ u64 bits(double x) {
 std::string shape_text(PyObject* o) { return py::str(py::handle(o).attr("shape")); }
 
 void count_slots(const std::vector<ArgSpec>& args, size_t sizes, const std::string& name) {
-  size_t slots = sizes;
-  for (const ArgSpec& a : args) slots += a.kind == ArgSpec::kActivation ? 3 : 1;
-  if (slots > kMaxSlots || sizes > kMaxSizes) throw py::value_error("kernel " + name + " has too many arguments");
+  size_t slots = sizes, arrays = 0;
+  for (const ArgSpec& a : args) {
+    slots += a.kind == ArgSpec::kActivation ? 3 : 1;
+    arrays += a.kind == ArgSpec::kArray;
+  }
+  if (slots > kMaxSlots || arrays > kMaxArrays || sizes > kMaxSizes)
+    throw py::value_error("kernel " + name + " has too many arguments");
 }
 
 }  // namespace
@@ -113,6 +117,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
   int free = -1, free_dtype = -1;  // the array that has a dtype of its own
   i64 to = -1;
   int slot = 0;
+  call.arrays = 0;
   i64 sizes[kMaxSizes];
   for (size_t i = 0; i < sizes_.size(); i++) sizes[i] = -1;
 
@@ -146,6 +151,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
     if (!is_array(o)) fail_type(arg, o, "a numpy array");
     const auto* array = py::detail::array_proxy(o);
     if (absent(arg, array)) {
+      call.array_slots[call.arrays++] = (u8)slot;
       call.slots[slot++] = 0;
       continue;
     }
@@ -203,6 +209,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
         }
       }
     }
+    call.array_slots[call.arrays++] = (u8)slot;
     call.slots[slot++] = (u64)array->data;
   }
   if (free >= 0 && free_dtype != (to_ < 0 ? common : to))

@@ -48,6 +48,9 @@ class Binding {
   int version_ = -1;
 };
 
+// The binding of a kernel that `bind` has bound; throws KeyError for others.
+Binding& find_binding(const std::string& name);
+
 // Runs a call on as many workers as it is worth, without the GIL where it takes long.
 void run_call(const Call& call);
 

@@ -9,6 +9,7 @@
 
 #include "binding.h"
 #include "dispatch.h"
+#include "frozen.h"
 #include "plan.h"
 #include "team.h"
 
@@ -80,6 +81,16 @@ py::object bind(py::handle kernel) {
   return py::reinterpret_steal<py::object>(PyCFunction_NewEx(def, self.ptr(), nullptr));
 }
 
+}  // namespace
+
+Binding& fastnn::find_binding(const std::string& name) {
+  auto found = registry().find(name);
+  if (found == registry().end()) throw py::key_error("kernel " + name + " is not bound");
+  return *found->second;
+}
+
+namespace {
+
 // A plan and the arrays that its calls point into.
 struct PyPlan {
   Plan plan;
@@ -88,7 +99,7 @@ struct PyPlan {
   explicit PyPlan(const py::sequence& calls) {
     for (py::handle item : calls) {
       auto pair = py::reinterpret_borrow<py::tuple>(item);
-      Binding& binding = *registry().at(py::cast<std::string>(pair[0]));
+      Binding& binding = find_binding(py::cast<std::string>(pair[0]));
       auto args = py::reinterpret_borrow<py::tuple>(pair[1]);
       Call call;
       PyObject** items = ((PyTupleObject*)args.ptr())->ob_item;
@@ -163,6 +174,7 @@ PYBIND11_MODULE(_core, m) {
         return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
       },
       py::arg("data"), "Measured GB/s of reading this buffer on one core.");
+  add_frozen_type(m);
   py::class_<PyPlan>(m, "Plan", "A list of kernel calls that runs in one call.")
       .def(py::init<const py::sequence&>(), py::arg("calls"), "calls: (kernel name, arguments) pairs.")
       .def(
@@ -172,6 +184,14 @@ PYBIND11_MODULE(_core, m) {
             self.plan.run(n);
           },
           py::arg("n") = 1, "Runs the list n times, without the GIL.")
+      .def(
+          "profile",
+          [](const PyPlan& self, int n) {
+            if (n < 1) throw py::value_error("Plan.profile: n is " + std::to_string(n) + ", wanted at least 1");
+            py::gil_scoped_release release;
+            return self.plan.profile(n);
+          },
+          py::arg("n"), "Runs the list n times, each call by itself; the median nanoseconds of each call.")
       .def("__len__", [](const PyPlan& self) { return self.plan.size(); })
       .def_property_readonly(
           "shared", [](const PyPlan& self) { return self.plan.shared(); }, "How many calls all threads share.")

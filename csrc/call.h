@@ -4,7 +4,7 @@
 
 namespace fastnn {
 
-constexpr int kMaxSlots = 40;
+constexpr int kMaxSlots = 40, kMaxArrays = 16;
 
 // Memory that a call reads or writes.
 struct Access {
@@ -19,6 +19,8 @@ struct Call {
   Dtype dtype;
   int itemsize;
   u64 slots[kMaxSlots];
+  int arrays;  // how many slots hold addresses, and which
+  u8 array_slots[kMaxArrays];
 
   double work() const { return kernel->work ? kernel->work(slots, itemsize) : 0; }
   i64 scratch(int workers) const { return kernel->scratch ? kernel->scratch(slots, itemsize, workers) : 0; }

@@ -1,5 +1,8 @@
 #include "plan.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "team.h"
 
 namespace fastnn {
@@ -24,6 +27,26 @@ void Plan::add(const Call& call, const std::vector<Access>& accesses) {
   any_shared_ |= shared;
   work_ += call.work();
   nodes_.push_back({call, shared, barrier});
+}
+
+std::vector<double> Plan::profile(int n) const {
+  std::vector<std::vector<double>> times(nodes_.size());
+  for (int step = 0; step < n; step++) {
+    for (size_t i = 0; i < nodes_.size(); i++) {
+      const Call& call = nodes_[i].call;
+      const int workers = nodes_[i].shared ? team_threads() : 1;
+      const auto start = std::chrono::steady_clock::now();
+      team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, call.scratch(workers),
+               call.work());
+      times[i].push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+    }
+  }
+  std::vector<double> medians;
+  for (auto& t : times) {
+    std::nth_element(t.begin(), t.begin() + n / 2, t.end());
+    medians.push_back(t[n / 2]);
+  }
+  return medians;
 }
 
 int Plan::shared() const {

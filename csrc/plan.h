@@ -13,6 +13,8 @@ class Plan {
   void add(const Call& call, const std::vector<Access>& accesses);
   // Runs the list n times, on as many workers as its largest call is worth.
   void run(i64 n) const;
+  // Runs the list n times, each call by itself; the median nanoseconds of each call.
+  std::vector<double> profile(int n) const;
   size_t size() const { return nodes_.size(); }
   // How many calls are shared by the workers, and how many of the meeting points between calls there are.
   int shared() const;

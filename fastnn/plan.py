@@ -48,8 +48,8 @@ class Recorder:
         self.grads_before: dict[Tensor, bool] = {}
         self.grads_after: dict[Tensor, bool] = {}
         self.modules: dict[Module, bool] = {}
+        self.owned: list[Array] = []  # arrays that were made inside
         self._owned: list[tuple[int, int]] = [_extent(a) for a in inputs]
-        self.inputs = tuple(_extent(a) for a in inputs)
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name not in self.real.table:
@@ -67,11 +67,13 @@ class Recorder:
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         array = self.real.empty(shape, dtype)
         self._owned.append(_extent(array))
+        self.owned.append(array)
         return array
 
     def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Any) -> Array:
         array = self.real.dense_aux(shape, dtype, act)
         self._owned.append(_extent(array))
+        self.owned.append(array)
         return array
 
     def asarray(self, a: Any, dtype: Any = None) -> Array:

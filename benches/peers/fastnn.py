@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def reading(*shape: int) -> Job:
 def _model(sizes: tuple[int, ...], last: str | None) -> Any:
     import fastnn
 
-    ends = list(zip(sizes, sizes[1:], strict=False))
+    ends = list(pairwise(sizes))
     layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in ends[:-1]]
     model = fastnn.Sequential([*layers, fastnn.Dense(ends[-1][1], activation=last, input_shape=(ends[-1][0],))])
     model.set_weights([a for layer in nets.weights(sizes) for a in layer])
@@ -106,7 +106,7 @@ def _loop(sizes: tuple[int, ...], batch: int, lr: float, wrap: Callable[..., Any
     from fastnn import nn
 
     layers: list[Any] = []
-    for i, o in zip(sizes, sizes[1:], strict=False):
+    for i, o in pairwise(sizes):
         layers += [nn.Linear(i, o), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     model.set_weights([a for layer in nets.weights(sizes) for a in layer])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -16,7 +16,7 @@ from .numpy import reference
 from .rows import MODULES, Row, Way
 from .worker import Worker
 
-ROUNDS = (3, 20)
+ROUNDS = (5, 20)
 """The fewest and the most."""
 ACCURACY = 0.03
 """How far mean test accuracies of the digits may lie apart: a seed more or less moves one by 0.02."""
@@ -134,13 +134,11 @@ class Bench:
         """Of each entry and round; the last list is the limit's, where the row has one."""
         args = (*row.args, nets.STILL) if row.kind == "train" else row.args
         jobs: list[tuple[Worker, int, int]] = []
-        estimates = [0.0 if row.kind == "digits" else worker("make", i, f, args) for i, (_, _, worker, f) in enumerate(entries)]
-        if row.kind == "digits":
-            estimates = [self._warm_digits(i, worker, f) for i, (_, _, worker, f) in enumerate(entries)]
+        estimates = [worker("make", i, function, args) for i, (_, _, worker, function) in enumerate(entries)]
         rounds = int(min(max(self.budget / max(estimates), ROUNDS[0]), ROUNDS[1]))
         for i, ((_, _, worker, _), estimate) in enumerate(zip(entries, estimates, strict=True)):
             n = max(1, int(self.budget / rounds / estimate))
-            if n > 1 and row.kind != "digits":  # the first calls are not the fastest
+            if n > 1:  # the first calls are not the fastest
                 n = max(1, int(self.budget / rounds / worker("block", i, max(1, n // 8))))
             jobs.append((worker, i, n))
         if row.limit:
@@ -152,13 +150,6 @@ class Bench:
             for found, (worker, key, n) in zip(times, jobs, strict=True):
                 found.append(worker("block", key, n))
         return rounds, times
-
-    def _warm_digits(self, key: int, worker: Worker, function: str) -> float:
-        worker("make", key, function, ())
-        seconds: float = worker("block", key, 1)
-        worker("drop", key)
-        worker("fresh", key, function)
-        return seconds
 
     def _check(self, row: Row, entries: list[tuple[str, int, Worker, str]]) -> None:
         expected = np.asarray(reference(row.kind, row.args))
@@ -192,6 +183,3 @@ def check_accuracies(accuracy: dict[str, float]) -> None:
     for name, value in accuracy.items():
         if accuracy["fastnn"] < value - ACCURACY:
             raise ValueError(f"the digits: fastnn's test accuracy is {accuracy['fastnn']:.3f}, that of {name} {value:.3f}")
-
-
-Report = Callable[[str], None]

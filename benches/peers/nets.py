@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import itertools
 
 SEED = (400, 15, 15, 15, 10)
 SMALL = (8, 64, 64, 4)
@@ -25,7 +26,7 @@ def weights(sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(1)
     return [
         ((rng.standard_normal((i, o)) * (2 / i) ** 0.5).astype(np.float32), (0.1 * rng.standard_normal(o)).astype(np.float32))
-        for i, o in zip(sizes, sizes[1:], strict=False)
+        for i, o in itertools.pairwise(sizes)
     ]
 
 

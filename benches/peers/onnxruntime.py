@@ -1,4 +1,4 @@
-"""ONNX Runtime: Gemm and Relu nodes, a fixed batch size, all graph optimizations; one and two threads by the session's options."""
+"""ONNX Runtime: Gemm and Relu nodes, a fixed batch size, all graph optimizations; threads by the session's options."""
 
 from __future__ import annotations
 

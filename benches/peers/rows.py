@@ -39,7 +39,7 @@ class Row:
     """A piece of work.
 
     Args:
-        name: what the table calls it; "{}" is the work in words.
+        name: what the table calls it.
         kind: "matmul", "predict", "train" or "digits": how results are checked.
         ours: fastnn's function.
         args: the arguments of the functions of all contenders.
@@ -61,6 +61,11 @@ class Row:
     unit: str = ""
     amount: float = 0.0
     isa: str = ""
+
+    @property
+    def limit_name(self) -> str:
+        """The limit in words."""
+        return {"peak": "multiply-adds of one core", "reading": "reading of one core"}[self.limit]
 
 
 def _ways(function: str, *names: str, **more: Way) -> dict[str, Way]:

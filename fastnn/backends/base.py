@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,9 @@ class Plan(Protocol):
 
     def run(self, n: int = 1) -> None:
         """Runs the list n times."""
+
+    def profile(self, n: int) -> list[float]:
+        """Runs the list n times, each call by itself; the median nanoseconds of each call."""
 
 
 class Backend:
@@ -72,6 +76,12 @@ class Backend:
         """A list of calls as one thing to run."""
         return ListPlan(self, calls)
 
+    def freeze(self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any) -> Any:
+        """Recorded calls from x to out as a callable; owned are the arrays between them."""
+        from ..nn.frozen import FrozenList
+
+        return FrozenList(self.plan(calls), x, out, convert, reduced)
+
     # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
 
     def value_leaves(self, how: str) -> None:
@@ -102,3 +112,12 @@ class ListPlan:
         for _ in range(n):
             for kernel, args in self._calls:
                 kernel(*args)
+
+    def profile(self, n: int) -> list[float]:
+        times: list[list[int]] = [[] for _ in self._calls]
+        for _ in range(n):
+            for own, (kernel, args) in zip(times, self._calls, strict=True):
+                start = time.perf_counter_ns()
+                kernel(*args)
+                own.append(time.perf_counter_ns() - start)
+        return [float(sorted(own)[n // 2]) for own in times]

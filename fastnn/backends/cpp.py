@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,10 @@ class CppBackend(Backend):
 
     def plan(self, calls: Sequence[Call]) -> Plan:
         return _core.Plan(calls)
+
+    def freeze(self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any) -> Any:
+        between = [a for a in owned if a.size and not np.shares_memory(a, out)]
+        return _core.freeze(calls, x, out, between, convert, reduced)
 
 
 def load() -> Backend:

@@ -294,6 +294,27 @@ class Module(Trainer):
             for a, p in zip(arrays, own, strict=True):
                 p.copy_(a)
 
+    def freeze(self, batch_size: int = 1, input_shape: Any = None) -> Any:
+        """The model as it is now, as a function of arrays for one batch size: no dropout, no tape, no Python but the call itself.
+
+        Args:
+            batch_size: the samples in a call.
+            input_shape: the shape of one sample, where the first layer does not tell.
+
+        Returns:
+            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several
+            threads may call it; it can be pickled. Later training does not change it.
+
+        >>> import fastnn
+        >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+        >>> policy = model.freeze()
+        >>> bool((policy([[1.0, 2.0, 3.0]]) == model.predict([[1.0, 2.0, 3.0]])).all())
+        True
+        """
+        from .frozen import freeze
+
+        return freeze(self, batch_size, input_shape)
+
     def save(self, path: Any) -> None:
         """Writes architecture and weights into one safetensors file; see `fastnn.load`."""
         from ..serialization import save

@@ -376,6 +376,24 @@ class Trainer:
         hooks.on_predict_end()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
+        """Times every kernel of a training step on these data, and prints the table and what holds the step back.
+
+        Args:
+            x, y: one batch, as for fit. The model is not changed.
+            batch_size: takes only so many samples.
+            print_fn: what prints; None for nothing.
+
+        Returns:
+            The `Profile`: its rows, the time of a step replayed and run by Python, and the peaks that were measured.
+        """
+        from .profile import profile
+
+        result = profile(self, x, y, batch_size)
+        if print_fn is not None:
+            print_fn(result)
+        return result
+
     # ---- single batches ----
 
     def train_on_batch(

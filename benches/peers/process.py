@@ -1,0 +1,109 @@
+"""What a library costs a process: importing it, its memory, the time to its first result, its size on disk."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import nets
+from .measure import cores
+from .rows import MODULES
+from .worker import Worker
+
+IMPORTS = {
+    "fastnn": "fastnn",
+    "NumPy": "numpy",
+    "PyTorch": "torch",
+    "JAX": "jax",
+    "ONNX Runtime": "onnxruntime",
+    "scikit-learn": "sklearn.neural_network",
+}
+PACKAGES = {
+    "fastnn": ("fastnn",),
+    "NumPy": ("numpy",),
+    "PyTorch": ("torch",),
+    "JAX": ("jax", "jaxlib"),
+    "ONNX Runtime": ("onnxruntime",),
+    "scikit-learn": ("scikit-learn",),
+}
+
+CODE = """
+import time
+start = time.perf_counter()
+import {}
+seconds = time.perf_counter() - start
+with open("/proc/self/status") as f:
+    kilobytes = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+print(seconds, kilobytes / 1024)
+"""
+
+
+@dataclass
+class Cost:
+    """Of one library.
+
+    Args:
+        importing: seconds of the import, in a process of its own, everything it imports included.
+        memory: MiB resident after it, Python's own included.
+        step, prediction: seconds from the import to the end of the first training step, and of the first prediction; 0 where the
+            library has none.
+        size: MB of the installed files, without the packages it depends on.
+    """
+
+    importing: float
+    memory: float
+    step: float
+    prediction: float
+    size: float
+
+
+def costs(peers: Collection[str], rounds: int) -> dict[str, Cost]:
+    """Of fastnn and the peers, in turn."""
+    names = [name for name in IMPORTS if name == "fastnn" or name in peers]
+    samples: dict[str, list[list[float]]] = {name: [] for name in names}
+    for i in range(rounds + 1):
+        for name in names:
+            sample = [*_import(IMPORTS[name]), _first(name, "on_batch"), _first(name, "predict")]
+            if i:  # the first round brings the files into memory
+                samples[name].append(sample)
+    return {
+        name: Cost(*(statistics.median(column) for column in zip(*samples[name], strict=True)), _size(PACKAGES[name]))
+        for name in names
+    }
+
+
+def _import(module: str) -> list[float]:
+    done = subprocess.run([sys.executable, "-c", CODE.format(module)], capture_output=True, text=True, check=True)
+    return [float(number) for number in done.stdout.split()]
+
+
+def _first(name: str, function: str) -> float:
+    """Of the seed net: a training step on a batch of 32, or a prediction of one sample."""
+    args = (nets.SEED, 32, nets.LR) if function == "on_batch" else (nets.SEED, 1)
+    if name == "ONNX Runtime" and function == "on_batch":
+        return 0.0
+    worker = Worker(MODULES.get(name, "fastnn"), min(2, cores()))
+    try:
+        return float(worker("first", function, args))
+    finally:
+        worker.close()
+
+
+def _size(packages: tuple[str, ...]) -> float:
+    total = 0
+    for package in packages:
+        try:
+            files = [Path(str(f.locate())) for f in distribution(package).files or ()]
+        except PackageNotFoundError:
+            files = []
+        if not any(f.suffix == ".so" for f in files):  # not installed, or an editable installation
+            spec = find_spec(package)
+            files = [f for folder in (spec.submodule_search_locations or () if spec else ()) for f in Path(folder).rglob("*")]
+        total += sum(f.stat().st_size for f in files if f.is_file() and "__pycache__" not in f.parts)
+    return total / 1e6

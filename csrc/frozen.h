@@ -1,0 +1,52 @@
+// A model frozen for one shape of input: its recorded calls on an arena of their own, callable from Python past everything else.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include <atomic>
+#include <vector>
+
+#include "binding.h"
+
+namespace fastnn {
+
+// The calls of one forward pass. Any number of threads may run it: each takes an arena from the pool, or makes one.
+class Frozen {
+ public:
+  struct Extent {
+    u64 begin, end;
+  };
+
+  // input, output and intermediates are the arrays that the recording used; everything else the calls point to stays as it is.
+  Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates);
+  ~Frozen();
+  void run(const void* input, void* output);
+  double work() const { return work_; }
+
+ private:
+  // A slot that holds an address in memory which another run places elsewhere.
+  struct Patch {
+    int call, slot;
+    enum Where { kInput, kOutput, kArena } where;
+    i64 offset;
+  };
+  struct Instance {
+    std::vector<Call> calls;
+    char* arena;
+    Instance* next;
+  };
+
+  Instance* take();
+  void give_back(Instance* instance);
+
+  std::vector<Call> calls_;
+  std::vector<Patch> arena_patches_, call_patches_;
+  i64 arena_bytes_ = 0, scratch_ = 0;
+  double work_ = 0;
+  Instance* pool_ = nullptr;
+  std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+};
+
+// Adds the type FrozenModel to the module.
+void add_frozen_type(pybind11::module_& m);
+
+}  // namespace fastnn

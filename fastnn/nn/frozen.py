@@ -1,0 +1,89 @@
+"""Frozen models: a forward pass recorded for one shape, and called past everything but its kernels."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any
+
+import numpy as np
+
+from ..backends import current, recording
+from ..backends.base import Backend
+from ..backends.spec import LINEAR
+from ..plan import Recorder
+from ..tensor import Tensor, no_grad
+from ..training import data
+from .module import Module, mode
+
+
+def freeze(model: Module, batch_size: int = 1, input_shape: Any = None) -> Any:
+    """A callable that computes what the model computes now, for batches of a fixed size; see `Module.freeze`."""
+    from .dense import positive_int, shape_of
+
+    batch_size = positive_int(batch_size, "freeze: batch_size")
+    shape = shape_of(input_shape, "freeze: input_shape") or getattr(model, "input_shape", None)
+    if not model.built or shape is None:
+        raise RuntimeError("freeze: no shape is known; give the first layer input_shape, or pass input_shape")
+    return _freeze(_snapshot(model), (batch_size, *shape))
+
+
+def _snapshot(model: Module) -> Module:
+    """A copy that later training does not change."""
+    compiled, model._compiled = model._compiled, None
+    try:
+        return copy.deepcopy(model)
+    finally:
+        model._compiled = compiled
+
+
+def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
+    real: Backend = current()
+    real.value_leaves("freeze")
+    x = real.empty(shape, model.dtype)
+    real.fill(x, 0.0)
+    recorder = Recorder(real, (x,))
+    with recording(recorder), no_grad(), mode(training=False):
+        y = model(Tensor(x))
+        if not isinstance(y, Tensor) or y.dtype != model.dtype:
+            raise TypeError("freeze: the model's output is no Tensor of its own dtype")
+        out = recorder.empty(y.shape, y.dtype)  # of its own: the output may be a view of the input
+        recorder.activation_forward(out, y.data, LINEAR)
+    if recorder.void:
+        raise RuntimeError(f"freeze: the model cannot be frozen: {recorder.void}")
+
+    def convert(given: Any) -> Any:
+        a = data.as_features(given, model.dtype, "frozen model")
+        if a.shape == shape[1:] and shape[0] == 1:
+            a = a[None]
+        if a.shape != shape:
+            raise ValueError(f"frozen model: x has shape {a.shape}, but it was frozen for {shape}")
+        return a
+
+    return real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)))
+
+
+class FrozenList:
+    """A frozen model on a backend without one of its own: the recorded calls, walked by Python."""
+
+    def __init__(self, plan: Any, x: Any, out: Any, convert: Any, reduced: Any) -> None:
+        self._plan, self._x, self._out, self._convert, self._reduced = plan, x, out, convert, reduced
+        self._lock = threading.Lock()
+        self.batch_size = len(x)
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        single = self.batch_size == 1 and isinstance(x, np.ndarray) and x.ndim == self._x.ndim - 1
+        given = self._convert(x)
+        with self._lock:
+            self._x[...] = given
+            self._plan.run()
+            result = self._out[0] if single else self._out
+            if out is None:
+                return result.copy()
+            if out.shape != result.shape or out.dtype != result.dtype:
+                raise ValueError("frozen model: out has not the output's shape and dtype")
+            out[...] = result
+            return out
+
+    def __reduce__(self) -> Any:
+        return self._reduced

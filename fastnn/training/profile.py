@@ -1,0 +1,127 @@
+"""Where the time of a training step goes."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
+from ..plan import Recorder
+
+REPEATS = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel call of the step."""
+
+    kernel: str
+    shapes: str
+    microseconds: float
+    gflops: float
+    """GFLOP/s, where arithmetic limits the call; else 0."""
+    gbytes: float
+    """GB/s."""
+    peak: float
+    """The share of this machine's peak, of arithmetic or of memory."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `Module.profile` returns; its text is a table and what it means."""
+
+    rows: list[Row]
+    step: float
+    """Microseconds of a replayed step."""
+    eager: float
+    """Microseconds of the same step run by Python."""
+    peak_gflops: float
+    peak_gbytes: float
+    backend: str
+
+    @property
+    def kernels(self) -> float:
+        """Microseconds in kernels, each run by itself."""
+        return sum(row.microseconds for row in self.rows)
+
+    @property
+    def python(self) -> float:
+        """The share of Python in a step that is not replayed."""
+        return max(0.0, 1 - self.step / self.eager) if self.eager else 0.0
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.backend}; peak of one core: {self.peak_gflops:.0f} GFLOP/s, {self.peak_gbytes:.0f} GB/s on so much memory",
+            f"{'kernel':32}{'shapes':34}{'us':>10}{'share':>8}{'GFLOP/s':>9}{'GB/s':>8}{'of peak':>9}",
+        ]
+        for row in self.rows:
+            rate = f"{row.gflops:9.1f}" if row.gflops else " " * 9
+            lines.append(
+                f"{row.kernel:32}{row.shapes[:33]:34}{row.microseconds:10.2f}{row.microseconds / self.kernels:8.1%}"
+                f"{rate}{row.gbytes:8.1f}{row.peak:9.1%}"
+            )
+        return "\n".join([*lines, "", *self.words()])
+
+    def words(self) -> list[str]:
+        """What holds the step back, in a sentence or two."""
+        top = max(self.rows, key=lambda row: row.microseconds)
+        limit = (
+            "arithmetic" if top.gflops else "memory traffic" if top.peak > 0.3 else "the cost of a call, as its arrays are small"
+        )
+        return [
+            f"A step takes {self.step:.1f} us replayed, and {self.eager:.1f} us run by Python, "
+            f"which then is {self.python:.0%} of it.",
+            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) goes into {top.kernel} on {top.shapes}, "
+            f"at {top.peak:.0%} of the peak; what holds it back is {limit}.",
+        ]
+
+
+def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profile:
+    """Times every kernel of a training step, on a copy of the model; see `Module.profile`."""
+    model = copy.deepcopy(model)
+    arrays = model._prepare("profile", x, y, None)
+    rows = len(arrays[0]) if batch_size is None else min(batch_size, len(arrays[0]))
+    step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None)
+    real = current()
+    recorder = Recorder(real, tuple(step.buffers))
+    with recording(recorder):
+        step._step()
+    if recorder.void:
+        raise RuntimeError(f"profile: the step cannot be recorded: {recorder.void}")
+    plan = real.plan(recorder.calls)
+    plan.run(3)
+    arrays = {id(a): a.nbytes for _, args in recorder.calls for a in args if hasattr(a, "nbytes")}
+    peak_gflops, peak_gbytes = _peaks(model.dtype, sum(arrays.values()))
+    table = []
+    for (name, args), nanoseconds in zip(recorder.calls, plan.profile(REPEATS), strict=True):
+        ns = max(nanoseconds, 1.0)
+        gflops, gbytes = cost.flops(name, args) / ns, cost.traffic(name, args) / ns
+        limited = gflops / peak_gflops if gflops else gbytes / peak_gbytes
+        shapes = " ".join("x".join(map(str, a.shape)) for a in args[:8] if hasattr(a, "shape") and a.size)
+        table.append(Row(name, shapes, ns / 1e3, gflops, gbytes, limited))
+    what = f"{get_backend()}, {get_isa()}, {get_num_threads()} threads"
+    return Profile(table, _microseconds(plan.run), _microseconds(step._step), peak_gflops, peak_gbytes, what)
+
+
+def _microseconds(f: Any) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[REPEATS // 2] * 1e6
+
+
+def _peaks(dtype: np.dtype[Any], size: int) -> tuple[float, float]:
+    """Measured GFLOP/s of one core, and GB/s of reading so many bytes; of NumPy where there are no compiled kernels."""
+    memory = np.ones(max(size, 1 << 14) // 8)
+    if get_isa() != "none":
+        from .. import _core
+
+        return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)
+    a = np.ones((512, 512), dtype)
+    return 2 * 512**3 / _microseconds(lambda: a @ a) / 1e3, memory.nbytes / _microseconds(memory.sum) / 1e3

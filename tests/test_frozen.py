@@ -1,0 +1,176 @@
+"""Frozen models: equal to predict, the caller's own results, threads, pickles, errors."""
+
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+import fastnn.nn as nn
+
+rng = np.random.default_rng(0)
+
+
+def model(dtype: str = "float32") -> fastnn.Sequential:
+    fastnn.seed(0)
+    layers = [fastnn.Dense(9, activation="gelu", input_shape=(5,)), fastnn.Dropout(0.5), fastnn.Dense(4, activation="sigmoid")]
+    return fastnn.Sequential([*layers, fastnn.Dense(3, activation="softmax")], dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [1, 2, 33])
+def test_equal_to_predict(batch_size: int, dtype: str) -> None:
+    m = model(dtype)
+    f = m.freeze(batch_size)
+    assert f.batch_size == batch_size
+    for _ in range(3):
+        x = rng.standard_normal((batch_size, 5)).astype(dtype)
+        np.testing.assert_array_equal(f(x), m.predict(x))
+        assert f(x).dtype == dtype
+
+
+@pytest.mark.parametrize("layers", [[fastnn.Flatten(input_shape=(2, 3))], [fastnn.Flatten(input_shape=(2, 3)), nn.Linear(6, 2)]])
+def test_models_that_only_reshape(layers: list[Any]) -> None:
+    m = fastnn.Sequential(layers)
+    f = m.freeze(4)
+    x = rng.standard_normal((4, 2, 3)).astype(np.float32)
+    y = f(x)
+    np.testing.assert_array_equal(y, m.predict(x))
+    y[:] = 7
+    assert (x != 7).all()
+
+
+def test_hand_written_models() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(5, 4)
+
+        def forward(self, x: Any) -> Any:
+            return fastnn.concatenate([self.a(x), x * 2], 1).max(1, keepdims=True)
+
+    m = Net()
+    f = m.freeze(3, input_shape=(5,))
+    x = rng.standard_normal((3, 5)).astype(np.float32)
+    np.testing.assert_array_equal(f(x), m.predict(x))
+    with pytest.raises(RuntimeError, match="input_shape"):
+        m.freeze()
+
+
+def test_a_value_that_is_read_cannot_be_frozen() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2 if x.sum().item() > 0 else x
+
+    with pytest.raises(RuntimeError, match=r"cannot be frozen.*item"):
+        Net().freeze(1, input_shape=(2,))
+
+
+def test_results_are_the_caller_s_own_unless_out_is_given() -> None:
+    f = model().freeze(2)
+    x = rng.standard_normal((2, 5)).astype(np.float32)
+    a, b = f(x), f(x * 2)
+    assert not np.shares_memory(a, b) and (a != b).any()
+    out = np.empty((2, 3), np.float32)
+    assert f(x, out=out) is out
+    np.testing.assert_array_equal(out, a)
+
+
+def test_single_samples() -> None:
+    f = model().freeze()
+    x = rng.standard_normal(5).astype(np.float32)
+    assert f(x).shape == (3,) and f(x[None]).shape == (1, 3)
+    np.testing.assert_array_equal(f(x), f(x[None])[0])
+
+
+def test_other_arrays_are_cast_at_the_door() -> None:
+    f = model().freeze(2)
+    x = rng.standard_normal((2, 5)).astype(np.float32)
+    for given in (x.astype(np.float64), x.tolist(), np.asfortranarray(x), x[:, ::-1][:, ::-1]):
+        np.testing.assert_allclose(f(given), f(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "text"),
+    [
+        (np.zeros((3, 5)), ValueError, r"shape \(3, 5\).*frozen for \(2, 5\)"),
+        (np.zeros((2, 4)), ValueError, r"\(2, 4\)"),
+        ("abc", TypeError, "frozen model"),
+        (None, TypeError, "frozen model"),
+        ([[1.0], [2.0, 3.0]], ValueError, "frozen model"),
+    ],
+)
+def test_bad_input(x: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        model().freeze(2)(x)
+
+
+def test_bad_calls() -> None:
+    f = model().freeze(2)
+    x = np.zeros((2, 5), np.float32)
+    for out in (np.empty((2, 4), np.float32), np.empty((2, 3)), x):
+        with pytest.raises(ValueError, match="out"):
+            f(x, out=out)
+    for call in (lambda: f(), lambda: f(x, x, x), lambda: f(x, axis=1)):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(RuntimeError, match="no shape is known"):
+        fastnn.Sequential([fastnn.Dense(2)]).freeze()
+    with pytest.raises(ValueError, match="batch_size"):
+        model().freeze(0)
+
+
+def test_later_training_does_not_change_it() -> None:
+    m = model()
+    m.compile("adam", "sparse_categorical_crossentropy")
+    f = m.freeze(2)
+    x = rng.standard_normal((2, 5)).astype(np.float32)
+    before = f(x)
+    m.fit(x, [0, 1], epochs=3, verbose=0)
+    np.testing.assert_array_equal(f(x), before)
+    assert (m.freeze(2)(x) != before).any()
+    m.fit(x, [0, 1], verbose=0)
+
+
+def test_pickle() -> None:
+    f = model().freeze(2)
+    x = rng.standard_normal((2, 5)).astype(np.float32)
+    twin = pickle.loads(pickle.dumps(f))
+    np.testing.assert_array_equal(twin(x), f(x))
+
+
+def test_several_threads_call_one() -> None:
+    m = fastnn.Sequential([fastnn.Dense(64, activation="tanh", input_shape=(32,)), fastnn.Dense(16)])
+    f = m.freeze(8)
+    inputs = [rng.standard_normal((8, 32)).astype(np.float32) for _ in range(4)]
+    expected = [m.predict(x) for x in inputs]
+    wrong: list[int] = []
+
+    def call(i: int) -> None:
+        for _ in range(500):
+            if (f(inputs[i]) != expected[i]).any():
+                wrong.append(i)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_frozen_models_are_freed() -> None:
+    import gc
+    import weakref
+
+    m = model()
+    f = m.freeze(2)
+    x = rng.standard_normal((2, 5)).astype(np.float32)
+    f(x)
+    copies = [o for o in gc.get_objects() if isinstance(o, fastnn.Sequential) and o is not m]
+    refs = [weakref.ref(o) for o in copies]
+    del f, copies
+    gc.collect()
+    assert all(r() is None for r in refs)
