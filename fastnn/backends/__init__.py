@@ -111,6 +111,7 @@ def _resolve(name: str) -> Backend:
 
 
 _default: Backend | None = None
+_isa = ""  # the instruction set that runs, once it was asked for
 _local: ContextVar[Backend | Recorder | None] = ContextVar("fastnn_backend", default=None)
 
 
@@ -239,16 +240,18 @@ def isas() -> dict[str, str]:
 
 def get_isa() -> str:
     """The instruction set whose kernels run; "none" without compiled kernels."""
-    if unavailable("cpp"):
-        return "none"
-    load("cpp")
-    return str(_core().isa())
+    global _isa
+    if not _isa:
+        _isa = "none" if unavailable("cpp") else str((load("cpp"), _core().isa())[1])
+    return _isa
 
 
 def use_isa(name: str) -> None:
     """Chooses the instruction set for the whole process; ValueError where it is unknown or this CPU lacks it."""
+    global _isa
     load("cpp")
     _core().use_isa(name)
+    _isa = name
 
 
 @dataclass(frozen=True)

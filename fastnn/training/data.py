@@ -28,6 +28,8 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
+    if type(x) is np.ndarray and x.dtype == dtype and x.ndim and len(x) and x.flags.c_contiguous and x.flags.aligned:
+        return x
     _check_tensor(x, dtype, op, name)
     return _cast(_samples(x, op, name), np.dtype(dtype), op, name)
 
@@ -45,6 +47,16 @@ def as_targets(
     >>> as_targets([0.5, 1.5], "values", "float32").shape
     (2, 1)
     """
+    if (
+        kind == "labels"
+        and type(y) is np.ndarray
+        and y.dtype == np.int64
+        and y.ndim == 1
+        and len(y)
+        and y.flags.c_contiguous
+        and y.flags.aligned
+    ):
+        return y
     a = _samples(y, op, name)
     if kind == "labels":
         return _labels(a, op, name)

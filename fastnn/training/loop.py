@@ -124,7 +124,8 @@ class Trainer:
         if y is None:
             raise ValueError(f"{op}: {names[1]} is missing")
         current().value_leaves(op)  # its steps are recordings of their own
-        features = data.as_features(x, model.dtype, op, names[0])
+        dtype = model.dtype
+        features = data.as_features(x, dtype, op, names[0])
         shape = self._probe(features)
         kind, given = c.loss.targets, _shape(y)
         if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and shape[-1] > 1:
@@ -135,10 +136,10 @@ class Trainer:
             kind = "values"
         if kind == "any":  # a function's: whole numbers stay what they are
             whole = np.asarray(y).dtype.kind in "iub"
-            targets = data.as_features(y, np.int64 if whole else model.dtype, op, names[1])
+            targets = data.as_features(y, np.int64 if whole else dtype, op, names[1])
         else:
-            targets = data.as_targets(y, kind, model.dtype, op, names[1], column=len(shape) > 1)
-        weight = data.as_sample_weight(sample_weight, len(features), model.dtype, op)
+            targets = data.as_targets(y, kind, dtype, op, names[1], column=len(shape) > 1)
+        weight = data.as_sample_weight(sample_weight, len(features), dtype, op)
         data.check_same_length(op, **{names[0]: features, names[1]: targets, "sample_weight": weight})
         if kind == "labels":
             data.check_labels(targets, shape[-1], op, c.loss.ignored, names[1])
