@@ -22,10 +22,17 @@ OPTIONAL = {
 }
 
 
-def python(code: str, **env: str) -> str:
-    """What the code prints in a process of its own, away from the checkout, without the FASTNN_* variables."""
+def python(code: str, package: Path | None = None, **env: str) -> str:
+    """What the code prints in a process of its own, away from the checkout, without the FASTNN_* variables.
+
+    With package, fastnn is imported from that folder: -S keeps an editable installation from putting itself before it.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FASTNN_")}
-    done = subprocess.run([sys.executable, "-c", code], env={**kept, **env}, capture_output=True, text=True, cwd="/", check=False)
+    command = [sys.executable, "-c", code]
+    if package:
+        kept["PYTHONPATH"] = os.pathsep.join([str(package), *filter(None, sys.path)])
+        command.insert(1, "-S")
+    done = subprocess.run(command, env={**kept, **env}, capture_output=True, text=True, cwd="/", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -74,7 +81,7 @@ def copy_without_kernels(folder: Path) -> None:
 def test_pure_installation_runs_and_says_so(tmp_path: Path) -> None:
     copy_without_kernels(tmp_path)
     code = "import fastnn; print(fastnn.info()); print(fastnn.Dense(2, input_shape=(3,))(fastnn.tensor([[1., 2, 3]])).shape)"
-    out = python(code, PYTHONPATH=str(tmp_path))
+    out = python(code, tmp_path)
     assert "backend  numpy" in out
     assert "no C++ compiler was found when it was installed" in out
     assert "runs on the NumPy reference alone" in out
@@ -84,13 +91,13 @@ def test_pure_installation_runs_and_says_so(tmp_path: Path) -> None:
 def test_source_folder_is_told_from_a_pure_installation(tmp_path: Path) -> None:
     copy_without_kernels(tmp_path)
     (tmp_path / "CMakeLists.txt").touch()
-    assert "imports fastnn's source folder" in python("import fastnn; print(fastnn.info())", PYTHONPATH=str(tmp_path))
+    assert "imports fastnn's source folder" in python("import fastnn; print(fastnn.info())", tmp_path)
 
 
 def test_cpp_asked_for_by_name_is_refused_without_kernels(tmp_path: Path) -> None:
     copy_without_kernels(tmp_path)
     code = "import fastnn\ntry: fastnn.get_backend()\nexcept RuntimeError as e: print(e)"
-    out = python(code, PYTHONPATH=str(tmp_path), FASTNN_BACKEND="cpp")
+    out = python(code, tmp_path, FASTNN_BACKEND="cpp")
     assert out.startswith("FASTNN_BACKEND=cpp: backend 'cpp' is not available: this installation has no compiled kernels")
 
 

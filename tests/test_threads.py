@@ -254,3 +254,23 @@ def test_processes(tmp_path: Path, when: str, what: str, threads: int) -> None:
         check=False,
     )
     assert done.stdout.strip() == "done", f"{done.returncode}: {done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("sizes", "batch"), [((400, 15, 10), 4000), ((400, 15, 15, 15, 10), 32), ((64, 200, 200, 10), 100)])
+def test_a_hundred_training_steps_give_the_same_bits(all_workers: None, isa: str, sizes: tuple[int, ...], batch: int) -> None:
+    """With small layers and a large batch, the sums over the batch are split; the pieces do not depend on the threads."""
+    use_isa(isa)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, sizes[0])).astype(np.float32)
+    labels = rng.integers(0, 10, batch)
+    results = []
+    for threads in COUNTS:
+        fastnn.set_num_threads(threads)
+        fastnn.seed(0)
+        layers = [fastnn.Dense(n, activation="relu", input_shape=(k,)) for k, n in zip(sizes, sizes[1:-1], strict=False)]
+        model = fastnn.Sequential([*layers, fastnn.Dense(10, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, labels, batch_size=batch, epochs=100, verbose=0)
+        results.append(b"".join(w.tobytes() for w in model.get_weights()))
+    assert len(set(results)) == 1

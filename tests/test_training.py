@@ -457,3 +457,18 @@ def test_losses_of_nn_in_fit() -> None:
         classifier().fit(X, ONE_HOT)
     model = classifier(loss=lambda y, p: -(p.log().gather(1, y.reshape(-1, 1))).mean(), metrics=None)
     assert np.isfinite(model.fit(X, LABELS, epochs=2, verbose=0).history["loss"]).all()
+
+
+def test_a_million_steps_leak_nothing() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    model = fastnn.Sequential([fastnn.Dense(4, activation="relu", input_shape=(6,)), fastnn.Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.tile(X, (20, 1)), np.tile(LABELS, 20)
+    model.fit(x, y, batch_size=8, epochs=100, verbose=0)
+    before = resident()
+    steps = 1_000_000 if fastnn.get_backend() == "cpp" else 10_000  # the reference is too slow for a million
+    model.fit(x, y, batch_size=8, epochs=steps // 125, verbose=0)
+    assert model.optimizer.iterations >= steps
+    assert resident() - before < 4 << 20

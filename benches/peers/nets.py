@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import itertools
 
 SEED = (400, 15, 15, 15, 10)
 SMALL = (8, 64, 64, 4)

@@ -54,4 +54,10 @@ def bound(sizes: tuple[int, ...], batch: int) -> Job:
     binding.bind_ortvalue_input("x", x)
     binding.bind_ortvalue_output("y", y)
     run = session.run_with_iobinding
-    return Job(run, (binding,), result=lambda: (run(binding), y.numpy())[1])
+    held = x, y  # the binding does not keep their memory, nor does what numpy() gives
+
+    def result() -> np.ndarray:
+        run(binding)
+        return held[1].numpy().copy()
+
+    return Job(run, (binding,), result=result)

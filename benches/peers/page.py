@@ -162,10 +162,11 @@ def page(
         *(f"- Measured: {line}" for line in _limits(products)),
         f"- Contenders: {', '.join(contenders)}",
         "",
-        "Each contender runs in a process of its own, on one thread and on two, of which the better counts (`*`: one); fastnn always has",
-        f"two. They take turns in short blocks, for {rounds[0]} to {rounds[-1]} rounds and about {seconds:g} s each; figures are medians",
-        "over the rounds. Before a row is timed its results are checked against float64. How each peer is set up stands in",
-        "`benches/peers/`. Ratios within this page mean something; another machine, or a busy one, gives other figures.",
+        "Each contender runs in a process of its own, on one thread and on two, of which the better counts (`*`: one); fastnn",
+        f"always has two. They take turns in short blocks, {rounds[0]} to {rounds[-1]} rounds of them and about {seconds:g} s each;",
+        "the figures are medians over the rounds. Before a row is timed its results are checked against float64. How each peer",
+        "is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one, gives",
+        "other figures.",
         "",
         f"Targets met: {len(met)} of {len(aimed)}.",
     ]
@@ -190,13 +191,13 @@ def page(
 
 NOTES = [
     "Adam and cross-entropy in all training. `fit`, fastnn's and scikit-learn's, shuffles and gathers each batch within the time",
-    "shown; the other peers' steps are given batches that are their own arrays already, in a fixed order. JAX scan is an epoch in one",
-    "call. Inference takes a NumPy array and gives another with fastnn, ONNX Runtime and scikit-learn; NumPy, PyTorch, JAX and ONNX",
-    "Runtime bound find the input in place and leave the output there.",
+    "shown; the steps of the other peers are given batches that are their own arrays already, in a fixed order. JAX scan is an",
+    "epoch in one call. Inference takes a NumPy array and gives another with fastnn, ONNX Runtime and scikit-learn; NumPy,",
+    "PyTorch, JAX and ONNX Runtime bound find the input in place and leave the output there.",
 ]
 COSTS = [
-    "Each in a process of its own. First results are those of 400-15-15-15-10 at batch 1 and batch 32, from importing the library",
-    "(NumPy is there already) to the result.",
+    "Each in a process of its own. First results are those of 400-15-15-15-10, at batch 1 and batch 32, from importing the",
+    "library (NumPy is there already) to the result.",
 ]
 
 

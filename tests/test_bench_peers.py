@@ -1,0 +1,93 @@
+"""The comparison with other libraries: wrong results are refused, and the table says what was measured."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCHES = Path(__file__).parents[1] / "benches"
+
+
+@pytest.fixture(autouse=True)
+def benches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHES))
+
+
+def peers(module: str) -> Any:
+    return importlib.import_module(f"peers.{module}")
+
+
+def row(name: str) -> Any:
+    return next(r for r in peers("rows").rows(freeze=False) if name in r.name)
+
+
+def test_rows_have_contenders() -> None:
+    rows = peers("rows").rows(freeze=True)
+    assert len({r.name for r in rows}) == len(rows)
+    for r in rows:
+        for module, function in [("fastnn", r.ours), *r.peers.values(), *([("fastnn", r.limit)] if r.limit else [])]:
+            assert callable(getattr(peers(module), function)), f"{r.name}: {module}.{function}"
+        assert r.target is None or set(r.target.times) <= set(r.peers)
+
+
+def test_wrong_results_are_refused() -> None:
+    check, expected = peers("measure").check, np.array([[1.0, -2.0]])
+    check("work", "predict", "fastnn", expected * (1 + 1e-7), expected)
+    check("work", "predict", "scikit-learn", np.exp(expected) / np.exp(expected).sum(), expected)
+    for wrong in (expected * 1.001, expected * np.nan, expected[0]):
+        with pytest.raises(ValueError, match="work"):
+            check("work", "predict", "fastnn", wrong, expected)
+    peers("measure").check_accuracies({"fastnn": 0.87, "PyTorch": 0.88})
+    with pytest.raises(ValueError, match="test accuracy"):
+        peers("measure").check_accuracies({"fastnn": 0.80, "PyTorch": 0.88})
+
+
+def test_a_contender_that_learns_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    nets = peers("nets")
+    with peers("measure").Bench([], 0.001) as bench:
+        monkeypatch.setattr(nets, "LR", 3e-3)  # here, and not in the contender's process
+        worker = bench.worker("fastnn", 1)
+        for name in ("training step in fit, 8-64", "train_on_batch", "loop by hand, captured"):
+            r = row(name)
+            good = peers("numpy").reference("train", r.args)
+            peers("measure").check(name, "train", "fastnn", worker("result", r.ours, (*r.args, 1e-3)), np.asarray(good))
+            with pytest.raises(ValueError, match="is wrong"):
+                peers("measure").check(name, "train", "fastnn", worker("result", r.ours, (*r.args, 3e-3)), np.asarray(good))
+        with pytest.raises(RuntimeError, match=r"fastnn, 1 thread: result.* failed: AttributeError"):
+            worker("result", "nothing", ())
+
+
+def test_targets_in_words() -> None:
+    page = peers("page")
+    measured = peers("measure").Measured(row("training step in fit, 400"), 5)
+    measured.seconds.update({"fastnn": 8e-6, "JAX": 100e-6, "PyTorch": 200e-6})
+    assert page.target(measured) == ("<= 8.00 us; >= 10x JAX; >= 20x PyTorch", "met")
+    measured.seconds["fastnn"] = 20e-6
+    assert page.target(measured)[1] == "missed: 20.0 us, 150 % over; 5.00x JAX, 50 % short; 10.0x PyTorch, 50 % short"
+    del measured.seconds["JAX"]
+    assert "JAX not measured" in page.target(measured)[1]
+    product = peers("measure").Measured(
+        row("sgemm 1024^3, 2 threads"), 5, {"fastnn": 2.0 * 1.024**3 / 360, "JAX": 1.0}, limit=200.0
+    )
+    assert product.share == pytest.approx(0.9)
+    assert page.target(product)[1] == "missed: 90.0 %, 2.0 points short"
+
+
+def test_a_run_becomes_a_page() -> None:
+    names = ("training step in fit, 8-64", "predict_on_batch, 400-15-15-15-10, batch 1", "loop by hand, eager")
+    page, process = peers("page"), peers("process")
+    with peers("measure").Bench(["NumPy"], 0.002) as bench:
+        measured = [bench.measure(row(name)) for name in names]
+    assert [set(m.seconds) for m in measured] == [{"fastnn", "NumPy"}, {"fastnn", "NumPy"}, {"fastnn"}]
+    assert all(0 < s < 1 for m in measured for s in m.seconds.values())
+    costs = process.costs(["NumPy"], 1)
+    machine = page.Machine("a processor", 2, "avx512", 0.0, "a system")
+    text = page.page(measured, costs, machine, ["fastnn", "NumPy"], "python benches/bench_peers.py --write", 0.002)
+    for m in measured:
+        assert f"| {m.row.name} | {page.time(m.ours)} |" in text
+    assert "a processor, 2 cores, avx512" in text
+    assert "| fastnn |" in text.partition("## Processes")[2]
+    assert "Targets met:" in text
+    assert "nan" not in text
