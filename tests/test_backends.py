@@ -40,6 +40,11 @@ def test_use_backend_as_function_and_block() -> None:
         thread.start()
         thread.join()
         assert seen == [before]
+        fastnn.use_backend(before)
+        assert fastnn.get_backend() == before
+        with fastnn.use_backend("numpy"):
+            assert fastnn.get_backend() == "numpy"
+        assert fastnn.get_backend() == before
     assert fastnn.get_backend() == before
     try:
         fastnn.use_backend("numpy")

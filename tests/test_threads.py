@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -268,7 +269,7 @@ def test_a_hundred_training_steps_give_the_same_bits(all_workers: None, isa: str
     for threads in COUNTS:
         fastnn.set_num_threads(threads)
         fastnn.seed(0)
-        layers = [fastnn.Dense(n, activation="relu", input_shape=(k,)) for k, n in zip(sizes, sizes[1:-1], strict=False)]
+        layers = [fastnn.Dense(n, activation="relu", input_shape=(k,)) for k, n in pairwise(sizes[:-1])]
         model = fastnn.Sequential([*layers, fastnn.Dense(10, activation="softmax")])
         model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(x, labels, batch_size=batch, epochs=100, verbose=0)

@@ -1,8 +1,8 @@
 """JAX and optax: one jitted training step with donated buffers, or a whole epoch of them as one jitted `lax.scan`.
 
 Arrays are on the device beforehand, the weights are constants of the inference function, and dispatch is synchronous
-(`jax_cpu_enable_async_dispatch` off), which is faster for every net here. JAX has no setting for its number of threads: for one,
-its process may use one core.
+(`jax_cpu_enable_async_dispatch` off), which is faster for every net here. JAX has no setting for its number of threads:
+its process may use as many cores.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from .numpy import CHECKED
 
 
 def start(threads: int) -> None:
-    if threads == 1:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     import jax
 
     jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -70,7 +70,7 @@ def target(m: Measured) -> tuple[str, str]:
     if t.seconds is not None:
         aims.append(f"<= {time(t.seconds)}")
         if m.ours > t.seconds:
-            missed.append(f"{time(m.ours)}, {100 * (m.ours / t.seconds - 1):.0f} % over")
+            missed.append(f"{time(m.ours)}, {_digits(100 * (m.ours / t.seconds - 1))} % over")
     if t.share is not None:
         aims.append(f">= {100 * t.share:.0f} % of {m.row.limit_name}")
         if m.share < t.share:
@@ -80,7 +80,7 @@ def target(m: Measured) -> tuple[str, str]:
         if peer not in m.seconds:
             missed.append(f"{peer} not measured")
         elif m.times(peer) < times:
-            missed.append(f"{_factor(m.times(peer))} {peer}, {100 * (1 - m.times(peer) / times):.0f} % short")
+            missed.append(f"{_factor(m.times(peer))} {peer}, {_digits(100 * (1 - m.times(peer) / times))} % short")
     return "; ".join(aims), "missed: " + "; ".join(missed) if missed else "met"
 
 
@@ -163,9 +163,9 @@ def page(
         f"- Contenders: {', '.join(contenders)}",
         "",
         "Each contender runs in a process of its own, on one thread and on two, of which the better counts (`*`: one); fastnn",
-        f"always has two. They take turns in short blocks, {rounds[0]} to {rounds[-1]} rounds of them and about {seconds:g} s each;",
-        "the figures are medians over the rounds. Before a row is timed its results are checked against float64. How each peer",
-        "is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one, gives",
+        f"always has two. They take turns in short blocks, {rounds[0]} to {rounds[-1]} rounds of them and about {seconds:g} s",
+        "each; the figures are medians over the rounds. Before a row is timed its results are checked against float64. How each",
+        "peer is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one, gives",
         "other figures.",
         "",
         f"Targets met: {len(met)} of {len(aimed)}.",
@@ -205,7 +205,7 @@ def _limits(products: Sequence[Measured]) -> list[str]:
     """What one core did at most, as measured along with the rows."""
     found: dict[str, list[float]] = {}
     for m in products:
-        what = f"{m.row.limit_name}{f' with {m.row.isa}' if m.row.isa else ''}, {m.row.unit}"
+        what = f"{m.row.limit_name} of one core{f' with {m.row.isa}' if m.row.isa else ''}, {m.row.unit}"
         found.setdefault(what, []).append(m.limit)
     return [
         f"{what}: {_digits(min(v))}" + (f" to {_digits(max(v))}" if _digits(min(v)) != _digits(max(v)) else "")

@@ -65,7 +65,7 @@ class Row:
     @property
     def limit_name(self) -> str:
         """The limit in words."""
-        return {"peak": "multiply-adds of one core", "reading": "reading of one core"}[self.limit]
+        return {"peak": "the multiply-add peak", "reading": "the read bandwidth"}[self.limit]
 
 
 def _ways(function: str, *names: str, **more: Way) -> dict[str, Way]:

@@ -160,17 +160,25 @@ class use_backend:  # noqa: N801 (a function to its users)
     """
 
     def __init__(self, name: str) -> None:
-        global _default
         self._backend = _resolve(name)
         current().value_leaves("use_backend")  # a recording would miss what runs on the other backend
-        self._before = _default
+        self._before = self._choose(self._backend)
         self._tokens: list[Token[Any]] = []
-        _default = self._backend
+
+    @staticmethod
+    def _choose(backend: Backend | None) -> Backend | None:
+        """Makes it the backend of the block that this thread is in, else of the process; what was it before."""
+        global _default
+        block = _local.get()
+        if isinstance(block, Backend):
+            _local.set(backend)
+            return block
+        before, _default = _default, backend
+        return before
 
     def __enter__(self) -> use_backend:
-        global _default
         if not self._tokens:
-            _default = self._before
+            self._choose(self._before)
         self._tokens.append(_local.set(self._backend))
         return self
 
