@@ -165,8 +165,8 @@ def page(
         "Each contender runs in a process of its own, on one thread and on two, of which the better counts (`*`: one); fastnn",
         f"always has two. They take turns in short blocks, {rounds[0]} to {rounds[-1]} rounds of them and about {seconds:g} s",
         "each; the figures are medians over the rounds. Before a row is timed its results are checked against float64. How each",
-        "peer is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one, gives",
-        "other figures.",
+        "peer is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one,",
+        "gives other figures.",
         "",
         f"Targets met: {len(met)} of {len(aimed)}.",
     ]
