@@ -1,6 +1,6 @@
 // Matrix products and the dense layer; their meaning is in fastnn/backends/reference/dense.py.
 #pragma once
-#include "gemm.h"
+#include "gemv.h"
 
 namespace {
 
@@ -27,13 +27,13 @@ void matmul(const void* args, const Worker& me) {
   p.c = g.c;
   p.alpha = (T)g.alpha;
   p.beta = (T)g.beta;
-  gemm(p, me);
+  product(p, me);
 }
 
 template <bool TA, bool TB>
 i64 matmul_scratch(const void* args, int itemsize, int) {
   const auto& g = *(const MatmulArgs<float>*)args;
-  return gemm_scratch(g.M, g.N, g.K, !TA, TB, itemsize);
+  return product_scratch(g.M, g.N, g.K, !TA, TB, itemsize);
 }
 
 double matmul_work(const void* args, int itemsize) {
@@ -69,12 +69,12 @@ void dense_forward(const void* args, const Worker& me) {
   p.y = d.y;
   p.relu = d.act.id == kRelu && !d.aux;
   if (d.aux || (d.act.id != kLinear && d.act.id != kRelu)) p.fn = activation_forward_fn<T>(d.act.id);
-  gemm(p, me);
+  product(p, me);
 }
 
 i64 dense_forward_scratch(const void* args, int itemsize, int) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
-  return gemm_scratch(d.M, d.N, d.K, true, false, itemsize);
+  return product_scratch(d.M, d.N, d.K, true, false, itemsize);
 }
 
 double dense_forward_work(const void* args, int itemsize) {
@@ -177,7 +177,7 @@ void dense_backward(const void* args, const Worker& me) {
     p.c = d.dw;
     p.alpha = 1;
     p.beta = d.need & kAddDw ? 1 : 0;
-    gemm(p, rest);
+    product(p, rest);
   }
   if (d.need & kNeedDx) {
     Gemm<T> p = {};
@@ -188,14 +188,14 @@ void dense_backward(const void* args, const Worker& me) {
     p.b = {d.w, d.N, true};
     p.c = d.dx;
     p.alpha = 1;
-    gemm(p, rest);  // begins with a meeting of the workers before it packs: both products may use the same scratch
+    product(p, rest);  // begins with a meeting of the workers before it packs: both products may use the same scratch
   }
 }
 
 i64 dense_backward_scratch(const void* args, int itemsize, int) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
-  const i64 dw = d.need & kNeedDw ? gemm_scratch(d.K, d.N, d.M, false, false, itemsize) : 0;
-  const i64 dx = d.need & kNeedDx ? gemm_scratch(d.M, d.K, d.N, true, true, itemsize) : 0;
+  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, itemsize) : 0;
+  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, itemsize) : 0;
   return db_scratch(d.need, d.M, d.N, itemsize) + max_i64(dw, dx);
 }
 

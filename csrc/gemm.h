@@ -13,7 +13,7 @@ namespace {
 struct Cut {
   i64 pieces, size, extra;
   FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
-  FASTNN_INLINE Cut by(i64 n, i64 limit) { return into(n, max_i64(1, ceil_div(n, limit))); }
+  FASTNN_INLINE Cut by(i64 n, i64 limit) { return n <= limit ? Cut{1, n, 0} : into(n, ceil_div(n, limit)); }
   i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
 };
 
@@ -115,6 +115,8 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   p.pack_b = b_along_k || large || (kGemm.bad_strides && (bad_b || (bad_a && !a_along_k))) || (!kGemm.masked_loads && n % L);
   p.pack_a = p.pack_b && bad_a && (large || !a_along_k);
   p.vectors = p.pack_b ? kGemm.narrow : kGemm.wide;
+  // A tile narrow enough to hold all of few rows reads b once.
+  while (p.vectors > kGemm.narrow && m > kGemm.rows[p.vectors] && m <= kGemm.rows[kGemm.narrow]) p.vectors--;
   p.rows = p.pack_b ? min_i64(m, kGemm.region_rows) : m;
   p.columns = p.pack_b ? min_i64(n, kGemm.region_columns) : n;
   p.k = Cut::by(k, (p.pack_b ? kGemm.depth_packed : kGemm.depth_in_place) / size);
@@ -285,10 +287,13 @@ FASTNN_INLINE i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along
   return plan(m, n, k, a_along_k, b_along_k).scratch * itemsize;
 }
 
-// Rough nanoseconds on one worker; short rows still cost whole vectors.
+// Rough nanoseconds on one worker: that of the multiply-adds, where short rows still cost whole vectors, or that of the memory.
 FASTNN_INLINE double gemm_work(i64 m, i64 n, i64 k, int itemsize) {
+  constexpr double kBytesPerNs = 100;
   const double columns = (double)round_up(n, FASTNN_VB / itemsize);
-  return 2.0 * (double)m * columns * (double)k / kGemm.flops_per_ns * (itemsize / 4);
+  const double arithmetic = 2.0 * (double)m * columns * (double)k / kGemm.flops_per_ns * (itemsize / 4);
+  const double memory = ((double)m * (double)k + (double)k * (double)n + (double)m * (double)n) * itemsize / kBytesPerNs;
+  return arithmetic > memory ? arithmetic : memory;
 }
 
 }  // namespace

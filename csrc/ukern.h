@@ -31,7 +31,7 @@ struct GemmTuning {
   i64 split_depth = 512;    // ... and at least twice so many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, 2, {0, 14, 14, 8, 6}, true, false, 200};
+constexpr GemmTuning kGemm = {4, 2, {0, 16, 14, 8, 6}, true, false, 200};
 #elif defined(__AVX2__)
 constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true, 100};
 #else
@@ -78,17 +78,17 @@ void ukern(const Tile<T>& t) {
   const T* a[kPointers];
   const T* b = t.b;
   Vec<T> acc[kChains][MR][NV];
-#pragma GCC unroll 5
+#pragma GCC unroll 6
   for (int i = 0; i < kPointers; i++) a[i] = t.a + 3 * i * row;
 #pragma GCC unroll 4
   for (int u = 0; u < kChains; u++)
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u][i][j] = Vec<T>{};
   // c may be far away: let it come while the products are computed.
   if (t.beta != 0) {
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) __builtin_prefetch(t.c + i * t.ldc + j * L, 1);
@@ -97,7 +97,7 @@ void ukern(const Tile<T>& t) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; j++) {
       const Vec<T> v = load_part(t.bias + j * L, j == NV - 1, last);
-#pragma GCC unroll 14
+#pragma GCC unroll 16
       for (int i = 0; i < MR; i++) acc[0][i][j] = v;
     }
   }
@@ -105,13 +105,13 @@ void ukern(const Tile<T>& t) {
     Vec<T> bv[NV];
 #pragma GCC unroll 4
     for (int j = 0; j < NV; j++) bv[j] = MASK && j == NV - 1 ? load_n(b + j * L, last) : load(b + j * L);
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
       T s = a[i / 3][i % 3 == 0 ? 0 : i % 3 == 1 ? row : row2];
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u][i][j] += s * bv[j];
     }
-#pragma GCC unroll 5
+#pragma GCC unroll 6
     for (int i = 0; i < kPointers; i++) a[i] += col;
     b += ldb;
   };
@@ -124,7 +124,7 @@ void ukern(const Tile<T>& t) {
   for (; k > 0; k--) step(0);
 #pragma GCC unroll 4
   for (int u = kChains - 1; u > 0; u--)
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u & (u - 1)][i][j] += acc[u][i][j];
@@ -133,24 +133,24 @@ void ukern(const Tile<T>& t) {
   const i64 ldc = t.ldc;
   T* c = t.c;
   if (alpha != 1) {
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[0][i][j] *= alpha;
   }
   if (beta != 0) {
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[0][i][j] += beta * load_part(c + i * ldc + j * L, j == NV - 1, last);
   }
   if (t.relu) {
-#pragma GCC unroll 14
+#pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[0][i][j] = vmax<T>(acc[0][i][j], Vec<T>{});
   }
-#pragma GCC unroll 14
+#pragma GCC unroll 16
   for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[0][i][j], j == NV - 1, last);
