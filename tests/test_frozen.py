@@ -1,7 +1,7 @@
 """Frozen models: equal to predict, the caller's own results, threads, pickles, errors."""
 
 import pickle
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -153,11 +153,8 @@ def test_several_threads_call_one() -> None:
             if (f(inputs[i]) != expected[i]).any():
                 wrong.append(i)
 
-    threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(4)))  # raises what a thread raised
     assert not wrong
 
 

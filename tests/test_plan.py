@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -429,8 +430,6 @@ def test_trap_settings_of_layers_are_followed() -> None:
 
 
 def test_threads_may_share_a_captured_step() -> None:
-    import threading
-
     model = fastnn.Sequential([fastnn.Dense(64, input_shape=(16,)), fastnn.Dense(8)])
     step = fastnn.capture(fastnn.no_grad()(lambda x: model(x)))
     inputs = [rng.standard_normal((32, 16)).astype(np.float32) for _ in range(4)]
@@ -444,9 +443,6 @@ def test_threads_may_share_a_captured_step() -> None:
             if (step(inputs[i]).numpy() != expected[i]).any():
                 wrong.append(i)
 
-    threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(4)))  # raises what a thread raised
     assert not wrong

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -402,16 +403,13 @@ def test_concurrent_predictions_keep_their_mode() -> None:
     expected = model.predict(X)
     wrong: list[int] = []
 
-    def call() -> None:
+    def call(_: int) -> None:
         for _ in range(100):
             if (model.predict(X) != expected).any():
                 wrong.append(1)
 
-    threads = [threading.Thread(target=call) for _ in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(4)))  # raises what a thread raised
     assert not wrong
 
 
