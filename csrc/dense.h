@@ -31,9 +31,9 @@ void matmul(const void* args, const Worker& me) {
 }
 
 template <bool TA, bool TB>
-i64 matmul_scratch(const void* args, int itemsize, int) {
+i64 matmul_scratch(const void* args, int itemsize, int nth) {
   const auto& g = *(const MatmulArgs<float>*)args;
-  return product_scratch(g.M, g.N, g.K, !TA, TB, itemsize);
+  return product_scratch(g.M, g.N, g.K, !TA, TB, itemsize, nth);
 }
 
 double matmul_work(const void* args, int itemsize) {
@@ -72,9 +72,9 @@ void dense_forward(const void* args, const Worker& me) {
   product(p, me);
 }
 
-i64 dense_forward_scratch(const void* args, int itemsize, int) {
+i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
-  return product_scratch(d.M, d.N, d.K, true, false, itemsize);
+  return product_scratch(d.M, d.N, d.K, true, false, itemsize, nth);
 }
 
 double dense_forward_work(const void* args, int itemsize) {
@@ -188,14 +188,14 @@ void dense_backward(const void* args, const Worker& me) {
     p.b = {d.w, d.N, true};
     p.c = d.dx;
     p.alpha = 1;
-    product(p, rest);  // begins with a meeting of the workers before it packs: both products may use the same scratch
+    product(p, rest);
   }
 }
 
-i64 dense_backward_scratch(const void* args, int itemsize, int) {
+i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
-  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, itemsize) : 0;
-  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, itemsize) : 0;
+  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, itemsize, nth) : 0;
+  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, itemsize, nth) : 0;
   return db_scratch(d.need, d.M, d.N, itemsize) + max_i64(dw, dx);
 }
 

@@ -89,13 +89,15 @@ void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack_a, pack_b;   // a is packed only where b is
-  bool split;            // the blocks of K give partial products, which are added at the end
-  Cut k;                 // the blocks of K
-  i64 vectors;           // across a panel of columns, at most
-  i64 rows, columns;     // of a region, the part that is packed at a time
-  i64 a_panel, b_panel;  // elements of a packed panel, at most
-  i64 a_size, scratch;   // elements of all packed panels of a, and of all scratch
+  bool pack;       // b is read from packed panels, else in place
+  bool split;      // the blocks of K give partial products, which are added at the end
+  Cut k;           // the blocks of K
+  i64 vectors;     // across a panel of columns, at most
+  i64 panels;      // in a group of columns, which is packed at a time, at most
+  i64 panel_size;  // elements of a packed panel, at most
+  i64 a_tiles;     // of a that are packed at a time; 0 if a is read in place
+  i64 a_size;      // elements of them
+  i64 scratch;     // elements: of each worker's packed group, or of all partial products
 };
 
 // Whether `rows` rows of ld elements collide in the caches when they are read side by side.
@@ -110,135 +112,117 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
   GemmPlan p = {};
   const bool large = m > kGemm.in_place_rows && max_i64(m, n) * k * size > kGemm.in_place;
-  const bool bad_a = n >= kGemm.pack_columns && collide<T>(a_along_k ? k : m, a_along_k ? 1 : k);
+  const bool bad_a = !a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
-  p.pack_b = b_along_k || large || (kGemm.bad_strides && (bad_b || (bad_a && !a_along_k))) || (!kGemm.masked_loads && n % L);
-  p.pack_a = p.pack_b && bad_a && (large || !a_along_k);
-  p.vectors = p.pack_b ? kGemm.narrow : kGemm.wide;
+  p.pack = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
+  p.vectors = p.pack ? kGemm.narrow : kGemm.wide;
   // A tile narrow enough to hold all of few rows reads b once.
   while (p.vectors > kGemm.narrow && m > kGemm.rows[p.vectors] && m <= kGemm.rows[kGemm.narrow]) p.vectors--;
-  p.rows = p.pack_b ? min_i64(m, kGemm.region_rows) : m;
-  p.columns = p.pack_b ? min_i64(n, kGemm.region_columns) : n;
-  p.k = Cut::by(k, (p.pack_b ? kGemm.depth_packed : kGemm.depth_in_place) / size);
-  const i64 tile_rows = kGemm.rows[p.vectors];
-  const i64 row_tiles = ceil_div(p.rows, tile_rows), panels = ceil_div(p.columns, p.vectors * L);
-  if (!p.pack_b && k >= 2 * kGemm.split_depth && row_tiles * panels < kGemm.split_tiles) {
+  // A tile's part of an a that collides is read again for each panel: it must survive in the second-level cache.
+  p.k = Cut::by(k, (!p.pack ? kGemm.depth_in_place : bad_a ? kGemm.depth_colliding : kGemm.depth_packed) / size);
+  p.panels = 1;
+  if (!p.pack && k >= 2 * kGemm.split_depth &&
+      ceil_div(m, kGemm.rows[p.vectors]) * ceil_div(n, p.vectors * L) < kGemm.split_tiles) {
     p.split = true;
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.scratch = p.k.pieces * m * n;
   }
-  if (p.pack_b) {
+  if (p.pack) {
     const i64 depth = p.k.size + (p.k.extra > 0);
-    p.a_panel = depth * round_up(tile_rows, L);
-    p.b_panel = depth * p.vectors * L;
-    p.a_size = p.pack_a ? row_tiles * p.a_panel : 0;
-    p.scratch = p.a_size + panels * p.b_panel;
+    p.panel_size = depth * p.vectors * L;
+    p.panels = max_i64(1, kGemm.group / max_i64(1, p.panel_size * size));
+    p.a_tiles = bad_a && kGemm.pack_a ? kGemm.a_tiles : 0;
+    p.a_size = depth * round_up(p.a_tiles * kGemm.rows[p.vectors], L);
+    p.scratch = p.a_size + min_i64(p.panels, ceil_div(n, p.vectors * L)) * p.panel_size;
   }
   return p;
 }
 
-// The work of a region goes out in items: a panel of columns for a block of rows.
+// The work goes out in items: a group of panels for a block of rows.
 struct Grid {
-  Cut columns;  // vectors into panels
+  Cut columns, groups;  // vectors into panels, panels into groups
   i64 row_blocks;
-  i64 items() const { return columns.pieces * row_blocks; }
+  i64 items() const { return groups.pieces * row_blocks; }
 };
 
 template <class T>
 Grid gemm_grid(const GemmPlan& p, i64 m, i64 n) {
-  const Cut columns = Cut::by(ceil_div(n, kLanes<T>), p.vectors);
+  const Cut columns = Cut::by(ceil_div(n, kLanes<T>), p.vectors), groups = Cut::by(columns.pieces, p.panels);
   const i64 work = m * n * p.k.size;
   i64 blocks = 1;
   if (work > kGemm.item_work) {
-    blocks =
-        max_i64(m * p.k.size * (i64)sizeof(T) / kGemm.row_block, min_i64(kGemm.items, work / kGemm.item_work) / columns.pieces);
+    const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / groups.pieces;
+    // Each block of rows packs its own panels of b, or reads those of a as long as it finds them in the second-level cache.
+    blocks = p.pack ? min_i64(fair, m / kGemm.packed_rows) : max_i64(m * p.k.size * (i64)sizeof(T) / kGemm.row_block, fair);
     blocks = max_i64(1, min_i64(blocks, m / kGemm.rows[p.vectors]));
   }
-  return {columns, blocks};
+  return {columns, groups, blocks};
 }
 
-// One item for one block of K.
+// One item for one block of K; scratch is for what is packed, or for the partial products.
 template <class T>
 void gemm_item(const Gemm<T>& g, const GemmPlan& p, const Grid& grid, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
-  const i64 block = item / grid.columns.pieces, panel = item - block * grid.columns.pieces;
-  const i64 v0 = grid.columns.begin(panel), vectors = grid.columns.begin(panel + 1) - v0;
-  const i64 j0 = v0 * L, columns = min_i64(vectors * L, g.n - j0), k0 = p.k.begin(kb);
+  const i64 block = item / grid.groups.pieces, group = item - block * grid.groups.pieces;
+  const i64 first = grid.groups.begin(group), end = grid.groups.begin(group + 1);
+  const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const bool last = kb == p.k.pieces - 1 && !p.split;
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
   Tile<T> t;
-  t.k = p.k.begin(kb + 1) - k0;
-  t.b = p.pack_b ? scratch + p.a_size + panel * p.b_panel : g.b.at(j0, k0);
-  t.ldb = p.pack_b ? vectors * L : g.b.ld;
+  t.k = depth;
+  t.a_row = g.a.along_k ? g.a.ld : 1;
+  t.a_col = g.a.along_k ? 1 : g.a.ld;
   t.ldc = g.ldc;
-  t.last = columns - (vectors - 1) * L;
-  t.bias = g.bias && kb == 0 ? g.bias + j0 : nullptr;
   t.alpha = p.split ? (T)1 : g.alpha;
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
   t.relu = g.relu && last;
 
-  const Cut tiles = Cut::by(g.m, kGemm.rows[p.pack_a ? p.vectors : vectors]);
-  const bool mask = !p.pack_b && t.last < L;
-  const Ukern<T> small = pick_ukern<T>(tiles.size, vectors, mask);
-  const Ukern<T> large = tiles.extra ? pick_ukern<T>(tiles.size + 1, vectors, mask) : small;
-  const i64 end = tiles.pieces * (block + 1) / grid.row_blocks;
-  for (i64 i = tiles.pieces * block / grid.row_blocks; i < end; i++) {
+  // The panels of a group are equally wide but for some of one vector less.
+  struct Panel {
+    i64 j0, vectors, last;
+  };
+  auto panel_at = [&](i64 panel) -> Panel {
+    const i64 v0 = grid.columns.begin(panel), vectors = grid.columns.begin(panel + 1) - v0;
+    return {v0 * L, vectors, min_i64(vectors * L, g.n - v0 * L) - (vectors - 1) * L};
+  };
+  if (p.pack)
+    for (i64 i = first; i < end; i++) {
+      const Panel q = panel_at(i);
+      pack(scratch + p.a_size + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
+    }
+  const i64 group0 = panel_at(first).j0, columns = min_i64(grid.columns.begin(end) * L, g.n) - group0;
+  const Cut tiles = Cut::by(g.m, kGemm.rows[p.pack ? p.vectors : panel_at(first).vectors]);
+  const i64 tiles_end = tiles.pieces * (block + 1) / grid.row_blocks;
+  i64 a_begin = 0, a_end = 0;  // rows of a that are packed
+  for (i64 i = tiles.pieces * block / grid.row_blocks; i < tiles_end; i++) {
     const i64 i0 = tiles.begin(i), rows = tiles.size + (i < tiles.extra);
-    if (p.pack_a) {
-      t.a = scratch + i * p.a_panel;
-      t.a_row = 1;
-      t.a_col = round_up(rows, L);
+    if (p.a_tiles) {
+      if (i0 >= a_end) {
+        a_begin = i0;
+        a_end = tiles.begin(min_i64(i + p.a_tiles, tiles_end));
+        t.a_col = round_up(a_end - a_begin, L);
+        pack(scratch, g.a, a_begin, a_end - a_begin, k0, depth);
+      }
+      t.a = scratch + (i0 - a_begin);
     } else {
       t.a = g.a.at(i0, k0);
-      t.a_row = g.a.along_k ? g.a.ld : 1;
-      t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
-    t.c = c + i0 * g.ldc + j0;
-    (i < tiles.extra ? large : small)(t);
+    for (i64 panel = first; panel < end; panel++) {
+      const Panel q = panel_at(panel);
+      t.b = p.pack ? scratch + p.a_size + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
+      t.ldb = p.pack ? q.vectors * L : g.b.ld;
+      t.last = q.last;
+      t.bias = g.bias && kb == 0 ? g.bias + q.j0 : nullptr;
+      t.c = c + i0 * g.ldc + q.j0;
+      pick_ukern<T>(rows, q.vectors, !p.pack && q.last < L)(t);
+    }
     if (g.fn && last) {
-      T* y = g.y + i0 * g.ldc + j0;
+      T *y = g.y + i0 * g.ldc + group0, *z = c + i0 * g.ldc + group0;
       if (columns == g.ldc)  // whole rows are one run
-        g.fn(y, t.c, rows * columns, g.act);
+        g.fn(y, z, rows * columns, g.act);
       else
-        for (i64 r = 0; r < rows; r++) g.fn(y + r * g.ldc, t.c + r * g.ldc, columns, g.act);
+        for (i64 r = 0; r < rows; r++) g.fn(y + r * g.ldc, z + r * g.ldc, columns, g.act);
     }
-  }
-}
-
-template <class T>
-void pack_region(const Gemm<T>& g, const GemmPlan& p, const Grid& grid, i64 kb, const Worker& me) {
-  T* scratch = (T*)me.scratch;
-  const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
-  if (p.pack_a) {
-    const Cut tiles = Cut::by(g.m, kGemm.rows[p.vectors]);
-    const Range mine = share(tiles.pieces, 1, me);
-    for (i64 i = mine.begin; i < mine.end; i++)
-      pack(scratch + i * p.a_panel, g.a, tiles.begin(i), tiles.begin(i + 1) - tiles.begin(i), k0, depth);
-  }
-  const Range mine = share(grid.columns.pieces, 1, me);
-  for (i64 i = mine.begin; i < mine.end; i++) {
-    const i64 j0 = grid.columns.begin(i) * kLanes<T>, j1 = min_i64(grid.columns.begin(i + 1) * kLanes<T>, g.n);
-    pack(scratch + p.a_size + i * p.b_panel, g.b, j0, j1 - j0, k0, depth);
-  }
-}
-
-template <class T>
-void gemm_region(const Gemm<T>& g, const GemmPlan& p, const Worker& me) {
-  const Grid grid = gemm_grid<T>(p, g.m, g.n);
-  const i64 items = grid.items();
-  if (p.split) {
-    const Range mine = share(items * p.k.pieces, 1, me);
-    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, grid, i % items, i / items, (T*)me.scratch);
-    return;
-  }
-  const Range mine = share(items, 1, me);
-  for (i64 kb = 0; kb < p.k.pieces; kb++) {
-    if (p.pack_b) {
-      sync(me);  // the others may still read what was packed before
-      pack_region(g, p, grid, kb, me);
-      sync(me);
-    }
-    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, grid, i, kb, (T*)me.scratch);
   }
 }
 
@@ -262,29 +246,27 @@ template <class T>
 void gemm(const Gemm<T>& g, const Worker& me) {
   if (!g.m || !g.n) return;
   const GemmPlan p = gemm_plan<T>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
-  for (i64 i = 0; i < g.m; i += p.rows)
-    for (i64 j = 0; j < g.n; j += p.columns) {
-      Gemm<T> region = g;
-      region.m = min_i64(p.rows, g.m - i);
-      region.n = min_i64(p.columns, g.n - j);
-      region.a.p = g.a.at(i, 0);
-      region.b.p = g.b.at(j, 0);
-      region.c = g.c + i * g.ldc + j;
-      region.y = g.fn ? g.y + i * g.ldc + j : nullptr;
-      region.bias = g.bias ? g.bias + j : nullptr;
-      gemm_region(region, p, me);
-    }
+  const Grid grid = gemm_grid<T>(p, g.m, g.n);
+  const i64 items = grid.items();
   if (p.split) {
+    const Range mine = share(items * p.k.pieces, 1, me);
+    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, grid, i % items, i / items, (T*)me.scratch);
     sync(me);
     add_partial_products(g, p, me);
+    sync(me);  // the next product may use the same scratch
+    return;
   }
+  T* packed = (T*)me.scratch + me.ith * p.scratch;
+  const Range mine = share(items, 1, me);
+  for (i64 i = mine.begin; i < mine.end; i++)
+    for (i64 kb = 0; kb < p.k.pieces; kb++) gemm_item(g, p, grid, i, kb, packed);
 }
 
 // Bytes.
-FASTNN_INLINE i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize) {
+FASTNN_INLINE i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize, int nth) {
   if (!m || !n) return 0;
-  const auto plan = itemsize == 4 ? gemm_plan<float> : gemm_plan<double>;
-  return plan(m, n, k, a_along_k, b_along_k).scratch * itemsize;
+  const GemmPlan p = (itemsize == 4 ? gemm_plan<float> : gemm_plan<double>)(m, n, k, a_along_k, b_along_k);
+  return p.scratch * itemsize * (p.split ? 1 : nth);
 }
 
 // Rough nanoseconds on one worker: that of the multiply-adds, where short rows still cost whole vectors, or that of the memory.

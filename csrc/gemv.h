@@ -187,9 +187,9 @@ void product(const Gemm<T>& g, const Worker& me) {
 }
 
 // Bytes.
-FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize) {
+FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize, int nth) {
   const auto way = itemsize == 4 ? product_way<float> : product_way<double>;
-  return way(m, n, k, a_along_k, b_along_k) == Way::kTiles ? gemm_scratch(m, n, k, a_along_k, b_along_k, itemsize) : 0;
+  return way(m, n, k, a_along_k, b_along_k) == Way::kTiles ? gemm_scratch(m, n, k, a_along_k, b_along_k, itemsize, nth) : 0;
 }
 
 }  // namespace
