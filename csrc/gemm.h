@@ -86,18 +86,33 @@ void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     }
 }
 
+// `panels` panels of full vectors, `width` columns each, that lie side by side in a b which is not along K: row by row, as long
+// runs come faster out of a large b than short ones.
+template <class T>
+void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
+  constexpr i64 L = kLanes<T>;
+  for (i64 k = 0; k < kc; k++) {
+    const T* p = from.at(j0, k0 + k);
+    for (i64 i = 0; i < panels; i++)
+      for (i64 j = 0; j < width; j += L, p += L) store(to + i * panel_size + k * width + j, load(p));
+  }
+}
+
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack;       // b is read from packed panels, else in place
-  bool split;      // the blocks of K give partial products, which are added at the end
-  Cut k;           // the blocks of K
-  i64 vectors;     // across a panel of columns, at most
-  i64 panels;      // in a group of columns, which is packed at a time, at most
-  i64 panel_size;  // elements of a packed panel, at most
-  i64 a_tiles;     // of a that are packed at a time; 0 if a is read in place
-  i64 a_size;      // elements of them
-  i64 scratch;     // elements: of each worker's packed group, or of all partial products
+  bool pack;                                                // b is read from packed panels, else in place
+  bool pack_a;                                              // so is a, whose columns collide in the caches
+  bool split;                                               // the blocks of K give partial products, which are added at the end
+  Cut k;                                                    // the blocks of K
+  Cut tiles;                                                // rows into tiles, where columns are packed
+  Cut columns;                                              // vectors of columns into panels
+  Cut groups;                                               // panels into groups, which are packed at a time
+  i64 row_blocks;                                           // tiles into blocks of rows
+  i64 panel_size;                                           // elements of a packed panel, at most
+  i64 a_size;                                               // elements of a packed block of rows of a, at most
+  i64 scratch;                                              // elements: of what each worker packs, or of all partial products
+  i64 items() const { return groups.pieces * row_blocks; }  // pieces of work: a group of columns for a block of rows
 };
 
 // Whether `rows` rows of ld elements collide in the caches when they are read side by side.
@@ -115,109 +130,127 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   const bool bad_a = !a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
   p.pack = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
-  p.vectors = p.pack ? kGemm.narrow : kGemm.wide;
+  p.pack_a = bad_a && kGemm.pack_a;
+  i64 vectors = p.pack ? kGemm.narrow : kGemm.wide;
   // A tile narrow enough to hold all of few rows reads b once.
-  while (p.vectors > kGemm.narrow && m > kGemm.rows[p.vectors] && m <= kGemm.rows[kGemm.narrow]) p.vectors--;
-  // A tile's part of an a that collides is read again for each panel: it must survive in the second-level cache.
-  p.k = Cut::by(k, (!p.pack ? kGemm.depth_in_place : bad_a ? kGemm.depth_colliding : kGemm.depth_packed) / size);
-  p.panels = 1;
-  if (!p.pack && k >= 2 * kGemm.split_depth &&
-      ceil_div(m, kGemm.rows[p.vectors]) * ceil_div(n, p.vectors * L) < kGemm.split_tiles) {
+  while (vectors > kGemm.narrow && m > kGemm.rows[vectors] && m <= kGemm.rows[kGemm.narrow]) vectors--;
+  const i64 tile_rows = kGemm.rows[vectors];
+  // The part of a tile of an a that collides must survive in the second-level cache from panel to panel.
+  p.k = Cut::by(k, (!p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed) / size);
+  p.columns = Cut::by(ceil_div(n, L), vectors);
+  if (!p.pack && k >= 2 * kGemm.split_depth && ceil_div(m, tile_rows) * p.columns.pieces < kGemm.split_tiles) {
     p.split = true;
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.scratch = p.k.pieces * m * n;
   }
+  const i64 depth = p.k.size + (p.k.extra > 0), work = m * n * p.k.size;
+  p.panel_size = depth * vectors * L;
+  p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, kGemm.group / max_i64(1, p.panel_size * size)) : 1);
+  i64 blocks = 1;
+  if (work > kGemm.item_work) {
+    const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / p.groups.pieces;
+    // Each block of rows packs its own panels of b, or reads those of a as long as it finds them in the second-level cache.
+    blocks = p.pack ? min_i64(fair, m / kGemm.packed_rows) : max_i64(m * p.k.size * size / kGemm.row_block, fair);
+    blocks = max_i64(1, min_i64(blocks, m / tile_rows));
+  }
+  p.tiles = Cut::by(m, tile_rows);
+  p.row_blocks = p.pack_a ? max_i64(blocks, ceil_div(m, kGemm.packed_a_rows)) : blocks;
   if (p.pack) {
-    const i64 depth = p.k.size + (p.k.extra > 0);
-    p.panel_size = depth * p.vectors * L;
-    p.panels = max_i64(1, kGemm.group / max_i64(1, p.panel_size * size));
-    p.a_tiles = bad_a && kGemm.pack_a ? kGemm.a_tiles : 0;
-    p.a_size = depth * round_up(p.a_tiles * kGemm.rows[p.vectors], L);
-    p.scratch = p.a_size + min_i64(p.panels, ceil_div(n, p.vectors * L)) * p.panel_size;
+    const i64 tiles = ceil_div(p.tiles.pieces, p.row_blocks);
+    p.a_size = p.pack_a ? tiles * depth * round_up(tile_rows, L) : 0;
+    p.scratch = p.a_size + (p.groups.size + (p.groups.extra > 0)) * p.panel_size;
   }
   return p;
 }
 
-// The work goes out in items: a group of panels for a block of rows.
-struct Grid {
-  Cut columns, groups;  // vectors into panels, panels into groups
-  i64 row_blocks;
-  i64 items() const { return groups.pieces * row_blocks; }
-};
-
-template <class T>
-Grid gemm_grid(const GemmPlan& p, i64 m, i64 n) {
-  const Cut columns = Cut::by(ceil_div(n, kLanes<T>), p.vectors), groups = Cut::by(columns.pieces, p.panels);
-  const i64 work = m * n * p.k.size;
-  i64 blocks = 1;
-  if (work > kGemm.item_work) {
-    const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / groups.pieces;
-    // Each block of rows packs its own panels of b, or reads those of a as long as it finds them in the second-level cache.
-    blocks = p.pack ? min_i64(fair, m / kGemm.packed_rows) : max_i64(m * p.k.size * (i64)sizeof(T) / kGemm.row_block, fair);
-    blocks = max_i64(1, min_i64(blocks, m / kGemm.rows[p.vectors]));
-  }
-  return {columns, groups, blocks};
+// The tiles of a block of rows.
+FASTNN_INLINE Range block_tiles(const GemmPlan& p, const Cut& tiles, i64 block) {
+  return {tiles.pieces * block / p.row_blocks, tiles.pieces * (block + 1) / p.row_blocks};
 }
 
-// One item for one block of K; scratch is for what is packed, or for the partial products.
+// A block of rows of a for a block of K: a panel for each tile.
 template <class T>
-void gemm_item(const Gemm<T>& g, const GemmPlan& p, const Grid& grid, i64 item, i64 kb, T* scratch) {
+void pack_tiles(const Gemm<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
+  const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
+  const Range tiles = block_tiles(p, p.tiles, block);
+  for (i64 t = tiles.begin; t < tiles.end; t++) {
+    const i64 i0 = p.tiles.begin(t), rows = p.tiles.begin(t + 1) - i0;
+    pack(to, g.a, i0, rows, k0, depth);
+    to += depth * round_up(rows, kLanes<T>);
+  }
+}
+
+// One item for one block of K; scratch holds packed rows and takes the packed group, or the partial products.
+template <class T>
+void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
-  const i64 block = item / grid.groups.pieces, group = item - block * grid.groups.pieces;
-  const i64 first = grid.groups.begin(group), end = grid.groups.begin(group + 1);
+  const i64 block = item / p.groups.pieces, group = item - block * p.groups.pieces;
+  const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const bool last = kb == p.k.pieces - 1 && !p.split;
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
+  T* packed = scratch + p.a_size;
   Tile<T> t;
   t.k = depth;
-  t.a_row = g.a.along_k ? g.a.ld : 1;
-  t.a_col = g.a.along_k ? 1 : g.a.ld;
   t.ldc = g.ldc;
   t.alpha = p.split ? (T)1 : g.alpha;
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
   t.relu = g.relu && last;
 
-  // The panels of a group are equally wide but for some of one vector less.
   struct Panel {
-    i64 j0, vectors, last;
+    i64 j0, vectors, last;  // its first column, its vectors, the columns in the last of them
   };
   auto panel_at = [&](i64 panel) -> Panel {
-    const i64 v0 = grid.columns.begin(panel), vectors = grid.columns.begin(panel + 1) - v0;
+    const i64 v0 = p.columns.begin(panel), vectors = p.columns.begin(panel + 1) - v0;
     return {v0 * L, vectors, min_i64(vectors * L, g.n - v0 * L) - (vectors - 1) * L};
   };
-  if (p.pack)
-    for (i64 i = first; i < end; i++) {
-      const Panel q = panel_at(i);
-      pack(scratch + p.a_size + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
-    }
-  const i64 group0 = panel_at(first).j0, columns = min_i64(grid.columns.begin(end) * L, g.n) - group0;
-  const Cut tiles = Cut::by(g.m, kGemm.rows[p.pack ? p.vectors : panel_at(first).vectors]);
-  const i64 tiles_end = tiles.pieces * (block + 1) / grid.row_blocks;
-  i64 a_begin = 0, a_end = 0;  // rows of a that are packed
-  for (i64 i = tiles.pieces * block / grid.row_blocks; i < tiles_end; i++) {
-    const i64 i0 = tiles.begin(i), rows = tiles.size + (i < tiles.extra);
-    if (p.a_tiles) {
-      if (i0 >= a_end) {
-        a_begin = i0;
-        a_end = tiles.begin(min_i64(i + p.a_tiles, tiles_end));
-        t.a_col = round_up(a_end - a_begin, L);
-        pack(scratch, g.a, a_begin, a_end - a_begin, k0, depth);
+  const Panel left = panel_at(first), right = panel_at(end - 1);
+  const i64 columns = right.j0 + (right.vectors - 1) * L + right.last - left.j0;
+  if (p.pack) {
+    if (!g.b.along_k && left.vectors == right.vectors && right.last == L)
+      pack_rows(packed, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
+    else
+      for (i64 i = first; i < end; i++) {
+        const Panel q = panel_at(i);
+        pack(packed + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
       }
-      t.a = scratch + (i0 - a_begin);
+  }
+  const Cut tiles = p.pack ? p.tiles : Cut::by(g.m, kGemm.rows[left.vectors]);
+  const Range mine = block_tiles(p, tiles, block);
+  const T* a = scratch;
+  Ukern<T> kernel = nullptr;
+  struct {
+    i64 rows, vectors;
+    bool mask;
+  } size = {};
+  for (i64 i = mine.begin; i < mine.end; i++) {
+    const i64 i0 = tiles.begin(i), rows = tiles.begin(i + 1) - i0;
+    if (p.pack_a) {
+      t.a = a;
+      t.a_row = 1;
+      t.a_col = round_up(rows, L);
+      a += depth * t.a_col;
     } else {
       t.a = g.a.at(i0, k0);
+      t.a_row = g.a.along_k ? g.a.ld : 1;
+      t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
     for (i64 panel = first; panel < end; panel++) {
       const Panel q = panel_at(panel);
-      t.b = p.pack ? scratch + p.a_size + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
+      t.b = p.pack ? packed + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
       t.ldb = p.pack ? q.vectors * L : g.b.ld;
       t.last = q.last;
       t.bias = g.bias && kb == 0 ? g.bias + q.j0 : nullptr;
       t.c = c + i0 * g.ldc + q.j0;
-      pick_ukern<T>(rows, q.vectors, !p.pack && q.last < L)(t);
+      const bool mask = !p.pack && q.last < L;
+      if (rows != size.rows || q.vectors != size.vectors || mask != size.mask) {
+        size = {rows, q.vectors, mask};
+        kernel = pick_ukern<T>(rows, q.vectors, mask);
+      }
+      kernel(t);
     }
     if (g.fn && last) {
-      T *y = g.y + i0 * g.ldc + group0, *z = c + i0 * g.ldc + group0;
+      T *y = g.y + i0 * g.ldc + left.j0, *z = c + i0 * g.ldc + left.j0;
       if (columns == g.ldc)  // whole rows are one run
         g.fn(y, z, rows * columns, g.act);
       else
@@ -246,20 +279,25 @@ template <class T>
 void gemm(const Gemm<T>& g, const Worker& me) {
   if (!g.m || !g.n) return;
   const GemmPlan p = gemm_plan<T>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
-  const Grid grid = gemm_grid<T>(p, g.m, g.n);
-  const i64 items = grid.items();
+  const i64 items = p.items();
   if (p.split) {
     const Range mine = share(items * p.k.pieces, 1, me);
-    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, grid, i % items, i / items, (T*)me.scratch);
+    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, i % items, i / items, (T*)me.scratch);
     sync(me);
     add_partial_products(g, p, me);
     sync(me);  // the next product may use the same scratch
     return;
   }
-  T* packed = (T*)me.scratch + me.ith * p.scratch;
+  T* scratch = (T*)me.scratch + me.ith * p.scratch;
   const Range mine = share(items, 1, me);
-  for (i64 i = mine.begin; i < mine.end; i++)
-    for (i64 kb = 0; kb < p.k.pieces; kb++) gemm_item(g, p, grid, i, kb, packed);
+  for (i64 i = mine.begin, next; i < mine.end; i = next) {
+    const i64 block = i / p.groups.pieces;
+    next = p.pack_a ? min_i64((block + 1) * p.groups.pieces, mine.end) : i + 1;  // items that share packed rows of a
+    for (i64 kb = 0; kb < p.k.pieces; kb++) {
+      if (p.pack_a) pack_tiles(g, p, block, kb, scratch);
+      for (i64 item = i; item < next; item++) gemm_item(g, p, item, kb, scratch);
+    }
+  }
 }
 
 // Bytes.

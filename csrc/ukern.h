@@ -10,22 +10,22 @@ struct GemmTuning {
   int narrow;           // vectors across a tile that reads packed panels of b
   int rows[5];          // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
   bool masked_loads;    // a short last vector of b can be read in place
-  bool pack_a;          // tiles have too few rows to read an a in place whose rows collide in the caches
+  bool pack_a;          // tiles have too few rows to read in place an a whose columns collide in the caches
   double flops_per_ns;  // of float32 on one core, for gemm_work
 
   // Bytes.
   i64 in_place = 2 << 20;      // matrices up to this size are read in place
   i64 depth_in_place = 4096;   // of K in a block, read in place
   i64 depth_packed = 2048;     // of K in a block of packed panels
-  i64 depth_colliding = 1024;  // of K in such a block where the rows of a collide in the caches
+  i64 depth_colliding = 1024;  // of K in such a block where columns of a collide in the caches and are read in place
   i64 group = 256 << 10;       // packed panels of b that stay in the second-level cache while rows of a pass
   i64 row_block = 128 << 10;   // of a, read in place: it stays in the second-level cache while panels of b pass
   // Elements.
-  i64 a_tiles = 16;         // of an a whose rows collide that are packed at a time
-  i64 in_place_rows = 512;  // products of up to so many rows are read in place whatever their size
-  i64 packed_rows = 256;    // so many rows are worth packing a group for
-  i64 pack_rows = 16;       // from so many rows of a, packing a b whose rows collide pays
-  i64 pack_columns = 64;    // from so many columns of b, packing it pays where the rows of a collide
+  i64 in_place_rows = 512;   // products of up to so many rows are read in place whatever their size
+  i64 packed_rows = 256;     // so many rows are worth packing a group for
+  i64 packed_a_rows = 1024;  // rows of a that are packed at a time, about
+  i64 pack_rows = 16;        // from so many rows of a, packing a b whose rows collide pays
+  i64 pack_columns = 64;     // from so many columns of b, packing it pays where the rows of a collide
   // Pieces of work.
   i64 item_work = 1 << 16;  // multiply-adds that are worth handing out
   i64 items = 32;           // so many pieces are enough for all workers
