@@ -30,8 +30,8 @@ class TorchLoss(Module):
             raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted 'mean', 'sum' or 'none'")
         self.reduction = reduction
 
-    def __call__(self, input: Any, target: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
-        return self.forward(floating(type(self).__name__, as_tensor(input, type(self).__name__)), target)
+    def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        return self.forward(floating(type(self).__name__, as_tensor(input, type(self).__name__)), target, sample_weight)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         raise NotImplementedError
@@ -216,14 +216,11 @@ class MSELoss(TorchLoss):
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         targets = _values(target, input, "MSELoss")
-        rows = shape.reshape(input, (-1, 1))
+        rows, weight = shape.reshape(input, (-1, 1)), None
         if sample_weight is not None:
-            per_row = input.size // input.shape[0]
-            weight = as_array(sample_weight, input.dtype, (input.shape[0],), "MSELoss: sample_weight")
-            return self._reduce(
-                ops.mse(shape.reshape(input, (-1, per_row)), shape.reshape(targets, (-1, per_row)), weight), input.shape
-            )
-        return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1))), input.shape)
+            each = as_array(sample_weight, input.dtype, input.shape[:1], "MSELoss: sample_weight")
+            weight = shape.expand(each.reshape(*each.shape, *(1,) * (input.ndim - 1)), input.shape).reshape(-1)
+        return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1)), weight), input.shape)
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}"
