@@ -78,14 +78,15 @@ def test_fused_equals_the_two_operations(backend: str, chunks: int, bias: bool, 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [(0, 3, 4), (1, 1, 1), (1, 3, 1), (2, 1, 7), (9, 17, 33)], ids=str)
-def test_fused_of_all_sizes(backend: str, chunks: int, sizes: tuple[int, int, int], dtype: str) -> None:
+@pytest.mark.parametrize("sizes", [(0, 3, 4), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 3, 1), (2, 1, 7), (9, 17, 33)], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_fused_of_all_sizes(backend: str, chunks: int, transposed: bool, sizes: tuple[int, int, int], dtype: str) -> None:
     m, k, n = sizes
-    leaves = [leaf(m, k, dtype=dtype), leaf(k, n, dtype=dtype), leaf(n, dtype=dtype)]
+    leaves = [leaf(m, k, dtype=dtype), leaf(*((n, k) if transposed else (k, n)), dtype=dtype), leaf(n, dtype=dtype)]
     x, w, b = leaves
-    labels, dlosses = rng.integers(0, n, m), rng.standard_normal(m).astype(dtype)
-    two = run(lambda: ops.sparse_cross_entropy(dense(x, w, b), labels), leaves, dlosses)
-    fused = run(lambda: ops.linear_cross_entropy(x, w, b, labels), leaves, dlosses)
+    labels, dlosses = rng.integers(0, max(n, 1), m), rng.standard_normal(m).astype(dtype)
+    two = run(lambda: ops.sparse_cross_entropy(dense(x, w.T if transposed else w, b), labels), leaves, dlosses)
+    fused = run(lambda: ops.linear_cross_entropy(x, w, b, labels, transposed=transposed), leaves, dlosses)
     for got, want in zip(fused, two, strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 if dtype == "float32" else 1e-12)

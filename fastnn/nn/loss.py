@@ -161,8 +161,6 @@ class LinearCrossEntropyLoss(TorchLoss):
     True
     """
 
-    targets = "labels"
-
     def __init__(
         self,
         in_features: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..backends import current
@@ -13,11 +14,11 @@ from .layout import broadcast_strides, layout, strides_of
 NO_LABEL = -(2**62)
 """An ignore_index that no label has."""
 CHUNK_BYTES = 128 << 20
-"""The most that `linear_cross_entropy` holds of logits, but for CHUNK_ROWS rows at least: fewer would wait for the weight."""
+"""The most that `linear_cross_entropy` holds of logits."""
 CHUNK_ROWS = 64
-BLOCK_BYTES = 2 << 20
-"""The most of the probabilities that its forward pass makes and forgets, but for BLOCK_ROWS rows: what a cache holds."""
-BLOCK_ROWS = 16
+"""It holds those of so many rows all the same: with fewer, reading the weight takes longer than the products with it."""
+BLOCK_BYTES, BLOCK_ROWS = 2 << 20, 16
+"""In the same way for the probabilities that its forward pass makes and forgets: what a cache holds."""
 
 
 def sparse_cross_entropy(
@@ -73,7 +74,7 @@ def linear_cross_entropy(
     """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
 
     The rows of x are taken in chunks whose logits fit into CHUNK_BYTES. The last chunk's logits are kept for backward, those of
-    the others are computed again there: where there are several chunks that is a third more arithmetic.
+    the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
 
     Args:
         x: (..., K), M rows in all.
@@ -102,9 +103,7 @@ def linear_cross_entropy(
     if b is not None and b.shape != (head.classes,):
         raise ValueError(f"{op}: b has shape {b.shape}, wanted ({head.classes},)")
     k = current()
-    rows = 1
-    for size in x.shape[:-1]:
-        rows *= size
+    rows = math.prod(x.shape[:-1])
     x2, absent = x.data.reshape(rows, head.inputs), k.empty(0, x.dtype)
     sw = absent if sample_weight is None else sample_weight
     cw = absent if class_weight is None else class_weight
@@ -192,7 +191,7 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
         k.softmax_forward(d, d)
         k.sparse_cross_entropy_backward(d, dlosses[at], d, labels[at], sw[at], cw, smoothing, ignore_index)
         head.gradients(k, dx[at], dw, db, d, x[at], need)
-        filled, need = False, need | (ADD_DW if need & NEED_DW else 0) | (ADD_DB if need & NEED_DB else 0)
+        filled, need = False, need | ADD_DW | ADD_DB  # the chunks that follow add theirs
     # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
     if need & NEED_DW:
         grads.done(node.inputs[1], dw)
