@@ -1,5 +1,6 @@
 """The comparison with other libraries: wrong results are refused, and the table says what was measured."""
 
+import dataclasses
 import importlib
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,25 @@ def row(name: str) -> Any:
     return next(r for r in peers("rows").rows(freeze=False) if name in r.name)
 
 
+class Answer:
+    """A worker that knows one result."""
+
+    name = "contender"
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def __call__(self, command: str, *args: Any) -> Any:
+        return self.result
+
+
 def test_rows_have_contenders() -> None:
     rows = peers("rows").rows(freeze=True)
     assert len({r.name for r in rows}) == len(rows)
     for r in rows:
         for module, function in [("fastnn", r.ours), *r.peers.values(), *([("fastnn", r.limit)] if r.limit else [])]:
             assert callable(getattr(peers(module), function)), f"{r.name}: {module}.{function}"
-        assert r.target is None or set(r.target.times) <= set(r.peers)
+        assert r.target is None or {*r.target.times, *r.target.memory} <= set(r.peers)
 
 
 def test_wrong_results_are_refused() -> None:
@@ -55,6 +68,23 @@ def test_a_contender_that_learns_otherwise_is_refused() -> None:
                 peers("measure").check(name, "train", "fastnn", worker("result", r.ours, (*r.args, 3e-3)), np.asarray(good))
         with pytest.raises(RuntimeError, match=r"fastnn, 1 thread: result.* failed: AttributeError"):
             worker("result", "nothing", ())
+
+
+def test_a_head_is_checked_part_by_part_and_its_memory_measured() -> None:
+    args = (16, 5000, 300)
+    r = dataclasses.replace(row("LM head"), args=args, memory=(args, (16, 5000, 600)))
+    expected = peers("numpy").reference("head", args)
+    assert [part.shape for part in expected] == [(), (300, 16), (16,), (5000,), (16, 64)]
+    with peers("measure").Bench([], 0.002) as bench:
+        measured = bench.measure(r)
+        for i in range(len(expected)):
+            wrong = [part * (1.001 if i == j else 1) for j, part in enumerate(expected)]
+            with pytest.raises(ValueError, match=r"LM head.* is wrong"):
+                bench._check(r, [("fastnn", 1, Answer(wrong), "head")])
+    if all(measured.memory.values()):  # logits of 300 rows take 5.7 MiB
+        assert 4 < measured.memory[args]["fastnn"] < measured.memory[(16, 5000, 600)]["fastnn"] < 40
+        assert "300 rows: fastnn " in peers("page").text(measured)
+    assert "<= 0.5x the memory of PyTorch at 300 rows" in peers("page").target(measured)[0]
 
 
 def test_targets_in_words() -> None:

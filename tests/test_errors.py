@@ -21,6 +21,21 @@ def model(**kwargs: Any) -> fastnn.Sequential:
     return m
 
 
+def head(**kwargs: Any) -> nn.LinearCrossEntropyLoss:
+    return nn.LinearCrossEntropyLoss(4, 3, **kwargs)
+
+
+def tied(shape: tuple[int, ...]) -> nn.LinearCrossEntropyLoss:
+    loss = head()
+    loss.linear.weight = nn.Parameter(np.ones(shape, np.float32))
+    return loss
+
+
+def fused(x: Any, w: Any, b: Any = None, **kwargs: Any) -> Any:
+    b = None if b is None else fastnn.tensor(b, "float32")
+    return fastnn.ops.loss.linear_cross_entropy(fastnn.tensor(x), fastnn.tensor(w, "float32"), b, Y, **kwargs)
+
+
 FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "feature count": (lambda: model().fit(X[:, :3], Y), ValueError, r"dense: x has 3 features .*built for 4"),
     "feature count in predict": (lambda: model().predict(np.zeros((2, 784))), ValueError, "784 features.*built for 4"),
@@ -94,6 +109,28 @@ FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "loss labels": (lambda: nn.CrossEntropyLoss()(fastnn.tensor(X), [0] * 9 + [4]), ValueError, r"\[9\] is 4"),
     "loss lengths": (lambda: nn.CrossEntropyLoss()(fastnn.tensor(X), [0, 1]), ValueError, r"\(10,\)"),
     "loss targets": (lambda: nn.MSELoss()(fastnn.tensor(X), X[:, :2]), ValueError, "shape"),
+    "head sizes": (lambda: nn.LinearCrossEntropyLoss(0, 3), ValueError, "LinearCrossEntropyLoss: in_features is 0"),
+    "head classes": (lambda: nn.LinearCrossEntropyLoss(4, 1.5), ValueError, "LinearCrossEntropyLoss: num_classes is 1.5"),
+    "head class weights": (lambda: head(weight=[1.0, 2.0]), ValueError, r"weight has shape \(2,\), wanted \(3,\)"),
+    "head smoothing": (lambda: head(label_smoothing=1.5), ValueError, "label_smoothing is 1.5"),
+    "head reduction": (lambda: head(reduction="average"), ValueError, "reduction='average'"),
+    "head dtype": (lambda: head(dtype="int64"), TypeError, "int64 came, wanted float32 or float64"),
+    "head features": (lambda: head()(X[:, :3], Y), ValueError, r"input has shape \(10, 3\), wanted \(..., 4\)"),
+    "head number": (lambda: head()(fastnn.tensor(1.0), 0), ValueError, r"input has shape \(\), wanted \(..., 4\)"),
+    "head tensor": (lambda: head()(fastnn.tensor(X.astype(np.float64)), Y), TypeError, "float64, linear.weight float32"),
+    "head labels": (lambda: head()(X, [0] * 9 + [3]), ValueError, r"LinearCrossEntropyLoss: target\[9\] is 3"),
+    "head lengths": (lambda: head()(X, Y[:9]), ValueError, r"labels of shape \(10,\), but has \(9,\)"),
+    "head probabilities": (lambda: head()(X, np.zeros((10, 3))), ValueError, r"labels of shape \(10,\), but has \(10, 3\)"),
+    "head label dtype": (lambda: head()(X, Y.astype(float)), TypeError, "labels of dtype float64"),
+    "head row weights": (lambda: head()(X, Y, np.ones(9)), ValueError, r"sample_weight: shape \(9,\) came, wanted \(10,\)"),
+    "head of another layer": (lambda: tied((4, 3))(X, Y), ValueError, r"linear.weight has shape \(4, 3\), wanted \(3, 4\)"),
+    "head in compile": (lambda: model(loss=head()), ValueError, "compile: LinearCrossEntropyLoss has parameters of its own"),
+    "fused x": (lambda: fused(X, np.ones((3, 4))), ValueError, r"x has shape \(10, 4\) and w \(3, 4\), wanted .* \(K, N\)"),
+    "fused x, transposed": (lambda: fused(X, np.ones((4, 3)), transposed=True), ValueError, r"w \(4, 3\), .* \(N, K\)"),
+    "fused w": (lambda: fused(X, np.ones(4)), ValueError, r"linear_cross_entropy: x has shape \(10, 4\) and w \(4,\)"),
+    "fused b": (lambda: fused(X, np.ones((4, 3)), np.ones(4)), ValueError, r"b has shape \(4,\), wanted \(3,\)"),
+    "fused dtypes": (lambda: fused(X.astype(np.float64), np.ones((4, 3))), TypeError, "float64 and float32"),
+    "fused whole numbers": (lambda: fused(Y, np.ones((4, 3))), TypeError, "int64 came"),
     "loss reduction": (lambda: nn.MSELoss("average"), ValueError, "reduction"),
     "module without init": (
         lambda: type("Bad", (nn.Module,), {"__init__": lambda s: setattr(s, "a", fastnn.Dense(1))})(),

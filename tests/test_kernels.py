@@ -61,6 +61,23 @@ def test_agrees_with_the_reference(backend: Backend, case: Case) -> None:
             assert not wrong, f"{case} {dtype}: {name}: {wrong}"
 
 
+IN_PLACE = {"softmax_forward": ("y", "x"), "sparse_cross_entropy_backward": ("dlogits", "p")}
+"""Kernels that may write over an input, by their documentation: that output, and that input."""
+
+
+@pytest.mark.parametrize("case", [c for c in TESTS if c.kernel in IN_PLACE], ids=str)
+def test_in_place_gives_the_same_bits(backend: Backend, case: Case) -> None:
+    output, over = IN_PLACE[case.kernel]
+    for dtype in case.dtypes:
+        values = case.make(dtype)
+        for table in (backend.table, check.REFERENCE):
+            apart, same = check.copied(case, values), check.copied(case, values)
+            same[output] = same[over]
+            for given in (apart, same):
+                table[case.kernel](*given.values())
+            assert same[output].tobytes() == apart[output].tobytes()
+
+
 @functools.lru_cache(maxsize=1)
 def _at_the_edges(case: Case) -> list[tuple[str, Values, Values, Values, Values]]:
     """For each argument and special value: its name, the arguments, what is right, the error allowed, and what is not finite."""

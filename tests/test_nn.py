@@ -210,3 +210,16 @@ def test_the_first_layer_computes_no_dx() -> None:
         model(fastnn.tensor(X)).sum().backward()
     needs = [args[-1] & NEED_DX for name, args in recorder.calls if name == "dense_backward"]
     assert needs == [NEED_DX, 0]
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.MSELoss])
+def test_losses_take_sample_weights(loss: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, target, weight = rng.standard_normal((3, 4)), rng.uniform(0, 1, (3, 4)), np.array([0.0, 1.0, 2.5])
+    labels = np.array([0, 1, 3]) if loss is nn.CrossEntropyLoss else target
+    each = loss(reduction="none")(x, labels).numpy().reshape(3, -1) * weight[:, None]
+    weighted = {how: loss(reduction=how)(x, labels, sample_weight=weight).numpy() for how in ("none", "sum", "mean")}
+    np.testing.assert_allclose(weighted["none"].reshape(3, -1), each, rtol=1e-12)
+    assert weighted["sum"] == pytest.approx(each.sum(), rel=1e-12)
+    divisor = weight.sum() if loss is nn.CrossEntropyLoss else each.size
+    assert weighted["mean"] == pytest.approx(each.sum() / divisor, rel=1e-12)

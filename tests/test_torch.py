@@ -133,6 +133,27 @@ def test_cross_entropy(kwargs: dict[str, Any]) -> None:
         both(lambda x: loss(x, fastnn.tensor(p)), lambda x: other(x, torch.tensor(p)), logits)
 
 
+@pytest.mark.skipif(not hasattr(torch.nn, "LinearCrossEntropyLoss"), reason="this PyTorch has no LinearCrossEntropyLoss")
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kwargs", CE, ids=str)
+def test_linear_cross_entropy(kwargs: dict[str, Any], bias: bool, chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if chunked:
+        monkeypatch.setattr(fastnn.ops.loss, "CHUNK_BYTES", 0)
+        monkeypatch.setattr(fastnn.ops.loss, "CHUNK_ROWS", 2)
+    loss = nn.LinearCrossEntropyLoss(5, 4, bias=bias, dtype="float64", **kwargs)
+    other = torch.nn.LinearCrossEntropyLoss(5, 4, bias=bias, dtype=torch.float64, **_torch_kwargs(kwargs))
+    other.load_state_dict({k: torch.tensor(v) for k, v in loss.state_dict().items()}, strict=False)  # its class weights are there
+    labels = rng.integers(0, 4, 9)
+    labels[0] = 1
+    for x, y in ((rng.standard_normal((9, 5)), labels), (1e3 * rng.standard_normal((9, 5)), labels), (np.ones(5), labels[1])):
+        for module in (loss, other):
+            module.zero_grad()
+        both(lambda t, y=y: loss(t, y), lambda t, y=y: other(t, torch.tensor(y)), x)
+        for (name, p), (_, q) in zip(loss.named_parameters(), other.named_parameters(), strict=True):
+            np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=name)
+
+
 @pytest.mark.parametrize(
     "kwargs",
     [{}, {"reduction": "sum"}, {"reduction": "none"}, {"pos_weight": WEIGHT}, {"pos_weight": WEIGHT[:1]}, {"weight": WEIGHT}],

@@ -144,6 +144,29 @@ def captured(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
     return _loop(sizes, batch, lr, capture)
 
 
+def head(features: int, classes: int, rows: int) -> Job:
+    """nn.LinearCrossEntropyLoss, captured."""
+    import fastnn
+    from fastnn import nn
+
+    from .numpy import head_result
+
+    x, w, labels = nets.head(features, classes, rows)
+    inputs, loss_of = nn.Parameter(x), nn.LinearCrossEntropyLoss(features, classes)
+    loss_of.set_weights([w])
+    weight = loss_of.weights[0]
+
+    @fastnn.capture
+    def run(labels: Any) -> Any:
+        inputs.zero_grad()
+        loss_of.zero_grad()
+        loss = loss_of(inputs, labels)
+        loss.backward()
+        return loss
+
+    return Job(run, (labels,), result=lambda: head_result(run(labels).item(), inputs.grad.numpy(), weight.grad.numpy()))
+
+
 def bench_training() -> Any:
     """benches/bench_training.py as a module."""
     spec = importlib.util.spec_from_file_location("bench_training", Path(__file__).parents[1] / "bench_training.py")

@@ -138,6 +138,35 @@ def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
     return Job(lambda: float(net.step(*next(following))), result=result)
 
 
+def head(features: int, classes: int, rows: int) -> Job:
+    """Loss and both gradients as one jitted `value_and_grad`; the gradients of the call before are given back first."""
+    import jax
+    import optax
+
+    from .numpy import head_result
+
+    x, w, labels = nets.head(features, classes, rows)
+    x, w, labels = jax.device_put((x, w, labels.astype(np.int32)))
+
+    def loss(x: Any, w: Any, labels: Any) -> Any:
+        return optax.softmax_cross_entropy_with_integer_labels(x @ w, labels).mean()
+
+    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+
+    found: list[Any] = []
+
+    def run() -> None:
+        found.clear()
+        found.append(jax.block_until_ready(step(x, w, labels)))
+
+    def result() -> list[np.ndarray]:
+        run()
+        value, (dx, dw) = found[0]
+        return head_result(float(value), np.asarray(dx), np.asarray(dw))
+
+    return Job(run, result=result)
+
+
 def predict(sizes: tuple[int, ...], batch: int) -> Job:
     import jax
 

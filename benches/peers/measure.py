@@ -31,6 +31,7 @@ class Measured:
         threads: that number.
         limit: what one core can do, in the row's unit; 0 where the row has none.
         accuracy: mean test accuracies, of the digits.
+        memory: for each of the row's `memory`, MiB of each contender; empty where the system does not tell.
         rounds: how many.
     """
 
@@ -40,6 +41,7 @@ class Measured:
     threads: dict[str, int] = field(default_factory=dict)
     limit: float = 0.0
     accuracy: dict[str, float] = field(default_factory=dict)
+    memory: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
 
     @property
     def ours(self) -> float:
@@ -128,7 +130,24 @@ class Bench:
             measured.limit = statistics.median(times[-1])
             entries[0][2]("drop", len(entries))
         check_accuracies(measured.accuracy)
+        if row.memory:
+            entered = {name: ways[name] for name in measured.seconds}
+            measured.memory = {args: self._memory(entered, args, most) for args in row.memory}
         return measured
+
+    def _memory(self, ways: dict[str, Way], args: tuple[Any, ...], threads: int) -> dict[str, float]:
+        """MiB that calls need for a while, each contender in a process that has done nothing else."""
+        found = {}
+        for name, (module, function) in ways.items():
+            worker = Worker(module, threads)
+            try:
+                worker("load")
+                mib = worker("memory", function, args, (*args[:-2], 64, 64))
+            finally:
+                worker.close()
+            if mib is not None:
+                found[name] = mib
+        return found
 
     def _times(self, row: Row, entries: list[tuple[str, int, Worker, str]]) -> tuple[int, list[list[float]]]:
         """Of each entry and round; the last list is the limit's, where the row has one."""
@@ -152,12 +171,13 @@ class Bench:
         return rounds, times
 
     def _check(self, row: Row, entries: list[tuple[str, int, Worker, str]]) -> None:
-        expected = np.asarray(reference(row.kind, row.args))
+        expected = reference(row.kind, row.args)
         args = (*row.args, nets.LR) if row.kind == "train" else row.args
         for name, _, worker, function in entries:
             value = worker("result", function, args)
             if value is not None:
-                check(f"{row.name}: {worker.name}", row.kind, name, value, expected)
+                for got, want in zip(value, expected, strict=True) if row.kind == "head" else [(value, expected)]:
+                    check(f"{row.name}: {worker.name}", row.kind, name, got, np.asarray(want))
 
 
 def check(what: str, kind: str, name: str, value: Any, expected: np.ndarray) -> None:

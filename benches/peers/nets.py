@@ -47,6 +47,14 @@ def training_data(sizes: Sequence[int], batch: int, count: int = 0) -> list[tupl
     return [(x[i : i + batch], y[i : i + batch]) for i in range(0, batch * (count or batches(sizes)), batch)]
 
 
+def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hidden states (rows, features), a weight (features, classes), and labels."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((rows, features), np.float32)
+    w = rng.standard_normal((features, classes), np.float32) * np.float32(features**-0.5)
+    return x, w, rng.integers(0, classes, rows)
+
+
 def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
     """a (m, k) and b (k, n)."""
     m, k, n = shape

@@ -122,11 +122,40 @@ def after(net: Net, data: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     return [net.loss(x, y) for x, y in data]
 
 
+def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
+    """What is compared of a head's loss and gradients: dw (features, classes) is too large to be sent about, so its products
+    with a random vector on each side, of which every element is a part, and some of its columns."""
+    rng = np.random.default_rng(5)
+    k, n = dw.shape
+    right, left = rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, k)
+    blocks = [(slice(i, i + 4096), dw[:, i : i + 4096].astype(np.float64)) for i in range(0, n, 4096)]
+    rows, columns = sum(block @ right[at] for at, block in blocks), np.concatenate([left @ block for _, block in blocks])
+    return [np.asarray(loss), np.asarray(dx), rows, columns, dw[:, rng.integers(0, n, 64)]]
+
+
+def _head(features: int, classes: int, rows: int) -> list[np.ndarray]:
+    """Loss and gradients in float64."""
+    x, w, labels = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in nets.head(features, classes, rows))
+    z = x @ w
+    z -= z.max(1, keepdims=True)
+    at = np.arange(rows), labels
+    chosen = z[at]
+    p = np.exp(z, out=z)
+    total = p.sum(1, keepdims=True)
+    loss = np.mean(np.log(total[:, 0]) - chosen)
+    p /= total
+    p[at] -= 1
+    p /= rows
+    return head_result(loss, p @ w.T, x.T @ p)
+
+
 def reference(task: str, args: tuple[Any, ...]) -> Any:
     """The result in float64."""
     if task == "matmul":
         a, b = nets.matrices(*args)
         return a.astype(np.float64) @ b
+    if task == "head":
+        return _head(*args)
     sizes, batch = args
     if task == "predict":
         return Net(sizes, batch, dtype=np.float64).forward(nets.samples(sizes, batch)[0])

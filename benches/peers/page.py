@@ -13,7 +13,7 @@ from pathlib import Path
 from .measure import Measured
 from .process import Cost
 
-COLUMNS = ("NumPy", "PyTorch", "JAX", "JAX scan", "ONNX Runtime", "ONNX Runtime bound", "scikit-learn")
+COLUMNS = ("NumPy", "PyTorch", "PyTorch chunked", "JAX", "JAX scan", "ONNX Runtime", "ONNX Runtime bound", "scikit-learn")
 PACKAGES = {
     "NumPy": ("numpy",),
     "PyTorch": ("torch",),
@@ -81,7 +81,20 @@ def target(m: Measured) -> tuple[str, str]:
             missed.append(f"{peer} not measured")
         elif m.times(peer) < times:
             missed.append(f"{_factor(m.times(peer))} {peer}, {_digits(100 * (1 - m.times(peer) / times))} % short")
+    for args, found in m.memory.items():
+        for peer, share in t.memory.items():
+            aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} rows")
+            if peer in found and found["fastnn"] > share * found[peer]:
+                missed.append(f"{_factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
+            elif peer not in found:
+                missed.append(f"memory of {peer} not measured")
     return "; ".join(aims), "missed: " + "; ".join(missed) if missed else "met"
+
+
+def memory(m: Measured) -> list[str]:
+    """For each number of rows, what the contenders needed for a while."""
+    lines = [(args[-1], found) for args, found in m.memory.items() if found]
+    return [f"{n} rows: " + ", ".join(f"{name} {_digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
 def _figure(m: Measured, name: str) -> str:
@@ -117,7 +130,7 @@ def text(m: Measured) -> str:
     """A row as a few words on a line."""
     figures = [f"{name} {_figure(m, name)}" for name in ("fastnn", *COLUMNS) if name in m.seconds]
     share = f"{100 * m.share:.1f} % of {_digits(m.limit)} {m.row.unit} a core" if m.row.limit else ""
-    parts = [", ".join(figures), share, _cells(m)[-3], target(m)[1]]
+    parts = [", ".join(figures), share, _cells(m)[-3], *memory(m), target(m)[1]]
     return f"{m.row.name}: " + "; ".join(p for p in parts if p)
 
 
@@ -184,6 +197,8 @@ def page(
         if m.accuracy:
             values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
             lines += ["", f"Mean test accuracy on the digits: {values}."]
+        if any(m.memory.values()):
+            lines += ["", *MEMORY, "", *(f"- {line}" for line in memory(m))]
     if costs:
         lines += ["", "## Processes", "", *COSTS, "", *cost_table(costs, wheel)]
     return "\n".join(lines) + "\n"
@@ -193,7 +208,14 @@ NOTES = [
     "Adam and cross-entropy in all training. `fit`, fastnn's and scikit-learn's, shuffles and gathers each batch within the time",
     "shown; the steps of the other peers are given batches that are their own arrays already, in a fixed order. JAX scan is an",
     "epoch in one call. Inference takes a NumPy array and gives another with fastnn, ONNX Runtime and scikit-learn; NumPy,",
-    "PyTorch, JAX and ONNX Runtime bound find the input in place and leave the output there.",
+    "PyTorch, JAX and ONNX Runtime bound find the input in place and leave the output there. The LM head is a weight without",
+    "bias and the mean cross-entropy, with the gradients of weight and input: nn.LinearCrossEntropyLoss under capture in fastnn,",
+    "linear and cross_entropy in PyTorch, its linear_cross_entropy by 64 rows in PyTorch chunked, jitted value_and_grad in JAX.",
+]
+MEMORY = [
+    "Memory that the LM head needs for a while: by how much three calls, in a fresh process, raise the most that is resident",
+    "over what is there after a first one, the weight, the input and the gradients of both. PyTorch and JAX give the gradients",
+    "back before each call, as zero_grad does, so that what they need next takes their place.",
 ]
 COSTS = [
     "Each in a process of its own. First results are those of 400-15-15-15-10, at batch 1 and batch 32, from importing the",

@@ -21,17 +21,19 @@ MODULES = {
 
 @dataclass(frozen=True)
 class Target:
-    """What is aimed at: any of a time, a share of what the machine can do, and factors over peers.
+    """What is aimed at: any of a time, a share of what the machine can do, factors over peers, and shares of their memory.
 
     Args:
         seconds: the longest time.
         share: the least share of the limit.
         times: how many times as fast as a peer.
+        memory: the largest share of a peer's memory.
     """
 
     seconds: float | None = None
     share: float | None = None
     times: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Row:
 
     Args:
         name: what the table calls it.
-        kind: "matmul", "predict", "train" or "digits": how results are checked.
+        kind: "matmul", "predict", "train", "head" or "digits": how results are checked.
         ours: fastnn's function.
         args: the arguments of the functions of all contenders.
         peers: their functions, by the name of the column.
@@ -48,6 +50,7 @@ class Row:
         limit: fastnn's function that measures what the machine can do, in units of `amount` a second and core.
         unit: of that limit, and amount: how much of it a call takes.
         isa: the instruction set, where it is not the best one.
+        memory: arguments with which the memory of calls is measured too.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Row:
     unit: str = ""
     amount: float = 0.0
     isa: str = ""
+    memory: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def limit_name(self) -> str:
@@ -97,6 +101,15 @@ def _loop(how: str, ours: str, times: float) -> Row:
     return Row(f"loop by hand, {how}, {nets.title(nets.SEED)}, batch 32", "train", ours, args, _ways("loop", "PyTorch"), target)
 
 
+def _head(features: int, classes: int, rows: int, more: int) -> Row:
+    """A language model's last layer and its loss; the memory for more rows too."""
+    peers = _ways("head", "PyTorch", "JAX", PyTorch_chunked=("torch", "chunked_head"))
+    target = Target(times={"JAX": 1.3, "PyTorch": 2.0, "PyTorch chunked": 2.0}, memory={"PyTorch": 0.5})
+    name = f"LM head {features} -> {classes} + cross-entropy, {rows} rows, forward and backward"
+    args = (features, classes, rows)
+    return Row(name, "head", "head", args, peers, target, memory=(args, (features, classes, more)))
+
+
 def rows(freeze: bool) -> list[Row]:
     """All rows; freeze tells whether models can be frozen."""
     good, fair = Target(share=0.95), Target(share=0.92)
@@ -130,6 +143,7 @@ def rows(freeze: bool) -> list[Row]:
         *_inference(nets.MEDIUM, 1, Target(times={"ONNX Runtime": 1.0}), freeze),
         *_inference(nets.MEDIUM, 128, Target(times={"ONNX Runtime": 1.0}), freeze),
         *_inference(nets.WIDE, 256, Target(times={"JAX": 1.1}), freeze),
+        _head(768, 50257, 256, 2048),
         Row(
             *(f"30 epochs of the digits, {seed}, batch 32", "digits", "digits", ()),
             *(_ways("digits", "PyTorch", "scikit-learn"), Target(0.045, times={"scikit-learn": 15, "PyTorch": 20})),

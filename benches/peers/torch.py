@@ -110,6 +110,40 @@ def predict(sizes: tuple[int, ...], batch: int) -> Job:
     return Job(run, result=lambda: run().numpy())
 
 
+def _head(loss_of: Any, features: int, classes: int, rows: int) -> Job:
+    """The weight lies as torch.nn.Linear has it, (classes, features)."""
+    import torch
+
+    from .numpy import head_result
+
+    x, w, labels = nets.head(features, classes, rows)
+    x, w, labels = torch.from_numpy(x).requires_grad_(), torch.from_numpy(w.T.copy()).requires_grad_(), torch.from_numpy(labels)
+
+    def run() -> Any:
+        x.grad = w.grad = None
+        loss = loss_of(x, w, labels)
+        loss.backward()
+        return loss
+
+    return Job(run, result=lambda: head_result(run().item(), x.grad.numpy(), w.grad.numpy().T))
+
+
+def head(features: int, classes: int, rows: int) -> Job:
+    """F.linear, then F.cross_entropy."""
+    from torch.nn.functional import cross_entropy, linear
+
+    return _head(lambda x, w, labels: cross_entropy(linear(x, w), labels), features, classes, rows)
+
+
+def chunked_head(features: int, classes: int, rows: int) -> Job:
+    """F.linear_cross_entropy in chunks of 64 rows: those that it chooses itself are of two rows, and ten times as slow."""
+    from torch.nn import LinearCrossEntropyOptions
+    from torch.nn.functional import linear_cross_entropy
+
+    options = LinearCrossEntropyOptions(batch_chunk_size=64, chunking_method=None)
+    return _head(lambda x, w, labels: linear_cross_entropy(x, w, labels, options=options), features, classes, rows)
+
+
 def digits() -> Job:
     from .fastnn import bench_training
 

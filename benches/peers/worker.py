@@ -7,6 +7,7 @@ import os
 import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
@@ -94,6 +95,20 @@ class Commands:
         """What the job that was timed computed."""
         return self.jobs[key].result()
 
+    def memory(self, function: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
+        """MiB by which three calls of a job raise the most that is resident over what is there after a first call; None where
+        the system does not tell. A small job goes before it and brings in what the library loads when it is used."""
+        getattr(self.module, function)(*warm).seconds(3)
+        job = getattr(self.module, function)(*args)
+        job.seconds(1)
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is what is resident now
+        except OSError:
+            return None
+        before = resident("VmRSS")
+        job.seconds(3)
+        return max(0.0, resident("VmHWM") - before)
+
     def drop(self, key: int) -> None:
         del self.jobs[key]
 
@@ -103,6 +118,12 @@ class Commands:
         self.load()
         getattr(self.module, function)(*args).seconds(1)
         return time.perf_counter() - start
+
+
+def resident(what: str) -> float:
+    """MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(what)) / 1024
 
 
 def settle(most: float = 0.3) -> None:

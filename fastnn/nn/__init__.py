@@ -2,7 +2,7 @@
 
 from .activation import GELU, Activation, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .dense import Dense, Linear
-from .loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from .loss import BCEWithLogitsLoss, CrossEntropyLoss, LinearCrossEntropyLoss, MSELoss
 from .module import Module, Sequential
 from .parameter import Parameter
 from .random import Dropout
@@ -18,6 +18,7 @@ __all__ = [
     "Flatten",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LogSoftmax",
     "MSELoss",
     "Module",

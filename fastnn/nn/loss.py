@@ -14,6 +14,7 @@ from ..ops import activation, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
 from ..tensor import Array, Tensor
+from .dense import Linear, positive_int
 from .module import Module
 
 _warned: set[str] = set()
@@ -30,8 +31,8 @@ class TorchLoss(Module):
             raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted 'mean', 'sum' or 'none'")
         self.reduction = reduction
 
-    def __call__(self, input: Any, target: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
-        return self.forward(floating(type(self).__name__, as_tensor(input, type(self).__name__)), target)
+    def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        return self.forward(floating(type(self).__name__, as_tensor(input, type(self).__name__)), target, sample_weight)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         raise NotImplementedError
@@ -140,6 +141,85 @@ def _classes_last(x: Tensor) -> Tensor:
     return shape.reshape(x, (-1, x.shape[-1])) if x.ndim > 2 else x
 
 
+class LinearCrossEntropyLoss(TorchLoss):
+    """A linear layer and the softmax cross-entropy of its outputs in one, for many classes: the logits are never all in memory.
+
+    Args:
+        in_features, num_classes: the sizes of the layer, ``linear``.
+        bias: whether it has a bias.
+        dtype: "float32" or "float64".
+        reduction, weight, label_smoothing: as in `CrossEntropyLoss`.
+        ignore_index: rows with this label count for nothing; None is -100.
+
+    Shapes: input (..., in_features), target whole numbers (...). The loss has parameters of its own, ``linear.weight`` and
+    ``linear.bias``, for the optimizer. Another layer's weight of shape (num_classes, in_features), as an embedding has, serves
+    as head where it is set: ``loss.linear.weight = embedding.weight``.
+
+    >>> import fastnn
+    >>> loss = fastnn.nn.LinearCrossEntropyLoss(8, 50000)
+    >>> loss(fastnn.tensor([[0.0] * 8] * 3), [1, 2, 3]).item() == fastnn.log(fastnn.tensor(50000.0)).item()
+    True
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        bias: bool = False,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        name = "LinearCrossEntropyLoss"
+        super().__init__(reduction)
+        positive_int(in_features, f"{name}: in_features")
+        positive_int(num_classes, f"{name}: num_classes")
+        self.linear = Linear(in_features, num_classes, bias, dtype)
+        self.class_weight = None if weight is None else host_array(weight, None, f"{name}: weight", copy=True)
+        if self.class_weight is not None and self.class_weight.shape != (num_classes,):
+            raise ValueError(f"{name}: weight has shape {self.class_weight.shape}, wanted ({num_classes},)")
+        self.ignore_index = -100 if ignore_index is None else int(ignore_index)
+        self.label_smoothing = check_number(label_smoothing, f"{name}: label_smoothing", 0, 1)
+
+    def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        current().module_called(self.linear)
+        return super().__call__(input if isinstance(input, Tensor) else self._input(input), target, sample_weight)
+
+    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        name, sizes = "LinearCrossEntropyLoss", (self.linear.units, self.linear.in_features)
+        w, b = self.linear.weight, self.linear.bias
+        if w.shape != sizes:
+            raise ValueError(f"{name}: linear.weight has shape {w.shape}, wanted {sizes}")
+        if input.ndim == 0 or input.shape[-1] != sizes[1]:
+            raise ValueError(f"{name}: input has shape {input.shape}, wanted (..., {sizes[1]})")
+        if input.dtype != w.dtype:
+            raise TypeError(f"{name}: input has dtype {input.dtype}, linear.weight {w.dtype}; use astype")
+        like = input.shape[:-1]
+        target_shape = np.shape(target) if not isinstance(target, Tensor) else target.shape
+        if target_shape != like:
+            raise ValueError(
+                f"{name}: input has shape {input.shape}, so target must be labels of shape {like}, but has {target_shape}"
+            )
+        labels = as_labels(target, int(np.prod(like)), sizes[0], name, self.ignore_index)
+        weight, rows = None, None
+        if self.class_weight is not None:
+            weight = as_array(self.class_weight.astype(input.dtype), input.dtype, sizes[:1], f"{name}: weight")
+        if sample_weight is not None:
+            rows = as_array(sample_weight, input.dtype, like, f"{name}: sample_weight").reshape(-1)
+        base = getattr(w, "base", None)  # a weight that is not stored (in, out) is taken as it is
+        stored, transposed = (w, True) if base is None else (base, False)
+        losses, weights = ops.linear_cross_entropy(
+            input, stored, b, labels, rows, weight, self.label_smoothing, self.ignore_index, transposed
+        )
+        return self._reduce(losses, like, weights)
+
+    def as_keras(self) -> Loss:
+        raise ValueError("compile: LinearCrossEntropyLoss has parameters of its own, which fit would not train; write the loop")
+
+
 class BCEWithLogitsLoss(TorchLoss):
     """Binary cross-entropy of logits, element by element.
 
@@ -216,14 +296,11 @@ class MSELoss(TorchLoss):
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         targets = _values(target, input, "MSELoss")
-        rows = shape.reshape(input, (-1, 1))
+        rows, weight = shape.reshape(input, (-1, 1)), None
         if sample_weight is not None:
-            per_row = input.size // input.shape[0]
-            weight = as_array(sample_weight, input.dtype, (input.shape[0],), "MSELoss: sample_weight")
-            return self._reduce(
-                ops.mse(shape.reshape(input, (-1, per_row)), shape.reshape(targets, (-1, per_row)), weight), input.shape
-            )
-        return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1))), input.shape)
+            each = as_array(sample_weight, input.dtype, input.shape[:1], "MSELoss: sample_weight")
+            weight = shape.expand(each.reshape(*each.shape, *(1,) * (input.ndim - 1)), input.shape).reshape(-1)
+        return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1)), weight), input.shape)
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}"

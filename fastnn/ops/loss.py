@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..backends import current
-from ..backends.spec import REDUCE_LOSS_MODES
+from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, REDUCE_LOSS_MODES
 from ..tensor import Array, Gradients, Node, Tensor, result
+from .door import floating, same_dtype
+from .layout import broadcast_strides, layout, strides_of
 
 NO_LABEL = -(2**62)
 """An ignore_index that no label has."""
+CHUNK_BYTES = 128 << 20
+"""The most that `linear_cross_entropy` holds of logits."""
+CHUNK_ROWS = 64
+"""It holds those of so many rows all the same: with fewer, reading the weight takes longer than the products with it."""
+BLOCK_BYTES, BLOCK_ROWS = 2 << 20, 16
+"""In the same way for the probabilities that its forward pass makes and forgets: what a cache holds."""
 
 
 def sparse_cross_entropy(
@@ -49,6 +58,147 @@ def _sparse_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     d = grads.k.empty(p.shape, p.dtype)
     grads.k.sparse_cross_entropy_backward(d, dlosses, p, labels, w, c, smoothing, ignore_index)
     grads.add(node.inputs[0], d)
+
+
+def linear_cross_entropy(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    labels: Array,
+    sample_weight: Array | None = None,
+    class_weight: Array | None = None,
+    smoothing: float = 0.0,
+    ignore_index: int = NO_LABEL,
+    transposed: bool = False,
+) -> tuple[Tensor, Array]:
+    """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
+
+    The rows of x are taken in chunks whose logits fit into CHUNK_BYTES. The last chunk's logits are kept for backward, those of
+    the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
+
+    Args:
+        x: (..., K), M rows in all.
+        w: (K, N), or (N, K) if transposed, as the matrix of an embedding is stored.
+        b: (N,) or None.
+        labels: int64 (M,).
+        sample_weight, class_weight, smoothing, ignore_index: as in `sparse_cross_entropy`.
+        transposed: whether w is (N, K).
+
+    Returns:
+        The weighted losses (M,), and the weights (M,) that they were given.
+
+    >>> import fastnn, numpy as np
+    >>> x, w = fastnn.tensor([[1.0, 2.0]]), fastnn.tensor([[0.5, 0.5, 0.5], [-0.5, -0.5, -0.5]])
+    >>> losses, _ = fastnn.ops.loss.linear_cross_entropy(x, w, None, np.array([2]))
+    >>> round(losses.item(), 4)
+    1.0986
+    """
+    op = "linear_cross_entropy"
+    tensors = (x, w) if b is None else (x, w, b)
+    same_dtype(op, floating(op, x), *tensors[1:])
+    head = _Head(w, b, transposed)
+    if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != head.inputs:
+        sizes = "(N, K)" if transposed else "(K, N)"
+        raise ValueError(f"{op}: x has shape {x.shape} and w {w.shape}, wanted (..., K) and {sizes}")
+    if b is not None and b.shape != (head.classes,):
+        raise ValueError(f"{op}: b has shape {b.shape}, wanted ({head.classes},)")
+    k = current()
+    rows = math.prod(x.shape[:-1])
+    x2, absent = x.data.reshape(rows, head.inputs), k.empty(0, x.dtype)
+    sw = absent if sample_weight is None else sample_weight
+    cw = absent if class_weight is None else class_weight
+    losses, weights = k.empty(rows, x.dtype), k.empty(rows, x.dtype)
+    row_bytes = max(1, head.classes * x.dtype.itemsize)
+    chunks = _ranges(0, rows, max(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
+    most = max(BLOCK_ROWS, BLOCK_BYTES // row_bytes)
+    z = k.empty((_longest(chunks), head.classes), x.dtype)
+    p = k.empty((min(most, len(z)), head.classes), x.dtype)
+    for chunk in chunks:
+        head.logits(k, z[: len(chunk)], x2[chunk.start : chunk.stop])
+        for r in _ranges(chunk.start, chunk.stop, most):
+            at = slice(r.start, r.stop)
+            logits = z[r.start - chunk.start : r.stop - chunk.start]
+            args = (labels[at], sw[at], cw, smoothing, ignore_index)
+            k.sparse_cross_entropy_forward(losses[at], weights[at], p[: len(r)], logits, *args)
+    kept = [z]  # with the logits of the last chunk, until backward has used them
+    return result(losses, _linear_backward, tensors, head, x2, chunks, kept, labels, sw, cw, smoothing, ignore_index), weights
+
+
+class _Head:
+    """The products with w, which lies in memory as (K, N) or as (N, K), and b."""
+
+    def __init__(self, w: Tensor, b: Tensor | None, transposed: bool) -> None:
+        self.w, self.b, self.transposed = w.data, None if b is None else b.data, transposed
+        self.inputs, self.classes = w.shape[:: -1 if transposed else 1] if w.ndim == 2 else (0, 0)
+
+    def logits(self, k: Any, z: Array, x: Array) -> None:
+        """z = x w + b."""
+        if not self.transposed:
+            absent = k.empty(0, z.dtype)
+            k.dense_forward(z, absent, x, self.w, absent if self.b is None else self.b, LINEAR)
+            return
+        if self.b is not None:
+            strides = strides_of(z.shape), broadcast_strides(self.b.shape, z.shape)
+            k.strided_copy(z, self.b, k.asarray(layout(z.shape, *strides, offsets=(0, 0))))
+        k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0)
+
+    def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, need: int) -> None:
+        """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward` with this need."""
+        absent = k.empty(0, dz.dtype)
+        if not self.transposed:
+            k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, need)
+            return
+        if need & NEED_DB:  # a dense layer without inputs has the same db
+            none = k.empty((len(dz), 0), dz.dtype), k.empty((0, dz.shape[1]), dz.dtype)
+            k.dense_backward(absent, absent, db, absent, dz, *none, dz, absent, LINEAR, need & (NEED_DB | ADD_DB))
+        if need & NEED_DW:
+            k.matmul_tn(dw, dz, x, 1.0, 1.0 if need & ADD_DW else 0.0)
+        if need & NEED_DX:
+            k.matmul_nn(dx, dz, self.w, 1.0, 0.0)
+
+
+def _ranges(start: int, stop: int, most: int) -> list[range]:
+    """start..stop in as few ranges as have at most so many each, of about one length; one that is empty if all is."""
+    n = max(1, -(-(stop - start) // most))
+    step = max(1, -(-(stop - start) // n))
+    return [range(i, min(i + step, stop)) for i in range(start, max(stop, start + 1), step)]
+
+
+def _longest(ranges: list[range]) -> int:
+    return max(map(len, ranges))
+
+
+def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
+    assert node.saved is not None
+    head, x, chunks, kept, labels, sw, cw, smoothing, ignore_index = node.saved
+    k = grads.k
+    absent = k.empty(0, x.dtype)
+    dx, (dw, add_dw), (db, add_db), need = absent, (absent, False), (absent, False), 0
+    if node.inputs[0].requires_grad:
+        dx, need = k.empty(x.shape, x.dtype), NEED_DX
+    if node.inputs[1].requires_grad:
+        dw, add_dw = grads.target(node.inputs[1])
+        need |= NEED_DW | (ADD_DW if add_dw else 0)
+    if len(node.inputs) == 3 and node.inputs[2].requires_grad:
+        db, add_db = grads.target(node.inputs[2])
+        need |= NEED_DB | (ADD_DB if add_db else 0)
+    filled = bool(kept)
+    z = kept.pop() if filled else k.empty((_longest(chunks), head.classes), x.dtype)
+    for chunk in reversed(chunks):  # the last one's logits are there already
+        at, d = slice(chunk.start, chunk.stop), z[: len(chunk)]
+        if not filled:
+            head.logits(k, d, x[at])
+        k.softmax_forward(d, d)
+        k.sparse_cross_entropy_backward(d, dlosses[at], d, labels[at], sw[at], cw, smoothing, ignore_index)
+        head.gradients(k, dx[at], dw, db, d, x[at], need)
+        filled, need = False, need | ADD_DW | ADD_DB  # the chunks that follow add theirs
+    # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
+    if need & NEED_DW:
+        grads.done(node.inputs[1], dw)
+    if need & NEED_DB:
+        grads.done(node.inputs[2], db)
+    if need & NEED_DX:
+        grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
 
 
 def cross_entropy(

@@ -24,7 +24,7 @@ def activation_backward(xp: Any, dx: Array, dy: Array, x: Array, y: Array, act: 
 
 
 def softmax_forward(xp: Any, y: Array, x: Array) -> None:
-    """y = exp(x - max) / sum(exp(x - max)) in each row."""
+    """y = exp(x - max) / sum(exp(x - max)) in each row. y may be x."""
     if x.size:
         e = xp.exp(x - x.max(1, keepdims=True))
         y[...] = e / e.sum(1, keepdims=True)

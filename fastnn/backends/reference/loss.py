@@ -39,7 +39,8 @@ def sparse_cross_entropy_forward(
 
     target is (1 - smoothing) at the label and smoothing / N everywhere, times class_weight, times the row's sample_weight.
     weights gets sample_weight * class_weight[label], by whose sum PyTorch's mean divides. A row whose label is ignore_index
-    has loss and weight 0; one whose label is outside 0..N-1 has loss NaN.
+    has loss and weight 0; one whose label is outside 0..N-1 has loss NaN. p must not be logits,
+    which are still read once p is written.
     """
     n = logits.shape[1]
     if not logits.size:
@@ -65,7 +66,10 @@ def sparse_cross_entropy_backward(
     smoothing: float,
     ignore_index: int,
 ) -> None:
-    """dlogits = dlosses (p sum(target) - target), with the forward's target; 0 in ignored rows, NaN for bad labels."""
+    """dlogits = dlosses (p sum(target) - target), with the forward's target; 0 in ignored rows, NaN for bad labels.
+
+    dlogits may be p.
+    """
     if not p.size:
         return
     target, _, bad, ignored = _sparse_target(xp, p, labels, sample_weight, class_weight, smoothing, ignore_index)
