@@ -180,6 +180,7 @@ void dense_backward(const void* args, const Worker& me) {
     product(p, rest);
   }
   if (d.need & kNeedDx) {
+    if (d.need & kNeedDw) sync(me);  // both products use the same scratch
     Gemm<T> p = {};
     p.m = d.M;
     p.n = p.ldc = d.K;

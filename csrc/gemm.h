@@ -285,7 +285,6 @@ void gemm(const Gemm<T>& g, const Worker& me) {
     for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, i % items, i / items, (T*)me.scratch);
     sync(me);
     add_partial_products(g, p, me);
-    sync(me);  // the next product may use the same scratch
     return;
   }
   T* scratch = (T*)me.scratch + me.ith * p.scratch;
