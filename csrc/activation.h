@@ -319,17 +319,22 @@ FASTNN_INLINE SoftmaxFn<T> softmax_fn(i64 n) {
 }
 
 // Softmax works on blocks of as many rows as a vector has lanes, so that their logarithms are taken together:
-// f(row, max, log of the sum) for each row of the block that begins at `row`.
-template <class T, class F>
-FASTNN_INLINE void softmax_blocks(T* p, const T* x, Range rows, i64 n, F f) {
+// f(row, max, log of the sum) for each row of a block. `before(row)` has come for each of them while x was whole: p may be x.
+template <class T, class B, class F>
+FASTNN_INLINE void softmax_blocks(T* p, const T* x, Range rows, i64 n, B before, F f) {
   const SoftmaxFn<T> softmax = softmax_fn<T>(n);
   for (i64 begin = rows.begin; begin < rows.end; begin += kLanes<T>) {
     T max[kLanes<T>], log_sum[kLanes<T>] = {};
     const i64 count = min_i64(kLanes<T>, rows.end - begin);
+    for (i64 i = 0; i < count; i++) before(begin + i);
     softmax(p ? p + begin * n : nullptr, x + begin * n, count, n, max, log_sum);
     store(log_sum, vlog(load(log_sum)));
     for (i64 i = 0; i < count; i++) f(begin + i, max[i], log_sum[i]);
   }
+}
+template <class T, class F>
+FASTNN_INLINE void softmax_blocks(T* p, const T* x, Range rows, i64 n, F f) {
+  softmax_blocks<T>(p, x, rows, n, [](i64) {}, f);
 }
 
 template <class T>

@@ -30,7 +30,14 @@ void sparse_cross_entropy_forward(const void* args, const Worker& me) {
     return;
   }
   const T on = (T)(1 - a.smoothing), off = (T)(a.smoothing / (double)a.N);  // target: off everywhere, on more at the label
-  softmax_blocks<T>(a.p, a.logits, rows, a.N, [&](i64 row, T max, T log_sum) {
+  // With p in place of the logits: what the losses need of these is taken before, or p is written after them.
+  const bool after = a.p == a.logits && off != 0;
+  T at_label[kLanes<T>];
+  auto take = [&](i64 row) {
+    const i64 label = a.labels[row];
+    at_label[(row - rows.begin) % kLanes<T>] = (u64)label < (u64)a.N ? a.logits[row * a.N + label] : nan;
+  };
+  softmax_blocks<T>(after ? nullptr : a.p, a.logits, rows, a.N, take, [&](i64 row, T max, T log_sum) {
     const i64 label = a.labels[row];
     if (label == a.ignore_index || (u64)label >= (u64)a.N) {
       a.losses[row] = a.weights[row] = label == a.ignore_index ? (T)0 : nan;
@@ -46,10 +53,12 @@ void sparse_cross_entropy_forward(const void* args, const Worker& me) {
         return target == splat<T>(0) ? splat<T>(0) : term;
       });
     const T target = on * weight;
-    const T value = hsum<T>(rest) + (target == 0 ? 0 : target * (x[label] - max - log_sum));
+    const T picked = at_label[(row - rows.begin) % kLanes<T>];
+    const T value = hsum<T>(rest) + (target == 0 ? 0 : target * (picked - max - log_sum));
     a.losses[row] = sample == 0 ? 0 : -(sample * value);  // a weight of 0 also takes an infinite loss away
     a.weights[row] = sample * weight;
   });
+  if (after) softmax_blocks<T>(a.p, a.logits, rows, a.N, [](i64, T, T) {});
 }
 
 template <class T>

@@ -61,7 +61,11 @@ def test_agrees_with_the_reference(backend: Backend, case: Case) -> None:
             assert not wrong, f"{case} {dtype}: {name}: {wrong}"
 
 
-IN_PLACE = {"softmax_forward": ("y", "x"), "sparse_cross_entropy_backward": ("dlogits", "p")}
+IN_PLACE = {
+    "softmax_forward": ("y", "x"),
+    "sparse_cross_entropy_forward": ("p", "logits"),
+    "sparse_cross_entropy_backward": ("dlogits", "p"),
+}
 """Kernels that may write over an input, by their documentation: that output, and that input."""
 
 
@@ -75,7 +79,8 @@ def test_in_place_gives_the_same_bits(backend: Backend, case: Case) -> None:
             same[output] = same[over]
             for given in (apart, same):
                 table[case.kernel](*given.values())
-            assert same[output].tobytes() == apart[output].tobytes()
+            for arg in (a for a in case.spec.arrays if a.writes):
+                assert same[arg.name].tobytes() == apart[arg.name].tobytes(), arg.name
 
 
 @functools.lru_cache(maxsize=1)

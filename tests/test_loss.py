@@ -33,8 +33,8 @@ def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
 
 
 def limit(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """At most so many rows in a chunk, in blocks of two."""
-    for name, value in {"CHUNK_BYTES": 0, "CHUNK_ROWS": rows, "BLOCK_BYTES": 0, "BLOCK_ROWS": 2}.items():
+    """At most so many rows in a chunk."""
+    for name, value in {"CHUNK_BYTES": 0, "CHUNK_ROWS": rows}.items():
         monkeypatch.setattr(ops, name, value)
 
 
@@ -169,7 +169,6 @@ class Spy(Recorder):
 
 def test_no_more_logits_than_a_chunk_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops, "CHUNK_BYTES", 64 * 1000 * 4)
-    monkeypatch.setattr(ops, "BLOCK_BYTES", 16 * 1000 * 4)
     w = leaf(3, 1000, dtype="float32")
     for rows, chunks in ((1, 1), (63, 1), (64, 1), (65, 2), (200, 4)):
         x, spy = leaf(rows, 3, dtype="float32"), Spy(load("numpy"))

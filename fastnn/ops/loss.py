@@ -17,8 +17,6 @@ CHUNK_BYTES = 128 << 20
 """The most that `linear_cross_entropy` holds of logits."""
 CHUNK_ROWS = 64
 """It holds those of so many rows all the same: with fewer, reading the weight takes longer than the products with it."""
-BLOCK_BYTES, BLOCK_ROWS = 2 << 20, 16
-"""In the same way for the probabilities that its forward pass makes and forgets: what a cache holds."""
 
 
 def sparse_cross_entropy(
@@ -73,8 +71,8 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Array]:
     """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
 
-    The rows of x are taken in chunks whose logits fit into CHUNK_BYTES. The last chunk's logits are kept for backward, those of
-    the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
+    The rows of x are taken in chunks whose logits fit into CHUNK_BYTES. The last chunk's probabilities are kept for backward,
+    those of the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
 
     Args:
         x: (..., K), M rows in all.
@@ -110,17 +108,12 @@ def linear_cross_entropy(
     losses, weights = k.empty(rows, x.dtype), k.empty(rows, x.dtype)
     row_bytes = max(1, head.classes * x.dtype.itemsize)
     chunks = _ranges(0, rows, max(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
-    most = max(BLOCK_ROWS, BLOCK_BYTES // row_bytes)
     z = k.empty((_longest(chunks), head.classes), x.dtype)
-    p = k.empty((min(most, len(z)), head.classes), x.dtype)
     for chunk in chunks:
-        head.logits(k, z[: len(chunk)], x2[chunk.start : chunk.stop])
-        for r in _ranges(chunk.start, chunk.stop, most):
-            at = slice(r.start, r.stop)
-            logits = z[r.start - chunk.start : r.stop - chunk.start]
-            args = (labels[at], sw[at], cw, smoothing, ignore_index)
-            k.sparse_cross_entropy_forward(losses[at], weights[at], p[: len(r)], logits, *args)
-    kept = [z]  # with the logits of the last chunk, until backward has used them
+        at, p = slice(chunk.start, chunk.stop), z[: len(chunk)]
+        head.logits(k, p, x2[at])
+        k.sparse_cross_entropy_forward(losses[at], weights[at], p, p, labels[at], sw[at], cw, smoothing, ignore_index)
+    kept = [z]  # with the probabilities of the last chunk, until backward has used them
     return result(losses, _linear_backward, tensors, head, x2, chunks, kept, labels, sw, cw, smoothing, ignore_index), weights
 
 
@@ -184,11 +177,12 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
         need |= NEED_DB | (ADD_DB if add_db else 0)
     filled = bool(kept)
     z = kept.pop() if filled else k.empty((_longest(chunks), head.classes), x.dtype)
-    for chunk in reversed(chunks):  # the last one's logits are there already
+    for chunk in reversed(chunks):  # the last one's probabilities are there already
         at, d = slice(chunk.start, chunk.stop), z[: len(chunk)]
         if not filled:
             head.logits(k, d, x[at])
-        k.softmax_forward(d, d)
+            spare = k.empty((2, len(chunk)), x.dtype)
+            k.sparse_cross_entropy_forward(spare[0], spare[1], d, d, labels[at], sw[at], cw, smoothing, ignore_index)
         k.sparse_cross_entropy_backward(d, dlosses[at], d, labels[at], sw[at], cw, smoothing, ignore_index)
         head.gradients(k, dx[at], dw, db, d, x[at], need)
         filled, need = False, need | ADD_DW | ADD_DB  # the chunks that follow add theirs

@@ -39,8 +39,7 @@ def sparse_cross_entropy_forward(
 
     target is (1 - smoothing) at the label and smoothing / N everywhere, times class_weight, times the row's sample_weight.
     weights gets sample_weight * class_weight[label], by whose sum PyTorch's mean divides. A row whose label is ignore_index
-    has loss and weight 0; one whose label is outside 0..N-1 has loss NaN. p must not be logits,
-    which are still read once p is written.
+    has loss and weight 0; one whose label is outside 0..N-1 has loss NaN. p may be the array of the logits.
     """
     n = logits.shape[1]
     if not logits.size:
