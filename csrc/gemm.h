@@ -71,8 +71,8 @@ void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
       for_vectors<T>({0, n}, [&](i64 i, auto lanes) { store(panel + i, lanes.load(p + i)); });
     return;
   }
-  for (i64 k = 0; k < kc; k += L)
-    for (i64 i = 0; i < n; i += L) {
+  for (i64 i = 0; i < n; i += L)
+    for (i64 k = 0; k < kc; k += L) {
       const i64 steps = min_i64(L, kc - k), rows = min_i64(L, n - i);
       const T* q = p + i * ld + k;
       T* to = panel + k * width + i;
@@ -90,9 +90,10 @@ void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
 // runs come faster out of a large b than short ones.
 template <class T>
 void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
-  constexpr i64 L = kLanes<T>;
+  constexpr i64 L = kLanes<T>, kAhead = 16;  // rows that are fetched ahead: each lies on another page
   for (i64 k = 0; k < kc; k++) {
     const T* p = from.at(j0, k0 + k);
+    for (i64 i = 0; i < panels * width; i += L) __builtin_prefetch(p + kAhead * from.ld + i);
     for (i64 i = 0; i < panels; i++)
       for (i64 j = 0; j < width; j += L, p += L) store(to + i * panel_size + k * width + j, load(p));
   }
@@ -126,7 +127,8 @@ template <class T>
 GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
   GemmPlan p = {};
-  const bool large = m > kGemm.in_place_rows && max_i64(m, n) * k * size > kGemm.in_place;
+  const bool far = n * k * size > kGemm.far && m >= kGemm.pack_rows;  // read from memory, in long runs if packed
+  const bool large = far || (m > kGemm.in_place_rows && max_i64(m, n) * k * size > kGemm.in_place);
   const bool bad_a = !a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
   p.pack = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);

@@ -15,6 +15,7 @@ struct GemmTuning {
 
   // Bytes.
   i64 in_place = 2 << 20;      // matrices up to this size are read in place
+  i64 far = 12 << 20;          // a b from this size on comes out of memory
   i64 depth_in_place = 4096;   // of K in a block, read in place
   i64 depth_packed = 2048;     // of K in a block of packed panels
   i64 depth_colliding = 1024;  // of K in such a block where columns of a collide in the caches and are read in place
