@@ -13,10 +13,10 @@ from .layout import broadcast_strides, layout, strides_of
 
 NO_LABEL = -(2**62)
 """An ignore_index that no label has."""
-CHUNK_BYTES = 128 << 20
-"""The most that `linear_cross_entropy` holds of logits."""
+SMALL_BYTES, CHUNK_BYTES = 16 << 20, 128 << 20
+"""`linear_cross_entropy` holds all logits up to the first size, else half of them, but no more than the second ..."""
 CHUNK_ROWS = 64
-"""It holds those of so many rows all the same: with fewer, reading the weight takes longer than the products with it."""
+"""... or those of so many rows: with fewer, reading the weight takes longer than the products with it."""
 
 
 def sparse_cross_entropy(
@@ -71,7 +71,7 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Array]:
     """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
 
-    The rows of x are taken in chunks whose logits fit into CHUNK_BYTES. The last chunk's probabilities are kept for backward,
+    The rows of x are taken in chunks; only one chunk's logits are in memory. The last chunk's probabilities are kept for backward,
     those of the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
 
     Args:
@@ -107,7 +107,8 @@ def linear_cross_entropy(
     cw = absent if class_weight is None else class_weight
     losses, weights = k.empty(rows, x.dtype), k.empty(rows, x.dtype)
     row_bytes = max(1, head.classes * x.dtype.itemsize)
-    chunks = _ranges(0, rows, max(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
+    chunk_bytes = min(max(SMALL_BYTES, -(-rows // 2) * row_bytes), CHUNK_BYTES)
+    chunks = _ranges(0, rows, max(CHUNK_ROWS, chunk_bytes // row_bytes))
     z = k.empty((_longest(chunks), head.classes), x.dtype)
     for chunk in chunks:
         at, p = slice(chunk.start, chunk.stop), z[: len(chunk)]
@@ -166,9 +167,13 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     head, x, chunks, kept, labels, sw, cw, smoothing, ignore_index = node.saved
     k = grads.k
     absent = k.empty(0, x.dtype)
-    dx, (dw, add_dw), (db, add_db), need = absent, (absent, False), (absent, False), 0
+    (dx, add_dx), (dw, add_dw), (db, add_db), need = (absent, False), (absent, False), (absent, False), 0
     if node.inputs[0].requires_grad:
-        dx, need = k.empty(x.shape, x.dtype), NEED_DX
+        need = NEED_DX
+        dx, add_dx = grads.target(node.inputs[0])
+        if add_dx or node.inputs[0] is node.inputs[1]:
+            dx, add_dx = k.empty(x.shape, x.dtype), True
+        dx = dx.reshape(x.shape)
     if node.inputs[1].requires_grad:
         dw, add_dw = grads.target(node.inputs[1])
         need |= NEED_DW | (ADD_DW if add_dw else 0)
@@ -192,7 +197,7 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     if need & NEED_DB:
         grads.done(node.inputs[2], db)
     if need & NEED_DX:
-        grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+        (grads.add if add_dx else grads.done)(node.inputs[0], dx.reshape(node.inputs[0].shape))
 
 
 def cross_entropy(
