@@ -42,6 +42,7 @@ class Recorder:
         self.real = real
         self.name = real.name
         self.xp = real.xp
+        self.absent = real.absent
         self.calls: list[Call] = []
         self.signature: list[Any] = []
         self.void = ""  # why the recording cannot be replayed; empty while it can
