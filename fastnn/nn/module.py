@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,22 +11,12 @@ from ..backends import current
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
+from .mode import mode, said
 from .parameter import Parameter, stored, structure_changed
 
-_mode: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
 _FLOAT32 = np.dtype(np.float32)
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
-
-
-@contextmanager
-def mode(training: bool) -> Iterator[None]:
-    """A block in which all modules are in this mode, in this thread alone, whatever their own is."""
-    token = _mode.set(bool(training))
-    try:
-        yield
-    finally:
-        _mode.reset(token)
 
 
 class Module(Trainer):
@@ -104,8 +92,8 @@ class Module(Trainer):
     @property
     def training(self) -> bool:
         """Whether it is in training mode: as `train` and `eval` set it, but for a call or a fit that says otherwise."""
-        said = _mode.get()
-        return bool(self._training) if said is None else said
+        block = said.get()
+        return bool(self._training) if block is None else block
 
     @training.setter
     def training(self, value: bool) -> None:
