@@ -75,7 +75,9 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
     array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
-    labels = k.asarray(array, np.int64).reshape(-1)
+    labels = k.asarray(array, np.int64)
+    if labels.ndim != 1:
+        labels = labels.reshape(-1)
     if labels.size != rows:
         raise ValueError(f"{op}: {labels.size} labels for {rows} rows")
     check_labels(labels, classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")

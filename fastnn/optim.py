@@ -35,13 +35,18 @@ class Segment:
     def runs(self, k: Any) -> list[tuple[int, int]]:
         """Ranges of neighbouring parameters that have a gradient and have taken equally many steps."""
         runs: list[tuple[int, int]] = []
+        steps = self.steps.tolist()
+        begin = end = 0  # the run that is growing
         for i, p in enumerate(self.parameters):
             if not (p.requires_grad and k.has_grad(p)):
                 continue
-            if runs and runs[-1][1] == i and self.steps[runs[-1][0]] == self.steps[i]:
-                runs[-1] = (runs[-1][0], i + 1)
-            else:
-                runs.append((i, i + 1))
+            if end != i or steps[begin] != steps[i]:
+                if end:
+                    runs.append((begin, end))
+                begin = i
+            end = i + 1
+        if end:
+            runs.append((begin, end))
         return runs
 
     def range(self, begin: int, end: int) -> slice:

@@ -7,6 +7,7 @@ watches the first calls, and once two calls in a row did the same work, replays 
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import threading
 import warnings
@@ -42,6 +43,7 @@ class Recorder:
         self.real = real
         self.name = real.name
         self.xp = real.xp
+        self.absent = real.absent
         self.calls: list[Call] = []
         self.signature: list[Any] = []
         self.void = ""  # why the recording cannot be replayed; empty while it can
@@ -126,6 +128,9 @@ def _caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+_training, _requires_grad, _has_grad = map(operator.attrgetter, ("training", "requires_grad", "has_grad"))
+
+
 class Step:
     """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
 
@@ -136,19 +141,20 @@ class Step:
         self.output = output
         self._lock = threading.Lock()
         self.structure = parameters_py.structure_version
-        self._modules = list(recorder.modules.items())
-        parameters = dict.fromkeys(p for m, _ in self._modules for p in m._parameters.values() if p is not None)
-        self._frozen = [(p, p.requires_grad) for p in parameters]
-        self._before = list(recorder.grads_before.items())
+        modules, before = recorder.modules, recorder.grads_before
+        parameters = dict.fromkeys(parameters_py.stored(p) for m in modules for p in m._parameters.values() if p is not None)
+        self._modules, self._modes = tuple(modules), tuple(modules.values())
+        self._parameters, self._trained = tuple(parameters), tuple(map(_requires_grad, parameters))
+        self._leaves, self._before = tuple(before), tuple(before.values())
         self._after = list(recorder.grads_after.items())
 
     def fits(self) -> bool:
         """Whether layers, modes, frozen parameters and gradients are as they were when it was recorded."""
         return (
             self.structure == parameters_py.structure_version
-            and all(m.training == mode for m, mode in self._modules)
-            and all(p.requires_grad == flag for p, flag in self._frozen)
-            and all(leaf.has_grad == value for leaf, value in self._before)
+            and tuple(map(_training, self._modules)) == self._modes
+            and tuple(map(_requires_grad, self._parameters)) == self._trained
+            and tuple(map(_has_grad, self._leaves)) == self._before
         )
 
     def replay(self, inputs: list[Array]) -> Any:
@@ -186,36 +192,41 @@ def _tensors(value: Any) -> list[Tensor]:
     return [t for item in items for t in _tensors(item)]
 
 
-class Arguments:
-    """A call's arguments, taken apart into arrays, which may change from call to call, and a key of all the rest."""
+def _array_of(value: Any) -> Array | None:
+    """The array of an argument whose content may change from call to call; None for all other arguments."""
+    if isinstance(value, Tensor):
+        return None if value.requires_grad else value.data
+    return value if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else None
 
-    def __init__(self, value: Any, rename: Callable[[Array, bool], Any] | None = None) -> None:
-        self.arrays: list[Array] = []
-        self._rename = rename
-        self.value, self.key = self._split(value)
 
-    def _split(self, value: Any) -> tuple[Any, Any]:
-        if isinstance(value, Tensor) and not value.requires_grad:
-            return self._array(value.data, True)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
-            return self._array(value, False)
-        if isinstance(value, dict):
-            parts = {k: self._split(v) for k, v in value.items()}
-            return {k: v for k, (v, _) in parts.items()}, ("dict", *((k, key) for k, (_, key) in parts.items()))
-        if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-            items = [self._split(v) for v in value]
-            return type(value)(v for v, _ in items), (type(value).__name__, *(key for _, key in items))
-        try:
-            hash(value)
-        except TypeError:
-            return value, ("object", id(value))
-        # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
-        return value, (type(value).__name__, value.hex() if isinstance(value, float) else value)
+def _key(value: Any, arrays: list[Array]) -> Any:
+    """All that is known of an argument but the content of its arrays, which are put into the list."""
+    array = _array_of(value)
+    if array is not None:
+        arrays.append(array)
+        return isinstance(value, Tensor), array.shape, array.dtype
+    if isinstance(value, dict):
+        return ("dict", *[(k, _key(v, arrays)) for k, v in value.items()])
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return (type(value).__name__, *[_key(v, arrays) for v in value])
+    try:
+        hash(value)
+    except TypeError:
+        return "object", id(value)
+    # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
+    return type(value).__name__, value.hex() if isinstance(value, float) else value
 
-    def _array(self, array: Array, tensor: bool) -> tuple[Any, Any]:
-        self.arrays.append(array)
-        renamed = self._rename(array, tensor) if self._rename else None
-        return renamed, ("tensor" if tensor else "array", tuple(array.shape), array.dtype.str)
+
+def _replaced(value: Any, by: Callable[[Array, bool], Any]) -> Any:
+    """The argument with its arrays replaced by what by(array, whether a Tensor) gives."""
+    array = _array_of(value)
+    if array is not None:
+        return by(array, isinstance(value, Tensor))
+    if isinstance(value, dict):
+        return {k: _replaced(v, by) for k, v in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_replaced(v, by) for v in value)
+    return value
 
 
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -267,11 +278,12 @@ class _Capture:
         real = current()
         if self.eager or isinstance(real, Recorder):
             return self.fn(*args, **kwargs)
-        given = Arguments((args, kwargs))
-        key = (given.key, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled())
+        arrays: list[Array] = []
+        given = _key(args, arrays), _key(kwargs, arrays) if kwargs else ()
+        key = (given, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled())
         for step in self._steps.get(key, ()):
             if step.fits():
-                return step.replay(given.arrays)
+                return step.replay(arrays)
         return self._watch(key, real, args, kwargs)
 
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -282,7 +294,7 @@ class _Capture:
             buffers.append(copy)
             return Tensor(copy) if tensor else StepInput(copy)
 
-        own_args, own_kwargs = Arguments((args, kwargs), buffer).value
+        own_args, own_kwargs = _replaced((args, kwargs), buffer)
         recorder = Recorder(real, tuple(buffers))
         with recording(recorder):
             output = self.fn(*own_args, **own_kwargs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -68,6 +69,13 @@ def is_grad_enabled() -> bool:
     return _grad_enabled.get()
 
 
+_version = operator.attrgetter("version")
+
+
+def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return tuple(map(_version, tensors))
+
+
 class Node:
     """An operation on the tape: its backward function, its inputs, and what backward needs beside them."""
 
@@ -78,7 +86,7 @@ class Node:
         self.backward = backward
         self.inputs = inputs
         self.saved: tuple[Any, ...] | None = saved
-        self.versions = [t.version for t in inputs]  # a saved array that was changed in place would give wrong gradients
+        self.versions = _versions(inputs)  # a saved array that was changed in place would give wrong gradients
         self.order = next(Node._count)
 
 
@@ -320,7 +328,7 @@ class Tensor:
                 raise RuntimeError(
                     "backward: this graph was freed by an earlier backward; call that one with retain_graph=True to use it twice"
                 )
-            if node.saved and node.versions != [t.version for t in node.inputs]:
+            if node.saved and node.versions != _versions(node.inputs):
                 raise RuntimeError("backward: a leaf was changed in place after the forward pass that used it")
             dy = grads.pop(node)
             if dy is not None:
@@ -546,10 +554,11 @@ def _newest_first(root: Node | None) -> list[Node]:
     seen, stack = {root}, [root]
     while stack:
         for t in stack.pop().inputs:
-            if t.node is not None and t.node not in seen:
-                seen.add(t.node)
-                stack.append(t.node)
-    return sorted(seen, key=lambda node: -node.order)
+            node = t.node
+            if node is not None and node not in seen:
+                seen.add(node)
+                stack.append(node)
+    return sorted(seen, key=operator.attrgetter("order"), reverse=True)
 
 
 def result(data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any) -> Tensor:

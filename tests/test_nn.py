@@ -1,5 +1,7 @@
 """Modules and layers: registration, names, shapes, initial values, dropout, sharing."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -197,6 +199,30 @@ def test_parameters_keep_identity_and_place() -> None:
     model.load_state_dict(model.state_dict())
     assert all(a is b for a, b in zip(parameters, model.weights, strict=True))
     assert places == [p.numpy().__array_interface__["data"][0] for p in parameters]
+
+
+def test_one_tensor_as_input_and_weight_of_a_layer_gets_both_gradients() -> None:
+    p, q = (fastnn.nn.Parameter(np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)) for _ in range(2))
+    fastnn.ops.dense.dense(p, p).sum().backward()
+    (q @ q).sum().backward()
+    assert p.grad is not None and q.grad is not None and p.grad.tolist() == q.grad.tolist()
+
+
+def test_attributes_of_modules_follow_what_is_set() -> None:
+    model = nn.Sequential(nn.Linear(2, 3))
+    first, second = nn.Linear(2, 3), nn.Linear(2, 4)
+    model.head = first
+    model.head = second
+    assert model.head is second and list(model._modules) == ["0", "head"]
+    assert copy.deepcopy(model).head.weight.shape == (4, 2)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.head is list(again.children())[1] and again.head.bias is again.head._parameters["bias"]
+    second.bias = None
+    assert second.bias is None and [name for name, _ in second.named_parameters()] == ["weight"]
+    del model.head
+    assert not hasattr(model, "head") and list(model._modules) == ["0"]
+    with pytest.raises(AttributeError, match="head"):
+        del model.head
 
 
 def test_the_first_layer_computes_no_dx() -> None:

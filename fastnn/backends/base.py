@@ -52,21 +52,21 @@ class Backend:
         self.table = {**reference, **(native or {})}
         for kernel in spec.KERNELS:
             setattr(self, kernel, self.table[kernel])
+        self.empty: Callable[[int | tuple[int, ...], Any], Any] = xp.empty
+        """An array of this shape and dtype, whose content a kernel is about to write."""
+        self.absent = xp.empty(0)
+        """What stands for an array that a kernel may do without, whatever the dtype of the others."""
 
     def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
         raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
-    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
-        """An array whose content a kernel is about to write."""
-        return self.xp.empty(shape, dtype)
-
     def dense_aux(self, shape: tuple[int, int], dtype: Any, act: spec.Activation) -> Any:
         """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
-        return self.xp.empty(shape if act.saves_z else 0, dtype)
+        return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""
-        return self.xp.ascontiguousarray(self.xp.asarray(a, dtype)) if np.ndim(a) else self.xp.asarray(a, dtype)
+        return self.xp.asarray(a, dtype, order="C")
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
         """The array on the host; shares memory where it can."""

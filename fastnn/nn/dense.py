@@ -117,15 +117,17 @@ class Dense(Module):
         return self.bias_initializer((self.units,), dtype, rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        parameters = self._parameters
-        if not self.built:
+        parameters: dict[str, Any] = self._parameters
+        activation = self.activation
+        if self._names[0] not in parameters:
             self.build(self.input_shape or x.shape[-1:])
-        kernel, bias = cast(Any, parameters[self._names[0]]), parameters["bias"]
-        kernel = getattr(kernel, "base", kernel)
-        if isinstance(self.activation, str):
+        kernel, bias = parameters[self._names[0]], parameters["bias"]
+        if isinstance(kernel, TransposedParameter):
+            kernel = kernel.base
+        if isinstance(activation, str):
             z = dense(x, kernel, bias)
-            return activation_ops.softmax(z) if self.activation == "softmax" else activation_ops.log_softmax(z)
-        return dense(x, kernel, bias, self.activation)
+            return activation_ops.softmax(z) if activation == "softmax" else activation_ops.log_softmax(z)
+        return dense(x, kernel, bias, activation)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.units)

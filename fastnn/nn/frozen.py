@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 import threading
 from typing import Any
 
@@ -12,9 +14,12 @@ from ..backends import current, recording
 from ..backends.base import Backend
 from ..backends.spec import LINEAR
 from ..plan import Recorder
-from ..tensor import Tensor, no_grad
+from ..tensor import Array, Tensor, no_grad
 from ..training import data
-from .module import Module, mode
+from .mode import mode
+from .module import Module
+
+_values = operator.attrgetter("data")
 
 
 def freeze(model: Module, batch_size: int = 1, input_shape: Any = None) -> Any:
@@ -37,7 +42,8 @@ def _snapshot(model: Module) -> Module:
         model._compiled = compiled
 
 
-def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
+def _record(model: Module, shape: tuple[int, ...]) -> tuple[Recorder, Array, Array]:
+    """The forward pass for this shape, its input and its output."""
     real: Backend = current()
     real.value_leaves("freeze")
     x = real.empty(shape, model.dtype)
@@ -51,6 +57,11 @@ def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
         recorder.activation_forward(out, y.data, LINEAR)
     if recorder.void:
         raise RuntimeError(f"freeze: the model cannot be frozen: {recorder.void}")
+    return recorder, x, out
+
+
+def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
+    recorder, x, out = _record(model, shape)
 
     def convert(given: Any) -> Any:
         a = data.as_features(given, model.dtype, "frozen model")
@@ -60,7 +71,23 @@ def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
             raise ValueError(f"frozen model: x has shape {a.shape}, but it was frozen for {shape}")
         return a
 
-    return real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)))
+    return recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)))
+
+
+class Forward:
+    """The forward pass of a model in evaluation mode for one shape, recorded. Unlike a frozen model it follows the weights."""
+
+    def __init__(self, model: Module, shape: tuple[int, ...]) -> None:
+        recorder, x, out = _record(model, shape)
+        # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
+        convert = functools.partial(np.require, requirements=["C", "A"])
+        self.run = recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, ())
+        self._parameters = tuple(model.weights)
+        self._values = tuple(p.data for p in self._parameters)
+
+    def fits(self) -> bool:
+        """Whether the weights are still in the arrays in which they were."""
+        return all(map(operator.is_, map(_values, self._parameters), self._values))
 
 
 class FrozenList:

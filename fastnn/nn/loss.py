@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..backends.spec import REDUCE_LOSS_MODES
 from ..losses import Loss, _values, as_labels
 from ..ops import activation, shape
 from ..ops import loss as ops
@@ -32,7 +31,8 @@ class TorchLoss(Module):
         self.reduction = reduction
 
     def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        return self.forward(floating(type(self).__name__, as_tensor(input, type(self).__name__)), target, sample_weight)
+        name = type(self).__name__
+        return self.forward(floating(name, as_tensor(input, name)), target, sample_weight)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         raise NotImplementedError
@@ -40,9 +40,7 @@ class TorchLoss(Module):
     def _reduce(self, losses: Tensor, like: tuple[int, ...], weights: Array | None = None) -> Tensor:
         if self.reduction == "none":
             return shape.reshape(losses, like)
-        mode = "sum" if self.reduction == "sum" else "batch" if weights is None else "weights"
-        assert mode in REDUCE_LOSS_MODES
-        return ops.reduce_loss(losses, mode, weights)
+        return ops.reduce_loss(losses, "sum" if self.reduction == "sum" else "batch" if weights is None else "weights", weights)
 
     def as_keras(self) -> Loss:
         """This loss as `fit` calls it."""
@@ -101,25 +99,26 @@ class CrossEntropyLoss(TorchLoss):
                 "fastnn.losses, whose losses take probabilities",
                 stacklevel=3,
             )
-        if input.ndim == 0:
+        given = input.shape
+        if not given:
             raise ValueError(f"{name}: input without dimensions, wanted (M, N)")
-        like = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
-        target_shape = np.shape(target) if not isinstance(target, Tensor) else target.shape
-        probabilities = target_shape == input.shape and _kind(target) == "f"
-        logits = _classes_last(input)
-        classes = logits.shape[1]
+        like = given[:1] + given[2:] if len(given) > 1 else ()
+        target_shape = target.shape if isinstance(target, Tensor | np.ndarray) else np.shape(target)
+        probabilities = target_shape == given and _kind(target) == "f"
+        logits = input if len(given) == 2 else _classes_last(input)
+        count, classes = logits.shape
         weight = None
         if self.class_weight is not None:
             weight = as_array(self.class_weight.astype(input.dtype), input.dtype, (classes,), f"{name}: weight")
         rows = None
         if sample_weight is not None:
-            rows = as_array(sample_weight, input.dtype, (logits.shape[0],), f"{name}: sample_weight")
+            rows = as_array(sample_weight, input.dtype, (count,), f"{name}: sample_weight")
         if probabilities:
             targets = _classes_last(_values(target, input, name))
             return self._reduce(ops.cross_entropy(logits, targets.data, rows, weight, self.label_smoothing), like)
         if target_shape != like:
-            raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}")
-        labels = as_labels(target, logits.shape[0], classes, name, self.ignore_index)
+            raise ValueError(f"{name}: input has shape {given}, so target must have {like}, but has {target_shape}")
+        labels = as_labels(target, count, classes, name, self.ignore_index)
         losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, self.label_smoothing, self.ignore_index)
         return self._reduce(losses, like, weights)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,21 +11,12 @@ from ..backends import current
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
+from .mode import mode, said
 from .parameter import Parameter, stored, structure_changed
 
-_mode: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
+_FLOAT32 = np.dtype(np.float32)
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
-
-
-@contextmanager
-def mode(training: bool) -> Iterator[None]:
-    """A block in which all modules are in this mode, in this thread alone, whatever their own is."""
-    token = _mode.set(bool(training))
-    try:
-        yield
-    finally:
-        _mode.reset(token)
 
 
 class Module(Trainer):
@@ -103,8 +92,8 @@ class Module(Trainer):
     @property
     def training(self) -> bool:
         """Whether it is in training mode: as `train` and `eval` set it, but for a call or a fit that says otherwise."""
-        said = _mode.get()
-        return bool(self._training) if said is None else said
+        block = said.get()
+        return bool(self._training) if block is None else block
 
     @training.setter
     def training(self, value: bool) -> None:
@@ -128,13 +117,12 @@ class Module(Trainer):
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
             cast(dict[str, Any], other).pop(name, None)
-            cast(dict[str, Any], own)[name] = value
-            self.__dict__.pop(name, None)
+            cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # where Python looks first
             if self._frozen and isinstance(value, Parameter):
                 value.requires_grad = False
             structure_changed()
         elif name in self.__dict__.get("_parameters", {}) and value is None:
-            self._parameters[name] = None
+            self._parameters[name] = self.__dict__[name] = None
             structure_changed()
         else:
             # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.
@@ -143,23 +131,21 @@ class Module(Trainer):
                 structure_changed()
             object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        for held in ("_parameters", "_modules"):
-            items = self.__dict__.get(held, {})
-            if name in items:
-                return items[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+    if TYPE_CHECKING:  # the names come from register_parameter and setattr; there are no such methods when it runs, for speed
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __delattr__(self, name: str) -> None:
-        if self._parameters.pop(name, None) is None and self._modules.pop(name, None) is None:
-            object.__delattr__(self, name)
+        self._parameters.pop(name, None)
+        self._modules.pop(name, None)
+        object.__delattr__(self, name)
         structure_changed()
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
         if self._frozen and value is not None:
             value.requires_grad = False
-        self._parameters[name] = value
+        self._parameters[name] = self.__dict__[name] = value
         structure_changed()
 
     def children(self) -> Iterator[Module]:
@@ -240,14 +226,19 @@ class Module(Trainer):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters; float32 where there are none."""
-        for m in self.modules():
-            for p in m._parameters.values():
-                if p is not None:
-                    return p.dtype
-            if (dtype := m.__dict__.get("_dtype")) is not None:
-                own: np.dtype[Any] = np.dtype(dtype)
-                return own
-        return np.dtype(np.float32)
+        return self._known_dtype() or _FLOAT32
+
+    def _known_dtype(self) -> np.dtype[Any] | None:
+        for p in self._parameters.values():
+            if p is not None:
+                return p.dtype
+        if (name := self.__dict__.get("_dtype")) is not None:
+            own: np.dtype[Any] = np.dtype(name)
+            return own
+        for m in self._modules.values():
+            if (known := m._known_dtype()) is not None:
+                return known
+        return None
 
     # ---- values in and out ----
 

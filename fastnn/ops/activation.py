@@ -12,13 +12,17 @@ from .door import as_tensor, axis_of, floating
 
 def activate(x: Tensor, act: Activation) -> Tensor:
     """act(x), element by element; x may have any shape."""
-    x = floating(act.name, as_tensor(x, act.name))
+    if type(x) is not Tensor:
+        x = as_tensor(x, act.name)
+    data = x.data
+    if data.dtype.kind != "f":
+        floating(act.name, x)
     if act.id == LINEAR.id:
         return x
     k = current()
-    y = k.empty(x.shape, x.dtype)
-    k.activation_forward(y, x.data, act)
-    return result(y, _activate_backward, (x,), x.data, y, act)
+    y = k.empty(data.shape, data.dtype)
+    k.activation_forward(y, data, act)
+    return result(y, _activate_backward, (x,), data, y, act)
 
 
 def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:

@@ -29,21 +29,24 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"dense: {type(x).__name__} came, wanted numbers")
-    floating("dense", x)
-    same_dtype("dense", x, w)
-    if x.ndim == 0 or x.shape[-1] != w.shape[0]:
+    data, kernel = x.data, w.data
+    shape, dtype = data.shape, data.dtype
+    if dtype.kind != "f" or kernel.dtype != dtype:
+        same_dtype("dense", floating("dense", x), w)
+    inputs, n = kernel.shape
+    if not shape or shape[-1] != inputs:
         raise ValueError(
-            f"dense: x has {x.shape[-1] if x.ndim else 'no'} features (shape {x.shape}), but the layer was built for {w.shape[0]}"
+            f"dense: x has {shape[-1] if shape else 'no'} features (shape {shape}), but the layer was built for {inputs}"
         )
     k = current()
-    (inputs, n), batch = w.shape, x.shape[:-1]
-    x2 = x.data.reshape(-1, inputs) if inputs else x.data.reshape(_rows(batch), 0)
-    y = k.empty((x2.shape[0], n), x.dtype)
-    aux = k.dense_aux(y.shape, x.dtype, activation)
-    bias = k.empty(0, x.dtype) if b is None else b.data
-    k.dense_forward(y, aux, x2, w.data, bias, activation)
+    out = (*shape[:-1], n)
+    rows = out if len(out) == 2 else (_rows(shape[:-1]), n)
+    x2 = data if len(out) == 2 else data.reshape(rows[0], inputs)
+    y = k.empty(rows, dtype)
+    aux = k.absent if activation is LINEAR else k.dense_aux(rows, dtype, activation)
+    k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation)
     tensors = (x, w) if b is None else (x, w, b)
-    return result(y.reshape(*batch, n), _dense_backward, tensors, x2, w.data, y, aux, activation)
+    return result(y if rows is out else y.reshape(out), _dense_backward, tensors, x2, kernel, y, aux, activation)
 
 
 def _rows(batch: tuple[int, ...]) -> int:
@@ -56,26 +59,28 @@ def _rows(batch: tuple[int, ...]) -> int:
 def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     x, w, y, aux, activation = node.saved
-    k = grads.k
-    absent = k.empty(0, y.dtype)
-    dx, (dw, add_dw), (db, add_db), dz, need = absent, (absent, False), (absent, False), absent, 0
-    if node.inputs[0].requires_grad:
+    k, inputs = grads.k, node.inputs
+    dx = dw = db = dz = k.absent
+    shape, need = y.shape, 0
+    if inputs[0].requires_grad:
         dx, need = k.empty(x.shape, x.dtype), NEED_DX
-    if node.inputs[1].requires_grad:
-        dw, add_dw = grads.target(node.inputs[1])
-        need |= NEED_DW | (ADD_DW if add_dw else 0)
-    if len(node.inputs) == 3 and node.inputs[2].requires_grad:
-        db, add_db = grads.target(node.inputs[2])
-        need |= NEED_DB | (ADD_DB if add_db else 0)
+    if inputs[1].requires_grad:
+        dw, add = grads.target(inputs[1])
+        need |= NEED_DW | ADD_DW if add else NEED_DW
+    if len(inputs) == 3 and inputs[2].requires_grad:
+        db, add = grads.target(inputs[2])
+        need |= NEED_DB | ADD_DB if add else NEED_DB
     if activation.id != LINEAR.id:
-        dz = k.empty(y.shape, y.dtype)
-    k.dense_backward(dx, dw, db, dz, dy.reshape(y.shape), x, w, y, aux, activation, need)
-    if need & NEED_DX:
-        grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+        dz = k.empty(shape, y.dtype)
+    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, need)
+    # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
     if need & NEED_DW:
-        grads.done(node.inputs[1], dw)
+        grads.done(inputs[1], dw)
     if need & NEED_DB:
-        grads.done(node.inputs[2], db)
+        grads.done(inputs[2], db)
+    if need & NEED_DX:
+        shape = inputs[0].data.shape
+        grads.add(inputs[0], dx if len(shape) == 2 else dx.reshape(shape))
 
 
 def logits_of(y: Tensor) -> Tensor | None:
@@ -87,7 +92,7 @@ def logits_of(y: Tensor) -> Tensor | None:
     if activation.name != "sigmoid":
         return None
     z = z.reshape(y.shape)
-    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().empty(0, y.dtype), LINEAR)))
+    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().absent, LINEAR)))
 
 
 def matmul(a: Any, b: Any) -> Tensor:

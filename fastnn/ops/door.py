@@ -100,6 +100,9 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray[Any, Any]:
     """Numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
+    plain = type(data) is np.ndarray and not copy and data.flags.c_contiguous and data.dtype in _SUPPORTED
+    if plain and (dtype is None or dtype is data.dtype):
+        return data  # type: ignore[no-any-return]
     if isinstance(data, StepInput) and (dtype is not None or data.dtype in _SUPPORTED):
         return data.converted(None if dtype is None else dtype_of(dtype, op), copy)
     if isinstance(data, Tensor):

@@ -40,13 +40,12 @@ def sparse_cross_entropy(
     Returns:
         The weighted losses (M,), and the weights (M,) that they were given.
     """
-    k = current()
-    absent = k.empty(0, logits.dtype)
-    w = absent if sample_weight is None else sample_weight
-    c = absent if class_weight is None else class_weight
-    losses, weights = k.empty(logits.shape[:1], logits.dtype), k.empty(logits.shape[:1], logits.dtype)
-    p = k.empty(logits.shape, logits.dtype)
-    k.sparse_cross_entropy_forward(losses, weights, p, logits.data, labels, w, c, smoothing, ignore_index)
+    k, z = current(), logits.data
+    w = k.absent if sample_weight is None else sample_weight
+    c = k.absent if class_weight is None else class_weight
+    shape, dtype = z.shape, z.dtype
+    losses, weights, p = k.empty(shape[:1], dtype), k.empty(shape[:1], dtype), k.empty(shape, dtype)
+    k.sparse_cross_entropy_forward(losses, weights, p, z, labels, w, c, smoothing, ignore_index)
     return result(losses, _sparse_backward, (logits,), p, labels, w, c, smoothing, ignore_index), weights
 
 
@@ -102,7 +101,7 @@ def linear_cross_entropy(
         raise ValueError(f"{op}: b has shape {b.shape}, wanted ({head.classes},)")
     k = current()
     rows = math.prod(x.shape[:-1])
-    x2, absent = x.data.reshape(rows, head.inputs), k.empty(0, x.dtype)
+    x2, absent = x.data.reshape(rows, head.inputs), k.absent
     sw = absent if sample_weight is None else sample_weight
     cw = absent if class_weight is None else class_weight
     losses, weights = k.empty(rows, x.dtype), k.empty(rows, x.dtype)
@@ -128,7 +127,7 @@ class _Head:
     def logits(self, k: Any, z: Array, x: Array) -> None:
         """z = x w + b."""
         if not self.transposed:
-            absent = k.empty(0, z.dtype)
+            absent = k.absent
             k.dense_forward(z, absent, x, self.w, absent if self.b is None else self.b, LINEAR)
             return
         if self.b is not None:
@@ -138,7 +137,7 @@ class _Head:
 
     def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, need: int) -> None:
         """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward` with this need."""
-        absent = k.empty(0, dz.dtype)
+        absent = k.absent
         if not self.transposed:
             k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, need)
             return
@@ -166,7 +165,7 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     assert node.saved is not None
     head, x, chunks, kept, labels, sw, cw, smoothing, ignore_index = node.saved
     k = grads.k
-    absent = k.empty(0, x.dtype)
+    absent = k.absent
     (dx, add_dx), (dw, add_dw), (db, add_db), need = (absent, False), (absent, False), (absent, False), 0
     if node.inputs[0].requires_grad:
         need = NEED_DX
@@ -205,7 +204,7 @@ def cross_entropy(
 ) -> Tensor:
     """Softmax cross-entropy of target probabilities (M, N): the weighted losses (M,)."""
     k = current()
-    absent = k.empty(0, logits.dtype)
+    absent = k.absent
     w = absent if sample_weight is None else sample_weight
     c = absent if class_weight is None else class_weight
     losses, p = k.empty(logits.shape[:1], logits.dtype), k.empty(logits.shape, logits.dtype)
@@ -226,7 +225,7 @@ def sigmoid_cross_entropy(
 ) -> Tensor:
     """Binary cross-entropy of logits (M, N), averaged over each row: the weighted losses (M,)."""
     k = current()
-    absent = k.empty(0, logits.dtype)
+    absent = k.absent
     w = absent if sample_weight is None else sample_weight
     q = absent if pos_weight is None else pos_weight
     losses = k.empty(logits.shape[:1], logits.dtype)
@@ -244,7 +243,7 @@ def _sigmoid_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
 def mse(pred: Tensor, target: Tensor, sample_weight: Array | None = None) -> Tensor:
     """The mean of (pred - target)^2 over each row of (M, N): the weighted losses (M,)."""
     k = current()
-    w = k.empty(0, pred.dtype) if sample_weight is None else sample_weight
+    w = k.absent if sample_weight is None else sample_weight
     losses = k.empty(pred.shape[:1], pred.dtype)
     k.mse_forward(losses, pred.data, target.data, w)
     return result(losses, _mse_backward, (pred, target), pred.data, target.data, w)
@@ -264,7 +263,7 @@ def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = Non
     """One number of losses (M,): their sum, divided by M ("batch"), by the sum of weights ("weights") or by 1 ("sum")."""
     k = current()
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
-    w: Any = k.empty(0, losses.dtype) if weights is None else weights
+    w: Any = k.absent if weights is None else weights
     k.reduce_loss_forward(loss, normaliser, losses.data, w, REDUCE_LOSS_MODES.index(mode))
     return result(loss.reshape(()), _reduce_backward, (losses,), normaliser)
 

@@ -136,7 +136,7 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
     """
     if not labels.size:
         return
-    if ignore_index is None and labels.min() >= 0 and labels.max() < n_classes:
+    if labels.view(np.uint64).max() < n_classes:  # a negative number is a huge one there
         return
     bad = (labels < 0) | (labels >= n_classes)
     if ignore_index is not None:

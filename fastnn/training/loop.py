@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..backends import current, get_backend
+from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
 from ..seeding import generator
@@ -22,12 +22,17 @@ from .metrics import Metric
 from .progress import Progress
 from .step import Batches, TrainStep
 
+if TYPE_CHECKING:
+    from ..nn.frozen import Forward
+
 Logs = dict[str, float]
 
 MOST_BATCH_SHAPES = 16
 """Shapes of batches for which train_on_batch keeps a step."""
 CHUNK = 1024
 """Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
+MOST_WORK = 1 << 22
+"""Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
 
 
 class Compiled:
@@ -47,6 +52,7 @@ class Compiled:
         self.capture = capture
         self.probed: tuple[Any, tuple[int, ...]] = (None, ())  # what _probe found, and for which samples
         self.batch_steps: dict[Any, TrainStep] = {}
+        self.batch_structure = -1  # the version of the structure that they were made for
 
     def reset(self) -> None:
         """Starts the running means anew."""
@@ -56,8 +62,8 @@ class Compiled:
 
     def logs(self) -> Logs:
         """The running means."""
-        total, count = self.loss_total
-        return {"loss": float(total / count) if count else 0.0, **{m.name: m.result() for m in self.metrics or ()}}
+        total, count = self.loss_total.tolist()
+        return {"loss": total / count if count else 0.0, **{m.name: m.result() for m in self.metrics or ()}}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "batch_steps": {}, "probed": (None, ())}
@@ -68,6 +74,8 @@ class Trainer:
 
     stop_training: bool
     _compiled: Compiled | None
+    _predicted: tuple[Any, Forward | Literal[False] | None] = (None, None)
+    """The kind of batch that predict had last, and the forward pass recorded for it; False if none is to be."""
 
     def _init_trainer(self) -> None:
         object.__setattr__(self, "_compiled", None)
@@ -75,7 +83,7 @@ class Trainer:
 
     def _trainer_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state without what cannot be copied."""
-        return {k: v for k, v in state.items() if k != "history"}
+        return {k: v for k, v in state.items() if k not in ("history", "_predicted")}
 
     def compile(
         self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] | None = None, capture: bool = False
@@ -179,9 +187,17 @@ class Trainer:
             c.optimizer.add(model.parameters())
         elif set(c.optimizer.params).isdisjoint(model.weights):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
-        ours = all(type(m).__module__.partition(".")[0] == __name__.partition(".")[0] for m in model.modules())
-        record = c.capture or (ours and c.loss.recordable)
+        record = c.capture or (self._ours() and c.loss.recordable)
         return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite)
+
+    def _ours(self) -> bool:
+        """Whether all layers are fastnn's own, which do the same work in each call."""
+        model: Any = self
+        return all(
+            code.partition(".")[0] == __name__.partition(".")[0]
+            for m in model.modules()
+            for code in (type(m).__module__, m.forward.__module__)
+        )
 
     # ---- the loop ----
 
@@ -357,6 +373,14 @@ class Trainer:
             RuntimeError: no shape is known yet, so there are no weights.
         """
         model: Any = self
+        plain = type(x) is np.ndarray and batch_size is None and callbacks is None
+        if plain:
+            name = get_backend()
+            key = (name, get_isa() if name == "cpp" else "", x.shape, x.dtype, parameters_py.structure_version)
+            before, forward = self._predicted
+            if before == key and forward and forward.fits():
+                current().value_leaves("predict")
+                return forward.run(x)  # type: ignore[no-any-return]
         if not model.built:
             raise RuntimeError(
                 "predict: the model has no weights yet, because no shape is known; "
@@ -375,7 +399,22 @@ class Trainer:
                 parts.append(out.copy() if np.may_share_memory(out, batch) else out)
                 hooks.on_predict_batch_end(i, {"outputs": parts[-1]} if hooks.callbacks else None)
         hooks.on_predict_end()
+        if plain and len(parts) == 1 and x is features and isinstance(k, Backend):
+            self._remember(key, x.shape)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _remember(self, key: Any, shape: tuple[int, ...]) -> None:
+        """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
+        from ..nn.frozen import Forward
+
+        model: Any = self
+        before, forward = self._predicted
+        if before != key:
+            forward = None
+        elif forward is None:
+            small = shape[0] * sum(p.size for p in model.weights) <= MOST_WORK
+            forward = Forward(model, shape) if small and self._ours() else False
+        object.__setattr__(self, "_predicted", (key, forward))
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
         """Times every kernel of a training step on these data, and prints the table and what holds the step back.
@@ -402,19 +441,40 @@ class Trainer:
     ) -> Any:
         """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
         c = self._need("train_on_batch")
-        arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
-        key = (get_backend(), *((a.shape, a.dtype.str) for a in arrays))
-        step = c.batch_steps.get(key)
+        arrays: Sequence[Array] = (x, y)
+        step = self._known_batch_step(x, y) if sample_weight is None and class_weight is None else None
+        if step is None:
+            arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
+            key = _batch_key(*arrays)
+            if c.batch_structure != parameters_py.structure_version:
+                c.batch_steps.clear()
+            step = c.batch_steps.get(key)
         if step is None:
             if len(c.batch_steps) >= MOST_BATCH_SHAPES:
                 c.batch_steps.clear()
             k: Backend = current()
             step = c.batch_steps[key] = self._train_step([k.empty(a.shape, a.dtype) for a in arrays], None)
-        for buffer, a in zip(step.buffers, arrays, strict=True):
+            c.batch_structure = parameters_py.structure_version
+        for buffer, a in zip(step.buffers, arrays, strict=False):
             buffer[...] = a
         c.reset()
         step.run()
         return _as_returned(c.logs(), return_dict)
+
+    def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
+        """The step for these arrays if `_prepare` would leave them as they are, which shapes and dtypes tell; else None."""
+        c = self._need("train_on_batch")
+        if type(x) is not np.ndarray or type(y) is not np.ndarray:
+            return None
+        version = parameters_py.structure_version
+        if c.batch_structure != version or c.probed[0] != (x.shape[1:], x.dtype, version):
+            return None
+        step = c.batch_steps.get(_batch_key(x, y))
+        if step is not None:
+            current().value_leaves("train_on_batch")
+            if c.loss.targets == "labels" and y.dtype == np.int64:
+                data.check_labels(y, c.probed[1][-1], "train_on_batch", c.loss.ignored)
+        return step
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of a batch, as `evaluate` returns them."""
@@ -423,7 +483,7 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> np.ndarray[Any, Any]:
         """The outputs for a batch, in evaluation mode, as a NumPy array."""
-        return self.predict(x, batch_size=sys.maxsize)
+        return self.predict(x, None if isinstance(x, np.ndarray) and x.ndim and len(x) <= CHUNK else sys.maxsize)
 
 
 def _shape(y: Any) -> tuple[int, ...]:
@@ -432,6 +492,11 @@ def _shape(y: Any) -> tuple[int, ...]:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
     except ValueError:
         return ()
+
+
+def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
+    """What batches have in common that take the same step."""
+    return get_backend(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
 
 
 def _chunks(arrays: tuple[Array, ...], batch_size: int | None) -> Any:

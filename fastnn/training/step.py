@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current, recording
+from ..nn.mode import mode
 from ..tensor import Array, Tensor
 from .metrics import Metric
 
@@ -129,8 +130,6 @@ class TrainStep:
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
-        from ..nn.module import mode
-
         with mode(training=True):
             while n:
                 if self.recorded is not None and self.recorded.fits():

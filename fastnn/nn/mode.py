@@ -1,0 +1,21 @@
+"""Training and evaluation mode of a block, whatever the modules' own is."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+said: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
+"""The mode that the block says; None outside of such blocks."""
+
+
+class mode:  # noqa: N801 (a function to its users)
+    """A block in which all modules are in this mode, in this thread alone."""
+
+    def __init__(self, training: bool) -> None:
+        self._training = bool(training)
+
+    def __enter__(self) -> None:
+        self._token = said.set(self._training)
+
+    def __exit__(self, *_: object) -> None:
+        said.reset(self._token)
