@@ -134,6 +134,7 @@ PYBIND11_MODULE(_core, m) {
       "(name, whether this CPU has it, what it needs) of each ISA compiled in, best first.");
   m.def("isa", [] { return std::string(current_isa().name); }, "The ISA whose kernels run.");
   m.def("use_isa", &use_isa, py::arg("name"), "Chooses the ISA whose kernels run from now on.");
+  m.def("bf16", [] { return current_isa().bf16(); }, "Whether the CPU and the ISA in use multiply bfloat16.");
   m.def("threads", &team_threads, "The number of threads that large calls use.");
   m.def(
       "set_threads",

@@ -6,11 +6,12 @@ namespace {
 
 template <class T>
 struct MatmulArgs {
-  static constexpr const char* fields = "c a b alpha beta M N K";
+  static constexpr const char* fields = "c a b alpha beta precision M N K";
   T* c;
   const T* a;
   const T* b;
   double alpha, beta;
+  i64 precision;
   i64 M, N, K;
 };
 
@@ -27,13 +28,13 @@ void matmul(const void* args, const Worker& me) {
   p.c = g.c;
   p.alpha = (T)g.alpha;
   p.beta = (T)g.beta;
-  product(p, me);
+  product(p, g.precision, me);
 }
 
 template <bool TA, bool TB>
 i64 matmul_scratch(const void* args, int itemsize, int nth) {
   const auto& g = *(const MatmulArgs<float>*)args;
-  return product_scratch(g.M, g.N, g.K, !TA, TB, itemsize, nth);
+  return product_scratch(g.M, g.N, g.K, !TA, TB, g.precision, itemsize, nth);
 }
 
 double matmul_work(const void* args, int itemsize) {
@@ -43,13 +44,14 @@ double matmul_work(const void* args, int itemsize) {
 
 template <class T>
 struct DenseForwardArgs {
-  static constexpr const char* fields = "y aux x w b act M N L K";
+  static constexpr const char* fields = "y aux x w b act precision M N L K";
   T* y;
   T* aux;
   const T* x;
   const T* w;
   const T* b;
   Activation act;
+  i64 precision;
   i64 M, N, L, K;
 };
 
@@ -69,12 +71,12 @@ void dense_forward(const void* args, const Worker& me) {
   p.y = d.y;
   p.relu = d.act.id == kRelu && !d.aux;
   if (d.aux || (d.act.id != kLinear && d.act.id != kRelu)) p.fn = activation_forward_fn<T>(d.act.id);
-  product(p, me);
+  product(p, d.precision, me);
 }
 
 i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
-  return product_scratch(d.M, d.N, d.K, true, false, itemsize, nth);
+  return product_scratch(d.M, d.N, d.K, true, false, d.precision, itemsize, nth);
 }
 
 double dense_forward_work(const void* args, int itemsize) {
@@ -86,7 +88,7 @@ enum Need { kNeedDx = 1, kNeedDw = 2, kNeedDb = 4, kAddDw = 8, kAddDb = 16 };
 
 template <class T>
 struct DenseBackwardArgs {
-  static constexpr const char* fields = "dx dw db dz dy x w y aux act need M K N L";
+  static constexpr const char* fields = "dx dw db dz dy x w y aux act need precision M K N L";
   T* dx;
   T* dw;
   T* db;
@@ -97,7 +99,7 @@ struct DenseBackwardArgs {
   const T* y;
   const T* aux;
   Activation act;
-  i64 need;
+  i64 need, precision;
   i64 M, K, N, L;
 };
 
@@ -177,7 +179,7 @@ void dense_backward(const void* args, const Worker& me) {
     p.c = d.dw;
     p.alpha = 1;
     p.beta = d.need & kAddDw ? 1 : 0;
-    product(p, rest);
+    product(p, d.precision, rest);
   }
   if (d.need & kNeedDx) {
     if (d.need & kNeedDw) sync(me);  // both products use the same scratch
@@ -189,14 +191,14 @@ void dense_backward(const void* args, const Worker& me) {
     p.b = {d.w, d.N, true};
     p.c = d.dx;
     p.alpha = 1;
-    product(p, rest);
+    product(p, d.precision, rest);
   }
 }
 
 i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
-  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, itemsize, nth) : 0;
-  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, itemsize, nth) : 0;
+  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, d.precision, itemsize, nth) : 0;
+  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, d.precision, itemsize, nth) : 0;
   return db_scratch(d.need, d.M, d.N, itemsize) + max_i64(dw, dx);
 }
 

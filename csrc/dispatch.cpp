@@ -10,9 +10,10 @@
   extern "C" const fastnn::KernelTable fastnn_dense_##isa; \
   extern "C" const fastnn::KernelTable fastnn_rows_##isa;  \
   extern "C" double fastnn_peak_gflops_##isa(int dtype);   \
-  extern "C" double fastnn_read_gbytes_##isa(const void*, i64);
+  extern "C" double fastnn_read_gbytes_##isa(const void*, i64); \
+  extern "C" bool fastnn_bf16_##isa();
 #define FASTNN_ENTRY(isa, needs, supported) \
-  Isa { #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa }
+  Isa { #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa }
 
 FASTNN_DECLARE(base)
 #if defined(__x86_64__)

@@ -14,6 +14,7 @@ struct Isa {
   std::vector<const KernelTable*> tables;
   double (*peak_gflops)(int dtype);
   double (*read_gbytes)(const void* data, i64 bytes);
+  bool (*bf16)();  // whether the CPU multiplies bfloat16
 };
 
 // Best first.

@@ -5,7 +5,7 @@
 // of them.
 #pragma once
 #include "activation.h"
-#include "ukern.h"
+#include "bf16.h"
 
 namespace {
 
@@ -15,15 +15,6 @@ struct Cut {
   FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
   FASTNN_INLINE Cut by(i64 n, i64 limit) { return n <= limit ? Cut{1, n, 0} : into(n, ceil_div(n, limit)); }
   i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
-};
-
-// A factor of the product. i counts the rows of op(a) or the columns of op(b).
-template <class T>
-struct Operand {
-  const T* p;
-  i64 ld;
-  bool along_k;  // element (i, k) is p[i * ld + k], else p[k * ld + i]
-  const T* at(i64 i, i64 k) const { return along_k ? p + i * ld + k : p + k * ld + i; }
 };
 
 template <class T>
@@ -40,80 +31,22 @@ struct Gemm {
   i64 ldc;  // of c and y
 };
 
-// ---- packing ----
-
-template <class T, int H, int... I>
-FASTNN_INLINE void swap_blocks(Vec<T>* r, Indices<I...>) {
-  constexpr int L = kLanes<T>;
-#pragma GCC unroll 16
-  for (int i = 0; i < L; i++)
-    if (!(i & H)) {
-      Vec<T> x = r[i], y = r[i + H];
-      r[i] = __builtin_shufflevector(x, y, (I & H ? L + I - H : I)...);
-      r[i + H] = __builtin_shufflevector(x, y, (I & H ? L + I : I + H)...);
-    }
-}
-// Transposes a square of lanes in registers, by swapping ever smaller off-diagonal blocks.
-template <class T, int H = kLanes<T> / 2>
-FASTNN_INLINE void transpose(Vec<T>* r) {
-  swap_blocks<T, H>(r, typename UpTo<kLanes<T>>::type());
-  if constexpr (H > 1) transpose<T, H / 2>(r);
-}
-
-// A panel: n rows of op(a) or columns of op(b) over a block of K, side by side for each k, with zeros up to full vectors.
-template <class T>
-void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
-  constexpr i64 L = kLanes<T>;
-  const i64 width = round_up(n, L), ld = from.ld;
-  const T* p = from.at(i0, k0);
-  if (!from.along_k) {
-    for (i64 k = 0; k < kc; k++, p += ld, panel += width)
-      for_vectors<T>({0, n}, [&](i64 i, auto lanes) { store(panel + i, lanes.load(p + i)); });
-    return;
-  }
-  for (i64 i = 0; i < n; i += L)
-    for (i64 k = 0; k < kc; k += L) {
-      const i64 steps = min_i64(L, kc - k), rows = min_i64(L, n - i);
-      const T* q = p + i * ld + k;
-      T* to = panel + k * width + i;
-      Vec<T> r[L];
-#pragma GCC unroll 16
-      for (int t = 0; t < L; t++) r[t] = t < rows ? (steps == L ? load(q + t * ld) : load_n(q + t * ld, steps)) : Vec<T>{};
-      transpose<T>(r);
-#pragma GCC unroll 16
-      for (int t = 0; t < L; t++)
-        if (t < steps) store(to + t * width, r[t]);
-    }
-}
-
-// `panels` panels of full vectors, `width` columns each, that lie side by side in a b which is not along K: row by row, as long
-// runs come faster out of a large b than short ones.
-template <class T>
-void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
-  constexpr i64 L = kLanes<T>, kAhead = 16;  // rows that are fetched ahead: each lies on another page
-  for (i64 k = 0; k < kc; k++) {
-    const T* p = from.at(j0, k0 + k);
-    for (i64 i = 0; i < panels * width; i += L) __builtin_prefetch(p + kAhead * from.ld + i);
-    for (i64 i = 0; i < panels; i++)
-      for (i64 j = 0; j < width; j += L, p += L) store(to + i * panel_size + k * width + j, load(p));
-  }
-}
-
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack;                                                // b is read from packed panels, else in place
-  bool pack_a;                                              // so is a, whose columns collide in the caches
-  bool split;                                               // the blocks of K give partial products, which are added at the end
-  Cut k;                                                    // the blocks of K
-  Cut tiles;                                                // rows into tiles, where columns are packed
-  Cut columns;                                              // vectors of columns into panels
-  Cut groups;                                               // panels into groups, which are packed at a time
-  i64 row_blocks;                                           // tiles into blocks of rows
-  i64 panel_size;                                           // elements of a packed panel, at most
-  i64 a_size;                                               // elements of a packed block of rows of a, at most
-  i64 scratch;                                              // elements: of what each worker packs, or of all partial products
-  i64 items() const { return groups.pieces * row_blocks; }  // pieces of work: a group of columns for a block of rows
+  bool pack;       // b is read from packed panels, else in place
+  bool pack_a;     // so is a: its columns collide in the caches, or its format asks for it
+  bool split;      // the blocks of K give partial products, which are added at the end
+  Cut k;           // the blocks of K
+  Cut tiles;       // rows into tiles, where columns are packed
+  Cut columns;     // vectors of columns into panels
+  Cut groups;      // panels into groups, which are packed at a time
+  i64 row_blocks;  // tiles into blocks of rows
+  i64 panel_size;  // elements of a packed panel, at most
+  i64 a_size;      // elements of a packed block of rows of a, at most
+  i64 scratch;     // elements: of what each worker packs, or of all partial products
+  // Pieces of work: a group of columns for a block of rows.
+  i64 items() const { return groups.pieces * row_blocks; }
 };
 
 // Whether `rows` rows of ld elements collide in the caches when they are read side by side.
@@ -123,7 +56,7 @@ bool collide(i64 ld, i64 rows) {
   return power_of_two >= 4096 || power_of_two * rows > 1 << 20;
 }
 
-template <class T>
+template <class T, class F>
 GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
   GemmPlan p = {};
@@ -131,21 +64,22 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   const bool large = far || (m > kGemm.in_place_rows && max_i64(m, n) * k * size > kGemm.in_place);
   const bool bad_a = !a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
-  p.pack = b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
-  p.pack_a = bad_a && kGemm.pack_a;
+  p.pack = !F::kReads || b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
+  p.pack_a = !F::kReads || (bad_a && kGemm.pack_a);
   i64 vectors = p.pack ? kGemm.narrow : kGemm.wide;
   // A tile narrow enough to hold all of few rows reads b once.
   while (vectors > kGemm.narrow && m > kGemm.rows[vectors] && m <= kGemm.rows[kGemm.narrow]) vectors--;
   const i64 tile_rows = kGemm.rows[vectors];
   // The part of a tile of an a that collides must survive in the second-level cache from panel to panel.
-  p.k = Cut::by(k, (!p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed) / size);
+  const i64 bytes = !p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed;
+  p.k = Cut::by(k, bytes / size * F::kSteps);
   p.columns = Cut::by(ceil_div(n, L), vectors);
   if (!p.pack && k >= 2 * kGemm.split_depth && ceil_div(m, tile_rows) * p.columns.pieces < kGemm.split_tiles) {
     p.split = true;
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.scratch = p.k.pieces * m * n;
   }
-  const i64 depth = p.k.size + (p.k.extra > 0), work = m * n * p.k.size;
+  const i64 depth = ceil_div(p.k.size + (p.k.extra > 0), F::kSteps), work = m * n * p.k.size;
   p.panel_size = depth * vectors * L;
   p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, kGemm.group / max_i64(1, p.panel_size * size)) : 1);
   i64 blocks = 1;
@@ -171,19 +105,19 @@ FASTNN_INLINE Range block_tiles(const GemmPlan& p, const Cut& tiles, i64 block) 
 }
 
 // A block of rows of a for a block of K: a panel for each tile.
-template <class T>
+template <class F, class T>
 void pack_tiles(const Gemm<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const Range tiles = block_tiles(p, p.tiles, block);
   for (i64 t = tiles.begin; t < tiles.end; t++) {
     const i64 i0 = p.tiles.begin(t), rows = p.tiles.begin(t + 1) - i0;
-    pack(to, g.a, i0, rows, k0, depth);
-    to += depth * round_up(rows, kLanes<T>);
+    F::pack(to, g.a, i0, rows, k0, depth);
+    to += ceil_div(depth, F::kSteps) * round_up(rows, kLanes<T>);
   }
 }
 
 // One item for one block of K; scratch holds packed rows and takes the packed group, or the partial products.
-template <class T>
+template <class F, class T>
 void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
   const i64 block = item / p.groups.pieces, group = item - block * p.groups.pieces;
@@ -193,7 +127,7 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
   T* packed = scratch + p.a_size;
   Tile<T> t;
-  t.k = depth;
+  t.k = ceil_div(depth, F::kSteps);
   t.ldc = g.ldc;
   t.alpha = p.split ? (T)1 : g.alpha;
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
@@ -209,12 +143,12 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
   const Panel left = panel_at(first), right = panel_at(end - 1);
   const i64 columns = right.j0 + (right.vectors - 1) * L + right.last - left.j0;
   if (p.pack) {
-    if (!g.b.along_k && left.vectors == right.vectors && right.last == L)
+    if (F::kReads && !g.b.along_k && left.vectors == right.vectors && right.last == L)
       pack_rows(packed, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
     else
       for (i64 i = first; i < end; i++) {
         const Panel q = panel_at(i);
-        pack(packed + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
+        F::pack(packed + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
       }
   }
   const Cut tiles = p.pack ? p.tiles : Cut::by(g.m, kGemm.rows[left.vectors]);
@@ -231,7 +165,7 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
       t.a = a;
       t.a_row = 1;
       t.a_col = round_up(rows, L);
-      a += depth * t.a_col;
+      a += t.k * t.a_col;
     } else {
       t.a = g.a.at(i0, k0);
       t.a_row = g.a.along_k ? g.a.ld : 1;
@@ -247,7 +181,7 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
       const bool mask = !p.pack && q.last < L;
       if (rows != size.rows || q.vectors != size.vectors || mask != size.mask) {
         size = {rows, q.vectors, mask};
-        kernel = pick_ukern<T>(rows, q.vectors, mask);
+        kernel = F::pick(rows, q.vectors, mask);
       }
       kernel(t);
     }
@@ -277,14 +211,14 @@ void add_partial_products(const Gemm<T>& g, const GemmPlan& p, const Worker& me)
   if (g.fn) g.fn(g.y + mine.begin, g.c + mine.begin, mine.end - mine.begin, g.act);
 }
 
-template <class T>
+template <class F, class T>
 void gemm(const Gemm<T>& g, const Worker& me) {
   if (!g.m || !g.n) return;
-  const GemmPlan p = gemm_plan<T>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
+  const GemmPlan p = gemm_plan<T, F>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
   const i64 items = p.items();
   if (p.split) {
     const Range mine = share(items * p.k.pieces, 1, me);
-    for (i64 i = mine.begin; i < mine.end; i++) gemm_item(g, p, i % items, i / items, (T*)me.scratch);
+    for (i64 i = mine.begin; i < mine.end; i++) gemm_item<F>(g, p, i % items, i / items, (T*)me.scratch);
     sync(me);
     add_partial_products(g, p, me);
     return;
@@ -295,17 +229,18 @@ void gemm(const Gemm<T>& g, const Worker& me) {
     const i64 block = i / p.groups.pieces;
     next = p.pack_a ? min_i64((block + 1) * p.groups.pieces, mine.end) : i + 1;  // items that share packed rows of a
     for (i64 kb = 0; kb < p.k.pieces; kb++) {
-      if (p.pack_a) pack_tiles(g, p, block, kb, scratch);
-      for (i64 item = i; item < next; item++) gemm_item(g, p, item, kb, scratch);
+      if (p.pack_a) pack_tiles<F>(g, p, block, kb, scratch);
+      for (i64 item = i; item < next; item++) gemm_item<F>(g, p, item, kb, scratch);
     }
   }
 }
 
 // Bytes.
-FASTNN_INLINE i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize, int nth) {
+template <class T, class F>
+i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int nth) {
   if (!m || !n) return 0;
-  const GemmPlan p = (itemsize == 4 ? gemm_plan<float> : gemm_plan<double>)(m, n, k, a_along_k, b_along_k);
-  return p.scratch * itemsize * (p.split ? 1 : nth);
+  const GemmPlan p = gemm_plan<T, F>(m, n, k, a_along_k, b_along_k);
+  return p.scratch * (i64)sizeof(T) * (p.split ? 1 : nth);
 }
 
 // Rough nanoseconds on one worker: that of the multiply-adds, where short rows still cost whole vectors, or that of the memory.

@@ -177,19 +177,43 @@ void few_rows(const Gemm<T>& g, Way way, const Worker& me) {
   }
 }
 
+// What the factors of a product are rounded to; the position of its name in PRECISIONS of the spec.
+enum Precision { kFullPrecision, kBfloat16 };
+
 template <class T>
-void product(const Gemm<T>& g, const Worker& me) {
+void product(const Gemm<T>& g, i64 precision, const Worker& me) {
+  if (precision == kBfloat16) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      if (has_bf16()) return gemm<Pairs>(g, me);
+    }
+#endif
+    return gemm<Rounded<T>>(g, me);
+  }
   const Way way = product_way<T>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
   if (way == Way::kTiles)
-    gemm(g, me);
+    gemm<Full<T>>(g, me);
   else
     few_rows(g, way, me);
 }
 
+template <class T>
+i64 scratch_of(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
+  if (precision == kBfloat16) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      if (has_bf16()) return gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth);
+    }
+#endif
+    return gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
+  }
+  const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
+  return tiles ? gemm_scratch<T, Full<T>>(m, n, k, a_along_k, b_along_k, nth) : 0;
+}
+
 // Bytes.
-FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int itemsize, int nth) {
-  const auto way = itemsize == 4 ? product_way<float> : product_way<double>;
-  return way(m, n, k, a_along_k, b_along_k) == Way::kTiles ? gemm_scratch(m, n, k, a_along_k, b_along_k, itemsize, nth) : 0;
+FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int itemsize, int nth) {
+  return (itemsize == 4 ? scratch_of<float> : scratch_of<double>)(m, n, k, a_along_k, b_along_k, precision, nth);
 }
 
 }  // namespace

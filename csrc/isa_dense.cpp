@@ -3,9 +3,9 @@
 
 namespace {
 
-static_assert(sizeof(MatmulArgs<float>) == 8 * 8, "c a b alpha beta M N K");
-static_assert(sizeof(DenseForwardArgs<float>) == 8 * 12, "y aux x w b act(3) M N L K");
-static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 17, "dx dw db dz dy x w y aux act(3) need M K N L");
+static_assert(sizeof(MatmulArgs<float>) == 8 * 9, "c a b alpha beta precision M N K");
+static_assert(sizeof(DenseForwardArgs<float>) == 8 * 13, "y aux x w b act(3) precision M N L K");
+static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 18, "dx dw db dz dy x w y aux act(3) need precision M K N L");
 
 constexpr fastnn::Kernel kKernels[] = {
     {"matmul_nn",
@@ -39,3 +39,6 @@ constexpr fastnn::Kernel kKernels[] = {
 
 extern "C" const fastnn::KernelTable FASTNN_TABLE(dense);
 const fastnn::KernelTable FASTNN_TABLE(dense) = {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
+
+extern "C" bool FASTNN_TABLE(bf16)();
+bool FASTNN_TABLE(bf16)() { return has_bf16(); }

@@ -69,6 +69,37 @@ FASTNN_INLINE void store_part(T* p, Vec<T> v, bool last, i64 n) {
     store(p, v);
 }
 
+// What happens to a tile's sums on their way into c.
+template <class T, int MR, int NV>
+FASTNN_INLINE void store_tile(const Tile<T>& t, Vec<T> (*acc)[NV]) {
+  constexpr i64 L = kLanes<T>;
+  const T alpha = t.alpha, beta = t.beta;
+  const i64 ldc = t.ldc;
+  T* c = t.c;
+  if (alpha != 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] *= alpha;
+  }
+  if (beta != 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] += beta * load_part(c + i * ldc + j * L, j == NV - 1, t.last);
+  }
+  if (t.relu) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] = vmax<T>(acc[i][j], Vec<T>{});
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[i][j], j == NV - 1, t.last);
+}
+
 // MASK: the last vector of each row of b is read in place and may be short.
 template <class T, int MR, int NV, bool MASK>
 void ukern(const Tile<T>& t) {
@@ -132,31 +163,7 @@ void ukern(const Tile<T>& t) {
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u & (u - 1)][i][j] += acc[u][i][j];
 
-  const T alpha = t.alpha, beta = t.beta;
-  const i64 ldc = t.ldc;
-  T* c = t.c;
-  if (alpha != 1) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) acc[0][i][j] *= alpha;
-  }
-  if (beta != 0) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) acc[0][i][j] += beta * load_part(c + i * ldc + j * L, j == NV - 1, last);
-  }
-  if (t.relu) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) acc[0][i][j] = vmax<T>(acc[0][i][j], Vec<T>{});
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[0][i][j], j == NV - 1, last);
+  store_tile<T, MR, NV>(t, acc[0]);
 }
 
 template <class T>

@@ -29,6 +29,7 @@ from .ops.elementwise import (
 )
 from .ops.shape import concatenate, flatten, reshape, squeeze, stack, transpose, unsqueeze
 from .plan import capture
+from .precision import autocast
 from .seeding import seed
 from .serialization import load
 from .tensor import Tensor, no_grad, tensor
@@ -46,6 +47,7 @@ __all__ = [
     "abs",
     "add",
     "argmax",
+    "autocast",
     "backends",
     "callbacks",
     "capture",

@@ -20,6 +20,7 @@ from .backends import current, get_isa, recording
 from .backends.base import Backend, Call
 from .nn import parameter as parameters_py
 from .ops.door import StepInput
+from .precision import precision
 from .tensor import Array, Tensor, is_grad_enabled
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Recorder:
 
     def to_numpy(self, a: Array) -> np.ndarray[Any, Any]:
         return self.real.to_numpy(a)
+
+    def lacks_bfloat16(self) -> str:
+        return self.real.lacks_bfloat16()
 
     def value_leaves(self, how: str) -> None:
         self.void = self.void or f"a value was read by Python ({how}, {_caller()}), which a replay would not do again"
@@ -280,7 +284,7 @@ class _Capture:
             return self.fn(*args, **kwargs)
         arrays: list[Array] = []
         given = _key(args, arrays), _key(kwargs, arrays) if kwargs else ()
-        key = (given, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled())
+        key = (given, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled(), precision())
         for step in self._steps.get(key, ()):
             if step.fits():
                 return step.replay(arrays)

@@ -159,7 +159,7 @@ def test_every_optional_array_may_be_absent() -> None:
     """An array of size 0 stands for an absent one, and only where the spec says so."""
     k, empty = load("cpp"), np.empty(0, np.float32)
     x, w, y = (np.ones(shape, np.float32) for shape in ((2, 3), (3, 4), (2, 4)))
-    k.dense_forward(y, empty, x, w, empty, LINEAR)
+    k.dense_forward(y, empty, x, w, empty, LINEAR, 0)
     assert (y == 3).all()
     with pytest.raises(ValueError, match=r"^dense_forward: w has shape \(0,\), wanted \(K = 3, N = 4\)"):
-        k.dense_forward(y, empty, x, empty, empty, LINEAR)
+        k.dense_forward(y, empty, x, empty, empty, LINEAR, 0)

@@ -165,7 +165,7 @@ from fastnn.backends import load
 def product(scale=1.0):
     a = np.arange(300 * 200, dtype=np.float32).reshape(300, 200) % 7 * scale
     c = np.empty((300, 300), np.float32)
-    load("cpp").matmul_nt(c, a, a, 1.0, 0.0)
+    load("cpp").matmul_nt(c, a, a, 1.0, 0.0, 0)
     return c.tobytes()
 
 def child(queue):

@@ -28,7 +28,7 @@ def matmul(*shape: int) -> Job:
 
     a, b = nets.matrices(*shape)
     c = np.empty((shape[0], shape[2]), np.float32)
-    kernel, args = load("cpp").table["matmul_nn"], (c, a, b, 1.0, 0.0)
+    kernel, args = load("cpp").table["matmul_nn"], (c, a, b, 1.0, 0.0, 0)
     return Job(kernel, args, result=lambda: (kernel(*args), c)[1])
 
 

@@ -64,6 +64,10 @@ class Backend:
         """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
+    def lacks_bfloat16(self) -> str:
+        """Why products of bfloat16 cannot be had, in words; empty where they can."""
+        return f"the {self.name} backend has none; cpp has, on CPUs with AVX512_BF16"
+
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""
         return self.xp.asarray(a, dtype, order="C")

@@ -16,7 +16,7 @@ def flops(name: str, args: tuple[Any, ...]) -> int:
         x, w = args[2], args[3]
         return 2 * int(x.shape[0]) * int(w.size)
     if name == "dense_backward":
-        x, w, need = args[5], args[6], args[-1]
+        x, w, need = args[5], args[6], args[10]
         return 2 * int(x.shape[0]) * int(w.size) * (bool(need & spec.NEED_DX) + bool(need & spec.NEED_DW))
     return 0
 

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 FAMILIES: dict[str, str] = {
     "dense": """
-        matmul_nn       &c:T[M,N] <- a:T[M,K] b:T[K,N] alpha:float beta:float
-        matmul_nt       &c:T[M,N] <- a:T[M,K] b:T[N,K] alpha:float beta:float
-        matmul_tn       &c:T[M,N] <- a:T[K,M] b:T[K,N] alpha:float beta:float
-        dense_forward   y:T[M,N] aux:X[*L]? <- x:T[M,K] w:T[K,N] b:T[N]? act:act
-        dense_backward  dx:T[M,K]? &dw:T[K,N]? &db:T[N]? dz:T[M,N]? <- dy:T[M,N] x:T[M,K] w:T[K,N] y:T[M,N] aux:X[*L]? act:act need:int
+        matmul_nn       &c:T[M,N] <- a:T[M,K] b:T[K,N] alpha:float beta:float precision:int
+        matmul_nt       &c:T[M,N] <- a:T[M,K] b:T[N,K] alpha:float beta:float precision:int
+        matmul_tn       &c:T[M,N] <- a:T[K,M] b:T[K,N] alpha:float beta:float precision:int
+        dense_forward   y:T[M,N] aux:X[*L]? <- x:T[M,K] w:T[K,N] b:T[N]? act:act precision:int
+        dense_backward  dx:T[M,K]? &dw:T[K,N]? &db:T[N]? dz:T[M,N]? <- dy:T[M,N] x:T[M,K] w:T[K,N] y:T[M,N] aux:X[*L]? act:act need:int precision:int
     """,
     "activation": """
         activation_forward    y:T[*n] <- x:T[*n] act:act
@@ -92,6 +92,9 @@ COMPARE_OPS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCE_OPS = ("sum", "mean", "max", "min")
 REDUCE_LOSS_MODES = ("batch", "weights", "sum")
 """What the summed losses are divided by: the number of rows, the sum of the weights, or one."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""What the factors of matrix products are rounded to: nothing, that is their own type, or bfloat16."""
 
 NEED_DX, NEED_DW, NEED_DB, ADD_DW, ADD_DB = 1, 2, 4, 8, 16
 """Bits of ``need`` in `dense_backward`: which gradients are wanted, and which of them add to what is there."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
+from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
 from . import shape as shape_ops
 from .door import as_tensor, floating, same_dtype
@@ -44,9 +45,10 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     x2 = data if len(out) == 2 else data.reshape(rows[0], inputs)
     y = k.empty(rows, dtype)
     aux = k.absent if activation is LINEAR else k.dense_aux(rows, dtype, activation)
-    k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation)
+    rounding = precision()
+    k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation, rounding)
     tensors = (x, w) if b is None else (x, w, b)
-    return result(y if rows is out else y.reshape(out), _dense_backward, tensors, x2, kernel, y, aux, activation)
+    return result(y if rows is out else y.reshape(out), _dense_backward, tensors, x2, kernel, y, aux, activation, rounding)
 
 
 def _rows(batch: tuple[int, ...]) -> int:
@@ -58,7 +60,7 @@ def _rows(batch: tuple[int, ...]) -> int:
 
 def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
-    x, w, y, aux, activation = node.saved
+    x, w, y, aux, activation, rounding = node.saved
     k, inputs = grads.k, node.inputs
     dx = dw = db = dz = k.absent
     shape, need = y.shape, 0
@@ -72,7 +74,7 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
         need |= NEED_DB | ADD_DB if add else NEED_DB
     if activation.id != LINEAR.id:
         dz = k.empty(shape, y.dtype)
-    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, need)
+    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, need, rounding)
     # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
     if need & NEED_DW:
         grads.done(inputs[1], dw)
@@ -88,11 +90,11 @@ def logits_of(y: Tensor) -> Tensor | None:
     node = y.node
     if node is None or node.backward is not _dense_backward or node.saved is None:
         return None
-    x, w, out, z, activation = node.saved
+    x, w, out, z, activation, rounding = node.saved
     if activation.name != "sigmoid":
         return None
     z = z.reshape(y.shape)
-    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().absent, LINEAR)))
+    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().absent, LINEAR, rounding)))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -112,19 +114,20 @@ def matmul(a: Any, b: Any) -> Tensor:
     b2 = b if b.ndim == 2 else shape_ops.reshape(b, (b.shape[0], 1))
     k = current()
     c = k.empty((a2.shape[0], b2.shape[1]), a.dtype)
-    k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0)
-    return shape_ops.reshape(result(c, _matmul_backward, (a2, b2), a2.data, b2.data), out)
+    rounding = precision()
+    k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0, rounding)
+    return shape_ops.reshape(result(c, _matmul_backward, (a2, b2), a2.data, b2.data, rounding), out)
 
 
 def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
     assert node.saved is not None
-    a, b = node.saved
+    a, b, rounding = node.saved
     k = grads.k
     if node.inputs[0].requires_grad:
         da, add = grads.target(node.inputs[0])
-        k.matmul_nt(da, dc, b, 1.0, 1.0 if add else 0.0)
+        k.matmul_nt(da, dc, b, 1.0, 1.0 if add else 0.0, rounding)
         grads.done(node.inputs[0], da)
     if node.inputs[1].requires_grad:
         db, add = grads.target(node.inputs[1])
-        k.matmul_tn(db, a, dc, 1.0, 1.0 if add else 0.0)
+        k.matmul_tn(db, a, dc, 1.0, 1.0 if add else 0.0, rounding)
         grads.done(node.inputs[1], db)

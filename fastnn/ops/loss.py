@@ -7,6 +7,7 @@ from typing import Any
 
 from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, REDUCE_LOSS_MODES
+from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .door import floating, same_dtype
 from .layout import broadcast_strides, layout, strides_of
@@ -122,32 +123,33 @@ class _Head:
 
     def __init__(self, w: Tensor, b: Tensor | None, transposed: bool) -> None:
         self.w, self.b, self.transposed = w.data, None if b is None else b.data, transposed
+        self.rounding = precision()
         self.inputs, self.classes = w.shape[:: -1 if transposed else 1] if w.ndim == 2 else (0, 0)
 
     def logits(self, k: Any, z: Array, x: Array) -> None:
         """z = x w + b."""
         if not self.transposed:
             absent = k.absent
-            k.dense_forward(z, absent, x, self.w, absent if self.b is None else self.b, LINEAR)
+            k.dense_forward(z, absent, x, self.w, absent if self.b is None else self.b, LINEAR, self.rounding)
             return
         if self.b is not None:
             strides = strides_of(z.shape), broadcast_strides(self.b.shape, z.shape)
             k.strided_copy(z, self.b, k.asarray(layout(z.shape, *strides, offsets=(0, 0))))
-        k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0)
+        k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0, self.rounding)
 
     def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, need: int) -> None:
         """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward` with this need."""
         absent = k.absent
         if not self.transposed:
-            k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, need)
+            k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, need, self.rounding)
             return
         if need & NEED_DB:  # a dense layer without inputs has the same db
             none = k.empty((len(dz), 0), dz.dtype), k.empty((0, dz.shape[1]), dz.dtype)
-            k.dense_backward(absent, absent, db, absent, dz, *none, dz, absent, LINEAR, need & (NEED_DB | ADD_DB))
+            k.dense_backward(absent, absent, db, absent, dz, *none, dz, absent, LINEAR, need & (NEED_DB | ADD_DB), self.rounding)
         if need & NEED_DW:
-            k.matmul_tn(dw, dz, x, 1.0, 1.0 if need & ADD_DW else 0.0)
+            k.matmul_tn(dw, dz, x, 1.0, 1.0 if need & ADD_DW else 0.0, self.rounding)
         if need & NEED_DX:
-            k.matmul_nn(dx, dz, self.w, 1.0, 0.0)
+            k.matmul_nn(dx, dz, self.w, 1.0, 0.0, self.rounding)
 
 
 def _ranges(start: int, stop: int, most: int) -> list[range]:

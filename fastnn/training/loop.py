@@ -12,6 +12,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
+from ..precision import checked
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -38,7 +39,7 @@ MOST_WORK = 1 << 22
 class Compiled:
     """What `compile` was told, and what follows from it once the shapes are known."""
 
-    def __init__(self, optimizer: Any, loss: Any, metrics: Sequence[Any], capture: bool) -> None:
+    def __init__(self, optimizer: Any, loss: Any, metrics: Sequence[Any], capture: bool, dtype: str) -> None:
         from .. import losses, optim
 
         self.optimizer = optim.get(optimizer)
@@ -50,6 +51,8 @@ class Compiled:
         self.loss_total = np.zeros(2)
         self.owns_optimizer = not self.optimizer.params
         self.capture = capture
+        checked(dtype, "compile")
+        self.dtype = dtype
         self.probed: tuple[Any, tuple[int, ...]] = (None, ())  # what _probe found, and for which samples
         self.batch_steps: dict[Any, TrainStep] = {}
         self.batch_structure = -1  # the version of the structure that they were made for
@@ -86,7 +89,12 @@ class Trainer:
         return {k: v for k, v in state.items() if k not in ("history", "_predicted")}
 
     def compile(
-        self, optimizer: Any = "adam", loss: Any = None, metrics: Sequence[Any] | None = None, capture: bool = False
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Sequence[Any] | None = None,
+        capture: bool = False,
+        dtype: str = "float32",
     ) -> None:
         """Says how to train.
 
@@ -96,15 +104,19 @@ class Trainer:
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
+            dtype: "bfloat16" rounds the factors of matrix products in training steps to it, as `fastnn.autocast` does, on CPUs
+                that multiply it: large layers then train up to twice as fast. Weights stay as they are; evaluation and
+                prediction are not rounded, and a saved model does not keep it.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
+            RuntimeError: the backend or the CPU has no products of bfloat16; the message says why.
         """
         if loss is None:
             raise ValueError("compile: no loss is given")
         if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence)):
             metrics = [metrics]
-        self._compiled = Compiled(optimizer, loss, metrics or (), capture)
+        self._compiled = Compiled(optimizer, loss, metrics or (), capture, dtype)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -188,7 +200,7 @@ class Trainer:
         elif set(c.optimizer.params).isdisjoint(model.weights):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
         record = c.capture or (self._ours() and c.loss.recordable)
-        return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite)
+        return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite, c.dtype)
 
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""

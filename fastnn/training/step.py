@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends import current, recording
 from ..nn.mode import mode
+from ..precision import autocast
 from ..tensor import Array, Tensor
 from .metrics import Metric
 
@@ -99,12 +100,14 @@ class TrainStep:
         fetch: Callable[[list[Array]], None] | None,
         record: bool,
         check_finite: bool,
+        dtype: str = "float32",
     ) -> None:
         self.model, self.loss, self.optimizer, self.metrics = model, loss, optimizer, metrics
         self.loss_total = loss_total
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
+        self.precision = autocast(dtype)
         self.why_eager = "" if record and not check_finite and all(m.recordable for m in metrics) else "not asked for"
         self.recorded: Any = None
         self._signature: Any = None
@@ -116,7 +119,7 @@ class TrainStep:
             self.fetch(self.buffers)
         x, y, weight = self.buffers
         self.optimizer.zero_grad()
-        with watched(self.model) if self.check_finite else nullcontext():
+        with self.precision, watched(self.model) if self.check_finite else nullcontext():
             y_pred = self.model(Tensor(x))
         loss = self.loss(y, y_pred, weight if weight.size else None)
         if loss.requires_grad:  # not where all layers are frozen

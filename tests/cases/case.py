@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import DTYPES, KERNELS, Activation, Arg, Kernel
+from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, Activation, Arg, Kernel
 
 Array = np.ndarray[Any, Any]
 Values = dict[str, Any]
@@ -80,8 +80,9 @@ class Case:
         letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape}
         # Walks are named by their note.
         sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]
-        named = (v for name, v in self.scalars.items() if name not in ("op", "to"))
+        named = (v for name, v in self.scalars.items() if name not in ("op", "to", "precision"))
         scalars = [v.name if isinstance(v, Activation) else str(v) for v in named]
+        scalars += [PRECISIONS[p] for name, p in self.scalars.items() if name == "precision" and p]
         return "-".join(filter(None, [self.kernel, *sizes, *scalars, *(f"no_{a}" for a in self.absent), self.note]))
 
     def shape(self, arg: Arg) -> tuple[int, ...]:

@@ -32,6 +32,14 @@ LAYERS = ((32, 15, 400), (32, 15, 15), (32, 10, 15), (4000, 15, 15), (4000, 10, 
 RELU, TANH, SIGMOID, GELU = (activation(name) for name in ("relu", "tanh", "sigmoid", "gelu"))
 
 
+def _rounded(a: Array, precision: int) -> Array:
+    """To 8 significant bits, if that is the precision."""
+    if not precision:
+        return a
+    m, e = np.frexp(a)
+    return np.ldexp(np.round(np.ldexp(m, 8)), e - 8)
+
+
 def dot_error(k: int) -> float:
     """The error of a sum of k products, in units of eps and of the sum of their absolute values."""
     return 2 + math.sqrt(k) / 2
@@ -43,13 +51,15 @@ def _matmul_error(v: SimpleNamespace, want: Values, ta: bool, tb: bool) -> Value
     return {"c": v.eps * (scale + 2 * abs(v.beta) * np.abs(v.c) if v.beta else scale)}
 
 
-def _matmul(name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, **flags: Any) -> Case:
+def _matmul(
+    name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, precision: int = 0, **flags: Any
+) -> Case:
     ta, tb = name[-2] == "t", name[-1] == "t"
     arrays = {} if beta else {"c": lambda rng, v: np.full((m, n), np.nan)}
     return Case(
         name,
         {"M": m, "N": n, "K": k},
-        {"alpha": alpha, "beta": beta},
+        {"alpha": alpha, "beta": beta, "precision": precision},
         arrays=arrays,
         error=lambda v, want: _matmul_error(v, want, ta, tb),
         flops=2 * m * n * k,
@@ -75,7 +85,8 @@ def _spans(act: Activation) -> dict[str, tuple[float, float]]:
 
 
 def _forward_error(v: SimpleNamespace, want: Values) -> Values:
-    z = v.x @ v.w + (v.b if v.b.size else 0)
+    x, w = (_rounded(a, v.precision) for a in (v.x, v.w))
+    z = x @ w + (v.b if v.b.size else 0)
     # The bias is what the sums begin with.
     off = v.eps * dot_error(v.x.shape[1]) * (np.abs(v.x) @ np.abs(v.w) + (np.abs(v.b) if v.b.size else 0))
     y = want["y"]
@@ -83,12 +94,21 @@ def _forward_error(v: SimpleNamespace, want: Values) -> Values:
     return {"y": moved + FUNCTION[v.act].error(z, y, v.eps), "aux": off if want["aux"].size else 0}
 
 
-def _forward(m: int, n: int, k: int, act: Activation, bias: bool = True, aux: bool | None = None, **flags: Any) -> Case:
+def _forward(
+    m: int,
+    n: int,
+    k: int,
+    act: Activation,
+    bias: bool = True,
+    aux: bool | None = None,
+    precision: int = 0,
+    **flags: Any,
+) -> Case:
     aux = act.saves_z if aux is None else aux
     return Case(
         "dense_forward",
         {"M": m, "N": n, "K": k, "L": m * n},
-        {"act": act},
+        {"act": act, "precision": precision},
         absent=(*(() if aux else ("aux",)), *(() if bias else ("b",))),
         spans=_spans(act),
         shapes={"aux": (m, n)},
@@ -124,7 +144,16 @@ ALL_NEW = NEED_DX | NEED_DW | NEED_DB
 NEEDS = [need for need in range(32) if not (need & ADD_DW and not need & NEED_DW) and not (need & ADD_DB and not need & NEED_DB)]
 
 
-def _backward(m: int, n: int, k: int, act: Activation, need: int = ALL_NEW, absent: tuple[str, ...] = (), **flags: Any) -> Case:
+def _backward(
+    m: int,
+    n: int,
+    k: int,
+    act: Activation,
+    need: int = ALL_NEW,
+    absent: tuple[str, ...] = (),
+    precision: int = 0,
+    **flags: Any,
+) -> Case:
     def before(name: str, shape: tuple[int, ...], wanted: int, added: int) -> Any:
         """What is set holds NaN before the call; what is added to or not wanted, numbers."""
         if need & wanted and not need & added:
@@ -142,7 +171,7 @@ def _backward(m: int, n: int, k: int, act: Activation, need: int = ALL_NEW, abse
     return Case(
         "dense_backward",
         {"M": m, "N": n, "K": k, "L": m * n},
-        {"act": act, "need": need},
+        {"act": act, "need": need, "precision": precision},
         absent=(*absent, *(("dz",) if linear else ()), *(() if act.saves_z else ("aux",))),
         spans=_spans(act),
         shapes={"aux": (m, n)},
@@ -183,4 +212,19 @@ def _layers() -> Iterable[Case]:
     yield _forward(1, 1024, 1024, RELU, bench=True, test=False)
 
 
-CASES = [*_matmuls(), *_layers()]
+def _bfloat16() -> Iterable[Case]:
+    """Factors rounded to bfloat16: pairs of steps of K and their rests, blocks of K, the slopes that need no rounding of dz."""
+    for i, shape in enumerate((*SHAPES, *LARGE, (3, 2, 1500), (40, 70, 2051))):
+        names = ("matmul_nn", "matmul_nt", "matmul_tn")
+        for name in names if max(shape) > 33 else (names[i % 3],):
+            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], precision=1, edges=shape == (33, 65, 17))
+    for i, shape in enumerate(((9, 17, 5), (64, 64, 64), (130, 70, 33), (3, 40, 1101))):
+        for act in (RELU, LINEAR):
+            yield _forward(*shape, act, bias=i % 2 == 0, precision=1)
+            yield _backward(*shape, act, ALL_NEW if i % 2 else ALL_NEW | ADD_DW | ADD_DB, precision=1)
+    yield _forward(17, 33, 9, GELU, precision=1)
+    yield _forward(128, 512, 512, RELU, bench=True, test=False, precision=1)
+    yield _backward(128, 512, 512, RELU, bench=True, test=False, precision=1)
+
+
+CASES = [*_matmuls(), *_layers(), *_bfloat16()]

@@ -4,34 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
+from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation
 from .activation import backward, forward
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
 
-def matmul_nn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float) -> None:
-    """c = alpha a b + beta c; with beta = 0, c is only written."""
-    _update(c, a @ b, alpha, beta)
+def matmul_nn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
+    """c = alpha a b + beta c; with beta = 0, c is only written. ``precision`` says what a and b are rounded to."""
+    _update(c, _product(xp, a, b, precision), alpha, beta)
 
 
-def matmul_nt(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float) -> None:
-    """c = alpha a b^T + beta c; with beta = 0, c is only written."""
-    _update(c, a @ b.T, alpha, beta)
+def matmul_nt(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
+    """c = alpha a b^T + beta c; with beta = 0, c is only written. ``precision`` says what a and b are rounded to."""
+    _update(c, _product(xp, a, b.T, precision), alpha, beta)
 
 
-def matmul_tn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float) -> None:
-    """c = alpha a^T b + beta c; with beta = 0, c is only written."""
-    _update(c, a.T @ b, alpha, beta)
+def matmul_tn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
+    """c = alpha a^T b + beta c; with beta = 0, c is only written. ``precision`` says what a and b are rounded to."""
+    _update(c, _product(xp, a.T, b, precision), alpha, beta)
+
+
+def _product(xp: Any, a: Array, b: Array, precision: int) -> Array:
+    if PRECISIONS[precision] == "bfloat16":
+        a, b = _bfloat16(xp, a), _bfloat16(xp, b)
+    return a @ b
+
+
+def _bfloat16(xp: Any, a: Array) -> Array:
+    """Rounded to the upper half of a float32, to the nearest, ties to even; NaN stays NaN."""
+    bits = xp.ascontiguousarray(a, dtype=xp.float32).view(xp.uint32)
+    rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) & 0xFFFF0000).astype(xp.uint32).view(xp.float32)
+    return xp.where(xp.isnan(a), a, rounded.astype(a.dtype))
 
 
 def _update(c: Array, product: Array, alpha: float, beta: float) -> None:
     c[...] = alpha * product if beta == 0 else alpha * product + beta * c
 
 
-def dense_forward(xp: Any, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation) -> None:
-    """y = act(x w + b): x (M, K), w (K, N), b (N,) or absent. Where aux is present it gets z = x w + b."""
-    z = x @ w
+def dense_forward(xp: Any, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None:
+    """y = act(x w + b): x (M, K), w (K, N), b (N,) or absent. Where aux is present it gets z = x w + b.
+
+    ``precision`` says what x and w are rounded to.
+    """
+    z = _product(xp, x, w, precision)
     if b.size:
         z = z + b
     y[...] = forward(xp, z, act)
@@ -52,19 +68,21 @@ def dense_backward(
     aux: Array,
     act: Activation,
     need: int,
+    precision: int,
 ) -> None:
     """dz = dy act'(z); dx = dz w^T, dw = x^T dz, db = column sums of dz.
 
     ``need`` says which of dx, dw, db are wanted, and whether dw and db are set or added to (`spec.NEED_DX` and its kin).
     z is aux for the functions that save it, else recovered from y. dz is scratch, absent for a linear layer (dz is dy).
+    ``precision`` says what the factors of the products are rounded to.
     """
     if act.id == LINEAR.id:
         dz = dy
     else:
         dz[...] = backward(xp, dy, aux if act.saves_z else y, y, act)
     if need & NEED_DX:
-        dx[...] = dz @ w.T
+        dx[...] = _product(xp, dz, w.T, precision)
     if need & NEED_DW:
-        _update(dw, x.T @ dz, 1.0, 1.0 if need & ADD_DW else 0.0)
+        _update(dw, _product(xp, x.T, dz, precision), 1.0, 1.0 if need & ADD_DW else 0.0)
     if need & NEED_DB:
         _update(db, dz.sum(0), 1.0, 1.0 if need & ADD_DB else 0.0)

@@ -1,0 +1,58 @@
+"""What the factors of matrix products are rounded to."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from .backends import current
+from .backends.spec import PRECISIONS
+
+_precision: ContextVar[int] = ContextVar("fastnn_precision", default=0)
+
+
+def precision() -> int:
+    """The position in PRECISIONS of what factors are rounded to, in this thread."""
+    return _precision.get()
+
+
+def checked(dtype: str, op: str) -> int:
+    """The precision of that name, where the backend in use has it.
+
+    Raises:
+        ValueError: there is none of that name.
+        RuntimeError: the backend or the CPU cannot do it; the message says why.
+    """
+    if dtype not in PRECISIONS:
+        raise ValueError(f"{op}: dtype is {dtype!r}; there are: {', '.join(PRECISIONS)}")
+    if dtype != "float32" and (why := current().lacks_bfloat16()):
+        raise RuntimeError(f"{op}: dtype {dtype!r} is not to be had here: {why}")
+    return PRECISIONS.index(dtype)
+
+
+class autocast:  # noqa: N801 (PyTorch's name)
+    """A block in which the factors of matrix products are rounded to a shorter type: mixed precision.
+
+    With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, and are summed in
+    float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward follows what
+    forward did. For `fit`, see `compile(dtype=...)`.
+
+    Args:
+        dtype: "bfloat16" or "float32".
+
+    Raises:
+        RuntimeError: the backend or the CPU has no products of bfloat16.
+
+    >>> import fastnn
+    >>> with fastnn.autocast("float32"):
+    ...     fastnn.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
+    [[11.0]]
+    """
+
+    def __init__(self, dtype: str = "bfloat16") -> None:
+        self._wanted = checked(dtype, "autocast")
+
+    def __enter__(self) -> None:
+        self._token = _precision.set(self._wanted)
+
+    def __exit__(self, *_: object) -> None:
+        _precision.reset(self._token)
