@@ -16,7 +16,7 @@ int team_workers(double work);
 
 // The least work, in nanoseconds, for which another worker is started, or from which a plan's call is shared. Tests set it low,
 // so that small calls run on many workers.
-constexpr double kDefaultShare = 4000;
+constexpr double kDefaultShare = 6000;
 double team_share();
 void team_set_share(double nanoseconds);
 
