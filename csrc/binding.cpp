@@ -66,7 +66,7 @@ void count_slots(const std::vector<ArgSpec>& args, size_t sizes, const std::stri
     slots += a.kind == ArgSpec::kActivation ? 3 : 1;
     arrays += a.kind == ArgSpec::kArray;
   }
-  if (slots > kMaxSlots || arrays > kMaxArrays || sizes > kMaxSizes)
+  if (slots >= kMaxSlots || arrays > kMaxArrays || sizes > kMaxSizes)
     throw py::value_error("kernel " + name + " has too many arguments");
 }
 
@@ -215,6 +215,8 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
   if (free >= 0 && free_dtype != (to_ < 0 ? common : to))
     fail_type(args_[free], args[free], to_ < 0 ? "the dtype of the other arguments" : "the dtype whose number is `to`");
   for (size_t i = 0; i < sizes_.size(); i++) call.slots[slot++] = sizes[i] < 0 ? 0 : (u64)sizes[i];
+  call.slots[slot] = 0;  // weights are not packed
+  call.packed_slot = (u8)slot;
   call.dtype = common < 0 ? kFloat32 : (Dtype)common;
   call.itemsize = kItemsize[call.dtype];
   if (!call.kernel->run[call.dtype]) throw py::type_error(name_ + ": not offered for this dtype");

@@ -53,6 +53,7 @@ struct DenseForwardArgs {
   Activation act;
   i64 precision;
   i64 M, N, L, K;
+  const T* packed;
 };
 
 template <class T>
@@ -69,9 +70,27 @@ void dense_forward(const void* args, const Worker& me) {
   p.bias = d.b;
   p.act = d.act;
   p.y = d.y;
+  p.packed = d.packed;
   p.relu = d.act.id == kRelu && !d.aux;
   if (d.aux || (d.act.id != kLinear && d.act.id != kRelu)) p.fn = activation_forward_fn<T>(d.act.id);
   product(p, d.precision, me);
+}
+
+template <class T>
+i64 pack_weights(const DenseForwardArgs<T>& d, T* to) {
+  if (d.precision != kFullPrecision || product_way<T>(d.M, d.N, d.K, true, false) != Way::kTiles) return 0;
+  Gemm<T> p = {};
+  p.m = d.M;
+  p.n = d.N;
+  p.k = d.K;
+  p.a = {d.x, d.K, true};
+  p.b = {d.w, d.N, false};
+  return pack_whole(p, to) * (i64)sizeof(T);
+}
+
+i64 dense_forward_pack(const void* args, int itemsize, void* to) {
+  if (itemsize == 4) return pack_weights(*(const DenseForwardArgs<float>*)args, (float*)to);
+  return pack_weights(*(const DenseForwardArgs<double>*)args, (double*)to);
 }
 
 i64 dense_forward_scratch(const void* args, int itemsize, int nth) {

@@ -15,7 +15,7 @@ using py::detail::npy_api;
 
 namespace fastnn {
 
-Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates)
+Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates, bool pack)
     : calls_(std::move(calls)) {
   std::vector<i64> places;
   for (const Extent& e : intermediates) {
@@ -24,12 +24,14 @@ Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::
   }
   auto inside = [](u64 address, const Extent& e) { return address >= e.begin && address < e.end; };
   for (int c = 0; c < (int)calls_.size(); c++) {
-    const Call& call = calls_[c];
+    Call& call = calls_[c];
+    bool fixed = true;  // the weights are the same in every run
     work_ += call.work();
     if (call.scratch(team_threads()) > scratch_) scratch_ = call.scratch(team_threads());
     for (int s = 0; s < call.arrays; s++) {
       const u64 address = call.slots[call.array_slots[s]];
       const int slot = call.array_slots[s];
+      const size_t patches = call_patches_.size() + arena_patches_.size();
       if (inside(address, input)) {
         call_patches_.push_back({c, slot, Patch::kInput, (i64)(address - input.begin)});
       } else if (inside(address, output)) {
@@ -39,11 +41,24 @@ Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::
           if (inside(address, intermediates[i]))
             arena_patches_.push_back({c, slot, Patch::kArena, places[i] + (i64)(address - intermediates[i].begin)});
       }
+      if (slot == call.kernel->weights && call_patches_.size() + arena_patches_.size() > patches) fixed = false;
     }
+    if (pack && fixed) pack_weights(call);
   }
 }
 
+void Frozen::pack_weights(Call& call) {
+  const i64 bytes = call.pack(nullptr);
+  if (!bytes) return;
+  char* memory = (char*)aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64));
+  if (!memory) throw std::bad_alloc();
+  packed_.push_back(memory);
+  call.pack(memory);
+  call.slots[call.packed_slot] = (u64)memory;
+}
+
 Frozen::~Frozen() {
+  for (char* memory : packed_) free(memory);
   while (pool_) {
     Instance* next = pool_->next;
     free(pool_->arena);
@@ -211,7 +226,7 @@ Frozen::Extent extent(py::handle array) {
 }
 
 py::object freeze(const py::sequence& calls, py::array input, py::array output, const py::sequence& intermediates,
-                  py::object convert, py::object reduced) {
+                  py::object convert, py::object reduced, bool pack) {
   std::vector<Call> parsed;
   for (py::handle item : calls) {
     auto pair = py::reinterpret_borrow<py::tuple>(item);
@@ -224,7 +239,7 @@ py::object freeze(const py::sequence& calls, py::array input, py::array output, 
   for (py::handle a : intermediates) extents.push_back(extent(a));
   if (input.ndim() > 8 || output.ndim() > 8 || input.ndim() < 1 || output.ndim() < 1)
     throw py::value_error("freeze: input and output need 1 to 8 dimensions");
-  auto frozen = std::make_unique<Frozen>(std::move(parsed), extent(input), extent(output), extents);
+  auto frozen = std::make_unique<Frozen>(std::move(parsed), extent(input), extent(output), extents, pack);
   auto* self = PyObject_New(FrozenModel, frozen_type);
   if (!self) throw py::error_already_set();
   self->vectorcall = call_frozen;
@@ -249,7 +264,7 @@ void add_frozen_type(py::module_& m) {
   if (!frozen_type) throw py::error_already_set();
   m.attr("FrozenModel") = py::reinterpret_borrow<py::object>((PyObject*)frozen_type);
   m.def("freeze", &freeze, py::arg("calls"), py::arg("input"), py::arg("output"), py::arg("intermediates"), py::arg("convert"),
-        py::arg("reduced"), "A FrozenModel of recorded calls between these arrays.");
+        py::arg("reduced"), py::arg("pack"), "A FrozenModel of recorded calls between these arrays.");
 }
 
 }  // namespace fastnn

@@ -17,7 +17,8 @@ class Frozen {
   };
 
   // input, output and intermediates are the arrays that the recording used; everything else the calls point to stays as it is.
-  Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates);
+  // pack: weights are packed now, and those that the calls point to are not looked at again.
+  Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates, bool pack);
   ~Frozen();
   void run(const void* input, void* output);
   double work() const { return work_; }
@@ -38,7 +39,10 @@ class Frozen {
   Instance* take();
   void give_back(Instance* instance);
 
+  void pack_weights(Call& call);
+
   std::vector<Call> calls_;
+  std::vector<char*> packed_;
   std::vector<Patch> arena_patches_, call_patches_;
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;

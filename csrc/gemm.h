@@ -28,7 +28,8 @@ struct Gemm {
   ForwardFn<T> fn;  // y = fn(c), or null
   T* y;
   Activation act;
-  i64 ldc;  // of c and y
+  i64 ldc;          // of c and y
+  const T* packed;  // b as pack_whole left it, or null
 };
 
 // ---- how a product is cut ----
@@ -116,6 +117,32 @@ void pack_tiles(const Gemm<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   }
 }
 
+// A panel: its first column, its vectors, and the columns in the last of them.
+struct Panel {
+  i64 j0, vectors, last;
+};
+template <class T>
+Panel panel_at(const GemmPlan& p, i64 n, i64 panel) {
+  constexpr i64 L = kLanes<T>;
+  const i64 v0 = p.columns.begin(panel), vectors = p.columns.begin(panel + 1) - v0;
+  return {v0 * L, vectors, min_i64(vectors * L, n - v0 * L) - (vectors - 1) * L};
+}
+
+// The panels of a group of columns for a block of K.
+template <class F, class T>
+void pack_group(const Gemm<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to) {
+  constexpr i64 L = kLanes<T>;
+  const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
+  const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
+  const Panel left = panel_at<T>(p, g.n, first), right = panel_at<T>(p, g.n, end - 1);
+  if (F::kReads && !g.b.along_k && left.vectors == right.vectors && right.last == L)
+    return pack_rows(to, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
+  for (i64 i = first; i < end; i++) {
+    const Panel q = panel_at<T>(p, g.n, i);
+    F::pack(to + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
+  }
+}
+
 // One item for one block of K; scratch holds packed rows and takes the packed group, or the partial products.
 template <class F, class T>
 void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
@@ -125,7 +152,6 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const bool last = kb == p.k.pieces - 1 && !p.split;
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
-  T* packed = scratch + p.a_size;
   Tile<T> t;
   t.k = ceil_div(depth, F::kSteps);
   t.ldc = g.ldc;
@@ -133,24 +159,13 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
   t.relu = g.relu && last;
 
-  struct Panel {
-    i64 j0, vectors, last;  // its first column, its vectors, the columns in the last of them
-  };
-  auto panel_at = [&](i64 panel) -> Panel {
-    const i64 v0 = p.columns.begin(panel), vectors = p.columns.begin(panel + 1) - v0;
-    return {v0 * L, vectors, min_i64(vectors * L, g.n - v0 * L) - (vectors - 1) * L};
-  };
-  const Panel left = panel_at(first), right = panel_at(end - 1);
+  const Panel left = panel_at<T>(p, g.n, first), right = panel_at<T>(p, g.n, end - 1);
   const i64 columns = right.j0 + (right.vectors - 1) * L + right.last - left.j0;
-  if (p.pack) {
-    if (F::kReads && !g.b.along_k && left.vectors == right.vectors && right.last == L)
-      pack_rows(packed, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
-    else
-      for (i64 i = first; i < end; i++) {
-        const Panel q = panel_at(i);
-        F::pack(packed + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);
-      }
-  }
+  const T* packed = scratch + p.a_size;
+  if (g.packed)
+    packed = g.packed + (first * p.k.pieces + kb * (end - first)) * p.panel_size;
+  else if (p.pack)
+    pack_group<F>(g, p, group, kb, scratch + p.a_size);
   const Cut tiles = p.pack ? p.tiles : Cut::by(g.m, kGemm.rows[left.vectors]);
   const Range mine = block_tiles(p, tiles, block);
   const T* a = scratch;
@@ -171,8 +186,14 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
       t.a_row = g.a.along_k ? g.a.ld : 1;
       t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
+    if (g.packed &&
+        g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // the group that follows comes closer while this one is computed with
+      const i64 size = (end - first) * p.panel_size, part = ceil_div(size, mine.end - mine.begin);
+      const T* next = packed + size + (i - mine.begin) * part;
+      for (i64 o = 0; o < part; o += 64 / (i64)sizeof(T)) __builtin_prefetch(next + o, 0, 2);
+    }
     for (i64 panel = first; panel < end; panel++) {
-      const Panel q = panel_at(panel);
+      const Panel q = panel_at<T>(p, g.n, panel);
       t.b = p.pack ? packed + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
       t.ldb = p.pack ? q.vectors * L : g.b.ld;
       t.last = q.last;
@@ -233,6 +254,21 @@ void gemm(const Gemm<T>& g, const Worker& me) {
       for (i64 item = i; item < next; item++) gemm_item<F>(g, p, item, kb, scratch);
     }
   }
+}
+
+// Packs all of b, for many products with it. Returns the elements; 0 where b is read in place. Counts only where `to` is null.
+template <class T>
+i64 pack_whole(const Gemm<T>& g, T* to) {
+  if (!g.m || !g.n) return 0;
+  const GemmPlan p = gemm_plan<T, Full<T>>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
+  if (!p.pack) return 0;
+  if (to)
+    for (i64 group = 0; group < p.groups.pieces; group++)
+      for (i64 kb = 0; kb < p.k.pieces; kb++) {
+        pack_group<Full<T>>(g, p, group, kb, to);
+        to += (p.groups.begin(group + 1) - p.groups.begin(group)) * p.panel_size;
+      }
+  return p.k.pieces * p.columns.pieces * p.panel_size;
 }
 
 // Bytes.

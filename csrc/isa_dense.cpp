@@ -4,7 +4,7 @@
 namespace {
 
 static_assert(sizeof(MatmulArgs<float>) == 8 * 9, "c a b alpha beta precision M N K");
-static_assert(sizeof(DenseForwardArgs<float>) == 8 * 13, "y aux x w b act(3) precision M N L K");
+static_assert(sizeof(DenseForwardArgs<float>) == 8 * 14, "y aux x w b act(3) precision M N L K, packed");
 static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 18, "dx dw db dz dy x w y aux act(3) need precision M K N L");
 
 constexpr fastnn::Kernel kKernels[] = {
@@ -27,7 +27,9 @@ constexpr fastnn::Kernel kKernels[] = {
      DenseForwardArgs<float>::fields,
      {dense_forward<float>, dense_forward<double>},
      dense_forward_scratch,
-     dense_forward_work},
+     dense_forward_work,
+     dense_forward_pack,
+     3},
     {"dense_backward",
      DenseBackwardArgs<float>::fields,
      {dense_backward<float>, dense_backward<double>},

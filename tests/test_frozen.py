@@ -31,6 +31,38 @@ def test_equal_to_predict(batch_size: int, dtype: str) -> None:
         assert f(x).dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(40, 512, 70), (1030, 1024, 2053), (600, 16, 1024)])
+def test_packed_weights_give_the_same_bits(sizes: tuple[int, int, int], dtype: str) -> None:
+    """Sizes at which products pack the weights: blocks of K, groups of columns, rests of vectors."""
+    inputs, hidden, outputs = sizes
+    layers = [fastnn.Dense(hidden, activation="relu", input_shape=(inputs,)), fastnn.Dense(outputs, activation="tanh")]
+    m = fastnn.Sequential(layers, dtype=dtype)
+    x = rng.standard_normal((70, inputs)).astype(dtype)
+    f, want = m.freeze(70), m.predict(x)
+    for _ in range(2):
+        np.testing.assert_array_equal(f(x), want)
+    with fastnn.no_grad():
+        m.weights[0].fill_(0.0)
+    np.testing.assert_array_equal(f(x), want)
+
+
+def test_weights_that_are_computed_are_not_packed() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(64, 512)
+
+        def forward(self, x: Any) -> Any:
+            return fastnn.ops.dense.dense(self.a(x), self.a(x).T)
+
+    m = Net()
+    f = m.freeze(64, input_shape=(64,))
+    for _ in range(3):
+        x = rng.standard_normal((64, 64)).astype(np.float32)
+        np.testing.assert_array_equal(f(x), m.predict(x))
+
+
 @pytest.mark.parametrize("layers", [[fastnn.Flatten(input_shape=(2, 3))], [fastnn.Flatten(input_shape=(2, 3)), nn.Linear(6, 2)]])
 def test_models_that_only_reshape(layers: list[Any]) -> None:
     m = fastnn.Sequential(layers)

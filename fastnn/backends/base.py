@@ -80,8 +80,10 @@ class Backend:
         """A list of calls as one thing to run."""
         return ListPlan(self, calls)
 
-    def freeze(self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any) -> Any:
-        """Recorded calls from x to out as a callable; owned are the arrays between them."""
+    def freeze(
+        self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool
+    ) -> Any:
+        """Recorded calls from x to out as a callable; owned are the arrays between them. With pack, weights do not change."""
         from ..nn.frozen import FrozenList
 
         return FrozenList(self.plan(calls), x, out, convert, reduced)

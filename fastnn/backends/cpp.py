@@ -30,9 +30,11 @@ class CppBackend(Backend):
             return ""
         return f"they need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
 
-    def freeze(self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any) -> Any:
+    def freeze(
+        self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool
+    ) -> Any:
         between = [a for a in owned if a.size and not np.shares_memory(a, out)]
-        return _core.freeze(calls, x, out, between, convert, reduced)
+        return _core.freeze(calls, x, out, between, convert, reduced, pack)
 
 
 def load() -> Backend:

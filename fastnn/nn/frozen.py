@@ -71,7 +71,7 @@ def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
             raise ValueError(f"frozen model: x has shape {a.shape}, but it was frozen for {shape}")
         return a
 
-    return recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)))
+    return recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)), True)
 
 
 class Forward:
@@ -81,7 +81,7 @@ class Forward:
         recorder, x, out = _record(model, shape)
         # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
         convert = functools.partial(np.require, requirements=["C", "A"])
-        self.run = recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, ())
+        self.run = recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (), False)
         self._parameters = tuple(model.weights)
         self._values = tuple(p.data for p in self._parameters)
 
