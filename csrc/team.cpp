@@ -43,16 +43,34 @@ void pause_briefly() {
 #endif
 }
 
+typedef std::chrono::steady_clock Clock;
+
+double nanoseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+}
+
+// Nanoseconds that this thread has waited for others, without the shortest waits.
+thread_local double waited = 0;
+
 // Waits until done() holds, spinning at first: a worker that was taken off its core must not be waited for at full speed.
 template <class Done>
 void spin_until(Done done, bool crowded) {
+  for (int i = 0; i < 500; i++) {
+    if (done()) return;
+    if (crowded) std::this_thread::yield();
+    pause_briefly();
+  }
+  const auto start = Clock::now();
   for (int i = 0; !done(); i++) {
     if (crowded || i > 20000)
       std::this_thread::yield();
     else
       pause_briefly();
   }
+  waited += nanoseconds_since(start);
 }
+
+constexpr double kMostPatience = 1e6;  // nanoseconds
 
 constexpr i64 kLargePage = 2 << 20;
 
@@ -91,8 +109,6 @@ struct alignas(64) Post {
   std::thread thread;
 };
 
-typedef std::chrono::steady_clock Clock;
-
 class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
@@ -111,10 +127,10 @@ class Team {
   int threads() const { return threads_; }
   bool asleep() const { return !posts_.empty() && posts_[0]->asleep.load(std::memory_order_relaxed); }
 
-  // False where the team is busy.
+  // False where the team is busy, or rests.
   bool run(Job job, void* context, int workers, i64 scratch, double patience) {
     std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
-    if (!busy) return false;
+    if (!busy || resting()) return false;
     scratch_ = scratch ? buffer_.reserve(scratch) : nullptr;
     job_ = job;
     context_ = context;
@@ -126,15 +142,32 @@ class Team {
       here_[i - 1]->state.store(kGo, std::memory_order_release);
     }
     inside_job = true;
+    waited = 0;
+    const auto start = Clock::now();
     job(context, Worker{0, workers_, &barrier_, scratch_});
     inside_job = false;
     spin_until([this] { return left_.load(std::memory_order_acquire) == 0; }, barrier_.crowded);
+    if (workers_ > 1) look_back(start);
     return true;
   }
 
   static thread_local bool inside_job;
 
  private:
+  // Where the cores are another process's too, a worker may be off its core for milliseconds in the middle of a job. A caller
+  // that has waited for most of a job works alone for a while, twice as long each time that this happens again at once. A
+  // patience beyond all bounds is a wish for all workers.
+  bool resting() const { return rest_.count() && team_patience() <= kMostPatience && Clock::now() < rest_until_; }
+  void look_back(Clock::time_point start) {
+    const bool stalled = waited > kLongWait && waited > 0.6 * nanoseconds_since(start);
+    if (!stalled) {
+      rest_ = {};
+      return;
+    }
+    rest_ = rest_.count() ? std::min(2 * rest_, kMostRest) : kLeastRest;
+    rest_until_ = Clock::now() + rest_;
+  }
+
   // Offers the job to so many workers; those that accept within the caller's patience are in here_. Returns their number.
   int gather(int wanted, double patience) {
     for (int i = 0; i < wanted; i++) tell(*posts_[i], kOffered);
@@ -197,7 +230,12 @@ class Team {
     post.asleep.store(false);
   }
 
+  static constexpr double kLongWait = 2e5;  // nanoseconds
+  static constexpr std::chrono::milliseconds kLeastRest{2}, kMostRest{128};
+
   const int threads_;
+  std::chrono::milliseconds rest_{};
+  Clock::time_point rest_until_;
   std::vector<std::unique_ptr<Post>> posts_;
   std::vector<Post*> here_;
   std::mutex busy_;
@@ -251,9 +289,8 @@ int quota_cores() {
 }
 
 std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
-constexpr double kAsleep = 10;         // times longer that waking a sleeping team takes
-constexpr double kMostPatience = 1e6;  // nanoseconds
-std::atomic<i64> last_request{0};      // when a team that sleeps was last worth waking, but for the time that this takes
+constexpr double kAsleep = 10;     // times longer that waking a sleeping team takes
+std::atomic<i64> last_request{0};  // when a team that sleeps was last worth waking, but for the time that this takes
 
 // Whether calls that are worth two workers come so thick that it pays to wake the team for those to come.
 bool in_a_stream() {
@@ -287,8 +324,8 @@ void team_run(Job job, void* context, int workers, i64 scratch, double work) {
 int team_workers(double work) {
   int threads = team_threads();
   double least = team_share();
-  if (threads == 1 || work < 2 * least || Team::inside_job) return 1;
-  double worth = work / (team()->asleep() && !in_a_stream() ? kAsleep * least : least);
+  if (threads == 1 || work < 1.5 * least || Team::inside_job) return 1;
+  const double worth = work / (team()->asleep() && !in_a_stream() ? kAsleep * least : least) + 0.5;
   return worth >= threads ? threads : worth < 1 ? 1 : (int)worth;
 }
 

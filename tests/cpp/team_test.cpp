@@ -84,6 +84,33 @@ void test_patience() {
   CHECK(shares.nth == 4);
 }
 
+// A caller that had to wait for most of a job works alone for a moment, then asks again.
+void test_rest() {
+  team_set_threads(2);
+  team_set_patience(1e6);  // one millisecond: long enough for workers to come
+  auto late = [](void*, const Worker& me) {
+    if (me.ith == 1) sleep_ms(20);
+  };
+  auto two_came = [] {
+    Shares shares;
+    team_run(Shares::run, &shares, 2, 0, 0);
+    return shares.nth == 2;
+  };
+  int rested = 0, back = 0;
+  for (int i = 0; i < 20; i++) {
+    team_run(late, nullptr, 2, 0, 0);
+    rested += !two_came();
+    bool came = false;
+    for (int tries = 0; tries < 1000 && !came; tries++) {
+      sleep_ms(1);
+      came = two_came();
+    }
+    back += came;
+  }
+  CHECK(rested > 0 && back > 0);
+  team_set_patience(1e9);
+}
+
 // Rounds of writing one's own number and reading everybody's, with a meeting after each.
 struct Rounds {
   int marks[16] = {};
@@ -182,7 +209,10 @@ const Kernel kAxpy = {"axpy", "y x factor work", {nullptr, nullptr, axpy, nullpt
 const Kernel kSum = {"sum", "y x factor work", {nullptr, nullptr, sum, nullptr}, sum_scratch, work_of};
 
 Call make_call(const Kernel& kernel, i64* y, const i64* x, i64 factor, double work) {
-  Call call = {&kernel, kInt64, 8, {}};
+  Call call = {};
+  call.kernel = &kernel;
+  call.dtype = kInt64;
+  call.itemsize = 8;
   *(Args*)call.slots = {y, x, factor, (i64)work};
   return call;
 }
@@ -289,6 +319,7 @@ int main() {
       {"jobs", test_jobs},
       {"workers that slept", test_workers_that_slept},
       {"patience", test_patience},
+      {"rest", test_rest},
       {"barriers", test_barriers},
       {"nested jobs", test_nested_jobs},
       {"scratch", test_scratch},
