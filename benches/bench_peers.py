@@ -20,7 +20,7 @@ PROCESSES = "processes"
 
 
 def main() -> None:
-    from peers import page, process
+    from peers import page, process, why
     from peers.measure import Bench, installed
     from peers.rows import rows
 
@@ -61,7 +61,8 @@ def main() -> None:
     if options.write:
         command = shlex.join(["python", "benches/bench_peers.py", *sys.argv[1:]])
         PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page.page(measured, costs, machine, contenders, command, options.seconds, options.wheel))
+        lines = why.section(measured)
+        PAGE.write_text(page.page(measured, costs, machine, contenders, command, options.seconds, options.wheel, lines))
         print(f"wrote {PAGE}")
 
 

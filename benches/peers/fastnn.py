@@ -56,7 +56,7 @@ def _model(sizes: tuple[int, ...], last: str | None) -> Any:
     return model
 
 
-def _trained(sizes: tuple[int, ...], lr: float) -> Any:
+def trained(sizes: tuple[int, ...], lr: float) -> Any:
     import fastnn
 
     model = _model(sizes, "softmax")
@@ -65,7 +65,7 @@ def _trained(sizes: tuple[int, ...], lr: float) -> Any:
 
 
 def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    model = _trained(sizes, lr)
+    model = trained(sizes, lr)
     x, y = nets.samples(sizes, batch * nets.batches(sizes))
 
     def result() -> list[float]:
@@ -78,7 +78,7 @@ def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
 
 def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
     """train_on_batch: NumPy arrays in, the loss out."""
-    model, data = _trained(sizes, lr), nets.training_data(sizes, batch)
+    model, data = trained(sizes, lr), nets.training_data(sizes, batch)
     following = cycle(data)
 
     def result() -> list[float]:

@@ -38,8 +38,8 @@ class Job:
         return (time.perf_counter() - start) / n
 
     def warm(self, n: int) -> None:
-        """Brings caches and threads back before n calls are timed."""
-        self.seconds(max(1, n // 20))
+        """Brings caches, threads and the clock of the cores back to where they are in the middle of such calls."""
+        self.seconds(max(1, n // 2))
 
 
 class Epochs(Job):

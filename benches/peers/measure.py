@@ -16,7 +16,7 @@ from .numpy import reference
 from .rows import MODULES, Row, Way
 from .worker import Worker
 
-ROUNDS = (5, 20)
+ROUNDS = (5, 10)
 """The fewest and the most."""
 ACCURACY = 0.03
 """How far mean test accuracies of the digits may lie apart: a seed more or less moves one by 0.02."""

@@ -152,6 +152,7 @@ def page(
     command: str,
     seconds: float,
     wheel: Path | None = None,
+    why: Sequence[str] = (),
 ) -> str:
     """docs/performance.md.
 
@@ -159,6 +160,7 @@ def page(
         contenders: names and versions of all that took part.
         command: what was typed.
         seconds: those spent on each contender in each row.
+        why: lines on the rows that miss their targets.
     """
     products = [m for m in measured if m.row.limit]
     nets = [m for m in measured if not m.row.limit]
@@ -199,6 +201,7 @@ def page(
             lines += ["", f"Mean test accuracy on the digits: {values}."]
         if any(m.memory.values()):
             lines += ["", *MEMORY, "", *(f"- {line}" for line in memory(m))]
+    lines += why
     if costs:
         lines += ["", "## Processes", "", *COSTS, "", *cost_table(costs, wheel)]
     return "\n".join(lines) + "\n"
