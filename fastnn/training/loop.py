@@ -12,7 +12,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
-from ..precision import checked
+from ..precision import checked, precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -388,7 +388,7 @@ class Trainer:
         plain = type(x) is np.ndarray and batch_size is None and callbacks is None
         if plain:
             name = get_backend()
-            key = (name, get_isa() if name == "cpp" else "", x.shape, x.dtype, parameters_py.structure_version)
+            key = (name, get_isa() if name == "cpp" else "", x.shape, x.dtype, parameters_py.structure_version, precision())
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
@@ -508,7 +508,7 @@ def _shape(y: Any) -> tuple[int, ...]:
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
     """What batches have in common that take the same step."""
-    return get_backend(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
+    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
 
 
 def _chunks(arrays: tuple[Array, ...], batch_size: int | None) -> Any:
