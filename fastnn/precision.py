@@ -36,7 +36,8 @@ class autocast:  # noqa: N801 (PyTorch's name)
     With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, and are summed in
     float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward follows what
     forward did, also where it is called after the block. Factors, products and sums below 1.2e-38 may count as zero. Tensors of
-    float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows `compile(dtype=...)` instead.
+    float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows
+    `compile(dtype=...)` instead.
 
     Blocks may be nested; each thread has its own.
 
