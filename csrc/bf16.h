@@ -52,8 +52,8 @@ struct Pairs {
     const i64 width = round_up(n, L), ld = from.ld;
     const float* p = from.at(i0, k0);
     if (!from.along_k) {
-      const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
-                                            19, 3, 18, 2, 17, 1, 16, 0);
+      const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                            4, 19, 3, 18, 2, 17, 1, 16, 0);
       for (i64 k = 0; k < kc; k += 2, p += 2 * ld, panel += width)
         for (i64 i = 0; i < n; i += L) {
           const __mmask16 lanes = n - i < L ? (__mmask16)((1u << (n - i)) - 1) : (__mmask16)0xffff;
@@ -68,14 +68,17 @@ struct Pairs {
       for (i64 k = 0; k < kc; k += 2 * L) {
         const i64 steps = min_i64(2 * L, kc - k), rows = min_i64(L, n - i);
         const __mmask16 low = steps < L ? (__mmask16)((1u << steps) - 1) : (__mmask16)0xffff;
-        const __mmask16 high = steps >= 2 * L ? (__mmask16)0xffff : steps > L ? (__mmask16)((1u << (steps - L)) - 1) : (__mmask16)0;
+        const __mmask16 high = steps >= 2 * L ? (__mmask16)0xffff
+                               : steps > L    ? (__mmask16)((1u << (steps - L)) - 1)
+                                              : (__mmask16)0;
         const float* q = p + i * ld + k;
         Vec<float> r[L];
 #pragma GCC unroll 16
         for (int t = 0; t < L; t++) {
           const __mmask16 there = t < rows ? (__mmask16)0xffff : (__mmask16)0;
           const float* row = q + (t < rows ? t * ld : 0);
-          r[t] = (Vec<float>)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high & there, row + L), _mm512_maskz_loadu_ps(low & there, row));
+          r[t] = (Vec<float>)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high & there, row + L),
+                                                 _mm512_maskz_loadu_ps(low & there, row));
         }
         transpose<float>(r);
 #pragma GCC unroll 16

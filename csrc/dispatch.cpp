@@ -6,14 +6,17 @@
 #include <stdexcept>
 
 // What each ISA's objects export; see isa.cpp, isa_dense.cpp and isa_peak.cpp.
-#define FASTNN_DECLARE(isa)                                \
-  extern "C" const fastnn::KernelTable fastnn_dense_##isa; \
-  extern "C" const fastnn::KernelTable fastnn_rows_##isa;  \
-  extern "C" double fastnn_peak_gflops_##isa(int dtype);   \
+#define FASTNN_DECLARE(isa)                                     \
+  extern "C" const fastnn::KernelTable fastnn_dense_##isa;      \
+  extern "C" const fastnn::KernelTable fastnn_rows_##isa;       \
+  extern "C" double fastnn_peak_gflops_##isa(int dtype);        \
   extern "C" double fastnn_read_gbytes_##isa(const void*, i64); \
   extern "C" bool fastnn_bf16_##isa();
-#define FASTNN_ENTRY(isa, needs, supported) \
-  Isa { #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa }
+#define FASTNN_ENTRY(isa, needs, supported)                                                                                \
+  Isa {                                                                                                                    \
+    #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, \
+        fastnn_bf16_##isa                                                                                                  \
+  }
 
 FASTNN_DECLARE(base)
 #if defined(__x86_64__)

@@ -217,7 +217,7 @@ NOTES = [
     "linear and cross_entropy in PyTorch, its linear_cross_entropy by 64 rows in PyTorch chunked, jitted value_and_grad in JAX.",
 ]
 MIXED = [
-    "Mixed precision: weights, gradients and Adam stay float32. `compile(dtype=\"bfloat16\")` in fastnn, torch.autocast around forward",
+    "Mixed precision: weights, gradients and Adam stay float32. `compile(dtype=...)` in fastnn, `torch.autocast` around forward",
     "pass and loss in PyTorch; fastnn float32 is the same `fit` without it, in a process of its own.",
 ]
 MEMORY = [

@@ -71,8 +71,8 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Array]:
     """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
 
-    The rows of x are taken in chunks; only one chunk's logits are in memory. The last chunk's probabilities are kept for backward,
-    those of the others are computed again there: with many chunks that is a third more arithmetic, with one chunk none.
+    The rows of x are taken in chunks; only one chunk's logits are in memory. The last chunk's probabilities are kept for
+    backward, those of the others are computed again there: with many chunks that is a third more arithmetic, with one none.
 
     Args:
         x: (..., K), M rows in all.

@@ -104,9 +104,10 @@ class Trainer:
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
-            dtype: "bfloat16" rounds the factors of matrix products in training steps to it, as `fastnn.autocast` does, on CPUs
-                that multiply it: large layers then train up to twice as fast. Weights stay as they are; evaluation and
-                prediction are not rounded, and a saved model does not keep it.
+            dtype: "float32" rounds nothing. "bfloat16" rounds the factors of matrix products in training steps to it, as
+                `fastnn.autocast` does, on CPUs that multiply it: large layers then train about one and a half times as fast,
+                small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
+                does not keep it.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.

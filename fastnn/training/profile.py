@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
-from ..backends.spec import KERNELS, PRECISIONS
 from ..plan import Recorder
 
 REPEATS = 30
@@ -116,8 +115,7 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
         gflops, gbytes = cost.flops(name, args) / ns, cost.traffic(name, args) / ns
         limited = gflops / peak_gflops if gflops else gbytes / peak_gbytes
         shapes = " ".join("x".join(map(str, a.shape)) for a in args[:8] if hasattr(a, "shape") and a.size)
-        precision = next((PRECISIONS[v] for a, v in zip(KERNELS[name].args, args, strict=True) if a.name == "precision"), "float32")
-        table.append(Row(name, precision, shapes, ns / 1e3, gflops, gbytes, limited))
+        table.append(Row(name, cost.precision(name, args), shapes, ns / 1e3, gflops, gbytes, limited))
     what = f"{get_backend()}, {get_isa()}, {get_num_threads()} threads"
     return Profile(table, _microseconds(plan.run), _microseconds(step._step), peak_gflops, peak_gbytes, what, str(model.dtype))
 

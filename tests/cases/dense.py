@@ -51,9 +51,7 @@ def _matmul_error(v: SimpleNamespace, want: Values, ta: bool, tb: bool) -> Value
     return {"c": v.eps * (scale + 2 * abs(v.beta) * np.abs(v.c) if v.beta else scale)}
 
 
-def _matmul(
-    name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, precision: int = 0, **flags: Any
-) -> Case:
+def _matmul(name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, precision: int = 0, **flags: Any) -> Case:
     ta, tb = name[-2] == "t", name[-1] == "t"
     arrays = {} if beta else {"c": lambda rng, v: np.full((m, n), np.nan)}
     return Case(
