@@ -389,7 +389,8 @@ class Trainer:
         plain = type(x) is np.ndarray and batch_size is None and callbacks is None
         if plain:
             name = get_backend()
-            key = (name, get_isa() if name == "cpp" else "", x.shape, x.dtype, parameters_py.structure_version, precision())
+            isa = get_isa() if name == "cpp" else ""
+            key = (name, isa, precision(), x.shape, x.dtype, parameters_py.structure_version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
