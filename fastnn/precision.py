@@ -7,12 +7,13 @@ from contextvars import ContextVar
 from .backends import current
 from .backends.spec import PRECISIONS
 
-_precision: ContextVar[int] = ContextVar("fastnn_precision", default=0)
+_blocks: ContextVar[tuple[int, ...]] = ContextVar("fastnn_precision", default=(0,))
+"""The precisions of the blocks that this thread is in, the innermost last."""
 
 
 def precision() -> int:
     """The position in PRECISIONS of what factors are rounded to, in this thread."""
-    return _precision.get()
+    return _blocks.get()[-1]
 
 
 def checked(dtype: str, op: str) -> int:
@@ -34,12 +35,17 @@ class autocast:  # noqa: N801 (PyTorch's name)
 
     With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, and are summed in
     float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward follows what
-    forward did. For `fit`, see `compile(dtype=...)`.
+    forward did, also where it is called after the block. Factors, products and sums below 1.2e-38 may count as zero. Tensors of
+    float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows
+    `compile(dtype=...)` instead.
+
+    Blocks may be nested; each thread has its own.
 
     Args:
-        dtype: "bfloat16" or "float32".
+        dtype: "bfloat16", or "float32" for a block in which nothing is rounded.
 
     Raises:
+        ValueError: dtype is neither.
         RuntimeError: the backend or the CPU has no products of bfloat16.
 
     >>> import fastnn
@@ -49,10 +55,11 @@ class autocast:  # noqa: N801 (PyTorch's name)
     """
 
     def __init__(self, dtype: str = "bfloat16") -> None:
-        self._wanted = checked(dtype, "autocast")
+        checked(dtype, "autocast")
+        self._dtype = dtype
 
     def __enter__(self) -> None:
-        self._token = _precision.set(self._wanted)
+        _blocks.set((*_blocks.get(), checked(self._dtype, "autocast")))  # the backend may be another one by now
 
     def __exit__(self, *_: object) -> None:
-        _precision.reset(self._token)
+        _blocks.set(_blocks.get()[:-1])

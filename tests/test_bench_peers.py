@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastnn
+
 BENCHES = Path(__file__).parents[1] / "benches"
 
 
@@ -21,7 +23,7 @@ def peers(module: str) -> Any:
 
 
 def row(name: str) -> Any:
-    return next(r for r in peers("rows").rows(freeze=False) if name in r.name)
+    return next(r for r in peers("rows").rows(freeze=False, bfloat16=True) if name in r.name)
 
 
 class Answer:
@@ -37,12 +39,13 @@ class Answer:
 
 
 def test_rows_have_contenders() -> None:
-    rows = peers("rows").rows(freeze=True)
+    rows = peers("rows").rows(freeze=True, bfloat16=True)
     assert len({r.name for r in rows}) == len(rows)
     for r in rows:
         for module, function in [("fastnn", r.ours), *r.peers.values(), *([("fastnn", r.limit)] if r.limit else [])]:
             assert callable(getattr(peers(module), function)), f"{r.name}: {module}.{function}"
         assert r.target is None or {*r.target.times, *r.target.memory} <= set(r.peers)
+    assert [r for r in rows if r.dtype == "float32"] == peers("rows").rows(freeze=True, bfloat16=False)
 
 
 def test_wrong_results_are_refused() -> None:
@@ -52,6 +55,10 @@ def test_wrong_results_are_refused() -> None:
     for wrong in (expected * 1.001, expected * np.nan, expected[0]):
         with pytest.raises(ValueError, match="work"):
             check("work", "predict", "fastnn", wrong, expected)
+    check("work", "train", "PyTorch", expected * 1.005, expected, "bfloat16")
+    for dtype, factor in (("float32", 1.005), ("bfloat16", 1.05)):
+        with pytest.raises(ValueError, match="is wrong"):
+            check("work", "train", "PyTorch", expected * factor, expected, dtype)
     peers("measure").check_accuracies({"fastnn": 0.87, "PyTorch": 0.88})
     with pytest.raises(ValueError, match="test accuracy"):
         peers("measure").check_accuracies({"fastnn": 0.80, "PyTorch": 0.88})
@@ -85,6 +92,37 @@ def test_a_head_is_checked_part_by_part_and_its_memory_measured() -> None:
         assert 4 < measured.memory[args]["fastnn"] < measured.memory[(16, 5000, 600)]["fastnn"] < 40
         assert "300 rows: fastnn " in peers("page").text(measured)
     assert "<= 0.5x the memory of PyTorch at 300 rows" in peers("page").target(measured)[0]
+
+
+def test_bfloat16_is_measured_beside_float32() -> None:
+    r = row("bfloat16, 784")
+    with peers("measure").Bench([], 0.002) as bench:
+        if lacking := fastnn.info().lacks_bfloat16:
+            with pytest.raises(RuntimeError, match="is not to be had here"):
+                bench.measure(r)
+            assert "bfloat16" in lacking
+        else:
+            measured = bench.measure(r)
+            assert set(measured.seconds) == {"fastnn", "fastnn float32"}
+            processes = [worker.process.pid for key, worker in bench._workers.items() if key[0] == "fastnn"]
+            assert len(set(processes)) == len(processes) == 2
+            losses = peers("numpy").reference("train", r.args)
+            with pytest.raises(ValueError, match="is wrong"):
+                bench._check(r, [("fastnn", 1, Answer(np.multiply(losses, 1.02)), "fit_bfloat16")])
+            with pytest.raises(ValueError, match="is wrong"):  # of float32 more is wanted
+                bench._check(r, [("fastnn float32", 1, Answer(np.multiply(losses, 1.002)), "fit")])
+
+
+def test_bfloat16_on_the_page() -> None:
+    page = peers("page")
+    measured = peers("measure").Measured(row("bfloat16, 784"), 5, {"fastnn": 1e-3, "fastnn float32": 1.2e-3, "PyTorch": 2e-3})
+    assert page.target(measured) == (">= 1.3x fastnn float32", "missed: 1.20x fastnn float32, 7.69 % short")
+    assert measured.best == "PyTorch"
+    measured.seconds["fastnn float32"] = 1.5e-3
+    text = page.page([measured], {}, page.Machine("a processor", 2, "avx512", 0.0, "a system"), ["fastnn"], "command", 1.0)
+    head, line = text.partition("## Networks, products of bfloat16")[2].split("\n\n")[2].splitlines()[::2]
+    assert head.startswith("| work | fastnn | fastnn float32 | PyTorch |")
+    assert line.startswith(f"| {measured.row.name} | 1.00 ms | 1.50 ms | 2.00 ms | 2.00x PyTorch |") and line.endswith("| met |")
 
 
 def test_targets_in_words() -> None:

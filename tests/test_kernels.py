@@ -167,11 +167,8 @@ def test_every_gradient_is_checked() -> None:
 @pytest.mark.parametrize("need", dense.NEEDS)
 @pytest.mark.parametrize("act", [dense.RELU, LINEAR], ids=lambda act: act.name)
 def test_what_is_not_needed_stays(backend: Backend, need: int, act: Any) -> None:
-    case = next(
-        c
-        for c in TESTS
-        if c.kernel == "dense_backward" and c.note == "need" and c.scalars == {"act": act, "need": need, "precision": 0}
-    )
+    scalars = {"act": act, "need": need, "precision": 0}
+    case = next(c for c in TESTS if c.kernel == "dense_backward" and c.note == "need" and c.scalars == scalars)
     values = case.make("float32")
     written = check.run(backend, case, values)
     for name, bit in (("dx", NEED_DX), ("dw", NEED_DW), ("db", NEED_DB)):

@@ -96,6 +96,28 @@ def test_plans_give_the_same_bits_for_any_number_of_threads(all_workers: None, b
     assert all(result == results[0] for result in results[1:])
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_training_in_bfloat16_gives_the_same_bits_for_any_number_of_threads(
+    all_workers: None, isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred steps, of which the first run by Python; kernels round wherever they run, whatever the CPU is given leave to."""
+    monkeypatch.setattr(type(load("cpp")), "lacks_bfloat16", lambda self: "")
+    use_isa(isa)
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((1000, 70)).astype(np.float32), rng.integers(0, 10, 1000)
+    results = []
+    for threads in COUNTS:
+        fastnn.set_num_threads(threads)
+        fastnn.seed(1)
+        layers = [fastnn.Dense(130, activation="relu", input_shape=(70,)), fastnn.Dense(65, activation="tanh")]
+        model = fastnn.Sequential([*layers, fastnn.Dense(10, activation="softmax")])
+        model.compile(fastnn.optim.Adam(lr=0.01), "sparse_categorical_crossentropy", dtype="bfloat16")
+        model.fit(x, labels, batch_size=100, epochs=10, verbose=0)
+        results.append([w.tobytes() for w in model.get_weights()])
+    assert np.isfinite(model.get_weights()[0]).all()
+    assert all(result == results[0] for result in results[1:])
+
+
 def _stress(cases: list[Case], right: list[list[bytes]], wrong: list[str], rounds: int) -> None:
     for _ in range(rounds):
         for case, result in zip(cases, right, strict=True):

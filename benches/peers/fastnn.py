@@ -56,16 +56,16 @@ def _model(sizes: tuple[int, ...], last: str | None) -> Any:
     return model
 
 
-def trained(sizes: tuple[int, ...], lr: float) -> Any:
+def trained(sizes: tuple[int, ...], lr: float, dtype: str = "float32") -> Any:
     import fastnn
 
     model = _model(sizes, "softmax")
-    model.compile(fastnn.optim.Adam(lr=lr), "sparse_categorical_crossentropy")
+    model.compile(fastnn.optim.Adam(lr=lr), "sparse_categorical_crossentropy", dtype=dtype)
     return model
 
 
-def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    model = trained(sizes, lr)
+def fit(sizes: tuple[int, ...], batch: int, lr: float, dtype: str = "float32") -> Job:
+    model = trained(sizes, lr, dtype)
     x, y = nets.samples(sizes, batch * nets.batches(sizes))
 
     def result() -> list[float]:
@@ -74,6 +74,10 @@ def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
         return [model.test_on_batch(*one) for one in few]
 
     return Epochs(lambda epochs: model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0), nets.batches(sizes), result)
+
+
+def fit_bfloat16(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    return fit(sizes, batch, lr, "bfloat16")
 
 
 def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from .measure import Measured
 from .process import Cost
+from .rows import OURS
 
-COLUMNS = ("NumPy", "PyTorch", "PyTorch chunked", "JAX", "JAX scan", "ONNX Runtime", "ONNX Runtime bound", "scikit-learn")
+COLUMNS = (OURS, "NumPy", "PyTorch", "PyTorch chunked", "JAX", "JAX scan", "ONNX Runtime", "ONNX Runtime bound", "scikit-learn")
 PACKAGES = {
     "NumPy": ("numpy",),
     "PyTorch": ("torch",),
@@ -163,7 +164,8 @@ def page(
         why: lines on the rows that miss their targets.
     """
     products = [m for m in measured if m.row.limit]
-    nets = [m for m in measured if not m.row.limit]
+    nets = [m for m in measured if not m.row.limit and m.row.dtype == "float32"]
+    mixed = [m for m in measured if m.row.dtype == "bfloat16"]
     rounds = sorted(m.rounds for m in measured)
     met = [m for m in measured if target(m)[1] == "met"]
     aimed = [m for m in measured if m.row.target]
@@ -195,6 +197,8 @@ def page(
         lines += ["can do at most.", "", *_table([HEAD, *map(_cells, products)])]
     if nets:
         lines += ["", "## Networks, float32", "", *NOTES, "", *_table([HEAD, *map(_cells, nets)])]
+    if mixed:
+        lines += ["", "## Networks, products of bfloat16", "", *MIXED, "", *_table([HEAD, *map(_cells, mixed)])]
     for m in measured:
         if m.accuracy:
             values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
@@ -214,6 +218,10 @@ NOTES = [
     "PyTorch, JAX and ONNX Runtime bound find the input in place and leave the output there. The LM head is a weight without",
     "bias and the mean cross-entropy, with the gradients of weight and input: nn.LinearCrossEntropyLoss under capture in fastnn,",
     "linear and cross_entropy in PyTorch, its linear_cross_entropy by 64 rows in PyTorch chunked, jitted value_and_grad in JAX.",
+]
+MIXED = [
+    "Mixed precision: weights, gradients and Adam stay float32. `compile(dtype=...)` in fastnn, `torch.autocast` around forward",
+    "pass and loss in PyTorch; fastnn float32 is the same `fit` without it, in a process of its own.",
 ]
 MEMORY = [
     "Memory that the LM head needs for a while: by how much three calls, in a fresh process, raise the most that is resident",

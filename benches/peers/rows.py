@@ -10,6 +10,9 @@ from . import nets
 Way = tuple[str, str]
 """A module of this package and its function."""
 
+OURS = "fastnn float32"
+"""fastnn itself as a peer, in rows of bfloat16."""
+
 MODULES = {
     "NumPy": "numpy",
     "PyTorch": "torch",
@@ -51,6 +54,7 @@ class Row:
         unit: of that limit, and amount: how much of it a call takes.
         isa: the instruction set, where it is not the best one.
         memory: arguments with which the memory of calls is measured too.
+        dtype: "bfloat16" where factors of products are rounded to it; results then differ by more.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Row:
     amount: float = 0.0
     isa: str = ""
     memory: tuple[tuple[Any, ...], ...] = ()
+    dtype: str = "float32"
 
     @property
     def limit_name(self) -> str:
@@ -86,6 +91,14 @@ def _product(m: int, k: int, n: int, threads: int, target: Target | None, isa: s
 def _training(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
     peers = _ways("fit", *(p for p in MODULES if p != "ONNX Runtime"), JAX_scan=("jax", "scan"))
     return Row(f"training step in fit, {nets.title(sizes)}, batch {batch}", "train", "fit", (sizes, batch), peers, target)
+
+
+def _mixed(sizes: tuple[int, ...], batch: int, times: float) -> Row:
+    """Training with products of bfloat16, beside our own with float32."""
+    peers = {OURS: ("fastnn", "fit"), **_ways("fit_bfloat16", "PyTorch")}
+    name = f"training step in fit, bfloat16, {nets.title(sizes)}, batch {batch}"
+    target = Target(times={OURS: times})
+    return Row(name, "train", "fit_bfloat16", (sizes, batch), peers, target, dtype="bfloat16")
 
 
 def _inference(sizes: tuple[int, ...], batch: int, target: Target, freeze: bool) -> list[Row]:
@@ -110,8 +123,8 @@ def _head(features: int, classes: int, rows: int, more: int) -> Row:
     return Row(name, "head", "head", args, peers, target, memory=(args, (features, classes, more)))
 
 
-def rows(freeze: bool) -> list[Row]:
-    """All rows; freeze tells whether models can be frozen."""
+def rows(freeze: bool, bfloat16: bool) -> list[Row]:
+    """All rows; freeze tells whether models can be frozen, bfloat16 whether this CPU multiplies it."""
     good, fair = Target(share=0.95), Target(share=0.92)
     seed = nets.title(nets.SEED)
     return [
@@ -131,6 +144,7 @@ def rows(freeze: bool) -> list[Row]:
         _training(nets.SMALL, 64, Target(12e-6, times={"JAX": 5})),
         _training(nets.MEDIUM, 128, Target(times={"JAX": 1.4, "PyTorch": 2.3})),
         _training(nets.WIDE, 256, Target(times={"JAX": 1.3, "PyTorch": 2.1})),
+        *([_mixed(nets.MEDIUM, 128, 1.3), _mixed(nets.WIDE, 256, 1.5)] if bfloat16 else []),
         Row(
             *(f"train_on_batch, {seed}, batch 32", "train", "on_batch", (nets.SEED, 32)),
             *(_ways("on_batch", *(p for p in MODULES if p != "ONNX Runtime")), Target(15e-6)),

@@ -35,7 +35,7 @@ def matmul(*shape: int) -> Job:
 class Net:
     """The model, its optimizer and its loss."""
 
-    def __init__(self, sizes: tuple[int, ...], lr: float) -> None:
+    def __init__(self, sizes: tuple[int, ...], lr: float, bfloat16: bool = False) -> None:
         import torch
         from torch import nn
 
@@ -49,10 +49,14 @@ class Net:
         self.model = nn.Sequential(*layers[:-1])
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr, fused=True)
         self.loss_of = nn.CrossEntropyLoss()
+        self.forward = torch.autocast("cpu", torch.bfloat16)(self.loss) if bfloat16 else self.loss
+
+    def loss(self, x: Any, y: Any) -> Any:
+        return self.loss_of(self.model(x), y)
 
     def step(self, x: Any, y: Any) -> Any:
         self.optimizer.zero_grad()
-        loss = self.loss_of(self.model(x), y)
+        loss = self.forward(x, y)
         loss.backward()
         self.optimizer.step()
         return loss
@@ -64,7 +68,7 @@ class Net:
         for x, y in data:
             self.step(x, y)
         with torch.inference_mode():
-            return [self.loss_of(self.model(x), y).item() for x, y in data]
+            return [self.loss(x, y).item() for x, y in data]
 
 
 def _tensors(sizes: tuple[int, ...], batch: int) -> list[Any]:
@@ -73,14 +77,19 @@ def _tensors(sizes: tuple[int, ...], batch: int) -> list[Any]:
     return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in nets.training_data(sizes, batch)]
 
 
-def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+def fit(sizes: tuple[int, ...], batch: int, lr: float, bfloat16: bool = False) -> Job:
     """Steps on batches that are tensors already; the loss is not read."""
-    net, data = Net(sizes, lr), _tensors(sizes, batch)
+    net, data = Net(sizes, lr, bfloat16), _tensors(sizes, batch)
     following = cycle(data)
     return Job(lambda: net.step(*next(following)), result=lambda: net.after(data[:CHECKED]))
 
 
 loop = fit
+
+
+def fit_bfloat16(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
+    """The same under autocast: forward pass and loss within it, backward and the optimizer outside."""
+    return fit(sizes, batch, lr, bfloat16=True)
 
 
 def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:

@@ -1,4 +1,4 @@
-"""Why a row misses its target, in words that were found by profiling, and the profile of a training step as measured in the run."""
+"""Why a row misses its target, in words that profiling gave, and the profiles of training steps as measured in the run."""
 
 from __future__ import annotations
 

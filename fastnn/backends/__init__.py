@@ -270,6 +270,8 @@ class Info:
     backend: str
     isa: str
     threads: int
+    lacks_bfloat16: str
+    """Why products of bfloat16 cannot be had; empty where they can."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
 
@@ -281,6 +283,7 @@ class Info:
             f"backend  {self.backend}",
             f"ISA      {self.isa}",
             f"threads  {self.threads}",
+            f"bfloat16 {f'not available: {self.lacks_bfloat16}' if self.lacks_bfloat16 else 'available'}",
             "",
             "backends",
         ]
@@ -314,4 +317,5 @@ def info() -> Info:
     """
     from .. import __version__
 
-    return Info(__version__, get_backend(), get_isa(), get_num_threads(), backends(), isas())
+    lacks_bfloat16 = current().lacks_bfloat16()
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks_bfloat16, backends(), isas())

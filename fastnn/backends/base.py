@@ -66,7 +66,7 @@ class Backend:
 
     def lacks_bfloat16(self) -> str:
         """Why products of bfloat16 cannot be had, in words; empty where they can."""
-        return f"the {self.name} backend has none; cpp has, on CPUs with AVX512_BF16"
+        return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16"
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""

@@ -21,6 +21,14 @@ def flops(name: str, args: tuple[Any, ...]) -> int:
     return 0
 
 
+def precision(name: str, args: tuple[Any, ...]) -> str:
+    """What the factors of a product are rounded to; "float32" where nothing is."""
+    for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
+        if arg.name == "precision":
+            return spec.PRECISIONS[value]
+    return spec.PRECISIONS[0]
+
+
 def traffic(name: str, args: tuple[Any, ...]) -> int:
     """Bytes read and written, each array once for either."""
     total = 0

@@ -28,7 +28,7 @@ class CppBackend(Backend):
     def lacks_bfloat16(self) -> str:
         if _core.bf16():
             return ""
-        return f"they need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
+        return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
 
     def freeze(
         self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool

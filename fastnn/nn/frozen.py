@@ -12,8 +12,9 @@ import numpy as np
 
 from ..backends import current, recording
 from ..backends.base import Backend
-from ..backends.spec import LINEAR
+from ..backends.spec import LINEAR, PRECISIONS
 from ..plan import Recorder
+from ..precision import autocast, precision
 from ..tensor import Array, Tensor, no_grad
 from ..training import data
 from .mode import mode
@@ -30,7 +31,7 @@ def freeze(model: Module, batch_size: int = 1, input_shape: Any = None) -> Any:
     shape = shape_of(input_shape, "freeze: input_shape") or getattr(model, "input_shape", None)
     if not model.built or shape is None:
         raise RuntimeError("freeze: no shape is known; give the first layer input_shape, or pass input_shape")
-    return _freeze(_snapshot(model), (batch_size, *shape))
+    return _freeze(_snapshot(model), (batch_size, *shape), PRECISIONS[precision()])
 
 
 def _snapshot(model: Module) -> Module:
@@ -60,8 +61,9 @@ def _record(model: Module, shape: tuple[int, ...]) -> tuple[Recorder, Array, Arr
     return recorder, x, out
 
 
-def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
-    recorder, x, out = _record(model, shape)
+def _freeze(model: Module, shape: tuple[int, ...], dtype: str = "float32") -> Any:
+    with autocast(dtype):
+        recorder, x, out = _record(model, shape)
 
     def convert(given: Any) -> Any:
         a = data.as_features(given, model.dtype, "frozen model")
@@ -71,7 +73,7 @@ def _freeze(model: Module, shape: tuple[int, ...]) -> Any:
             raise ValueError(f"frozen model: x has shape {a.shape}, but it was frozen for {shape}")
         return a
 
-    return recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape)), True)
+    return recorder.real.freeze(recorder.calls, x, out, recorder.owned, convert, (_freeze, (model, shape, dtype)), True)
 
 
 class Forward:

@@ -12,7 +12,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
-from ..precision import checked
+from ..precision import checked, precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -104,9 +104,10 @@ class Trainer:
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
-            dtype: "bfloat16" rounds the factors of matrix products in training steps to it, as `fastnn.autocast` does, on CPUs
-                that multiply it: large layers then train up to twice as fast. Weights stay as they are; evaluation and
-                prediction are not rounded, and a saved model does not keep it.
+            dtype: "float32" rounds nothing. "bfloat16" rounds the factors of matrix products in training steps to it, as
+                `fastnn.autocast` does, on CPUs that multiply it: large layers then train about one and a half times as fast,
+                small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
+                does not keep it.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
@@ -388,7 +389,8 @@ class Trainer:
         plain = type(x) is np.ndarray and batch_size is None and callbacks is None
         if plain:
             name = get_backend()
-            key = (name, get_isa() if name == "cpp" else "", x.shape, x.dtype, parameters_py.structure_version)
+            isa = get_isa() if name == "cpp" else ""
+            key = (name, isa, precision(), x.shape, x.dtype, parameters_py.structure_version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
@@ -508,7 +510,7 @@ def _shape(y: Any) -> tuple[int, ...]:
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
     """What batches have in common that take the same step."""
-    return get_backend(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
+    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
 
 
 def _chunks(arrays: tuple[Array, ...], batch_size: int | None) -> Any:

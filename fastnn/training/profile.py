@@ -20,6 +20,8 @@ class Row:
     """One kernel call of the step."""
 
     kernel: str
+    precision: str
+    """What a product's factors are rounded to: "bfloat16", or "float32" where nothing is."""
     shapes: str
     microseconds: float
     gflops: float
@@ -27,7 +29,13 @@ class Row:
     gbytes: float
     """GB/s."""
     peak: float
-    """The share of this machine's peak, of arithmetic or of memory."""
+    """The share of what one core can do at most, of arithmetic or of memory. Several threads can have more than all of it, and
+    so can products of bfloat16, as arithmetic is that of the model's dtype."""
+
+    @property
+    def name(self) -> str:
+        """The kernel, and what it rounds to."""
+        return self.kernel if self.precision == "float32" else f"{self.kernel} {self.precision}"
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,11 @@ class Profile:
     eager: float
     """Microseconds of the same step run by Python."""
     peak_gflops: float
+    """Of one core, in the model's dtype."""
     peak_gbytes: float
+    """Of one core, on as much memory as the step has."""
     backend: str
+    dtype: str
 
     @property
     def kernels(self) -> float:
@@ -55,13 +66,14 @@ class Profile:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.backend}; peak of one core: {self.peak_gflops:.0f} GFLOP/s, {self.peak_gbytes:.0f} GB/s on so much memory",
+            f"{self.backend}; peak of one core: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
+            f"{self.peak_gbytes:.0f} GB/s on so much memory",
             f"{'kernel':32}{'shapes':34}{'us':>10}{'share':>8}{'GFLOP/s':>9}{'GB/s':>8}{'of peak':>9}",
         ]
         for row in self.rows:
             rate = f"{row.gflops:9.1f}" if row.gflops else " " * 9
             lines.append(
-                f"{row.kernel:32}{row.shapes[:33]:34}{row.microseconds:10.2f}{row.microseconds / self.kernels:8.1%}"
+                f"{row.name:32}{row.shapes[:33]:34}{row.microseconds:10.2f}{row.microseconds / self.kernels:8.1%}"
                 f"{rate}{row.gbytes:8.1f}{row.peak:9.1%}"
             )
         return "\n".join([*lines, "", *self.words()])
@@ -72,11 +84,12 @@ class Profile:
         limit = (
             "arithmetic" if top.gflops else "memory traffic" if top.peak > 0.3 else "the cost of a call, as its arrays are small"
         )
+        rated = f" with {self.dtype}" if top.gflops else ""
         return [
             f"A step takes {self.step:.1f} us replayed, and {self.eager:.1f} us run by Python, "
             f"which then is {self.python:.0%} of it.",
-            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) goes into {top.kernel} on {top.shapes}, "
-            f"at {top.peak:.0%} of the peak; what holds it back is {limit}.",
+            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) goes into {top.name} on {top.shapes}, "
+            f"at {top.peak:.0%} of the peak of one core{rated}; what holds it back is {limit}.",
         ]
 
 
@@ -102,9 +115,9 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
         gflops, gbytes = cost.flops(name, args) / ns, cost.traffic(name, args) / ns
         limited = gflops / peak_gflops if gflops else gbytes / peak_gbytes
         shapes = " ".join("x".join(map(str, a.shape)) for a in args[:8] if hasattr(a, "shape") and a.size)
-        table.append(Row(name, shapes, ns / 1e3, gflops, gbytes, limited))
+        table.append(Row(name, cost.precision(name, args), shapes, ns / 1e3, gflops, gbytes, limited))
     what = f"{get_backend()}, {get_isa()}, {get_num_threads()} threads"
-    return Profile(table, _microseconds(plan.run), _microseconds(step._step), peak_gflops, peak_gbytes, what)
+    return Profile(table, _microseconds(plan.run), _microseconds(step._step), peak_gflops, peak_gbytes, what, str(model.dtype))
 
 
 def _microseconds(f: Any) -> float:

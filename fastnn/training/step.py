@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backends import current, recording
 from ..nn.mode import mode
-from ..precision import autocast
+from ..precision import autocast, checked
 from ..tensor import Array, Tensor
 from .metrics import Metric
 
@@ -107,6 +107,7 @@ class TrainStep:
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
+        checked(dtype, "fit")  # the backend may be another one than in compile
         self.precision = autocast(dtype)
         self.why_eager = "" if record and not check_finite and all(m.recordable for m in metrics) else "not asked for"
         self.recorded: Any = None
@@ -119,9 +120,10 @@ class TrainStep:
             self.fetch(self.buffers)
         x, y, weight = self.buffers
         self.optimizer.zero_grad()
-        with self.precision, watched(self.model) if self.check_finite else nullcontext():
-            y_pred = self.model(Tensor(x))
-        loss = self.loss(y, y_pred, weight if weight.size else None)
+        with self.precision:
+            with watched(self.model) if self.check_finite else nullcontext():
+                y_pred = self.model(Tensor(x))
+            loss = self.loss(y, y_pred, weight if weight.size else None)
         if loss.requires_grad:  # not where all layers are frozen
             loss.backward()
             if self.check_finite:
