@@ -11,23 +11,35 @@ from .measure import Measured
 from .page import target
 
 REASONS = {
-    "sgemm 64^3": """The call from Python is a twentieth of the time. The rest goes into the beginnings and ends of eleven tiles: each
-        is only 64 steps long.""",
-    "sgemm 1024^3": """Rows of 4 KB fall into the same sets of the first-level cache, in a and in c: tiles are stored row over row at
-        such distances. Packing b takes about 3 %. A matrix of 1040 columns comes a few points closer to the peak. Deeper and
-        shallower blocks of K, larger groups of panels, copies of a and fetching ahead brought nothing.""",
+    "sgemm 64^3": """
+        The call from Python is a twentieth of the time. The rest goes into the beginnings and ends of eleven tiles:
+        each is only 64 steps long.
+    """,
+    "sgemm 1024^3": """
+        Rows of 4 KB fall into the same sets of the first-level cache, in a and in c: tiles are stored row over row at
+        such distances. Packing b takes about 3 %. A matrix of 1040 columns comes a few points closer to the peak.
+        Deeper and shallower blocks of K, larger groups of panels, copies of a and fetching ahead brought nothing.
+    """,
     "sgemm 2048^3": "As 1024^3, with rows of 8 KB; besides, all three matrices come out of memory.",
     "sgemm 128x784x512": "b collides in the caches and is packed for 128 rows only.",
-    "gemv": """The weights come from the third-level cache, which other machines on this host use too: the figure moves by a quarter
-        from run to run.""",
-    "400-15-15-15-10, batch 32": """Layers of 15 units fill 15 of 16 lanes; the first layer's products take over half of the step, and
-        gathering the rows of the batch from data larger than the second-level cache a tenth.""",
-    "8-64-64-4": """The products of the 64x64 layer are over half of the step, near the peak of one core; a second core costs more
-        than it brings. The rest are calls of less than a microsecond.""",
-    "1024-2048-2048-1024": """Rows of 4 and 8 KB collide in the caches, and Adam moves seven arrays of 34 MB through memory.""",
+    "gemv": """
+        The weights come from the third-level cache, which other machines on this host use too: the figure moves by a
+        quarter from run to run.
+    """,
+    "400-15-15-15-10, batch 32": """
+        Layers of 15 units fill 15 of 16 lanes; the first layer's products take over half of the step, and gathering the
+        rows of the batch from data larger than the second-level cache a tenth.
+    """,
+    "8-64-64-4": """
+        The products of the 64x64 layer are over half of the step, near the peak of one core; a second core costs more
+        than it brings. The rest are calls of less than a microsecond.
+    """,
+    "1024-2048-2048-1024": "Rows of 4 and 8 KB collide in the caches, and Adam moves seven arrays of 34 MB through memory.",
     "784-512-512-10, batch 1": "2.7 MB of weights are read from the third-level cache for each sample.",
-    "784-512-512-10, batch 128": """The products reach about nine tenths of the two cores' peak; between the three layers the threads
-        are handed their work anew.""",
+    "784-512-512-10, batch 128": """
+        The products reach about nine tenths of the two cores' peak; between the three layers the threads are handed
+        their work anew.
+    """,
     "loop by hand": "What is left is Python: about sixty calls of NumPy and of kernels for a step.",
     "train_on_batch": "What is left is Python: the checks of the arguments and the copies into the step's buffers.",
 }
