@@ -54,7 +54,7 @@ struct GemmPlan {
 template <class T>
 bool collide(i64 ld, i64 rows) {
   const i64 bytes = ld * (i64)sizeof(T), power_of_two = bytes & -bytes;
-  return power_of_two >= 4096 || power_of_two * rows > 1 << 20;
+  return power_of_two >= 4096 || power_of_two * rows > 2 << 20;
 }
 
 template <class T, class F>

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends import current, get_isa, recording
-from .backends.base import Backend, Call
+from .backends.base import Backend, Call, aligned
 from .nn import parameter as parameters_py
 from .ops.door import StepInput
 from .precision import precision
@@ -68,7 +68,7 @@ class Recorder:
         return kernel
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
-        array = self.real.empty(shape, dtype)
+        array = aligned(self.xp, shape, dtype)
         self._owned.append(_extent(array))
         self.owned.append(array)
         return array

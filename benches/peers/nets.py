@@ -56,7 +56,15 @@ def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray
 
 
 def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
-    """a (m, k) and b (k, n)."""
+    """a (m, k) and b (k, n), at multiples of 64 bytes, where the parameters of all libraries lie."""
     m, k, n = shape
     rng = np.random.default_rng(3)
-    return rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
+    return _aligned(rng.standard_normal((m, k))), _aligned(rng.standard_normal((k, n)))
+
+
+def _aligned(values: np.ndarray) -> np.ndarray:
+    raw = np.empty(values.size + 16, np.float32)
+    start = -raw.ctypes.data % 64 // 4
+    a = raw[start : start + values.size].reshape(values.shape)
+    a[...] = values
+    return a

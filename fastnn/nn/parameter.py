@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..backends.base import ALIGN, aligned
 from ..ops.shape import copy_array
 from ..tensor import Array, Tensor
 
@@ -18,10 +19,6 @@ structure_version = 0
 def structure_changed() -> None:
     global structure_version
     structure_version += 1
-
-
-ALIGN = 64
-"""Parameters start at multiples of so many bytes in a flat buffer."""
 
 
 class Parameter(Tensor):
@@ -163,8 +160,8 @@ class Home:
             size += -(-p.size // step) * step
         self.dtype = dtype
         self.size = size
-        self.values = _aligned(k, size, dtype)
-        self.grads = _aligned(k, size, dtype)
+        self.values = aligned(k.xp, size, dtype)
+        self.grads = aligned(k.xp, size, dtype)
         k.fill(self.values, 0.0)
         k.fill(self.grads, 0.0)
         structure_changed()
@@ -175,14 +172,6 @@ class Home:
             if p.has_grad:
                 copy_array(k, grad, p.grad_buffer())
             p.data, p._buffer, p.home, p.start, p.end = view, grad, self, start, start + -(-p.size // step) * step
-
-
-def _aligned(k: Any, n: int, dtype: Any) -> Array:
-    if k.xp is not np:
-        return k.empty(n, dtype)
-    raw = np.empty(n * dtype.itemsize + ALIGN, np.uint8)
-    offset = -raw.ctypes.data % ALIGN
-    return raw[offset : offset + n * dtype.itemsize].view(dtype)
 
 
 def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..backends import current, get_backend, get_isa
-from ..backends.base import Backend
+from ..backends.base import Backend, aligned
 from ..nn import parameter as parameters_py
 from ..precision import checked, precision
 from ..seeding import generator
@@ -467,7 +467,7 @@ class Trainer:
             if len(c.batch_steps) >= MOST_BATCH_SHAPES:
                 c.batch_steps.clear()
             k: Backend = current()
-            step = c.batch_steps[key] = self._train_step([k.empty(a.shape, a.dtype) for a in arrays], None)
+            step = c.batch_steps[key] = self._train_step([aligned(k.xp, a.shape, a.dtype) for a in arrays], None)
             c.batch_structure = parameters_py.structure_version
         for buffer, a in zip(step.buffers, arrays, strict=False):
             buffer[...] = a

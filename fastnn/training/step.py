@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current, recording
+from ..backends.base import aligned
 from ..nn.mode import mode
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
@@ -74,7 +75,7 @@ class Batches:
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""
         k = current()
-        return [k.empty((rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
+        return [aligned(k.xp, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
     def gather(self, buffers: list[Array]) -> None:
         """The next batch into the buffers."""
