@@ -30,6 +30,7 @@ template <class T>
 struct Rounded {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 1;
+  static constexpr int kVectors = kGemm.narrow;
   static void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);
     for (i64 i = 0; i < kc * round_up(n, kLanes<T>); i += kLanes<T>) store(panel + i, round_bf16(load(panel + i)));
@@ -46,6 +47,7 @@ FASTNN_INLINE bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 struct Pairs {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 2;
+  static constexpr int kVectors = 2;
 
   FASTNN_BF16 static void pack(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     constexpr i64 L = 16;

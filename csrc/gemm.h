@@ -67,9 +67,9 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
   p.pack = !F::kReads || b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
   p.pack_a = !F::kReads || (bad_a && kGemm.pack_a);
-  i64 vectors = p.pack ? kGemm.narrow : kGemm.wide;
+  i64 vectors = p.pack ? F::kVectors : kGemm.wide;
   // A tile narrow enough to hold all of few rows reads b once.
-  while (vectors > kGemm.narrow && m > kGemm.rows[vectors] && m <= kGemm.rows[kGemm.narrow]) vectors--;
+  while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
   const i64 tile_rows = kGemm.rows[vectors];
   // The part of a tile of an a that collides must survive in the second-level cache from panel to panel.
   const i64 bytes = !p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed;

@@ -77,6 +77,7 @@ template <class T>
 struct Full {
   static constexpr bool kReads = true;  // the micro-kernel also reads factors in place
   static constexpr int kSteps = 1;      // steps of K in one of a panel
+  static constexpr int kVectors = kGemm.narrow;
   FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
   FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }
 };

@@ -34,7 +34,7 @@ struct GemmTuning {
   i64 split_depth = 512;    // ... and at least twice so many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, 2, {0, 16, 14, 8, 6}, true, false, 200};
+constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false, 200};
 #elif defined(__AVX2__)
 constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true, 100};
 #else
