@@ -50,8 +50,7 @@ Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::
 void Frozen::pack_weights(Call& call) {
   const i64 bytes = call.pack(nullptr);
   if (!bytes) return;
-  char* memory = (char*)aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64));
-  if (!memory) throw std::bad_alloc();
+  char* memory = allocate(bytes);
   packed_.push_back(memory);
   call.pack(memory);
   call.slots[call.packed_slot] = (u64)memory;
@@ -75,8 +74,7 @@ Frozen::Instance* Frozen::take() {
   locked_.clear(std::memory_order_release);
   if (instance) return instance;
   std::unique_ptr<Instance> fresh(new Instance{calls_, nullptr, nullptr});
-  fresh->arena = (char*)aligned_alloc(64, (size_t)((arena_bytes_ + scratch_ + 127) / 64 * 64));
-  if (!fresh->arena) throw std::bad_alloc();
+  fresh->arena = allocate(arena_bytes_ + scratch_ + 64);
   for (const Patch& p : arena_patches_) fresh->calls[p.call].slots[p.slot] = (u64)(fresh->arena + p.offset);
   return fresh.release();
 }

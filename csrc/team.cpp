@@ -72,23 +72,15 @@ void spin_until(Done done, bool crowded) {
 
 constexpr double kMostPatience = 1e6;  // nanoseconds
 
-constexpr i64 kLargePage = 2 << 20;
-
 struct Buffer {
   char* data = nullptr;
   i64 size = 0;
   char* reserve(i64 bytes) {
     if (bytes > size) {
-      // Packed matrices lie on large pages where there are some: walking over 4 KB pages costs products a twentieth.
-      const i64 page = bytes < kLargePage / 4 ? 4096 : kLargePage, wanted = (bytes + page - 1) / page * page;
-      char* fresh = (char*)aligned_alloc((size_t)page, (size_t)wanted);
-      if (!fresh) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-      if (page == kLargePage) madvise(fresh, (size_t)wanted, MADV_HUGEPAGE);
-#endif
+      char* fresh = allocate(bytes);
       free(data);
       data = fresh;
-      size = wanted;
+      size = bytes;
     }
     return data;
   }
@@ -308,6 +300,17 @@ extern "C" void fastnn_barrier_wait(Barrier* barrier) {
   } else {
     spin_until([&] { return barrier->phase.load(std::memory_order_acquire) != phase; }, barrier->crowded);
   }
+}
+
+char* allocate(i64 bytes) {
+  constexpr i64 kLargePage = 2 << 20;
+  const i64 page = bytes < kLargePage / 4 ? 4096 : kLargePage, whole = (bytes + page - 1) / page * page;
+  char* memory = (char*)aligned_alloc((size_t)page, (size_t)whole);
+  if (!memory) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (page == kLargePage) madvise(memory, (size_t)whole, MADV_HUGEPAGE);
+#endif
+  return memory;
 }
 
 char* thread_scratch(i64 bytes) {
