@@ -82,7 +82,8 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   }
   const i64 depth = ceil_div(p.k.size + (p.k.extra > 0), F::kSteps), work = m * n * p.k.size;
   p.panel_size = depth * vectors * L;
-  p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, kGemm.group / max_i64(1, p.panel_size * size)) : 1);
+  const i64 group = min_i64(kGemm.group / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
+  p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, group) : 1);
   i64 blocks = 1;
   if (work > kGemm.item_work) {
     const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / p.groups.pieces;

@@ -30,6 +30,7 @@ struct GemmTuning {
   // Pieces of work.
   i64 item_work = 1 << 16;  // multiply-adds that are worth handing out
   i64 items = 32;           // so many pieces are enough for all workers
+  i64 groups = 8;           // so many groups of panels at least, where there are as many panels
   i64 split_tiles = 8;      // K is split where there are fewer tiles than this ...
   i64 split_depth = 512;    // ... and at least twice so many steps
 };
