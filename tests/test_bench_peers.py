@@ -89,7 +89,8 @@ def test_a_head_is_checked_part_by_part_and_its_memory_measured() -> None:
             with pytest.raises(ValueError, match=r"LM head.* is wrong"):
                 bench._check(r, [("fastnn", 1, Answer(wrong), "head")])
     if all(measured.memory.values()):  # logits of 300 rows take 5.7 MiB
-        assert 4 < measured.memory[args]["fastnn"] < measured.memory[(16, 5000, 600)]["fastnn"] < 40
+        most = 40 if fastnn.get_backend() == "cpp" else 120  # NumPy's expressions have results between
+        assert 4 < measured.memory[args]["fastnn"] < measured.memory[(16, 5000, 600)]["fastnn"] < most
         assert "300 rows: fastnn " in peers("page").text(measured)
     assert "<= 0.5x the memory of PyTorch at 300 rows" in peers("page").target(measured)[0]
 

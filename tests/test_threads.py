@@ -29,13 +29,14 @@ COUNTS = (1, 2, 3, 4)
 
 @pytest.fixture
 def all_workers() -> Iterator[None]:
-    """Even the smallest call goes to all threads."""
+    """Even the smallest call goes to all threads, of the compiled kernels."""
     from fastnn import _core
 
     threads, share, patience, isa = fastnn.get_num_threads(), _core.share(), _core.patience(), get_isa()
     _core.set_share(1e-6)
     _core.set_patience(1e9)
-    yield
+    with fastnn.use_backend("cpp"):
+        yield
     _core.set_share(share)
     _core.set_patience(patience)
     fastnn.set_num_threads(threads)
