@@ -286,3 +286,29 @@ def test_every_flipped_byte_of_the_header_is_survived(saved: Path) -> None:
             fastnn.load(saved)
         except ValueError as error:
             assert str(error).startswith("load")
+
+
+def test_ragged_targets() -> None:
+    for loss in (nn.CrossEntropyLoss(), nn.LinearCrossEntropyLoss(4, 4)):
+        with pytest.raises(ValueError, match=f"{type(loss).__name__}: target is a list whose parts have different lengths"):
+            loss(fastnn.tensor(np.zeros((2, 4), np.float32)), [[1], [2, 3]])
+
+
+def test_a_name_of_a_layer_or_parameter_takes_no_other_thing() -> None:
+    m = nn.Linear(2, 3)
+    outer = fastnn.Sequential([m])
+    name = next(iter(outer._modules))
+    with pytest.raises(TypeError, match="is a layer; int came, wanted a layer or None"):
+        setattr(outer, name, 5)
+    with pytest.raises(TypeError, match="bias is a parameter; ndarray came, wanted a parameter or None"):
+        m.bias = np.zeros(3, np.float32)
+    m.bias = None
+    setattr(outer, name, None)
+    assert not list(outer.parameters())
+
+
+def test_misaligned_arrays_are_copied() -> None:
+    raw = np.zeros(25, np.uint8)
+    x = raw[1:].view(np.float32).reshape(2, 3)
+    x[...] = [[1, 2, 3], [4, 5, 6]]
+    np.testing.assert_array_equal(fastnn.matmul(x, np.eye(3, dtype=np.float32)).numpy(), x)

@@ -203,3 +203,13 @@ def test_frozen_models_are_freed() -> None:
     del f, copies
     gc.collect()
     assert all(r() is None for r in refs)
+
+
+def test_a_model_is_frozen_while_others_use_it() -> None:
+    m = model()
+    m.compile("adam", "mse")
+    optimizer = m.optimizer
+    with ThreadPoolExecutor(4) as pool:
+        for frozen in pool.map(lambda _: m.freeze(2), range(40)):
+            assert frozen.batch_size == 2
+            assert m.optimizer is optimizer

@@ -595,6 +595,17 @@ def test_another_backend_has_steps_and_passes_of_its_own() -> None:
                 model.train_on_batch(X, LABELS)
 
 
+def test_predict_is_recorded_again_after_a_weight_got_another_array() -> None:
+    m = fastnn.Sequential([fastnn.Dense(4, input_shape=(6,))])
+    x = np.ones((2, 6), np.float32)
+    for _ in range(3):
+        m.predict(x)
+    m.weights[0].data = m.weights[0].data * 2
+    for _ in range(3):
+        np.testing.assert_array_equal(m.predict(x), m(fastnn.tensor(x), training=False).numpy())
+    assert m._predicted[1] and m._predicted[1].fits()
+
+
 def test_threads_may_predict_side_by_side() -> None:
     model = classifier()
     inputs = [rng.standard_normal((50, 6)).astype(np.float32) for _ in range(4)]

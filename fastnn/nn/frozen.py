@@ -35,12 +35,8 @@ def freeze(model: Module, batch_size: int = 1, input_shape: Any = None) -> Any:
 
 
 def _snapshot(model: Module) -> Module:
-    """A copy that later training does not change."""
-    compiled, model._compiled = model._compiled, None
-    try:
-        return copy.deepcopy(model)
-    finally:
-        model._compiled = compiled
+    """A copy that later training does not change, without what compile was given; other threads may use the model meanwhile."""
+    return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
 
 
 def _record(model: Module, shape: tuple[int, ...]) -> tuple[Recorder, Array, Array]:
@@ -109,8 +105,9 @@ class FrozenList:
             result = self._out[0] if single else self._out
             if out is None:
                 return result.copy()
-            if out.shape != result.shape or out.dtype != result.dtype:
-                raise ValueError("frozen model: out has not the output's shape and dtype")
+            fits = isinstance(out, np.ndarray) and out.shape == result.shape and out.dtype == result.dtype
+            if not fits or not out.flags.carray:
+                raise ValueError("frozen model: out has not the output's shape, dtype and layout, or is read-only")
             out[...] = result
             return out
 

@@ -103,7 +103,7 @@ class CrossEntropyLoss(TorchLoss):
         if not given:
             raise ValueError(f"{name}: input without dimensions, wanted (M, N)")
         like = given[:1] + given[2:] if len(given) > 1 else ()
-        target_shape = target.shape if isinstance(target, Tensor | np.ndarray) else np.shape(target)
+        target_shape = _shape(target, name)
         probabilities = target_shape == given and _kind(target) == "f"
         logits = input if len(given) == 2 else _classes_last(input)
         count, classes = logits.shape
@@ -124,6 +124,15 @@ class CrossEntropyLoss(TorchLoss):
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}"
+
+
+def _shape(target: Any, name: str) -> tuple[int, ...]:
+    if isinstance(target, Tensor | np.ndarray):
+        return tuple(target.shape)
+    try:
+        return np.shape(target)
+    except ValueError:
+        raise ValueError(f"{name}: target is a list whose parts have different lengths") from None
 
 
 def _kind(value: Any) -> str:
@@ -197,7 +206,7 @@ class LinearCrossEntropyLoss(TorchLoss):
         if input.dtype != w.dtype:
             raise TypeError(f"{name}: input has dtype {input.dtype}, linear.weight {w.dtype}; use astype")
         like = input.shape[:-1]
-        target_shape = np.shape(target) if not isinstance(target, Tensor) else target.shape
+        target_shape = _shape(target, name)
         if target_shape != like:
             raise ValueError(
                 f"{name}: input has shape {input.shape}, so target must be labels of shape {like}, but has {target_shape}"

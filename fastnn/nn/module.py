@@ -121,8 +121,15 @@ class Module(Trainer):
             if self._frozen and isinstance(value, Parameter):
                 value.requires_grad = False
             structure_changed()
-        elif name in self.__dict__.get("_parameters", {}) and value is None:
-            self._parameters[name] = self.__dict__[name] = None
+        elif name in self.__dict__.get("_parameters", {}) or name in self.__dict__.get("_modules", {}):
+            kind = "a parameter" if name in self._parameters else "a layer"
+            if value is not None:
+                raise TypeError(f"{type(self).__name__}: {name} is {kind}; {type(value).__name__} came, wanted {kind} or None")
+            if name in self._parameters:
+                self._parameters[name] = None
+            else:
+                del self._modules[name]
+            self.__dict__[name] = None
             structure_changed()
         else:
             # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.

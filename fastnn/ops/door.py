@@ -100,7 +100,7 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray[Any, Any]:
     """Numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
-    plain = type(data) is np.ndarray and not copy and data.flags.c_contiguous and data.dtype in _SUPPORTED
+    plain = type(data) is np.ndarray and not copy and (f := data.flags).c_contiguous and f.aligned and data.dtype in _SUPPORTED
     if plain and (dtype is None or dtype is data.dtype):
         return data  # type: ignore[no-any-return]
     if isinstance(data, StepInput) and (dtype is not None or data.dtype in _SUPPORTED):
@@ -129,7 +129,7 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
         else:
             dtype = a.dtype if keeps and a.dtype in _SUPPORTED else np.float32
     d = dtype_of(dtype, op)
-    return np.array(a, d, order="C", copy=True) if copy else np.asarray(a, d, order="C")
+    return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:

@@ -423,7 +423,7 @@ class Trainer:
 
         model: Any = self
         before, forward = self._predicted
-        if before != key:
+        if before != key or (forward and not forward.fits()):
             forward = None
         elif forward is None:
             small = shape[0] * sum(p.size for p in model.weights) <= MOST_WORK
