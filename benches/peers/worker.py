@@ -126,13 +126,14 @@ def resident(what: str) -> float:
         return next(int(line.split()[1]) for line in f if line.startswith(what)) / 1024
 
 
-def settle(most: float = 0.3) -> None:
-    """Returns once the process is idle: threads that still wait for work at full speed would take the next contender's core."""
+def settle(most: float = 2.0) -> None:
+    """Returns once the process is idle: threads that still wait for work at full speed would take the next contender's core.
+    The system counts the time of a thread that runs on only every few milliseconds: shorter looks see nothing of it."""
     end = time.perf_counter() + most
     while time.perf_counter() < end:
         before = time.process_time()
-        time.sleep(0.002)
-        if time.process_time() - before < 0.0005:
+        time.sleep(0.02)
+        if time.process_time() - before < 0.001:
             return
 
 
