@@ -59,7 +59,8 @@ def main() -> None:
     if costs:
         print("\n".join(page.cost_table(costs, options.wheel)))
     if options.write:
-        command = shlex.join(["python", "benches/bench_peers.py", *sys.argv[1:]])
+        given = [Path(a).name if a == str(options.wheel) else a for a in sys.argv[1:]]  # the wheel without this machine's folders
+        command = shlex.join(["python", "benches/bench_peers.py", *given])
         PAGE.parent.mkdir(exist_ok=True)
         lines = why.section(measured)
         PAGE.write_text(page.page(measured, costs, machine, contenders, command, options.seconds, options.wheel, lines))

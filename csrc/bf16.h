@@ -1,6 +1,7 @@
 // Factors rounded to bfloat16, the upper half of a float: products of these are exact in float, and are summed in it.
 //
-// Where the CPU multiplies pairs of them (AVX512_BF16), panels hold pairs of steps of K; elsewhere, rounded numbers.
+// Where the CPU multiplies pairs of them (AVX512_BF16, which takes denormals for zero), panels hold pairs of steps of K;
+// elsewhere, rounded numbers.
 #pragma once
 #include "pack.h"
 

@@ -27,7 +27,7 @@ Frozen::Frozen(std::vector<Call> calls, Extent input, Extent output, const std::
     Call& call = calls_[c];
     bool fixed = true;  // the weights are the same in every run
     work_ += call.work();
-    if (call.scratch(team_threads()) > scratch_) scratch_ = call.scratch(team_threads());
+    if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
     for (int s = 0; s < call.arrays; s++) {
       const u64 address = call.slots[call.array_slots[s]];
       const int slot = call.array_slots[s];

@@ -77,6 +77,7 @@ struct Buffer {
   i64 size = 0;
   char* reserve(i64 bytes) {
     if (bytes > size) {
+      bytes = (bytes + 4095) / 4096 * 4096;
       char* fresh = allocate(bytes);
       free(data);
       data = fresh;

@@ -31,8 +31,8 @@ void team_set_threads(int n);
 // Cores that this process may use: affinity and cgroup quota.
 int available_cores();
 
-// Memory for free(), from half a megabyte on in large pages where there are some: matrices that are walked over in 4 KB pages
-// cost products a twentieth. Throws std::bad_alloc.
+// Memory for free(), from half a megabyte on in large pages where there are some: products with matrices on 4 KB pages are
+// slower. Throws std::bad_alloc.
 char* allocate(i64 bytes);
 
 // Scratch of the calling thread, kept for its next use.

@@ -12,57 +12,55 @@ from .page import target
 
 REASONS = {
     "train_on_batch": """
-        Half of it is Python: the checks of the arguments, the copies into the step's buffers, the loss as a number.
+        The rest of it is Python: the checks of the arguments, the copies into the step's buffers, the loss as a number.
     """,
-    "loop by hand": "What is left is Python: about sixty calls of NumPy and of kernels for a step.",
+    "loop by hand": "What is left is Python: many small calls of NumPy and of kernels for a step.",
     "bfloat16, 784": """
         Only the products are faster. Packing and rounding their factors, Adam, which moves as many bytes as before, and
         the last layer are not.
     """,
     "bfloat16, 1024": """
-        Only the products are faster. Adam moves seven arrays of 34 MB through memory as before, and the factors are
-        rounded from float32 each time that they are packed.
+        Only the products are faster. Adam moves as many bytes through memory as before, and the factors are rounded
+        from float32 each time that they are packed.
     """,
     "sgemm 64^3": """
-        The call from Python is a twentieth of the time. The rest goes into the beginnings and ends of eleven tiles:
-        each is only 64 steps long.
+        It takes so short a time that the call from Python counts; the rest goes into the beginnings and ends of eleven
+        tiles, each only 64 steps long.
     """,
-    "sgemm 512^3": """
-        Within the spread of the runs: the peak is the best of twenty measurements, and on such a machine a tile whose
-        data lie in the first-level cache reaches 95 to 97 % of it in the median.
-    """,
+    "sgemm 512^3": "Within the spread of the runs: the peak is the best of twenty measurements, the figures are medians.",
     "sgemm 1024^3": """
         Rows of 4 KB fall into the same sets of the first-level cache, in a and in c: tiles are stored row over row at
-        such distances. Packing b takes about 3 %. A matrix of 1040 columns comes a few points closer to the peak.
-        Deeper and shallower blocks of K, larger groups of panels, copies of a and fetching ahead brought nothing.
+        such distances; besides, b is packed. Deeper and shallower blocks of K, larger groups of panels, copies of a and
+        fetching ahead brought nothing.
     """,
     "sgemm 2048^3": "As 1024^3, with rows of 8 KB; besides, all three matrices come out of memory.",
     "sgemm 128x784x512": "Tiles of six rows by 64 columns read b from the second-level cache, for 128 rows only.",
     "gemv": """
-        The weights come from the third-level cache, which other machines on this host use too: the figure moves by a
-        quarter from run to run.
+        The weights come from the third-level cache, which other machines on this host may use too: the figure moves
+        from run to run.
     """,
     "400-15-15-15-10, batch 32": """
-        Layers of 15 units fill 15 of 16 lanes; the first layer's products take over half of the step, and gathering the
-        rows of the batch from data larger than the second-level cache a tenth. The short turns of this bench add
-        another: in a loop of its own a step takes a tenth less.
+        Layers of 15 units fill 15 of 16 lanes, and the first layer's products take over half of the step, as the
+        profile below shows; what it does not show is the gathering of the batch's rows from data larger than the
+        second-level cache.
     """,
     "8-64-64-4": """
         The products of the 64x64 layer are over half of the step, near the peak of one core; a second core costs more
         than it brings. The rest are calls of less than a microsecond.
     """,
-    "1024-2048-2048-1024": "Rows of 4 and 8 KB collide in the caches, and Adam moves seven arrays of 34 MB through memory.",
+    "1024-2048-2048-1024": """
+        Rows of 4 and 8 KB collide in the caches, and Adam moves seven arrays as large as all weights through memory.
+    """,
     "784-512-512-10, batch 128": """
-        The products reach about nine tenths of the two cores' peak; between the three layers the threads are handed
-        their work anew.
+        Between the three layers the threads are handed their work anew, and the figure moves with the load of the host.
     """,
     "784-512-512-10, batch 1": """
-        2.7 MB of weights are read from the third-level cache for each sample, and two of the three layers hand half of
-        that to the other thread, which takes about a microsecond each.
+        The weights are read from the third-level cache for each sample, and two of the three layers hand half of that
+        to the other thread.
     """,
     "LM head": """
         fastnn holds half of the logits at a time; PyTorch, which gives its gradients back before each step, needs
-        hardly more than the logits once. A third less would cost a third more time.
+        hardly more than the logits once. Smaller chunks would compute more logits twice.
     """,
 }
 """By what the row's name contains; the first that fits counts."""

@@ -105,7 +105,7 @@ class Trainer:
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
             dtype: "float32" rounds nothing. "bfloat16" rounds the factors of matrix products in training steps to it, as
-                `fastnn.autocast` does, on CPUs that multiply it: large layers then train about one and a half times as fast,
+                `fastnn.autocast` does, on CPUs that multiply it: large layers then train faster (docs/performance.md),
                 small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
                 does not keep it.
 
