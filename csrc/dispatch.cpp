@@ -5,17 +5,27 @@
 #include <atomic>
 #include <stdexcept>
 
-// What each ISA's objects export; see isa.cpp, isa_dense.cpp and isa_peak.cpp.
+// What each ISA's objects export; see isa/. A new family has a line here and one in CMakeLists.txt.
+#define FASTNN_FAMILIES(F, isa) \
+  F(activation, isa)            \
+  F(data, isa)                  \
+  F(dense, isa)                 \
+  F(elementwise, isa)           \
+  F(loss, isa)                  \
+  F(metrics, isa)               \
+  F(optim, isa)                 \
+  F(random, isa)
+#define FASTNN_DECLARE_TABLE(family, isa) extern "C" const fastnn::KernelTable fastnn_##family##_##isa;
+#define FASTNN_TABLE_OF(family, isa) &fastnn_##family##_##isa,
 #define FASTNN_DECLARE(isa)                                     \
-  extern "C" const fastnn::KernelTable fastnn_dense_##isa;      \
-  extern "C" const fastnn::KernelTable fastnn_rows_##isa;       \
+  FASTNN_FAMILIES(FASTNN_DECLARE_TABLE, isa)                    \
   extern "C" double fastnn_peak_gflops_##isa(int dtype);        \
   extern "C" double fastnn_read_gbytes_##isa(const void*, i64); \
   extern "C" bool fastnn_bf16_##isa();
-#define FASTNN_ENTRY(isa, needs, supported)                                                                                \
-  Isa {                                                                                                                    \
-    #isa, needs, supported, {&fastnn_dense_##isa, &fastnn_rows_##isa}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, \
-        fastnn_bf16_##isa                                                                                                  \
+#define FASTNN_ENTRY(isa, needs, supported)                                                                              \
+  Isa {                                                                                                                  \
+    #isa, needs, supported, {FASTNN_FAMILIES(FASTNN_TABLE_OF, isa)}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, \
+        fastnn_bf16_##isa                                                                                                \
   }
 
 FASTNN_DECLARE(base)

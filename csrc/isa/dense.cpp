@@ -1,5 +1,6 @@
-// The dense family for one ISA; compiled once for each.
-#include "dense.h"
+#include "../dense.h"
+
+#include "table.h"
 
 namespace {
 
@@ -7,7 +8,7 @@ static_assert(sizeof(MatmulArgs<float>) == 8 * 9, "c a b alpha beta precision M 
 static_assert(sizeof(DenseForwardArgs<float>) == 8 * 14, "y aux x w b act(3) precision M N L K, packed");
 static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 18, "dx dw db dz dy x w y aux act(3) need precision M K N L");
 
-constexpr fastnn::Kernel kKernels[] = {
+constexpr Kernel kKernels[] = {
     {"matmul_nn",
      MatmulArgs<float>::fields,
      {matmul<float, false, false>, matmul<double, false, false>},
@@ -39,8 +40,7 @@ constexpr fastnn::Kernel kKernels[] = {
 
 }  // namespace
 
-extern "C" const fastnn::KernelTable FASTNN_TABLE(dense);
-const fastnn::KernelTable FASTNN_TABLE(dense) = {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
+FASTNN_EXPORT(dense)
 
 extern "C" bool FASTNN_TABLE(bf16)();
 bool FASTNN_TABLE(bf16)() { return has_bf16(); }

@@ -1,7 +1,7 @@
 // What this CPU can do at most with this ISA: the yardstick of the benchmarks.
 #include <time.h>
 
-#include "simd.h"
+#include "../simd.h"
 
 #define FASTNN_JOIN2(a, b) a##b
 #define FASTNN_JOIN(a, b) FASTNN_JOIN2(a, b)

@@ -1,0 +1,35 @@
+// The table of a family's kernels, for the files in this folder: each is compiled once for each ISA, from the same text.
+#pragma once
+#include "../kernels.h"
+
+namespace {
+using fastnn::Kernel;
+
+// The struct of a kernel's arguments has a slot of eight bytes for each field, three for an Activation.
+constexpr int slots(const char* fields) {
+  int n = 1;
+  bool act = false;
+  for (const char* c = fields; *c; c++) {
+    n += *c == ' ';
+    act |= c[0] == 'a' && c[1] == 'c' && c[2] == 't' && c[3] == ' ';
+  }
+  return act ? n + 2 : n;
+}
+template <class Args>
+constexpr const char* fields() {
+  static_assert(sizeof(Args) == 8 * slots(Args::fields), "the struct does not match its fields");
+  return Args::fields;
+}
+
+// A column for each dtype: T float32 and float64, N also int64, A also bool; bits: A by the size of the elements.
+#define FASTNN_T(name) {name<float>, name<double>, nullptr, nullptr}
+#define FASTNN_N(name) {name<float>, name<double>, name<i64>, nullptr}
+#define FASTNN_A(name) {name<float>, name<double>, name<i64>, name<u8>}
+#define FASTNN_BITS(name) {name<u32>, name<u64>, name<u64>, name<u8>}
+
+}  // namespace
+
+// Exports kKernels as the table of a family.
+#define FASTNN_EXPORT(family)                                \
+  extern "C" const fastnn::KernelTable FASTNN_TABLE(family); \
+  const fastnn::KernelTable FASTNN_TABLE(family) = {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
