@@ -18,10 +18,14 @@ def blocks(path: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
 
 
-@pytest.mark.parametrize("number", range(len(blocks(ROOT / "README.md"))))
-def test_the_programs_in_the_readme_run(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PROGRAMS = [(page.name, i) for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) for i in range(len(blocks(page)))]
+
+
+@pytest.mark.parametrize(("page", "number"), PROGRAMS)
+def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(blocks(ROOT / "README.md")[number], "README.md", "exec"), {"__name__": "__main__"})
+    path = next(p for p in (ROOT / page, ROOT / "docs" / page) if p.exists())
+    exec(compile(blocks(path)[number], page, "exec"), {"__name__": "__main__"})
 
 
 def test_files_that_the_pages_name_exist() -> None:
