@@ -4,7 +4,7 @@ from . import callbacks, datasets, initializers, losses, metrics, nn, ops, optim
 from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
 from .gradcheck import gradcheck
 from .nn import Activation, Dense, Dropout, Flatten, Module, Sequential
-from .ops.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from .ops.activation import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from .ops.data import gather, take
 from .ops.dense import matmul
 from .ops.elementwise import (
@@ -55,6 +55,7 @@ __all__ = [
     "concatenate",
     "datasets",
     "div",
+    "erf",
     "exp",
     "flatten",
     "gather",
