@@ -72,7 +72,7 @@ void dense_forward(const void* args, const Worker& me) {
   p.y = d.y;
   p.packed = d.packed;
   p.relu = d.act.id == kRelu && !d.aux;
-  if (d.aux || (d.act.id != kLinear && d.act.id != kRelu)) p.fn = activation_forward_fn<T>(d.act.id);
+  if (d.aux || (d.act.id != kLinear && d.act.id != kRelu)) p.fn = activation_fns<T>(d.act.id).forward;
   product(p, d.precision, me);
 }
 
@@ -145,8 +145,8 @@ void column_sums(T* sums, const T* dz, i64 rows, i64 columns, i64 ld, bool add) 
 template <class T>
 void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
   const bool linear = d.act.id == kLinear, need_db = d.need & kNeedDb, add = d.need & kAddDb;
-  const BackwardFn<T> fn = activation_backward_fn<T>(d.act.id);
-  const T* z = saves_z(d.act.id) ? d.aux : nullptr;
+  const auto& fns = activation_fns<T>(d.act.id);
+  const T* z = fns.saves_z ? d.aux : nullptr;
   const T* dz = linear ? d.dy : d.dz;
   const Cut rows = db_rows(d.M);
   const i64 blocks = ceil_div(d.N, kDbColumns);
@@ -160,7 +160,7 @@ void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
         // Where a piece has whole rows, they are one run.
         const i64 run = blocks == 1 ? (i1 - i0) * d.N : columns;
         for (i64 o = i0 * d.N + j; o < i1 * d.N; o += blocks == 1 ? run : d.N)
-          fn(d.dz + o, d.dy + o, z ? z + o : nullptr, d.y + o, run, d.act);
+          fns.backward(d.dz + o, d.dy + o, z ? z + o : nullptr, d.y + o, run, d.act);
       }
       if (need_db) {
         const bool direct = rows.pieces == 1;

@@ -22,10 +22,10 @@ struct Gemm {
   i64 m, n, k;
   Operand<T> a, b;
   T* c;
-  T alpha, beta;    // with beta = 0, c is only written
-  const T* bias;    // of length n, or null; goes with alpha = 1
-  bool relu;        // c = max(c, 0)
-  ForwardFn<T> fn;  // y = fn(c), or null
+  T alpha, beta;                                   // with beta = 0, c is only written
+  const T* bias;                                   // of length n, or null; goes with alpha = 1
+  bool relu;                                       // c = max(c, 0)
+  decltype(fastnn::ActivationFns<T>::forward) fn;  // y = fn(c), or null
   T* y;
   Activation act;
   i64 ldc;          // of c and y

@@ -1,6 +1,6 @@
 // Losses, a value for each row, and their reduction to one number; reference/loss.py says what each of them is.
 #pragma once
-#include "activation.h"
+#include "softmax.h"
 
 namespace {
 

@@ -1,4 +1,5 @@
-#include "../activation.h"
+#include "../functions.h"
+#include "../softmax.h"
 #include "table.h"
 
 namespace {

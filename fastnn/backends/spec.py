@@ -14,6 +14,7 @@ backends have the same signatures, and the list of kernels in the documentation.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -130,7 +131,7 @@ class ActivationKind:
     """Whether layers take it by its name; the others are parts of Tensor arithmetic."""
 
 
-# The position is the id: it is the enum in csrc/activation.h. Append, never reorder: saved models hold names, plans hold ids.
+# The position is the id: it is that in FASTNN_FUNCTIONS in csrc/functions.h. Append, never reorder: saved models hold names, plans hold ids.
 # sigmoid saves z for the losses, which work on logits; its own backward needs only y.
 ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("linear", "x"),
@@ -156,6 +157,24 @@ ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("floor", "the largest whole number <= x", by_name=False),
     ActivationKind("ceil", "the smallest whole number >= x", by_name=False),
     ActivationKind("round", "the nearest whole number, ties to even", by_name=False),
+    ActivationKind("hard_tanh", "min(max(x, p0), p1)", p0=-1.0, p1=1.0),
+    ActivationKind("relu_squared", "max(x, 0)^2", saves_z=True),
+    ActivationKind("elu", "x if x > 0 else p0 (exp(x) - 1)", p0=1.0, saves_z=True),
+    ActivationKind("selu", "1.0507 elu(x) with p0 = 1.67326"),
+    ActivationKind("celu", "x if x > 0 else p0 (exp(x / p0) - 1)", p0=1.0),
+    ActivationKind("silu", "x sigmoid(p0 x)", p0=1.0, saves_z=True),
+    ActivationKind("hard_silu", "x min(max(x + 3, 0), 6) / 6", saves_z=True),
+    ActivationKind("hard_sigmoid", "min(max(x + 3, 0), 6) / 6"),
+    ActivationKind("log_sigmoid", "log(sigmoid(x))"),
+    ActivationKind("mish", "x tanh(log(1 + exp(x)))", saves_z=True),
+    ActivationKind("tanh_shrink", "x - tanh(x)", saves_z=True),
+    ActivationKind("soft_shrink", "0 if |x| <= p0 else x - p0 sign(x)", p0=0.5),
+    ActivationKind("hard_shrink", "0 if |x| <= p0 else x", p0=0.5),
+    ActivationKind("softplus", "log(1 + exp(p0 x)) / p0, but x where p0 x > p1", p0=1.0, p1=math.inf, saves_z=True),
+    ActivationKind("softsign", "x / (1 + |x|)", saves_z=True),
+    ActivationKind("squareplus", "(x + sqrt(x^2 + p0)) / 2", p0=4.0, saves_z=True),
+    ActivationKind("threshold", "x if x > p0 else p1", saves_z=True, by_name=False),
+    ActivationKind("shifted_relu", "x if x >= p1 else p0 (x - p1)", saves_z=True, by_name=False),
 )
 
 ACTIVATION_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(ACTIVATIONS)}

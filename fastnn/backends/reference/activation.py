@@ -61,6 +61,19 @@ def sigmoid(xp: Any, x: Array) -> Array:
     return xp.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
+def softplus(xp: Any, x: Array) -> Array:
+    """log(1 + exp(x)) without overflow."""
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def mish_slope(xp: Any, z: Array) -> Array:
+    """The derivative of z tanh(softplus(z)): t + z (1 - t^2) s, with 1 - t^2 = 4 (1 + e)^2 / (n + 2)^2 and n = e (e + 2)."""
+    z = xp.minimum(z, 40)  # where t is 1
+    e = xp.exp(xp.minimum(z, 20)) if z.dtype == xp.float32 else xp.exp(z)
+    n = e * (e + 2)
+    return n / (n + 2) + _where_finite(xp, z, z * (4 * e * (1 + e) / (n + 2) ** 2))
+
+
 def gelu_tanh_slope(xp: Any, z: Array) -> Array:
     """The derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
     two_u = _two_u(z)
@@ -123,6 +136,10 @@ _Q = (
 )
 
 
+# Klambauer et al., Self-Normalizing Neural Networks, 2017.
+_SELU, _SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+
+
 def _two_u(x: Array) -> Array:
     return 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
 
@@ -182,4 +199,72 @@ FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
     "floor": (lambda xp, x, p0, p1: xp.floor(x), _no_slope),
     "ceil": (lambda xp, x, p0, p1: xp.ceil(x), _no_slope),
     "round": (lambda xp, x, p0, p1: xp.rint(x), _no_slope),
+    "hard_tanh": (
+        lambda xp, x, p0, p1: xp.minimum(xp.maximum(x, p0), p1),
+        lambda xp, dy, z, y, p0, p1: xp.where((y <= p0) | (y >= p1), 0, dy),
+    ),
+    "relu_squared": (
+        lambda xp, x, p0, p1: xp.maximum(x, 0) ** 2,
+        lambda xp, dy, z, y, p0, p1: dy * (2 * xp.maximum(z, 0)),
+    ),
+    "elu": (
+        lambda xp, x, p0, p1: xp.where(x > 0, x, p0 * xp.expm1(xp.minimum(x, 0))),
+        lambda xp, dy, z, y, p0, p1: xp.where(z > 0, dy, dy * (p0 * xp.exp(xp.minimum(z, 0)))),
+    ),
+    "selu": (
+        lambda xp, x, p0, p1: _SELU * xp.where(x > 0, x, _SELU_ALPHA * xp.expm1(xp.minimum(x, 0))),
+        lambda xp, dy, z, y, p0, p1: dy * xp.where(y > 0, _SELU, y + _SELU * _SELU_ALPHA),
+    ),
+    "celu": (
+        lambda xp, x, p0, p1: xp.where(x > 0, x, p0 * xp.expm1(xp.minimum(x, 0) / p0)),
+        lambda xp, dy, z, y, p0, p1: xp.where(y > 0, dy, dy * (y / p0 + 1)),
+    ),
+    "silu": (
+        lambda xp, x, p0, p1: _where_finite(xp, xp.minimum(p0 * x, 0), x * sigmoid(xp, p0 * x)),
+        lambda xp, dy, z, y, p0, p1: (
+            dy * (sigmoid(xp, p0 * z) + _where_finite(xp, z, p0 * z * sigmoid(xp, p0 * z) * sigmoid(xp, -p0 * z)))
+        ),
+    ),
+    "hard_silu": (
+        lambda xp, x, p0, p1: xp.where(x <= -3, 0, xp.where(x >= 3, x, x * (x + 3) / 6)),
+        lambda xp, dy, z, y, p0, p1: xp.where(z <= -3, 0, xp.where(z >= 3, dy, dy * (z / 3 + 0.5))),
+    ),
+    "hard_sigmoid": (
+        lambda xp, x, p0, p1: xp.minimum(xp.maximum(x + 3, 0), 6) / 6,
+        lambda xp, dy, z, y, p0, p1: xp.where((y <= 0) | (y >= 1), 0, dy / 6),
+    ),
+    "log_sigmoid": (lambda xp, x, p0, p1: -softplus(xp, -x), lambda xp, dy, z, y, p0, p1: -dy * xp.expm1(y)),
+    "mish": (
+        lambda xp, x, p0, p1: _where_finite(xp, xp.minimum(x, 0), x * xp.tanh(softplus(xp, x))),
+        lambda xp, dy, z, y, p0, p1: dy * mish_slope(xp, z),
+    ),
+    "tanh_shrink": (lambda xp, x, p0, p1: x - xp.tanh(x), lambda xp, dy, z, y, p0, p1: dy * xp.tanh(z) ** 2),
+    "soft_shrink": (
+        lambda xp, x, p0, p1: xp.where(xp.abs(x) <= p0, 0, x - p0 * xp.sign(x)),
+        lambda xp, dy, z, y, p0, p1: xp.where(y == 0, 0, dy),
+    ),
+    "hard_shrink": (
+        lambda xp, x, p0, p1: xp.where(xp.abs(x) <= p0, 0, x),
+        lambda xp, dy, z, y, p0, p1: xp.where(y == 0, 0, dy),
+    ),
+    "softplus": (
+        lambda xp, x, p0, p1: xp.where(p0 * x > p1, x, softplus(xp, p0 * x) / p0),
+        lambda xp, dy, z, y, p0, p1: xp.where(p0 * z > p1, dy, dy * sigmoid(xp, p0 * z)),
+    ),
+    "softsign": (
+        lambda xp, x, p0, p1: xp.where(xp.isinf(x), xp.sign(x), x / (1 + xp.abs(x))),
+        lambda xp, dy, z, y, p0, p1: dy / (1 + xp.abs(z)) ** 2,
+    ),
+    "squareplus": (
+        lambda xp, x, p0, p1: xp.where(x < 0, 0.5 * p0 / (xp.hypot(x, p0**0.5) - x), 0.5 * (x + xp.hypot(x, p0**0.5))),
+        lambda xp, dy, z, y, p0, p1: dy * xp.where(z == xp.inf, 1, y / xp.hypot(z, p0**0.5)),
+    ),
+    "threshold": (
+        lambda xp, x, p0, p1: xp.where(x <= p0, p1, x),
+        lambda xp, dy, z, y, p0, p1: xp.where(z <= p0, 0, dy),
+    ),
+    "shifted_relu": (
+        lambda xp, x, p0, p1: xp.where(x < p1, p0 * (x - p1) if p0 else 0, x),
+        lambda xp, dy, z, y, p0, p1: xp.where(z < p1, p0 * dy if p0 else 0, dy),
+    ),
 }
