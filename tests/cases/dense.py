@@ -77,7 +77,7 @@ def _matmuls() -> Iterable[Case]:
 
 def _spans(act: Activation) -> dict[str, tuple[float, float]]:
     """Values of x, w and b for which act is smooth at x w + b."""
-    positive = FUNCTION[act].low >= 0
+    positive = FUNCTION[act].low > -1  # log and its kin
     low, high = (0.1, 1.0) if positive else (-1.0, 1.0)
     return {"x": (low, high), "w": (low, high), "b": (low, high)}
 
