@@ -103,8 +103,6 @@ double dense_forward_work(const void* args, int itemsize) {
   return gemm_work(d.M, d.N, d.K, itemsize) + activation_work(d.M * d.N, itemsize, d.act);
 }
 
-enum Need { kNeedDx = 1, kNeedDw = 2, kNeedDb = 4, kAddDw = 8, kAddDb = 16 };
-
 template <class T>
 struct DenseBackwardArgs {
   static constexpr const char* fields = "dx dw db dz dy x w y aux act need precision M K N L";

@@ -421,13 +421,14 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
 }
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                  \
-  F(Linear)                                                                                                                  \
-  F(Relu)                                                                                                                    \
-  F(LeakyRelu) F(Sigmoid) F(Tanh) F(Gelu) F(GeluTanh) F(Exponential) F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) \
-      F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu)    \
-          F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink) F(Softplus)     \
-              F(Softsign) F(Squareplus) F(Threshold) F(ShiftedRelu)
+#define FASTNN_FUNCTIONS(F)                                                                                                     \
+  F(Linear)                                                                                                                     \
+  F(Relu)                                                                                                                       \
+  F(LeakyRelu)                                                                                                                  \
+  F(Sigmoid) F(Tanh) F(Gelu) F(GeluTanh) F(Exponential) F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos)   \
+      F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) \
+          F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink) F(Softplus) F(Softsign) F(Squareplus)  \
+              F(Threshold) F(ShiftedRelu)
 
 template <class T, template <class> class F>
 constexpr fastnn::ActivationFns<T> function() {

@@ -1,4 +1,4 @@
-// Functions of whole rows: softmax and log-softmax.
+// Functions of whole rows: softmax, log-softmax, sparsemax.
 #pragma once
 #include "sums.h"
 #include "vmath.h"
@@ -155,6 +155,87 @@ void log_softmax_backward(const void* args, const Worker& me) {
     T* dx = a.dx + row * a.N;
     const Vec<T> sum = sum_lanes<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return lanes.load(dy + i); }));
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { lanes.store(dx + i, lanes.load(dy + i) - vexp(lanes.load(y + i)) * sum); });
+  }
+}
+
+// ---- sparsemax: the nearest point of the simplex ----
+
+// Moves the root of a heap of n numbers, whose largest is to stand first, down to its place.
+template <class T>
+FASTNN_INLINE void sift_down(T* heap, i64 root, i64 n) {
+  const T moved = heap[root];
+  for (i64 child; (child = 2 * root + 1) < n; root = child) {
+    if (child + 1 < n && heap[child + 1] > heap[child]) child++;
+    if (!(heap[child] > moved)) break;
+    heap[root] = heap[child];
+  }
+  heap[root] = moved;
+}
+
+// What is taken off n numbers of which the largest is 0, so that the positive rests sum to 1; NaN, if one of them is. The
+// numbers that remain positive are the largest: a heap of those above -1, which alone come into question, hands them out.
+template <class T, class F>
+FASTNN_INLINE T sparsemax_threshold(T* heap, i64 n, F number) {
+  i64 count = 0, taken = 0;
+  bool nan = false;
+  for (i64 i = 0; i < n; i++) {
+    const T z = number(i);
+    nan |= z != z;
+    heap[count] = z;
+    count += z > (T)-1;
+  }
+  if (nan) return (T)__builtin_nan("");
+  for (i64 i = count / 2; i-- > 0;) sift_down(heap, i, count);
+  double sum = 0;
+  while (count && 1 + (double)(taken + 1) * heap[0] > sum + heap[0]) {
+    sum += heap[0];
+    taken++;
+    heap[0] = heap[--count];
+    sift_down(heap, 0, count);
+  }
+  return (T)((sum - 1) / (double)taken);
+}
+
+FASTNN_INLINE i64 sparsemax_row(i64 N, int itemsize) { return round_up(N * itemsize, 64); }
+
+template <class T>
+void sparsemax_forward(const void* args, const Worker& me) {
+  const RowsForward<T> a = *(const RowsForward<T>*)args;
+  T* heap = (T*)(me.scratch + me.ith * sparsemax_row(a.N, sizeof(T)));
+  const Range rows = share(a.M, rows_grain(a.N), me);
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const T* x = a.x + row * a.N;
+    T* y = a.y + row * a.N;
+    Vec<T> top = splat<T>(-(T)__builtin_inf());
+    const auto larger = [](Vec<T> a, Vec<T> b) { return a > b ? a : b; };
+    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { top = larger(lanes.load(x + i, top), top); });
+    top = fold_lanes<T>(top, larger);
+    const T threshold = sparsemax_threshold(heap, a.N, [&](i64 i) { return x[i] - top[0]; });
+    for_vectors<T>({0, a.N},
+                   [&](i64 i, auto lanes) { lanes.store(y + i, vmax<T>(lanes.load(x + i) - top - threshold, splat<T>(0))); });
+  }
+}
+
+FASTNN_INLINE i64 sparsemax_forward_scratch(const void* args, int itemsize, int nth) {
+  return nth * sparsemax_row(((const RowsForward<float>*)args)->N, itemsize);
+}
+FASTNN_INLINE double sparsemax_forward_work(const void* args, int itemsize) {
+  const auto& a = *(const RowsForward<float>*)args;
+  return 20.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 2, 2);
+}
+
+template <class T>
+void sparsemax_backward(const void* args, const Worker& me) {
+  const RowsBackward<T> a = *(const RowsBackward<T>*)args;
+  const Range rows = share(a.M, rows_grain(a.N), me);
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const T *dy = a.dy + row * a.N, *y = a.y + row * a.N;
+    T* dx = a.dx + row * a.N;
+    const auto in_support = [&](i64 i, auto lanes, Vec<T> v) { return lanes.load(y + i) > (T)0 ? v : splat<T>(0); };
+    const T sum = hsum<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return in_support(i, lanes, lanes.load(dy + i)); }));
+    const T count = hsum<T>(sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return in_support(i, lanes, splat<T>(1)); }));
+    const T mean = sum / count;
+    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { lanes.store(dx + i, in_support(i, lanes, lanes.load(dy + i) - mean)); });
   }
 }
 

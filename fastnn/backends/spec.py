@@ -30,10 +30,16 @@ FAMILIES: dict[str, str] = {
     "activation": """
         activation_forward    y:T[*n] <- x:T[*n] act:act
         activation_backward   dx:T[*n] <- dy:T[*n] x:T[*n] y:T[*n] act:act
+        glu_forward           y:T[A,C] <- x:T[A,2,C] act:act
+        glu_backward          dx:T[A,2,C] <- dy:T[A,C] x:T[A,2,C] act:act
+        prelu_forward         y:T[M,N] <- x:T[M,N] slope:T[C]
+        prelu_backward        dx:T[M,N]? &dslope:T[C]? <- dy:T[M,N] x:T[M,N] slope:T[C] need:int
         softmax_forward       y:T[M,N] <- x:T[M,N]
         softmax_backward      dx:T[M,N] <- dy:T[M,N] y:T[M,N]
         log_softmax_forward   y:T[M,N] <- x:T[M,N]
         log_softmax_backward  dx:T[M,N] <- dy:T[M,N] y:T[M,N]
+        sparsemax_forward     y:T[M,N] <- x:T[M,N]
+        sparsemax_backward    dx:T[M,N] <- dy:T[M,N] y:T[M,N]
     """,
     "loss": """
         sparse_cross_entropy_forward    losses:T[M] weights:T[M] p:T[M,N] <- logits:T[M,N] labels:i64[M] sample_weight:T[M]? class_weight:T[N]? smoothing:float ignore_index:int
@@ -98,7 +104,7 @@ PRECISIONS = ("float32", "bfloat16")
 """What the factors of matrix products are rounded to: nothing, that is their own type, or bfloat16."""
 
 NEED_DX, NEED_DW, NEED_DB, ADD_DW, ADD_DB = 1, 2, 4, 8, 16
-"""Bits of ``need`` in `dense_backward`: which gradients are wanted, and which of them add to what is there."""
+"""Bits of ``need`` in `dense_backward` and `prelu_backward`: which gradients are wanted, and which add to what is there."""
 
 
 class Activation(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.reference.activation import forward
-from fastnn.backends.spec import ACTIVATIONS, Activation, activation
+from fastnn.backends.reference.activation import forward, sparsemax_forward
+from fastnn.backends.spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation, activation
 
 from .case import Array, Case, Values
 
@@ -132,6 +132,49 @@ def _pair(f: Function, n: int, **flags: Any) -> list[Case]:
     ]
 
 
+def _glu(v: SimpleNamespace, want: Values) -> Values:
+    a, b = v.x[:, 0], v.x[:, 1]
+    gate = value(b, v.act)
+    return {"y": np.abs(a) * FUNCTION[v.act].error(b, gate, v.eps) + v.eps * np.abs(want["y"]) + _tiny(v.eps)}
+
+
+def _glu_backward(v: SimpleNamespace, want: Values) -> Values:
+    f, (a, b) = FUNCTION[v.act], (v.x[:, 0], v.x[:, 1])
+    dx = want["dx"]
+    first = np.abs(v.dy) * f.error(b, value(b, v.act), v.eps)
+    # Where the slope is told from the gate, it has the gate's rounding too.
+    second = f.slope_error(v.dy * a, dx[:, 1], v.eps) + (2 * v.eps * np.abs(v.dy * a) if f.slope_of == "y" else 0)
+    return {"dx": np.stack([first, second], 1) + v.eps * np.abs(dx) + _tiny(v.eps)}
+
+
+def _gated(a: int, c: int, f: Function, **flags: Any) -> list[Case]:
+    sizes, common = {"A": a, "C": c}, {"scalars": {"act": f.act}, "spans": {"x": (-4.0, 4.0)}, **flags}
+    grad = (a, c) == (5, 17)
+    return [
+        Case("glu_forward", sizes, error=_glu, grad=grad, **common),
+        Case("glu_backward", sizes, error=_glu_backward, **common),
+    ]
+
+
+def _prelu_backward(v: SimpleNamespace, want: Values) -> Values:
+    errors: Values = {"dx": v.eps * np.abs(want["dx"])} if v.need & NEED_DX else {}
+    if v.need & NEED_DW:
+        size = np.where(v.x > 0, 0, np.abs(v.x * v.dy)).sum(0)
+        size = size.sum() if v.slope.size == 1 else size
+        errors["dslope"] = v.eps * (4 + v.x.size**0.5 / 2) * (size + np.abs(want["dslope"]))
+    return errors
+
+
+def _prelu(m: int, n: int, c: int, need: int = NEED_DX | NEED_DW, **flags: Any) -> list[Case]:
+    sizes = {"M": m, "N": n, "C": c}
+    absent = (*(() if need & NEED_DX else ("dx",)), *(() if need & NEED_DW else ("dslope",)))
+    start = {"dslope": np.full(c, np.nan)} if need & NEED_DW and not need & ADD_DW else {}
+    return [
+        Case("prelu_forward", sizes, error=1.0, grad=m == 7, **flags),
+        Case("prelu_backward", sizes, {"need": need}, absent, arrays=start, error=_prelu_backward, **flags),
+    ]
+
+
 def softmax_error(x: Array) -> Any:
     """The relative error of exp(x - max) / sum, in units of eps: that of x - max is a relative one of its exponential."""
     return 6 + np.abs(x - x.max(1, keepdims=True, initial=-np.inf))
@@ -174,11 +217,42 @@ def _rows(m: int, n: int, **flags: Any) -> list[Case]:
     ]
 
 
+def _sparsemax(v: SimpleNamespace, want: Values) -> Values:
+    # Of the same order as the rounding of x - max - t.
+    return {"y": v.eps * (4 + 2 * np.abs(v.x - v.x.max(1, keepdims=True, initial=-np.inf)))}
+
+
+def _sparsemax_backward(v: SimpleNamespace, want: Values) -> Values:
+    size = np.where(v.y > 0, np.abs(v.dy), 0)
+    return {"dx": v.eps * (np.abs(want["dx"]) + (2 + v.y.shape[1] ** 0.5) * size.sum(1, keepdims=True))}
+
+
+def _sparse_rows(m: int, n: int, width: float, **flags: Any) -> list[Case]:
+    """Rows over a range of that width: the wider, the fewer elements are not 0."""
+    sizes, span = {"M": m, "N": n}, (-width / 2, width / 2)
+
+    def y(rng: np.random.Generator, v: Values) -> Array:
+        p = np.empty((m, n))
+        sparsemax_forward(np, p, rng.uniform(*span, (m, n)))
+        return p
+
+    common: dict[str, Any] = {"note": f"{width:g}", "edges": (m, n) == (7, 17), **flags}
+    return [
+        Case("sparsemax_forward", sizes, spans={"x": span}, error=_sparsemax, grad=(m, n) in ((7, 17), (3, 65)), **common),
+        Case("sparsemax_backward", sizes, arrays={"y": y}, error=_sparsemax_backward, **common),
+    ]
+
+
 # Ends of vectors of every ISA, with one to four vectors in a row and more.
 ROWS = (
     *((0, 10), (4, 0), (1, 1), (1, 10), (32, 10), (2, 4), (3, 8), (17, 15)),
     *((5, 16), (7, 17), (15, 31), (16, 33), (4, 49), (3, 65), (2, 1000)),
 )
+
+# Halves that end within chunks and vectors, and rows that are cut.
+GATED = ((0, 3), (2, 0), (1, 1), (1, 16), (5, 17), (3, 513), (2, 2100), (600, 4))
+GATES = tuple(FUNCTION[activation(name)] for name in ("sigmoid", "silu", "gelu", "relu", "linear"))
+PRELU_NEEDS = (NEED_DX, NEED_DW, NEED_DX | NEED_DW, NEED_DX | NEED_DW | ADD_DW)
 
 CASES = [
     *(case for n in LENGTHS for case in _pair(FUNCTIONS[1], n)),
@@ -188,4 +262,13 @@ CASES = [
     *(case for m, n in ROWS for case in _rows(m, n, bench=(m, n) == (32, 10))),
     *_rows(4000, 10),
     *_rows(512, 1000, bench=True, test=False),
+    *(case for m, n in ROWS for width in (1.0, 8.0) for case in _sparse_rows(m, n, width)),
+    *_sparse_rows(2, 5000, 0.001),
+    *_sparse_rows(512, 1000, 8.0, bench=True, test=False),
+    *(case for i, (a, c) in enumerate(GATED) for case in _gated(a, c, GATES[i % len(GATES)], edges=(a, c) == (5, 17))),
+    *(case for f in GATES for case in _gated(7, 33, f)),
+    *_gated(512, 1000, GATES[1], bench=True, test=False),
+    *(case for m, n in ((0, 3), (1, 1), (7, 17), (33, 64), (300, 5), (4133, 1)) for c in {1, n} for case in _prelu(m, n, c)),
+    *(case for c in (1, 9) for need in PRELU_NEEDS for case in _prelu(200, 9, c, need, edges=need == 3, note=f"need{need}")),
+    *_prelu(512, 1000, 1000, bench=True, test=False),
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..spec import Activation
+from ..spec import ADD_DW, NEED_DW, NEED_DX, Activation
 
 Array = Any
 Forward = Callable[[Any, Array, float, float], Array]
@@ -21,6 +21,43 @@ def activation_forward(xp: Any, y: Array, x: Array, act: Activation) -> None:
 def activation_backward(xp: Any, dx: Array, dy: Array, x: Array, y: Array, act: Activation) -> None:
     """dx = dy act'(x), where y = act(x)."""
     dx[...] = backward(xp, dy, x, y, act)
+
+
+def glu_forward(xp: Any, y: Array, x: Array, act: Activation) -> None:
+    """y = a act(b), where a is the first half of x and b the second: x (A, 2, C).
+
+    Source: Dauphin et al., arXiv 1612.08083; with other functions than the sigmoid, Shazeer, arXiv 2002.05202.
+    """
+    y[...] = x[:, 0] * forward(xp, x[:, 1], act)
+
+
+def glu_backward(xp: Any, dx: Array, dy: Array, x: Array, act: Activation) -> None:
+    """da = dy act(b), db = dy a act'(b)."""
+    a, b = x[:, 0], x[:, 1]
+    gate = forward(xp, b, act)
+    dx[:, 0] = dy * gate
+    dx[:, 1] = backward(xp, dy * a, b, gate, act)
+
+
+def prelu_forward(xp: Any, y: Array, x: Array, slope: Array) -> None:
+    """y = x where x > 0, else slope x. There is a slope for each column, or one for all.
+
+    Source: He et al., arXiv 1502.01852.
+    """
+    y[...] = xp.where(x > 0, x, slope * x)
+
+
+def prelu_backward(xp: Any, dx: Array, dslope: Array, dy: Array, x: Array, slope: Array, need: int) -> None:
+    """dx = dy where x > 0, else slope dy; dslope = the sums of x dy where x <= 0.
+
+    ``need`` says which of dx and dslope (`spec.NEED_DW`) are wanted, and whether dslope is set or added to (`spec.ADD_DW`).
+    """
+    if need & NEED_DX:
+        dx[...] = xp.where(x > 0, dy, slope * dy)
+    if need & NEED_DW:
+        sums = xp.where(x > 0, 0, x * dy).sum(0, keepdims=True)
+        sums = sums.sum(1) if slope.size == 1 else sums[0]
+        dslope[...] = dslope + sums if need & ADD_DW else sums
 
 
 def softmax_forward(xp: Any, y: Array, x: Array) -> None:
@@ -45,6 +82,27 @@ def log_softmax_forward(xp: Any, y: Array, x: Array) -> None:
 def log_softmax_backward(xp: Any, dx: Array, dy: Array, y: Array) -> None:
     """dx = dy - exp(y) sum(dy) in each row."""
     dx[...] = dy - xp.exp(y) * dy.sum(1, keepdims=True)
+
+
+def sparsemax_forward(xp: Any, y: Array, x: Array) -> None:
+    """y = max(x - t, 0), with the t for which a row sums to 1: the point of the simplex that is nearest to x.
+
+    Source: Martins and Astudillo, From Softmax to Sparsemax, 2016, algorithm 1.
+    """
+    if x.size:
+        z = x - x.max(1, keepdims=True)
+        falling = -xp.sort(-z, 1)
+        sums = xp.cumsum(falling, 1)
+        support = (1 + xp.arange(1, x.shape[1] + 1) * falling > sums).sum(1, keepdims=True)
+        t = (xp.take_along_axis(sums, support - 1, 1) - 1) / support.astype(x.dtype)
+        y[...] = xp.maximum(z - t, 0)
+
+
+def sparsemax_backward(xp: Any, dx: Array, dy: Array, y: Array) -> None:
+    """dx = dy - (mean of dy over the support) on the support, which is where y > 0; 0 elsewhere."""
+    support = y > 0
+    mean = xp.where(support, dy, 0).sum(1, keepdims=True) / support.sum(1, keepdims=True).astype(dy.dtype)
+    dx[...] = xp.where(support, dy - mean, 0)
 
 
 def forward(xp: Any, x: Array, act: Activation) -> Array:
