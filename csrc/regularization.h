@@ -8,11 +8,10 @@ constexpr i64 kPenaltyChunk = 8192;
 
 template <class T>
 struct PenaltyForward {
-  static constexpr const char* fields = "value x weights scale n";
+  static constexpr const char* fields = "value x weights n";
   T* value;
   const T* x;
   const double* weights;  // of |x| and of x^2
-  double scale;
   i64 n;
 };
 
@@ -35,16 +34,15 @@ void penalty_forward(const void* args, const Worker& me) {
       return x * x;
     });
   });
-  if (last) a.value[0] = (T)(a.scale * (l1 * total[0] + l2 * total[1]));
+  if (last) a.value[0] = (T)(l1 * total[0] + l2 * total[1]);
 }
 
 template <class T>
 struct PenaltyBackward {
-  static constexpr const char* fields = "dx dvalue x weights scale add n";
+  static constexpr const char* fields = "dx dvalue x weights add n";
   T* dx;
   const T *dvalue, *x;
   const double* weights;
-  double scale;
   i64 add, n;
 };
 
@@ -56,7 +54,7 @@ template <class T>
 void penalty_backward(const void* args, const Worker& me) {
   const PenaltyBackward<T> a = *(const PenaltyBackward<T>*)args;
   if (a.n == 0) return;
-  const double outer = a.scale * (double)*a.dvalue;
+  const double outer = *a.dvalue;
   const T one = (T)(outer * a.weights[0]), two = (T)(2 * outer * a.weights[1]);
   const bool l1 = a.weights[0] != 0, l2 = a.weights[1] != 0;
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {

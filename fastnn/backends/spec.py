@@ -64,8 +64,8 @@ FAMILIES: dict[str, str] = {
         gaussian_noise_forward     y:T[*n] &state:u64[2] <- x:T[*n] stddev:f64[1]
     """,
     "regularization": """
-        penalty_forward   value:T[1] <- x:T[*n] weights:f64[2] scale:float
-        penalty_backward  &dx:T[*n] <- dvalue:T[1] x:T[*n] weights:f64[2] scale:float add:int
+        penalty_forward   value:T[1] <- x:T[*n] weights:f64[2]
+        penalty_backward  &dx:T[*n] <- dvalue:T[1] x:T[*n] weights:f64[2] add:int
         limit_norms       &w:T[A,B,C] <- limits:f64[3]
     """,
     "data": """

@@ -21,7 +21,7 @@ def _value(v: SimpleNamespace, want: Values) -> Values:
 
 def _gradient(v: SimpleNamespace, want: Values) -> Values:
     l1, l2 = v.weights
-    size = abs(v.scale * v.dvalue) * (l1 * np.abs(np.sign(v.x)) + 2 * l2 * np.abs(v.x)) + (np.abs(v.dx) if v.add else 0)
+    size = abs(v.dvalue) * (l1 * np.abs(np.sign(v.x)) + 2 * l2 * np.abs(v.x)) + (np.abs(v.dx) if v.add else 0)
     return {"dx": 4 * v.eps * size}
 
 
@@ -29,10 +29,10 @@ def _norms(v: SimpleNamespace, want: Values) -> Values:
     return {"w": (4 * v.eps + v.w.shape[1] * np.finfo(np.float64).eps) * np.abs(want["w"])}
 
 
-def _penalty(n: int, name: str, add: int = 0, scale: float = 1.0, **flags: Any) -> Iterable[Case]:
+def _penalty(n: int, name: str, add: int = 0, **flags: Any) -> Iterable[Case]:
     arrays = {"weights": WEIGHTS[name]}
-    yield Case("penalty_forward", {"n": n}, {"scale": scale}, arrays=arrays, error=_value, note=name, **flags)
-    yield Case("penalty_backward", {"n": n}, {"scale": scale, "add": add}, arrays=arrays, error=_gradient, note=name, **flags)
+    yield Case("penalty_forward", {"n": n}, arrays=arrays, error=_value, note=name, **flags)
+    yield Case("penalty_backward", {"n": n}, {"add": add}, arrays=arrays, error=_gradient, note=name, **flags)
 
 
 def _limit(a: int, b: int, c: int, name: str = "max", **flags: Any) -> Case:
@@ -41,7 +41,7 @@ def _limit(a: int, b: int, c: int, name: str = "max", **flags: Any) -> Case:
 
 CASES = [
     *(case for name in WEIGHTS for case in _penalty(1009, name, edges=True, grad=name == "both")),
-    *(case for n in LENGTHS for case in _penalty(n, "both", add=1, scale=0.125)),
+    *(case for n in LENGTHS for case in _penalty(n, "both", add=1)),
     *(case for n in (8191, 8193, 30011) for case in _penalty(n, "both")),
     *(_limit(3, 17, 7, name, edges=True) for name in LIMITS),
     *(_limit(1, b, c) for b in (0, 1, 5, 33) for c in (0, 1, 15, 16, 17, 63, 64, 65, 130)),

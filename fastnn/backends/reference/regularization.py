@@ -9,17 +9,16 @@ Array = Any
 EPSILON = 1e-7
 
 
-def penalty_forward(xp: Any, value: Array, x: Array, weights: Array, scale: float) -> None:
-    """value = scale (l1 sum |x| + l2 sum x^2), with weights = l1, l2; a sum whose weight is 0 does not count at all."""
+def penalty_forward(xp: Any, value: Array, x: Array, weights: Array) -> None:
+    """value = l1 sum |x| + l2 sum x^2, with weights = l1, l2; a sum whose weight is 0 does not count at all."""
     l1, l2 = weights.tolist()
-    value[...] = scale * ((l1 * xp.abs(x).sum() if l1 else 0) + (l2 * (x * x).sum() if l2 else 0))
+    value[...] = (l1 * xp.abs(x).sum() if l1 else 0) + (l2 * (x * x).sum() if l2 else 0)
 
 
-def penalty_backward(xp: Any, dx: Array, dvalue: Array, x: Array, weights: Array, scale: float, add: int) -> None:
-    """dx = dvalue scale (l1 sign(x) + 2 l2 x), added to what is there where add is not 0; sign(0) = 0."""
+def penalty_backward(xp: Any, dx: Array, dvalue: Array, x: Array, weights: Array, add: int) -> None:
+    """dx = dvalue (l1 sign(x) + 2 l2 x), added to what is there where add is not 0; sign(0) = 0."""
     l1, l2 = weights.tolist()
-    outer = scale * dvalue[0]
-    d = (outer * l1 * xp.sign(x) if l1 else 0) + (2 * outer * l2 * x if l2 else 0)
+    d = (l1 * dvalue * xp.sign(x) if l1 else 0) + (2 * l2 * dvalue * x if l2 else 0)
     dx[...] = dx + d if add else d
 
 
