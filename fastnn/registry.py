@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-T = TypeVar("T")
-
 
 class Configured:
     """Base of what is told by its class and its constructor's arguments, which are attributes of the same names."""
@@ -24,6 +22,9 @@ class Configured:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+
+
+T = TypeVar("T", bound=Configured)
 
 
 class Registry(Generic[T]):
@@ -47,7 +48,7 @@ class Registry(Generic[T]):
     ) -> None:
         self.kind, self.base, self.function = kind, base, function
         self.classes = {c.__name__: c for c in classes}
-        self.names: dict[str, Callable[[], T]] = {**self.classes, **(names or {})}
+        self.names: dict[str, Callable[[], T]] = {**(names or {}), **self.classes}
 
     def get(self, identifier: Any) -> T:
         """The object of that name, class, config or function; or itself."""

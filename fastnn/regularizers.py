@@ -136,7 +136,7 @@ serialize = _REGISTRY.serialize
 
 
 def get(identifier: Any) -> Regularizer | None:
-    """The regularizer of that name ("l1", "l2", "l1_l2", with Keras's factors of 0.01), class, config or function; or itself, or None.
+    """The regularizer of that name ("l1", "l2", "l1_l2": factors of 0.01), class, config or function; or itself, or None.
 
     >>> get("l2")
     L2(l2=0.01)

@@ -19,7 +19,7 @@ optimizer has one learning rate, so that lists of rates have one element.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -94,7 +94,7 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, epoch: float) -> float:
-        return self.base_lr * self.gamma ** (epoch // self.step_size)
+        return self.base_lr * float(self.gamma ** (epoch // self.step_size))
 
 
 class MultiStepLR(LRScheduler):
@@ -105,7 +105,7 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, epoch: float) -> float:
-        return self.base_lr * self.gamma ** bisect_right(self.milestones, epoch)
+        return self.base_lr * float(self.gamma ** bisect_right(self.milestones, epoch))
 
 
 class ConstantLR(LRScheduler):
@@ -325,11 +325,10 @@ class OneCycleLR(_WithMomentum):
     def lr_at(self, epoch: float) -> float:
         if epoch > self.total_steps:
             raise ValueError(f"OneCycleLR: step {epoch} of a cycle of {self.total_steps} steps")
-        begin = 0.0
-        for end, low, high, before, after in self.phases:
-            if epoch <= end or end == self.phases[-1][0]:
-                break
-            begin = end
+        ends = [phase[0] for phase in self.phases]
+        i = min(bisect_left(ends, epoch), len(ends) - 1)
+        begin = ends[i - 1] if i else 0.0
+        end, low, high, before, after = self.phases[i]
         share = (epoch - begin) / (end - begin)
         if self.anneal_strategy == "cos":
             share = _half_cosine(share)
