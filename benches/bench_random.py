@@ -1,4 +1,4 @@
-"""Dropout: the benchmarks of tests/cases/random.py."""
+"""Dropout and noise: the benchmarks of tests/cases/random.py."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@
   F(loss, isa)                  \
   F(metrics, isa)               \
   F(optim, isa)                 \
-  F(random, isa)
+  F(random, isa)                \
+  F(regularization, isa)
 #define FASTNN_DECLARE_TABLE(family, isa) extern "C" const fastnn::KernelTable fastnn_##family##_##isa;
 #define FASTNN_TABLE_OF(family, isa) &fastnn_##family##_##isa,
 #define FASTNN_DECLARE(isa)                                     \

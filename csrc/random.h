@@ -1,4 +1,4 @@
-// Dropout from a counter-based stream of random numbers; reference/random.py lays the stream out.
+// Dropout and noise from a counter-based stream of random numbers; reference/random.py lays the stream out.
 #pragma once
 #include "simd.h"
 #if defined(__SSE2__)
@@ -8,6 +8,7 @@
 namespace {
 
 typedef u64 U64Vec __attribute__((vector_size(FASTNN_VB)));
+typedef int32_t I32HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
 typedef u32 U32HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
 typedef u32 U32Unaligned __attribute__((vector_size(FASTNN_VB), aligned(4), may_alias));
 typedef u32 U32HalfUnaligned __attribute__((vector_size(FASTNN_VB / 2), aligned(4), may_alias));
@@ -62,7 +63,11 @@ struct Philox {
   }
 };
 
-// All bits where a word is at least the threshold, for as many words as a vector of T has lanes.
+// As many words as a vector of T has lanes.
+FASTNN_INLINE IVec<float> load_words(const u32* words, float) { return (IVec<float>)*(const U32Unaligned*)words; }
+FASTNN_INLINE I32HalfVec load_words(const u32* words, double) { return (I32HalfVec) * (const U32HalfUnaligned*)words; }
+
+// All bits where a word is at least the threshold.
 FASTNN_INLINE IVec<float> at_least(const u32* words, u32 threshold, float) {
   return (IVec<float>)(*(const U32Unaligned*)words >= threshold);
 }
@@ -70,26 +75,78 @@ FASTNN_INLINE IVec<double> at_least(const u32* words, u32 threshold, double) {
   return (IVec<double>)(__builtin_convertvector((U32HalfVec)(*(const U32HalfUnaligned*)words), U64Vec) >= (u64)threshold);
 }
 
-template <class T>
-FASTNN_INLINE void drop(T* y, const T* x, i64 n, u64 seed, u64 offset, double rate, const Worker& me) {
+// f(i, words, lanes) for each vector of this worker's share of n elements, with the words of those elements.
+template <class T, class F>
+FASTNN_INLINE void for_words(i64 n, u64 seed, u64 offset, const Worker& me, F f) {
   const Range mine = share(n, kGrain, me);
-  if (rate >= 1) {
-    for_vectors<T>(mine, [&](i64 i, auto lanes) { lanes.store(y + i, Vec<T>{}); });
-    return;
-  }
   const Philox philox(seed);
-  const u32 threshold = (u32)(rate * 4294967296.0);
-  const T scale = (T)(1 / (1 - rate));
   static_assert(kGrain % kDropoutGroup == 0, "pieces begin with a group");
   for (i64 begin = mine.begin; begin < mine.end; begin += kDropoutGroup) {
     u32 words[kDropoutGroup];
     philox.group(offset + (u64)(begin / kDropoutGroup * kDropoutCounters), words);
-    for_vectors<T>({begin, min_i64(begin + kDropoutGroup, mine.end)}, [&](i64 i, auto lanes) {
-      lanes.store(y + i, at_least(words + (i - begin), threshold, T{}) ? lanes.load(x + i) * scale : Vec<T>{});
-    });
+    for_vectors<T>({begin, min_i64(begin + kDropoutGroup, mine.end)},
+                   [&](i64 i, auto lanes) { f(i, words + (i - begin), lanes); });
   }
 }
 
+// y = keep(x) where an element is kept, else dropped.
+template <class T, class F>
+FASTNN_INLINE void drop(T* y, const T* x, i64 n, u64 seed, u64 offset, double rate, T dropped, const Worker& me, F keep) {
+  if (rate >= 1) {
+    for_vectors<T>(share(n, kGrain, me), [&](i64 i, auto lanes) { lanes.store(y + i, splat(dropped)); });
+    return;
+  }
+  const u32 threshold = (u32)(rate * 4294967296.0);
+  for_words<T>(n, seed, offset, me, [&](i64 i, const u32* words, auto lanes) {
+    lanes.store(y + i, at_least(words, threshold, T{}) ? keep(lanes.load(x + i)) : splat(dropped));
+  });
+}
+
+// Worker 0 saves the state for backward, where that is wanted, and moves it on, once all have read it.
+FASTNN_INLINE void move_on(u64* state, u64* aux, i64 n, const Worker& me) {
+  const u64 seed = state[0], offset = state[1];
+  sync(me);
+  if (me.ith) return;
+  if (aux) aux[0] = seed, aux[1] = offset;
+  state[1] = offset + (u64)(ceil_div(n, kDropoutGroup) * kDropoutCounters);
+}
+
+// The normal quantile of (word + 1/2) / 2^32; reference/random.py names the source. What is far from the middle is computed from
+// its distance to the nearer end, which float32 holds exactly enough.
+constexpr double kCentre[2][8] = {{2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
+                                   13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608},
+                                  {5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
+                                   5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1.0}};
+constexpr double kTail[2][8] = {
+    {7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258, 3.64784832476320460504,
+     5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734},
+    {1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459, 0.68976733498510000455,
+     1.6763848301838038494, 2.05319162663775882187, 1.0}};
+
+template <class T>
+FASTNN_INLINE Vec<T> ratio(const double (&powers)[2][8], Vec<T> x) {
+  Vec<T> top = splat((T)powers[0][0]), bottom = splat((T)powers[1][0]);
+  for (int i = 1; i < 8; i++) {
+    top = top * x + (T)powers[0][i];
+    bottom = bottom * x + (T)powers[1][i];
+  }
+  return top / bottom;
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> normal(const u32* words) {
+  const T unit = (T)(1 / 4294967296.0);
+  const auto bits = load_words(words, T{});
+  const auto from_end = bits ^ (bits >> 31);
+  const Vec<T> end = (__builtin_convertvector(from_end, Vec<T>) + (T)0.5) * unit;
+  const Vec<T> middle = (__builtin_convertvector(0x7fffffff - from_end, Vec<T>) + (T)0.5) * unit;
+  const Vec<T> centre = middle * ratio<T>(kCentre, (T)0.180625 - middle * middle);
+  const Vec<T> tail = ratio<T>(kTail, vsqrt<T>(-vlog(end)) - (T)1.6);
+  const Vec<T> z = middle <= splat((T)0.425) ? centre : tail;
+  return with_sign<T>(z, __builtin_convertvector(~bits, Vec<T>));
+}
+
+// The arguments of all kinds of dropout.
 template <class T>
 struct DropoutForward {
   static constexpr const char* fields = "y aux state x rate n";
@@ -99,23 +156,6 @@ struct DropoutForward {
   const double* rate;
   i64 n;
 };
-
-FASTNN_INLINE double dropout_forward_work(const void* args, int itemsize) {
-  return elements_work(((const DropoutForward<float>*)args)->n, itemsize, 0.5, 0.7);
-}
-
-template <class T>
-void dropout_forward(const void* args, const Worker& me) {
-  const DropoutForward<T> a = *(const DropoutForward<T>*)args;
-  const u64 seed = a.state[0], offset = a.state[1];
-  drop(a.y, a.x, a.n, seed, offset, *a.rate, me);
-  sync(me);  // all have read the state
-  if (me.ith) return;
-  a.aux[0] = seed;
-  a.aux[1] = offset;
-  a.state[1] = offset + (u64)(ceil_div(a.n, kDropoutGroup) * kDropoutCounters);
-}
-
 template <class T>
 struct DropoutBackward {
   static constexpr const char* fields = "dx dy aux rate n";
@@ -126,14 +166,103 @@ struct DropoutBackward {
   i64 n;
 };
 
+FASTNN_INLINE double dropout_forward_work(const void* args, int itemsize) {
+  return elements_work(((const DropoutForward<float>*)args)->n, itemsize, 0.5, 0.7);
+}
 FASTNN_INLINE double dropout_backward_work(const void* args, int itemsize) {
   return elements_work(((const DropoutBackward<float>*)args)->n, itemsize, 0.5, 0.7);
 }
 
 template <class T>
+FASTNN_INLINE void drop_plain(T* y, const T* x, i64 n, const u64* state, double rate, const Worker& me) {
+  const T scale = (T)(1 / (1 - rate));
+  drop<T>(y, x, n, state[0], state[1], rate, 0, me, [&](Vec<T> v) { return v * scale; });
+}
+template <class T>
+void dropout_forward(const void* args, const Worker& me) {
+  const DropoutForward<T> a = *(const DropoutForward<T>*)args;
+  drop_plain(a.y, a.x, a.n, a.state, *a.rate, me);
+  move_on(a.state, a.aux, a.n, me);
+}
+template <class T>
 void dropout_backward(const void* args, const Worker& me) {
   const DropoutBackward<T> a = *(const DropoutBackward<T>*)args;
-  drop(a.dx, a.dy, a.n, a.aux[0], a.aux[1], *a.rate, me);
+  drop_plain(a.dx, a.dy, a.n, a.aux, *a.rate, me);
+}
+
+// y = scale x + shift where an element is kept, so that mean 0 and variance 1 stay.
+struct Alpha {
+  static constexpr double kFloor = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946;
+  double scale, shift;
+  explicit Alpha(double rate) {
+    scale = rate >= 1 ? 0 : 1 / __builtin_sqrt((1 - rate) * (1 + rate * kFloor * kFloor));
+    shift = -scale * kFloor * rate;
+  }
+};
+
+template <class T>
+void alpha_dropout_forward(const void* args, const Worker& me) {
+  const DropoutForward<T> a = *(const DropoutForward<T>*)args;
+  const Alpha alpha(*a.rate);
+  const T scale = (T)alpha.scale, shift = (T)alpha.shift, dropped = (T)(alpha.scale * Alpha::kFloor + alpha.shift);
+  drop<T>(a.y, a.x, a.n, a.state[0], a.state[1], *a.rate, dropped, me, [&](Vec<T> x) { return x * scale + shift; });
+  move_on(a.state, a.aux, a.n, me);
+}
+template <class T>
+void alpha_dropout_backward(const void* args, const Worker& me) {
+  const DropoutBackward<T> a = *(const DropoutBackward<T>*)args;
+  const T scale = (T)Alpha(*a.rate).scale;
+  drop<T>(a.dx, a.dy, a.n, a.aux[0], a.aux[1], *a.rate, 0, me, [&](Vec<T> d) { return d * scale; });
+}
+
+FASTNN_INLINE double gaussian_dropout_forward_work(const void* args, int itemsize) {
+  return elements_work(((const DropoutForward<float>*)args)->n, itemsize, 3, 15);
+}
+FASTNN_INLINE double gaussian_dropout_backward_work(const void* args, int itemsize) {
+  return elements_work(((const DropoutBackward<float>*)args)->n, itemsize, 3, 15);
+}
+
+template <class T>
+FASTNN_INLINE void multiply_noise(T* y, const T* x, i64 n, const u64* state, double rate, const Worker& me) {
+  const T stddev = (T)__builtin_sqrt(rate / (1 - rate));
+  for_words<T>(n, state[0], state[1], me, [&](i64 i, const u32* words, auto lanes) {
+    lanes.store(y + i, lanes.load(x + i) * (stddev * normal<T>(words) + (T)1));
+  });
+}
+template <class T>
+void gaussian_dropout_forward(const void* args, const Worker& me) {
+  const DropoutForward<T> a = *(const DropoutForward<T>*)args;
+  multiply_noise(a.y, a.x, a.n, a.state, *a.rate, me);
+  move_on(a.state, a.aux, a.n, me);
+}
+template <class T>
+void gaussian_dropout_backward(const void* args, const Worker& me) {
+  const DropoutBackward<T> a = *(const DropoutBackward<T>*)args;
+  multiply_noise(a.dx, a.dy, a.n, a.aux, *a.rate, me);
+}
+
+template <class T>
+struct GaussianNoiseForward {
+  static constexpr const char* fields = "y state x stddev n";
+  T* y;
+  u64* state;
+  const T* x;
+  const double* stddev;
+  i64 n;
+};
+
+FASTNN_INLINE double gaussian_noise_forward_work(const void* args, int itemsize) {
+  return elements_work(((const GaussianNoiseForward<float>*)args)->n, itemsize, 3, 15);
+}
+
+template <class T>
+void gaussian_noise_forward(const void* args, const Worker& me) {
+  const GaussianNoiseForward<T> a = *(const GaussianNoiseForward<T>*)args;
+  const T stddev = (T)*a.stddev;
+  for_words<T>(a.n, a.state[0], a.state[1], me, [&](i64 i, const u32* words, auto lanes) {
+    lanes.store(a.y + i, lanes.load(a.x + i) + stddev * normal<T>(words));
+  });
+  move_on(a.state, nullptr, a.n, me);
 }
 
 }  // namespace

@@ -1,9 +1,20 @@
 """fastnn: small neural networks, fast on the CPU, readable, with the names of Keras and PyTorch."""
 
-from . import callbacks, datasets, initializers, losses, metrics, nn, ops, optim, plot
+from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
 from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
 from .gradcheck import gradcheck
-from .nn import Activation, Dense, Dropout, Flatten, Module, Sequential
+from .nn import (
+    Activation,
+    ActivityRegularization,
+    AlphaDropout,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
+    Module,
+    Sequential,
+)
 from .ops.activation import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from .ops.data import gather, take
 from .ops.dense import matmul
@@ -38,9 +49,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "Module",
     "Sequential",
     "Tensor",
@@ -53,6 +68,7 @@ __all__ = [
     "capture",
     "clip",
     "concatenate",
+    "constraints",
     "datasets",
     "div",
     "erf",
@@ -84,8 +100,10 @@ __all__ = [
     "optim",
     "plot",
     "pow",
+    "regularizers",
     "relu",
     "reshape",
+    "schedules",
     "seed",
     "set_num_threads",
     "sigmoid",

@@ -25,7 +25,8 @@ def _registry() -> dict[str, Any]:
     from . import nn
 
     layers = (
-        *(nn.Sequential, nn.Dense, nn.Linear, nn.Activation, nn.Dropout, nn.Flatten),
+        *(nn.Sequential, nn.Dense, nn.Linear, nn.Activation, nn.Flatten),
+        *(nn.Dropout, nn.AlphaDropout, nn.GaussianDropout, nn.GaussianNoise, nn.ActivityRegularization),
         *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.Softmax, nn.LogSoftmax),
     )
     return {c.__name__: c for c in layers}

@@ -124,6 +124,8 @@ def _gradient_call(case: Case, inputs: Values, outputs: Values, upstream: Values
     for arg in KERNELS[case.kernel.replace("forward", "backward")].args:
         if arg.name == "need":
             args[arg.name] = NEED_DX | NEED_DW | NEED_DB
+        elif arg.name == "add":
+            args[arg.name] = 0
         elif arg.writes:
             like = outputs["y"] if arg.name == "dz" else inputs[arg.name[1:]]
             args[arg.name] = np.full_like(like, np.nan)

@@ -24,11 +24,19 @@ def every_layer() -> fastnn.Sequential:
         [
             fastnn.Flatten(input_shape=(2, 2)),
             fastnn.Dense(5, activation="leaky_relu", kernel_initializer=fastnn.initializers.HeNormal(), bias_initializer="ones"),
-            fastnn.Dropout(0.25),
+            *(fastnn.Dropout(0.25), fastnn.AlphaDropout(0.1, seed=1), fastnn.GaussianDropout(0.2), fastnn.GaussianNoise(0.5)),
+            fastnn.ActivityRegularization(l1=0.1, l2=0.2),
             nn.Linear(5, 6, bias=False),
             *(nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.GELU("tanh"), nn.Softmax(), nn.LogSoftmax()),
             fastnn.Activation("gelu"),
-            fastnn.Sequential([fastnn.Dense(3, use_bias=False)]),
+            fastnn.Sequential([fastnn.Dense(3, use_bias=False, kernel_constraint="max_norm", activity_regularizer="l1")]),
+            fastnn.Dense(
+                2,
+                kernel_regularizer=fastnn.regularizers.OrthogonalRegularizer(0.1, "columns"),
+                bias_regularizer="l1_l2",
+                kernel_constraint=fastnn.constraints.MinMaxNorm(0.5, 1.5, 0.5, axis=[0, 1]),
+                bias_constraint="non_neg",
+            ),
         ]
     )
 

@@ -62,8 +62,18 @@ FAMILIES: dict[str, str] = {
         clip_value   &x:T[*n] <- limit:f64[1]
     """,
     "random": """
-        dropout_forward   y:T[*n] aux:u64[2] &state:u64[2] <- x:T[*n] rate:f64[1]
-        dropout_backward  dx:T[*n] <- dy:T[*n] aux:u64[2] rate:f64[1]
+        dropout_forward            y:T[*n] aux:u64[2] &state:u64[2] <- x:T[*n] rate:f64[1]
+        dropout_backward           dx:T[*n] <- dy:T[*n] aux:u64[2] rate:f64[1]
+        alpha_dropout_forward      y:T[*n] aux:u64[2] &state:u64[2] <- x:T[*n] rate:f64[1]
+        alpha_dropout_backward     dx:T[*n] <- dy:T[*n] aux:u64[2] rate:f64[1]
+        gaussian_dropout_forward   y:T[*n] aux:u64[2] &state:u64[2] <- x:T[*n] rate:f64[1]
+        gaussian_dropout_backward  dx:T[*n] <- dy:T[*n] aux:u64[2] rate:f64[1]
+        gaussian_noise_forward     y:T[*n] &state:u64[2] <- x:T[*n] stddev:f64[1]
+    """,
+    "regularization": """
+        penalty_forward   value:T[1] <- x:T[*n] weights:f64[2]
+        penalty_backward  &dx:T[*n] <- dvalue:T[1] x:T[*n] weights:f64[2] add:int
+        limit_norms       &w:T[A,B,C] <- limits:f64[3]
     """,
     "data": """
         gather_batch     y:A[J,C] <- x:A[B,C] index:i64[Q] cursor:i64[1]

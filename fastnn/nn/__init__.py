@@ -5,17 +5,22 @@ from .dense import Dense, Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, LinearCrossEntropyLoss, MSELoss
 from .module import Module, Sequential
 from .parameter import Parameter
-from .random import Dropout
+from .random import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
+from .regularization import ActivityRegularization
 from .shape import Flatten
 
 __all__ = [
     "GELU",
     "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import activations, initializers
+from .. import activations, constraints, initializers, regularizers
 from ..backends.spec import LINEAR
 from ..ops import activation as activation_ops
 from ..ops.dense import dense
@@ -15,6 +15,7 @@ from ..seeding import generator
 from ..tensor import Tensor
 from .module import Module
 from .parameter import Parameter, TransposedParameter, stored
+from .penalties import RULES
 
 
 def positive_int(value: Any, name: str) -> int:
@@ -40,6 +41,10 @@ class Dense(Module):
         activation: a Keras name ("relu", "sigmoid", "softmax", ...), or None.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer: names or objects of `fastnn.initializers`.
+        kernel_regularizer, bias_regularizer, activity_regularizer: penalties on weights and output that fit adds to the loss:
+            names or objects of `fastnn.regularizers`, or functions.
+        kernel_constraint, bias_constraint: what weights are put back into after each step: names or objects of
+            `fastnn.constraints`, or functions.
         input_shape: the shape of one sample; without it the first call tells.
         dtype: "float32" or "float64".
 
@@ -60,6 +65,11 @@ class Dense(Module):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         input_shape: Any = None,
         dtype: Any = None,
         name: str | None = None,
@@ -70,6 +80,11 @@ class Dense(Module):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_shape = shape_of(input_shape, f"{type(self).__name__}: input_shape")
         self._dtype = None if dtype is None else self._real(dtype)
         self.name = name or type(self).__name__.lower()
@@ -126,8 +141,12 @@ class Dense(Module):
             kernel = kernel.base
         if isinstance(activation, str):
             z = dense(x, kernel, bias)
-            return activation_ops.softmax(z) if activation == "softmax" else activation_ops.log_softmax(z)
-        return dense(x, kernel, bias, activation)
+            y = activation_ops.softmax(z) if activation == "softmax" else activation_ops.log_softmax(z)
+        else:
+            y = dense(x, kernel, bias, activation)
+        if self.activity_regularizer is not None:
+            self._activity = y
+        return y
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape[:-1], self.units)
@@ -140,6 +159,7 @@ class Dense(Module):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            **{name: _rule_config(name, getattr(self, name)) for name in RULES},
             "input_shape": self.input_shape if inputs is None or self.input_shape else [getattr(inputs, "base", inputs).shape[0]],
             "dtype": self.dtype.name,
         }
@@ -147,6 +167,11 @@ class Dense(Module):
     def extra_repr(self) -> str:
         act = "" if self.activation == LINEAR else f", activation={activations.config(self.activation)!r}"
         return f"{self.units}{act}"
+
+
+def _rule_config(name: str, rule: Any) -> dict[str, Any] | None:
+    module = constraints if name.endswith("constraint") else regularizers
+    return None if rule is None else module.serialize(rule)
 
 
 class Linear(Dense):

@@ -13,13 +13,14 @@ from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
 from .mode import mode, said
 from .parameter import Parameter, stored, structure_changed
+from .penalties import Regularized
 
 _FLOAT32 = np.dtype(np.float32)
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
 
 
-class Module(Trainer):
+class Module(Trainer, Regularized):
     """A layer or model: parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout and noise."""
 
 from __future__ import annotations
 
@@ -15,15 +15,49 @@ def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
         state: uint64 (2,), the stream's seed and offset; moves on.
         rate: float64 (1,), the share of elements that are dropped.
     """
-    x = floating("dropout", as_tensor(x, "dropout"))
+    return _dropped("dropout", x, state, rate)
+
+
+def alpha_dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
+    """Dropout to the floor of SELU, scaled and shifted so that mean 0 and variance 1 stay; arguments as in `dropout`."""
+    return _dropped("alpha_dropout", x, state, rate)
+
+
+def gaussian_dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
+    """x times normal numbers of mean 1 and variance rate / (1 - rate); arguments as in `dropout`."""
+    return _dropped("gaussian_dropout", x, state, rate)
+
+
+def _dropped(kind: str, x: Tensor, state: Array, rate: Array) -> Tensor:
+    x = floating(kind, as_tensor(x, kind))
     k = current()
     y, aux = k.empty(x.shape, x.dtype), k.empty(2, "uint64")
-    k.dropout_forward(y, aux, state, x.data, rate)
-    return result(y, _dropout_backward, (x,), aux, rate)
+    getattr(k, f"{kind}_forward")(y, aux, state, x.data, rate)
+    return result(y, _dropped_backward, (x,), kind, aux, rate)
 
 
-def _dropout_backward(grads: Gradients, node: Node, dy: Array) -> None:
+def _dropped_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
+    kind, aux, rate = node.saved
     dx = grads.k.empty(dy.shape, dy.dtype)
-    grads.k.dropout_backward(dx, dy, *node.saved)
+    getattr(grads.k, f"{kind}_backward")(dx, dy, aux, rate)
     grads.add(node.inputs[0], dx)
+
+
+def gaussian_noise(x: Tensor, state: Array, stddev: Array) -> Tensor:
+    """x plus normal numbers of mean 0.
+
+    Args:
+        x: any shape.
+        state: uint64 (2,), the stream's seed and offset; moves on.
+        stddev: float64 (1,).
+    """
+    x = floating("gaussian_noise", as_tensor(x, "gaussian_noise"))
+    k = current()
+    y = k.empty(x.shape, x.dtype)
+    k.gaussian_noise_forward(y, state, x.data, stddev)
+    return result(y, _noise_backward, (x,))
+
+
+def _noise_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    grads.add(node.inputs[0], dy)

@@ -86,7 +86,7 @@ class Trainer:
 
     def _trainer_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state without what cannot be copied."""
-        return {k: v for k, v in state.items() if k not in ("history", "_predicted")}
+        return {k: v for k, v in state.items() if k not in ("history", "_predicted", "_activity")}
 
     def compile(
         self,
@@ -200,7 +200,7 @@ class Trainer:
             c.optimizer.add(model.parameters())
         elif set(c.optimizer.params).isdisjoint(model.weights):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
-        record = c.capture or (self._ours() and c.loss.recordable)
+        record = c.capture or (self._ours() and c.loss.recordable and model._rules_recordable())
         return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite, c.dtype)
 
     def _ours(self) -> bool:
@@ -369,6 +369,8 @@ class Trainer:
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         y_pred = model(Tensor(x), training=False)
         loss = c.loss(y, y_pred, weight if weight.size else None)
+        for penalty in model.losses:
+            loss = loss + penalty
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in c.metrics or ():
             metric.update(k, y_pred.data, y, k.empty(0, x.dtype))

@@ -125,11 +125,14 @@ class TrainStep:
             with watched(self.model) if self.check_finite else nullcontext():
                 y_pred = self.model(Tensor(x))
             loss = self.loss(y, y_pred, weight if weight.size else None)
+            for penalty in self.model.losses:
+                loss = loss + penalty
         if loss.requires_grad:  # not where all layers are frozen
             loss.backward()
             if self.check_finite:
                 check_gradients(self.model, loss)
             self.optimizer.step()
+            self.model.apply_constraints()
         k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in self.metrics:
             metric.update(k, y_pred.data, y, k.empty(0, x.dtype))

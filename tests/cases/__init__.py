@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import activation, data, dense, elementwise, loss, metrics, optim, random
+from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
 from .case import Case
 
-ALL: tuple[Case, ...] = tuple(
-    case for family in (dense, activation, loss, optim, random, data, elementwise, metrics) for case in family.CASES
-)
+FAMILIES = (dense, activation, loss, optim, random, regularization, data, elementwise, metrics)
+ALL: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 TESTS: tuple[Case, ...] = tuple(case for case in ALL if case.test)
 
 if twice := [name for name, n in Counter(map(str, ALL)).items() if n > 1]:

@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
-from .case import Case
+import numpy as np
+
+from .case import Case, Values
 
 STATE = [0x0123456789ABCDEF, (1 << 32) - 32]
 """Seed and offset; the low word of the counter overflows soon."""
+LENGTHS = (0, 1, 15, 16, 17, 63, 64, 65, 129, 2048, 2049, 5003)
 
 
-def _dropout(n: int, rate: float, **flags: Any) -> Iterable[Case]:
-    yield Case("dropout_forward", {"n": n}, arrays={"state": STATE, "rate": [rate]}, error=2.0, note=f"rate_{rate:g}", **flags)
-    yield Case("dropout_backward", {"n": n}, arrays={"aux": STATE, "rate": [rate]}, error=2.0, note=f"rate_{rate:g}", **flags)
+def _alpha(v: SimpleNamespace, want: Values) -> Values:
+    return {"y": 3 * v.eps * (np.abs(v.x) + 2)}
+
+
+def _noise(v: SimpleNamespace, want: Values) -> Values:
+    """The normal numbers are right within a few units of the last place of 1, and those far out of themselves."""
+    z = np.abs(want["y"] - v.x)
+    return {"y": v.eps * (2 * np.abs(v.x) + 8 * z + 8 * v.stddev)}
+
+
+def _factor(v: SimpleNamespace, want: Values) -> Values:
+    name, x = ("y", v.x) if "y" in want else ("dx", v.dy)
+    stddev = np.sqrt(v.rate / (1 - v.rate))
+    return {name: v.eps * (8 * np.abs(want[name]) + (4 + 8 * stddev) * np.abs(x))}
+
+
+def _dropout(n: int, rate: float, kind: str = "dropout", **flags: Any) -> Iterable[Case]:
+    errors: dict[str, Any] = {"alpha_dropout": (_alpha, 2.0), "gaussian_dropout": (_factor, _factor)}
+    forward, backward = errors.get(kind, (2.0, 2.0))
+    note = f"rate_{rate:g}"
+    yield Case(f"{kind}_forward", {"n": n}, arrays={"state": STATE, "rate": [rate]}, error=forward, note=note, **flags)
+    yield Case(f"{kind}_backward", {"n": n}, arrays={"aux": STATE, "rate": [rate]}, error=backward, note=note, **flags)
+
+
+def _gaussian_noise(n: int, stddev: float, **flags: Any) -> Case:
+    arrays = {"state": STATE, "stddev": [stddev]}
+    return Case("gaussian_noise_forward", {"n": n}, arrays=arrays, error=_noise, note=f"stddev_{stddev:g}", **flags)
 
 
 CASES = [
-    *(case for n in (0, 1, 15, 16, 17, 63, 64, 65, 129, 2048, 2049, 5003) for case in _dropout(n, 0.25)),
+    *(case for n in LENGTHS for kind in ("dropout", "alpha_dropout", "gaussian_dropout") for case in _dropout(n, 0.25, kind)),
     *(case for rate in (0.0, 0.5, 0.9, 1.0) for case in _dropout(1009, rate, edges=True, grad=rate == 0.5)),
+    *(case for rate in (0.0, 0.5, 1.0) for case in _dropout(1009, rate, "alpha_dropout", edges=True, grad=rate == 0.5)),
+    *(case for rate in (0.0, 0.5, 0.9) for case in _dropout(1009, rate, "gaussian_dropout", edges=True, grad=rate == 0.5)),
+    *(_gaussian_noise(n, 0.5) for n in LENGTHS),
+    *(_gaussian_noise(1009, stddev, edges=True) for stddev in (0.0, 2.0)),
+    *(_gaussian_noise(1 << 18, stddev) for stddev in (1.0,)),
     *(case for n in (1 << 16, 1 << 20) for case in _dropout(n, 0.5, bench=True, test=False)),
+    *(case for kind in ("alpha_dropout", "gaussian_dropout") for case in _dropout(1 << 16, 0.5, kind, bench=True, test=False)),
+    _gaussian_noise(1 << 16, 0.5, bench=True, test=False),
 ]

@@ -13,9 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from ..spec import KERNELS
-from . import activation, data, dense, elementwise, loss, metrics, optim, random
+from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
 
-MODULES = {m.__name__.rpartition(".")[2]: m for m in (activation, data, dense, elementwise, loss, metrics, optim, random)}
+MODULES = {
+    m.__name__.rpartition(".")[2]: m for m in (activation, data, dense, elementwise, loss, metrics, optim, random, regularization)
+}
 
 
 def functions() -> dict[str, Callable[..., None]]:

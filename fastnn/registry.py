@@ -1,0 +1,86 @@
+"""Things that have a name and arguments: found by Keras's names, written down and made again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+
+class Configured:
+    """Base of what is told by its class and its constructor's arguments, which are attributes of the same names."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Configured) and self.get_config() == other.get_config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self.get_config())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+
+
+T = TypeVar("T", bound=Configured)
+
+
+class Registry(Generic[T]):
+    """The classes of one kind, by name.
+
+    Args:
+        kind: what they are, for messages.
+        base: their base class.
+        classes: the classes.
+        names: more names, and what makes the object that each of them means.
+        function: makes an object of a plain function; without it, functions are refused.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        base: type[T],
+        classes: tuple[type[T], ...],
+        names: Mapping[str, Callable[[], T]] | None = None,
+        function: Callable[[Callable[..., Any]], T] | None = None,
+    ) -> None:
+        self.kind, self.base, self.function = kind, base, function
+        self.classes = {c.__name__: c for c in classes}
+        self.names: dict[str, Callable[[], T]] = {**(names or {}), **self.classes}
+
+    def get(self, identifier: Any) -> T:
+        """The object of that name, class, config or function; or itself."""
+        if isinstance(identifier, self.base):
+            return identifier
+        if isinstance(identifier, type) and issubclass(identifier, self.base):
+            return identifier()
+        if isinstance(identifier, str):
+            return self._known(identifier, self.names)()
+        if isinstance(identifier, Mapping):
+            name, config = identifier.get("class_name"), identifier.get("config", {})
+            if not isinstance(name, str) or not isinstance(config, Mapping):
+                raise ValueError(f"{self.kind}: a config needs a class_name and a config, not {dict(identifier)!r}")
+            cls = self._known(name, self.classes)
+            try:
+                return cls(**config)
+            except TypeError as e:
+                raise ValueError(f"{self.kind}: {name} cannot be made from {dict(config)!r}: {e}") from e
+        if callable(identifier) and self.function is not None:
+            return self.function(identifier)
+        wanted = "a name, an object" + (" or a function" if self.function else "")
+        raise TypeError(f"{self.kind}: {identifier!r} is a {type(identifier).__name__}; wanted {wanted}")
+
+    def _known(self, name: str, among: Mapping[str, Callable[..., T]]) -> Callable[..., T]:
+        plain = name.replace("_", "").lower()
+        for known, make in among.items():
+            if known.replace("_", "").lower() == plain:
+                return make
+        raise ValueError(f"unknown {self.kind} {name!r}; there are {', '.join(self.classes)}")
+
+    def serialize(self, value: Any) -> dict[str, Any]:
+        """Name and arguments, for JSON; `get` makes the object again."""
+        if self.classes.get(type(value).__name__) is not type(value):
+            raise TypeError(f"{self.kind}: {value!r} is not one of fastnn's and cannot be written down")
+        return {"class_name": type(value).__name__, "config": value.get_config()}
