@@ -2,8 +2,28 @@
 
 from . import callbacks, datasets, initializers, losses, metrics, nn, ops, optim, plot
 from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
+from .function import Function
 from .gradcheck import gradcheck
-from .nn import Activation, Dense, Dropout, Flatten, Module, Sequential
+from .nn import (
+    Activation,
+    Add,
+    Average,
+    Concatenate,
+    Dense,
+    Dot,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+    Maximum,
+    Minimum,
+    Model,
+    Module,
+    Multiply,
+    Residual,
+    Sequential,
+    Subtract,
+)
 from .ops.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from .ops.data import gather, take
 from .ops.dense import matmul
@@ -38,11 +58,24 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Add",
+    "Average",
+    "Concatenate",
     "Dense",
+    "Dot",
     "Dropout",
     "Flatten",
+    "Function",
+    "Input",
+    "Layer",
+    "Maximum",
+    "Minimum",
+    "Model",
     "Module",
+    "Multiply",
+    "Residual",
     "Sequential",
+    "Subtract",
     "Tensor",
     "abs",
     "add",
