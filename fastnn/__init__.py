@@ -2,18 +2,31 @@
 
 from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
 from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
+from .function import Function
 from .gradcheck import gradcheck
 from .nn import (
     Activation,
     ActivityRegularization,
+    Add,
     AlphaDropout,
+    Average,
+    Concatenate,
     Dense,
+    Dot,
     Dropout,
     Flatten,
     GaussianDropout,
     GaussianNoise,
+    Input,
+    Layer,
+    Maximum,
+    Minimum,
+    Model,
     Module,
+    Multiply,
+    Residual,
     Sequential,
+    Subtract,
 )
 from .ops.activation import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from .ops.data import gather, take
@@ -50,14 +63,27 @@ __version__ = "0.1.0"
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "Add",
     "AlphaDropout",
+    "Average",
+    "Concatenate",
     "Dense",
+    "Dot",
     "Dropout",
     "Flatten",
+    "Function",
     "GaussianDropout",
     "GaussianNoise",
+    "Input",
+    "Layer",
+    "Maximum",
+    "Minimum",
+    "Model",
     "Module",
+    "Multiply",
+    "Residual",
     "Sequential",
+    "Subtract",
     "Tensor",
     "abs",
     "add",

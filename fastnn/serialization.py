@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -19,17 +21,37 @@ MAX_ARCHITECTURE = 10_000_000
 MAX_DEPTH = 100
 """Models inside models."""
 
+_shared: ContextVar[Any] = ContextVar("fastnn_shared_layers", default=None)
+
+
+@contextlib.contextmanager
+def shared_layers() -> Iterator[list[Any]]:
+    """A block in which a layer that comes again is told of by its number: the layers so far, each after those inside it."""
+    seen = _shared.get()
+    if seen is not None:
+        yield seen
+        return
+    token = _shared.set(seen := [])
+    try:
+        yield seen
+    finally:
+        _shared.reset(token)
+
 
 def _registry() -> dict[str, Any]:
-    """The layers that a file may name."""
+    """The layers that a file may name: those of `fastnn.nn` that can tell their constructor's arguments."""
     from . import nn
+    from .nn import symbolic
+    from .nn.loss import TorchLoss
 
-    layers = (
-        *(nn.Sequential, nn.Dense, nn.Linear, nn.Activation, nn.Flatten),
-        *(nn.Dropout, nn.AlphaDropout, nn.GaussianDropout, nn.GaussianNoise, nn.ActivityRegularization),
-        *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.Softmax, nn.LogSoftmax),
-    )
-    return {c.__name__: c for c in layers}
+    public = (getattr(nn, name) for name in nn.__all__)
+    modules = [c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and not issubclass(c, TorchLoss)]
+    layers = [c for c in modules if c.get_config is not nn.Module.get_config]
+    return {c.__name__: c for c in (*layers, symbolic.Arithmetic, symbolic.Slice)}
+
+
+SHARED = "Shared"
+"""What stands for a layer that came before."""
 
 
 def layer_config(layer: Any) -> dict[str, Any]:
@@ -39,7 +61,12 @@ def layer_config(layer: Any) -> dict[str, Any]:
         TypeError: it is no layer of fastnn.
     """
     name = type(layer).__name__
-    config = layer.get_config()
+    with shared_layers() as seen:
+        for number, other in enumerate(seen):
+            if other is layer:
+                return {"class_name": SHARED, "config": {"number": number}}
+        config = layer.get_config()
+        seen.append(layer)
     if _registry().get(name) is not type(layer):
         raise TypeError(f"save: {name} is not one of fastnn's layers, so it cannot be put into a file; use save_weights()")
     return {"class_name": name, "config": config}
@@ -55,22 +82,28 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
         raise ValueError("load: the file's architecture is damaged: a layer has no class_name and config")
     registry = _registry()
     name = config.get("class_name")
-    if not isinstance(name, str) or name not in registry:
-        raise ValueError(f"load: the file names a layer {str(name)[:80]!r}, which fastnn does not have")
-    if depth > MAX_DEPTH:
-        raise ValueError(f"load: the file's architecture is nested more than {MAX_DEPTH} deep")
     arguments = config["config"]
-    try:
-        if name == "Sequential":
-            layers = arguments["layers"]
-            if not isinstance(layers, list):
-                raise ValueError("layers is no list")
-            return registry[name]([layer_from_config(c, depth + 1) for c in layers], name=arguments.get("name"))
-        return registry[name](**arguments)
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
-        if str(error).startswith("load:"):
-            raise
-        raise ValueError(f"load: the file's architecture is damaged: {name}: {error}") from None
+    with shared_layers() as seen:
+        if name == SHARED:
+            number = arguments.get("number")
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(seen):
+                raise ValueError(f"load: the file's architecture is damaged: it names layer {str(number)[:80]}, which does not come before")
+            return seen[number]
+        if not isinstance(name, str) or name not in registry:
+            raise ValueError(f"load: the file names a layer {str(name)[:80]!r}, which fastnn does not have")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"load: the file's architecture is nested more than {MAX_DEPTH} deep")
+        try:
+            if hasattr(registry[name], "from_config"):
+                layer = registry[name].from_config(arguments, lambda c: layer_from_config(c, depth + 1))
+            else:
+                layer = registry[name](**arguments)
+        except (TypeError, KeyError, ValueError, OverflowError, IndexError, AttributeError) as error:
+            if str(error).startswith("load:"):
+                raise
+            raise ValueError(f"load: the file's architecture is damaged: {name}: {error}") from None
+        seen.append(layer)
+        return layer
 
 
 def save(model: Any, path: Any) -> None:
@@ -79,8 +112,9 @@ def save(model: Any, path: Any) -> None:
 
     if not model.built:
         raise RuntimeError("save: the model has no weights yet, because no shape is known; give input_shape, or call it first")
-    _check_unshared(model)
     header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
+    if ties := _ties(model):
+        header["ties"] = ties
     compiled = model._compiled
     if compiled is not None:
         header["compile"] = _compile_config(compiled)
@@ -119,6 +153,7 @@ def load(path: Any) -> Any:
     _check_size(header.get("model"), sum(a.size for a in tensors.values()), path)
     model = layer_from_config(header.get("model"))
     try:
+        _tie(model, header.get("ties", {}))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"load: {path}: weights and architecture do not fit: {error}") from None
@@ -127,15 +162,33 @@ def load(path: Any) -> Any:
     return model
 
 
-def _check_unshared(model: Any) -> None:
-    """ValueError where a layer stands in two places: the file would hold two layers."""
-    seen, stack = set(), [model]
-    while stack:
-        layer = stack.pop()
-        if layer in seen:
-            raise ValueError(f"save: {type(layer).__name__} {layer.name!r} stands in two places of the model; use save_weights()")
-        seen.add(layer)
-        stack += layer.children()
+def _ties(model: Any) -> dict[str, list[Any]]:
+    """The parameters that have further names: each of those, the first name, and whether it is a transposed view there."""
+    from .nn.parameter import TransposedParameter, stored
+
+    first: dict[Any, str] = {}
+    ties: dict[str, list[Any]] = {}
+    for name, p in model._all_parameters():
+        if stored(p) in first:
+            ties[name] = [first[stored(p)], isinstance(p, TransposedParameter)]
+        first.setdefault(stored(p), name)
+    return ties
+
+
+def _tie(model: Any, ties: Any) -> None:
+    """Makes parameters one again."""
+    from .nn.parameter import TransposedParameter, stored
+
+    if not isinstance(ties, dict):
+        raise ValueError("the ties are no dict")
+    modules, own = dict(model.named_modules()), dict(model._all_parameters())
+    for name, tie in ties.items():
+        first, transposed = tie
+        value = TransposedParameter(stored(own[first])) if transposed else stored(own[first])
+        if value.shape != own[name].shape:
+            raise ValueError(f"{name} and {first} have different shapes")
+        module, _, attribute = name.rpartition(".")
+        setattr(modules[module], attribute, value)
 
 
 def save_weights(model: Any, path: Any) -> None:
@@ -169,19 +222,53 @@ def _check_size(config: Any, numbers: int, path: Any) -> None:
 def _compile_config(compiled: Any) -> dict[str, Any] | None:
     """What compile was given, where names and numbers can say it."""
     from . import optim
-    from .losses import LOSSES
 
     given = compiled.given
-    if not all(isinstance(m, str) for m in given["metrics"]):
+    optimizer = compiled.optimizer
+    try:
+        loss, metrics = _each(compiled.loss, _loss_config), _each(given["metrics"], _metric_config)
+    except TypeError:  # a function or an object of the user's
         return None
-    optimizer, loss = compiled.optimizer, compiled.loss
-    if type(optimizer) not in optim.OPTIMIZERS.values() or LOSSES.get(loss.name) is not type(loss):
+    if type(optimizer) not in optim.OPTIMIZERS.values():
         return None
-    return {
+    config = {
         "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
-        "loss": {"class_name": loss.name, "config": loss.get_config()},
-        "metrics": given["metrics"],
+        "loss": loss,
+        "metrics": metrics,
     }
+    return config if given["loss_weights"] is None else {**config, "loss_weights": given["loss_weights"]}
+
+
+def _each(value: Any, f: Any) -> Any:
+    """A setting by output, with f of what is inside."""
+    if isinstance(value, list | tuple):
+        return [_each(item, f) for item in value]
+    if isinstance(value, dict):
+        return {"by_output": {name: _each(item, f) for name, item in value.items()}}
+    return None if value is None else f(value)
+
+
+def _each_back(value: Any, f: Any) -> Any:
+    """The setting that `_each` made this of."""
+    if isinstance(value, list):
+        return [_each_back(item, f) for item in value]
+    if isinstance(value, dict) and "by_output" in value:
+        return {name: _each_back(item, f) for name, item in value["by_output"].items()}
+    return None if value is None else f(value)
+
+
+def _loss_config(loss: Any) -> dict[str, Any]:
+    from .losses import LOSSES
+
+    if LOSSES.get(loss.name) is not type(loss):
+        raise TypeError(f"{loss.name} is no loss of fastnn")
+    return {"class_name": loss.name, "config": loss.get_config()}
+
+
+def _metric_config(metric: Any) -> str:
+    if not isinstance(metric, str):
+        raise TypeError(f"{metric} is no name")
+    return metric
 
 
 def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
@@ -189,10 +276,12 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
     from .losses import LOSSES
 
     try:
-        o, loss = config["optimizer"], config["loss"]
+        o = config["optimizer"]
         optimizer = optim.OPTIMIZERS[o["class_name"]](**o["config"])
-        model.compile(optimizer, LOSSES[loss["class_name"]](**loss["config"]), config["metrics"])
-    except (KeyError, TypeError, ValueError) as error:
+        loss = _each_back(config["loss"], lambda c: LOSSES[c["class_name"]](**c["config"]))
+        metrics = _each_back(config["metrics"], str)
+        model.compile(optimizer, loss, metrics, loss_weights=config.get("loss_weights"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {error}") from None
 
 

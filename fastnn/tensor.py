@@ -126,6 +126,10 @@ class Gradients:
             ops.elementwise.add_arrays(self.k, total, held, array)
             self._held[t.node] = total
 
+    def collect(self, node: Node, i: int, n: int, array: Array) -> None:
+        """Holds the gradient of output i of n for a node that stands for all of them; its backward gets the list."""
+        self._held.setdefault(node, [None] * n)[i] = array
+
     def pop(self, node: Node) -> Array:
         return self._held.pop(node, None)
 

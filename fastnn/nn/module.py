@@ -1,7 +1,8 @@
-"""Module, the base of all layers and models, and Sequential."""
+"""Module, the base of all layers and models."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from ..backends import current
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from ..training.loop import Trainer
+from ..training.structure import own_code
 from .mode import mode, said
 from .parameter import Parameter, stored, structure_changed
 from .penalties import Regularized
@@ -24,7 +26,10 @@ class Module(Trainer, Regularized):
     """A layer or model: parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
-    hand, as in PyTorch, or by `compile` and `fit`, as in Keras.
+    hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
+    dict of Tensors. Keras's way works too: `call` is another name of `forward`, and a `build(input_shape)` is called once, before
+    the first forward, with the shape of one sample of the first input (without the batch); it makes the parameters by
+    `add_weight`.
 
     >>> import fastnn
     >>> import fastnn.nn as nn
@@ -41,17 +46,32 @@ class Module(Trainer, Regularized):
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter | None]
         self._modules: dict[str, Module]
+        self._buffers: dict[str, Tensor]
         object.__setattr__(self, "_parameters", {})
         object.__setattr__(self, "_modules", {})
+        object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_training", True)
         object.__setattr__(self, "_frozen", False)
         self._init_trainer()
 
     # ---- to be defined by layers ----
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
+
+    _needs_build = False
+    """Whether the class has a hand-written build."""
+    _built = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in cls.__dict__ and "forward" not in cls.__dict__:
+            cls.forward = cls.call  # type: ignore[attr-defined]
+        if "build" in cls.__dict__ and not own_code(cls.__module__):
+            cls._needs_build = True
+            cls.build = _marking(cls.build)  # type: ignore[attr-defined]
+            cls.__call__ = _building_call  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, for saving; layers that can be saved define it."""
@@ -67,23 +87,29 @@ class Module(Trainer, Regularized):
     @property
     def built(self) -> bool:
         """Whether all parameters have their shapes."""
-        return all(m.built for m in self._modules.values())
+        return Module._own_built(self) and all(m.built for m in self._modules.values())
 
     # ---- calling ----
 
-    def __call__(self, x: Any, *args: Any, training: bool | None = None) -> Any:
+    def __call__(self, x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if not isinstance(x, Tensor):
+            if _symbolic(x):
+                from .symbolic import call_on_symbols
+
+                return call_on_symbols(self, (x, *args), kwargs)
             x = self._input(x)
         if training is None:
             current().module_called(self)
-            return self.forward(x, *args)
+            return self.forward(x, *args, **kwargs)
         with mode(training):
             current().module_called(self)
-            return self.forward(x, *args)
+            return self.forward(x, *args, **kwargs)
 
     def _input(self, x: Any) -> Any:
-        """Arrays and lists as a Tensor of the model's dtype; whole numbers too."""
+        """Arrays and lists as a Tensor of the model's dtype; whole numbers too. Lists and dicts of Tensors stay what they are."""
         k = current()
+        if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor):
+            return x
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         array = k.asarray(host_array(x, self.dtype, type(self).__name__))
@@ -118,9 +144,17 @@ class Module(Trainer, Regularized):
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
             cast(dict[str, Any], other).pop(name, None)
+            for auto in [n for n in self.__dict__.get("_auto_names", ()) if n != name and self._parameters.get(n) is value]:
+                self._auto_names.remove(auto)  # add_weight's: the attribute names it
+                del self._parameters[auto], self.__dict__[auto]
             cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # where Python looks first
             if self._frozen and isinstance(value, Parameter):
                 value.requires_grad = False
+            structure_changed()
+        elif name in self.__dict__.get("_buffers", {}):
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{type(self).__name__}: {name} is a buffer; {type(value).__name__} came, wanted a Tensor")
+            self._buffers[name] = self.__dict__[name] = value
             structure_changed()
         elif name in self.__dict__.get("_parameters", {}) or name in self.__dict__.get("_modules", {}):
             kind = "a parameter" if name in self._parameters else "a layer"
@@ -146,6 +180,7 @@ class Module(Trainer, Regularized):
     def __delattr__(self, name: str) -> None:
         self._parameters.pop(name, None)
         self._modules.pop(name, None)
+        self._buffers.pop(name, None)
         object.__delattr__(self, name)
         structure_changed()
 
@@ -156,9 +191,83 @@ class Module(Trainer, Regularized):
         self._parameters[name] = self.__dict__[name] = value
         structure_changed()
 
+    def add_weight(
+        self,
+        shape: Any = (),
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> Parameter:
+        """Makes a parameter and holds it under its name; for `build` methods, as in Keras.
+
+        Args:
+            shape: its shape.
+            initializer: a name or object of `fastnn.initializers`; glorot_uniform if not given.
+            dtype: float32 if not given.
+            trainable: whether training changes it.
+            name: in state_dict and files; the attribute that it is assigned to if not given.
+        """
+        from .. import initializers
+        from ..seeding import generator
+
+        sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
+        make = initializers.get("glorot_uniform" if initializer is None else initializer)
+        p = Parameter(np.ascontiguousarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
+        own = name or f"weight_{len(self._parameters)}"
+        if name is None:
+            self.__dict__.setdefault("_auto_names", []).append(own)
+        if own in self._parameters:
+            raise ValueError(f"add_weight: {type(self).__name__} has a parameter {own!r} already")
+        self.register_parameter(own, p)
+        return p
+
+    def register_buffer(self, name: str, value: Any) -> None:
+        """Holds state that is saved with the parameters but not trained, such as running means, under a name.
+
+        value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
+        """
+        tensor = value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+        if name in self._parameters or name in self._modules:
+            raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
+        self._buffers[name] = self.__dict__[name] = tensor
+        structure_changed()
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """The buffers, each once, with dotted names."""
+        seen: set[Tensor] = set()
+        for prefix, module in self.named_modules():
+            for name, b in module._buffers.items():
+                if b not in seen:
+                    seen.add(b)
+                    yield (f"{prefix}.{name}" if prefix else name), b
+
+    def buffers(self) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        return (b for _, b in self.named_buffers())
+
     def children(self) -> Iterator[Module]:
         """The modules that this one holds itself."""
         return iter(self._modules.values())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that this one holds itself, with their names."""
+        return iter(self._modules.items())
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Calls fn with each module below this one, then with it itself, as PyTorch does."""
+        for m in self.children():
+            m.apply(fn)
+        fn(self)
+        return self
+
+    def get_parameter(self, name: str) -> Parameter:
+        """The parameter of that dotted name."""
+        found = self._aliases().get(name)
+        if found is None:
+            raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {name!r}")
+        return found
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all below it, each once, with dotted names."""
@@ -184,6 +293,13 @@ class Module(Trainer, Regularized):
             RuntimeError: a layer has no shape yet.
         """
         seen: set[Parameter] = set()
+        for name, p in self._all_parameters():
+            if stored(p) not in seen:
+                seen.add(stored(p))
+                yield name, p
+
+    def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters under all of their names: tied ones come more than once."""
         for prefix, module in self.named_modules():
             if not module._own_built():
                 raise RuntimeError(
@@ -191,12 +307,20 @@ class Module(Trainer, Regularized):
                     "give it input_shape, or call the model once"
                 )
             for name, p in module._parameters.items():
-                if p is not None and stored(p) not in seen:
-                    seen.add(stored(p))
+                if p is not None:
                     yield (f"{prefix}.{name}" if prefix else name), p
 
+    def _aliases(self) -> dict[str, Parameter]:
+        """The parameters by each of their names: also by those of layers that stand in several places."""
+        found, stack = {}, [("", self)]
+        while stack:
+            prefix, module = stack.pop()
+            found.update({prefix + name: p for name, p in module._parameters.items() if p is not None})
+            stack += [(f"{prefix}{name}.", m) for name, m in reversed(module._modules.items())]
+        return found
+
     def _own_built(self) -> bool:
-        return True
+        return self._built or not self._needs_build
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters, each once, in order of definition."""
@@ -204,8 +328,13 @@ class Module(Trainer, Regularized):
 
     @property
     def weights(self) -> list[Parameter]:
-        """The stored parameters, weights as (in, out)."""
-        return [stored(p) for p in self.parameters()]
+        """The stored parameters, weights as (in, out), and after those of each layer its buffers."""
+        own: dict[Any, None] = {}
+        list(self._all_parameters())  # which says what has no shape yet
+        for m in self.modules():
+            own.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
+            own.update(dict.fromkeys(m._buffers.values()))
+        return list(own)
 
     def zero_grad(self) -> None:
         """Forgets the gradients of all parameters."""
@@ -251,11 +380,12 @@ class Module(Trainer, Regularized):
     # ---- values in and out ----
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters by name; layers with PyTorch's names have PyTorch's shapes."""
-        return {name: np.ascontiguousarray(current().to_numpy(p.data)).copy() for name, p in self.named_parameters()}
+        """Copies of all parameters and buffers by name, tied ones once; layers with PyTorch's names have PyTorch's shapes."""
+        values = dict([*self.named_parameters(), *self.named_buffers()])
+        return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Copies values into the parameters by name.
+        """Copies values into the parameters and buffers by name. A tied parameter may come under any of its names.
 
         Raises:
             KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
@@ -263,7 +393,10 @@ class Module(Trainer, Regularized):
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
-        own = dict(self.named_parameters())
+        own: dict[str, Tensor] = dict([*self.named_parameters(), *self.named_buffers()])
+        first = {stored(p): name for name, p in self.named_parameters()}
+        also = {name: first[stored(p)] for name, p in self._aliases().items() if name not in own}
+        state = {**{also[n]: v for n, v in state.items() if n in also}, **{n: v for n, v in state.items() if n not in also}}
         missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
         if strict and (missing or unknown):
             raise KeyError(f"load_state_dict: missing {missing or 'none'}, unknown {unknown or 'none'}")
@@ -277,14 +410,14 @@ class Module(Trainer, Regularized):
                 own[name].copy_(a)
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of the stored parameters in order of definition, weights as (in, out)."""
+        """Copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
         return [np.array(current().to_numpy(p.data)) for p in self.weights]
 
     def set_weights(self, weights: Iterable[Any]) -> None:
-        """Copies values into the parameters in order of definition, weights as (in, out)."""
+        """Copies values into the parameters and buffers in order of definition, weights as (in, out)."""
         own, given = self.weights, list(weights)
         if len(own) != len(given):
-            raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters")
+            raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters and buffers")
         arrays = [host_array(a, p.dtype, "set_weights") for a, p in zip(given, own, strict=True)]
         for i, (a, p) in enumerate(zip(arrays, own, strict=True)):
             if a.shape != p.shape:
@@ -298,11 +431,12 @@ class Module(Trainer, Regularized):
 
         Args:
             batch_size: the samples in a call.
-            input_shape: the shape of one sample, where the first layer does not tell.
+            input_shape: the shape of one sample, where the first layer does not tell; for several inputs a list or dict of shapes.
 
         Returns:
             A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several
-            threads may call it; it can be pickled. Later training does not change it.
+            threads may call it; it can be pickled. Later training does not change it. A model with several inputs or outputs
+            takes and gives them as `predict` does, and no out.
 
         >>> import fastnn
         >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
@@ -358,96 +492,32 @@ class Module(Trainer, Regularized):
         structure_changed()
 
 
-class Sequential(Module):
-    """Layers one after the other.
+def _symbolic(x: Any) -> bool:
+    """Whether it is a symbol, or a list or dict that begins with one."""
+    from .symbolic import Symbol
 
-    Args:
-        layers: a list of layers, or the layers themselves.
-        dtype: the dtype of layers that have none of their own.
+    if isinstance(x, dict):
+        x = next(iter(x.values()), None)
+    elif isinstance(x, list | tuple):
+        x = x[0] if x else None
+    return isinstance(x, Symbol)
 
-    >>> import fastnn
-    >>> model = fastnn.Sequential([fastnn.Dense(4, activation="relu", input_shape=(3,)), fastnn.Dense(2)])
-    >>> model.predict([[1.0, 2.0, 3.0]]).shape
-    (1, 2)
-    """
 
-    def __init__(self, *layers: Any, dtype: Any = None, name: str | None = None) -> None:
-        super().__init__()
-        self.name = name or "sequential"
-        self._dtype = dtype
-        items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
-        for layer in items:
-            self.add(layer)
+def _marking(build: Callable[..., Any]) -> Callable[..., Any]:
+    """A hand-written build that leaves word that it ran."""
 
-    def add(self, layer: Module) -> None:
-        """Appends a layer, which is built if its input shape is known."""
-        if not isinstance(layer, Module):
-            raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
-        if self._dtype is not None:
-            for m in layer.modules():
-                if hasattr(m, "set_dtype"):
-                    m.set_dtype(self._dtype)
-        setattr(self, str(len(self._modules)), layer)
-        shape = self._known_shape(len(self._modules) - 1)
-        if shape is not None and not layer.built:
-            cast(Any, layer).build(shape)
+    @functools.wraps(build)
+    def marked(self: Module, input_shape: Any) -> None:
+        build(self, input_shape)
+        object.__setattr__(self, "_built", True)
 
-    def _known_shape(self, index: int) -> tuple[int, ...] | None:
-        """The input shape of the layer at this place, where the layers before it tell."""
-        layers = list(self._modules.values())
-        shape: tuple[int, ...] | None = None
-        for i, layer in enumerate(layers[: index + 1]):
-            own = getattr(layer, "input_shape", None)
-            shape = own if own is not None else shape
-            if i == index or shape is None:
-                continue
-            shape = layer.output_shape(shape) if layer.built else None
-        return shape
+    return marked
 
-    @property
-    def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample, where the first layer tells."""
-        return self._known_shape(0) if self._modules else None
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        for layer in self._modules.values():
-            input_shape = layer.output_shape(input_shape)
-        return input_shape
-
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        """Gives all layers their parameters for samples of this shape."""
-        for layer in self._modules.values():
-            if not layer.built:
-                cast(Any, layer).build(input_shape)
-            input_shape = layer.output_shape(input_shape)
-
-    def forward(self, x: Any) -> Any:
-        for layer in self._modules.values():
-            x = layer(x)
-        return x
-
-    @property
-    def layers(self) -> list[Module]:
-        """The layers in order."""
-        return list(self._modules.values())
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        return Sequential(self.layers[index]) if isinstance(index, slice) else self.layers[index]
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.layers)
-
-    def get_config(self) -> dict[str, Any]:
-        from ..serialization import layer_config
-
-        return {"layers": [layer_config(layer) for layer in self.layers], "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Sequential:
-        """The model that get_config told of."""
-        from ..serialization import layer_from_config
-
-        return cls([layer_from_config(c) for c in config["layers"]], name=config.get("name"))
+def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The call of a module with a hand-written build, which runs before the first forward."""
+    if not self._own_built() and not _symbolic(x):
+        x = x if isinstance(x, Tensor) else self._input(x)
+        first = next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, list | tuple) else x
+        cast(Any, self).build(first.shape[1:] or first.shape)
+    return Module.__call__(self, x, *args, **kwargs)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from .model import Model
 from .parameter import stored
 
 
 def summary(model: Any) -> str:
-    """The model's layers with their output shapes and numbers of parameters, as text."""
-    rows = [("Layer", "Output shape", "Parameters")]
-    shape = getattr(model, "input_shape", None)
-    for name, layer in list(model._modules.items()) or [("", model)]:
-        label = f"{name} ({type(layer).__name__})".strip()
-        if shape is not None and len(model._modules) and hasattr(model, "layers"):
-            shape = layer.output_shape(shape)
-        else:
-            shape = None
-        count = f"{_count(layer):,}" if layer.built else "not built yet"
-        rows.append((label, "?" if shape is None else str((None, *shape)), count))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    """The model's layers with their output shapes and numbers of parameters, as text; in a graph also what each is called on."""
+    if isinstance(model, Model) and model.input_structure is not None:
+        rows = [("Layer", "Output shape", "Parameters", "Called on"), *_graph_rows(model)]
+    else:
+        rows = [("Layer", "Output shape", "Parameters"), *_rows(model)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = "  ".join("-" * w for w in widths)
-    table = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-    lines = [f"{type(model).__name__}", line, table[0], line, *table[1:], line]
+    table = ["  ".join(f"{cell:{'>' if i == 2 else '<'}{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    lines = [f"{type(model).__name__}", line, table[0].rstrip(), line, *(row.rstrip() for row in table[1:]), line]
     if model.built:
         own = {stored(p) for p in model.parameters()}
         total, trained = sum(p.size for p in own), sum(p.size for p in own if p.requires_grad)
@@ -32,8 +27,43 @@ def summary(model: Any) -> str:
     return "\n".join(lines)
 
 
-def _count(layer: Any) -> int:
-    return sum(p.size for p in layer.parameters())
+def _rows(model: Any) -> list[tuple[str, ...]]:
+    rows, seen = [], set()
+    shape = getattr(model, "input_shape", None)
+    for name, layer in list(model._modules.items()) or [("", model)]:
+        if shape is not None and len(model._modules) and hasattr(model, "layers"):
+            shape = layer.output_shape(shape)
+        else:
+            shape = None
+        rows.append((_label(name, layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
+    return rows
+
+
+def _graph_rows(model: Model) -> list[tuple[str, ...]]:
+    """Inputs, then the calls in order; a shared layer comes with each of its calls."""
+    names: dict[Any, str] = {}
+    rows, seen = [], set()
+    for symbol, name in zip(model.inputs, model.input_names, strict=True):
+        names[symbol] = name
+        rows.append((f"{name} (Input)", str(symbol.shape), "", ""))
+    for call, name, arguments in model.calls():
+        names.update(dict.fromkeys(call.outputs, name))
+        shapes = ", ".join(str(s.shape) for s in call.outputs)
+        rows.append((_label(name, call.module), shapes, _count(call.module, seen), ", ".join(names[s] for s in arguments)))
+    return rows
+
+
+def _label(name: str, layer: Any) -> str:
+    return f"{name} ({type(layer).__name__})".strip()
+
+
+def _count(layer: Any, seen: set[Any]) -> str:
+    """How many parameters it has; "shared" where they came before."""
+    if not layer.built:
+        return "not built yet"
+    again = layer in seen
+    seen.add(layer)
+    return "shared" if again and any(True for _ in layer.parameters()) else f"{sum(p.size for p in layer.parameters()):,}"
 
 
 def _bytes(n: int) -> str:

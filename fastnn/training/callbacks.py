@@ -263,9 +263,10 @@ class EarlyStopping(Callback):
         if self.mode != "auto":
             return self.mode
         name = self.monitor.removeprefix("val_")
-        if name == "loss":
+        if name == "loss" or name.endswith("_loss"):
             return "min"
-        of_model = {m.name: m.direction for m in getattr(self.model, "metrics", ())}
+        compiled = getattr(self.model, "_compiled", None)
+        of_model = {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
         direction = of_model.get(name) or metrics.direction(name)
         if direction is None:
             raise ValueError(f"EarlyStopping: should {self.monitor} rise or fall? Pass mode='max' or mode='min'")

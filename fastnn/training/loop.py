@@ -2,78 +2,46 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ..backends import current, get_backend, get_isa
-from ..backends.base import Backend, aligned
+from ..backends.base import Backend
 from ..nn import parameter as parameters_py
-from ..precision import checked, precision
+from ..precision import precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
-from . import metrics as metrics_py
+from .batch import CHUNK, BatchTrainer, as_returned
 from .callbacks import Callback, CallbackList
+from .compiled import Compiled, Logs
 from .history import History
 from .metrics import Metric
+from .objective import total_loss, update_metrics
 from .progress import Progress
 from .step import Batches, TrainStep
+from .structure import Structure, inputs_of, own_code
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
 
-Logs = dict[str, float]
-
-MOST_BATCH_SHAPES = 16
-"""Shapes of batches for which train_on_batch keeps a step."""
-CHUNK = 1024
-"""Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 MOST_WORK = 1 << 22
 """Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
 
 
-class Compiled:
-    """What `compile` was told, and what follows from it once the shapes are known."""
-
-    def __init__(self, optimizer: Any, loss: Any, metrics: Sequence[Any], capture: bool, dtype: str) -> None:
-        from .. import losses, optim
-
-        self.optimizer = optim.get(optimizer)
-        self.loss = losses.get(loss)
-        self.given = {"optimizer": optimizer, "loss": loss, "metrics": list(metrics)}
-        for m in metrics:  # unknown names are told here, not in fit
-            metrics_py.check(m)
-        self.metrics: list[Metric] | None = None
-        self.loss_total = np.zeros(2)
-        self.owns_optimizer = not self.optimizer.params
-        self.capture = capture
-        checked(dtype, "compile")
-        self.dtype = dtype
-        self.probed: tuple[Any, tuple[int, ...]] = (None, ())  # what _probe found, and for which samples
-        self.batch_steps: dict[Any, TrainStep] = {}
-        self.batch_structure = -1  # the version of the structure that they were made for
-
-    def reset(self) -> None:
-        """Starts the running means anew."""
-        self.loss_total[:] = 0
-        for m in self.metrics or ():
-            m.reset()
-
-    def logs(self) -> Logs:
-        """The running means."""
-        total, count = self.loss_total.tolist()
-        return {"loss": total / count if count else 0.0, **{m.name: m.result() for m in self.metrics or ()}}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "batch_steps": {}, "probed": (None, ())}
-
-
-class Trainer:
+class Trainer(BatchTrainer):
     """The training half of `fastnn.nn.Module`."""
+
+    input_structure: Structure | None = None
+    """What a model says about its inputs; None where arrays and `forward` tell."""
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
+        return not own_code(type(self).__module__)
 
     stop_training: bool
     _compiled: Compiled | None
@@ -92,11 +60,16 @@ class Trainer:
         self,
         optimizer: Any = "adam",
         loss: Any = None,
-        metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
         capture: bool = False,
         dtype: str = "float32",
+        loss_weights: Any = None,
     ) -> None:
         """Says how to train.
+
+        For a model with several outputs, loss, metrics and loss_weights are lists with an entry for each, or dicts by the names
+        of the outputs: those of a functional model's layers, the keys of a dict that forward returns, else output_1, output_2
+        and so on. One loss stands for all outputs; None is that of an output that is not trained.
 
         Args:
             optimizer: a Keras name ("adam", "sgd", "adamw") or an object of `fastnn.optim`.
@@ -109,20 +82,22 @@ class Trainer:
                 small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
                 does not keep it.
 
+            loss_weights: the factors of the losses of several outputs in their sum; 1 where left out.
+
         Raises:
             ValueError: a name is not known; the message lists those that are.
             RuntimeError: the backend or the CPU has no products of bfloat16; the message says why.
         """
         if loss is None:
             raise ValueError("compile: no loss is given")
-        if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence)):
+        if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence | Mapping)):
             metrics = [metrics]
-        self._compiled = Compiled(optimizer, loss, metrics or (), capture, dtype)
+        self._compiled = Compiled(optimizer, loss, metrics or [], loss_weights, capture, dtype)
 
     @property
     def metrics(self) -> list[Metric]:
         """The metrics that fit and evaluate compute; known once the shapes are."""
-        return (self._compiled.metrics or []) if self._compiled else []
+        return self._compiled.metrics if self._compiled else []
 
     @property
     def optimizer(self) -> Any:
@@ -136,60 +111,95 @@ class Trainer:
 
     # ---- data at the door ----
 
+    def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
+        """x as arrays of the right dtypes, one for each of the model's inputs."""
+        model: Any = self
+        structure = inputs_of(model, x, op)
+        if structure.kind == "one" and structure.dtypes is None:
+            return structure, [data.as_features(x, model.dtype, op, name)]
+        dtypes = structure.dtypes or [model.dtype] * len(structure)
+        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
+        leaves = structure.spread(x, op, name)
+        return structure, [data.as_features(*item, op, label) for *item, label in zip(leaves, dtypes, labels, strict=True)]
+
     def _prepare(
         self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
-    ) -> tuple[Array, Array, Array]:
-        """x, y and weights as arrays of the right dtypes, checked against each other and against the model's output."""
+    ) -> list[Array]:
+        """The inputs, then the targets of all outputs, then their weights, as arrays of the right dtypes, checked against each
+        other and against the model's outputs; of size 0 where there are none."""
         c = self._need(op)
         model: Any = self
         if y is None:
             raise ValueError(f"{op}: {names[1]} is missing")
         current().value_leaves(op)  # its steps are recordings of their own
-        dtype = model.dtype
-        features = data.as_features(x, dtype, op, names[0])
-        shape = self._probe(features)
-        kind, given = c.loss.targets, _shape(y)
-        if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and shape[-1] > 1:
-            if not c.loss.takes_probabilities:
-                raise ValueError(
-                    f"{op}: {names[1]} has rows of {shape[-1]} values, wanted labels; for one-hot rows: categorical_crossentropy"
-                )
-            kind = "values"
-        if kind == "any":  # a function's: whole numbers stay what they are
-            whole = np.asarray(y).dtype.kind in "iub"
-            targets = data.as_features(y, np.int64 if whole else dtype, op, names[1])
-        else:
-            targets = data.as_targets(y, kind, dtype, op, names[1], column=len(shape) > 1)
-        weight = data.as_sample_weight(sample_weight, len(features), dtype, op)
-        data.check_same_length(op, **{names[0]: features, names[1]: targets, "sample_weight": weight})
-        if kind == "labels":
-            data.check_labels(targets, shape[-1], op, c.loss.ignored, names[1])
-        elif kind == "values" and targets.shape[1:] != shape[1:]:
-            raise ValueError(
-                f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {(len(features), *shape[1:])}"
-            )
-        if class_weight is not None:
-            weight = data.class_weight_to_sample_weight(class_weight, targets, weight, op)
-        if c.metrics is None:
-            if kind == "any":
-                kind = "labels" if targets.ndim == 1 and targets.dtype == np.int64 else "values"
-            c.metrics = [metrics_py.get(m, kind, int(shape[-1]) if len(shape) > 1 else 1) for m in c.given["metrics"]]
+        inputs, features = self._inputs(op, x, names[0])
+        rows = len(features[0])
+        many = len(inputs) > 1
+        given = {f"{names[0]}[{key!r}]" if many else names[0]: a for key, a in zip(inputs.names, features, strict=True)}
+        data.check_same_length(op, **given)
+        self._probe(inputs, features)
+        outputs, parts = c.outputs, c.objectives
+        assert outputs is not None
+        alone = len(parts) == 1
+        ys, ws = self._spread(op, y, sample_weight, names[1])
+        if class_weight is not None and not alone:
+            raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
+        targets, weights = [], []
+        for i, o in enumerate(parts):
+            label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
+            target = o.target(op, ys[i], rows, model.dtype, label)
+            weight = data.as_sample_weight(ws[i], rows, model.dtype, op)
+            data.check_same_length(op, **{next(iter(given)): features[0], label: target, "sample_weight": weight})
+            if class_weight is not None:
+                weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
+            targets.append(target)
+            weights.append(weight)
         k = current()
-        return k.asarray(features), k.asarray(targets), k.asarray(weight)
+        return [k.asarray(a) for a in (*features, *targets, *weights)]
 
-    def _probe(self, features: Array) -> tuple[int, ...]:
-        """The shape of the output for one sample; gives the layers their shapes if they have none."""
+    def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
+        """Targets and weights by output."""
+        c = self._need(op)
+        outputs, parts = c.outputs, c.objectives
+        assert outputs is not None
+        if len(parts) == 1:
+            one = isinstance(y, Mapping)
+            return outputs.spread(y, op, name) if one else [y], [sample_weight]
+        if isinstance(y, list | tuple) and len(y) < len(parts) and len(y) == sum(o.needs_target for o in parts):
+            rest = iter(y)
+            y = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
+        ys = outputs.spread(y, op, name, optional=True)
+        listed = isinstance(sample_weight, list | tuple) and any(w is None or np.ndim(w) for w in sample_weight)
+        if listed or isinstance(sample_weight, Mapping):
+            return ys, outputs.spread(sample_weight, op, "sample_weight", optional=True)
+        return ys, [sample_weight] * len(parts)  # one for all
+
+    def _probe(self, inputs: Structure, features: list[Array]) -> None:
+        """Finds the model's outputs and their shapes; gives the layers their shapes if they have none."""
         model: Any = self
         c = self._need("fit")
-        key = (features.shape[1:], features.dtype, parameters_py.structure_version)
-        if c.probed[0] != key:
-            with no_grad():
-                y = model(Tensor(current().asarray(features[:1])), training=False)
-            if not isinstance(y, Tensor):
-                raise TypeError(f"{type(self).__name__}: forward returned a {type(y).__name__}, wanted a Tensor")
-            # The first call may have given the layers their shapes: the version is that after it.
-            c.probed = ((*key[:2], parameters_py.structure_version), y.shape)
-        return c.probed[1]
+        first = features[0]
+        key: Any = (first.shape[1:], first.dtype)
+        if inputs.kind != "one":
+            key = (inputs.kind, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
+        if c.probed[0] == (*key, parameters_py.structure_version):
+            return
+        with no_grad():
+            samples = [Tensor(current().asarray(a[:1])) for a in features]
+            y = inputs.call(model, samples, training=False)
+        structure, leaves = Structure.of(y)
+        for leaf in leaves or [None]:
+            if not isinstance(leaf, Tensor):
+                wanted = "a Tensor" if structure.kind == "one" else "Tensors"
+                raise TypeError(f"{type(self).__name__}: forward returned a {type(leaf).__name__}, wanted {wanted}")
+        names = getattr(model, "output_names", None)
+        if names is not None and len(names) == len(structure) and structure.kind != "dict":
+            structure.names = list(names)
+        c.bind(inputs, structure)
+        for o, leaf in zip(c.objectives, leaves, strict=True):
+            o.shape = leaf.shape
+        # The first call may have given the layers their shapes: the version is that after it.
+        c.probed = ((*key, parameters_py.structure_version), [leaf.shape for leaf in leaves])
 
     def _train_step(
         self, buffers: list[Array], fetch: Callable[[list[Array]], None] | None, check_finite: bool = False
@@ -200,14 +210,14 @@ class Trainer:
             c.optimizer.add(model.parameters())
         elif set(c.optimizer.params).isdisjoint(model.weights):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
-        record = c.capture or (self._ours() and c.loss.recordable and model._rules_recordable())
-        return TrainStep(self, c.loss, c.optimizer, c.metrics or [], c.loss_total, buffers, fetch, record, check_finite, c.dtype)
+        record = c.capture or (self._ours() and c.recordable and model._rules_recordable())
+        return TrainStep(self, c, buffers, fetch, record, check_finite)
 
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
         return all(
-            code.partition(".")[0] == __name__.partition(".")[0]
+            own_code(code)
             for m in model.modules()
             for code in (type(m).__module__, m.forward.__module__)
         )
@@ -234,7 +244,8 @@ class Trainer:
         """Trains for a number of epochs.
 
         Args:
-            x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64.
+            x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64. Several inputs
+                or outputs are lists, tuples or dicts of them.
             batch_size: samples in a step; 32 if not given.
             epochs: the number of the last epoch.
             verbose: 0 nothing, 1 a bar, 2 a line an epoch; "auto" is a bar on a terminal and nothing elsewhere.
@@ -243,7 +254,7 @@ class Trainer:
             validation_data: (x, y) or (x, y, sample_weight).
             shuffle: whether each epoch has a new order.
             class_weight: a weight for each label, as a dict.
-            sample_weight: a weight for each sample.
+            sample_weight: a weight for each sample; for several outputs also a list or dict of weights.
             initial_epoch: the number of the first epoch.
             validation_batch_size: samples that validation takes at a time.
             check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
@@ -268,7 +279,7 @@ class Trainer:
             validation = self._prepare("fit", vx, vy, vw[0] if vw else None, None, ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
-            arrays, validation = split[0], split[1]  # type: ignore[assignment]
+            arrays, validation = list(split[0]), list(split[1])  # type: ignore[arg-type]
 
         history = History()
         n = len(arrays[0])
@@ -345,35 +356,36 @@ class Trainer:
         logs = self._evaluate(arrays, batch_size, CallbackList(callbacks, self, {}, "evaluate"))
         if verbose in (1, 2):
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
-        return _as_returned(logs, return_dict)
+        return as_returned(logs, return_dict)
 
-    def _evaluate(self, arrays: tuple[Array, Array, Array], batch_size: int | None, hooks: CallbackList) -> Logs:
+    def _evaluate(self, arrays: Sequence[Array], batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
-        saved = [c.loss_total.copy(), *(m.total.copy() for m in c.metrics or ())]
+        saved = [total.copy() for total in c.totals()]
         c.reset()
         hooks.on_test_begin()
         for i, batch in enumerate(_chunks(arrays, batch_size)):
             hooks.on_test_batch_begin(i)
-            self._test_batch(*batch)
+            self._test_batch(batch)
             hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
         logs = c.logs()
         hooks.on_test_end(logs)
-        for total, value in zip([c.loss_total, *(m.total for m in c.metrics or ())], saved, strict=True):
+        for total, value in zip(c.totals(), saved, strict=True):
             total[:] = value
         return logs
 
-    def _test_batch(self, x: Array, y: Array, weight: Array) -> None:
+    def _test_batch(self, arrays: Sequence[Array]) -> None:
         c = self._need("evaluate")
         model: Any = self
         k: Backend = current()
+        xs, targets, weights = c.parts(arrays)
+        assert c.outputs is not None
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
-        y_pred = model(Tensor(x), training=False)
-        loss = c.loss(y, y_pred, weight if weight.size else None)
+        outputs = c.outputs.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
+        loss = total_loss(k, c.objectives, outputs, targets, weights)
         for penalty in model.losses:
             loss = loss + penalty
-        k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(x)))
-        for metric in c.metrics or ():
-            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
+        k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
+        update_metrics(k, c.objectives, outputs, targets)
 
     def predict(
         self,
@@ -381,8 +393,8 @@ class Trainer:
         batch_size: int | None = None,
         verbose: int | str = "auto",
         callbacks: Sequence[Callback] | Callback | None = None,
-    ) -> np.ndarray[Any, Any]:
-        """The outputs for samples, in evaluation mode, as a NumPy array.
+    ) -> Any:
+        """The outputs for samples, in evaluation mode, as a NumPy array; several as the model returns them, in a list or dict.
 
         Raises:
             RuntimeError: no shape is known yet, so there are no weights.
@@ -404,20 +416,24 @@ class Trainer:
             )
         k: Backend = current()
         k.value_leaves("predict")
-        features = k.asarray(data.as_features(x, model.dtype, "predict"))
+        inputs, features = self._inputs("predict", x, "x")
+        given = dict(zip(inputs.names, features, strict=True))
+        data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
         parts = []
         with no_grad():
-            for i, (batch,) in enumerate(_chunks((features,), batch_size)):
+            for i, batch in enumerate(_chunks([k.asarray(a) for a in features], batch_size)):
                 hooks.on_predict_batch_begin(i)
-                out = k.to_numpy(model(Tensor(batch), training=False).data)
-                parts.append(out.copy() if np.may_share_memory(out, batch) else out)
-                hooks.on_predict_batch_end(i, {"outputs": parts[-1]} if hooks.callbacks else None)
+                structure, tensors = Structure.of(inputs.call(model, [Tensor(a) for a in batch], training=False))
+                outs = [k.to_numpy(t.data) for t in tensors]
+                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in batch) else out for out in outs])
+                hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
-        if plain and len(parts) == 1 and x is features and isinstance(k, Backend):
+        whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        if plain and len(parts) == 1 and x is features[0] and structure.kind == "one" and isinstance(k, Backend):
             self._remember(key, x.shape)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return structure.build(whole)
 
     def _remember(self, key: Any, shape: tuple[int, ...]) -> None:
         """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
@@ -450,78 +466,10 @@ class Trainer:
             print_fn(result)
         return result
 
-    # ---- single batches ----
 
-    def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
-        c = self._need("train_on_batch")
-        arrays: Sequence[Array] = (x, y)
-        step = self._known_batch_step(x, y) if sample_weight is None and class_weight is None else None
-        if step is None:
-            arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
-            key = _batch_key(*arrays)
-            if c.batch_structure != parameters_py.structure_version:
-                c.batch_steps.clear()
-            step = c.batch_steps.get(key)
-        if step is None:
-            if len(c.batch_steps) >= MOST_BATCH_SHAPES:
-                c.batch_steps.clear()
-            k: Backend = current()
-            step = c.batch_steps[key] = self._train_step([aligned(k.xp, a.shape, a.dtype) for a in arrays], None)
-            c.batch_structure = parameters_py.structure_version
-        for buffer, a in zip(step.buffers, arrays, strict=False):
-            buffer[...] = a
-        c.reset()
-        step.run()
-        return _as_returned(c.logs(), return_dict)
-
-    def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
-        """The step for these arrays if `_prepare` would leave them as they are, which shapes and dtypes tell; else None."""
-        c = self._need("train_on_batch")
-        if type(x) is not np.ndarray or type(y) is not np.ndarray:
-            return None
-        version = parameters_py.structure_version
-        if c.batch_structure != version or c.probed[0] != (x.shape[1:], x.dtype, version):
-            return None
-        step = c.batch_steps.get(_batch_key(x, y))
-        if step is not None:
-            current().value_leaves("train_on_batch")
-            if c.loss.targets == "labels" and y.dtype == np.int64:
-                data.check_labels(y, c.probed[1][-1], "train_on_batch", c.loss.ignored)
-        return step
-
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """The loss and metrics of a batch, as `evaluate` returns them."""
-        arrays = self._prepare("test_on_batch", x, y, sample_weight)
-        return _as_returned(self._evaluate(arrays, len(arrays[0]), CallbackList(None, self)), return_dict)
-
-    def predict_on_batch(self, x: Any) -> np.ndarray[Any, Any]:
-        """The outputs for a batch, in evaluation mode, as a NumPy array."""
-        return self.predict(x, None if isinstance(x, np.ndarray) and x.ndim and len(x) <= CHUNK else sys.maxsize)
-
-
-def _shape(y: Any) -> tuple[int, ...]:
-    """The shape of targets as they came; () for ragged lists, which are told of later."""
-    try:
-        return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
-    except ValueError:
-        return ()
-
-
-def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
-    """What batches have in common that take the same step."""
-    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
-
-
-def _chunks(arrays: tuple[Array, ...], batch_size: int | None) -> Any:
+def _chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:
     from ..nn.dense import positive_int
 
     size = CHUNK if batch_size is None else positive_int(batch_size, "batch_size")
     for i in range(0, len(arrays[0]), size):
         yield tuple(a[i : i + size] if a.size else a for a in arrays)
-
-
-def _as_returned(logs: Logs, return_dict: bool) -> Any:
-    return logs if return_dict else logs["loss"] if len(logs) == 1 else list(logs.values())

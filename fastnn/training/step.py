@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,11 @@ from ..backends.base import aligned
 from ..nn.mode import mode
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
-from .metrics import Metric
+from .objective import total_loss, update_metrics
+from .structure import Structure
+
+if TYPE_CHECKING:
+    from .compiled import Compiled
 
 SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
@@ -28,10 +32,13 @@ def watched(model: Any) -> Iterator[None]:
     def watch(name: str, m: Any) -> Callable[..., Any]:
         forward = m.forward
 
-        def look(*args: Any) -> Any:
-            y = forward(*args)
-            if isinstance(y, Tensor) and not np.isfinite(y.numpy()).all():
-                raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
+        def look(*args: Any, **kwargs: Any) -> Any:
+            y = forward(*args, **kwargs)
+            for out in Structure.of(y)[1]:
+                if isinstance(out, Tensor) and not np.isfinite(out.numpy()).all():
+                    raise FloatingPointError(
+                        f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite"
+                    )
             return y
 
         return look
@@ -93,24 +100,21 @@ class TrainStep:
     def __init__(
         self,
         model: Any,
-        loss: Any,
-        optimizer: Any,
-        metrics: Sequence[Metric],
-        loss_total: Array,
+        compiled: Compiled,
         buffers: list[Array],
         fetch: Callable[[list[Array]], None] | None,
         record: bool,
         check_finite: bool,
-        dtype: str = "float32",
     ) -> None:
-        self.model, self.loss, self.optimizer, self.metrics = model, loss, optimizer, metrics
-        self.loss_total = loss_total
+        self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
+        self.inputs, self.outputs, self.objectives = compiled.inputs, compiled.outputs, compiled.objectives
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
-        checked(dtype, "fit")  # the backend may be another one than in compile
-        self.precision = autocast(dtype)
-        self.why_eager = "" if record and not check_finite and all(m.recordable for m in metrics) else "not asked for"
+        checked(compiled.dtype, "fit")  # the backend may be another one than in compile
+        self.precision = autocast(compiled.dtype)
+        recordable = all(m.recordable for m in compiled.metrics)
+        self.why_eager = "" if record and not check_finite and recordable else "not asked for"
         self.recorded: Any = None
         self._signature: Any = None
         self._rate = 0.0  # replayed steps a second
@@ -119,12 +123,12 @@ class TrainStep:
         k = current()
         if self.fetch is not None:
             self.fetch(self.buffers)
-        x, y, weight = self.buffers
+        xs, targets, weights = self.compiled.parts(self.buffers)
         self.optimizer.zero_grad()
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
-                y_pred = self.model(Tensor(x))
-            loss = self.loss(y, y_pred, weight if weight.size else None)
+                outputs = self.outputs.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
+            loss = total_loss(k, self.objectives, outputs, targets, weights)
             for penalty in self.model.losses:
                 loss = loss + penalty
         if loss.requires_grad:  # not where all layers are frozen
@@ -133,9 +137,8 @@ class TrainStep:
                 check_gradients(self.model, loss)
             self.optimizer.step()
             self.model.apply_constraints()
-        k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
-        for metric in self.metrics:
-            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
+        k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
+        update_metrics(k, self.objectives, outputs, targets)
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""

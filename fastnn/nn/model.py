@@ -1,0 +1,324 @@
+"""Functional models: layers put together as a graph, by calling them on symbolic inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from ..training.structure import Structure
+from .module import _UNRECORDED, Module
+from .symbolic import Call, Input, Symbol, replaced, symbols_in
+
+Slots = Any
+"""Where an argument lies: the number of a value, a list of them, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+
+
+class Model(Module):
+    """A model from symbolic inputs to outputs, which layers were called on in between.
+
+    Args:
+        inputs: one `fastnn.Input`, or a list, tuple or dict of them; data come in the same form, or in a dict by their names.
+        outputs: one symbol, or a list, tuple or dict of symbols.
+        name: the model's.
+
+    Layers may be called several times (shared layers), and models like layers. Layers are registered under their names, made
+    different by a number: those of the outputs name the losses and metrics of `fit`. The layers' order is that of their first
+    calls. A class derived from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+
+    Raises:
+        ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
+
+    >>> import fastnn
+    >>> a, b = fastnn.Input(shape=(3,), name="a"), fastnn.Input(shape=(2,), name="b")
+    >>> x = fastnn.Concatenate()([fastnn.Dense(4, activation="relu")(a), b])
+    >>> model = fastnn.Model([a, b], fastnn.Dense(1, name="price")(x))
+    >>> model.predict({"a": [[1.0, 2.0, 3.0]], "b": [[4.0, 5.0]]}).shape
+    (1, 1)
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or type(self).__name__.lower()
+        self._program: list[tuple[str, list[Slots], Structure]] | None = None
+        """The calls in order: the layer's name, where its arguments lie, and what it returns."""
+        self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
+        if inputs is None and outputs is None:
+            if type(self).forward is Model.forward:
+                raise TypeError("Model: no inputs and outputs are given; wanted both, or a class that defines forward")
+            return
+        self._set_inputs(inputs)
+        self._set_program(outputs)
+
+    def _set_inputs(self, inputs: Any) -> None:
+        structure, symbols = Structure.of(inputs, "input")
+        for s in symbols:
+            if not isinstance(s, Symbol):
+                raise TypeError(f"Model: inputs has a {type(s).__name__}; wanted what fastnn.Input gives")
+        if not symbols or len(set(symbols)) < len(symbols):
+            raise ValueError(f"Model: inputs are {[s.name for s in symbols]}; wanted at least one, and each once")
+        names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
+        self._inputs_kind, self._input_names = structure.kind, names
+        self._input_shapes = [s.sample_shape for s in symbols]
+        self._input_dtypes = [s.dtype.name for s in symbols]
+        self._dtype = next((d for d in self._input_dtypes if d.startswith("float")), None)
+        self._symbols = (symbols, [])
+
+    def _set_program(self, outputs: Any) -> None:
+        assert self._symbols is not None
+        inputs = self._symbols[0]
+        self._outputs, results = Structure.of(outputs)
+        for s in results:
+            if not isinstance(s, Symbol):
+                raise TypeError(f"Model: outputs has a {type(s).__name__}; wanted symbols, which layers called on inputs give")
+        if not results:
+            raise ValueError("Model: there are no outputs")
+        self._symbols = (inputs, results)
+        slots = {s: i for i, s in enumerate(inputs)}
+        program, names, used = [], {}, set()
+        for call in _calls(inputs, results):
+            if call.module is None:
+                s = call.outputs[0]
+                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._input_names}")
+            if call.module not in names:
+                names[call.module] = self._register(call.module)
+            for a in call.args:
+                used.update(symbols_in(a))
+            program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
+            slots.update({s: len(slots) + i for i, s in enumerate(call.outputs)})
+        for s, key in zip(inputs, self._input_names, strict=True):
+            if s not in used and s not in results:
+                raise ValueError(f"Model: the input {key!r} leads to none of the outputs")
+        self._program = program
+        self._results = [slots[s] for s in results]
+        if self._outputs.kind != "dict":
+            self._outputs.names = _different([names.get(s.call.module, s.name) for s in results])
+
+    def _register(self, layer: Module) -> str:
+        own = str(getattr(layer, "name", None) or type(layer).__name__.lower()).replace(".", "_")
+        name, n = own, 0
+        while name in self._modules or name in _UNRECORDED or hasattr(self, name):
+            n += 1
+            name = f"{own}_{n}"
+        setattr(self, name, layer)
+        return name
+
+    # ---- what it is ----
+
+    @property
+    def input_structure(self) -> Structure | None:  # type: ignore[override]
+        if self._program is None:
+            return None
+        return Structure(self._inputs_kind, self._input_names, self._input_dtypes)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self._input_names) if self._program is not None else []
+
+    @property
+    def output_names(self) -> list[str] | None:
+        """The names of the outputs, which stand before those of their losses and metrics."""
+        return list(self._outputs.names) if self._program is not None else None
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of one sample; for several inputs in the form that they have."""
+        if self._program is None:
+            return None
+        return Structure(self._inputs_kind, self._input_names).build(self._input_shapes)
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbolic inputs, to build further models on."""
+        return list(self._graph()[0])
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbolic outputs, to build further models on."""
+        return list(self._graph()[1])
+
+    def _graph(self) -> tuple[list[Symbol], list[Symbol]]:
+        if self._program is None:
+            raise AttributeError(f"{type(self).__name__}: a model with a forward of its own has no symbolic inputs and outputs")
+        if self._symbols is None:  # a copy
+            given = zip(self._input_shapes, self._input_dtypes, self._input_names, strict=True)
+            symbols = [Input(shape, dtype=dtype, name=name) for shape, dtype, name in given]
+            values: list[Any] = list(symbols)
+            for name, args, structure in self._program:
+                values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args)))
+            object.__setattr__(self, "_symbols", (symbols, [values[i] for i in self._results]))
+        assert self._symbols is not None
+        return self._symbols
+
+    def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
+        """The calls in order, with the layer's name and the symbols that it is called on."""
+        inputs, outputs = self._graph()
+        names = {m: name for name, m in self._modules.items()}
+        calls = _calls(inputs, outputs)
+        return [(call, names[call.module], [s for a in call.args for s in symbols_in(a)]) for call in calls if call.module is not None]
+
+    @property
+    def layers(self) -> list[Module]:
+        """The layers, each once, in the order of their first calls."""
+        return list(self._modules.values())
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
+        """The layer of this name, or at this place."""
+        if name is not None and name in self._modules:
+            return self._modules[name]
+        if index is not None:
+            return self.layers[index]
+        raise ValueError(f"get_layer: there is no layer {name!r}; there are: {', '.join(self._modules)}")
+
+    def output_shape(self, input_shape: Any) -> Any:
+        if self._program is None:
+            return super().output_shape(input_shape)
+        return self._outputs.build([s.sample_shape for s in self._graph()[1]])
+
+    # ---- calling ----
+
+    def _input(self, x: Any) -> Any:
+        structure = self.input_structure
+        if structure is None or structure.kind == "one":
+            return super()._input(x)
+        leaves = zip(structure.spread(x, self.name, "x"), self._input_dtypes, strict=True)
+        return structure.build([a if isinstance(a, Tensor) else _as_input(super(Model, self), a, d) for a, d in leaves])
+
+    def forward(self, x: Any, *args: Any) -> Any:
+        if self._program is None:
+            raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
+        structure = Structure(self._inputs_kind, self._input_names)
+        values = structure.spread([x, *args] if args else x, self.name, "x")
+        for value, name, shape in zip(values, self._input_names, self._input_shapes, strict=True):
+            if value.shape[1:] != shape or value.ndim != len(shape) + 1:
+                raise ValueError(f"{self.name}: {name} has shape {value.shape}, wanted {('n', *shape)}".replace("'n'", "n"))
+        modules = self._modules
+        for layer, slots, out in self._program:
+            y = modules[layer](*(_filled(a, values) for a in slots))
+            if out.kind == "one":
+                values.append(y)
+            else:
+                values += out.flatten(y)
+        return self._outputs.build([values[i] for i in self._results])
+
+    # ---- saving ----
+
+    def get_config(self) -> dict[str, Any]:
+        if self._program is None:
+            return super().get_config()
+        from ..serialization import layer_config, shared_layers
+
+        order = {name: i for i, name in enumerate(self._modules)}
+        with shared_layers():
+            layers = [layer_config(layer) for layer in self._modules.values()]
+        return {
+            "name": self.name,
+            "input_kind": self._inputs_kind,
+            "inputs": [list(item) for item in zip(self._input_names, self._input_shapes, self._input_dtypes, strict=True)],
+            "layers": layers,
+            "layer_names": list(self._modules),
+            "calls": [[order[name], args] for name, args, _ in self._program],
+            "outputs": _packed(self._outputs, self._results),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Model:
+        """The model that get_config told of; make builds a layer from its own config."""
+        from ..serialization import layer_from_config, shared_layers
+
+        with shared_layers():
+            layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        for layer, name in zip(layers, config["layer_names"], strict=True):
+            layer.name = str(name)
+        symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
+        kind = config["input_kind"]
+        if kind not in ("one", "list", "tuple", "dict"):
+            raise ValueError(f"input_kind is {kind!r}")
+        values: list[Any] = list(symbols)
+        for index, args in config["calls"]:
+            layer = layers[_number(index, layers)]
+            values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args)))[1]
+        outputs = _filled(_checked(config["outputs"], values), values)
+        return cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_symbols": None}
+
+
+def _as_input(parent: Any, a: Any, dtype: str) -> Any:
+    """An array as a Tensor of this dtype."""
+    return parent._input(np.asarray(a)) if dtype.startswith("float") else parent._input(a).astype(dtype)
+
+
+def _calls(inputs: list[Symbol], outputs: list[Symbol]) -> list[Call]:
+    """All calls that lead from the inputs to the outputs, in an order in which each has its arguments."""
+    seen: set[Call] = set()
+    stack = [s for s in outputs if s not in inputs]
+    given = set(inputs)
+    while stack:
+        call = stack.pop().call
+        if call not in seen:
+            seen.add(call)
+            stack += [s for a in call.args for s in symbols_in(a) if s not in given]
+    return sorted(seen, key=lambda call: call.number)
+
+
+def _different(names: list[str]) -> list[str]:
+    """The names, those that come again with a number behind."""
+    found: list[str] = []
+    for name in names:
+        own, n = name, 0
+        while own in found:
+            n += 1
+            own = f"{name}_{n}"
+        found.append(own)
+    return found
+
+
+def _located(arg: Any, slots: dict[Symbol, int]) -> Slots:
+    if next(symbols_in(arg), None) is None:
+        return {"value": arg}
+    return _packed(*Structure.of(replaced(arg, slots.__getitem__)))
+
+
+def _packed(structure: Structure, slots: list[int]) -> Slots:
+    value = structure.build(slots)
+    return {structure.kind: list(value) if structure.kind == "tuple" else value} if structure.kind in ("tuple", "dict") else value
+
+
+def _filled(slot: Slots, values: list[Any]) -> Any:
+    """The argument, from the values so far."""
+    if type(slot) is int:
+        return values[slot]
+    if isinstance(slot, list):
+        return [values[i] for i in slot]
+    if "tuple" in slot:
+        return tuple(values[i] for i in slot["tuple"])
+    return {name: values[i] for name, i in slot["dict"].items()} if "dict" in slot else slot["value"]
+
+
+def _number(i: Any, items: list[Any]) -> int:
+    if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < len(items):
+        raise ValueError(f"there is no item {i!r}; there are {len(items)} so far")
+    return i
+
+
+def _checked(slot: Any, values: list[Any]) -> Slots:
+    """A place as a file tells it: only of values that are there already, so that there are no cycles."""
+    if isinstance(slot, dict) and set(slot) == {"value"} and isinstance(slot["value"], int | float | str | None):
+        return slot
+    inner = slot
+    if isinstance(slot, dict):
+        if set(slot) not in ({"tuple"}, {"dict"}):
+            raise ValueError(f"an argument is {list(slot)}")
+        inner = next(iter(slot.values()))
+    if isinstance(inner, dict) is not (isinstance(slot, dict) and "dict" in slot):
+        raise ValueError("an argument is damaged")
+    for i in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else [inner]:
+        _number(i, values)
+    return slot

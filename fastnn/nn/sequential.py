@@ -1,0 +1,137 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from ..training.structure import Structure, own_code
+from .module import Module
+
+
+class Sequential(Module):
+    """Layers one after the other.
+
+    Args:
+        layers: a list of layers, or the layers themselves. A `fastnn.Input` at the front gives the shape. A layer may stand in
+            several places.
+        dtype: the dtype of layers that have none of their own.
+
+    >>> import fastnn
+    >>> model = fastnn.Sequential([fastnn.Dense(4, activation="relu", input_shape=(3,)), fastnn.Dense(2)])
+    >>> model.predict([[1.0, 2.0, 3.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(self, *layers: Any, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or "sequential"
+        self._dtype = dtype
+        self._given_shape: tuple[int, ...] | None = None
+        items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
+        for layer in items:
+            self.add(layer)
+
+    def add(self, layer: Module) -> None:
+        """Appends a layer, which is built if its input shape is known."""
+        if not self._modules and type(layer).__name__ == "Symbol":
+            self._given_shape = cast(Any, layer).sample_shape
+            return
+        if not isinstance(layer, Module):
+            raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
+        if self._dtype is not None:
+            for m in layer.modules():
+                if hasattr(m, "set_dtype"):
+                    m.set_dtype(self._dtype)
+        setattr(self, str(len(self._modules)), layer)
+        shape = self._known_shape(len(self._modules) - 1)
+        if shape is not None and not layer.built and hasattr(layer, "build"):
+            layer.build(shape)
+
+    def _known_shape(self, index: int) -> tuple[int, ...] | None:
+        """The input shape of the layer at this place, where the layers before it tell."""
+        layers = list(self._modules.values())
+        shape = self._given_shape
+        for i, layer in enumerate(layers[: index + 1]):
+            own = getattr(layer, "input_shape", None)
+            shape = own if own is not None else shape
+            if i == index or shape is None:
+                continue
+            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+        return shape
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample, where the first layer tells."""
+        return self._known_shape(0) if self._modules else None
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        for layer in self._modules.values():
+            input_shape = layer.output_shape(input_shape)
+        return input_shape
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Gives the layers their parameters for samples of this shape, as far as the layers before each tell their shape."""
+        shape: tuple[int, ...] | None = input_shape
+        for layer in self._modules.values():
+            if shape is None:
+                break  # after a hand-written layer: the first call tells
+            if not layer.built and hasattr(layer, "build"):
+                layer.build(shape)
+            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+
+    @property
+    def input_structure(self) -> Structure | None:  # type: ignore[override]
+        return self.layers[0].input_structure if self._modules else None
+
+    @property
+    def takes_several(self) -> bool:
+        return self.layers[0].takes_several if self._modules else False
+
+    def forward(self, x: Any) -> Any:
+        for layer in self._modules.values():
+            x = layer(x)
+        return x
+
+    @property
+    def layers(self) -> list[Module]:
+        """The layers in order."""
+        return list(self._modules.values())
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return Sequential(self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def get_config(self) -> dict[str, Any]:
+        from ..serialization import layer_config, shared_layers
+
+        with shared_layers():
+            config: dict[str, Any] = {"layers": [layer_config(layer) for layer in self.layers], "name": self.name}
+        if self._given_shape is not None:
+            config["input_shape"] = list(self._given_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Sequential:
+        """The model that get_config told of; make builds a layer from its own config."""
+        from ..serialization import layer_from_config, shared_layers
+
+        if not isinstance(config["layers"], list):
+            raise ValueError("layers is no list")
+        with shared_layers():
+            layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        if (shape := config.get("input_shape")) is not None:
+            from .symbolic import Input
+
+            layers.insert(0, Input(shape))
+        return cls(layers, name=config.get("name"))
+
+
+def _tells_shape(layer: Module) -> bool:
+    """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
+    return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)

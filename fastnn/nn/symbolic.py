@@ -1,0 +1,280 @@
+"""Symbolic tensors: what layers are called on to say how a functional model is put together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..ops.door import dtype_of
+from ..ops.shape import getitem
+from ..tensor import Tensor, no_grad
+from ..training.structure import Structure
+from .mode import mode
+from .module import Module
+
+_SAMPLES = 2
+"""Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
+MOST_NUMBERS = 1 << 27
+"""Numbers in the inputs of one layer above which a model is refused."""
+
+
+class Call:
+    """A layer called on symbols. Calls are numbered as they come, so a call's inputs stem from calls with lower numbers."""
+
+    __slots__ = ("args", "module", "number", "outputs", "structure")
+    _count = itertools.count()
+
+    def __init__(self, module: Module | None, args: tuple[Any, ...]) -> None:
+        self.module = module
+        self.args = args
+        self.structure = Structure("one", ["output"])
+        self.outputs: list[Symbol] = []
+        self.number = next(Call._count)
+
+
+def _no_value(what: str) -> Callable[..., Any]:
+    def refuse(self: Symbol, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            f"{what}: {self!r} is symbolic: it stands for the data of a model to be and has no values; "
+            "put what needs them into the forward of a layer"
+        )
+
+    return refuse
+
+
+class Symbol:
+    """A tensor of a functional model to be: it has a shape, with None for the batch, and a dtype, but no values.
+
+    `fastnn.Input` makes the first ones; layers and arithmetic (+, -, *, /, **, slices) called on symbols give others.
+    """
+
+    __slots__ = ("call", "dtype", "name", "shape")
+    __array_ufunc__ = None  # array + symbol is left to Symbol
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], call: Call, name: str) -> None:
+        self.shape: tuple[int | None, ...] = (None, *shape)
+        self.dtype, self.call, self.name = dtype, call, name
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape without the batch."""
+        return tuple(n for n in self.shape if n is not None)
+
+    def __repr__(self) -> str:
+        return f"<symbolic tensor {self.name!r}, shape {self.shape}, {self.dtype}>"
+
+    __bool__, __float__, __int__, __index__, __array__, __len__, __iter__, numpy, item, tolist = (
+        _no_value(name) for name in ("bool", "float", "int", "index", "array", "len", "iteration", "numpy", "item", "tolist")
+    )
+
+    def __add__(self, other: Any) -> Any:
+        return arithmetic("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return arithmetic("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return arithmetic("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return arithmetic("sub", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return arithmetic("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return arithmetic("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return arithmetic("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return arithmetic("div", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return arithmetic("pow", self, other)
+
+    def __neg__(self) -> Any:
+        return arithmetic("mul", self, -1.0)
+
+    def __getitem__(self, key: Any) -> Any:
+        return Slice(_slice_config(key))(self)
+
+
+class Arithmetic(Module):
+    """x op y, or x op number: what arithmetic on symbols becomes.
+
+    Args:
+        op: "add", "sub", "mul", "div" or "pow".
+        value: a number that stands for one of the operands, or None.
+        reflected: whether the number comes first.
+    """
+
+    _OPS = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "pow": "__pow__"}
+
+    def __init__(self, op: str, value: float | None = None, reflected: bool = False, name: str | None = None) -> None:
+        super().__init__()
+        if op not in self._OPS:
+            raise ValueError(f"Arithmetic: op is {op!r}; there are: {', '.join(self._OPS)}")
+        self.op, self.value, self.reflected = op, value, bool(reflected)
+        self.name = name or op
+
+    def forward(self, x: Any, y: Any = None) -> Any:
+        y = self.value if y is None else y
+        if y is None:
+            raise ValueError(f"Arithmetic: {self.op} of one tensor; wanted two, or a value")
+        if isinstance(y, Tensor) and (y.ndim != x.ndim or any(a != b != 1 != a for a, b in zip(x.shape, y.shape, strict=True))):
+            raise ValueError(f"{self.op}: symbols of shapes {(None, *x.shape[1:])} and {(None, *y.shape[1:])} do not fit")
+        method = self._OPS[self.op]
+        return getattr(x, method.replace("__", "__r", 1) if self.reflected else method)(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"op": self.op, "value": self.value, "reflected": self.reflected, "name": self.name}
+
+    def extra_repr(self) -> str:
+        value = "" if self.value is None else f", {self.value}"
+        return f"{self.op!r}{value}"
+
+
+def arithmetic(op: str, x: Any, y: Any) -> Any:
+    """The symbol of x op y."""
+    if isinstance(x, Symbol) and isinstance(y, Symbol):
+        return Arithmetic(op)(x, y)
+    number = y if isinstance(x, Symbol) else x
+    if isinstance(number, bool) or not isinstance(number, int | float | np.integer | np.floating):
+        raise TypeError(f"{op}: a symbol and a {type(number).__name__} came; wanted two symbols, or a symbol and a number")
+    return Arithmetic(op, float(number), not isinstance(x, Symbol))(x if isinstance(x, Symbol) else y)
+
+
+class Slice(Module):
+    """x[:, key]: part of each sample; what indexing a symbol becomes.
+
+    Args:
+        key: for each axis after the batch, a whole number, or [start, stop, step] for a slice.
+    """
+
+    def __init__(self, key: Any, name: str | None = None) -> None:
+        super().__init__()
+        self.key = [k if isinstance(k, int) else list(k) for k in key]
+        self.name = name or "slice"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return getitem(x, (slice(None), *(k if isinstance(k, int) else slice(*k) for k in self.key)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"key": self.key, "name": self.name}
+
+    def extra_repr(self) -> str:
+        return repr(self.key)
+
+
+def _slice_config(key: Any) -> list[Any]:
+    batch, *rest = key if isinstance(key, tuple) else (key,)
+    if not isinstance(batch, slice) or batch != slice(None):
+        raise TypeError("indexing: the first axis of a symbol is the batch, which cannot be indexed; begin with a colon, x[:, 0]")
+    config: list[Any] = []
+    for k in rest:
+        if isinstance(k, slice):
+            config.append([k.start, k.stop, k.step])
+        elif isinstance(k, int | np.integer) and not isinstance(k, bool):
+            config.append(int(k))
+        else:
+            raise TypeError(f"indexing: {k!r} of a symbol; wanted whole numbers and slices")
+    return config
+
+
+def Input(  # noqa: N802 (Keras's name)
+    shape: Any = None, batch_size: int | None = None, dtype: Any = "float32", name: str | None = None
+) -> Symbol:
+    """An input of a functional model.
+
+    Args:
+        shape: the shape of one sample, without the batch; () for one number each.
+        batch_size: taken for Keras's sake; models take batches of any size.
+        dtype: of the data; arrays are cast to it.
+        name: by which data are given in a dict, and which errors name.
+
+    >>> import fastnn
+    >>> x = fastnn.Input(shape=(4,), name="features")
+    >>> model = fastnn.Model(x, fastnn.Dense(2)(x))
+    >>> model.predict([[1.0, 2.0, 3.0, 4.0]]).shape
+    (1, 2)
+    """
+    from .dense import positive_int
+
+    if shape is None or isinstance(shape, str):
+        raise ValueError("Input: no shape is given; wanted that of one sample, such as shape=(4,)")
+    sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    own = tuple(positive_int(n, "Input: shape") for n in sizes)
+    call = Call(None, ())
+    symbol = Symbol(own, dtype_of(dtype, "Input"), call, name or f"input_{call.number + 1}")
+    call.outputs = [symbol]
+    return symbol
+
+
+def symbols_in(value: Any) -> Iterator[Symbol]:
+    """The symbols in an argument of a call."""
+    if isinstance(value, Symbol):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            if not isinstance(item, Symbol):
+                raise TypeError(f"a symbol and a {type(item).__name__} came together; wanted symbols only (constants go into a layer)")
+            yield item
+
+
+def replaced(value: Any, by: Callable[[Symbol], Any]) -> Any:
+    """The argument with by(symbol) in place of each symbol."""
+    if isinstance(value, Symbol):
+        return by(value)
+    if isinstance(value, dict):
+        return {key: by(item) for key, item in value.items()}
+    return type(value)(map(by, value)) if isinstance(value, list | tuple) else value
+
+
+def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a layer makes of symbols, which it is built for and tried on: a small batch runs through it, without a tape.
+
+    Raises:
+        TypeError, ValueError: the layer does not take such inputs, or its output is no batch of samples.
+    """
+    name = getattr(module, "name", None) or type(module).__name__.lower()
+    if kwargs:
+        raise TypeError(f"{name}: keyword arguments {list(kwargs)} in a call on symbols; give them by position")
+    for a in args:
+        if not isinstance(a, Symbol | list | tuple | dict | int | float | str | None):
+            raise TypeError(f"{name}: a symbol and a {type(a).__name__} came together; wanted symbols and numbers")
+    inputs = [s for a in args for s in symbols_in(a)]
+    if sum(int(np.prod(s.sample_shape)) for s in inputs) > MOST_NUMBERS:
+        raise ValueError(f"{name}: inputs of more than {MOST_NUMBERS} numbers for one sample")
+    if any(s.dtype == np.float64 for s in inputs):
+        for m in module.modules():
+            if hasattr(m, "set_dtype") and not m.built:
+                m.set_dtype("float64")
+    with no_grad(), mode(training=False), np.errstate(all="ignore"):
+        y = module(*(replaced(a, _samples) for a in args))
+    call = Call(module, args)
+    call.structure, leaves = Structure.of(y)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{name}: forward returned a {type(leaf).__name__}; wanted a Tensor, or a list, tuple or dict of Tensors")
+        if not leaf.ndim or leaf.shape[0] != _SAMPLES:
+            raise ValueError(f"{name}: the output for {_SAMPLES} samples has shape {leaf.shape}; its first axis is not the batch")
+    call.outputs = [Symbol(leaf.shape[1:], leaf.dtype, call, name) for leaf in leaves]
+    return call.structure.build(call.outputs)
+
+
+def _samples(symbol: Symbol) -> Tensor:
+    """A batch of the symbol's shape: of ones, at which logarithms and quotients are harmless, or of index 0."""
+    k = current()
+    data = k.empty((_SAMPLES, *symbol.sample_shape), symbol.dtype)
+    data[...] = symbol.dtype.kind == "f"
+    return Tensor(data)

@@ -1,0 +1,101 @@
+"""Training, testing and predicting on single batches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends import current, get_backend, get_isa
+from ..backends.base import Backend, aligned
+from ..nn import parameter as parameters_py
+from ..tensor import Array
+from . import data
+from .callbacks import CallbackList
+
+if TYPE_CHECKING:
+    from .compiled import Compiled, Logs
+    from .step import TrainStep
+
+MOST_BATCH_SHAPES = 16
+"""Shapes of batches for which train_on_batch keeps a step."""
+CHUNK = 1024
+"""Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
+
+
+class BatchTrainer:
+    """The methods of a model that take one batch."""
+
+    if TYPE_CHECKING:
+        _need: Callable[[str], Compiled]
+        _prepare: Callable[..., list[Array]]
+        _train_step: Callable[..., TrainStep]
+        _evaluate: Callable[..., Logs]
+        predict: Callable[..., Any]
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
+        c = self._need("train_on_batch")
+        arrays: Sequence[Array] = (x, y)
+        step = self._known_batch_step(x, y) if sample_weight is None and class_weight is None else None
+        if step is None:
+            arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
+            key = _batch_key(*arrays) if len(arrays) == 3 else _structured_key(c, arrays)
+            if c.batch_structure != parameters_py.structure_version:
+                c.batch_steps.clear()
+            step = c.batch_steps.get(key)
+        if step is None:
+            if len(c.batch_steps) >= MOST_BATCH_SHAPES:
+                c.batch_steps.clear()
+            k: Backend = current()
+            step = c.batch_steps[key] = self._train_step([aligned(k.xp, a.shape, a.dtype) for a in arrays], None)
+            c.batch_structure = parameters_py.structure_version
+        for buffer, a in zip(step.buffers, arrays, strict=False):
+            buffer[...] = a
+        c.reset()
+        step.run()
+        return as_returned(c.logs(), return_dict)
+
+    def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
+        """The step for these arrays if `_prepare` would leave them as they are, which shapes and dtypes tell; else None."""
+        c = self._need("train_on_batch")
+        if type(x) is not np.ndarray or type(y) is not np.ndarray:
+            return None
+        version = parameters_py.structure_version
+        if c.batch_structure != version or c.probed[0] != (x.shape[1:], x.dtype, version):
+            return None
+        step = c.batch_steps.get(_batch_key(x, y))
+        if step is not None:
+            current().value_leaves("train_on_batch")
+            loss = c.objectives[0].loss
+            if loss.targets == "labels" and y.dtype == np.int64:
+                data.check_labels(y, c.probed[1][0][-1], "train_on_batch", loss.ignored)
+        return step
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """The loss and metrics of a batch, as `evaluate` returns them."""
+        arrays = self._prepare("test_on_batch", x, y, sample_weight)
+        return as_returned(self._evaluate(arrays, len(arrays[0]), CallbackList(None, self)), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for a batch, in evaluation mode, as `predict` returns them."""
+        return self.predict(x, None if isinstance(x, np.ndarray) and x.ndim and len(x) <= CHUNK else sys.maxsize)
+
+
+def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
+    """What batches have in common that take the same step."""
+    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
+
+
+def _structured_key(c: Compiled, arrays: Sequence[Array]) -> Any:
+    """The same for several inputs or outputs."""
+    return get_backend(), get_isa(), c.inputs.kind, *c.inputs.names, *((a.shape, a.dtype) for a in arrays)
+
+
+def as_returned(logs: Logs, return_dict: bool) -> Any:
+    """Logs as Keras returns them: a float, a list or a dict."""
+    return logs if return_dict else logs["loss"] if len(logs) == 1 else list(logs.values())

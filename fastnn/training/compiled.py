@@ -1,0 +1,114 @@
+"""What `compile` was told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..precision import checked
+from ..tensor import Array
+from . import metrics as metrics_py
+from .metrics import Metric
+from .objective import Objective, objectives, resolve
+from .structure import ONE, Structure
+
+if TYPE_CHECKING:
+    from .step import TrainStep
+
+Logs = dict[str, float]
+
+
+class Compiled:
+    """What `compile` was told, and what follows from it once the shapes are known."""
+
+    def __init__(self, optimizer: Any, loss: Any, metrics: Any, loss_weights: Any, capture: bool, dtype: str) -> None:
+        from .. import losses, optim
+
+        self.optimizer = optim.get(optimizer)
+        self.loss = resolve(loss, losses.get)
+        self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, "loss_weights": loss_weights}
+        for m in _leaves(metrics):  # unknown names are told here, not in fit
+            metrics_py.check(m)
+        self.loss_total = np.zeros(2)
+        self.owns_optimizer = not self.optimizer.params
+        self.capture = capture
+        checked(dtype, "compile")
+        self.dtype = dtype
+        self.inputs = ONE
+        self.outputs: Structure | None = None
+        self.objectives: list[Objective] = []
+        """One for each output, once the outputs are known."""
+        self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # what _probe found, and for which samples
+        self.batch_steps: dict[Any, TrainStep] = {}
+        self.batch_structure = -1  # the version of the structure that they were made for
+
+    def bind(self, inputs: Structure, outputs: Structure) -> None:
+        """Takes the model's inputs and outputs."""
+        if outputs != self.outputs:
+            parts = objectives(outputs, self.loss, self.given["loss_weights"], self.given["metrics"])
+            if all(o.loss is None for o in parts):
+                raise ValueError("compile: no output has a loss")
+            self.outputs, self.objectives = outputs, parts
+        self.inputs = inputs
+
+    def parts(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
+        """The inputs, targets and weights among the arrays of a batch."""
+        n = len(self.objectives)
+        return arrays[: -2 * n], arrays[-2 * n : -n], arrays[-n:]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all outputs."""
+        return [m for o in self.objectives for m in o.metrics or ()]
+
+    @property
+    def recordable(self) -> bool:
+        """Whether all losses are kernel calls alone."""
+        return all(o.loss is None or o.loss.recordable for o in self.objectives)
+
+    def named_metrics(self) -> list[tuple[str, Metric]]:
+        """The metrics of all outputs with their names in the logs."""
+        return [item for o in self.objectives for item in o.named_metrics()]
+
+    def totals(self) -> list[Array]:
+        """The running means: of the loss, of each output's, of the metrics."""
+        return [self.loss_total, *(o.total for o in self.objectives), *(m.total for m in self.metrics)]
+
+    def reset(self) -> None:
+        """Starts the running means anew."""
+        self.loss_total[:] = 0
+        for o in self.objectives:
+            if o.name:
+                o.total[:] = 0
+            for m in o.metrics or ():
+                m.reset()
+
+    def logs(self) -> Logs:
+        """The running means: the loss, those of the outputs where several have one, the metrics."""
+        logs = {"loss": _mean(self.loss_total)}
+        if len(self.objectives) == 1:
+            for m in self.objectives[0].metrics or ():
+                logs[m.name] = m.result()
+            return logs
+        trained = [o for o in self.objectives if o.loss is not None]
+        if len(trained) > 1:
+            logs.update({f"{o.name}_loss": _mean(o.total) for o in trained})
+        return {**logs, **{name: m.result() for name, m in self.named_metrics()}}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "batch_steps": {}, "probed": (None, [])}
+
+
+def _mean(total: Array) -> float:
+    value, count = total.tolist()
+    return value / count if count else 0.0
+
+
+def _leaves(metrics: Any) -> list[Any]:
+    """All metrics in lists and dicts."""
+    items = metrics.values() if isinstance(metrics, dict) else metrics if isinstance(metrics, list | tuple) else ()
+    if metrics is None or isinstance(metrics, dict | list | tuple):
+        return [leaf for item in items for leaf in _leaves(item)]
+    return [metrics]

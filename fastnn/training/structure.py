@@ -1,0 +1,141 @@
+"""Several inputs and outputs: one array, or a list, tuple or dict of them, as a flat list and back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+
+
+class Structure:
+    """How arrays are put together: "one" alone, a "list", "tuple" or "dict" of them, or the "args" of a forward.
+
+    >>> structure, leaves = Structure.of({"a": 1, "b": 2})
+    >>> structure.kind, structure.names, leaves
+    ('dict', ['a', 'b'], [1, 2])
+    >>> structure.build([3, 4])
+    {'a': 3, 'b': 4}
+    """
+
+    def __init__(self, kind: str, names: Sequence[str], dtypes: Sequence[Any] | None = None) -> None:
+        self.kind = kind
+        self.names = list(names)
+        self.dtypes = dtypes
+
+    @classmethod
+    def of(cls, value: Any, name: str = "output") -> tuple[Structure, list[Any]]:
+        """The structure of a value, and what it holds."""
+        if isinstance(value, Mapping):
+            return cls("dict", list(value)), list(value.values())
+        if isinstance(value, list | tuple):
+            kind = "tuple" if isinstance(value, tuple) else "list"
+            return cls(kind, [f"{name}_{i + 1}" for i in range(len(value))]), list(value)
+        return cls("one", [name]), [value]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Structure) and (self.kind, self.names) == (other.kind, other.names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def build(self, leaves: Sequence[Any]) -> Any:
+        """The leaves put together."""
+        if self.kind == "one":
+            return leaves[0]
+        if self.kind == "dict":
+            return dict(zip(self.names, leaves, strict=True))
+        return list(leaves) if self.kind == "list" else tuple(leaves)
+
+    def flatten(self, value: Any) -> list[Any]:
+        """The leaves of a value that this structure has."""
+        if self.kind == "one":
+            return [value]
+        return [value[name] for name in self.names] if self.kind == "dict" else list(value)
+
+    def call(self, model: Any, leaves: Sequence[Any], **kwargs: Any) -> Any:
+        """The model called with these inputs."""
+        if self.kind == "one":
+            return model(leaves[0], **kwargs)
+        return model(*leaves, **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
+
+    def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
+        """What was given for each leaf, by position or by name; None where optional and left out.
+
+        Raises:
+            ValueError: a list of another length, keys that are missing or not known; the message names them.
+        """
+        own = ", ".join(self.names)
+        if isinstance(given, Mapping):
+            unknown = [str(key) for key in given if key not in self.names]
+            missing = [key for key in self.names if key not in given]
+            if unknown or (missing and not optional):
+                what = f"unknown keys {unknown}" if unknown else f"missing keys {missing}"
+                raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
+            return [given.get(key) for key in self.names]
+        if len(self) == 1:
+            return [given[0] if self.kind != "one" and isinstance(given, list | tuple) and len(given) == 1 else given]
+        if not isinstance(given, list | tuple):
+            raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
+        if len(given) != len(self):
+            raise ValueError(f"{op}: {name} has {len(given)} entries; wanted {len(self)}: {own}")
+        return list(given)
+
+
+ONE = Structure("one", ["x"])
+
+
+def own_code(module: str) -> bool:
+    """Whether the Python module of this name is one of fastnn's."""
+    return module.partition(".")[0] == __name__.partition(".")[0]
+
+
+@lru_cache(maxsize=1024)
+def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
+    """The names of a forward's inputs, how many of them it needs, and whether it takes any number."""
+    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = sum(p.default is p.empty for p in plain)
+    return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
+
+
+def inputs_of(model: Any, x: Any, op: str) -> Structure:
+    """How x, as users pass it to fit or predict, becomes the inputs of the model.
+
+    Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
+    one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
+    """
+    if type(x) is np.ndarray and model.input_structure is None and _parameters(type(model).forward)[1] <= 1:
+        return ONE
+    own: Structure | None = model.input_structure
+    if own is not None:
+        return own
+    names, needed, any_number = _parameters(type(model).forward)
+    several = isinstance(x, list | tuple)
+    if isinstance(x, Mapping):
+        if len(names) > 1 or set(x) == set(names):
+            chosen = [name for name in names if name in x]
+            missing, unknown = [n for n in names[:needed] if n not in x], [str(n) for n in x if n not in names]
+            if missing or unknown or chosen != list(names[: len(chosen)]):
+                raise ValueError(f"{op}: x has the keys {list(x)}; {type(model).__name__}.forward takes {', '.join(names)}")
+            return Structure("args", chosen)
+        return Structure("dict", list(x))
+    if needed > 1 or any_number or (several and len(names) > 1 and _arrays(x)):
+        if not several or len(x) < needed or (len(x) > len(names) and not any_number):
+            came = f"{len(x)} inputs" if several else f"a {type(x).__name__}"
+            raise ValueError(f"{op}: x is {came}; {type(model).__name__}.forward takes {', '.join(names) or 'several inputs'}")
+        return Structure("args", [*names, *(f"input_{i + 1}" for i in range(len(names), len(x)))][: len(x)])
+    if several and model.takes_several and _arrays(x):
+        return Structure("list" if isinstance(x, list) else "tuple", [f"input_{i + 1}" for i in range(len(x))])
+    return ONE
+
+
+def _arrays(x: Any) -> bool:
+    """Whether these are whole inputs, not the rows of one."""
+    return bool(x) and all(isinstance(a, np.ndarray | Tensor) and a.ndim > 1 for a in x)
