@@ -1,6 +1,6 @@
 // Dropout and noise from a counter-based stream of random numbers; reference/random.py lays the stream out.
 #pragma once
-#include "simd.h"
+#include "vmath.h"
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
