@@ -302,7 +302,11 @@ struct Mish {
   static constexpr Kind kind = {true, 0.3, 5};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    return vexp_times<T>(vmin<T>(x, splat(kOne)), [&](Vec<T> e) { return x * ((e + (T)2) / (e * (e + (T)2) + (T)2)); });
+    // e^x x (e^x + 2) / (n + 2); the quotient is 1 - e^x (e^x + 1) / (n + 2), which rounds less where e^x is small.
+    return vexp_times<T>(vmin<T>(x, splat(kOne)), [&](Vec<T> e) {
+      const Vec<T> d = e * (e + (T)2) + (T)2;
+      return x * (x > (T)-1 ? (e + (T)2) / d : (T)1 - e * (e + (T)1) / d);
+    });
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
     z = vmin<T>(z, splat(kOne));
@@ -360,7 +364,8 @@ struct Softsign {
   }
 };
 
-// (x + s) / 2, where s = sqrt(x^2 + p); for x < 0 as p / 2 / (s - x), which does not cancel. From kLarge on s is |x|.
+// (x + s) / 2, where s = sqrt(x^2 + p); for x < 0 as p / 2 / (s - x), which does not cancel; halved, lest it overflow. From
+// kLarge on s is |x|.
 template <class T>
 struct Squareplus {
   static constexpr Kind kind = {true, 0.15, 0.5};
@@ -371,7 +376,7 @@ struct Squareplus {
   }
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) {
     Vec<T> s = root(x, p);
-    return x < (T)0 ? (p * (T)0.5) / (s - x) : (T)0.5 * x + (T)0.5 * s;
+    return x < (T)0 ? (p * (T)0.25) / ((T)0.5 * s - (T)0.5 * x) : (T)0.5 * x + (T)0.5 * s;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T> y, T p, T) { return dy * (z > kLarge ? splat<T>(1) : y / root(z, p)); }
 };
@@ -421,14 +426,16 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
 }
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                     \
-  F(Linear)                                                                                                                     \
-  F(Relu)                                                                                                                       \
-  F(LeakyRelu)                                                                                                                  \
-  F(Sigmoid) F(Tanh) F(Gelu) F(GeluTanh) F(Exponential) F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos)   \
-      F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) \
-          F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink) F(Softplus) F(Softsign) F(Squareplus)  \
-              F(Threshold) F(ShiftedRelu)
+#define FASTNN_FUNCTIONS(F)                                                                                                  \
+  F(Linear)                                                                                                                  \
+  F(Relu)                                                                                                                    \
+  F(LeakyRelu)                                                                                                               \
+  F(Sigmoid)                                                                                                                 \
+  F(Tanh)                                                                                                                    \
+  F(Gelu) F(GeluTanh) F(Exponential) F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) \
+      F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) \
+          F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(Threshold) \
+              F(ShiftedRelu)
 
 template <class T, template <class> class F>
 constexpr fastnn::ActivationFns<T> function() {

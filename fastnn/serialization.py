@@ -23,12 +23,23 @@ MAX_DEPTH = 100
 def _registry() -> dict[str, Any]:
     """The layers that a file may name."""
     from . import nn
+    from .nn import keras_activation as keras
 
     layers = (
         *(nn.Sequential, nn.Dense, nn.Linear, nn.Activation, nn.Dropout, nn.Flatten),
         *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.Softmax, nn.LogSoftmax),
+        *(nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.LogSigmoid, nn.Hardtanh),
+        *(nn.Tanhshrink, nn.Softshrink, nn.Hardshrink, nn.Softplus, nn.Softsign, nn.Threshold, nn.Sine, nn.PReLU),
+        *(nn.Softmin, nn.Sparsemax, nn.GLU, nn.SwiGLU, nn.GEGLU, nn.ReGLU, nn.Maxout),
+        *(keras.ReLU, keras.LeakyReLU, keras.PReLU),
     )
-    return {c.__name__: c for c in layers}
+    return {_name(c): c for c in layers}
+
+
+def _name(layer: type) -> str:
+    """What files call a class: its own name, unless another class has that too."""
+    name: str = layer.__dict__.get("saved_as", layer.__name__)
+    return name
 
 
 def layer_config(layer: Any) -> dict[str, Any]:
@@ -37,7 +48,7 @@ def layer_config(layer: Any) -> dict[str, Any]:
     Raises:
         TypeError: it is no layer of fastnn.
     """
-    name = type(layer).__name__
+    name = _name(type(layer))
     config = layer.get_config()
     if _registry().get(name) is not type(layer):
         raise TypeError(f"save: {name} is not one of fastnn's layers, so it cannot be put into a file; use save_weights()")

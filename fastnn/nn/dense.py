@@ -126,7 +126,7 @@ class Dense(Module):
             kernel = kernel.base
         if isinstance(activation, str):
             z = dense(x, kernel, bias)
-            return activation_ops.softmax(z) if activation == "softmax" else activation_ops.log_softmax(z)
+            return activation_ops.ROWS[activation](z)
         return dense(x, kernel, bias, activation)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
