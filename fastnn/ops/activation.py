@@ -66,6 +66,8 @@ relu6 = _plain("relu6")
 relu_squared = _plain("relu_squared")
 quick_gelu = _plain("quick_gelu")
 softsign = _plain("softsign")
+sparse_plus = _plain("sparse_plus")
+sparse_sigmoid = _plain("sparse_sigmoid")
 tanh_shrink = _plain("tanh_shrink")
 
 

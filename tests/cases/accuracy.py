@@ -76,6 +76,8 @@ LIMITS = (
     ),
     Limit(activation("softsign"), lambda mp, x: x / (1 + abs(x))),
     Limit(activation("squareplus"), lambda mp, x: 2 / (mp.sqrt(x * x + 4) - x) if x < 0 else (x + mp.sqrt(x * x + 4)) / 2, 4),
+    Limit(activation("tanh_shrink"), lambda mp, x: x - mp.tanh(x), absolute=1),
+    Limit(activation("celu", 0.5), lambda mp, x: x if x > 0 else mp.expm1(2 * x) / 2),
     Limit(activation("hard_silu"), lambda mp, x: x * min(max(x + 3, 0), 6) / 6, absolute=2),
 )
 
@@ -127,7 +129,8 @@ def with_mpmath(limit: Limit, x: Array) -> Array:
                 return reference(limit, np.array([v]))[0]
             if isinstance(y, mpmath.mpc):
                 return np.longdouble("nan")
-            return np.longdouble(mpmath.nstr(min(max(y, -_BEYOND), _BEYOND), 25))
+            y = min(max(y, -_BEYOND), _BEYOND)
+            return np.longdouble(mpmath.nstr(y if abs(y) > mp.mpf(1) / _BEYOND else 0, 25))
 
     return np.array([value(v) for v in x], np.longdouble)
 

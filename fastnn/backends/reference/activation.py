@@ -317,6 +317,14 @@ FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
         lambda xp, x, p0, p1: xp.where(x < 0, 0.5 * p0 / (xp.hypot(x, p0**0.5) - x), 0.5 * (x + xp.hypot(x, p0**0.5))),
         lambda xp, dy, z, y, p0, p1: dy * xp.where(z == xp.inf, 1, y / xp.hypot(z, p0**0.5)),
     ),
+    "sparse_plus": (
+        lambda xp, x, p0, p1: xp.where(x <= -1, 0, xp.where(x >= 1, x, (x + 1) ** 2 / 4)),
+        lambda xp, dy, z, y, p0, p1: dy * xp.minimum(xp.maximum((z + 1) / 2, 0), 1),
+    ),
+    "sparse_sigmoid": (
+        lambda xp, x, p0, p1: xp.minimum(xp.maximum((x + 1) / 2, 0), 1),
+        lambda xp, dy, z, y, p0, p1: xp.where((y <= 0) | (y >= 1), 0, dy / 2),
+    ),
     "threshold": (
         lambda xp, x, p0, p1: xp.where(x <= p0, p1, x),
         lambda xp, dy, z, y, p0, p1: xp.where(z <= p0, 0, dy),
