@@ -44,7 +44,7 @@ struct Tanh {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * ((T)1 - y * y); }
 };
 
-// In both gelus, f(-inf) and the second term of the slope at +-inf are limits: the formulas give infinity times 0.
+// In both gelus, f(-inf) is a limit, and so is the second term of the slope at +-inf: the formulas give infinity times 0.
 template <class T>
 struct Gelu {
   static constexpr Kind kind = {true, 0.4, 15};
@@ -69,10 +69,10 @@ struct GeluTanh {
     return x == splat<T>(-(T)__builtin_inf()) ? splat<T>(0) : y;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
+    z = vmin<T>(vmax<T>(z, splat<T>(-100)), splat<T>(100));  // where the second term has long been 0, and z^2 does not overflow
     Vec<T> e = vexp(-two_u(z)), g = (T)1 / ((T)1 + e);
     Vec<T> other = e > (T)1 ? (T)1 - g : g * e;  // 1 - s without cancellation, which its large factor would show
-    Vec<T> rest = z * g * other * (k * ((T)1 + (T)0.134145 * (z * z)));
-    return dy * (g + (vabs<T>(z) == splat<T>((T)__builtin_inf()) ? splat<T>(0) : rest));
+    return dy * (g + z * g * other * (k * ((T)1 + (T)0.134145 * (z * z))));
   }
 };
 
@@ -309,19 +309,19 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
 }
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                    \
-  F(Linear)                                                                                                                    \
-  F(Relu)                                                                                                                      \
-  F(LeakyRelu)                                                                                                                 \
-  F(Sigmoid)                                                                                                                   \
-  F(Tanh)                                                                                                                      \
-  F(Gelu)                                                                                                                      \
-  F(GeluTanh)                                                                                                                  \
-  F(Exponential)                                                                                                               \
-  F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round)    \
-      F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) \
-          F(SoftShrink) F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold)        \
-              F(ShiftedRelu)
+#define FASTNN_FUNCTIONS(F)                                                                                                      \
+  F(Linear)                                                                                                                      \
+  F(Relu)                                                                                                                        \
+  F(LeakyRelu)                                                                                                                   \
+  F(Sigmoid)                                                                                                                     \
+  F(Tanh)                                                                                                                        \
+  F(Gelu)                                                                                                                        \
+  F(GeluTanh)                                                                                                                    \
+  F(Exponential)                                                                                                                 \
+  F(Log)                                                                                                                         \
+  F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) \
+      F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) \
+          F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
 
 template <class T, template <class> class F>
 constexpr fastnn::ActivationFns<T> function() {

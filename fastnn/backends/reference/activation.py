@@ -134,10 +134,11 @@ def mish_slope(xp: Any, z: Array) -> Array:
 
 def gelu_tanh_slope(xp: Any, z: Array) -> Array:
     """The derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
+    z = xp.clip(z, -100, 100)  # where the second term is 0, and z^2 does not overflow
     two_u = _two_u(z)
     s, other = sigmoid(xp, two_u), sigmoid(xp, -two_u)  # other is 1 - s, without its cancellation
     du = 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z * z)
-    return s + _where_finite(xp, z, z * s * other * du)
+    return s + z * s * other * du
 
 
 def normal_cdf(xp: Any, x: Array) -> Array:
