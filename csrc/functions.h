@@ -1,19 +1,12 @@
 // The element-wise functions and their derivatives: the structs behind the table of activation.h, which one translation unit of
-// each ISA makes, isa/activation.cpp.
+// each ISA makes, isa/activation.cpp. What a struct has is told in unary.h.
 //
 // To add one: a line in spec.ACTIVATIONS, and here a struct and its name in FASTNN_FUNCTIONS.
 #pragma once
 #include "activation.h"
-#include "vmath.h"
+#include "unary.h"
 
 namespace {
-
-// What a struct tells of itself beside value(x) = f(x) and slope(dy, z, y) = dy f'(z), where y = f(z); p and q are the
-// parameters. Where backward is not given z, slope must not look at it.
-struct Kind {
-  bool saves_z;
-  double cost32, cost64;  // nanoseconds for an element of float32 and float64, roughly
-};
 
 template <class T>
 struct Linear {
@@ -51,7 +44,7 @@ struct Tanh {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * ((T)1 - y * y); }
 };
 
-// In both gelus, f(-inf) and the second term of the slope at +-inf are limits: the formulas give infinity times 0.
+// In both gelus, f(-inf) is a limit, and so is the second term of the slope at +-inf: the formulas give infinity times 0.
 template <class T>
 struct Gelu {
   static constexpr Kind kind = {true, 0.4, 15};
@@ -72,142 +65,15 @@ struct GeluTanh {
   static constexpr T k = (T)1.59576912160573071176;  // 2 sqrt(2 / pi)
   FASTNN_INLINE Vec<T> two_u(Vec<T> x) { return k * (x + (T)0.044715 * (x * x * x)); }
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    Vec<T> y = x * vsigmoid<T>(two_u(x));
+    Vec<T> y = x / ((T)1 + vexp(-two_u(x)));
     return x == splat<T>(-(T)__builtin_inf()) ? splat<T>(0) : y;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
+    z = vmin<T>(vmax<T>(z, splat<T>(-100)), splat<T>(100));  // where the second term has long been 0, and z^2 does not overflow
     Vec<T> e = vexp(-two_u(z)), g = (T)1 / ((T)1 + e);
     Vec<T> other = e > (T)1 ? (T)1 - g : g * e;  // 1 - s without cancellation, which its large factor would show
-    Vec<T> rest = z * g * other * (k * ((T)1 + (T)0.134145 * (z * z)));
-    return dy * (g + (vabs<T>(z) == splat<T>((T)__builtin_inf()) ? splat<T>(0) : rest));
+    return dy * (g + z * g * other * (k * ((T)1 + (T)0.134145 * (z * z))));
   }
-};
-
-template <class T>
-struct Exponential {
-  static constexpr Kind kind = {false, 0.2, 3};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vexp(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * y; }
-};
-
-template <class T>
-struct Log {
-  static constexpr Kind kind = {true, 0.3, 3};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vlog(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy / z; }
-};
-
-template <class T>
-struct Sqrt {
-  static constexpr Kind kind = {false, 0.1, 0.3};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vsqrt<T>(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy / (y + y); }
-};
-
-template <class T>
-struct Abs {
-  static constexpr Kind kind = {true, 0.05, 0.1};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vabs<T>(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
-    Vec<T> sign = z > (T)0 ? splat<T>(1) : (z < (T)0 ? splat<T>(-1) : z);  // 0 and NaN stay
-    return dy * sign;
-  }
-};
-
-template <class T>
-struct Clip {
-  static constexpr Kind kind = {true, 0.05, 0.1};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return (z < splat(p)) | (z > splat(q)) ? splat<T>(0) : dy; }
-};
-
-template <class T>
-struct Affine {
-  static constexpr Kind kind = {false, 0.05, 0.1};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return p * x + q; }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T>, T p, T) { return dy * p; }
-};
-
-template <class T>
-struct Power {
-  static constexpr Kind kind = {true, 1, 2};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return power(x, p); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) {
-    if (p == 0) return dy * ((T)0 * z);
-    return dy * (p * power(z, p - 1));
-  }
-  // The exponents that people use, without the C library.
-  FASTNN_INLINE Vec<T> power(Vec<T> x, T p) {
-    if (p == 2) return x * x;
-    if (p == 1) return x;
-    if (p == (T)0.5) return vsqrt<T>(x);
-    if (p == -1) return (T)1 / x;
-    return vpow<T>(x, p);
-  }
-};
-
-template <class T>
-struct Erf {
-  static constexpr Kind kind = {true, 0.3, 9};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return verf(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy * ((T)1.12837916709551257390 * vexp(-z * z)); }
-};
-
-template <class T>
-struct Sin {
-  static constexpr Kind kind = {true, 0.3, 9};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return vsin(p * x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) { return dy * (p * vcos(p * z)); }
-};
-
-template <class T>
-struct Cos {
-  static constexpr Kind kind = {true, 0.3, 9};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vcos(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return -dy * vsin(z); }
-};
-
-template <class T>
-struct Log1p {
-  static constexpr Kind kind = {true, 0.3, 4};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vlog1p<T>(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy / ((T)1 + z); }
-};
-
-template <class T>
-struct Expm1 {
-  static constexpr Kind kind = {false, 0.2, 9};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vexpm1(x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * (y + (T)1); }
-};
-
-// The functions with steps, whose slope is 0.
-template <class T>
-struct Sign {
-  static constexpr Kind kind = {false, 0.05, 0.1};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return x > (T)0 ? splat<T>(1) : (x < (T)0 ? splat<T>(-1) : x); }
-  FASTNN_INLINE Vec<T> slope(Vec<T>, Vec<T>, Vec<T>, T, T) { return splat<T>(0); }
-};
-
-template <class T>
-struct Floor : Sign<T> {
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    Vec<T> y = vround<T>(x);
-    return y > x ? y - (T)1 : y;
-  }
-};
-
-template <class T>
-struct Ceil : Sign<T> {
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    Vec<T> y = vround<T>(x);
-    return y < x ? y + (T)1 : y;
-  }
-};
-
-template <class T>
-struct Round : Sign<T> {
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vround<T>(x); }
 };
 
 template <class T>
@@ -292,7 +158,7 @@ struct HardSigmoid {
 template <class T>
 struct LogSigmoid {
   static constexpr Kind kind = {false, 0.4, 8};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg<T>(x); }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return -dy * vexpm1(y); }
 };
 
@@ -302,7 +168,11 @@ struct Mish {
   static constexpr Kind kind = {true, 0.3, 5};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    return vexp_times<T>(vmin<T>(x, splat(kOne)), [&](Vec<T> e) { return x * ((e + (T)2) / (e * (e + (T)2) + (T)2)); });
+    // e^x x (e^x + 2) / (n + 2); the quotient is 1 - e^x (e^x + 1) / (n + 2), which rounds less where e^x is small.
+    return vexp_times<T>(vmin<T>(x, splat(kOne)), [&](Vec<T> e) {
+      const Vec<T> d = e * (e + (T)2) + (T)2;
+      return x * (x > (T)-1 ? (e + (T)2) / d : (T)1 - e * (e + (T)1) / d);
+    });
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
     z = vmin<T>(z, splat(kOne));
@@ -339,7 +209,7 @@ struct Softplus {
   static constexpr Kind kind = {true, 0.4, 8};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) {
     Vec<T> u = p * x;
-    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg<T>(u)) / p;
+    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg(u)) / p;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
     Vec<T> u = p * z;
@@ -360,7 +230,8 @@ struct Softsign {
   }
 };
 
-// (x + s) / 2, where s = sqrt(x^2 + p); for x < 0 as p / 2 / (s - x), which does not cancel. From kLarge on s is |x|.
+// (x + s) / 2, where s = sqrt(x^2 + p); for x < 0 as p / 2 / (s - x), which does not cancel; halved, lest it overflow. From
+// kLarge on s is |x|.
 template <class T>
 struct Squareplus {
   static constexpr Kind kind = {true, 0.15, 0.5};
@@ -371,9 +242,26 @@ struct Squareplus {
   }
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) {
     Vec<T> s = root(x, p);
-    return x < (T)0 ? (p * (T)0.5) / (s - x) : (T)0.5 * x + (T)0.5 * s;
+    return x < (T)0 ? (p * (T)0.25) / ((T)0.5 * s - (T)0.5 * x) : (T)0.5 * x + (T)0.5 * s;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T> y, T p, T) { return dy * (z > kLarge ? splat<T>(1) : y / root(z, p)); }
+};
+
+template <class T>
+struct SparseSigmoid {
+  static constexpr Kind kind = {false, 0.05, 0.1};
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(vmax<T>((x + (T)1) * (T)0.5, splat<T>(0)), splat<T>(1)); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return (y <= (T)0) | (y >= (T)1) ? splat<T>(0) : dy * (T)0.5; }
+};
+
+template <class T>
+struct SparsePlus {
+  static constexpr Kind kind = {true, 0.05, 0.1};
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
+    const Vec<T> h = (x + (T)1) * (T)0.5;
+    return x <= (T)-1 ? splat<T>(0) : (x >= (T)1 ? x : h * h);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return dy * SparseSigmoid<T>::value(z, p, q); }
 };
 
 template <class T>
@@ -421,14 +309,19 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
 }
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                     \
-  F(Linear)                                                                                                                     \
-  F(Relu)                                                                                                                       \
-  F(LeakyRelu)                                                                                                                  \
-  F(Sigmoid) F(Tanh) F(Gelu) F(GeluTanh) F(Exponential) F(Log) F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos)   \
-      F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) \
-          F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink) F(Softplus) F(Softsign) F(Squareplus)  \
-              F(Threshold) F(ShiftedRelu)
+#define FASTNN_FUNCTIONS(F)                                                                                                      \
+  F(Linear)                                                                                                                      \
+  F(Relu)                                                                                                                        \
+  F(LeakyRelu)                                                                                                                   \
+  F(Sigmoid)                                                                                                                     \
+  F(Tanh)                                                                                                                        \
+  F(Gelu)                                                                                                                        \
+  F(GeluTanh)                                                                                                                    \
+  F(Exponential)                                                                                                                 \
+  F(Log)                                                                                                                         \
+  F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) \
+      F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) \
+          F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
 
 template <class T, template <class> class F>
 constexpr fastnn::ActivationFns<T> function() {

@@ -56,7 +56,13 @@ FASTNN_INLINE Vec<float> vtanh(Vec<float> x) {
   Vec<float> p = exp_reduce(a + a, r, n);
   Vec<float> scale = (Vec<float>)((n + 127) << 23);
   Vec<float> y = (p * (r * r) + r) * scale + (scale - 1.f);  // e^2a - 1
-  return with_sign<float>(y / (y + 2.f), x);
+  const Vec<float> s = x * x;
+  Vec<float> q = splat(-0.0062174858f);  // (tanh(x) / x - 1) / x^2, for small x
+  q = q * s + 0.021035504f;
+  q = q * s - 0.053844694f;
+  q = q * s + 0.13332528f;
+  q = q * s - 0.33333316f;
+  return a < 0.55f ? q * (s * x) + x : with_sign<float>(y / (y + 2.f), x);
 }
 
 // e^x - 1 without cancellation; the power of two is halved and doubled again, because 2^128 is none of float's.
@@ -222,20 +228,23 @@ FASTNN_INLINE Vec<T> vsigmoid(Vec<T> x) {
   const Vec<T> e = vexp(-vabs<T>(x));
   return (x < (T)0 ? e : splat<T>(1)) / ((T)1 + e);
 }
-// log(1 + e^-|x|): the part of softplus that is not linear.
-template <class T>
-FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
-  Vec<T> e = vexp(-vabs<T>(x)), u = (T)1 + e, d = u - (T)1;
-  // log(u) e / (u - 1) mends the rounding of 1 + e; where u rounds to 1, the value is e.
-  return d == splat<T>(0) ? e : vlog(u) * (e / d);
-}
-
-// log(1 + x), by the same mending.
+// log(1 + x): what 1 + x loses in rounding is put back to first order.
 template <class T>
 FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
-  Vec<T> u = (T)1 + x, d = u - (T)1;
-  Vec<T> y = d == splat<T>(0) ? x : vlog(u) * (x / d);
+  Vec<T> u = (T)1 + x, rest = x - (u - (T)1);
+  Vec<T> y = vlog(u) + (rest == splat<T>(0) ? rest : rest / u);
   return x == splat<T>((T)__builtin_inf()) ? x : y;
+}
+// log(1 + e^-|x|): the part of softplus that is not linear.
+FASTNN_INLINE Vec<double> log1p_exp_neg(Vec<double> x) { return vlog1p<double>(vexp(-vabs<double>(x))); }
+// log(1 + e) is 2 artanh(s), s = e / (2 + e) <= 1/3.
+FASTNN_INLINE Vec<float> log1p_exp_neg(Vec<float> x) {
+  Vec<float> e = vexp(-vabs<float>(x)), s = e / (2.f + e), t = s * s;
+  Vec<float> p = splat(0.14015244f);
+  p = p * t + 0.13999024f;
+  p = p * t + 0.20010878f;
+  p = p * t + 0.33333206f;
+  return e - s * (e - p * (t + t));  // 2 s is e - s e, and rounds less so
 }
 
 // The nearest whole number, ties to even: from 1 / eps on there are only whole numbers.

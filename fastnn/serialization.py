@@ -41,13 +41,20 @@ def shared_layers() -> Iterator[list[Any]]:
 def _registry() -> dict[str, Any]:
     """The layers that a file may name: those of `fastnn.nn` that can tell their constructor's arguments."""
     from . import nn
-    from .nn import symbolic
+    from .nn import keras_activation, symbolic
     from .nn.loss import TorchLoss
 
-    public = (getattr(nn, name) for name in nn.__all__)
+    public = [getattr(nn, name) for name in nn.__all__]
     modules = [c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and not issubclass(c, TorchLoss)]
     layers = [c for c in modules if c.get_config is not nn.Module.get_config]
-    return {c.__name__: c for c in (*layers, symbolic.Arithmetic, symbolic.Slice)}
+    keras = keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU
+    return {_name(c): c for c in (*layers, *keras, symbolic.Arithmetic, symbolic.Slice)}
+
+
+def _name(layer: type) -> str:
+    """What files call a class: its own name, unless another class has that too."""
+    name: str = layer.__dict__.get("saved_as", layer.__name__)
+    return name
 
 
 SHARED = "Shared"
@@ -60,7 +67,7 @@ def layer_config(layer: Any) -> dict[str, Any]:
     Raises:
         TypeError: it is no layer of fastnn.
     """
-    name = type(layer).__name__
+    name = _name(type(layer))
     with shared_layers() as seen:
         for number, other in enumerate(seen):
             if other is layer:

@@ -28,6 +28,12 @@ def every_layer() -> fastnn.Sequential:
             fastnn.ActivityRegularization(l1=0.1, l2=0.2),
             nn.Linear(5, 6, bias=False),
             *(nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.GELU("tanh"), nn.Softmax(), nn.LogSoftmax()),
+            *(nn.ReLU6(), nn.ELU(0.5), nn.SELU(), nn.CELU(0.5), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.Hardsigmoid()),
+            *(nn.LogSigmoid(), nn.Hardtanh(-2, 3), nn.Tanhshrink(), nn.Softshrink(0.1), nn.Hardshrink(0.1), nn.Softplus(2.0)),
+            *(nn.Softsign(), nn.Threshold(0.1, 0.2), nn.Sine(2.0), nn.PReLU(6), nn.Softmin(), nn.Sparsemax()),
+            fastnn.Dense(64, activation=nn.ELU(0.5)),
+            *(nn.GLU(), nn.SwiGLU(), nn.GEGLU(), nn.ReGLU(), nn.GLU(activation="linear"), nn.Maxout(2)),
+            *(fastnn.ReLU(6.0, 0.1, 0.2), fastnn.LeakyReLU(), fastnn.PReLU("ones")),
             fastnn.Activation("gelu"),
             fastnn.Sequential([fastnn.Dense(3, use_bias=False, kernel_constraint="max_norm", activity_regularizer="l1")]),
             fastnn.Dense(
@@ -42,7 +48,7 @@ def every_layer() -> fastnn.Sequential:
 
 
 def test_every_layer_comes_back(tmp_path: Path) -> None:
-    assert {type(m).__name__ for m in every_layer().modules()} == set(serialization._registry())
+    assert {serialization._name(type(m)) for m in every_layer().modules()} == set(serialization._registry())
     model = every_layer()
     model.save(tmp_path / "m.fastnn")
     twin = fastnn.load(tmp_path / "m.fastnn")

@@ -189,6 +189,8 @@ ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("softplus", "log(1 + exp(p0 x)) / p0, but x where p0 x > p1", p0=1.0, p1=math.inf, saves_z=True),
     ActivationKind("softsign", "x / (1 + |x|)", saves_z=True),
     ActivationKind("squareplus", "(x + sqrt(x^2 + p0)) / 2", p0=4.0, saves_z=True),
+    ActivationKind("sparse_plus", "0 if x <= -1, x if x >= 1, else (x + 1)^2 / 4", saves_z=True),
+    ActivationKind("sparse_sigmoid", "min(max((x + 1) / 2, 0), 1)"),
     ActivationKind("threshold", "x if x > p0 else p1", saves_z=True, by_name=False),
     ActivationKind("shifted_relu", "x if x >= p1 else p0 (x - p1)", saves_z=True, by_name=False),
 )

@@ -141,7 +141,7 @@ class Dense(Module):
             kernel = kernel.base
         if isinstance(activation, str):
             z = dense(x, kernel, bias)
-            y = activation_ops.softmax(z) if activation == "softmax" else activation_ops.log_softmax(z)
+            y = activation_ops.ROWS[activation](z)
         else:
             y = dense(x, kernel, bias, activation)
         if self.activity_regularizer is not None:

@@ -1,13 +1,21 @@
-"""Activations as operations, softmax and log-softmax."""
+"""Activations as operations: element-wise, gated, with learned slopes, and functions of whole rows."""
 
 from __future__ import annotations
 
-from ..backends import current
-from ..backends.spec import LINEAR, Activation, activation
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import activations
+from ..activations import parametric
+from ..backends import current, spec
+from ..backends.spec import ADD_DW, LINEAR, NEED_DW, NEED_DX, Activation, activation
+from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
-from .door import as_tensor, axis_of, floating
+from .door import as_tensor, axis_of, floating, same_dtype
 
 
 def activate(x: Tensor, act: Activation) -> Tensor:
@@ -33,29 +41,75 @@ def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], dx)
 
 
-def relu(x: Tensor) -> Tensor:
-    """max(x, 0).
+def _plain(name: str) -> Callable[[Tensor], Tensor]:
+    """The operation of an element-wise function without parameters, by the name that layers know it by."""
+    act = activations.get(name)
+    assert isinstance(act, Activation)
+
+    def apply(x: Tensor) -> Tensor:
+        return activate(x, act)
+
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = f"{spec.ACTIVATIONS[act.id].formula}, element by element."
+    return apply
+
+
+sigmoid = _plain("sigmoid")
+tanh = _plain("tanh")
+selu = _plain("selu")
+silu = _plain("silu")
+hard_silu = _plain("hard_silu")
+hard_sigmoid = _plain("hard_sigmoid")
+log_sigmoid = _plain("log_sigmoid")
+mish = _plain("mish")
+relu6 = _plain("relu6")
+relu_squared = _plain("relu_squared")
+quick_gelu = _plain("quick_gelu")
+softsign = _plain("softsign")
+sparse_plus = _plain("sparse_plus")
+sparse_sigmoid = _plain("sparse_sigmoid")
+tanh_shrink = _plain("tanh_shrink")
+
+
+def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """max(x, 0); with Keras's arguments, min(x, max_value) from threshold on and negative_slope (x - threshold) below it.
 
     >>> import fastnn
     >>> fastnn.relu(fastnn.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    return activate(x, activation("relu"))
+    for act in relu_steps(negative_slope, max_value, threshold):
+        x = activate(x, act)
+    return x
+
+
+def relu_steps(negative_slope: float, max_value: float | None, threshold: float) -> tuple[Activation, ...]:
+    """The element-wise functions that `relu` is made of, one after the other."""
+    if negative_slope == 0 and threshold == 0:
+        return (activation("relu") if max_value is None else parametric("hard_tanh", 0.0, max_value),)
+    below = parametric("shifted_relu", negative_slope, threshold)
+    return (below,) if max_value is None else (below, parametric("clip", -math.inf, max_value))
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x."""
-    return activate(x, activation("leaky_relu", negative_slope))
+    return activate(x, parametric("leaky_relu", negative_slope))
 
 
-def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return activate(x, activation("sigmoid"))
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha (exp(x) - 1).
+
+    Source: Clevert et al., arXiv 1511.07289.
+    """
+    return activate(x, parametric("elu", alpha))
 
 
-def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
-    return activate(x, activation("tanh"))
+def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha (exp(x / alpha) - 1).
+
+    Source: Barron, arXiv 1704.07483.
+    """
+    return activate(x, parametric("celu", alpha))
 
 
 def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
@@ -68,6 +122,50 @@ def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
     return activate(x, activation("gelu_tanh" if approximate in (True, "tanh") else "gelu"))
 
 
+def hard_tanh(x: Tensor, min_value: float = -1.0, max_value: float = 1.0) -> Tensor:
+    """min(max(x, min_value), max_value); the gradient is 0 where a limit is reached."""
+    return activate(x, parametric("hard_tanh", min_value, max_value))
+
+
+def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
+    """x moved towards 0 by the threshold; 0 where |x| is not above it."""
+    return activate(x, parametric("soft_shrink", threshold))
+
+
+def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
+    """x where |x| is above the threshold, else 0."""
+    return activate(x, parametric("hard_shrink", threshold))
+
+
+def softplus(x: Tensor, beta: float = 1.0, threshold: float = math.inf) -> Tensor:
+    """log(1 + exp(beta x)) / beta, but x where beta x is above the threshold.
+
+    The threshold is PyTorch's, whose default is 20. There is no overflow without it.
+    """
+    return activate(x, parametric("softplus", beta, threshold))
+
+
+def squareplus(x: Tensor, b: float = 4.0) -> Tensor:
+    """(x + sqrt(x^2 + b)) / 2.
+
+    Source: Barron, arXiv 2112.11687.
+    """
+    return activate(x, parametric("squareplus", b))
+
+
+def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
+    """x where x is above the threshold, else the value."""
+    return activate(x, parametric("threshold", threshold, value))
+
+
+def sine(x: Tensor, omega: float = 1.0) -> Tensor:
+    """sin(omega x).
+
+    Source: Sitzmann et al., Implicit Neural Representations with Periodic Activation Functions, arXiv 2006.09661.
+    """
+    return activate(x, parametric("sin", omega))
+
+
 def erf(x: Tensor) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 
@@ -76,6 +174,131 @@ def erf(x: Tensor) -> Tensor:
     [0.0, 1.0]
     """
     return activate(x, activation("erf"))
+
+
+def prelu(x: Tensor, slope: Tensor) -> Tensor:
+    """x where x > 0, else slope x, with a slope that is learned.
+
+    Args:
+        x: (..., C).
+        slope: one number, or an array of the shape of x's last axes, such as (C,) for a slope for each channel.
+
+    Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.
+
+    >>> import fastnn
+    >>> fastnn.prelu(fastnn.tensor([[-1.0, -1.0]]), fastnn.tensor([0.25, 0.5])).tolist()
+    [[-0.25, -0.5]]
+    """
+    x = floating("prelu", as_tensor(x, "prelu"))
+    slope = as_tensor(slope, "prelu: slope", x)
+    same_dtype("prelu", x, slope)
+    last = slope.shape
+    while last[:1] == (1,):
+        last = last[1:]
+    if slope.size != 1 and (len(last) > x.ndim or x.shape[x.ndim - len(last) :] != last):
+        raise ValueError(f"prelu: slope has shape {slope.shape}, x {x.shape}; wanted one slope, or the shape of x's last axes")
+    # One slope for all: how the elements are cut into rows is all the same.
+    columns = slope.size if slope.size != 1 else x.shape[-1] if x.ndim else 1
+    rows = x.data.reshape(x.size // columns if columns else 0, columns)
+    k = current()
+    y = k.empty(rows.shape, x.dtype)
+    k.prelu_forward(y, rows, slope.data.reshape(-1))
+    return result(y.reshape(x.shape), _prelu_backward, (x, slope), rows, slope.data.reshape(-1))
+
+
+def _prelu_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, slope = node.saved
+    k, need = grads.k, 0
+    dx = dslope = k.absent
+    if node.inputs[0].requires_grad:
+        dx, need = k.empty(x.shape, x.dtype), NEED_DX
+    if node.inputs[1].requires_grad:
+        dslope, add = grads.target(node.inputs[1])
+        need |= NEED_DW | ADD_DW if add else NEED_DW
+    k.prelu_backward(dx, dslope.reshape(-1), dy.reshape(x.shape), x, slope, need)
+    if need & NEED_DW:
+        grads.done(node.inputs[1], dslope)
+    if need & NEED_DX:
+        grads.add(node.inputs[0], dx.reshape(dy.shape))
+
+
+@torch_names
+def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
+    """a act(b), where a is the first half of x along an axis and b, the gate, the second, as in PyTorch.
+
+    Args:
+        x: of even size along the axis.
+        axis: the axis that is halved.
+        activation: the function of the gate: any element-wise one. "linear" gives the bilinear unit.
+
+    Source: Dauphin et al., arXiv 1612.08083; with other functions than the sigmoid, Shazeer, arXiv 2002.05202.
+
+    >>> import fastnn
+    >>> fastnn.glu(fastnn.tensor([1.0, 2.0, 0.0, 0.0])).tolist()
+    [0.5, 1.0]
+    """
+    x = floating("glu", as_tensor(x, "glu"))
+    act = activations.get(activation)
+    if not isinstance(act, Activation):
+        raise ValueError(f"glu: activation {act!r} works on rows, wanted an element-wise function")
+    axis = axis_of(axis, x.ndim, "glu")
+    if x.shape[axis] % 2:
+        raise ValueError(f"glu: axis {axis} of shape {x.shape} has an odd size, wanted two halves")
+    before, half = math.prod(x.shape[:axis]), x.shape[axis] // 2
+    halves = x.data.reshape(before, 2, half * math.prod(x.shape[axis + 1 :]))
+    k = current()
+    y = k.empty((before, halves.shape[2]), x.dtype)
+    k.glu_forward(y, halves, act)
+    return result(y.reshape(*x.shape[:axis], half, *x.shape[axis + 1 :]), _glu_backward, (x,), halves, act)
+
+
+def _glu_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, act = node.saved
+    dx = grads.k.empty(x.shape, x.dtype)
+    grads.k.glu_backward(dx, dy.reshape(x.shape[0], x.shape[2]), x, act)
+    grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+
+
+@torch_names
+def swiglu(x: Tensor, axis: int = -1) -> Tensor:
+    """`glu` with silu: a silu(b)."""
+    return glu(x, axis, "silu")
+
+
+@torch_names
+def geglu(x: Tensor, axis: int = -1) -> Tensor:
+    """`glu` with gelu: a gelu(b)."""
+    return glu(x, axis, "gelu")
+
+
+@torch_names
+def reglu(x: Tensor, axis: int = -1) -> Tensor:
+    """`glu` with relu: a relu(b)."""
+    return glu(x, axis, "relu")
+
+
+@torch_names
+def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
+    """The greatest of each num_pieces neighbours along an axis; equal ones share the gradient.
+
+    Source: Goodfellow et al., Maxout Networks, arXiv 1302.4389.
+
+    >>> import fastnn
+    >>> fastnn.maxout(fastnn.tensor([1.0, 5.0, 4.0, 3.0]), 2).tolist()
+    [5.0, 4.0]
+    """
+    x = floating("maxout", as_tensor(x, "maxout"))
+    axis = axis_of(axis, x.ndim, "maxout")
+    if isinstance(num_pieces, bool) or not isinstance(num_pieces, int | np.integer) or num_pieces < 1:
+        raise ValueError(f"maxout: num_pieces is {num_pieces!r}, wanted a whole number of at least 1")
+    if x.shape[axis] % num_pieces:
+        raise ValueError(f"maxout: axis {axis} of shape {x.shape} cannot be cut into pieces of {num_pieces}")
+    pieces = (*x.shape[:axis], x.shape[axis] // num_pieces, int(num_pieces), *x.shape[axis + 1 :])
+    from .elementwise import max  # elementwise is made of this module's activate
+
+    return max(shape_ops.reshape(x, pieces), axis + 1)
 
 
 @torch_names
@@ -95,6 +318,29 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     return _along_rows(x, axis, "log_softmax")
 
 
+@torch_names
+def softmin(x: Tensor, axis: int = -1) -> Tensor:
+    """The softmax of -x along an axis."""
+    return softmax(-as_tensor(x, "softmin"), axis)
+
+
+@torch_names
+def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
+    """The nearest point to x, along an axis, whose numbers are at least 0 and sum to 1: a softmax with true zeros.
+
+    Source: Martins and Astudillo, From Softmax to Sparsemax, 2016.
+
+    >>> import fastnn
+    >>> fastnn.sparsemax(fastnn.tensor([1.0, 0.5, -2.0])).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    return _along_rows(x, axis, "sparsemax")
+
+
+ROWS = {"softmax": softmax, "log_softmax": log_softmax, "softmin": softmin, "sparsemax": sparsemax}
+"""The functions of whole rows, by the names in `activations.ROWS`."""
+
+
 def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:
     x = floating(name, as_tensor(x, name))
     axis = axis_of(axis, max(x.ndim, 1), name)
@@ -104,33 +350,32 @@ def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:
     n = x.shape[-1] if x.ndim else 1
     rows = x.data.reshape(x.size // n if n else 0, n)
     y = k.empty(rows.shape, x.dtype)
-    if name == "softmax":
-        k.softmax_forward(y, rows)
-        return result(y.reshape(x.shape), _softmax_backward, (x,), y)
-    k.log_softmax_forward(y, rows)
-    return result(y.reshape(x.shape), _log_softmax_backward, (x,), y)
+    getattr(k, f"{name}_forward")(y, rows)
+    return result(y.reshape(x.shape), _ROWS_BACKWARD[name], (x,), y)
 
 
-def _softmax_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    (y,) = node.saved
-    dx = grads.k.empty(y.shape, y.dtype)
-    grads.k.softmax_backward(dx, dy.reshape(y.shape), y)
-    grads.add(node.inputs[0], dx.reshape(dy.shape))
+def _rows_backward(kernel: str) -> Backward:
+    def backward(grads: Gradients, node: Node, dy: Array) -> None:
+        assert node.saved is not None
+        (y,) = node.saved
+        dx = grads.k.empty(y.shape, y.dtype)
+        getattr(grads.k, kernel)(dx, dy.reshape(y.shape), y)
+        grads.add(node.inputs[0], dx.reshape(dy.shape))
+
+    return backward
 
 
-def _log_softmax_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    (y,) = node.saved
-    dx = grads.k.empty(y.shape, y.dtype)
-    grads.k.log_softmax_backward(dx, dy.reshape(y.shape), y)
-    grads.add(node.inputs[0], dx.reshape(dy.shape))
+_ROWS_BACKWARD = {name: _rows_backward(f"{name}_backward") for name in ("softmax", "log_softmax", "sparsemax")}
 
 
 def softmax_logits(y: Tensor) -> Tensor | None:
     """The input of the softmax over the last axis that made y, where it is on the tape."""
     node = y.node
-    return node.inputs[0] if node is not None and node.backward is _softmax_backward and node.inputs[0].shape == y.shape else None
+    return (
+        node.inputs[0]
+        if node is not None and node.backward is _ROWS_BACKWARD["softmax"] and node.inputs[0].shape == y.shape
+        else None
+    )
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:

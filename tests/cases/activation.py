@@ -98,6 +98,8 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(activation("softplus", 2.0, 20.0), -12, 12, relative=4),
     Function(activation("softsign"), relative=2),
     Function(activation("squareplus"), -12, 12, relative=4, slope_relative=8),
+    Function(activation("sparse_plus"), relative=5, slope_relative=2),
+    Function(activation("sparse_sigmoid"), relative=2, slope_of="y"),
     Function(activation("threshold", 0.1, 20.0), relative=0, slope_relative=0),
     Function(activation("shifted_relu", 0.1, 0.5), relative=3),
 )

@@ -134,10 +134,11 @@ def mish_slope(xp: Any, z: Array) -> Array:
 
 def gelu_tanh_slope(xp: Any, z: Array) -> Array:
     """The derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
+    z = xp.clip(z, -100, 100)  # where the second term is 0, and z^2 does not overflow
     two_u = _two_u(z)
     s, other = sigmoid(xp, two_u), sigmoid(xp, -two_u)  # other is 1 - s, without its cancellation
     du = 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z * z)
-    return s + _where_finite(xp, z, z * s * other * du)
+    return s + z * s * other * du
 
 
 def normal_cdf(xp: Any, x: Array) -> Array:
@@ -316,6 +317,14 @@ FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
     "squareplus": (
         lambda xp, x, p0, p1: xp.where(x < 0, 0.5 * p0 / (xp.hypot(x, p0**0.5) - x), 0.5 * (x + xp.hypot(x, p0**0.5))),
         lambda xp, dy, z, y, p0, p1: dy * xp.where(z == xp.inf, 1, y / xp.hypot(z, p0**0.5)),
+    ),
+    "sparse_plus": (
+        lambda xp, x, p0, p1: xp.where(x <= -1, 0, xp.where(x >= 1, x, (x + 1) ** 2 / 4)),
+        lambda xp, dy, z, y, p0, p1: dy * xp.minimum(xp.maximum((z + 1) / 2, 0), 1),
+    ),
+    "sparse_sigmoid": (
+        lambda xp, x, p0, p1: xp.minimum(xp.maximum((x + 1) / 2, 0), 1),
+        lambda xp, dy, z, y, p0, p1: xp.where((y <= 0) | (y >= 1), 0, dy / 2),
     ),
     "threshold": (
         lambda xp, x, p0, p1: xp.where(x <= p0, p1, x),
