@@ -44,6 +44,7 @@ from .precision import autocast
 from .seeding import seed
 from .serialization import load
 from .tensor import Tensor, no_grad, tensor
+from .training.lr_find import lr_find
 
 __version__ = "0.1.0"
 
@@ -85,6 +86,7 @@ __all__ = [
     "log",
     "log_softmax",
     "losses",
+    "lr_find",
     "matmul",
     "max",
     "maximum",
