@@ -1,5 +1,6 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
+from . import init
 from .activation import GELU, Activation, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .dense import Dense, Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, LinearCrossEntropyLoss, MSELoss
@@ -33,4 +34,5 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "init",
 ]
