@@ -1,8 +1,7 @@
 """PyTorch's learning-rate schedulers: objects that hold an optimizer and set its learning rate at each `step`.
 
-They give the learning rates of `torch.optim.lr_scheduler` for the same arguments. Each computes the rate from the number of the
-step and from the rate that the optimizer had first; what is written into ``optimizer.lr`` by hand lasts until the next step. An
-optimizer has one learning rate, so that lists of rates have one element.
+They give the learning rates of `torch.optim.lr_scheduler` for the same arguments. Each computes the rate of a group from the
+number of the step and from the rate that the group had first; a rate that is written by hand lasts until the next step.
 
 >>> import fastnn
 >>> model = fastnn.nn.Linear(2, 1)
@@ -24,10 +23,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .ops.door import check_number
+from .settings import groups
+
+_UNSAVED = frozenset({"optimizer", "lr_lambdas", "schedulers", "_scale"})
+"""Attributes of schedulers that are no part of their state."""
 
 
 class LRScheduler:
-    """Base class: ``lr_at`` gives the learning rate of an epoch (or step, whatever `step` is called for) from ``base_lr``.
+    """Base class: ``lr_at`` gives the learning rate of a group at an epoch (or step, whatever `step` is called for).
 
     Args:
         optimizer: an object of `fastnn.optim`.
@@ -36,22 +39,37 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Any, last_epoch: int = -1) -> None:
-        name = type(self).__name__
-        if not hasattr(optimizer, "lr"):
-            raise TypeError(f"{name}: {type(optimizer).__name__} came, wanted an optimizer")
-        if last_epoch == -1:
-            vars(optimizer).setdefault("initial_lr", optimizer.lr)
-        elif not hasattr(optimizer, "initial_lr"):
-            raise ValueError(
-                f"{name}: last_epoch is {last_epoch}, but the optimizer had no scheduler; load_state_dict() restores one"
-            )
         self.optimizer = optimizer
-        self.base_lr: float = optimizer.initial_lr
+        for group in self._groups():
+            if "initial_lr" not in group:
+                if last_epoch != -1:
+                    words = f"last_epoch is {last_epoch}, but the optimizer had no scheduler; load_state_dict() restores one"
+                    raise ValueError(f"{type(self).__name__}: {words}")
+                group["initial_lr"] = group["lr"]
+        self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
         self.last_epoch = last_epoch
         self.step()
 
-    def lr_at(self, epoch: float) -> float:
-        raise NotImplementedError(f"{type(self).__name__} defines no lr_at(epoch)")
+    def _groups(self) -> list[Any]:
+        if not hasattr(self.optimizer, "lr"):
+            raise TypeError(f"{type(self).__name__}: {type(self.optimizer).__name__} came, wanted an optimizer")
+        return groups(self.optimizer)
+
+    def _per_group(self, name: str, value: Any) -> list[Any]:
+        """One value for each group, from one for all of them or from a list."""
+        count = len(self._groups())
+        if not isinstance(value, list | tuple):
+            return [value] * count
+        if len(value) != count:
+            raise ValueError(f"{type(self).__name__}: {name} has {len(value)} values for {count} groups")
+        return list(value)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        """base_lrs[group] times the scale of the epoch, where a scheduler has no other rule."""
+        return self.base_lrs[group] * self.scale_at(epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        raise NotImplementedError(f"{type(self).__name__} defines neither lr_at(epoch, group) nor scale_at(epoch)")
 
     def step(self) -> None:
         """Goes to the next epoch."""
@@ -59,31 +77,35 @@ class LRScheduler:
 
     def _go_to(self, epoch: float) -> None:
         self.last_epoch = math.floor(epoch)
-        self._last_lr = [self.lr_at(epoch)]
-        self.optimizer.lr = self._last_lr[0]
+        self._last_lr = [self.lr_at(epoch, i) for i in range(len(self.base_lrs))]
+        for group, rate in zip(self._groups(), self._last_lr, strict=True):
+            group["lr"] = rate
 
     def get_last_lr(self) -> list[float]:
-        """The rate that was set last, in a list."""
+        """The rates that were set last, one for each group."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
         """All but the optimizer and functions."""
-        return {k: v for k, v in vars(self).items() if k != "optimizer" and not callable(v)}
+        return {k: v for k, v in vars(self).items() if k not in _UNSAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what state_dict gave; the optimizer's rate is its own to restore."""
+        """Goes on from what state_dict gave; the optimizer's rates are its own to restore."""
         vars(self).update(state)
 
 
 class LambdaLR(LRScheduler):
-    """base lr_lambda(epoch)."""
+    """base lr_lambda(epoch); a list has a function for each group."""
 
-    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float], last_epoch: int = -1) -> None:
-        self.lr_lambda = lr_lambda
+    def __init__(
+        self, optimizer: Any, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
+    ) -> None:
+        self.optimizer = optimizer
+        self.lr_lambdas = self._per_group("lr_lambda", lr_lambda)
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * float(self.lr_lambda(int(epoch)))
+    def lr_at(self, epoch: float, group: int) -> float:
+        return self.base_lrs[group] * float(self.lr_lambdas[group](int(epoch)))
 
 
 class StepLR(LRScheduler):
@@ -93,8 +115,8 @@ class StepLR(LRScheduler):
         self.step_size, self.gamma = _above_zero(self, "step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * float(self.gamma ** (epoch // self.step_size))
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma ** (epoch // self.step_size))
 
 
 class MultiStepLR(LRScheduler):
@@ -104,8 +126,8 @@ class MultiStepLR(LRScheduler):
         self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * float(self.gamma ** bisect_right(self.milestones, epoch))
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma ** bisect_right(self.milestones, epoch))
 
 
 class ConstantLR(LRScheduler):
@@ -115,8 +137,8 @@ class ConstantLR(LRScheduler):
         self.factor, self.total_iters = check_number(factor, "ConstantLR: factor", 0, 1), total_iters
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * (self.factor if epoch < self.total_iters else 1.0)
+    def scale_at(self, epoch: float) -> float:
+        return self.factor if epoch < self.total_iters else 1.0
 
 
 class LinearLR(LRScheduler):
@@ -135,9 +157,9 @@ class LinearLR(LRScheduler):
         self.total_iters = _above_zero(self, "total_iters", total_iters)
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
+    def scale_at(self, epoch: float) -> float:
         share = min(epoch, self.total_iters) / self.total_iters
-        return self.base_lr * (self.start_factor + (self.end_factor - self.start_factor) * share)
+        return self.start_factor + (self.end_factor - self.start_factor) * share
 
 
 class ExponentialLR(LRScheduler):
@@ -147,8 +169,8 @@ class ExponentialLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * float(self.gamma**epoch)
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma**epoch)
 
 
 class PolynomialLR(LRScheduler):
@@ -158,8 +180,8 @@ class PolynomialLR(LRScheduler):
         self.total_iters, self.power = _above_zero(self, "total_iters", total_iters), power
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return self.base_lr * float((1 - min(epoch, self.total_iters) / self.total_iters) ** self.power)
+    def scale_at(self, epoch: float) -> float:
+        return float((1 - min(epoch, self.total_iters) / self.total_iters) ** self.power)
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -169,8 +191,8 @@ class CosineAnnealingLR(LRScheduler):
         self.T_max, self.eta_min = _above_zero(self, "T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
-        return _between(self.base_lr, self.eta_min, _half_cosine(epoch / self.T_max))
+    def lr_at(self, epoch: float, group: int) -> float:
+        return _between(self.base_lrs[group], self.eta_min, _half_cosine(epoch / self.T_max))
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -189,14 +211,14 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             raise ValueError(f"CosineAnnealingWarmRestarts: T_mult is {T_mult!r}, wanted a whole number of at least 1")
         super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, epoch: float) -> float:
+    def lr_at(self, epoch: float, group: int) -> float:
         length: float = self.T_0
         if self.T_mult == 1:
             epoch %= length
         while epoch >= length:
             epoch -= length
             length *= self.T_mult
-        return _between(self.base_lr, self.eta_min, _half_cosine(epoch / length))
+        return _between(self.base_lrs[group], self.eta_min, _half_cosine(epoch / length))
 
     def step(self, epoch: float | None = None) -> None:
         """Goes to the next epoch, or to one that is given and may have a fraction."""
@@ -204,21 +226,24 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
 
 class _WithMomentum(LRScheduler):
-    """A scheduler that may move the momentum (of Adam, beta1) against the learning rate."""
+    """A scheduler that may move the momentum (of Adam, the first of betas) against the learning rate."""
 
     def __init__(self, optimizer: Any, last_epoch: int, cycle_momentum: bool, base_momentum: float, max_momentum: float) -> None:
-        names = [n for n in ("momentum", "beta1") if n in getattr(optimizer, "hyper_names", ()) and optimizer._hyper(n) > 0]
-        if cycle_momentum and not names:
-            name = type(self).__name__
-            raise ValueError(f"{name}: the optimizer has no momentum; make it with one, or pass cycle_momentum=False")
-        self._momentum = names[0] if cycle_momentum else ""
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
+        for group in self._groups() if cycle_momentum else ():
+            if "betas" not in group and not ("momentum" in group and group["momentum"] > 0):
+                words = "the optimizer has no momentum; make it with one, or pass cycle_momentum=False"
+                raise ValueError(f"{type(self).__name__}: {words}")
         super().__init__(optimizer, last_epoch)
 
-    def _set_momentum(self, height: float) -> None:
+    def _set_momentum(self, group: int, height: float) -> None:
         """From max_momentum where height is 0 to base_momentum where it is 1."""
-        if self._momentum:
-            self.optimizer._set_hyper(self._momentum, _between(self.max_momentum, self.base_momentum, height))
+        if self.cycle_momentum:
+            settings, value = self._groups()[group], _between(self.max_momentum, self.base_momentum, height)
+            if "betas" in settings:
+                settings["betas"] = (value, settings["betas"][1])
+            else:
+                settings["momentum"] = value
 
 
 class CyclicLR(_WithMomentum):
@@ -237,8 +262,8 @@ class CyclicLR(_WithMomentum):
     def __init__(
         self,
         optimizer: Any,
-        base_lr: float,
-        max_lr: float,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
         step_size_up: int = 2000,
         step_size_down: int | None = None,
         mode: str = "triangular",
@@ -250,7 +275,8 @@ class CyclicLR(_WithMomentum):
         max_momentum: float = 0.9,
         last_epoch: int = -1,
     ) -> None:
-        self.low, self.high, self.gamma = base_lr, max_lr, gamma
+        self.optimizer = optimizer
+        self.low, self.high = self._per_group("base_lr", base_lr), self._per_group("max_lr", max_lr)
         self.up = _above_zero(self, "step_size_up", step_size_up)
         self.length = self.up + (self.up if step_size_down is None else _above_zero(self, "step_size_down", step_size_down))
         modes: dict[str, tuple[Callable[[float], float], str]] = {
@@ -263,12 +289,12 @@ class CyclicLR(_WithMomentum):
         self._scale, self._scale_by = modes[mode] if scale_fn is None else (scale_fn, scale_mode)
         super().__init__(optimizer, last_epoch, cycle_momentum, base_momentum, max_momentum)
 
-    def lr_at(self, epoch: float) -> float:
+    def lr_at(self, epoch: float, group: int) -> float:
         cycle, place = divmod(epoch, self.length)
         height = place / self.up if place <= self.up else (self.length - place) / (self.length - self.up)
         height *= self._scale(cycle + 1 if self._scale_by == "cycle" else epoch)
-        self._set_momentum(height)
-        return _between(self.low, self.high, height)
+        self._set_momentum(group, height)
+        return _between(self.low[group], self.high[group], height)
 
 
 class OneCycleLR(_WithMomentum):
@@ -288,7 +314,7 @@ class OneCycleLR(_WithMomentum):
     def __init__(
         self,
         optimizer: Any,
-        max_lr: float,
+        max_lr: float | Sequence[float],
         total_steps: int | None = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
@@ -311,18 +337,19 @@ class OneCycleLR(_WithMomentum):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, wanted 'cos' or 'linear'")
         self.anneal_strategy = anneal_strategy
-        start = max_lr / div_factor
-        # End of the phase, rates at its ends, and how far the momentum is towards base_momentum there.
-        turn = pct_start * total_steps - 1
-        self.phases: list[tuple[float, float, float, float, float]] = [(turn, start, max_lr, 0, 1)]
+        self.optimizer = optimizer
+        self.high = self._per_group("max_lr", max_lr)
+        # End of each phase; at its ends, the shares of max_lr, and how far the momentum is towards base_momentum.
+        turn, start = pct_start * total_steps - 1, 1 / div_factor
+        self.phases: list[tuple[float, float, float, float, float]] = [(turn, start, 1, 0, 1)]
         if three_phase:
-            self.phases.append((2 * turn, max_lr, start, 1, 0))
+            self.phases.append((2 * turn, 1, start, 1, 0))
             self.phases.append((total_steps - 1, start, start / final_div_factor, 0, 0))
         else:
-            self.phases.append((total_steps - 1, max_lr, start / final_div_factor, 1, 0))
+            self.phases.append((total_steps - 1, 1, start / final_div_factor, 1, 0))
         super().__init__(optimizer, last_epoch, cycle_momentum, base_momentum, max_momentum)
 
-    def lr_at(self, epoch: float) -> float:
+    def lr_at(self, epoch: float, group: int) -> float:
         if epoch > self.total_steps:
             raise ValueError(f"OneCycleLR: step {epoch} of a cycle of {self.total_steps} steps")
         ends = [phase[0] for phase in self.phases]
@@ -332,8 +359,8 @@ class OneCycleLR(_WithMomentum):
         share = (epoch - begin) / (end - begin)
         if self.anneal_strategy == "cos":
             share = _half_cosine(share)
-        self._set_momentum(_between(before, after, share))
-        return _between(low, high, share)
+        self._set_momentum(group, _between(before, after, share))
+        return float(self.high[group] * _between(low, high, share))
 
 
 class SequentialLR(LRScheduler):
@@ -366,16 +393,16 @@ class SequentialLR(LRScheduler):
         self._last_lr = scheduler.get_last_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"schedulers": [s.state_dict() for s in self.schedulers]}
+        return super().state_dict() | {"states": [s.state_dict() for s in self.schedulers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for scheduler, own in zip(self.schedulers, state["schedulers"], strict=True):
+        for scheduler, own in zip(self.schedulers, state["states"], strict=True):
             scheduler.load_state_dict(own)
-        super().load_state_dict({k: v for k, v in state.items() if k != "schedulers"})
+        super().load_state_dict({k: v for k, v in state.items() if k != "states"})
 
 
-class ReduceLROnPlateau:
-    """Multiplies the learning rate by factor when a number has not improved for more than patience epochs.
+class ReduceLROnPlateau(LRScheduler):
+    """Multiplies the learning rates by factor when a number has not improved for more than patience epochs.
 
     Args:
         optimizer: an object of `fastnn.optim`.
@@ -384,7 +411,7 @@ class ReduceLROnPlateau:
         patience: epochs without improvement that are borne.
         threshold, threshold_mode: what counts as an improvement: a share of the best ("rel") or a difference to it ("abs").
         cooldown: epochs after a reduction in which none is counted.
-        min_lr: the least rate.
+        min_lr: the least rate, or one for each group.
         eps: smaller reductions are left out.
     """
 
@@ -397,7 +424,7 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if factor >= 1:
@@ -405,12 +432,14 @@ class ReduceLROnPlateau:
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
             raise ValueError(f"ReduceLROnPlateau: {mode!r} and {threshold_mode!r} came, wanted 'min' or 'max' and 'rel' or 'abs'")
         self.optimizer, self.factor, self.patience = optimizer, factor, patience
+        self.min_lrs = self._per_group("min_lr", min_lr)
         self.threshold = threshold if mode == "max" else -threshold
-        self.threshold_mode, self.mode, self.cooldown, self.min_lr, self.eps = threshold_mode, mode, cooldown, min_lr, eps
+        self.threshold_mode, self.mode, self.cooldown, self.eps = threshold_mode, mode, cooldown, eps
         self.best = -math.inf if mode == "max" else math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+        self._last_lr = [group["lr"] for group in self._groups()]
 
-    def step(self, metrics: Any) -> None:
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Tells it the number of an epoch."""
         value = float(metrics)
         self.last_epoch += 1
@@ -422,23 +451,12 @@ class ReduceLROnPlateau:
         if self.cooldown_counter > 0:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown_counter - 1, 0
         if self.num_bad_epochs > self.patience:
-            old = self.optimizer.lr
-            new = max(old * self.factor, self.min_lr)
-            if old - new > self.eps:
-                self.optimizer.lr = new
+            for group, least in zip(self._groups(), self.min_lrs, strict=True):
+                new = max(group["lr"] * self.factor, least)
+                if group["lr"] - new > self.eps:
+                    group["lr"] = new
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
-
-    def get_last_lr(self) -> list[float]:
-        """The rate that is set, in a list."""
-        return [self.optimizer.lr]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but the optimizer."""
-        return {k: v for k, v in vars(self).items() if k != "optimizer"}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what state_dict gave."""
-        vars(self).update(state)
+        self._last_lr = [group["lr"] for group in self._groups()]
 
 
 def _above_zero(owner: object, name: str, value: int) -> int:

@@ -160,7 +160,7 @@ def test_hyperparameters_by_epoch_and_by_step() -> None:
     model.fit(X, Y, epochs=2, callbacks=[*hyper, watch], batch_size=4)
     assert seen == [(pytest.approx(line(i)), pytest.approx(0.9 - i // 4 / 10), line(i // 4)) for i in range(8)]
     assert not hyper[1].wants_batches and hyper[0].wants_batches
-    with pytest.raises(ValueError, match="SGD has no 'beta1'; it has lr, momentum"):
+    with pytest.raises(ValueError, match="SGD has no 'beta1'"):
         model.fit(X, Y, callbacks=callbacks.HyperparameterScheduler("beta1", line))
     with pytest.raises(ValueError, match="Dropout has no 'p'"):
         callbacks.HyperparameterScheduler("p", line, of=drop)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..settings import groups
 from .callbacks import Callback, Logs, Monitor
 
 
@@ -142,11 +143,10 @@ class HyperparameterScheduler(Callback):
 
     def _set(self, number: int) -> None:
         value = float(self.schedule(number))
-        target = self.model.optimizer if self.of is None else self.of
-        if self.of is None and self.name in target.hyper_names:
-            target._set_hyper(self.name, value)
-        elif hasattr(target, self.name):
-            setattr(target, self.name, value)
-        else:
-            there = ", ".join(target.hyper_names)
-            raise ValueError(f"HyperparameterScheduler: {type(target).__name__} has no {self.name!r}; it has {there}")
+        if self.of is not None:
+            setattr(self.of, self.name, value)
+            return
+        for group in groups(self.model.optimizer):
+            if self.name not in group:
+                raise ValueError(f"HyperparameterScheduler: {type(self.model.optimizer).__name__} has no {self.name!r}")
+            group[self.name] = value
