@@ -12,6 +12,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
 from ..nn import parameter as parameters_py
+from ..nn.mode import sampling
 from ..precision import checked, precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
@@ -381,13 +382,28 @@ class Trainer:
         batch_size: int | None = None,
         verbose: int | str = "auto",
         callbacks: Sequence[Callback] | Callback | None = None,
+        mc: int | None = None,
     ) -> np.ndarray[Any, Any]:
         """The outputs for samples, in evaluation mode, as a NumPy array.
+
+        Args:
+            x: the samples.
+            batch_size: samples that are taken at a time.
+            callbacks: objects of `fastnn.callbacks`.
+            mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
+                prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
 
         Raises:
             RuntimeError: no shape is known yet, so there are no weights.
         """
         model: Any = self
+        if mc is not None:
+            from ..nn.dense import positive_int
+
+            with sampling():  # in chunks: what is recorded for a batch has no random layers
+                return np.stack(
+                    [self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(positive_int(mc, "predict: mc"))]
+                )
         plain = type(x) is np.ndarray and batch_size is None and callbacks is None
         if plain:
             name = get_backend()
