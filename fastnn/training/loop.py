@@ -369,9 +369,7 @@ class Trainer:
         k: Backend = current()
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         y_pred = model(Tensor(x), training=False)
-        loss = c.loss(y, y_pred, weight if weight.size else None)
-        for penalty in model.losses:
-            loss = loss + penalty
+        loss = model._penalized(c.loss(y, y_pred, weight if weight.size else None))
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(x)))
         for metric in c.metrics or ():
             metric.update(k, y_pred.data, y, k.empty(0, x.dtype))

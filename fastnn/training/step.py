@@ -124,9 +124,7 @@ class TrainStep:
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
                 y_pred = self.model(Tensor(x))
-            loss = self.loss(y, y_pred, weight if weight.size else None)
-            for penalty in self.model.losses:
-                loss = loss + penalty
+            loss = self.model._penalized(self.loss(y, y_pred, weight if weight.size else None))
         if loss.requires_grad:  # not where all layers are frozen
             loss.backward()
             if self.check_finite:
