@@ -99,6 +99,7 @@ from .precision import autocast
 from .seeding import seed
 from .serialization import load
 from .tensor import Tensor, no_grad, tensor
+from .training.lr_find import lr_find
 
 __version__ = "0.1.0"
 
@@ -168,6 +169,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "losses",
+    "lr_find",
     "matmul",
     "max",
     "maximum",

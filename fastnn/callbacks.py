@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from .training.callbacks import Callback, CallbackList, EarlyStopping, TerminateOnNaN
+from .training.callbacks import Callback, CallbackList, EarlyStopping, LambdaCallback, TerminateOnNaN
+from .training.files import CSVLogger, ModelCheckpoint
 from .training.history import History
+from .training.rates import HyperparameterScheduler, LearningRateScheduler, ReduceLROnPlateau
 
-__all__ = ["Callback", "CallbackList", "EarlyStopping", "History", "TerminateOnNaN"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "HyperparameterScheduler",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

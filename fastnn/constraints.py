@@ -64,7 +64,7 @@ class MinMaxNorm(Constraint):
         self.min_value = check_number(min_value, f"{name}: min_value", 0)
         self.max_value = check_number(max_value, f"{name}: max_value", self.min_value)
         self.rate = check_number(rate, f"{name}: rate", 0, 1)
-        self.axis = axis if isinstance(axis, int | np.integer) else [int(a) for a in axis]
+        self.axis = int(axis) if isinstance(axis, int | np.integer) else [int(a) for a in axis]
         self._limits = np.array([self.min_value, self.max_value, self.rate])
 
     def put_right(self, p: Parameter) -> None:

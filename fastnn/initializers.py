@@ -73,6 +73,21 @@ class Ones(Initializer):
         return np.ones(shape, dtype)
 
 
+class Identity(Initializer):
+    """gain on the diagonal of a matrix, 0 elsewhere."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
+        if len(shape) != 2:
+            raise ValueError(f"Identity: shape {tuple(shape)}; wanted that of a matrix")
+        return np.asarray(self.gain * np.eye(*shape), dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
+
+
 class RandomInitializer(Initializer):
     """Base class of the random ones: ``draw`` gives float64 values.
 
@@ -111,7 +126,7 @@ class TruncatedNormal(RandomNormal):
     """Normal distribution, values beyond two standard deviations drawn again."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        return self.mean + self.stddev * _truncated_normal(shape, rng)
+        return self.mean + self.stddev * truncated_normal(shape, -2, 2, rng)
 
 
 class RandomUniform(RandomInitializer):
@@ -160,7 +175,7 @@ class VarianceScaling(RandomInitializer):
             limit = math.sqrt(3 * variance)
             return rng.uniform(-limit, limit, shape)
         if self.distribution == "truncated_normal":
-            return math.sqrt(variance) / _TRUNCATED_STDDEV * _truncated_normal(shape, rng)
+            return math.sqrt(variance) / _TRUNCATED_STDDEV * truncated_normal(shape, -2, 2, rng)
         return rng.normal(0, math.sqrt(variance), shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -215,6 +230,25 @@ class LecunNormal(_Named):
     variant = (1.0, "fan_in", "truncated_normal")
 
 
+class Orthogonal(RandomInitializer):
+    """A random matrix with orthonormal rows or columns (whichever are fewer), times gain; Saxe et al., arXiv 1312.6120.
+
+    With more dimensions, all but the last together are the rows.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal: shape {tuple(shape)}; wanted two dimensions or more")
+        return self.gain * orthogonal(math.prod(shape[:-1]), shape[-1], rng).reshape(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain, **super().get_config()}
+
+
 class LinearWeight(RandomInitializer):
     """Uniform on +-1 / sqrt(fan_in): the weights of PyTorch's Linear (its kaiming uniform with a = sqrt 5)."""
 
@@ -261,10 +295,12 @@ INITIALIZERS: dict[str, type[Initializer]] = {
     "glorot_uniform": GlorotUniform,
     "he_normal": HeNormal,
     "he_uniform": HeUniform,
+    "identity": Identity,
     "lecun_normal": LecunNormal,
     "lecun_uniform": LecunUniform,
     "linear_weight": LinearWeight,
     "ones": Ones,
+    "orthogonal": Orthogonal,
     "random_normal": RandomNormal,
     "random_uniform": RandomUniform,
     "truncated_normal": TruncatedNormal,
@@ -349,8 +385,27 @@ def _within(fan_in: int, shape: Shape, rng: np.random.Generator) -> Array:
     return rng.uniform(-limit, limit, shape)
 
 
-def _truncated_normal(shape: Shape, rng: np.random.Generator) -> Array:
-    values = rng.standard_normal(math.prod(shape))
-    while (outside := np.flatnonzero(np.abs(values) > 2)).size:
-        values[outside] = rng.standard_normal(outside.size)
+def truncated_normal(shape: Shape, low: float, high: float, rng: np.random.Generator) -> Array:
+    """Normal numbers of mean 0 and variance 1 between low and high, by rejection."""
+    n = math.prod(shape)
+    if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.2:
+        values = rng.standard_normal(n)
+        while (outside := np.flatnonzero((values < low) | (values > high))).size:
+            values[outside] = rng.standard_normal(outside.size)
+        return values.reshape(shape)
+    # A narrow range, or a tail: uniform numbers, kept as often as their density says. Nine deviations on there is nothing.
+    nearest = min(max(0.0, low), high)
+    low, high = max(low, nearest - 9), min(high, nearest + 9)
+    values, rejected = np.empty(n), np.arange(n)
+    while rejected.size:
+        values[rejected] = rng.uniform(low, high, rejected.size)
+        keep = np.exp((nearest**2 - values[rejected] ** 2) / 2)
+        rejected = rejected[rng.random(rejected.size) > keep]
     return values.reshape(shape)
+
+
+def orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Array:
+    """A random matrix with orthonormal rows or columns, whichever are fewer, all such matrices being equally likely."""
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q *= np.sign(np.diag(r))
+    return q if rows >= columns else q.T

@@ -13,6 +13,11 @@ PRINTS = {
     "keras_digits": "Test accuracy: 0.8",
     "torch_simplenet": "(layer1): Linear(in_features=3, out_features=4, bias=True)",
     "house_prices": "price = 3.000 size + 1.500 location + 0.500",
+    "xor": "a b  a xor b  one neuron  with four hidden neurons",
+    "spirals": "Accuracy on 400 new points: ",
+    "quantile_prices": "Sold below the predicted quantiles: 0.1",
+    "cartpole_reinforce": "After training, 32 carts run ",
+    "tabular_residual": "residual    8965 parameters",
 }
 
 
@@ -25,3 +30,16 @@ def test_example(path: Path, tmp_path: Path) -> None:
     out = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert out.returncode == 0, out.stderr
     assert PRINTS[path.stem] in out.stdout
+
+
+def test_the_spirals_as_an_image(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = next(p for p in EXAMPLES if p.stem == "spirals")
+    subprocess.run([sys.executable, str(path), "--plot", "plane.png"], capture_output=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_seed_gives_the_same_carts(tmp_path: Path) -> None:
+    path = next(p for p in EXAMPLES if p.stem == "cartpole_reinforce")
+    runs = [subprocess.run([sys.executable, str(path)], capture_output=True, cwd=tmp_path, check=True).stdout for _ in range(2)]
+    assert runs[0] == runs[1] and b"round  40: " in runs[0]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastnn
+import fastnn.nn as nn
 from fastnn import initializers
 
 SHAPE = (300, 200)
@@ -126,3 +128,90 @@ def test_unknown(identifier: Any, error: type[Exception], words: str) -> None:
 def test_bad_variance_scaling(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="VarianceScaling: "):
         initializers.VarianceScaling(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (5, 7), (6, 6), (3, 2, 5)])
+def test_orthogonal(shape: tuple[int, ...]) -> None:
+    a = initializers.Orthogonal(2.0)(shape, np.float64, np.random.default_rng(0)).reshape(-1, shape[-1])
+    small = a.T @ a if a.shape[0] >= a.shape[1] else a @ a.T
+    np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
+    with pytest.raises(ValueError, match="wanted two dimensions or more"):
+        initializers.Orthogonal()((3,), np.float32, np.random.default_rng(0))
+
+
+def test_identity() -> None:
+    a = initializers.get({"class_name": "Identity", "config": {"gain": 0.5}})((2, 3), np.float32, np.random.default_rng(0))
+    assert a.tolist() == [[0.5, 0, 0], [0, 0.5, 0]] and a.dtype == np.float32
+    with pytest.raises(ValueError, match="wanted that of a matrix"):
+        initializers.Identity()((3,), np.float32, np.random.default_rng(0))
+
+
+# ---- PyTorch's functions ----
+
+INIT: dict[str, dict[str, Any]] = {
+    "uniform_": {"a": -0.5, "b": 2.0},
+    "normal_": {"mean": 0.5, "std": 2.0},
+    "trunc_normal_": {"std": 0.5, "a": -1.0, "b": 0.25},
+    "trunc_normal_-narrow": {"a": 0.1, "b": 0.2},
+    "xavier_uniform_": {"gain": 2.0},
+    "xavier_normal_": {},
+    "kaiming_uniform_": {"a": math.sqrt(5)},
+    "kaiming_uniform_-out": {"mode": "fan_out", "nonlinearity": "relu"},
+    "kaiming_normal_": {"nonlinearity": "tanh"},
+    "orthogonal_": {"gain": 3.0},
+    "sparse_": {"sparsity": 0.13, "std": 0.5},
+    "eye_": {},
+    "ones_": {},
+    "zeros_": {},
+    "constant_": {"val": 0.25},
+}
+
+
+@pytest.mark.parametrize("name", INIT)
+def test_pytorchs_functions(name: str) -> None:
+    """The same mean, deviation and bounds as PyTorch's, on the (out, in) weight of a Linear layer."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    fastnn.seed(0)
+    layer, f = nn.Linear(300, 200), name.partition("-")[0]
+    theirs = getattr(torch.nn.init, f)(torch.empty(200, 300), **INIT[name]).numpy()
+    assert getattr(nn.init, f)(layer.weight, **INIT[name]) is layer.weight
+    ours = layer.weight.numpy()
+    np.testing.assert_array_equal(layer.kernel.numpy(), ours.T)
+    deviation = theirs.std()
+    assert abs(ours.mean() - theirs.mean()) <= 0.02 * deviation and abs(ours.std() - deviation) <= 0.02 * deviation
+    if f in ("eye_", "ones_", "zeros_", "constant_"):
+        np.testing.assert_array_equal(ours, theirs)
+    elif "uniform" in f or f == "trunc_normal_":
+        np.testing.assert_allclose([ours.min(), ours.max()], [theirs.min(), theirs.max()], rtol=0.02)
+    if f == "sparse_":
+        assert ((ours == 0).sum(0) == (theirs == 0).sum(0)).all()
+    if f == "orthogonal_":
+        np.testing.assert_allclose(ours @ ours.T, 9 * np.eye(200), atol=1e-4)
+
+
+def test_truncated_normal_numbers_are_distributed_as_they_should() -> None:
+    stats = pytest.importorskip("scipy.stats", reason="SciPy is not installed")
+    for low, high in ((-2, 2), (0.1, 0.3), (3, 50), (-40, -4), (-0.05, 30)):
+        values = initializers.truncated_normal((4000,), low, high, np.random.default_rng(1))
+        assert low <= values.min() and values.max() <= high
+        assert stats.kstest(values, stats.truncnorm(low, high).cdf).pvalue > 0.01, (low, high)
+
+
+def test_gains_and_what_is_refused() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        assert nn.init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
+    assert nn.init.calculate_gain("leaky_relu", 0.3) == pytest.approx(torch.nn.init.calculate_gain("leaky_relu", 0.3))
+    p, g = nn.Parameter([1.0, 2.0]), np.random.default_rng(0)
+    assert nn.init.normal_(p, generator=g) is p and p.tolist() == pytest.approx(np.random.default_rng(0).normal(size=2).tolist())
+    for call, words in (
+        (lambda: nn.init.calculate_gain("swish"), "unknown nonlinearity 'swish'"),
+        (lambda: nn.init.xavier_normal_(p), r"xavier_normal_: shape \(2,\); wanted two dimensions"),
+        (lambda: nn.init.eye_(p), "eye_: shape"),
+        (lambda: nn.init.kaiming_normal_(nn.Parameter(np.ones((2, 2))), mode="fan"), "mode is 'fan'"),
+        (lambda: nn.init.trunc_normal_(p, a=2, b=1), "wanted std > 0 and a < b"),
+        (lambda: nn.init.sparse_(nn.Parameter(np.ones((2, 2))), 2.0), "sparsity is 2.0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()

@@ -292,3 +292,46 @@ def test_noise_in_recorded_training_is_new_in_each_step() -> None:
     model.layers[0].stddev = 0.0
     losses = model.fit(X, Y, batch_size=12, epochs=3, shuffle=False).history["loss"]
     assert len(set(losses)) == 1
+
+
+def test_predictions_with_dropout() -> None:
+    model = fastnn.Sequential([fastnn.Dropout(0.25, seed=1), fastnn.Dense(1, input_shape=(5,), dtype="float64")])
+    plain = model.predict(X)
+    for _ in range(3):  # also where a forward pass has been recorded
+        np.testing.assert_array_equal(model.predict(X), plain)
+        many = model.predict(X, mc=400)
+        assert many.shape == (400, 12, 1)
+    np.testing.assert_allclose(many.mean(0), plain, atol=0.2)
+    deviation = np.sqrt(((X * model.get_weights()[0].T) ** 2).sum(1) * 0.25 / 0.75)
+    np.testing.assert_allclose(many.std(0)[:, 0], deviation, rtol=0.15)
+    with pytest.raises(ValueError, match="predict: mc is 0"):
+        model.predict(X, mc=0)
+
+
+def test_captured_steps_with_penalties_and_constraints() -> None:
+    def make() -> Any:
+        fastnn.seed(3)
+        model = fastnn.Sequential(
+            [fastnn.Dense(4, "tanh", input_shape=(5,), kernel_regularizer="l2", activity_regularizer="l1"), fastnn.Dense(1)]
+        )
+        model[1].kernel_constraint = constraints.UnitNorm()
+        optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+
+        def step(x: Any, y: Any) -> Any:
+            optimizer.zero_grad()
+            loss = nn.MSELoss()(model(x), y) + model.regularization_loss()
+            loss.backward()
+            optimizer.step()
+            model.apply_constraints()
+            return loss
+
+        return model, step
+
+    (a, eager), (b, step) = make(), make()
+    captured = fastnn.capture(step)
+    for _ in range(6):
+        assert eager(fastnn.tensor(X), fastnn.tensor(Y)).item() == captured(fastnn.tensor(X), fastnn.tensor(Y)).item()
+    assert not captured.captured.eager
+    for v, u in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, u)
+    assert np.linalg.norm(b.get_weights()[2]) == pytest.approx(1, rel=1e-5)

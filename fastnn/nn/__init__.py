@@ -1,5 +1,6 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
+from . import init
 from .activation import (
     CELU,
     ELU,
@@ -115,4 +116,5 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "init",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 said: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
@@ -19,3 +21,17 @@ class mode:  # noqa: N801 (a function to its users)
 
     def __exit__(self, *_: object) -> None:
         said.reset(self._token)
+
+
+sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
+"""Whether layers that are random in training are so in any mode."""
+
+
+@contextmanager
+def sampling() -> Iterator[None]:
+    """A block in which dropout and noise are as in training, and all other layers in their own mode."""
+    token = sampled.set(True)
+    try:
+        yield
+    finally:
+        sampled.reset(token)

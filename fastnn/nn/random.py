@@ -10,6 +10,7 @@ import numpy as np
 from ..ops import random as ops
 from ..seeding import generator
 from ..tensor import Array, Tensor
+from .mode import sampled
 from .module import Module
 
 
@@ -34,7 +35,7 @@ class _Random(Module):
         self._value[0] = value
 
     def forward(self, x: Tensor) -> Tensor:
-        return type(self)._operation(x, self._state, self._value) if self.training else x
+        return type(self)._operation(x, self._state, self._value) if self.training or sampled.get() else x
 
     def get_config(self) -> dict[str, Any]:
         return {self._setting: getattr(self, self._setting), "seed": self.seed}

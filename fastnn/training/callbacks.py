@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -173,7 +173,77 @@ class CallbackList:
             getattr(c, hook)(*index, logs)
 
 
-class EarlyStopping(Callback):
+class LambdaCallback(Callback):
+    """A callback of functions, under the names of the hooks and with their arguments.
+
+    >>> fit_done = LambdaCallback(on_train_end=lambda logs: print("done"))
+    >>> fit_done.on_train_end({})
+    done
+    """
+
+    def __init__(self, **hooks: Callable[..., Any]) -> None:
+        super().__init__()
+        for name, hook in hooks.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                raise ValueError(f"LambdaCallback: there is no hook {name!r}")
+            setattr(self, name, hook)
+
+    @property
+    def wants_batches(self) -> bool:
+        return any(hook in vars(self) for hook in _TRAIN_BATCH_HOOKS)
+
+
+class Monitor(Callback):
+    """Base class of callbacks that watch a number in the logs of the epochs.
+
+    monitor: its name. mode: "min", "max", or "auto", which takes the direction of the metric of that name. min_delta: the least
+    change that counts as an improvement. NaN is never an improvement.
+    """
+
+    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"{type(self).__name__}: mode is {mode!r}; wanted 'auto', 'min' or 'max'")
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = abs(min_delta)
+
+    def _epochs(self, patience: Any, name: str) -> int:
+        if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)) or patience < 0:
+            raise ValueError(f"{type(self).__name__}: {name} is {patience!r}; wanted a number of epochs")
+        return int(patience)
+
+    def _current(self, logs: Logs) -> float | None:
+        """The number; None, with a warning, where the logs do not have it."""
+        logs = logs or {}
+        if self.monitor in logs:
+            return logs[self.monitor]
+        have, name = ", ".join(logs) or "none", type(self).__name__
+        warnings.warn(f"{name}: {self.monitor} is not in the logs, which hold: {have}", RuntimeWarning, stacklevel=3)
+        return None
+
+    def _improves(self, value: float, reference: float | None) -> bool:
+        if reference is None:
+            return not math.isnan(value)
+        if self._direction() == "min":
+            return value + self.min_delta < reference
+        return value - self.min_delta > reference
+
+    def _direction(self) -> str:
+        if self.mode != "auto":
+            return self.mode
+        name = self.monitor.removeprefix("val_")
+        if name == "loss":
+            return "min"
+        compiled = getattr(self.model, "_compiled", None)
+        of_model = {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
+        direction = of_model.get(name) or metrics.direction(name)
+        if direction is None:
+            raise ValueError(f"{type(self).__name__}: should {self.monitor} rise or fall? Pass mode='max' or mode='min'")
+        return direction
+
+
+class EarlyStopping(Monitor):
     """Stops training when a monitored number has not improved for ``patience`` epochs.
 
     monitor: a name in the logs. min_delta: the least change that counts as an improvement. mode: "min", "max", or "auto",
@@ -197,16 +267,9 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"EarlyStopping: mode is {mode!r}; wanted 'auto', 'min' or 'max'")
-        if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)) or patience < 0:
-            raise ValueError(f"EarlyStopping: patience is {patience!r}; wanted a number of epochs")
-        self.monitor = monitor
-        self.min_delta = abs(min_delta)
-        self.patience = int(patience)
+        super().__init__(monitor, mode, min_delta)
+        self.patience = self._epochs(patience, "patience")
         self.verbose = verbose
-        self.mode = mode
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
@@ -224,14 +287,9 @@ class EarlyStopping(Callback):
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = logs or {}
-        if self.monitor not in logs:
-            have = ", ".join(logs) or "none"
-            warnings.warn(f"EarlyStopping: {self.monitor} is not in the logs, which hold: {have}", RuntimeWarning, stacklevel=2)
+        current = self._current(logs)
+        if current is None or epoch < self.start_from_epoch:
             return
-        if epoch < self.start_from_epoch:
-            return
-        current = logs[self.monitor]
         self.wait += 1
         improves = self._improves(current, self.best)
         if self.restore_best_weights and (improves or self.best_weights is None):
@@ -251,26 +309,6 @@ class EarlyStopping(Callback):
             if self.verbose:
                 print(f"Restoring the weights of the best epoch, {self._weights_epoch + 1}")
             self.model.set_weights(self.best_weights)
-
-    def _improves(self, value: float, reference: float | None) -> bool:
-        if reference is None:
-            return not math.isnan(value)
-        if self._direction() == "min":
-            return value + self.min_delta < reference
-        return value - self.min_delta > reference
-
-    def _direction(self) -> str:
-        if self.mode != "auto":
-            return self.mode
-        name = self.monitor.removeprefix("val_")
-        if name == "loss" or name.endswith("_loss"):
-            return "min"
-        compiled = getattr(self.model, "_compiled", None)
-        of_model = {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
-        direction = of_model.get(name) or metrics.direction(name)
-        if direction is None:
-            raise ValueError(f"EarlyStopping: should {self.monitor} rise or fall? Pass mode='max' or mode='min'")
-        return direction
 
 
 class TerminateOnNaN(Callback):

@@ -11,6 +11,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
+from ..nn.mode import sampling
 from ..precision import precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
@@ -381,9 +382,7 @@ class Trainer(BatchTrainer):
         assert c.outputs is not None
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         outputs = c.outputs.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
-        loss = total_loss(k, c.objectives, outputs, targets, weights)
-        for penalty in model.losses:
-            loss = loss + penalty
+        loss = model._penalized(total_loss(k, c.objectives, outputs, targets, weights))
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, c.objectives, outputs, targets)
 
@@ -393,13 +392,27 @@ class Trainer(BatchTrainer):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         callbacks: Sequence[Callback] | Callback | None = None,
+        mc: int | None = None,
     ) -> Any:
         """The outputs for samples, in evaluation mode, as a NumPy array; several as the model returns them, in a list or dict.
+
+        Args:
+            x: the samples.
+            batch_size: samples that are taken at a time.
+            callbacks: objects of `fastnn.callbacks`.
+            mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
+                prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
 
         Raises:
             RuntimeError: no shape is known yet, so there are no weights.
         """
         model: Any = self
+        if mc is not None:
+            from ..nn.dense import positive_int
+
+            with sampling():  # in chunks: what is recorded for a batch has no random layers
+                passes = positive_int(mc, "predict: mc")
+                return _stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
         plain = type(x) is np.ndarray and batch_size is None and callbacks is None
         if plain:
             name = get_backend()
@@ -465,6 +478,14 @@ class Trainer(BatchTrainer):
         if print_fn is not None:
             print_fn(result)
         return result
+
+
+def _stacked(passes: list[Any]) -> Any:
+    """The outputs of several passes, each with a new first axis for them."""
+    first = passes[0]
+    if isinstance(first, dict):
+        return {name: np.stack([p[name] for p in passes]) for name in first}
+    return [np.stack(of_one) for of_one in zip(*passes, strict=True)] if isinstance(first, list) else np.stack(passes)
 
 
 def _chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:

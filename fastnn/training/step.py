@@ -128,9 +128,7 @@ class TrainStep:
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
                 outputs = self.outputs.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
-            loss = total_loss(k, self.objectives, outputs, targets, weights)
-            for penalty in self.model.losses:
-                loss = loss + penalty
+            loss = self.model._penalized(total_loss(k, self.objectives, outputs, targets, weights))
         if loss.requires_grad:  # not where all layers are frozen
             loss.backward()
             if self.check_finite:

@@ -62,13 +62,16 @@ def gaussian_dropout_backward(xp: Any, dx: Array, dy: Array, aux: Array, rate: A
 
 def gaussian_noise_forward(xp: Any, y: Array, state: Array, x: Array, stddev: Array) -> None:
     """y = x + stddev z, with z as in `gaussian_dropout_forward`; the stream moves on."""
-    z = _normal(xp, x, state)
-    _take(xp, state.copy(), state, x)
-    y[...] = x + float(stddev[0]) * z
+    y[...] = x + float(stddev[0]) * _normal(xp, x, state)
+    _move_on(xp, state, x)
 
 
 def _take(xp: Any, aux: Array, state: Array, x: Array) -> None:
     aux[...] = state
+    _move_on(xp, state, x)
+
+
+def _move_on(xp: Any, state: Array, x: Array) -> None:
     state[1] += xp.asarray(16 * -(-x.size // BLOCK), xp.uint64)
 
 

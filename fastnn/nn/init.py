@@ -1,0 +1,164 @@
+"""PyTorch's ways to give parameters new values in place: the functions of `torch.nn.init`.
+
+As in PyTorch, a weight's dimensions are (out, in, ...): ``weight`` of `fastnn.nn.Linear` has them. Kernels of `fastnn.Dense` are
+(in, out); theirs is a ``kernel_initializer``. Every function returns what it was given. ``generator`` is a
+`numpy.random.Generator`; without it numbers follow `fastnn.seed`.
+
+>>> import fastnn
+>>> layer = fastnn.nn.Linear(3, 4)
+>>> _ = fastnn.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+>>> fastnn.nn.init.zeros_(layer.bias).tolist()
+[0.0, 0.0, 0.0, 0.0]
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from ..initializers import orthogonal, truncated_normal
+from ..ops.door import check_number
+from ..seeding import generator as own_generator
+from ..tensor import Tensor, no_grad
+
+T = TypeVar("T", bound=Tensor)
+Generator: TypeAlias = "np.random.Generator | None"
+
+_GAINS = {"relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4}
+_LINEAR = ("linear", "sigmoid", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3)))
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """What keeps the variance before a function after it: 1 for linear, sqrt 2 for relu, 5/3 for tanh, 3/4 for selu.
+
+    param is the slope of leaky_relu, 0.01 if not given: sqrt(2 / (1 + param^2)).
+    """
+    if nonlinearity in _LINEAR:
+        return 1.0
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else float(param)) ** 2))
+    if nonlinearity not in _GAINS:
+        raise ValueError(
+            f"calculate_gain: unknown nonlinearity {nonlinearity!r}; there are {', '.join((*_GAINS, 'leaky_relu', *_LINEAR))}"
+        )
+    return _GAINS[nonlinearity]
+
+
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> T:
+    """Uniform from a to b."""
+    return _write(tensor, _rng(generator).uniform(a, b, tensor.shape))
+
+
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> T:
+    """Normal."""
+    return _write(tensor, _rng(generator).normal(mean, check_number(std, "normal_: std", 0), tensor.shape))
+
+
+def trunc_normal_(
+    tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator = None
+) -> T:
+    """Normal, of which only values from a to b are taken."""
+    if not (std > 0 and a < b):
+        raise ValueError(f"trunc_normal_: std is {std!r} and the range {a!r} to {b!r}; wanted std > 0 and a < b")
+    z = truncated_normal(tensor.shape, (a - mean) / std, (b - mean) / std, _rng(generator))
+    return _write(tensor, np.clip(mean + std * z, a, b))
+
+
+def constant_(tensor: T, val: float) -> T:
+    """val everywhere."""
+    return _write(tensor, np.full(tensor.shape, val))
+
+
+def ones_(tensor: T) -> T:
+    """1 everywhere."""
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: T) -> T:
+    """0 everywhere."""
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor: T) -> T:
+    """1 on the diagonal of a matrix, 0 elsewhere."""
+    return _write(tensor, np.eye(*_matrix(tensor, "eye_")))
+
+
+def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
+    """Uniform on +-gain sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
+    limit = gain * math.sqrt(6 / sum(_fans(tensor, "xavier_uniform_")))
+    return uniform_(tensor, -limit, limit, generator)
+
+
+def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
+    """Normal of standard deviation gain sqrt(2 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor, "xavier_normal_"))), generator)
+
+
+def kaiming_uniform_(
+    tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
+) -> T:
+    """Uniform on +-gain sqrt(3 / fan), with the gain of nonlinearity (of slope a); He et al., 2015."""
+    limit = math.sqrt(3) * _kaiming(tensor, a, mode, nonlinearity, "kaiming_uniform_")
+    return uniform_(tensor, -limit, limit, generator)
+
+
+def kaiming_normal_(
+    tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
+) -> T:
+    """Normal of standard deviation gain / sqrt(fan), with the gain of nonlinearity (of slope a); He et al., 2015."""
+    return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity, "kaiming_normal_"), generator)
+
+
+def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
+    """A random matrix with orthonormal rows or columns, times gain; all dimensions but the first together are its columns."""
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: shape {tensor.shape}; wanted two dimensions or more")
+    if tensor.size == 0:
+        return tensor
+    rows = tensor.shape[0]
+    return _write(tensor, gain * orthogonal(rows, tensor.size // rows, _rng(generator)).reshape(tensor.shape))
+
+
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator = None) -> T:
+    """Normal, with a share of each column of a matrix set to 0 (Martens, ICML 2010); the number of zeros is rounded up."""
+    rows, columns = _matrix(tensor, "sparse_")
+    check_number(sparsity, "sparse_: sparsity", 0, 1)
+    rng = _rng(generator)
+    values = rng.normal(0.0, std, (rows, columns))
+    order = rng.random((rows, columns)).argsort(0)
+    values[order < math.ceil(sparsity * rows)] = 0
+    return _write(tensor, values)
+
+
+def _write(tensor: T, values: Any) -> T:
+    with no_grad():
+        tensor.copy_(values.astype(tensor.dtype))
+    return tensor
+
+
+def _rng(given: Generator) -> np.random.Generator:
+    return own_generator() if given is None else given
+
+
+def _matrix(tensor: Tensor, op: str) -> tuple[int, int]:
+    if tensor.ndim != 2:
+        raise ValueError(f"{op}: shape {tensor.shape}; wanted that of a matrix")
+    return tensor.shape[0], tensor.shape[1]
+
+
+def _fans(tensor: Tensor, op: str) -> tuple[int, int]:
+    """How many inputs an output has, and how many outputs an input, where dimensions are (out, in, ...)."""
+    if tensor.ndim < 2:
+        raise ValueError(f"{op}: shape {tensor.shape}; wanted two dimensions or more, (out, in, ...)")
+    window = math.prod(tensor.shape[2:])
+    return max(1, tensor.shape[1] * window), max(1, tensor.shape[0] * window)
+
+
+def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str, op: str) -> float:
+    fans = dict(zip(("fan_in", "fan_out"), _fans(tensor, op), strict=True))
+    if mode not in fans:
+        raise ValueError(f"{op}: mode is {mode!r}; wanted 'fan_in' or 'fan_out'")
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans[mode])

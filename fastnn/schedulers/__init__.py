@@ -1,0 +1,51 @@
+"""PyTorch's learning-rate schedulers: objects that hold an optimizer and set its learning rate at each `step`.
+
+They give the learning rates of `torch.optim.lr_scheduler` for the same arguments. Each computes the rate of a group from the
+number of the step and from the rate that the group had first; a rate that is written by hand lasts until the next step.
+
+>>> import fastnn
+>>> model = fastnn.nn.Linear(2, 1)
+>>> optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+>>> scheduler = StepLR(optimizer, step_size=2, gamma=0.5)
+>>> rates = []
+>>> for epoch in range(4):
+...     rates += scheduler.get_last_lr()  # the epoch's steps would stand here
+...     scheduler.step()
+>>> rates
+[0.1, 0.1, 0.05, 0.05]
+"""
+
+from __future__ import annotations
+
+from .base import LRScheduler
+from .cycles import CyclicLR, OneCycleLR
+from .rules import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
+
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]

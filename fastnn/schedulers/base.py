@@ -1,0 +1,90 @@
+"""The base of all schedulers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..settings import groups
+
+_UNSAVED = frozenset({"optimizer", "lr_lambdas", "schedulers", "_scale"})
+"""Attributes of schedulers that are no part of their state."""
+
+
+class LRScheduler:
+    """Base class: ``lr_at`` gives the learning rate of a group at an epoch (or step, whatever `step` is called for).
+
+    Args:
+        optimizer: an object of `fastnn.optim`.
+        last_epoch: the epoch before the first; -1 begins with the optimizer's rate, another goes on where a scheduler that the
+            optimizer had stopped.
+    """
+
+    def __init__(self, optimizer: Any, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        for group in self._groups():
+            if "initial_lr" not in group:
+                if last_epoch != -1:
+                    words = f"last_epoch is {last_epoch}, but the optimizer had no scheduler; load_state_dict() restores one"
+                    raise ValueError(f"{type(self).__name__}: {words}")
+                group["initial_lr"] = group["lr"]
+        self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
+        self.last_epoch = last_epoch
+        self.step()
+
+    def _groups(self) -> list[Any]:
+        if not hasattr(self.optimizer, "lr"):
+            raise TypeError(f"{type(self).__name__}: {type(self.optimizer).__name__} came, wanted an optimizer")
+        return groups(self.optimizer)
+
+    def _per_group(self, name: str, value: Any) -> list[Any]:
+        """One value for each group, from one for all of them or from a list."""
+        count = len(self._groups())
+        if not isinstance(value, list | tuple):
+            return [value] * count
+        if len(value) != count:
+            raise ValueError(f"{type(self).__name__}: {name} has {len(value)} values for {count} groups")
+        return list(value)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        """base_lrs[group] times the scale of the epoch, where a scheduler has no other rule."""
+        return self.base_lrs[group] * self.scale_at(epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        raise NotImplementedError(f"{type(self).__name__} defines neither lr_at(epoch, group) nor scale_at(epoch)")
+
+    def step(self) -> None:
+        """Goes to the next epoch."""
+        self._go_to(self.last_epoch + 1)
+
+    def _go_to(self, epoch: float) -> None:
+        self.last_epoch = math.floor(epoch)
+        self._last_lr = [self.lr_at(epoch, i) for i in range(len(self.base_lrs))]
+        for group, rate in zip(self._groups(), self._last_lr, strict=True):
+            group["lr"] = rate
+
+    def get_last_lr(self) -> list[float]:
+        """The rates that were set last, one for each group."""
+        return list(self._last_lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the optimizer and functions."""
+        return {k: v for k, v in vars(self).items() if k not in _UNSAVED}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what state_dict gave; the optimizer's rates are its own to restore."""
+        vars(self).update(state)
+
+
+def above_zero(owner: object, name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{type(owner).__name__}: {name} is {value!r}, wanted a whole number of at least 1")
+    return value
+
+
+def half_cosine(share: float) -> float:
+    return (1 - math.cos(math.pi * share)) / 2
+
+
+def between(a: float, b: float, share: float) -> float:
+    return a + (b - a) * share

@@ -1,0 +1,238 @@
+"""Schedulers with one rule for the whole training, sequences of schedulers, and the one that looks at a number."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..ops.door import check_number
+from .base import LRScheduler, above_zero, between, half_cosine
+
+
+class LambdaLR(LRScheduler):
+    """base lr_lambda(epoch); a list has a function for each group."""
+
+    def __init__(
+        self, optimizer: Any, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
+    ) -> None:
+        self.optimizer = optimizer
+        self.lr_lambdas = self._per_group("lr_lambda", lr_lambda)
+        super().__init__(optimizer, last_epoch)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        return self.base_lrs[group] * float(self.lr_lambdas[group](int(epoch)))
+
+
+class StepLR(LRScheduler):
+    """base gamma^floor(epoch / step_size)."""
+
+    def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        self.step_size, self.gamma = above_zero(self, "step_size", step_size), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma ** (epoch // self.step_size))
+
+
+class MultiStepLR(LRScheduler):
+    """base gamma^(how many of the milestones are reached)."""
+
+    def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma ** bisect_right(self.milestones, epoch))
+
+
+class ConstantLR(LRScheduler):
+    """base factor for total_iters epochs, then base."""
+
+    def __init__(self, optimizer: Any, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
+        self.factor, self.total_iters = check_number(factor, "ConstantLR: factor", 0, 1), total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        return self.factor if epoch < self.total_iters else 1.0
+
+
+class LinearLR(LRScheduler):
+    """A line from base start_factor to base end_factor in total_iters epochs."""
+
+    def __init__(
+        self,
+        optimizer: Any,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        self.start_factor = check_number(start_factor, "LinearLR: start_factor", 0, 1)
+        self.end_factor = check_number(end_factor, "LinearLR: end_factor", 0, 1)
+        self.total_iters = above_zero(self, "total_iters", total_iters)
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        share = min(epoch, self.total_iters) / self.total_iters
+        return self.start_factor + (self.end_factor - self.start_factor) * share
+
+
+class ExponentialLR(LRScheduler):
+    """base gamma^epoch."""
+
+    def __init__(self, optimizer: Any, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        return float(self.gamma**epoch)
+
+
+class PolynomialLR(LRScheduler):
+    """base (1 - epoch / total_iters)^power, and 0 from total_iters on."""
+
+    def __init__(self, optimizer: Any, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
+        self.total_iters, self.power = above_zero(self, "total_iters", total_iters), power
+        super().__init__(optimizer, last_epoch)
+
+    def scale_at(self, epoch: float) -> float:
+        return float((1 - min(epoch, self.total_iters) / self.total_iters) ** self.power)
+
+
+class CosineAnnealingLR(LRScheduler):
+    """A cosine of half period T_max between base and eta_min (Loshchilov and Hutter, arXiv 1608.03983)."""
+
+    def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        self.T_max, self.eta_min = above_zero(self, "T_max", T_max), eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        return between(self.base_lrs[group], self.eta_min, half_cosine(epoch / self.T_max))
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """The cosine from base to eta_min in T_0 epochs, over and over, each time T_mult times as long (SGDR, arXiv 1608.03983)."""
+
+    def __init__(
+        self,
+        optimizer: Any,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ) -> None:
+        self.T_0, self.T_mult, self.eta_min = above_zero(self, "T_0", T_0), T_mult, eta_min
+        if not isinstance(T_mult, int) or T_mult < 1:
+            raise ValueError(f"CosineAnnealingWarmRestarts: T_mult is {T_mult!r}, wanted a whole number of at least 1")
+        super().__init__(optimizer, last_epoch)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        length: float = self.T_0
+        if self.T_mult == 1:
+            epoch %= length
+        while epoch >= length:
+            epoch -= length
+            length *= self.T_mult
+        return between(self.base_lrs[group], self.eta_min, half_cosine(epoch / length))
+
+    def step(self, epoch: float | None = None) -> None:
+        """Goes to the next epoch, or to one that is given and may have a fraction."""
+        self._go_to(self.last_epoch + 1 if epoch is None else check_number(epoch, "CosineAnnealingWarmRestarts: epoch", 0))
+
+
+class SequentialLR(LRScheduler):
+    """Schedulers one after the other: the next begins at each milestone.
+
+    Args:
+        optimizer, last_epoch: as in `LRScheduler`.
+        schedulers: schedulers of this optimizer.
+        milestones: the epochs at which the next takes over, one less than there are schedulers.
+    """
+
+    def __init__(
+        self, optimizer: Any, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(f"SequentialLR: {len(schedulers)} schedulers and {len(milestones)} milestones, wanted one less")
+        if any(s.optimizer is not optimizer for s in schedulers):
+            raise ValueError("SequentialLR: a scheduler belongs to another optimizer")
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        super().__init__(optimizer, last_epoch)
+
+    def step(self) -> None:
+        """Goes to the next epoch."""
+        self.last_epoch += 1
+        scheduler = self.schedulers[bisect_right(self.milestones, self.last_epoch)]
+        if self.last_epoch == 0 or self.last_epoch in self.milestones:
+            scheduler._go_to(0)
+        else:
+            scheduler.step()
+        self._last_lr = scheduler.get_last_lr()
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"states": [s.state_dict() for s in self.schedulers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for scheduler, own in zip(self.schedulers, state["states"], strict=True):
+            scheduler.load_state_dict(own)
+        super().load_state_dict({k: v for k, v in state.items() if k != "states"})
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """Multiplies the learning rates by factor when a number has not improved for more than patience epochs.
+
+    Args:
+        optimizer: an object of `fastnn.optim`.
+        mode: "min" or "max".
+        factor: below 1.
+        patience: epochs without improvement that are borne.
+        threshold, threshold_mode: what counts as an improvement: a share of the best ("rel") or a difference to it ("abs").
+        cooldown: epochs after a reduction in which none is counted.
+        min_lr: the least rate, or one for each group.
+        eps: smaller reductions are left out.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        if factor >= 1:
+            raise ValueError(f"ReduceLROnPlateau: factor is {factor!r}, wanted a number below 1")
+        if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"ReduceLROnPlateau: {mode!r} and {threshold_mode!r} came, wanted 'min' or 'max' and 'rel' or 'abs'")
+        self.optimizer, self.factor, self.patience = optimizer, factor, patience
+        self.min_lrs = self._per_group("min_lr", min_lr)
+        self.threshold = threshold if mode == "max" else -threshold
+        self.threshold_mode, self.mode, self.cooldown, self.eps = threshold_mode, mode, cooldown, eps
+        self.best = -math.inf if mode == "max" else math.inf
+        self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+        self._last_lr = [group["lr"] for group in self._groups()]
+
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
+        """Tells it the number of an epoch."""
+        value = float(metrics)
+        self.last_epoch += 1
+        bound = self.best * (1 + self.threshold) if self.threshold_mode == "rel" else self.best + self.threshold
+        if value > bound if self.mode == "max" else value < bound:
+            self.best, self.num_bad_epochs = value, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown_counter - 1, 0
+        if self.num_bad_epochs > self.patience:
+            for group, least in zip(self._groups(), self.min_lrs, strict=True):
+                new = max(group["lr"] * self.factor, least)
+                if group["lr"] - new > self.eps:
+                    group["lr"] = new
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = [group["lr"] for group in self._groups()]

@@ -1,0 +1,67 @@
+"""The learning rate by trial: a sweep from small to large (Smith, arXiv 1506.01186, section 3.3)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ..nn.dense import positive_int
+from ..ops.door import check_number
+from . import data
+
+
+def lr_find(
+    model: Any,
+    x: Any,
+    y: Any,
+    min_lr: float = 1e-6,
+    max_lr: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 32,
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The losses of steps whose learning rates grow exponentially, each on another batch.
+
+    A copy of the model is trained: the model, its optimizer and the streams of random numbers stay as they are. The sweep ends
+    early where the loss is not finite or four times the least so far. A good rate lies where the loss falls fastest, some
+    way below where it is least.
+
+    Args:
+        model: a compiled model.
+        x, y: samples and targets, as for fit.
+        min_lr, max_lr: the first and the last learning rate.
+        steps: the number of steps.
+        batch_size: samples in a step.
+
+    Returns:
+        The learning rates, and the loss before the step with each of them.
+
+    >>> import fastnn
+    >>> model = fastnn.Sequential([fastnn.Dense(1, input_shape=(1,))])
+    >>> model.compile("sgd", "mse")
+    >>> lrs, losses = fastnn.lr_find(model, [[0.0], [1.0]], [[1.0], [3.0]], steps=20)
+    >>> len(lrs) == len(losses) <= 20
+    True
+    """
+    check_number(min_lr, "lr_find: min_lr", 1e-30)
+    check_number(max_lr, "lr_find: max_lr", min_lr)
+    positive_int(steps, "lr_find: steps")
+    twin = copy.deepcopy(model)
+    features, targets = data.as_features(x, twin.dtype, "lr_find"), np.asarray(y)
+    data.check_same_length("lr_find", x=features, y=targets)
+    size = min(positive_int(batch_size, "lr_find: batch_size"), len(features))
+    rng = np.random.default_rng(0)
+    rates = np.geomspace(min_lr, max_lr, steps)
+    losses: list[float] = []
+    order = np.empty(0, np.int64)
+    for rate in rates:
+        if len(order) < size:
+            order = rng.permutation(len(features))
+        batch, order = order[:size], order[size:]
+        twin.optimizer.lr = float(rate)
+        loss = twin.train_on_batch(features[batch], targets[batch], return_dict=True)["loss"]
+        losses.append(loss)
+        if not np.isfinite(loss) or loss > 4 * min(losses):
+            break
+    return rates[: len(losses)], np.array(losses)
