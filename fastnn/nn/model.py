@@ -233,8 +233,9 @@ class Model(Module):
 
         with shared_layers():
             layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        own = [c["config"].get("name") for c in config["layers"]]
         for layer, name in zip(layers, config["layer_names"], strict=True):
-            layer.name = str(name)
+            layer.name = str(name)  # by which the model is going to know it
         symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
         kind = config["input_kind"]
         if kind not in ("one", "list", "tuple", "dict"):
@@ -244,7 +245,10 @@ class Model(Module):
             layer = layers[_number(index, layers)]
             values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args)))[1]
         outputs = _filled(_checked(config["outputs"], values), values)
-        return cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+        model = cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+        for layer, name in zip(layers, own, strict=True):
+            layer.name = name or layer.name
+        return model
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_symbols": None}

@@ -57,7 +57,7 @@ class Sequential(Module):
             shape = own if own is not None else shape
             if i == index or shape is None:
                 continue
-            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
         return shape
 
     @property
@@ -78,7 +78,7 @@ class Sequential(Module):
                 break  # after a hand-written layer: the first call tells
             if not layer.built and hasattr(layer, "build"):
                 layer.build(shape)
-            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
 
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
@@ -132,6 +132,6 @@ class Sequential(Module):
         return cls(layers, name=config.get("name"))
 
 
-def _tells_shape(layer: Module) -> bool:
+def tells_shape(layer: Module) -> bool:
     """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
     return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .model import Model
 from .parameter import stored
+from .sequential import tells_shape
 
 
 def summary(model: Any) -> str:
@@ -31,10 +32,8 @@ def _rows(model: Any) -> list[tuple[str, ...]]:
     rows, seen = [], set()
     shape = getattr(model, "input_shape", None)
     for name, layer in list(model._modules.items()) or [("", model)]:
-        if shape is not None and len(model._modules) and hasattr(model, "layers"):
-            shape = layer.output_shape(shape)
-        else:
-            shape = None
+        known = shape is not None and len(model._modules) and hasattr(model, "layers") and tells_shape(layer)
+        shape = layer.output_shape(shape) if known else None
         rows.append((_label(name, layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
     return rows
 

@@ -133,10 +133,11 @@ class Trainer(BatchTrainer):
             raise ValueError(f"{op}: {names[1]} is missing")
         current().value_leaves(op)  # its steps are recordings of their own
         inputs, features = self._inputs(op, x, names[0])
-        rows = len(features[0])
-        many = len(inputs) > 1
-        given = {f"{names[0]}[{key!r}]" if many else names[0]: a for key, a in zip(inputs.names, features, strict=True)}
-        data.check_same_length(op, **given)
+        rows, dtype, first = len(features[0]), model.dtype, names[0]
+        if len(inputs) > 1:
+            given = {f"{names[0]}[{key!r}]": a for key, a in zip(inputs.names, features, strict=True)}
+            data.check_same_length(op, **given)
+            first = next(iter(given))
         self._probe(inputs, features)
         outputs, parts = c.outputs, c.objectives
         assert outputs is not None
@@ -147,9 +148,9 @@ class Trainer(BatchTrainer):
         targets, weights = [], []
         for i, o in enumerate(parts):
             label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
-            target = o.target(op, ys[i], rows, model.dtype, label)
-            weight = data.as_sample_weight(ws[i], rows, model.dtype, op)
-            data.check_same_length(op, **{next(iter(given)): features[0], label: target, "sample_weight": weight})
+            target = o.target(op, ys[i], rows, dtype, label)
+            weight = data.as_sample_weight(ws[i], rows, dtype, op)
+            data.check_same_length(op, **{first: features[0], label: target, "sample_weight": weight})
             if class_weight is not None:
                 weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
             targets.append(target)

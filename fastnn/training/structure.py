@@ -111,12 +111,12 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
     Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
     one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
     """
-    if type(x) is np.ndarray and model.input_structure is None and _parameters(type(model).forward)[1] <= 1:
-        return ONE
     own: Structure | None = model.input_structure
     if own is not None:
         return own
     names, needed, any_number = _parameters(type(model).forward)
+    if type(x) is np.ndarray and needed <= 1:
+        return ONE
     several = isinstance(x, list | tuple)
     if isinstance(x, Mapping):
         if len(names) > 1 or set(x) == set(names):
