@@ -89,7 +89,9 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
         if name == SHARED:
             number = arguments.get("number")
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(seen):
-                raise ValueError(f"load: the file's architecture is damaged: it names layer {str(number)[:80]}, which does not come before")
+                raise ValueError(
+                    f"load: the file's architecture is damaged: it names layer {str(number)[:80]}, which does not come before"
+                )
             return seen[number]
         if not isinstance(name, str) or name not in registry:
             raise ValueError(f"load: the file names a layer {str(name)[:80]!r}, which fastnn does not have")

@@ -182,18 +182,32 @@ def returning(forward: Any = None, backward: Any = None) -> Callable[[], Any]:
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "array": (returning(forward=X), TypeError, "Odd: forward returned a ndarray, wanted a Tensor"),
     "list": (returning(forward=[1]), TypeError, "Odd: forward returned a list"),
-    "number of gradients": (returning(backward=fastnn.tensor(X)), ValueError, "Odd: backward returned 1 gradients, .* 2 arguments"),
-    "shape": (returning(backward=(fastnn.tensor(X.T), None)), ValueError, r"gradient of shape \(3, 4\) for argument 0 of shape \(4, 3\)"),
-    "dtype": (returning(backward=(fastnn.tensor(X, "float32"), None)), TypeError, "dtype float32 for argument 0 of dtype float64"),
+    "number of gradients": (
+        returning(backward=fastnn.tensor(X)),
+        ValueError,
+        "Odd: backward returned 1 gradients, .* 2 arguments",
+    ),
+    "shape": (
+        returning(backward=(fastnn.tensor(X.T), None)),
+        ValueError,
+        r"gradient of shape \(3, 4\) for argument 0 of shape \(4, 3\)",
+    ),
+    "dtype": (
+        returning(backward=(fastnn.tensor(X, "float32"), None)),
+        TypeError,
+        "dtype float32 for argument 0 of dtype float64",
+    ),
     "kind": (returning(backward=(X, None)), TypeError, "returned a ndarray for argument 0"),
     "of a number": (returning(backward=(None, fastnn.tensor(X))), TypeError, "a gradient for argument 1, a int; wanted None"),
     "saved array": (lambda: fastnn.function.Context(()).save_for_backward(X), TypeError, "save_for_backward: a ndarray"),
     "no forward": (lambda: fastnn.Function.apply(fastnn.tensor(X)), NotImplementedError, "defines forward"),
     "no backward": (
-        lambda: type("F", (fastnn.Function,), {"forward": staticmethod(lambda c, x: x * 1)})
-        .apply(fastnn.tensor(X, requires_grad=True))
-        .sum()
-        .backward(),
+        lambda: (
+            type("F", (fastnn.Function,), {"forward": staticmethod(lambda c, x: x * 1)})
+            .apply(fastnn.tensor(X, requires_grad=True))
+            .sum()
+            .backward()
+        ),
         NotImplementedError,
         "no backward",
     ),

@@ -1,5 +1,5 @@
-"""Models beyond Sequential: graphs, merges, several inputs and outputs, shared and tied layers, modules as Keras and PyTorch users
-write them."""
+"""Models beyond Sequential: graphs, merges, several inputs and outputs, shared and tied layers, modules as users of Keras
+and PyTorch write them."""
 
 import copy
 import json
@@ -58,7 +58,7 @@ def test_a_graph_computes_what_it_says() -> None:
     for got, want in zip(m.predict([A, B]), by_hand(m, A, B), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
     assert list(m.state_dict())[:2] == ["shared.kernel", "shared.bias"]
-    assert [layer.name for layer in m.layers][0] == "shared" and len(list(m.parameters())) == 8
+    assert m.layers[0].name == "shared" and len(list(m.parameters())) == 8
     assert m.get_layer("price") is m.price and m.input_names == ["a", "b"] and m.output_names == ["price", "kind"]
 
 
@@ -228,7 +228,9 @@ def test_merges_of_more_inputs_and_other_axes() -> None:
 
 
 def test_residual_blocks_train_and_come_back(tmp_path: Path) -> None:
-    m = fastnn.Sequential([fastnn.Dense(4, input_shape=(3,)), fastnn.Residual(fastnn.Dense(6, "relu"), fastnn.Dense(4)), fastnn.Dense(1)])
+    m = fastnn.Sequential(
+        [fastnn.Dense(4, input_shape=(3,)), fastnn.Residual(fastnn.Dense(6, "relu"), fastnn.Dense(4)), fastnn.Dense(1)]
+    )
     assert m.built
     w = m.get_weights()
     h = A @ w[0] + w[1]
@@ -472,9 +474,7 @@ def test_threads_call_one_frozen_graph() -> None:
     want = [m.predict([A[p], B[p]]) for p in parts]
 
     def call(i: int) -> bool:
-        return all(
-            (y == v).all() for _ in range(200) for y, v in zip(f([A[parts[i]], B[parts[i]]]), want[i], strict=True)
-        )
+        return all((y == v).all() for _ in range(200) for y, v in zip(f([A[parts[i]], B[parts[i]]]), want[i], strict=True))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(call, range(4)))
@@ -610,7 +610,11 @@ def fit(**kwargs: Any) -> Any:
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "unconnected": (lambda: fastnn.Model(sym(3), fastnn.Dense(1)(sym(3))), ValueError, "'x'.* is not among the inputs"),
-    "unused input": (lambda: (lambda x: fastnn.Model([x, fastnn.Input((2,), name="z")], x))(sym(3)), ValueError, "'z' leads to none"),
+    "unused input": (
+        lambda: (lambda x: fastnn.Model([x, fastnn.Input((2,), name="z")], x))(sym(3)),
+        ValueError,
+        "'z' leads to none",
+    ),
     "no outputs": (lambda: fastnn.Model(sym(3), []), ValueError, "no outputs"),
     "outputs of numbers": (lambda: fastnn.Model(sym(3), [3.0]), TypeError, "outputs has a float"),
     "inputs of numbers": (lambda: fastnn.Model(3, sym(3)), TypeError, "inputs has a int"),
@@ -667,7 +671,11 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "metrics": (lambda: fit(metrics=["mae"])([A, B], [VALUES, LABELS]), ValueError, "metrics has 1 entries"),
     "loss weights": (lambda: fit(loss_weights=[1, 2, 3])([A, B], [VALUES, LABELS]), ValueError, "loss_weights has 3"),
     "loss weight": (lambda: fit(loss_weights=[1, "x"])([A, B], [VALUES, LABELS]), ValueError, "loss_weights of kind"),
-    "two losses, one output": (lambda: fastnn.Sequential([fastnn.Dense(1)]).compile("sgd", ["mse", "mse"]) or _fit_one(["mse", "mse"]), ValueError, "2 entries"),
+    "two losses, one output": (
+        lambda: fastnn.Sequential([fastnn.Dense(1)]).compile("sgd", ["mse", "mse"]) or _fit_one(["mse", "mse"]),
+        ValueError,
+        "2 entries",
+    ),
     "forward's arguments": (lambda: Pair(dict).predict([A]), ValueError, "1 inputs; Pair.forward takes a, b"),
     "forward's names": (lambda: Pair(dict).predict({"a": A, "c": B}), ValueError, "forward takes a, b"),
     "list of layers": (lambda: nn.ModuleList([3]), TypeError, "int came, wanted a module"),

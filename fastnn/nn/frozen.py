@@ -53,7 +53,9 @@ def _snapshot(model: Module) -> Module:
     return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
 
 
-def _record(model: Module, inputs: Structure, shapes: list[tuple[int, ...]]) -> tuple[Recorder, list[Array], Structure, list[Array]]:
+def _record(
+    model: Module, inputs: Structure, shapes: list[tuple[int, ...]]
+) -> tuple[Recorder, list[Array], Structure, list[Array]]:
     """The forward pass for these shapes: the recording, its inputs, what the model returns, and its outputs."""
     real: Backend = current()
     real.value_leaves("freeze")
@@ -149,7 +151,11 @@ class FrozenGraph:
         self.batch_size = len(xs[0])
 
     def __call__(self, x: Any, *more: Any) -> Any:
-        leaves = [x] if self._inputs.kind == "one" and not more else self._inputs.spread([x, *more] if more else x, "frozen model", "x")
+        leaves = (
+            [x]
+            if self._inputs.kind == "one" and not more
+            else self._inputs.spread([x, *more] if more else x, "frozen model", "x")
+        )
         given = [self._convert(a, i) for i, a in enumerate(leaves)]
         with self._lock:  # the arrays between are one caller's at a time
             for own, a in zip(self._xs, given, strict=True):

@@ -25,8 +25,7 @@ class Model(Module):
         name: the model's.
 
     Layers may be called several times (shared layers), and models like layers. Layers are registered under their names, made
-    different by a number: those of the outputs name the losses and metrics of `fit`. The layers' order is that of their first
-    calls. A class derived from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
 
     Raises:
         ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
@@ -79,15 +78,16 @@ class Model(Module):
             raise ValueError("Model: there are no outputs")
         self._symbols = (inputs, results)
         slots = {s: i for i, s in enumerate(inputs)}
-        program, names, used = [], {}, set()
-        for call in _calls(inputs, results):
+        program = []
+        by_name = sorted(zip(self._outputs.names, results, strict=True), key=lambda item: item[0])  # Keras's order of dicts
+        calls, layers = _graph(inputs, [s for _, s in by_name] if self._outputs.kind == "dict" else results)
+        for call in calls:
             if call.module is None:
                 s = call.outputs[0]
                 raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._input_names}")
-            if call.module not in names:
-                names[call.module] = self._register(call.module)
-            for a in call.args:
-                used.update(symbols_in(a))
+        used = {s for call in calls for s in call.inputs()}
+        names = {layer: self._register(layer) for layer in layers}
+        for call in calls:
             program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
             slots.update({s: len(slots) + i for i, s in enumerate(call.outputs)})
         for s, key in zip(inputs, self._input_names, strict=True):
@@ -159,12 +159,12 @@ class Model(Module):
         """The calls in order, with the layer's name and the symbols that it is called on."""
         inputs, outputs = self._graph()
         names = {m: name for name, m in self._modules.items()}
-        calls = _calls(inputs, outputs)
-        return [(call, names[call.module], [s for a in call.args for s in symbols_in(a)]) for call in calls if call.module is not None]
+        calls, _ = _graph(inputs, outputs)
+        return [(call, names[call.module], call.inputs()) for call in calls if call.module is not None]
 
     @property
     def layers(self) -> list[Module]:
-        """The layers, each once, in the order of their first calls."""
+        """The layers, each once: those farthest from the outputs first, as in Keras."""
         return list(self._modules.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
@@ -259,17 +259,30 @@ def _as_input(parent: Any, a: Any, dtype: str) -> Any:
     return parent._input(np.asarray(a)) if dtype.startswith("float") else parent._input(a).astype(dtype)
 
 
-def _calls(inputs: list[Symbol], outputs: list[Symbol]) -> list[Call]:
-    """All calls that lead from the inputs to the outputs, in an order in which each has its arguments."""
-    seen: set[Call] = set()
-    stack = [s for s in outputs if s not in inputs]
-    given = set(inputs)
-    while stack:
-        call = stack.pop().call
-        if call not in seen:
-            seen.add(call)
-            stack += [s for a in call.args for s in symbols_in(a) if s not in given]
-    return sorted(seen, key=lambda call: call.number)
+def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:
+    """All calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
+
+    The layers come in Keras's order, which its lists of weights have: those farthest from the outputs first, those equally far
+    as a search from the outputs meets them.
+    """
+    given, met, finished = set(inputs), dict[Call, None](), list[Call]()
+    stack = [(s.call, False) for s in reversed(outputs) if s not in given]
+    while stack:  # depth first: each call is finished after those of its arguments
+        call, entered = stack.pop()
+        if entered:
+            finished.append(call)
+        elif call not in met:
+            met[call] = None
+            stack += [(call, True), *((s.call, False) for s in reversed(call.inputs()) if s not in given)]
+    depth: dict[Call, int] = {}
+    farthest = dict.fromkeys((call.module for call in met), 0)
+    for call in reversed(finished):
+        farthest[call.module] = depth[call] = max(depth.get(call, 0), farthest[call.module])
+        for s in call.inputs():
+            if s not in given:
+                depth[s.call] = max(depth.get(s.call, 0), depth[call] + 1)
+    calls = sorted(met, key=lambda call: call.number)
+    return calls, sorted(farthest, key=lambda layer: -farthest[layer])
 
 
 def _different(names: list[str]) -> list[str]:

@@ -55,7 +55,7 @@ class Module(Trainer):
 
     # ---- to be defined by layers ----
 
-    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, x: Any) -> Any:
         """What the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
@@ -66,7 +66,7 @@ class Module(Trainer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
-            cls.forward = cls.call  # type: ignore[attr-defined]
+            cls.forward = cls.call  # type: ignore[attr-defined,method-assign]
         if "build" in cls.__dict__ and not own_code(cls.__module__):
             cls._needs_build = True
             cls.build = _marking(cls.build)  # type: ignore[attr-defined]
@@ -227,7 +227,9 @@ class Module(Trainer):
 
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
         """
-        tensor = value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+        tensor = (
+            value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+        )
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
         self._buffers[name] = self.__dict__[name] = tensor
@@ -430,7 +432,7 @@ class Module(Trainer):
 
         Args:
             batch_size: the samples in a call.
-            input_shape: the shape of one sample, where the first layer does not tell; for several inputs a list or dict of shapes.
+            input_shape: the shape of one sample, where the first layer does not tell; a list or dict of them for several inputs.
 
         Returns:
             A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several

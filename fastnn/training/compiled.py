@@ -53,6 +53,12 @@ class Compiled:
             self.outputs, self.objectives = outputs, parts
         self.inputs = inputs
 
+    @property
+    def returned(self) -> Structure:
+        """What the model returns, which is known once it ran."""
+        assert self.outputs is not None
+        return self.outputs
+
     def parts(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
         """The inputs, targets and weights among the arrays of a batch."""
         n = len(self.objectives)

@@ -120,7 +120,8 @@ class Trainer(BatchTrainer):
         dtypes = structure.dtypes or [model.dtype] * len(structure)
         labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
         leaves = structure.spread(x, op, name)
-        return structure, [data.as_features(*item, op, label) for *item, label in zip(leaves, dtypes, labels, strict=True)]
+        given = zip(leaves, dtypes, labels, strict=True)
+        return structure, [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
 
     def _prepare(
         self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
@@ -139,8 +140,7 @@ class Trainer(BatchTrainer):
             data.check_same_length(op, **given)
             first = next(iter(given))
         self._probe(inputs, features)
-        outputs, parts = c.outputs, c.objectives
-        assert outputs is not None
+        outputs, parts = c.returned, c.objectives
         alone = len(parts) == 1
         ys, ws = self._spread(op, y, sample_weight, names[1])
         if class_weight is not None and not alone:
@@ -161,8 +161,7 @@ class Trainer(BatchTrainer):
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""
         c = self._need(op)
-        outputs, parts = c.outputs, c.objectives
-        assert outputs is not None
+        outputs, parts = c.returned, c.objectives
         if len(parts) == 1:
             one = isinstance(y, Mapping)
             return outputs.spread(y, op, name) if one else [y], [sample_weight]
@@ -217,11 +216,7 @@ class Trainer(BatchTrainer):
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
-        return all(
-            own_code(code)
-            for m in model.modules()
-            for code in (type(m).__module__, m.forward.__module__)
-        )
+        return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 
     # ---- the loop ----
 
@@ -280,7 +275,7 @@ class Trainer(BatchTrainer):
             validation = self._prepare("fit", vx, vy, vw[0] if vw else None, None, ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
-            arrays, validation = list(split[0]), list(split[1])  # type: ignore[arg-type]
+            arrays, validation = list(split[0]), list(split[1])
 
         history = History()
         n = len(arrays[0])
@@ -378,9 +373,8 @@ class Trainer(BatchTrainer):
         c = self._need("evaluate")
         k: Backend = current()
         xs, targets, weights = c.parts(arrays)
-        assert c.outputs is not None
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
-        outputs = c.outputs.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
+        outputs = c.returned.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
         loss = total_loss(k, c.objectives, outputs, targets, weights)
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, c.objectives, outputs, targets)
@@ -406,7 +400,7 @@ class Trainer(BatchTrainer):
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
-                return forward.run(x)  # type: ignore[no-any-return]
+                return forward.run(x)
         if not model.built:
             raise RuntimeError(
                 "predict: the model has no weights yet, because no shape is known; "

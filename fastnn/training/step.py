@@ -36,9 +36,7 @@ def watched(model: Any) -> Iterator[None]:
             y = forward(*args, **kwargs)
             for out in Structure.of(y)[1]:
                 if isinstance(out, Tensor) and not np.isfinite(out.numpy()).all():
-                    raise FloatingPointError(
-                        f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite"
-                    )
+                    raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
             return y
 
         return look
@@ -107,7 +105,7 @@ class TrainStep:
         check_finite: bool,
     ) -> None:
         self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
-        self.inputs, self.outputs, self.objectives = compiled.inputs, compiled.outputs, compiled.objectives
+        self.inputs, self.outputs, self.objectives = compiled.inputs, compiled.returned, compiled.objectives
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
