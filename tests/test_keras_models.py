@@ -94,9 +94,8 @@ def test_an_output_without_a_loss() -> None:
 @pytest.mark.parametrize("name", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "cosine"])
 def test_merging_layers(name: str) -> None:
     x, y = (rng.standard_normal((4, 3)).astype(np.float32) for _ in range(2))
-    kwargs: dict[str, Any] = {"Dot": {"axes": 1}, "cosine": {"axes": 1, "normalize": True}, "Concatenate": {"axis": 1}}.get(
-        name, {}
-    )
+    settings: dict[str, Any] = {"Dot": {"axes": 1}, "cosine": {"axes": 1, "normalize": True}, "Concatenate": {"axis": 1}}
+    kwargs = settings.get(name, {})
     kind = "Dot" if name == "cosine" else name
     ours = getattr(fastnn, kind)(**kwargs)([x, y]).numpy()
     theirs = keras.ops.convert_to_numpy(getattr(keras.layers, kind)(**kwargs)([x, y]))

@@ -682,6 +682,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "name of a layer": (lambda: nn.ModuleDict({"fit": nn.ReLU()}), KeyError, "cannot be a name"),
     "list index": (lambda: nn.ModuleList()[0], IndexError, "index 0 of 0"),
     "no parameter": (lambda: two_by_two().get_parameter("x"), AttributeError, "no parameter 'x'"),
+    "name of a property": (lambda: setattr(nn.Module(), "weights", nn.Parameter([1.0])), AttributeError, "property of modules"),
     "buffer": (lambda: _buffer().__setattr__("mean", 3), TypeError, "mean is a buffer"),
     "weight twice": (lambda: (lambda s: s.build((3,)) or s.build((3,)))(Scale(1)), ValueError, "a parameter 'offset' already"),
 }

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
+from ..ops.door import host_array
 from ..tensor import Tensor
 from ..training.structure import Structure
 from .module import _UNRECORDED, Module
@@ -25,7 +27,8 @@ class Model(Module):
         name: the model's.
 
     Layers may be called several times (shared layers), and models like layers. Layers are registered under their names, made
-    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived
+    from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
 
     Raises:
         ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
@@ -184,10 +187,10 @@ class Model(Module):
 
     def _input(self, x: Any) -> Any:
         structure = self.input_structure
-        if structure is None or structure.kind == "one":
+        if structure is None:
             return super()._input(x)
         leaves = zip(structure.spread(x, self.name, "x"), self._input_dtypes, strict=True)
-        return structure.build([a if isinstance(a, Tensor) else _as_input(super(Model, self), a, d) for a, d in leaves])
+        return structure.build([_tensor(a, dtype, self.name) for a, dtype in leaves])
 
     def forward(self, x: Any, *args: Any) -> Any:
         if self._program is None:
@@ -254,9 +257,14 @@ class Model(Module):
         return {**super().__getstate__(), "_symbols": None}
 
 
-def _as_input(parent: Any, a: Any, dtype: str) -> Any:
-    """An array as a Tensor of this dtype."""
-    return parent._input(np.asarray(a)) if dtype.startswith("float") else parent._input(a).astype(dtype)
+def _tensor(a: Any, dtype: str, name: str) -> Tensor:
+    """An input as a Tensor of this dtype."""
+    if isinstance(a, Tensor):
+        return a
+    k = current()
+    array = k.asarray(host_array(a, np.dtype(dtype), name))
+    k.constant_enters(array)
+    return Tensor(array)
 
 
 def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:

@@ -141,6 +141,9 @@ class Module(Trainer):
         if isinstance(value, Parameter | Module):
             if "_modules" not in self.__dict__:
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
+            if isinstance(getattr(type(self), name, None), property):
+                kind = "parameter" if isinstance(value, Parameter) else "layer"
+                raise AttributeError(f"{type(self).__name__}: {name} is a property of modules; give the {kind} another name")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
             cast(dict[str, Any], other).pop(name, None)
             for auto in [n for n in self.__dict__.get("_auto_names", ()) if n != name and self._parameters.get(n) is value]:
