@@ -1,5 +1,4 @@
-"""Models beyond Sequential: graphs, merges, several inputs and outputs, shared and tied layers, modules as users of Keras
-and PyTorch write them."""
+"""Functional models and merging layers."""
 
 import copy
 import json
@@ -11,44 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graphs import LABELS, VALUES, A, B, Pair, by_hand, compiled, two_by_two
 
 import fastnn
 import fastnn.nn as nn
 
 rng = np.random.default_rng(0)
-A = rng.standard_normal((20, 3)).astype(np.float32)
-B = rng.standard_normal((20, 2)).astype(np.float32)
-VALUES = rng.standard_normal((20, 1)).astype(np.float32)
-LABELS = np.arange(20) % 3
-
-
-def two_by_two(dtype: str = "float32") -> fastnn.Model:
-    """Two inputs, two outputs, a layer used twice, a nested model and arithmetic."""
-    a, b = fastnn.Input(shape=(3,), name="a", dtype=dtype), fastnn.Input(shape=(2,), name="b", dtype=dtype)
-    shared = fastnn.Dense(4, activation="tanh", name="shared")
-    inner_in = fastnn.Input(shape=(4,), dtype=dtype)
-    inner = fastnn.Model(inner_in, fastnn.Residual(fastnn.Dense(4))(inner_in), name="inner")
-    x = fastnn.Concatenate(name="joined")([inner(shared(a)), 2 * b - 1])
-    price = fastnn.Dense(1, name="price")(x)
-    kind = fastnn.Dense(3, activation="softmax", name="kind")(fastnn.Add()([x[:, :4], shared(a)]))
-    return fastnn.Model([a, b], [price, kind])
-
-
-def by_hand(m: fastnn.Model, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same in NumPy."""
-    w = {k: v.astype(np.float64) for k, v in m.state_dict().items()}
-    h = np.tanh(a @ w["shared.kernel"] + w["shared.bias"])
-    x = np.concatenate([h + h @ w["inner.residual.0.kernel"] + w["inner.residual.0.bias"], 2 * b - 1], 1)
-    z = (x[:, :4] + h) @ w["kind.kernel"] + w["kind.bias"]
-    e = np.exp(z - z.max(1, keepdims=True))
-    return x @ w["price.kernel"] + w["price.bias"], e / e.sum(1, keepdims=True)
-
-
-def compiled(m: Any, **kwargs: Any) -> Any:
-    losses = {"price": "mse", "kind": "sparse_categorical_crossentropy"}
-    m.compile(**{"optimizer": fastnn.optim.Adam(lr=0.01), "loss": losses, "metrics": {"kind": ["accuracy"]}, **kwargs})
-    return m
-
 
 # ---- graphs ----
 
@@ -246,207 +213,6 @@ def test_residual_blocks_train_and_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(m.freeze(20)(A), m.predict(A))
 
 
-# ---- several inputs and outputs in training ----
-
-
-class Pair(nn.Module):
-    """A hand-written module with two inputs and two outputs."""
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        self.left, self.right, self.kind = nn.Linear(3, 1), nn.Linear(2, 3), kind
-
-    def forward(self, a: Any, b: Any) -> Any:
-        y = self.left(a), self.right(b)
-        return dict(zip(("price", "kind"), y, strict=True)) if self.kind is dict else self.kind(y)
-
-
-@pytest.mark.parametrize("kind", [tuple, list, dict])
-def test_hand_written_modules_with_several_inputs_and_outputs(kind: Any) -> None:
-    m = Pair(kind)
-    losses = [fastnn.losses.MeanSquaredError(), fastnn.nn.CrossEntropyLoss()]
-    m.compile(fastnn.optim.SGD(lr=0.1), losses if kind is not dict else dict(zip(("price", "kind"), losses, strict=True)))
-    y = [VALUES, LABELS] if kind is not dict else {"kind": LABELS, "price": VALUES}
-    history = m.fit([A, B], y, epochs=4, verbose=0, validation_data=({"a": A, "b": B}, y)).history
-    names = ("price", "kind") if kind is dict else ("output_1", "output_2")
-    assert list(history)[:3] == ["loss", f"{names[0]}_loss", f"{names[1]}_loss"]
-    assert history["loss"][-1] < history["loss"][0] and f"val_{names[0]}_loss" in history
-    out = m.predict((A, B))
-    assert type(out) is kind and m.predict((A, B), batch_size=7)[0 if kind is not dict else "price"].shape == (20, 1)
-
-
-def test_a_forward_that_takes_a_list_or_dict() -> None:
-    class Both(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b = fastnn.Dense(1), fastnn.Dense(1)
-
-        def call(self, inputs: Any) -> Any:
-            a, b = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
-            return self.a(a) + self.b(b)
-
-    m = Both()
-    m.compile("sgd", "mse")
-    m.fit([A, B], VALUES, verbose=0)
-    np.testing.assert_array_equal(m.predict([A, B]), m.predict({"b": B, "a": A}))
-
-
-def test_recorded_training_of_a_graph_is_eager_bit_for_bit() -> None:
-    recorded, eager = compiled(two_by_two()), compiled(two_by_two())
-    eager.set_weights(recorded.get_weights())
-    eager._ours = lambda: False
-    weights = {"price": np.linspace(0, 2, 20), "kind": None}
-    kwargs: dict[str, Any] = {"batch_size": 8, "epochs": 4, "shuffle": False, "verbose": 0, "sample_weight": weights}
-    histories = [m.fit([A, B], [VALUES, LABELS], **kwargs).history for m in (recorded, eager)]
-    assert histories[0] == histories[1]
-    for a, b in zip(recorded.get_weights(), eager.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    for _ in range(5):
-        assert recorded.train_on_batch([A, B], [VALUES, LABELS]) == eager.train_on_batch([A, B], [VALUES, LABELS])
-    (step,) = recorded._compiled.batch_steps.values()
-    assert step.recorded is not None and next(iter(eager._compiled.batch_steps.values())).recorded is None
-
-
-def test_losses_weights_and_logs_are_the_sum_of_the_outputs() -> None:
-    m = compiled(two_by_two(), loss_weights=[0.25, 3.0])
-    price, kind = m.predict([A, B])
-    mse = ((price - VALUES) ** 2).mean()
-    cross = -np.log(kind[np.arange(20), LABELS]).mean()
-    logs = m.evaluate([A, B], {"price": VALUES, "kind": LABELS}, return_dict=True)
-    assert list(logs) == ["loss", "price_loss", "kind_loss", "kind_accuracy"]
-    assert logs["price_loss"] == pytest.approx(mse, rel=1e-5) and logs["kind_loss"] == pytest.approx(cross, rel=1e-5)
-    assert logs["loss"] == pytest.approx(0.25 * mse + 3 * cross, rel=1e-5)
-    assert logs["kind_accuracy"] == pytest.approx((kind.argmax(1) == LABELS).mean())
-    w = np.linspace(0, 1, 20)
-    one = m.test_on_batch([A, B], [VALUES, LABELS], sample_weight=w, return_dict=True)
-    each = m.test_on_batch([A, B], [VALUES, LABELS], sample_weight=[w, None], return_dict=True)
-    assert one["price_loss"] == each["price_loss"] == pytest.approx((((price - VALUES) ** 2)[:, 0] * w).mean(), rel=1e-5)
-    assert each["kind_loss"] == pytest.approx(cross, rel=1e-5) != one["kind_loss"]
-
-
-def test_an_output_without_a_loss_is_not_trained() -> None:
-    m = two_by_two()
-    m.compile("sgd", ["mse", None])
-    before = m.kind.kernel.numpy().copy()
-    for y in ([VALUES, None], {"price": VALUES}, [VALUES]):
-        assert list(m.fit([A, B], y, verbose=0).history) == ["loss"]
-    np.testing.assert_array_equal(m.kind.kernel.numpy(), before)
-    m.compile("sgd", {"price": "mse"}, {"kind": "accuracy"})
-    assert list(m.fit([A, B], [VALUES, LABELS], verbose=0).history) == ["loss", "kind_accuracy"]
-
-
-def test_one_loss_for_all_and_early_stopping_by_an_output() -> None:
-    a = fastnn.Input((3,))
-    m = fastnn.Model(a, [fastnn.Dense(1, name="p")(a), fastnn.Dense(1, name="q")(a)])
-    m.compile("adam", "mse", [["mae"], ["mae"]])
-    stop = fastnn.callbacks.EarlyStopping("val_q_mae", patience=1)
-    h = m.fit(A, [VALUES, VALUES], epochs=3, validation_split=0.2, verbose=0, callbacks=[stop]).history
-    assert {"p_loss", "q_loss", "p_mae", "val_q_mae"} <= set(h) and stop._direction() == "min"
-    assert m.profile(A, [VALUES, VALUES], print_fn=None).rows
-
-
-# ---- shared and tied ----
-
-
-def test_a_shared_layer_adds_up_its_gradients(tmp_path: Path) -> None:
-    layer = fastnn.Dense(3, activation="tanh", input_shape=(3,), dtype="float64")
-    m = fastnn.Sequential([layer, nn.ReLU(), layer])
-    assert len(list(m.parameters())) == 2
-
-    def f(x: Any, kernel: Any, bias: Any) -> Any:
-        dense = fastnn.ops.dense.dense
-        return fastnn.tanh(dense(fastnn.relu(fastnn.tanh(dense(x, kernel, bias))), kernel, bias))
-
-    x = A.astype(np.float64)
-    kernel = fastnn.tensor(layer.kernel.numpy(), requires_grad=True)
-    f(fastnn.tensor(x), kernel, fastnn.tensor(layer.bias.numpy())).sum().backward()
-    m(fastnn.tensor(x)).sum().backward()
-    np.testing.assert_allclose(layer.kernel.grad.numpy(), kernel.grad.numpy(), rtol=1e-12)
-    assert fastnn.gradcheck(f, [x[:3], layer.kernel.numpy(), layer.bias.numpy()])
-    m.compile(fastnn.optim.SGD(lr=1.0), "mse")
-    m.save(tmp_path / "m")
-    twin = fastnn.load(tmp_path / "m")
-    assert twin[0] is twin[2] and len(twin.get_weights()) == 2
-    assert m.fit(A, A, epochs=3, verbose=0, shuffle=False).history == twin.fit(A, A, epochs=3, verbose=0, shuffle=False).history
-
-
-def test_layers_shared_across_nested_models_come_back(tmp_path: Path) -> None:
-    layer = fastnn.Dense(3, input_shape=(3,))
-    m = fastnn.Sequential([layer, fastnn.Sequential([nn.ReLU(), layer]), fastnn.Residual(layer)])
-    m.save(tmp_path / "m")
-    twin = fastnn.load(tmp_path / "m")
-    assert twin[0] is twin[1][1] is twin[2][0] and list(twin.state_dict()) == ["0.kernel", "0.bias"]
-    np.testing.assert_array_equal(twin.predict(A), m.predict(A))
-
-
-def test_tied_weights(tmp_path: Path) -> None:
-    m = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
-    m[2].weight = m[0].weight
-    assert [n for n, _ in m.named_parameters()] == ["0.weight", "0.bias", "2.bias"]
-    optimizer = fastnn.optim.SGD(m.parameters(), lr=0.1)
-    assert len(optimizer.params) == 3
-    (m(A) ** 2).sum().backward()
-    optimizer.step()
-    assert m[2].kernel is m[0].kernel
-    m.save(tmp_path / "m")
-    twin = fastnn.load(tmp_path / "m")
-    assert twin[2].kernel is twin[0].kernel
-    np.testing.assert_array_equal(twin.predict(A), m.predict(A))
-    assert copy.deepcopy(m)[0].kernel is not m[0].kernel
-    again = pickle.loads(pickle.dumps(m))
-    assert again[2].kernel is again[0].kernel
-    state = m.state_dict()
-    m.load_state_dict({**state, "2.weight": state["0.weight"]})  # as PyTorch has it
-    mixed = fastnn.Sequential([fastnn.Dense(3, input_shape=(3,)), nn.Linear(3, 3)])
-    mixed[1].weight = nn.parameter.TransposedParameter(mixed[0].kernel)
-    mixed.save(tmp_path / "mixed")
-    back = fastnn.load(tmp_path / "mixed")
-    assert back[1].kernel is back[0].kernel
-    np.testing.assert_array_equal(back.predict(A), mixed.predict(A))
-
-
-def test_tied_weights_as_in_pytorch() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    ours, theirs = (lib.Sequential(lib.Linear(3, 3), lib.Tanh(), lib.Linear(3, 3)) for lib in (nn, torch.nn))
-    for m in (ours, theirs):
-        m[2].weight = m[0].weight
-    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()}, strict=False)
-    a, b = fastnn.optim.Adam(ours.parameters(), lr=0.05), torch.optim.Adam(theirs.parameters(), lr=0.05)
-    for _ in range(5):
-        for optimizer, loss in ((a, (ours(fastnn.tensor(A)) ** 2).mean()), (b, (theirs(torch.tensor(A)) ** 2).mean())):
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    for name, value in ours.state_dict().items():
-        np.testing.assert_allclose(value, theirs.state_dict()[name].numpy(), rtol=1e-4, atol=1e-5)
-    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
-
-
-def test_a_plain_parameter_as_the_weight_of_a_linear_layer_is_out_by_in() -> None:
-    table = nn.Parameter(rng.standard_normal((5, 3)).astype(np.float32))
-    layer = nn.Linear(3, 5)
-    layer.weight = table
-    np.testing.assert_allclose(layer(A).numpy(), A @ table.numpy().T + layer.bias.numpy(), rtol=1e-4, atol=1e-5)
-    layer(A).sum().backward()
-    np.testing.assert_allclose(table.grad.numpy(), np.tile(A.sum(0), (5, 1)), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_frozen_layers_of_a_graph(when: str) -> None:
-    m = two_by_two()
-    if when == "before":
-        m.shared.trainable = False
-    compiled(m)
-    m.train_on_batch([A, B], [VALUES, LABELS])
-    for _ in range(3):
-        m.train_on_batch([A, B], [VALUES, LABELS])
-    m.shared.requires_grad_(False)
-    before, price = m.shared.kernel.numpy().copy(), m.price.kernel.numpy().copy()
-    m.fit([A, B], [VALUES, LABELS], verbose=0)
-    np.testing.assert_array_equal(m.shared.kernel.numpy(), before)
-    assert (m.price.kernel.numpy() != price).any()
-
-
 # ---- frozen models ----
 
 
@@ -480,132 +246,11 @@ def test_threads_call_one_frozen_graph() -> None:
         assert all(pool.map(call, range(4)))
 
 
-# ---- modules as Keras and PyTorch users write them ----
-
-
-class Scale(fastnn.Layer):
-    """A layer as Keras users write it."""
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.units, self.calls = units, []
-
-    def build(self, input_shape: Any) -> None:
-        self.calls.append(input_shape)
-        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="glorot_uniform")
-        self.b = self.add_weight((self.units,), "zeros", name="offset")
-        self.fixed = self.add_weight((self.units,), "ones", trainable=False, name="fixed")
-
-    def call(self, x: Any) -> Any:
-        return x @ self.w * self.fixed + self.b
-
-
-def test_build_runs_once_at_the_first_call() -> None:
-    layer = Scale(4)
-    assert not layer.built
-    for _ in range(2):
-        assert layer(A).shape == (20, 4)
-    assert layer.calls == [(3,)] and layer.built
-    assert list(layer.state_dict()) == ["w", "offset", "fixed"]
-    assert [p.requires_grad for p in layer.parameters()] == [True, True, False]
-    assert Scale(4)(A.tolist()).shape == (20, 4)
-
-
-def test_layers_with_build_in_models() -> None:
-    m = fastnn.Sequential([fastnn.Input((3,)), Scale(4), fastnn.Dense(1)])
-    assert m.input_shape == (3,)
-    m.compile("adam", "mse")
-    losses = m.fit(A, VALUES, epochs=5, verbose=0).history["loss"]
-    assert losses[-1] < losses[0] and m[0].calls == [(3,)] and m[1].kernel.shape == (4, 1)
-    x = fastnn.Input((3,))
-    graph = fastnn.Model(x, fastnn.Dense(1)(Scale(4)(x)))
-    assert graph.predict(A).shape == (20, 1)
-    twin = copy.deepcopy(graph)
-    twin.fit_calls = 0
-    np.testing.assert_array_equal(twin.predict(A), graph.predict(A))
-
-
-def test_a_model_written_as_a_class() -> None:
-    class Net(fastnn.Model):
-        def __init__(self) -> None:
-            super().__init__()
-            self.hidden, self.out = fastnn.Dense(4, "relu"), fastnn.Dense(1)
-
-        def call(self, x: Any) -> Any:
-            return self.out(self.hidden(x))
-
-    m = Net()
-    m.compile("adam", "mse")
-    assert m.fit(A, VALUES, verbose=0).history and m.predict(A).shape == (20, 1)
-
-
-def test_buffers_are_saved_and_not_trained(tmp_path: Path) -> None:
-    class Mean(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("mean", np.zeros(3, np.float32))
-            self.layer = nn.Linear(3, 1)
-
-        def forward(self, x: Any) -> Any:
-            if self.training:
-                with fastnn.no_grad():
-                    self.mean.copy_(0.5 * self.mean + 0.5 * x.detach().mean(0))
-            return self.layer(x - self.mean)
-
-    m = Mean()
-    m.compile("sgd", "mse", capture=True)
-    m.fit(A, VALUES, batch_size=20, epochs=4, verbose=0)
-    np.testing.assert_allclose(m.mean.numpy(), (1 - 0.5**4) * A.mean(0), rtol=1e-5, atol=1e-6)
-    assert list(m.state_dict()) == ["layer.weight", "layer.bias", "mean"] and len(list(m.parameters())) == 2
-    assert len(m.get_weights()) == 3 and [n for n, _ in m.named_buffers()] == ["mean"]
-    twin = Mean()
-    m.save_weights(tmp_path / "w")
-    twin.load_weights(tmp_path / "w")
-    np.testing.assert_array_equal(twin.predict(A), m.predict(A))
-    twin = pickle.loads(pickle.dumps(copy.deepcopy(nn.Sequential(nn.Linear(3, 3)))))
-    twin.register_buffer("steps", [1, 2])
-    assert pickle.loads(pickle.dumps(twin)).steps.tolist() == [1, 2]
-
-
-def test_lists_and_dicts_of_modules() -> None:
-    class Heads(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body = nn.ModuleList(nn.Linear(3, 3) for _ in range(2))
-            self.heads = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(3, 2)})
-
-        def forward(self, x: Any) -> Any:
-            for layer in self.body:
-                x = fastnn.relu(layer(x))
-            return {name: head(x) for name, head in self.heads.items()}
-
-    m = Heads()
-    assert list(m.state_dict())[:3] == ["body.0.weight", "body.0.bias", "body.1.weight"] and "heads.b.bias" in m.state_dict()
-    m.compile("sgd", {"a": "mse", "b": "mse"})
-    assert "b_loss" in m.fit(A, {"a": VALUES, "b": B}, verbose=0).history
-    m.body.append(nn.Linear(3, 3))
-    m.body.insert(0, nn.Linear(3, 3))
-    m.body[0] = nn.Linear(3, 3)
-    assert len(m.body) == 4 and len(m.body[1:]) == 3 and m.body[-1] is list(m.body)[3]
-    assert "a" in m.heads and list(m.heads) == ["a", "b"] and len(m.heads) == 2
-    del m.heads["a"]
-    assert [n for n, _ in m.named_children()] == ["body", "heads"] and list(m.heads.keys()) == ["b"]
-    names: list[str] = []
-    assert m.apply(lambda module: names.append(type(module).__name__)) is m
-    assert names == [*["Linear"] * 4, "ModuleList", "Linear", "ModuleDict", "Heads"]
-    assert m.get_parameter("body.0.weight") is m.body[0].weight
-
-
 # ---- errors ----
 
 
 def sym(*shape: int) -> Any:
     return fastnn.Input(shape=shape, name="x")
-
-
-def fit(**kwargs: Any) -> Any:
-    m = compiled(two_by_two(), **kwargs)
-    return lambda x, y, **more: m.fit(x, y, verbose=0, **more)
 
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
@@ -655,49 +300,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "input shape": (lambda: two_by_two()([A, A]), ValueError, r"b has shape \(20, 3\), wanted \(n, 2\)"),
     "missing input": (lambda: two_by_two().predict({"a": A}), ValueError, r"missing keys \['b'\]"),
     "unknown input": (lambda: two_by_two().predict({"a": A, "b": B, "c": B}), ValueError, r"unknown keys \['c'\]"),
-    "input lengths": (lambda: fit()([A, B[:9]], [VALUES, LABELS]), ValueError, r"x\['a'\] has 20 samples, but x\['b'\] has 9"),
-    "target lengths": (lambda: fit()([A, B], [VALUES, LABELS[:9]]), ValueError, r"y\['kind'\] has 9"),
-    "number of targets": (lambda: fit()([A, B], [VALUES]), ValueError, "y has 1 entries; wanted 2: price, kind"),
-    "one target": (lambda: fit()([A, B], VALUES), ValueError, "y is a ndarray"),
-    "missing target": (lambda: fit()([A, B], {"price": VALUES}), ValueError, r"y\['kind'\] is missing"),
-    "unknown target": (lambda: fit()([A, B], {"price": VALUES, "sort": LABELS}), ValueError, r"unknown keys \['sort'\]"),
-    "labels": (lambda: fit()([A, B], [VALUES, LABELS + 1]), ValueError, r"y\['kind'\]\[2\] is 3"),
-    "weights": (lambda: fit()([A, B], [VALUES, LABELS], sample_weight=[np.ones(20)] * 3), ValueError, "sample_weight has 3"),
-    "class weights": (lambda: fit()([A, B], [VALUES, LABELS], class_weight={0: 1}), ValueError, "models with one output"),
-    "number of losses": (lambda: fit(loss=["mse"])([A, B], [VALUES, LABELS]), ValueError, "loss has 1 entries; wanted 2"),
-    "unknown loss": (lambda: fit(loss={"prize": "mse"})([A, B], [VALUES, LABELS]), ValueError, r"unknown keys \['prize'\]"),
-    "no loss": (lambda: fit(loss=[None, None])([A, B], [VALUES, LABELS]), ValueError, "no output has a loss"),
-    "loss name": (lambda: fit(loss=["mse", "crossentropie"]), ValueError, "unknown loss"),
-    "metrics": (lambda: fit(metrics=["mae"])([A, B], [VALUES, LABELS]), ValueError, "metrics has 1 entries"),
-    "loss weights": (lambda: fit(loss_weights=[1, 2, 3])([A, B], [VALUES, LABELS]), ValueError, "loss_weights has 3"),
-    "loss weight": (lambda: fit(loss_weights=[1, "x"])([A, B], [VALUES, LABELS]), ValueError, "loss_weights of kind"),
-    "two losses, one output": (
-        lambda: fastnn.Sequential([fastnn.Dense(1)]).compile("sgd", ["mse", "mse"]) or _fit_one(["mse", "mse"]),
-        ValueError,
-        "2 entries",
-    ),
-    "forward's arguments": (lambda: Pair(dict).predict([A]), ValueError, "1 inputs; Pair.forward takes a, b"),
-    "forward's names": (lambda: Pair(dict).predict({"a": A, "c": B}), ValueError, "forward takes a, b"),
-    "list of layers": (lambda: nn.ModuleList([3]), TypeError, "int came, wanted a module"),
-    "name of a layer": (lambda: nn.ModuleDict({"fit": nn.ReLU()}), KeyError, "cannot be a name"),
-    "list index": (lambda: nn.ModuleList()[0], IndexError, "index 0 of 0"),
-    "no parameter": (lambda: two_by_two().get_parameter("x"), AttributeError, "no parameter 'x'"),
-    "name of a property": (lambda: setattr(nn.Module(), "weights", nn.Parameter([1.0])), AttributeError, "property of modules"),
-    "buffer": (lambda: _buffer().__setattr__("mean", 3), TypeError, "mean is a buffer"),
-    "weight twice": (lambda: (lambda s: s.build((3,)) or s.build((3,)))(Scale(1)), ValueError, "a parameter 'offset' already"),
 }
-
-
-def _fit_one(loss: Any) -> None:
-    m = fastnn.Sequential([fastnn.Dense(1)])
-    m.compile("sgd", loss)
-    m.fit(A, VALUES)
-
-
-def _buffer() -> nn.Module:
-    m = nn.Sequential()
-    m.register_buffer("mean", [1.0])
-    return m
 
 
 @pytest.mark.parametrize("case", ERRORS)

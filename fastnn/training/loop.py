@@ -356,8 +356,7 @@ class Trainer(BatchTrainer):
 
     def _evaluate(self, arrays: Sequence[Array], batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
-        saved = [total.copy() for total in c.totals()]
-        c.reset()
+        saved = c.set_aside()
         hooks.on_test_begin()
         for i, batch in enumerate(_chunks(arrays, batch_size)):
             hooks.on_test_batch_begin(i)
@@ -365,8 +364,7 @@ class Trainer(BatchTrainer):
             hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
         logs = c.logs()
         hooks.on_test_end(logs)
-        for total, value in zip(c.totals(), saved, strict=True):
-            total[:] = value
+        c.take_back(saved)
         return logs
 
     def _test_batch(self, arrays: Sequence[Array]) -> None:
@@ -375,7 +373,7 @@ class Trainer(BatchTrainer):
         xs, targets, weights = c.parts(arrays)
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         outputs = c.returned.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
-        loss = total_loss(k, c.objectives, outputs, targets, weights)
+        loss = total_loss(c.objectives, outputs, targets, weights)
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, c.objectives, outputs, targets)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
 from ..ops.door import check_number
 from ..tensor import Array, Tensor
 from . import data
@@ -127,8 +128,9 @@ def _metrics(outputs: Structure, metrics: Any) -> list[list[Any]]:
     return [[] if m is None else list(m) if isinstance(m, list | tuple) else [m] for m in given]
 
 
-def total_loss(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> Tensor:
+def total_loss(parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> Tensor:
     """The sum of the outputs' weighted losses, as a Tensor; adds each to its running mean where there are several."""
+    k = current()
     trained = [i for i, o in enumerate(parts) if o.loss is not None]
     total: Tensor | None = None
     for i in trained:

@@ -105,7 +105,6 @@ class TrainStep:
         check_finite: bool,
     ) -> None:
         self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
-        self.inputs, self.outputs, self.objectives = compiled.inputs, compiled.returned, compiled.objectives
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
@@ -122,18 +121,25 @@ class TrainStep:
         if self.fetch is not None:
             self.fetch(self.buffers)
         xs, targets, weights = self.compiled.parts(self.buffers)
+        loss, outputs = self._gradients(xs, targets, weights)
+        if loss.requires_grad:  # not where all layers are frozen
+            self.optimizer.step()
+        k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
+        update_metrics(k, self.compiled.objectives, outputs, targets)
+
+    def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> tuple[Tensor, list[Tensor]]:
+        """Loss and outputs for the batch, after their gradients were computed."""
+        c = self.compiled
         self.optimizer.zero_grad()
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
-                outputs = self.outputs.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
-            loss = total_loss(k, self.objectives, outputs, targets, weights)
-        if loss.requires_grad:  # not where all layers are frozen
+                outputs = c.returned.flatten(c.inputs.call(self.model, [Tensor(x) for x in xs]))
+            loss = total_loss(c.objectives, outputs, targets, weights)
+        if loss.requires_grad:
             loss.backward()
             if self.check_finite:
                 check_gradients(self.model, loss)
-            self.optimizer.step()
-        k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
-        update_metrics(k, self.objectives, outputs, targets)
+        return loss, outputs
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
