@@ -152,6 +152,62 @@ def test_whole_number_inputs_keep_their_dtype() -> None:
     m.fit([index.astype(np.int16), x_values], x_values, verbose=0)
 
 
+def test_a_graph_in_sequential_and_in_a_captured_step(tmp_path: Path) -> None:
+    a, b = fastnn.Input((3,), name="a"), fastnn.Input((2,), name="b")
+    inner = fastnn.Model([a, b], fastnn.Dense(4)(fastnn.Concatenate()([a, b])))
+    m = fastnn.Sequential([inner, nn.ReLU(), fastnn.Dense(1)])
+    np.testing.assert_array_equal(m([A, B]).numpy(), m.predict({"b": B, "a": A}))
+    np.testing.assert_array_equal(m.freeze(20)([A, B]), m.predict([A, B]))
+    m.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    np.testing.assert_array_equal(twin.predict([A, B]), m.predict([A, B]))
+    losses = []
+    for model, wrap in ((m, fastnn.capture), (twin, lambda step: step)):
+        optimizer = fastnn.optim.Adam(model.parameters(), lr=0.1)
+
+        def train_step(x: Any, y: Any, t: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = nn.MSELoss()(model([x, y]), t)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = wrap(train_step)
+        losses.append([step(*map(fastnn.tensor, (A, B, VALUES))).item() for _ in range(5)])
+        assert wrap is not fastnn.capture or not step.captured.eager
+    assert losses[0] == losses[1]
+
+
+def test_one_input_may_come_in_a_list() -> None:
+    x = fastnn.Input((3,))
+    y = fastnn.Dense(1)(x)
+    alone, listed = fastnn.Model(x, y), fastnn.Model([x], [y])
+    for data in (A, [A], A.tolist(), {x.name: A}):
+        np.testing.assert_allclose(alone.predict(data), listed.predict(data)[0], rtol=1e-6)
+
+
+def test_what_is_not_finite_is_named_by_the_layer() -> None:
+    m = compiled(two_by_two())
+    with fastnn.no_grad():
+        m.price.kernel.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="output of layer price"):
+        m.fit([A, B], [VALUES, LABELS], check_finite=True, verbose=0)
+
+
+def test_a_model_that_shares_layers_with_another_trains_its_own() -> None:
+    maker, judge = fastnn.Sequential([fastnn.Dense(3, input_shape=(2,))]), fastnn.Sequential([fastnn.Dense(1, input_shape=(3,))])
+    z = fastnn.Input((2,))
+    both = fastnn.Model(z, judge(maker(z)))
+    judge.compile("adam", "mse")
+    judge.train_on_batch(A, VALUES)
+    judge.trainable = False
+    both.compile("adam", "mse")
+    before = [m.get_weights()[0] for m in (maker, judge)]
+    both.fit(B, VALUES, verbose=0)
+    changed = [(m.get_weights()[0] != w).any() for m, w in zip((maker, judge), before, strict=True)]
+    assert changed == [True, False]
+
+
 # ---- merges ----
 
 X2, Y2 = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))

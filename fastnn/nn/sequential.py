@@ -88,6 +88,10 @@ class Sequential(Module):
     def takes_several(self) -> bool:
         return self.layers[0].takes_several if self._modules else False
 
+    def _input(self, x: Any) -> Any:
+        several = self.takes_several or self.input_structure is not None
+        return self.layers[0]._input(x) if several else super()._input(x)
+
     def forward(self, x: Any) -> Any:
         for layer in self._modules.values():
             x = layer(x)

@@ -80,8 +80,8 @@ class Structure:
                 raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
             return [given.get(key) for key in self.names]
         if len(self) == 1:
-            wrapped = self.kind != "one" and isinstance(given, list | tuple) and len(given) == 1
-            return [given[0] if wrapped and isinstance(given[0], np.ndarray | Tensor) else given]
+            wrapped = isinstance(given, list | tuple) and len(given) == 1 and isinstance(given[0], np.ndarray | Tensor)
+            return [given[0] if wrapped else given]
         if not isinstance(given, list | tuple):
             raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
         if len(given) != len(self):
