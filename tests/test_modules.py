@@ -162,6 +162,19 @@ def test_layers_with_build_in_models() -> None:
     np.testing.assert_array_equal(twin.predict(A), graph.predict(A))
 
 
+def test_call_is_told_the_mode() -> None:
+    class Noisy(fastnn.Layer):
+        def call(self, x: Any, training: Any = None) -> Any:
+            assert isinstance(training, bool)
+            return x + 1.0 if training else x
+
+    m = fastnn.Sequential([fastnn.Input((3,)), Noisy(), fastnn.Dense(1)])
+    assert (m[0](A).numpy() == A + np.float32(1)).all() and (m[0](A, training=False).numpy() == A).all()
+    m.compile("sgd", "mse")
+    m.fit(A, VALUES, verbose=0)
+    np.testing.assert_array_equal(m.predict(A), m[1](A).numpy())
+
+
 def test_a_model_written_as_a_class() -> None:
     class Net(fastnn.Model):
         def __init__(self) -> None:

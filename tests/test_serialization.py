@@ -202,6 +202,13 @@ def test_damaged_graphs_are_refused(change: Any) -> None:
         serialization.layer_from_config(damaged(change))
 
 
+def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
+    header = {"version": 1, "model": damaged(lambda c: c.update(inputs=[["a", [10**7], "float32"], ["b", [4], "float32"]]))}
+    serialization._write(tmp_path / "m", a_graph().state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match="an input of size 10000000, but 20 weights"):
+        fastnn.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize(
     "ties", [3, {"2.weight": 5}, {"2.weight": ["x", True]}, {"x": ["0.weight", True]}, {"2.bias": ["0.weight", True]}]
 )

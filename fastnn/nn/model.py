@@ -64,10 +64,9 @@ class Model(Module):
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
         if len(set(names)) < len(names):
             raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
-        self._inputs_kind, self._input_names = structure.kind, names
+        self._takes = Structure(structure.kind, names, [s.dtype.name for s in symbols])
         self._input_shapes = [s.sample_shape for s in symbols]
-        self._input_dtypes = [s.dtype.name for s in symbols]
-        self._dtype = next((d for d in self._input_dtypes if d.startswith("float")), None)
+        self._dtype = next((s.dtype.name for s in symbols if s.dtype.kind == "f"), None)
         self._symbols = (symbols, [])
 
     def _set_program(self, outputs: Any) -> None:
@@ -87,13 +86,13 @@ class Model(Module):
         for call in calls:
             if call.module is None:
                 s = call.outputs[0]
-                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._input_names}")
+                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._takes.names}")
         used = {s for call in calls for s in call.inputs()}
         names = {layer: self._register(layer) for layer in layers}
         for call in calls:
             program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
             slots.update({s: len(slots) + i for i, s in enumerate(call.outputs)})
-        for s, key in zip(inputs, self._input_names, strict=True):
+        for s, key in zip(inputs, self._takes.names, strict=True):
             if s not in used and s not in results:
                 raise ValueError(f"Model: the input {key!r} leads to none of the outputs")
         self._program = program
@@ -114,14 +113,12 @@ class Model(Module):
 
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
-        if self._program is None:
-            return None
-        return Structure(self._inputs_kind, self._input_names, self._input_dtypes)
+        return self._takes if self._program is not None else None
 
     @property
     def input_names(self) -> list[str]:
         """The names of the inputs."""
-        return list(self._input_names) if self._program is not None else []
+        return list(self._takes.names) if self._program is not None else []
 
     @property
     def output_names(self) -> list[str] | None:
@@ -131,9 +128,7 @@ class Model(Module):
     @property
     def input_shape(self) -> Any:
         """The shape of one sample; for several inputs in the form that they have."""
-        if self._program is None:
-            return None
-        return Structure(self._inputs_kind, self._input_names).build(self._input_shapes)
+        return self._takes.build(self._input_shapes) if self._program is not None else None
 
     @property
     def inputs(self) -> list[Symbol]:
@@ -149,14 +144,17 @@ class Model(Module):
         if self._program is None:
             raise AttributeError(f"{type(self).__name__}: a model with a forward of its own has no symbolic inputs and outputs")
         if self._symbols is None:  # a copy
-            given = zip(self._input_shapes, self._input_dtypes, self._input_names, strict=True)
-            symbols = [Input(shape, dtype=dtype, name=name) for shape, dtype, name in given]
+            symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
             values: list[Any] = list(symbols)
             for name, args, structure in self._program:
                 values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args)))
             object.__setattr__(self, "_symbols", (symbols, [values[i] for i in self._results]))
         assert self._symbols is not None
         return self._symbols
+
+    def _input_list(self) -> list[tuple[str, tuple[int, ...], Any]]:
+        """Name, shape and dtype of each input."""
+        return list(zip(self._takes.names, self._input_shapes, self._takes.dtypes or (), strict=True))
 
     def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
         """The calls in order, with the layer's name and the symbols that it is called on."""
@@ -189,15 +187,14 @@ class Model(Module):
         structure = self.input_structure
         if structure is None:
             return super()._input(x)
-        leaves = zip(structure.spread(x, self.name, "x"), self._input_dtypes, strict=True)
+        leaves = zip(structure.spread(x, self.name, "x"), structure.dtypes or (), strict=True)
         return structure.build([_tensor(a, dtype, self.name) for a, dtype in leaves])
 
     def forward(self, x: Any, *args: Any) -> Any:
         if self._program is None:
             raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
-        structure = Structure(self._inputs_kind, self._input_names)
-        values = structure.spread([x, *args] if args else x, self.name, "x")
-        for value, name, shape in zip(values, self._input_names, self._input_shapes, strict=True):
+        values = self._takes.spread([x, *args] if args else x, self.name, "x")
+        for value, name, shape in zip(values, self._takes.names, self._input_shapes, strict=True):
             if value.shape[1:] != shape or value.ndim != len(shape) + 1:
                 raise ValueError(f"{self.name}: {name} has shape {value.shape}, wanted {('n', *shape)}".replace("'n'", "n"))
         modules = self._modules
@@ -221,8 +218,8 @@ class Model(Module):
             layers = [layer_config(layer) for layer in self._modules.values()]
         return {
             "name": self.name,
-            "input_kind": self._inputs_kind,
-            "inputs": [list(item) for item in zip(self._input_names, self._input_shapes, self._input_dtypes, strict=True)],
+            "input_kind": self._takes.kind,
+            "inputs": [list(item) for item in self._input_list()],
             "layers": layers,
             "layer_names": list(self._modules),
             "calls": [[order[name], args] for name, args, _ in self._program],

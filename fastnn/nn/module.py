@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,9 +28,9 @@ class Module(Trainer, State):
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
     hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
-    dict of Tensors. Keras's way works too: `call` is another name of `forward`, and a `build(input_shape)` is called once, before
-    the first forward, with the shape of one sample of the first input (without the batch); it makes the parameters by
-    `add_weight`.
+    dict of Tensors. Keras's way works too: `call` is another name of `forward`, told the mode where it takes `training`; a
+    `build(input_shape)` is called once, before the first forward, with the shape of one sample of the first input (without the
+    batch), and makes the parameters by `add_weight`.
 
     >>> import fastnn
     >>> import fastnn.nn as nn
@@ -67,7 +68,8 @@ class Module(Trainer, State):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
-            cls.forward = cls.call  # type: ignore[attr-defined,method-assign]
+            takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
+            cls.forward = _with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
         if "build" in cls.__dict__ and not own_code(cls.__module__):
             cls._needs_build = True
             cls.build = _marking(cls.build)  # type: ignore[attr-defined]
@@ -385,6 +387,16 @@ def _symbolic(x: Any) -> bool:
     elif isinstance(x, list | tuple):
         x = x[0] if x else None
     return isinstance(x, Symbol)
+
+
+def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A hand-written call(x, training=...) that is told the mode, as Keras does."""
+
+    @functools.wraps(call)
+    def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+        return call(self, *args, **{"training": self.training, **kwargs})
+
+    return forward
 
 
 def _marking(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from .module import Module
 
 _SAMPLES = 2
 """Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
-MOST_NUMBERS = 1 << 27
+MOST_NUMBERS = 1 << 25
 """Numbers in the inputs of one layer above which a model is refused."""
 
 

@@ -84,8 +84,9 @@ class Prepared:
         c = self._need(op)
         outputs, parts = c.returned, c.objectives
         if len(parts) == 1:
-            one = isinstance(y, Mapping)
-            return outputs.spread(y, op, name) if one else [y], [sample_weight]
+            ys = outputs.spread(y, op, name) if isinstance(y, Mapping) else [y]
+            weighted = isinstance(sample_weight, Mapping)
+            return ys, outputs.spread(sample_weight, op, "sample_weight") if weighted else [sample_weight]
         if isinstance(y, list | tuple) and len(y) < len(parts) and len(y) == sum(o.needs_target for o in parts):
             rest = iter(y)
             y = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
