@@ -10,7 +10,6 @@ import numpy as np
 
 from ..backends import current
 from ..ops.door import dtype_of
-from ..ops.shape import getitem
 from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode
@@ -171,7 +170,7 @@ class Slice(Module):
         self.name = name or "slice"
 
     def forward(self, x: Tensor) -> Tensor:
-        return getitem(x, (slice(None), *(k if isinstance(k, int) else slice(*k) for k in self.key)))
+        return x[(slice(None), *(k if isinstance(k, int) else slice(*k) for k in self.key))]
 
     def get_config(self) -> dict[str, Any]:
         return {"key": self.key, "name": self.name}
