@@ -280,7 +280,11 @@ def test_frozen_graphs() -> None:
         for y, v in zip(got, want, strict=True):
             np.testing.assert_array_equal(y, v)
     one = m.freeze()
-    assert one([A[0], B[0]])[0].shape == (1, 1)
+    assert one([A[0], B[0]])[0].shape == (1,) and one([A[:1], B[:1]])[0].shape == (1, 1)
+    x = fastnn.Input((3,))
+    alone = fastnn.Model([x], {"y": fastnn.Dense(2)(x)})
+    for got in (alone.freeze(20)([A]), alone.freeze(20)(A), alone.freeze(20, input_shape=[(3,)])({x.name: A})):
+        np.testing.assert_array_equal(got["y"], alone.predict(A)["y"])
     assert Pair(dict).freeze(20, input_shape=[(3,), (2,)])(A, B)["kind"].shape == (20, 3)
     assert Pair(dict).freeze(20, input_shape={"a": 3, "b": (2,)})(A, B)["kind"].shape == (20, 3)
     with pytest.raises(ValueError, match=r"b has shape \(19, 2\), but it was frozen for \(20, 2\)"):

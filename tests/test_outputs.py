@@ -31,7 +31,8 @@ def test_a_forward_that_takes_a_list_or_dict() -> None:
             super().__init__()
             self.a, self.b = fastnn.Dense(1), fastnn.Dense(1)
 
-        def call(self, inputs: Any) -> Any:
+        def call(self, inputs: Any, training: Any = None) -> Any:
+            assert isinstance(training, bool)
             a, b = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
             return self.a(a) + self.b(b)
 

@@ -34,7 +34,12 @@ def freeze(model: Module, batch_size: int = 1, input_shape: Any = None) -> Any:
     if not model.built or input_shape is None:
         raise RuntimeError("freeze: no shape is known; give the first layer input_shape, or pass input_shape")
     inputs = _inputs(model, input_shape)
-    leaves = [input_shape] if inputs.kind == "one" else inputs.spread(input_shape, "freeze", "input_shape")
+    if inputs.kind == "one":
+        leaves = [input_shape]
+    elif len(inputs) == 1:
+        leaves = Structure.of(input_shape)[1]
+    else:
+        leaves = inputs.spread(input_shape, "freeze", "input_shape")
     shapes = [(batch_size, *(shape_of(leaf, "freeze: input_shape") or ())) for leaf in leaves]
     return _freeze(_snapshot(model), inputs, shapes, PRECISIONS[precision()])
 
@@ -156,12 +161,13 @@ class FrozenGraph:
             if self._inputs.kind == "one" and not more
             else self._inputs.spread([x, *more] if more else x, "frozen model", "x")
         )
+        single = all(isinstance(a, np.ndarray) and a.ndim == own.ndim - 1 for a, own in zip(leaves, self._xs, strict=True))
         given = [self._convert(a, i) for i, a in enumerate(leaves)]
         with self._lock:  # the arrays between are one caller's at a time
             for own, a in zip(self._xs, given, strict=True):
                 own[...] = a
             self._plan.run(1)
-            return self._outputs.build([out.copy() for out in self._outs])
+            return self._outputs.build([(out[0] if single else out).copy() for out in self._outs])
 
     def __reduce__(self) -> Any:
         return self._reduced

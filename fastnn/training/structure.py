@@ -100,7 +100,7 @@ def own_code(module: str) -> bool:
 @lru_cache(maxsize=1024)
 def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
     """The names of a forward's inputs, how many of them it needs, and whether it takes any number."""
-    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # no input
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in plain)
     return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
