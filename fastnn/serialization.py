@@ -21,6 +21,9 @@ MAX_ARCHITECTURE = 10_000_000
 MAX_DEPTH = 100
 """Models inside models."""
 
+MOST_INPUTS = 1 << 16
+"""The size along one axis that an input of a graph may have however few weights there are."""
+
 _shared: ContextVar[Any] = ContextVar("fastnn_shared_layers", default=None)
 
 
@@ -94,7 +97,9 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
         if name == SHARED:
             number = arguments.get("number")
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(seen):
-                raise ValueError(f"load: the file's architecture is damaged: it names layer {str(number)[:80]}, which does not come before")
+                raise ValueError(
+                    f"load: the file's architecture is damaged: it names layer {str(number)[:80]}, which does not come before"
+                )
             return seen[number]
         if not isinstance(name, str) or name not in registry:
             raise ValueError(f"load: the file names a layer {str(name)[:80]!r}, which fastnn does not have")
@@ -211,7 +216,7 @@ def load_weights(model: Any, path: Any) -> None:
 
 def _check_size(config: Any, numbers: int, path: Any) -> None:
     """Refuses an architecture whose layers would need far more memory than the file's weights have."""
-    stack, units = [config], 0
+    stack, units, inputs = [config], 0, 0
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
@@ -220,10 +225,17 @@ def _check_size(config: Any, numbers: int, path: Any) -> None:
             shape = item.get("input_shape")
             sizes += shape if isinstance(shape, list) else []
             units = max(units, *(s for s in (0, *sizes) if isinstance(s, int)))
+            given = item.get("inputs")  # of a graph: name, shape and dtype
+            shapes = (
+                [entry[1] for entry in given if isinstance(entry, list) and len(entry) == 3] if isinstance(given, list) else []
+            )
+            inputs = max(inputs, *(s for shape in shapes if isinstance(shape, list) for s in shape if isinstance(s, int)), 0)
         elif isinstance(item, list):
             stack += item
     if units > max(numbers, 1):
         raise ValueError(f"load: {path} is damaged: a layer of {units} units, but {numbers} weights in all")
+    if inputs > max(numbers, MOST_INPUTS):
+        raise ValueError(f"load: {path} is damaged: an input of size {inputs}, but {numbers} weights in all")
 
 
 def _compile_config(compiled: Any) -> dict[str, Any] | None:

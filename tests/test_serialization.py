@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,27 @@ def every_layer() -> fastnn.Sequential:
     )
 
 
-def test_every_layer_comes_back(tmp_path: Path) -> None:
-    assert {serialization._name(type(m)) for m in every_layer().modules()} == set(serialization._registry())
-    model = every_layer()
+def every_merge() -> fastnn.Model:
+    x = fastnn.Input((4,))
+    a, b = fastnn.Dense(4)(x), fastnn.Residual(fastnn.Dense(4))(x)
+    merges = (fastnn.Add, fastnn.Subtract, fastnn.Multiply, fastnn.Average, fastnn.Maximum, fastnn.Minimum, fastnn.Concatenate)
+    merged = [merge()([a, b]) for merge in merges]
+    return fastnn.Model(x, fastnn.Concatenate()([*merged, fastnn.Dot(axes=1)([a, b]), (a + 2 * b)[:, :3]]))
+
+
+@pytest.mark.parametrize(("make", "shape"), [(every_layer, (10, 2, 2)), (every_merge, (10, 4))])
+def test_every_layer_comes_back(make: Callable[[], Any], shape: tuple[int, ...], tmp_path: Path) -> None:
+    model, x = make(), X.reshape(shape)
     model.save(tmp_path / "m.fastnn")
     twin = fastnn.load(tmp_path / "m.fastnn")
-    np.testing.assert_array_equal(twin.predict(X.reshape(10, 2, 2)), model.predict(X.reshape(10, 2, 2)))
+    np.testing.assert_array_equal(twin.predict(x), model.predict(x))
     assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
     assert repr(twin) == repr(model)
+
+
+def test_no_layer_is_forgotten() -> None:
+    tried = {serialization._name(type(m)) for make in (every_layer, every_merge) for m in make().modules()}
+    assert tried == set(serialization._registry()), "a layer that files may name needs a place in every_layer or every_merge"
 
 
 def test_float64_and_what_compile_was_told_come_back(tmp_path: Path) -> None:
@@ -138,9 +152,99 @@ def test_the_file_is_safetensors_without_pickle(tmp_path: Path) -> None:
         assert f.metadata()["format"] == "fastnn"
 
 
-def test_a_layer_in_two_places_is_refused(tmp_path: Path) -> None:
-    layer = fastnn.Dense(4, input_shape=(4,))
-    with pytest.raises(ValueError, match="stands in two places"):
-        fastnn.Sequential([layer, nn.ReLU(), layer]).save(tmp_path / "m")
+def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
     fastnn.Sequential([fastnn.Dropout(np.float32(0.5)), fastnn.Dense(np.int64(3), input_shape=(4,))]).save(tmp_path / "m")
     assert fastnn.load(tmp_path / "m").predict(X).shape == (10, 3)
+
+
+def a_graph() -> fastnn.Model:
+    a, b = fastnn.Input((4,), name="a"), fastnn.Input((4,), name="b")
+    layer = fastnn.Dense(4)
+    merges = [fastnn.Add(), fastnn.Subtract(), fastnn.Multiply(), fastnn.Average(), fastnn.Maximum(), fastnn.Minimum()]
+    parts = [merge([layer(a), layer(b)]) for merge in (*merges, fastnn.Concatenate(), fastnn.Dot(normalize=True))]
+    inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
+    both = inner((a * 2, 1 - b))
+    return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
+
+
+def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
+    model = a_graph()
+    kinds = {type(m).__name__ for root in (model, every_layer()) for m in root.modules()}
+    assert kinds == set(serialization._registry())
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    for a, b in zip(twin.predict([X, 2 * X]), model.predict([X, 2 * X]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
+    assert list(twin.state_dict()) == list(model.state_dict()) and len(twin.get_weights()) == 2
+
+
+def test_losses_and_metrics_by_output_come_back(tmp_path: Path) -> None:
+    a = fastnn.Input((4,))
+    model = fastnn.Model(a, [fastnn.Dense(1, name="p")(a), fastnn.Dense(3, activation="softmax", name="q")(a)])
+    losses = {"p": "mse", "q": fastnn.losses.SparseCategoricalCrossentropy(ignore_class=1)}
+    y = {"p": np.ones((10, 1)), "q": np.arange(10) % 3}
+    for loss, metrics in ((losses, {"q": ["accuracy"]}), (list(losses.values()), [["mae"], []]), (["mse", None], None)):
+        model.compile("sgd", loss, metrics, loss_weights=[1.0, 0.5])
+        model.save(tmp_path / "m")
+        twin = fastnn.load(tmp_path / "m")
+        assert twin.evaluate(X, y, return_dict=True) == model.evaluate(X, y, return_dict=True)
+
+
+def damaged(change: Any) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(json.dumps(serialization.layer_config(a_graph())))
+    change(config["config"])
+    return config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["calls"].insert(0, [0, [99]]),
+        lambda c: c["calls"].insert(0, [0, [-1]]),
+        lambda c: c["calls"].insert(0, [99, [0]]),
+        lambda c: c["calls"].insert(0, [0, [{"value": [1]}]]),
+        lambda c: c["calls"].insert(0, [0, [{"dict": [0]}]]),
+        lambda c: c["calls"].insert(0, [0, [{"other": 0}]]),
+        lambda c: c["calls"].insert(0, [0, [None]]),
+        lambda c: c["calls"].insert(0, 5),
+        lambda c: c["calls"].insert(0, [0, [True]]),
+        lambda c: c.update(outputs=[1000]),
+        lambda c: c.update(outputs={"dict": {"a": 1000}}),
+        lambda c: c.update(inputs=[["a", [10**12], "float32"], ["b", [4], "float32"]]),
+        lambda c: c.update(inputs=[["a", [4], "complex64"], ["b", [4], "float32"]]),
+        lambda c: c.update(inputs=[["a", [4], "float32"]]),
+        lambda c: c.update(inputs=5),
+        lambda c: c.update(input_kind="set"),
+        lambda c: c.update(layer_names=[]),
+        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {"number": 0}}),
+        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {"number": -1}}),
+        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {}}),
+        lambda c: c["layers"].__setitem__(0, {"class_name": "Slice", "config": {"key": [["a", 1, 2]]}}),
+        lambda c: c["layers"].__setitem__(0, {"class_name": "Arithmetic", "config": {"op": "__class__"}}),
+        lambda c: c.pop("layers"),
+        lambda c: c.pop("calls"),
+    ],
+)
+def test_damaged_graphs_are_refused(change: Any) -> None:
+    with pytest.raises(ValueError, match="load: the file"):
+        serialization.layer_from_config(damaged(change))
+
+
+def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
+    header = {"version": 1, "model": damaged(lambda c: c.update(inputs=[["a", [10**7], "float32"], ["b", [4], "float32"]]))}
+    serialization._write(tmp_path / "m", a_graph().state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match="an input of size 10000000, but 20 weights"):
+        fastnn.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "ties", [3, {"2.weight": 5}, {"2.weight": ["x", True]}, {"x": ["0.weight", True]}, {"2.bias": ["0.weight", True]}]
+)
+def test_damaged_ties_are_refused(ties: Any, tmp_path: Path) -> None:
+    model = fastnn.Sequential([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)])
+    model[2].weight = model[0].weight
+    header = {"version": 1, "model": serialization.layer_config(model), "ties": ties}
+    serialization._write(tmp_path / "m", model.state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match="load:"):
+        fastnn.load(tmp_path / "m")

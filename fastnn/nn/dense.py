@@ -11,6 +11,7 @@ from ..backends.spec import LINEAR
 from ..ops import activation as activation_ops
 from ..ops.dense import dense
 from ..ops.door import dtype_of
+from ..ops.shape import transpose
 from ..seeding import generator
 from ..tensor import Tensor
 from .module import Module
@@ -139,6 +140,8 @@ class Dense(Module):
         kernel, bias = parameters[self._names[0]], parameters["bias"]
         if isinstance(kernel, TransposedParameter):
             kernel = kernel.base
+        elif self._names[0] == "weight":  # tied to a parameter that is stored (out, in), as an embedding's table is
+            kernel = transpose(kernel)
         if isinstance(activation, str):
             z = dense(x, kernel, bias)
             y = activation_ops.ROWS[activation](z)

@@ -109,7 +109,7 @@ class Average(Add):
     """The mean of its inputs, element by element."""
 
     def merge(self, parts: list[Tensor]) -> Tensor:
-        return super().merge(parts) / float(len(parts))
+        return super().merge(parts) * (1.0 / len(parts))
 
 
 class Subtract(Add):

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
+from ..ops.door import host_array
 from ..tensor import Tensor
 from ..training.structure import Structure
 from .module import _UNRECORDED, Module
@@ -25,8 +27,8 @@ class Model(Module):
         name: the model's.
 
     Layers may be called several times (shared layers), and models like layers. Layers are registered under their names, made
-    different by a number: those of the outputs name the losses and metrics of `fit`. The layers' order is that of their first
-    calls. A class derived from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived
+    from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
 
     Raises:
         ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
@@ -62,10 +64,9 @@ class Model(Module):
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
         if len(set(names)) < len(names):
             raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
-        self._inputs_kind, self._input_names = structure.kind, names
+        self._takes = Structure(structure.kind, names, [s.dtype.name for s in symbols])
         self._input_shapes = [s.sample_shape for s in symbols]
-        self._input_dtypes = [s.dtype.name for s in symbols]
-        self._dtype = next((d for d in self._input_dtypes if d.startswith("float")), None)
+        self._dtype = next((s.dtype.name for s in symbols if s.dtype.kind == "f"), None)
         self._symbols = (symbols, [])
 
     def _set_program(self, outputs: Any) -> None:
@@ -79,18 +80,19 @@ class Model(Module):
             raise ValueError("Model: there are no outputs")
         self._symbols = (inputs, results)
         slots = {s: i for i, s in enumerate(inputs)}
-        program, names, used = [], {}, set()
-        for call in _calls(inputs, results):
+        program = []
+        by_name = sorted(zip(self._outputs.names, results, strict=True), key=lambda item: item[0])  # Keras's order of dicts
+        calls, layers = _graph(inputs, [s for _, s in by_name] if self._outputs.kind == "dict" else results)
+        for call in calls:
             if call.module is None:
                 s = call.outputs[0]
-                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._input_names}")
-            if call.module not in names:
-                names[call.module] = self._register(call.module)
-            for a in call.args:
-                used.update(symbols_in(a))
+                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._takes.names}")
+        used = {s for call in calls for s in call.inputs()}
+        names = {layer: self._register(layer) for layer in layers}
+        for call in calls:
             program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
             slots.update({s: len(slots) + i for i, s in enumerate(call.outputs)})
-        for s, key in zip(inputs, self._input_names, strict=True):
+        for s, key in zip(inputs, self._takes.names, strict=True):
             if s not in used and s not in results:
                 raise ValueError(f"Model: the input {key!r} leads to none of the outputs")
         self._program = program
@@ -111,14 +113,12 @@ class Model(Module):
 
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
-        if self._program is None:
-            return None
-        return Structure(self._inputs_kind, self._input_names, self._input_dtypes)
+        return self._takes if self._program is not None else None
 
     @property
     def input_names(self) -> list[str]:
         """The names of the inputs."""
-        return list(self._input_names) if self._program is not None else []
+        return list(self._takes.names) if self._program is not None else []
 
     @property
     def output_names(self) -> list[str] | None:
@@ -128,9 +128,7 @@ class Model(Module):
     @property
     def input_shape(self) -> Any:
         """The shape of one sample; for several inputs in the form that they have."""
-        if self._program is None:
-            return None
-        return Structure(self._inputs_kind, self._input_names).build(self._input_shapes)
+        return self._takes.build(self._input_shapes) if self._program is not None else None
 
     @property
     def inputs(self) -> list[Symbol]:
@@ -146,8 +144,7 @@ class Model(Module):
         if self._program is None:
             raise AttributeError(f"{type(self).__name__}: a model with a forward of its own has no symbolic inputs and outputs")
         if self._symbols is None:  # a copy
-            given = zip(self._input_shapes, self._input_dtypes, self._input_names, strict=True)
-            symbols = [Input(shape, dtype=dtype, name=name) for shape, dtype, name in given]
+            symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
             values: list[Any] = list(symbols)
             for name, args, structure in self._program:
                 values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args)))
@@ -155,16 +152,20 @@ class Model(Module):
         assert self._symbols is not None
         return self._symbols
 
+    def _input_list(self) -> list[tuple[str, tuple[int, ...], Any]]:
+        """Name, shape and dtype of each input."""
+        return list(zip(self._takes.names, self._input_shapes, self._takes.dtypes or (), strict=True))
+
     def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
         """The calls in order, with the layer's name and the symbols that it is called on."""
         inputs, outputs = self._graph()
         names = {m: name for name, m in self._modules.items()}
-        calls = _calls(inputs, outputs)
-        return [(call, names[call.module], [s for a in call.args for s in symbols_in(a)]) for call in calls if call.module is not None]
+        calls, _ = _graph(inputs, outputs)
+        return [(call, names[call.module], call.inputs()) for call in calls if call.module is not None]
 
     @property
     def layers(self) -> list[Module]:
-        """The layers, each once, in the order of their first calls."""
+        """The layers, each once: those farthest from the outputs first, as in Keras."""
         return list(self._modules.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
@@ -184,17 +185,16 @@ class Model(Module):
 
     def _input(self, x: Any) -> Any:
         structure = self.input_structure
-        if structure is None or structure.kind == "one":
+        if structure is None:
             return super()._input(x)
-        leaves = zip(structure.spread(x, self.name, "x"), self._input_dtypes, strict=True)
-        return structure.build([a if isinstance(a, Tensor) else _as_input(super(Model, self), a, d) for a, d in leaves])
+        leaves = zip(structure.spread(x, self.name, "x"), structure.dtypes or (), strict=True)
+        return structure.build([_tensor(a, dtype, self.name) for a, dtype in leaves])
 
     def forward(self, x: Any, *args: Any) -> Any:
         if self._program is None:
             raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
-        structure = Structure(self._inputs_kind, self._input_names)
-        values = structure.spread([x, *args] if args else x, self.name, "x")
-        for value, name, shape in zip(values, self._input_names, self._input_shapes, strict=True):
+        values = self._takes.spread([x, *args] if args else x, self.name, "x")
+        for value, name, shape in zip(values, self._takes.names, self._input_shapes, strict=True):
             if value.shape[1:] != shape or value.ndim != len(shape) + 1:
                 raise ValueError(f"{self.name}: {name} has shape {value.shape}, wanted {('n', *shape)}".replace("'n'", "n"))
         modules = self._modules
@@ -218,8 +218,8 @@ class Model(Module):
             layers = [layer_config(layer) for layer in self._modules.values()]
         return {
             "name": self.name,
-            "input_kind": self._inputs_kind,
-            "inputs": [list(item) for item in zip(self._input_names, self._input_shapes, self._input_dtypes, strict=True)],
+            "input_kind": self._takes.kind,
+            "inputs": [list(item) for item in self._input_list()],
             "layers": layers,
             "layer_names": list(self._modules),
             "calls": [[order[name], args] for name, args, _ in self._program],
@@ -233,8 +233,9 @@ class Model(Module):
 
         with shared_layers():
             layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        own = [c["config"].get("name") for c in config["layers"]]
         for layer, name in zip(layers, config["layer_names"], strict=True):
-            layer.name = str(name)
+            layer.name = str(name)  # by which the model is going to know it
         symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
         kind = config["input_kind"]
         if kind not in ("one", "list", "tuple", "dict"):
@@ -244,28 +245,49 @@ class Model(Module):
             layer = layers[_number(index, layers)]
             values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args)))[1]
         outputs = _filled(_checked(config["outputs"], values), values)
-        return cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+        model = cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+        for layer, name in zip(layers, own, strict=True):
+            layer.name = name or layer.name
+        return model
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_symbols": None}
 
 
-def _as_input(parent: Any, a: Any, dtype: str) -> Any:
-    """An array as a Tensor of this dtype."""
-    return parent._input(np.asarray(a)) if dtype.startswith("float") else parent._input(a).astype(dtype)
+def _tensor(a: Any, dtype: str, name: str) -> Tensor:
+    """An input as a Tensor of this dtype."""
+    if isinstance(a, Tensor):
+        return a
+    k = current()
+    array = k.asarray(host_array(a, np.dtype(dtype), name))
+    k.constant_enters(array)
+    return Tensor(array)
 
 
-def _calls(inputs: list[Symbol], outputs: list[Symbol]) -> list[Call]:
-    """All calls that lead from the inputs to the outputs, in an order in which each has its arguments."""
-    seen: set[Call] = set()
-    stack = [s for s in outputs if s not in inputs]
-    given = set(inputs)
-    while stack:
-        call = stack.pop().call
-        if call not in seen:
-            seen.add(call)
-            stack += [s for a in call.args for s in symbols_in(a) if s not in given]
-    return sorted(seen, key=lambda call: call.number)
+def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:
+    """All calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
+
+    The layers come in Keras's order, which its lists of weights have: those farthest from the outputs first, those equally far
+    as a search from the outputs meets them.
+    """
+    given, met, finished = set(inputs), dict[Call, None](), list[Call]()
+    stack = [(s.call, False) for s in reversed(outputs) if s not in given]
+    while stack:  # depth first: each call is finished after those of its arguments
+        call, entered = stack.pop()
+        if entered:
+            finished.append(call)
+        elif call not in met:
+            met[call] = None
+            stack += [(call, True), *((s.call, False) for s in reversed(call.inputs()) if s not in given)]
+    depth: dict[Call, int] = {}
+    farthest = dict.fromkeys((call.module for call in met), 0)
+    for call in reversed(finished):
+        farthest[call.module] = depth[call] = max(depth.get(call, 0), farthest[call.module])
+        for s in call.inputs():
+            if s not in given:
+                depth[s.call] = max(depth.get(s.call, 0), depth[call] + 1)
+    calls = sorted(met, key=lambda call: call.number)
+    return calls, sorted(farthest, key=lambda layer: -farthest[layer])
 
 
 def _different(names: list[str]) -> list[str]:

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..backends import current
 from ..ops.door import host_array
-from ..tensor import Tensor, no_grad
+from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
 from .mode import mode, said
 from .parameter import Parameter, stored, structure_changed
 from .penalties import Regularized
+from .state import State
 
 _FLOAT32 = np.dtype(np.float32)
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
 
 
-class Module(Trainer, Regularized):
+class Module(Trainer, State, Regularized):
     """A layer or model: parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
     hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
-    dict of Tensors. Keras's way works too: `call` is another name of `forward`, and a `build(input_shape)` is called once, before
-    the first forward, with the shape of one sample of the first input (without the batch); it makes the parameters by
-    `add_weight`.
+    dict of Tensors. Keras's way works too: `call` is another name of `forward`, told the mode where it takes `training`; a
+    `build(input_shape)` is called once, before the first forward, with the shape of one sample of the first input (without the
+    batch), and makes the parameters by `add_weight`.
 
     >>> import fastnn
     >>> import fastnn.nn as nn
@@ -56,7 +58,7 @@ class Module(Trainer, Regularized):
 
     # ---- to be defined by layers ----
 
-    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, x: Any) -> Any:
         """What the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
@@ -67,7 +69,8 @@ class Module(Trainer, Regularized):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
-            cls.forward = cls.call  # type: ignore[attr-defined]
+            takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
+            cls.forward = _with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
         if "build" in cls.__dict__ and not own_code(cls.__module__):
             cls._needs_build = True
             cls.build = _marking(cls.build)  # type: ignore[attr-defined]
@@ -142,6 +145,9 @@ class Module(Trainer, Regularized):
         if isinstance(value, Parameter | Module):
             if "_modules" not in self.__dict__:
                 raise AttributeError(f"{type(self).__name__}: call super().__init__() before setting {name}")
+            if isinstance(getattr(type(self), name, None), property):
+                kind = "parameter" if isinstance(value, Parameter) else "layer"
+                raise AttributeError(f"{type(self).__name__}: {name} is a property of modules; give the {kind} another name")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
             cast(dict[str, Any], other).pop(name, None)
             for auto in [n for n in self.__dict__.get("_auto_names", ()) if n != name and self._parameters.get(n) is value]:
@@ -228,24 +234,13 @@ class Module(Trainer, Regularized):
 
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
         """
-        tensor = value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+        tensor = (
+            value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+        )
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
         self._buffers[name] = self.__dict__[name] = tensor
         structure_changed()
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """The buffers, each once, with dotted names."""
-        seen: set[Tensor] = set()
-        for prefix, module in self.named_modules():
-            for name, b in module._buffers.items():
-                if b not in seen:
-                    seen.add(b)
-                    yield (f"{prefix}.{name}" if prefix else name), b
-
-    def buffers(self) -> Iterator[Tensor]:
-        """The buffers, each once."""
-        return (b for _, b in self.named_buffers())
 
     def children(self) -> Iterator[Module]:
         """The modules that this one holds itself."""
@@ -310,31 +305,12 @@ class Module(Trainer, Regularized):
                 if p is not None:
                     yield (f"{prefix}.{name}" if prefix else name), p
 
-    def _aliases(self) -> dict[str, Parameter]:
-        """The parameters by each of their names: also by those of layers that stand in several places."""
-        found, stack = {}, [("", self)]
-        while stack:
-            prefix, module = stack.pop()
-            found.update({prefix + name: p for name, p in module._parameters.items() if p is not None})
-            stack += [(f"{prefix}{name}.", m) for name, m in reversed(module._modules.items())]
-        return found
-
     def _own_built(self) -> bool:
         return self._built or not self._needs_build
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters, each once, in order of definition."""
         return (p for _, p in self.named_parameters())
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """The stored parameters, weights as (in, out), and after those of each layer its buffers."""
-        own: dict[Any, None] = {}
-        list(self._all_parameters())  # which says what has no shape yet
-        for m in self.modules():
-            own.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
-            own.update(dict.fromkeys(m._buffers.values()))
-        return list(own)
 
     def zero_grad(self) -> None:
         """Forgets the gradients of all parameters."""
@@ -377,95 +353,6 @@ class Module(Trainer, Regularized):
                 return known
         return None
 
-    # ---- values in and out ----
-
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters and buffers by name, tied ones once; layers with PyTorch's names have PyTorch's shapes."""
-        values = dict([*self.named_parameters(), *self.named_buffers()])
-        return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
-
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Copies values into the parameters and buffers by name. A tied parameter may come under any of its names.
-
-        Raises:
-            KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
-            ValueError: an array has another shape. Nothing is changed.
-        """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
-        own: dict[str, Tensor] = dict([*self.named_parameters(), *self.named_buffers()])
-        first = {stored(p): name for name, p in self.named_parameters()}
-        also = {name: first[stored(p)] for name, p in self._aliases().items() if name not in own}
-        state = {**{also[n]: v for n, v in state.items() if n in also}, **{n: v for n, v in state.items() if n not in also}}
-        missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
-        if strict and (missing or unknown):
-            raise KeyError(f"load_state_dict: missing {missing or 'none'}, unknown {unknown or 'none'}")
-        arrays = {}
-        for name in own.keys() & state.keys():
-            arrays[name] = host_array(state[name], own[name].dtype, f"load_state_dict: {name}")
-            if arrays[name].shape != own[name].shape:
-                raise ValueError(f"load_state_dict: {name} has shape {arrays[name].shape}, wanted {own[name].shape}")
-        with no_grad():
-            for name, a in arrays.items():
-                own[name].copy_(a)
-
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
-        return [np.array(current().to_numpy(p.data)) for p in self.weights]
-
-    def set_weights(self, weights: Iterable[Any]) -> None:
-        """Copies values into the parameters and buffers in order of definition, weights as (in, out)."""
-        own, given = self.weights, list(weights)
-        if len(own) != len(given):
-            raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters and buffers")
-        arrays = [host_array(a, p.dtype, "set_weights") for a, p in zip(given, own, strict=True)]
-        for i, (a, p) in enumerate(zip(arrays, own, strict=True)):
-            if a.shape != p.shape:
-                raise ValueError(f"set_weights: array {i} has shape {a.shape}, wanted {p.shape}")
-        with no_grad():
-            for a, p in zip(arrays, own, strict=True):
-                p.copy_(a)
-
-    def freeze(self, batch_size: int = 1, input_shape: Any = None) -> Any:
-        """The model as it is now, as a function of arrays for one batch size: no dropout, no tape, no Python but the call itself.
-
-        Args:
-            batch_size: the samples in a call.
-            input_shape: the shape of one sample, where the first layer does not tell; for several inputs a list or dict of shapes.
-
-        Returns:
-            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several
-            threads may call it; it can be pickled. Later training does not change it. A model with several inputs or outputs
-            takes and gives them as `predict` does, and no out.
-
-        >>> import fastnn
-        >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
-        >>> policy = model.freeze()
-        >>> bool((policy([[1.0, 2.0, 3.0]]) == model.predict([[1.0, 2.0, 3.0]])).all())
-        True
-        """
-        from .frozen import freeze
-
-        return freeze(self, batch_size, input_shape)
-
-    def save(self, path: Any) -> None:
-        """Writes architecture and weights into one safetensors file; see `fastnn.load`."""
-        from ..serialization import save
-
-        save(self, path)
-
-    def save_weights(self, path: Any) -> None:
-        """Writes the state_dict into a safetensors file."""
-        from ..serialization import save_weights
-
-        save_weights(self, path)
-
-    def load_weights(self, path: Any) -> None:
-        """Reads a safetensors file into the parameters by name."""
-        from ..serialization import load_weights
-
-        load_weights(self, path)
-
     # ---- how it looks ----
 
     def extra_repr(self) -> str:
@@ -501,6 +388,16 @@ def _symbolic(x: Any) -> bool:
     elif isinstance(x, list | tuple):
         x = x[0] if x else None
     return isinstance(x, Symbol)
+
+
+def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A hand-written call(x, training=...) that is told the mode, as Keras does."""
+
+    @functools.wraps(call)
+    def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+        return call(self, *args, **{"training": self.training, **kwargs})
+
+    return forward
 
 
 def _marking(build: Callable[..., Any]) -> Callable[..., Any]:

@@ -57,7 +57,7 @@ class Sequential(Module):
             shape = own if own is not None else shape
             if i == index or shape is None:
                 continue
-            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
         return shape
 
     @property
@@ -78,7 +78,7 @@ class Sequential(Module):
                 break  # after a hand-written layer: the first call tells
             if not layer.built and hasattr(layer, "build"):
                 layer.build(shape)
-            shape = layer.output_shape(shape) if layer.built and _tells_shape(layer) else None
+            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
 
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
@@ -87,6 +87,10 @@ class Sequential(Module):
     @property
     def takes_several(self) -> bool:
         return self.layers[0].takes_several if self._modules else False
+
+    def _input(self, x: Any) -> Any:
+        several = self.takes_several or self.input_structure is not None
+        return self.layers[0]._input(x) if several else super()._input(x)
 
     def forward(self, x: Any) -> Any:
         for layer in self._modules.values():
@@ -132,6 +136,6 @@ class Sequential(Module):
         return cls(layers, name=config.get("name"))
 
 
-def _tells_shape(layer: Module) -> bool:
+def tells_shape(layer: Module) -> bool:
     """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
     return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .model import Model
 from .parameter import stored
+from .sequential import tells_shape
 
 
 def summary(model: Any) -> str:
@@ -16,7 +17,10 @@ def summary(model: Any) -> str:
         rows = [("Layer", "Output shape", "Parameters"), *_rows(model)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = "  ".join("-" * w for w in widths)
-    table = ["  ".join(f"{cell:{'>' if i == 2 else '<'}{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    table = [
+        "  ".join(f"{cell:{'>' if i == 2 else '<'}{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
     lines = [f"{type(model).__name__}", line, table[0].rstrip(), line, *(row.rstrip() for row in table[1:]), line]
     if model.built:
         own = {stored(p) for p in model.parameters()}
@@ -28,13 +32,12 @@ def summary(model: Any) -> str:
 
 
 def _rows(model: Any) -> list[tuple[str, ...]]:
-    rows, seen = [], set()
+    rows: list[tuple[str, ...]] = []
+    seen: set[Any] = set()
     shape = getattr(model, "input_shape", None)
     for name, layer in list(model._modules.items()) or [("", model)]:
-        if shape is not None and len(model._modules) and hasattr(model, "layers"):
-            shape = layer.output_shape(shape)
-        else:
-            shape = None
+        known = shape is not None and len(model._modules) and hasattr(model, "layers") and tells_shape(layer)
+        shape = layer.output_shape(shape) if known else None
         rows.append((_label(name, layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
     return rows
 
@@ -42,7 +45,8 @@ def _rows(model: Any) -> list[tuple[str, ...]]:
 def _graph_rows(model: Model) -> list[tuple[str, ...]]:
     """Inputs, then the calls in order; a shared layer comes with each of its calls."""
     names: dict[Any, str] = {}
-    rows, seen = [], set()
+    rows: list[tuple[str, ...]] = []
+    seen: set[Any] = set()
     for symbol, name in zip(model.inputs, model.input_names, strict=True):
         names[symbol] = name
         rows.append((f"{name} (Input)", str(symbol.shape), "", ""))

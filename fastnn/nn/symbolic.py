@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..backends import current
 from ..ops.door import dtype_of
-from ..ops.shape import getitem
 from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode
@@ -18,7 +17,7 @@ from .module import Module
 
 _SAMPLES = 2
 """Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
-MOST_NUMBERS = 1 << 27
+MOST_NUMBERS = 1 << 25
 """Numbers in the inputs of one layer above which a model is refused."""
 
 
@@ -34,6 +33,10 @@ class Call:
         self.structure = Structure("one", ["output"])
         self.outputs: list[Symbol] = []
         self.number = next(Call._count)
+
+    def inputs(self) -> list[Symbol]:
+        """The symbols among its arguments."""
+        return [s for a in self.args for s in symbols_in(a)]
 
 
 def _no_value(what: str) -> Callable[..., Any]:
@@ -118,7 +121,7 @@ class Arithmetic(Module):
         reflected: whether the number comes first.
     """
 
-    _OPS = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "pow": "__pow__"}
+    _OPS: ClassVar = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "pow": "__pow__"}
 
     def __init__(self, op: str, value: float | None = None, reflected: bool = False, name: str | None = None) -> None:
         super().__init__()
@@ -167,7 +170,7 @@ class Slice(Module):
         self.name = name or "slice"
 
     def forward(self, x: Tensor) -> Tensor:
-        return getitem(x, (slice(None), *(k if isinstance(k, int) else slice(*k) for k in self.key)))
+        return x[(slice(None), *(k if isinstance(k, int) else slice(*k) for k in self.key))]
 
     def get_config(self) -> dict[str, Any]:
         return {"key": self.key, "name": self.name}
@@ -227,7 +230,9 @@ def symbols_in(value: Any) -> Iterator[Symbol]:
     elif isinstance(value, list | tuple | dict):
         for item in value.values() if isinstance(value, dict) else value:
             if not isinstance(item, Symbol):
-                raise TypeError(f"a symbol and a {type(item).__name__} came together; wanted symbols only (constants go into a layer)")
+                raise TypeError(
+                    f"a symbol and a {type(item).__name__} came together; wanted symbols only (constants go into a layer)"
+                )
             yield item
 
 
@@ -265,7 +270,9 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     call.structure, leaves = Structure.of(y)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
-            raise TypeError(f"{name}: forward returned a {type(leaf).__name__}; wanted a Tensor, or a list, tuple or dict of Tensors")
+            raise TypeError(
+                f"{name}: forward returned a {type(leaf).__name__}; wanted a Tensor, or a list, tuple or dict of Tensors"
+            )
         if not leaf.ndim or leaf.shape[0] != _SAMPLES:
             raise ValueError(f"{name}: the output for {_SAMPLES} samples has shape {leaf.shape}; its first axis is not the batch")
     call.outputs = [Symbol(leaf.shape[1:], leaf.dtype, call, name) for leaf in leaves]

@@ -14,6 +14,7 @@ from ..nn import parameter as parameters_py
 from ..tensor import Array
 from . import data
 from .callbacks import CallbackList
+from .prepare import Prepared
 
 if TYPE_CHECKING:
     from .compiled import Compiled, Logs
@@ -25,12 +26,10 @@ CHUNK = 1024
 """Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 
 
-class BatchTrainer:
+class BatchTrainer(Prepared):
     """The methods of a model that take one batch."""
 
     if TYPE_CHECKING:
-        _need: Callable[[str], Compiled]
-        _prepare: Callable[..., list[Array]]
         _train_step: Callable[..., TrainStep]
         _evaluate: Callable[..., Logs]
         predict: Callable[..., Any]

@@ -236,7 +236,8 @@ class Monitor(Callback):
         if name == "loss":
             return "min"
         compiled = getattr(self.model, "_compiled", None)
-        of_model = {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
+        of_model = {m.name: m.direction for m in getattr(self.model, "metrics", ())}
+        of_model |= {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
         direction = of_model.get(name) or metrics.direction(name)
         if direction is None:
             raise ValueError(f"{type(self).__name__}: should {self.monitor} rise or fall? Pass mode='max' or mode='min'")

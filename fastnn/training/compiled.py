@@ -53,6 +53,12 @@ class Compiled:
             self.outputs, self.objectives = outputs, parts
         self.inputs = inputs
 
+    @property
+    def returned(self) -> Structure:
+        """What the model returns, which is known once it ran."""
+        assert self.outputs is not None
+        return self.outputs
+
     def parts(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
         """The inputs, targets and weights among the arrays of a batch."""
         n = len(self.objectives)
@@ -72,9 +78,20 @@ class Compiled:
         """The metrics of all outputs with their names in the logs."""
         return [item for o in self.objectives for item in o.named_metrics()]
 
-    def totals(self) -> list[Array]:
+    def _totals(self) -> list[Array]:
         """The running means: of the loss, of each output's, of the metrics."""
         return [self.loss_total, *(o.total for o in self.objectives), *(m.total for m in self.metrics)]
+
+    def set_aside(self) -> list[Array]:
+        """The running means as they are, for `take_back`; starts them anew."""
+        saved = [total.copy() for total in self._totals()]
+        self.reset()
+        return saved
+
+    def take_back(self, saved: list[Array]) -> None:
+        """Goes on with the means that were set aside."""
+        for total, value in zip(self._totals(), saved, strict=True):
+            total[:] = value
 
     def reset(self) -> None:
         """Starts the running means anew."""

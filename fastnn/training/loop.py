@@ -24,7 +24,7 @@ from .metrics import Metric
 from .objective import total_loss, update_metrics
 from .progress import Progress
 from .step import Batches, TrainStep
-from .structure import Structure, inputs_of, own_code
+from .structure import Structure, own_code
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
@@ -35,14 +35,6 @@ MOST_WORK = 1 << 22
 
 class Trainer(BatchTrainer):
     """The training half of `fastnn.nn.Module`."""
-
-    input_structure: Structure | None = None
-    """What a model says about its inputs; None where arrays and `forward` tell."""
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
-        return not own_code(type(self).__module__)
 
     stop_training: bool
     _compiled: Compiled | None
@@ -105,103 +97,6 @@ class Trainer(BatchTrainer):
         """The optimizer that compile was given."""
         return self._need("optimizer").optimizer
 
-    def _need(self, op: str) -> Compiled:
-        if self._compiled is None:
-            raise RuntimeError(f"{op}: the model is not compiled yet; call compile(optimizer=..., loss=...) first")
-        return self._compiled
-
-    # ---- data at the door ----
-
-    def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
-        """x as arrays of the right dtypes, one for each of the model's inputs."""
-        model: Any = self
-        structure = inputs_of(model, x, op)
-        if structure.kind == "one" and structure.dtypes is None:
-            return structure, [data.as_features(x, model.dtype, op, name)]
-        dtypes = structure.dtypes or [model.dtype] * len(structure)
-        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
-        leaves = structure.spread(x, op, name)
-        return structure, [data.as_features(*item, op, label) for *item, label in zip(leaves, dtypes, labels, strict=True)]
-
-    def _prepare(
-        self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
-    ) -> list[Array]:
-        """The inputs, then the targets of all outputs, then their weights, as arrays of the right dtypes, checked against each
-        other and against the model's outputs; of size 0 where there are none."""
-        c = self._need(op)
-        model: Any = self
-        if y is None:
-            raise ValueError(f"{op}: {names[1]} is missing")
-        current().value_leaves(op)  # its steps are recordings of their own
-        inputs, features = self._inputs(op, x, names[0])
-        rows = len(features[0])
-        many = len(inputs) > 1
-        given = {f"{names[0]}[{key!r}]" if many else names[0]: a for key, a in zip(inputs.names, features, strict=True)}
-        data.check_same_length(op, **given)
-        self._probe(inputs, features)
-        outputs, parts = c.outputs, c.objectives
-        assert outputs is not None
-        alone = len(parts) == 1
-        ys, ws = self._spread(op, y, sample_weight, names[1])
-        if class_weight is not None and not alone:
-            raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
-        targets, weights = [], []
-        for i, o in enumerate(parts):
-            label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
-            target = o.target(op, ys[i], rows, model.dtype, label)
-            weight = data.as_sample_weight(ws[i], rows, model.dtype, op)
-            data.check_same_length(op, **{next(iter(given)): features[0], label: target, "sample_weight": weight})
-            if class_weight is not None:
-                weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
-            targets.append(target)
-            weights.append(weight)
-        k = current()
-        return [k.asarray(a) for a in (*features, *targets, *weights)]
-
-    def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
-        """Targets and weights by output."""
-        c = self._need(op)
-        outputs, parts = c.outputs, c.objectives
-        assert outputs is not None
-        if len(parts) == 1:
-            one = isinstance(y, Mapping)
-            return outputs.spread(y, op, name) if one else [y], [sample_weight]
-        if isinstance(y, list | tuple) and len(y) < len(parts) and len(y) == sum(o.needs_target for o in parts):
-            rest = iter(y)
-            y = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
-        ys = outputs.spread(y, op, name, optional=True)
-        listed = isinstance(sample_weight, list | tuple) and any(w is None or np.ndim(w) for w in sample_weight)
-        if listed or isinstance(sample_weight, Mapping):
-            return ys, outputs.spread(sample_weight, op, "sample_weight", optional=True)
-        return ys, [sample_weight] * len(parts)  # one for all
-
-    def _probe(self, inputs: Structure, features: list[Array]) -> None:
-        """Finds the model's outputs and their shapes; gives the layers their shapes if they have none."""
-        model: Any = self
-        c = self._need("fit")
-        first = features[0]
-        key: Any = (first.shape[1:], first.dtype)
-        if inputs.kind != "one":
-            key = (inputs.kind, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
-        if c.probed[0] == (*key, parameters_py.structure_version):
-            return
-        with no_grad():
-            samples = [Tensor(current().asarray(a[:1])) for a in features]
-            y = inputs.call(model, samples, training=False)
-        structure, leaves = Structure.of(y)
-        for leaf in leaves or [None]:
-            if not isinstance(leaf, Tensor):
-                wanted = "a Tensor" if structure.kind == "one" else "Tensors"
-                raise TypeError(f"{type(self).__name__}: forward returned a {type(leaf).__name__}, wanted {wanted}")
-        names = getattr(model, "output_names", None)
-        if names is not None and len(names) == len(structure) and structure.kind != "dict":
-            structure.names = list(names)
-        c.bind(inputs, structure)
-        for o, leaf in zip(c.objectives, leaves, strict=True):
-            o.shape = leaf.shape
-        # The first call may have given the layers their shapes: the version is that after it.
-        c.probed = ((*key, parameters_py.structure_version), [leaf.shape for leaf in leaves])
-
     def _train_step(
         self, buffers: list[Array], fetch: Callable[[list[Array]], None] | None, check_finite: bool = False
     ) -> TrainStep:
@@ -217,11 +112,7 @@ class Trainer(BatchTrainer):
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
-        return all(
-            own_code(code)
-            for m in model.modules()
-            for code in (type(m).__module__, m.forward.__module__)
-        )
+        return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 
     # ---- the loop ----
 
@@ -280,7 +171,7 @@ class Trainer(BatchTrainer):
             validation = self._prepare("fit", vx, vy, vw[0] if vw else None, None, ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
-            arrays, validation = list(split[0]), list(split[1])  # type: ignore[arg-type]
+            arrays, validation = list(split[0]), list(split[1])
 
         history = History()
         n = len(arrays[0])
@@ -361,8 +252,7 @@ class Trainer(BatchTrainer):
 
     def _evaluate(self, arrays: Sequence[Array], batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
-        saved = [total.copy() for total in c.totals()]
-        c.reset()
+        saved = c.set_aside()
         hooks.on_test_begin()
         for i, batch in enumerate(_chunks(arrays, batch_size)):
             hooks.on_test_batch_begin(i)
@@ -370,8 +260,7 @@ class Trainer(BatchTrainer):
             hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
         logs = c.logs()
         hooks.on_test_end(logs)
-        for total, value in zip(c.totals(), saved, strict=True):
-            total[:] = value
+        c.take_back(saved)
         return logs
 
     def _test_batch(self, arrays: Sequence[Array]) -> None:
@@ -379,10 +268,9 @@ class Trainer(BatchTrainer):
         model: Any = self
         k: Backend = current()
         xs, targets, weights = c.parts(arrays)
-        assert c.outputs is not None
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
-        outputs = c.outputs.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
-        loss = model._penalized(total_loss(k, c.objectives, outputs, targets, weights))
+        outputs = c.returned.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
+        loss = model._penalized(total_loss(c.objectives, outputs, targets, weights))
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, c.objectives, outputs, targets)
 
@@ -421,7 +309,7 @@ class Trainer(BatchTrainer):
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
-                return forward.run(x)  # type: ignore[no-any-return]
+                return forward.run(x)
         if not model.built:
             raise RuntimeError(
                 "predict: the model has no weights yet, because no shape is known; "
@@ -485,7 +373,9 @@ def _stacked(passes: list[Any]) -> Any:
     first = passes[0]
     if isinstance(first, dict):
         return {name: np.stack([p[name] for p in passes]) for name in first}
-    return [np.stack(of_one) for of_one in zip(*passes, strict=True)] if isinstance(first, list) else np.stack(passes)
+    if isinstance(first, list | tuple):
+        return type(first)(np.stack(of_one) for of_one in zip(*passes, strict=True))
+    return np.stack(passes)
 
 
 def _chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
 from ..ops.door import check_number
 from ..tensor import Array, Tensor
 from . import data
@@ -48,7 +49,8 @@ class Objective:
         if y is None:
             raise ValueError(f"{op}: {name} is missing")
         shape, loss = self.shape, self.loss
-        kind, given = "any" if loss is None else loss.targets, _shape(y)
+        kind: Any = "any" if loss is None else loss.targets
+        given = _shape(y)
         if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and shape[-1] > 1:
             if not loss.takes_probabilities:
                 raise ValueError(
@@ -107,7 +109,9 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> lis
     if n > 1 and weights is not None and not isinstance(weights, list | tuple | dict):
         weights = [weights] * n
     factors = [None] * n if weights is None else outputs.spread(weights, op, "loss_weights", optional=True)
-    checked = [1.0 if f is None else check_number(f, f"compile: loss_weights of {outputs.names[i]}", 0) for i, f in enumerate(factors)]
+    checked = [
+        1.0 if f is None else check_number(f, f"compile: loss_weights of {outputs.names[i]}", 0) for i, f in enumerate(factors)
+    ]
     per_output = _metrics(outputs, metrics)
     names = [""] if n == 1 else outputs.names
     return [Objective(*item) for item in zip(names, losses, checked, per_output, strict=True)]
@@ -124,8 +128,9 @@ def _metrics(outputs: Structure, metrics: Any) -> list[list[Any]]:
     return [[] if m is None else list(m) if isinstance(m, list | tuple) else [m] for m in given]
 
 
-def total_loss(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> Tensor:
+def total_loss(parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> Tensor:
     """The sum of the outputs' weighted losses, as a Tensor; adds each to its running mean where there are several."""
+    k = current()
     trained = [i for i, o in enumerate(parts) if o.loss is not None]
     total: Tensor | None = None
     for i in trained:

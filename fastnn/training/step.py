@@ -36,9 +36,7 @@ def watched(model: Any) -> Iterator[None]:
             y = forward(*args, **kwargs)
             for out in Structure.of(y)[1]:
                 if isinstance(out, Tensor) and not np.isfinite(out.numpy()).all():
-                    raise FloatingPointError(
-                        f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite"
-                    )
+                    raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
             return y
 
         return look
@@ -107,7 +105,6 @@ class TrainStep:
         check_finite: bool,
     ) -> None:
         self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
-        self.inputs, self.outputs, self.objectives = compiled.inputs, compiled.outputs, compiled.objectives
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
@@ -124,19 +121,26 @@ class TrainStep:
         if self.fetch is not None:
             self.fetch(self.buffers)
         xs, targets, weights = self.compiled.parts(self.buffers)
-        self.optimizer.zero_grad()
-        with self.precision:
-            with watched(self.model) if self.check_finite else nullcontext():
-                outputs = self.outputs.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
-            loss = self.model._penalized(total_loss(k, self.objectives, outputs, targets, weights))
+        loss, outputs = self._gradients(xs, targets, weights)
         if loss.requires_grad:  # not where all layers are frozen
-            loss.backward()
-            if self.check_finite:
-                check_gradients(self.model, loss)
             self.optimizer.step()
             self.model.apply_constraints()
         k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
-        update_metrics(k, self.objectives, outputs, targets)
+        update_metrics(k, self.compiled.objectives, outputs, targets)
+
+    def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> tuple[Tensor, list[Tensor]]:
+        """Loss and outputs for the batch, after their gradients were computed."""
+        c = self.compiled
+        self.optimizer.zero_grad()
+        with self.precision:
+            with watched(self.model) if self.check_finite else nullcontext():
+                outputs = c.returned.flatten(c.inputs.call(self.model, [Tensor(x) for x in xs]))
+            loss = self.model._penalized(total_loss(c.objectives, outputs, targets, weights))
+        if loss.requires_grad:
+            loss.backward()
+            if self.check_finite:
+                check_gradients(self.model, loss)
+        return loss, outputs
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""

@@ -80,7 +80,8 @@ class Structure:
                 raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
             return [given.get(key) for key in self.names]
         if len(self) == 1:
-            return [given[0] if self.kind != "one" and isinstance(given, list | tuple) and len(given) == 1 else given]
+            wrapped = isinstance(given, list | tuple) and len(given) == 1 and isinstance(given[0], np.ndarray | Tensor)
+            return [given[0] if wrapped else given]
         if not isinstance(given, list | tuple):
             raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
         if len(given) != len(self):
@@ -99,7 +100,7 @@ def own_code(module: str) -> bool:
 @lru_cache(maxsize=1024)
 def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
     """The names of a forward's inputs, how many of them it needs, and whether it takes any number."""
-    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # no input
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in plain)
     return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
@@ -111,12 +112,12 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
     Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
     one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
     """
-    if type(x) is np.ndarray and model.input_structure is None and _parameters(type(model).forward)[1] <= 1:
-        return ONE
     own: Structure | None = model.input_structure
     if own is not None:
         return own
     names, needed, any_number = _parameters(type(model).forward)
+    if type(x) is np.ndarray and needed <= 1:
+        return ONE
     several = isinstance(x, list | tuple)
     if isinstance(x, Mapping):
         if len(names) > 1 or set(x) == set(names):

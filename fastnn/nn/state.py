@@ -1,0 +1,148 @@
+"""What a module holds as values: copies of its parameters and buffers, in Python and in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends import current
+from ..ops.door import host_array
+from ..tensor import Tensor, no_grad
+from .parameter import Parameter, stored
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+class State:
+    """The half of `Module` by which values come in and out."""
+
+    if TYPE_CHECKING:
+        _parameters: dict[str, Parameter | None]
+        _modules: dict[str, Module]
+        modules: Callable[[], Iterator[Module]]
+        named_modules: Callable[[], Iterator[tuple[str, Module]]]
+        named_parameters: Callable[[], Iterator[tuple[str, Parameter]]]
+        _all_parameters: Callable[[], Iterator[tuple[str, Parameter]]]
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """The buffers, each once, with dotted names."""
+        seen: set[Tensor] = set()
+        for prefix, module in self.named_modules():
+            for name, b in module._buffers.items():
+                if b not in seen:
+                    seen.add(b)
+                    yield (f"{prefix}.{name}" if prefix else name), b
+
+    def buffers(self) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        return (b for _, b in self.named_buffers())
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """The stored parameters, weights as (in, out), and after those of each layer its buffers."""
+        own: dict[Any, None] = {}
+        list(self._all_parameters())  # which says what has no shape yet
+        for m in self.modules():
+            own.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
+            own.update(dict.fromkeys(m._buffers.values()))
+        return list(own)
+
+    def _aliases(self) -> dict[str, Parameter]:
+        """The parameters by each of their names: also by those of layers that stand in several places."""
+        found, stack = {}, [("", self)]
+        while stack:
+            prefix, module = stack.pop()
+            found.update({prefix + name: p for name, p in module._parameters.items() if p is not None})
+            stack += [(f"{prefix}{name}.", m) for name, m in reversed(module._modules.items())]
+        return found
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all parameters and buffers by name, tied ones once; layers with PyTorch's names have PyTorch's shapes."""
+        values = dict([*self.named_parameters(), *self.named_buffers()])
+        return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Copies values into the parameters and buffers by name. A tied parameter may come under any of its names.
+
+        Raises:
+            KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
+            ValueError: an array has another shape. Nothing is changed.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
+        own: dict[str, Tensor] = dict([*self.named_parameters(), *self.named_buffers()])
+        first = {stored(p): name for name, p in self.named_parameters()}
+        also = {name: first[stored(p)] for name, p in self._aliases().items() if name not in own}
+        state = {**{also[n]: v for n, v in state.items() if n in also}, **{n: v for n, v in state.items() if n not in also}}
+        missing, unknown = [n for n in own if n not in state], [n for n in state if n not in own]
+        if strict and (missing or unknown):
+            raise KeyError(f"load_state_dict: missing {missing or 'none'}, unknown {unknown or 'none'}")
+        arrays = {}
+        for name in own.keys() & state.keys():
+            arrays[name] = host_array(state[name], own[name].dtype, f"load_state_dict: {name}")
+            if arrays[name].shape != own[name].shape:
+                raise ValueError(f"load_state_dict: {name} has shape {arrays[name].shape}, wanted {own[name].shape}")
+        with no_grad():
+            for name, a in arrays.items():
+                own[name].copy_(a)
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
+        return [np.array(current().to_numpy(p.data)) for p in self.weights]
+
+    def set_weights(self, weights: Iterable[Any]) -> None:
+        """Copies values into the parameters and buffers in order of definition, weights as (in, out)."""
+        own, given = self.weights, list(weights)
+        if len(own) != len(given):
+            raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters and buffers")
+        arrays = [host_array(a, p.dtype, "set_weights") for a, p in zip(given, own, strict=True)]
+        for i, (a, p) in enumerate(zip(arrays, own, strict=True)):
+            if a.shape != p.shape:
+                raise ValueError(f"set_weights: array {i} has shape {a.shape}, wanted {p.shape}")
+        with no_grad():
+            for a, p in zip(arrays, own, strict=True):
+                p.copy_(a)
+
+    def freeze(self, batch_size: int = 1, input_shape: Any = None) -> Any:
+        """The model as it is now, as a function of arrays for one batch size: no dropout, no tape, no Python but the call itself.
+
+        Args:
+            batch_size: the samples in a call.
+            input_shape: the shape of one sample, where the first layer does not tell; a list or dict of them for several inputs.
+
+        Returns:
+            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several
+            threads may call it; it can be pickled. Later training does not change it. A model with several inputs or outputs
+            takes and gives them as `predict` does, and no out.
+
+        >>> import fastnn
+        >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+        >>> policy = model.freeze()
+        >>> bool((policy([[1.0, 2.0, 3.0]]) == model.predict([[1.0, 2.0, 3.0]])).all())
+        True
+        """
+        from .frozen import freeze
+
+        model: Any = self
+        return freeze(model, batch_size, input_shape)
+
+    def save(self, path: Any) -> None:
+        """Writes architecture and weights into one safetensors file; see `fastnn.load`."""
+        from ..serialization import save
+
+        save(self, path)
+
+    def save_weights(self, path: Any) -> None:
+        """Writes the state_dict into a safetensors file."""
+        from ..serialization import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: Any) -> None:
+        """Reads a safetensors file into the parameters by name."""
+        from ..serialization import load_weights
+
+        load_weights(self, path)

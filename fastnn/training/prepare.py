@@ -1,0 +1,124 @@
+"""Data at the door: arrays for the inputs, targets and weights of a model, checked against each other and against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..nn import parameter as parameters_py
+from ..tensor import Array, Tensor, no_grad
+from . import data
+from .compiled import Compiled
+from .structure import Structure, inputs_of, own_code
+
+
+class Prepared:
+    """What a model knows of the data that it takes."""
+
+    _compiled: Compiled | None
+    input_structure: Structure | None = None
+    """What a model says about its inputs; None where arrays and `forward` tell."""
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
+        return not own_code(type(self).__module__)
+
+    def _need(self, op: str) -> Compiled:
+        if self._compiled is None:
+            raise RuntimeError(f"{op}: the model is not compiled yet; call compile(optimizer=..., loss=...) first")
+        return self._compiled
+
+    def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
+        """x as arrays of the right dtypes, one for each of the model's inputs."""
+        model: Any = self
+        structure = inputs_of(model, x, op)
+        if structure.kind == "one" and structure.dtypes is None:
+            return structure, [data.as_features(x, model.dtype, op, name)]
+        dtypes = structure.dtypes or [model.dtype] * len(structure)
+        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
+        leaves = structure.spread(x, op, name)
+        given = zip(leaves, dtypes, labels, strict=True)
+        return structure, [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
+
+    def _prepare(
+        self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
+    ) -> list[Array]:
+        """The inputs, then the targets of all outputs, then their weights, as arrays of the right dtypes, checked against each
+        other and against the model's outputs; of size 0 where there are none."""
+        c = self._need(op)
+        model: Any = self
+        if y is None:
+            raise ValueError(f"{op}: {names[1]} is missing")
+        current().value_leaves(op)  # its steps are recordings of their own
+        inputs, features = self._inputs(op, x, names[0])
+        rows, dtype, first = len(features[0]), model.dtype, names[0]
+        if len(inputs) > 1:
+            given = {f"{names[0]}[{key!r}]": a for key, a in zip(inputs.names, features, strict=True)}
+            data.check_same_length(op, **given)
+            first = next(iter(given))
+        self._probe(inputs, features)
+        outputs, parts = c.returned, c.objectives
+        alone = len(parts) == 1
+        ys, ws = self._spread(op, y, sample_weight, names[1])
+        if class_weight is not None and not alone:
+            raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
+        targets, weights = [], []
+        for i, o in enumerate(parts):
+            label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
+            target = o.target(op, ys[i], rows, dtype, label)
+            weight = data.as_sample_weight(ws[i], rows, dtype, op)
+            data.check_same_length(op, **{first: features[0], label: target, "sample_weight": weight})
+            if class_weight is not None:
+                weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
+            targets.append(target)
+            weights.append(weight)
+        k = current()
+        return [k.asarray(a) for a in (*features, *targets, *weights)]
+
+    def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
+        """Targets and weights by output."""
+        c = self._need(op)
+        outputs, parts = c.returned, c.objectives
+        if len(parts) == 1:
+            ys = outputs.spread(y, op, name) if isinstance(y, Mapping) else [y]
+            weighted = isinstance(sample_weight, Mapping)
+            return ys, outputs.spread(sample_weight, op, "sample_weight") if weighted else [sample_weight]
+        if isinstance(y, list | tuple) and len(y) < len(parts) and len(y) == sum(o.needs_target for o in parts):
+            rest = iter(y)
+            y = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
+        ys = outputs.spread(y, op, name, optional=True)
+        listed = isinstance(sample_weight, list | tuple) and any(w is None or np.ndim(w) for w in sample_weight)
+        if listed or isinstance(sample_weight, Mapping):
+            return ys, outputs.spread(sample_weight, op, "sample_weight", optional=True)
+        return ys, [sample_weight] * len(parts)  # one for all
+
+    def _probe(self, inputs: Structure, features: list[Array]) -> None:
+        """Finds the model's outputs and their shapes; gives the layers their shapes if they have none."""
+        model: Any = self
+        c = self._need("fit")
+        first = features[0]
+        key: Any = (first.shape[1:], first.dtype)
+        if inputs.kind != "one":
+            key = (inputs.kind, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
+        if c.probed[0] == (*key, parameters_py.structure_version):
+            return
+        with no_grad():
+            samples = [Tensor(current().asarray(a[:1])) for a in features]
+            y = inputs.call(model, samples, training=False)
+        structure, leaves = Structure.of(y)
+        for leaf in leaves or [None]:
+            if not isinstance(leaf, Tensor):
+                wanted = "a Tensor" if structure.kind == "one" else "Tensors"
+                raise TypeError(f"{type(self).__name__}: forward returned a {type(leaf).__name__}, wanted {wanted}")
+        names = getattr(model, "output_names", None)
+        if names is not None and len(names) == len(structure) and structure.kind != "dict":
+            structure.names = list(names)
+        c.bind(inputs, structure)
+        for o, leaf in zip(c.objectives, leaves, strict=True):
+            o.shape = leaf.shape
+        # The first call may have given the layers their shapes: the version is that after it.
+        c.probed = ((*key, parameters_py.structure_version), [leaf.shape for leaf in leaves])
