@@ -105,7 +105,7 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
         step._step()
     if recorder.void:
         raise RuntimeError(f"profile: the step cannot be recorded: {recorder.void}")
-    plan = real.plan(recorder.calls)
+    plan = real.plan(recorder.calls, recorder.flags)
     plan.run(3)
     arrays = {id(a): a.nbytes for _, args in recorder.calls for a in args if hasattr(a, "nbytes")}
     peak_gflops, peak_gbytes = _peaks(model.dtype, sum(arrays.values()))
