@@ -48,8 +48,7 @@ class Recorder:
         self.absent = real.absent
         self.calls: list[Call] = []
         self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
-        self.prepare: list[Callable[[int], int]] = []
-        """What is asked before a replay of n steps; each answers how many of them it is ready for, at least one."""
+        self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
         self._flag: Array | None = None  # of the block that is being recorded
         self.signature: list[Any] = []
         self.void = ""  # why the recording cannot be replayed; empty while it can
@@ -126,6 +125,10 @@ class Recorder:
 
     def module_called(self, module: Module) -> None:
         self.modules.setdefault(module, module.training)
+
+    def prepares(self, prepare: Callable[[int], int]) -> None:
+        self.prepare.append(prepare)
+        prepare(1)
 
     def owns(self, array: Array) -> bool:
         """Whether the array lies in memory that the recording made or was given."""

@@ -132,6 +132,10 @@ class Backend:
     def module_called(self, module: Module) -> None:
         """A module is about to run, in its mode."""
 
+    def prepares(self, prepare: Callable[[int], int]) -> None:
+        """Calls prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""
+        prepare(1)
+
 
 class _Idle:
     """A backend whose kernels do nothing."""

@@ -99,7 +99,8 @@ class Trainer:
         """Says how to train.
 
         Args:
-            optimizer: a Keras name ("adam", "sgd", "adamw") or an object of `fastnn.optim`.
+            optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`; one that was given groups of
+                parameters has settings of their own for them.
             loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
@@ -235,7 +236,7 @@ class Trainer:
 
         Args:
             x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64.
-            batch_size: samples in a step; 32 if not given.
+            batch_size: samples in a step; 32 if not given, all of them with L-BFGS.
             epochs: the number of the last epoch.
             verbose: 0 nothing, 1 a bar, 2 a line an epoch; "auto" is a bar on a terminal and nothing elsewhere.
             callbacks: objects of `fastnn.callbacks`.
@@ -257,7 +258,8 @@ class Trainer:
         from ..nn.dense import positive_int
 
         c = self._need("fit")
-        batch_size = positive_int(32 if batch_size is None else batch_size, "fit: batch_size")
+        if batch_size is not None:
+            batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
         arrays = self._prepare("fit", x, y, sample_weight, class_weight)
         validation = None
@@ -272,6 +274,8 @@ class Trainer:
 
         history = History()
         n = len(arrays[0])
+        if batch_size is None:
+            batch_size = max(n, 1) if c.optimizer.takes_closure else 32
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
         own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -301,6 +305,7 @@ class Trainer:
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            c.optimizer.finalize()
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
             progress.close()
@@ -308,7 +313,7 @@ class Trainer:
         return history
 
     def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
-        """The epoch's steps of one batch size."""
+        """The epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
         c = self._need("fit")
         if not hooks.wants_batches:
 
@@ -317,11 +322,19 @@ class Trainer:
                     progress.update(before + done, c.logs())
                 return True
 
-            step.run_sliced(count, between)
+            c.optimizer.train()
+            try:
+                step.run_sliced(count, between)
+            finally:
+                c.optimizer.eval()
             return
         for i in range(before, before + count):
             hooks.on_train_batch_begin(i)
-            step.run()
+            c.optimizer.train()
+            try:
+                step.run()
+            finally:
+                c.optimizer.eval()
             logs = c.logs()
             hooks.on_train_batch_end(i, logs)
             progress.update(i + 1, logs)
@@ -472,7 +485,11 @@ class Trainer:
         for buffer, a in zip(step.buffers, arrays, strict=False):
             buffer[...] = a
         c.reset()
-        step.run()
+        c.optimizer.train()
+        try:
+            step.run()
+        finally:
+            c.optimizer.eval()
         return _as_returned(c.logs(), return_dict)
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:

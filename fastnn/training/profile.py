@@ -100,6 +100,7 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
     rows = len(arrays[0]) if batch_size is None else min(batch_size, len(arrays[0]))
     step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None)
     real = current()
+    step.optimizer.train()
     recorder = Recorder(real, tuple(step.buffers))
     with recording(recorder):
         step._step()

@@ -119,6 +119,27 @@ class TrainStep:
         k = current()
         if self.fetch is not None:
             self.fetch(self.buffers)
+        x, y, _ = self.buffers
+        if self.optimizer.takes_closure:
+            first: list[tuple[Tensor, Tensor]] = []
+
+            def closure() -> Tensor:
+                evaluated = self._gradients()
+                first.append(evaluated)
+                return evaluated[0]
+
+            self.optimizer.step(closure)
+            loss, y_pred = first[0]
+        else:
+            loss, y_pred = self._gradients()
+            if loss.requires_grad:
+                self.optimizer.step()
+        k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
+        for metric in self.metrics:
+            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
+
+    def _gradients(self) -> tuple[Tensor, Tensor]:
+        """Loss and outputs for the batch, after their gradients were computed."""
         x, y, weight = self.buffers
         self.optimizer.zero_grad()
         with self.precision:
@@ -129,10 +150,7 @@ class TrainStep:
             loss.backward()
             if self.check_finite:
                 check_gradients(self.model, loss)
-            self.optimizer.step()
-        k.mean_metric(self.loss_total, loss.data.reshape(1), float(len(x)))
-        for metric in self.metrics:
-            metric.update(k, y_pred.data, y, k.empty(0, x.dtype))
+        return loss, y_pred
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
