@@ -105,7 +105,8 @@ struct PyPlan {
       PyObject** items = ((PyTupleObject*)args.ptr())->ob_item;
       binding.parse(items, (Py_ssize_t)args.size(), call);
       py::int_ index(plan.size());
-      py::object flag = flags.contains(index) ? flags[index] : py::none();
+      py::object flag = py::none();
+      if (flags.contains(index)) flag = flags[index];
       plan.add(call, binding.accesses(items), flag.is_none() ? nullptr : flag_of(flag));
       arrays.push_back(args);
       arrays.push_back(flag);

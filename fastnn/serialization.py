@@ -176,6 +176,8 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
     optimizer, loss = compiled.optimizer, compiled.loss
     if type(optimizer) not in optim.OPTIMIZERS.values() or LOSSES.get(loss.name) is not type(loss):
         return None
+    if not optimizer.plain:
+        return None
     return {
         "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
         "loss": {"class_name": loss.name, "config": loss.get_config()},

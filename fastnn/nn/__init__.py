@@ -1,5 +1,6 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
+from . import utils
 from .activation import GELU, Activation, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .dense import Dense, Linear
 from .loss import BCEWithLogitsLoss, CrossEntropyLoss, LinearCrossEntropyLoss, MSELoss
@@ -28,4 +29,5 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "utils",
 ]

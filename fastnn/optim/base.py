@@ -89,7 +89,8 @@ class Optimizer:
             for group in given:
                 self.add_param_group(group)
         else:
-            self._start_groups()
+            for settings in self._own_groups():
+                self._new_group(settings)
             if given is not None:
                 self.add(given)
 
@@ -125,9 +126,9 @@ class Optimizer:
             raise TypeError(f"{type(self).__name__}: params is a {got}, wanted a list of parameters or model.parameters()")
         return list(params)
 
-    def _start_groups(self) -> None:
-        """The groups of an optimizer whose parameters are not in groups."""
-        self._new_group({})
+    def _own_groups(self) -> list[dict[str, Any]]:
+        """The groups of an optimizer whose parameters are not in groups: what is special about their settings."""
+        return [{}]
 
     def _new_group(self, settings: dict[str, Any]) -> Group:
         complete = {**self.defaults, **settings}
@@ -339,6 +340,11 @@ class Optimizer:
         if self._update_every:
             config["gradient_accumulation_steps"] = self._update_every
         return config
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers can say all its settings: no schedules, no groups of its user's making."""
+        return len(self.param_groups) == len(self._own_groups()) and not any(g.schedules for g in self.param_groups)
 
     def _placed(self) -> list[tuple[Parameter, Segment, int]]:
         """The parameters in the order of their groups, with their places."""

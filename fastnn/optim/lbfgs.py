@@ -109,7 +109,7 @@ class LBFGS(Optimizer):
             d = memory.direction(g, options["history_size"])
             slope = float(g @ d)
             if slope > -options["tolerance_change"]:
-                memory.forget_step()
+                memory.length = 0.0  # no step was taken
                 break
             t = lr * min(1.0, 1.0 / float(np.abs(g).sum())) if fresh else lr
             w, before = _values(trained), loss
@@ -159,9 +159,6 @@ class Memory:
 
     def as_dict(self) -> dict[str, Any]:
         return {name: _copied(value) for name, value in vars(self).items()}
-
-    def forget_step(self) -> None:
-        self.length = 0.0
 
     def direction(self, g: Vector, most: int) -> Vector:
         """The direction to go from where the gradient is g, by the two loops of Nocedal and Wright (2006), algorithm 7.4."""

@@ -89,9 +89,8 @@ class Muon(Optimizer):
         }
         super().__init__(params, {**settings, **iteration, "use_muon": True}, **common)
 
-    def _start_groups(self) -> None:
-        for use_muon in (True, False):
-            self._new_group({"use_muon": use_muon})
+    def _own_groups(self) -> list[dict[str, Any]]:
+        return [{"use_muon": use_muon} for use_muon in (True, False)]
 
     def _new_group(self, settings: dict[str, Any]) -> Group:
         if settings.get("use_muon", True):
