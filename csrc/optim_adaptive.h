@@ -111,8 +111,7 @@ struct NadamProduct {
 FASTNN_INLINE void nadam_product(const void* args, const Worker& me) {
   const NadamProduct a = *(const NadamProduct*)args;
   Range r = share(a.P, kGrain, me);
-  for (i64 i = r.begin; i < r.end; i++)
-    a.product[i] = (a.step[i] > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)a.step[i]);
+  for (i64 i = r.begin; i < r.end; i++) a.product[i] = (a.step[i] > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)a.step[i]);
 }
 
 template <class T>

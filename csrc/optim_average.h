@@ -1,13 +1,12 @@
-// Steps that keep averages of the weights or gradients: schedule-free AdamW, moving averages, accumulation; and Muon's two passes.
+// Steps that keep averages of the weights or gradients: schedule-free AdamW, moving averages, accumulation; and Muon's two
+// passes.
 #pragma once
 #include "optim.h"
 
 namespace {
 
 // hyper: lr, beta1, beta2, eps, weight_decay, warmup_steps, r, weight_lr_power.
-FASTNN_INLINE double schedule_free_rate(const double* h, double t) {
-  return h[5] != 0 && t < h[5] ? h[0] * (t / h[5]) : h[0];
-}
+FASTNN_INLINE double schedule_free_rate(const double* h, double t) { return h[5] != 0 && t < h[5] ? h[0] * (t / h[5]) : h[0]; }
 
 struct ScheduleFreeWeight {
   static constexpr const char* fields = "average hyper step P";

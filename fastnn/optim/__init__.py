@@ -5,9 +5,10 @@ Hyper-parameters and step counts lie in arrays that the kernels read, so that re
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from .adam import Adam, AdamW, Adamax, NAdam, RAdam
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .base import Optimizer
 from .lbfgs import LBFGS
@@ -60,8 +61,8 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
         if cls is RMSprop and "rho" in settings:
             settings["alpha"] = settings.pop("rho")
         if {"beta_1", "beta_2"} & settings.keys():
-            own = cls().defaults["betas"]
-            settings["betas"] = (settings.pop("beta_1", own[0]), settings.pop("beta_2", own[1]))
+            first, second = inspect.signature(cls).parameters["betas"].default
+            settings["betas"] = (settings.pop("beta_1", first), settings.pop("beta_2", second))
         return cls(**{**defaults, **settings})
     raise TypeError(f"optimizer: {type(identifier).__name__} came, wanted a name or an object of fastnn.optim")
 

@@ -1,8 +1,8 @@
-"""What all optimizers share: groups of parameters, clipping, accumulation, averages, and their state in and out."""
+"""What all optimizers share: groups of parameters, the step with clipping and accumulation, and averages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,18 +10,19 @@ import numpy as np
 
 from ..backends import current
 from ..nn.parameter import Parameter, give_homes, structure_changed
-from ..ops.door import check_number, host_array
+from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tensor import Array, Tensor
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
+from .state import Stateful
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
 AVERAGE, COLLECTED = "average", "collected"
-"""States that any optimizer may have beside its own: the moving average of the weights, and the gradients since the last update."""
+"""States that any optimizer may have beside its own: the average of the weights, and the gradients since the last update."""
 
 
-class Optimizer:
+class Optimizer(Stateful):
     """The base of all optimizers: a step is a few kernel calls for all parameters.
 
     Args:
@@ -42,8 +43,6 @@ class Optimizer:
     """
 
     layout = Layout(("lr",))
-    carried: tuple[str, ...] = ()
-    """Numbers that are kept for each parameter beside the count of its steps."""
     takes_closure = False
     """Whether a step evaluates the loss itself, several times."""
 
@@ -131,11 +130,14 @@ class Optimizer:
         return [{}]
 
     def _new_group(self, settings: dict[str, Any]) -> Group:
-        complete = {**self.defaults, **settings}
+        complete = self._complete(settings)
         group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group)
         group.states = self._states(group)
         self.param_groups.append(group)
         return group
+
+    def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {**self.defaults, **settings}
 
     def _layout(self, settings: dict[str, Any]) -> Layout:
         return self.layout
@@ -324,13 +326,13 @@ class Optimizer:
         for p in run.parameters:
             p.version += 1
 
-    # ---- settings and state in and out ----
+    # ---- settings ----
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments but for the parameters."""
         group = self.param_groups[0]
-        whole = {**self.defaults, **({key: group.settings()[key] for key in group.layout.keys} if len(self.param_groups) == 1 else {})}
-        config: dict[str, Any] = {name: whole[name] for name in whole if name not in group.layout.hidden}
+        whole = {**self.defaults, **(group.settings() if len(self.param_groups) == len(self._own_groups()) else {})}
+        config: dict[str, Any] = {name: whole[name] for name in self.defaults if name not in group.layout.hidden}
         if self._clip:
             config[self._clip] = float(self._limit[0])
         if self.use_ema:
@@ -346,87 +348,6 @@ class Optimizer:
         """Whether numbers can say all its settings: no schedules, no groups of its user's making."""
         return len(self.param_groups) == len(self._own_groups()) and not any(g.schedules for g in self.param_groups)
 
-    def _placed(self) -> list[tuple[Parameter, Segment, int]]:
-        """The parameters in the order of their groups, with their places."""
-        place = {p: (s, i) for s in self.segments for i, p in enumerate(s.parameters)}
-        return [(p, *place[p]) for group in self.param_groups for p in group.parameters]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a later step depends on beside parameters and gradients, as copies.
-
-        Returns:
-            "state": by the place of a parameter, its "step" and the arrays of its state, shaped as the stored parameter;
-            "param_groups": the settings of each group, with the places of its parameters as "params";
-            "counters": the calls of step and the updates that schedules and averages count.
-        """
-        current().value_leaves("state_dict")
-        state: dict[int, dict[str, Any]] = {}
-        for n, (p, s, i) in enumerate(self._placed()):
-            run = s.run(i, i + 1)
-            arrays = {name: np.array(a).reshape(p.shape) for name, a in run.states.items()}
-            state[n] = {"step": int(s.steps[i]), **dict(zip(self.carried, s.carried[i].tolist(), strict=True)), **arrays}
-        groups, first = [], 0
-        for group in self.param_groups:
-            count = len(group.parameters)
-            groups.append({**{key: group[key] for key in group if key != "params"}, "params": list(range(first, first + count))})
-            first += count
-        counters = {"calls": int(self._calls[0]), "updates": int(self._updates[0])}
-        return {"state": state, "param_groups": groups, "counters": counters}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes a state that `state_dict` gave; steps then go on exactly as they would have there.
-
-        Hyper-parameters that follow a schedule here go on following it.
-
-        Raises:
-            ValueError: groups or shapes are not those of this optimizer. Nothing is changed.
-        """
-        name = f"{type(self).__name__}: load_state_dict"
-        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-            raise TypeError(f"{name}: wanted a dict with state and param_groups, as state_dict gives it")
-        groups = state_dict["param_groups"]
-        sizes, own = [len(g["params"]) for g in groups], [len(g.parameters) for g in self.param_groups]
-        if sizes != own:
-            raise ValueError(f"{name}: groups of {sizes} parameters came, wanted {own}")
-        current().value_leaves("load_state_dict")
-        order = [n for g in groups for n in g["params"]]
-        writes: list[tuple[Array, Any]] = []
-        for n, (p, s, i) in zip(order, self._placed(), strict=True):
-            given = state_dict["state"].get(n, {})
-            writes.append((s.steps[i : i + 1], int(given.get("step", 0))))
-            writes.append((s.carried[i], [float(given.get(key, 0.0)) for key in self.carried]))
-            for key, initial in (s.group.states or {}).items():
-                value = host_array(given.get(key, np.full(p.shape, initial, p.dtype)), p.dtype, f"{name}: {key}")
-                if value.shape != p.shape:
-                    raise ValueError(f"{name}: {key} of parameter {n} has shape {value.shape}, wanted {p.shape}")
-                writes.append((s.run(i, i + 1).states[key], value.ravel()))
-        for group, given in zip(self.param_groups, groups, strict=True):
-            if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
-                raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
-        for array, value in writes:
-            array[...] = value
-        counters = state_dict.get("counters", {})
-        self._calls[0], self._updates[0] = counters.get("calls", 0), counters.get("updates", 0)
-        for group, given in zip(self.param_groups, groups, strict=True):
-            follows = {group.layout.names[i].rstrip("12") for i in group.schedules.functions} if group.schedules else set()
-            for key, value in given.items():
-                if key != "params" and key not in group.options and key.rstrip("s") not in follows and key not in follows:
-                    group[key] = value
-
-    # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "param_groups")}
-        state["_saved"] = [(group.settings(), group.parameters) for group in self.param_groups], self.state_dict()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        groups, values = state.pop("_saved")
-        self.__dict__.update(state, segments=[], params=[], param_groups=[])
-        for settings, parameters in groups:
-            self._take(self._new_group(settings), give_homes(parameters))
-        self.load_state_dict(values)
-
 
 def _every(n: Any, name: str) -> int:
     """The number of steps, 0 for None."""
@@ -435,7 +356,3 @@ def _every(n: Any, name: str) -> int:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise ValueError(f"{name} is {n!r}, wanted a whole number of at least 1")
     return int(n)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

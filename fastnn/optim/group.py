@@ -91,7 +91,9 @@ class Group(MutableMapping[str, Any]):
         self.owner = owner
         self.layout = layout
         self.parameters: list[Parameter] = []
-        self.states: dict[str, float] | None = None  # the buffers that its parameters have, and what they are filled with at first
+        self.states: dict[str, float] | None = (
+            None  # the buffers that its parameters have, and what they are filled with at first
+        )
         self.hyper = np.zeros(len(layout.names))
         self.schedules: Schedules | None = None
         self.options = {name: settings[name] for name in layout.options}
@@ -207,4 +209,4 @@ class Group(MutableMapping[str, Any]):
 
 
 def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and 0 <= value < 1
+    return isinstance(value, int | float | np.number) and bool(0 <= value < 1)

@@ -50,9 +50,7 @@ class LBFGS(Optimizer):
     [1.0, 1.0]
     """
 
-    layout = Layout(
-        ("lr",), ("max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size", "line_search_fn")
-    )
+    layout = Layout(("lr",), ("max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size", "line_search_fn"))
     takes_closure = True
 
     def __init__(
@@ -162,7 +160,7 @@ class Memory:
 
     def direction(self, g: Vector, most: int) -> Vector:
         """The direction to go from where the gradient is g, by the two loops of Nocedal and Wright (2006), algorithm 7.4."""
-        if self.gradient is not None:
+        if self.gradient is not None and self.towards is not None:
             s, y = self.length * self.towards, g - self.gradient
             if s @ y > LEAST_CURVATURE:
                 self.steps, self.changes = [*self.steps, s][-most:], [*self.changes, y][-most:]

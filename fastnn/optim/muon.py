@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,11 +16,16 @@ from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
 
-ADJUSTMENTS = {
-    None: lambda rows, columns: max(1.0, columns / rows) ** 0.5,
-    "original": lambda rows, columns: max(1.0, columns / rows) ** 0.5,
-    "match_rms_adamw": lambda rows, columns: 0.2 * max(rows, columns) ** 0.5,
-}
+
+def _original(rows: int, columns: int) -> float:
+    return math.sqrt(max(1.0, columns / rows))
+
+
+def _like_adamw(rows: int, columns: int) -> float:
+    return 0.2 * math.sqrt(max(rows, columns))
+
+
+ADJUSTMENTS = {None: _original, "original": _original, "match_rms_adamw": _like_adamw}
 
 
 class Muon(Optimizer):
@@ -50,7 +56,9 @@ class Muon(Optimizer):
     [1, 1]
     """
 
-    layout = Layout(("lr", "momentum", "nesterov", "weight_decay", "eps"), ("ns_coefficients", "ns_steps", "adjust_lr_fn", "use_muon"))
+    layout = Layout(
+        ("lr", "momentum", "nesterov", "weight_decay", "eps"), ("ns_coefficients", "ns_steps", "adjust_lr_fn", "use_muon")
+    )
     _adamw = Layout(("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled"), ("use_muon",), ("decoupled",))
 
     def __init__(
@@ -92,14 +100,10 @@ class Muon(Optimizer):
     def _own_groups(self) -> list[dict[str, Any]]:
         return [{"use_muon": use_muon} for use_muon in (True, False)]
 
-    def _new_group(self, settings: dict[str, Any]) -> Group:
+    def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
         if settings.get("use_muon", True):
-            return super()._new_group(settings)
-        defaults, self.defaults = self.defaults, {**self._for_adamw, "use_muon": False}
-        try:
-            return super()._new_group(settings)
-        finally:
-            self.defaults = defaults
+            return super()._complete(settings)
+        return {**self._for_adamw, **settings}
 
     def _layout(self, settings: dict[str, Any]) -> Layout:
         return self.layout if settings["use_muon"] else self._adamw
@@ -138,10 +142,8 @@ class Muon(Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         config = {name: value for name, value in super().get_config().items() if name != "use_muon"}
-        own = self._for_adamw
-        if len(self.param_groups) == 2 and not self.param_groups[1].options["use_muon"]:
-            own = self.param_groups[1].settings()
-            config |= {name: self.param_groups[0].settings()[name] for name in self.layout.keys if name != "use_muon"}
+        groups = self.param_groups
+        own = groups[1].settings() if len(groups) == 2 and not groups[1].options["use_muon"] else self._for_adamw
         return config | {f"adamw_{name}": own[name] for name in ("lr", "betas", "eps", "weight_decay")}
 
 

@@ -72,9 +72,7 @@ class Segment:
         states = {name: state[here] for name, state in self.states.items()}
         own = slice(begin, end)
         home = self.home
-        return Run(
-            self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own]
-        )
+        return Run(self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own])
 
 
 @dataclass(slots=True)

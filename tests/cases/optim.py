@@ -205,7 +205,7 @@ def _lion(v: SimpleNamespace, want: Values) -> Values:
 
 
 def _schedule_free(v: SimpleNamespace, want: Values) -> Values:
-    lr, beta1, beta2, eps, weight_decay = v.hyper[:5]
+    lr, _, beta2, eps, weight_decay = v.hyper[:5]
     t = int(v.step[0])
     v_error = v.eps * (4 * np.abs(want["v"]) + 4 * (1 - beta2) * v.dw**2)
     d = np.abs(v.dw) / (np.sqrt(want["v"] / (1 - beta2**t)) + eps) + weight_decay * np.abs(v.w)

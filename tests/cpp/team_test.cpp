@@ -252,7 +252,8 @@ void random_plan(Random& random) {
     double work = below(random, 3) ? 10 * team_share() : 0;
     size_t flags = (y + 1 + (size_t)below(random, 4)) % 5, at = (size_t)below(random, kSize);
     bool flagged = below(random, 2);
-    add_call(plan, make_call(kernel, planned[y].data(), planned[x].data(), factor, work), flagged ? &planned[flags][at] : nullptr);
+    add_call(plan, make_call(kernel, planned[y].data(), planned[x].data(), factor, work),
+             flagged ? &planned[flags][at] : nullptr);
     calls.emplace_back(make_call(kernel, expected[y].data(), expected[x].data(), factor, work),
                        flagged ? &expected[flags][at] : nullptr);
   }

@@ -100,7 +100,7 @@ def adamax_step(xp: Any, w: Array, m: Array, u: Array, dw: Array, hyper: Array, 
 
 
 def _nadam_momentum(beta1: float, momentum_decay: float, t: int) -> float:
-    return beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+    return beta1 * (1 - 0.5 * float(0.96 ** (t * momentum_decay)))
 
 
 def nadam_product(xp: Any, product: Array, hyper: Array, step: Array) -> None:
