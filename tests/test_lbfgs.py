@@ -80,3 +80,12 @@ def test_lbfgs_in_fit_takes_all_data_at_once() -> None:
     history = model.fit(x, y, epochs=15, verbose=0).history
     assert model.optimizer.iterations == 15 and history["loss"][-1] < 0.05 * history["loss"][0]
     assert model.evaluate(x, y)[0] <= history["loss"][-1]
+
+
+def test_lbfgs_where_nothing_is_trained() -> None:
+    model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
+    model.trainable = False
+    model.compile("lbfgs", "mse")
+    before = model.get_weights()[0]
+    model.fit(np.ones((3, 2)), np.ones((3, 1)), epochs=2, verbose=0)
+    np.testing.assert_array_equal(before, model.get_weights()[0])

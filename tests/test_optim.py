@@ -25,6 +25,8 @@ LIKE_TORCH: dict[str, tuple[str, dict[str, Any]]] = {
     "amsgrad": ("Adam", {"lr": 0.02, "betas": (0.8, 0.9), "amsgrad": True, "weight_decay": 0.1}),
     "adamw": ("AdamW", {"lr": 0.02, "weight_decay": 0.3}),
     "adamw amsgrad": ("AdamW", {"lr": 0.02, "amsgrad": True, "betas": (0.8, 0.9)}),
+    "adam maximize": ("Adam", {"lr": 0.02, "maximize": True, "weight_decay": 0.1}),
+    "sgd maximize": ("SGD", {"lr": 1e-3, "maximize": True, "momentum": 0.5}),
     "rmsprop": ("RMSprop", {}),
     "rmsprop all": ("RMSprop", {"centered": True, "momentum": 0.7, "weight_decay": 0.1, "alpha": 0.9}),
     "adagrad": ("Adagrad", {"lr": 0.1}),

@@ -23,6 +23,7 @@ X = rng.standard_normal((14, 8, 5)).astype(np.float32)
 Y = rng.integers(0, 3, (14, 8))
 FEATURES: dict[str, dict[str, Any]] = {
     "plain": {},
+    "up": {"maximize": True, "clipnorm": 0.5},
     "schedule": {"schedule": True},
     "accumulation": {"gradient_accumulation_steps": 3},
     "average": {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 4},

@@ -49,8 +49,12 @@ class Adam(Optimizer):
         return {**MOMENTS, "max_exp_avg_sq": 0.0} if group.options["amsgrad"] else MOMENTS
 
     def update(self, k: Any, run: Run) -> None:
-        step = k.amsgrad_step if run.group.options["amsgrad"] else k.adam_step
-        step(run.w, *(run.states[name] for name in self.state_names(run.group)), run.dw, run.group.hyper, run.steps)
+        group, states = run.segment.group, run.states
+        m, v = states["exp_avg"], states["exp_avg_sq"]
+        if group.options["amsgrad"]:
+            k.amsgrad_step(run.w, m, v, states["max_exp_avg_sq"], run.dw, group.hyper, run.steps)
+        else:
+            k.adam_step(run.w, m, v, run.dw, group.hyper, run.steps)
 
 
 class AdamW(Adam):

@@ -35,7 +35,9 @@ class Optimizer(Stateful):
         use_ema: whether a moving average of the weights is kept: see `averaged` and `finalize`. `fit` ends with the averages.
         ema_momentum: how much of the average is kept in each update.
         ema_overwrite_frequency: after so many updates each time, the weights are replaced by the averages.
-        gradient_accumulation_steps: the weights change in every so many-th step only, by the mean of the gradients.
+        gradient_accumulation_steps: the weights change in every so many-th step only, by the mean of the gradients; those of
+            parameters that have a gradient in that step.
+        maximize: whether steps go up, against the sign of the gradients.
 
     Raises:
         ValueError: a setting is out of range, there are no parameters, or one stands in two groups.
@@ -58,6 +60,7 @@ class Optimizer(Stateful):
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
         gradient_accumulation_steps: int | None = None,
+        maximize: bool = False,
     ) -> None:
         name = type(self).__name__
         limits = dict(zip(LIMITS, (clipnorm, global_clipnorm, clipvalue), strict=True))
@@ -75,7 +78,8 @@ class Optimizer(Stateful):
         if self._overwrite_every and not use_ema:
             raise ValueError(f"{name}: ema_overwrite_frequency needs use_ema=True")
         self._update_every = _every(gradient_accumulation_steps, f"{name}: gradient_accumulation_steps")
-        self._share = np.array([1 / (self._update_every or 1)])
+        self.maximize = bool(maximize)
+        self._share = np.array([(-1 if maximize else 1) / (self._update_every or 1)])
         # Counts that kernels read: of calls of step, and of updates of the weights; kept only where something follows them.
         self._calls, self._updates = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self._flags = np.zeros((2, 1), np.int64)
@@ -178,7 +182,8 @@ class Optimizer(Stateful):
     def _take(self, group: Group, members: list[Parameter]) -> None:
         if not members:
             return
-        structure_changed()
+        if self.params:
+            structure_changed()  # recorded steps know nothing of the new ones
         group.parameters += members
         self.params += members
         for home in dict.fromkeys(p.home for p in members):
@@ -244,6 +249,12 @@ class Optimizer(Stateful):
                 for run in runs:
                     block.fill(run.states[COLLECTED], 0.0)
         else:
+            if self.maximize:
+                for run in runs:
+                    up = k.empty(run.dw.shape, run.dw.dtype)
+                    k.fill(up, 0.0)
+                    k.accumulate(up, run.dw, self._share)
+                    run.dw = up
             self._update_all(k, runs)
         if self._overwrite_every:
             k.every(self._flags[1], self._calls, self._overwrite_every * (self._update_every or 1))
@@ -341,6 +352,8 @@ class Optimizer(Stateful):
             config["ema_overwrite_frequency"] = self._overwrite_every
         if self._update_every:
             config["gradient_accumulation_steps"] = self._update_every
+        if self.maximize:
+            config["maximize"] = True
         return config
 
     @property

@@ -151,7 +151,7 @@ class Group(MutableMapping[str, Any]):
         except Exception:
             self.hyper[:], self.schedules = numbers, schedules
             raise
-        if self.schedules is not schedules:
+        if self.schedules is not schedules and self.parameters:
             structure_changed()  # recorded steps know nothing of it
 
     def _write(self, name: str, value: Any) -> None:

@@ -94,6 +94,8 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS: step: the closure is missing; it evaluates the loss and calls backward")
         current().value_leaves("L-BFGS")
         trained = [p for p in self.params if p.requires_grad]
+        if not trained:
+            return closure()
         options, memory, lr = self.param_groups[0].options, self._memory, self.param_groups[0].number("lr")
         first = closure()
         loss, g, evaluations, begun = float(first), _gradient(trained), 1, 0
