@@ -213,6 +213,7 @@ KERAS = {
     "nadam": ("Nadam", {"beta_1": 0.8}),
     "lion": ("Lion", {}),
     "adamw": ("AdamW", {"epsilon": 1e-6}),
+    "muon": ("Muon", {"learning_rate": 0.01}),
 }
 
 

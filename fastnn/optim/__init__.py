@@ -28,7 +28,7 @@ _KERAS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "nadam": (NAdam, {"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0, "decoupled_weight_decay": True}),
     "radam": (RAdam, {"eps": 1e-7, "decoupled_weight_decay": True}),
     "lion": (Lion, {"lr": 1e-3}),
-    "muon": (Muon, {"weight_decay": 4e-3, "adjust_lr_fn": "match_rms_adamw", "adamw_eps": 1e-7}),
+    "muon": (Muon, {"weight_decay": 4e-3, "adjust_lr_fn": "match_rms_adamw", "adamw_weight_decay": 4e-3, "adamw_eps": 1e-7}),
     "schedulefreeadamw": (AdamWScheduleFree, {}),
     "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
 }
