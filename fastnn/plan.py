@@ -11,6 +11,7 @@ import operator
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,7 @@ class Step:
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any) -> None:
         self.plan = recorder.real.plan(recorder.calls, recorder.flags)
-        self._prepare = tuple(recorder.prepare)
+        self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
         self.recorder = recorder
         self.buffers = buffers
         self.output = output
@@ -193,7 +194,9 @@ class Step:
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
         while n:
-            part = min((prepare(n) for prepare in self._prepare), default=n)
+            part = min((prepare(times * n) // times for prepare, times in self._prepare.items()), default=n)
+            if not part:
+                raise RuntimeError("capture: one call takes more steps by a schedule than can be prepared; take fewer in a call")
             self.plan.run(part)
             n -= part
         for leaf, value in self._after:

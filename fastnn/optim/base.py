@@ -87,6 +87,7 @@ class Optimizer(Stateful):
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []
         self.param_groups: list[Group] = []
+        self._grouped = False  # whether groups were given
         given = None if params is None else self._listed(params)
         if given and any(isinstance(g, dict) for g in given):
             for group in given:
@@ -176,6 +177,7 @@ class Optimizer(Stateful):
             raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
         if not self.params:
             self.param_groups = []  # of an optimizer that was made without parameters
+        self._grouped = True
         group = self._new_group({key: value for key, value in param_group.items() if key != "params"})
         self._take(group, members)
 
@@ -220,7 +222,7 @@ class Optimizer(Stateful):
         current().value_leaves("the number of steps")
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
+    def zero_grad(self) -> None:
         """Forgets all gradients; costs nothing, the next backward overwrites them."""
         k = current()
         for p in self.params:
@@ -328,6 +330,7 @@ class Optimizer(Stateful):
         """Replaces the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
         if self.use_ema:
             k = current()
+            k.value_leaves("the averages that an optimizer keeps")
             for s in self.segments:
                 for run in s.stepped():
                     self._replace(k, run, run.states[AVERAGE])
@@ -342,7 +345,7 @@ class Optimizer(Stateful):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments but for the parameters."""
         group = self.param_groups[0]
-        whole = {**self.defaults, **(group.settings() if len(self.param_groups) == len(self._own_groups()) else {})}
+        whole = self.defaults if self._grouped else group.settings()
         config: dict[str, Any] = {name: whole[name] for name in self.defaults if name not in group.layout.hidden}
         if self._clip:
             config[self._clip] = float(self._limit[0])
@@ -358,8 +361,8 @@ class Optimizer(Stateful):
 
     @property
     def plain(self) -> bool:
-        """Whether numbers can say all its settings: no schedules, no groups of its user's making."""
-        return len(self.param_groups) == len(self._own_groups()) and not any(g.schedules for g in self.param_groups)
+        """Whether numbers can say all its settings: it has no schedules, and no groups were given."""
+        return not self._grouped and not any(g.schedules for g in self.param_groups)
 
 
 def _every(n: Any, name: str) -> int:

@@ -120,6 +120,12 @@ class Group(MutableMapping[str, Any]):
         """The schedule that a hyper-parameter follows, or None."""
         return self.schedules.functions.get(self.layout.names.index(name)) if self.schedules else None
 
+    @property
+    def followed(self) -> set[str]:
+        """The settings that follow a schedule, as constructors name them."""
+        names = [self.layout.names[i] for i in self.schedules.functions] if self.schedules else []
+        return {"betas" if name in ("beta1", "beta2") else name for name in names}
+
     def positive(self, name: str) -> bool:
         """Whether a hyper-parameter is not 0, or may come to be."""
         return self.number(name) > 0 or self.scheduled(name) is not None

@@ -79,15 +79,10 @@ class Muon(Optimizer):
         adamw_weight_decay: Setting | None = None,
         **common: Any,
     ) -> None:
-        if adjust_lr_fn not in ADJUSTMENTS:
-            known = ", ".join(map(str, ADJUSTMENTS))
-            raise ValueError(f"Muon: adjust_lr_fn is {adjust_lr_fn!r}; there are: {known}")
-        if isinstance(ns_steps, bool) or not isinstance(ns_steps, int) or not 1 <= ns_steps < 100:
-            raise ValueError(f"Muon: ns_steps is {ns_steps!r}, wanted a whole number from 1 to 99")
-        if len(ns_coefficients) != 3 or not np.isfinite(ns_coefficients).all():
-            raise ValueError(f"Muon: ns_coefficients={ns_coefficients!r}, wanted three numbers")
         settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov, "eps": eps}
-        iteration = {"ns_coefficients": tuple(ns_coefficients), "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
+        if isinstance(ns_coefficients, list):  # as files have it
+            ns_coefficients = tuple(ns_coefficients)
+        iteration = {"ns_coefficients": ns_coefficients, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
         self._for_adamw = {
             "lr": lr if adamw_lr is None else adamw_lr,
             "betas": adamw_betas,
@@ -108,9 +103,27 @@ class Muon(Optimizer):
     def _layout(self, settings: dict[str, Any]) -> Layout:
         return self.layout if settings["use_muon"] else self._adamw
 
+    def check_group(self, group: Group) -> None:
+        options = group.options
+        if not options["use_muon"]:
+            return
+        if options["adjust_lr_fn"] not in ADJUSTMENTS:
+            known = ", ".join(map(str, ADJUSTMENTS))
+            raise ValueError(f"Muon: adjust_lr_fn is {options['adjust_lr_fn']!r}; there are: {known}")
+        steps, coefficients = options["ns_steps"], options["ns_coefficients"]
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 100:
+            raise ValueError(f"Muon: ns_steps is {steps!r}, wanted a whole number from 1 to 99")
+        if not isinstance(coefficients, tuple | list) or len(coefficients) != 3 or not np.isfinite(coefficients).all():
+            raise ValueError(f"Muon: ns_coefficients={coefficients!r}, wanted three numbers")
+
     def _assigned(self, fresh: list[Parameter]) -> list[tuple[Group, list[Parameter]]]:
-        muon, adamw = self.param_groups[:2]
-        return [(muon, [p for p in fresh if p.ndim == 2]), (adamw, [p for p in fresh if p.ndim != 2])]
+        kinds = [(use_muon, [p for p in fresh if (p.ndim == 2) == use_muon]) for use_muon in (True, False)]
+        return [(self._group_of(use_muon), members) for use_muon, members in kinds if members]
+
+    def _group_of(self, use_muon: bool) -> Group:
+        """The first group of that kind; a new one, where groups that were given had none."""
+        found = [group for group in self.param_groups if group.options["use_muon"] == use_muon]
+        return found[0] if found else self._new_group({"use_muon": use_muon})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Takes a group of parameters; without "use_muon" they must all be matrices, or none of them."""
@@ -142,8 +155,7 @@ class Muon(Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         config = {name: value for name, value in super().get_config().items() if name != "use_muon"}
-        groups = self.param_groups
-        own = groups[1].settings() if len(groups) == 2 and not groups[1].options["use_muon"] else self._for_adamw
+        own = self._for_adamw if self._grouped else self.param_groups[1].settings()
         return config | {f"adamw_{name}": own[name] for name in ("lr", "betas", "eps", "weight_decay")}
 
 

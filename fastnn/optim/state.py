@@ -94,9 +94,8 @@ class Stateful:
         counters = state_dict.get("counters", {})
         self._calls[0], self._updates[0] = counters.get("calls", 0), counters.get("updates", 0)
         for group, given in zip(self.param_groups, groups, strict=True):
-            follows = {group.layout.names[i].rstrip("12") for i in group.schedules.functions} if group.schedules else set()
             for key, value in given.items():
-                if key != "params" and key not in group.options and key.rstrip("s") not in follows and key not in follows:
+                if key != "params" and key not in group.options and key not in group.followed:
                     group[key] = value
 
     # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
