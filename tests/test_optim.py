@@ -1,5 +1,6 @@
 """The rules of the optimizers, against PyTorch, optax and Keras."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_groups_as_in_torch(dtype: str) -> None:
 
 @pytest.mark.parametrize("adjust", [None, "match_rms_adamw"])
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_muon_as_in_torch(adjust: str | None, nesterov: bool, monkeypatch: pytest.MonkeyPatch, isa: str) -> None:
+def test_muon_as_in_torch(adjust: str | None, nesterov: bool, monkeypatch: pytest.MonkeyPatch, dtype: str, isa: str) -> None:
     torch = pytest.importorskip("torch", minversion="2.9", reason="PyTorch is not installed")
     monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)  # its iteration in the dtype that it was given
     settings: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.1, "nesterov": nesterov, "adjust_lr_fn": adjust}
@@ -132,11 +133,11 @@ def test_muon_as_in_torch(adjust: str | None, nesterov: bool, monkeypatch: pytes
                 for p in g["params"]:
                     p.data, p.grad.data = p.data.T.contiguous(), p.grad.data.T.contiguous()
 
-    params = parameters()
+    params = parameters(dtype)
     ours = descend(optim.Muon(params, adamw_lr=0.02, adamw_weight_decay=0.2, **settings), params)
-    close(ours[:1], descend_torch(lambda p: Transposed(p, **settings), "float64", ["matrix"]))
+    close(ours[:1], descend_torch(lambda p: Transposed(p, **settings), dtype, ["matrix"]), dtype)
     rest = ["vector", "one"]
-    close(ours[1:], descend_torch(lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.2), "float64", rest))
+    close(ours[1:], descend_torch(lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.2), dtype, rest), dtype)
 
 
 def test_muon_takes_tall_and_wide_matrices_alike() -> None:
@@ -152,32 +153,31 @@ def test_muon_takes_tall_and_wide_matrices_alike() -> None:
     assert np.linalg.svd(a * (1 - 0.01) - steps[0])[1].max() < 0.1 * 0.2 * 7**0.5 * 1.3
 
 
-def test_lion_and_schedule_free_as_in_optax(isa: str) -> None:
+@functools.cache
+def trained_by_optax(name: str, dtype: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The weights after fifty steps, and those to be evaluated."""
     optax = pytest.importorskip("optax", reason="optax is not installed")
     jax = pytest.importorskip("jax", reason="JAX is not installed")
     jax.config.update("jax_enable_x64", True)
-    free = optax.contrib.schedule_free_adamw(0.02, weight_decay=0.1, b1=0.8, b2=0.9)
-    for make, theirs in (
-        (
-            lambda p: optim.Lion(p, lr=0.01, betas=(0.8, 0.9), weight_decay=0.1),
-            optax.lion(0.01, b1=0.8, b2=0.9, weight_decay=0.1),
-        ),
-        (lambda p: optim.AdamWScheduleFree(p, lr=0.02, weight_decay=0.1, betas=(0.8, 0.9)), free),
-    ):
-        params = parameters()
-        optimizer = make(params)
-        ours = descend(optimizer, params)
-        values = dict(START)
-        state = theirs.init(values)
-        update = jax.jit(theirs.update)
-        for noise in NOISE:
-            updates, state = update({n: gradient(values[n], noise[n]) for n in SHAPES}, state, values)
-            values = {n: np.asarray(v) for n, v in optax.apply_updates(values, updates).items()}
-        close(ours, [values[n] for n in SHAPES])
-        if theirs is free:
-            optimizer.eval()
-            averages = optax.contrib.schedule_free_eval_params(state, values)
-            close([p.numpy() for p in params], [np.asarray(averages[n]) for n in SHAPES])
+    make = {"Lion": optax.lion, "AdamWScheduleFree": optax.contrib.schedule_free_adamw}[name]
+    rule = make(0.02, b1=0.8, b2=0.9, weight_decay=0.1)
+    values = {n: START[n].astype(dtype) for n in SHAPES}
+    state, update = rule.init(values), jax.jit(rule.update)
+    for noise in NOISE:
+        updates, state = update({n: gradient(values[n], noise[n]) for n in SHAPES}, state, values)
+        values = {n: np.asarray(v) for n, v in optax.apply_updates(values, updates).items()}
+    averages = optax.contrib.schedule_free_eval_params(state, values) if name == "AdamWScheduleFree" else values
+    return [values[n] for n in SHAPES], [np.asarray(averages[n]) for n in SHAPES]
+
+
+@pytest.mark.parametrize("name", ["Lion", "AdamWScheduleFree"])
+def test_fifty_steps_as_in_optax(name: str, dtype: str, isa: str) -> None:
+    weights, averages = trained_by_optax(name, dtype)
+    params = parameters(dtype)
+    optimizer = getattr(optim, name)(params, lr=0.02, betas=(0.8, 0.9), weight_decay=0.1)
+    close(descend(optimizer, params), weights, dtype)
+    optimizer.eval()
+    close([p.numpy() for p in params], averages, dtype)
 
 
 def test_schedule_free_by_hand() -> None:
