@@ -96,7 +96,7 @@ struct PyPlan {
   Plan plan;
   std::vector<py::object> arrays;
 
-  explicit PyPlan(const py::sequence& calls) {
+  PyPlan(const py::sequence& calls, const py::dict& flags) {
     for (py::handle item : calls) {
       auto pair = py::reinterpret_borrow<py::tuple>(item);
       Binding& binding = find_binding(py::cast<std::string>(pair[0]));
@@ -104,9 +104,20 @@ struct PyPlan {
       Call call;
       PyObject** items = ((PyTupleObject*)args.ptr())->ob_item;
       binding.parse(items, (Py_ssize_t)args.size(), call);
-      plan.add(call, binding.accesses(items));
+      py::int_ index(plan.size());
+      py::object flag = py::none();
+      if (flags.contains(index)) flag = flags[index];
+      plan.add(call, binding.accesses(items), flag.is_none() ? nullptr : flag_of(flag));
       arrays.push_back(args);
+      arrays.push_back(flag);
     }
+  }
+
+  static const i64* flag_of(const py::object& flag) {
+    py::buffer_info info = py::cast<py::buffer>(flag).request();
+    if (info.itemsize != 8 || info.size != 1 || !info.item_type_is_equivalent_to<i64>())
+      throw py::type_error("Plan: a flag is an int64 array of one element");
+    return (const i64*)info.ptr;
   }
 };
 
@@ -177,7 +188,8 @@ PYBIND11_MODULE(_core, m) {
       py::arg("data"), "Measured GB/s of reading this buffer on one core.");
   add_frozen_type(m);
   py::class_<PyPlan>(m, "Plan", "A list of kernel calls that runs in one call.")
-      .def(py::init<const py::sequence&>(), py::arg("calls"), "calls: (kernel name, arguments) pairs.")
+      .def(py::init<const py::sequence&, const py::dict&>(), py::arg("calls"), py::arg("flags") = py::dict(),
+           "calls: (kernel name, arguments) pairs. flags: by the index of a call, the array that says whether it runs.")
       .def(
           "run",
           [](const PyPlan& self, i64 n) {

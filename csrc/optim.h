@@ -1,4 +1,4 @@
-// Optimizer steps over flat buffers, and gradient clipping.
+// SGD and Adam over flat buffers, gradient clipping, and what steps count; optim_adaptive.h and optim_average.h have the others.
 #pragma once
 #include "sums.h"
 
@@ -15,6 +15,40 @@ FASTNN_INLINE void advance(const void* args, const Worker& me) {
   const Advance a = *(const Advance*)args;
   Range r = share(a.P, kGrain, me);
   for (i64 i = r.begin; i < r.end; i++) a.step[i] += a.by;
+}
+
+// Whether a count is a multiple of a period, as a flag that a plan reads.
+struct Every {
+  static constexpr const char* fields = "flag count period";
+  i64* flag;
+  const i64* count;
+  i64 period;
+};
+
+FASTNN_INLINE void every(const void* args, const Worker& me) {
+  const Every a = *(const Every*)args;
+  if (me.ith == 0) *a.flag = *a.count % a.period == 0;
+}
+
+// Hyper-parameters from a table of their next values.
+struct Scheduled {
+  static constexpr const char* fields = "hyper table slot count H S L";
+  double* hyper;
+  const double* table;
+  const i64 *slot, *count;
+  i64 H, S, L;
+};
+
+FASTNN_INLINE void scheduled(const void* args, const Worker& me) {
+  const Scheduled a = *(const Scheduled*)args;
+  if (me.ith == 0)
+    for (i64 s = 0; s < a.S; s++) a.hyper[a.slot[s]] = a.table[s * a.L + *a.count % a.L];
+}
+
+// The work of a step whose arguments have n elements, at so many hundredths of a nanosecond for one of float32 and float64.
+template <class Args, int kFour, int kEight>
+double update_work(const void* args, int itemsize) {
+  return elements_work(((const Args*)args)->n, itemsize, kFour * 0.01, kEight * 0.01);
 }
 
 // Weight decay, coupled (g = dw + coupled w) or decoupled (w *= keep).
@@ -141,6 +175,22 @@ void clip_norm(const void* args, const Worker& me) {
   const double scale = *a.limit / (__builtin_sqrt(*a.total) + 1e-6);
   if (scale >= 1) return;
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) { lanes.store(a.x + i, lanes.load(a.x + i) * (T)scale); });
+}
+
+template <class T>
+struct UnitNorm {
+  static constexpr const char* fields = "x total eps n";
+  T* x;
+  const double *total, *eps;
+  i64 n;
+};
+
+template <class T>
+void unit_norm(const void* args, const Worker& me) {
+  const UnitNorm<T> a = *(const UnitNorm<T>*)args;
+  const double norm = __builtin_sqrt(*a.total);
+  const T divisor = (T)(norm < *a.eps ? *a.eps : norm);
+  for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) { lanes.store(a.x + i, lanes.load(a.x + i) / divisor); });
 }
 
 template <class T>

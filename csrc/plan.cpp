@@ -12,13 +12,15 @@ bool conflict(const Access& a, const Access& b) { return (a.writes || b.writes) 
 
 }  // namespace
 
-void Plan::add(const Call& call, const std::vector<Access>& accesses) {
+void Plan::add(const Call& call, const std::vector<Access>& accesses, const i64* flag) {
   bool shared = call.work() >= team_share();
   // Two nodes must not overlap in time where they touch the same memory and are not both worker 0's; nor may two shared nodes
   // that use the team's scratch.
   static const char scratch_tag[1] = {};
   std::vector<Access> all = accesses;
   if (shared && call.scratch(1)) all.push_back({scratch_tag, scratch_tag + 1, true});
+  // Whoever runs the call reads the flag: all of them what was written before it, none what is written after.
+  if (flag) all.push_back({(const char*)flag, (const char*)(flag + 1), false});
   bool barrier = false;
   for (const Open& before : open_)
     for (const Access& now : all) barrier |= (shared || before.shared) && conflict(before, now);
@@ -26,7 +28,7 @@ void Plan::add(const Call& call, const std::vector<Access>& accesses) {
   for (const Access& a : all) open_.push_back({a, shared});
   any_shared_ |= shared;
   work_ += call.work();
-  nodes_.push_back({call, shared, barrier});
+  nodes_.push_back({call, shared, barrier, flag});
 }
 
 std::vector<double> Plan::profile(int n) const {
@@ -36,8 +38,9 @@ std::vector<double> Plan::profile(int n) const {
       const Call& call = nodes_[i].call;
       const int workers = nodes_[i].shared ? team_threads() : 1;
       const auto start = std::chrono::steady_clock::now();
-      team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, call.scratch(workers),
-               call.work());
+      if (!nodes_[i].skipped())
+        team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, call.scratch(workers),
+                 call.work());
       times[i].push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
     }
   }
@@ -67,8 +70,8 @@ void Plan::walk(i64 n, const Worker& me) const {
     for (const Node& node : nodes_) {
       if (node.barrier && me.nth > 1) fastnn_barrier_wait(me.barrier);
       if (node.shared && me.nth > 1) {
-        node.call.run(me);
-      } else if (me.ith == 0) {
+        if (!node.skipped()) node.call.run(me);
+      } else if (me.ith == 0 && !node.skipped()) {
         i64 scratch = node.call.scratch(1);
         node.call.run({0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
       }

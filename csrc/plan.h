@@ -10,7 +10,8 @@ namespace fastnn {
 
 class Plan {
  public:
-  void add(const Call& call, const std::vector<Access>& accesses);
+  // flag: where it is 0 when the call's turn comes, the call is skipped; null: never.
+  void add(const Call& call, const std::vector<Access>& accesses, const i64* flag = nullptr);
   // Runs the list n times, on as many workers as its largest call is worth.
   void run(i64 n) const;
   // Runs the list n times, each call by itself; the median nanoseconds of each call.
@@ -24,7 +25,9 @@ class Plan {
   struct Node {
     Call call;
     bool shared;   // by all workers; the others run on worker 0
-    bool barrier;  // all workers meet before it
+    bool barrier;  // all workers meet before it, skipped or not
+    const i64* flag;
+    bool skipped() const { return flag && !*flag; }
   };
   struct Open : Access {
     bool shared;

@@ -11,7 +11,9 @@ import operator
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +48,9 @@ class Recorder:
         self.xp = real.xp
         self.absent = real.absent
         self.calls: list[Call] = []
+        self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
+        self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
+        self._flag: Array | None = None  # of the block that is being recorded
         self.signature: list[Any] = []
         self.void = ""  # why the recording cannot be replayed; empty while it can
         self.grads_before: dict[Tensor, bool] = {}
@@ -60,12 +65,25 @@ class Recorder:
         run, calls, signature = self.real.table[name], self.calls, self.signature
 
         def kernel(*args: Any) -> None:
-            run(*args)
+            if self._flag is None:
+                run(*args)
+            else:
+                if self._flag[0]:
+                    run(*args)
+                self.flags[len(calls)] = self._flag
             calls.append((name, args))
             signature.append((name, *(a.shape if hasattr(a, "shape") else a for a in args)))
 
         setattr(self, name, kernel)
         return kernel
+
+    @contextmanager
+    def when(self, flag: Array) -> Iterator[Recorder]:
+        self._flag = flag
+        try:
+            yield self
+        finally:
+            self._flag = None
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         array = aligned(self.xp, shape, dtype)
@@ -109,6 +127,10 @@ class Recorder:
     def module_called(self, module: Module) -> None:
         self.modules.setdefault(module, module.training)
 
+    def prepares(self, prepare: Callable[[int], int]) -> None:
+        self.prepare.append(prepare)
+        prepare(1)
+
     def owns(self, array: Array) -> bool:
         """Whether the array lies in memory that the recording made or was given."""
         begin, end = _extent(array)
@@ -139,7 +161,8 @@ class Step:
     """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any) -> None:
-        self.plan = recorder.real.plan(recorder.calls)
+        self.plan = recorder.real.plan(recorder.calls, recorder.flags)
+        self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
         self.recorder = recorder
         self.buffers = buffers
         self.output = output
@@ -170,7 +193,12 @@ class Step:
 
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
-        self.plan.run(n)
+        while n:
+            part = min((prepare(times * n) // times for prepare, times in self._prepare.items()), default=n)
+            if not part:
+                raise RuntimeError("capture: one call takes more steps by a schedule than can be prepared; take fewer in a call")
+            self.plan.run(part)
+            n -= part
         for leaf, value in self._after:
             leaf.has_grad = value
 

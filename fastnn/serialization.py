@@ -250,6 +250,8 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
         return None
     if type(optimizer) not in optim.OPTIMIZERS.values():
         return None
+    if not optimizer.plain:
+        return None
     config = {
         "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
         "loss": loss,

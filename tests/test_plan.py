@@ -11,6 +11,8 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.backends import current
+from fastnn.plan import Recorder
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((6, 8, 5)).astype(np.float32)
@@ -446,3 +448,39 @@ def test_threads_may_share_a_captured_step() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(call, range(4)))  # raises what a thread raised
     assert not wrong
+
+
+@pytest.mark.parametrize("backend", [b.name for b in fastnn.backends().values() if b.available])
+def test_a_block_that_runs_by_a_flag(backend: str) -> None:
+    """In each third step, also where the plan runs many at once: what eager does."""
+    with fastnn.use_backend(backend):
+        real = current()
+        x = rng.standard_normal(5000)
+
+        def start() -> tuple[Any, ...]:
+            return np.zeros(1, np.int64), np.zeros(1, np.int64), x.copy(), np.zeros(5000)
+
+        def step(k: Any, count: Any, flag: Any, a: Any, b: Any) -> None:
+            k.advance(count, 1)
+            k.every(flag, count, 3)
+            k.accumulate(b, a, half)
+            with k.when(flag) as block:
+                block.accumulate(a, b, half)
+                block.fill(b, 0.0)
+            k.accumulate(a, b, half)
+
+        half = np.array([0.5])
+        eager = start()
+        for _ in range(10):
+            step(real, *eager)
+        recorded = start()
+        recorder = Recorder(real)
+        step(recorder, *recorded)  # the flag is 0: the block is written down, and does not run
+        assert len(recorder.calls) == 6 and sorted(recorder.flags) == [3, 4]
+        plan = real.plan(recorder.calls, recorder.flags)
+        plan.run(9)
+        assert len(plan.profile(3)) == 6 and recorded[0][0] == 13
+        for _ in range(3):
+            step(real, *eager)
+        for a, b in zip(eager, recorded, strict=True):
+            np.testing.assert_array_equal(a, b)

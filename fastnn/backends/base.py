@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,9 +92,18 @@ class Backend:
         """The array on the host; shares memory where it can."""
         return np.asarray(a)
 
-    def plan(self, calls: Sequence[Call]) -> Plan:
-        """A list of calls as one thing to run."""
-        return ListPlan(self, calls)
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+        """A list of calls as one thing to run; flags has, by a call's index, the array that says whether it runs."""
+        return ListPlan(self, calls, flags or {})
+
+    @contextmanager
+    def when(self, flag: Any) -> Iterator[Any]:
+        """A block whose kernels run only if flag[0] is not 0 when their turn comes, also in replays.
+
+        ``with k.when(flag) as k:`` gives the backend to call them on. The flag is an int64 array of one element that an
+        earlier kernel wrote, and that those of the block leave alone. Blocks do not nest.
+        """
+        yield self if flag[0] else _Idle(self)
 
     def freeze(
         self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool
@@ -122,23 +132,46 @@ class Backend:
     def module_called(self, module: Module) -> None:
         """A module is about to run, in its mode."""
 
+    def prepares(self, prepare: Callable[[int], int]) -> None:
+        """Calls prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""
+        prepare(1)
+
+
+class _Idle:
+    """A backend whose kernels do nothing."""
+
+    def __init__(self, real: Backend) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return _nothing if name in self._real.table else getattr(self._real, name)
+
+
+def _nothing(*args: Any) -> None:
+    pass
+
+
+_ALWAYS = (1,)
+
 
 class ListPlan:
     """A recorded list, walked by Python."""
 
-    def __init__(self, backend: Backend, calls: Sequence[Call]) -> None:
-        self._calls = [(backend.table[name], args) for name, args in calls]
+    def __init__(self, backend: Backend, calls: Sequence[Call], flags: Mapping[int, Any]) -> None:
+        self._calls = [(backend.table[name], args, flags.get(i, _ALWAYS)) for i, (name, args) in enumerate(calls)]
 
     def run(self, n: int = 1) -> None:
         for _ in range(n):
-            for kernel, args in self._calls:
-                kernel(*args)
+            for kernel, args, flag in self._calls:
+                if flag[0]:
+                    kernel(*args)
 
     def profile(self, n: int) -> list[float]:
         times: list[list[int]] = [[] for _ in self._calls]
         for _ in range(n):
-            for own, (kernel, args) in zip(times, self._calls, strict=True):
+            for own, (kernel, args, flag) in zip(times, self._calls, strict=True):
                 start = time.perf_counter_ns()
-                kernel(*args)
+                if flag[0]:
+                    kernel(*args)
                 own.append(time.perf_counter_ns() - start)
         return [float(sorted(own)[n // 2]) for own in times]

@@ -1,6 +1,6 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
-from . import init
+from . import init, utils
 from .activation import (
     CELU,
     ELU,
@@ -117,4 +117,5 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "init",
+    "utils",
 ]

@@ -65,7 +65,8 @@ class Trainer(BatchTrainer):
         and so on. One loss stands for all outputs; None is that of an output that is not trained.
 
         Args:
-            optimizer: a Keras name ("adam", "sgd", "adamw") or an object of `fastnn.optim`.
+            optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`; one that was given groups of
+                parameters has settings of their own for them.
             loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
@@ -138,7 +139,7 @@ class Trainer(BatchTrainer):
         Args:
             x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64. Several inputs
                 or outputs are lists, tuples or dicts of them.
-            batch_size: samples in a step; 32 if not given.
+            batch_size: samples in a step; 32 if not given, all of them with L-BFGS.
             epochs: the number of the last epoch.
             verbose: 0 nothing, 1 a bar, 2 a line an epoch; "auto" is a bar on a terminal and nothing elsewhere.
             callbacks: objects of `fastnn.callbacks`.
@@ -160,7 +161,8 @@ class Trainer(BatchTrainer):
         from ..nn.dense import positive_int
 
         c = self._need("fit")
-        batch_size = positive_int(32 if batch_size is None else batch_size, "fit: batch_size")
+        if batch_size is not None:
+            batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
         arrays = self._prepare("fit", x, y, sample_weight, class_weight)
         validation = None
@@ -175,6 +177,8 @@ class Trainer(BatchTrainer):
 
         history = History()
         n = len(arrays[0])
+        if batch_size is None:
+            batch_size = max(n, 1) if c.optimizer.takes_closure else 32
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
         own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -204,6 +208,7 @@ class Trainer(BatchTrainer):
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            c.optimizer.finalize()
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
             progress.close()
@@ -211,7 +216,7 @@ class Trainer(BatchTrainer):
         return history
 
     def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
-        """The epoch's steps of one batch size."""
+        """The epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
         c = self._need("fit")
         if not hooks.wants_batches:
 

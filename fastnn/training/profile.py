@@ -100,12 +100,13 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
     rows = len(arrays[0]) if batch_size is None else min(batch_size, len(arrays[0]))
     step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None)
     real = current()
+    step.optimizer.train()
     recorder = Recorder(real, tuple(step.buffers))
     with recording(recorder):
         step._step()
     if recorder.void:
         raise RuntimeError(f"profile: the step cannot be recorded: {recorder.void}")
-    plan = real.plan(recorder.calls)
+    plan = real.plan(recorder.calls, recorder.flags)
     plan.run(3)
     arrays = {id(a): a.nbytes for _, args in recorder.calls for a in args if hasattr(a, "nbytes")}
     peak_gflops, peak_gbytes = _peaks(model.dtype, sum(arrays.values()))

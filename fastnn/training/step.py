@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,9 +122,22 @@ class TrainStep:
         if self.fetch is not None:
             self.fetch(self.buffers)
         xs, targets, weights = self.compiled.parts(self.buffers)
-        loss, outputs = self._gradients(xs, targets, weights)
-        if loss.requires_grad:  # not where all layers are frozen
-            self.optimizer.step()
+        gradients = partial(self._gradients, xs, targets, weights)
+        if self.optimizer.takes_closure:
+            first: list[tuple[Tensor, list[Tensor]]] = []
+
+            def closure() -> Tensor:
+                evaluated = gradients()
+                first.append(evaluated)
+                return evaluated[0]
+
+            self.optimizer.step(closure)
+            loss, outputs = first[0]
+        else:
+            loss, outputs = gradients()
+            if loss.requires_grad:  # not where all layers are frozen
+                self.optimizer.step()
+        if loss.requires_grad:
             self.model.apply_constraints()
         k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, self.compiled.objectives, outputs, targets)
@@ -142,8 +156,36 @@ class TrainStep:
                 check_gradients(self.model, loss)
         return loss, outputs
 
+    # Before and after steps the weights are those to be evaluated, which not all optimizers train; not between slices, for
+    # putting them in and out rounds.
+
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
+        self.optimizer.train()
+        try:
+            self._take(n)
+        finally:
+            self.optimizer.eval()
+
+    def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
+        """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""
+        self.optimizer.train()
+        try:
+            done = 0
+            while done < n:
+                part = 1 if self.recorded is None or not self._rate else max(1, min(n - done, int(SLICE * self._rate)))
+                start = time.perf_counter()
+                was_recorded = self.recorded is not None
+                self._take(part)
+                if was_recorded:
+                    self._rate = part / max(time.perf_counter() - start, 1e-9)
+                done += part
+                if not between(done):
+                    return
+        finally:
+            self.optimizer.eval()
+
+    def _take(self, n: int) -> None:
         with mode(training=True):
             while n:
                 if self.recorded is not None and self.recorded.fits():
@@ -151,20 +193,6 @@ class TrainStep:
                     return
                 self._watch()
                 n -= 1
-
-    def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
-        """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""
-        done = 0
-        while done < n:
-            part = 1 if self.recorded is None or not self._rate else max(1, min(n - done, int(SLICE * self._rate)))
-            start = time.perf_counter()
-            was_recorded = self.recorded is not None
-            self.run(part)
-            if was_recorded:
-                self._rate = part / max(time.perf_counter() - start, 1e-9)
-            done += part
-            if not between(done):
-                return
 
     def _watch(self) -> None:
         from ..plan import Recorder, Step

@@ -205,6 +205,13 @@ void sum(const void* args, const Worker& me) {
   for (i64 i = kSize * me.ith / me.nth; i < kSize * (me.ith + 1) / me.nth; i++) a.y[i] = total % 1000003;
 }
 
+// y = whether x is odd, each worker a piece: flags.
+void odd(const void* args, const Worker& me) {
+  const Args& a = *(const Args*)args;
+  for (i64 i = kSize * me.ith / me.nth; i < kSize * (me.ith + 1) / me.nth; i++) a.y[i] = a.x[i] % 2;
+}
+
+const Kernel kOdd = {"odd", "y x factor work", {nullptr, nullptr, odd, nullptr}, nullptr, work_of};
 const Kernel kAxpy = {"axpy", "y x factor work", {nullptr, nullptr, axpy, nullptr}, nullptr, work_of};
 const Kernel kSum = {"sum", "y x factor work", {nullptr, nullptr, sum, nullptr}, sum_scratch, work_of};
 
@@ -217,9 +224,10 @@ Call make_call(const Kernel& kernel, i64* y, const i64* x, i64 factor, double wo
   return call;
 }
 
-void add_call(Plan& plan, const Call& call) {
+void add_call(Plan& plan, const Call& call, const i64* flag = nullptr) {
   const Args& a = *(const Args*)call.slots;
-  plan.add(call, {{(const char*)a.y, (const char*)(a.y + kSize), true}, {(const char*)a.x, (const char*)(a.x + kSize), false}});
+  plan.add(call, {{(const char*)a.y, (const char*)(a.y + kSize), true}, {(const char*)a.x, (const char*)(a.x + kSize), false}},
+           flag);
 }
 
 typedef std::vector<std::vector<i64>> Buffers;
@@ -231,24 +239,29 @@ Buffers make_buffers(Random& random, int n) {
   return buffers;
 }
 
-// A random program over a few buffers, so that nearly every call reads or writes what one before it wrote or read: the plan
-// must leave what its calls leave one by one.
+// A random program over a few buffers, so that nearly every call reads or writes what one before it wrote or read, and many have
+// a flag in one of them: the plan must leave what its calls leave one by one.
 void random_plan(Random& random) {
   Buffers planned = make_buffers(random, 5), expected = planned;
   Plan plan;
-  std::vector<Call> calls;
-  for (int i = 0; i < 12; i++) {
-    const Kernel& kernel = below(random, 3) ? kAxpy : kSum;
+  std::vector<std::pair<Call, const i64*>> calls;
+  for (int i = 0; i < 16; i++) {
+    const Kernel& kernel = below(random, 2) ? kAxpy : below(random, 2) ? kSum : kOdd;
     size_t y = (size_t)below(random, 5), x = (y + 1 + (size_t)below(random, 4)) % 5;
     i64 factor = below(random, 9);
     double work = below(random, 3) ? 10 * team_share() : 0;
-    add_call(plan, make_call(kernel, planned[y].data(), planned[x].data(), factor, work));
-    calls.push_back(make_call(kernel, expected[y].data(), expected[x].data(), factor, work));
+    size_t flags = (y + 1 + (size_t)below(random, 4)) % 5, at = (size_t)below(random, kSize);
+    bool flagged = below(random, 2);
+    add_call(plan, make_call(kernel, planned[y].data(), planned[x].data(), factor, work),
+             flagged ? &planned[flags][at] : nullptr);
+    calls.emplace_back(make_call(kernel, expected[y].data(), expected[x].data(), factor, work),
+                       flagged ? &expected[flags][at] : nullptr);
   }
   for (i64 n : {1, 3, 0}) {
     plan.run(n);
     for (i64 step = 0; step < n; step++)
-      for (const Call& call : calls) call.run({0, 1, nullptr, thread_scratch(call.scratch(1))});
+      for (const auto& [call, flag] : calls)
+        if (!flag || *flag) call.run({0, 1, nullptr, thread_scratch(call.scratch(1))});
     CHECK(planned == expected);
   }
 }
@@ -272,6 +285,12 @@ void test_barriers_of_a_plan() {
   CHECK(chain.shared() == 3 && chain.barriers() == 2);
   for (size_t i : {0, 1, 2}) add_call(small, make_call(kAxpy, b[i + 1].data(), b[i].data(), 1, 0));
   CHECK(small.shared() == 0 && small.barriers() == 0);
+  // Calls that have nothing in common but that one writes the other's flag.
+  Plan flagged;
+  add_call(flagged, make_call(kOdd, b[0].data(), b[1].data(), 1, large));
+  add_call(flagged, make_call(kAxpy, b[2].data(), b[3].data(), 1, large), b[0].data());
+  add_call(flagged, make_call(kOdd, b[0].data(), b[1].data(), 1, large));
+  CHECK(flagged.shared() == 3 && flagged.barriers() == 2);
   // Two calls that have nothing in common but the team's scratch.
   for (size_t i : {0, 2}) add_call(scratch, make_call(kSum, b[i].data(), b[i + 1].data(), 1, large));
   CHECK(scratch.shared() == 2 && scratch.barriers() == 1);

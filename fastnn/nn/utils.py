@@ -1,0 +1,93 @@
+"""Clipping of gradients in hand-written training loops, by PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..backends.spec import DTYPES
+from ..ops.door import check_number
+from ..ops.elementwise import abs as absolute
+from ..ops.elementwise import maximum
+from ..tensor import Array, Tensor, no_grad
+
+_SQUARE = 2.0
+
+
+def _gradients(parameters: Any, op: str) -> list[Array]:
+    """The gradients that there are, each once."""
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if others := [type(p).__name__ for p in given if not isinstance(p, Tensor)]:
+        raise TypeError(f"{op}: parameters holds a {others[0]}, wanted parameters")
+    k = current()
+    leaves = dict.fromkeys(getattr(p, "base", p) for p in given)
+    return [p.grad_buffer() for p in leaves if k.has_grad(p)]
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scales the gradients so that their norm, all of them as one vector, is at most max_norm.
+
+    Args:
+        parameters: those without a gradient are left out.
+        max_norm: the greatest norm.
+        norm_type: p of the p-norm; inf for the greatest absolute value.
+        error_if_nonfinite: whether a norm that is NaN or infinite is an error.
+
+    Returns:
+        The norm before, a Tensor without dimensions.
+
+    >>> import fastnn
+    >>> p = fastnn.nn.Parameter([0.0, 0.0])
+    >>> p.grad = [3.0, 4.0]
+    >>> fastnn.nn.utils.clip_grad_norm_([p], 1.0).item()
+    5.0
+    >>> [round(g, 4) for g in p.grad.tolist()]
+    [0.6, 0.8]
+    """
+    check_number(max_norm, "clip_grad_norm_: max_norm", 0)
+    if not isinstance(norm_type, int | float) or not norm_type > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type is {norm_type!r}, wanted a number above 0, or inf")
+    grads = _gradients(parameters, "clip_grad_norm_")
+    k = current()
+    if not grads:
+        return Tensor(np.zeros((), np.float32))
+    total = k.empty(1, np.float64)
+    k.fill(total, 0.0)
+    if norm_type == _SQUARE:
+        for g in grads:
+            k.sum_squares(total, g)
+    else:
+        parts = [absolute(Tensor(g)) for g in grads]
+        norm = parts[0].max() if norm_type == np.inf else (parts[0] ** norm_type).sum()
+        for part in parts[1:]:
+            norm = maximum(norm, part.max()) if norm_type == np.inf else norm + (part**norm_type).sum()
+        norm = norm if norm_type == np.inf else norm ** (1 / norm_type)
+        wide = k.empty(1, np.float64)
+        k.cast(wide, norm.data.reshape(1), DTYPES.index("float64"))
+        k.sum_squares(total, wide)
+    if error_if_nonfinite:
+        k.value_leaves("error_if_nonfinite")
+        if not np.isfinite(total[0]):
+            raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {np.sqrt(total[0])}, which is not finite")
+    limit = np.array([float(max_norm)])
+    k.constant_enters(limit)
+    for g in grads:
+        k.clip_norm(g, total, limit)
+    narrow = k.empty(1, grads[0].dtype)
+    k.cast(narrow, Tensor(total).sqrt().data, DTYPES.index(grads[0].dtype.name))
+    return Tensor(narrow.reshape(()))
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Brings each element of the gradients into [-clip_value, clip_value]."""
+    k = current()
+    limit = np.array([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
+    k.constant_enters(limit)
+    for g in _gradients(parameters, "clip_grad_value_"):
+        k.clip_value(g, limit)

@@ -1,0 +1,72 @@
+"""Optimizers with PyTorch's names and defaults, as one pass over flat buffers; `get` knows them by Keras's names and defaults.
+
+Hyper-parameters and step counts lie in arrays that the kernels read, so that recorded steps follow when they change.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .adaptive import Adadelta, Adagrad, RMSprop
+from .base import Optimizer
+from .lbfgs import LBFGS
+from .muon import Muon
+from .schedule_free import AdamWScheduleFree
+from .sgd import SGD, Lion
+
+# Keras's defaults, by its names. Its weight decay is decoupled in all of them.
+_KERAS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
+    "sgd": (SGD, {"lr": 0.01, "decoupled": True}),
+    "adam": (Adam, {"eps": 1e-7}),
+    "adamw": (AdamW, {"eps": 1e-7, "weight_decay": 4e-3}),
+    "rmsprop": (RMSprop, {"lr": 1e-3, "alpha": 0.9, "eps": 1e-7, "inside": True, "decoupled": True}),
+    "adagrad": (Adagrad, {"lr": 1e-3, "initial_accumulator_value": 0.1, "eps": 1e-7, "decoupled": True}),
+    "adadelta": (Adadelta, {"lr": 1e-3, "rho": 0.95, "eps": 1e-7, "decoupled": True}),
+    "adamax": (Adamax, {"lr": 1e-3, "eps": 1e-7, "decoupled": True}),
+    "nadam": (NAdam, {"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1.0, "decoupled_weight_decay": True}),
+    "radam": (RAdam, {"eps": 1e-7, "decoupled_weight_decay": True}),
+    "lion": (Lion, {"lr": 1e-3}),
+    "muon": (Muon, {"weight_decay": 4e-3, "adjust_lr_fn": "match_rms_adamw", "adamw_weight_decay": 4e-3, "adamw_eps": 1e-7}),
+    "schedulefreeadamw": (AdamWScheduleFree, {}),
+    "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
+}
+
+# Keras's names of arguments.
+_ARGUMENTS = {"learning_rate": "lr", "epsilon": "eps"}
+
+
+def get(identifier: Any, **settings: Any) -> Optimizer:
+    """An optimizer from its name, with Keras's defaults and these settings, or an Optimizer itself.
+
+    Settings have Keras's names or those of the class; RAdam and L-BFGS, which Keras lacks, have the defaults of their kin.
+
+    >>> import fastnn
+    >>> fastnn.optim.get("adam", learning_rate=0.01, beta_1=0.8).get_config()["betas"]
+    (0.8, 0.999)
+    """
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier(**settings)
+    if isinstance(identifier, str):
+        name = identifier.lower()
+        if name not in _KERAS:
+            raise ValueError(f"unknown optimizer {identifier!r}; there are: {', '.join(_KERAS)}")
+        cls, defaults = _KERAS[name]
+        if name == "adam" and settings.get("weight_decay"):
+            cls = AdamW  # Keras decouples weight decay in all its optimizers
+        settings = {_ARGUMENTS.get(key, key): value for key, value in settings.items()}
+        if cls is RMSprop and "rho" in settings:
+            settings["alpha"] = settings.pop("rho")
+        if {"beta_1", "beta_2"} & settings.keys():
+            first, second = inspect.signature(cls).parameters["betas"].default
+            settings["betas"] = (settings.pop("beta_1", first), settings.pop("beta_2", second))
+        return cls(**{**defaults, **settings})
+    raise TypeError(f"optimizer: {type(identifier).__name__} came, wanted a name or an object of fastnn.optim")
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__: c for c, _ in _KERAS.values()}
+
+__all__ = [*OPTIMIZERS, "Optimizer", "get"]

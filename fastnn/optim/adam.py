@@ -1,0 +1,171 @@
+"""Adam and its kin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .base import Optimizer
+from .group import Group, Layout, Setting
+from .segment import Run
+
+MOMENTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, arXiv 1412.6980).
+
+    Args:
+        params: parameters or groups, or None when given to `compile`.
+        lr: the learning rate.
+        betas: how much of the running means of gradient and squared gradient is kept.
+        eps: what is added to the root of the squared gradient.
+        weight_decay: adds weight_decay w to the gradient (L2); for decoupled decay take AdamW.
+        amsgrad: whether the greatest squared gradient so far is taken (Reddi et al., ICLR 2018).
+        common: clipping, averages and accumulation, as in `Optimizer`.
+
+    >>> import fastnn
+    >>> fastnn.optim.Adam().get_config()["eps"]
+    1e-08
+    """
+
+    layout = Layout(("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled"), ("amsgrad",), ("decoupled",))
+    _decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 1e-3,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        amsgrad: bool = False,
+        **common: Any,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled": self._decoupled}
+        super().__init__(params, {**settings, "amsgrad": bool(amsgrad)}, **common)
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        return {**MOMENTS, "max_exp_avg_sq": 0.0} if group.options["amsgrad"] else MOMENTS
+
+    def update(self, k: Any, run: Run) -> None:
+        group, states = run.segment.group, run.states
+        m, v = states["exp_avg"], states["exp_avg_sq"]
+        if group.options["amsgrad"]:
+            k.amsgrad_step(run.w, m, v, states["max_exp_avg_sq"], run.dw, group.hyper, run.steps)
+        else:
+            k.adam_step(run.w, m, v, run.dw, group.hyper, run.steps)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101): w *= 1 - lr weight_decay before each step."""
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 1e-3,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 1e-2,
+        amsgrad: bool = False,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **common)
+
+
+class RAdam(Optimizer):
+    """RAdam (Liu et al., arXiv 1908.03265): Adam that waits with its denominator until enough gradients were seen.
+
+    Args:
+        params, lr, betas, eps, weight_decay, common: as in `Adam`.
+        decoupled_weight_decay: whether weight decay shrinks the weights themselves, as in AdamW.
+    """
+
+    layout = Layout(("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled_weight_decay"))
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 1e-3,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        decoupled_weight_decay: bool = False,
+        **common: Any,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**settings, "decoupled_weight_decay": decoupled_weight_decay}, **common)
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        return MOMENTS
+
+    def update(self, k: Any, run: Run) -> None:
+        k.radam_step(run.w, run.states["exp_avg"], run.states["exp_avg_sq"], run.dw, run.group.hyper, run.steps)
+
+
+class NAdam(Optimizer):
+    """NAdam (Dozat, ICLR workshop 2016): Adam with Nesterov's momentum.
+
+    Args:
+        params, lr, betas, eps, weight_decay, common: as in `Adam`.
+        momentum_decay: how fast the momentum comes to its full size: that of step t is beta1 (1 - 0.96^(t momentum_decay) / 2).
+        decoupled_weight_decay: whether weight decay shrinks the weights themselves, as in AdamW.
+    """
+
+    layout = Layout(("lr", "beta1", "beta2", "eps", "momentum_decay", "weight_decay", "decoupled_weight_decay"))
+    carried = ("mu_product",)
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 2e-3,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        momentum_decay: Setting = 4e-3,
+        decoupled_weight_decay: bool = False,
+        **common: Any,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "momentum_decay": momentum_decay, "weight_decay": weight_decay}
+        super().__init__(params, {**settings, "decoupled_weight_decay": decoupled_weight_decay}, **common)
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        return MOMENTS
+
+    def update(self, k: Any, run: Run) -> None:
+        product, hyper = run.carried.reshape(-1), run.group.hyper
+        k.nadam_product(product, hyper, run.steps)
+        k.nadam_step(run.w, run.states["exp_avg"], run.states["exp_avg_sq"], run.dw, hyper, product, run.steps)
+
+
+class Adamax(Optimizer):
+    """Adamax (Kingma and Ba, arXiv 1412.6980, section 7.1): Adam with the greatest gradient in place of the mean square.
+
+    Args:
+        params, lr, betas, eps, weight_decay, common: as in `Adam`.
+        decoupled: whether weight decay shrinks the weights themselves, as in AdamW.
+    """
+
+    layout = Layout(("lr", "beta1", "beta2", "eps", "weight_decay", "decoupled"))
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 2e-3,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        *,
+        decoupled: bool = False,
+        **common: Any,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
+        super().__init__(params, settings, **common)
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        return {"exp_avg": 0.0, "exp_inf": 0.0}
+
+    def update(self, k: Any, run: Run) -> None:
+        k.adamax_step(run.w, run.states["exp_avg"], run.states["exp_inf"], run.dw, run.group.hyper, run.steps)

@@ -1,0 +1,374 @@
+"""What all optimizers share: groups of parameters, the step with clipping and accumulation, and averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..nn.parameter import Parameter, give_homes, structure_changed
+from ..ops.door import check_number
+from ..ops.shape import copy_array
+from ..tensor import Array, Tensor
+from .group import Group, Layout
+from .segment import Run, Segment, neighbours
+from .state import Stateful
+
+LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
+AVERAGE, COLLECTED = "average", "collected"
+"""States that any optimizer may have beside its own: the average of the weights, and the gradients since the last update."""
+
+
+class Optimizer(Stateful):
+    """The base of all optimizers: a step is a few kernel calls for all parameters.
+
+    Args:
+        params: parameters, or a list of dicts, groups with settings of their own: ``[{"params": a, "lr": 0.1}, {"params": b}]``;
+            None when given to `compile`.
+        settings: what groups have unless they say otherwise.
+        clipnorm: the greatest norm of each parameter's gradient.
+        global_clipnorm: the greatest norm of all gradients together.
+        clipvalue: the greatest absolute value of a gradient's element.
+        use_ema: whether a moving average of the weights is kept: see `averaged` and `finalize`. `fit` ends with the averages.
+        ema_momentum: how much of the average is kept in each update.
+        ema_overwrite_frequency: after so many updates each time, the weights are replaced by the averages.
+        gradient_accumulation_steps: the weights change in every so many-th step only, by the mean of the gradients; those of
+            parameters that have a gradient in that step.
+        maximize: whether steps go up, against the sign of the gradients.
+
+    Raises:
+        ValueError: a setting is out of range, there are no parameters, or one stands in two groups.
+        TypeError: something is no parameter.
+    """
+
+    layout = Layout(("lr",))
+    takes_closure = False
+    """Whether a step evaluates the loss itself, several times."""
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None,
+        settings: dict[str, Any],
+        *,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        gradient_accumulation_steps: int | None = None,
+        maximize: bool = False,
+    ) -> None:
+        name = type(self).__name__
+        limits = dict(zip(LIMITS, (clipnorm, global_clipnorm, clipvalue), strict=True))
+        if sum(v is not None for v in limits.values()) > 1:
+            raise ValueError(f"{name}: only one of clipnorm, global_clipnorm and clipvalue can be given")
+        self._clip = next((key for key, v in limits.items() if v is not None), None)
+        limit = limits.get(self._clip or "")
+        if limit is not None and check_number(limit, f"{name}: {self._clip}", 0) == 0:
+            raise ValueError(f"{name}: {self._clip} is {limit!r}, wanted a number above 0")
+        self._limit = np.array([limit or 0.0])
+        self._total = np.zeros(1)
+        self.use_ema = bool(use_ema)
+        self._ema_momentum = np.array([check_number(ema_momentum, f"{name}: ema_momentum", 0, 1)])
+        self._overwrite_every = _every(ema_overwrite_frequency, f"{name}: ema_overwrite_frequency")
+        if self._overwrite_every and not use_ema:
+            raise ValueError(f"{name}: ema_overwrite_frequency needs use_ema=True")
+        self._update_every = _every(gradient_accumulation_steps, f"{name}: gradient_accumulation_steps")
+        self.maximize = bool(maximize)
+        self._share = np.array([(-1 if maximize else 1) / (self._update_every or 1)])
+        # Counts that kernels read: of calls of step, and of updates of the weights; kept only where something follows them.
+        self._calls, self._updates = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self._flags = np.zeros((2, 1), np.int64)
+        self.defaults = dict(settings)
+        self.segments: list[Segment] = []
+        self.params: list[Parameter] = []
+        self.param_groups: list[Group] = []
+        self._grouped = False  # whether groups were given
+        given = None if params is None else self._listed(params)
+        if given and any(isinstance(g, dict) for g in given):
+            for group in given:
+                self.add_param_group(group)
+        else:
+            for settings in self._own_groups():
+                self._new_group(settings)
+            if given is not None:
+                self.add(given)
+
+    # ---- what the classes define ----
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        """The buffers of state that a group's parameters need, and what they are filled with at first."""
+        return {}
+
+    def update(self, k: Any, run: Run) -> None:
+        """One update of the parameters of a run, whose steps have been counted."""
+        raise NotImplementedError
+
+    def check_group(self, group: Group) -> None:
+        """ValueError where a group's settings do not go together."""
+
+    def _check_group(self, group: Group) -> None:
+        self.check_group(group)
+        if group.states is not None and (lacking := self._states(group).keys() - group.states.keys()):
+            raise ValueError(f"{type(self).__name__}: the group was made without {', '.join(lacking)}, which these settings need")
+
+    def train(self) -> None:
+        """Puts the weights in place that training goes on from; the same weights but for optimizers that keep averages."""
+
+    def eval(self) -> None:
+        """Puts the weights in place that are to be evaluated and saved."""
+
+    # ---- parameters and groups ----
+
+    def _listed(self, params: Any) -> list[Any]:
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            got = type(params).__name__
+            raise TypeError(f"{type(self).__name__}: params is a {got}, wanted a list of parameters or model.parameters()")
+        return list(params)
+
+    def _own_groups(self) -> list[dict[str, Any]]:
+        """The groups of an optimizer whose parameters are not in groups: what is special about their settings."""
+        return [{}]
+
+    def _new_group(self, settings: dict[str, Any]) -> Group:
+        complete = self._complete(settings)
+        group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group)
+        group.states = self._states(group)
+        self.param_groups.append(group)
+        return group
+
+    def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {**self.defaults, **settings}
+
+    def _layout(self, settings: dict[str, Any]) -> Layout:
+        return self.layout
+
+    def _assigned(self, fresh: list[Parameter]) -> list[tuple[Group, list[Parameter]]]:
+        """Which group takes which of the parameters that were given without one."""
+        return [(self.param_groups[0], fresh)]
+
+    def add(self, params: Iterable[Tensor]) -> None:
+        """Takes parameters that it does not hold yet into its first group."""
+        own = set(self.params)
+        fresh = [p for p in give_homes(self._listed(params)) if p not in own]
+        if not fresh and not self.params:
+            raise ValueError(f"{type(self).__name__}: params is empty; a model has parameters once its layers have their shapes")
+        for group, members in self._assigned(fresh):
+            self._take(group, members)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Takes a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
+
+        Recorded steps are recorded anew.
+        """
+        name = type(self).__name__
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise TypeError(f"{name}: a group is {type(param_group).__name__}, wanted a dict with params")
+        given = param_group["params"]
+        given = [given] if isinstance(given, Tensor) else self._listed(given)
+        if not given:
+            raise ValueError(f"{name}: params of a group is empty")
+        members = give_homes(given)
+        if len(members) < len(given) or not set(members).isdisjoint(self.params):
+            raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
+        if not self.params:
+            self.param_groups = []  # of an optimizer that was made without parameters
+        self._grouped = True
+        group = self._new_group({key: value for key, value in param_group.items() if key != "params"})
+        self._take(group, members)
+
+    def _take(self, group: Group, members: list[Parameter]) -> None:
+        if not members:
+            return
+        if self.params:
+            structure_changed()  # recorded steps know nothing of the new ones
+        group.parameters += members
+        self.params += members
+        for home in dict.fromkeys(p.home for p in members):
+            for run in neighbours(p for p in members if p.home is home):
+                self.segments.append(Segment(group, run, group.states or {}, len(self.carried)))
+
+    def _states(self, group: Group) -> dict[str, float]:
+        extra = {AVERAGE: self.use_ema, COLLECTED: bool(self._update_every)}
+        return {**self.state_names(group), **{name: 0.0 for name, wanted in extra.items() if wanted}}
+
+    @property
+    def lr(self) -> float:
+        """The first group's learning rate; it may be changed at any time between steps, recorded ones too.
+
+        Setting it changes those of other groups by the same factor (makes them the same, where it was 0). A function of the
+        number of updates so far is followed by all groups as a schedule.
+        """
+        lr: float = self.param_groups[0]["lr"]
+        return lr
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        first, *others = self.param_groups
+        before = first["lr"]
+        first["lr"] = value
+        for group in others:
+            group["lr"] = value if callable(value) or not before else value * (group["lr"] / before)
+
+    learning_rate = lr
+
+    @property
+    def iterations(self) -> int:
+        """The number of updates that the weights have had."""
+        current().value_leaves("the number of steps")
+        return max((int(s.steps.max()) for s in self.segments), default=0)
+
+    def zero_grad(self) -> None:
+        """Forgets all gradients; costs nothing, the next backward overwrites them."""
+        k = current()
+        for p in self.params:
+            k.set_has_grad(p, False)
+
+    # ---- the step ----
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step for all parameters that have a gradient.
+
+        Args:
+            closure: evaluates the loss and its gradients before the step; its result is returned.
+        """
+        loss = None if closure is None else closure()
+        k = current()
+        runs = [run for s in self.segments for run in s.runs(k)]
+        if self._update_every or self._overwrite_every:
+            k.advance(self._calls, 1)
+        if self._update_every:
+            for run in runs:
+                k.accumulate(run.states[COLLECTED], run.dw, self._share)
+                run.dw = run.states[COLLECTED]
+            k.every(self._flags[0], self._calls, self._update_every)
+            with k.when(self._flags[0]) as block:
+                self._update_all(block, runs)
+                for run in runs:
+                    block.fill(run.states[COLLECTED], 0.0)
+        else:
+            if self.maximize:
+                for run in runs:
+                    up = k.empty(run.dw.shape, run.dw.dtype)
+                    k.fill(up, 0.0)
+                    k.accumulate(up, run.dw, self._share)
+                    run.dw = up
+            self._update_all(k, runs)
+        if self._overwrite_every:
+            k.every(self._flags[1], self._calls, self._overwrite_every * (self._update_every or 1))
+            with k.when(self._flags[1]) as block:
+                for run in runs:
+                    copy_array(block, run.w, run.states[AVERAGE])
+        return loss
+
+    def _update_all(self, k: Any, runs: list[Run]) -> None:
+        scheduled = [g.schedules for g in self.param_groups if g.schedules]
+        for schedules in scheduled:
+            schedules.write(k)
+        if self._clip:
+            self._clip_gradients(k, runs)
+        for run in runs:
+            for p in run.parameters:
+                p.version += 1
+            k.advance(run.steps, 1)
+            self.update(k, run)
+            if self.use_ema:
+                k.ema_step(run.states[AVERAGE], run.w, self._ema_momentum, run.steps)
+        if scheduled:
+            k.advance(self._updates, 1)
+
+    def _clip_gradients(self, k: Any, runs: list[Run]) -> None:
+        if self._clip == "clipvalue":
+            for run in runs:
+                k.clip_value(run.dw, self._limit)
+            return
+        grads = [run.of(p, run.dw) for run in runs for p in run.parameters]
+        for together in [grads] if self._clip == "global_clipnorm" else [[g] for g in grads]:
+            k.fill(self._total, 0.0)
+            for g in together:
+                k.sum_squares(self._total, g)
+            for g in together:
+                k.clip_norm(g, self._total, self._limit)
+
+    # ---- averages of the weights ----
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """A block in which the parameters have the averages of their values.
+
+        >>> import fastnn
+        >>> p = fastnn.nn.Parameter([0.0])
+        >>> optimizer = fastnn.optim.SGD([p], lr=1.0, use_ema=True, ema_momentum=0.5)
+        >>> for _ in range(2):
+        ...     p.grad = [-1.0]
+        ...     optimizer.step()
+        >>> with optimizer.averaged():
+        ...     p.tolist()
+        [1.5]
+        >>> p.tolist()
+        [2.0]
+        """
+        if not self.use_ema:
+            raise ValueError(f"{type(self).__name__}: averaged: it keeps no averages; make it with use_ema=True")
+        k = current()
+        runs = [run for s in self.segments for run in s.stepped()]
+        kept = [k.empty(run.w.shape, run.w.dtype) for run in runs]
+        for run, values in zip(runs, kept, strict=True):
+            copy_array(k, values, run.w)
+        self.finalize()
+        try:
+            yield
+        finally:
+            for run, values in zip(runs, kept, strict=True):
+                self._replace(k, run, values)
+
+    def finalize(self) -> None:
+        """Replaces the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
+        if self.use_ema:
+            k = current()
+            k.value_leaves("the averages that an optimizer keeps")
+            for s in self.segments:
+                for run in s.stepped():
+                    self._replace(k, run, run.states[AVERAGE])
+
+    def _replace(self, k: Any, run: Run, values: Array) -> None:
+        copy_array(k, run.w, values)
+        for p in run.parameters:
+            p.version += 1
+
+    # ---- settings ----
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments but for the parameters."""
+        group = self.param_groups[0]
+        whole = self.defaults if self._grouped else group.settings()
+        config: dict[str, Any] = {name: whole[name] for name in self.defaults if name not in group.layout.hidden}
+        if self._clip:
+            config[self._clip] = float(self._limit[0])
+        if self.use_ema:
+            config |= {"use_ema": True, "ema_momentum": float(self._ema_momentum[0])}
+        if self._overwrite_every:
+            config["ema_overwrite_frequency"] = self._overwrite_every
+        if self._update_every:
+            config["gradient_accumulation_steps"] = self._update_every
+        if self.maximize:
+            config["maximize"] = True
+        return config
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers can say all its settings: it has no schedules, and no groups were given."""
+        return not self._grouped and not any(g.schedules for g in self.param_groups)
+
+
+def _every(n: Any, name: str) -> int:
+    """The number of steps, 0 for None."""
+    if n is None:
+        return 0
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"{name} is {n!r}, wanted a whole number of at least 1")
+    return int(n)

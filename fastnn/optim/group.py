@@ -1,0 +1,218 @@
+"""Groups of parameters with hyper-parameters of their own, which lie in arrays that kernels read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..backends import current
+from ..nn.parameter import Parameter, structure_changed
+from ..ops.door import check_number
+from ..tensor import Array
+
+Setting: TypeAlias = "float | Callable[[int], float]"
+"""A hyper-parameter: a number, or a schedule, a function from the number of updates so far (from 0) to one."""
+
+RING = 1024
+"""Values of a schedule that are kept for steps to come: so many replayed steps may follow each other without Python."""
+BELOW_ONE = frozenset({"beta1", "beta2", "rho", "alpha"})
+FLAGS = frozenset({"nesterov", "decoupled", "decoupled_weight_decay", "inside"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The settings of a group.
+
+    Args:
+        names: hyper-parameters in the order in which the kernel has them in its array.
+        options: what is fixed once the group is made.
+        hidden: names that follow from the class and are no setting of their own.
+    """
+
+    names: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The settings as constructors name them: beta1 and beta2 are one, betas."""
+        shown = ["betas" if n == "beta1" else n for n in self.names if n != "beta2" and n not in self.hidden]
+        return (*shown, *self.options)
+
+
+class Schedules:
+    """The values that scheduled hyper-parameters have in the next steps, in a ring that the kernel `scheduled` reads."""
+
+    def __init__(self, group: Group, functions: dict[int, Callable[[int], float]], updates: Array) -> None:
+        self.functions = functions
+        self.updates = updates
+        self.slots = np.array(list(functions), np.int64)
+        self.values = np.zeros((len(functions), RING))
+        self._group = group
+        self._begin = self._end = 0  # the steps whose values are in the ring
+
+    def prepare(self, n: int) -> int:
+        """Makes the values of up to n steps; says of how many."""
+        now, n = int(self.updates[0]), min(n, RING)
+        if not self._begin <= now <= self._end:
+            self._begin = self._end = now
+        for step in range(self._end, now + n):
+            for row, (i, function) in enumerate(self.functions.items()):
+                self.values[row, step % RING] = self._group.checked(i, function(step), f" at step {step}")
+            self._end = step + 1
+            self._begin = max(self._begin, self._end - RING)
+        return n
+
+    def write(self, k: Any) -> None:
+        """The values of this step."""
+        k.prepares(self.prepare)
+        k.scheduled(self._group.hyper, self.values, self.slots, self.updates)
+
+
+class Group(MutableMapping[str, Any]):
+    """One of `Optimizer.param_groups`: a group's parameters and settings by PyTorch's names.
+
+    Hyper-parameters that are written here reach the steps that follow, recorded ones too; a function of the step (from 0)
+    is followed as a schedule. Other names may be put in, as in a dict.
+
+    >>> import fastnn
+    >>> optimizer = fastnn.optim.Adam([fastnn.nn.Parameter([1.0])], betas=(0.8, 0.99))
+    >>> optimizer.param_groups[0]["lr"] = 0.5
+    >>> optimizer.lr, optimizer.param_groups[0]["betas"]
+    (0.5, (0.8, 0.99))
+    """
+
+    def __init__(
+        self, owner: str, layout: Layout, settings: dict[str, Any], updates: Array, check: Callable[[Group], None]
+    ) -> None:
+        self.owner = owner
+        self.layout = layout
+        self.parameters: list[Parameter] = []
+        self.states: dict[str, float] | None = (
+            None  # the buffers that its parameters have, and what they are filled with at first
+        )
+        self.hyper = np.zeros(len(layout.names))
+        self.schedules: Schedules | None = None
+        self.options = {name: settings[name] for name in layout.options}
+        self._updates = updates
+        self._check: Callable[[Group], None] = lambda group: None  # settings go together once all of them are there
+        self._other: dict[str, Any] = {}
+        for name in (*layout.keys, *layout.hidden):
+            if name not in layout.options:
+                self._set(name, settings[name])
+        for name in settings.keys() - set(layout.keys) - set(layout.hidden):
+            self._other[name] = settings[name]
+        check(self)
+        self._check = check
+
+    def checked(self, i: int, value: Any, where: str = "") -> float:
+        """The number, if the hyper-parameter in this place can have it."""
+        name = self.layout.names[i]
+        number = check_number(value, f"{self.owner}: {name}{where}", 0)
+        if name in BELOW_ONE and number >= 1:
+            raise ValueError(f"{self.owner}: {name}{where} is {value!r}, wanted a number from 0 to below 1")
+        return number
+
+    def scheduled(self, name: str) -> Callable[[int], float] | None:
+        """The schedule that a hyper-parameter follows, or None."""
+        return self.schedules.functions.get(self.layout.names.index(name)) if self.schedules else None
+
+    @property
+    def followed(self) -> set[str]:
+        """The settings that follow a schedule, as constructors name them."""
+        names = [self.layout.names[i] for i in self.schedules.functions] if self.schedules else []
+        return {"betas" if name in ("beta1", "beta2") else name for name in names}
+
+    def positive(self, name: str) -> bool:
+        """Whether a hyper-parameter is not 0, or may come to be."""
+        return self.number(name) > 0 or self.scheduled(name) is not None
+
+    def number(self, name: str) -> float:
+        """A hyper-parameter's value in the last step, or the next one's where it was just set."""
+        return float(self.hyper[self.layout.names.index(name)])
+
+    def settings(self) -> dict[str, Any]:
+        """The settings, with functions where they follow a schedule: what makes a group like this one."""
+        found = {name: self[name] for name in (*self.layout.keys, *self.layout.hidden)}
+        if self.schedules:
+            for i, function in self.schedules.functions.items():
+                name = self.layout.names[i]
+                if name in ("beta1", "beta2"):
+                    pair = list(found["betas"])
+                    pair[name == "beta2"] = function
+                    found["betas"] = tuple(pair)
+                else:
+                    found[name] = function
+        return {**found, **self._other}
+
+    def _set(self, name: str, value: Any) -> None:
+        """Sets a hyper-parameter, or leaves all as they were where it cannot be."""
+        numbers, schedules = self.hyper.copy(), self.schedules
+        try:
+            self._write(name, value)
+            self._check(self)
+        except Exception:
+            self.hyper[:], self.schedules = numbers, schedules
+            raise
+        if self.schedules is not schedules and self.parameters:
+            structure_changed()  # recorded steps know nothing of it
+
+    def _write(self, name: str, value: Any) -> None:
+        if name == "betas":
+            if not isinstance(value, tuple | list) or len(value) != 2 or not all(callable(b) or _is_share(b) for b in value):
+                raise ValueError(f"{self.owner}: betas={value!r}, wanted two numbers from 0 to below 1")
+            for own, beta in zip(("beta1", "beta2"), value, strict=True):
+                self._write(own, beta)
+            return
+        i = self.layout.names.index(name)
+        functions = dict(self.schedules.functions) if self.schedules else {}
+        if callable(value):
+            step = int(self._updates[0])
+            self.hyper[i] = self.checked(i, value(step), f" at step {step}")
+            functions[i] = value
+        else:
+            self.hyper[i] = self.checked(i, value)
+            if functions.pop(i, None) is None:
+                return
+        self.schedules = Schedules(self, functions, self._updates) if functions else None
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "params":
+            return list(self.parameters)
+        if name == "betas" and "beta1" in self.layout.names:
+            return self["beta1"], self["beta2"]
+        if name in self.layout.names:
+            current().value_leaves("the learning rate" if name == "lr" else name)
+            return bool(self.number(name)) if name in FLAGS else self.number(name)
+        return self.options[name] if name in self.options else self._other[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == "params":
+            raise ValueError(f"{self.owner}: the parameters of a group are fixed; use add_param_group")
+        if name in self.options:
+            if value != self.options[name]:
+                raise ValueError(f"{self.owner}: {name} of a group is fixed once it is made")
+        elif name in self.layout.names or (name == "betas" and "beta1" in self.layout.names):
+            current().value_leaves("the learning rate" if name == "lr" else name)
+            self._set(name, value)
+        else:
+            self._other[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._other[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("params", *self.layout.keys, *self._other))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"Group({', '.join(f'{name}={self[name]!r}' for name in self if name != 'params')})"
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0 <= value < 1)

@@ -1,0 +1,128 @@
+"""Schedule-free AdamW: training at one point, evaluation at the average of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from .base import Optimizer
+from .group import Group, Layout, Setting
+from .segment import Run
+
+
+class AdamWScheduleFree(Optimizer):
+    """Schedule-free AdamW (Defazio et al., arXiv 2405.15682): no schedule, as steps are averaged as they come.
+
+    Gradients are taken at y, steps are taken at z, and the average x of all z is what is evaluated. The parameters hold y
+    while training and x after `eval`; call `train` before going on, and `eval` before evaluating or saving. With compile and
+    fit that is done for you: outside of training steps the model's weights are the averages.
+
+    Args:
+        params: parameters or groups, or None when given to `compile`.
+        lr: the learning rate; the best is higher than Adam's.
+        betas: the share of x in y, and how much of the running mean of the squared gradient is kept.
+        eps: what is added to the root of the squared gradient.
+        weight_decay: decoupled weight decay, taken at y.
+        warmup_steps: steps in which the learning rate grows from nearly 0.
+        r: later steps weigh by t^r in the average.
+        weight_lr_power: steps weigh by the greatest learning rate so far to this power.
+        common: clipping and accumulation, as in `Optimizer`.
+
+    >>> import fastnn
+    >>> p = fastnn.nn.Parameter([1.0])
+    >>> optimizer = fastnn.optim.AdamWScheduleFree([p], lr=0.1)
+    >>> for _ in range(20):
+    ...     p.grad = 2 * p.numpy()
+    ...     optimizer.step()
+    >>> optimizer.eval()
+    >>> abs(p.item()) < 1
+    True
+    """
+
+    layout = Layout(("lr", "beta1", "beta2", "eps", "weight_decay", "warmup_steps", "r", "weight_lr_power"))
+    carried = ("weight_sum", "lr_max", "share")
+
+    def __init__(
+        self,
+        params: Iterable[Any] | None = None,
+        lr: Setting = 0.0025,
+        betas: tuple[Setting, Setting] = (0.9, 0.999),
+        eps: Setting = 1e-8,
+        weight_decay: Setting = 0.0,
+        warmup_steps: int = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        **common: Any,
+    ) -> None:
+        if common.get("use_ema"):
+            raise ValueError("AdamWScheduleFree: use_ema: it keeps averages of its own")
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        averaging = {"warmup_steps": warmup_steps, "r": r, "weight_lr_power": weight_lr_power}
+        self._training = True
+        super().__init__(params, {**settings, **averaging}, **common)
+
+    def check_group(self, group: Group) -> None:
+        if not group.positive("beta1"):
+            raise ValueError("AdamWScheduleFree: betas: the first is 0, wanted a number above 0 and below 1")
+
+    def state_names(self, group: Group) -> dict[str, float]:
+        return {"z": 0.0, "exp_avg_sq": 0.0}
+
+    def step(self, closure: Any = None) -> Any:
+        current().prepares(self._ready)
+        return super().step(closure)
+
+    def _ready(self, n: int) -> int:
+        if not self._training:
+            raise RuntimeError("AdamWScheduleFree: step: the weights are the averages; call train() before training goes on")
+        return n
+
+    def update(self, k: Any, run: Run) -> None:
+        hyper = run.group.hyper
+        k.schedule_free_weight(run.carried, hyper, run.steps)
+        k.schedule_free_step(run.w, run.states["z"], run.states["exp_avg_sq"], run.dw, hyper, run.carried, run.steps)
+
+    def train(self) -> None:
+        """Puts y in place, where gradients are taken."""
+        if not self._training:
+            self._move(lambda beta1: 1 - beta1)
+        self._training = True
+
+    def eval(self) -> None:
+        """Puts x in place, the average."""
+        if self._training:
+            self._move(lambda beta1: 1 - 1 / beta1)
+        self._training = False
+
+    def _move(self, weight: Any) -> None:
+        k = current()
+        k.value_leaves("the weights that an optimizer keeps for training or evaluation")
+        for s in self.segments:
+            share = np.array([weight(s.group.number("beta1"))])
+            for run in s.stepped():
+                k.lerp(run.w, run.states["z"], share)
+                for p in run.parameters:
+                    p.version += 1
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """A block in which the parameters have the averages of their values."""
+        before = self._training
+        self.eval()
+        try:
+            yield
+        finally:
+            if before:
+                self.train()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "training": self._training}
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Takes a state that `state_dict` gave, whose weights were those of training, or averages, as it says."""
+        super().load_state_dict(state_dict)
+        self._training = bool(state_dict.get("training", True))

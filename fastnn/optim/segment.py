@@ -1,0 +1,108 @@
+"""Where an optimizer's parameters lie: segments of the flat buffers, and the parts of them that take a step together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..nn.parameter import Parameter
+from ..tensor import Array
+from .group import Group
+
+
+class Segment:
+    """A run of parameters of one home and group that an optimizer holds, with its state in buffers of the same layout.
+
+    Args:
+        group: whose hyper-parameters they have.
+        parameters: neighbours in their home.
+        states: the names of the buffers, and what they are filled with.
+        carried: how many numbers are kept for each parameter beside the count of its steps.
+    """
+
+    def __init__(self, group: Group, parameters: list[Parameter], states: dict[str, float], carried: int) -> None:
+        assert parameters[0].home is not None
+        self.group = group
+        self.home = parameters[0].home
+        self.parameters = parameters
+        self.first = parameters[0].start
+        size = parameters[-1].start + parameters[-1].size - self.first
+        k = current()
+        self.states: dict[str, Array] = {}
+        for name, value in states.items():
+            self.states[name] = k.empty(size, self.home.dtype)
+            k.fill(self.states[name], value)
+        self.steps = np.zeros(len(parameters), np.int64)
+        self.carried = np.zeros((len(parameters), carried))
+
+    def runs(self, k: Any) -> list[Run]:
+        """Neighbouring parameters that have a gradient and have taken equally many steps."""
+        runs: list[Run] = []
+        marks: list[Any] = self.steps.tolist()
+        if self.carried.size:
+            marks = list(zip(marks, map(tuple, self.carried.tolist()), strict=True))
+        begin = end = 0  # the run that is growing
+        for i, p in enumerate(self.parameters):
+            if not (p.requires_grad and k.has_grad(p)):
+                continue
+            if end != i or marks[begin] != marks[i]:
+                if end:
+                    runs.append(self.run(begin, end))
+                begin = i
+            end = i + 1
+        if end:
+            runs.append(self.run(begin, end))
+        return runs
+
+    def stepped(self) -> list[Run]:
+        """Neighbouring parameters that have taken a step."""
+        taken = np.flatnonzero(self.steps)
+        parts = np.split(taken, np.flatnonzero(np.diff(taken) > 1) + 1) if taken.size else []
+        return [self.run(int(part[0]), int(part[-1]) + 1) for part in parts]
+
+    def run(self, begin: int, end: int) -> Run:
+        """Those parameters, their places in all buffers."""
+        first, last = self.parameters[begin], self.parameters[end - 1]
+        there = slice(first.start, last.start + last.size)
+        here = slice(there.start - self.first, there.stop - self.first)
+        states = {name: state[here] for name, state in self.states.items()}
+        own = slice(begin, end)
+        home = self.home
+        return Run(self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own])
+
+
+@dataclass(slots=True)
+class Run:
+    """Parameters that take a step together: flat views of their values, gradients and states."""
+
+    segment: Segment
+    parameters: list[Parameter]
+    w: Array
+    dw: Array
+    states: dict[str, Array]
+    steps: Array
+    carried: Array
+
+    @property
+    def group(self) -> Group:
+        return self.segment.group
+
+    def of(self, p: Parameter, flat: Array) -> Array:
+        """One parameter's part of a buffer of the run."""
+        start = p.start - self.parameters[0].start
+        return flat[start : start + p.size]
+
+
+def neighbours(members: Iterable[Parameter]) -> list[list[Parameter]]:
+    """Parameters of one home in runs with nothing of anyone else between them."""
+    runs: list[list[Parameter]] = []
+    for p in sorted(members, key=lambda p: p.start):
+        if runs and runs[-1][-1].end == p.start:
+            runs[-1].append(p)
+        else:
+            runs.append([p])
+    return runs

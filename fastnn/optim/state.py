@@ -1,0 +1,117 @@
+"""The state of optimizers in and out: state_dict, copies and pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backends import current
+from ..nn.parameter import Parameter, give_homes
+from ..ops.door import host_array
+from ..tensor import Array
+from .group import Group
+from .segment import Segment
+
+
+class Stateful:
+    """The part of `Optimizer` that tells its state and takes it back."""
+
+    carried: tuple[str, ...] = ()
+    """Numbers that are kept for each parameter beside the count of its steps."""
+    params: list[Parameter]
+    segments: list[Segment]
+    param_groups: list[Group]
+    _calls: Array
+    _updates: Array
+
+    if TYPE_CHECKING:
+
+        def _take(self, group: Group, members: list[Parameter]) -> None: ...
+
+        def _new_group(self, settings: dict[str, Any]) -> Group: ...
+
+    def _placed(self) -> list[tuple[Parameter, Segment, int]]:
+        """The parameters in the order of their groups, with their places."""
+        place = {p: (s, i) for s in self.segments for i, p in enumerate(s.parameters)}
+        return [(p, *place[p]) for group in self.param_groups for p in group.parameters]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later step depends on beside parameters and gradients, as copies.
+
+        Returns:
+            "state": by the place of a parameter, its "step" and the arrays of its state, shaped as the stored parameter;
+            "param_groups": the settings of each group, with the places of its parameters as "params";
+            "counters": the calls of step and the updates that schedules and averages count.
+        """
+        current().value_leaves("state_dict")
+        state: dict[int, dict[str, Any]] = {}
+        for n, (p, s, i) in enumerate(self._placed()):
+            run = s.run(i, i + 1)
+            arrays = {name: np.array(a).reshape(p.shape) for name, a in run.states.items()}
+            state[n] = {"step": int(s.steps[i]), **dict(zip(self.carried, s.carried[i].tolist(), strict=True)), **arrays}
+        groups, first = [], 0
+        for group in self.param_groups:
+            count = len(group.parameters)
+            groups.append({**{key: group[key] for key in group if key != "params"}, "params": list(range(first, first + count))})
+            first += count
+        counters = {"calls": int(self._calls[0]), "updates": int(self._updates[0])}
+        return {"state": state, "param_groups": groups, "counters": counters}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes a state that `state_dict` gave; steps then go on exactly as they would have there.
+
+        Hyper-parameters that follow a schedule here go on following it.
+
+        Raises:
+            ValueError: groups or shapes are not those of this optimizer. Nothing is changed.
+        """
+        name = f"{type(self).__name__}: load_state_dict"
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+            raise TypeError(f"{name}: wanted a dict with state and param_groups, as state_dict gives it")
+        groups = state_dict["param_groups"]
+        sizes, own = [len(g["params"]) for g in groups], [len(g.parameters) for g in self.param_groups]
+        if sizes != own:
+            raise ValueError(f"{name}: groups of {sizes} parameters came, wanted {own}")
+        current().value_leaves("load_state_dict")
+        order = [n for g in groups for n in g["params"]]
+        writes: list[tuple[Array, Any]] = []
+        for n, (p, s, i) in zip(order, self._placed(), strict=True):
+            given = state_dict["state"].get(n, {})
+            writes.append((s.steps[i : i + 1], int(given.get("step", 0))))
+            writes.append((s.carried[i], [float(given.get(key, 0.0)) for key in self.carried]))
+            for key, initial in (s.group.states or {}).items():
+                value = host_array(given.get(key, np.full(p.shape, initial, p.dtype)), p.dtype, f"{name}: {key}")
+                if value.shape != p.shape:
+                    raise ValueError(f"{name}: {key} of parameter {n} has shape {value.shape}, wanted {p.shape}")
+                writes.append((s.run(i, i + 1).states[key], value.ravel()))
+        for group, given in zip(self.param_groups, groups, strict=True):
+            if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
+                raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
+        for array, value in writes:
+            array[...] = value
+        counters = state_dict.get("counters", {})
+        self._calls[0], self._updates[0] = counters.get("calls", 0), counters.get("updates", 0)
+        for group, given in zip(self.param_groups, groups, strict=True):
+            for key, value in given.items():
+                if key != "params" and key not in group.options and key not in group.followed:
+                    group[key] = value
+
+    # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "param_groups")}
+        state["_saved"] = [(group.settings(), group.parameters) for group in self.param_groups], self.state_dict()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        groups, values = state.pop("_saved")
+        vars(self).update(state, segments=[], params=[], param_groups=[])
+        for settings, parameters in groups:
+            self._take(self._new_group(settings), give_homes(parameters))
+        self.load_state_dict(values)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
