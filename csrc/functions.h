@@ -319,7 +319,8 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
   F(GeluTanh)                                                                                                                    \
   F(Exponential)                                                                                                                 \
   F(Log)                                                                                                                         \
-  F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) \
+  F(Sqrt)                                                                                                                        \
+  F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh)         \
       F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) \
           F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
 

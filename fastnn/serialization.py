@@ -244,16 +244,15 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
 
     given = compiled.given
     optimizer = compiled.optimizer
+    if type(optimizer) not in optim.OPTIMIZERS.values() or not optimizer.plain:
+        return None
     try:
         loss, metrics = _each(compiled.loss, _loss_config), _each(given["metrics"], _metric_config)
+        settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
     except TypeError:  # a function or an object of the user's
         return None
-    if type(optimizer) not in optim.OPTIMIZERS.values():
-        return None
-    if not optimizer.plain:
-        return None
     config = {
-        "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
+        "optimizer": {"class_name": type(optimizer).__name__, "config": settings},
         "loss": loss,
         "metrics": metrics,
     }
@@ -278,6 +277,24 @@ def _each_back(value: Any, f: Any) -> Any:
     return None if value is None else f(value)
 
 
+def _setting_config(value: Any) -> Any:
+    """A setting of an optimizer as JSON: a number, a flag, a schedule, or some of these."""
+    from . import schedules
+
+    if isinstance(value, list | tuple):
+        return [_setting_config(item) for item in value]
+    return schedules.serialize(value) if callable(value) else value
+
+
+def _setting(config: Any) -> Any:
+    """The setting that `_setting_config` made this of."""
+    from . import schedules
+
+    if isinstance(config, list):
+        return [_setting(item) for item in config]
+    return schedules.get(config) if isinstance(config, dict) else config
+
+
 def _loss_config(loss: Any) -> dict[str, Any]:
     from .losses import LOSSES
 
@@ -298,7 +315,7 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
 
     try:
         o = config["optimizer"]
-        optimizer = optim.OPTIMIZERS[o["class_name"]](**o["config"])
+        optimizer = optim.OPTIMIZERS[o["class_name"]](**{name: _setting(value) for name, value in o["config"].items()})
         loss = _each_back(config["loss"], lambda c: LOSSES[c["class_name"]](**c["config"]))
         metrics = _each_back(config["metrics"], str)
         model.compile(optimizer, loss, metrics, loss_weights=config.get("loss_weights"))

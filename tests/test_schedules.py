@@ -12,8 +12,8 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn import schedulers
 from fastnn import schedules as s
+from fastnn.optim import lr_scheduler
 from fastnn.schedules import Schedule
 
 STEPS = np.arange(131)
@@ -163,7 +163,7 @@ def test_pytorchs_schedulers(name: str, adam: bool) -> None:
         for module, p in ((fastnn.optim, [nn.Parameter([1.0])]), (torch.optim, [torch.nn.Parameter(torch.ones(1))]))
     )
     cls = name.partition("-")[0]
-    a, b = (getattr(m, cls)(o, **SCHEDULERS[name]) for m, o in ((schedulers, ours), (torch.optim.lr_scheduler, theirs)))
+    a, b = (getattr(m, cls)(o, **SCHEDULERS[name]) for m, o in ((lr_scheduler, ours), (torch.optim.lr_scheduler, theirs)))
     for step in range(100):
         group = theirs.param_groups[0]
         assert ours.lr == pytest.approx(group["lr"], rel=1e-9, abs=1e-15), step
@@ -179,7 +179,7 @@ def test_pytorchs_sequence_of_schedulers() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     rates = []
     for module, optimizer in (
-        (schedulers, fastnn.optim.SGD([nn.Parameter([1.0])], lr=0.1)),
+        (lr_scheduler, fastnn.optim.SGD([nn.Parameter([1.0])], lr=0.1)),
         (torch.optim.lr_scheduler, torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)),
     ):
         parts = [
@@ -210,7 +210,7 @@ def test_pytorchs_plateau(settings: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     ours = fastnn.optim.SGD([nn.Parameter([1.0])], lr=0.1)
     theirs = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
-    a = schedulers.ReduceLROnPlateau(ours, **settings)
+    a = lr_scheduler.ReduceLROnPlateau(ours, **settings)
     b = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, **settings)
     values = 1 + np.exp(-np.arange(100) / 10) + 0.1 * np.random.default_rng(0).standard_normal(100)
     for value in values:
@@ -223,8 +223,8 @@ def test_pytorchs_plateau(settings: dict[str, Any]) -> None:
 def test_schedulers_go_on_from_their_state() -> None:
     def make() -> tuple[Any, Any]:
         optimizer = fastnn.optim.SGD([nn.Parameter([1.0])], lr=0.1)
-        parts = [schedulers.LinearLR(optimizer), schedulers.CosineAnnealingWarmRestarts(optimizer, 7, 2)]
-        return optimizer, schedulers.SequentialLR(optimizer, parts, [5])
+        parts = [lr_scheduler.LinearLR(optimizer), lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 7, 2)]
+        return optimizer, lr_scheduler.SequentialLR(optimizer, parts, [5])
 
     (first, a), (second, b) = make(), make()
     for _ in range(12):
@@ -232,9 +232,9 @@ def test_schedulers_go_on_from_their_state() -> None:
     b.load_state_dict(json.loads(json.dumps(a.state_dict())))
     a.step(), b.step()
     assert second.lr == first.lr != 0.1
-    again = schedulers.StepLR(first, 10, last_epoch=19)
+    again = lr_scheduler.StepLR(first, 10, last_epoch=19)
     assert first.lr == pytest.approx(0.1 * 0.1**2) and again.last_epoch == 20
-    plateau = schedulers.ReduceLROnPlateau(first)
+    plateau = lr_scheduler.ReduceLROnPlateau(first)
     plateau.load_state_dict(json.loads(json.dumps(plateau.state_dict() | {"best": 0.5})))
     assert plateau.best == 0.5
 
@@ -242,17 +242,41 @@ def test_schedulers_go_on_from_their_state() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda o: schedulers.StepLR(3, 1), TypeError, "StepLR: int came, wanted an optimizer"),
-        (lambda o: schedulers.StepLR(o, 0), ValueError, "StepLR: step_size is 0"),
-        (lambda o: schedulers.StepLR(o, 1, last_epoch=3), ValueError, "had no scheduler"),
-        (lambda o: schedulers.LinearLR(o, 2.0), ValueError, "start_factor is 2.0, wanted a finite number from 0 to 1"),
-        (lambda o: schedulers.OneCycleLR(o, 0.1), ValueError, "wanted total_steps, or epochs and steps_per_epoch"),
-        (lambda o: schedulers.OneCycleLR(o, 0.1, 10), ValueError, "the optimizer has no momentum"),
-        (lambda o: schedulers.CyclicLR(o, 0.1, 0.2, mode="round"), ValueError, "mode is 'round'"),
-        (lambda o: schedulers.SequentialLR(o, [], [1]), ValueError, "0 schedulers and 1 milestones"),
-        (lambda o: schedulers.ReduceLROnPlateau(o, factor=2), ValueError, "factor is 2, wanted a number below 1"),
+        (lambda o: lr_scheduler.StepLR(3, 1), TypeError, "StepLR: int came, wanted an optimizer"),
+        (lambda o: lr_scheduler.StepLR(o, 0), ValueError, "StepLR: step_size is 0"),
+        (lambda o: lr_scheduler.StepLR(o, 1, last_epoch=3), ValueError, "had no scheduler"),
+        (lambda o: lr_scheduler.LinearLR(o, 2.0), ValueError, "start_factor is 2.0, wanted a finite number from 0 to 1"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.1), ValueError, "wanted total_steps, or epochs and steps_per_epoch"),
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.1, 10), ValueError, "the optimizer has no momentum"),
+        (lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.2, mode="round"), ValueError, "mode is 'round'"),
+        (lambda o: lr_scheduler.SequentialLR(o, [], [1]), ValueError, "0 schedulers and 1 milestones"),
+        (lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=2), ValueError, "factor is 2, wanted a number below 1"),
     ],
 )
 def test_bad_schedulers(make: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         make(fastnn.optim.SGD([nn.Parameter([1.0])], lr=0.1))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_pytorchs_schedulers_with_groups(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    cls, settings = name.partition("-")[0], dict(SCHEDULERS[name])
+    if "max_lr" in settings:
+        settings["max_lr"] = [settings["max_lr"], 0.4]
+    if "lr_lambda" in settings:
+        settings["lr_lambda"] = [settings["lr_lambda"], lambda epoch: 0.5**epoch]
+    pairs = []
+    for package, parameter in (
+        (fastnn.optim, lambda: nn.Parameter([1.0])),
+        (torch.optim, lambda: torch.nn.Parameter(torch.ones(1))),
+    ):
+        groups = [{"params": [parameter()], "lr": lr} for lr in (0.1, 0.2)]
+        optimizer = package.SGD(groups, lr=0.05, momentum=0.9)
+        pairs.append((optimizer, getattr(package.lr_scheduler, cls)(optimizer, **settings)))
+    for _ in range(100):
+        ours, theirs = ([(group["lr"], group["momentum"]) for group in optimizer.param_groups] for optimizer, _ in pairs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-15)
+        pairs[1][0].step()
+        for _, scheduler in pairs:
+            scheduler.step()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .base import Optimizer
@@ -69,4 +70,4 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__: c for c, _ in _KERAS.values()}
 
-__all__ = [*OPTIMIZERS, "Optimizer", "get"]
+__all__ = [*OPTIMIZERS, "Optimizer", "get", "lr_scheduler"]

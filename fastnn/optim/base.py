@@ -361,8 +361,8 @@ class Optimizer(Stateful):
 
     @property
     def plain(self) -> bool:
-        """Whether numbers can say all its settings: it has no schedules, and no groups were given."""
-        return not self._grouped and not any(g.schedules for g in self.param_groups)
+        """Whether `get_config` tells all its settings: no groups were given."""
+        return not self._grouped
 
 
 def _every(n: Any, name: str) -> int:

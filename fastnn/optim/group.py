@@ -11,6 +11,7 @@ import numpy as np
 from ..backends import current
 from ..nn.parameter import Parameter, structure_changed
 from ..ops.door import check_number
+from ..schedules import Schedule
 from ..tensor import Array
 
 Setting: TypeAlias = "float | Callable[[int], float]"
@@ -59,11 +60,13 @@ class Schedules:
         now, n = int(self.updates[0]), min(n, RING)
         if not self._begin <= now <= self._end:
             self._begin = self._end = now
-        for step in range(self._end, now + n):
-            for row, (i, function) in enumerate(self.functions.items()):
-                self.values[row, step % RING] = self._group.checked(i, function(step), f" at step {step}")
-            self._end = step + 1
-            self._begin = max(self._begin, self._end - RING)
+        steps = range(self._end, now + n)
+        for row, (i, function) in enumerate(self.functions.items()):
+            values = function(np.array(steps)).tolist() if isinstance(function, Schedule) else map(function, steps)
+            for step, value in zip(steps, values, strict=True):
+                self.values[row, step % RING] = self._group.checked(i, value, f" at step {step}")
+        self._end = max(self._end, now + n)
+        self._begin = max(self._begin, self._end - RING)
         return n
 
     def write(self, k: Any) -> None:

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..settings import groups
 from .callbacks import Callback, Logs, Monitor
 
 
@@ -146,7 +145,7 @@ class HyperparameterScheduler(Callback):
         if self.of is not None:
             setattr(self.of, self.name, value)
             return
-        for group in groups(self.model.optimizer):
+        for group in self.model.optimizer.param_groups:
             if self.name not in group:
                 raise ValueError(f"HyperparameterScheduler: {type(self.model.optimizer).__name__} has no {self.name!r}")
             group[self.name] = value

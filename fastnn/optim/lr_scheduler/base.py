@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..settings import groups
-
 _UNSAVED = frozenset({"optimizer", "lr_lambdas", "schedulers", "_scale"})
 """Attributes of schedulers that are no part of their state."""
 
@@ -35,7 +33,8 @@ class LRScheduler:
     def _groups(self) -> list[Any]:
         if not hasattr(self.optimizer, "lr"):
             raise TypeError(f"{type(self).__name__}: {type(self.optimizer).__name__} came, wanted an optimizer")
-        return groups(self.optimizer)
+        groups: list[Any] = self.optimizer.param_groups
+        return groups
 
     def _per_group(self, name: str, value: Any) -> list[Any]:
         """One value for each group, from one for all of them or from a list."""
