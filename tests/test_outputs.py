@@ -75,6 +75,16 @@ def test_losses_weights_and_logs_are_the_sum_of_the_outputs() -> None:
     assert each["kind_loss"] == pytest.approx(cross, rel=1e-5) != one["kind_loss"]
 
 
+@pytest.mark.parametrize("weight", [0.25, [0.25], {"output": 0.25}])
+def test_the_weight_of_a_single_loss(weight: Any) -> None:
+    m = fastnn.Sequential([fastnn.Dense(1, input_shape=(3,))])
+    losses = []
+    for given in (None, weight):
+        m.compile("sgd", "mse", loss_weights=given)
+        losses.append(m.evaluate(A, VALUES, sample_weight={"output": np.ones(20)}))
+    assert losses[1] == pytest.approx(losses[0] / 4, rel=1e-6)
+
+
 def test_an_output_without_a_loss_is_not_trained() -> None:
     m = two_by_two()
     m.compile("sgd", ["mse", None])

@@ -74,7 +74,7 @@ class Trainer(BatchTrainer):
                 small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
                 does not keep it.
 
-            loss_weights: the factors of the losses of several outputs in their sum; 1 where left out.
+            loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
