@@ -126,6 +126,18 @@ def test_hand_written_modules_in_a_graph() -> None:
         m.get_config()
 
 
+def test_an_input_that_a_call_makes_too_is_the_one_that_is_given() -> None:
+    class Twice(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2, x * 3
+
+    x = fastnn.Input((3,), name="x")
+    double, triple = Twice()(x)
+    m = fastnn.Model([x, double], [double - triple, triple])
+    for got, want in zip(m.predict([A, 0 * A]), (-3 * A, 3 * A), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_summary_of_a_graph() -> None:
     lines: list[str] = []
     two_by_two().summary(print_fn=lines.append)

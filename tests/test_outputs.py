@@ -42,6 +42,56 @@ def test_a_forward_that_takes_a_list_or_dict() -> None:
     np.testing.assert_array_equal(m.predict([A, B]), m.predict({"b": B, "a": A}))
 
 
+def test_validation_data_may_come_in_another_form() -> None:
+    class Apart(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.seen = nn.Linear(3, 1), nn.Linear(2, 1), []
+
+        def forward(self, inputs: Any) -> Any:
+            self.seen.append((type(inputs), list(inputs) if isinstance(inputs, dict) else None))
+            a, b = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
+            return self.a(a) + self.b(b)
+
+    forms = [[A, B], {"b": B, "a": A}, {"a": A, "b": B}, (A, B)]
+    results = []
+    for x in forms:
+        for validation in forms:
+            fastnn.seed(0)
+            m = Apart()
+            m.compile("sgd", "mse")
+            history = m.fit(x, VALUES, validation_data=(validation, VALUES), epochs=2, verbose=0, shuffle=False, batch_size=20)
+            results.append((history.history["loss"], history.history["val_loss"]))
+            assert m.seen[-2][0] is type(x) and m.seen[-1][0] is type(validation)
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("made", [two_by_two, lambda: Pair(tuple), lambda: Pair(dict)])
+def test_batches_that_are_taken_as_they_are(made: Any) -> None:
+    known, fresh = made(), made()
+    fresh.set_weights(known.get_weights())
+    names = ("output_1", "output_2") if isinstance(known, Pair) and known.kind is tuple else ("price", "kind")
+    for m in (known, fresh):
+        m.compile(fastnn.optim.SGD(lr=0.1), dict(zip(names, ("mse", fastnn.nn.CrossEntropyLoss()), strict=True)))
+    y: Any = [VALUES, LABELS]
+    for i in range(12):
+        x: Any = [[A, B], {"a": A, "b": B}, {"b": B, "a": A}, (A, B)][i % 4] if i > 5 else [A, B]
+        if i == 9:
+            y = dict(zip(names, y, strict=True))
+        fresh._compiled.batch_forms.clear()
+        assert known.train_on_batch(x, y) == fresh.train_on_batch(x, y)
+    assert known._compiled.batch_forms
+    with pytest.raises(ValueError, match=r"y\['(kind|output_2)'\]\[2\] is 3"):
+        known.train_on_batch([A, B], [VALUES, LABELS + 1])
+    for a, b in zip(known.get_weights()[-2:], fresh.get_weights()[-2:], strict=True):
+        np.testing.assert_array_equal(a, b)
+    if isinstance(known, Pair):  # another layer: what was recorded is void
+        known.left = fastnn.nn.Linear(3, 1)
+        before = known.left.weight.numpy().copy()
+        known.train_on_batch([A, B], [VALUES, LABELS])
+        assert (known.left.weight.numpy() != before).any()
+
+
 def test_recorded_training_of_a_graph_is_eager_bit_for_bit() -> None:
     recorded, eager = compiled(two_by_two()), compiled(two_by_two())
     eager.set_weights(recorded.get_weights())
@@ -73,6 +123,16 @@ def test_losses_weights_and_logs_are_the_sum_of_the_outputs() -> None:
     each = m.test_on_batch([A, B], [VALUES, LABELS], sample_weight=[w, None], return_dict=True)
     assert one["price_loss"] == each["price_loss"] == pytest.approx((((price - VALUES) ** 2)[:, 0] * w).mean(), rel=1e-5)
     assert each["kind_loss"] == pytest.approx(cross, rel=1e-5) != one["kind_loss"]
+
+
+@pytest.mark.parametrize("weight", [0.25, [0.25], {"output": 0.25}])
+def test_the_weight_of_a_single_loss(weight: Any) -> None:
+    m = fastnn.Sequential([fastnn.Dense(1, input_shape=(3,))])
+    losses = []
+    for given in (None, weight):
+        m.compile("sgd", "mse", loss_weights=given)
+        losses.append(m.evaluate(A, VALUES, sample_weight={"output": np.ones(20)}))
+    assert losses[1] == pytest.approx(losses[0] / 4, rel=1e-6)
 
 
 def test_an_output_without_a_loss_is_not_trained() -> None:

@@ -79,7 +79,7 @@ class Model(Module):
         if not results:
             raise ValueError("Model: there are no outputs")
         self._symbols = (inputs, results)
-        slots = {s: i for i, s in enumerate(inputs)}
+        slots, count = {s: i for i, s in enumerate(inputs)}, len(inputs)
         program = []
         by_name = sorted(zip(self._outputs.names, results, strict=True), key=lambda item: item[0])  # Keras's order of dicts
         calls, layers = _graph(inputs, [s for _, s in by_name] if self._outputs.kind == "dict" else results)
@@ -91,7 +91,9 @@ class Model(Module):
         names = {layer: self._register(layer) for layer in layers}
         for call in calls:
             program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
-            slots.update({s: len(slots) + i for i, s in enumerate(call.outputs)})
+            for i, s in enumerate(call.outputs, count):
+                slots.setdefault(s, i)  # not for one that is given, though a call that is needed makes it too
+            count += len(call.outputs)
         for s, key in zip(inputs, self._takes.names, strict=True):
             if s not in used and s not in results:
                 raise ValueError(f"Model: the input {key!r} leads to none of the outputs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from ..tensor import Array
 from . import data
 from .callbacks import CallbackList
 from .prepare import Prepared
+from .structure import Arrays
 
 if TYPE_CHECKING:
-    from .compiled import Compiled, Logs
+    from .compiled import Logs
     from .step import TrainStep
 
 MOST_BATCH_SHAPES = 16
@@ -40,24 +42,40 @@ class BatchTrainer(Prepared):
         """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
         c = self._need("train_on_batch")
         arrays: Sequence[Array] = (x, y)
-        step = self._known_batch_step(x, y) if sample_weight is None and class_weight is None else None
+        form: Any = None
+        step = None
+        if sample_weight is None and class_weight is None:
+            step = self._known_batch_step(x, y)
+            if step is None and (type(x) is not np.ndarray or type(y) is not np.ndarray):
+                form, arrays = _form(x, y)
+                step = self._known_graph_step(form, arrays)
         if step is None:
-            arrays = self._prepare("train_on_batch", x, y, sample_weight, class_weight)
-            key = _batch_key(*arrays) if len(arrays) == 3 else _structured_key(c, arrays)
-            if c.batch_structure != parameters_py.structure_version:
-                c.batch_steps.clear()
-            step = c.batch_steps.get(key)
-        if step is None:
-            if len(c.batch_steps) >= MOST_BATCH_SHAPES:
-                c.batch_steps.clear()
-            k: Backend = current()
-            step = c.batch_steps[key] = self._train_step([aligned(k.xp, a.shape, a.dtype) for a in arrays], None)
-            c.batch_structure = parameters_py.structure_version
+            leaves, arrays = arrays, self._prepare("train_on_batch", x, y, sample_weight, class_weight)
+            step = self._batch_step(arrays)
+            same = len(leaves) == len(arrays) - len(c.objectives) and all(map(operator.is_, leaves, arrays))
+            if form is not None and same:  # the next ones of this form can be taken as they are
+                c.batch_forms[form] = step
         for buffer, a in zip(step.buffers, arrays, strict=False):
             buffer[...] = a
         c.reset()
         step.run()
         return as_returned(c.logs(), return_dict)
+
+    def _batch_step(self, arrays: Arrays) -> TrainStep:
+        """The step for arrays of these shapes."""
+        c = self._need("train_on_batch")
+        alone = len(arrays) == 3 and arrays.inputs.kind == "one"
+        key = _batch_key(*arrays) if alone else _structured_key(arrays)
+        step = c.batch_steps.get(key) if c.batch_structure == parameters_py.structure_version else None
+        if step is None:
+            if c.batch_structure != parameters_py.structure_version or len(c.batch_steps) >= MOST_BATCH_SHAPES:
+                c.batch_steps.clear()
+                c.batch_forms.clear()
+            k: Backend = current()
+            buffers = [aligned(k.xp, a.shape, a.dtype) for a in arrays]
+            step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs)
+            c.batch_structure = parameters_py.structure_version
+        return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
         """The step for these arrays if `_prepare` would leave them as they are, which shapes and dtypes tell; else None."""
@@ -75,6 +93,18 @@ class BatchTrainer(Prepared):
                 data.check_labels(y, c.probed[1][0][-1], "train_on_batch", loss.ignored)
         return step
 
+    def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
+        """The same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
+        c = self._need("train_on_batch")
+        step = c.batch_forms.get(form) if c.batch_structure == parameters_py.structure_version else None
+        if step is not None:
+            current().value_leaves("train_on_batch")
+            targets = leaves[-len(c.objectives) :]
+            for o, y, name in zip(c.objectives, targets, c.returned.names, strict=True):
+                if o.loss is not None and o.loss.targets == "labels" and y.dtype == np.int64:
+                    data.check_labels(y, o.shape[-1], "train_on_batch", o.loss.ignored, f"y[{name!r}]")
+        return step
+
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of a batch, as `evaluate` returns them."""
         arrays = self._prepare("test_on_batch", x, y, sample_weight)
@@ -90,9 +120,23 @@ def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
     return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
 
 
-def _structured_key(c: Compiled, arrays: Sequence[Array]) -> Any:
+def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
+    """What lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
+    leaves: list[Any] = []
+    key: list[Any] = [get_backend(), get_isa()]
+    for value in (x, y):
+        named = isinstance(value, dict)
+        items = list(value.values()) if named else value if isinstance(value, list | tuple) else [value]
+        key += [type(value), tuple(value) if named else len(items)]
+        leaves += items
+    if not all(type(a) is np.ndarray for a in leaves):
+        return None, leaves
+    return (*key, *[(a.shape, a.dtype) for a in leaves]), leaves
+
+
+def _structured_key(arrays: Arrays) -> Any:
     """The same for several inputs or outputs."""
-    return get_backend(), get_isa(), c.inputs.kind, *c.inputs.names, *((a.shape, a.dtype) for a in arrays)
+    return get_backend(), get_isa(), arrays.inputs.kind, *arrays.inputs.names, *((a.shape, a.dtype) for a in arrays)
 
 
 def as_returned(logs: Logs, return_dict: bool) -> Any:

@@ -12,7 +12,7 @@ from ..tensor import Array
 from . import metrics as metrics_py
 from .metrics import Metric
 from .objective import Objective, objectives, resolve
-from .structure import ONE, Structure
+from .structure import Structure
 
 if TYPE_CHECKING:
     from .step import TrainStep
@@ -36,22 +36,21 @@ class Compiled:
         self.capture = capture
         checked(dtype, "compile")
         self.dtype = dtype
-        self.inputs = ONE
         self.outputs: Structure | None = None
         self.objectives: list[Objective] = []
         """One for each output, once the outputs are known."""
         self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # what _probe found, and for which samples
         self.batch_steps: dict[Any, TrainStep] = {}
+        self.batch_forms: dict[Any, TrainStep] = {}  # those of several arrays, by what the arrays have in common
         self.batch_structure = -1  # the version of the structure that they were made for
 
-    def bind(self, inputs: Structure, outputs: Structure) -> None:
-        """Takes the model's inputs and outputs."""
+    def bind(self, outputs: Structure) -> None:
+        """Takes what the model returns."""
         if outputs != self.outputs:
             parts = objectives(outputs, self.loss, self.given["loss_weights"], self.given["metrics"])
             if all(o.loss is None for o in parts):
                 raise ValueError("compile: no output has a loss")
             self.outputs, self.objectives = outputs, parts
-        self.inputs = inputs
 
     @property
     def returned(self) -> Structure:
@@ -115,7 +114,7 @@ class Compiled:
         return {**logs, **{name: m.result() for name, m in self.named_metrics()}}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "batch_steps": {}, "probed": (None, [])}
+        return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, [])}
 
 
 def _mean(total: Array) -> float:

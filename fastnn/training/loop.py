@@ -24,7 +24,7 @@ from .metrics import Metric
 from .objective import total_loss, update_metrics
 from .progress import Progress
 from .step import Batches, TrainStep
-from .structure import Structure, own_code
+from .structure import ONE, Arrays, Structure, own_code
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
@@ -76,7 +76,7 @@ class Trainer(BatchTrainer):
                 small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
                 does not keep it.
 
-            loss_weights: the factors of the losses of several outputs in their sum; 1 where left out.
+            loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
@@ -99,7 +99,11 @@ class Trainer(BatchTrainer):
         return self._need("optimizer").optimizer
 
     def _train_step(
-        self, buffers: list[Array], fetch: Callable[[list[Array]], None] | None, check_finite: bool = False
+        self,
+        buffers: list[Array],
+        fetch: Callable[[list[Array]], None] | None,
+        check_finite: bool = False,
+        inputs: Structure = ONE,
     ) -> TrainStep:
         c = self._need("fit")
         model: Any = self
@@ -108,7 +112,7 @@ class Trainer(BatchTrainer):
         elif set(c.optimizer.params).isdisjoint(model.weights):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
         record = c.capture or (self._ours() and c.recordable and model._rules_recordable())
-        return TrainStep(self, c, buffers, fetch, record, check_finite)
+        return TrainStep(self, c, inputs, buffers, fetch, record, check_finite)
 
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""
@@ -173,7 +177,7 @@ class Trainer(BatchTrainer):
             validation = self._prepare("fit", vx, vy, vw[0] if vw else None, None, ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
-            arrays, validation = list(split[0]), list(split[1])
+            arrays, validation = (Arrays(part, arrays.inputs) for part in split)
 
         history = History()
         n = len(arrays[0])
@@ -186,7 +190,11 @@ class Trainer(BatchTrainer):
         progress = Progress(verbose, epochs, steps)
         batches = Batches(arrays)
         sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]
-        trained = {rows: self._train_step(batches.buffers(rows), batches.gather, check_finite) for rows, count in sizes if count}
+        trained = {
+            rows: self._train_step(batches.buffers(rows), batches.gather, check_finite, arrays.inputs)
+            for rows, count in sizes
+            if count
+        }
         self.stop_training = False
         hooks.on_train_begin()
         try:
@@ -255,26 +263,26 @@ class Trainer(BatchTrainer):
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
         return as_returned(logs, return_dict)
 
-    def _evaluate(self, arrays: Sequence[Array], batch_size: int | None, hooks: CallbackList) -> Logs:
+    def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
         saved = c.set_aside()
         hooks.on_test_begin()
         for i, batch in enumerate(_chunks(arrays, batch_size)):
             hooks.on_test_batch_begin(i)
-            self._test_batch(batch)
+            self._test_batch(batch, arrays.inputs)
             hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
         logs = c.logs()
         hooks.on_test_end(logs)
         c.take_back(saved)
         return logs
 
-    def _test_batch(self, arrays: Sequence[Array]) -> None:
+    def _test_batch(self, arrays: Sequence[Array], inputs: Structure) -> None:
         c = self._need("evaluate")
         model: Any = self
         k: Backend = current()
         xs, targets, weights = c.parts(arrays)
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
-        outputs = c.returned.flatten(c.inputs.call(self, [Tensor(x) for x in xs], training=False))
+        outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
         loss = model._penalized(total_loss(c.objectives, outputs, targets, weights))
         k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
         update_metrics(k, c.objectives, outputs, targets)

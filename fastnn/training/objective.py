@@ -97,24 +97,24 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> lis
     Raises:
         ValueError: lists of other lengths, or names that no output has.
     """
-    n, op = len(outputs), "compile"
-    if n == 1 and isinstance(loss, list) and len(loss) == 1:
-        loss = loss[0]
-    many = isinstance(loss, list | dict)
-    if n == 1 and isinstance(loss, list):
-        raise ValueError(f"compile: loss has {len(loss)} entries; the model has 1 output")
-    losses = outputs.spread(loss, op, "loss", optional=True) if many else [loss] * n
-    if n == 1 and weights is not None and isinstance(weights, list | tuple) and len(weights) == 1:
-        weights = weights[0]
-    if n > 1 and weights is not None and not isinstance(weights, list | tuple | dict):
-        weights = [weights] * n
-    factors = [None] * n if weights is None else outputs.spread(weights, op, "loss_weights", optional=True)
+    losses, factors = _by_output(outputs, loss, "loss"), _by_output(outputs, weights, "loss_weights")
     checked = [
-        1.0 if f is None else check_number(f, f"compile: loss_weights of {outputs.names[i]}", 0) for i, f in enumerate(factors)
+        1.0 if factor is None else check_number(factor, f"compile: loss_weights of {name}", 0)
+        for name, factor in zip(outputs.names, factors, strict=True)
     ]
-    per_output = _metrics(outputs, metrics)
-    names = [""] if n == 1 else outputs.names
-    return [Objective(*item) for item in zip(names, losses, checked, per_output, strict=True)]
+    names = outputs.names if len(outputs) > 1 else [""]
+    return [Objective(*item) for item in zip(names, losses, checked, _metrics(outputs, metrics), strict=True)]
+
+
+def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
+    """A setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
+    if isinstance(given, list | tuple) and len(outputs) == 1:
+        if len(given) != 1:
+            raise ValueError(f"compile: {name} has {len(given)} entries; the model has 1 output")
+        return list(given)
+    if isinstance(given, list | tuple | Mapping):
+        return outputs.spread(given, "compile", name, optional=True)
+    return [given] * len(outputs)
 
 
 def _metrics(outputs: Structure, metrics: Any) -> list[list[Any]]:

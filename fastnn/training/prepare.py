@@ -12,7 +12,7 @@ from ..nn import parameter as parameters_py
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
-from .structure import Structure, inputs_of, own_code
+from .structure import Arrays, Structure, inputs_of, own_code
 
 
 class Prepared:
@@ -46,7 +46,7 @@ class Prepared:
 
     def _prepare(
         self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
-    ) -> list[Array]:
+    ) -> Arrays:
         """The inputs, then the targets of all outputs, then their weights, as arrays of the right dtypes, checked against each
         other and against the model's outputs; of size 0 where there are none."""
         c = self._need(op)
@@ -77,7 +77,7 @@ class Prepared:
             targets.append(target)
             weights.append(weight)
         k = current()
-        return [k.asarray(a) for a in (*features, *targets, *weights)]
+        return Arrays(map(k.asarray, (*features, *targets, *weights)), inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""
@@ -117,7 +117,7 @@ class Prepared:
         names = getattr(model, "output_names", None)
         if names is not None and len(names) == len(structure) and structure.kind != "dict":
             structure.names = list(names)
-        c.bind(inputs, structure)
+        c.bind(structure)
         for o, leaf in zip(c.objectives, leaves, strict=True):
             o.shape = leaf.shape
         # The first call may have given the layers their shapes: the version is that after it.

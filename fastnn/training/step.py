@@ -100,12 +100,14 @@ class TrainStep:
         self,
         model: Any,
         compiled: Compiled,
+        inputs: Structure,
         buffers: list[Array],
         fetch: Callable[[list[Array]], None] | None,
         record: bool,
         check_finite: bool,
     ) -> None:
         self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
+        self.inputs = inputs
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
@@ -148,7 +150,7 @@ class TrainStep:
         self.optimizer.zero_grad()
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
-                outputs = c.returned.flatten(c.inputs.call(self.model, [Tensor(x) for x in xs]))
+                outputs = c.returned.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
             loss = self.model._penalized(total_loss(c.objectives, outputs, targets, weights))
         if loss.requires_grad:
             loss.backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -87,6 +87,14 @@ class Structure:
         if len(given) != len(self):
             raise ValueError(f"{op}: {name} has {len(given)} entries; wanted {len(self)}: {own}")
         return list(given)
+
+
+class Arrays(list[Any]):
+    """The arrays of a batch or of all samples: of the inputs, the targets and the weights; and how a model takes the inputs."""
+
+    def __init__(self, arrays: Iterable[Any], inputs: Structure) -> None:
+        super().__init__(arrays)
+        self.inputs = inputs
 
 
 ONE = Structure("one", ["x"])
