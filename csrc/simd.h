@@ -24,6 +24,7 @@
 
 namespace {
 using fastnn::Activation;
+using fastnn::PointwiseLoss;
 using fastnn::Worker;
 
 template <class T>
@@ -346,6 +347,14 @@ FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
   Vec<T> e = vexp(-vabs<T>(x)), u = (T)1 + e, d = u - (T)1;
   // log(u) e / (u - 1) mends the rounding of 1 + e; where u rounds to 1, the value is e.
   return d == splat<T>(0) ? e : vlog(u) * (e / d);
+}
+
+// log(1 + x), by the same mending.
+template <class T>
+FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
+  Vec<T> u = (T)1 + x, d = u - (T)1;
+  Vec<T> y = d == splat<T>(0) ? x : vlog(u) * (x / d);
+  return x == splat<T>((T)__builtin_inf()) ? x : y;
 }
 
 template <class T>

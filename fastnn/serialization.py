@@ -167,31 +167,29 @@ def _check_size(config: Any, numbers: int, path: Any) -> None:
 
 def _compile_config(compiled: Any) -> dict[str, Any] | None:
     """What compile was given, where names and numbers can say it."""
-    from . import optim
-    from .losses import LOSSES
+    from . import losses, optim
 
     given = compiled.given
     if not all(isinstance(m, str) for m in given["metrics"]):
         return None
-    optimizer, loss = compiled.optimizer, compiled.loss
-    if type(optimizer) not in optim.OPTIMIZERS.values() or LOSSES.get(loss.name) is not type(loss):
+    optimizer, loss = compiled.optimizer, losses.serialize(compiled.loss)
+    if type(optimizer) not in optim.OPTIMIZERS.values() or loss is None:
         return None
     return {
         "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
-        "loss": {"class_name": loss.name, "config": loss.get_config()},
+        "loss": loss,
         "metrics": given["metrics"],
     }
 
 
 def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
-    from . import optim
-    from .losses import LOSSES
+    from . import losses, optim
 
     try:
-        o, loss = config["optimizer"], config["loss"]
+        o, loss = config["optimizer"], losses.deserialize(config["loss"])
         optimizer = optim.OPTIMIZERS[o["class_name"]](**o["config"])
-        model.compile(optimizer, LOSSES[loss["class_name"]](**loss["config"]), config["metrics"])
-    except (KeyError, TypeError, ValueError) as error:
+        model.compile(optimizer, loss, config["metrics"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {error}") from None
 
 

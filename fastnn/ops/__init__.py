@@ -1,5 +1,5 @@
 """Operations on Tensors: each is a forward that calls kernels and, beside it, the backward that the tape calls."""
 
-from . import activation, data, dense, door, elementwise, loss, random, shape
+from . import activation, data, dense, door, elementwise, loss, pointwise_loss, random, shape
 
-__all__ = ["activation", "data", "dense", "door", "elementwise", "loss", "random", "shape"]
+__all__ = ["activation", "data", "dense", "door", "elementwise", "loss", "pointwise_loss", "random", "shape"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backends import current
 from ..backends.spec import LINEAR, Activation, activation
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
 from .door import as_tensor, axis_of, floating
@@ -119,8 +119,17 @@ def _log_softmax_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 def softmax_logits(y: Tensor) -> Tensor | None:
     """The input of the softmax over the last axis that made y, where it is on the tape."""
+    return _made_by(_softmax_backward, y)
+
+
+def log_softmax_logits(y: Tensor) -> Tensor | None:
+    """The input of the log-softmax over the last axis that made y, where it is on the tape."""
+    return _made_by(_log_softmax_backward, y)
+
+
+def _made_by(backward: Backward, y: Tensor) -> Tensor | None:
     node = y.node
-    return node.inputs[0] if node is not None and node.backward is _softmax_backward and node.inputs[0].shape == y.shape else None
+    return node.inputs[0] if node is not None and node.backward is backward and node.inputs[0].shape == y.shape else None
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:

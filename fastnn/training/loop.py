@@ -164,10 +164,10 @@ class Trainer:
         data.check_same_length(op, **{names[0]: features, names[1]: targets, "sample_weight": weight})
         if kind == "labels":
             data.check_labels(targets, shape[-1], op, c.loss.ignored, names[1])
-        elif kind == "values" and targets.shape[1:] != shape[1:]:
-            raise ValueError(
-                f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {(len(features), *shape[1:])}"
-            )
+        elif kind == "values" and targets.shape[1:] != (wanted := c.loss.target_shape(shape[1:])):
+            output = (len(features), *shape[1:])
+            other = "" if wanted == shape[1:] else f", for which the loss {c.loss.name} wants {(len(features), *wanted)}"
+            raise ValueError(f"{op}: {names[1]} has shape {targets.shape}, but the model's output has {output}{other}")
         if class_weight is not None:
             weight = data.class_weight_to_sample_weight(class_weight, targets, weight, op)
         if c.metrics is None:
