@@ -142,7 +142,8 @@ struct Tweedie {
     }
     if (p == 2) return (T)2 * (log_mu - vlog(t) + t * vexp(-log_mu) - (T)1);
     const T a = 1 - p, b = 2 - p;
-    return (T)2 * (vpow<T>(vpositive<T>(t), b) / (a * b) - t * vexp(a * log_mu) / a + vexp(b * log_mu) / b);
+    const Vec<T> count = vpositive<T>(t) + (T)0;  // without the sign of -0, of which a power may be -infinity
+    return (T)2 * (vpow<T>(count, b) / (a * b) - t * vexp(a * log_mu) / a + vexp(b * log_mu) / b);
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
     if (r != 0) return (T)2 * (vexp((2 - p) * x) - t * vexp((1 - p) * x));

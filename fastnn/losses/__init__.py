@@ -44,8 +44,12 @@ LOSSES: dict[str, type[Loss]] = {
     )
 }
 _ALIASES = {
-    "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
-    "msle": "mean_squared_logarithmic_error", "bce": "binary_crossentropy", "kld": "kl_divergence",
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
 }
 _ALIASES |= {alias.upper(): name for alias, name in _ALIASES.items()} | {"pinball": "quantile"}
 

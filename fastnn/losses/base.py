@@ -156,14 +156,10 @@ class CustomLoss(Loss):
 # ---- at the door ----
 
 
-def _target(y_true: Any, op: str, like: Tensor | None = None) -> Tensor:
-    """Targets as a Tensor; numbers that are no array yet take the predictions' dtype."""
-    if isinstance(y_true, Tensor):
-        return as_tensor(y_true, op)
-    if type(y_true) is current().xp.ndarray and y_true.flags.c_contiguous:
-        current().constant_enters(y_true)
-        return Tensor(y_true)
-    return as_tensor(y_true, op, like)
+def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
+    """Targets as a Tensor: numbers that are no Tensor take the predictions' dtype, whole ones in an array stay whole."""
+    whole = getattr(getattr(y_true, "dtype", None), "kind", "f") != "f"
+    return as_tensor(y_true, op, None if whole else like)
 
 
 def _same_rank(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -183,7 +179,7 @@ def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
     n = math.prod(like)
     if array.size == n:
         return array
-    if array.size != like[0]:
+    if not like or array.size != like[0]:
         raise ValueError(f"{op}: {array.size} values for {n} rows")
     return shape.expand(array.reshape(-1, *[1] * (len(like) - 1)), like).reshape(-1)
 

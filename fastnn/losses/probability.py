@@ -44,8 +44,8 @@ class SparseCategoricalCrossentropy(RowLoss):
         name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
-        self.from_logits = from_logits
-        self.ignore_class = ignore_class
+        self.from_logits = bool(from_logits)
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
 
     @property
     def ignored(self) -> int | None:  # type: ignore[override]
@@ -88,7 +88,7 @@ class CategoricalCrossentropy(RowLoss):
         name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
-        self.from_logits = from_logits
+        self.from_logits = bool(from_logits)
         self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
@@ -120,7 +120,7 @@ class BinaryCrossentropy(RowLoss):
         name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
-        self.from_logits = from_logits
+        self.from_logits = bool(from_logits)
         self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
 from ..backends.spec import PointwiseLoss
 from ..backends.spec import pointwise_loss as function
 from ..losses.base import row_weight, values, weighted
@@ -156,14 +157,14 @@ class BCEWithLogitsLoss(BCELoss):
             losses = pointwise_loss(rows, t, self._fn, weights, q)
             return self._reduce(losses * columns if self.reduction == "sum" else losses, input.shape)
         # The elements one by one: a target of 1 gives their log(1 + exp(-x)), from which (1 - t) x + (1 + (q - 1) t) of it.
-        softplus = shape.reshape(self._elements(rows, Tensor(_full(rows.shape, dtype, 1.0)), None), rows.shape)
+        ones = Tensor(full((input.size, 1), dtype, 1.0))
+        softplus = shape.reshape(pointwise_loss(shape.reshape(input, (-1, 1)), ones, self._fn), rows.shape)
         losses = (1 - t) * rows + (1 + (Tensor(q) - 1) * t) * softplus
         return self._reduce(weighted(shape.reshape(losses, (-1,)), weights), input.shape)
 
 
-def _full(shape: tuple[int, ...], dtype: Any, value: float) -> Array:
-    from ..backends import current
-
+def full(shape: tuple[int, ...], dtype: Any, value: float) -> Array:
+    """An array of one number."""
     k = current()
     array = k.empty(shape, dtype)
     k.fill(array, value)

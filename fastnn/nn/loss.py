@@ -102,7 +102,7 @@ class ClassLoss(TorchLoss):
         target_shape = _shape(target, name)
         if target_shape != like:
             raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}")
-        labels = as_labels(target, *logits.shape, name, self.ignore_index)
+        labels = as_labels(target, logits.shape[0], logits.shape[1], name, self.ignore_index)
         return logits, labels, *self._weights(logits, like, sample_weight), like
 
     def _weights(self, logits: Tensor, like: tuple[int, ...], sample_weight: Any) -> tuple[Any, Any]:
@@ -194,7 +194,7 @@ class NLLLoss(ClassLoss):
             losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, 0.0, self.ignore_index)
             return self._reduce(losses, like, weights)
         log_p, labels, rows, weight, like = self._rows(input, target, sample_weight)
-        hit = one_hot(labels, log_p.shape[1])  # nowhere in ignored rows
+        hit = one_hot(labels, log_p.shape[1], self.ignore_index)
         each = log_p if weight is None else log_p * Tensor(weight)
         losses = weighted(-elementwise.where(hit, each, 0.0).sum(1), rows)
         counts = elementwise.astype(hit, log_p.dtype) if weight is None else elementwise.where(hit, Tensor(weight), 0.0)
@@ -238,9 +238,12 @@ class MultiMarginLoss(ClassLoss):
         return self._reduce(weighted(losses, rows), like)
 
 
-def one_hot(labels: Array, classes: int) -> Tensor:
-    """Whether each class is the label: bool (M, N)."""
-    return elementwise.compare("eq", Tensor(labels.reshape(-1, 1)), np.arange(classes))
+def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Tensor:
+    """Whether each class is the label: bool (M, N); none is in ignored rows."""
+    column = Tensor(labels.reshape(-1, 1))
+    if 0 <= ignore_index < classes:
+        column = elementwise.where(column != ignore_index, column, -1)
+    return column == np.arange(classes)
 
 
 def _shape(target: Any, name: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from ..ops import activation, elementwise, shape
 from ..ops.door import as_tensor, check_number, floating, same_dtype
 from ..ops.pointwise_loss import gaussian_nll, pointwise_loss
 from ..tensor import Tensor
-from .element_loss import _full
+from .element_loss import full
 from .loss import TorchLoss
 
 
@@ -21,7 +21,7 @@ class PairLoss(TorchLoss):
     not_in_fit = "takes three arrays, and fit has a prediction and a target"
     takes = ("input1", "input2", "target")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         name = type(self).__name__
         given = dict(zip(self.takes, args, strict=False)) | kwargs
         if len(args) > 3 or set(given) != set(self.takes):
@@ -68,7 +68,7 @@ class GaussianNLLLoss(PairLoss):
                 var = shape.unsqueeze(var, -1)
             if var.shape not in ((), (*input.shape[:-1], 1)):
                 raise ValueError(f"GaussianNLLLoss: var has shape {var.shape}, input {input.shape}")
-            var = var + Tensor(_full(input.shape, input.dtype, 0.0))
+            var = var + Tensor(full(input.shape, input.dtype, 0.0))
         n = 1 if self.reduction == "none" else max(input.size, 1)
         pairs = shape.stack([shape.reshape(t, (-1, n)) for t in (input, var)], 1)
         losses = gaussian_nll(pairs, shape.reshape(target, (-1, n)), None, self.eps)

@@ -265,7 +265,7 @@ def _gaussian_nll_backward(v: SimpleNamespace, want: Values) -> Values:
     variance = np.exp(s) if v.log_variance else np.maximum(s, v.floor)
     by = [np.abs(e) / variance, (1 + e * e / variance) / (1 if v.log_variance else variance)]
     d = np.abs(_times(v.sample_weight, v.dlosses))[:, None, None] / max(v.target.shape[1], 1)
-    return {"dpred": v.eps * 8 * d * np.stack(by, 1) * (1 + np.abs(s[:, None]) * v.log_variance)}
+    return {"dpred": v.eps * 8 * d * np.stack(by, 1) * (1 + np.abs(s[:, None]) * v.log_variance) + v.eps * _tiny(v)}
 
 
 def _reduce(v: SimpleNamespace, want: Values) -> Values:
