@@ -90,7 +90,13 @@ def test_values_and_gradients(
 
 def test_probabilities_of_exactly_0_and_1() -> None:
     x = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], np.float32)
-    for name in ("BinaryCrossentropy", "CategoricalCrossentropy", "BinaryFocalCrossentropy", "CategoricalFocalCrossentropy", "KLDivergence"):
+    for name in (
+        "BinaryCrossentropy",
+        "CategoricalCrossentropy",
+        "BinaryFocalCrossentropy",
+        "CategoricalFocalCrossentropy",
+        "KLDivergence",
+    ):
         for target in (np.eye(3, dtype=np.float32), np.ones((3, 3), np.float32) / 3):
             ours = getattr(fastnn.losses, name)(reduction=None)(target, fastnn.tensor(x)).numpy()
             theirs = keras.ops.convert_to_numpy(getattr(keras.losses, name)(reduction=None)(target, x))

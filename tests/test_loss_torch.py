@@ -86,7 +86,9 @@ def agree(
 
 @pytest.mark.filterwarnings("ignore:reduction:UserWarning")
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
-@pytest.mark.parametrize(("name", "kwargs", "inputs", "targets", "by_target"), ELEMENTS, ids=lambda v: v if type(v) is str else "")
+@pytest.mark.parametrize(
+    ("name", "kwargs", "inputs", "targets", "by_target"), ELEMENTS, ids=lambda v: v if type(v) is str else ""
+)
 def test_elements(name: str, kwargs: dict[str, Any], inputs: Make, targets: Make, by_target: bool, reduction: str) -> None:
     if reduction == "batchmean" and name != "KLDivLoss":
         with pytest.raises(ValueError, match=f"{name}: reduction='batchmean', wanted 'mean', 'sum' or 'none'"):
@@ -112,7 +114,11 @@ def test_weights_of_elements(name: str, shape: Shape, reduction: str) -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_a_weight_for_each_class_of_multi_label(reduction: str) -> None:
     for weight in (None, WEIGHT):
-        agree(*pair("MultiLabelSoftMarginLoss", {"weight": weight, "reduction": reduction}), [normal((6, 4)), bits((6, 4))], [True, False])
+        agree(
+            *pair("MultiLabelSoftMarginLoss", {"weight": weight, "reduction": reduction}),
+            [normal((6, 4)), bits((6, 4))],
+            [True, False],
+        )
 
 
 NLL: list[dict[str, Any]] = [{}, {"weight": WEIGHT}, {"ignore_index": 1}, {"ignore_index": 1, "weight": WEIGHT}]
@@ -124,7 +130,9 @@ NLL: list[dict[str, Any]] = [{}, {"weight": WEIGHT}, {"ignore_index": 1}, {"igno
 def test_nll(made_by: str, kwargs: dict[str, Any], reduction: str) -> None:
     loss, other = pair("NLLLoss", {**kwargs, "reduction": reduction})
     labels = np.array([1, 0, 2, 3, 3, 1])
-    first: tuple[Any, Any] = (fastnn.log_softmax, lambda t: t.log_softmax(-1)) if made_by == "log_softmax" else (lambda t: t, lambda t: t)
+    first: tuple[Any, Any] = (
+        (fastnn.log_softmax, lambda t: t.log_softmax(-1)) if made_by == "log_softmax" else (lambda t: t, lambda t: t)
+    )
     agree(lambda x: loss(first[0](x), labels), lambda x: other(first[1](x), torch.tensor(labels)), [normal((6, 4))], [True])
     agree(loss, other, [normal((4,))], [True], (np.array(2),))
     agree(loss, other, [normal((2, 4, 3))], [True], (labels.reshape(2, 3),))
@@ -165,7 +173,9 @@ def test_gaussian_nll(kwargs: dict[str, Any], reduction: str) -> None:
         agree(loss, other, [normal(shape), normal(shape), rng.uniform(0.1, 2, var)], [True, False, True])
 
 
-@pytest.mark.parametrize(("name", "kwargs", "inputs", "targets", "by_target"), ELEMENTS, ids=lambda v: v if type(v) is str else "")
+@pytest.mark.parametrize(
+    ("name", "kwargs", "inputs", "targets", "by_target"), ELEMENTS, ids=lambda v: v if type(v) is str else ""
+)
 def test_large_inputs(name: str, kwargs: dict[str, Any], inputs: Make, targets: Make, by_target: bool) -> None:
     """Finite and as PyTorch where that is: its soft margin overflows."""
     x = np.array([-1e4, -50.0, -1.0, 0.0, 1.0, 50.0, 1e4])

@@ -192,6 +192,11 @@ def weighted(losses: Tensor, weight: Array | None) -> Tensor:
     return elementwise.where(w != 0.0, losses * w, 0.0)
 
 
+def counting(y: Tensor, weight: Array | None) -> Tensor:
+    """Rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
+    return y if weight is None else elementwise.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
+
+
 def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:
     """Labels as int64 (rows,), checked to lie in 0..classes - 1 or to be ignore_index."""
     if isinstance(y_true, Tensor):

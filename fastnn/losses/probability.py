@@ -16,7 +16,7 @@ from ..ops import activation, elementwise, pointwise_loss, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, axis_of, check_number
 from ..tensor import Array, Tensor
-from .base import RowLoss, as_labels, two, values, weighted
+from .base import RowLoss, as_labels, counting, two, values, weighted
 from .pointwise import EPSILON
 
 
@@ -207,7 +207,7 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         self.gamma = check_number(gamma, "CategoricalFocalCrossentropy: gamma", 0)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
-        targets, y_pred = two(values(y_true, y_pred, self.name)), two(y_pred)
+        targets, y_pred = two(values(y_true, y_pred, self.name)), counting(two(y_pred), sample_weight)
         classes = y_pred.shape[1]
         if self.label_smoothing:
             targets = targets * (1 - self.label_smoothing) + self.label_smoothing / classes
@@ -230,7 +230,7 @@ class CategoricalHinge(RowLoss):
     name = "categorical_hinge"
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
-        targets, y_pred = two(values(y_true, y_pred, self.name)), two(y_pred)
+        targets, y_pred = two(values(y_true, y_pred, self.name)), counting(two(y_pred), sample_weight)
         other = ((1 - targets) * y_pred).max(1)
         return weighted(activation.relu(other - (targets * y_pred).sum(1) + 1), sample_weight)
 
@@ -269,16 +269,20 @@ class CosineSimilarity(RowLoss):
         self.axis = int(axis)
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
-        targets = values(y_true, y_pred, self.name)
-        cosine = (self._normalised(targets) * self._normalised(y_pred)).sum(self.axis)
-        return weighted(shape.reshape(-cosine, (-1,)), sample_weight)
-
-    def _normalised(self, x: Tensor) -> Tensor:
-        return x / elementwise.clip((x * x).sum(self.axis, keepdims=True), EPSILON**2).sqrt()
+        axis = axis_of(self.axis, y_pred.ndim, self.name)
+        last = (*(i for i in range(y_pred.ndim) if i != axis), axis)
+        n = y_pred.shape[axis]
+        a, b = (shape.reshape(shape.transpose(t, last), (-1, n)) for t in (values(y_true, y_pred, self.name), y_pred))
+        cosine = (_normalised(a) * _normalised(counting(b, sample_weight))).sum(1)
+        return weighted(-cosine, sample_weight)
 
     def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         axis = axis_of(self.axis, len(output_shape), self.name)
         return output_shape[:axis] + output_shape[axis + 1 :]
+
+
+def _normalised(x: Tensor) -> Tensor:
+    return x / elementwise.clip((x * x).sum(1, keepdims=True), EPSILON**2).sqrt()
 
 
 def _softmax_logits(p: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..losses.base import Loss, as_labels, row_weight, values, weighted
+from ..losses.base import Loss, as_labels, counting, row_weight, values, weighted
 from ..ops import activation, elementwise, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
@@ -230,7 +230,7 @@ class MultiMarginLoss(ClassLoss):
         if input.ndim > 2:
             raise ValueError(f"MultiMarginLoss: input has shape {input.shape}, wanted (M, N) or (N,)")
         x, labels, rows, weight, like = self._rows(input, target, sample_weight)
-        hit = one_hot(labels, x.shape[1])
+        x, hit = counting(x, rows), one_hot(labels, x.shape[1])
         beyond = activation.relu(self.margin - elementwise.where(hit, x, 0.0).sum(1, keepdims=True) + x)
         losses = elementwise.where(hit, 0.0, beyond**self.p).mean(1)
         if weight is not None:
