@@ -19,8 +19,8 @@ ONE_HOT = np.eye(4)[[0, 1, 2, 3, 1, 2]]
 LABELS = ONE_HOT.argmax(1)
 SIGNS = 2 * ONE_HOT - 1
 
-# name -> arguments, targets, predictions of 4 columns: every loss of the module.
-LOSSES: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
+# name -> arguments, targets, predictions of 4 columns, where they are not those of any loss of real numbers.
+_SPECIAL: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     "sparse_categorical_crossentropy": ({"from_logits": True}, LABELS, COLUMNS),
     "categorical_crossentropy": ({"from_logits": True}, ONE_HOT, COLUMNS),
     "binary_crossentropy": ({"from_logits": True}, ONE_HOT, COLUMNS),
@@ -31,22 +31,12 @@ LOSSES: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     "gamma": ({"log_input": True}, POSITIVE, COLUMNS),
     "tweedie": ({"power": 1.3}, POSITIVE, POSITIVE[::-1].copy()),
     "gaussian_nll": ({}, COLUMNS[:, :2] + 1, COLUMNS),
-    "mean_squared_error": ({}, SIGNS, COLUMNS),
-    "mean_absolute_error": ({}, SIGNS, COLUMNS),
-    "mean_absolute_percentage_error": ({}, SIGNS, COLUMNS),
     "mean_squared_logarithmic_error": ({}, POSITIVE, POSITIVE[::-1].copy()),
     "huber": ({"delta": 0.5}, SIGNS, COLUMNS),
-    "log_cosh": ({}, SIGNS, COLUMNS),
     "quantile": ({"quantile": [0.1, 0.4, 0.5, 0.9]}, SIGNS[:, :1], COLUMNS),
-    "cosine_similarity": ({}, SIGNS, COLUMNS),
-    "hinge": ({}, SIGNS, COLUMNS),
-    "squared_hinge": ({}, SIGNS, COLUMNS),
     "categorical_hinge": ({}, ONE_HOT, COLUMNS),
 }
-
-
-def test_every_loss_is_here() -> None:
-    assert set(LOSSES) == set(losses.LOSSES)
+LOSSES = {name: _SPECIAL.get(name, ({}, SIGNS, COLUMNS)) for name in losses.LOSSES}
 
 
 def test_names() -> None:
