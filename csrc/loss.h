@@ -93,8 +93,7 @@ void sparse_cross_entropy_backward(const void* args, const Worker& me) {
     const i64 label = a.labels[row];
     const bool bad = (u64)label >= (u64)a.N && label != a.ignore_index;
     if (bad || label == a.ignore_index || (a.sample_weight && a.sample_weight[row] == 0)) {
-      const Vec<T> fill = splat<T>(bad ? (T)__builtin_nan("") : (T)0);
-      for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { lanes.store(d + i, fill); });
+      fill_row(d, a.N, bad ? (T)__builtin_nan("") : (T)0);
       continue;
     }
     const T sample = a.sample_weight ? a.sample_weight[row] : (T)1, weight = a.class_weight ? a.class_weight[label] : (T)1;
@@ -177,11 +176,13 @@ void cross_entropy_backward(const void* args, const Worker& me) {
     T* d = a.dlogits + row * a.N;
     const Vec<T> sum = sum_lanes<T>(
         sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return dense_target(targets, a.class_weight, i, on, off, lanes); }));
-    const bool none = a.sample_weight && a.sample_weight[row] == 0;
-    const T dloss = weighted(a.sample_weight, row, a.dlosses[row]);
+    const T w = a.sample_weight ? a.sample_weight[row] : (T)1, dloss = a.dlosses[row] * w;
+    if (w == 0) {
+      fill_row(d, a.N, (T)0);
+      continue;
+    }
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
-      Vec<T> slope = lanes.load(p + i) * sum - dense_target(targets, a.class_weight, i, on, off, lanes);
-      lanes.store(d + i, none ? splat<T>(0) : dloss * slope);
+      lanes.store(d + i, dloss * (lanes.load(p + i) * sum - dense_target(targets, a.class_weight, i, on, off, lanes)));
     });
   }
 }
@@ -237,14 +238,17 @@ void gaussian_nll_backward(const void* args, const Worker& me) {
   for (i64 row = rows.begin; row < rows.end; row++) {
     const T *mean = a.pred + 2 * row * a.N, *variance = mean + a.N, *target = a.target + row * a.N;
     T *dmean = a.dpred + 2 * row * a.N, *dvariance = dmean + a.N;
-    const bool none = a.sample_weight && a.sample_weight[row] == 0;
-    const T d = weighted(a.sample_weight, row, a.dlosses[row] / (T)a.N);
+    const T w = a.sample_weight ? a.sample_weight[row] : (T)1, d = a.dlosses[row] * w / (T)a.N;
+    if (w == 0) {
+      fill_row(dmean, 2 * a.N, (T)0);
+      continue;
+    }
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
       Vec<T> e = lanes.load(target + i) - lanes.load(mean + i), s = lanes.load(variance + i);
       Vec<T> v = a.log_variance ? vexp(s) : vmax<T>(s, floor), by_variance = (T)0.5 * ((T)1 - e * e / v);
       if (!a.log_variance) by_variance /= v;
-      lanes.store(dmean + i, none ? splat<T>(0) : d * (-e / v));
-      lanes.store(dvariance + i, none ? splat<T>(0) : d * by_variance);
+      lanes.store(dmean + i, d * (-e / v));
+      lanes.store(dvariance + i, d * by_variance);
     });
   }
 }

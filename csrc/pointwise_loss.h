@@ -264,6 +264,11 @@ FASTNN_INLINE Vec<T> weighted(Vec<T> w, Vec<T> value) {
   return w == splat<T>(0) ? splat<T>(0) : w * value;
 }
 
+template <class T>
+FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
+  for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
+}
+
 // The losses of some rows. Rows of one element are taken together.
 template <class T, class F>
 void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
@@ -301,12 +306,14 @@ void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sampl
   }
   for (i64 row = rows.begin; row < rows.end; row++) {
     const i64 at = row * N;
-    const bool none = sample_weight && sample_weight[row] == 0;
-    const T d = dlosses[row] * (sample_weight ? sample_weight[row] : (T)1) / (T)N;
+    const T w = sample_weight ? sample_weight[row] : (T)1, d = dlosses[row] * w / (T)N;
+    if (w == 0) {
+      fill_row(dx + at, N, (T)0);
+      continue;
+    }
     for_vectors<T>({0, N}, [&](i64 i, auto lanes) {
       Vec<T> q = column ? lanes.load(column + i) : splat<T>(1);
-      Vec<T> slope = F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r);
-      lanes.store(dx + at + i, none ? splat<T>(0) : d * slope);
+      lanes.store(dx + at + i, d * F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r));
     });
   }
 }
