@@ -103,6 +103,8 @@ class HuberLoss(ElementLoss):
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
         self.delta = check_number(delta, "HuberLoss: delta", 0)
+        if self.delta == 0:
+            raise ValueError("HuberLoss: delta is 0, wanted a number above it")
         self._fn = function("huber", self.delta)
 
 

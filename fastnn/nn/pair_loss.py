@@ -69,7 +69,7 @@ class GaussianNLLLoss(PairLoss):
             if var.shape not in ((), (*input.shape[:-1], 1)):
                 raise ValueError(f"GaussianNLLLoss: var has shape {var.shape}, input {input.shape}")
             var = var + Tensor(full(input.shape, input.dtype, 0.0))
-        n = 1 if self.reduction == "none" else max(input.size, 1)
+        n = 1 if self.reduction == "none" else max(input.size if input.ndim < 2 else input.shape[-1], 1)
         pairs = shape.stack([shape.reshape(t, (-1, n)) for t in (input, var)], 1)
         losses = gaussian_nll(pairs, shape.reshape(target, (-1, n)), None, self.eps)
         if self.full:
