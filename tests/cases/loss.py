@@ -104,7 +104,7 @@ class Loss:
     pred: tuple[float, float] = (-3.0, 3.0)
     target: tuple[float, float] | Maker = (-3.0, 3.0)
     column: tuple[float, float] | None = None
-    error: float = 4.0
+    error: float = 1.0
     slope_error: float = 4.0
     size: Callable[[Array, Array, Any, PointwiseLoss], Array] | None = None
     slope_size: Callable[[Array, Array, Any, PointwiseLoss], Array] | None = None
@@ -112,7 +112,8 @@ class Loss:
 
 def _entropy_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
     u, q = np.abs(t) + fn.p0, np.abs(q)
-    return np.abs(value(np, x, u, q, fn)) + (1 + (q + 1) * u) * (1 + np.abs(x))
+    sides = (1 + u) * np.maximum(x, 0) + q * u * np.maximum(-x, 0)
+    return sides + (1 + (q + 1) * u) * np.log1p(np.exp(-np.abs(x)))
 
 
 def _entropy_slope_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
@@ -120,15 +121,39 @@ def _entropy_slope_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
 
 
 def _tweedie_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
-    """The terms, each of which is a power: its relative error is that of the exponent's logarithm."""
-    log_mu = x if fn.p1 else np.log(x)
-    parts = [np.abs(t) ** (2 - fn.p0), np.abs(t) * np.exp((1 - fn.p0) * log_mu), np.exp((2 - fn.p0) * log_mu), np.abs(log_mu)]
-    return (sum(parts) + 1) * (4 + 4 * np.abs(log_mu) + np.abs(np.log(np.abs(t)))) * (1 + np.abs(t))
+    """The terms; a power has the error of its exponent."""
+    t, log_mu, a, b = np.abs(t), x if fn.p1 else np.log(x), 1 - fn.p0, 2 - fn.p0
+    mu, log_t = np.exp(log_mu), np.where(t == 0, 0, np.abs(np.log(t)))
+    if fn.p0 == 0:
+        return (np.abs(mu) + t) ** 2
+    if fn.p0 == 1:
+        return 2 * (t * (log_t + np.abs(log_mu)) + t + mu)
+    if fn.p0 == 2:
+        return 2 * (np.abs(log_mu) + log_t + t / mu * (1 + np.abs(log_mu)) + 1)
+    powers = t * mu**a / abs(a) * (1 + np.abs(a * log_mu)) + mu**b / abs(b) * (1 + np.abs(b * log_mu))
+    return 2 * (t**b / abs(a * b) * (1 + np.abs(b) * log_t) + powers)
 
 
 def _tweedie_slope_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
     log_mu, power = (x, fn.p0 - 1) if fn.p1 else (np.log(x), fn.p0)
-    return (np.exp((1 + fn.p1 * 0) * log_mu) + np.abs(t)) * np.exp(-power * log_mu) * (2 + 2 * np.abs(log_mu))
+    return 2 * (np.exp(log_mu) + np.abs(t)) * np.exp(-power * log_mu) * (1 + np.abs(power * log_mu))
+
+
+def _focal_parts(x: Array, t: Array, fn: PointwiseLoss) -> tuple[Array, Array, Array]:
+    s = 1 / (1 + np.exp(-x))
+    weight = np.abs(t * fn.p1) + np.abs((1 - t) * (1 - fn.p1)) if fn.p1 >= 0 else np.ones_like(t)
+    return s, weight, np.abs(t) / (1 + np.exp(x)) + np.abs(1 - t) * s
+
+
+def _focal_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
+    _, weight, wrong = _focal_parts(x, t, fn)
+    return weight * wrong**fn.p0 * _entropy_size(x, t, 1, pointwise_loss("sigmoid_cross_entropy"))
+
+
+def _focal_slope_size(x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
+    s, weight, wrong = _focal_parts(x, t, fn)
+    entropy = (1 + fn.p0) * s * (1 - s) * _entropy_size(x, t, 1, pointwise_loss("sigmoid_cross_entropy"))
+    return weight * (fn.p0 * (1 + 2 * np.abs(t)) * wrong ** (fn.p0 - 1) * entropy + wrong**fn.p0 * (s + np.abs(t)))
 
 
 # A new pointwise loss needs one line here, and nothing else.
@@ -136,7 +161,7 @@ LOSSES: tuple[Loss, ...] = (
     Loss(pointwise_loss("squared_error")),
     Loss(pointwise_loss("absolute_error"), slope_error=1),
     Loss(pointwise_loss("huber", 0.7, 1.5)),
-    Loss(pointwise_loss("log_cosh"), error=8),
+    Loss(pointwise_loss("log_cosh"), error=2),
     Loss(pointwise_loss("quantile", 0.9), column=(0.1, 1.0)),
     Loss(pointwise_loss("absolute_percentage_error"), slope_error=4),
     Loss(
@@ -181,17 +206,19 @@ LOSSES: tuple[Loss, ...] = (
         pointwise_loss("binary_cross_entropy"),
         (0.01, 0.99),
         (0.0, 1.0),
-        size=lambda x, t, q, fn: (1 + np.abs(t)) * (2 + np.abs(np.log(x)) + np.abs(np.log1p(-x))),
+        size=lambda x, t, q, fn: (
+            np.abs(t * np.maximum(np.log(x), -100)) + (1 + np.abs(t)) * np.abs(np.maximum(np.log1p(-x), -100))
+        ),
     ),
     *(
         Loss(
             pointwise_loss("binary_focal", gamma, alpha),
             (-8.0, 8.0),
             target,
-            error=12,
-            slope_error=16,
-            size=lambda x, t, q, fn: _entropy_size(x, t, 1, pointwise_loss("sigmoid_cross_entropy")) * (1 + np.abs(t)) ** 4,
-            slope_size=lambda x, t, q, fn: (1 + fn.p0) * (1 + np.abs(x)) * (1 + np.abs(t)) ** 5,
+            error=2,
+            slope_error=8,
+            size=_focal_size,
+            slope_size=_focal_slope_size,
         )
         for gamma, alpha, target in ((2.0, -1.0, _zero_or_one), (1.5, 0.25, (0.0, 1.0)))
     ),
@@ -199,19 +226,15 @@ LOSSES: tuple[Loss, ...] = (
         pointwise_loss("kl_divergence", 1e-7, 3.0),
         (0.05, 0.95),
         (0.05, 0.95),
-        size=lambda x, t, q, fn: fn.p1 * (1 + np.abs(value(np, x, t, q, fn))),
+        size=lambda x, t, q, fn: np.abs(value(np, x, t, q, fn)) + fn.p1 * np.clip(t, fn.p0, 1),
     ),
-    *(
-        Loss(
-            pointwise_loss("kl_log", p0),
-            (-5.0, 0.0),
-            span,
-            size=lambda x, t, q, fn: (
-                (1 + np.abs(t) + np.exp(t) * fn.p0) * (2 + np.abs(x) + np.abs(t) + np.abs(np.log(np.abs(t))))
-            ),
-        )
-        for p0, span in ((0, (0.05, 0.95)), (1, (-5.0, 0.0)))
+    Loss(
+        pointwise_loss("kl_log"),
+        (-5.0, 0.0),
+        (0.05, 0.95),
+        size=lambda x, t, q, fn: np.where(t == 0, 0, np.abs(t) * (np.abs(np.log(t)) + np.abs(x))),
     ),
+    Loss(pointwise_loss("kl_log", 1), (-5.0, 0.0), (-5.0, 0.0)),
     Loss(pointwise_loss("hinge", 1.0, 1), target=_zero_or_one, size=lambda x, t, q, fn: fn.p0 + np.abs(t * x) + np.abs(x)),
     Loss(pointwise_loss("hinge", 0.5), target=_signs, size=lambda x, t, q, fn: fn.p0 + np.abs(t * x)),
     Loss(
@@ -257,7 +280,7 @@ def _pointwise_backward(v: SimpleNamespace, want: Values) -> Values:
 def _gaussian_nll(v: SimpleNamespace, want: Values) -> Values:
     e, s = (v.target - v.pred[:, 0]) ** 2, v.pred[:, 1]
     variance = np.exp(s) if v.log_variance else np.maximum(s, v.floor)
-    return {"losses": 4 * _mean_error((1 + np.abs(s)) * (e / variance) + np.abs(np.log(variance)) + 1, v)["losses"]}
+    return _mean_error((1 + np.abs(s) * v.log_variance) * (e / variance) + np.abs(np.log(variance)), v)
 
 
 def _gaussian_nll_backward(v: SimpleNamespace, want: Values) -> Values:
