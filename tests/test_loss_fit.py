@@ -230,3 +230,40 @@ def test_a_function_is_no_part_of_a_file(tmp_path: Path) -> None:
     model = model_of(fourth_power)
     model.save(tmp_path / "m")
     assert fastnn.load(tmp_path / "m")._compiled is None
+
+
+CAPTURED: dict[str, Any] = {
+    "NLLLoss": lambda x, v, y: nn.NLLLoss([1.0, 2.0, 0.5], ignore_index=0)(x, y),
+    "MultiMarginLoss": lambda x, v, y: nn.MultiMarginLoss()(x, y),
+    "MarginRankingLoss": lambda x, v, y: nn.MarginRankingLoss(0.5)(x, v, fastnn.tensor(np.ones((8, 3), np.float32))),
+    "CosineEmbeddingLoss": lambda x, v, y: nn.CosineEmbeddingLoss()(x, v, fastnn.tensor(np.ones(8, np.float32))),
+    "TripletMarginLoss": lambda x, v, y: nn.TripletMarginLoss(swap=True)(x, v, x * v),
+    "GaussianNLLLoss": lambda x, v, y: nn.GaussianNLLLoss()(x, v, x**2 + 1),
+    "BCEWithLogitsLoss": lambda x, v, y: nn.BCEWithLogitsLoss([1.0, 2.0, 0.5], pos_weight=[2.0, 1.0, 3.0])(x, v),
+    "Quantile": lambda x, v, y: losses.Quantile([0.1, 0.5, 0.9])(v[:, :1], x),
+    "CategoricalFocalCrossentropy": lambda x, v, y: losses.CategoricalFocalCrossentropy(from_logits=True)(v, x),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_a_captured_step_of_ones_own(name: str) -> None:
+    """Batches that differ from call to call, recorded and not."""
+    results = []
+    for wrap in (lambda f: f, fastnn.capture):
+        fastnn.seed(1)
+        layer = nn.Linear(5, 3)
+        optimizer = fastnn.optim.SGD(layer.parameters(), lr=0.1)
+
+        def step(x: Any, v: Any, y: Any, layer: Any = layer, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = CAPTURED[name](layer(x), v, y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = wrap(step)
+        batches = [slice(i, i + 8) for i in (0, 8, 16, 4, 12)]
+        values = [run(fastnn.tensor(X[at]), fastnn.tensor(VALUES[at]), LABELS[at]).item() for at in batches]
+        results.append((values, [w.tolist() for w in layer.get_weights()]))
+    assert run.captured._steps and not run.captured.eager
+    assert results[0] == results[1]
