@@ -197,7 +197,7 @@ struct KlDivergence {
     return r * u * vlog(u / clipped(x, p));
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
-    return (x < splat<T>(p)) | (x > (T)1) ? splat<T>(0) : -r * clipped(t, p) / x;
+    return ((x < splat<T>(p)) | (x > (T)1)) ? splat<T>(0) : -r * clipped(t, p) / x;
   }
 };
 
@@ -240,7 +240,7 @@ struct HingeEmbedding {
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
     return (t == splat<T>(-1) ? splat<T>(0) : splat<T>(1)) -
-           ((t == splat<T>(1)) | (x >= splat<T>(p)) ? splat<T>(0) : splat<T>(1));
+           (((t == splat<T>(1)) | (x >= splat<T>(p))) ? splat<T>(0) : splat<T>(1));
   }
 };
 
