@@ -63,7 +63,7 @@ std::string shape_text(PyObject* o) { return py::str(py::handle(o).attr("shape")
 void count_slots(const std::vector<ArgSpec>& args, size_t sizes, const std::string& name) {
   size_t slots = sizes, arrays = 0;
   for (const ArgSpec& a : args) {
-    slots += a.kind == ArgSpec::kActivation ? 3 : 1;
+    slots += a.kind == ArgSpec::kFunction ? 3 : 1;
     arrays += a.kind == ArgSpec::kArray;
   }
   if (slots >= kMaxSlots || arrays > kMaxArrays || sizes > kMaxSizes)
@@ -137,8 +137,8 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       call.slots[slot++] = bits(value);
       continue;
     }
-    if (arg.kind == ArgSpec::kActivation) {
-      if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) != 3) fail_type(arg, o, "an Activation");
+    if (arg.kind == ArgSpec::kFunction) {
+      if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) != 3) fail_type(arg, o, "a function and its two parameters");
       i64 id = PyLong_AsLongLong(PyTuple_GET_ITEM(o, 0));
       double p0 = PyFloat_AsDouble(PyTuple_GET_ITEM(o, 1)), p1 = PyFloat_AsDouble(PyTuple_GET_ITEM(o, 2));
       if (PyErr_Occurred()) throw py::error_already_set();

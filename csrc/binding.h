@@ -13,7 +13,7 @@ constexpr int kMaxSizes = 12;
 
 // One argument, read from fastnn/backends/spec.py.
 struct ArgSpec {
-  enum Kind { kArray, kInt, kFloat, kActivation } kind;
+  enum Kind { kArray, kInt, kFloat, kFunction } kind;  // a function: its id and two parameters
   enum Type { kReal, kNumber, kAny, kFree, kI64, kU64, kF64, kBoolean } type;
   struct Size {
     bool flat;    // any shape with this many elements

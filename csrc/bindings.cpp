@@ -19,8 +19,11 @@ using namespace fastnn;
 namespace {
 
 ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
-  static const std::map<std::string, ArgSpec::Kind> kinds = {
-      {"array", ArgSpec::kArray}, {"int", ArgSpec::kInt}, {"float", ArgSpec::kFloat}, {"act", ArgSpec::kActivation}};
+  static const std::map<std::string, ArgSpec::Kind> kinds = {{"array", ArgSpec::kArray},
+                                                             {"int", ArgSpec::kInt},
+                                                             {"float", ArgSpec::kFloat},
+                                                             {"act", ArgSpec::kFunction},
+                                                             {"loss", ArgSpec::kFunction}};
   static const std::map<std::string, ArgSpec::Type> types = {
       {"T", ArgSpec::kReal},  {"N", ArgSpec::kNumber}, {"A", ArgSpec::kAny},        {"X", ArgSpec::kFree}, {"i64", ArgSpec::kI64},
       {"u64", ArgSpec::kU64}, {"f64", ArgSpec::kF64},  {"bool", ArgSpec::kBoolean}, {"", ArgSpec::kFree}};

@@ -2,7 +2,7 @@
 //
 // A kernel is `void f(const Args& a, const Worker& me)`: it computes the share of worker me.ith of me.nth, and starts no
 // thread, allocates nothing, prints nothing and checks nothing. Its argument struct stands beside it in the family's header;
-// all fields are eight bytes (pointers, i64, double; an Activation is three of them), in the order of fastnn/backends/spec.py.
+// all fields are eight bytes (pointers, i64, double; a Function is three of them), in the order of fastnn/backends/spec.py.
 #pragma once
 #include <stdint.h>
 
@@ -13,11 +13,13 @@ typedef uint8_t u8;
 
 namespace fastnn {
 
-// An element-wise function and its parameters; the ids are the enum in activation.h.
-struct Activation {
+// A function and its parameters: the ids are the enum in activation.h or in pointwise_loss.h.
+struct Function {
   i64 id;
   double p0, p1;
 };
+using Activation = Function;
+using PointwiseLoss = Function;
 
 // Meeting point of the workers of one region; see barrier_wait in team.cpp.
 struct Barrier;

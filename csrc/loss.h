@@ -1,5 +1,6 @@
 // Losses, a value for each row, and their reduction to one number; reference/loss.py says what each of them is.
 #pragma once
+#include "pointwise_loss.h"
 #include "softmax.h"
 
 namespace {
@@ -55,7 +56,7 @@ void sparse_cross_entropy_forward(const void* args, const Worker& me) {
     const T target = on * weight;
     const T picked = at_label[(row - rows.begin) % kLanes<T>];
     const T value = hsum<T>(rest) + (target == 0 ? 0 : target * (picked - max - log_sum));
-    a.losses[row] = sample == 0 ? 0 : -(sample * value);  // a weight of 0 also takes an infinite loss away
+    a.losses[row] = weighted(a.sample_weight, row, -value);
     a.weights[row] = sample * weight;
   });
   if (after) softmax_blocks<T>(a.p, a.logits, rows, a.N, [](i64, T, T) {});
@@ -90,9 +91,9 @@ void sparse_cross_entropy_backward(const void* args, const Worker& me) {
     const T* p = a.p + row * a.N;
     T* d = a.dlogits + row * a.N;
     const i64 label = a.labels[row];
-    if (label == a.ignore_index || (u64)label >= (u64)a.N) {
-      const Vec<T> fill = splat<T>(label == a.ignore_index ? (T)0 : (T)__builtin_nan(""));
-      for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) { lanes.store(d + i, fill); });
+    const bool bad = (u64)label >= (u64)a.N && label != a.ignore_index;
+    if (bad || label == a.ignore_index || (a.sample_weight && a.sample_weight[row] == 0)) {
+      fill_row(d, a.N, bad ? (T)__builtin_nan("") : (T)0);
       continue;
     }
     const T sample = a.sample_weight ? a.sample_weight[row] : (T)1, weight = a.class_weight ? a.class_weight[label] : (T)1;
@@ -146,7 +147,7 @@ void cross_entropy_forward(const void* args, const Worker& me) {
       Vec<T> term = target * (lanes.load(x + i) - max - log_sum);
       return target == splat<T>(0) ? splat<T>(0) : term;
     });
-    a.losses[row] = -hsum<T>(sum) * (a.sample_weight ? a.sample_weight[row] : (T)1);
+    a.losses[row] = weighted(a.sample_weight, row, -hsum<T>(sum));
   });
 }
 
@@ -175,154 +176,84 @@ void cross_entropy_backward(const void* args, const Worker& me) {
     T* d = a.dlogits + row * a.N;
     const Vec<T> sum = sum_lanes<T>(
         sum_vectors<T>(a.N, [&](i64 i, auto lanes) { return dense_target(targets, a.class_weight, i, on, off, lanes); }));
-    const T dloss = a.dlosses[row] * (a.sample_weight ? a.sample_weight[row] : (T)1);
+    const T w = a.sample_weight ? a.sample_weight[row] : (T)1, dloss = a.dlosses[row] * w;
+    if (w == 0) {
+      fill_row(d, a.N, (T)0);
+      continue;
+    }
     for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
       lanes.store(d + i, dloss * (lanes.load(p + i) * sum - dense_target(targets, a.class_weight, i, on, off, lanes)));
     });
   }
 }
 
-// Losses that are means over the row of f(x, t, q), q being a weight of the column or 1. Rows of one element are taken together.
-template <class T, class F>
-FASTNN_INLINE void mean_loss(T* losses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M, i64 N,
-                             const Worker& me, F f) {
-  const Range rows = share(M, rows_grain(N), me);
-  if (N == 1) {
-    const Vec<T> q0 = splat<T>(q ? *q : (T)1);
-    for_vectors<T>(rows, [&](i64 i, auto lanes) {
-      Vec<T> value = f(lanes.load(x + i), lanes.load(t + i), q0);
-      lanes.store(losses + i, sample_weight ? value * lanes.load(sample_weight + i) : value);
-    });
-    return;
-  }
-  for (i64 row = rows.begin; row < rows.end; row++) {
-    const i64 at = row * N;
-    const Vec<T> sum = sum_vectors<T>(N, [&](i64 i, auto lanes) {
-      return f(lanes.load(x + at + i), lanes.load(t + at + i), q ? lanes.load(q + i) : splat<T>(1));
-    });
-    losses[row] = hsum<T>(sum) / (T)N * (sample_weight ? sample_weight[row] : (T)1);
-  }
-}
-
-FASTNN_INLINE double mean_loss_work(i64 M, i64 N, int itemsize, double four, double eight) {
-  return (N == 1 ? 0.0 : 2.0) * (double)M + elements_work(M * N, itemsize, four, eight);
-}
-
-// Their gradients: dx = dlosses sample_weight f(x, t, q) / N.
-template <class T, class F>
-FASTNN_INLINE void mean_loss_gradient(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* q, i64 M,
-                                      i64 N, const Worker& me, F f) {
-  const Range rows = share(M, rows_grain(N), me);
-  if (N == 1) {
-    const Vec<T> q0 = splat<T>(q ? *q : (T)1);
-    for_vectors<T>(rows, [&](i64 i, auto lanes) {
-      Vec<T> d = lanes.load(dlosses + i);
-      if (sample_weight) d *= lanes.load(sample_weight + i);
-      lanes.store(dx + i, d * f(lanes.load(x + i), lanes.load(t + i), q0));
-    });
-    return;
-  }
-  for (i64 row = rows.begin; row < rows.end; row++) {
-    const i64 at = row * N;
-    const T d = dlosses[row] * (sample_weight ? sample_weight[row] : (T)1) / (T)N;
-    for_vectors<T>({0, N}, [&](i64 i, auto lanes) {
-      lanes.store(dx + at + i, d * f(lanes.load(x + at + i), lanes.load(t + at + i), q ? lanes.load(q + i) : splat<T>(1)));
-    });
-  }
-}
-
 template <class T>
-struct SigmoidCrossEntropyForward {
-  static constexpr const char* fields = "losses logits targets sample_weight pos_weight smoothing M N";
-  T* losses;
-  const T *logits, *targets, *sample_weight, *pos_weight;
-  double smoothing;
-  i64 M, N;
-};
-
-FASTNN_INLINE double sigmoid_cross_entropy_forward_work(const void* args, int itemsize) {
-  const auto& a = *(const SigmoidCrossEntropyForward<float>*)args;
-  return mean_loss_work(a.M, a.N, itemsize, 0.8, 10);
-}
-
-template <class T>
-void sigmoid_cross_entropy_forward(const void* args, const Worker& me) {
-  const SigmoidCrossEntropyForward<T> a = *(const SigmoidCrossEntropyForward<T>*)args;
-  const T on = (T)(1 - a.smoothing), off = (T)(0.5 * a.smoothing);
-  mean_loss<T>(a.losses, a.logits, a.targets, a.sample_weight, a.pos_weight, a.M, a.N, me,
-               [=](Vec<T> x, Vec<T> target, Vec<T> q) {
-                 Vec<T> t = on * target + off;
-                 Vec<T> softplus = log1p_exp_neg(x) + vmax<T>(-x, splat<T>(0));
-                 return ((T)1 - t) * x + ((T)1 + (q - (T)1) * t) * softplus;
-               });
-}
-
-template <class T>
-struct SigmoidCrossEntropyBackward {
-  static constexpr const char* fields = "dlogits dlosses logits targets sample_weight pos_weight smoothing M N";
-  T* dlogits;
-  const T *dlosses, *logits, *targets, *sample_weight, *pos_weight;
-  double smoothing;
-  i64 M, N;
-};
-
-FASTNN_INLINE double sigmoid_cross_entropy_backward_work(const void* args, int itemsize) {
-  const auto& a = *(const SigmoidCrossEntropyBackward<float>*)args;
-  return mean_loss_work(a.M, a.N, itemsize, 0.3, 4);
-}
-
-template <class T>
-void sigmoid_cross_entropy_backward(const void* args, const Worker& me) {
-  const SigmoidCrossEntropyBackward<T> a = *(const SigmoidCrossEntropyBackward<T>*)args;
-  const T on = (T)(1 - a.smoothing), off = (T)(0.5 * a.smoothing);
-  mean_loss_gradient<T>(a.dlogits, a.dlosses, a.logits, a.targets, a.sample_weight, a.pos_weight, a.M, a.N, me,
-                        [=](Vec<T> x, Vec<T> target, Vec<T> q) {
-                          Vec<T> t = on * target + off;
-                          return ((T)1 + (q - (T)1) * t) * vsigmoid<T>(x) - q * t;
-                        });
-}
-
-template <class T>
-struct MseForward {
-  static constexpr const char* fields = "losses pred target sample_weight M N";
+struct GaussianNllForward {
+  static constexpr const char* fields = "losses pred target sample_weight floor log_variance M N";
   T* losses;
   const T *pred, *target, *sample_weight;
-  i64 M, N;
+  double floor;
+  i64 log_variance, M, N;
 };
 
-FASTNN_INLINE double mse_forward_work(const void* args, int itemsize) {
-  const auto& a = *(const MseForward<float>*)args;
-  return mean_loss_work(a.M, a.N, itemsize, 0.1, 0.2);
+FASTNN_INLINE double gaussian_nll_forward_work(const void* args, int itemsize) {
+  const auto& a = *(const GaussianNllForward<float>*)args;
+  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
 }
 
 template <class T>
-void mse_forward(const void* args, const Worker& me) {
-  const MseForward<T> a = *(const MseForward<T>*)args;
-  mean_loss<T>(a.losses, a.pred, a.target, a.sample_weight, (const T*)nullptr, a.M, a.N, me,
-               [](Vec<T> x, Vec<T> t, Vec<T>) { return (x - t) * (x - t); });
+void gaussian_nll_forward(const void* args, const Worker& me) {
+  const GaussianNllForward<T> a = *(const GaussianNllForward<T>*)args;
+  const Vec<T> floor = splat<T>((T)a.floor);
+  const Range rows = share(a.M, rows_grain(a.N), me);
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const T *mean = a.pred + 2 * row * a.N, *variance = mean + a.N, *target = a.target + row * a.N;
+    const Vec<T> sum = sum_vectors<T>(a.N, [&](i64 i, auto lanes) {
+      Vec<T> e = lanes.load(target + i) - lanes.load(mean + i), s = lanes.load(variance + i), v = vmax<T>(s, floor);
+      return a.log_variance ? s + e * e * vexp(-s) : vlog(v) + e * e / v;
+    });
+    a.losses[row] = weighted(a.sample_weight, row, (T)0.5 * hsum<T>(sum) / (T)a.N);
+  }
 }
 
 template <class T>
-struct MseBackward {
-  static constexpr const char* fields = "dpred dlosses pred target sample_weight M N";
+struct GaussianNllBackward {
+  static constexpr const char* fields = "dpred dlosses pred target sample_weight floor log_variance M N";
   T* dpred;
   const T *dlosses, *pred, *target, *sample_weight;
-  i64 M, N;
+  double floor;
+  i64 log_variance, M, N;
 };
 
-FASTNN_INLINE double mse_backward_work(const void* args, int itemsize) {
-  const auto& a = *(const MseBackward<float>*)args;
-  return mean_loss_work(a.M, a.N, itemsize, 0.1, 0.2);
+FASTNN_INLINE double gaussian_nll_backward_work(const void* args, int itemsize) {
+  const auto& a = *(const GaussianNllBackward<float>*)args;
+  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.4, 4);
 }
 
 template <class T>
-void mse_backward(const void* args, const Worker& me) {
-  const MseBackward<T> a = *(const MseBackward<T>*)args;
-  mean_loss_gradient<T>(a.dpred, a.dlosses, a.pred, a.target, a.sample_weight, (const T*)nullptr, a.M, a.N, me,
-                        [](Vec<T> x, Vec<T> t, Vec<T>) { return (T)2 * (x - t); });
+void gaussian_nll_backward(const void* args, const Worker& me) {
+  const GaussianNllBackward<T> a = *(const GaussianNllBackward<T>*)args;
+  const Vec<T> floor = splat<T>((T)a.floor);
+  const Range rows = share(a.M, rows_grain(a.N), me);
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const T *mean = a.pred + 2 * row * a.N, *variance = mean + a.N, *target = a.target + row * a.N;
+    T *dmean = a.dpred + 2 * row * a.N, *dvariance = dmean + a.N;
+    const T w = a.sample_weight ? a.sample_weight[row] : (T)1, d = a.dlosses[row] * w / (T)a.N;
+    if (w == 0) {
+      fill_row(dmean, 2 * a.N, (T)0);
+      continue;
+    }
+    for_vectors<T>({0, a.N}, [&](i64 i, auto lanes) {
+      Vec<T> e = lanes.load(target + i) - lanes.load(mean + i), s = lanes.load(variance + i);
+      Vec<T> v = a.log_variance ? vexp(s) : vmax<T>(s, floor), by_variance = (T)0.5 * ((T)1 - e * e / v);
+      if (!a.log_variance) by_variance /= v;
+      lanes.store(dmean + i, d * (-e / v));
+      lanes.store(dvariance + i, d * by_variance);
+    });
+  }
 }
 
-enum ReduceLossMode { kBatch, kWeights, kTotal };  // in the order of spec.REDUCE_LOSS_MODES
+enum ReduceLossMode { kBatch, kWeights, kTotal, kWeightsOrOne };  // in the order of spec.REDUCE_LOSS_MODES
 constexpr i64 kLossChunk = 8192;
 
 template <class T>
@@ -343,14 +274,15 @@ FASTNN_INLINE double reduce_loss_forward_work(const void* args, int itemsize) {
 template <class T>
 void reduce_loss_forward(const void* args, const Worker& me) {
   const ReduceLossForward<T> a = *(const ReduceLossForward<T>*)args;
-  const T* weights = a.mode == kWeights ? a.weights : nullptr;
+  const T* weights = a.mode == kWeights || a.mode == kWeightsOrOne ? a.weights : nullptr;
   double total[2];
   const bool last = sum_chunks(a.M, kLossChunk, me, total, [&](Range r, double* part) {
     part[0] = sum_wide(r, [&](i64 i, auto... n) { return load_wide(a.losses + i, n...); });
     part[1] = weights ? sum_wide(r, [&](i64 i, auto... n) { return load_wide(weights + i, n...); }) : 0;
   });
   if (!last) return;
-  *a.normaliser = (T)(a.mode == kWeights ? total[1] : a.mode == kBatch ? (double)a.M : 1.0);
+  const bool weighted = a.mode == kWeights || (a.mode == kWeightsOrOne && total[1] != 0);
+  *a.normaliser = (T)(weighted ? total[1] : a.mode == kBatch ? (double)a.M : 1.0);
   *a.loss = (T)(total[0] / (double)*a.normaliser);
 }
 

@@ -24,6 +24,7 @@
 
 namespace {
 using fastnn::Activation;
+using fastnn::PointwiseLoss;
 using fastnn::Worker;
 
 template <class T>

@@ -296,11 +296,12 @@ def _setting(config: Any) -> Any:
 
 
 def _loss_config(loss: Any) -> dict[str, Any]:
-    from .losses import LOSSES
+    from . import losses
 
-    if LOSSES.get(loss.name) is not type(loss):
+    config = losses.serialize(loss)
+    if config is None:
         raise TypeError(f"{loss.name} is no loss of fastnn")
-    return {"class_name": loss.name, "config": loss.get_config()}
+    return config
 
 
 def _metric_config(metric: Any) -> str:
@@ -310,13 +311,12 @@ def _metric_config(metric: Any) -> str:
 
 
 def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
-    from . import optim
-    from .losses import LOSSES
+    from . import losses, optim
 
     try:
         o = config["optimizer"]
         optimizer = optim.OPTIMIZERS[o["class_name"]](**{name: _setting(value) for name, value in o["config"].items()})
-        loss = _each_back(config["loss"], lambda c: LOSSES[c["class_name"]](**c["config"]))
+        loss = _each_back(config["loss"], losses.deserialize)
         metrics = _each_back(config["metrics"], str)
         model.compile(optimizer, loss, metrics, loss_weights=config.get("loss_weights"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +47,13 @@ def every_layer() -> fastnn.Sequential:
     )
 
 
-def every_merge() -> fastnn.Model:
-    x = fastnn.Input((4,))
-    a, b = fastnn.Dense(4)(x), fastnn.Residual(fastnn.Dense(4))(x)
-    merges = (fastnn.Add, fastnn.Subtract, fastnn.Multiply, fastnn.Average, fastnn.Maximum, fastnn.Minimum, fastnn.Concatenate)
-    merged = [merge()([a, b]) for merge in merges]
-    return fastnn.Model(x, fastnn.Concatenate()([*merged, fastnn.Dot(axes=1)([a, b]), (a + 2 * b)[:, :3]]))
-
-
-@pytest.mark.parametrize(("make", "shape"), [(every_layer, (10, 2, 2)), (every_merge, (10, 4))])
-def test_every_layer_comes_back(make: Callable[[], Any], shape: tuple[int, ...], tmp_path: Path) -> None:
-    model, x = make(), X.reshape(shape)
+def test_every_layer_comes_back(tmp_path: Path) -> None:
+    model = every_layer()
     model.save(tmp_path / "m.fastnn")
     twin = fastnn.load(tmp_path / "m.fastnn")
-    np.testing.assert_array_equal(twin.predict(x), model.predict(x))
+    np.testing.assert_array_equal(twin.predict(X.reshape(10, 2, 2)), model.predict(X.reshape(10, 2, 2)))
     assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
     assert repr(twin) == repr(model)
-
-
-def test_no_layer_is_forgotten() -> None:
-    tried = {serialization._name(type(m)) for make in (every_layer, every_merge) for m in make().modules()}
-    assert tried == set(serialization._registry()), "a layer that files may name needs a place in every_layer or every_merge"
 
 
 def test_float64_and_what_compile_was_told_come_back(tmp_path: Path) -> None:
@@ -169,7 +154,7 @@ def a_graph() -> fastnn.Model:
 
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
-    kinds = {type(m).__name__ for root in (model, every_layer()) for m in root.modules()}
+    kinds = {serialization._name(type(m)) for root in (model, every_layer()) for m in root.modules()}
     assert kinds == set(serialization._registry())
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")

@@ -5,15 +5,16 @@
 namespace {
 using fastnn::Kernel;
 
-// The struct of a kernel's arguments has a slot of eight bytes for each field, three for an Activation.
+// The struct of a kernel's arguments has a slot of eight bytes for each field, three for a function: "act" or "fn".
+constexpr bool begins(const char* c, const char* word) {
+  while (*word)
+    if (*c++ != *word++) return false;
+  return true;
+}
 constexpr int slots(const char* fields) {
   int n = 1;
-  bool act = false;
-  for (const char* c = fields; *c; c++) {
-    n += *c == ' ';
-    act |= c[0] == 'a' && c[1] == 'c' && c[2] == 't' && c[3] == ' ';
-  }
-  return act ? n + 2 : n;
+  for (const char* c = fields; *c; c++) n += *c == ' ' ? begins(c, " act ") || begins(c, " fn ") ? 3 : 1 : 0;
+  return n;
 }
 template <class Args>
 constexpr const char* fields() {

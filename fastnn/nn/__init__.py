@@ -37,10 +37,24 @@ from .activation import (
 )
 from .container import ModuleDict, ModuleList
 from .dense import Dense, Linear
-from .loss import BCEWithLogitsLoss, CrossEntropyLoss, LinearCrossEntropyLoss, MSELoss
+from .element_loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    HingeEmbeddingLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiLabelSoftMarginLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+)
+from .loss import CrossEntropyLoss, LinearCrossEntropyLoss, MultiMarginLoss, NLLLoss
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Residual, Subtract
 from .model import Model
 from .module import Module
+from .pair_loss import CosineEmbeddingLoss, GaussianNLLLoss, MarginRankingLoss, TripletMarginLoss
 from .parameter import Parameter
 from .prelu import PReLU
 from .random import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
@@ -64,20 +78,27 @@ __all__ = [
     "Add",
     "AlphaDropout",
     "Average",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "Concatenate",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dense",
     "Dot",
     "Dropout",
     "Flatten",
     "GaussianDropout",
+    "GaussianNLLLoss",
     "GaussianNoise",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
     "Input",
+    "KLDivLoss",
+    "L1Loss",
     "Layer",
     "LeakyReLU",
     "Linear",
@@ -85,6 +106,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "Maximum",
     "Maxout",
     "Minimum",
@@ -93,9 +115,13 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "Multiply",
+    "NLLLoss",
     "PReLU",
     "Parameter",
+    "PoissonNLLLoss",
     "ReGLU",
     "ReLU",
     "ReLU6",
@@ -104,6 +130,8 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Sine",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmin",
     "Softplus",
@@ -116,6 +144,7 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TripletMarginLoss",
     "init",
     "utils",
 ]

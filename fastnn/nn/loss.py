@@ -1,17 +1,22 @@
-"""Losses with PyTorch's names and meanings: called as loss(input, target), on logits."""
+"""Losses with PyTorch's names and meanings, called as loss(input, target): their base, and those of classes.
+
+Those of each element are in element_loss.py, those of several inputs in pair_loss.py.
+"""
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
 import numpy as np
 
 from ..backends import current
-from ..losses import Loss, _values, as_labels
-from ..ops import activation, shape
+from ..losses.base import Loss, as_labels, counting, row_weight, values, weighted
+from ..ops import activation, elementwise, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
+from ..ops.pointwise_loss import no_gradient
 from ..tensor import Array, Tensor
 from .dense import Linear, positive_int
 from .module import Module
@@ -23,11 +28,15 @@ class TorchLoss(Module):
     """Base of the losses: what they share is the reduction."""
 
     targets = "values"
+    reductions: tuple[str, ...] = ("mean", "sum", "none")
+    not_in_fit = ""
+    """Why compile does not take it; empty where it does."""
 
     def __init__(self, reduction: str) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted 'mean', 'sum' or 'none'")
+        if reduction not in self.reductions:
+            wanted = " or ".join([", ".join(map(repr, self.reductions[:-1])), repr(self.reductions[-1])])
+            raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted {wanted}")
         self.reduction = reduction
 
     def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
@@ -42,29 +51,78 @@ class TorchLoss(Module):
             return shape.reshape(losses, like)
         return ops.reduce_loss(losses, "sum" if self.reduction == "sum" else "batch" if weights is None else "weights", weights)
 
+    def _constant(self, value: Any, argument: str) -> np.ndarray[Any, Any] | None:
+        """A weight that the constructor was given, as a copy."""
+        return None if value is None else host_array(value, None, f"{type(self).__name__}: {argument}", copy=True)
+
     def as_keras(self) -> Loss:
         """This loss as `fit` calls it."""
+        if self.not_in_fit:
+            raise ValueError(f"compile: {type(self).__name__} {self.not_in_fit}; write the loop")
         if self.reduction == "none":
             raise ValueError(f"compile: {type(self).__name__} has reduction='none'; training needs one number: 'mean' or 'sum'")
-        return _AsKeras(self)
+        return AsKeras(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in given.items()}
+
+    def extra_repr(self) -> str:
+        return f"reduction={self.reduction!r}"
 
 
-class _AsKeras(Loss):
+class AsKeras(Loss):
+    """A loss with PyTorch's name as `fit` calls it."""
+
+    recordable = True
+
     def __init__(self, loss: TorchLoss) -> None:
-        self._loss = loss
+        self.loss = loss
         self.targets = loss.targets
         self.name = type(loss).__name__
         self.ignored = getattr(loss, "ignore_index", None)
         self.takes_probabilities = isinstance(loss, CrossEntropyLoss)
 
     def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
-        return self._loss.forward(y_pred, y_true, sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        raise TypeError(f"save: the loss {self.name} has no Keras name, so it cannot be put into a file")
+        return self.loss.forward(y_pred, y_true, sample_weight)
 
 
-class CrossEntropyLoss(TorchLoss):
+class ClassLoss(TorchLoss):
+    """Base of the losses of a class for each row."""
+
+    targets = "labels"
+    weight: np.ndarray[Any, Any] | None
+    ignore_index = ops.NO_LABEL
+
+    def _rows(self, input: Tensor, target: Any, sample_weight: Any) -> tuple[Tensor, Array, Any, Any, tuple[int, ...]]:
+        """(M, N, ...) as rows of classes; the labels, the weights of rows and of classes, and the shape of the losses."""
+        name = type(self).__name__
+        like, logits = _like(input, name), _classes_last(input)
+        target_shape = _shape(target, name)
+        if target_shape != like:
+            raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}")
+        labels = as_labels(target, logits.shape[0], logits.shape[1], name, self.ignore_index)
+        return logits, labels, *self._weights(logits, like, sample_weight), like
+
+    def _weights(self, logits: Tensor, like: tuple[int, ...], sample_weight: Any) -> tuple[Any, Any]:
+        name, dtype = type(self).__name__, logits.dtype
+        rows, classes = None, None
+        if sample_weight is not None:
+            rows = row_weight(sample_weight, dtype, like or (1,), f"{name}: sample_weight")
+        if self.weight is not None:
+            classes = as_array(self.weight.astype(dtype), dtype, logits.shape[1:], f"{name}: weight")
+        return rows, classes
+
+
+def _like(input: Tensor, name: str) -> tuple[int, ...]:
+    """The shape of the losses of an input (M, N, ...) or (N,)."""
+    if not input.shape:
+        raise ValueError(f"{name}: input without dimensions, wanted (M, N)")
+    return input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+
+
+class CrossEntropyLoss(ClassLoss):
     """Softmax cross-entropy of logits.
 
     Args:
@@ -80,13 +138,11 @@ class CrossEntropyLoss(TorchLoss):
     0.6931
     """
 
-    targets = "labels"
-
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
     ) -> None:
         super().__init__(reduction)
-        self.class_weight = None if weight is None else host_array(weight, None, "CrossEntropyLoss: weight", copy=True)
+        self.weight = self._constant(weight, "weight")
         self.ignore_index = int(ignore_index)
         self.label_smoothing = check_number(label_smoothing, "CrossEntropyLoss: label_smoothing", 0, 1)
 
@@ -99,31 +155,95 @@ class CrossEntropyLoss(TorchLoss):
                 "fastnn.losses, whose losses take probabilities",
                 stacklevel=3,
             )
-        given = input.shape
-        if not given:
-            raise ValueError(f"{name}: input without dimensions, wanted (M, N)")
-        like = given[:1] + given[2:] if len(given) > 1 else ()
-        target_shape = _shape(target, name)
-        probabilities = target_shape == given and _kind(target) == "f"
-        logits = input if len(given) == 2 else _classes_last(input)
-        count, classes = logits.shape
-        weight = None
-        if self.class_weight is not None:
-            weight = as_array(self.class_weight.astype(input.dtype), input.dtype, (classes,), f"{name}: weight")
-        rows = None
-        if sample_weight is not None:
-            rows = as_array(sample_weight, input.dtype, (count,), f"{name}: sample_weight")
-        if probabilities:
-            targets = _classes_last(_values(target, input, name))
+        if input.shape and _shape(target, name) == input.shape and _kind(target) == "f":
+            like, targets = _like(input, name), values(target, input, name)
+            no_gradient(targets, name)
+            logits = _classes_last(input)
+            rows, weight = self._weights(logits, like, sample_weight)
+            targets = _classes_last(targets)
             return self._reduce(ops.cross_entropy(logits, targets.data, rows, weight, self.label_smoothing), like)
-        if target_shape != like:
-            raise ValueError(f"{name}: input has shape {given}, so target must have {like}, but has {target_shape}")
-        labels = as_labels(target, count, classes, name, self.ignore_index)
+        logits, labels, rows, weight, like = self._rows(input, target, sample_weight)
         losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, self.label_smoothing, self.ignore_index)
         return self._reduce(losses, like, weights)
 
-    def extra_repr(self) -> str:
-        return f"reduction={self.reduction!r}"
+
+class NLLLoss(ClassLoss):
+    """Minus the logarithm of the label's probability, of inputs that are such logarithms (as `LogSoftmax` gives them).
+
+    Args:
+        weight: a weight for each class (N,); the mean is divided by the sum of the weights of the labels.
+        ignore_index: rows with this label count for nothing.
+        reduction: "mean", "sum" or "none".
+
+    Shapes: input (M, N), (N,) or (M, N, ...); target whole numbers (M,), () or (M, ...).
+
+    >>> import fastnn
+    >>> fastnn.nn.NLLLoss()(fastnn.tensor([[-1.0, -2.0], [-3.0, -4.0]]), [0, 1]).item()
+    2.5
+    """
+
+    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.weight = self._constant(weight, "weight")
+        self.ignore_index = int(ignore_index)
+
+    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        logits = activation.log_softmax_logits(input) if input.ndim == 2 else None
+        if logits is not None:  # the two together are the cross-entropy of what the logarithms were made of
+            logits, labels, rows, weight, like = self._rows(logits, target, sample_weight)
+            losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, 0.0, self.ignore_index)
+            return self._reduce(losses, like, weights)
+        log_p, labels, rows, weight, like = self._rows(input, target, sample_weight)
+        hit = one_hot(labels, log_p.shape[1], self.ignore_index)
+        each = log_p if weight is None else log_p * Tensor(weight)
+        losses = weighted(-elementwise.where(hit, each, 0.0).sum(1), rows)
+        counts = elementwise.astype(hit, log_p.dtype) if weight is None else elementwise.where(hit, Tensor(weight), 0.0)
+        sums = counts.sum(1)
+        return self._reduce(losses, like, (sums if rows is None else sums * Tensor(rows)).data)
+
+
+class MultiMarginLoss(ClassLoss):
+    """The mean over the classes of max(margin - x[label] + x[class], 0)^p, the label's own left out.
+
+    Args:
+        p: 1 or 2.
+        margin: by how much the label's score has to be greater.
+        weight: a weight for each class (N,), that of the label counts.
+        reduction: "mean", "sum" or "none".
+
+    Shapes: input (M, N) or (N,), target whole numbers (M,) or ().
+
+    >>> import fastnn
+    >>> fastnn.nn.MultiMarginLoss()(fastnn.tensor([[0.5, 1.0]]), [1]).item()
+    0.25
+    """
+
+    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        if p not in (1, 2):
+            raise ValueError(f"MultiMarginLoss: p is {p!r}, wanted 1 or 2")
+        self.p = int(p)
+        self.margin = check_number(margin, "MultiMarginLoss: margin", -np.inf)
+        self.weight = self._constant(weight, "weight")
+
+    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        if input.ndim > 2:
+            raise ValueError(f"MultiMarginLoss: input has shape {input.shape}, wanted (M, N) or (N,)")
+        x, labels, rows, weight, like = self._rows(input, target, sample_weight)
+        x, hit = counting(x, rows), one_hot(labels, x.shape[1])
+        beyond = activation.relu(self.margin - elementwise.where(hit, x, 0.0).sum(1, keepdims=True) + x)
+        losses = elementwise.where(hit, 0.0, beyond**self.p).mean(1)
+        if weight is not None:
+            losses = losses * elementwise.where(hit, Tensor(weight), 0.0).sum(1)
+        return self._reduce(weighted(losses, rows), like)
+
+
+def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Tensor:
+    """Whether each class is the label: bool (M, N); none is in ignored rows."""
+    column = Tensor(labels.reshape(-1, 1))
+    if 0 <= ignore_index < classes:
+        column = elementwise.where(column != ignore_index, column, -1)
+    return column == np.arange(classes)
 
 
 def _shape(target: Any, name: str) -> tuple[int, ...]:
@@ -141,12 +261,12 @@ def _kind(value: Any) -> str:
 
 def _classes_last(x: Tensor) -> Tensor:
     """(M, N, ...) as rows of N classes."""
+    if x.ndim == 2:
+        return x
     if x.ndim == 1:
         return shape.reshape(x, (1, -1))
-    if x.ndim > 2:
-        order = (0, *range(2, x.ndim), 1)
-        x = shape.transpose(x, order)
-    return shape.reshape(x, (-1, x.shape[-1])) if x.ndim > 2 else x
+    x = shape.transpose(x, (0, *range(2, x.ndim), 1))
+    return shape.reshape(x, (-1, x.shape[-1]))
 
 
 class LinearCrossEntropyLoss(TorchLoss):
@@ -169,6 +289,8 @@ class LinearCrossEntropyLoss(TorchLoss):
     True
     """
 
+    not_in_fit = "has parameters of its own, which fit would not train"
+
     def __init__(
         self,
         in_features: int,
@@ -186,7 +308,7 @@ class LinearCrossEntropyLoss(TorchLoss):
         positive_int(in_features, f"{name}: in_features")
         positive_int(num_classes, f"{name}: num_classes")
         self.linear = Linear(in_features, num_classes, bias, dtype)
-        self.class_weight = None if weight is None else host_array(weight, None, f"{name}: weight", copy=True)
+        self.class_weight = self._constant(weight, "weight")
         if self.class_weight is not None and self.class_weight.shape != (num_classes,):
             raise ValueError(f"{name}: weight has shape {self.class_weight.shape}, wanted ({num_classes},)")
         self.ignore_index = -100 if ignore_index is None else int(ignore_index)
@@ -223,92 +345,3 @@ class LinearCrossEntropyLoss(TorchLoss):
             input, stored, b, labels, rows, weight, self.label_smoothing, self.ignore_index, transposed
         )
         return self._reduce(losses, like, weights)
-
-    def as_keras(self) -> Loss:
-        raise ValueError("compile: LinearCrossEntropyLoss has parameters of its own, which fit would not train; write the loop")
-
-
-class BCEWithLogitsLoss(TorchLoss):
-    """Binary cross-entropy of logits, element by element.
-
-    Args:
-        weight: a factor for each element's loss; broadcast over the batch.
-        reduction: "mean", "sum" or "none".
-        pos_weight: a factor for the positive targets of each output (N,).
-    """
-
-    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
-        super().__init__(reduction)
-        self.element_weight = None if weight is None else host_array(weight, None, "BCEWithLogitsLoss: weight", copy=True)
-        self.pos_weight = None if pos_weight is None else host_array(pos_weight, None, "BCEWithLogitsLoss: pos_weight", copy=True)
-
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        name = "BCEWithLogitsLoss"
-        targets = _values(target, input, name)
-        if targets.shape != input.shape:
-            raise ValueError(f"{name}: input has shape {input.shape}, target {targets.shape}")
-        k = current()
-        columns = input.shape[-1] if self.pos_weight is not None and self.pos_weight.size > 1 else 1
-        pos: Any = None
-        if self.pos_weight is not None:
-            pos = as_array(self.pos_weight.astype(input.dtype).reshape(-1), input.dtype, (columns,), f"{name}: pos_weight")
-        weight = self._weight(input.shape, input.dtype, sample_weight)
-        if columns == 1:
-            rows = shape.reshape(input, (-1, 1))
-            losses = ops.sigmoid_cross_entropy(rows, targets.data.reshape(-1, 1), weight, pos)
-            return self._reduce(losses, input.shape)
-        # One column at a time would be one kernel each: repeat pos_weight into the elements' own rows instead.
-        rows = shape.reshape(input, (-1, columns))
-        flat = Tensor(targets.data.reshape(rows.shape))
-        elements = _element_losses(k, rows, flat, Tensor(k.asarray(np.broadcast_to(pos, rows.shape))))
-        losses = shape.reshape(elements, (-1,))
-        return self._reduce(losses if weight is None else losses * Tensor(weight), input.shape)
-
-    def _weight(self, like: tuple[int, ...], dtype: Any, sample_weight: Any) -> Array | None:
-        if self.element_weight is None and sample_weight is None:
-            return None
-        weight = np.ones(like, dtype)
-        if self.element_weight is not None:
-            weight = weight * self.element_weight.astype(dtype)
-        if sample_weight is not None:
-            rows = np.asarray(sample_weight.numpy() if isinstance(sample_weight, Tensor) else sample_weight, dtype)
-            weight = weight * rows.reshape(like[:1] + (1,) * (len(like) - 1))
-        k = current()
-        array = k.asarray(weight.reshape(-1))
-        k.constant_enters(array)
-        return array
-
-    def extra_repr(self) -> str:
-        return f"reduction={self.reduction!r}"
-
-
-def _element_losses(k: Any, x: Tensor, t: Tensor, q: Tensor) -> Tensor:
-    """(1 - t) x + (1 + (q - 1) t) log(1 + exp(-x)), from the kernel that gives log(1 + exp(-x)) for a target of 1."""
-    rows = shape.reshape(x, (-1, 1))
-    ones = k.empty(rows.shape, x.dtype)
-    k.fill(ones, 1.0)
-    softplus = shape.reshape(ops.sigmoid_cross_entropy(rows, ones), x.shape)
-    return (1 - t) * x + (1 + (q - 1) * t) * softplus
-
-
-class MSELoss(TorchLoss):
-    """(input - target)^2, averaged over all elements.
-
-    >>> import fastnn
-    >>> fastnn.nn.MSELoss()(fastnn.tensor([1.0, 2.0]), [1.0, 4.0]).item()
-    2.0
-    """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        targets = _values(target, input, "MSELoss")
-        rows, weight = shape.reshape(input, (-1, 1)), None
-        if sample_weight is not None:
-            each = as_array(sample_weight, input.dtype, input.shape[:1], "MSELoss: sample_weight")
-            weight = shape.expand(each.reshape(*each.shape, *(1,) * (input.ndim - 1)), input.shape).reshape(-1)
-        return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1)), weight), input.shape)
-
-    def extra_repr(self) -> str:
-        return f"reduction={self.reduction!r}"

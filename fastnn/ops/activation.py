@@ -370,12 +370,17 @@ _ROWS_BACKWARD = {name: _rows_backward(f"{name}_backward") for name in ("softmax
 
 def softmax_logits(y: Tensor) -> Tensor | None:
     """The input of the softmax over the last axis that made y, where it is on the tape."""
+    return _made_by(_ROWS_BACKWARD["softmax"], y)
+
+
+def log_softmax_logits(y: Tensor) -> Tensor | None:
+    """The input of the log-softmax over the last axis that made y, where it is on the tape."""
+    return _made_by(_ROWS_BACKWARD["log_softmax"], y)
+
+
+def _made_by(backward: Backward, y: Tensor) -> Tensor | None:
     node = y.node
-    return (
-        node.inputs[0]
-        if node is not None and node.backward is _ROWS_BACKWARD["softmax"] and node.inputs[0].shape == y.shape
-        else None
-    )
+    return node.inputs[0] if node is not None and node.backward is backward and node.inputs[0].shape == y.shape else None
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:

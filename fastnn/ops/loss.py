@@ -222,47 +222,9 @@ def _cross_entropy_backward(grads: Gradients, node: Node, dlosses: Array) -> Non
     grads.add(node.inputs[0], d)
 
 
-def sigmoid_cross_entropy(
-    logits: Tensor, targets: Array, sample_weight: Array | None = None, pos_weight: Array | None = None, smoothing: float = 0.0
-) -> Tensor:
-    """Binary cross-entropy of logits (M, N), averaged over each row: the weighted losses (M,)."""
-    k = current()
-    absent = k.absent
-    w = absent if sample_weight is None else sample_weight
-    q = absent if pos_weight is None else pos_weight
-    losses = k.empty(logits.shape[:1], logits.dtype)
-    k.sigmoid_cross_entropy_forward(losses, logits.data, targets, w, q, smoothing)
-    return result(losses, _sigmoid_backward, (logits,), logits.data, targets, w, q, smoothing)
-
-
-def _sigmoid_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
-    assert node.saved is not None
-    d = grads.k.empty(node.inputs[0].shape, node.inputs[0].dtype)
-    grads.k.sigmoid_cross_entropy_backward(d, dlosses, *node.saved)
-    grads.add(node.inputs[0], d)
-
-
-def mse(pred: Tensor, target: Tensor, sample_weight: Array | None = None) -> Tensor:
-    """The mean of (pred - target)^2 over each row of (M, N): the weighted losses (M,)."""
-    k = current()
-    w = k.absent if sample_weight is None else sample_weight
-    losses = k.empty(pred.shape[:1], pred.dtype)
-    k.mse_forward(losses, pred.data, target.data, w)
-    return result(losses, _mse_backward, (pred, target), pred.data, target.data, w)
-
-
-def _mse_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
-    assert node.saved is not None
-    pred, target, w = node.saved
-    for t, a, b in ((node.inputs[0], pred, target), (node.inputs[1], target, pred)):
-        if t.requires_grad:  # the loss is symmetric in its two arguments
-            d = grads.k.empty(pred.shape, pred.dtype)
-            grads.k.mse_backward(d, dlosses, a, b, w)
-            grads.add(t, d)
-
-
 def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = None) -> Tensor:
-    """One number of losses (M,): their sum, divided by M ("batch"), by the sum of weights ("weights") or by 1 ("sum")."""
+    """One number of losses (M,): their sum, divided by M ("batch"), by the sum of weights ("weights"; "weights_or_one": where
+    that is not 0) or by 1 ("sum")."""
     k = current()
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
     w: Any = k.absent if weights is None else weights

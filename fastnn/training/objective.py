@@ -65,8 +65,11 @@ class Objective:
         if len(targets) == rows:  # other lengths are told of later
             if kind == "labels":
                 data.check_labels(targets, shape[-1], op, loss.ignored, name)
-            elif kind == "values" and targets.shape[1:] != shape[1:]:
-                raise ValueError(f"{op}: {name} has shape {targets.shape}, but the model's output has {(rows, *shape[1:])}")
+            elif kind == "values" and targets.shape[1:] != (wanted := loss.target_shape(shape[1:])):
+                other = "" if wanted == shape[1:] else f", for which the loss {loss.name} wants {(rows, *wanted)}"
+                raise ValueError(
+                    f"{op}: {name} has shape {targets.shape}, but the model's output has {(rows, *shape[1:])}{other}"
+                )
         if self.metrics is None:
             if kind == "any":
                 kind = "labels" if targets.ndim == 1 and targets.dtype == np.int64 else "values"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, Activation, Arg, Kernel
+from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, Activation, Arg, Kernel, PointwiseLoss
 
 Array = np.ndarray[Any, Any]
 Values = dict[str, Any]
@@ -32,7 +32,7 @@ class Case:
     Args:
         kernel: its name.
         sizes: the letters of the spec.
-        scalars: its int, float and act arguments.
+        scalars: its int, float, act and loss arguments.
         absent: optional arrays that are left out.
         span: the values of arrays are uniform in this range; ``spans`` has the exceptions by name.
         shapes: the shapes of flat arrays; one dimension, if not given.
@@ -81,7 +81,7 @@ class Case:
         # Walks are named by their note.
         sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]
         named = (v for name, v in self.scalars.items() if name not in ("op", "to", "precision"))
-        scalars = [v.name if isinstance(v, Activation) else str(v) for v in named]
+        scalars = [v.name if isinstance(v, Activation | PointwiseLoss) else str(v) for v in named]
         scalars += [PRECISIONS[p] for name, p in self.scalars.items() if name == "precision" and p]
         return "-".join(filter(None, [self.kernel, *sizes, *scalars, *(f"no_{a}" for a in self.absent), self.note]))
 

@@ -1,14 +1,15 @@
 """Losses: a value for each row and its gradient, and their reduction to one number.
 
 All losses are of shape (M,) and already multiplied by the sample weights; `reduce_loss_forward` makes one number of them.
+A row of weight 0 has loss 0 and gradient 0, even where they would be infinite or NaN without it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..spec import REDUCE_LOSS_MODES
-from .activation import sigmoid
+from ..spec import REDUCE_LOSS_MODES, PointwiseLoss
+from .pointwise_loss import slope, value
 
 Array = Any
 
@@ -18,9 +19,12 @@ def _log_softmax(xp: Any, x: Array) -> Array:
     return shifted - xp.log(xp.exp(shifted).sum(1, keepdims=True))
 
 
-def _times(weight: Array, values: Array) -> Array:
-    """values times weight, where there is a weight."""
-    return values * weight if weight.size else values
+def _weighted(xp: Any, sample_weight: Array, values: Array) -> Array:
+    """values (M,) or (M, ...) times the row's weight, where there are weights."""
+    if not sample_weight.size:
+        return values
+    w = sample_weight.reshape(-1, *[1] * (values.ndim - 1))
+    return xp.where(w == 0, 0, values * w)
 
 
 def sparse_cross_entropy_forward(
@@ -48,10 +52,10 @@ def sparse_cross_entropy_forward(
         return
     log_p = _log_softmax(xp, logits)
     p[...] = xp.exp(log_p)
-    target, row_weight, bad, ignored = _sparse_target(xp, logits, labels, sample_weight, class_weight, smoothing, ignore_index)
-    value = -xp.where(target == 0, 0, target * log_p).sum(1)
-    losses[...] = xp.where(ignored, 0, xp.where(bad, xp.nan, value))
-    weights[...] = xp.where(ignored, 0, xp.where(bad & (n > 0), xp.nan, row_weight))
+    target, row_weight, bad, ignored = _sparse_target(xp, logits, labels, class_weight, smoothing, ignore_index)
+    row = -xp.where(target == 0, 0, target * log_p).sum(1)
+    losses[...] = xp.where(ignored, 0, xp.where(bad, xp.nan, _weighted(xp, sample_weight, row)))
+    weights[...] = xp.where(ignored, 0, xp.where(bad & (n > 0), xp.nan, _weighted(xp, sample_weight, row_weight)))
 
 
 def sparse_cross_entropy_backward(
@@ -71,13 +75,13 @@ def sparse_cross_entropy_backward(
     """
     if not p.size:
         return
-    target, _, bad, ignored = _sparse_target(xp, p, labels, sample_weight, class_weight, smoothing, ignore_index)
+    target, _, bad, ignored = _sparse_target(xp, p, labels, class_weight, smoothing, ignore_index)
     d = dlosses[:, None] * (p * target.sum(1, keepdims=True) - target)
-    dlogits[...] = xp.where(ignored[:, None], 0, xp.where(bad[:, None], xp.nan, d))
+    dlogits[...] = xp.where(ignored[:, None], 0, xp.where(bad[:, None], xp.nan, _weighted(xp, sample_weight, d)))
 
 
 def _sparse_target(
-    xp: Any, like: Array, labels: Array, sample_weight: Array, class_weight: Array, smoothing: float, ignore_index: int
+    xp: Any, like: Array, labels: Array, class_weight: Array, smoothing: float, ignore_index: int
 ) -> tuple[Array, Array, Array, Array]:
     m, n = like.shape
     ignored = labels == ignore_index
@@ -88,8 +92,6 @@ def _sparse_target(
     row_weight = class_weight[safe] if class_weight.size else xp.ones(m, like.dtype)
     if class_weight.size:
         target = target * class_weight
-    if sample_weight.size:
-        target, row_weight = target * sample_weight[:, None], row_weight * sample_weight
     return target, row_weight, bad, ignored
 
 
@@ -113,7 +115,7 @@ def cross_entropy_forward(
     log_p = _log_softmax(xp, logits)
     p[...] = xp.exp(log_p)
     target = _dense_target(targets, class_weight, smoothing)
-    losses[...] = _times(sample_weight, -xp.where(target == 0, 0, target * log_p).sum(1))
+    losses[...] = _weighted(xp, sample_weight, -xp.where(target == 0, 0, target * log_p).sum(1))
 
 
 def cross_entropy_backward(
@@ -128,8 +130,8 @@ def cross_entropy_backward(
 ) -> None:
     """dlogits = dlosses (p sum(target) - target), with the forward's target."""
     target = _dense_target(targets, class_weight, smoothing) if p.size else targets
-    d = _times(sample_weight, dlosses)
-    dlogits[...] = d[:, None] * (p * target.sum(1, keepdims=True) - target)
+    d = dlosses[:, None] * (p * target.sum(1, keepdims=True) - target)
+    dlogits[...] = _weighted(xp, sample_weight, d)
 
 
 def _dense_target(targets: Array, class_weight: Array, smoothing: float) -> Array:
@@ -137,58 +139,66 @@ def _dense_target(targets: Array, class_weight: Array, smoothing: float) -> Arra
     return target * class_weight if class_weight.size else target
 
 
-def sigmoid_cross_entropy_forward(
-    xp: Any, losses: Array, logits: Array, targets: Array, sample_weight: Array, pos_weight: Array, smoothing: float
+def pointwise_loss_forward(
+    xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    """Binary cross-entropy of each element, averaged over the row, times the row's sample_weight.
+    """The mean over the row of fn, a loss of each element, times the row's sample_weight.
 
-    With t = (1 - smoothing) target + smoothing / 2 and q = pos_weight or 1, an element's value is
-    (1 - t) x + (1 + (q - 1) t) log(1 + exp(-x)).
+    column has the q of fn's formula for each column; where it is absent, q is 1.
     """
-    t = (1 - smoothing) * targets + 0.5 * smoothing
-    softplus = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(-logits, 0)
-    weight = 1 + (pos_weight - 1) * t if pos_weight.size else 1
-    losses[...] = _times(sample_weight, ((1 - t) * logits + weight * softplus).sum(1) / logits.shape[1])
+    each = value(xp, pred, target, column if column.size else 1, fn)
+    losses[...] = _weighted(xp, sample_weight, each.sum(1) / pred.shape[1])
 
 
-def sigmoid_cross_entropy_backward(
-    xp: Any,
-    dlogits: Array,
-    dlosses: Array,
-    logits: Array,
-    targets: Array,
-    sample_weight: Array,
-    pos_weight: Array,
-    smoothing: float,
+def pointwise_loss_backward(
+    xp: Any, dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    """dlogits = dlosses ((1 + (q - 1) t) sigmoid(x) - q t) / N, with the forward's t and q."""
-    t = (1 - smoothing) * targets + 0.5 * smoothing
-    s = sigmoid(xp, logits)
-    d = (1 + (pos_weight - 1) * t) * s - pos_weight * t if pos_weight.size else s - t
-    if logits.size:
-        dlogits[...] = _times(sample_weight, dlosses)[:, None] * d / logits.shape[1]
-
-
-def mse_forward(xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array) -> None:
-    """The mean of (pred - target)^2 over the row, times the row's sample_weight."""
-    losses[...] = _times(sample_weight, ((pred - target) ** 2).sum(1) / pred.shape[1])
-
-
-def mse_backward(xp: Any, dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array) -> None:
-    """dpred = dlosses 2 (pred - target) / N, times the row's sample_weight."""
+    """dpred = dlosses fn'(pred) / N, times the row's sample_weight."""
     if pred.size:
-        dpred[...] = _times(sample_weight, dlosses)[:, None] * (2 / pred.shape[1]) * (pred - target)
+        d = dlosses[:, None] * slope(xp, pred, target, column if column.size else 1, fn) / pred.shape[1]
+        dpred[...] = _weighted(xp, sample_weight, d)
+
+
+def gaussian_nll_forward(
+    xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
+) -> None:
+    """The mean over the row of (log v + (target - mean)^2 / v) / 2, times the row's sample_weight.
+
+    pred holds the means and, after them, the variances v, which count as floor where they are smaller; or with log_variance
+    their logarithms. Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+    """
+    e = target - pred[:, 0]
+    if log_variance:
+        each = pred[:, 1] + e * e * xp.exp(-pred[:, 1])
+    else:
+        v = xp.maximum(pred[:, 1], floor)
+        each = xp.log(v) + e * e / v
+    losses[...] = _weighted(xp, sample_weight, 0.5 * each.sum(1) / target.shape[1])
+
+
+def gaussian_nll_backward(
+    xp: Any, dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
+) -> None:
+    """The gradients by the means and the variances; these as if they were not held at floor, so that small ones can grow."""
+    if not pred.size:
+        return
+    e = target - pred[:, 0]
+    v = xp.exp(pred[:, 1]) if log_variance else xp.maximum(pred[:, 1], floor)
+    by_variance = 0.5 * (1 - e * e / v)
+    d = xp.stack([-e / v, by_variance if log_variance else by_variance / v], 1)
+    dpred[...] = _weighted(xp, sample_weight, dlosses[:, None, None] * d / target.shape[1])
 
 
 def reduce_loss_forward(xp: Any, loss: Array, normaliser: Array, losses: Array, weights: Array, mode: int) -> None:
     """loss = sum(losses) / normaliser, summed in float64.
 
     normaliser is M ("batch": Keras's mean, and PyTorch's without weights), the sum of weights ("weights": PyTorch's mean with
-    class weights or ignored labels) or 1 ("sum").
+    class weights or ignored labels), that sum or 1 where it is 0 ("weights_or_one": Keras's with ignored labels) or 1 ("sum").
     """
     name = REDUCE_LOSS_MODES[mode]
-    if name == "weights":
-        normaliser[...] = weights.sum(dtype=xp.float64)
+    if name in ("weights", "weights_or_one"):
+        total = weights.sum(dtype=xp.float64)
+        normaliser[...] = xp.where(total == 0, 1, total) if name == "weights_or_one" else total
     else:
         normaliser[...] = len(losses) if name == "batch" else 1
     loss[...] = losses.sum(dtype=xp.float64) / normaliser

@@ -1,0 +1,409 @@
+// Losses that are means over the row of a loss of each element; reference/pointwise_loss.py says what each of them is.
+//
+// To add one: a line in spec.POINTWISE_LOSSES, and here one entry in the enum, one struct and one line in the list.
+#pragma once
+#include "sums.h"
+#include "vmath.h"
+
+namespace {
+
+// In the order of spec.POINTWISE_LOSSES.
+enum PointwiseLossId {
+  kSquaredError,
+  kAbsoluteError,
+  kHuber,
+  kLogCosh,
+  kQuantile,
+  kPercentageError,
+  kSquaredLogError,
+  kPoisson,
+  kPoissonLog,
+  kTweedie,
+  kSigmoidCrossEntropy,
+  kBinaryCrossEntropy,
+  kBinaryFocal,
+  kKlDivergence,
+  kKlLog,
+  kHinge,
+  kSquaredHinge,
+  kHingeEmbedding,
+  kSoftMargin,
+};
+
+template <class T>
+FASTNN_INLINE Vec<T> vsign(Vec<T> x) {
+  return x > (T)0 ? splat<T>(1) : (x < (T)0 ? splat<T>(-1) : x);  // 0 and NaN stay
+}
+template <class T>
+FASTNN_INLINE Vec<T> vpositive(Vec<T> x) {
+  return vmax<T>(x, splat<T>(0));
+}
+
+// Each struct has value(x, t, q), the loss of a prediction x and a target t, and slope(x, t, q), its derivative by x; p and r are
+// the parameters, q the number of the column or 1.
+template <class T>
+struct SquaredError {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return (x - t) * (x - t); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return (T)2 * (x - t); }
+};
+
+template <class T>
+struct AbsoluteError {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vabs<T>(x - t); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vsign<T>(x - t); }
+};
+
+template <class T>
+struct Huber {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> a = vabs<T>(x - t), inside = (T)0.5 * a * a, outside = p * (a - (T)0.5 * p);
+    return r * (a <= splat<T>(p) ? inside : outside);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    return r * vmin<T>(vmax<T>(x - t, splat<T>(-p)), splat<T>(p));
+  }
+};
+
+template <class T>
+struct LogCosh {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
+    Vec<T> a = vabs<T>(x - t), th = vtanh(a);
+    Vec<T> near = (T)-0.5 * vlog1p<T>(-(th * th)), far = a + log1p_exp_neg<T>(a + a) - (T)0.69314718055994530942;
+    return a < (T)1 ? near : far;  // the second form cancels near 0
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vtanh(x - t); }
+};
+
+template <class T>
+struct Quantile {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
+    Vec<T> e = t - x;
+    return e >= (T)0 ? p * q * e : (p * q - (T)1) * e;
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
+    Vec<T> e = t - x;
+    return e > (T)0 ? -(p * q) : (e < (T)0 ? (T)1 - p * q : e);
+  }
+};
+
+template <class T>
+struct PercentageError {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    return (T)100 * vabs<T>(x - t) / vmax<T>(vabs<T>(t), splat<T>(p));
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    return (T)100 * vsign<T>(x - t) / vmax<T>(vabs<T>(t), splat<T>(p));
+  }
+};
+
+template <class T>
+struct SquaredLogError {
+  FASTNN_INLINE Vec<T> difference(Vec<T> x, Vec<T> t, T p) {
+    return vlog1p<T>(vmax<T>(x, splat<T>(p))) - vlog1p<T>(vmax<T>(t, splat<T>(p)));
+  }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    Vec<T> d = difference(x, t, p);
+    return d * d;
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    Vec<T> d = (T)2 * difference(x, t, p) / ((T)1 + x);
+    return x <= splat<T>(p) ? splat<T>(0) : d;
+  }
+};
+
+// Stirling's log(t!), for t > 1.
+template <class T>
+FASTNN_INLINE Vec<T> stirling(Vec<T> t, T full) {
+  if (full == 0) return splat<T>(0);
+  Vec<T> y = t * vlog(t) - t + (T)0.5 * vlog((T)6.28318530717958647693 * t);
+  return t <= (T)1 ? splat<T>(0) : y;
+}
+
+template <class T>
+struct Poisson {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) { return x - t * vlog(x + p) + stirling<T>(t, r); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) { return (T)1 - t / (x + p); }
+};
+
+template <class T>
+struct PoissonLog {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T r) { return vexp(x) - t * x + stirling<T>(t, r); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vexp(x) - t; }
+};
+
+template <class T>
+struct Tweedie {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> mu = r != 0 ? vexp(x) : x;
+    if (p == 0) return (mu - t) * (mu - t);
+    Vec<T> log_mu = r != 0 ? x : vlog(x);
+    if (p == 1) {
+      Vec<T> log_ratio = t * (vlog(t) - log_mu);
+      return (T)2 * ((t == splat<T>(0) ? splat<T>(0) : log_ratio) - t + mu);
+    }
+    if (p == 2) return (T)2 * (log_mu - vlog(t) + t * vexp(-log_mu) - (T)1);
+    const T a = 1 - p, b = 2 - p;
+    const Vec<T> count = vpositive<T>(t) + (T)0;  // without the sign of -0, of which a power may be -infinity
+    return (T)2 * (vpow<T>(count, b) / (a * b) - t * vexp(a * log_mu) / a + vexp(b * log_mu) / b);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    if (r != 0) return (T)2 * (vexp((2 - p) * x) - t * vexp((1 - p) * x));
+    return p != 0 ? (T)2 * (x - t) * vexp(-p * vlog(x)) : (T)2 * (x - t);
+  }
+};
+
+template <class T>
+struct SigmoidCrossEntropy {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
+    Vec<T> u = ((T)1 - p) * t + (T)0.5 * p, one = ((T)1 - u) * vpositive<T>(x), other = q * u * vpositive<T>(-x);
+    return one + other + ((T)1 + (q - (T)1) * u) * log1p_exp_neg<T>(x);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
+    Vec<T> u = ((T)1 - p) * t + (T)0.5 * p;
+    return ((T)1 + (q - (T)1) * u) * vsigmoid<T>(x) - q * u;
+  }
+};
+
+template <class T>
+struct BinaryCrossEntropy {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
+    const Vec<T> lowest = splat<T>(-100);
+    return -t * vmax<T>(vlog(x), lowest) - ((T)1 - t) * vmax<T>(vlog1p<T>(-x), lowest);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return (x - t) / vmax<T>(((T)1 - x) * x, splat<T>((T)1e-12)); }
+};
+
+template <class T>
+struct BinaryFocal {
+  FASTNN_INLINE Vec<T> power(Vec<T> x, T p) { return p == 2 ? x * x : vpow<T>(x, p); }
+  FASTNN_INLINE Vec<T> weight(Vec<T> t, T r) { return r < 0 ? splat<T>(1) : t * r + ((T)1 - t) * ((T)1 - r); }
+  FASTNN_INLINE Vec<T> entropy(Vec<T> x, Vec<T> t) { return SigmoidCrossEntropy<T>::value(x, t, splat<T>(1), 0, 0); }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> wrong = t * vsigmoid<T>(-x) + ((T)1 - t) * vsigmoid<T>(x);
+    return weight(t, r) * power(wrong, p) * entropy(x, t);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> s = vsigmoid<T>(x), other = vsigmoid<T>(-x), wrong = t * other + ((T)1 - t) * s;
+    Vec<T> ratio = s * other / wrong;
+    ratio = wrong == splat<T>(0) ? splat<T>(1) : ratio;
+    return weight(t, r) * power(wrong, p) * (p * ((T)1 - (T)2 * t) * ratio * entropy(x, t) + s - t);
+  }
+};
+
+template <class T>
+struct KlDivergence {
+  FASTNN_INLINE Vec<T> clipped(Vec<T> x, T p) { return vmin<T>(vmax<T>(x, splat<T>(p)), splat<T>(1)); }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> u = clipped(t, p);
+    return r * u * vlog(u / clipped(x, p));
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    return ((x < splat<T>(p)) | (x > (T)1)) ? splat<T>(0) : -r * clipped(t, p) / x;
+  }
+};
+
+template <class T>
+struct KlLog {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    if (p != 0) return vexp(t) * (t - x);
+    Vec<T> y = t * (vlog(t) - x);
+    return t == splat<T>(0) ? splat<T>(0) : y;
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T>, Vec<T> t, Vec<T>, T p, T) { return p != 0 ? -vexp(t) : -t; }
+};
+
+template <class T>
+struct Hinge {
+  FASTNN_INLINE Vec<T> sign(Vec<T> t, T r) { return r != 0 ? (t == splat<T>(0) ? splat<T>(-1) : t) : t; }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) { return vpositive<T>(p - sign(t, r) * x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
+    Vec<T> s = sign(t, r);
+    return p - s * x <= (T)0 ? splat<T>(0) : -s;
+  }
+};
+
+template <class T>
+struct SquaredHinge {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T r) {
+    Vec<T> h = Hinge<T>::value(x, t, q, p, r);
+    return h * h;
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T> q, T p, T r) {
+    return (T)-2 * Hinge<T>::sign(t, r) * Hinge<T>::value(x, t, q, p, r);
+  }
+};
+
+template <class T>
+struct HingeEmbedding {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    Vec<T> beyond = vpositive<T>(p - x);
+    return (t == splat<T>(-1) ? splat<T>(0) : x) + (t == splat<T>(1) ? splat<T>(0) : beyond);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
+    return (t == splat<T>(-1) ? splat<T>(0) : splat<T>(1)) -
+           (((t == splat<T>(1)) | (x >= splat<T>(p))) ? splat<T>(0) : splat<T>(1));
+  }
+};
+
+template <class T>
+struct SoftMargin {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
+    Vec<T> z = -t * x;
+    return log1p_exp_neg<T>(z) + vpositive<T>(z);
+  }
+  FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return -t * vsigmoid<T>(-t * x); }
+};
+
+// A row of weight 0 counts for nothing, even where its loss is infinite.
+template <class T>
+FASTNN_INLINE T weighted(const T* sample_weight, i64 row, T value) {
+  const T w = sample_weight ? sample_weight[row] : (T)1;
+  return w == 0 ? 0 : w * value;
+}
+template <class T>
+FASTNN_INLINE Vec<T> weighted(Vec<T> w, Vec<T> value) {
+  return w == splat<T>(0) ? splat<T>(0) : w * value;
+}
+
+template <class T>
+FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
+  for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
+}
+
+// The losses of some rows. Rows of one element are taken together.
+template <class T, class F>
+void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
+                 PointwiseLoss fn) {
+  const T p = (T)fn.p0, r = (T)fn.p1;
+  if (N == 1) {
+    const Vec<T> q = splat<T>(column ? *column : (T)1);
+    for_vectors<T>(rows, [&](i64 i, auto lanes) {
+      Vec<T> value = F::value(lanes.load(x + i), lanes.load(t + i), q, p, r);
+      lanes.store(losses + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), value) : value);
+    });
+    return;
+  }
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const i64 at = row * N;
+    const Vec<T> sum = sum_vectors<T>(N, [&](i64 i, auto lanes) {
+      return F::value(lanes.load(x + at + i), lanes.load(t + at + i), column ? lanes.load(column + i) : splat<T>(1), p, r);
+    });
+    losses[row] = weighted(sample_weight, row, hsum<T>(sum) / (T)N);
+  }
+}
+
+// Their gradients: dx = dlosses sample_weight slope / N.
+template <class T, class F>
+void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
+                 PointwiseLoss fn) {
+  const T p = (T)fn.p0, r = (T)fn.p1;
+  if (N == 1) {
+    const Vec<T> q = splat<T>(column ? *column : (T)1);
+    for_vectors<T>(rows, [&](i64 i, auto lanes) {
+      Vec<T> d = lanes.load(dlosses + i) * F::slope(lanes.load(x + i), lanes.load(t + i), q, p, r);
+      lanes.store(dx + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), d) : d);
+    });
+    return;
+  }
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const i64 at = row * N;
+    const T w = sample_weight ? sample_weight[row] : (T)1, d = dlosses[row] * w / (T)N;
+    if (w == 0) {
+      fill_row(dx + at, N, (T)0);
+      continue;
+    }
+    for_vectors<T>({0, N}, [&](i64 i, auto lanes) {
+      Vec<T> q = column ? lanes.load(column + i) : splat<T>(1);
+      lanes.store(dx + at + i, d * F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r));
+    });
+  }
+}
+
+template <class T>
+struct PointwiseFns {
+  void (*losses)(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows, PointwiseLoss fn);
+  void (*slopes)(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
+                 PointwiseLoss fn);
+  double cost32, cost64;  // nanoseconds for an element of float32 and float64, roughly
+};
+
+// The list, by PointwiseLossId.
+template <class T>
+FASTNN_INLINE PointwiseFns<T> pointwise_fns(i64 id) {
+#define FASTNN_LOSS(F, cost32, cost64)                         \
+  {                                                            \
+    mean_losses<T, F<T>>, mean_slopes<T, F<T>>, cost32, cost64 \
+  }
+  static constexpr PointwiseFns<T> list[] = {
+      FASTNN_LOSS(SquaredError, 0.1, 0.2),
+      FASTNN_LOSS(AbsoluteError, 0.1, 0.2),
+      FASTNN_LOSS(Huber, 0.1, 0.2),
+      FASTNN_LOSS(LogCosh, 0.6, 12),
+      FASTNN_LOSS(Quantile, 0.1, 0.2),
+      FASTNN_LOSS(PercentageError, 0.2, 0.4),
+      FASTNN_LOSS(SquaredLogError, 0.8, 8),
+      FASTNN_LOSS(Poisson, 0.3, 3),
+      FASTNN_LOSS(PoissonLog, 0.3, 3),
+      FASTNN_LOSS(Tweedie, 5, 20),
+      FASTNN_LOSS(SigmoidCrossEntropy, 0.6, 7),
+      FASTNN_LOSS(BinaryCrossEntropy, 0.7, 7),
+      FASTNN_LOSS(BinaryFocal, 1, 14),
+      FASTNN_LOSS(KlDivergence, 0.4, 4),
+      FASTNN_LOSS(KlLog, 0.3, 3),
+      FASTNN_LOSS(Hinge, 0.1, 0.2),
+      FASTNN_LOSS(SquaredHinge, 0.1, 0.2),
+      FASTNN_LOSS(HingeEmbedding, 0.1, 0.2),
+      FASTNN_LOSS(SoftMargin, 0.6, 7),
+  };
+#undef FASTNN_LOSS
+  return list[id];
+}
+
+FASTNN_INLINE double mean_work(i64 M, i64 N, int itemsize, i64 id) {
+  const auto fns = pointwise_fns<float>(id);
+  return (N == 1 ? 0.0 : 2.0) * (double)M + elements_work(M * N, itemsize, fns.cost32, fns.cost64);
+}
+
+template <class T>
+struct PointwiseLossForward {
+  static constexpr const char* fields = "losses pred target sample_weight column fn M N";
+  T* losses;
+  const T *pred, *target, *sample_weight, *column;
+  PointwiseLoss fn;
+  i64 M, N;
+};
+
+FASTNN_INLINE double pointwise_loss_forward_work(const void* args, int itemsize) {
+  const auto& a = *(const PointwiseLossForward<float>*)args;
+  return mean_work(a.M, a.N, itemsize, a.fn.id);
+}
+
+template <class T>
+void pointwise_loss_forward(const void* args, const Worker& me) {
+  const PointwiseLossForward<T> a = *(const PointwiseLossForward<T>*)args;
+  pointwise_fns<T>(a.fn.id).losses(a.losses, a.pred, a.target, a.sample_weight, a.column, a.N, share(a.M, rows_grain(a.N), me),
+                                   a.fn);
+}
+
+template <class T>
+struct PointwiseLossBackward {
+  static constexpr const char* fields = "dpred dlosses pred target sample_weight column fn M N";
+  T* dpred;
+  const T *dlosses, *pred, *target, *sample_weight, *column;
+  PointwiseLoss fn;
+  i64 M, N;
+};
+
+FASTNN_INLINE double pointwise_loss_backward_work(const void* args, int itemsize) {
+  const auto& a = *(const PointwiseLossBackward<float>*)args;
+  return mean_work(a.M, a.N, itemsize, a.fn.id);
+}
+
+template <class T>
+void pointwise_loss_backward(const void* args, const Worker& me) {
+  const PointwiseLossBackward<T> a = *(const PointwiseLossBackward<T>*)args;
+  pointwise_fns<T>(a.fn.id).slopes(a.dpred, a.dlosses, a.pred, a.target, a.sample_weight, a.column, a.N,
+                                   share(a.M, rows_grain(a.N), me), a.fn);
+}
+
+}  // namespace

@@ -1,0 +1,248 @@
+"""What losses share: how they are called, weighted and reduced, and losses that are Python functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..ops import elementwise, shape
+from ..ops import loss as ops
+from ..ops.door import as_tensor, floating, host_array
+from ..tensor import Array, Tensor, is_grad_enabled
+from ..training.data import check_labels
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
+
+
+class Loss:
+    """A loss of targets and predictions; base of a loss of your own, which defines ``call(y_true, y_pred)``.
+
+    Args:
+        reduction: "sum_over_batch_size" or "mean", the mean of the weighted losses; "mean_with_sample_weight", their sum divided
+            by that of the weights; "sum"; "none" or None, the losses themselves.
+        name: what it is called in messages.
+
+    >>> import fastnn
+    >>> class FourthPower(fastnn.losses.Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return (y_true - y_pred) ** 4
+    >>> FourthPower(reduction="sum")([1.0, 2.0], fastnn.tensor([1.0, 4.0])).item()
+    16.0
+    """
+
+    targets = "any"
+    """What y_true holds: "labels" (whole numbers), "values", or "any", which only ``call`` knows."""
+    name = ""
+    reduction: str | None = "sum_over_batch_size"
+    recordable = False
+    """Whether fit may record it unasked."""
+    ignored: int | None = None
+    """The label that counts for nothing."""
+    takes_probabilities = False
+    """Whether a loss of labels takes rows of probabilities too."""
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        if reduction not in REDUCTIONS:
+            wanted = ", ".join(map(repr, REDUCTIONS))
+            raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted one of {wanted}")
+        self.reduction = reduction
+        if name is not None:
+            self.name = str(name)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all."""
+        raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The reduced loss: a Tensor without dimensions, unless the reduction is "none"."""
+        op = f"loss {self.name or type(self).__name__}"
+        y_pred = floating(op, as_tensor(y_pred, op))
+        values = self.call(_same_rank(_target(y_true, op, y_pred), y_pred), y_pred)
+        if not isinstance(values, Tensor):
+            raise TypeError(f"{op}: returned {type(values).__name__}, wanted a Tensor made by operations on y_pred")
+        values = floating(op, values)
+        if y_pred.requires_grad and is_grad_enabled() and not values.requires_grad:
+            raise ValueError(
+                f"{op}: the result has no gradient by y_pred; what goes through NumPy, item() or detach() is a constant"
+            )
+        if values.ndim == 0:
+            if sample_weight is not None:
+                raise ValueError(f"{op}: sample_weight needs a loss of each sample, but the function returns one number")
+            return values
+        if y_pred.ndim and values.shape[0] != y_pred.shape[0]:
+            raise ValueError(
+                f"{op}: returned shape {values.shape} for {y_pred.shape[0]} samples, wanted a loss of each or one number"
+            )
+        weight = None
+        if sample_weight is not None:
+            weight = row_weight(sample_weight, values.dtype, values.shape, f"{op}: sample_weight")
+        losses = weighted(shape.reshape(values, (-1,)), weight)
+        return self.reduced(losses, values.shape, weight)
+
+    def reduced(self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None) -> Tensor:
+        """What the reduction makes of weighted losses (M,), of shape ``like``; counted is 1 where a row counts, else 0."""
+        if self.reduction in (None, "none"):
+            return shape.reshape(losses, like)
+        if self.reduction == "sum":
+            return ops.reduce_loss(losses, "sum")
+        if self.reduction == "mean_with_sample_weight" and weight is not None:
+            counted = weight if counted is None else (Tensor(weight) * Tensor(counted)).data
+        return ops.reduce_loss(losses) if counted is None else ops.reduce_loss(losses, "weights_or_one", counted)
+
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a sample's values, given that of its output."""
+        return output_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {k: v for k, v in vars(self).items() if not k.startswith("_")}
+
+
+class RowLoss(Loss):
+    """Base of fastnn's own losses, which are computed row by row: the last dimension holds the outputs of a row."""
+
+    targets = "values"
+    recordable = True
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        y_pred = floating(self.name, as_tensor(y_pred, self.name))
+        y_pred = y_pred if y_pred.ndim else shape.reshape(y_pred, (1,))
+        like = self.shape_of_losses(y_pred.shape)
+        weight = None
+        if sample_weight is not None:
+            weight = row_weight(sample_weight, y_pred.dtype, like, f"{self.name}: sample_weight")
+        losses = self.rows(y_true, y_pred, weight)
+        return self.reduced(losses, like, weight, self.counted(y_true, y_pred))
+
+    def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
+        """The weighted loss of each row (M,)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no rows(y_true, y_pred, sample_weight)")
+
+    def counted(self, y_true: Any, y_pred: Tensor) -> Array | None:
+        """1 for each row that counts and 0 for the others; None if all do."""
+        return None
+
+    def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the losses of predictions of this shape: each number of a vector is a row."""
+        return output_shape[:-1] if len(output_shape) > 1 else output_shape
+
+
+class CustomLoss(Loss):
+    """A Python function of y_true and y_pred (Tensors) as a loss; what it returns is weighted and averaged.
+
+    `compile` makes one of every function that it is given. With ``compile(capture=True)`` fit records it, which is right for
+    functions that do the same operations in each step.
+
+    >>> import fastnn
+    >>> loss = fastnn.losses.CustomLoss(lambda y_true, y_pred: abs(y_true - y_pred).sqrt())
+    >>> loss([[1.0], [2.0]], fastnn.tensor([[5.0], [2.0]])).item()
+    1.0
+    """
+
+    def __init__(
+        self, function: Callable[[Any, Tensor], Tensor], reduction: str | None = "sum_over_batch_size", name: str | None = None
+    ) -> None:
+        super().__init__(reduction, name or getattr(function, "__name__", "loss"))
+        self.function = function
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return self.function(y_true, y_pred)
+
+
+# ---- at the door ----
+
+
+def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
+    """Targets as a Tensor: numbers that are no Tensor take the predictions' dtype, whole ones in an array stay whole."""
+    k = current()
+    if type(y_true) is k.xp.ndarray and y_true.dtype in (like.dtype, np.int64) and y_true.flags.c_contiguous:
+        k.constant_enters(y_true)
+        return Tensor(y_true)
+    whole = getattr(getattr(y_true, "dtype", None), "kind", "f") != "f"
+    return as_tensor(y_true, op, None if whole else like)
+
+
+def _same_rank(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Targets (n,) for predictions (n, 1) as (n, 1): otherwise arithmetic would make (n, n) of the two."""
+    return shape.reshape(y_true, y_pred.shape) if y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1 else y_true
+
+
+def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
+    """Weights of losses of this shape, flat: one for each, or one for each sample."""
+    if isinstance(value, Tensor):
+        value = value.data
+    k = current()
+    plain = type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous
+    array = value if plain else k.asarray(host_array(value, dtype, op))
+    array = array.reshape(-1)
+    k.constant_enters(array)
+    n = math.prod(like)
+    if array.size == n:
+        return array
+    if not like or array.size != like[0]:
+        raise ValueError(f"{op}: {array.size} values for {n} rows")
+    return shape.expand(array.reshape(-1, *[1] * (len(like) - 1)), like).reshape(-1)
+
+
+def weighted(losses: Tensor, weight: Array | None) -> Tensor:
+    """losses (M,) times their weights; a weight of 0 takes any loss away."""
+    if weight is None:
+        return losses
+    w = Tensor(weight)
+    return elementwise.where(w != 0.0, losses * w, 0.0)
+
+
+def counting(y: Tensor, weight: Array | None) -> Tensor:
+    """Rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
+    return y if weight is None else elementwise.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
+
+
+def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:
+    """Labels as int64 (rows,), checked to lie in 0..classes - 1 or to be ignore_index."""
+    if isinstance(y_true, Tensor):
+        y_true = y_true.data
+    k = current()
+    array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
+    labels = k.asarray(array, np.int64)
+    if labels.ndim != 1:
+        labels = labels.reshape(-1)
+    if labels.size != rows:
+        raise ValueError(f"{op}: {labels.size} labels for {rows} rows")
+    check_labels(labels, classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")
+    k.constant_enters(labels)
+    return labels
+
+
+def two(y: Tensor) -> Tensor:
+    """Rows of a matrix: all dimensions but the last are rows, a vector is a column."""
+    return y if y.ndim == 2 else shape.reshape(y, (-1, 1) if y.ndim <= 1 else (int(np.prod(y.shape[:-1])), y.shape[-1]))
+
+
+def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
+    """Targets of this dtype, as they came."""
+    if isinstance(y_true, Tensor):
+        t = as_tensor(y_true, op)
+        if t.dtype != dtype:
+            raise TypeError(f"{op}: targets of dtype {t.dtype} and predictions of dtype {dtype}; use astype")
+        return t
+    if type(y_true) is current().xp.ndarray and y_true.dtype == dtype:
+        array = np.ascontiguousarray(y_true) if isinstance(y_true, np.ndarray) else y_true
+        current().constant_enters(array)
+        return Tensor(array)
+    return as_tensor(host_array(y_true, dtype, op), op)
+
+
+def values(y_true: Any, like: Tensor, op: str) -> Tensor:
+    """Targets of like's dtype and shape; a vector fits a single column."""
+    t = values_of(y_true, like.dtype, op)
+    if t.shape != like.shape:
+        if t.size != like.size or {t.shape, like.shape} - {(like.size,), (like.size, 1)}:
+            raise ValueError(f"{op}: targets have shape {t.shape}, predictions {like.shape}")
+        t = shape.reshape(t, like.shape)
+    return t
