@@ -122,7 +122,7 @@ struct Celu {
 // With u = p x: x s(u), s being the sigmoid. Its limits at -infinity are 0, where the formulas give infinity times 0.
 template <class T>
 struct Silu {
-  static constexpr Kind kind = {true, 0.2, 4};
+  static constexpr Kind kind = {true, 0.3, 4};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) {
     Vec<T> u = p * x, y;
     Vec<T> below = vexp_times<T>(-vabs<T>(u), [&](Vec<T> e) { return y = x / ((T)1 + e); });
@@ -165,7 +165,7 @@ struct LogSigmoid {
 // tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from kOne on that is 1.
 template <class T>
 struct Mish {
-  static constexpr Kind kind = {true, 0.3, 5};
+  static constexpr Kind kind = {true, 0.4, 5};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
     // e^x x (e^x + 2) / (n + 2); the quotient is 1 - e^x (e^x + 1) / (n + 2), which rounds less where e^x is small.
@@ -309,19 +309,22 @@ void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activatio
 }
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                      \
-  F(Linear)                                                                                                                      \
-  F(Relu)                                                                                                                        \
-  F(LeakyRelu)                                                                                                                   \
-  F(Sigmoid)                                                                                                                     \
-  F(Tanh)                                                                                                                        \
-  F(Gelu)                                                                                                                        \
-  F(GeluTanh)                                                                                                                    \
-  F(Exponential)                                                                                                                 \
-  F(Log)                                                                                                                         \
-  F(Sqrt) F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) \
-      F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) \
-          F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
+#define FASTNN_FUNCTIONS(F)                                                                                                     \
+  F(Linear)                                                                                                                     \
+  F(Relu)                                                                                                                       \
+  F(LeakyRelu)                                                                                                                  \
+  F(Sigmoid)                                                                                                                    \
+  F(Tanh)                                                                                                                       \
+  F(Gelu)                                                                                                                       \
+  F(GeluTanh)                                                                                                                   \
+  F(Exponential)                                                                                                                \
+  F(Log)                                                                                                                        \
+  F(Sqrt)                                                                                                                       \
+  F(Abs)                                                                                                                        \
+  F(Clip)                                                                                                                       \
+  F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) \
+      F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink)        \
+          F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
 
 template <class T, template <class> class F>
 constexpr fastnn::ActivationFns<T> function() {
