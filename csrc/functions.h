@@ -1,7 +1,7 @@
 // The element-wise functions and their derivatives: the structs behind the table of activation.h, which one translation unit of
 // each ISA makes, isa/activation.cpp. What a struct has is told in unary.h.
 //
-// To add one: a line in spec.ACTIVATIONS, and here a struct and its name in FASTNN_FUNCTIONS.
+// To add one: a line in spec.ACTIVATIONS, and here a struct and its name in AllFunctions.
 #pragma once
 #include "activation.h"
 #include "unary.h"
@@ -279,62 +279,44 @@ struct ShiftedRelu {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return z < q ? (p == 0 ? splat<T>(0) : p * dy) : dy; }
 };
 
-// What is cheap is written twice by the compiler, for whole vectors and for the last one; of the rest one copy is enough.
-template <class T, class F>
-FASTNN_INLINE void over_vectors(i64 n, F f) {
-  for (i64 i = 0; i < n; i += kLanes<T>) f(i, SomeLanes<T>{n - i});
+// step(i, lanes) for each vector of n elements. What is cheap is there twice, for whole vectors and for the last one; of the rest
+// one copy is enough.
+template <class T, class F, class Step>
+FASTNN_INLINE void apply(i64 n, Step step) {
+  if constexpr (F::kind.cost32 > 0.1)
+    for (i64 i = 0; i < n; i += kLanes<T>) step(i, SomeLanes<T>{n - i});
+  else
+    for_vectors<T>({0, n}, step);
 }
 
 template <class T, class F>
 void apply_forward(T* y, const T* z, i64 n, Activation act) {
   const T p = (T)act.p0, q = (T)act.p1;
-  const auto step = [&](i64 i, auto lanes) { lanes.store(y + i, F::value(lanes.load(z + i), p, q)); };
-  if constexpr (F::kind.cost32 > 0.1)
-    over_vectors<T>(n, step);
-  else
-    for_vectors<T>({0, n}, step);
+  apply<T, F>(n, [&](i64 i, auto lanes) { lanes.store(y + i, F::value(lanes.load(z + i), p, q)); });
 }
 
 template <class T, class F>
 void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activation act) {
   const T p = (T)act.p0, q = (T)act.p1;
   if (!F::kind.saves_z) z = y;
-  const auto step = [&](i64 i, auto lanes) {
+  apply<T, F>(n, [&](i64 i, auto lanes) {
     lanes.store(dx + i, F::slope(lanes.load(dy + i), lanes.load(z + i), lanes.load(y + i), p, q));
-  };
-  if constexpr (F::kind.cost32 > 0.1)
-    over_vectors<T>(n, step);
-  else
-    for_vectors<T>({0, n}, step);
+  });
 }
+
+template <class T, template <class> class... F>
+struct Functions {
+  static constexpr fastnn::ActivationFns<T> list[] = {
+      {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::kind.saves_z, F<T>::kind.cost32, F<T>::kind.cost64}...};
+};
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                     \
-  F(Linear)                                                                                                                     \
-  F(Relu)                                                                                                                       \
-  F(LeakyRelu)                                                                                                                  \
-  F(Sigmoid)                                                                                                                    \
-  F(Tanh)                                                                                                                       \
-  F(Gelu)                                                                                                                       \
-  F(GeluTanh)                                                                                                                   \
-  F(Exponential)                                                                                                                \
-  F(Log)                                                                                                                        \
-  F(Sqrt)                                                                                                                       \
-  F(Abs)                                                                                                                        \
-  F(Clip)                                                                                                                       \
-  F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh) F(ReluSquared) F(Elu) \
-      F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) F(HardShrink)        \
-          F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
-
-template <class T, template <class> class F>
-constexpr fastnn::ActivationFns<T> function() {
-  return {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::kind.saves_z, F<T>::kind.cost32, F<T>::kind.cost64};
-}
-#define FASTNN_FUNCTION32(F) function<float, F>(),
-#define FASTNN_FUNCTION64(F) function<double, F>(),
-constexpr fastnn::ActivationFns<float> kFunctions32[] = {FASTNN_FUNCTIONS(FASTNN_FUNCTION32)};
-constexpr fastnn::ActivationFns<double> kFunctions64[] = {FASTNN_FUNCTIONS(FASTNN_FUNCTION64)};
+template <class T>
+using AllFunctions = Functions<T, Linear, Relu, LeakyRelu, Sigmoid, Tanh, Gelu, GeluTanh, Exponential, Log, Sqrt, Abs, Clip,
+                               Affine, Power, Erf, Sin, Cos, Log1p, Expm1, Sign, Floor, Ceil, Round, HardTanh, ReluSquared, Elu,
+                               Selu, Celu, Silu, HardSilu, HardSigmoid, LogSigmoid, Mish, TanhShrink, SoftShrink, HardShrink,
+                               Softplus, Softsign, Squareplus, SparsePlus, SparseSigmoid, Threshold, ShiftedRelu>;
 
 }  // namespace
 
-const fastnn::ActivationTable FASTNN_TABLE(functions) = {kFunctions32, kFunctions64};
+const fastnn::ActivationTable FASTNN_TABLE(functions) = {AllFunctions<float>::list, AllFunctions<double>::list};
