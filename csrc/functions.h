@@ -81,7 +81,7 @@ struct HardTanh {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T p, T q) {
-    return (y <= splat(p)) | (y >= splat(q)) ? splat<T>(0) : dy;
+    return ((y <= splat(p)) | (y >= splat(q))) ? splat<T>(0) : dy;
   }
 };
 
@@ -151,7 +151,7 @@ struct HardSigmoid {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(vmax<T>(x + (T)3, splat<T>(0)), splat<T>(6)) * (T)(1.0 / 6); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) {
-    return (y <= (T)0) | (y >= (T)1) ? splat<T>(0) : dy * (T)(1.0 / 6);
+    return ((y <= (T)0) | (y >= (T)1)) ? splat<T>(0) : dy * (T)(1.0 / 6);
   }
 };
 
@@ -251,7 +251,9 @@ template <class T>
 struct SparseSigmoid {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(vmax<T>((x + (T)1) * (T)0.5, splat<T>(0)), splat<T>(1)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return (y <= (T)0) | (y >= (T)1) ? splat<T>(0) : dy * (T)0.5; }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) {
+    return ((y <= (T)0) | (y >= (T)1)) ? splat<T>(0) : dy * (T)0.5;
+  }
 };
 
 template <class T>

@@ -46,7 +46,9 @@ template <class T>
 struct Clip {
   static constexpr Kind kind = {true, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return (z < splat(p)) | (z > splat(q)) ? splat<T>(0) : dy; }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
+    return ((z < splat(p)) | (z > splat(q))) ? splat<T>(0) : dy;
+  }
 };
 
 template <class T>

@@ -316,6 +316,13 @@ def test_sizes_zero_and_one() -> None:
     assert fastnn.glu(fastnn.tensor(np.ones((2, 0)))).shape == (2, 0)
 
 
+def test_shapes_of_outputs_are_told() -> None:
+    for shape in ((4,), (4, 6)):
+        for axis in range(-len(shape), len(shape) + 1):
+            for layer in (nn.GLU(axis), nn.Maxout(2, axis)):
+                assert layer.output_shape(shape) == layer(np.ones((2, *shape))).shape[1:], (shape, axis)
+
+
 def gated() -> fastnn.Sequential:
     fastnn.seed(3)
     layers = [fastnn.Dense(16, input_shape=(8,)), nn.SwiGLU(), fastnn.PReLU("ones"), nn.PReLU(8), nn.Maxout(2), nn.Sparsemax()]
