@@ -50,7 +50,8 @@ def _plain(name: str) -> Callable[[Tensor], Tensor]:
         return activate(x, act)
 
     apply.__name__ = apply.__qualname__ = name
-    apply.__doc__ = f"{spec.ACTIVATIONS[act.id].formula}, element by element."
+    formula = spec.ACTIVATIONS[act.id].formula.replace("p0", f"{act.p0:g}").replace("p1", f"{act.p1:g}")
+    apply.__doc__ = f"{formula}, element by element."
     return apply
 
 
