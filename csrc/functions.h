@@ -158,7 +158,7 @@ struct HardSigmoid {
 template <class T>
 struct LogSigmoid {
   static constexpr Kind kind = {false, 0.4, 8};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg(x); }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return -dy * vexpm1(y); }
 };
 
@@ -209,7 +209,7 @@ struct Softplus {
   static constexpr Kind kind = {true, 0.4, 8};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) {
     Vec<T> u = p * x;
-    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg(u)) / p;
+    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg<T>(u)) / p;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
     Vec<T> u = p * z;

@@ -252,7 +252,7 @@ void sigmoid_cross_entropy_forward(const void* args, const Worker& me) {
   mean_loss<T>(a.losses, a.logits, a.targets, a.sample_weight, a.pos_weight, a.M, a.N, me,
                [=](Vec<T> x, Vec<T> target, Vec<T> q) {
                  Vec<T> t = on * target + off;
-                 Vec<T> softplus = log1p_exp_neg(x) + vmax<T>(-x, splat<T>(0));
+                 Vec<T> softplus = log1p_exp_neg<T>(x) + vmax<T>(-x, splat<T>(0));
                  return ((T)1 - t) * x + ((T)1 + (q - (T)1) * t) * softplus;
                });
 }

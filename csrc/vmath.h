@@ -243,14 +243,16 @@ FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
   return x == splat<T>((T)__builtin_inf()) ? x : y;
 }
 // log(1 + e^-|x|): the part of softplus that is not linear.
-FASTNN_INLINE Vec<double> log1p_exp_neg(Vec<double> x) { return vlog1p<double>(vexp(-vabs<double>(x))); }
-// log(1 + e) is 2 artanh(s), s = e / (2 + e) <= 1/3.
-FASTNN_INLINE Vec<float> log1p_exp_neg(Vec<float> x) {
-  Vec<float> e = vexp(-vabs<float>(x)), s = e / (2.f + e), t = s * s;
-  Vec<float> p = splat(0.14015244f);
-  p = p * t + 0.13999024f;
-  p = p * t + 0.20010878f;
-  p = p * t + 0.33333206f;
+template <class T>
+FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
+  Vec<T> e = vexp(-vabs<T>(x));
+  if constexpr (sizeof(T) == 8) return vlog1p<T>(e);
+  // log(1 + e) is 2 artanh(s), s = e / (2 + e) <= 1/3.
+  Vec<T> s = e / ((T)2 + e), t = s * s;
+  Vec<T> p = splat<T>(0.14015244f);
+  p = p * t + (T)0.13999024f;
+  p = p * t + (T)0.20010878f;
+  p = p * t + (T)0.33333206f;
   return e - s * (e - p * (t + t));  // 2 s is e - s e, and rounds less so
 }
 
