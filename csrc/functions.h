@@ -1,7 +1,7 @@
 // The element-wise functions and their derivatives: the structs behind the table of activation.h, which one translation unit of
 // each ISA makes, isa/activation.cpp. What a struct has is told in unary.h.
 //
-// To add one: a line in spec.ACTIVATIONS, and here a struct and its name in FASTNN_FUNCTIONS.
+// To add one: a line in spec.ACTIVATIONS, and here a struct and its name in AllFunctions.
 #pragma once
 #include "activation.h"
 #include "unary.h"
@@ -81,7 +81,7 @@ struct HardTanh {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T p, T q) {
-    return (y <= splat(p)) | (y >= splat(q)) ? splat<T>(0) : dy;
+    return ((y <= splat(p)) | (y >= splat(q))) ? splat<T>(0) : dy;
   }
 };
 
@@ -122,7 +122,7 @@ struct Celu {
 // With u = p x: x s(u), s being the sigmoid. Its limits at -infinity are 0, where the formulas give infinity times 0.
 template <class T>
 struct Silu {
-  static constexpr Kind kind = {true, 0.2, 4};
+  static constexpr Kind kind = {true, 0.3, 4};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) {
     Vec<T> u = p * x, y;
     Vec<T> below = vexp_times<T>(-vabs<T>(u), [&](Vec<T> e) { return y = x / ((T)1 + e); });
@@ -151,21 +151,21 @@ struct HardSigmoid {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(vmax<T>(x + (T)3, splat<T>(0)), splat<T>(6)) * (T)(1.0 / 6); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) {
-    return (y <= (T)0) | (y >= (T)1) ? splat<T>(0) : dy * (T)(1.0 / 6);
+    return ((y <= (T)0) | (y >= (T)1)) ? splat<T>(0) : dy * (T)(1.0 / 6);
   }
 };
 
 template <class T>
 struct LogSigmoid {
   static constexpr Kind kind = {false, 0.4, 8};
-  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg(x); }
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return -dy * vexpm1(y); }
 };
 
 // tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from kOne on that is 1.
 template <class T>
 struct Mish {
-  static constexpr Kind kind = {true, 0.3, 5};
+  static constexpr Kind kind = {true, 0.4, 5};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
     // e^x x (e^x + 2) / (n + 2); the quotient is 1 - e^x (e^x + 1) / (n + 2), which rounds less where e^x is small.
@@ -209,7 +209,7 @@ struct Softplus {
   static constexpr Kind kind = {true, 0.4, 8};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) {
     Vec<T> u = p * x;
-    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg(u)) / p;
+    return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg<T>(u)) / p;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
     Vec<T> u = p * z;
@@ -251,7 +251,9 @@ template <class T>
 struct SparseSigmoid {
   static constexpr Kind kind = {false, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(vmax<T>((x + (T)1) * (T)0.5, splat<T>(0)), splat<T>(1)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return (y <= (T)0) | (y >= (T)1) ? splat<T>(0) : dy * (T)0.5; }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) {
+    return ((y <= (T)0) | (y >= (T)1)) ? splat<T>(0) : dy * (T)0.5;
+  }
 };
 
 template <class T>
@@ -279,60 +281,44 @@ struct ShiftedRelu {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return z < q ? (p == 0 ? splat<T>(0) : p * dy) : dy; }
 };
 
-// What is cheap is written twice by the compiler, for whole vectors and for the last one; of the rest one copy is enough.
-template <class T, class F>
-FASTNN_INLINE void over_vectors(i64 n, F f) {
-  for (i64 i = 0; i < n; i += kLanes<T>) f(i, SomeLanes<T>{n - i});
+// step(i, lanes) for each vector of n elements. What is cheap is there twice, for whole vectors and for the last one; of the rest
+// one copy is enough.
+template <class T, class F, class Step>
+FASTNN_INLINE void apply(i64 n, Step step) {
+  if constexpr (F::kind.cost32 > 0.1)
+    for (i64 i = 0; i < n; i += kLanes<T>) step(i, SomeLanes<T>{n - i});
+  else
+    for_vectors<T>({0, n}, step);
 }
 
 template <class T, class F>
 void apply_forward(T* y, const T* z, i64 n, Activation act) {
   const T p = (T)act.p0, q = (T)act.p1;
-  const auto step = [&](i64 i, auto lanes) { lanes.store(y + i, F::value(lanes.load(z + i), p, q)); };
-  if constexpr (F::kind.cost32 > 0.1)
-    over_vectors<T>(n, step);
-  else
-    for_vectors<T>({0, n}, step);
+  apply<T, F>(n, [&](i64 i, auto lanes) { lanes.store(y + i, F::value(lanes.load(z + i), p, q)); });
 }
 
 template <class T, class F>
 void apply_backward(T* dx, const T* dy, const T* z, const T* y, i64 n, Activation act) {
   const T p = (T)act.p0, q = (T)act.p1;
   if (!F::kind.saves_z) z = y;
-  const auto step = [&](i64 i, auto lanes) {
+  apply<T, F>(n, [&](i64 i, auto lanes) {
     lanes.store(dx + i, F::slope(lanes.load(dy + i), lanes.load(z + i), lanes.load(y + i), p, q));
-  };
-  if constexpr (F::kind.cost32 > 0.1)
-    over_vectors<T>(n, step);
-  else
-    for_vectors<T>({0, n}, step);
+  });
 }
+
+template <class T, template <class> class... F>
+struct Functions {
+  static constexpr fastnn::ActivationFns<T> list[] = {
+      {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::kind.saves_z, F<T>::kind.cost32, F<T>::kind.cost64}...};
+};
 
 // In the order of spec.ACTIVATIONS.
-#define FASTNN_FUNCTIONS(F)                                                                                                      \
-  F(Linear)                                                                                                                      \
-  F(Relu)                                                                                                                        \
-  F(LeakyRelu)                                                                                                                   \
-  F(Sigmoid)                                                                                                                     \
-  F(Tanh)                                                                                                                        \
-  F(Gelu)                                                                                                                        \
-  F(GeluTanh)                                                                                                                    \
-  F(Exponential)                                                                                                                 \
-  F(Log)                                                                                                                         \
-  F(Sqrt)                                                                                                                        \
-  F(Abs) F(Clip) F(Affine) F(Power) F(Erf) F(Sin) F(Cos) F(Log1p) F(Expm1) F(Sign) F(Floor) F(Ceil) F(Round) F(HardTanh)         \
-      F(ReluSquared) F(Elu) F(Selu) F(Celu) F(Silu) F(HardSilu) F(HardSigmoid) F(LogSigmoid) F(Mish) F(TanhShrink) F(SoftShrink) \
-          F(HardShrink) F(Softplus) F(Softsign) F(Squareplus) F(SparsePlus) F(SparseSigmoid) F(Threshold) F(ShiftedRelu)
-
-template <class T, template <class> class F>
-constexpr fastnn::ActivationFns<T> function() {
-  return {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::kind.saves_z, F<T>::kind.cost32, F<T>::kind.cost64};
-}
-#define FASTNN_FUNCTION32(F) function<float, F>(),
-#define FASTNN_FUNCTION64(F) function<double, F>(),
-constexpr fastnn::ActivationFns<float> kFunctions32[] = {FASTNN_FUNCTIONS(FASTNN_FUNCTION32)};
-constexpr fastnn::ActivationFns<double> kFunctions64[] = {FASTNN_FUNCTIONS(FASTNN_FUNCTION64)};
+template <class T>
+using AllFunctions = Functions<T, Linear, Relu, LeakyRelu, Sigmoid, Tanh, Gelu, GeluTanh, Exponential, Log, Sqrt, Abs, Clip,
+                               Affine, Power, Erf, Sin, Cos, Log1p, Expm1, Sign, Floor, Ceil, Round, HardTanh, ReluSquared, Elu,
+                               Selu, Celu, Silu, HardSilu, HardSigmoid, LogSigmoid, Mish, TanhShrink, SoftShrink, HardShrink,
+                               Softplus, Softsign, Squareplus, SparsePlus, SparseSigmoid, Threshold, ShiftedRelu>;
 
 }  // namespace
 
-const fastnn::ActivationTable FASTNN_TABLE(functions) = {kFunctions32, kFunctions64};
+const fastnn::ActivationTable FASTNN_TABLE(functions) = {AllFunctions<float>::list, AllFunctions<double>::list};

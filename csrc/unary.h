@@ -46,7 +46,9 @@ template <class T>
 struct Clip {
   static constexpr Kind kind = {true, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) { return vmin<T>(vmax<T>(x, splat(p)), splat(q)); }
-  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return (z < splat(p)) | (z > splat(q)) ? splat<T>(0) : dy; }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) {
+    return ((z < splat(p)) | (z > splat(q))) ? splat<T>(0) : dy;
+  }
 };
 
 template <class T>
@@ -76,21 +78,21 @@ struct Power {
 
 template <class T>
 struct Erf {
-  static constexpr Kind kind = {true, 0.3, 9};
+  static constexpr Kind kind = {true, 0.5, 9};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return verf(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy * ((T)1.12837916709551257390 * vexp(-z * z)); }
 };
 
 template <class T>
 struct Sin {
-  static constexpr Kind kind = {true, 0.3, 9};
+  static constexpr Kind kind = {true, 0.45, 9};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return vsin(p * x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) { return dy * (p * vcos(p * z)); }
 };
 
 template <class T>
 struct Cos {
-  static constexpr Kind kind = {true, 0.3, 9};
+  static constexpr Kind kind = {true, 0.45, 9};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vcos(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return -dy * vsin(z); }
 };

@@ -143,23 +143,30 @@ FASTNN_INLINE Vec<float> verf(Vec<float> x) {
   return t > 0.93f ? with_sign<float>(tail, x) : p * x + x;
 }
 
+typedef float HalfFloats __attribute__((vector_size(FASTNN_VB / 2)));
+template <class H>
+FASTNN_INLINE Vec<float> join(H a, H b) {
+  if constexpr (kLanes<float> == 16)
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  else if constexpr (kLanes<float> == 8)
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+  else
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3);
+}
+
 // x = n pi/2 + r, |r| <= pi/4, for |x| below a million; reduced in float64, whose digits outlast the cancellation.
 FASTNN_INLINE Vec<float> quarter_turns(Vec<float> x, IVec<float>& quarter) {
-  typedef float Half __attribute__((vector_size(FASTNN_VB / 2)));
-  Half r[2], n[2];
+  HalfFloats r[2], n[2];
   memcpy(r, &x, sizeof x);
   for (int i = 0; i < 2; i++) {
     Vec<double> d = __builtin_convertvector(r[i], Vec<double>);
     Vec<double> whole = (d * 0.63661977236758134308 + 6755399441055744.0) - 6755399441055744.0;  // 1.5 * 2^52
     // pi/2 in two parts, the first of 33 bits: its products are exact.
-    r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, Half);
-    n[i] = __builtin_convertvector(whole, Half);
+    r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, HalfFloats);
+    n[i] = __builtin_convertvector(whole, HalfFloats);
   }
-  Vec<float> whole;
-  memcpy(&whole, n, sizeof whole);
-  quarter = __builtin_convertvector(whole, IVec<float>);
-  memcpy(&x, r, sizeof x);
-  return x;
+  quarter = __builtin_convertvector(join(n[0], n[1]), IVec<float>);
+  return join(r[0], r[1]);
 }
 
 // sin(x + shift pi/2). Arguments beyond the reduction, which networks hardly have, are left to the C library.
@@ -236,14 +243,16 @@ FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
   return x == splat<T>((T)__builtin_inf()) ? x : y;
 }
 // log(1 + e^-|x|): the part of softplus that is not linear.
-FASTNN_INLINE Vec<double> log1p_exp_neg(Vec<double> x) { return vlog1p<double>(vexp(-vabs<double>(x))); }
-// log(1 + e) is 2 artanh(s), s = e / (2 + e) <= 1/3.
-FASTNN_INLINE Vec<float> log1p_exp_neg(Vec<float> x) {
-  Vec<float> e = vexp(-vabs<float>(x)), s = e / (2.f + e), t = s * s;
-  Vec<float> p = splat(0.14015244f);
-  p = p * t + 0.13999024f;
-  p = p * t + 0.20010878f;
-  p = p * t + 0.33333206f;
+template <class T>
+FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
+  Vec<T> e = vexp(-vabs<T>(x));
+  if constexpr (sizeof(T) == 8) return vlog1p<T>(e);
+  // log(1 + e) is 2 artanh(s), s = e / (2 + e) <= 1/3.
+  Vec<T> s = e / ((T)2 + e), t = s * s;
+  Vec<T> p = splat<T>(0.14015244f);
+  p = p * t + (T)0.13999024f;
+  p = p * t + (T)0.20010878f;
+  p = p * t + (T)0.33333206f;
   return e - s * (e - p * (t + t));  // 2 s is e - s e, and rounds less so
 }
 

@@ -29,7 +29,6 @@ _DOMAINS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "hard_shrink": (lambda p, q: p >= 0, "a threshold of at least 0"),
     "softplus": (lambda p, q: p > 0, "a beta above 0"),
     "squareplus": (lambda p, q: p >= 0, "a b of at least 0"),
-    "shifted_relu": (lambda p, q: p >= 0, "a negative_slope of at least 0"),
 }
 """What the parameters of a function must be, and how to say so."""
 

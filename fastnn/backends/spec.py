@@ -166,7 +166,7 @@ class ActivationKind:
     """Whether layers take it by its name; the others are parts of Tensor arithmetic."""
 
 
-# The position is the id: it is that in FASTNN_FUNCTIONS in csrc/functions.h. Append, never reorder: saved models hold names, plans hold ids.
+# The position is the id: it is that in AllFunctions in csrc/functions.h. Append, never reorder: saved models hold names, plans hold ids.
 # sigmoid saves z for the losses, which work on logits; its own backward needs only y.
 ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("linear", "x"),
@@ -195,7 +195,7 @@ ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("hard_tanh", "min(max(x, p0), p1)", p0=-1.0, p1=1.0),
     ActivationKind("relu_squared", "max(x, 0)^2", saves_z=True),
     ActivationKind("elu", "x if x > 0 else p0 (exp(x) - 1)", p0=1.0, saves_z=True),
-    ActivationKind("selu", "1.0507 elu(x) with p0 = 1.67326"),
+    ActivationKind("selu", "1.0507 (x if x > 0 else 1.67326 (exp(x) - 1))"),
     ActivationKind("celu", "x if x > 0 else p0 (exp(x / p0) - 1)", p0=1.0),
     ActivationKind("silu", "x sigmoid(p0 x)", p0=1.0, saves_z=True),
     ActivationKind("hard_silu", "x min(max(x + 3, 0), 6) / 6", saves_z=True),

@@ -15,7 +15,7 @@ from ..backends.spec import ADD_DW, LINEAR, NEED_DW, NEED_DX, Activation, activa
 from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
-from .door import as_tensor, axis_of, floating, same_dtype
+from .door import as_tensor, axis_of, check_number, floating, same_dtype
 
 
 def activate(x: Tensor, act: Activation) -> Tensor:
@@ -50,7 +50,8 @@ def _plain(name: str) -> Callable[[Tensor], Tensor]:
         return activate(x, act)
 
     apply.__name__ = apply.__qualname__ = name
-    apply.__doc__ = f"{spec.ACTIVATIONS[act.id].formula}, element by element."
+    formula = spec.ACTIVATIONS[act.id].formula.replace("p0", f"{act.p0:g}").replace("p1", f"{act.p1:g}")
+    apply.__doc__ = f"{formula}, element by element."
     return apply
 
 
@@ -85,10 +86,13 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
 
 def relu_steps(negative_slope: float, max_value: float | None, threshold: float) -> tuple[Activation, ...]:
     """The element-wise functions that `relu` is made of, one after the other."""
-    if negative_slope == 0 and threshold == 0:
-        return (activation("relu") if max_value is None else parametric("hard_tanh", 0.0, max_value),)
-    below = parametric("shifted_relu", negative_slope, threshold)
-    return (below,) if max_value is None else (below, parametric("clip", -math.inf, max_value))
+    slope = check_number(negative_slope, "relu: negative_slope", 0.0)
+    start = check_number(threshold, "relu: threshold", -math.inf)
+    top = math.inf if max_value is None else check_number(max_value, "relu: max_value", 0.0)
+    if slope or start:
+        below = activation("shifted_relu", slope, start)
+        return (below,) if max_value is None else (below, activation("clip", -math.inf, top))
+    return (activation("relu") if max_value is None else activation("hard_tanh", 0.0, top),)
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:

@@ -81,6 +81,12 @@ LIMITS = (
     Limit(activation("hard_silu"), lambda mp, x: x * min(max(x + 3, 0), 6) / 6, absolute=2),
 )
 
+EXACT = {
+    *("linear", "relu", "leaky_relu", "hard_tanh", "relu_squared", "hard_sigmoid", "soft_shrink", "hard_shrink"),
+    *("sparse_plus", "sparse_sigmoid"),
+}
+"""Functions of a rounding or two, which have no limit of their own."""
+
 # Where functions turn, overflow, underflow or lose their denormal digits, in float32 and in float64.
 _TURNS = (0.34657359, 0.69314718, 0.93, 1.0, 9.01, 16.7, 20.0, 87.33655, 88.0296, 88.72284, 103.97208, 120.0, 1e4, 1e6)
 _TURNS64 = (0.34657359, 1.0, 19.1, 36.8, 37.5, 38.6, 40.0, 708.396, 709.7827, 710.0, 744.4, 745.2, 1e4, 1e150, 1e160, 1e300)
