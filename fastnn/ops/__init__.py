@@ -1,5 +1,21 @@
 """Operations on Tensors: each is a forward that calls kernels and, beside it, the backward that the tape calls."""
 
-from . import activation, data, dense, door, elementwise, loss, random, shape
+from . import activation, arrays, create, data, dense, door, elementwise, index, logic, loss, random, reduce, shape
 
-__all__ = ["activation", "data", "dense", "door", "elementwise", "loss", "random", "shape"]
+__all__ = [
+    "activation",
+    "arrays",
+    "create",
+    "data",
+    "dense",
+    "door",
+    "elementwise",
+    "index",
+    "logic",
+    "loss",
+    "random",
+    "reduce",
+    "shape",
+]
+
+from .. import methods  # noqa: F401  (what they are as methods of Tensor)
