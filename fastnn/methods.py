@@ -43,17 +43,33 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
     return change
 
 
+def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    """``p -= lr * p.grad``: in place on a leaf that requires a gradient, under `no_grad`; elsewhere Python binds the name anew."""
+
+    def assign(self: Any, other: Any) -> Tensor:
+        value: Tensor = f(self, other)
+        return self.copy_(value) if self.node is None and self.requires_grad else value  # type: ignore[no-any-return]
+
+    return assign
+
+
 class Methods:
+    """What Tensor has beside its own methods."""
+
     __slots__ = ()
 
     __add__ = elementwise.add
     __radd__ = _swapped(elementwise.add)
+    __iadd__ = _augmented(elementwise.add)
     __sub__ = elementwise.sub
     __rsub__ = _swapped(elementwise.sub)
+    __isub__ = _augmented(elementwise.sub)
     __mul__ = elementwise.mul
     __rmul__ = _swapped(elementwise.mul)
+    __imul__ = _augmented(elementwise.mul)
     __truediv__ = elementwise.div
     __rtruediv__ = _swapped(elementwise.div)
+    __itruediv__ = _augmented(elementwise.div)
     __pow__ = elementwise.pow
     __rpow__ = _swapped(elementwise.pow)
     __matmul__ = dense.matmul

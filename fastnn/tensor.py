@@ -338,23 +338,6 @@ class Tensor(Methods):
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
 
-    # In place on a leaf under `no_grad`: the hand-written step p -= lr * p.grad. Elsewhere Python binds the name anew.
-
-    def _in_place(self, result: Tensor) -> Tensor:
-        return self.copy_(result) if self.node is None and self.requires_grad else result
-
-    def __iadd__(self, y: Any) -> Tensor:
-        return self._in_place(self + y)
-
-    def __isub__(self, y: Any) -> Tensor:
-        return self._in_place(self - y)
-
-    def __imul__(self, y: Any) -> Tensor:
-        return self._in_place(self * y)
-
-    def __itruediv__(self, y: Any) -> Tensor:
-        return self._in_place(self / y)
-
 
 def result(data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any) -> Tensor:
     """The Tensor that an operation returns, on the tape if a gradient is wanted of any input."""

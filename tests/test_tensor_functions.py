@@ -1,4 +1,4 @@
-"""The functions of Tensors against NumPy and PyTorch: values in both dtypes, gradients against finite differences and PyTorch's."""
+"""The functions of Tensors against NumPy and PyTorch: values in both dtypes, and gradients."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -205,7 +206,7 @@ def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...
         raise ValueError(f"split: parts of size {size}, wanted at least 1")
     else:
         bounds = [*range(0, n, size), n] if n else [0, 0]
-    return tuple(_slice(x, [ALL] * axis + [slice(a, b)]) for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(_slice(x, [ALL] * axis + [slice(a, b)]) for a, b in pairwise(bounds))
 
 
 @torch_names
