@@ -170,8 +170,8 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
     from . import optim
     from .losses import LOSSES
 
-    given = compiled.given
-    if not all(isinstance(m, str) for m in given["metrics"]):
+    metrics = [_metric_config(m) for m in compiled.given["metrics"]]
+    if None in metrics:
         return None
     optimizer, loss = compiled.optimizer, compiled.loss
     if type(optimizer) not in optim.OPTIMIZERS.values() or LOSSES.get(loss.name) is not type(loss):
@@ -179,8 +179,27 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
     return {
         "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
         "loss": {"class_name": loss.name, "config": loss.get_config()},
-        "metrics": given["metrics"],
+        "metrics": metrics,
     }
+
+
+def _metric_config(metric: Any) -> Any:
+    """A metric's name, or its class and arguments; None for a function."""
+    from .training.metrics import CLASSES
+
+    if isinstance(metric, type) and metric in CLASSES:
+        metric = metric()
+    if type(metric) in CLASSES:
+        return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return metric if isinstance(metric, str) else None
+
+
+def _metric(config: Any) -> Any:
+    from .training.metrics import CLASSES
+
+    if isinstance(config, str):
+        return config
+    return {cls.__name__: cls for cls in CLASSES}[config["class_name"]](**config["config"])
 
 
 def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
@@ -190,7 +209,7 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
     try:
         o, loss = config["optimizer"], config["loss"]
         optimizer = optim.OPTIMIZERS[o["class_name"]](**o["config"])
-        model.compile(optimizer, LOSSES[loss["class_name"]](**loss["config"]), config["metrics"])
+        model.compile(optimizer, LOSSES[loss["class_name"]](**loss["config"]), [_metric(m) for m in config["metrics"]])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {error}") from None
 

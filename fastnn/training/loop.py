@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -61,7 +62,7 @@ class Compiled:
         """Starts the running means anew."""
         self.loss_total[:] = 0
         for m in self.metrics or ():
-            m.reset()
+            m.reset_state()
 
     def logs(self) -> Logs:
         """The running means."""
@@ -272,6 +273,8 @@ class Trainer:
 
         history = History()
         n = len(arrays[0])
+        for m in c.metrics or ():
+            m.reserve(n, math.prod(c.probed[1][1:]))
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
         own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -349,7 +352,8 @@ class Trainer:
 
     def _evaluate(self, arrays: tuple[Array, Array, Array], batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
-        saved = [c.loss_total.copy(), *(m.total.copy() for m in c.metrics or ())]
+        loss_total = c.loss_total.copy()
+        saved = [m.set_aside() for m in c.metrics or ()]
         c.reset()
         hooks.on_test_begin()
         for i, batch in enumerate(_chunks(arrays, batch_size)):
@@ -358,8 +362,9 @@ class Trainer:
             hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
         logs = c.logs()
         hooks.on_test_end(logs)
-        for total, value in zip([c.loss_total, *(m.total for m in c.metrics or ())], saved, strict=True):
-            total[:] = value
+        c.loss_total[:] = loss_total
+        for m, arrays in zip(c.metrics or (), saved, strict=True):
+            m.take_back(arrays)
         return logs
 
     def _test_batch(self, x: Array, y: Array, weight: Array) -> None:
