@@ -53,7 +53,7 @@ def gradcheck(
 ) -> bool:
     """Whether backward's gradients agree with finite differences, in float64.
 
-    Along random directions at first, two evaluations for each argument. Where one is off, every operation on the tape is
+    Of one output, or a random sum of several. Along random directions at first; where one is off, every operation on the tape is
     checked by itself, and every element of what is off.
 
     Args:
@@ -121,7 +121,7 @@ def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], sett
         raise TypeError(f"gradcheck: {name} returned a {type(out).__name__}, wanted a Tensor")
     if out.dtype != np.float64:
         raise TypeError(f"gradcheck: {name} returned dtype {out.dtype} for float64 inputs; finite differences need float64")
-    weight = rng.standard_normal(out.shape)
+    weight = np.ones(out.shape) if out.size == 1 else rng.standard_normal(out.shape)
 
     def value(leaf: Tensor, at: Array) -> float:
         with _moved(leaf, at), no_grad():
@@ -201,7 +201,7 @@ def _compare(
 # ---- which operation it is: each one's backward against differences of its own output, all other inputs held ----
 
 
-class _OffTheTape(Exception):
+class _OffTheTapeError(Exception):
     """An input that is not on the tape follows another one: the operation cannot be judged by itself."""
 
 
@@ -260,7 +260,7 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
             grad = grads.found.get(u, np.zeros(u.shape))
             try:
                 wrong = _compare(u, grad, value, settings, rng)
-            except _OffTheTape:
+            except _OffTheTapeError:
                 continue
             if wrong:
                 name = f"backward of '{_name_of(node)}' (operation {i + 1} of {len(made)})"
@@ -282,7 +282,7 @@ def _replay(
     index: int | None,
     at: Array,
 ) -> float:
-    """The output of operation i, times dy, where its input u, the result of operation index or a leaf, is at; all else is as it was."""
+    """The output of operation i, times dy, where its input u (the result of operation index, or a leaf) is at; the rest holds."""
     k, seen = current(), 0
     outputs: list[Array] = []
     follows = False
@@ -305,7 +305,7 @@ def _replay(
     if len(outputs) != 1 or outputs[0].shape != values[i].shape:
         raise ValueError("gradcheck: the function does other operations when it is called again")
     if follows:
-        raise _OffTheTape
+        raise _OffTheTapeError
     return float((outputs[0] * dy).sum())
 
 

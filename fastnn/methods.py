@@ -44,11 +44,11 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
 
 
 def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """``p -= lr * p.grad``: in place on a leaf that requires a gradient, under `no_grad`; elsewhere Python binds the name anew."""
+    """``p -= lr * p.grad``: in place on a leaf that requires a gradient, elsewhere Python binds the name anew."""
 
     def assign(self: Any, other: Any) -> Tensor:
         value: Tensor = f(self, other)
-        return self.copy_(value) if self.node is None and self.requires_grad else value  # type: ignore[no-any-return]
+        return self.copy_(value) if self.node is None and self.requires_grad else value
 
     return assign
 

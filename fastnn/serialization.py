@@ -187,7 +187,7 @@ def _metric_config(metric: Any) -> Any:
     """A metric's name, or its class and arguments; None for a function."""
     from .training.metrics import CLASSES
 
-    if isinstance(metric, type) and metric in CLASSES:
+    if metric in CLASSES:
         metric = metric()
     if type(metric) in CLASSES:
         return {"class_name": type(metric).__name__, "config": metric.get_config()}

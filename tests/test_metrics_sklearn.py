@@ -206,7 +206,7 @@ def test_auc_at_random(bits: int) -> None:
 def test_thresholds_in_a_list() -> None:
     m = M.Recall([0.2, 0.5, 0.8])
     m.update_state(BITS, SCORES)
-    np.testing.assert_allclose(m.result(), [sk.recall_score(BITS, SCORES > t) for t in (0.2, 0.5, 0.8)])
+    np.testing.assert_allclose(m.result(), [sk.recall_score(BITS, t < SCORES) for t in (0.2, 0.5, 0.8)])
 
 
 def test_macro_leaves_out_classes_that_do_not_occur() -> None:
@@ -240,7 +240,9 @@ def test_what_cannot_be_told() -> None:
 
 
 def model(units: int, activation: str, x: np.ndarray) -> Any:
-    m = fastnn.Sequential([fastnn.Dense(8, activation="tanh", input_shape=x.shape[1:]), fastnn.Dense(units, activation=activation)])
+    m = fastnn.Sequential(
+        [fastnn.Dense(8, activation="tanh", input_shape=x.shape[1:]), fastnn.Dense(units, activation=activation)]
+    )
     m(x[:1])
     return m
 
@@ -281,7 +283,14 @@ def test_in_fit_and_evaluate(batch_size: int) -> None:
 
 def test_in_fit_with_labels() -> None:
     net = model(C, "softmax", X)
-    named = ["accuracy", "crossentropy", "sparse_top_k_categorical_accuracy", "perplexity", M.Precision(average="macro"), "f1_score"]
+    named = [
+        "accuracy",
+        "crossentropy",
+        "sparse_top_k_categorical_accuracy",
+        "perplexity",
+        M.Precision(average="macro"),
+        "f1_score",
+    ]
     net.compile(fastnn.optim.SGD(lr=0.0), "sparse_categorical_crossentropy", metrics=named)
     history = net.fit(X, LABELS, epochs=3, verbose=0).history
     p = net.predict(X)
@@ -310,7 +319,14 @@ def test_steps_with_metrics_are_recorded() -> None:
 
 def test_metrics_are_saved_with_a_model(tmp_path: Any) -> None:
     net = model(1, "sigmoid", X)
-    given = ["auc", M.AUC("PR", name="pr"), M.Precision([0.4][0], name="p"), M.FBetaScore("macro", 2.0), M.F1Score("micro"), M.R2Score]
+    given = [
+        "auc",
+        M.AUC("PR", name="pr"),
+        M.Precision(0.4),
+        M.FBetaScore("macro", 2.0),
+        M.F1Score("micro"),
+        M.R2Score,
+    ]
     net.compile("adam", "binary_crossentropy", metrics=given)
     before = net.evaluate(X, BITS, return_dict=True)
     net.save(tmp_path / "m.fastnn")

@@ -363,8 +363,8 @@ class Trainer:
         logs = c.logs()
         hooks.on_test_end(logs)
         c.loss_total[:] = loss_total
-        for m, arrays in zip(c.metrics or (), saved, strict=True):
-            m.take_back(arrays)
+        for m, kept in zip(c.metrics or (), saved, strict=True):
+            m.take_back(kept)
         return logs
 
     def _test_batch(self, x: Array, y: Array, weight: Array) -> None:

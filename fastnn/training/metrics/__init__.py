@@ -28,6 +28,38 @@ from .means import (
     TopKCategoricalAccuracy,
 )
 
+__all__ = [
+    "AUC",
+    "CLASSES",
+    "FITTING",
+    "METRICS",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "ConfusionMatrix",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "Metric",
+    "Perplexity",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "check",
+    "direction",
+    "get",
+]
+
 CLASSES: tuple[type[Metric], ...] = (
     AUC,
     BinaryAccuracy,
@@ -93,9 +125,9 @@ FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int) -> Metric:
     """The metric of that name, or the metric or function itself.
 
-    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows. A name in any case and style
-    will do (mse, MeanSquaredError); it is the metric's name in the logs. Raises ValueError for an unknown name, for a metric
-    that does not fit the targets of the loss, and for one that has several results.
+    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows. A name in any case
+    and style will do (mse, MeanSquaredError); it is the metric's name in the logs. Raises ValueError for an unknown name, for a
+    metric that does not fit the targets of the loss, and for one that has several results.
 
     >>> get("accuracy", "labels", 10)
     <SparseCategoricalAccuracy accuracy=0.>
@@ -123,7 +155,7 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int) -> Metric:
         return identifier
     if isinstance(identifier, str):
         if (fitting := FITTING.get(identifier.lower())) is not None:
-            return fitting[0 if loss_kind == "labels" else 1 if n_outputs == 1 else 2](name=identifier)  # type: ignore[call-arg]
+            return fitting[0 if loss_kind == "labels" else 1 if n_outputs == 1 else 2](name=identifier)
         make = _find(identifier)
         if make is None:
             known = ", ".join(sorted([*FITTING, *METRICS]))

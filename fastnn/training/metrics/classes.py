@@ -47,9 +47,7 @@ class ConfusionMatrix(Metric):
         return np.zeros((0, 0)) if self.matrix is None else self.matrix.copy()
 
 
-def add_to_matrix(
-    metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array
-) -> Array:
+def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
     """The confusion matrix with a batch more; made with the first one."""
     if not _is_labels(y_pred, y_true):
         check_values(metric, y_pred, y_true)
@@ -84,7 +82,11 @@ class _ByClass(Metric):
             raise ValueError(f"{type(self).__name__}: average is {average!r}, wanted 'micro', 'macro', 'weighted' or None")
         self.average, self.class_id = average, class_id
         self.thresholds: float | list[float] | None = (
-            None if thresholds is None else [float(t) for t in thresholds] if isinstance(thresholds, Sequence) else float(thresholds)
+            None
+            if thresholds is None
+            else [float(t) for t in thresholds]
+            if isinstance(thresholds, Sequence)
+            else float(thresholds)
         )
         self.counts: Array | None = None  # (thresholds, classes, 4): true positives, false ones, false and true negatives
         self.matrix: Array | None = None  # the confusion matrix, where the greatest output is what is predicted

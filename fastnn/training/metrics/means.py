@@ -70,7 +70,20 @@ class BinaryAccuracy(Metric):
         return {"name": self.name, "threshold": self.threshold}
 
 
-class SparseTopKCategoricalAccuracy(Metric):
+class _TopKAccuracy(Metric):
+    direction = "max"
+
+    def __init__(self, k: int, name: str) -> None:
+        super().__init__(name)
+        if not isinstance(k, int) or k < 1:
+            raise ValueError(f"{type(self).__name__}: k is {k!r}, wanted a whole number of at least 1")
+        self.k = k
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "k": self.k}
+
+
+class SparseTopKCategoricalAccuracy(_TopKAccuracy):
     """The share of samples whose label is among the k greatest outputs; outputs that are equal to the label's do not count
     against it.
 
@@ -81,33 +94,24 @@ class SparseTopKCategoricalAccuracy(Metric):
     """
 
     targets = "labels"
-    direction = "max"
 
     def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy") -> None:
-        super().__init__(name)
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(f"{type(self).__name__}: k is {k!r}, wanted a whole number of at least 1")
-        self.k = k
+        super().__init__(k, name)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         p = check_labels(self, y_pred, y_true, sample_weight)
         k.top_k_accuracy(self.total, p, y_true.reshape(-1), sample_weight, self.k)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "k": self.k}
 
-
-class TopKCategoricalAccuracy(SparseTopKCategoricalAccuracy):
+class TopKCategoricalAccuracy(_TopKAccuracy):
     """The same for one-hot targets."""
-
-    targets = "values"
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy") -> None:
         super().__init__(k, name)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
-        super().update(k, y_pred, argmax_rows(k, by_class(y_true)), sample_weight)
+        k.top_k_accuracy(self.total, by_class(y_pred), argmax_rows(k, by_class(y_true)), sample_weight, self.k)
 
 
 class _MeanError(Metric):
@@ -252,7 +256,11 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         logits = self._log(k, check_labels(self, y_pred, y_true, sample_weight))
-        losses, weights, p = k.empty(len(logits), logits.dtype), k.empty(len(logits), logits.dtype), k.empty(logits.shape, logits.dtype)
+        losses, weights, p = (
+            k.empty(len(logits), logits.dtype),
+            k.empty(len(logits), logits.dtype),
+            k.empty(logits.shape, logits.dtype),
+        )
         k.sparse_cross_entropy_forward(losses, weights, p, logits, y_true.reshape(-1), k.absent, k.absent, 0.0, NO_LABEL)
         k.mean_rows(self.total, losses, sample_weight)
 
