@@ -235,6 +235,7 @@ def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) ->
 
 def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.random.Generator) -> str:
     made: list[Tensor] = []
+    unchecked: list[str] = []
 
     def note(t: Tensor) -> Tensor:
         made.append(t)
@@ -247,8 +248,12 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
         node = t.node
         if node is None or node not in on_the_way:
             continue
-        grads, dy = _Local(), rng.standard_normal(t.shape)
-        node.backward(grads, node, current().asarray(dy))
+        grads, dy, name = _Local(), rng.standard_normal(t.shape), _name_of(node)
+        try:
+            node.backward(grads, node, current().asarray(dy))
+        except Exception:  # a backward that serves several outputs takes the gradients of all of them
+            unchecked.append(name)
+            continue
         constants = [u.numpy().copy() for u in node.inputs]
         for j, u in enumerate(node.inputs):
             index = next((m for m, other in enumerate(made) if other is u), None)
@@ -263,8 +268,11 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
             except _OffTheTapeError:
                 continue
             if wrong:
-                name = f"backward of '{_name_of(node)}' (operation {i + 1} of {len(made)})"
-                return f"{name}: gradient of its argument {j}{wrong}"
+                return f"backward of '{name}' (operation {i + 1} of {len(made)}): gradient of its argument {j}{wrong}"
+    if unchecked:
+        return (
+            f"Of the {len(made)} operations, these cannot be checked by themselves, the others are right: {', '.join(unchecked)}."
+        )
     return (
         f"The backward of each of the {len(made)} operations on the tape is right by itself: the function depends on the argument"
         " in a way that is not on the tape (detach, no_grad, numpy)."
@@ -312,8 +320,8 @@ def _replay(
 def _name_of(node: Node) -> str:
     """The operation's name: what it saved tells it where one backward serves several, else the backward's own name."""
     for saved in node.saved or ():
-        if isinstance(saved, str):
-            return saved
+        if isinstance(saved, str | type):
+            return saved if isinstance(saved, str) else saved.__name__
         if isinstance(saved, Activation) and node.backward.__name__ == "_activate_backward":
             return saved.name
     return node.backward.__name__.strip("_").removesuffix("_backward")

@@ -133,3 +133,23 @@ def test_what_cannot_be_checked() -> None:
         fastnn.gradcheck(lambda x: 1.0, X)
     with pytest.raises(TypeError, match="returned dtype float32"):
         fastnn.gradcheck(lambda x: x.float(), X)
+
+
+class Halved:
+    """Stands for an operation of a class."""
+
+
+def test_an_operation_that_cannot_be_checked_alone() -> None:
+    with pytest.raises(GradcheckError, match=r"these cannot be checked by themselves, the others are right: Halved\."):
+        fastnn.gradcheck(lambda x: result(x.data * 1.0, _alone(), (x,), Halved).sum(), X)
+
+
+def _alone() -> Any:
+    """A backward that works where the gradient is that of the whole function, which is 1."""
+
+    def backward(grads: Gradients, node: Node, dy: Any) -> None:
+        if not (dy == 1).all():
+            raise TypeError("wanted several gradients")
+        grads.add(node.inputs[0], dy * 0.5)
+
+    return backward

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..losses import Loss, _values, as_labels
-from ..ops import activation, arrays, shape
+from ..ops import activation, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
 from ..tensor import Array, Tensor
@@ -307,7 +307,7 @@ class MSELoss(TorchLoss):
         rows, weight = shape.reshape(input, (-1, 1)), None
         if sample_weight is not None:
             each = as_array(sample_weight, input.dtype, input.shape[:1], "MSELoss: sample_weight")
-            weight = arrays.expand(current(), each.reshape(*each.shape, *(1,) * (input.ndim - 1)), input.shape).reshape(-1)
+            weight = shape.expand(each.reshape(*each.shape, *(1,) * (input.ndim - 1)), input.shape).reshape(-1)
         return self._reduce(ops.mse(rows, shape.reshape(targets, (-1, 1)), weight), input.shape)
 
     def extra_repr(self) -> str:

@@ -147,13 +147,6 @@ def copy_array(k: Any, y: Array, x: Array) -> None:
     copy_walk(k, y, x, (n,), (1,), (1,))
 
 
-def expand(k: Any, x: Array, shape: tuple[int, ...]) -> Array:
-    """The array repeated to a shape that it broadcasts to, in a new array."""
-    y = k.empty(shape, x.dtype)
-    copy_walk(k, y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
-    return y
-
-
 def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
     """The axes in another order, in a new array."""
     shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)

@@ -16,7 +16,7 @@ from . import arrays
 from .door import as_tensor, axis_of, floating
 from .elementwise import abs, add, astype, div, exp, log, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
-from .shape import reshape
+from .shape import expand, reshape
 
 Axis = int | Sequence[int] | None
 
@@ -86,7 +86,7 @@ def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
     if op == "mean":
         dy = arrays.apply(k, activation("affine", 1 / builtins.max(x.size // y.size if y.size else 1, 1), 0.0), dy)
     if op in ("sum", "mean"):
-        grads.add(own, arrays.expand(k, dy, x.shape))
+        grads.add(own, expand(dy, x.shape))
     elif op == "prod":
         grads.add(own, arrays.binary(k, "mul", _others(k, x, y.shape), dy))
     else:

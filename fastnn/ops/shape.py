@@ -12,7 +12,7 @@ from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, same_dtype
-from .layout import strides_of
+from .layout import broadcast_strides, strides_of
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
@@ -95,6 +95,14 @@ def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], arrays.permute(grads.k, dy, inverse))
 
 
+def expand(x: Array, shape: tuple[int, ...]) -> Array:
+    """The array repeated along its dimensions of size 1, in a new array."""
+    k = current()
+    y = k.empty(shape, x.dtype)
+    arrays.copy_walk(k, y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
+    return y
+
+
 def permute(x: Tensor, *axes: Any) -> Tensor:
     """The axes in this order.
 
@@ -125,7 +133,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
         raise ValueError(f"broadcast_to: shape {t.shape} does not broadcast to {wanted}")
     if wanted == t.shape:
         return t
-    return result(arrays.expand(current(), t.data, wanted), _broadcast_to_backward, (t,))
+    return result(expand(t.data, wanted), _broadcast_to_backward, (t,))
 
 
 def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
