@@ -108,6 +108,15 @@ class Methods:
     log = elementwise.log
     sqrt = elementwise.sqrt
     rsqrt = elementwise.rsqrt
+    sin = elementwise.sin
+    cos = elementwise.cos
+    log1p = elementwise.log1p
+    expm1 = elementwise.expm1
+    sign = elementwise.sign
+    floor = elementwise.floor
+    ceil = elementwise.ceil
+    round = elementwise.round
+    erf = activation.erf
     clip = clamp = elementwise.clip
     maximum = elementwise.maximum
     minimum = elementwise.minimum

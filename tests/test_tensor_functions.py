@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,15 @@ SMOOTH: list[Case] = [
     ("square", lambda t: t.square(), np.square, (X,)),
     ("reciprocal", fastnn.reciprocal, lambda a: 1 / a, (P,)),
     ("rsqrt", lambda t: t.rsqrt(), lambda a: a**-0.5, (P,)),
+    ("sin", lambda t: t.sin(), np.sin, (X,)),
+    ("cos", fastnn.cos, np.cos, (X,)),
+    ("log1p", lambda t: t.log1p(), np.log1p, (P,)),
+    ("expm1", fastnn.expm1, np.expm1, (X,)),
+    ("erf", lambda t: t.erf(), np.vectorize(math.erf), (X,)),
+    ("sign", lambda t: t.sign() * t, np.abs, (X,)),
+    ("floor", fastnn.floor, np.floor, (X,)),
+    ("ceil", lambda t: t.ceil(), np.ceil, (X,)),
+    ("round", fastnn.round, np.round, (X * 3,)),
     ("clone", lambda t: t.clone(), lambda a: a, (X,)),
     ("maximum", fastnn.maximum, np.maximum, (X, Y)),
     ("minimum method", lambda t, u: t.minimum(u), np.minimum, (X, Y[0])),
@@ -187,6 +197,8 @@ WHOLE = [
     ("abs", abs, np.abs),
     ("square", lambda t: t.square(), np.square),
     ("clip", lambda t: t.clip(-1, 1), lambda a: a.clip(-1, 1)),
+    ("sign", fastnn.sign, np.sign),
+    ("floor", fastnn.floor, np.floor),
     ("prod", lambda t: t.prod(0), lambda a: a.prod(0)),
     ("cumsum", lambda t: t.cumsum(1), lambda a: a.cumsum(1)),
     ("argmin", lambda t: t.argmin(1), lambda a: a.argmin(1)),

@@ -211,6 +211,52 @@ def abs(x: Any) -> Tensor:
     return _map("abs", x) if x.dtype.kind == "f" else maximum(x, neg(x))
 
 
+def sin(x: Any) -> Tensor:
+    """The sine."""
+    return _map("sin", x)
+
+
+def cos(x: Any) -> Tensor:
+    """The cosine."""
+    return _map("cos", x)
+
+
+def log1p(x: Any) -> Tensor:
+    """log(1 + x), exact where x is small."""
+    return _map("log1p", x)
+
+
+def expm1(x: Any) -> Tensor:
+    """e to the power x, minus 1, exact where x is small."""
+    return _map("expm1", x)
+
+
+def sign(x: Any) -> Tensor:
+    """1, 0 or -1: the sign; its gradient is 0."""
+    x = as_tensor(x, "sign")
+    return _map("sign", x) if x.dtype.kind == "f" else clip(x, -1, 1)
+
+
+def floor(x: Any) -> Tensor:
+    """The largest whole number of at most x, in x's dtype; its gradient is 0."""
+    return _rounded("floor", x)
+
+
+def ceil(x: Any) -> Tensor:
+    """The smallest whole number of at least x, in x's dtype; its gradient is 0."""
+    return _rounded("ceil", x)
+
+
+def round(x: Any) -> Tensor:
+    """The nearest whole number, the even one of two, in x's dtype; its gradient is 0."""
+    return _rounded("round", x)
+
+
+def _rounded(name: str, x: Any) -> Tensor:
+    x = as_tensor(x, name)
+    return _map(name, x) if x.dtype.kind == "f" else x
+
+
 def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """x held between min and max, either of which may be left out; the gradient is 0 outside.
 
