@@ -88,6 +88,7 @@ class Methods:
     __xor__ = logic.logical_xor
     __rxor__ = _swapped(logic.logical_xor)
     __getitem__ = index.getitem
+    __setitem__ = index.setitem
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return NotImplemented if other is None else logic.eq(self, other)

@@ -414,6 +414,22 @@ def test_in_place_methods() -> None:
         (p * 2).mul_(2)
 
 
+def test_item_assignment() -> None:
+    p, a = fastnn.tensor(X, requires_grad=True), X.copy()
+    with fastnn.no_grad():
+        for key, value in ((1, 0.0), ((slice(None), 2), Y[:, 0]), ((slice(None, None, -2), slice(1, 3)), Y[:2, :2]), (..., 4.0)):
+            p[key] = value
+            a[key] = value
+            np.testing.assert_array_equal(p.numpy(), a)
+        for wrong, error in (((0, [1.0, 2.0]), ValueError), (([0, 1], 1.0), TypeError), ((0, fastnn.tensor([1.0])), TypeError)):
+            with pytest.raises(error, match="item assignment"):
+                p[wrong[0]] = wrong[1]
+    with pytest.raises(RuntimeError, match="item assignment: a leaf that requires a gradient"):
+        p[0] = 1.0
+    with pytest.raises(RuntimeError, match="item assignment: only leaves"):
+        (p * 2)[0] = 1.0
+
+
 def test_steps_that_use_them_are_recorded() -> None:
     w = fastnn.tensor(rng.standard_normal((4, 3)), requires_grad=True)
 

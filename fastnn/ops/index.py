@@ -14,9 +14,9 @@ from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .data import as_index, take
-from .door import StepInput, as_tensor, axis_of
+from .door import StepInput, as_tensor, axis_of, same_dtype
 from .elementwise import add, mul
-from .layout import strides_of
+from .layout import broadcast_strides, strides_of
 from .shape import broadcast_to, concatenate, reshape, sizes, transpose
 
 ALL = slice(None)
@@ -32,6 +32,21 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     if not any(_is_array(item) for item in keys):
         return _slice(x, keys)
     return _pick(x, [part for item in keys for part in _without_masks(item)])
+
+
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """x[key] = value on a leaf, under `no_grad` if it requires a gradient; by whole numbers and slices."""
+    x._check_in_place("item assignment")
+    keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
+    if any(_is_array(item) for item in keys) or not x.data.flags.c_contiguous:
+        raise TypeError("item assignment: wanted whole numbers and slices; for masks there are masked_fill and where")
+    shape, strides, offset = _walk(x.shape, keys)
+    new = as_tensor(value, "item assignment", x)
+    same_dtype("item assignment", x, new)
+    if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
+        raise ValueError(f"item assignment: shape {new.shape} into {shape}")
+    arrays.copy_walk(current(), x.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
+    x.version += 1
 
 
 def _plain(item: Any) -> Any:
@@ -79,32 +94,38 @@ def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
 # ---- whole numbers and slices: one walk ----
 
 
-def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
+def _walk(own_shape: tuple[int, ...], keys: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The shape, strides and offset of what whole numbers and slices select."""
     shape: list[int] = []
     strides: list[int] = []
-    own, axis, offset = strides_of(x.shape), 0, 0
-    for item in _complete(keys, x.ndim):
+    own, axis, offset = strides_of(own_shape), 0, 0
+    for item in _complete(keys, len(own_shape)):
         if item is None:
             shape.append(1)
             strides.append(0)
             continue
         if isinstance(item, slice):
-            start, stop, step = item.indices(x.shape[axis])
+            start, stop, step = item.indices(own_shape[axis])
             n = len(range(start, stop, step))
             offset += start * own[axis] if n else 0
             shape.append(n)
             strides.append(step * own[axis])
         elif _is_int(item):
-            offset += _in_range(item, x.shape[axis], axis) * own[axis]
+            offset += _in_range(item, own_shape[axis], axis) * own[axis]
         else:
             raise TypeError(
                 f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ..., index arrays or masks"
             )
         axis += 1
+    return tuple(shape), tuple(strides), offset
+
+
+def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    shape, strides, offset = _walk(x.shape, keys)
     k = current()
-    y = k.empty(tuple(shape), x.dtype)
-    arrays.copy_walk(k, y, x.data, tuple(shape), strides_of(shape), tuple(strides), xo=offset)
-    return result(y, _slice_backward, (x,), tuple(shape), tuple(strides), offset)
+    y = k.empty(shape, x.dtype)
+    arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
+    return result(y, _slice_backward, (x,), shape, strides, offset)
 
 
 def _is_int(item: Any) -> bool:
