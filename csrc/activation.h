@@ -22,6 +22,15 @@ enum ActivationId {
   kClip,
   kAffine,
   kPower,
+  kErf,
+  kSin,
+  kCos,
+  kLog1p,
+  kExpm1,
+  kSign,
+  kFloor,
+  kCeil,
+  kRound,
 };
 
 // Each struct has value(x) = f(x) and slope(dy, z, y) = dy f'(z), where y = f(z); p and q are the parameters.
@@ -157,6 +166,70 @@ struct Power {
   }
 };
 
+template <class T>
+struct Erf {
+  static constexpr bool saves_z = true;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return verf(x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy * ((T)1.12837916709551257390 * vexp(-z * z)); }
+};
+
+template <class T>
+struct Sin {
+  static constexpr bool saves_z = true;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return vsin(p * x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) { return dy * (p * vcos(p * z)); }
+};
+
+template <class T>
+struct Cos {
+  static constexpr bool saves_z = true;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vcos(x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return -dy * vsin(z); }
+};
+
+template <class T>
+struct Log1p {
+  static constexpr bool saves_z = true;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vlog1p<T>(x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy / ((T)1 + z); }
+};
+
+template <class T>
+struct Expm1 {
+  static constexpr bool saves_z = false;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vexpm1(x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * (y + (T)1); }
+};
+
+// The functions with steps, whose slope is 0.
+template <class T>
+struct Sign {
+  static constexpr bool saves_z = false;
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return x > (T)0 ? splat<T>(1) : (x < (T)0 ? splat<T>(-1) : x); }
+  FASTNN_INLINE Vec<T> slope(Vec<T>, Vec<T>, Vec<T>, T, T) { return splat<T>(0); }
+};
+
+template <class T>
+struct Floor : Sign<T> {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
+    Vec<T> y = vround<T>(x);
+    return y > x ? y - (T)1 : y;
+  }
+};
+
+template <class T>
+struct Ceil : Sign<T> {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
+    Vec<T> y = vround<T>(x);
+    return y < x ? y + (T)1 : y;
+  }
+};
+
+template <class T>
+struct Round : Sign<T> {
+  FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vround<T>(x); }
+};
+
 template <class T, class F>
 void apply_forward(T* y, const T* z, i64 n, Activation act) {
   const T p = (T)act.p0, q = (T)act.p1;
@@ -198,7 +271,10 @@ FASTNN_INLINE ActivationFns<T> activation_fns(i64 id) {
       FASTNN_ACTIVATION(Sigmoid, 0.2, 3),   FASTNN_ACTIVATION(Tanh, 0.2, 9),        FASTNN_ACTIVATION(Gelu, 0.4, 15),
       FASTNN_ACTIVATION(GeluTanh, 0.3, 4),  FASTNN_ACTIVATION(Exponential, 0.2, 3), FASTNN_ACTIVATION(Log, 0.3, 3),
       FASTNN_ACTIVATION(Sqrt, 0.1, 0.3),    FASTNN_ACTIVATION(Abs, 0.05, 0.1),      FASTNN_ACTIVATION(Clip, 0.05, 0.1),
-      FASTNN_ACTIVATION(Affine, 0.05, 0.1), FASTNN_ACTIVATION(Power, 1, 2),
+      FASTNN_ACTIVATION(Affine, 0.05, 0.1), FASTNN_ACTIVATION(Power, 1, 2),         FASTNN_ACTIVATION(Erf, 0.3, 9),
+      FASTNN_ACTIVATION(Sin, 0.3, 9),       FASTNN_ACTIVATION(Cos, 0.3, 9),         FASTNN_ACTIVATION(Log1p, 0.3, 4),
+      FASTNN_ACTIVATION(Expm1, 0.2, 9),     FASTNN_ACTIVATION(Sign, 0.05, 0.1),     FASTNN_ACTIVATION(Floor, 0.05, 0.1),
+      FASTNN_ACTIVATION(Ceil, 0.05, 0.1),   FASTNN_ACTIVATION(Round, 0.05, 0.1),
   };
 #undef FASTNN_ACTIVATION
   return list[id];

@@ -271,6 +271,16 @@ FASTNN_INLINE Vec<float> vtanh(Vec<float> x) {
   return with_sign<float>(y / (y + 2.f), x);
 }
 
+// e^x - 1 without cancellation; the power of two is halved and doubled again, because 2^128 is none of float's.
+FASTNN_INLINE Vec<float> vexpm1(Vec<float> x) {
+  Vec<float> a = vmin<float>(vmax<float>(x, splat(-18.f)), splat(89.f)), r;
+  IVec<float> n;
+  Vec<float> p = exp_reduce(a, r, n);
+  Vec<float> half = (Vec<float>)((n + 126) << 23);
+  Vec<float> y = ((p * (r * r) + r) * half + (half - 0.5f)) * 2.f;
+  return x == splat(0.f) ? x : y;
+}
+
 FASTNN_INLINE Vec<float> vlog(Vec<float> x) {
   typedef IVec<float> I;
   Vec<float> input = x;
@@ -318,6 +328,72 @@ FASTNN_INLINE Vec<float> normal_cdf(Vec<float> x, Vec<float>& e) {
   return x < 0.f ? tail : 1.f - tail;
 }
 
+FASTNN_INLINE Vec<float> verf(Vec<float> x) {
+  Vec<float> s = x * x, t = vmin<float>(vabs<float>(x), splat(4.f));
+  Vec<float> p = splat(7.9696634e-05f);  // erf(x) / x - 1
+  p = p * s - 0.00080438395f;
+  p = p * s + 0.005191948f;
+  p = p * s - 0.026855588f;
+  p = p * s + 0.11283624f;
+  p = p * s - 0.3761263f;
+  p = p * s + 0.12837917f;
+  Vec<float> q = splat(4.937676e-06f);  // -log(1 - erf(t)) / t - 1
+  q = q * t - 4.5574823e-05f;
+  q = q * t - 4.9617018e-05f;
+  q = q * t + 0.0029302326f;
+  q = q * t - 0.022674242f;
+  q = q * t + 0.10526278f;
+  q = q * t + 0.63562524f;
+  q = q * t + 0.12855175f;
+  Vec<float> tail = 1.f - vexp(-(q * t + t));
+  return t > 0.93f ? with_sign<float>(tail, x) : p * x + x;
+}
+
+// x = n pi/2 + r, |r| <= pi/4, for |x| below a million; reduced in float64, whose digits outlast the cancellation.
+FASTNN_INLINE Vec<float> quarter_turns(Vec<float> x, IVec<float>& quarter) {
+  typedef float Half __attribute__((vector_size(FASTNN_VB / 2)));
+  Half r[2], n[2];
+  memcpy(r, &x, sizeof x);
+  for (int i = 0; i < 2; i++) {
+    Vec<double> d = __builtin_convertvector(r[i], Vec<double>);
+    Vec<double> whole = (d * 0.63661977236758134308 + 6755399441055744.0) - 6755399441055744.0;  // 1.5 * 2^52
+    // pi/2 in two parts, the first of 33 bits: its products are exact.
+    r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, Half);
+    n[i] = __builtin_convertvector(whole, Half);
+  }
+  Vec<float> whole;
+  memcpy(&whole, n, sizeof whole);
+  quarter = __builtin_convertvector(whole, IVec<float>);
+  memcpy(&x, r, sizeof x);
+  return x;
+}
+
+// sin(x + shift pi/2). Arguments beyond the reduction, which networks hardly have, are left to the C library.
+FASTNN_INLINE Vec<float> vsin(Vec<float> x, int shift = 0) {
+  typedef IVec<float> I;
+  // As whole numbers: there, a NaN is the largest.
+  const Vec<float> top =
+      fold_lanes<float>(vabs<float>(x), [](Vec<float> a, Vec<float> b) { return (Vec<float>)((I)a > (I)b ? (I)a : (I)b); });
+  if (!(top[0] < 1e6f)) {
+    for (int i = 0; i < kLanes<float>; i++) x[i] = shift ? __builtin_cosf(x[i]) : __builtin_sinf(x[i]);
+    return x;
+  }
+  I quarter;
+  const Vec<float> r = quarter_turns(x, quarter), s = r * r;
+  quarter = quarter + shift;
+  Vec<float> p = splat(-0.000195186f);
+  p = p * s + 0.008332191f;
+  p = p * s - 0.16666655f;
+  Vec<float> sine = p * (s * r) + r;
+  Vec<float> q = splat(2.4430661e-05f);
+  q = q * s - 0.0013887301f;
+  q = q * s + 0.041666646f;
+  Vec<float> cosine = q * (s * s) + (1.f - 0.5f * s);
+  Vec<float> y = (quarter & 1) != 0 ? cosine : sine;
+  return (quarter & 2) != 0 ? -y : y;
+}
+FASTNN_INLINE Vec<float> vcos(Vec<float> x) { return vsin(x, 1); }
+
 // ---- elementary functions, float64: the C library's, lane by lane ----
 #define FASTNN_LANES(name, f)                                \
   FASTNN_INLINE Vec<double> name(Vec<double> x) {            \
@@ -327,6 +403,10 @@ FASTNN_INLINE Vec<float> normal_cdf(Vec<float> x, Vec<float>& e) {
 FASTNN_LANES(vexp, __builtin_exp)
 FASTNN_LANES(vlog, __builtin_log)
 FASTNN_LANES(vtanh, __builtin_tanh)
+FASTNN_LANES(vexpm1, __builtin_expm1)
+FASTNN_LANES(verf, __builtin_erf)
+FASTNN_LANES(vsin, __builtin_sin)
+FASTNN_LANES(vcos, __builtin_cos)
 #undef FASTNN_LANES
 
 FASTNN_INLINE Vec<double> normal_cdf(Vec<double> x, Vec<double>& e) {
@@ -346,6 +426,22 @@ FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
   Vec<T> e = vexp(-vabs<T>(x)), u = (T)1 + e, d = u - (T)1;
   // log(u) e / (u - 1) mends the rounding of 1 + e; where u rounds to 1, the value is e.
   return d == splat<T>(0) ? e : vlog(u) * (e / d);
+}
+
+// log(1 + x), by the same mending.
+template <class T>
+FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
+  Vec<T> u = (T)1 + x, d = u - (T)1;
+  Vec<T> y = d == splat<T>(0) ? x : vlog(u) * (x / d);
+  return x == splat<T>((T)__builtin_inf()) ? x : y;
+}
+
+// The nearest whole number, ties to even: from 1 / eps on there are only whole numbers.
+template <class T>
+FASTNN_INLINE Vec<T> vround(Vec<T> x) {
+  const T whole = sizeof(T) == 4 ? (T)8388608 : (T)4503599627370496;
+  Vec<T> a = vabs<T>(x);
+  return a < whole ? with_sign<T>((a + whole) - whole, x) : x;
 }
 
 template <class T>

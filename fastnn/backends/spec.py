@@ -155,6 +155,15 @@ ACTIVATIONS: tuple[ActivationKind, ...] = (
     ActivationKind("clip", "min(max(x, p0), p1)", p0=0.0, p1=1.0, saves_z=True, by_name=False),
     ActivationKind("affine", "p0 x + p1", p0=1.0, by_name=False),
     ActivationKind("power", "x^p0", p0=1.0, saves_z=True, by_name=False),
+    ActivationKind("erf", "erf(x)", saves_z=True, by_name=False),
+    ActivationKind("sin", "sin(p0 x)", p0=1.0, saves_z=True, by_name=False),
+    ActivationKind("cos", "cos(x)", saves_z=True, by_name=False),
+    ActivationKind("log1p", "log(1 + x)", saves_z=True, by_name=False),
+    ActivationKind("expm1", "exp(x) - 1", by_name=False),
+    ActivationKind("sign", "1 if x > 0, -1 if x < 0, else 0", by_name=False),
+    ActivationKind("floor", "the largest whole number <= x", by_name=False),
+    ActivationKind("ceil", "the smallest whole number >= x", by_name=False),
+    ActivationKind("round", "the nearest whole number, ties to even", by_name=False),
 )
 
 ACTIVATION_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(ACTIVATIONS)}

@@ -68,6 +68,16 @@ def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
     return activate(x, activation("gelu_tanh" if approximate in (True, "tanh") else "gelu"))
 
 
+def erf(x: Tensor) -> Tensor:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    >>> import fastnn
+    >>> fastnn.erf(fastnn.tensor([0.0, 10.0])).tolist()
+    [0.0, 1.0]
+    """
+    return activate(x, activation("erf"))
+
+
 @torch_names
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis, computed without overflow.

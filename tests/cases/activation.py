@@ -72,6 +72,13 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(activation("power", 0.0), 0.1, 5),
     Function(activation("power", 3.0)),
     Function(activation("power", 2.5), 0.1, 5),
+    Function(activation("erf"), -5, 5, relative=3, slope_absolute=4),
+    Function(activation("sin", 1.0), -20, 20, relative=3),
+    Function(activation("sin", 30.0), absolute=60, slope_absolute=2000),
+    Function(activation("cos"), -20, 20, relative=3),
+    Function(activation("log1p"), -0.9, 20, relative=3),
+    Function(activation("expm1"), -12, 12, relative=3, slope_absolute=1, slope_of="y"),
+    *(Function(activation(name), relative=0, slope_relative=0, slope_of="") for name in ("sign", "floor", "ceil", "round")),
 )
 FUNCTION = {f.act: f for f in FUNCTIONS}
 assert {f.act.name for f in FUNCTIONS} == {kind.name for kind in ACTIVATIONS}, "every function of the spec needs a line above"

@@ -85,6 +85,14 @@ def erfc(xp: Any, x: Array) -> Array:
     return xp.where(a <= 0.46875, small, xp.where(x < 0, 2 - tail, tail))
 
 
+def erf(xp: Any, x: Array) -> Array:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, in float64 by the same rational functions."""
+    a = x.astype(xp.float64)
+    small = a * _ratio(xp.minimum(xp.abs(a), 0.5) ** 2, _A, _B)
+    large = xp.sign(a) * (1 - erfc(xp, xp.abs(a)))
+    return xp.where(xp.abs(a) <= 0.46875, small, large).astype(x.dtype)
+
+
 def _ratio(x: Array, top: tuple[float, ...], bottom: tuple[float, ...]) -> Array:
     n, d = top[0] * x**0, bottom[0] * x**0
     for c in top[1:]:
@@ -128,6 +136,10 @@ def _power_slope(xp: Any, z: Array, p: float) -> Array:
     return p * z ** (p - 1) if p != 0 else 0 * z
 
 
+def _no_slope(xp: Any, dy: Array, z: Array, y: Array, p0: float, p1: float) -> Array:
+    return xp.zeros_like(dy)
+
+
 # name -> (y = f(x), dx = dy f'(z)); where the slope is 0, dx is 0 whatever dy is.
 FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
     "linear": (lambda xp, x, p0, p1: x, lambda xp, dy, z, y, p0, p1: dy),
@@ -158,4 +170,16 @@ FUNCTIONS: dict[str, tuple[Forward, Backward]] = {
     ),
     "affine": (lambda xp, x, p0, p1: p0 * x + p1, lambda xp, dy, z, y, p0, p1: dy * p0),
     "power": (lambda xp, x, p0, p1: x**p0, lambda xp, dy, z, y, p0, p1: dy * _power_slope(xp, z, p0)),
+    "erf": (
+        lambda xp, x, p0, p1: erf(xp, x),
+        lambda xp, dy, z, y, p0, p1: dy * (2 / math.sqrt(math.pi)) * xp.exp(-z * z),
+    ),
+    "sin": (lambda xp, x, p0, p1: xp.sin(p0 * x), lambda xp, dy, z, y, p0, p1: dy * p0 * xp.cos(p0 * z)),
+    "cos": (lambda xp, x, p0, p1: xp.cos(x), lambda xp, dy, z, y, p0, p1: -dy * xp.sin(z)),
+    "log1p": (lambda xp, x, p0, p1: xp.log1p(x), lambda xp, dy, z, y, p0, p1: dy / (1 + z)),
+    "expm1": (lambda xp, x, p0, p1: xp.expm1(x), lambda xp, dy, z, y, p0, p1: dy * (y + 1)),
+    "sign": (lambda xp, x, p0, p1: xp.sign(x), _no_slope),
+    "floor": (lambda xp, x, p0, p1: xp.floor(x), _no_slope),
+    "ceil": (lambda xp, x, p0, p1: xp.ceil(x), _no_slope),
+    "round": (lambda xp, x, p0, p1: xp.rint(x), _no_slope),
 }
