@@ -5,7 +5,7 @@ from .autograd import grad
 from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
 from .gradcheck import gradcheck
 from .nn import Activation, Dense, Dropout, Flatten, Module, Sequential
-from .ops.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from .ops.activation import erf, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from .ops.create import (
     arange,
     eye,
@@ -124,6 +124,7 @@ __all__ = [
     "dot",
     "enable_grad",
     "eq",
+    "erf",
     "exp",
     "expm1",
     "eye",
