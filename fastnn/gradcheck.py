@@ -13,7 +13,7 @@ from .backends import current
 from .backends.spec import Activation
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored, structure_changed
-from .tape import Node, newest_first, recording
+from .tape import Node, newest_first, taping
 from .tensor import Gradients, Tensor, no_grad, tensor
 
 Array = np.ndarray[Any, Any]
@@ -225,12 +225,12 @@ class _Local(Gradients):
 
 def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) -> Tensor:
     """The function, where each Tensor that it puts on the tape becomes what watch gives for it."""
-    token = recording.set(watch)
+    token = taping.set(watch)
     try:
         result: Tensor = fn(*arguments)
         return result
     finally:
-        recording.reset(token)
+        taping.reset(token)
 
 
 def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.random.Generator) -> str:

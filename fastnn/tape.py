@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-recording: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_recording", default=True)
+taping: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_taping", default=True)
 """Whether operations are recorded for backward; or what becomes of each Tensor that is, which gradcheck looks at."""
 
 _TORCH_NAMES = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "p": "ord", "shifts": "shift", "start_dim": "start_axis"}
@@ -43,10 +43,10 @@ class _Mode:
         self._tokens: list[Any] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(recording.set(self._records))
+        self._tokens.append(taping.set(self._records))
 
     def __exit__(self, *_: object) -> None:
-        recording.reset(self._tokens.pop())
+        taping.reset(self._tokens.pop())
 
     def __call__(self, f: F) -> F:
         @functools.wraps(f)
@@ -86,7 +86,7 @@ class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
 
 def is_grad_enabled() -> bool:
     """Whether operations are recorded for backward in this thread."""
-    return bool(recording.get())
+    return bool(taping.get())
 
 
 _version = operator.attrgetter("version")

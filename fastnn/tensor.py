@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends import current
-from .tape import Node, enable_grad, is_grad_enabled, newest_first, no_grad, recording, torch_names, versions
+from .tape import Node, enable_grad, is_grad_enabled, newest_first, no_grad, taping, torch_names, versions
 
 if TYPE_CHECKING:
     from .methods import Methods
@@ -341,7 +341,7 @@ class Tensor(Methods):
 
 def result(data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any) -> Tensor:
     """The Tensor that an operation returns, on the tape if a gradient is wanted of any input."""
-    records = recording.get()
+    records = taping.get()
     if records:
         for t in inputs:
             if t.requires_grad:

@@ -317,6 +317,22 @@ def test_steps_with_metrics_are_recorded() -> None:
     assert step.recorded is not None and not step.why_eager
 
 
+def test_an_evaluation_of_more_samples_leaves_recorded_steps_alone() -> None:
+    net = model(1, "sigmoid", X)
+    net.compile("sgd", "binary_crossentropy", metrics=["auc"])
+    net.fit(X[:40], BITS[:40], batch_size=20, epochs=2, verbose=0)
+    before = structure()
+    p = net.predict(X).reshape(-1)
+    assert net.evaluate(X, BITS)[1] == pytest.approx(sk.roc_auc_score(BITS, p))
+    assert structure() == before
+
+
+def structure() -> int:
+    from fastnn.nn import parameter
+
+    return parameter.structure_version
+
+
 def test_metrics_are_saved_with_a_model(tmp_path: Any) -> None:
     net = model(1, "sigmoid", X)
     given = [

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...ops import arrays
 from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values
 
 Average = Literal["micro", "macro", "weighted"] | None
@@ -14,7 +15,8 @@ Average = Literal["micro", "macro", "weighted"] | None
 
 def _is_labels(y_pred: Array, y_true: Array) -> bool:
     """Whether the targets are a class number for each row of several outputs."""
-    return bool(y_true.dtype == np.int64 and y_pred.ndim > 1 and y_pred.shape[-1] > 1)
+    several = y_pred.ndim > 1 and y_pred.shape[-1] > 1
+    return bool(several and y_true.dtype == np.int64 and y_true.size * y_pred.shape[-1] == y_pred.size)
 
 
 class ConfusionMatrix(Metric):
@@ -107,7 +109,9 @@ class _ByClass(Metric):
             self.counts = np.zeros((len(at), p.shape[1], 4))
         if self.counts.shape[1] != p.shape[1]:
             raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
-        k.threshold_counts(self.counts, p, by_sample(y_true).astype(p.dtype, copy=False), sample_weight, k.asarray(at))
+        t = by_sample(y_true)
+        t = t if t.dtype == p.dtype else arrays.cast(k, t, p.dtype)
+        k.threshold_counts(self.counts, p, t, sample_weight, k.asarray(at))
 
     def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
         raise NotImplementedError

@@ -39,6 +39,7 @@ class AUC(Metric):
         self.curve = curve
         self.store = np.zeros((3, 0))  # scores, targets and weights
         self.count = np.zeros(1, np.int64)
+        self._trains = True  # whether recorded steps may write into the store
 
     def reserve(self, samples: int, outputs: int) -> None:
         from ...nn.parameter import structure_changed
@@ -48,7 +49,16 @@ class AUC(Metric):
             store = np.zeros((3, samples * outputs))
             store[:, :taken] = self.store[:, :taken]
             self.store = store
-            structure_changed()  # recorded steps write into the store of before
+            if self._trains:
+                structure_changed()  # recorded steps write into the store of before
+
+    def set_aside(self) -> list[Any]:
+        self._trains = False
+        return super().set_aside()
+
+    def take_back(self, kept: list[Any]) -> None:
+        self._trains = True
+        super().take_back(kept)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         p, t = by_sample(y_pred), by_sample(y_true)
