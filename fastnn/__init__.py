@@ -81,6 +81,7 @@ from .ops.shape import (
     transpose,
     unsqueeze,
 )
+from .ops.sort import argsort, sort, topk
 from .plan import capture
 from .precision import autocast
 from .seeding import seed
@@ -106,6 +107,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "autocast",
     "backends",
     "broadcast_to",
@@ -204,6 +206,7 @@ __all__ = [
     "sign",
     "sin",
     "softmax",
+    "sort",
     "split",
     "sqrt",
     "square",
@@ -216,6 +219,7 @@ __all__ = [
     "tanh",
     "tensor",
     "tile",
+    "topk",
     "transpose",
     "unbind",
     "unsqueeze",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .ops import activation, data, dense, elementwise, index, logic, reduce, shape
+from .ops import sort as sorting
 from .tape import no_grad
 from .tensor import Tensor
 
@@ -183,6 +184,9 @@ class Methods:
     tile = repeat = index.tile
     repeat_interleave = index.repeat_interleave
     index_select = index.index_select
+    sort = sorting.sort
+    argsort = sorting.argsort
+    topk = sorting.topk
     gather = data.gather
     scatter_add = data.scatter_add
 

@@ -68,6 +68,10 @@ SMOOTH: list[Case] = [
     ("logsumexp axes", lambda t: t.logsumexp((0, 1)), lambda a: lse(a, (0, 1)), (CUBE,)),
     ("cumsum", lambda t: t.cumsum(0), lambda a: a.cumsum(0), (X,)),
     ("cumsum -1", lambda t: fastnn.cumsum(t, dim=-1), lambda a: a.cumsum(-1), (CUBE,)),
+    ("sort", lambda t: t.sort(0), lambda a: np.sort(a, 0), (X,)),
+    ("sort descending", lambda t: fastnn.sort(t, descending=True), lambda a: -np.sort(-a), (CUBE,)),
+    ("topk", lambda t: t.topk(2)[0], lambda a: -np.sort(-a)[:, :2], (X,)),
+    ("topk 1", lambda t: t.topk(2, dim=1)[0].square(), lambda a: np.sort(a, 1)[:, :0:-1] ** 2, (CUBE,)),
     ("dot", fastnn.dot, np.dot, (X[0], Y[0])),
     ("outer", fastnn.outer, np.outer, (X[0], Y[1, :3])),
     ("matmul batches", fastnn.matmul, np.matmul, (CUBE, rng.standard_normal((2, 4, 5)))),
@@ -224,6 +228,18 @@ def test_argmin_counts_nan_as_smallest_and_takes_the_first() -> None:
     assert fastnn.tensor([np.iinfo(np.int64).min, 0]).argmin().item() == 0
 
 
+def test_sorting_is_stable_and_nan_is_greatest() -> None:
+    a = np.array([[2.0, np.nan, 1.0, 2.0, -np.inf, 1.0]])
+    assert fastnn.argsort(a).tolist() == [[4, 2, 5, 0, 3, 1]] == a.argsort(kind="stable").tolist()
+    assert fastnn.argsort(a, descending=True).tolist() == [[1, 0, 3, 2, 5, 4]]
+    values, places = fastnn.tensor([[True, False, True]]).topk(2)
+    assert values.tolist() == [[True, True]] and places.tolist() == [[0, 2]]
+    assert fastnn.tensor([3, 1, 2]).sort().tolist() == [1, 2, 3]
+    big = rng.integers(0, 50, (3, 1000, 2))
+    assert (fastnn.tensor(big).argsort(1).numpy() == big.argsort(1, kind="stable")).all()
+    assert fastnn.topk(fastnn.zeros(2, 3), 0)[0].shape == (2, 0)
+
+
 def test_logic() -> None:
     a, b = fastnn.tensor([True, True, False, False]), fastnn.tensor([True, False, True, False])
     assert (a & b).tolist() == [True, False, False, False]
@@ -309,6 +325,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fastnn.where(X, 1.0, 0.0), TypeError, "where: the condition"),
     (lambda: fastnn.tensor(X).argmin(3), ValueError, "argmin: axis 3"),
     (lambda: fastnn.zeros(2, 0).argmin(1), ValueError, "argmin: axis 1 of shape .* has no elements"),
+    (lambda: fastnn.tensor(X).topk(5), ValueError, "topk: k is 5, wanted a whole number from 0 to the 4"),
     (lambda: fastnn.one_hot([0.5], 2), TypeError, "one_hot: labels of dtype float32"),
     (lambda: fastnn.tensor(X).logsumexp(1) + fastnn.tensor([1.0]), TypeError, "one dtype; use astype"),
 ]

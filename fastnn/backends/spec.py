@@ -75,6 +75,7 @@ FAMILIES: dict[str, str] = {
         reduce_forward   y:N[A,C] <- x:N[A,B,C] op:int
         argmax_forward   index:i64[A,C] <- x:N[A,B,C]
         cumulate         y:N[A,B,C] <- x:N[A,B,C] op:int reverse:int exclusive:int
+        argsort          index:i64[A,B,C] <- x:N[A,B,C] descending:int
     """,
     "metrics": """
         mean_metric           &total:f64[2] <- value:T[1] count:float

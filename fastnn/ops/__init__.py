@@ -1,6 +1,6 @@
 """Operations on Tensors: each is a forward that calls kernels and, beside it, the backward that the tape calls."""
 
-from . import activation, arrays, create, data, dense, door, elementwise, index, logic, loss, random, reduce, shape
+from . import activation, arrays, create, data, dense, door, elementwise, index, logic, loss, random, reduce, shape, sort
 
 __all__ = [
     "activation",
@@ -16,6 +16,7 @@ __all__ = [
     "random",
     "reduce",
     "shape",
+    "sort",
 ]
 
 from .. import methods  # noqa: F401  (what they are as methods of Tensor)

@@ -159,6 +159,13 @@ def _scans(a: int, b: int, c: int, **flags: Any) -> Iterable[Case]:
             yield Case("cumulate", sizes, scalars, span=span, error=_scan_error, note=op, **flags)
 
 
+def _sorts(a: int, b: int, c: int, **flags: Any) -> Iterable[Case]:
+    for descending in (0, 1):
+        # On a coarse grid some are equal.
+        arrays = {"x": lambda rng, v: rng.integers(-5, 5, (a, b, c))}
+        yield Case("argsort", {"A": a, "B": b, "C": c}, {"descending": descending}, arrays=arrays, **flags)
+
+
 # A, B, C
 SCANS = ((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 7, 5), (2, 9, 65), (1, 5000, 1), (1, 300, 130))
 REDUCTIONS = (
@@ -182,6 +189,7 @@ CASES = [
     *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
     *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
     *(case for shape in SCANS for case in _scans(*shape, edges=shape == (3, 7, 5))),
+    *(case for shape in SCANS for case in _sorts(*shape, edges=shape == (3, 7, 5))),
     _binary("add", (1 << 20,), (1 << 20,), bench=True, test=False),
     _binary("mul", (512, 1024), (1024,), bench=True, test=False),
     _compare("lt", (1 << 20,), (1 << 20,), bench=True, test=False),
@@ -193,4 +201,5 @@ CASES = [
     *_reductions(1024, 1024, 1, ("sum", "max"), bench=True, test=False),
     *_reductions(1, 4000, 256, ("mean",), bench=True, test=False),
     *_scans(256, 1024, 4, bench=True, test=False),
+    *_sorts(256, 1024, 4, bench=True, test=False),
 ]

@@ -91,3 +91,11 @@ def cumulate(xp: Any, y: Array, x: Array, op: int, reverse: int, exclusive: int)
         y[:, 1:] = totals[:, :-1]
     else:
         y[...] = totals
+
+
+def argsort(xp: Any, index: Array, x: Array, descending: int) -> None:
+    """x[a, index[a, b, c], c] ascends with b, or descends; equal elements stay in order, a NaN counts as the greatest."""
+    if descending:
+        index[...] = x.shape[1] - 1 - x[:, ::-1].argsort(1, kind="stable")[:, ::-1]
+    else:
+        index[...] = x.argsort(1, kind="stable")
