@@ -254,7 +254,8 @@ X = rng.standard_normal((N, 5)).astype(np.float32)
 def test_in_fit_and_evaluate(batch_size: int) -> None:
     """With a learning rate of 0 all batches of an epoch are predicted by the same weights."""
     net = model(1, "sigmoid", X)
-    named = ["auc", "precision", "recall", "f1_score", "binary_accuracy", "log_loss", "r2_score", "rmse", M.AUC("PR", name="pr")]
+    named = ["auc", "precision", "recall", "f1_score", "binary_accuracy", "log_loss", "r2_score", "rmse"]
+    named += [M.AUC("PR", name="pr"), M.F1Score(name="f1")]
     net.compile(fastnn.optim.SGD(lr=0.0), "binary_crossentropy", metrics=named)
     history = net.fit(X, BITS, batch_size=batch_size, epochs=4, validation_split=0.2, verbose=0).history
     p = net.predict(X).reshape(-1).astype(np.float64)
@@ -267,6 +268,7 @@ def test_in_fit_and_evaluate(batch_size: int) -> None:
             "precision": sk.precision_score(y, q > 0.5, zero_division=0),
             "recall": sk.recall_score(y, q > 0.5),
             "f1_score": sk.f1_score(y, q > 0.5),
+            "f1": sk.f1_score(y, q > 0.5),
             "binary_accuracy": sk.accuracy_score(y, q > 0.5),
             "log_loss": sk.log_loss(y, q),
             "r2_score": sk.r2_score(y, q),

@@ -138,7 +138,7 @@ def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int)
         raise ValueError(
             f"compile: the metric {metric.name} compares with {takes[metric.targets]}, but the loss takes {takes[loss_kind]}"
         )
-    if not metric.scalar:
+    if not metric.scalar(n_outputs):
         raise ValueError(f"compile: the metric {metric.name} has several results, wanted one; say average= or one threshold")
     return metric
 

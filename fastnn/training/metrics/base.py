@@ -33,9 +33,8 @@ class Metric:
         self.name = name
         self.total = np.zeros(2)
 
-    @property
-    def scalar(self) -> bool:
-        """Whether the result is one number, as `fit` needs it."""
+    def scalar(self, outputs: int) -> bool:
+        """Whether the result is one number for so many outputs, as `fit` needs it."""
         return True
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:

@@ -37,8 +37,7 @@ class ConfusionMatrix(Metric):
         super().__init__(name)
         self.matrix: Array | None = None
 
-    @property
-    def scalar(self) -> bool:
+    def scalar(self, outputs: int) -> bool:
         return False
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
@@ -93,9 +92,9 @@ class _ByClass(Metric):
         self.counts: Array | None = None  # (thresholds, classes, 4): true positives, false ones, false and true negatives
         self.matrix: Array | None = None  # the confusion matrix, where the greatest output is what is predicted
 
-    @property
-    def scalar(self) -> bool:
-        return not isinstance(self.thresholds, list) and (self.average is not None or self.class_id is not None)
+    def scalar(self, outputs: int) -> bool:
+        one_class = self.average is not None or self.class_id is not None or outputs == 1
+        return one_class and not isinstance(self.thresholds, list)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         if _is_labels(y_pred, y_true) or (self.thresholds is None and by_class(y_pred).shape[1] > 1):
