@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -274,7 +273,7 @@ class Trainer:
         history = History()
         n = len(arrays[0])
         for m in c.metrics or ():
-            m.reserve(n, math.prod(c.probed[1][1:]))
+            m.reserve(n)
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
         own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())

@@ -61,8 +61,8 @@ class Metric:
         data.check_same_length(op, y_pred=p, y_true=t)
         self.update(current(), p, t, data.as_sample_weight(sample_weight, len(p), dtype, op))
 
-    def reserve(self, samples: int, outputs: int) -> None:
-        """Makes room for so many samples of so many outputs, where all have to be kept."""
+    def reserve(self, samples: int) -> None:
+        """So many samples will come before the next reset: room for them, where all have to be kept."""
 
     def reset_state(self) -> None:
         """Starts anew."""

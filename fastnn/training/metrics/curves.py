@@ -39,18 +39,20 @@ class AUC(Metric):
         self.curve = curve
         self.store = np.zeros((3, 0))  # scores, targets and weights
         self.count = np.zeros(1, np.int64)
+        self._expected = 0  # samples until the next reset
         self._trains = True  # whether recorded steps may write into the store
 
-    def reserve(self, samples: int, outputs: int) -> None:
+    def reserve(self, samples: int) -> None:
+        self._expected = samples
+
+    def _grow(self, size: int) -> None:
         from ...nn.parameter import structure_changed
 
-        room, taken = self.store.shape[1], int(self.count[0])
-        if room < samples * outputs:
-            store = np.zeros((3, samples * outputs))
-            store[:, :taken] = self.store[:, :taken]
-            self.store = store
-            if self._trains:
-                structure_changed()  # recorded steps write into the store of before
+        store, taken = np.zeros((3, size)), int(self.count[0])
+        store[:, :taken] = self.store[:, :taken]
+        self.store = store
+        if self._trains:
+            structure_changed()  # recorded steps write into the store of before
 
     def set_aside(self) -> list[Any]:
         self._trains = False
@@ -68,9 +70,9 @@ class AUC(Metric):
             if by_class(y_pred).shape[1] == 2:
                 p = _second_column(k, p)
         check_values(self, p, t)
-        needed = int(self.count[0]) + p.size
-        if needed > self.store.shape[1]:
-            self.reserve(max(needed, 2 * self.store.shape[1]), 1)
+        room, needed = self.store.shape[1], int(self.count[0]) + p.size
+        if room < max(needed, self._expected * p.shape[1]):
+            self._grow(max(needed, self._expected * p.shape[1], 2 * room if needed > room else 0))
         k.collect_scores(self.store, self.count, p, t, sample_weight)
 
     def result(self) -> float:
