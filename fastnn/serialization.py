@@ -170,8 +170,9 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
     from . import optim
     from .losses import LOSSES
 
-    metrics = [_metric_config(m) for m in compiled.given["metrics"]]
-    if None in metrics:
+    try:
+        metrics = [_metric_config(m) for m in compiled.given["metrics"]]
+    except TypeError:  # a function
         return None
     optimizer, loss = compiled.optimizer, compiled.loss
     if type(optimizer) not in optim.OPTIMIZERS.values() or LOSSES.get(loss.name) is not type(loss):
@@ -184,14 +185,16 @@ def _compile_config(compiled: Any) -> dict[str, Any] | None:
 
 
 def _metric_config(metric: Any) -> Any:
-    """A metric's name, or its class and arguments; None for a function."""
+    """A metric's name, or its class and arguments; TypeError for a function."""
     from .training.metrics import CLASSES
 
     if metric in CLASSES:
         metric = metric()
     if type(metric) in CLASSES:
         return {"class_name": type(metric).__name__, "config": metric.get_config()}
-    return metric if isinstance(metric, str) else None
+    if not isinstance(metric, str):
+        raise TypeError(f"{metric} is neither a name nor a metric of fastnn")
+    return metric
 
 
 def _metric(config: Any) -> Any:

@@ -76,7 +76,7 @@ class Gradients:
         if self.k.has_grad(t):
             ops.arrays.binary(self.k, "add", buffer, array, buffer)
         else:
-            ops.arrays.copy_array(self.k, buffer, array)
+            ops.shape.copy_array(self.k, buffer, array)
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
@@ -255,7 +255,7 @@ class Tensor(Methods):
         if value is None:
             current().set_has_grad(self, False)
             return
-        ops.arrays.copy_array(current(), self.grad_buffer(), ops.door.as_array(value, self.dtype, self.shape, "grad"))
+        ops.shape.copy_array(current(), self.grad_buffer(), ops.door.as_array(value, self.dtype, self.shape, "grad"))
         current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:
@@ -317,7 +317,7 @@ class Tensor(Methods):
     def copy_(self, values: Any) -> Tensor:
         """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
-        ops.arrays.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
+        ops.shape.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
         self.version += 1
         return self
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import ALIGN, aligned
-from ..ops.arrays import copy_array
+from ..ops.shape import copy_array
 from ..tensor import Array, Tensor
 
 structure_version = 0

@@ -141,12 +141,6 @@ def copy_walk(
     k.strided_copy(y, x, k.asarray(layout(shape, ys, xs, offsets=(yo, xo))))
 
 
-def copy_array(k: Any, y: Array, x: Array) -> None:
-    """y = x, of one shape and dtype."""
-    n = int(x.size)
-    copy_walk(k, y, x, (n,), (1,), (1,))
-
-
 def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
     """The axes in another order, in a new array."""
     shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)

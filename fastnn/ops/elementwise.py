@@ -13,6 +13,7 @@ from ..tensor import Array, Gradients, Node, Tensor, result
 from . import arrays
 from .activation import activate
 from .door import as_tensor, dtype_of, same_dtype
+from .shape import copy_array
 
 _ORDER = ("bool", "int64", "float32", "float64")
 
@@ -298,7 +299,7 @@ def clone(x: Any) -> Tensor:
     t = as_tensor(x, "clone")
     k = current()
     y = k.empty(t.shape, t.dtype)
-    arrays.copy_array(k, y, t.data)
+    copy_array(k, y, t.data)
     return result(y, _clone_backward, (t,))
 
 
