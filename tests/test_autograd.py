@@ -118,3 +118,26 @@ def test_item_assignment() -> None:
         p[0] = 1.0
     with pytest.raises(RuntimeError, match="item assignment: only leaves"):
         (p * 2)[0] = 1.0
+
+
+def test_gradients_of_inputs_in_a_recorded_step() -> None:
+    """A step that takes the gradient of its input, as adversarial examples do, and one that keeps that of a result."""
+    w = fastnn.tensor(rng.standard_normal((4, 2)), requires_grad=True)
+
+    def step(x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach().requires_grad_()
+        h = (x @ w).tanh()
+        h.retain_grad()
+        loss = h.square().sum()
+        (dx,) = fastnn.grad(loss, x, retain_graph=True)
+        w.zero_grad()
+        loss.backward()
+        return dx, h.grad
+
+    captured = fastnn.capture(step)
+    for i in range(5):
+        x = fastnn.tensor(np.random.default_rng(i).standard_normal((3, 4)))
+        got, want = captured(x), step(x)
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert not captured.captured.eager
