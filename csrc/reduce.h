@@ -30,6 +30,15 @@ struct Mean : Sum<T> {
   FASTNN_INLINE T finish(typename Sum<T>::Part a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : (T)((double)a / (double)B); }
 };
 
+template <class T>
+struct Prod {
+  typedef typename SumPart<T>::Type Part;
+  FASTNN_INLINE T start() { return 1; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return a * b; }
+  FASTNN_INLINE Part join(Part a, Part b) { return multiply<Part>(a, b); }
+  FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
+};
+
 // NaN wins over any number.
 template <class T>
 struct Max {
@@ -175,7 +184,7 @@ FASTNN_INLINE void reduce(const ReduceForward<T>& a, const Worker& me) {
     }
 }
 
-enum ReduceOp { kSum, kMean, kMax, kMin };  // in the order of spec.REDUCE_OPS
+enum ReduceOp { kSum, kMean, kMax, kMin, kProd };  // in the order of spec.REDUCE_OPS
 
 template <class T>
 void reduce_forward(const void* args, const Worker& me) {
@@ -185,6 +194,7 @@ void reduce_forward(const void* args, const Worker& me) {
     case kMean: return reduce<T, Mean<T>>(a, me);
     case kMax: return reduce<T, Max<T>>(a, me);
     case kMin: return reduce<T, Min<T>>(a, me);
+    case kProd: return reduce<T, Prod<T>>(a, me);
   }
 }
 

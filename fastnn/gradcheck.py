@@ -1,18 +1,46 @@
-"""Gradients checked against finite differences."""
+"""Gradients checked against finite differences: of a function as a whole, and where it fails, of each operation by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .tensor import Tensor, no_grad, tensor
+from .backends import current
+from .backends.spec import Activation
+from .nn.module import Module
+from .nn.parameter import TransposedParameter, stored, structure_changed
+from .tape import Node, newest_first, taping
+from .tensor import Gradients, Tensor, no_grad, tensor
+
+Array = np.ndarray[Any, Any]
 
 
 class GradcheckError(AssertionError):
     """A gradient differs from its finite difference."""
+
+
+class Leaf(NamedTuple):
+    """What the function is differentiated by: its name in messages, and the Tensor."""
+
+    name: str
+    tensor: Tensor
+    turned: bool = False
+    """Whether the name is that of the Tensor's transposed view."""
+
+
+class Settings(NamedTuple):
+    """How far to step, and how far off a gradient may be."""
+
+    eps: float
+    rtol: float
+    atol: float
+
+    def off(self, told: float, found: float, scale: float) -> bool:
+        return not abs(told - found) <= self.atol + self.rtol * max(abs(found), scale)
 
 
 def gradcheck(
@@ -23,12 +51,14 @@ def gradcheck(
     atol: float = 1e-8,
     seed: int = 0,
 ) -> bool:
-    """Whether backward's gradients of a function agree with finite differences, in float64.
+    """Whether backward's gradients agree with finite differences, in float64.
 
-    Along random directions at first, two evaluations for each input; where one is off, every element is looked at.
+    Of one output, or a random sum of several. Along random directions at first; where one is off, every operation on the tape is
+    checked by itself, and every element of what is off.
 
     Args:
-        fn: a function of Tensors that returns a Tensor; it must give the same result each time.
+        fn: a function of Tensors that returns a Tensor, a Module, or a loss; it must give the same result each time (so put a
+            model with dropout into evaluation mode). A Module is checked by its parameters too, which are float64 meanwhile.
         inputs: its arguments, anything that `fastnn.tensor` takes; real ones are checked, others passed on.
         eps: how far to step to both sides.
         rtol, atol: how far off a gradient may be, relative to its size and absolutely.
@@ -38,41 +68,24 @@ def gradcheck(
         True.
 
     Raises:
-        GradcheckError: a gradient is off; the message names the argument and its worst element.
+        GradcheckError: a gradient is off. The message names the argument or parameter and its worst element, and the operation
+            whose backward is wrong; or it says that the function has a kink there, or that all operations are right and so
+            something leaves the tape.
+        ValueError: the function gives another result when it is called again.
 
     >>> import fastnn
     >>> fastnn.gradcheck(lambda x: (x * x).sum(), [[1.0, 2.0, 3.0]])
     True
+    >>> fastnn.gradcheck(fastnn.Dense(2, activation="tanh", input_shape=(3,)), fastnn.rand(4, 3))
+    True
     """
     given = inputs if isinstance(inputs, tuple | list) and not _is_numbers(inputs) else (inputs,)
     arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in given]
-    arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
-    leaves = [tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
-    rng = np.random.default_rng(seed)
-    out = fn(*leaves)
-    name = getattr(fn, "__name__", "function")
-    if not isinstance(out, Tensor):
-        raise TypeError(f"gradcheck: {name} returned a {type(out).__name__}, wanted a Tensor")
-    if out.dtype != np.float64:
-        raise TypeError(f"gradcheck: {name} returned dtype {out.dtype} for float64 inputs; finite differences need float64")
-    weight = rng.standard_normal(out.shape)
-    out.backward(tensor(weight))
-
-    def value(i: int, at: np.ndarray[Any, Any]) -> float:
-        with no_grad():
-            return float((fn(*(tensor(at) if j == i else leaf for j, leaf in enumerate(leaves))).numpy() * weight).sum())
-
-    for i, (a, leaf) in enumerate(zip(arrays, leaves, strict=True)):
-        if not leaf.requires_grad or not a.size:
-            continue
-        grad = np.zeros(a.shape) if leaf.grad is None else leaf.grad.numpy()
-        direction = rng.standard_normal(a.shape)
-        direction /= max(float(np.sqrt((direction**2).sum())), 1e-300)
-        numeric = (value(i, a + eps * direction) - value(i, a - eps * direction)) / (2 * eps)
-        analytic = float((grad * direction).sum())
-        scale = float(np.sqrt((grad**2).sum()))
-        if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), scale):
-            raise GradcheckError(_worst(name, i, a, grad, eps, partial(value, i)))
+    settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
+    with _in_double(fn, arrays) as parameters:
+        arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]
+        leaves = [Leaf(f"argument {i}", t) for i, t in enumerate(arguments) if t.requires_grad]
+        _check(fn, name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
     return True
 
 
@@ -80,16 +93,235 @@ def _is_numbers(inputs: Any) -> bool:
     return all(isinstance(v, int | float) for v in inputs)
 
 
-def _worst(
-    name: str, i: int, a: np.ndarray[Any, Any], grad: np.ndarray[Any, Any], eps: float, value: Callable[[Any], float]
-) -> str:
-    numeric = np.empty(a.shape)
+@contextmanager
+def _in_double(fn: Any, inputs: list[Array]) -> Iterator[list[Leaf]]:
+    """The parameters of a Module, as float64 while the block runs."""
+    if not isinstance(fn, Module):
+        yield []
+        return
+    if not fn.built:
+        with no_grad():
+            fn(*inputs)
+    named = [(name, p, stored(p)) for name, p in fn.named_parameters()]
+    kept = [(p, p.data, p._buffer, p.has_grad) for _, _, p in named]
+    structure_changed()  # recorded steps hold the arrays of before
+    try:
+        for p, data, _, _ in kept:
+            p.data, p._buffer, p.has_grad = tensor(data, np.float64).data, None, False
+        yield [Leaf(f"parameter {n}", p, isinstance(q, TransposedParameter)) for n, q, p in named if p.requires_grad]
+    finally:
+        for p, data, buffer, has_grad in kept:
+            p.data, p._buffer, p.has_grad = data, buffer, has_grad
+        structure_changed()
+
+
+def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], settings: Settings, rng: np.random.Generator) -> None:
+    out = fn(*arguments)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"gradcheck: {name} returned a {type(out).__name__}, wanted a Tensor")
+    if out.dtype != np.float64:
+        raise TypeError(f"gradcheck: {name} returned dtype {out.dtype} for float64 inputs; finite differences need float64")
+    weight = np.ones(out.shape) if out.size == 1 else rng.standard_normal(out.shape)
+
+    def value(leaf: Tensor, at: Array) -> float:
+        with _moved(leaf, at), no_grad():
+            return float((fn(*arguments).numpy() * weight).sum())
+
+    with no_grad():
+        again = fn(*arguments).numpy()
+    if not np.array_equal(out.numpy(), again, equal_nan=True):
+        raise ValueError(f"gradcheck: {name} gives another result when it is called again with the same inputs")
+    if out.requires_grad:
+        out.backward(weight)
+    for leaf in leaves:
+        t = leaf.tensor
+        grad = np.zeros(t.shape) if t.grad is None else t.grad.numpy().copy()
+        if wrong := _compare(t, grad, partial(value, t), settings, rng, leaf.turned):
+            why = "" if wrong.kink else f"\n{_culprit(fn, arguments, settings, rng)}"
+            raise GradcheckError(f"gradcheck: {name}: gradient of {leaf.name}{wrong}{why}")
+
+
+@contextmanager
+def _moved(leaf: Tensor, at: Array) -> Iterator[None]:
+    """The leaf with other values while the block runs."""
+    before = leaf.data
+    leaf.data = current().asarray(at)
+    try:
+        yield
+    finally:
+        leaf.data = before
+
+
+class Wrong(NamedTuple):
+    """The worst element of a gradient that is off."""
+
+    place: tuple[int, ...]
+    told: float
+    found: float
+    kink: str
+
+    def __str__(self) -> str:
+        where = f"[{', '.join(map(str, self.place))}]" if self.place else ""
+        return f"{where} is {self.told:.9g}, by finite differences {self.found:.9g}{self.kink}"
+
+
+def _compare(
+    t: Tensor,
+    grad: Array,
+    value: Callable[[Array], float],
+    settings: Settings,
+    rng: np.random.Generator,
+    turned: bool = False,
+) -> Wrong | None:
+    """What is off in the gradient of value at t, if anything is."""
+    a, eps = t.numpy(), settings.eps
+    if not a.size:
+        return None
+    direction = rng.standard_normal(a.shape)
+    direction /= max(float(np.sqrt((direction**2).sum())), 1e-300)
+    found = (value(a + eps * direction) - value(a - eps * direction)) / (2 * eps)
+    if not settings.off(float((grad * direction).sum()), found, float(np.sqrt((grad**2).sum()))):
+        return None
+    right, left = np.empty(a.shape), np.empty(a.shape)
+    here = value(a)
     for at in np.ndindex(a.shape):
         step = np.zeros(a.shape)
         step[at] = eps
-        numeric[at] = (value(a + step) - value(a - step)) / (2 * eps)
-    off = np.abs(numeric - grad)
-    off[np.isnan(off)] = np.inf
-    worst = np.unravel_index(int(off.argmax()), a.shape) if a.shape else ()
-    where = f"[{', '.join(str(int(n)) for n in worst)}]" if worst else ""
-    return f"gradcheck: {name}: gradient of argument {i}{where} is {grad[worst]:.9g}, by finite differences {numeric[worst]:.9g}"
+        right[at], left[at] = (value(a + step) - here) / eps, (here - value(a - step)) / eps
+    numeric = np.asarray((right + left) / 2)
+    off = np.nan_to_num(np.asarray(np.abs(numeric - grad)), nan=np.inf)
+    worst = tuple(int(n) for n in np.unravel_index(int(off.argmax()), a.shape)) if a.shape else ()
+    apart = abs(right[worst] - left[worst])
+    kink = ""
+    if apart > 1e-3 * max(abs(right[worst]), abs(left[worst])) and apart > 1e-6 * max(abs(here), 1):
+        kink = f"; there is a kink there, with slope {left[worst]:.6g} to the left and {right[worst]:.6g} to the right"
+    return Wrong(worst[::-1] if turned else worst, float(grad[worst]), float(numeric[worst]), kink)
+
+
+# ---- which operation it is: each one's backward against differences of its own output, all other inputs held ----
+
+
+class _OffTheTapeError(Exception):
+    """An input that is not on the tape follows another one: the operation cannot be judged by itself."""
+
+
+class _Local(Gradients):
+    """The gradients of one node's inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[Tensor, Array] = {}
+
+    def target(self, t: Tensor) -> tuple[Any, bool]:
+        return self.k.empty(t.shape, t.dtype), False
+
+    def done(self, t: Tensor, array: Any) -> None:
+        self.add(t, array)
+
+    def add(self, t: Tensor, array: Any) -> None:
+        own = np.array(self.k.to_numpy(array)).reshape(t.shape)
+        self.found[t] = self.found[t] + own if t in self.found else own
+
+
+def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) -> Tensor:
+    """The function, where each Tensor that it puts on the tape becomes what watch gives for it."""
+    token = taping.set(watch)
+    try:
+        result: Tensor = fn(*arguments)
+        return result
+    finally:
+        taping.reset(token)
+
+
+def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.random.Generator) -> str:
+    made: list[Tensor] = []
+    unchecked: list[str] = []
+
+    def note(t: Tensor) -> Tensor:
+        made.append(t)
+        return t
+
+    out = _run(fn, arguments, note)
+    on_the_way = set(newest_first([out.node]))
+    values = [t.numpy().copy() for t in made]
+    for i, t in enumerate(made):
+        node = t.node
+        if node is None or node not in on_the_way:
+            continue
+        grads, dy, name = _Local(), rng.standard_normal(t.shape), _name_of(node)
+        try:
+            node.backward(grads, node, current().asarray(dy))
+        except Exception:  # a backward that serves several outputs takes the gradients of all of them
+            unchecked.append(name)
+            continue
+        constants = [u.numpy().copy() for u in node.inputs]
+        for j, u in enumerate(node.inputs):
+            index = next((m for m, other in enumerate(made) if other is u), None)
+            seen = any(u is other for other in node.inputs[:j])
+            if seen or not u.requires_grad or u.dtype != np.float64 or (index is None and u.node is not None):
+                continue
+
+            value = partial(_replay, fn, arguments, dy, values, constants, i, u, index)
+            grad = grads.found.get(u, np.zeros(u.shape))
+            try:
+                wrong = _compare(u, grad, value, settings, rng)
+            except _OffTheTapeError:
+                continue
+            if wrong:
+                return f"backward of '{name}' (operation {i + 1} of {len(made)}): gradient of its argument {j}{wrong}"
+    if unchecked:
+        return (
+            f"Of the {len(made)} operations, these cannot be checked by themselves, the others are right: {', '.join(unchecked)}."
+        )
+    return (
+        f"The backward of each of the {len(made)} operations on the tape is right by itself: the function depends on the argument"
+        " in a way that is not on the tape (detach, no_grad, numpy)."
+    )
+
+
+def _replay(
+    fn: Any,
+    arguments: list[Tensor],
+    dy: Array,
+    values: list[Array],
+    constants: list[Array],
+    i: int,
+    u: Tensor,
+    index: int | None,
+    at: Array,
+) -> float:
+    """The output of operation i, times dy, where its input u (the result of operation index, or a leaf) is at; the rest holds."""
+    k, seen = current(), 0
+    outputs: list[Array] = []
+    follows = False
+
+    def hold(t: Tensor) -> Tensor:
+        nonlocal seen, follows
+        if seen == i and t.node is not None:
+            outputs.append(t.numpy().copy())
+            follows = any(
+                not (now.requires_grad or np.array_equal(now.numpy(), before, equal_nan=True))
+                for now, before in zip(t.node.inputs, constants, strict=True)
+            )
+        elif seen < i:
+            t.data = k.asarray(at if seen == index else values[seen].copy())
+        seen += 1
+        return t
+
+    with _moved(u, at):
+        _run(fn, arguments, hold)
+    if len(outputs) != 1 or outputs[0].shape != values[i].shape:
+        raise ValueError("gradcheck: the function does other operations when it is called again")
+    if follows:
+        raise _OffTheTapeError
+    return float((outputs[0] * dy).sum())
+
+
+def _name_of(node: Node) -> str:
+    """The operation's name: what it saved tells it where one backward serves several, else the backward's own name."""
+    for saved in node.saved or ():
+        if isinstance(saved, str | type):
+            return saved if isinstance(saved, str) else saved.__name__
+        if isinstance(saved, Activation) and node.backward.__name__ == "_activate_backward":
+            return saved.name
+    return node.backward.__name__.strip("_").removesuffix("_backward")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .ops import dense, elementwise, shape
+from .ops import dense, elementwise, reduce, shape
 from .ops.door import check_number
 from .ops.regularization import penalty
 from .registry import Configured, Registry
@@ -102,12 +102,12 @@ class OrthogonalRegularizer(Regularizer):
             x = shape.transpose(x)
         n = x.shape[0]
         if n < 2:
-            return elementwise.sum(x * 0.0)
+            return reduce.sum(x * 0.0)
         # The square root of 0 has no gradient: a row of zeros stays one of zeros.
-        norms = elementwise.sqrt(elementwise.clip(elementwise.sum(x * x, axis=1, keepdims=True), 1e-14, None))
+        norms = elementwise.sqrt(elementwise.clip(reduce.sum(x * x, axis=1, keepdims=True), 1e-14, None))
         unit = x / norms
         others = dense.matmul(unit, shape.transpose(unit)) * tensor(1 - np.eye(n, dtype=x.dtype))
-        return elementwise.sum(elementwise.abs(others)) * (self.factor / (n * (n - 1)))
+        return reduce.sum(elementwise.abs(others)) * (self.factor / (n * (n - 1)))
 
 
 class FromFunction(Regularizer):

@@ -304,10 +304,25 @@ def _loss_config(loss: Any) -> dict[str, Any]:
     return config
 
 
-def _metric_config(metric: Any) -> str:
+def _metric_config(metric: Any) -> Any:
+    """A metric's name, or its class and arguments; TypeError for a function."""
+    from .training.metrics import CLASSES
+
+    if metric in CLASSES:
+        metric = metric()
+    if type(metric) in CLASSES:
+        return {"class_name": type(metric).__name__, "config": metric.get_config()}
     if not isinstance(metric, str):
-        raise TypeError(f"{metric} is no name")
+        raise TypeError(f"{metric} is neither a name nor a metric of fastnn")
     return metric
+
+
+def _metric(config: Any) -> Any:
+    from .training.metrics import CLASSES
+
+    if isinstance(config, str):
+        return config
+    return {cls.__name__: cls for cls in CLASSES}[config["class_name"]](**config["config"])
 
 
 def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
@@ -317,7 +332,7 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
         o = config["optimizer"]
         optimizer = optim.OPTIMIZERS[o["class_name"]](**{name: _setting(value) for name, value in o["config"].items()})
         loss = _each_back(config["loss"], losses.deserialize)
-        metrics = _each_back(config["metrics"], str)
+        metrics = _each_back(config["metrics"], _metric)
         model.compile(optimizer, loss, metrics, loss_weights=config.get("loss_weights"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {error}") from None

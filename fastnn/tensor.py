@@ -1,4 +1,4 @@
-"""Tensor, and the tape by which gradients find their way back.
+"""Tensor, and how gradients find their way back.
 
 A Tensor that came out of an operation has a `Node`: the operation's backward function, its inputs and what it saved.
 `Tensor.backward` visits the nodes from the newest to the oldest and hands each one the gradient of its output.
@@ -6,88 +6,40 @@ A Tensor that came out of an operation has a `Node`: the operation's backward fu
 
 from __future__ import annotations
 
-import functools
-import itertools
-import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
-from typing import Any, TypeVar
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backends import current
+from .tape import Node, enable_grad, is_grad_enabled, newest_first, no_grad, taping, torch_names, versions
+
+if TYPE_CHECKING:
+    from .methods import Methods
+else:
+
+    class Methods:
+        """What `fastnn.methods` gives Tensor, once there are operations."""
+
+        __slots__ = ()
+
+
+__all__ = [
+    "Array",
+    "Backward",
+    "Gradients",
+    "Node",
+    "Tensor",
+    "enable_grad",
+    "is_grad_enabled",
+    "no_grad",
+    "result",
+    "tensor",
+    "torch_names",
+]
 
 Array = Any  # numpy.ndarray, or cupy.ndarray on the cupy backend
-F = TypeVar("F", bound=Callable[..., Any])
-
-_grad_enabled: ContextVar[bool] = ContextVar("fastnn_grad_enabled", default=True)
-
-
-def torch_names(f: F) -> F:
-    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim."""
-
-    @functools.wraps(f)
-    def renamed(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            kwargs = {{"dim": "axis", "keepdim": "keepdims", "start_dim": "start_axis"}.get(k, k): v for k, v in kwargs.items()}
-        return f(*args, **kwargs)
-
-    return renamed  # type: ignore[return-value]
-
-
-class no_grad:  # noqa: N801 (PyTorch's name)
-    """A block, or a function, in which nothing is recorded for backward; parameters may be changed in place.
-
-    >>> import fastnn
-    >>> p = fastnn.tensor([1.0, 2.0], requires_grad=True)
-    >>> with fastnn.no_grad():
-    ...     _ = p.fill_(3.0)
-    >>> p.tolist()
-    [3.0, 3.0]
-    """
-
-    def __init__(self) -> None:
-        self._tokens: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._tokens.append(_grad_enabled.set(False))
-
-    def __exit__(self, *_: object) -> None:
-        _grad_enabled.reset(self._tokens.pop())
-
-    def __call__(self, f: F) -> F:
-        @functools.wraps(f)
-        def quiet(*args: Any, **kwargs: Any) -> Any:
-            with no_grad():
-                return f(*args, **kwargs)
-
-        return quiet  # type: ignore[return-value]
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded for backward in this thread."""
-    return _grad_enabled.get()
-
-
-_version = operator.attrgetter("version")
-
-
-def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
-    return tuple(map(_version, tensors))
-
-
-class Node:
-    """An operation on the tape: its backward function, its inputs, and what backward needs beside them."""
-
-    __slots__ = ("backward", "inputs", "order", "saved", "versions")
-    _count = itertools.count()
-
-    def __init__(self, backward: Backward, inputs: tuple[Tensor, ...], saved: tuple[Any, ...]) -> None:
-        self.backward = backward
-        self.inputs = inputs
-        self.saved: tuple[Any, ...] | None = saved
-        self.versions = _versions(inputs)  # a saved array that was changed in place would give wrong gradients
-        self.order = next(Node._count)
 
 
 class Gradients:
@@ -113,32 +65,62 @@ class Gradients:
     def add(self, t: Tensor, array: Array) -> None:
         """Adds a gradient of t's shape; the array may be shared with other tensors and is not changed."""
         if t.node is None:
-            buffer, add = self.target(t)
-            if add:
-                ops.elementwise.add_arrays(self.k, buffer, buffer, array)
-            else:
-                ops.shape.copy_array(self.k, buffer, array)
-            self.k.set_has_grad(t, True)
+            self._accumulate(t, array)
         elif (held := self._held.get(t.node)) is None:
             self._held[t.node] = array
         else:
-            total = self.k.empty(t.shape, t.dtype)
-            ops.elementwise.add_arrays(self.k, total, held, array)
-            self._held[t.node] = total
+            self._held[t.node] = ops.arrays.binary(self.k, "add", held, array)
 
     def collect(self, node: Node, i: int, n: int, array: Array) -> None:
         """Holds the gradient of output i of n for a node that stands for all of them; its backward gets the list."""
         self._held.setdefault(node, [None] * n)[i] = array
 
-    def pop(self, node: Node) -> Array:
-        return self._held.pop(node, None)
+    def _accumulate(self, t: Tensor, array: Array) -> None:
+        buffer = t.grad_buffer()
+        if self.k.has_grad(t):
+            ops.arrays.binary(self.k, "add", buffer, array, buffer)
+        else:
+            ops.shape.copy_array(self.k, buffer, array)
+        self.k.set_has_grad(t, True)
+
+    def visit(self, node: Node) -> None:
+        """Hands the gradient of the node's output to its backward function."""
+        dy = self._held.pop(node, None)
+        if dy is not None:
+            if node.retained is not None and (t := node.retained()) is not None:
+                self._accumulate(t, dy)
+            node.backward(self, node, dy)
+
+    def run(self, roots: Iterable[Tensor], retain_graph: bool, op: str) -> None:
+        """Visits all nodes that the roots came from, whose gradients are here."""
+        for node in newest_first(t.node for t in roots):
+            if node.saved is None:
+                raise RuntimeError(
+                    f"{op}: this graph was freed by an earlier backward; call that one with retain_graph=True to use it twice"
+                )
+            if node.saved and node.versions != versions(node.inputs):
+                raise RuntimeError(f"{op}: a leaf was changed in place after the forward pass that used it")
+            self.visit(node)
+            if not retain_graph:
+                node.saved = None
+
+    def start(self, t: Tensor, gradient: Any, op: str) -> None:
+        """Begins with the gradient of t: 1 for one element, if none is given."""
+        if not t.requires_grad:
+            raise RuntimeError(f"{op}: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True")
+        if gradient is not None:
+            self.add(t, ops.door.as_array(gradient, t.dtype, t.shape, f"{op}: gradient"))
+        elif t.size != 1:
+            raise ValueError(f"{op}: the Tensor has shape {t.shape}; a gradient to start with is needed, or one element")
+        else:
+            self.add(t, ops.arrays.filled(self.k, t.shape, t.dtype, 1.0))
 
 
 Backward = Callable[[Gradients, Node, Array], None]
 
 
-class Tensor:
-    """An array of numbers that operations record themselves on.
+class Tensor(Methods):
+    """An array of numbers that operations record themselves on; the operations are methods too, see `fastnn.methods`.
 
     Args:
         data: a C-contiguous array of the current backend; use `fastnn.tensor` to make a Tensor of anything else.
@@ -303,6 +285,22 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
+    def retain_grad(self) -> None:
+        """Asks backward to fill the `grad` of this Tensor too, though it came out of an operation.
+
+        >>> import fastnn
+        >>> x = fastnn.tensor([3.0], requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (y * 2).backward()
+        >>> y.grad.tolist()
+        [2.0]
+        """
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: the Tensor does not require a gradient, so none comes to it")
+        if self.node is not None:
+            self.node.retained = weakref.ref(self)
+
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Adds the gradient of this Tensor to the `grad` of every leaf that it came from.
 
@@ -314,31 +312,9 @@ class Tensor:
             RuntimeError: nothing here requires a gradient, or the graph was freed by an earlier backward.
             ValueError: there are several elements and no gradient to start with, or it has another shape.
         """
-        if not self.requires_grad:
-            raise RuntimeError(
-                "backward: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True"
-            )
         grads = Gradients()
-        if gradient is not None:
-            start = ops.door.as_array(gradient, self.dtype, self.shape, "backward: gradient")
-        elif self.size != 1:
-            raise ValueError(f"backward: the Tensor has shape {self.shape}; a gradient to start with is needed, or one element")
-        else:
-            start = grads.k.empty(self.shape, self.dtype)
-            grads.k.fill(start, 1.0)
-        grads.add(self, start)
-        for node in _newest_first(self.node):
-            if node.saved is None:
-                raise RuntimeError(
-                    "backward: this graph was freed by an earlier backward; call that one with retain_graph=True to use it twice"
-                )
-            if node.saved and node.versions != _versions(node.inputs):
-                raise RuntimeError("backward: a leaf was changed in place after the forward pass that used it")
-            dy = grads.pop(node)
-            if dy is not None:
-                node.backward(grads, node, dy)
-            if not retain_graph:
-                node.saved = None
+        grads.start(self, gradient, "backward")
+        grads.run((self,), retain_graph, "backward")
 
     # ---- in place, on leaves ----
 
@@ -366,211 +342,15 @@ class Tensor:
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
 
-    # ---- arithmetic; the operations are in fastnn.ops ----
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.elementwise.add(self, other)
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.elementwise.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.elementwise.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.elementwise.mul(self, other)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.elementwise.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.elementwise.div(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.elementwise.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.elementwise.pow(other, self)
-
-    # In place on a leaf under `no_grad`: the hand-written step p -= lr * p.grad. Elsewhere Python binds the name anew.
-
-    def _in_place(self, result: Tensor) -> Tensor:
-        return self.copy_(result) if self.node is None and self.requires_grad else result
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._in_place(self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._in_place(self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._in_place(self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._in_place(self / other)
-
-    def __neg__(self) -> Tensor:
-        return ops.elementwise.mul(self, -1)
-
-    def __abs__(self) -> Tensor:
-        return ops.elementwise.abs(self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.dense.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.dense.matmul(other, self)
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        if other is None:
-            return NotImplemented
-        return ops.elementwise.compare("eq", self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        if other is None:
-            return NotImplemented
-        return ops.elementwise.compare("ne", self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.elementwise.compare("lt", self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.elementwise.compare("le", self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.elementwise.compare("gt", self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.elementwise.compare("ge", self, other)
-
-    def __getitem__(self, key: Any) -> Tensor:
-        return ops.shape.getitem(self, key)
-
-    def matmul(self, other: Any) -> Tensor:
-        return ops.dense.matmul(self, other)
-
-    def exp(self) -> Tensor:
-        return ops.elementwise.exp(self)
-
-    def log(self) -> Tensor:
-        return ops.elementwise.log(self)
-
-    def sqrt(self) -> Tensor:
-        return ops.elementwise.sqrt(self)
-
-    def abs(self) -> Tensor:
-        return ops.elementwise.abs(self)
-
-    def pow(self, exponent: Any) -> Tensor:
-        return ops.elementwise.pow(self, exponent)
-
-    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
-        return ops.elementwise.clip(self, min, max)
-
-    clamp = clip
-
-    def relu(self) -> Tensor:
-        return ops.activation.relu(self)
-
-    def sigmoid(self) -> Tensor:
-        return ops.activation.sigmoid(self)
-
-    def tanh(self) -> Tensor:
-        return ops.activation.tanh(self)
-
-    @torch_names
-    def softmax(self, axis: int = -1) -> Tensor:
-        return ops.activation.softmax(self, axis)
-
-    @torch_names
-    def log_softmax(self, axis: int = -1) -> Tensor:
-        return ops.activation.log_softmax(self, axis)
-
-    @torch_names
-    def sum(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-        return ops.elementwise.sum(self, axis, keepdims)
-
-    @torch_names
-    def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-        return ops.elementwise.mean(self, axis, keepdims)
-
-    @torch_names
-    def max(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-        return ops.elementwise.max(self, axis, keepdims)
-
-    @torch_names
-    def min(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-        return ops.elementwise.min(self, axis, keepdims)
-
-    @torch_names
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return ops.elementwise.argmax(self, axis, keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.shape.reshape(self, *shape)
-
-    view = reshape
-
-    @torch_names
-    def flatten(self, start_axis: int = 0) -> Tensor:
-        return ops.shape.flatten(self, start_axis)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        return ops.shape.transpose(self, *axes)
-
-    @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        return ops.shape.transpose(self)
-
-    @torch_names
-    def squeeze(self, axis: int | None = None) -> Tensor:
-        return ops.shape.squeeze(self, axis)
-
-    @torch_names
-    def unsqueeze(self, axis: int) -> Tensor:
-        return ops.shape.unsqueeze(self, axis)
-
-    @torch_names
-    def gather(self, axis: int, index: Any) -> Tensor:
-        return ops.data.gather(self, axis, index)
-
-    def astype(self, dtype: Any) -> Tensor:
-        return ops.elementwise.astype(self, dtype)
-
-    def float(self) -> Tensor:
-        return ops.elementwise.astype(self, np.float32)
-
-    def double(self) -> Tensor:
-        return ops.elementwise.astype(self, np.float64)
-
-    def long(self) -> Tensor:
-        return ops.elementwise.astype(self, np.int64)
-
-
-def _newest_first(root: Node | None) -> list[Node]:
-    """All nodes that root came from, newest first: each stands before the nodes of its inputs."""
-    if root is None:
-        return []
-    seen, stack = {root}, [root]
-    while stack:
-        for t in stack.pop().inputs:
-            node = t.node
-            if node is not None and node not in seen:
-                seen.add(node)
-                stack.append(node)
-    return sorted(seen, key=operator.attrgetter("order"), reverse=True)
-
 
 def result(data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any) -> Tensor:
     """The Tensor that an operation returns, on the tape if a gradient is wanted of any input."""
-    if _grad_enabled.get():
+    records = taping.get()
+    if records:
         for t in inputs:
             if t.requires_grad:
-                return Tensor(data, True, Node(backward, inputs, saved))
+                made = Tensor(data, True, Node(backward, inputs, saved))
+                return made if records is True else records(made)
     return Tensor(data)
 
 
@@ -598,4 +378,4 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return t.requires_grad_() if requires_grad else t
 
 
-from . import ops  # noqa: E402  (the operations need Tensor, and Tensor's methods the operations)
+from . import ops  # noqa: E402  (the operations need Tensor, and Tensor the operations)

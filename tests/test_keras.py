@@ -101,3 +101,35 @@ def test_losses_with_settings() -> None:
         ours = getattr(fastnn.losses, name)(**kwargs)(y, fastnn.tensor(p)).item()
         theirs = float(keras.ops.convert_to_numpy(getattr(keras.losses, name)(**kwargs)(y, p)))
         assert ours == pytest.approx(theirs, rel=1e-4), name
+
+
+def test_metrics() -> None:
+    labels = rng.integers(0, 4, 50)
+    one_hot, p = np.eye(4, dtype=np.float32)[labels], rng.dirichlet(np.ones(4), 50).astype(np.float32)
+    bits, scores = rng.integers(0, 2, 50).astype(np.float32), rng.uniform(0, 1, 50).astype(np.float32)
+    values = rng.standard_normal((50, 3)).astype(np.float32)
+    near = values + 0.3 * rng.standard_normal((50, 3)).astype(np.float32)
+    for name, kwargs, y, q in (
+        ("Precision", {"thresholds": 0.4}, bits, scores),
+        ("Recall", {}, one_hot, p),
+        ("Precision", {"class_id": 1, "thresholds": 0.3}, one_hot, p),
+        ("F1Score", {"average": "macro"}, one_hot, p),
+        ("FBetaScore", {"average": "weighted", "beta": 0.5, "threshold": 0.4}, one_hot, p),
+        ("RootMeanSquaredError", {}, values, near),
+        ("MeanAbsolutePercentageError", {}, values, near),
+        ("CosineSimilarity", {}, values, near),
+        ("R2Score", {}, values, near),
+        ("SparseTopKCategoricalAccuracy", {"k": 2}, labels, p),
+        ("TopKCategoricalAccuracy", {"k": 2}, one_hot, p),
+        ("BinaryCrossentropy", {"from_logits": True}, bits[:, None], scores[:, None]),
+        ("SparseCategoricalCrossentropy", {}, labels, p),
+        ("CategoricalCrossentropy", {}, one_hot, p),
+    ):
+        weights = (None, rng.uniform(0, 2, 50).astype(np.float32))
+        for weight in weights[: 1 if "class_id" in kwargs else 2]:  # Keras fails with weights for one class
+            ours, theirs = getattr(fastnn.metrics, name)(**kwargs), getattr(keras.metrics, name)(**kwargs)
+            if theirs.name == name.lower() or "_" in theirs.name:  # Keras numbers some of its names
+                assert ours.name == theirs.name.rstrip("_0123456789")
+            for m in (ours, theirs):
+                m.update_state(y, q, weight)
+            assert ours.result() == pytest.approx(float(keras.ops.convert_to_numpy(theirs.result())), rel=1e-4), name

@@ -276,8 +276,8 @@ def test_errors_name_the_operation() -> None:
         a[2]
     with pytest.raises(IndexError, match="out of range"):
         a[[0, 7]]
-    with pytest.raises(TypeError, match="mask"):
-        a[np.array([True, False])]
+    with pytest.raises(IndexError, match="a mask of size 3 for axis 0 of size 2"):
+        a[np.array([True, False, True])]
     with pytest.raises(ValueError, match="truth"):
         bool(a)
     with pytest.raises(ValueError, match="item"):

@@ -1,5 +1,7 @@
 #include "../elementwise.h"
 #include "../reduce.h"
+#include "../scan.h"
+#include "../sort.h"
 #include "table.h"
 
 namespace {
@@ -13,6 +15,8 @@ constexpr Kernel kKernels[] = {
     {"cast", fields<Cast<float>>(), FASTNN_A(cast), nullptr, cast_work},
     {"reduce_forward", fields<ReduceForward<float>>(), FASTNN_N(reduce_forward), reduce_forward_scratch, reduce_forward_work},
     {"argmax_forward", fields<ArgmaxForward<float>>(), FASTNN_N(argmax_forward), nullptr, argmax_forward_work},
+    {"cumulate", fields<Cumulate<float>>(), FASTNN_N(cumulate), nullptr, cumulate_work},
+    {"argsort", fields<Argsort<float>>(), FASTNN_N(argsort), argsort_scratch, argsort_work},
 };
 
 }  // namespace

@@ -110,6 +110,8 @@ FAMILIES: dict[str, str] = {
         cast             y:X[*n] <- x:A[*n] to:int
         reduce_forward   y:N[A,C] <- x:N[A,B,C] op:int
         argmax_forward   index:i64[A,C] <- x:N[A,B,C]
+        cumulate         y:N[A,B,C] <- x:N[A,B,C] op:int reverse:int exclusive:int
+        argsort          index:i64[A,B,C] <- x:N[A,B,C] descending:int
     """,
     "metrics": """
         mean_metric           &total:f64[2] <- value:T[1] count:float
@@ -117,6 +119,12 @@ FAMILIES: dict[str, str] = {
         categorical_accuracy  &total:f64[2] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]?
         binary_accuracy       &total:f64[2] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]? threshold:float
         error_metric          &total:f64[2] <- pred:T[M,N] target:T[M,N] sample_weight:T[M]? power:int
+        mean_rows             &total:f64[2] <- values:T[M] sample_weight:T[M]?
+        top_k_accuracy        &total:f64[2] <- p:T[M,N] labels:i64[M] sample_weight:T[M]? k:int
+        confusion_matrix      &matrix:f64[N,N] <- p:T[M,N] labels:i64[M] sample_weight:T[M]?
+        threshold_counts      &counts:f64[H,N,4] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]? thresholds:f64[H]
+        r2_metric             &state:f64[4,N] <- pred:T[M,N] target:T[M,N] sample_weight:T[M]?
+        collect_scores        &store:f64[3,P] &count:i64[1] <- p:T[M,N] targets:T[M,N] sample_weight:T[M]?
     """,
 }
 
@@ -125,7 +133,8 @@ DTYPES = ("float32", "float64", "int64", "bool")
 
 BINARY_OPS = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARE_OPS = ("eq", "ne", "lt", "le", "gt", "ge")
-REDUCE_OPS = ("sum", "mean", "max", "min")
+REDUCE_OPS = ("sum", "mean", "max", "min", "prod")
+SCAN_OPS = ("sum", "prod")
 REDUCE_LOSS_MODES = ("batch", "weights", "sum", "weights_or_one")
 """What the summed losses are divided by: the number of rows, the sum of the weights, one, or that sum where it is not 0."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..ops import elementwise, shape
+from ..ops import logic, shape
 from ..ops import loss as ops
 from ..ops.door import as_tensor, floating, host_array
 from ..tensor import Array, Tensor, is_grad_enabled
@@ -193,12 +193,12 @@ def weighted(losses: Tensor, weight: Array | None) -> Tensor:
     if weight is None:
         return losses
     w = Tensor(weight)
-    return elementwise.where(w != 0.0, losses * w, 0.0)
+    return logic.where(w != 0.0, losses * w, 0.0)
 
 
 def counting(y: Tensor, weight: Array | None) -> Tensor:
     """Rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
-    return y if weight is None else elementwise.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
+    return y if weight is None else logic.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
 
 
 def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backends import current
 from ..losses.base import Loss, as_labels, counting, row_weight, values, weighted
-from ..ops import activation, elementwise, shape
+from ..ops import activation, elementwise, logic, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
 from ..ops.pointwise_loss import no_gradient
@@ -196,8 +196,8 @@ class NLLLoss(ClassLoss):
         log_p, labels, rows, weight, like = self._rows(input, target, sample_weight)
         hit = one_hot(labels, log_p.shape[1], self.ignore_index)
         each = log_p if weight is None else log_p * Tensor(weight)
-        losses = weighted(-elementwise.where(hit, each, 0.0).sum(1), rows)
-        counts = elementwise.astype(hit, log_p.dtype) if weight is None else elementwise.where(hit, Tensor(weight), 0.0)
+        losses = weighted(-logic.where(hit, each, 0.0).sum(1), rows)
+        counts = elementwise.astype(hit, log_p.dtype) if weight is None else logic.where(hit, Tensor(weight), 0.0)
         sums = counts.sum(1)
         return self._reduce(losses, like, (sums if rows is None else sums * Tensor(rows)).data)
 
@@ -231,10 +231,10 @@ class MultiMarginLoss(ClassLoss):
             raise ValueError(f"MultiMarginLoss: input has shape {input.shape}, wanted (M, N) or (N,)")
         x, labels, rows, weight, like = self._rows(input, target, sample_weight)
         x, hit = counting(x, rows), one_hot(labels, x.shape[1])
-        beyond = activation.relu(self.margin - elementwise.where(hit, x, 0.0).sum(1, keepdims=True) + x)
-        losses = elementwise.where(hit, 0.0, beyond**self.p).mean(1)
+        beyond = activation.relu(self.margin - logic.where(hit, x, 0.0).sum(1, keepdims=True) + x)
+        losses = logic.where(hit, 0.0, beyond**self.p).mean(1)
         if weight is not None:
-            losses = losses * elementwise.where(hit, Tensor(weight), 0.0).sum(1)
+            losses = losses * logic.where(hit, Tensor(weight), 0.0).sum(1)
         return self._reduce(weighted(losses, rows), like)
 
 
@@ -242,7 +242,7 @@ def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Te
     """Whether each class is the label: bool (M, N); none is in ignored rows."""
     column = Tensor(labels.reshape(-1, 1))
     if 0 <= ignore_index < classes:
-        column = elementwise.where(column != ignore_index, column, -1)
+        column = logic.where(column != ignore_index, column, -1)
     return column == np.arange(classes)
 
 

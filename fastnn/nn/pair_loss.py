@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backends.spec import pointwise_loss as function
 from ..losses.base import values
-from ..ops import activation, elementwise, shape
+from ..ops import activation, elementwise, logic, shape
 from ..ops.door import as_tensor, check_number, floating, same_dtype
 from ..ops.pointwise_loss import gaussian_nll, pointwise_loss
 from ..tensor import Tensor
@@ -121,8 +121,8 @@ class CosineEmbeddingLoss(PairLoss):
             )
         squares = ((t * t).sum(-1) + self.EPSILON for t in (input1, input2))
         cosine = (input1 * input2).sum(-1) / (next(squares) * next(squares)).sqrt()
-        far = elementwise.where(target == -1.0, activation.relu(cosine - self.margin), 0.0)
-        losses = elementwise.where(target == 1.0, 1 - cosine, far)
+        far = logic.where(target == -1.0, activation.relu(cosine - self.margin), 0.0)
+        losses = logic.where(target == 1.0, 1 - cosine, far)
         return self._reduce(shape.reshape(losses, (-1,)), target.shape)
 
 

@@ -1,16 +1,41 @@
 """Operations on Tensors: each is a forward that calls kernels and, beside it, the backward that the tape calls."""
 
-from . import activation, data, dense, door, elementwise, loss, pointwise_loss, random, regularization, shape
+from . import (
+    activation,
+    arrays,
+    create,
+    data,
+    dense,
+    door,
+    elementwise,
+    index,
+    logic,
+    loss,
+    pointwise_loss,
+    random,
+    reduce,
+    regularization,
+    shape,
+    sort,
+)
 
 __all__ = [
     "activation",
+    "arrays",
+    "create",
     "data",
     "dense",
     "door",
     "elementwise",
+    "index",
+    "logic",
     "loss",
     "pointwise_loss",
     "random",
+    "reduce",
     "regularization",
     "shape",
+    "sort",
 ]
+
+from .. import methods  # noqa: F401  (what they are as methods of Tensor)

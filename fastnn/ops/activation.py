@@ -55,8 +55,8 @@ def _plain(name: str) -> Callable[[Tensor], Tensor]:
     return apply
 
 
-sigmoid = _plain("sigmoid")
-tanh = _plain("tanh")
+sigmoid: Callable[[Tensor], Tensor] = _plain("sigmoid")
+tanh: Callable[[Tensor], Tensor] = _plain("tanh")
 selu = _plain("selu")
 silu = _plain("silu")
 hard_silu = _plain("hard_silu")
@@ -300,7 +300,7 @@ def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
     if x.shape[axis] % num_pieces:
         raise ValueError(f"maxout: axis {axis} of shape {x.shape} cannot be cut into pieces of {num_pieces}")
     pieces = (*x.shape[:axis], x.shape[axis] // num_pieces, int(num_pieces), *x.shape[axis + 1 :])
-    from .elementwise import max  # elementwise is made of this module's activate
+    from .reduce import max  # that module is made of this one's activate
 
     return max(shape_ops.reshape(x, pieces), axis + 1)
 

@@ -9,7 +9,8 @@ import numpy as np
 from ..backends import current
 from ..backends.spec import BINARY_OPS, COMPARE_OPS
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from .door import as_tensor, axis_of
+from . import arrays
+from .door import as_tensor, axis_of, dtype_of, floating, same_dtype
 from .layout import layout
 
 
@@ -88,7 +89,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree but for axis {axis}")
     k = current()
-    x3, index3 = x.data.reshape(_around(x.shape, axis)), index.data.reshape(_around(index.shape, axis))
+    x3, index3 = x.data.reshape(arrays.around(x.shape, axis)), index.data.reshape(arrays.around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
     k.gather_forward(y, x3, index3)
     return result(y.reshape(index.shape), _gather_backward, (x,), index3, x3.shape)
@@ -102,6 +103,55 @@ def _gather_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
 
 
-def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    before, after = np.prod(shape[:axis], dtype=np.int64), np.prod(shape[axis + 1 :], dtype=np.int64)
-    return int(before), shape[axis], int(after)
+@torch_names
+def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
+    """x, to which each element of src is added at its index along an axis, as PyTorch's scatter_add.
+
+    For axis 1: y[i][index[i][j]] += src[i][j]. index and src have one shape: x's but for that axis.
+
+    >>> import fastnn
+    >>> fastnn.scatter_add(fastnn.zeros(1, 3), 1, [[2, 2]], [[1.0, 0.5]]).tolist()
+    [[0.0, 0.0, 1.5]]
+    """
+    x = floating("scatter_add", as_tensor(x, "scatter_add"))
+    src = as_tensor(src, "scatter_add", x)
+    same_dtype("scatter_add", x, src)
+    axis = axis_of(axis, x.ndim, "scatter_add")
+    index = as_index(index, "scatter_add", x.shape[axis])
+    if index.shape != src.shape or src.ndim != x.ndim or any(src.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
+        raise ValueError(
+            f"scatter_add: index of shape {index.shape} and src of shape {src.shape} for x of shape {x.shape};"
+            f" the first two must be equal, and agree with x but for axis {axis}"
+        )
+    k = current()
+    index3, added = index.data.reshape(arrays.around(src.shape, axis)), k.empty(arrays.around(x.shape, axis), x.dtype)
+    k.gather_backward(added, src.data.reshape(index3.shape), index3)
+    y = arrays.binary(k, "add", x.data, added.reshape(x.shape))
+    return result(y, _scatter_add_backward, (x, src), index3, added.shape)
+
+
+def _scatter_add_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    index, shape = node.saved
+    x, src = node.inputs
+    if x.requires_grad:
+        grads.add(x, dy)
+    if src.requires_grad:
+        dsrc = grads.k.empty(index.shape, dy.dtype)
+        grads.k.gather_forward(dsrc, dy.reshape(shape), index)
+        grads.add(src, dsrc.reshape(src.shape))
+
+
+def one_hot(labels: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
+    """Rows with 1 at the label and 0 elsewhere; a label outside has zeros only. Shape (..., num_classes).
+
+    >>> import fastnn
+    >>> fastnn.one_hot([1, 0], 3).tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    t = as_tensor(labels, "one_hot")
+    if t.dtype != np.int64:
+        raise TypeError(f"one_hot: labels of dtype {t.dtype} came, wanted whole numbers")
+    k = current()
+    hit = arrays.compare(k, "eq", t.data.reshape((*t.shape, 1)), k.asarray(np.arange(num_classes)))
+    return Tensor(arrays.cast(k, hit, dtype_of(dtype, "one_hot")))

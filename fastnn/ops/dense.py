@@ -8,6 +8,7 @@ from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
+from . import arrays
 from . import shape as shape_ops
 from .door import as_tensor, floating, same_dtype
 
@@ -98,7 +99,7 @@ def logits_of(y: Tensor) -> Tensor | None:
 
 
 def matmul(a: Any, b: Any) -> Tensor:
-    """The matrix product a b, as NumPy's ``@`` for up to two dimensions; a may have more (b is then a matrix or a vector).
+    """The matrix product a b, as NumPy's ``@``: dimensions before the last two are batches, which broadcast.
 
     >>> import fastnn
     >>> fastnn.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
@@ -107,8 +108,10 @@ def matmul(a: Any, b: Any) -> Tensor:
     like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
     a, b = as_tensor(a, "matmul", like), as_tensor(b, "matmul", like)
     same_dtype("matmul", floating("matmul", a), b)
-    if a.ndim == 0 or b.ndim not in (1, 2) or a.shape[-1] != b.shape[0]:
-        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; wanted (..., K) and (K, N) or (K,)")
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; wanted (..., K) and (..., K, N) or (K,)")
+    if b.ndim > 2:
+        return matmul_batches(a, b)
     out = a.shape[:-1] + b.shape[1:]
     a2 = shape_ops.reshape(a, (_rows(a.shape[:-1]), a.shape[-1]))
     b2 = b if b.ndim == 2 else shape_ops.reshape(b, (b.shape[0], 1))
@@ -131,3 +134,65 @@ def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
         db, add = grads.target(node.inputs[1])
         k.matmul_tn(db, a, dc, 1.0, 1.0 if add else 0.0, rounding)
         grads.done(node.inputs[1], db)
+
+
+def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
+    """The products of the matrices in two batches: (..., M, K) or (K,) by (..., K, N)."""
+    if a.ndim == 1:
+        return shape_ops.squeeze(matmul_batches(shape_ops.unsqueeze(a, 0), b), -2)
+    batch, _ = arrays.broadcast("matmul", a.shape[:-2], b.shape[:-2])
+    a, b = (shape_ops.broadcast_to(t, (*batch, *t.shape[-2:])) for t in (a, b))
+    a3, b3 = (t.data.reshape(_rows(batch), *t.shape[-2:]) for t in (a, b))
+    k, rounding = current(), precision()
+    c = k.empty((len(a3), a3.shape[1], b3.shape[2]), a.dtype)
+    for i in range(len(c)):
+        k.matmul_nn(c[i], a3[i], b3[i], 1.0, 0.0, rounding)
+    return result(c.reshape(*batch, *c.shape[1:]), _matmul_batches_backward, (a, b), a3, b3, rounding)
+
+
+def _matmul_batches_backward(grads: Gradients, node: Node, dc: Array) -> None:
+    assert node.saved is not None
+    a, b, rounding = node.saved
+    k = grads.k
+    dc = dc.reshape(len(a), a.shape[1], b.shape[2])
+    if node.inputs[0].requires_grad:
+        da = k.empty(a.shape, a.dtype)
+        for i in range(len(a)):
+            k.matmul_nt(da[i], dc[i], b[i], 1.0, 0.0, rounding)
+        grads.add(node.inputs[0], da.reshape(node.inputs[0].shape))
+    if node.inputs[1].requires_grad:
+        db = k.empty(b.shape, b.dtype)
+        for i in range(len(b)):
+            k.matmul_tn(db[i], a[i], dc[i], 1.0, 0.0, rounding)
+        grads.add(node.inputs[1], db.reshape(node.inputs[1].shape))
+
+
+def dot(a: Any, b: Any) -> Tensor:
+    """The inner product of two vectors.
+
+    >>> import fastnn
+    >>> fastnn.dot([1.0, 2.0], [3.0, 4.0]).item()
+    11.0
+    """
+    a, b = _vectors("dot", a, b)
+    return matmul(a, b)
+
+
+def outer(a: Any, b: Any) -> Tensor:
+    """The products of all elements of one vector with all of another: (M, N).
+
+    >>> import fastnn
+    >>> fastnn.outer([1.0, 2.0], [3.0, 4.0]).tolist()
+    [[3.0, 4.0], [6.0, 8.0]]
+    """
+    a, b = _vectors("outer", a, b)
+    return matmul(shape_ops.unsqueeze(a, 1), shape_ops.unsqueeze(b, 0))
+
+
+def _vectors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
+    a, b = as_tensor(a, op, like), as_tensor(b, op, like)
+    same_dtype(op, floating(op, a), b)
+    if a.ndim != 1 or b.ndim != 1 or (op == "dot" and a.shape != b.shape):
+        raise ValueError(f"{op}: shapes {a.shape} and {b.shape} came, wanted two vectors")
+    return a, b

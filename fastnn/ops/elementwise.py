@@ -1,80 +1,24 @@
-"""Broadcasting arithmetic, comparison, selection and reductions."""
+"""Broadcasting arithmetic, and functions of one Tensor, element by element."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..backends import current
-from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, activation
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+from ..backends.spec import activation
+from ..tensor import Array, Gradients, Node, Tensor, result
+from . import arrays
 from .activation import activate
-from .door import as_tensor, axis_of, dtype_of, floating, same_dtype
-from .layout import broadcast_strides, layout
-from .shape import expand, reshape
+from .door import as_tensor, dtype_of, same_dtype
+from .shape import copy_array
 
-_BINARY = {name: i for i, name in enumerate(BINARY_OPS)}
-_COMPARE = {name: i for i, name in enumerate(COMPARE_OPS)}
-_REDUCE = {name: i for i, name in enumerate(REDUCE_OPS)}
+_ORDER = ("bool", "int64", "float32", "float64")
 
 
-# ---- broadcasting: kernels walk both operands in the shape of the result, with as few dimensions as can be ----
-
-
-@lru_cache(maxsize=4096)
-def _broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray[Any, Any]]:
-    """The common shape and the layout of a walk over it."""
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(f"{op}: shapes {' and '.join(map(str, shapes))} do not broadcast") from None
-    walk = _collapse([shape] + [broadcast_strides(s, shape) for s in shapes])
-    return shape, layout(walk[0], *walk[1:])
-
-
-def _collapse(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """The same walk with neighbouring dimensions joined where every operand allows it."""
-    columns: list[list[int]] = []
-    for column in zip(*rows, strict=True):
-        n, *strides = column
-        if n == 1:
-            continue
-        if columns and all(before == s * n for before, s in zip(columns[-1][1:], strides, strict=True)):
-            columns[-1] = [columns[-1][0] * n, *strides]
-        else:
-            columns.append([n, *strides])
-    return [tuple(c[i] for c in columns) for i in range(len(rows))]
-
-
-def _binary_arrays(k: Any, op: str, x: Array, y: Array, z: Array = None) -> Array:
-    shape, walk = _broadcast(op, x.shape, y.shape)
-    if z is None:
-        z = k.empty(shape, x.dtype)
-    k.binary_forward(z, x, y, k.asarray(walk), _BINARY[op])
-    return z
-
-
-def add_arrays(k: Any, z: Array, x: Array, y: Array) -> None:
-    """z = x + y, of one shape and dtype; z may be x."""
-    _binary_arrays(k, "add", x, y, z)
-
-
-def _sum_to(k: Any, d: Array, shape: tuple[int, ...]) -> Array:
-    """The sum over what broadcasting repeated: the gradient of an operand of this shape."""
-    if d.shape == shape:
-        return d
-    pad = d.ndim - len(shape)
-    axes = [i for i in range(d.ndim) if i < pad or (shape[i - pad] == 1 and d.shape[i] != 1)]
-    for axis in reversed(axes):
-        d = _reduce_array(k, "sum", d, axis)
-    return d.reshape(shape)
-
-
-def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+def operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """Both as Tensors of one dtype: numbers and arrays take the Tensor's, but a fraction makes whole numbers real."""
     like = x if isinstance(x, Tensor) else y if isinstance(y, Tensor) else None
     free = not (isinstance(x, Tensor) and isinstance(y, Tensor))
@@ -82,7 +26,7 @@ def _operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         like = None
     x, y = as_tensor(x, op, like), as_tensor(y, op, like)
     if free and x.dtype != y.dtype:
-        wider = builtins.max(x.dtype, y.dtype, key=lambda d: ("bool", "int64", "float32", "float64").index(d.name))
+        wider = builtins.max(x.dtype, y.dtype, key=lambda d: _ORDER.index(d.name))
         x, y = astype(x, wider), astype(y, wider)
     if x.dtype == np.bool_ and y.dtype == np.bool_ and op != "where":
         x, y = astype(x, np.int64), astype(y, np.int64)
@@ -127,19 +71,20 @@ def mul(x: Any, y: Any) -> Tensor:
 
 def div(x: Any, y: Any) -> Tensor:
     """x / y with broadcasting; whole numbers are divided as float32."""
-    x, y = (_real(v) for v in (x, y))
+    x, y = (real(v) for v in (x, y))
     return _binary("div", x, y)
 
 
 def pow(x: Any, y: Any) -> Tensor:
     """x to the power y, with broadcasting."""
-    x, y = (_real(v) for v in (x, y))
+    x, y = (real(v) for v in (x, y))
     if _is_number(y) and isinstance(x, Tensor):
         return activate(x, activation("power", y))
     return _binary("pow", x, y)
 
 
-def _real(v: Any) -> Any:
+def real(v: Any) -> Any:
+    """Whole numbers and bools as float32; the rest as it is."""
     return astype(v, np.float32) if isinstance(v, Tensor) and v.dtype.kind != "f" else v
 
 
@@ -154,9 +99,9 @@ def minimum(x: Any, y: Any) -> Tensor:
 
 
 def _binary(op: str, x: Any, y: Any) -> Tensor:
-    x, y = _operands(op, x, y)
+    x, y = operands(op, x, y)
     k = current()
-    z = _binary_arrays(k, op, x.data, y.data)
+    z = arrays.binary(k, op, x.data, y.data)
     return result(z, _binary_backward, (x, y), op, x.data, y.data, z)
 
 
@@ -167,55 +112,43 @@ def _binary_backward(grads: Gradients, node: Node, dz: Array) -> None:
     slopes = _SLOPES[op]
     for t, array, slope in zip(node.inputs, (x, y), slopes, strict=True):
         if t.requires_grad:
-            grads.add(t, _sum_to(k, slope(k, dz, x, y, z), array.shape))
+            grads.add(t, arrays.sum_to(k, slope(k, dz, x, y, z), array.shape))
+
+
+_NEGATIVE = activation("affine", -1.0, 0.0)
 
 
 def _times(k: Any, a: Array, b: Array) -> Array:
-    return _binary_arrays(k, "mul", a, b)
-
-
-def _negative(k: Any, a: Array) -> Array:
-    out = k.empty(a.shape, a.dtype)
-    k.activation_forward(out, a, activation("affine", -1.0, 0.0))
-    return out
-
-
-def _apply(k: Any, name: str, a: Array) -> Array:
-    out = k.empty(a.shape, a.dtype)
-    k.activation_forward(out, a, activation(name))
-    return out
+    return arrays.binary(k, "mul", a, b)
 
 
 def _pow_base_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
-    one_less = k.empty(y.shape, y.dtype)
-    k.activation_forward(one_less, y, activation("affine", 1.0, -1.0))
-    return _times(k, dz, _times(k, y, _binary_arrays(k, "pow", x, one_less)))
+    one_less = arrays.apply(k, activation("affine", 1.0, -1.0), y)
+    return _times(k, dz, _times(k, y, arrays.binary(k, "pow", x, one_less)))
 
 
 def _pow_exponent_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
     # z log(x) is 0 times minus infinity where z is 0: its limit is 0.
-    zero = k.empty(z.shape, z.dtype)
-    k.fill(zero, 0.0)
-    return _select(k, _compare_arrays(k, "eq", z, zero), zero, _times(k, dz, _times(k, z, _apply(k, "log", x))))
+    zero = arrays.filled(k, z.shape, z.dtype, 0.0)
+    slope = _times(k, dz, _times(k, z, arrays.apply(k, activation("log"), x)))
+    return arrays.select(k, arrays.compare(k, "eq", z, zero), zero, slope)
 
 
 def _extreme_slope(k: Any, dz: Array, own: Array, other: Array, loses: str) -> Array:
     """dz where own is the result, half of it where both are, 0 where own loses the comparison."""
-    zero, half = k.empty(dz.shape, dz.dtype), k.empty(dz.shape, dz.dtype)
-    k.fill(zero, 0.0)
-    k.activation_forward(half, dz, activation("affine", 0.5, 0.0))
-    kept = _select(k, _compare_arrays(k, "eq", own, other), half, dz)
-    return _select(k, _compare_arrays(k, loses, own, other), zero, kept)
+    zero, half = arrays.filled(k, dz.shape, dz.dtype, 0.0), arrays.apply(k, activation("affine", 0.5, 0.0), dz)
+    kept = arrays.select(k, arrays.compare(k, "eq", own, other), half, dz)
+    return arrays.select(k, arrays.compare(k, loses, own, other), zero, kept)
 
 
 # op -> the gradients of x and y, of the result's shape, from dz, x, y and z
 _SLOPES: dict[str, Any] = {
     "add": (lambda k, dz, x, y, z: dz, lambda k, dz, x, y, z: dz),
-    "sub": (lambda k, dz, x, y, z: dz, lambda k, dz, x, y, z: _negative(k, dz)),
+    "sub": (lambda k, dz, x, y, z: dz, lambda k, dz, x, y, z: arrays.apply(k, _NEGATIVE, dz)),
     "mul": (lambda k, dz, x, y, z: _times(k, dz, y), lambda k, dz, x, y, z: _times(k, dz, x)),
     "div": (
-        lambda k, dz, x, y, z: _binary_arrays(k, "div", dz, y),
-        lambda k, dz, x, y, z: _negative(k, _binary_arrays(k, "div", _times(k, dz, z), y)),
+        lambda k, dz, x, y, z: arrays.binary(k, "div", dz, y),
+        lambda k, dz, x, y, z: arrays.apply(k, _NEGATIVE, arrays.binary(k, "div", _times(k, dz, z), y)),
     ),
     "pow": (_pow_base_slope, _pow_exponent_slope),
     "maximum": (
@@ -232,24 +165,97 @@ _SLOPES: dict[str, Any] = {
 # ---- functions of one Tensor ----
 
 
+def neg(x: Any) -> Tensor:
+    """-x."""
+    return mul(as_tensor(x, "neg"), -1)
+
+
+def square(x: Any) -> Tensor:
+    """x^2."""
+    x = as_tensor(x, "square")
+    return pow(x, 2) if x.dtype.kind == "f" else mul(x, x)
+
+
+def reciprocal(x: Any) -> Tensor:
+    """1 / x."""
+    return pow(as_tensor(x, "reciprocal"), -1)
+
+
+def rsqrt(x: Any) -> Tensor:
+    """1 / sqrt(x)."""
+    return pow(as_tensor(x, "rsqrt"), -0.5)
+
+
+def _map(name: str, x: Any) -> Tensor:
+    """The function of that name in `spec.ACTIVATIONS`, of a Tensor or of numbers."""
+    return activate(real(as_tensor(x, name)), activation(name))
+
+
 def exp(x: Any) -> Tensor:
     """e to the power x."""
-    return activate(_real(x), activation("exponential"))
+    return _map("exponential", x)
 
 
 def log(x: Any) -> Tensor:
     """The natural logarithm."""
-    return activate(_real(x), activation("log"))
+    return _map("log", x)
 
 
 def sqrt(x: Any) -> Tensor:
     """The square root."""
-    return activate(_real(x), activation("sqrt"))
+    return _map("sqrt", x)
 
 
 def abs(x: Any) -> Tensor:
     """The absolute value; its gradient at 0 is 0."""
-    return activate(_real(x), activation("abs"))
+    x = as_tensor(x, "abs")
+    return _map("abs", x) if x.dtype.kind == "f" else maximum(x, neg(x))
+
+
+def sin(x: Any) -> Tensor:
+    """The sine."""
+    return _map("sin", x)
+
+
+def cos(x: Any) -> Tensor:
+    """The cosine."""
+    return _map("cos", x)
+
+
+def log1p(x: Any) -> Tensor:
+    """log(1 + x), exact where x is small."""
+    return _map("log1p", x)
+
+
+def expm1(x: Any) -> Tensor:
+    """e to the power x, minus 1, exact where x is small."""
+    return _map("expm1", x)
+
+
+def sign(x: Any) -> Tensor:
+    """1, 0 or -1: the sign; its gradient is 0."""
+    x = as_tensor(x, "sign")
+    return _map("sign", x) if x.dtype.kind == "f" else clip(x, -1, 1)
+
+
+def floor(x: Any) -> Tensor:
+    """The largest whole number of at most x, in x's dtype; its gradient is 0."""
+    return _rounded("floor", x)
+
+
+def ceil(x: Any) -> Tensor:
+    """The smallest whole number of at least x, in x's dtype; its gradient is 0."""
+    return _rounded("ceil", x)
+
+
+def round(x: Any) -> Tensor:
+    """The nearest whole number, the even one of two, in x's dtype; its gradient is 0."""
+    return _rounded("round", x)
+
+
+def _rounded(name: str, x: Any) -> Tensor:
+    x = as_tensor(x, name)
+    return _map(name, x) if x.dtype.kind == "f" else x
 
 
 def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
@@ -261,8 +267,12 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: neither min nor max is given")
+    x = as_tensor(x, "clip")
+    if x.dtype.kind != "f":
+        x = x if min is None else maximum(x, min)
+        return x if max is None else minimum(x, max)
     low, high = float("-inf") if min is None else float(min), float("inf") if max is None else float(max)
-    return activate(_real(x), activation("clip", low, high))
+    return activate(x, activation("clip", low, high))
 
 
 def astype(x: Any, dtype: Any) -> Tensor:
@@ -270,195 +280,28 @@ def astype(x: Any, dtype: Any) -> Tensor:
     t, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
     if t.dtype == d:
         return t
-    y = _cast(current(), t.data, d)
+    y = arrays.cast(current(), t.data, d)
     return result(y, _astype_backward, (t,)) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
 
 
-def _cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
-    y = k.empty(x.shape, dtype)
-    k.cast(y, x, DTYPES.index(dtype.name))
-    return y
-
-
 def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    grads.add(node.inputs[0], _cast(grads.k, dy, node.inputs[0].dtype))
+    grads.add(node.inputs[0], arrays.cast(grads.k, dy, node.inputs[0].dtype))
 
 
-# ---- comparison and selection ----
-
-
-def compare(op: str, x: Any, y: Any) -> Tensor:
-    """x op y as a bool Tensor; op is eq, ne, lt, le, gt or ge."""
-    x, y = _operands(op, x, y)
-    return Tensor(_compare_arrays(current(), op, x.data, y.data))
-
-
-def _compare_arrays(k: Any, op: str, x: Array, y: Array) -> Array:
-    shape, walk = _broadcast(op, x.shape, y.shape)
-    z = k.empty(shape, np.bool_)
-    k.compare_forward(z, x, y, k.asarray(walk), _COMPARE[op])
-    return z
-
-
-def where(condition: Any, x: Any, y: Any) -> Tensor:
-    """x where condition, else y, with broadcasting.
+def clone(x: Any) -> Tensor:
+    """A copy, through which gradients flow.
 
     >>> import fastnn
-    >>> t = fastnn.tensor([-1.0, 2.0])
-    >>> fastnn.where(t > 0, t, 0.0).tolist()
-    [0.0, 2.0]
+    >>> x = fastnn.tensor([1.0])
+    >>> fastnn.clone(x).data is x.data
+    False
     """
-    c = as_tensor(condition, "where")
-    if c.dtype != np.bool_:
-        raise TypeError(f"where: a condition of dtype {c.dtype} came, wanted bool")
-    x, y = _operands("where", x, y)
-    return result(_select(current(), c.data, x.data, y.data), _where_backward, (x, y), c.data)
-
-
-def _select(k: Any, c: Array, x: Array, y: Array) -> Array:
-    shape, walk = _broadcast("where", c.shape, x.shape, y.shape)
-    z = k.empty(shape, x.dtype)
-    k.where_forward(z, c, x, y, k.asarray(walk))
-    return z
-
-
-def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:
-    assert node.saved is not None
-    (c,) = node.saved
-    k = grads.k
-    x, y = node.inputs
-    zero = k.empty(dz.shape, dz.dtype)
-    k.fill(zero, 0.0)
-    if x.requires_grad:
-        grads.add(x, _sum_to(k, _select(k, c, dz, zero), x.shape))
-    if y.requires_grad:
-        grads.add(y, _sum_to(k, _select(k, c, zero, dz), y.shape))
-
-
-# ---- reductions ----
-
-
-@torch_names
-def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The sum along an axis, several or all.
-
-    >>> import fastnn
-    >>> fastnn.sum(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).tolist()
-    [4.0, 6.0]
-    """
-    return _reduce("sum", x, axis, keepdims)
-
-
-@torch_names
-def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The mean along an axis, several or all."""
-    return _reduce("mean", floating("mean", as_tensor(x, "mean")), axis, keepdims)
-
-
-@torch_names
-def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The greatest element along an axis, several or all; equal ones share the gradient."""
-    return _reduce("max", x, axis, keepdims)
-
-
-@torch_names
-def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
-    """The smallest element along an axis, several or all; equal ones share the gradient."""
-    return _reduce("min", x, axis, keepdims)
-
-
-@torch_names
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The place of the first greatest element along an axis, or in the flattened Tensor."""
-    x = as_tensor(x, "argmax")
-    if axis is None:
-        return reshape(argmax(reshape(x, -1), 0), (1,) * x.ndim if keepdims else ())
-    axis = axis_of(axis, x.ndim, "argmax")
-    if x.shape[axis] == 0:
-        raise ValueError(f"argmax: axis {axis} of shape {x.shape} has no elements")
+    t = as_tensor(x, "clone")
     k = current()
-    a, b, c = _three(x.shape, axis)
-    if x.dtype == np.bool_:
-        x = astype(x, np.int64)
-    index = k.empty((a, c), np.int64)
-    k.argmax_forward(index, x.data.reshape(a, b, c))
-    return Tensor(index.reshape(_without(x.shape, (axis,), keepdims)))
+    y = k.empty(t.shape, t.dtype)
+    copy_array(k, y, t.data)
+    return result(y, _clone_backward, (t,))
 
 
-def _three(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """The shape as (before, axis, after)."""
-    return int(np.prod(shape[:axis], dtype=np.int64)), shape[axis], int(np.prod(shape[axis + 1 :], dtype=np.int64))
-
-
-def _without(shape: tuple[int, ...], axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
-    return tuple(1 if d in axes else n for d, n in enumerate(shape) if keepdims or d not in axes)
-
-
-def _reduce_array(k: Any, op: str, x: Array, axis: int) -> Array:
-    a, b, c = _three(x.shape, axis)
-    y = k.empty((a, c), x.dtype)
-    k.reduce_forward(y, x.reshape(a, b, c), _REDUCE[op])
-    return y.reshape(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
-
-
-def _reduce(op: str, x: Any, axis: int | Sequence[int] | None, keepdims: bool) -> Tensor:
-    x = as_tensor(x, op)
-    if x.dtype == np.bool_:
-        x = astype(x, np.int64)
-    if axis is None:
-        axes = tuple(range(x.ndim))
-    else:
-        axes = tuple(sorted({axis_of(a, x.ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,))}))
-    if op in ("max", "min") and builtins.any(x.shape[a] == 0 for a in axes):
-        raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
-    k = current()
-    y, keep = x.data, _without(x.shape, axes, True)
-    if len(axes) == x.ndim and axes:  # all of it is one run of memory
-        y = _reduce_array(k, op, y.reshape(-1), 0).reshape(keep)
-    else:
-        for a in reversed(axes):
-            y = _reduce_array(k, op, y, a)
-    return result(y.reshape(_without(x.shape, axes, keepdims)), _reduce_backward, (x,), op, x.data, y)
-
-
-def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    op, x, y = node.saved
-    k = grads.k
-    dy = dy.reshape(y.shape)
-    if op == "mean":
-        scaled = k.empty(dy.shape, dy.dtype)
-        n = x.size // y.size if y.size else 1
-        k.activation_forward(scaled, dy, activation("affine", 1 / n if n else 0.0, 0.0))
-        dy = scaled
-    if op in ("sum", "mean"):
-        grads.add(node.inputs[0], expand(dy, x.shape))
-        return
-    hit = _compare_arrays(k, "eq", x, y)
-    ones = _cast(k, hit, x.dtype)
-    share = _binary_arrays(k, "div", dy, _sum_to(k, ones, y.shape))
-    grads.add(node.inputs[0], _times(k, ones, share))
-
-
-__all__ = [
-    "abs",
-    "add",
-    "argmax",
-    "astype",
-    "clip",
-    "compare",
-    "div",
-    "exp",
-    "log",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "mul",
-    "pow",
-    "sqrt",
-    "sub",
-    "sum",
-    "where",
-]
+def _clone_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    grads.add(node.inputs[0], dy)

@@ -1,4 +1,4 @@
-"""Shapes: reshape shares memory, all other operations copy through one kernel, `strided_copy`."""
+"""Shapes: reshape shares memory, the other operations copy through one kernel, `strided_copy`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,15 @@ import numpy as np
 
 from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from .data import take
+from . import arrays
 from .door import as_tensor, axis_of, same_dtype
-from .layout import broadcast_strides, layout, strides_of
-
-
-def _copy(
-    y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0, k: Any = None
-) -> None:
-    k = k or current()
-    k.strided_copy(y, x, k.asarray(layout(shape, ys, xs, offsets=(yo, xo))))
+from .layout import broadcast_strides, strides_of
 
 
 def copy_array(k: Any, y: Array, x: Array) -> None:
     """y = x, of one shape and dtype."""
     n = int(x.size)
-    _copy(y, x, (n,), (1,), (1,), k=k)
+    arrays.copy_walk(k, y, x, (n,), (1,), (1,))
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
@@ -36,7 +29,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     (2, 2)
     """
     x = as_tensor(x, "reshape")
-    wanted = tuple(int(n) for n in (shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape))
+    wanted = sizes(shape)
     try:
         data = x.data.reshape(wanted)
     except ValueError:
@@ -90,7 +83,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
         raise ValueError(f"transpose: axes {order} of a Tensor with {x.ndim} dimensions; each must come once")
     if order == tuple(range(x.ndim)):
         return x
-    return result(_transposed(x.data, order), _transpose_backward, (x,), order)
+    return result(arrays.permute(current(), x.data, order), _transpose_backward, (x,), order)
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
@@ -98,28 +91,59 @@ def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
     a, b = axis_of(a, x.ndim, "swap_axes"), axis_of(b, x.ndim, "swap_axes")
     order = list(range(x.ndim))
     order[a], order[b] = b, a
-    return x if a == b else result(_transposed(x.data, tuple(order)), _transpose_backward, (x,), tuple(order))
-
-
-def _transposed(x: Array, order: tuple[int, ...]) -> Array:
-    shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)
-    y = current().empty(shape, x.dtype)
-    _copy(y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
-    return y
+    return x if a == b else result(arrays.permute(current(), x.data, tuple(order)), _transpose_backward, (x,), tuple(order))
 
 
 def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     (order,) = node.saved
     inverse = tuple(order.index(a) for a in range(len(order)))
-    grads.add(node.inputs[0], _transposed(dy, inverse))
+    grads.add(node.inputs[0], arrays.permute(grads.k, dy, inverse))
 
 
 def expand(x: Array, shape: tuple[int, ...]) -> Array:
     """The array repeated along its dimensions of size 1, in a new array."""
-    y = current().empty(shape, x.dtype)
-    _copy(y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
+    k = current()
+    y = k.empty(shape, x.dtype)
+    arrays.copy_walk(k, y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
     return y
+
+
+def permute(x: Tensor, *axes: Any) -> Tensor:
+    """The axes in this order.
+
+    >>> import fastnn
+    >>> fastnn.permute(fastnn.zeros((2, 3, 4)), 2, 0, 1).shape
+    (4, 2, 3)
+    """
+    return transpose(x, sizes(axes))
+
+
+def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Whole numbers that came one by one, or as one sequence."""
+    many = given[0] if len(given) == 1 and not isinstance(given[0], int | np.integer) else given
+    return tuple(int(n) for n in many)
+
+
+def broadcast_to(x: Any, *shape: Any) -> Tensor:
+    """x repeated along its dimensions of size 1, and along new ones in front; -1 leaves a dimension as it is.
+
+    >>> import fastnn
+    >>> fastnn.broadcast_to(fastnn.tensor([[1.0], [2.0]]), 2, 2).tolist()
+    [[1.0, 1.0], [2.0, 2.0]]
+    """
+    t, wanted = as_tensor(x, "broadcast_to"), sizes(shape)
+    pad = len(wanted) - t.ndim
+    wanted = tuple(t.shape[d - pad] if n == -1 and d >= pad else n for d, n in enumerate(wanted))
+    if pad < 0 or any(n not in (1, w) for n, w in zip(t.shape, wanted[pad:], strict=True)) or any(n < 0 for n in wanted):
+        raise ValueError(f"broadcast_to: shape {t.shape} does not broadcast to {wanted}")
+    if wanted == t.shape:
+        return t
+    return result(expand(t.data, wanted), _broadcast_to_backward, (t,))
+
+
+def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    grads.add(node.inputs[0], arrays.sum_to(grads.k, dy, node.inputs[0].shape))
 
 
 @torch_names
@@ -137,10 +161,11 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
         if t.ndim != len(shape) or any(t.shape[d] != shape[d] for d in range(len(shape)) if d != axis):
             raise ValueError(f"concatenate: shapes {shape} and {t.shape} differ in more than axis {axis}")
     total = builtins.sum(t.shape[axis] for t in parts)
-    y = current().empty(shape[:axis] + (total,) + shape[axis + 1 :], parts[0].dtype)
+    k = current()
+    y = k.empty(shape[:axis] + (total,) + shape[axis + 1 :], parts[0].dtype)
     strides, start = strides_of(y.shape), 0
     for t in parts:
-        _copy(y, t.data, t.shape, strides, strides_of(t.shape), yo=start * strides[axis])
+        arrays.copy_walk(k, y, t.data, t.shape, strides, strides_of(t.shape), yo=start * strides[axis])
         start += t.shape[axis]
     return result(y, _concatenate_backward, parts, axis)
 
@@ -152,7 +177,7 @@ def _concatenate_backward(grads: Gradients, node: Node, dy: Array) -> None:
     for t in node.inputs:
         if t.requires_grad:
             dx = grads.k.empty(t.shape, t.dtype)
-            _copy(dx, dy, t.shape, strides_of(t.shape), strides, xo=start * strides[axis])
+            arrays.copy_walk(grads.k, dx, dy, t.shape, strides_of(t.shape), strides, xo=start * strides[axis])
             grads.add(t, dx)
         start += t.shape[axis]
 
@@ -179,59 +204,3 @@ def _operands(tensors: Sequence[Any], op: str) -> tuple[Tensor, ...]:
     parts = tuple(as_tensor(t, op, like) for t in tensors)
     same_dtype(op, *parts)
     return parts
-
-
-def getitem(x: Tensor, key: Any) -> Tensor:
-    """x[key]: whole numbers, slices, None and ... in any number (a copy), or one index array for the first dimension."""
-    if isinstance(key, list | np.ndarray) or (isinstance(key, Tensor) and key.ndim):
-        if (key.dtype if not isinstance(key, list) else np.asarray(key).dtype) == np.bool_:
-            raise TypeError("indexing: the size of a selection by a mask depends on the data; use fastnn.where, or numpy()")
-        return take(x, key)
-    if isinstance(key, Tensor):
-        key = int(key.item())
-    keys = key if isinstance(key, tuple) else (key,)
-    given = builtins.sum(1 for item in keys if item is not None and item is not Ellipsis)
-    if given > x.ndim:
-        raise IndexError(f"indexing: {given} indices for a Tensor with {x.ndim} dimensions")
-    if not any(item is Ellipsis for item in keys):
-        keys = (*keys, Ellipsis)
-    shape: list[int] = []
-    strides: list[int] = []
-    own, axis, offset = strides_of(x.shape), 0, 0
-    for item in keys:
-        if item is Ellipsis:
-            n = x.ndim - given
-            shape += x.shape[axis : axis + n]
-            strides += own[axis : axis + n]
-            axis += n
-        elif item is None:
-            shape.append(1)
-            strides.append(0)
-        elif isinstance(item, slice):
-            start, stop, step = item.indices(x.shape[axis])
-            n = len(range(start, stop, step))
-            offset += start * own[axis] if n else 0
-            shape.append(n)
-            strides.append(step * own[axis])
-            axis += 1
-        elif isinstance(item, int | np.integer) and not isinstance(item, bool):
-            if not -x.shape[axis] <= item < x.shape[axis]:
-                raise IndexError(f"indexing: index {item} is out of range for axis {axis} of size {x.shape[axis]}")
-            offset += int(item) % x.shape[axis] * own[axis]
-            axis += 1
-        else:
-            raise TypeError(
-                f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ... or one index array"
-            )
-    y = current().empty(tuple(shape), x.dtype)
-    _copy(y, x.data, tuple(shape), strides_of(shape), tuple(strides), xo=offset)
-    return result(y, _getitem_backward, (x,), tuple(shape), tuple(strides), offset)
-
-
-def _getitem_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    shape, strides, offset = node.saved
-    dx = grads.k.empty(node.inputs[0].shape, dy.dtype)
-    grads.k.fill(dx, 0.0)
-    _copy(dx, dy, shape, strides, strides_of(shape), yo=offset)
-    grads.add(node.inputs[0], dx)

@@ -78,19 +78,22 @@ class Compiled:
         return [item for o in self.objectives for item in o.named_metrics()]
 
     def _totals(self) -> list[Array]:
-        """The running means: of the loss, of each output's, of the metrics."""
-        return [self.loss_total, *(o.total for o in self.objectives), *(m.total for m in self.metrics)]
+        """The running means of the losses: of all, and of each output's."""
+        return [self.loss_total, *(o.total for o in self.objectives)]
 
-    def set_aside(self) -> list[Array]:
-        """The running means as they are, for `take_back`; starts them anew."""
-        saved = [total.copy() for total in self._totals()]
+    def set_aside(self) -> Any:
+        """What losses and metrics have summed up so far, for `take_back`; starts them anew."""
+        saved = [total.copy() for total in self._totals()], [m.set_aside() for m in self.metrics]
         self.reset()
         return saved
 
-    def take_back(self, saved: list[Array]) -> None:
-        """Goes on with the means that were set aside."""
-        for total, value in zip(self._totals(), saved, strict=True):
+    def take_back(self, saved: Any) -> None:
+        """Goes on with what was set aside."""
+        totals, kept = saved
+        for total, value in zip(self._totals(), totals, strict=True):
             total[:] = value
+        for m, own in zip(self.metrics, kept, strict=True):
+            m.take_back(own)
 
     def reset(self) -> None:
         """Starts the running means anew."""
@@ -99,7 +102,7 @@ class Compiled:
             if o.name:
                 o.total[:] = 0
             for m in o.metrics or ():
-                m.reset()
+                m.reset_state()
 
     def logs(self) -> Logs:
         """The running means: the loss, those of the outputs where several have one, the metrics."""

@@ -183,6 +183,8 @@ class Trainer(BatchTrainer):
         n = len(arrays[0])
         if batch_size is None:
             batch_size = max(n, 1) if c.optimizer.takes_closure else 32
+        for m in c.metrics:
+            m.reserve(n)
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
         own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())

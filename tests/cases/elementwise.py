@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS
+from fastnn.backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, SCAN_OPS
 
 from .case import FLOATS, Case, Values
 
@@ -126,6 +126,8 @@ def _reduce_error(v: SimpleNamespace, want: Values) -> Values:
     if REDUCE_OPS[v.op] in ("max", "min"):
         return {}
     n = v.x.shape[1]
+    if REDUCE_OPS[v.op] == "prod":
+        return {"y": v.eps * (2 + n) * np.abs(want["y"])}
     size = np.abs(v.x).sum(1) / (n if REDUCE_OPS[v.op] == "mean" else 1)
     return {"y": v.eps * (2 + min(n, 256) ** 0.5 / 2 + np.finfo(np.float64).eps / v.eps * n**0.5) * size}
 
@@ -133,14 +135,39 @@ def _reduce_error(v: SimpleNamespace, want: Values) -> Values:
 def _reductions(a: int, b: int, c: int, ops: Iterable[str] = REDUCE_OPS, **flags: Any) -> Iterable[Case]:
     sizes, span = {"A": a, "B": b, "C": c}, (-99.0, 99.0)
     for op in ops:
-        error = _reduce_error if op in ("sum", "mean") else None
-        yield Case("reduce_forward", sizes, {"op": REDUCE_OPS.index(op)}, span=span, error=error, note=op, **flags)
+        error = None if op in ("max", "min") else _reduce_error
+        near = (-1.1, 1.1) if op == "prod" and b < 40 else (0.9, 1.1) if op == "prod" else span  # products stay in range
+        yield Case("reduce_forward", sizes, {"op": REDUCE_OPS.index(op)}, span=near, error=error, note=op, **flags)
     # On a coarse grid the greatest value is there more than once.
     yield Case("argmax_forward", sizes, arrays={"x": lambda rng, v: rng.integers(-5, 5, (a, b, c))}, **flags)
     yield Case("argmax_forward", sizes, span=span, note="distinct", **flags)
 
 
+def _scan_error(v: SimpleNamespace, want: Values) -> Values:
+    n = v.x.shape[1]
+    if SCAN_OPS[v.op] == "prod":
+        return {"y": v.eps * (2 + n) * np.abs(want["y"])}
+    return {"y": v.eps * (2 + n**0.5) * np.abs(np.where(np.isfinite(v.x), v.x, 0)).sum(1, keepdims=True) + 0 * want["y"]}
+
+
+def _scans(a: int, b: int, c: int, **flags: Any) -> Iterable[Case]:
+    sizes = {"A": a, "B": b, "C": c}
+    for op in SCAN_OPS:
+        span = (-9.0, 9.0) if op == "sum" else (-1.1, 1.1) if b < 40 else (0.9, 1.1)
+        for reverse, exclusive in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            scalars = {"op": SCAN_OPS.index(op), "reverse": reverse, "exclusive": exclusive}
+            yield Case("cumulate", sizes, scalars, span=span, error=_scan_error, note=op, **flags)
+
+
+def _sorts(a: int, b: int, c: int, **flags: Any) -> Iterable[Case]:
+    for descending in (0, 1):
+        # On a coarse grid some are equal.
+        arrays = {"x": lambda rng, v: rng.integers(-5, 5, (a, b, c))}
+        yield Case("argsort", {"A": a, "B": b, "C": c}, {"descending": descending}, arrays=arrays, **flags)
+
+
 # A, B, C
+SCANS = ((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 7, 5), (2, 9, 65), (1, 5000, 1), (1, 300, 130))
 REDUCTIONS = (
     *((0, 3, 2), (2, 0, 3), (2, 3, 0), (1, 1, 1), (1, 33, 1), (3, 15, 1), (2, 16, 1), (2, 17, 1), (5, 64, 1)),
     *((3, 7, 5), (2, 9, 16), (1, 6, 17), (2, 5, 63), (2, 300, 65), (1, 40, 300)),
@@ -161,6 +188,8 @@ CASES = [
     *(_cast(n, a, b) for a in DTYPES for b in DTYPES for n in (0, 1, 17, 2049)),
     *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
     *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
+    *(case for shape in SCANS for case in _scans(*shape, edges=shape == (3, 7, 5))),
+    *(case for shape in SCANS for case in _sorts(*shape, edges=shape == (3, 7, 5))),
     _binary("add", (1 << 20,), (1 << 20,), bench=True, test=False),
     _binary("mul", (512, 1024), (1024,), bench=True, test=False),
     _compare("lt", (1 << 20,), (1 << 20,), bench=True, test=False),
@@ -171,4 +200,6 @@ CASES = [
     *_reductions(1, 1 << 20, 1, ("sum", "max"), bench=True, test=False),
     *_reductions(1024, 1024, 1, ("sum", "max"), bench=True, test=False),
     *_reductions(1, 4000, 256, ("mean",), bench=True, test=False),
+    *_scans(256, 1024, 4, bench=True, test=False),
+    *_sorts(256, 1024, 4, bench=True, test=False),
 ]

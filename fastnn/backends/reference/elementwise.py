@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS
+from ..spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, SCAN_OPS
 
 Array = Any
 
@@ -65,9 +65,9 @@ def cast(xp: Any, y: Array, x: Array, to: int) -> None:
 
 
 def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:
-    """y[a, c] = sum, mean, max or min over b of x[a, b, c]; NaN wins over any number in max and min."""
+    """y[a, c] = sum, mean, max, min or product over b of x[a, b, c]; NaN wins over any number in max and min."""
     name = REDUCE_OPS[op]
-    if x.shape[1] or name == "sum":
+    if x.shape[1] or name in ("sum", "prod"):
         y[...] = getattr(x, name)(axis=1)
     else:
         y[...] = {"mean": xp.nan, "max": -xp.inf, "min": xp.inf}[name] if y.dtype.kind == "f" else 0
@@ -76,3 +76,26 @@ def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:
 def argmax_forward(xp: Any, index: Array, x: Array) -> None:
     """index[a, c] = the first b where x[a, b, c] is greatest; a NaN counts as greater than any number."""
     index[...] = x.argmax(1) if x.shape[1] else 0
+
+
+def cumulate(xp: Any, y: Array, x: Array, op: int, reverse: int, exclusive: int) -> None:
+    """y[a, b, c] = the sum or product (op of `spec.SCAN_OPS`) of x[a, :b + 1, c].
+
+    With reverse, of x[a, b:, c]; with exclusive, of those but x[a, b, c] itself.
+    """
+    if reverse:
+        x, y = x[:, ::-1], y[:, ::-1]
+    totals = getattr(xp, f"cum{SCAN_OPS[op]}")(x, axis=1)
+    if exclusive:
+        y[:, :1] = 0 if SCAN_OPS[op] == "sum" else 1
+        y[:, 1:] = totals[:, :-1]
+    else:
+        y[...] = totals
+
+
+def argsort(xp: Any, index: Array, x: Array, descending: int) -> None:
+    """x[a, index[a, b, c], c] ascends with b, or descends; equal elements stay in order, a NaN counts as the greatest."""
+    if descending:
+        index[...] = x.shape[1] - 1 - x[:, ::-1].argsort(1, kind="stable")[:, ::-1]
+    else:
+        index[...] = x.argsort(1, kind="stable")

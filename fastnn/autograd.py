@@ -1,0 +1,101 @@
+"""Gradients of any Tensors, without touching `grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .ops import arrays
+from .tape import Node, newest_first
+from .tensor import Array, Gradients, Tensor
+
+
+class Sought(Gradients):
+    """The gradients of the Tensors asked for alone; leaves keep what they have."""
+
+    def __init__(self, tensors: Sequence[Tensor], roots: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.found: dict[Tensor, Array] = {}
+        self._leaves = {t for t in tensors if t.node is None}
+        self._results = {t.node: t for t in tensors if t.node is not None}
+        self._useful: set[Node] = set()
+        for node in reversed(newest_first(t.node for t in roots)):
+            if any(t in self._leaves or t.node in self._useful or t.node in self._results for t in node.inputs):
+                self._useful.add(node)
+
+    def target(self, t: Tensor) -> tuple[Array, bool]:
+        return self.k.empty(t.shape, t.dtype), False
+
+    def done(self, t: Tensor, array: Array) -> None:
+        self.add(t, array)
+
+    def add(self, t: Tensor, array: Array) -> None:
+        if t.node is not None:
+            super().add(t, array)
+        elif t in self._leaves:
+            held = self.found.get(t)
+            self.found[t] = array if held is None else arrays.binary(self.k, "add", held, array)
+
+    def visit(self, node: Node) -> None:
+        if (t := self._results.get(node)) is not None and (held := self._held.get(node)) is not None:
+            self.found[t] = held
+        if node in self._useful:
+            super().visit(node)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of outputs with respect to inputs, as torch.autograd.grad: no leaf's `grad` changes.
+
+    Args:
+        outputs: what is differentiated; of several, the sum.
+        inputs: what by: any Tensors on the tape, leaves or results of operations.
+        grad_outputs: the gradient to start with, one for each output; 1 for outputs with one element.
+        retain_graph: keep what the operations saved, so that they can be used again.
+        create_graph: second derivatives, which there are none of.
+        allow_unused: None for an input that the outputs do not come from, instead of an error.
+
+    Returns:
+        A tuple with one Tensor for each input.
+
+    Raises:
+        NotImplementedError: create_graph is asked for.
+        RuntimeError: an input requires no gradient or was not used, or the graph was freed.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    >>> (dx,) = fastnn.grad((x * x).sum(), x)
+    >>> dx.tolist(), x.grad
+    ([2.0, 4.0], None)
+    """
+    if create_graph:
+        raise NotImplementedError(
+            "grad: create_graph=True: there are no derivatives of derivatives. Central differences of forward passes,"
+            " (f(x + h) - f(x - h)) / (2 h), are on the tape, and so can stand in a loss; float64 keeps them exact enough"
+        )
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
+    if len(starts) != len(outputs):
+        raise ValueError(f"grad: {len(starts)} grad_outputs came for {len(outputs)} outputs")
+    stored = [getattr(t, "base", t) for t in given]  # of a parameter's transposed view, what is stored
+    for i, t in enumerate(stored):
+        if not t.requires_grad:
+            raise RuntimeError(f"grad: input {i} does not require a gradient; set requires_grad=True before the forward pass")
+    grads = Sought(stored, outputs)
+    for t, start in zip(outputs, starts, strict=True):
+        grads.start(t, start, "grad")
+    grads.run(outputs, retain_graph, "grad")
+    found: list[Tensor | None] = []
+    for i, (t, own) in enumerate(zip(given, stored, strict=True)):
+        if own not in grads.found and not allow_unused:
+            raise RuntimeError(f"grad: the outputs do not come from input {i}; with allow_unused=True its gradient is None")
+        array = grads.found.get(own)
+        found.append(None if array is None else Tensor(array) if t is own else Tensor(array).T)
+    return tuple(found)

@@ -1,0 +1,149 @@
+"""Kernel calls on arrays, shared by the operations: broadcasting, selections, sums and copies, without any tape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, Activation
+from .layout import broadcast_strides, layout, strides_of
+
+Array = Any
+
+_BINARY = {name: i for i, name in enumerate(BINARY_OPS)}
+_COMPARE = {name: i for i, name in enumerate(COMPARE_OPS)}
+_REDUCE = {name: i for i, name in enumerate(REDUCE_OPS)}
+
+
+# ---- broadcasting: kernels walk all operands in the shape of the result, with as few dimensions as can be ----
+
+
+@lru_cache(maxsize=4096)
+def broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray[Any, Any]]:
+    """The common shape and the layout of a walk over it; ValueError if there is none."""
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"{op}: shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+    walk = _collapse([shape] + [broadcast_strides(s, shape) for s in shapes])
+    return shape, layout(walk[0], *walk[1:])
+
+
+def _collapse(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The same walk with neighbouring dimensions joined where every operand allows it."""
+    columns: list[list[int]] = []
+    for column in zip(*rows, strict=True):
+        n, *strides = column
+        if n == 1:
+            continue
+        if columns and all(before == s * n for before, s in zip(columns[-1][1:], strides, strict=True)):
+            columns[-1] = [columns[-1][0] * n, *strides]
+        else:
+            columns.append([n, *strides])
+    return [tuple(c[i] for c in columns) for i in range(len(rows))]
+
+
+def binary(k: Any, op: str, x: Array, y: Array, z: Array = None) -> Array:
+    """x op y with broadcasting, into z if given."""
+    shape, walk = broadcast(op, x.shape, y.shape)
+    if z is None:
+        z = k.empty(shape, x.dtype)
+    k.binary_forward(z, x, y, k.asarray(walk), _BINARY[op])
+    return z
+
+
+def compare(k: Any, op: str, x: Array, y: Array) -> Array:
+    """Whether x op y, with broadcasting."""
+    shape, walk = broadcast(op, x.shape, y.shape)
+    z = k.empty(shape, np.bool_)
+    k.compare_forward(z, x, y, k.asarray(walk), _COMPARE[op])
+    return z
+
+
+def select(k: Any, c: Array, x: Array, y: Array) -> Array:
+    """x where c, else y, with broadcasting."""
+    shape, walk = broadcast("where", c.shape, x.shape, y.shape)
+    z = k.empty(shape, x.dtype)
+    k.where_forward(z, c, x, y, k.asarray(walk))
+    return z
+
+
+# ---- one array ----
+
+
+def filled(k: Any, shape: tuple[int, ...], dtype: Any, value: float) -> Array:
+    """An array of one value."""
+    y = k.empty(shape, dtype)
+    k.fill(y, value)
+    return y
+
+
+def apply(k: Any, act: Activation, x: Array) -> Array:
+    """act(x), element by element."""
+    y = k.empty(x.shape, x.dtype)
+    k.activation_forward(y, x, act)
+    return y
+
+
+def cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
+    """x in another dtype."""
+    y = k.empty(x.shape, dtype)
+    k.cast(y, x, DTYPES.index(dtype.name))
+    return y
+
+
+# ---- reductions ----
+
+
+def around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The shape as (before, axis, after)."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def reduce(k: Any, op: str, x: Array, axis: int) -> Array:
+    """The reduction along an axis, which stays with size 1."""
+    a, b, c = around(x.shape, axis)
+    y = k.empty((a, c), x.dtype)
+    k.reduce_forward(y, x.reshape(a, b, c), _REDUCE[op])
+    return y.reshape(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
+
+
+def reduce_axes(k: Any, op: str, x: Array, axes: Sequence[int]) -> Array:
+    """The reduction along several axes, which stay with size 1."""
+    if len(axes) == x.ndim and axes:  # all of it is one run of memory
+        return reduce(k, op, x.reshape(-1), 0).reshape((1,) * x.ndim)
+    for axis in reversed(axes):
+        x = reduce(k, op, x, axis)
+    return x
+
+
+def sum_to(k: Any, d: Array, shape: tuple[int, ...]) -> Array:
+    """The sum over what broadcasting repeated: the gradient of an operand of this shape."""
+    if d.shape == shape:
+        return d
+    pad = d.ndim - len(shape)
+    return reduce_axes(k, "sum", d, [i for i in range(d.ndim) if i < pad or (shape[i - pad] == 1 and d.shape[i] != 1)]).reshape(
+        shape
+    )
+
+
+# ---- copies ----
+
+
+def copy_walk(
+    k: Any, y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0
+) -> None:
+    """Copies x into y along a walk of this shape, with strides ys and xs from the offsets yo and xo, in elements."""
+    k.strided_copy(y, x, k.asarray(layout(shape, ys, xs, offsets=(yo, xo))))
+
+
+def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
+    """The axes in another order, in a new array."""
+    shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)
+    y = k.empty(shape, x.dtype)
+    copy_walk(k, y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
+    return y

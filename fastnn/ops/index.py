@@ -1,0 +1,310 @@
+"""Indexing: parts of a Tensor by whole numbers, slices, index arrays and masks, and what is made of such parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+from . import arrays
+from .data import as_index, take
+from .door import StepInput, as_tensor, axis_of, same_dtype
+from .elementwise import add, mul
+from .layout import broadcast_strides, strides_of
+from .shape import broadcast_to, concatenate, reshape, sizes, transpose
+
+ALL = slice(None)
+
+
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """x[key], a copy, with NumPy's rules: whole numbers, slices, None and ..., index arrays that broadcast, and masks.
+
+    The size of what a mask selects depends on the data, so a step that uses one is not recorded.
+    """
+    x = as_tensor(x, "indexing")
+    keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
+    if not any(_is_array(item) for item in keys):
+        return _slice(x, keys)
+    return _pick(x, [part for item in keys for part in _without_masks(item)])
+
+
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """x[key] = value on a leaf, under `no_grad` if it requires a gradient; by whole numbers and slices."""
+    x._check_in_place("item assignment")
+    keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
+    if any(_is_array(item) for item in keys) or not x.data.flags.c_contiguous:
+        raise TypeError("item assignment: wanted whole numbers and slices; for masks there are masked_fill and where")
+    shape, strides, offset = _walk(x.shape, keys)
+    new = as_tensor(value, "item assignment", x)
+    same_dtype("item assignment", x, new)
+    if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
+        raise ValueError(f"item assignment: shape {new.shape} into {shape}")
+    arrays.copy_walk(current(), x.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
+    x.version += 1
+
+
+def _plain(item: Any) -> Any:
+    """An index array without dimensions as a whole number."""
+    if _is_array(item) and not isinstance(item, list) and item.ndim == 0 and item.dtype != np.bool_:
+        return item.__index__() if isinstance(item, Tensor) else int(item)
+    return item
+
+
+def _is_array(item: Any) -> bool:
+    return isinstance(item, list | np.ndarray | Tensor | StepInput)
+
+
+def _without_masks(item: Any) -> tuple[Any, ...]:
+    """A mask as the index arrays of its true elements, all else as it is."""
+    if not _is_array(item):
+        return (item,)
+    given = np.asarray(item) if isinstance(item, list) else item
+    if given.dtype != np.bool_:
+        return (item,)
+    mask = np.asarray(given)
+    return tuple(_OfMask(places, n) for places, n in zip(mask.nonzero(), mask.shape, strict=True))
+
+
+class _OfMask:
+    """Places in one dimension of a mask, which has n."""
+
+    def __init__(self, places: np.ndarray[Any, Any], n: int) -> None:
+        self.places = places
+        self.n = n
+
+
+def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
+    """The keys with slices for ... and for what is left out at the end."""
+    if sum(item is Ellipsis for item in keys) > 1:
+        raise IndexError("indexing: ... may stand once")
+    given = sum(item is not None and item is not Ellipsis for item in keys)
+    if given > ndim:
+        raise IndexError(f"indexing: {given} indices for a Tensor with {ndim} dimensions")
+    rest = [ALL] * (ndim - given)
+    at = next((i for i, item in enumerate(keys) if item is Ellipsis), len(keys))
+    return [*keys[:at], *rest, *keys[at + 1 :]]
+
+
+# ---- whole numbers and slices: one walk ----
+
+
+def _walk(own_shape: tuple[int, ...], keys: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The shape, strides and offset of what whole numbers and slices select."""
+    shape: list[int] = []
+    strides: list[int] = []
+    own, axis, offset = strides_of(own_shape), 0, 0
+    for item in _complete(keys, len(own_shape)):
+        if item is None:
+            shape.append(1)
+            strides.append(0)
+            continue
+        if isinstance(item, slice):
+            start, stop, step = item.indices(own_shape[axis])
+            n = len(range(start, stop, step))
+            offset += start * own[axis] if n else 0
+            shape.append(n)
+            strides.append(step * own[axis])
+        elif _is_int(item):
+            offset += _in_range(item, own_shape[axis], axis) * own[axis]
+        else:
+            raise TypeError(
+                f"indexing: {type(item).__name__} {item!r}, wanted whole numbers, slices, None, ..., index arrays or masks"
+            )
+        axis += 1
+    return tuple(shape), tuple(strides), offset
+
+
+def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    shape, strides, offset = _walk(x.shape, keys)
+    k = current()
+    y = k.empty(shape, x.dtype)
+    arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
+    return result(y, _slice_backward, (x,), shape, strides, offset)
+
+
+def _is_int(item: Any) -> bool:
+    return isinstance(item, int | np.integer) and not isinstance(item, bool)
+
+
+def _in_range(item: int, n: int, axis: int) -> int:
+    if not -n <= item < n:
+        raise IndexError(f"indexing: index {item} is out of range for axis {axis} of size {n}")
+    return int(item) % n
+
+
+def _slice_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    shape, strides, offset = node.saved
+    dx = arrays.filled(grads.k, node.inputs[0].shape, dy.dtype, 0.0)
+    arrays.copy_walk(grads.k, dx, dy, shape, strides, strides_of(shape), yo=offset)
+    grads.add(node.inputs[0], dx)
+
+
+# ---- index arrays: the axes that they count along are moved to the front and made one, of which rows are taken ----
+
+
+def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    keys = _complete(keys, x.ndim)
+    basic: list[Any] = []
+    picked: list[tuple[int, Tensor]] = []  # the dimension after the slices, and its index
+    axis = 0
+    for at, item in enumerate(keys):
+        if item is None or isinstance(item, slice):
+            basic.append(item)
+            axis += item is not None
+            continue
+        n = x.shape[axis]
+        if isinstance(item, _OfMask):
+            if item.n != n:
+                raise IndexError(f"indexing: a mask of size {item.n} for axis {axis} of size {n}")
+            item = item.places
+        elif _is_int(item):
+            item = np.int64(_in_range(item, n, axis))
+        elif not _is_array(item):
+            raise TypeError(f"indexing: {type(item).__name__} {item!r} beside an index array")
+        picked.append((at, as_index(item, "indexing", n)))
+        basic.append(ALL)
+        axis += 1
+    if any(item is None or item != ALL for item in basic):
+        x = _slice(x, basic)
+    places = [at for at, _ in picked]
+    try:
+        common = np.broadcast_shapes(*(index.shape for _, index in picked))
+    except ValueError:
+        raise IndexError(f"indexing: index arrays of shapes {[i.shape for _, i in picked]} do not broadcast") from None
+    rest = [d for d in range(x.ndim) if d not in places]
+    strides = strides_of([x.shape[d] for d in places])
+    terms = (index if s == 1 else mul(index, s) for (_, index), s in zip(picked, strides, strict=True))
+    rows = broadcast_to(reduce(add, terms), common)
+    table = reshape(transpose(x, (*places, *rest)), math.prod(x.shape[d] for d in places), *(x.shape[d] for d in rest))
+    y = take(table, rows)
+    # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
+    front = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
+    m = len(common)
+    return transpose(y, (*range(m, m + front), *range(m), *range(m + front, y.ndim)))
+
+
+@torch_names
+def index_select(x: Any, axis: int, index: Any) -> Tensor:
+    """The entries along an axis with these numbers.
+
+    >>> import fastnn
+    >>> fastnn.index_select(fastnn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0]).tolist()
+    [[3.0, 1.0]]
+    """
+    x = as_tensor(x, "index_select")
+    index = as_tensor(index, "index_select")
+    if index.ndim != 1:
+        raise ValueError(f"index_select: an index of shape {index.shape} came, wanted one dimension")
+    return _pick(x, [ALL] * axis_of(axis, x.ndim, "index_select") + [index])
+
+
+# ---- parts and repetitions ----
+
+
+@torch_names
+def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """Parts of this size along an axis, the last one smaller if need be; or parts of the sizes in a list. As in PyTorch.
+
+    >>> import fastnn
+    >>> [part.tolist() for part in fastnn.split(fastnn.tensor([1, 2, 3, 4, 5]), 2)]
+    [[1, 2], [3, 4], [5]]
+    """
+    x = as_tensor(x, "split")
+    axis = axis_of(axis, x.ndim, "split")
+    n = x.shape[axis]
+    if isinstance(size, Sequence):
+        bounds = [0, *np.cumsum(size).tolist()]
+        if bounds[-1] != n or min(size, default=0) < 0:
+            raise ValueError(f"split: parts of sizes {list(size)} of axis {axis}, which has size {n}")
+    elif size < 1:
+        raise ValueError(f"split: parts of size {size}, wanted at least 1")
+    else:
+        bounds = [*range(0, n, size), n] if n else [0, 0]
+    return tuple(_slice(x, [ALL] * axis + [slice(a, b)]) for a, b in pairwise(bounds))
+
+
+@torch_names
+def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
+    """At most so many parts of one size along an axis, the last one smaller if need be."""
+    x = as_tensor(x, "chunk")
+    if chunks < 1:
+        raise ValueError(f"chunk: {chunks} parts, wanted at least 1")
+    return split(x, max(-(-x.shape[axis_of(axis, x.ndim, "chunk")] // chunks), 1), axis)
+
+
+@torch_names
+def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
+    """The entries along an axis, each without it."""
+    x = as_tensor(x, "unbind")
+    axis = axis_of(axis, x.ndim, "unbind")
+    return tuple(_slice(x, [ALL] * axis + [i]) for i in range(x.shape[axis]))
+
+
+@torch_names
+def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
+    """The other way round along an axis, several or all."""
+    x = as_tensor(x, "flip")
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    axes = {axis_of(a, x.ndim, "flip") for a in given}
+    return _slice(x, [slice(None, None, -1 if d in axes else 1) for d in range(x.ndim)])
+
+
+@torch_names
+def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
+    """Each entry moved on by so many places along an axis, or in the flattened Tensor; the last ones come to the front.
+
+    >>> import fastnn
+    >>> fastnn.roll(fastnn.tensor([1, 2, 3]), 1).tolist()
+    [3, 1, 2]
+    """
+    x = as_tensor(x, "roll")
+    if axis is None:
+        return reshape(roll(reshape(x, -1), shift, 0), x.shape)
+    axis = axis_of(axis, x.ndim, "roll")
+    n = x.shape[axis]
+    at = -shift % n if n else 0
+    before = [ALL] * axis
+    return concatenate([_slice(x, [*before, slice(at, None)]), _slice(x, [*before, slice(None, at)])], axis) if at else x
+
+
+def tile(x: Any, *times: Any) -> Tensor:
+    """x so many times along each axis, new ones in front; PyTorch's ``repeat`` method.
+
+    >>> import fastnn
+    >>> fastnn.tile(fastnn.tensor([1, 2]), 2, 2).tolist()
+    [[1, 2, 1, 2], [1, 2, 1, 2]]
+    """
+    x, many = as_tensor(x, "tile"), sizes(times)
+    n = max(x.ndim, len(many))
+    own, many = (1,) * (n - x.ndim) + x.shape, (1,) * (n - len(many)) + many
+    if min(many, default=1) < 0:
+        raise ValueError(f"tile: {many} times, wanted numbers of at least 0")
+    apart = reshape(x, [size for d in own for size in (1, d)])
+    return reshape(
+        broadcast_to(apart, [size for d, m in zip(own, many, strict=True) for size in (m, d)]),
+        [d * m for d, m in zip(own, many, strict=True)],
+    )
+
+
+@torch_names
+def repeat_interleave(x: Any, repeats: int, axis: int) -> Tensor:
+    """Each entry along an axis so many times in a row; NumPy's ``repeat``.
+
+    >>> import fastnn
+    >>> fastnn.repeat_interleave(fastnn.tensor([1, 2]), 2, 0).tolist()
+    [1, 1, 2, 2]
+    """
+    x = as_tensor(x, "repeat_interleave")
+    axis = axis_of(axis, x.ndim, "repeat_interleave")
+    if repeats < 0:
+        raise ValueError(f"repeat_interleave: {repeats} times, wanted a number of at least 0")
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    apart = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
+    return reshape(apart, (*before, n * repeats, *after))

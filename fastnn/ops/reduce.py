@@ -1,0 +1,253 @@
+"""Reductions along an axis, several or all, and running sums."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..backends.spec import SCAN_OPS, activation
+from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+from . import arrays
+from .door import as_tensor, axis_of, floating
+from .elementwise import abs, add, astype, div, exp, log, mul, neg, square, sub
+from .logic import boolean, isfinite, logical_not, where
+from .shape import expand, reshape
+
+Axis = int | Sequence[int] | None
+
+
+@torch_names
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum along an axis, several or all.
+
+    >>> import fastnn
+    >>> fastnn.sum(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).tolist()
+    [4.0, 6.0]
+    """
+    return _reduce("sum", x, axis, keepdims)
+
+
+@torch_names
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean along an axis, several or all."""
+    return _reduce("mean", floating("mean", as_tensor(x, "mean")), axis, keepdims)
+
+
+@torch_names
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The greatest element along an axis, several or all; equal ones share the gradient."""
+    return _reduce("max", x, axis, keepdims)
+
+
+@torch_names
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along an axis, several or all; equal ones share the gradient."""
+    return _reduce("min", x, axis, keepdims)
+
+
+@torch_names
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product along an axis, several or all; its gradient is exact where elements are 0."""
+    return _reduce("prod", x, axis, keepdims)
+
+
+def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
+    """The axes counted from the front, in order; all of them for None."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(sorted({axis_of(a, ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,))}))
+
+
+def _without(shape: tuple[int, ...], axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
+    return tuple(1 if d in axes else n for d, n in enumerate(shape) if keepdims or d not in axes)
+
+
+def _reduce(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
+    x = as_tensor(x, op)
+    if x.dtype == np.bool_:
+        x = astype(x, np.int64)
+    axes = axes_of(axis, x.ndim, op)
+    if op in ("max", "min") and builtins.any(x.shape[a] == 0 for a in axes):
+        raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
+    y = arrays.reduce_axes(current(), op, x.data, axes)
+    return result(y.reshape(_without(x.shape, axes, keepdims)), _reduce_backward, (x,), op, x.data, y)
+
+
+def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    op, x, y = node.saved
+    k, own = grads.k, node.inputs[0]
+    dy = dy.reshape(y.shape)
+    if op == "mean":
+        dy = arrays.apply(k, activation("affine", 1 / builtins.max(x.size // y.size if y.size else 1, 1), 0.0), dy)
+    if op in ("sum", "mean"):
+        grads.add(own, expand(dy, x.shape))
+    elif op == "prod":
+        grads.add(own, arrays.binary(k, "mul", _others(k, x, y.shape), dy))
+    else:
+        ones = arrays.cast(k, arrays.compare(k, "eq", x, y), x.dtype)
+        share = arrays.binary(k, "div", dy, arrays.sum_to(k, ones, y.shape))
+        grads.add(own, arrays.binary(k, "mul", ones, share))
+
+
+def _others(k: Any, x: Array, kept: tuple[int, ...]) -> Array:
+    """For each element the product of those that it is multiplied with, where the axes that are 1 in kept are reduced."""
+    axes = [d for d, n in enumerate(kept) if n == 1]
+    order = [d for d in range(x.ndim) if d not in axes] + axes
+    rows = arrays.permute(k, x, tuple(order)).reshape(math.prod(kept), math.prod(x.shape[d] for d in axes), 1)
+    before, behind = (_cumulate(k, "prod", rows, reverse, exclusive=1) for reverse in (0, 1))
+    product = arrays.binary(k, "mul", before, behind).reshape([x.shape[d] for d in order])
+    return arrays.permute(k, product, tuple(order.index(d) for d in range(x.ndim)))
+
+
+def _cumulate(k: Any, op: str, x: Array, reverse: int, exclusive: int) -> Array:
+    y = k.empty(x.shape, x.dtype)
+    k.cumulate(y, x, SCAN_OPS.index(op), reverse, exclusive)
+    return y
+
+
+@torch_names
+def cumsum(x: Any, axis: int) -> Tensor:
+    """The running sum along an axis.
+
+    >>> import fastnn
+    >>> fastnn.cumsum(fastnn.tensor([1.0, 2.0, 3.0]), 0).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    x = as_tensor(x, "cumsum")
+    if x.dtype == np.bool_:
+        x = astype(x, np.int64)
+    shape = arrays.around(x.shape, axis_of(axis, x.ndim, "cumsum"))
+    y = _cumulate(current(), "sum", x.data.reshape(shape), 0, 0)
+    return result(y.reshape(x.shape), _cumsum_backward, (x,), shape)
+
+
+def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    (shape,) = node.saved
+    grads.add(node.inputs[0], _cumulate(grads.k, "sum", dy.reshape(shape), 1, 0).reshape(dy.shape))
+
+
+# ---- made of the others ----
+
+
+@torch_names
+def var(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+    """The variance along an axis, several or all: the sum of squares around the mean over n - correction.
+
+    As in NumPy and Keras, correction is 0 unless given; PyTorch's default is 1.
+
+    >>> import fastnn
+    >>> fastnn.var(fastnn.tensor([1.0, 2.0, 3.0]), correction=1).item()
+    1.0
+    """
+    around, n = _centered("var", x, axis, correction)
+    return div(sum(square(around), axis, keepdims), n)
+
+
+@torch_names
+def std(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+    """The square root of `var`; where that is 0, so is the gradient."""
+    around, n = _centered("std", x, axis, correction)
+    return mul(norm(around, 2, axis, keepdims), n**-0.5 if n > 0 else float("nan"))
+
+
+def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, float]:
+    x = floating(op, as_tensor(x, op))
+    n = math.prod(x.shape[a] for a in axes_of(axis, x.ndim, op))
+    return sub(x, mean(x, axis, True)), builtins.max(n - correction, 0)
+
+
+@torch_names
+def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The norm along an axis, several or all: ord 2 is the root of the sum of squares, 1 the sum of sizes, inf the greatest.
+
+    Where the norm is 0, its gradient is 0.
+
+    >>> import fastnn
+    >>> fastnn.norm(fastnn.tensor([3.0, -4.0])).item()
+    5.0
+    """
+    x = floating("norm", as_tensor(x, "norm"))
+    if ord == 1:
+        return sum(abs(x), axis, keepdims)
+    if ord == float("inf"):
+        return max(abs(x), axis, keepdims)
+    if ord != 2:
+        raise ValueError(f"norm: ord is {ord!r}, wanted 1, 2 or inf")
+    k, axes = current(), axes_of(axis, x.ndim, "norm")
+    squares = arrays.binary(k, "mul", x.data, x.data)
+    y = arrays.apply(k, activation("sqrt"), arrays.reduce_axes(k, "sum", squares, axes))
+    return result(y.reshape(_without(x.shape, axes, keepdims)), _norm_backward, (x,), x.data, y)
+
+
+def _norm_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, y = node.saved
+    k = grads.k
+    zero = arrays.filled(k, (1,) * y.ndim, y.dtype, 0.0)
+    scale = arrays.select(k, arrays.compare(k, "eq", y, zero), zero, arrays.binary(k, "div", dy.reshape(y.shape), y))
+    grads.add(node.inputs[0], arrays.binary(k, "mul", x, scale))
+
+
+@torch_names
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) along an axis, several or all, computed without overflow.
+
+    >>> import fastnn
+    >>> round(fastnn.logsumexp(fastnn.tensor([1000.0, 1000.0])).item(), 3)
+    1000.693
+    """
+    x = floating("logsumexp", as_tensor(x, "logsumexp"))
+    axes = axes_of(axis, x.ndim, "logsumexp")
+    top = Tensor(arrays.reduce_axes(current(), "max", x.data, axes))
+    top = where(isfinite(top), top, 0.0)
+    total = add(log(sum(exp(sub(x, top)), axes, True)), top)
+    return reshape(total, _without(x.shape, axes, keepdims))
+
+
+@torch_names
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element along an axis, several or all, is true; of a bool Tensor."""
+    return astype(sum(boolean(x, "any"), axis, keepdims), np.bool_)
+
+
+@torch_names
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements along an axis, several or all, are true; of a bool Tensor."""
+    return logical_not(any(logical_not(boolean(x, "all")), axis, keepdims))
+
+
+@torch_names
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The place of the first greatest element along an axis, or in the flattened Tensor."""
+    return _argmax("argmax", as_tensor(x, "argmax"), axis, keepdims)
+
+
+@torch_names
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The place of the first smallest element along an axis, or in the flattened Tensor."""
+    x = as_tensor(x, "argmin").detach()
+    # -1 - x turns the order of whole numbers around without overflow.
+    return _argmax("argmin", neg(x) if x.dtype.kind == "f" else sub(-1, astype(x, np.int64)), axis, keepdims)
+
+
+def _argmax(op: str, x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
+    if axis is None:
+        place = _argmax(op, Tensor(x.data.reshape(-1)), 0, False)
+        return reshape(place, (1,) * x.ndim if keepdims else ())
+    axis = axis_of(axis, x.ndim, op)
+    if x.shape[axis] == 0:
+        raise ValueError(f"{op}: axis {axis} of shape {x.shape} has no elements")
+    k = current()
+    a, b, c = arrays.around(x.shape, axis)
+    if x.dtype == np.bool_:
+        x = astype(x, np.int64)
+    index = k.empty((a, c), np.int64)
+    k.argmax_forward(index, x.data.reshape(a, b, c))
+    return Tensor(index.reshape(_without(x.shape, (axis,), keepdims)))

@@ -1,0 +1,177 @@
+"""Metrics: what tells how good predictions are, over the batches of an epoch, computed by the backend's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, cast
+
+from .base import Metric
+from .classes import ConfusionMatrix, F1Score, FBetaScore, Precision, Recall
+from .curves import AUC
+from .means import (
+    BinaryAccuracy,
+    BinaryCrossentropy,
+    CategoricalAccuracy,
+    CategoricalCrossentropy,
+    CosineSimilarity,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanMetricWrapper,
+    MeanSquaredError,
+    Perplexity,
+    R2Score,
+    RootMeanSquaredError,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+
+__all__ = [
+    "AUC",
+    "CLASSES",
+    "FITTING",
+    "METRICS",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "ConfusionMatrix",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "Metric",
+    "Perplexity",
+    "Precision",
+    "R2Score",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "check",
+    "direction",
+    "get",
+]
+
+CLASSES: tuple[type[Metric], ...] = (
+    AUC,
+    BinaryAccuracy,
+    BinaryCrossentropy,
+    CategoricalAccuracy,
+    CategoricalCrossentropy,
+    ConfusionMatrix,
+    CosineSimilarity,
+    F1Score,
+    FBetaScore,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    Perplexity,
+    Precision,
+    R2Score,
+    Recall,
+    RootMeanSquaredError,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+"""The metrics that are made from arguments alone, and so can be saved with a model."""
+
+METRICS: dict[str, Callable[..., Metric]] = {
+    "auc": AUC,
+    "binary_accuracy": BinaryAccuracy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "cosine_similarity": CosineSimilarity,
+    "f1_score": partial(F1Score, average="macro"),
+    "mae": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "perplexity": Perplexity,
+    "precision": Precision,
+    "r2_score": R2Score,
+    "recall": Recall,
+    "rmse": RootMeanSquaredError,
+    "root_mean_squared_error": RootMeanSquaredError,
+    "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+}
+"""What `get` knows by name, beside those that `FITTING` has."""
+
+FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
+    "accuracy": (SparseCategoricalAccuracy, BinaryAccuracy, CategoricalAccuracy),
+    "acc": (SparseCategoricalAccuracy, BinaryAccuracy, CategoricalAccuracy),
+    "crossentropy": (SparseCategoricalCrossentropy, BinaryCrossentropy, CategoricalCrossentropy),
+    "ce": (SparseCategoricalCrossentropy, BinaryCrossentropy, CategoricalCrossentropy),
+    "log_loss": (SparseCategoricalCrossentropy, BinaryCrossentropy, CategoricalCrossentropy),
+}
+"""Names that mean what fits the loss: for class labels, a single output, one-hot rows."""
+
+
+def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int) -> Metric:
+    """The metric of that name, or the metric or function itself.
+
+    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows. A name in any case
+    and style will do (mse, MeanSquaredError); it is the metric's name in the logs. Raises ValueError for an unknown name, for a
+    metric that does not fit the targets of the loss, and for one that has several results.
+
+    >>> get("accuracy", "labels", 10)
+    <SparseCategoricalAccuracy accuracy=0.>
+    """
+    metric = _resolve(identifier, loss_kind, n_outputs)
+    if metric.targets not in ("any", loss_kind):
+        takes = {"labels": "class labels", "values": "values, one for each output"}
+        raise ValueError(
+            f"compile: the metric {metric.name} compares with {takes[metric.targets]}, but the loss takes {takes[loss_kind]}"
+        )
+    if not metric.scalar(n_outputs):
+        raise ValueError(f"compile: the metric {metric.name} has several results, wanted one; say average= or one threshold")
+    return metric
+
+
+def check(identifier: Any) -> None:
+    """ValueError or TypeError unless `get` could know it, whatever the loss."""
+    _resolve(identifier, "labels", 1)
+
+
+def _resolve(identifier: Any, loss_kind: str, n_outputs: int) -> Metric:
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        identifier = cast("Callable[[], Metric]", identifier)()
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, str):
+        if (fitting := FITTING.get(identifier.lower())) is not None:
+            return fitting[0 if loss_kind == "labels" else 1 if n_outputs == 1 else 2](name=identifier)
+        make = _find(identifier)
+        if make is None:
+            known = ", ".join(sorted([*FITTING, *METRICS]))
+            raise ValueError(f"compile: unknown metric {identifier!r}; there are {known}, or a function f(y_true, y_pred)")
+        return make(name=identifier)
+    if callable(identifier):
+        return MeanMetricWrapper(identifier)
+    raise TypeError(f"compile: a metric is {identifier!r}; wanted a name, a metric or a function f(y_true, y_pred)")
+
+
+def direction(name: str) -> str | None:
+    """Whether the metric of that name is better when smaller ("min") or greater ("max"); None if there is none of that name."""
+    make = FITTING[name.lower()][0] if name.lower() in FITTING else _find(name)
+    return getattr(make.func if isinstance(make, partial) else make, "direction", None)
+
+
+def _find(name: str) -> Callable[..., Metric] | None:
+    plain = name.replace("_", "").lower()
+    return next((make for known, make in METRICS.items() if known.replace("_", "") == plain), None)

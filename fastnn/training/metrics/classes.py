@@ -1,0 +1,235 @@
+"""Metrics from counts: which class was meant, and which was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ...ops import arrays
+from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values
+
+Average = Literal["micro", "macro", "weighted"] | None
+
+
+def _is_labels(y_pred: Array, y_true: Array) -> bool:
+    """Whether the targets are a class number for each row of several outputs."""
+    several = y_pred.ndim > 1 and y_pred.shape[-1] > 1
+    return bool(several and y_true.dtype == np.int64 and y_true.size * y_pred.shape[-1] == y_pred.size)
+
+
+class ConfusionMatrix(Metric):
+    """How often each class was predicted where each class was meant: rows are what was meant, columns what was predicted.
+
+    Takes class labels, or one-hot rows; what is predicted is the greatest output. A label that is no class counts for nothing.
+
+    >>> m = ConfusionMatrix()
+    >>> m.update_state([0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    >>> m.result().tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+
+    targets = "any"
+    arrays = ("matrix",)
+
+    def __init__(self, name: str = "confusion_matrix") -> None:
+        super().__init__(name)
+        self.matrix: Array | None = None
+
+    def scalar(self, outputs: int) -> bool:
+        return False
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
+
+    def result(self) -> Array:
+        """The matrix, (classes, classes); (0, 0) before the first batch."""
+        return np.zeros((0, 0)) if self.matrix is None else self.matrix.copy()
+
+
+def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
+    """The confusion matrix with a batch more; made with the first one."""
+    if not _is_labels(y_pred, y_true):
+        check_values(metric, y_pred, y_true)
+        y_true = argmax_rows(k, by_class(y_true))
+    p = check_labels(metric, y_pred, y_true, sample_weight)
+    if matrix is None:
+        matrix = np.zeros((p.shape[1], p.shape[1]))
+    if len(matrix) != p.shape[1]:
+        raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, those before had {len(matrix)}")
+    k.confusion_matrix(matrix, p, y_true.reshape(-1), sample_weight)
+    return matrix
+
+
+class _ByClass(Metric):
+    """A score for each class from its true and false positives and negatives, and their average.
+
+    Args:
+        thresholds: an output above it is a positive; several give several results. None: the greatest output alone is one, or
+            0.5 for a single output. Class labels always mean the greatest output.
+        average: "micro" counts all classes together, "macro" is the mean over the classes that occur, "weighted" that by how
+            often they are meant, None gives each class. With a single output there is one class.
+        class_id: this class alone.
+    """
+
+    targets = "any"
+    direction = "max"
+    arrays = ("counts", "matrix")
+
+    def __init__(self, name: str, thresholds: Any, average: Average, class_id: int | None) -> None:
+        super().__init__(name)
+        if average not in ("micro", "macro", "weighted", None):
+            raise ValueError(f"{type(self).__name__}: average is {average!r}, wanted 'micro', 'macro', 'weighted' or None")
+        self.average, self.class_id = average, class_id
+        self.thresholds: float | list[float] | None = (
+            None
+            if thresholds is None
+            else [float(t) for t in thresholds]
+            if isinstance(thresholds, Sequence)
+            else float(thresholds)
+        )
+        self.counts: Array | None = None  # (thresholds, classes, 4): true positives, false ones, false and true negatives
+        self.matrix: Array | None = None  # the confusion matrix, where the greatest output is what is predicted
+
+    def scalar(self, outputs: int) -> bool:
+        one_class = self.average is not None or self.class_id is not None or outputs == 1
+        return one_class and not isinstance(self.thresholds, list)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        if _is_labels(y_pred, y_true) or (self.thresholds is None and by_class(y_pred).shape[1] > 1):
+            self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
+            return
+        check_values(self, y_pred, y_true)
+        p = by_sample(y_pred)
+        given = 0.5 if self.thresholds is None else self.thresholds
+        at = np.array(given if isinstance(given, list) else [given])
+        if self.counts is None:
+            self.counts = np.zeros((len(at), p.shape[1], 4))
+        if self.counts.shape[1] != p.shape[1]:
+            raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
+        t = by_sample(y_true)
+        t = t if t.dtype == p.dtype else arrays.cast(k, t, p.dtype)
+        k.threshold_counts(self.counts, p, t, sample_weight, k.asarray(at))
+
+    def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
+        raise NotImplementedError
+
+    def _by_class(self) -> Array:
+        """True positives, false positives and false negatives: (3, thresholds, classes)."""
+        if self.matrix is not None:
+            hits = self.matrix.diagonal()
+            return np.stack([hits, self.matrix.sum(0) - hits, self.matrix.sum(1) - hits])[:, None]
+        counts = np.zeros((1, 1, 4)) if self.counts is None else self.counts
+        return np.moveaxis(counts[..., :3], -1, 0)
+
+    def result(self) -> Any:
+        """The score, 0.0 where it divides by 0; an array for several thresholds or classes."""
+        counts = self._by_class()
+        if self.class_id is not None:
+            if not 0 <= self.class_id < counts.shape[2]:
+                raise ValueError(f"metric {self.name}: class_id is {self.class_id}, there are {counts.shape[2]} outputs")
+            counts = counts[:, :, self.class_id, None]
+        if self.average == "micro":
+            counts = counts.sum(2, keepdims=True)
+        scores = self._score(*counts)
+        if self.average is None and scores.shape[1] > 1:
+            return scores if isinstance(self.thresholds, list) else scores[0]
+        weights = counts[0] + counts[2] if self.average == "weighted" else np.where(counts.sum(0) > 0, 1.0, 0.0)
+        scores = _quotient((scores * weights).sum(1), weights.sum(1))
+        return scores if isinstance(self.thresholds, list) else float(scores[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "thresholds": self.thresholds, "average": self.average, "class_id": self.class_id}
+
+
+def _quotient(a: Array, b: Array) -> Array:
+    """a / b, and 0 where b is."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+
+
+class Precision(_ByClass):
+    """The share of true positives among the positives.
+
+    See `Recall` for the arguments.
+
+    >>> m = Precision()
+    >>> m.update_state([1, 0, 1, 0], [0.9, 0.6, 0.7, 0.2])
+    >>> round(m.result(), 4)
+    0.6667
+    """
+
+    def __init__(
+        self, thresholds: Any = 0.5, average: Average = "micro", class_id: int | None = None, name: str = "precision"
+    ) -> None:
+        super().__init__(name, 0.5 if thresholds is None else thresholds, average, class_id)
+
+    def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
+        return _quotient(positive, positive + false_positive)
+
+
+class Recall(_ByClass):
+    """The share of what is meant that is found: true positives among the samples of the class.
+
+    Args:
+        thresholds: an output above it is a positive; a list gives a result for each. Class labels beside several outputs mean
+            that the greatest output is the positive.
+        average: "micro" counts all classes together (Keras's way), "macro" is the mean over the classes that occur,
+            "weighted" that by how often they are meant (scikit-learn's ways), None gives an array with each class.
+        class_id: this class alone.
+
+    >>> m = Recall(average="macro")
+    >>> m.update_state([0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
+    >>> m.result()
+    0.75
+    """
+
+    def __init__(
+        self, thresholds: Any = 0.5, average: Average = "micro", class_id: int | None = None, name: str = "recall"
+    ) -> None:
+        super().__init__(name, 0.5 if thresholds is None else thresholds, average, class_id)
+
+    def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
+        return _quotient(positive, positive + false_negative)
+
+
+class FBetaScore(_ByClass):
+    """The harmonic mean of precision and recall, which counts beta times: (1 + beta^2) P R / (beta^2 P + R).
+
+    Args:
+        average: as `Recall`'s; None, an array with each class, if not given.
+        beta: how much more recall counts.
+        threshold: an output above it is a positive; None: the greatest one, or above 0.5 for a single output.
+    """
+
+    def __init__(
+        self, average: Average = None, beta: float = 1.0, threshold: float | None = None, name: str = "fbeta_score"
+    ) -> None:
+        super().__init__(name, threshold, average, None)
+        if not beta > 0:
+            raise ValueError(f"{type(self).__name__}: beta is {beta}, wanted a number above 0")
+        self.beta = float(beta)
+
+    def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
+        weight = self.beta**2
+        hits = (1 + weight) * positive
+        return _quotient(hits, hits + weight * false_negative + false_positive)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "average": self.average, "beta": self.beta, "threshold": self.thresholds}
+
+
+class F1Score(FBetaScore):
+    """The harmonic mean of precision and recall.
+
+    >>> m = F1Score(average="macro")
+    >>> m.update_state([0, 1, 2, 2], [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7]])
+    >>> round(m.result(), 4)
+    0.7778
+    """
+
+    def __init__(self, average: Average = None, threshold: float | None = None, name: str = "f1_score") -> None:
+        super().__init__(average, 1.0, threshold, name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "average": self.average, "threshold": self.thresholds}

@@ -1,0 +1,114 @@
+"""Metrics of how scores order the samples: they need all scores of an epoch together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from ...ops import arrays
+from .base import Array, Metric, by_class, by_sample, check_labels, check_values
+
+
+class AUC(Metric):
+    """The area under the ROC curve, or under the precision-recall curve, exact: all scores are kept.
+
+    Targets are 0 or 1, for one output or several, which count together; or the labels 0 and 1 beside two outputs, of which the
+    second is the score. ROC is the share of pairs of a positive and a negative sample that are in the right order, equal scores
+    counting half; PR is the average precision, the mean of the precision at each positive sample. As scikit-learn's
+    roc_auc_score and average_precision_score. NaN if there is no positive or no negative sample (PR: no positive one), or if a
+    score is NaN.
+
+    Args:
+        curve: "ROC" or "PR".
+
+    >>> m = AUC()
+    >>> m.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> m.result()
+    0.75
+    """
+
+    targets = "any"
+    direction = "max"
+    arrays = ("store", "count")
+
+    def __init__(self, curve: Literal["ROC", "PR"] = "ROC", name: str = "auc") -> None:
+        super().__init__(name)
+        if curve not in ("ROC", "PR"):
+            raise ValueError(f"AUC: curve is {curve!r}, wanted 'ROC' or 'PR'")
+        self.curve = curve
+        self.store = np.zeros((3, 0))  # scores, targets and weights
+        self.count = np.zeros(1, np.int64)
+        self._expected = 0  # samples until the next reset
+        self._trains = True  # whether recorded steps may write into the store
+
+    def reserve(self, samples: int) -> None:
+        self._expected = samples
+
+    def _grow(self, size: int) -> None:
+        from ...nn.parameter import structure_changed
+
+        store, taken = np.zeros((3, size)), int(self.count[0])
+        store[:, :taken] = self.store[:, :taken]
+        self.store = store
+        if self._trains:
+            structure_changed()  # recorded steps write into the store of before
+
+    def set_aside(self) -> list[Any]:
+        self._trains = False
+        return super().set_aside()
+
+    def take_back(self, kept: list[Any]) -> None:
+        self._trains = True
+        super().take_back(kept)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        p, t = by_sample(y_pred), by_sample(y_true)
+        if y_true.dtype != y_pred.dtype:
+            p = check_labels(self, y_pred, y_true, sample_weight)
+            t = arrays.cast(k, y_true.reshape(-1, 1), p.dtype)
+            if by_class(y_pred).shape[1] == 2:
+                p = _second_column(k, p)
+        check_values(self, p, t)
+        room, needed = self.store.shape[1], int(self.count[0]) + p.size
+        if room < max(needed, self._expected * p.shape[1]):
+            self._grow(max(needed, self._expected * p.shape[1], 2 * room if needed > room else 0))
+        k.collect_scores(self.store, self.count, p, t, sample_weight)
+
+    def result(self) -> float:
+        n = int(self.count[0])
+        if n > self.store.shape[1]:
+            raise RuntimeError(f"metric {self.name}: {n} scores came, but there was room for {self.store.shape[1]}")
+        scores, targets, weights = self.store[:, :n]
+        if np.isnan(scores).any():
+            return float("nan")
+        distinct, place = np.unique(scores, return_inverse=True)
+        positive, negative = (np.bincount(place, weights * is_one, len(distinct)) for is_one in (targets != 0, targets == 0))
+        return _roc_auc(positive, negative) if self.curve == "ROC" else _average_precision(positive[::-1], negative[::-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "curve": self.curve}
+
+
+def _second_column(k: Any, p: Array) -> Array:
+    n = len(p)
+    column: Array = k.empty((n, 1), p.dtype)
+    arrays.copy_walk(k, column, p, (n,), (1,), (2,), xo=1)
+    return column
+
+
+def _roc_auc(positive: Array, negative: Array) -> float:
+    """From the weights of both kinds at each score, in ascending order."""
+    pairs = positive.sum() * negative.sum()
+    below = negative.cumsum() - negative
+    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
+
+
+def _average_precision(positive: Array, negative: Array) -> float:
+    """From the weights of both kinds at each score, in descending order."""
+    found = positive.cumsum()
+    if not found.size or not found[-1]:
+        return float("nan")
+    all_so_far = found + negative.cumsum()
+    precision = np.divide(found, all_so_far, out=np.zeros_like(found), where=all_so_far != 0)
+    return float((positive * precision).sum() / found[-1])

@@ -1,0 +1,383 @@
+"""Metrics that are means over samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...backends.spec import activation
+from ...ops import arrays
+from ...ops.loss import NO_LABEL
+from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values
+
+
+class SparseCategoricalAccuracy(Metric):
+    """The share of samples whose greatest output is at their label.
+
+    >>> m = SparseCategoricalAccuracy()
+    >>> m.update_state([2, 1], [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]])
+    >>> m.result()
+    0.5
+    """
+
+    targets = "labels"
+    direction = "max"
+
+    def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
+        super().__init__(name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        p = check_labels(self, y_pred, y_true, sample_weight)
+        k.sparse_accuracy(self.total, p, y_true.reshape(-1), sample_weight)
+
+
+class CategoricalAccuracy(Metric):
+    """The share of samples whose greatest output is where their greatest target is (one-hot or probabilities)."""
+
+    direction = "max"
+
+    def __init__(self, name: str = "categorical_accuracy") -> None:
+        super().__init__(name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
+        k.categorical_accuracy(self.total, by_class(y_pred), by_class(y_true), sample_weight)
+
+
+class BinaryAccuracy(Metric):
+    """The share of outputs that lie on their target's side of the threshold; targets are 0 or 1.
+
+    >>> m = BinaryAccuracy(threshold=0.6)
+    >>> m.update_state([[1], [0], [1], [0]], [[0.98], [0.5], [0.55], [0.2]])
+    >>> m.result()
+    0.75
+    """
+
+    direction = "max"
+
+    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = float(threshold)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        k.binary_accuracy(self.total, by_sample(y_pred), by_sample(y_true), sample_weight, self.threshold)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "threshold": self.threshold}
+
+
+class _TopKAccuracy(Metric):
+    direction = "max"
+
+    def __init__(self, k: int, name: str) -> None:
+        super().__init__(name)
+        if not isinstance(k, int) or k < 1:
+            raise ValueError(f"{type(self).__name__}: k is {k!r}, wanted a whole number of at least 1")
+        self.k = k
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "k": self.k}
+
+
+class SparseTopKCategoricalAccuracy(_TopKAccuracy):
+    """The share of samples whose label is among the k greatest outputs; outputs that are equal to the label's do not count
+    against it.
+
+    >>> m = SparseTopKCategoricalAccuracy(k=2)
+    >>> m.update_state([2, 1], [[0.3, 0.2, 0.5], [0.5, 0.2, 0.3]])
+    >>> m.result()
+    0.5
+    """
+
+    targets = "labels"
+
+    def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy") -> None:
+        super().__init__(k, name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        p = check_labels(self, y_pred, y_true, sample_weight)
+        k.top_k_accuracy(self.total, p, y_true.reshape(-1), sample_weight, self.k)
+
+
+class TopKCategoricalAccuracy(_TopKAccuracy):
+    """The same for one-hot targets."""
+
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy") -> None:
+        super().__init__(k, name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
+        k.top_k_accuracy(self.total, by_class(y_pred), argmax_rows(k, by_class(y_true)), sample_weight, self.k)
+
+
+class _MeanError(Metric):
+    """The mean of |y_pred - y_true|^power."""
+
+    direction = "min"
+    power: int
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        k.error_metric(self.total, by_sample(y_pred), by_sample(y_true), sample_weight, self.power)
+
+
+class MeanSquaredError(_MeanError):
+    """The mean of (y_pred - y_true)^2.
+
+    >>> m = MeanSquaredError()
+    >>> m.update_state([1.0, 2.0], [1.0, 4.0])
+    >>> m.result()
+    2.0
+    """
+
+    power = 2
+
+    def __init__(self, name: str = "mean_squared_error") -> None:
+        super().__init__(name)
+
+
+class MeanAbsoluteError(_MeanError):
+    """The mean of |y_pred - y_true|."""
+
+    power = 1
+
+    def __init__(self, name: str = "mean_absolute_error") -> None:
+        super().__init__(name)
+
+
+class RootMeanSquaredError(MeanSquaredError):
+    """The root of the mean of (y_pred - y_true)^2."""
+
+    def __init__(self, name: str = "root_mean_squared_error") -> None:
+        super().__init__(name)
+
+    def result(self) -> float:
+        return math.sqrt(super().result())
+
+
+class MeanAbsolutePercentageError(Metric):
+    """The mean of 100 |y_pred - y_true| / max(|y_true|, 1e-7), as in Keras.
+
+    >>> m = MeanAbsolutePercentageError()
+    >>> m.update_state([1.0, 2.0], [1.5, 2.0])
+    >>> m.result()
+    25.0
+    """
+
+    direction = "min"
+
+    def __init__(self, name: str = "mean_absolute_percentage_error") -> None:
+        super().__init__(name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        p, t = by_sample(y_pred), by_sample(y_true)
+        error = arrays.apply(k, _ABS, arrays.binary(k, "sub", p, t))
+        share = arrays.binary(k, "div", error, _at_least(k, arrays.apply(k, _ABS, t), 1e-7))
+        k.mean_rows(self.total, arrays.reduce(k, "mean", share, 1).reshape(-1), sample_weight)
+
+    def result(self) -> float:
+        return 100 * float(super().result())
+
+
+class CosineSimilarity(Metric):
+    """The mean of the cosine of the angle between each sample's outputs and targets; 0 where either is 0.
+
+    >>> m = CosineSimilarity()
+    >>> m.update_state([[1.0, 0.0]], [[3.0, 4.0]])
+    >>> round(m.result(), 6)
+    0.6
+    """
+
+    direction = "max"
+
+    def __init__(self, name: str = "cosine_similarity") -> None:
+        super().__init__(name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        p, t = by_sample(y_pred), by_sample(y_true)
+        along = arrays.reduce(k, "sum", arrays.binary(k, "mul", p, t), 1)
+        for a in (p, t):
+            size = arrays.apply(k, activation("sqrt"), arrays.reduce(k, "sum", arrays.binary(k, "mul", a, a), 1))
+            along = arrays.binary(k, "div", along, _at_least(k, size, 1e-12))
+        k.mean_rows(self.total, along.reshape(-1), sample_weight)
+
+
+_ABS = activation("abs")
+
+
+def _at_least(k: Any, a: Array, least: float) -> Array:
+    result: Array = arrays.binary(k, "maximum", a, arrays.filled(k, (1,) * a.ndim, a.dtype, least))
+    return result
+
+
+# ---- cross-entropies: the kernels of the losses, on logits ----
+
+
+class _Crossentropy(Metric):
+    """The mean cross-entropy of probabilities, held eps away from 0 and 1 (eps of their dtype), or of logits."""
+
+    direction = "min"
+
+    def __init__(self, from_logits: bool = False, name: str = "") -> None:
+        super().__init__(name)
+        self.from_logits = bool(from_logits)
+
+    def _log(self, k: Any, p: Array) -> Array:
+        """The logarithm of probabilities, which are the logits of a softmax."""
+        if self.from_logits:
+            return p
+        eps = float(np.finfo(p.dtype).eps)
+        log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))
+        return log
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "from_logits": self.from_logits}
+
+
+class SparseCategoricalCrossentropy(_Crossentropy):
+    """The mean of -log p at the label, where the p of a sample are made to add up to 1.
+
+    >>> m = SparseCategoricalCrossentropy()
+    >>> m.update_state([0, 1], [[0.5, 0.5], [0.75, 0.25]])
+    >>> round(m.result(), 4)
+    1.0397
+    """
+
+    targets = "labels"
+
+    def __init__(self, from_logits: bool = False, name: str = "sparse_categorical_crossentropy") -> None:
+        super().__init__(from_logits, name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        logits = self._log(k, check_labels(self, y_pred, y_true, sample_weight))
+        losses, weights, p = (
+            k.empty(len(logits), logits.dtype),
+            k.empty(len(logits), logits.dtype),
+            k.empty(logits.shape, logits.dtype),
+        )
+        k.sparse_cross_entropy_forward(losses, weights, p, logits, y_true.reshape(-1), k.absent, k.absent, 0.0, NO_LABEL)
+        k.mean_rows(self.total, losses, sample_weight)
+
+
+class Perplexity(SparseCategoricalCrossentropy):
+    """e to the power of the mean cross-entropy of class labels; of a language model, the number of words it wavers between.
+
+    >>> m = Perplexity()
+    >>> m.update_state([0, 3], [[0.25, 0.25, 0.25, 0.25]] * 2)
+    >>> round(m.result(), 4)
+    4.0
+    """
+
+    def __init__(self, from_logits: bool = False, name: str = "perplexity") -> None:
+        super().__init__(from_logits, name)
+
+    def result(self) -> float:
+        return float(np.exp(super().result()))
+
+
+class CategoricalCrossentropy(_Crossentropy):
+    """The mean of -sum(y_true log p) for one-hot targets or probabilities."""
+
+    def __init__(self, from_logits: bool = False, name: str = "categorical_crossentropy") -> None:
+        super().__init__(from_logits, name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
+        logits = self._log(k, by_class(y_pred))
+        losses, p = k.empty(len(logits), logits.dtype), k.empty(logits.shape, logits.dtype)
+        k.cross_entropy_forward(losses, p, logits, by_class(y_true), k.absent, k.absent, 0.0)
+        k.mean_rows(self.total, losses, sample_weight)
+
+
+class BinaryCrossentropy(_Crossentropy):
+    """The mean of -(y log p + (1 - y) log(1 - p)) over outputs that are 0 or 1.
+
+    >>> m = BinaryCrossentropy()
+    >>> m.update_state([1, 0], [0.5, 0.5])
+    >>> round(m.result(), 4)
+    0.6931
+    """
+
+    def __init__(self, from_logits: bool = False, name: str = "binary_crossentropy") -> None:
+        super().__init__(from_logits, name)
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        logits = by_sample(y_pred)
+        if not self.from_logits:
+            other = arrays.apply(k, activation("affine", -1.0, 1.0), logits)
+            logits = arrays.binary(k, "sub", self._log(k, logits), self._log(k, other))
+        losses = k.empty(len(logits), logits.dtype)
+        k.sigmoid_cross_entropy_forward(losses, logits, by_sample(y_true), k.absent, k.absent, 0.0)
+        k.mean_rows(self.total, losses, sample_weight)
+
+
+class R2Score(Metric):
+    """The coefficient of determination: 1 - squared errors / squares around the mean target, averaged over the outputs.
+
+    For targets that are all equal, 1 if there is no error, else 0, as in scikit-learn.
+
+    >>> m = R2Score()
+    >>> m.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    >>> m.result()
+    0.5
+    """
+
+    direction = "max"
+    arrays = ("state",)
+
+    def __init__(self, name: str = "r2_score") -> None:
+        super().__init__(name)
+        self.state: Array | None = None  # weights, means, squares around them and squared errors of each output
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        check_values(self, y_pred, y_true)
+        p = by_sample(y_pred)
+        if self.state is None:
+            self.state = np.zeros((4, p.shape[1]))
+        check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
+        k.r2_metric(self.state, p, by_sample(y_true), sample_weight)
+
+    def result(self) -> float:
+        if self.state is None or not self.state[0].any():
+            return 0.0
+        _, _, squares, errors = self.state
+        with np.errstate(all="ignore"):
+            scores = np.where(squares == 0, errors == 0, 1 - errors / squares)
+        return float(scores.mean())
+
+
+class MeanMetricWrapper(Metric):
+    """The mean of a function's values over the samples.
+
+    ``fn(y_true, y_pred)`` gets Tensors and gives one value per sample, shape (n, ...), or a single number, which counts for
+    the whole batch and cannot be weighted by sample.
+    """
+
+    targets = "any"
+    recordable = False
+
+    def __init__(self, fn: Callable[[Any, Any], Any], name: str | None = None) -> None:
+        super().__init__(name or str(getattr(fn, "__name__", type(fn).__name__)))
+        self.fn = fn
+
+    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+        from ...tensor import Tensor
+
+        n = len(y_pred)
+        values = np.asarray(self.fn(Tensor(y_true), Tensor(y_pred)), np.float64)
+        if values.size == 1:
+            self.total += np.array((values.item() * n, n))
+            return
+        if values.shape[0] != n:
+            wanted = f"one number, or one for each of the {n} samples"
+            raise ValueError(f"metric {self.name}: the function gave shape {values.shape}; wanted {wanted}")
+        each = by_sample(values).mean(1)
+        weights = sample_weight.astype(np.float64) if sample_weight.size else np.ones(n)
+        self.total += np.array(((each * weights).sum(), weights.sum()))
