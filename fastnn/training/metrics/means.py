@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.spec import activation
+from ...backends.spec import activation, pointwise_loss
 from ...ops import arrays
 from ...ops.loss import NO_LABEL
 from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values
@@ -314,7 +314,7 @@ class BinaryCrossentropy(_Crossentropy):
             other = arrays.apply(k, activation("affine", -1.0, 1.0), logits)
             logits = arrays.binary(k, "sub", self._log(k, logits), self._log(k, other))
         losses = k.empty(len(logits), logits.dtype)
-        k.sigmoid_cross_entropy_forward(losses, logits, by_sample(y_true), k.absent, k.absent, 0.0)
+        k.pointwise_loss_forward(losses, logits, by_sample(y_true), k.absent, k.absent, pointwise_loss("sigmoid_cross_entropy"))
         k.mean_rows(self.total, losses, sample_weight)
 
 
