@@ -122,7 +122,7 @@ def _of_torch() -> dict[str, Any]:
     from ..nn.loss import TorchLoss
 
     classes = (getattr(nn, name) for name in nn.__all__)
-    return {c.__name__: c for c in classes if issubclass(c, TorchLoss) and not c.not_in_fit}
+    return {c.__name__: c for c in classes if isinstance(c, type) and issubclass(c, TorchLoss) and not c.not_in_fit}
 
 
 __all__ = [
