@@ -53,7 +53,8 @@ LOSSES: list[tuple[Any, np.ndarray, str]] = [
     (nn.HingeEmbeddingLoss(0.5), 2 * ONE_HOT - 1, "linear"),
     (nn.SoftMarginLoss(), 2 * ONE_HOT - 1, "linear"),
 ]
-_named = [*losses.LOSSES.values(), *(c for c in map(nn.__dict__.get, nn.__all__) if isinstance(c, type) and issubclass(c, nn.loss.TorchLoss))]
+_classes = [c for c in map(nn.__dict__.get, nn.__all__) if isinstance(c, type)]
+_named = [*losses.LOSSES.values(), *(c for c in _classes if issubclass(c, nn.loss.TorchLoss))]
 _special = {type(loss) for loss, _, _ in LOSSES}
 LOSSES += [(c(), VALUES, "linear") for c in _named if c not in _special and not getattr(c, "not_in_fit", "")]
 IDS = [type(loss).__name__ for loss, _, _ in LOSSES]
