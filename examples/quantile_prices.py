@@ -19,15 +19,6 @@ def houses(n, rng):
     return np.stack([size, location], axis=1), price + 0.4 * size**2 * rng.standard_normal(n)
 
 
-def pinball(y_true, y_pred):
-    """The mean pinball loss of a column of predictions for each quantile."""
-    losses = []
-    for i, q in enumerate(QUANTILES):
-        e = y_true - y_pred[:, i : i + 1]
-        losses.append(fastnn.maximum(q * e, (q - 1) * e).mean())
-    return losses[0] + losses[1] + losses[2]
-
-
 fastnn.seed(0)
 rng = np.random.default_rng(0)
 x, price = houses(4000, rng)
@@ -39,9 +30,9 @@ model = fastnn.Sequential([
     fastnn.Dense(len(QUANTILES)),
 ])  # fmt: skip
 epochs = 60
-model.compile(fastnn.optim.Adam(), loss=pinball, capture=True)
-falling = fastnn.callbacks.LearningRateScheduler(fastnn.schedules.CosineDecay(0.01, epochs, alpha=0.01))
-history = model.fit(x, price[:, None], batch_size=64, epochs=epochs, callbacks=[falling], verbose=0)
+falling = fastnn.schedules.CosineDecay(0.01, epochs * len(x) // 64, alpha=0.01)
+model.compile(fastnn.optim.Adam(lr=falling), loss=fastnn.losses.Quantile(QUANTILES))
+history = model.fit(x, price, batch_size=64, epochs=epochs, verbose=0)
 print(f"loss {history.history['loss'][0]:.4f} -> {history.history['loss'][-1]:.4f}")
 
 print("size  location    10 %    50 %    90 %   right:  10 %    50 %    90 %")
