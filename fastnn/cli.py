@@ -16,14 +16,13 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 import fastnn
 
 from . import datasets, plot
 from .training import data
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 _LOSS = "sparse_categorical_crossentropy"
 _SHOWN = 3

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .ops.door import check_number
 from .registry import Configured, Registry
 
-Steps = NDArray[np.float64]
+Steps = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Schedule(Configured):

@@ -7,14 +7,13 @@ import os
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["digits", "mnist"]
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 Split = tuple[Array, Array]
 
 _CHUNK = 1 << 20

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import warnings
-from pathlib import Path
 from typing import Any, TextIO
 
 from .callbacks import Callback, Logs, Monitor
@@ -64,12 +63,12 @@ class ModelCheckpoint(Monitor):
     def _save(self, logs: dict[str, float], **place: int) -> None:
         epoch = self._epoch + 1
         try:
-            path = Path(self.filepath.format(**{**logs, "epoch": epoch, **place}))
+            path = self.filepath.format(**{**logs, "epoch": epoch, **place})
         except KeyError as error:
             raise KeyError(f"ModelCheckpoint: {self.filepath} names {error}; there are {', '.join(logs)}") from None
         if not self._wanted(logs, epoch):
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         if self.verbose:
             print(f"Epoch {epoch}: saved model to {path}")
@@ -100,7 +99,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename = Path(filename)
+        self.filename = os.fspath(filename)
         self.separator = separator
         self.append = append
         self._file: TextIO | None = None
@@ -108,13 +107,15 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
-        self._header = not (self.append and self.filename.is_file() and self.filename.stat().st_size)
-        self._file = self.filename.open("a" if self.append else "w", newline="")
+        self._header = not (self.append and os.path.isfile(self.filename) and os.path.getsize(self.filename))
+        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 (open while training runs)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
         assert self._file is not None
         if self._writer is None:
+            import csv
+
             names = sorted(logs)
             if not any(name.startswith("val_") for name in names):  # validation may come in later epochs
                 names += [f"val_{name}" for name in names]

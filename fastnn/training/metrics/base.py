@@ -6,11 +6,10 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import data
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 
 class Metric:
