@@ -142,6 +142,9 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       i64 id = PyLong_AsLongLong(PyTuple_GET_ITEM(o, 0));
       double p0 = PyFloat_AsDouble(PyTuple_GET_ITEM(o, 1)), p1 = PyFloat_AsDouble(PyTuple_GET_ITEM(o, 2));
       if (PyErr_Occurred()) throw py::error_already_set();
+      if (id < 0 || id >= arg.functions)
+        throw py::value_error(name_ + ": " + arg.name + " is function " + std::to_string(id) + ", but there are " +
+                              std::to_string(arg.functions));
       call.slots[slot++] = (u64)id;
       call.slots[slot++] = bits(p0);
       call.slots[slot++] = bits(p1);

@@ -23,6 +23,7 @@ struct ArgSpec {
   std::string name;
   std::vector<Size> shape;
   bool optional, reads, writes;
+  i64 functions;  // how many there are to choose from
 };
 
 class Binding {

@@ -34,6 +34,8 @@ ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
   spec.optional = py::cast<bool>(arg.attr("optional"));
   spec.reads = py::cast<bool>(arg.attr("reads"));
   spec.writes = py::cast<bool>(arg.attr("writes"));
+  const bool loss = py::cast<std::string>(arg.attr("kind")) == "loss";
+  spec.functions = (loss ? current_isa().losses : current_isa().activations)->count;
   for (const auto& size : py::cast<std::vector<std::string>>(arg.attr("shape"))) {
     bool flat = size[0] == '*';
     std::string letter = flat ? size.substr(1) : size;
@@ -138,6 +140,14 @@ PYBIND11_MODULE(_core, m) {
         return names;
       },
       "Names and fields of the compiled kernels.");
+  m.def(
+      "activations",
+      [] {
+        const FunctionList& list = *current_isa().activations;
+        return std::vector<bool>(list.saves_z, list.saves_z + list.count);
+      },
+      "Whether each of the compiled activations saves its input, by id.");
+  m.def("losses", [] { return current_isa().losses->count; }, "The number of compiled pointwise losses.");
   m.def(
       "isas",
       [] {

@@ -18,15 +18,17 @@
   F(regularization, isa)
 #define FASTNN_DECLARE_TABLE(family, isa) extern "C" const fastnn::KernelTable fastnn_##family##_##isa;
 #define FASTNN_TABLE_OF(family, isa) &fastnn_##family##_##isa,
-#define FASTNN_DECLARE(isa)                                     \
-  FASTNN_FAMILIES(FASTNN_DECLARE_TABLE, isa)                    \
-  extern "C" double fastnn_peak_gflops_##isa(int dtype);        \
-  extern "C" double fastnn_read_gbytes_##isa(const void*, i64); \
+#define FASTNN_DECLARE(isa)                                            \
+  FASTNN_FAMILIES(FASTNN_DECLARE_TABLE, isa)                           \
+  extern "C" const fastnn::FunctionList fastnn_activations_##isa;      \
+  extern "C" const fastnn::FunctionList fastnn_pointwise_losses_##isa; \
+  extern "C" double fastnn_peak_gflops_##isa(int dtype);               \
+  extern "C" double fastnn_read_gbytes_##isa(const void*, i64);        \
   extern "C" bool fastnn_bf16_##isa();
-#define FASTNN_ENTRY(isa, needs, supported)                                                                              \
-  Isa {                                                                                                                  \
-    #isa, needs, supported, {FASTNN_FAMILIES(FASTNN_TABLE_OF, isa)}, fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, \
-        fastnn_bf16_##isa                                                                                                \
+#define FASTNN_ENTRY(isa, needs, supported)                                                                                     \
+  Isa {                                                                                                                         \
+    #isa, needs, supported, {FASTNN_FAMILIES(FASTNN_TABLE_OF, isa)}, &fastnn_activations_##isa, &fastnn_pointwise_losses_##isa, \
+        fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa                                                   \
   }
 
 FASTNN_DECLARE(base)

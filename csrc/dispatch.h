@@ -12,6 +12,7 @@ struct Isa {
   const char* needs;  // what the CPU must have, in words
   bool (*supported)();
   std::vector<const KernelTable*> tables;
+  const FunctionList *activations, *losses;
   double (*peak_gflops)(int dtype);
   double (*read_gbytes)(const void* data, i64 bytes);
   bool (*bf16)();  // whether the CPU multiplies bfloat16

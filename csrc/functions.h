@@ -310,6 +310,7 @@ template <class T, template <class> class... F>
 struct Functions {
   static constexpr fastnn::ActivationFns<T> list[] = {
       {apply_forward<T, F<T>>, apply_backward<T, F<T>>, F<T>::kind.saves_z, F<T>::kind.cost32, F<T>::kind.cost64}...};
+  static constexpr bool saves_z[] = {F<T>::kind.saves_z...};
 };
 
 // In the order of spec.ACTIVATIONS.
@@ -322,3 +323,5 @@ using AllFunctions = Functions<T, Linear, Relu, LeakyRelu, Sigmoid, Tanh, Gelu, 
 }  // namespace
 
 const fastnn::ActivationTable FASTNN_TABLE(functions) = {AllFunctions<float>::list, AllFunctions<double>::list};
+extern "C" const fastnn::FunctionList FASTNN_TABLE(activations);
+const fastnn::FunctionList FASTNN_TABLE(activations) = {sizeof(AllFunctions<float>::saves_z), AllFunctions<float>::saves_z};

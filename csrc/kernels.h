@@ -53,6 +53,12 @@ struct KernelTable {
   int count;
 };
 
+// The functions that an argument may choose by number: how many there are, and of activations, whether they save z.
+struct FunctionList {
+  int count;
+  const bool* saves_z;
+};
+
 }  // namespace fastnn
 
 // The name of an ISA's table of kernels: fastnn_<group>_<isa>. FASTNN_ISA_NAME comes from the build.

@@ -1,34 +1,11 @@
 // Losses that are means over the row of a loss of each element; reference/pointwise_loss.py says what each of them is.
 //
-// To add one: a line in spec.POINTWISE_LOSSES, and here one entry in the enum, one struct and one line in the list.
+// To add one: a line in spec.POINTWISE_LOSSES, and here a struct and its name in AllLosses.
 #pragma once
 #include "sums.h"
 #include "vmath.h"
 
 namespace {
-
-// In the order of spec.POINTWISE_LOSSES.
-enum PointwiseLossId {
-  kSquaredError,
-  kAbsoluteError,
-  kHuber,
-  kLogCosh,
-  kQuantile,
-  kPercentageError,
-  kSquaredLogError,
-  kPoisson,
-  kPoissonLog,
-  kTweedie,
-  kSigmoidCrossEntropy,
-  kBinaryCrossEntropy,
-  kBinaryFocal,
-  kKlDivergence,
-  kKlLog,
-  kHinge,
-  kSquaredHinge,
-  kHingeEmbedding,
-  kSoftMargin,
-};
 
 template <class T>
 FASTNN_INLINE Vec<T> vsign(Vec<T> x) {
@@ -39,22 +16,30 @@ FASTNN_INLINE Vec<T> vpositive(Vec<T> x) {
   return vmax<T>(x, splat<T>(0));
 }
 
-// Each struct has value(x, t, q), the loss of a prediction x and a target t, and slope(x, t, q), its derivative by x; p and r are
-// the parameters, q the number of the column or 1.
+// Nanoseconds for an element of float32 and float64, roughly: from so much work on, all workers share a call.
+struct Cost {
+  double four, eight;
+};
+
+// Each struct has its cost and value(x, t, q), the loss of a prediction x and a target t, and slope(x, t, q), its derivative by
+// x; p and r are the parameters, q the number of the column or 1.
 template <class T>
 struct SquaredError {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return (x - t) * (x - t); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return (T)2 * (x - t); }
 };
 
 template <class T>
 struct AbsoluteError {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vabs<T>(x - t); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vsign<T>(x - t); }
 };
 
 template <class T>
 struct Huber {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
     Vec<T> a = vabs<T>(x - t), inside = (T)0.5 * a * a, outside = p * (a - (T)0.5 * p);
     return r * (a <= splat<T>(p) ? inside : outside);
@@ -66,6 +51,7 @@ struct Huber {
 
 template <class T>
 struct LogCosh {
+  static constexpr Cost cost = {0.6, 12};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     Vec<T> a = vabs<T>(x - t), th = vtanh(a);
     Vec<T> near = (T)-0.5 * vlog1p<T>(-(th * th)), far = a + log1p_exp_neg<T>(a + a) - (T)0.69314718055994530942;
@@ -76,6 +62,7 @@ struct LogCosh {
 
 template <class T>
 struct Quantile {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
     Vec<T> e = t - x;
     return e >= (T)0 ? p * q * e : (p * q - (T)1) * e;
@@ -88,6 +75,7 @@ struct Quantile {
 
 template <class T>
 struct PercentageError {
+  static constexpr Cost cost = {0.2, 0.4};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
     return (T)100 * vabs<T>(x - t) / vmax<T>(vabs<T>(t), splat<T>(p));
   }
@@ -98,6 +86,7 @@ struct PercentageError {
 
 template <class T>
 struct SquaredLogError {
+  static constexpr Cost cost = {0.8, 8};
   FASTNN_INLINE Vec<T> difference(Vec<T> x, Vec<T> t, T p) {
     return vlog1p<T>(vmax<T>(x, splat<T>(p))) - vlog1p<T>(vmax<T>(t, splat<T>(p)));
   }
@@ -121,18 +110,21 @@ FASTNN_INLINE Vec<T> stirling(Vec<T> t, T full) {
 
 template <class T>
 struct Poisson {
+  static constexpr Cost cost = {0.3, 3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) { return x - t * vlog(x + p) + stirling<T>(t, r); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) { return (T)1 - t / (x + p); }
 };
 
 template <class T>
 struct PoissonLog {
+  static constexpr Cost cost = {0.3, 3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T r) { return vexp(x) - t * x + stirling<T>(t, r); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vexp(x) - t; }
 };
 
 template <class T>
 struct Tweedie {
+  static constexpr Cost cost = {5, 20};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
     Vec<T> mu = r != 0 ? vexp(x) : x;
     if (p == 0) return (mu - t) * (mu - t);
@@ -154,6 +146,7 @@ struct Tweedie {
 
 template <class T>
 struct SigmoidCrossEntropy {
+  static constexpr Cost cost = {0.6, 7};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
     Vec<T> u = ((T)1 - p) * t + (T)0.5 * p, one = ((T)1 - u) * vpositive<T>(x), other = q * u * vpositive<T>(-x);
     return one + other + ((T)1 + (q - (T)1) * u) * log1p_exp_neg<T>(x);
@@ -166,6 +159,7 @@ struct SigmoidCrossEntropy {
 
 template <class T>
 struct BinaryCrossEntropy {
+  static constexpr Cost cost = {0.7, 7};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     const Vec<T> lowest = splat<T>(-100);
     return -t * vmax<T>(vlog(x), lowest) - ((T)1 - t) * vmax<T>(vlog1p<T>(-x), lowest);
@@ -175,6 +169,7 @@ struct BinaryCrossEntropy {
 
 template <class T>
 struct BinaryFocal {
+  static constexpr Cost cost = {1, 14};
   FASTNN_INLINE Vec<T> power(Vec<T> x, T p) { return p == 2 ? x * x : vpow<T>(x, p); }
   FASTNN_INLINE Vec<T> weight(Vec<T> t, T r) { return r < 0 ? splat<T>(1) : t * r + ((T)1 - t) * ((T)1 - r); }
   FASTNN_INLINE Vec<T> entropy(Vec<T> x, Vec<T> t) { return SigmoidCrossEntropy<T>::value(x, t, splat<T>(1), 0, 0); }
@@ -192,6 +187,7 @@ struct BinaryFocal {
 
 template <class T>
 struct KlDivergence {
+  static constexpr Cost cost = {0.4, 4};
   FASTNN_INLINE Vec<T> clipped(Vec<T> x, T p) { return vmin<T>(vmax<T>(x, splat<T>(p)), splat<T>(1)); }
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
     Vec<T> u = clipped(t, p);
@@ -204,6 +200,7 @@ struct KlDivergence {
 
 template <class T>
 struct KlLog {
+  static constexpr Cost cost = {0.3, 3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
     if (p != 0) return vexp(t) * (t - x);
     Vec<T> y = t * (vlog(t) - x);
@@ -214,6 +211,7 @@ struct KlLog {
 
 template <class T>
 struct Hinge {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> sign(Vec<T> t, T r) { return r != 0 ? (t == splat<T>(0) ? splat<T>(-1) : t) : t; }
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) { return vpositive<T>(p - sign(t, r) * x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
@@ -224,6 +222,7 @@ struct Hinge {
 
 template <class T>
 struct SquaredHinge {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T r) {
     Vec<T> h = Hinge<T>::value(x, t, q, p, r);
     return h * h;
@@ -235,6 +234,7 @@ struct SquaredHinge {
 
 template <class T>
 struct HingeEmbedding {
+  static constexpr Cost cost = {0.1, 0.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
     Vec<T> beyond = vpositive<T>(p - x);
     return (t == splat<T>(-1) ? splat<T>(0) : x) + (t == splat<T>(1) ? splat<T>(0) : beyond);
@@ -247,6 +247,7 @@ struct HingeEmbedding {
 
 template <class T>
 struct SoftMargin {
+  static constexpr Cost cost = {0.6, 7};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     Vec<T> z = -t * x;
     return log1p_exp_neg<T>(z) + vpositive<T>(z);
@@ -324,43 +325,28 @@ struct PointwiseFns {
   void (*losses)(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows, PointwiseLoss fn);
   void (*slopes)(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn);
-  double cost32, cost64;  // nanoseconds for an element of float32 and float64, roughly
+  double cost32, cost64;
 };
 
-// The list, by PointwiseLossId.
+template <class T, template <class> class... F>
+struct PointwiseLosses {
+  static constexpr int count = sizeof...(F);
+  static constexpr PointwiseFns<T> list[] = {{mean_losses<T, F<T>>, mean_slopes<T, F<T>>, F<T>::cost.four, F<T>::cost.eight}...};
+};
+
+// In the order of spec.POINTWISE_LOSSES.
 template <class T>
-FASTNN_INLINE PointwiseFns<T> pointwise_fns(i64 id) {
-#define FASTNN_LOSS(F, cost32, cost64)                         \
-  {                                                            \
-    mean_losses<T, F<T>>, mean_slopes<T, F<T>>, cost32, cost64 \
-  }
-  static constexpr PointwiseFns<T> list[] = {
-      FASTNN_LOSS(SquaredError, 0.1, 0.2),
-      FASTNN_LOSS(AbsoluteError, 0.1, 0.2),
-      FASTNN_LOSS(Huber, 0.1, 0.2),
-      FASTNN_LOSS(LogCosh, 0.6, 12),
-      FASTNN_LOSS(Quantile, 0.1, 0.2),
-      FASTNN_LOSS(PercentageError, 0.2, 0.4),
-      FASTNN_LOSS(SquaredLogError, 0.8, 8),
-      FASTNN_LOSS(Poisson, 0.3, 3),
-      FASTNN_LOSS(PoissonLog, 0.3, 3),
-      FASTNN_LOSS(Tweedie, 5, 20),
-      FASTNN_LOSS(SigmoidCrossEntropy, 0.6, 7),
-      FASTNN_LOSS(BinaryCrossEntropy, 0.7, 7),
-      FASTNN_LOSS(BinaryFocal, 1, 14),
-      FASTNN_LOSS(KlDivergence, 0.4, 4),
-      FASTNN_LOSS(KlLog, 0.3, 3),
-      FASTNN_LOSS(Hinge, 0.1, 0.2),
-      FASTNN_LOSS(SquaredHinge, 0.1, 0.2),
-      FASTNN_LOSS(HingeEmbedding, 0.1, 0.2),
-      FASTNN_LOSS(SoftMargin, 0.6, 7),
-  };
-#undef FASTNN_LOSS
-  return list[id];
+using AllLosses = PointwiseLosses<T, SquaredError, AbsoluteError, Huber, LogCosh, Quantile, PercentageError, SquaredLogError,
+                                  Poisson, PoissonLog, Tweedie, SigmoidCrossEntropy, BinaryCrossEntropy, BinaryFocal,
+                                  KlDivergence, KlLog, Hinge, SquaredHinge, HingeEmbedding, SoftMargin>;
+
+template <class T>
+FASTNN_INLINE const PointwiseFns<T>& pointwise_fns(i64 id) {
+  return AllLosses<T>::list[id];
 }
 
 FASTNN_INLINE double mean_work(i64 M, i64 N, int itemsize, i64 id) {
-  const auto fns = pointwise_fns<float>(id);
+  const auto& fns = pointwise_fns<float>(id);
   return (N == 1 ? 0.0 : 2.0) * (double)M + elements_work(M * N, itemsize, fns.cost32, fns.cost64);
 }
 

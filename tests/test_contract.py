@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from cases import TESTS
 from cases.case import Case, Values
 
-from fastnn.backends import backends, isas, load, unavailable, use_isa
+from fastnn.backends import backends, cpp, isas, load, spec, unavailable, use_isa
 from fastnn.backends.reference import functions
 from fastnn.backends.spec import KERNELS, LINEAR, Arg
 
@@ -163,3 +164,32 @@ def test_every_optional_array_may_be_absent() -> None:
     assert (y == 3).all()
     with pytest.raises(ValueError, match=r"^dense_forward: w has shape \(0,\), wanted \(K = 3, N = 4\)"):
         k.dense_forward(y, empty, x, empty, empty, LINEAR, 0)
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("name", "other", "words"),
+    [
+        ("ACTIVATIONS", spec.ACTIVATIONS[:-1], "has .* activations, spec.ACTIVATIONS"),
+        ("ACTIVATIONS", tuple(replace(kind, saves_z=True) for kind in spec.ACTIVATIONS), "saves_z of linear is False"),
+        ("POINTWISE_LOSSES", spec.POINTWISE_LOSSES[:-1], "has .* losses, spec.POINTWISE_LOSSES"),
+    ],
+    ids=["number", "saves_z", "losses"],
+)
+def test_compiled_functions_are_those_of_the_specification(
+    name: str, other: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpp.load()
+    monkeypatch.setattr(cpp, name, other)
+    with pytest.raises(RuntimeError, match=words):
+        cpp.load()
+
+
+@compiled
+@pytest.mark.parametrize("number", [-1, 10**6])
+def test_a_function_that_there_is_not(number: int) -> None:
+    k, x = load("cpp"), np.ones((2, 3))
+    with pytest.raises(ValueError, match=f"activation_forward: act is function {number}, but there are"):
+        k.activation_forward(np.empty((2, 3)), x, spec.Activation(number))
+    with pytest.raises(ValueError, match=f"pointwise_loss_forward: fn is function {number}, but there are"):
+        k.pointwise_loss_forward(np.empty(2), x, x, k.absent, k.absent, spec.PointwiseLoss(number))

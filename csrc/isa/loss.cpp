@@ -29,3 +29,6 @@ constexpr Kernel kKernels[] = {
 }  // namespace
 
 FASTNN_EXPORT(loss)
+
+extern "C" const fastnn::FunctionList FASTNN_TABLE(pointwise_losses);
+const fastnn::FunctionList FASTNN_TABLE(pointwise_losses) = {AllLosses<float>::count, nullptr};
