@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <map>
-#include <memory>
 #include <new>
 #include <stdexcept>
 
@@ -48,8 +47,8 @@ ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
 }
 
 // Bindings live as long as the process: plans and the functions below point to them.
-std::map<std::string, std::unique_ptr<Binding>>& registry() {
-  static auto* all = new std::map<std::string, std::unique_ptr<Binding>>;
+std::map<std::string, Binding*>& registry() {
+  static auto* all = new std::map<std::string, Binding*>;
   return *all;
 }
 
@@ -76,13 +75,13 @@ PyObject* call_kernel(PyObject* self, PyObject* const* args, Py_ssize_t n) {
 // A kernel as a Python function, past pybind11's argument conversion: a call costs tens of nanoseconds, not hundreds.
 py::object bind(py::handle kernel) {
   std::string name = py::cast<std::string>(kernel.attr("name"));
-  auto& binding = registry()[name];
   auto sizes = py::cast<std::vector<std::string>>(kernel.attr("sizes"));
   std::vector<ArgSpec> args;
   for (py::handle arg : kernel.attr("args")) args.push_back(read_arg(arg, sizes));
-  binding.reset(new Binding(name, std::move(args), sizes, py::cast<std::string>(kernel.attr("slots"))));
+  auto* binding = new Binding(name, std::move(args), sizes, py::cast<std::string>(kernel.attr("slots")));
+  registry()[name] = binding;
   auto* def = new PyMethodDef{binding->name().c_str(), (PyCFunction)(void*)call_kernel, METH_FASTCALL, nullptr};
-  py::capsule self(binding.get());
+  py::capsule self(binding);
   return py::reinterpret_steal<py::object>(PyCFunction_NewEx(def, self.ptr(), nullptr));
 }
 
