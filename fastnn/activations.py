@@ -66,12 +66,17 @@ def get(identifier: Any) -> Activation | str:
             return ALIASES.get(identifier) or activation(identifier)
         raise ValueError(f"unknown activation {identifier!r}; there are: {', '.join(NAMES + ROWS)}")
     if isinstance(identifier, dict) and identifier.get("name") in ACTIVATION_IDS:
+        if unknown := identifier.keys() - {"name", "p0", "p1"}:
+            raise ValueError(f"activation: {', '.join(map(repr, sorted(unknown, key=str)))} came, wanted name, p0 and p1")
         kind = activation(identifier["name"])
         return parametric(kind.name, identifier.get("p0", kind.p0), identifier.get("p1", kind.p1))
     layer = getattr(identifier, "activation", None)
     if isinstance(layer, Activation) or layer in ROWS:
         return layer
-    raise TypeError(f"activation: {type(identifier).__name__} {identifier!r} came, wanted a name such as 'relu'")
+    raise TypeError(
+        f"activation: {type(identifier).__name__} {identifier!r} came, wanted a name such as 'relu', "
+        "{'name': 'elu', 'p0': 0.5} or a layer such as nn.ELU(0.5)"
+    )
 
 
 def config(act: Activation | str) -> Any:

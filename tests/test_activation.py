@@ -285,12 +285,10 @@ def test_a_dense_layer_is_the_product_and_then_the_function(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_gradients_far_out_are_finite(dtype: str) -> None:
-    grows = {"exponential", "relu_squared"}
+    grows, no_limit = {"exponential", "relu_squared"}, {"sine"}
     for name in set(activations.NAMES) - grows:
-        for far in (1e4, 1e30, np.inf):
+        for far in (1e4, 1e30) if name in no_limit else (1e4, 1e30, np.inf):
             x = fastnn.tensor(np.array([-far, far], dtype), requires_grad=True)
-            if name == "sine" and np.isinf(far):
-                continue
             fastnn.Activation(name)(x).backward(fastnn.tensor(np.ones(2, dtype)))
             assert np.isfinite(x.grad.numpy()).all(), f"{name} at {far}: {x.grad.tolist()}"
 
@@ -453,4 +451,4 @@ def test_every_function_has_a_limit_or_is_exact() -> None:
 def test_every_name_is_on_its_page() -> None:
     page = (Path(__file__).parents[1] / "docs" / "activations.md").read_text()
     for name in activations.NAMES + activations.ROWS:
-        assert f"`{name}" in page, name
+        assert f"`{name}" in page, f"docs/activations.md has no row for {name}"

@@ -1,6 +1,8 @@
 """Losses by themselves: what no other library has, gradients by differences, weights of 0, and what is refused."""
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,3 +273,15 @@ def test_errors(name: str) -> None:
     call, error, message = ERRORS[name]
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("cls", losses.LOSSES.values(), ids=lambda cls: cls.name)
+def test_every_argument_of_a_loss_is_saved(cls: Any) -> None:
+    missing = set(inspect.signature(cls).parameters) - set(cls(reduction="sum", name="mine").get_config())
+    assert not missing, f"{cls.__name__}.get_config lacks {missing}; arguments are kept as attributes of their names"
+
+
+def test_every_loss_is_on_its_page() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "losses.md").read_text()
+    for cls in losses.LOSSES.values():
+        assert f"`{cls.__name__}`" in page, f"docs/losses.md has no row for {cls.__name__}"

@@ -1,4 +1,4 @@
-"""Cases of the activation family. A new element-wise function needs one line in FUNCTIONS, and nothing else."""
+"""Cases of the activation family. Of a new element-wise function's case, a line in FUNCTIONS is all that there is."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class Function:
     """How an element-wise function is tested: its parameters, where its input lies, and how exact it is.
 
     Errors are in units of eps: relative to the result, and absolute (in backward: relative to dy). ``squares`` says that the
-    relative error grows with x^2, as it must where exp(-x^2) is computed. ``slope_of`` says from what backward computes: the
-    input x, the output y or neither.
+    relative error grows with x^2, as it must where exp(-x^2) is computed; ``product`` that value and slope have an absolute error
+    of so many |x|, as they must where a parameter that is no power of two multiplies x inside of a sine or the like.
+    ``slope_of`` says from what backward computes: the input x, the output y or neither.
     """
 
     act: Activation
@@ -34,17 +35,20 @@ class Function:
     slope_relative: float = 4.0
     slope_absolute: float = 0.0
     squares: bool = False
+    product: float = 0.0
     slope_of: str = "x"
 
     def error(self, x: Array, y: Array, eps: float) -> Any:
         """The error allowed in y = f(x)."""
         relative = self.relative + (2 * x * x if self.squares else 0)
         # Below the smallest normal number there are fewer digits, and the sigmoid and its kin end there.
-        return eps * (relative * np.abs(y) + self.absolute) + _tiny(eps) * np.maximum(np.abs(x), 1)
+        absolute = self.absolute + (self.product * np.abs(x) if self.product else 0.0)
+        return eps * (relative * np.abs(y) + absolute) + _tiny(eps) * np.maximum(np.abs(x), 1)
 
-    def slope_error(self, dy: Array, dx: Array, eps: float) -> Any:
-        """The error allowed in dx = dy f'(x)."""
-        absolute = self.slope_absolute * np.abs(dy) if self.slope_absolute else 0.0  # dy may be NaN where dx is 0
+    def slope_error(self, dy: Array, dx: Array, eps: float, x: Array) -> Any:
+        """The error allowed in dx = dy f'(x); x may be left empty where the function does not save it."""
+        size = self.slope_absolute + (self.product * np.abs(x) if self.product else 0.0)
+        absolute = size * np.abs(dy) if self.slope_absolute or self.product else 0.0  # dy may be NaN where dx is 0
         return eps * (self.slope_relative * np.abs(dx) + absolute) + _tiny(eps)
 
 
@@ -76,6 +80,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(activation("erf"), -5, 5, relative=3, slope_absolute=4),
     Function(activation("sin", 1.0), -20, 20, relative=3),
     Function(activation("sin", 4.0), relative=3),
+    Function(activation("sin", 0.3), relative=3, product=1),
     Function(activation("cos"), -20, 20, relative=3),
     Function(activation("log1p"), -0.9, 20, relative=3),
     Function(activation("expm1"), -12, 12, relative=3, slope_absolute=1, slope_of="y"),
@@ -118,7 +123,7 @@ def _forward_error(v: SimpleNamespace, want: Values) -> Values:
 
 
 def _backward_error(v: SimpleNamespace, want: Values) -> Values:
-    return {"dx": FUNCTION[v.act].slope_error(v.dy, want["dx"], v.eps)}
+    return {"dx": FUNCTION[v.act].slope_error(v.dy, want["dx"], v.eps, v.x)}
 
 
 def _pair(f: Function, n: int, **flags: Any) -> list[Case]:
@@ -145,7 +150,7 @@ def _glu_backward(v: SimpleNamespace, want: Values) -> Values:
     dx = want["dx"]
     first = np.abs(v.dy) * f.error(b, value(b, v.act), v.eps)
     # Where the slope is told from the gate, it has the gate's rounding too.
-    second = f.slope_error(v.dy * a, dx[:, 1], v.eps) + (2 * v.eps * np.abs(v.dy * a) if f.slope_of == "y" else 0)
+    second = f.slope_error(v.dy * a, dx[:, 1], v.eps, b) + (2 * v.eps * np.abs(v.dy * a) if f.slope_of == "y" else 0)
     return {"dx": np.stack([first, second], 1) + v.eps * np.abs(dx) + _tiny(v.eps)}
 
 

@@ -124,7 +124,7 @@ def _z(rng: np.random.Generator, v: Values) -> Array:
 def _backward_error(v: SimpleNamespace, want: Values) -> Values:
     linear = v.act.id == LINEAR.id
     dz = v.dy if linear else want["dz"]
-    off = np.zeros_like(v.dy) if linear else FUNCTION[v.act].slope_error(v.dy, dz, v.eps)
+    off = np.zeros_like(v.dy) if linear else FUNCTION[v.act].slope_error(v.dy, dz, v.eps, v.aux)
     size, eps = np.abs(dz), v.eps
     (m, n), errors = dz.shape, {}
     if not linear:
