@@ -13,6 +13,7 @@ from .backends import current
 from .backends.spec import Activation
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored, structure_changed
+from .ops.door import check_number
 from .tape import Node, newest_first, taping
 from .tensor import Gradients, Tensor, no_grad, tensor
 
@@ -81,6 +82,8 @@ def gradcheck(
     """
     given = inputs if isinstance(inputs, tuple | list) and not _is_numbers(inputs) else (inputs,)
     arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in given]
+    if not check_number(eps, "gradcheck: eps", 0):
+        raise ValueError("gradcheck: eps is 0, wanted a number above it")
     settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
     with _in_double(fn, arrays) as parameters:
         arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]

@@ -29,6 +29,7 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
     def cast(self: Any) -> Tensor:
         return elementwise.astype(self, dtype)
 
+    cast.__doc__ = f"The values as {np.dtype(dtype)}."
     return cast
 
 
@@ -41,6 +42,7 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
             changed: Tensor = self.copy_(f(self, other))
         return changed
 
+    change.__doc__ = f"Overwrites a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
     return change
 
 

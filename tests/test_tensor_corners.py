@@ -213,6 +213,18 @@ def test_weights_of_another_dtype_follow_in_a_recorded_step() -> None:
     assert [step(a).item() for a in (ones, ones, ones, first)] == [2.5, 2.5, 2.5, 0.5]
 
 
+def test_an_ellipsis_separates_index_arrays_even_where_it_is_empty() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    places = np.array([2, -2, -2])
+    for key in ((slice(None), places, ..., 1), (None, slice(None, None, -1), -1, ..., places), (0, places, ..., places)):
+        np.testing.assert_array_equal(T(x)[key].numpy(), x[key])
+
+
+def test_no_rows_have_no_labels() -> None:
+    assert nn.CrossEntropyLoss(reduction="sum")(fastnn.zeros(0, 3), []).item() == 0.0
+    assert fastnn.losses.SparseCategoricalCrossentropy(reduction="none")([], fastnn.zeros(0, 3)).shape == (0,)
+
+
 # ---- messages ----
 
 
@@ -247,6 +259,8 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fastnn.full((2,), float("nan"), dtype="int64"), ValueError, "nan came, which is no int64"),
     (lambda: T([1]).fill_(2**63), ValueError, "no int64"),
     (lambda: Nothing.apply(T([1.0])), TypeError, "Nothing: forward returned an empty tuple"),
+    (lambda: fastnn.gradcheck(fastnn.exp, np.ones(2), eps=0), ValueError, "gradcheck: eps is 0"),
+    (lambda: fastnn.gradcheck(fastnn.exp, np.ones(2), eps="a"), ValueError, "gradcheck: eps is 'a'"),  # type: ignore[arg-type]
     (lambda: fastnn.grad(3.0, T([1.0])), TypeError, "a float came among the outputs"),  # type: ignore[arg-type]
     (lambda: fastnn.grad(T([1.0]), [np.ones(1)]), TypeError, "a ndarray came among the inputs"),  # type: ignore[list-item]
 ]

@@ -210,7 +210,7 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
         y_true = y_true.data
     k = current()
     array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
     labels = k.asarray(array, np.int64)
     if labels.ndim != 1:

@@ -154,6 +154,9 @@ def _slice_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    # As in NumPy, int beside an index array is one, too, and ... stands between two of them even where it is for no axis.
+    own = [i for i, item in enumerate(keys) if not (item is None or item is Ellipsis or isinstance(item, slice))]
+    together = own == list(range(own[0], own[-1] + 1))
     keys = _complete(keys, x.ndim)
     basic: list[Any] = []
     picked: list[tuple[int, Tensor]] = []  # the dimension after the slices, and its index
@@ -189,7 +192,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     table = reshape(transpose(x, (*places, *rest)), math.prod(x.shape[d] for d in places), *(x.shape[d] for d in rest))
     y = take(table, rows)
     # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
-    front = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
+    front = places[0] if together else 0
     m = len(common)
     return transpose(y, (*range(m, m + front), *range(m), *range(m + front, y.ndim)))
 
