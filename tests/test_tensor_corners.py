@@ -192,6 +192,23 @@ def test_grad_of_a_list_of_tensors() -> None:
     assert fastnn.sum([a.detach(), b.detach()]).item() == 3.0
 
 
+def test_functions_of_numpy_lose_no_gradient() -> None:
+    x, a = T([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
+    for f in (np.exp, np.sqrt, lambda t: np.hypot(t, a), lambda t: np.add.reduce(t), lambda t: np.add(a, t, out=a.copy())):
+        with pytest.raises(TypeError, match=r"numpy.* requires a gradient, which would be lost; .*detach"):
+            f(x)
+        with fastnn.no_grad():
+            assert np.shape(f(x)) in ((2,), ())
+        assert isinstance(f(x.detach()), np.ndarray | np.floating)
+    with pytest.raises(TypeError, match="out is a Tensor"):
+        np.exp(a, out=x.detach())  # type: ignore[call-overload]
+    assert fastnn.gradcheck(
+        lambda t: a + (a - t) * (a * t) / (a**t) + np.float64(2.0) * t - np.float32(1.0) / t, [np.array([1.5, 2.0])]
+    )
+    assert ((a < x) | (a == x * 3)).tolist() == [True, False]
+    assert fastnn.grad(a @ x, x)[0].tolist() == [3.0, 4.0]  # type: ignore[union-attr, arg-type]
+
+
 def test_weights_of_losses_have_no_gradient() -> None:
     w, p = T([1.0, 2.0], requires_grad=True), T([[0.25], [0.5]])
     for loss, target in ((fastnn.losses.MeanSquaredError(), [[1.0], [1.0]]), (nn.CrossEntropyLoss(), [0, 0])):
