@@ -55,12 +55,13 @@ def gradcheck(
 ) -> bool:
     """Whether backward's gradients agree with finite differences, in float64.
 
-    Of one number, or a random sum of several, also of several outputs. Along random directions at first; where one is off, every operation on the tape is
-    checked by itself, and every element of what is off.
+    Of one number, or a random sum of several, also of several outputs. Along random directions at first; where one is off, every
+    operation on the tape is checked by itself, and every element of what is off.
 
     Args:
-        fn: a function of Tensors that returns a Tensor, or a tuple, list or dict of Tensors, a Module, or a loss; it must give the same result each time (so put a
-            model with dropout into evaluation mode). A Module is checked by its parameters too, which are float64 meanwhile.
+        fn: a function of Tensors that returns a Tensor, or a tuple, list or dict of Tensors; a Module; or a loss. It must give the
+            same result each time (so put a model with dropout into evaluation mode). A Module is checked by its parameters too,
+            which are float64 meanwhile.
         inputs: its arguments, anything that `fastnn.tensor` takes; real ones are checked, others passed on.
         eps: how far to step to both sides.
         rtol, atol: how far off a gradient may be, relative to its size and absolutely.
