@@ -60,8 +60,8 @@ def gradcheck(
 
     Args:
         fn: a function of Tensors that returns a Tensor, or a tuple, list or dict of Tensors; a Module; or a loss. It must give
-            the same result each time (so put a model with dropout into evaluation mode). A Module is checked by its parameters too,
-            which are float64 meanwhile.
+            the same result each time (so put a model with dropout into evaluation mode). A Module is checked by its parameters,
+            too, which are float64 meanwhile.
         inputs: its arguments, anything that `fastnn.tensor` takes; real ones are checked, others passed on.
         eps: how far to step to both sides.
         rtol, atol: how far off a gradient may be, relative to its size and absolutely.
