@@ -184,7 +184,11 @@ def floating(op: str, t: Tensor) -> Tensor:
 
 def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
     """The value, if it is a finite number from low to high; ValueError otherwise."""
-    if not isinstance(value, int | float | np.number) or not np.isfinite(value) or not low <= value <= high:
+    if (
+        not isinstance(value, int | float | np.integer | np.floating)
+        or not np.isfinite(np.float64(value))
+        or not low <= value <= high
+    ):
         wanted = f"of at least {low}" if high == float("inf") else f"from {low} to {high}"
         raise ValueError(f"{name} is {value!r}, wanted a finite number {wanted}")
     return float(value)
