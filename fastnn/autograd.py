@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .ops import arrays
+from .ops.elementwise import clone
 from .tape import Node, newest_first
 from .tensor import Array, Gradients, Tensor
 
@@ -79,8 +80,7 @@ def grad(
             "grad: create_graph=True: there are no derivatives of derivatives. Central differences of forward passes,"
             " (f(x + h) - f(x - h)) / (2 h), are on the tape, and so can stand in a loss; float64 keeps them exact enough"
         )
-    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    outputs, given = _tensors("outputs", outputs), _tensors("inputs", inputs)
     starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
     if len(starts) != len(outputs):
         raise ValueError(f"grad: {len(starts)} grad_outputs came for {len(outputs)} outputs")
@@ -97,5 +97,16 @@ def grad(
         if own not in grads.found and not allow_unused:
             raise RuntimeError(f"grad: the outputs do not come from input {i}; with allow_unused=True its gradient is None")
         array = grads.found.get(own)
+        if array is not None:  # one that stands in for several, or that came as grad_outputs, is nobody's own
+            array = clone(Tensor(array)).data
         found.append(None if array is None else Tensor(array) if t is own else Tensor(array).T)
     return tuple(found)
+
+
+def _tensors(name: str, given: Any) -> tuple[Tensor, ...]:
+    """One Tensor, or several."""
+    many = (given,) if isinstance(given, Tensor) or not isinstance(given, Iterable) else tuple(given)
+    for t in many:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"grad: a {type(t).__name__} came among the {name}, wanted Tensors")
+    return many

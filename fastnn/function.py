@@ -75,6 +75,8 @@ class Function:
         with no_grad():
             y = cls.forward(ctx, *args)
         outputs = y if isinstance(y, tuple) else (y,)
+        if not outputs:
+            raise TypeError(f"{name}: forward returned an empty tuple, wanted a Tensor or a tuple of Tensors")
         for out in outputs:
             if not isinstance(out, Tensor):
                 raise TypeError(f"{name}: forward returned a {type(out).__name__}, wanted a Tensor or a tuple of Tensors")

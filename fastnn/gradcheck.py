@@ -13,6 +13,8 @@ from .backends import current
 from .backends.spec import Activation
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored, structure_changed
+from .ops.door import check_number
+from .ops.shape import concatenate, reshape
 from .tape import Node, newest_first, taping
 from .tensor import Gradients, Tensor, no_grad, tensor
 
@@ -44,7 +46,7 @@ class Settings(NamedTuple):
 
 
 def gradcheck(
-    fn: Callable[..., Tensor],
+    fn: Callable[..., Any],
     inputs: Sequence[Any] | Any,
     eps: float = 1e-6,
     rtol: float = 1e-5,
@@ -53,12 +55,13 @@ def gradcheck(
 ) -> bool:
     """Whether backward's gradients agree with finite differences, in float64.
 
-    Of one output, or a random sum of several. Along random directions at first; where one is off, every operation on the tape is
-    checked by itself, and every element of what is off.
+    Of one number, or a random sum of several, also of several outputs. Along random directions at first; where one is off, every
+    operation on the tape is checked by itself, and every element of what is off.
 
     Args:
-        fn: a function of Tensors that returns a Tensor, a Module, or a loss; it must give the same result each time (so put a
-            model with dropout into evaluation mode). A Module is checked by its parameters too, which are float64 meanwhile.
+        fn: a function of Tensors that returns a Tensor, or a tuple, list or dict of Tensors; a Module; or a loss. It must give
+            the same result each time (so put a model with dropout into evaluation mode). A Module is checked by its parameters,
+            too, which are float64 meanwhile.
         inputs: its arguments, anything that `fastnn.tensor` takes; real ones are checked, others passed on.
         eps: how far to step to both sides.
         rtol, atol: how far off a gradient may be, relative to its size and absolutely.
@@ -81,12 +84,27 @@ def gradcheck(
     """
     given = inputs if isinstance(inputs, tuple | list) and not _is_numbers(inputs) else (inputs,)
     arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in given]
+    if not check_number(eps, "gradcheck: eps", 0):
+        raise ValueError("gradcheck: eps is 0, wanted a number above it")
     settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
     with _in_double(fn, arrays) as parameters:
         arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]
         leaves = [Leaf(f"argument {i}", t) for i, t in enumerate(arguments) if t.requires_grad]
-        _check(fn, name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
+        _check(_joined(fn), name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
     return True
+
+
+def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, of whose outputs, where it has several, the real ones are one behind the other."""
+
+    def joined(*arguments: Tensor) -> Any:
+        out = fn(*arguments)
+        many = list(out.values()) if isinstance(out, dict) else out
+        if not isinstance(many, tuple | list) or not many or not all(isinstance(t, Tensor) for t in many):
+            return out
+        return concatenate([reshape(t, -1) for t in many if t.dtype.kind == "f"])
+
+    return joined
 
 
 def _is_numbers(inputs: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .ops import activation, data, dense, elementwise, index, logic, reduce, shape
 from .ops import sort as sorting
-from .tape import no_grad
+from .tape import is_grad_enabled, no_grad
 from .tensor import Tensor
 
 
@@ -29,6 +29,7 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
     def cast(self: Any) -> Tensor:
         return elementwise.astype(self, dtype)
 
+    cast.__doc__ = f"The values as {np.dtype(dtype)}."
     return cast
 
 
@@ -41,6 +42,7 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
             changed: Tensor = self.copy_(f(self, other))
         return changed
 
+    change.__doc__ = f"Overwrites a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
     return change
 
 
@@ -54,10 +56,42 @@ def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     return assign
 
 
+_OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
+    np.add: elementwise.add,
+    np.subtract: elementwise.sub,
+    np.multiply: elementwise.mul,
+    np.true_divide: elementwise.div,
+    np.power: elementwise.pow,
+    np.matmul: dense.matmul,
+    np.less: logic.lt,
+    np.less_equal: logic.le,
+    np.greater: logic.gt,
+    np.greater_equal: logic.ge,
+    np.equal: logic.eq,
+    np.not_equal: logic.ne,
+    np.bitwise_and: logic.logical_and,
+    np.bitwise_or: logic.logical_or,
+    np.bitwise_xor: logic.logical_xor,
+}
+"""What NumPy calls where one of its arrays stands on the left of an operator."""
+
+
 class Methods:
     """What Tensor has beside its own methods."""
 
     __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        operator = _OPERATORS.get(ufunc)
+        if operator is not None and method == "__call__" and not kwargs:
+            return operator(*inputs)
+        tensors = [a for a in inputs if isinstance(a, Tensor)]
+        if is_grad_enabled() and any(t.requires_grad for t in tensors):
+            name = ufunc.__name__
+            raise TypeError(f"numpy.{name} of a Tensor that requires a gradient, which would be lost; use t.detach()")
+        if any(isinstance(a, Tensor) for a in kwargs.get("out", ())):
+            raise TypeError(f"numpy.{ufunc.__name__}: out is a Tensor, wanted an array")
+        return getattr(ufunc, method)(*(a.numpy() if isinstance(a, Tensor) else a for a in inputs), **kwargs)
 
     __add__ = elementwise.add
     __radd__ = _swapped(elementwise.add)

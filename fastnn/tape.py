@@ -89,12 +89,32 @@ def is_grad_enabled() -> bool:
     return bool(taping.get())
 
 
-_version = operator.attrgetter("version")
+class Changes:
+    """How often an array was changed in place; all Tensors that share its memory have one."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+UNCHANGED = Changes()
+"""That of all Tensors that never were changed and share no memory."""
+
+_version = operator.attrgetter("changes.count")
 
 
 def versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
     """How often each was changed in place."""
     return tuple(map(_version, tensors))
+
+
+def share_changes(t: Tensor, source: Tensor) -> Tensor:
+    """t, which shares the memory of another one: what is changed in one of them is changed in both."""
+    if source.changes is UNCHANGED:
+        source.changes = Changes()
+    t.changes = source.changes
+    return t
 
 
 class Node:

@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backends import current
-from .tape import Node, enable_grad, is_grad_enabled, newest_first, no_grad, taping, torch_names, versions
+from .tape import (
+    UNCHANGED,
+    Changes,
+    Node,
+    enable_grad,
+    is_grad_enabled,
+    newest_first,
+    no_grad,
+    share_changes,
+    taping,
+    torch_names,
+    versions,
+)
 
 if TYPE_CHECKING:
     from .methods import Methods
@@ -119,6 +131,14 @@ class Gradients:
 Backward = Callable[[Gradients, Node, Array], None]
 
 
+def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray[Any, Any] | None) -> Tensor:
+    k = current()
+    t = Tensor(k.asarray(values), requires_grad)
+    if grad is not None:
+        t._buffer, t.has_grad = k.asarray(grad), True
+    return t
+
+
 class Tensor(Methods):
     """An array of numbers that operations record themselves on; the operations are methods too, see `fastnn.methods`.
 
@@ -133,7 +153,7 @@ class Tensor(Methods):
     [2.0, 4.0, 6.0]
     """
 
-    __slots__ = ("__weakref__", "_buffer", "data", "has_grad", "node", "requires_grad", "version")
+    __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "node", "requires_grad")
     __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None) -> None:
@@ -142,7 +162,13 @@ class Tensor(Methods):
         self.node = node
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
-        self.version = 0  # grows when the values are changed in place
+        self.changes = UNCHANGED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.node is not None:
+            raise RuntimeError("pickle, deepcopy: this Tensor came out of an operation, which is not copied; use t.detach()")
+        grad = current().to_numpy(self._buffer).copy() if self.has_grad else None
+        return _rebuild, (self.numpy().copy(), self.requires_grad, grad)
 
     # ---- what it is ----
 
@@ -176,6 +202,17 @@ class Tensor(Methods):
     @property
     def is_leaf(self) -> bool:
         return self.node is None
+
+    @property
+    def version(self) -> int:
+        """How often the values were changed in place, in this Tensor or in one that shares its memory."""
+        return self.changes.count
+
+    @version.setter
+    def version(self, value: int) -> None:
+        if self.changes is UNCHANGED:
+            self.changes = Changes()
+        self.changes.count = value
 
     def __len__(self) -> int:
         if not self.shape:
@@ -273,8 +310,8 @@ class Tensor(Methods):
         current().set_has_grad(self, False)
 
     def detach(self) -> Tensor:
-        """The same values without their history."""
-        return Tensor(self.data)
+        """The same values without their history; shares memory."""
+        return share_changes(Tensor(self.data), self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets requires_grad of a leaf."""
@@ -328,7 +365,7 @@ class Tensor(Methods):
     def fill_(self, value: float) -> Tensor:
         """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
-        current().fill(self.data, float(value))
+        ops.arrays.fill(current(), self.data, value)
         self.version += 1
         return self
 

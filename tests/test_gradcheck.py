@@ -153,3 +153,33 @@ def _alone() -> Any:
         grads.add(node.inputs[0], dy * 0.5)
 
     return backward
+
+
+class ProductAndSum(fastnn.Function):
+    """Two outputs, of which the second one's gradient can be wrong."""
+
+    factor = 1.0
+
+    @staticmethod
+    def forward(ctx: Any, a: Any, b: Any) -> Any:
+        ctx.save_for_backward(a, b)
+        return a * b, a + b, a.argmax()
+
+    @classmethod
+    def backward(cls, ctx: Any, dp: Any, ds: Any, di: Any) -> Any:
+        a, b = ctx.saved_tensors
+        return dp * b + ds, dp * a + ds * cls.factor
+
+
+def test_several_outputs() -> None:
+    rng = np.random.default_rng(0)
+    a, b, x = rng.standard_normal(3), rng.standard_normal(3), rng.standard_normal((5, 3))
+    assert fastnn.gradcheck(ProductAndSum.apply, [a, b])
+    wrong = type("Wrong", (ProductAndSum,), {"factor": 2.0})
+    with pytest.raises(GradcheckError, match="gradient of argument 1"):
+        fastnn.gradcheck(wrong.apply, [a, b])
+    i = fastnn.Input((3,))
+    h = fastnn.PReLU()(fastnn.Dense(4, kernel_regularizer="l2")(i))
+    outputs = [fastnn.Dense(2, activation="softmax")(h), fastnn.Dense(1, activation="mish")(h)]
+    for model in (fastnn.Model(i, outputs), fastnn.Model(i, {"a": outputs[0], "b": outputs[1]})):
+        assert fastnn.gradcheck(model, x)

@@ -175,3 +175,21 @@ def test_function_with_a_bad_result() -> None:
         ValueError, match=r"metric three: the function gave shape \(3,\); wanted one number, or one for each of the 2"
     ):
         m.update_state([0.0, 1.0], [0.0, 1.0])
+
+
+def test_a_function_gets_targets_of_the_shape_of_a_single_output() -> None:
+    """(n,) beside (n, 1) would make (n, n) of the two."""
+    m = metrics.MeanMetricWrapper(lambda y_true, y_pred: abs(y_true - y_pred))
+    m.update_state([1.0, 0.0], [[1.0], [0.0]])
+    assert m.result() == 0.0
+    with pytest.raises(TypeError, match="MeanMetricWrapper: a int came"):
+        metrics.MeanMetricWrapper(3)  # type: ignore[arg-type]
+
+
+def test_root_mean_squared_error_of_negative_weights_is_nan() -> None:
+    m = metrics.RootMeanSquaredError()
+    m.update_state([1.0, 0.0], [2.0, 1.5], [-1.0, 2.0])
+    assert m.result() == 3.5**0.5
+    m.reset_state()
+    m.update_state([1.0, 0.0], [2.0, 0.1], [-1.0, 2.0])
+    assert np.isnan(m.result())

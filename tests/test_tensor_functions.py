@@ -308,7 +308,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fastnn.tensor(X).norm(3), ValueError, "norm: ord is 3, wanted 1, 2 or inf"),
     (lambda: fastnn.tensor(X).split(3, 5), ValueError, "split: axis 5"),
     (lambda: fastnn.tensor(X).split([1, 1], 1), ValueError, r"split: parts of sizes \[1, 1\] of axis 1, which has size 4"),
-    (lambda: fastnn.tensor(X).chunk(0), ValueError, "chunk: 0 parts"),
+    (lambda: fastnn.tensor(X).chunk(0), ValueError, "chunk: chunks is 0"),
     (lambda: fastnn.tensor(X).expand(2, 4), ValueError, r"broadcast_to: shape \(3, 4\) does not broadcast to \(2, 4\)"),
     (lambda: fastnn.tensor(X)[[0, 1], [0, 1, 2]], IndexError, "do not broadcast"),
     (lambda: fastnn.tensor(X)[0, 0, 0], IndexError, "3 indices for a Tensor with 2 dimensions"),

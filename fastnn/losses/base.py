@@ -12,6 +12,7 @@ from ..backends import current
 from ..ops import logic, shape
 from ..ops import loss as ops
 from ..ops.door import as_tensor, floating, host_array
+from ..ops.elementwise import astype
 from ..tensor import Array, Tensor, is_grad_enabled
 from ..training.data import check_labels
 
@@ -174,7 +175,9 @@ def _same_rank(y_true: Tensor, y_pred: Tensor) -> Tensor:
 def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
     """Weights of losses of this shape, flat: one for each, or one for each sample."""
     if isinstance(value, Tensor):
-        value = value.data
+        if value.requires_grad and is_grad_enabled():
+            raise ValueError(f"{op} requires a gradient, but losses have none by weights; use detach(), or multiply the losses")
+        value = astype(value, dtype).data
     k = current()
     plain = type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous
     array = value if plain else k.asarray(host_array(value, dtype, op))
@@ -207,7 +210,7 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
         y_true = y_true.data
     k = current()
     array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
     labels = k.asarray(array, np.int64)
     if labels.ndim != 1:

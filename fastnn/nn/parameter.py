@@ -10,6 +10,7 @@ import numpy as np
 from ..backends import current
 from ..backends.base import ALIGN, aligned
 from ..ops.shape import copy_array
+from ..tape import Changes
 from ..tensor import Array, Tensor
 
 structure_version = 0
@@ -81,12 +82,12 @@ class TransposedParameter(Parameter):
             self.base.data[...] = value.T
 
     @property
-    def version(self) -> int:
-        return self.base.version
+    def changes(self) -> Changes:
+        return self.base.changes
 
-    @version.setter
-    def version(self, value: int) -> None:
-        self.base.version = value
+    @changes.setter
+    def changes(self, value: Changes) -> None:
+        self.base.changes = value
 
     @property
     def requires_grad(self) -> bool:

@@ -384,12 +384,16 @@ def log_softmax_logits(y: Tensor) -> Tensor | None:
 
 def _made_by(backward: Backward, y: Tensor) -> Tensor | None:
     node = y.node
-    return node.inputs[0] if node is not None and node.backward is backward and node.inputs[0].shape == y.shape else None
+    if node is None or node.backward is not backward or node.retained is not None or node.inputs[0].shape != y.shape:
+        return None
+    return node.inputs[0]
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:
     """The input of the sigmoid that made y, where it is on the tape."""
     node = y.node
+    if node is not None and node.retained is not None:  # y's own gradient is wanted
+        return None
     if node is not None and node.backward is _activate_backward and node.saved and node.saved[2].name == "sigmoid":
         return node.inputs[0]
     return dense.logits_of(y)

@@ -16,6 +16,8 @@ Array = Any
 
 _BINARY = {name: i for i, name in enumerate(BINARY_OPS)}
 _COMPARE = {name: i for i, name in enumerate(COMPARE_OPS)}
+_EXACT = 2**53
+"""Up to here whole numbers are exact as the doubles that the kernel takes."""
 _REDUCE = {name: i for i, name in enumerate(REDUCE_OPS)}
 
 
@@ -78,8 +80,22 @@ def select(k: Any, c: Array, x: Array, y: Array) -> Array:
 def filled(k: Any, shape: tuple[int, ...], dtype: Any, value: float) -> Array:
     """An array of one value."""
     y = k.empty(shape, dtype)
-    k.fill(y, value)
+    fill(k, y, value)
     return y
+
+
+def fill(k: Any, y: Array, value: Any) -> None:
+    """y = value; ValueError for a value that whole numbers cannot hold."""
+    if y.dtype.kind == "i":
+        value = value.item() if hasattr(value, "item") else value
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"fill: {value} came, which is no int64")
+        if abs(value) > _EXACT and isinstance(value, int):
+            one = k.asarray(np.array([value]))
+            k.constant_enters(one)
+            copy_walk(k, y, one, y.shape, strides_of(y.shape), (0,) * y.ndim)
+            return
+    k.fill(y, float(value))
 
 
 def apply(k: Any, act: Activation, x: Array) -> Array:

@@ -11,7 +11,7 @@ from ..backends import current
 from ..seeding import generator
 from ..tensor import Tensor, tensor
 from . import arrays
-from .door import as_tensor, check_number, dtype_of
+from .door import as_tensor, check_number, dtype_of, whole_number
 from .shape import sizes
 
 
@@ -24,8 +24,8 @@ def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = Fals
     """
     if dtype is None:
         dtype = np.bool_ if isinstance(value, bool) else np.int64 if isinstance(value, int | np.integer) else np.float32
-    wanted = sizes(tuple(shape) if isinstance(shape, Sequence) else (shape,))
-    return _of(arrays.filled(current(), _checked("full", wanted), dtype_of(dtype, "full"), value), requires_grad)
+    wanted = _checked("full", tuple(shape) if isinstance(shape, Sequence) else (shape,))
+    return _of(arrays.filled(current(), wanted, dtype_of(dtype, "full"), value), requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -35,15 +35,16 @@ def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> 
     >>> fastnn.zeros(2, 3).shape, fastnn.zeros((2, 3)).shape
     ((2, 3), (2, 3))
     """
-    return _of(arrays.filled(current(), _checked("zeros", sizes(shape)), dtype_of(dtype, "zeros"), 0), requires_grad)
+    return _of(arrays.filled(current(), _checked("zeros", shape), dtype_of(dtype, "zeros"), 0), requires_grad)
 
 
 def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Ones in a shape, given as numbers or as a tuple."""
-    return _of(arrays.filled(current(), _checked("ones", sizes(shape)), dtype_of(dtype, "ones"), 1), requires_grad)
+    return _of(arrays.filled(current(), _checked("ones", shape), dtype_of(dtype, "ones"), 1), requires_grad)
 
 
-def _checked(op: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _checked(op: str, given: tuple[Any, ...]) -> tuple[int, ...]:
+    shape = sizes(op, given)
     if min(shape, default=0) < 0:
         raise ValueError(f"{op}: shape {shape} came, wanted sizes of at least 0")
     return shape
@@ -55,7 +56,8 @@ def _of(array: Any, requires_grad: bool) -> Tensor:
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
     """The (n, m) matrix with ones on its diagonal; m is n unless given."""
-    return tensor(np.eye(n, m), dtype)
+    m = n if m is None else m
+    return tensor(np.eye(whole_number(n, "eye: n", 0), whole_number(m, "eye: m", 0)), dtype)
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
@@ -65,6 +67,8 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     >>> fastnn.arange(3).tolist()
     [0, 1, 2]
     """
+    if step == 0:
+        raise ValueError("arange: step is 0, wanted another number")
     numbers = np.arange(0 if stop is None else start, start if stop is None else stop, step)
     return tensor(numbers, (np.int64 if numbers.dtype.kind in "iu" else np.float32) if dtype is None else dtype)
 
@@ -76,7 +80,7 @@ def linspace(start: float, stop: float, num: int, dtype: Any = np.float32) -> Te
     >>> fastnn.linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    return tensor(np.linspace(start, stop, num), dtype)
+    return tensor(np.linspace(start, stop, whole_number(num, "linspace: num", 0)), dtype)
 
 
 def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
@@ -89,19 +93,19 @@ def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
     >>> bool((a == fastnn.rand(2, 3)).all())
     True
     """
-    return tensor(generator().random(_checked("rand", sizes(shape)), dtype=_real("rand", dtype)))
+    return tensor(generator().random(_checked("rand", shape), dtype=_real("rand", dtype)))
 
 
 def randn(*shape: Any, dtype: Any = np.float32) -> Tensor:
     """Random numbers of the standard normal distribution."""
-    return tensor(generator().standard_normal(_checked("randn", sizes(shape)), dtype=_real("randn", dtype)))
+    return tensor(generator().standard_normal(_checked("randn", shape), dtype=_real("randn", dtype)))
 
 
 def randint(low: int, high: int, shape: Any) -> Tensor:
     """Random whole numbers from low to high - 1, all as likely."""
     if not check_number(low, "randint: low", float("-inf")) < check_number(high, "randint: high", float("-inf")):
         raise ValueError(f"randint: low is {low} and high is {high}, wanted low < high")
-    return tensor(generator().integers(low, high, shape))
+    return tensor(generator().integers(low, high, _checked("randint", (shape,))))
 
 
 def _real(op: str, dtype: Any) -> Any:

@@ -10,7 +10,7 @@ from ..backends import current
 from ..backends.spec import BINARY_OPS, COMPARE_OPS
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
-from .door import as_tensor, axis_of, dtype_of, floating, same_dtype
+from .door import as_tensor, axis_of, dtype_of, floating, same_dtype, whole_number
 from .layout import layout
 
 
@@ -152,6 +152,6 @@ def one_hot(labels: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
     t = as_tensor(labels, "one_hot")
     if t.dtype != np.int64:
         raise TypeError(f"one_hot: labels of dtype {t.dtype} came, wanted whole numbers")
-    k = current()
-    hit = arrays.compare(k, "eq", t.data.reshape((*t.shape, 1)), k.asarray(np.arange(num_classes)))
+    k, classes = current(), np.arange(whole_number(num_classes, "one_hot: num_classes", 0))
+    hit = arrays.compare(k, "eq", t.data.reshape((*t.shape, 1)), k.asarray(classes))
     return Tensor(arrays.cast(k, hit, dtype_of(dtype, "one_hot")))

@@ -9,7 +9,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..backends import current
 from ..backends.spec import DTYPES
-from ..tensor import Tensor
+from ..tensor import Tensor, is_grad_enabled
 
 Array = Any
 
@@ -129,6 +129,8 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
         else:
             dtype = a.dtype if keeps and a.dtype in _SUPPORTED else np.float32
     d = dtype_of(dtype, op)
+    if a.dtype == np.uint64 and d == np.int64 and a.size and a.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{op}: {a.max()} came, which is beyond int64")
     return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
@@ -157,6 +159,8 @@ def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
 
             return transpose(base)
         return value
+    if isinstance(value, list | tuple) and is_grad_enabled() and any(getattr(v, "requires_grad", False) for v in value):
+        raise TypeError(f"{op}: a {type(value).__name__} of Tensors that require a gradient came; make one with fastnn.stack")
     k = current()
     array = k.asarray(host_array(value, None if like is None else like.dtype, op))
     k.constant_enters(array)
@@ -180,10 +184,23 @@ def floating(op: str, t: Tensor) -> Tensor:
 
 def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
     """The value, if it is a finite number from low to high; ValueError otherwise."""
-    if not isinstance(value, int | float | np.number) or not np.isfinite(value) or not low <= value <= high:
+    if (
+        not isinstance(value, int | float | np.integer | np.floating)
+        or not np.isfinite(np.float64(value))
+        or not low <= value <= high
+    ):
         wanted = f"of at least {low}" if high == float("inf") else f"from {low} to {high}"
         raise ValueError(f"{name} is {value!r}, wanted a finite number {wanted}")
     return float(value)
+
+
+def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
+    """The value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}, wanted a whole number")
+    if value < low:
+        raise ValueError(f"{name} is {value}, wanted a whole number of at least {low}")
+    return int(value)
 
 
 def axis_of(axis: Any, ndim: int, op: str) -> int:

@@ -59,7 +59,7 @@ def add(x: Any, y: Any) -> Tensor:
 
 def sub(x: Any, y: Any) -> Tensor:
     """x - y with broadcasting."""
-    number = _affine(x, 1.0, -y) if _is_number(y) else _affine(y, -1.0, x) if _is_number(x) else None
+    number = _affine(x, 1.0, -float(y)) if _is_number(y) else _affine(y, -1.0, x) if _is_number(x) else None
     return number if number is not None else _binary("sub", x, y)
 
 
@@ -123,15 +123,20 @@ def _times(k: Any, a: Array, b: Array) -> Array:
 
 
 def _pow_base_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
+    # y x^(y - 1) is 0 times infinity where y and x are 0: x^0 is 1 everywhere.
     one_less = arrays.apply(k, activation("affine", 1.0, -1.0), y)
-    return _times(k, dz, _times(k, y, arrays.binary(k, "pow", x, one_less)))
+    slope = _times(k, dz, _times(k, y, arrays.binary(k, "pow", x, one_less)))
+    zero = arrays.filled(k, (1,) * y.ndim, y.dtype, 0.0)
+    return arrays.select(k, arrays.compare(k, "eq", y, zero), zero, slope)
 
 
 def _pow_exponent_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
-    # z log(x) is 0 times minus infinity where z is 0: its limit is 0.
-    zero = arrays.filled(k, z.shape, z.dtype, 0.0)
+    # z log(x) is 0 times minus infinity where z is 0: its limit is 0. And 0^0 is 1, but 0 to its right.
+    zero = arrays.filled(k, (1,) * z.ndim, z.dtype, 0.0)
     slope = _times(k, dz, _times(k, z, arrays.apply(k, activation("log"), x)))
-    return arrays.select(k, arrays.compare(k, "eq", z, zero), zero, slope)
+    slope = arrays.select(k, arrays.compare(k, "eq", z, zero), zero, slope)
+    corner = arrays.select(k, arrays.compare(k, "eq", y, zero), zero, slope)
+    return arrays.select(k, arrays.compare(k, "eq", x, zero), corner, slope)
 
 
 def _extreme_slope(k: Any, dz: Array, own: Array, other: Array, loses: str) -> Array:
@@ -258,8 +263,8 @@ def _rounded(name: str, x: Any) -> Tensor:
     return _map(name, x) if x.dtype.kind == "f" else x
 
 
-def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
-    """x held between min and max, either of which may be left out; the gradient is 0 outside.
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
+    """x held between min and max, either of which may be left out; the gradient is 0 outside. Bounds may be Tensors.
 
     >>> import fastnn
     >>> fastnn.clip(fastnn.tensor([-2.0, 0.5, 2.0]), -1, 1).tolist()
@@ -268,7 +273,7 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     if min is None and max is None:
         raise ValueError("clip: neither min nor max is given")
     x = as_tensor(x, "clip")
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or not all(bound is None or _is_number(bound) for bound in (min, max)):
         x = x if min is None else maximum(x, min)
         return x if max is None else minimum(x, max)
     low, high = float("-inf") if min is None else float(min), float("inf") if max is None else float(max)

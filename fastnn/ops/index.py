@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .data import as_index, take
-from .door import StepInput, as_tensor, axis_of, same_dtype
-from .elementwise import add, mul
+from .door import StepInput, as_tensor, axis_of, host_array, same_dtype, whole_number
+from .elementwise import add, clone, mul
 from .layout import broadcast_strides, strides_of
 from .shape import broadcast_to, concatenate, reshape, sizes, transpose
 
@@ -43,6 +43,8 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     shape, strides, offset = _walk(x.shape, keys)
     new = as_tensor(value, "item assignment", x)
     same_dtype("item assignment", x, new)
+    if np.may_share_memory(x.data, new.data):
+        new = clone(new)
     if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
         raise ValueError(f"item assignment: shape {new.shape} into {shape}")
     arrays.copy_walk(current(), x.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
@@ -64,10 +66,12 @@ def _without_masks(item: Any) -> tuple[Any, ...]:
     """A mask as the index arrays of its true elements, all else as it is."""
     if not _is_array(item):
         return (item,)
-    given = np.asarray(item) if isinstance(item, list) else item
+    given = host_array(item, None, "indexing") if isinstance(item, list) else item
     if given.dtype != np.bool_:
         return (item,)
     mask = np.asarray(given)
+    if not mask.ndim:
+        raise TypeError("indexing: a mask without dimensions came, wanted one of the first axes' sizes")
     return tuple(_OfMask(places, n) for places, n in zip(mask.nonzero(), mask.shape, strict=True))
 
 
@@ -150,6 +154,9 @@ def _slice_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
+    # As in NumPy, int beside an index array is one, too, and ... stands between two of them even where it is for no axis.
+    own = [i for i, item in enumerate(keys) if not (item is None or item is Ellipsis or isinstance(item, slice))]
+    together = own == list(range(own[0], own[-1] + 1))
     keys = _complete(keys, x.ndim)
     basic: list[Any] = []
     picked: list[tuple[int, Tensor]] = []  # the dimension after the slices, and its index
@@ -185,7 +192,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     table = reshape(transpose(x, (*places, *rest)), math.prod(x.shape[d] for d in places), *(x.shape[d] for d in rest))
     y = take(table, rows)
     # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
-    front = places[0] if places == list(range(places[0], places[-1] + 1)) else 0
+    front = places[0] if together else 0
     m = len(common)
     return transpose(y, (*range(m, m + front), *range(m), *range(m + front, y.ndim)))
 
@@ -219,13 +226,12 @@ def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...
     x = as_tensor(x, "split")
     axis = axis_of(axis, x.ndim, "split")
     n = x.shape[axis]
-    if isinstance(size, Sequence):
-        bounds = [0, *np.cumsum(size).tolist()]
-        if bounds[-1] != n or min(size, default=0) < 0:
+    if isinstance(size, Sequence | np.ndarray):
+        bounds = [0, *accumulate(whole_number(s, "split: a size", 0) for s in size)]
+        if bounds[-1] != n:
             raise ValueError(f"split: parts of sizes {list(size)} of axis {axis}, which has size {n}")
-    elif size < 1:
-        raise ValueError(f"split: parts of size {size}, wanted at least 1")
     else:
+        size = whole_number(size, "split: size", 1)
         bounds = [*range(0, n, size), n] if n else [0, 0]
     return tuple(_slice(x, [ALL] * axis + [slice(a, b)]) for a, b in pairwise(bounds))
 
@@ -234,8 +240,7 @@ def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...
 def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """At most so many parts of one size along an axis, the last one smaller if need be."""
     x = as_tensor(x, "chunk")
-    if chunks < 1:
-        raise ValueError(f"chunk: {chunks} parts, wanted at least 1")
+    chunks = whole_number(chunks, "chunk: chunks", 1)
     return split(x, max(-(-x.shape[axis_of(axis, x.ndim, "chunk")] // chunks), 1), axis)
 
 
@@ -267,7 +272,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
     x = as_tensor(x, "roll")
     if axis is None:
         return reshape(roll(reshape(x, -1), shift, 0), x.shape)
-    axis = axis_of(axis, x.ndim, "roll")
+    axis, shift = axis_of(axis, x.ndim, "roll"), whole_number(shift, "roll: shift")
     n = x.shape[axis]
     at = -shift % n if n else 0
     before = [ALL] * axis
@@ -281,7 +286,7 @@ def tile(x: Any, *times: Any) -> Tensor:
     >>> fastnn.tile(fastnn.tensor([1, 2]), 2, 2).tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
-    x, many = as_tensor(x, "tile"), sizes(times)
+    x, many = as_tensor(x, "tile"), sizes("tile", times)
     n = max(x.ndim, len(many))
     own, many = (1,) * (n - x.ndim) + x.shape, (1,) * (n - len(many)) + many
     if min(many, default=1) < 0:
@@ -303,8 +308,7 @@ def repeat_interleave(x: Any, repeats: int, axis: int) -> Tensor:
     """
     x = as_tensor(x, "repeat_interleave")
     axis = axis_of(axis, x.ndim, "repeat_interleave")
-    if repeats < 0:
-        raise ValueError(f"repeat_interleave: {repeats} times, wanted a number of at least 0")
+    repeats = whole_number(repeats, "repeat_interleave: repeats", 0)
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     apart = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
     return reshape(apart, (*before, n * repeats, *after))

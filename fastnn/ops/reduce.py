@@ -14,11 +14,12 @@ from ..backends.spec import SCAN_OPS, activation
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, floating
-from .elementwise import abs, add, astype, div, exp, log, mul, neg, square, sub
+from .elementwise import abs, astype, clone, div, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
 from .shape import expand, reshape
 
 Axis = int | Sequence[int] | None
+_EXP = activation("exponential")
 
 
 @torch_names
@@ -57,10 +58,13 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
-    """The axes counted from the front, in order; all of them for None."""
+    """The axes counted from the front, in order; all of them for None. ValueError where one comes twice."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple(sorted({axis_of(a, ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,))}))
+    axes = sorted(axis_of(a, ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,)))
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{op}: axis {axis} of a Tensor with {ndim} dimensions names one axis twice")
+    return tuple(axes)
 
 
 def _without(shape: tuple[int, ...], axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
@@ -74,7 +78,7 @@ def _reduce(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
     axes = axes_of(axis, x.ndim, op)
     if op in ("max", "min") and builtins.any(x.shape[a] == 0 for a in axes):
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
-    y = arrays.reduce_axes(current(), op, x.data, axes)
+    y = arrays.reduce_axes(current(), op, x.data, axes) if axes else clone(x).data
     return result(y.reshape(_without(x.shape, axes, keepdims)), _reduce_backward, (x,), op, x.data, y)
 
 
@@ -205,10 +209,23 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     x = floating("logsumexp", as_tensor(x, "logsumexp"))
     axes = axes_of(axis, x.ndim, "logsumexp")
-    top = Tensor(arrays.reduce_axes(current(), "max", x.data, axes))
-    top = where(isfinite(top), top, 0.0)
-    total = add(log(sum(exp(sub(x, top)), axes, True)), top)
-    return reshape(total, _without(x.shape, axes, keepdims))
+    k = current()
+    top = Tensor(arrays.reduce_axes(k, "max", x.data, axes))
+    top = where(isfinite(top), top, 0.0).data
+    powers = arrays.apply(k, _EXP, arrays.binary(k, "sub", x.data, top))
+    y = arrays.binary(k, "add", arrays.apply(k, activation("log"), arrays.reduce_axes(k, "sum", powers, axes)), top)
+    return result(y.reshape(_without(x.shape, axes, keepdims)), _logsumexp_backward, (x,), x.data, y)
+
+
+def _logsumexp_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, y = node.saved
+    k = grads.k
+    # Where all are minus infinity, so is y, and exp(x - y) would be NaN.
+    floor = arrays.filled(k, (1,) * y.ndim, y.dtype, float("-inf"))
+    y = arrays.select(k, arrays.compare(k, "eq", y, floor), arrays.filled(k, (1,) * y.ndim, y.dtype, 0.0), y)
+    share = arrays.apply(k, _EXP, arrays.binary(k, "sub", x, y))
+    grads.add(node.inputs[0], arrays.binary(k, "mul", share, dy.reshape(y.shape)))
 
 
 @torch_names

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backends import current
+from ..tape import share_changes
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, same_dtype
@@ -29,12 +31,12 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     (2, 2)
     """
     x = as_tensor(x, "reshape")
-    wanted = sizes(shape)
+    wanted = sizes("reshape", shape)
     try:
         data = x.data.reshape(wanted)
     except ValueError:
         raise ValueError(f"reshape: shape {x.shape} into {wanted}; the number of elements differs") from None
-    return result(data, _reshape_backward, (x,))
+    return share_changes(result(data, _reshape_backward, (x,)), x)
 
 
 def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -116,13 +118,16 @@ def permute(x: Tensor, *axes: Any) -> Tensor:
     >>> fastnn.permute(fastnn.zeros((2, 3, 4)), 2, 0, 1).shape
     (4, 2, 3)
     """
-    return transpose(x, sizes(axes))
+    return transpose(x, sizes("permute", axes))
 
 
-def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
-    """Whole numbers that came one by one, or as one sequence."""
+def sizes(op: str, given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Whole numbers that came one by one, or as one sequence; TypeError for others."""
     many = given[0] if len(given) == 1 and not isinstance(given[0], int | np.integer) else given
-    return tuple(int(n) for n in many)
+    try:
+        return tuple(map(operator.index, many))
+    except TypeError:
+        raise TypeError(f"{op}: {many!r} came, wanted whole numbers") from None
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
@@ -132,7 +137,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
     >>> fastnn.broadcast_to(fastnn.tensor([[1.0], [2.0]]), 2, 2).tolist()
     [[1.0, 1.0], [2.0, 2.0]]
     """
-    t, wanted = as_tensor(x, "broadcast_to"), sizes(shape)
+    t, wanted = as_tensor(x, "broadcast_to"), sizes("broadcast_to", shape)
     pad = len(wanted) - t.ndim
     wanted = tuple(t.shape[d - pad] if n == -1 and d >= pad else n for d, n in enumerate(wanted))
     if pad < 0 or any(n not in (1, w) for n, w in zip(t.shape, wanted[pad:], strict=True)) or any(n < 0 for n in wanted):

@@ -10,7 +10,7 @@ from ..backends import current
 from ..tensor import Array, Tensor, torch_names
 from . import arrays
 from .data import gather
-from .door import as_tensor, axis_of
+from .door import as_tensor, axis_of, whole_number
 from .elementwise import astype
 from .index import ALL, getitem
 
@@ -55,7 +55,7 @@ def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
     """
     x = as_tensor(x, "topk")
     axis = axis_of(axis, x.ndim, "topk")
-    if not 0 <= k <= x.shape[axis]:
+    if not 0 <= whole_number(k, "topk: k") <= x.shape[axis]:
         raise ValueError(f"topk: k is {k}, wanted a whole number from 0 to the {x.shape[axis]} elements along axis {axis}")
     places = getitem(_order(x, axis, True), (*[ALL] * axis, slice(k)))
     return gather(x, axis, places), places

@@ -156,7 +156,8 @@ class RootMeanSquaredError(MeanSquaredError):
         super().__init__(name)
 
     def result(self) -> float:
-        return math.sqrt(super().result())
+        mean = super().result()
+        return math.sqrt(mean) if mean >= 0 else math.nan  # negative weights
 
 
 class MeanAbsolutePercentageError(Metric):
@@ -364,6 +365,8 @@ class MeanMetricWrapper(Metric):
     recordable = False
 
     def __init__(self, fn: Callable[[Any, Any], Any], name: str | None = None) -> None:
+        if not callable(fn):
+            raise TypeError(f"MeanMetricWrapper: a {type(fn).__name__} came, wanted a function f(y_true, y_pred)")
         super().__init__(name or str(getattr(fn, "__name__", type(fn).__name__)))
         self.fn = fn
 
@@ -371,6 +374,8 @@ class MeanMetricWrapper(Metric):
         from ...tensor import Tensor
 
         n = len(y_pred)
+        if y_pred.shape == (*y_true.shape, 1) and y_true.dtype == y_pred.dtype:  # the function would make (n, n) of the two
+            y_true = y_true.reshape(y_pred.shape)
         values = np.asarray(self.fn(Tensor(y_true), Tensor(y_pred)), np.float64)
         if values.size == 1:
             self.total += np.array((values.item() * n, n))
