@@ -147,7 +147,7 @@ class LBFGS(Optimizer):
 
 
 class Memory:
-    """The last steps and the changes of the gradient along them, the step that was begun last, and which parameters they are of."""
+    """The last steps, the changes of the gradient along them, the step that was begun last, and which parameters they are of."""
 
     def __init__(
         self,

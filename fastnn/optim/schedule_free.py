@@ -66,6 +66,8 @@ class AdamWScheduleFree(Optimizer):
         super().__init__(params, {**settings, **averaging}, **common)
 
     def check_group(self, group: Group) -> None:
+        if group.scheduled("beta1"):
+            raise ValueError("AdamWScheduleFree: betas: the first is a schedule, wanted a number: the averages hang on it")
         if not group.positive("beta1"):
             raise ValueError("AdamWScheduleFree: betas: the first is 0, wanted a number above 0 and below 1")
 
