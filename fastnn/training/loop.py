@@ -221,6 +221,7 @@ class Trainer(BatchTrainer):
             c.optimizer.finalize()
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
+            c.optimizer.eval()  # once more, for Ctrl-C may have come before a step's own
             progress.close()
         self.history = history
         return history
