@@ -65,14 +65,13 @@ class MinMaxNorm(Constraint):
         self.max_value = check_number(max_value, f"{name}: max_value", self.min_value)
         self.rate = check_number(rate, f"{name}: rate", 0, 1)
         self.axis = int(axis) if isinstance(axis, int | np.integer) else [int(a) for a in axis]
-        self._limits = np.array([self.min_value, self.max_value, self.rate])
 
     def put_right(self, p: Parameter) -> None:
         axes = sorted({axis_of(a, p.ndim, type(self).__name__) for a in np.atleast_1d(self.axis).tolist()})
         if axes != list(range(axes[0], axes[-1] + 1)):
             raise ValueError(f"{type(self).__name__}: axis {self.axis}, wanted axes that are neighbours")
         sizes = [math.prod(part) for part in (p.shape[: axes[0]], p.shape[axes[0] : axes[-1] + 1], p.shape[axes[-1] + 1 :])]
-        current().limit_norms(p.data.reshape(sizes), self._limits)
+        current().limit_norms(p.data.reshape(sizes), np.array([self.min_value, self.max_value, self.rate]))
 
 
 class MaxNorm(MinMaxNorm):

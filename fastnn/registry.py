@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 
-class Configured:
+class Settings:
+    """Base of what training steps read numbers and flags of that lie in attributes: steps are recorded anew when one changes."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(self)
+        if name in own and own[name] is not value and not name.startswith("_"):
+            from .nn.parameter import structure_changed
+
+            structure_changed()
+        object.__setattr__(self, name, value)
+
+
+class Configured(Settings):
     """Base of what is told by its class and its constructor's arguments, which are attributes of the same names."""
 
     def get_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -21,20 +22,33 @@ MAX_ARCHITECTURE = 10_000_000
 MAX_DEPTH = 100
 """Models inside models."""
 
+MOST_LAYERS = 100_000
+"""Layers of a model."""
 MOST_INPUTS = 1 << 16
 """The size along one axis that an input of a graph may have however few weights there are."""
+
+DAMAGE = (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError, SyntaxError)
+"""What constructors raise where a file has other things than they expect; SyntaxError comes from dtypes."""
 
 _shared: ContextVar[Any] = ContextVar("fastnn_shared_layers", default=None)
 
 
+class Seen(list[Any]):
+    """The layers so far, and how many layers each of those that were read has in it, counted as often as they stand there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: dict[Any, int] = {}
+
+
 @contextlib.contextmanager
-def shared_layers() -> Iterator[list[Any]]:
+def shared_layers() -> Iterator[Seen]:
     """A block in which a layer that comes again is told of by its number: the layers so far, each after those inside it."""
-    seen = _shared.get()
+    seen: Seen | None = _shared.get()
     if seen is not None:
         yield seen
         return
-    token = _shared.set(seen := [])
+    token = _shared.set(seen := Seen())
     try:
         yield seen
     finally:
@@ -94,6 +108,7 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
     name = config.get("class_name")
     arguments = config["config"]
     with shared_layers() as seen:
+        sizes = seen.sizes
         if name == SHARED:
             number = arguments.get("number")
             if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(seen):
@@ -110,10 +125,14 @@ def layer_from_config(config: Any, depth: int = 0) -> Any:
                 layer = registry[name].from_config(arguments, lambda c: layer_from_config(c, depth + 1))
             else:
                 layer = registry[name](**arguments)
-        except (TypeError, KeyError, ValueError, OverflowError, IndexError, AttributeError) as error:
+        except DAMAGE as error:
             if str(error).startswith("load:"):
                 raise
-            raise ValueError(f"load: the file's architecture is damaged: {name}: {error}") from None
+            raise ValueError(f"load: the file's architecture is damaged: {name}: {_short(error)}") from None
+        # A layer that is told of by its number takes as much work as one that is written out.
+        sizes[layer] = 1 + sum(sizes.get(m, 1) for m in layer.children())
+        if sizes[layer] > MOST_LAYERS:
+            raise ValueError(f"load: the file's architecture has more than {MOST_LAYERS} layers")
         seen.append(layer)
         return layer
 
@@ -127,10 +146,13 @@ def save(model: Any, path: Any) -> None:
     header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
     if ties := _ties(model):
         header["ties"] = ties
-    compiled = model._compiled
-    if compiled is not None:
-        header["compile"] = _compile_config(compiled)
-    _write(path, model.state_dict(), {"format": FORMAT, "architecture": json.dumps(header, default=float)})
+    if model._compiled is not None:
+        try:
+            header["compile"] = _compile_config(model._compiled)
+        except TypeError as error:
+            message = f"save: the file has no training settings: {_short(error)}; compile the model again once it is loaded"
+            warnings.warn(message, UserWarning, stacklevel=3)
+    _write(path, model.state_dict(), {"format": FORMAT, "architecture": json.dumps(header, default=_number)})
 
 
 def load(path: Any) -> Any:
@@ -149,6 +171,8 @@ def load(path: Any) -> Any:
     """
     import json
 
+    from .nn.parameter import Room, filled_later
+
     tensors, metadata = _read(path, "load")
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
         raise ValueError(f"load: {path} is a safetensors file, but no model that fastnn saved; load_weights() reads its tensors")
@@ -161,17 +185,31 @@ def load(path: Any) -> Any:
         raise ValueError(f"load: {path} is damaged: its architecture is no JSON") from None
     if not isinstance(header, dict) or header.get("version") != VERSION:
         version = header.get("version") if isinstance(header, dict) else None
-        raise ValueError(f"load: {path} has format version {version!r}; this fastnn reads version {VERSION}")
-    _check_size(header.get("model"), sum(a.size for a in tensors.values()), path)
-    model = layer_from_config(header.get("model"))
+        raise ValueError(f"load: {path} has format version {str(version)[:80]}; this fastnn reads version {VERSION}")
+    numbers, ties = sum(a.size for a in tensors.values()), header.get("ties", {})
+    _check_inputs(header.get("model"), numbers, path)
+    # Tied parameters, which the file holds once, are made apart.
+    with filled_later(Room(numbers, numbers * (1 + len(ties) if isinstance(ties, dict) else 1))):
+        model = layer_from_config(header.get("model"))
     try:
-        _tie(model, header.get("ties", {}))
+        _tie(model, ties)
         model.load_state_dict(tensors)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"load: {path}: weights and architecture do not fit: {error}") from None
+    except DAMAGE as error:
+        raise ValueError(f"load: {path}: weights and architecture do not fit: {_short(error)}") from None
     if isinstance(header.get("compile"), dict):
         _compile(model, header["compile"], path)
     return model
+
+
+def _number(value: Any) -> Any:
+    """A number of NumPy's as JSON."""
+    return value.item() if isinstance(value, np.generic) else float(value)
+
+
+def _short(error: Exception) -> str:
+    """The message, which may hold what the file says, without the middle of a long one."""
+    text = str(error)
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
 
 
 def _ties(model: Any) -> dict[str, list[Any]]:
@@ -197,8 +235,8 @@ def _tie(model: Any, ties: Any) -> None:
     for name, tie in ties.items():
         first, transposed = tie
         value = TransposedParameter(stored(own[first])) if transposed else stored(own[first])
-        if value.shape != own[name].shape:
-            raise ValueError(f"{name} and {first} have different shapes")
+        if value.shape != own[name].shape or value.dtype != own[name].dtype:
+            raise ValueError(f"{name} and {first} have different shapes or dtypes")
         module, _, attribute = name.rpartition(".")
         setattr(modules[module], attribute, value)
 
@@ -214,17 +252,13 @@ def load_weights(model: Any, path: Any) -> None:
     model.load_state_dict(tensors)
 
 
-def _check_size(config: Any, numbers: int, path: Any) -> None:
-    """Refuses an architecture whose layers would need far more memory than the file's weights have."""
-    stack, units, inputs = [config], 0, 0
+def _check_inputs(config: Any, numbers: int, path: Any) -> None:
+    """Refuses a graph whose inputs, which layers are tried on, are far greater than the file's weights."""
+    stack, inputs = [config], 0
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
             stack += item.values()
-            sizes = [item.get("units"), item.get("out_features"), item.get("in_features")]
-            shape = item.get("input_shape")
-            sizes += shape if isinstance(shape, list) else []
-            units = max(units, *(s for s in (0, *sizes) if isinstance(s, int)))
             given = item.get("inputs")  # of a graph: name, shape and dtype
             shapes = (
                 [entry[1] for entry in given if isinstance(entry, list) and len(entry) == 3] if isinstance(given, list) else []
@@ -232,29 +266,25 @@ def _check_size(config: Any, numbers: int, path: Any) -> None:
             inputs = max(inputs, *(s for shape in shapes if isinstance(shape, list) for s in shape if isinstance(s, int)), 0)
         elif isinstance(item, list):
             stack += item
-    if units > max(numbers, 1):
-        raise ValueError(f"load: {path} is damaged: a layer of {units} units, but {numbers} weights in all")
     if inputs > max(numbers, MOST_INPUTS):
         raise ValueError(f"load: {path} is damaged: an input of size {inputs}, but {numbers} weights in all")
 
 
-def _compile_config(compiled: Any) -> dict[str, Any] | None:
-    """What compile was given, where names and numbers can say it."""
+def _compile_config(compiled: Any) -> dict[str, Any]:
+    """What compile was given; TypeError where names and numbers cannot say it."""
     from . import optim
 
     given = compiled.given
     optimizer = compiled.optimizer
-    if type(optimizer) not in optim.OPTIMIZERS.values() or not optimizer.plain:
-        return None
-    try:
-        loss, metrics = _each(compiled.loss, _loss_config), _each(given["metrics"], _metric_config)
-        settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
-    except TypeError:  # a function or an object of the user's
-        return None
+    if type(optimizer) not in optim.OPTIMIZERS.values():
+        raise TypeError(f"the optimizer {type(optimizer).__name__} is none of fastnn's")
+    if not optimizer.plain:
+        raise TypeError("the optimizer was given groups of parameters")
+    settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
     config = {
         "optimizer": {"class_name": type(optimizer).__name__, "config": settings},
-        "loss": loss,
-        "metrics": metrics,
+        "loss": _each(compiled.loss, _loss_config),
+        "metrics": _each(given["metrics"], _metric_config),
     }
     return config if given["loss_weights"] is None else {**config, "loss_weights": given["loss_weights"]}
 
@@ -300,7 +330,7 @@ def _loss_config(loss: Any) -> dict[str, Any]:
 
     config = losses.serialize(loss)
     if config is None:
-        raise TypeError(f"{loss.name} is no loss of fastnn")
+        raise TypeError(f"the loss {loss.name or type(loss).__name__} is none of fastnn's")
     return config
 
 
@@ -313,7 +343,7 @@ def _metric_config(metric: Any) -> Any:
     if type(metric) in CLASSES:
         return {"class_name": type(metric).__name__, "config": metric.get_config()}
     if not isinstance(metric, str):
-        raise TypeError(f"{metric} is neither a name nor a metric of fastnn")
+        raise TypeError(f"the metric {metric} is neither a name nor one of fastnn's")
     return metric
 
 
@@ -334,8 +364,8 @@ def _compile(model: Any, config: dict[str, Any], path: Any) -> None:
         loss = _each_back(config["loss"], losses.deserialize)
         metrics = _each_back(config["metrics"], _metric)
         model.compile(optimizer, loss, metrics, loss_weights=config.get("loss_weights"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"load: {path} is damaged: its training settings: {error}") from None
+    except DAMAGE as error:
+        raise ValueError(f"load: {path} is damaged: its training settings: {_short(error)}") from None
 
 
 def _read(path: Any, op: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:

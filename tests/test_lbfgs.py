@@ -89,3 +89,22 @@ def test_lbfgs_where_nothing_is_trained() -> None:
     before = model.get_weights()[0]
     model.fit(np.ones((3, 2)), np.ones((3, 1)), epochs=2, verbose=0)
     np.testing.assert_array_equal(before, model.get_weights()[0])
+
+
+def test_lbfgs_forgets_what_it_knows_of_other_parameters() -> None:
+    """Freezing a layer, or adding one, in the middle: the curvature is that of another problem."""
+    x = rng.standard_normal((20, 3))
+
+    def trained(fresh: bool) -> list[np.ndarray]:
+        fastnn.seed(0)
+        model = fastnn.Sequential([fastnn.Dense(4, "tanh", input_shape=(3,)), fastnn.Dense(1)], dtype="float64")
+        model.compile("lbfgs", "mse")
+        model.fit(x, x[:, :1], epochs=2)
+        model.layers[0].trainable = False
+        if fresh:
+            model.compile("lbfgs", "mse")
+        model.fit(x, x[:, :1], epochs=2)
+        return model.get_weights()
+
+    for a, b in zip(trained(False), trained(True), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -41,6 +41,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "overwriting": (lambda: optim.SGD(ema_overwrite_frequency=2), ValueError, "needs use_ema"),
     "no averages": (lambda: optim.SGD([ONE]).averaged().__enter__(), ValueError, "keeps no averages"),
     "schedule-free": (lambda: optim.AdamWScheduleFree(betas=(0, 0.9)), ValueError, "above 0"),
+    "schedule-free schedule": (lambda: optim.AdamWScheduleFree(betas=(lambda step: 0.9, 0.9)), ValueError, "first is a schedule"),
     "schedule-free averages": (lambda: optim.AdamWScheduleFree(use_ema=True), ValueError, "averages of its own"),
     "muon": (lambda: optim.Muon([{"params": [ONE], "use_muon": True}]), ValueError, "no matrices"),
     "muon's mixed group": (lambda: optim.Muon([{"params": [ONE, nn.Parameter([[1.0]])]}]), ValueError, "no matrices"),

@@ -233,3 +233,103 @@ def test_damaged_ties_are_refused(ties: Any, tmp_path: Path) -> None:
     serialization._write(tmp_path / "m", model.state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
     with pytest.raises(ValueError, match="load:"):
         fastnn.load(tmp_path / "m")
+
+
+def dense(units: int, inputs: Any = None) -> dict[str, Any]:
+    return {"class_name": "Dense", "config": {"units": units, "input_shape": inputs}}
+
+
+def sequential(layers: list[Any]) -> dict[str, Any]:
+    return {"class_name": "Sequential", "config": {"layers": layers}}
+
+
+def graph(shapes: list[list[int]], layer: dict[str, Any], calls: list[Any]) -> dict[str, Any]:
+    inputs = [[f"x{i}", shape, "float32"] for i, shape in enumerate(shapes)]
+    kinds = {"input_kind": "list", "inputs": inputs, "layers": [layer], "layer_names": ["l"], "calls": calls}
+    return {"class_name": "Model", "config": {**kinds, "outputs": len(inputs) + len(calls) - 1}}
+
+
+ADD = {"class_name": "Add", "config": {}}
+PAIRS = [dense(1, [1]), *(sequential([{"class_name": "Shared", "config": {"number": i}}] * 2) for i in range(40))]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (sequential([dense(20, [20])]), r"a parameter of shape \(20, 20\), but 30 weights"),
+        (sequential([dense(5, [5])] * 2), r"a parameter of shape \(5, 5\), but 30 weights"),
+        (sequential([{"class_name": "keras.PReLU", "config": {"input_shape": [31]}}]), r"shape \(31,\), but 30 weights"),
+        (graph([[65536, 1], [1, 65536]], ADD, [[0, [[0, 1]]]]), r"an array of shape \(2, 65536, 65536\)"),
+        (
+            graph([[4]], {"class_name": "Activation", "config": {"activation": "relu"}}, [[0, [i]] for i in range(70_000)]),
+            "too much work",
+        ),
+        (sequential(PAIRS), "more than 100000 layers"),
+    ],
+    ids=["units x inputs", "many layers", "slopes", "stretched", "long", "doubled"],
+)
+def test_small_files_of_huge_models_are_refused(model: Any, message: str, tmp_path: Path) -> None:
+    header = {"version": 1, "model": model}
+    weights = {"w": np.zeros(30, np.float32)}
+    serialization._write(tmp_path / "m", weights, {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match=message):
+        fastnn.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class_name": "Dense", "config": {"units": 2, "dtype": "9" * 5000}},
+        {"class_name": "Softmax", "config": {"axis": [[]]}},
+        {"class_name": "GLU", "config": {"axis": None}},
+        {"class_name": "Dropout", "config": {"rate": "9" * 5000}},
+    ],
+)
+def test_damaged_layers_are_refused_in_few_words(layer: Any) -> None:
+    with pytest.raises(ValueError, match="load: the file's architecture is damaged") as info:
+        serialization.layer_from_config(layer)
+    assert len(str(info.value)) < 600
+
+
+def test_damaged_training_settings_are_refused(tmp_path: Path) -> None:
+    model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+    loss = {"class_name": "sparse_categorical_crossentropy", "config": {"ignore_class": float("inf")}}
+    settings = {"optimizer": {"class_name": "SGD", "config": {}}, "loss": loss, "metrics": []}
+    header = {"version": 1, "model": serialization.layer_config(model), "compile": settings}
+    serialization._write(tmp_path / "m", model.state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match="damaged: its training settings"):
+        fastnn.load(tmp_path / "m")
+
+
+def test_ties_of_other_dtypes_are_refused(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, dtype="float64"))
+    header = {"version": 1, "model": serialization.layer_config(model), "ties": {"1.bias": ["0.bias", False]}}
+    state = {name: a for name, a in model.state_dict().items() if name != "1.bias"}
+    serialization._write(tmp_path / "m", state, {"format": "fastnn", "architecture": json.dumps(header)})
+    with pytest.raises(ValueError, match="different shapes or dtypes"):
+        fastnn.load(tmp_path / "m")
+
+
+def test_numbers_of_numpy_stay_whole_in_files(tmp_path: Path) -> None:
+    seed = np.int64(2**62 + 1)
+    fastnn.Sequential([nn.Softmax(np.int64(-1)), fastnn.Dropout(0.5, seed=seed)]).save(tmp_path / "m")
+    softmax, dropout = fastnn.load(tmp_path / "m").layers
+    assert softmax.axis == -1 and dropout.seed == seed
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "loss", "metrics", "message"),
+    [
+        ("sgd", lambda y_true, y_pred: abs(y_true - y_pred), None, "the loss <lambda>"),
+        ("sgd", "mse", [lambda y_true, y_pred: abs(y_true - y_pred)], "the metric <function"),
+        (fastnn.optim.SGD(lr=lambda step: 0.1), "mse", None, "schedule"),
+    ],
+)
+def test_training_settings_that_are_left_out_are_told_of(
+    optimizer: Any, loss: Any, metrics: Any, message: str, tmp_path: Path
+) -> None:
+    model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+    model.compile(optimizer, loss, metrics)
+    with pytest.warns(UserWarning, match=f"save: the file has no training settings: .*{message}"):
+        model.save(tmp_path / "m")
+    assert fastnn.load(tmp_path / "m")._compiled is None

@@ -13,13 +13,14 @@ from ..ops import logic, shape
 from ..ops import loss as ops
 from ..ops.door import as_tensor, floating, host_array
 from ..ops.elementwise import astype
+from ..registry import Settings
 from ..tensor import Array, Tensor, is_grad_enabled
 from ..training.data import check_labels
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
 
-class Loss:
+class Loss(Settings):
     """A loss of targets and predictions; base of a loss of your own, which defines ``call(y_true, y_pred)``.
 
     Args:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import activations
 from ..activations import parametric
 from ..ops import activation as ops
@@ -241,7 +243,9 @@ class _AlongAxis(Configured):
     @torch_names
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
-        self._configure(axis=axis)
+        if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+            raise TypeError(f"{type(self).__name__}: axis is {axis!r}, wanted a whole number")
+        self._configure(axis=int(axis))
 
     def forward(self, x: Tensor) -> Tensor:
         return self._function(x, self.axis)
@@ -332,7 +336,7 @@ class Maxout(_Shrinks):
     def __init__(self, num_pieces: int, axis: int = -1) -> None:
         super().__init__(axis)
         self.pieces = positive_int(num_pieces, "Maxout: num_pieces")
-        self._configure(num_pieces=self.pieces, axis=axis)
+        self._configure(num_pieces=self.pieces, axis=self.axis)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.maxout(x, self.pieces, self.axis)

@@ -12,10 +12,9 @@ from ..ops import activation as activation_ops
 from ..ops.dense import dense
 from ..ops.door import dtype_of
 from ..ops.shape import transpose
-from ..seeding import generator
 from ..tensor import Tensor
 from .module import Module
-from .parameter import Parameter, TransposedParameter, stored
+from .parameter import Parameter, TransposedParameter, initial, stored
 from .penalties import RULES
 
 
@@ -119,18 +118,12 @@ class Dense(Module):
         """Makes the parameters for samples of this shape, whose last size is the number of inputs."""
         if not input_shape or input_shape[-1] < 1:
             raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
-        rng, dtype = generator(), np.dtype(self._dtype or "float32")
-        inputs = int(input_shape[-1])
-        kernel = Parameter(np.ascontiguousarray(self.kernel_initializer((inputs, self.units), dtype, rng), dtype))
-        self._set_kernel(kernel)
-        bias = Parameter(np.ascontiguousarray(self._bias(inputs, dtype, rng), dtype)) if self.use_bias else None
-        self.register_parameter("bias", bias)
+        dtype = np.dtype(self._dtype or "float32")
+        self._set_kernel(initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype))
+        self.register_parameter("bias", initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None)
 
     def _set_kernel(self, kernel: Parameter) -> None:
         self.kernel = kernel
-
-    def _bias(self, inputs: int, dtype: Any, rng: Any) -> Any:
-        return self.bias_initializer((self.units,), dtype, rng)
 
     def forward(self, x: Tensor) -> Tensor:
         parameters: dict[str, Any] = self._parameters

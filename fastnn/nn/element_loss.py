@@ -27,6 +27,11 @@ class ElementLoss(TorchLoss):
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_fn" in vars(self) and name in vars(self).keys() - {"reduction", "weight", "pos_weight"}:
+            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the loss is made; make another one")
+        super().__setattr__(name, value)
+
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         return self._reduce(self._elements(input, self._target(input, target), sample_weight), input.shape)
 

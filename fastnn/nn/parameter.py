@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import numpy as np
 from ..backends import current
 from ..backends.base import ALIGN, aligned
 from ..ops.shape import copy_array
+from ..seeding import generator
 from ..tape import Changes
 from ..tensor import Array, Tensor
 
@@ -58,6 +62,55 @@ class Parameter(Tensor):
 
 def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
     return Parameter(current().asarray(data), requires_grad)
+
+
+class Room:
+    """What the model in a file may take.
+
+    Args:
+        most: the numbers of one parameter.
+        left: those of all parameters.
+        trials: the numbers in all arrays that come up while layers are tried, with `ARRAY` for each.
+    """
+
+    ARRAY = 1 << 14
+
+    def __init__(self, most: int, left: int, trials: int = 1 << 30) -> None:
+        self.most, self.left, self.trials = most, left, trials
+
+    def try_(self, size: float) -> None:
+        """An array of this size comes up; ValueError if there were too many."""
+        self.trials -= int(size) + self.ARRAY
+        if self.trials < 0:
+            raise ValueError("its layers take too much work to try")
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
+        size = prod(shape)
+        self.left -= size
+        if size > self.most or self.left < 0:
+            raise ValueError(f"a parameter of shape {shape}, but {self.most} weights in all")
+        return np.zeros(shape, dtype)
+
+
+room: ContextVar[Room | None] = ContextVar("fastnn_room", default=None)
+
+
+@contextmanager
+def filled_later(given: Room) -> Iterator[None]:
+    """A block in which new parameters are 0, and no greater than the file that fills them."""
+    token = room.set(given)
+    try:
+        yield
+    finally:
+        room.reset(token)
+
+
+def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
+    """A new parameter with the values that an initializer gives."""
+    if (own := room.get()) is not None:
+        return Parameter(own.zeros(shape, dtype))
+    return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
 class TransposedParameter(Parameter):

@@ -9,11 +9,10 @@ import numpy as np
 from .. import initializers
 from ..ops.activation import prelu
 from ..ops.door import dtype_of
-from ..seeding import generator
 from ..tensor import Tensor
 from .activation import Configured
 from .dense import positive_int
-from .parameter import Parameter
+from .parameter import initial
 
 
 class LearnedSlopes(Configured):
@@ -50,7 +49,7 @@ class LearnedSlopes(Configured):
 
     def _make(self, shape: tuple[int, ...]) -> None:
         dtype = np.dtype(self._dtype or "float32")
-        self.register_parameter(self.slopes, Parameter(self._initializer(shape, dtype, generator())))
+        self.register_parameter(self.slopes, initial(self._initializer, shape, dtype))
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes the slopes for samples of this shape."""

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from ..backends import current
+from ..backends import current, recording
 from ..ops.door import dtype_of
 from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode
 from .module import Module
+from .parameter import room
 
 _SAMPLES = 2
 """Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
 MOST_NUMBERS = 1 << 25
 """Numbers in the inputs of one layer above which a model is refused."""
+
+
+class _Trial:
+    """A backend on which layers are tried: one that refuses arrays of more than MOST_NUMBERS numbers for a sample."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def empty(self, shape: Any, dtype: Any) -> Any:
+        size = float(np.prod(shape, dtype=float))
+        if size > _SAMPLES * MOST_NUMBERS:
+            raise ValueError(f"an array of shape {shape} came up, more than {MOST_NUMBERS} numbers for a sample")
+        if (own := room.get()) is not None:
+            own.try_(size)
+        return self._real.empty(shape, dtype)
 
 
 class Call:
@@ -264,7 +283,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         for m in module.modules():
             if hasattr(m, "set_dtype") and not m.built:
                 m.set_dtype("float64")
-    with no_grad(), mode(training=False), np.errstate(all="ignore"):
+    with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
         y = module(*(replaced(a, _samples) for a in args))
     call = Call(module, args)
     call.structure, leaves = Structure.of(y)

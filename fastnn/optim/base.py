@@ -98,6 +98,13 @@ class Optimizer(Stateful):
             if given is not None:
                 self.add(given)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.layout.keys and name != "lr":
+            raise AttributeError(f"{type(self).__name__}: {name} belongs to groups; set it in each of param_groups")
+        if name in LIMITS or (name in ("use_ema", "maximize") and name in vars(self)):
+            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the optimizer is made")
+        object.__setattr__(self, name, value)
+
     # ---- what the classes define ----
 
     def state_names(self, group: Group) -> dict[str, float]:

@@ -96,6 +96,9 @@ class LBFGS(Optimizer):
         trained = [p for p in self.params if p.requires_grad]
         if not trained:
             return closure()
+        places = np.flatnonzero([p.requires_grad for p in self.params])
+        if self._memory.places is None or not np.array_equal(self._memory.places, places):
+            self._memory = Memory(places=places)  # what it knows is of other parameters
         options, memory, lr = self.param_groups[0].options, self._memory, self.param_groups[0].number("lr")
         first = closure()
         loss, g, evaluations, begun = float(first), _gradient(trained), 1, 0
@@ -144,7 +147,7 @@ class LBFGS(Optimizer):
 
 
 class Memory:
-    """The last steps and the changes of the gradient along them, and the step that was begun last."""
+    """The last steps, the changes of the gradient along them, the step that was begun last, and which parameters they are of."""
 
     def __init__(
         self,
@@ -153,9 +156,10 @@ class Memory:
         towards: Vector | None = None,
         length: float = 0.0,
         gradient: Vector | None = None,
+        places: Vector | None = None,
     ) -> None:
         self.steps, self.changes = steps or [], changes or []
-        self.towards, self.length, self.gradient = towards, length, gradient
+        self.towards, self.length, self.gradient, self.places = towards, length, gradient, places
 
     def as_dict(self) -> dict[str, Any]:
         return {name: _copied(value) for name, value in vars(self).items()}

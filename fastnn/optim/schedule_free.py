@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +14,23 @@ from ..backends import current
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A block after which Ctrl-C is handled, if it comes in it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    late: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *args: late.append(args))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if late:
+        handler(*late[0])
 
 
 class AdamWScheduleFree(Optimizer):
@@ -66,6 +85,8 @@ class AdamWScheduleFree(Optimizer):
         super().__init__(params, {**settings, **averaging}, **common)
 
     def check_group(self, group: Group) -> None:
+        if group.scheduled("beta1"):
+            raise ValueError("AdamWScheduleFree: betas: the first is a schedule, wanted a number: the averages hang on it")
         if not group.positive("beta1"):
             raise ValueError("AdamWScheduleFree: betas: the first is 0, wanted a number above 0 and below 1")
 
@@ -88,17 +109,19 @@ class AdamWScheduleFree(Optimizer):
 
     def train(self) -> None:
         """Puts y in place, where gradients are taken."""
-        if not self._training:
-            self._move(lambda beta1: 1 - beta1)
-        self._training = True
+        self._go(True, lambda beta1: 1 - beta1)
 
     def eval(self) -> None:
         """Puts x in place, the average."""
-        if self._training:
-            self._move(lambda beta1: 1 - 1 / beta1)
-        self._training = False
+        self._go(False, lambda beta1: 1 - 1 / beta1)
 
-    def _move(self, weight: Any) -> None:
+    def _go(self, training: bool, weight: Callable[[float], float]) -> None:
+        with uninterrupted():  # the weights have moved if and only if it says so
+            if self._training is not training:
+                self._move(weight)
+            self._training = training
+
+    def _move(self, weight: Callable[[float], float]) -> None:
         k = current()
         k.value_leaves("the weights that an optimizer keeps for training or evaluation")
         for s in self.segments:

@@ -221,6 +221,7 @@ class Trainer(BatchTrainer):
             c.optimizer.finalize()
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
+            c.optimizer.eval()  # once more, for Ctrl-C may have come before a step's own
             progress.close()
         self.history = history
         return history
@@ -268,14 +269,16 @@ class Trainer(BatchTrainer):
     def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
         saved = c.set_aside()
-        hooks.on_test_begin()
-        for i, batch in enumerate(_chunks(arrays, batch_size)):
-            hooks.on_test_batch_begin(i)
-            self._test_batch(batch, arrays.inputs)
-            hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
-        logs = c.logs()
-        hooks.on_test_end(logs)
-        c.take_back(saved)
+        try:
+            hooks.on_test_begin()
+            for i, batch in enumerate(_chunks(arrays, batch_size)):
+                hooks.on_test_batch_begin(i)
+                self._test_batch(batch, arrays.inputs)
+                hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
+            logs = c.logs()
+            hooks.on_test_end(logs)
+        finally:  # recorded steps add to the arrays that were set aside, also after an error or Ctrl-C
+            c.take_back(saved)
         return logs
 
     def _test_batch(self, arrays: Sequence[Array], inputs: Structure) -> None:
