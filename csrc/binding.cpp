@@ -36,7 +36,8 @@ bool is_u64(const py::detail::PyArray_Proxy* array) {
 }
 
 bool is_array(PyObject* o) {
-  static PyTypeObject* type = npy_api::get().PyArray_Type_;
+  // No static of our own: its guard would be held while the first get() lets go of the GIL, and two threads wait for each other.
+  PyTypeObject* type = npy_api::get().PyArray_Type_;
   return Py_TYPE(o) == type || PyType_IsSubtype(Py_TYPE(o), type);
 }
 

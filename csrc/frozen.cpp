@@ -125,7 +125,8 @@ struct FrozenModel {
 using Array = py::detail::PyArray_Proxy;
 
 bool fits(const FrozenModel* self, PyObject* o, int dims, const Py_ssize_t* shape, bool writable) {
-  static PyTypeObject* type = npy_api::get().PyArray_Type_;
+  // No static of our own: its guard would be held while the first get() lets go of the GIL, and two threads wait for each other.
+  PyTypeObject* type = npy_api::get().PyArray_Type_;
   if (Py_TYPE(o) != type) return false;
   const Array* a = py::detail::array_proxy(o);
   const int need = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_ | (writable ? 0x0400 : 0);

@@ -298,3 +298,23 @@ def test_a_hundred_training_steps_give_the_same_bits(all_workers: None, isa: str
         model.fit(x, labels, batch_size=batch, epochs=100, verbose=0)
         results.append(b"".join(w.tobytes() for w in model.get_weights()))
     assert len(set(results)) == 1
+
+
+def test_the_first_calls_may_come_from_several_threads() -> None:
+    """In a fresh process: whatever the first call sets up must not make threads wait for each other."""
+    code = """
+import threading
+import numpy as np
+import fastnn
+model = fastnn.Sequential([fastnn.Dense(8, "tanh", input_shape=(4,))])
+ready = threading.Barrier(4)
+def run():
+    ready.wait()
+    for _ in range(20):
+        model.predict(np.ones((3, 4)))
+threads = [threading.Thread(target=run) for _ in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+"""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=20)

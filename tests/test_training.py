@@ -696,3 +696,30 @@ def test_a_model_that_predicted_can_be_freed() -> None:
     del model
     gc.collect()
     assert gone() is None
+
+
+def test_bad_callbacks_generators_and_epochs_are_refused() -> None:
+    model = classifier()
+    with pytest.raises(TypeError, match="callbacks holds a builtin_function"):
+        model.fit(X, LABELS, callbacks=print)
+    with pytest.raises(TypeError, match="x is a generator"):
+        model.fit(batch for batch in [(X, LABELS)])
+    with pytest.raises(ValueError, match="initial_epoch is -1"):
+        model.fit(X, LABELS, initial_epoch=-1)
+
+
+def test_an_optimizer_that_is_compiled_again_takes_new_layers() -> None:
+    model = fastnn.Sequential([fastnn.Dense(4, input_shape=(X.shape[1],))])
+    model.compile("sgd", "mse")
+    model.fit(X, np.ones((len(X), 4)))
+    model.add(fastnn.Dense(2))
+    model.compile(model.optimizer, "mse")
+    before = model.get_weights()
+    model.fit(X, np.ones((len(X), 2)))
+    assert all((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def test_a_model_cannot_hold_itself() -> None:
+    model = fastnn.Sequential([fastnn.Dense(2)])
+    with pytest.raises(ValueError, match="a layer of itself"):
+        model.add(fastnn.Sequential([model]))

@@ -39,6 +39,8 @@ class Sequential(Module):
             return
         if not isinstance(layer, Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
+        if self in layer.modules():
+            raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
         if self._dtype is not None:
             for m in layer.modules():
                 if hasattr(m, "set_dtype"):

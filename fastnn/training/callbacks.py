@@ -109,16 +109,22 @@ class CallbackList:
         params: dict[str, Any] | None = None,
         op: str = "fit",
     ) -> None:
-        given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        given: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [] if callbacks is None else [callbacks]
         for c in given:
             if isinstance(c, type):
                 raise TypeError(f"{op}: callbacks holds the class {c.__name__}; wanted an instance, {c.__name__}(...)")
             if not isinstance(c, Callback):
                 raise TypeError(f"{op}: callbacks holds a {type(c).__name__}; wanted instances of fastnn.callbacks.Callback")
-        self.callbacks: list[Callback] = given
+        self.callbacks: list[Callback] = []
+        self._params, self._model = params or {}, model
         for c in given:
-            c.set_params(params or {})
-            c.set_model(model)
+            self.add(c)
+
+    def add(self, callback: Callback) -> None:
+        """Appends one."""
+        callback.set_params(self._params)
+        callback.set_model(self._model)
+        self.callbacks.append(callback)
 
     @property
     def wants_batches(self) -> bool:

@@ -86,7 +86,11 @@ class Trainer(BatchTrainer):
             raise ValueError("compile: no loss is given")
         if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence | Mapping)):
             metrics = [metrics]
-        self._compiled = Compiled(optimizer, loss, metrics or [], loss_weights, capture, dtype)
+        before, self._compiled = self._compiled, Compiled(optimizer, loss, metrics or [], loss_weights, capture, dtype)
+        if before is not None and before.optimizer is self._compiled.optimizer and before.owns_optimizer:
+            model: Any = self
+            own = (p for m in model.modules() for p in m._parameters.values() if p is not None)
+            self._compiled.owns_optimizer |= not set(before.optimizer.params).isdisjoint(map(parameters_py.stored, own))
 
     @property
     def metrics(self) -> list[Metric]:
@@ -168,6 +172,7 @@ class Trainer(BatchTrainer):
         if batch_size is not None:
             batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
+        initial_epoch = positive_int(initial_epoch, "fit: initial_epoch") if initial_epoch else 0
         arrays = self._prepare("fit", x, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
@@ -187,8 +192,8 @@ class Trainer(BatchTrainer):
             m.reserve(n)
         steps = -(-n // batch_size)
         params = {"epochs": epochs, "steps": steps, "verbose": verbose}
-        own = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-        hooks = CallbackList([*own, history], self, params)
+        hooks = CallbackList(callbacks, self, params)
+        hooks.add(history)
         progress = Progress(verbose, epochs, steps)
         batches = Batches(arrays)
         sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]

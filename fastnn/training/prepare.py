@@ -51,10 +51,10 @@ class Prepared:
         other and against the model's outputs; of size 0 where there are none."""
         c = self._need(op)
         model: Any = self
-        if y is None:
-            raise ValueError(f"{op}: {names[1]} is missing")
         current().value_leaves(op)  # its steps are recordings of their own
         inputs, features = self._inputs(op, x, names[0])
+        if y is None:
+            raise ValueError(f"{op}: {names[1]} is missing")
         rows, dtype, first = len(features[0]), model.dtype, names[0]
         if len(inputs) > 1:
             given = {f"{names[0]}[{key!r}]": a for key, a in zip(inputs.names, features, strict=True)}
