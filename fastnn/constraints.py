@@ -15,6 +15,7 @@ from .backends import current
 from .backends.spec import activation
 from .ops.door import axis_of, check_number
 from .registry import Configured, Registry
+from .tape import changed
 from .tensor import Tensor, no_grad
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Constraint(Configured):
 
     def __call__(self, p: Parameter) -> None:
         self.put_right(p)
-        p.version += 1
+        changed(p)
 
     def put_right(self, p: Parameter) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines no put_right(p)")

@@ -89,24 +89,31 @@ def is_grad_enabled() -> bool:
     return bool(taping.get())
 
 
-class Changes:
-    """How often an array was changed in place; all Tensors that share its memory have one."""
+_clock = itertools.count(1)
+"""Numbers operations and changes in place in the order in which they come."""
 
-    __slots__ = ("count",)
+
+class Changes:
+    """When an array was last changed in place, by the clock; all Tensors that share its memory have one."""
+
+    __slots__ = ("last",)
 
     def __init__(self) -> None:
-        self.count = 0
+        self.last = 0
 
 
 UNCHANGED = Changes()
 """That of all Tensors that never were changed and share no memory."""
 
-_version = operator.attrgetter("changes.count")
 
-
-def versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """How often each was changed in place."""
-    return tuple(map(_version, tensors))
+def changed(*tensors: Tensor) -> None:
+    """Notes that their values were changed in place: gradients of what was computed from them would be wrong."""
+    now = next(_clock)
+    for t in tensors:
+        changes = t.changes
+        if changes is UNCHANGED:
+            changes = t.changes = Changes()
+        changes.last = now
 
 
 def share_changes(t: Tensor, source: Tensor) -> Tensor:
@@ -120,15 +127,13 @@ def share_changes(t: Tensor, source: Tensor) -> Tensor:
 class Node:
     """An operation on the tape: its backward function, its inputs, and what backward needs beside them."""
 
-    __slots__ = ("backward", "inputs", "order", "retained", "saved", "versions")
-    _count = itertools.count()
+    __slots__ = ("backward", "inputs", "order", "retained", "saved")
 
     def __init__(self, backward: Backward, inputs: tuple[Tensor, ...], saved: tuple[Any, ...]) -> None:
         self.backward = backward
         self.inputs = inputs
         self.saved: tuple[Any, ...] | None = saved
-        self.versions = versions(inputs)  # a saved array that was changed in place would give wrong gradients
-        self.order = next(Node._count)
+        self.order = next(_clock)
         self.retained: ref[Tensor] | None = None  # the Tensor that keeps its gradient, if asked to
 
 

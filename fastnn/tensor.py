@@ -15,8 +15,8 @@ import numpy as np
 from .backends import current
 from .tape import (
     UNCHANGED,
-    Changes,
     Node,
+    changed,
     enable_grad,
     is_grad_enabled,
     newest_first,
@@ -24,7 +24,6 @@ from .tape import (
     share_changes,
     taping,
     torch_names,
-    versions,
 )
 
 if TYPE_CHECKING:
@@ -110,8 +109,10 @@ class Gradients:
                 raise RuntimeError(
                     f"{op}: this graph was freed by an earlier backward; call that one with retain_graph=True to use it twice"
                 )
-            if node.saved and node.versions != versions(node.inputs):
-                raise RuntimeError(f"{op}: a leaf was changed in place after the forward pass that used it")
+            if node.saved:
+                for t in node.inputs:
+                    if t.changes.last > node.order:
+                        raise RuntimeError(f"{op}: a leaf was changed in place after the forward pass that used it")
             self.visit(node)
             if not retain_graph:
                 node.saved = None
@@ -202,17 +203,6 @@ class Tensor(Methods):
     @property
     def is_leaf(self) -> bool:
         return self.node is None
-
-    @property
-    def version(self) -> int:
-        """How often the values were changed in place, in this Tensor or in one that shares its memory."""
-        return self.changes.count
-
-    @version.setter
-    def version(self, value: int) -> None:
-        if self.changes is UNCHANGED:
-            self.changes = Changes()
-        self.changes.count = value
 
     def __len__(self) -> int:
         if not self.shape:
@@ -359,14 +349,14 @@ class Tensor(Methods):
         """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
         ops.shape.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
-        self.version += 1
+        changed(self)
         return self
 
     def fill_(self, value: float) -> Tensor:
         """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
         ops.arrays.fill(current(), self.data, value)
-        self.version += 1
+        changed(self)
         return self
 
     def zero_(self) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..tape import changed
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .data import as_index, take
@@ -48,7 +49,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
         raise ValueError(f"item assignment: shape {new.shape} into {shape}")
     arrays.copy_walk(current(), x.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
-    x.version += 1
+    changed(x)
 
 
 def _plain(item: Any) -> Any:

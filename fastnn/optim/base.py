@@ -12,6 +12,7 @@ from ..backends import current
 from ..nn.parameter import Parameter, give_homes, structure_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
+from ..tape import changed
 from ..tensor import Array, Tensor
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
@@ -279,8 +280,7 @@ class Optimizer(Stateful):
         if self._clip:
             self._clip_gradients(k, runs)
         for run in runs:
-            for p in run.parameters:
-                p.version += 1
+            changed(*run.parameters)
             k.advance(run.steps, 1)
             self.update(k, run)
             if self.use_ema:
@@ -344,8 +344,7 @@ class Optimizer(Stateful):
 
     def _replace(self, k: Any, run: Run, values: Array) -> None:
         copy_array(k, run.w, values)
-        for p in run.parameters:
-            p.version += 1
+        changed(*run.parameters)
 
     # ---- settings ----
 

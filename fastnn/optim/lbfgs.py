@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backends import current
 from ..nn.parameter import Parameter
+from ..tape import changed
 from .base import Optimizer
 from .group import Layout
 
@@ -264,7 +265,7 @@ def _put(parameters: list[Parameter], values: Vector) -> None:
     first = 0
     for p in parameters:
         p.data[...] = values[first : first + p.size].reshape(p.shape)
-        p.version += 1
+        changed(p)
         first += p.size
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..tape import changed
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
@@ -128,8 +129,7 @@ class AdamWScheduleFree(Optimizer):
             share = np.array([weight(s.group.number("beta1"))])
             for run in s.stepped():
                 k.lerp(run.w, run.states["z"], share)
-                for p in run.parameters:
-                    p.version += 1
+                changed(*run.parameters)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
