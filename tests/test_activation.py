@@ -452,3 +452,8 @@ def test_every_name_is_on_its_page() -> None:
     page = (Path(__file__).parents[1] / "docs" / "activations.md").read_text()
     for name in activations.NAMES + activations.ROWS:
         assert f"`{name}" in page, f"docs/activations.md has no row for {name}"
+
+
+def test_sparsemax_of_the_largest_numbers() -> None:
+    x = np.array([[3e38, -3e38, 1.0, 2e38], [-1e4, 1e4, 1e4 - 0.5, 0.0]], np.float32)
+    np.testing.assert_allclose(fastnn.sparsemax(fastnn.tensor(x)).numpy(), [[1, 0, 0, 0], [0, 0.75, 0.25, 0]], atol=1e-3)

@@ -91,6 +91,7 @@ def sparsemax_forward(xp: Any, y: Array, x: Array) -> None:
     """
     if x.size:
         z = x - x.max(1, keepdims=True)
+        z = xp.where(xp.isfinite(z), xp.maximum(z, -2), z)  # t is at least -1; sums of what lies far below could overflow
         falling = -xp.sort(-z, 1)
         sums = xp.cumsum(falling, 1)
         support = (1 + xp.arange(1, x.shape[1] + 1) * falling > sums).sum(1, keepdims=True)
