@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -171,7 +170,7 @@ def test_every_optional_array_may_be_absent() -> None:
     ("name", "other", "words"),
     [
         ("ACTIVATIONS", spec.ACTIVATIONS[:-1], "has .* activations, spec.ACTIVATIONS"),
-        ("ACTIVATIONS", tuple(replace(kind, saves_z=True) for kind in spec.ACTIVATIONS), "saves_z of linear is False"),
+        ("ACTIVATIONS", tuple(kind._replace(saves_z=True) for kind in spec.ACTIVATIONS), "saves_z of linear is False"),
         ("POINTWISE_LOSSES", spec.POINTWISE_LOSSES[:-1], "has .* losses, spec.POINTWISE_LOSSES"),
     ],
     ids=["number", "saves_z", "losses"],

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .base import Backend
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 MOST_THREADS = 1024
 
 
-@dataclass(frozen=True)
-class BackendInfo:
+class BackendInfo(NamedTuple):
     """One backend as `fastnn.backends()` tells of it."""
 
     name: str
@@ -47,8 +45,7 @@ def _numpy() -> Any:
     return numpy
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     module: Callable[[], Any] | None
     reason: str = ""
 
@@ -262,8 +259,7 @@ def use_isa(name: str) -> None:
     _isa = name
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """What runs and why; its text is what `fastnn info` prints."""
 
     version: str

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 FAMILIES: dict[str, str] = {
@@ -162,8 +161,7 @@ class Activation(NamedTuple):
         return ACTIVATIONS[self.id].saves_z
 
 
-@dataclass(frozen=True)
-class ActivationKind:
+class ActivationKind(NamedTuple):
     """A line of the table of element-wise functions: its formula, default parameters and what backward needs."""
 
     name: str
@@ -256,8 +254,7 @@ class PointwiseLoss(NamedTuple):
         return self.kind.name
 
 
-@dataclass(frozen=True)
-class PointwiseKind:
+class PointwiseKind(NamedTuple):
     """A line of the table of pointwise losses: its formula of a prediction x and a target t, and its default parameters."""
 
     name: str
@@ -311,8 +308,7 @@ def pointwise_loss(name: str, p0: float | None = None, p1: float | None = None) 
     return PointwiseLoss(i, kind.p0 if p0 is None else float(p0), kind.p1 if p1 is None else float(p1))
 
 
-@dataclass(frozen=True)
-class Arg:
+class Arg(NamedTuple):
     """One argument of a kernel."""
 
     name: str
@@ -324,8 +320,7 @@ class Arg:
     optional: bool = False
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A kernel's signature."""
 
     name: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -23,8 +22,7 @@ BELOW_ONE = frozenset({"beta1", "beta2", "rho", "alpha"})
 FLAGS = frozenset({"nesterov", "decoupled", "decoupled_weight_decay", "inside"})
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The settings of a group.
 
     Args:

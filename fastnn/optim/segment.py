@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,17 +74,23 @@ class Segment:
         return Run(self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own])
 
 
-@dataclass(slots=True)
 class Run:
     """Parameters that take a step together: flat views of their values, gradients and states."""
 
-    segment: Segment
-    parameters: list[Parameter]
-    w: Array
-    dw: Array
-    states: dict[str, Array]
-    steps: Array
-    carried: Array
+    __slots__ = ("carried", "dw", "parameters", "segment", "states", "steps", "w")
+
+    def __init__(
+        self,
+        segment: Segment,
+        parameters: list[Parameter],
+        w: Array,
+        dw: Array,
+        states: dict[str, Array],
+        steps: Array,
+        carried: Array,
+    ) -> None:
+        self.segment, self.parameters, self.w, self.dw = segment, parameters, w, dw
+        self.states, self.steps, self.carried = states, steps, carried
 
     @property
     def group(self) -> Group:
