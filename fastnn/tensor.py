@@ -140,6 +140,10 @@ def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray
     return t
 
 
+_PLAIN = frozenset({list, tuple, int, float, bool, str, type(None)})
+"""What is often given to Tensor where `fastnn.tensor` was meant."""
+
+
 class Tensor(Methods):
     """An array of numbers that operations record themselves on; the operations are methods too, see `fastnn.methods`.
 
@@ -158,6 +162,8 @@ class Tensor(Methods):
     __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None) -> None:
+        if type(data) in _PLAIN:
+            raise TypeError(f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes a Tensor of anything")
         self.data = data
         self.requires_grad = requires_grad
         self.node = node

@@ -288,3 +288,9 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_errors(f: Callable[[], Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         f()
+
+
+@pytest.mark.parametrize("data", [[1.0, 2.0], (1.0,), 3, None])
+def test_the_class_takes_arrays(data: Any) -> None:
+    with pytest.raises(TypeError, match=f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes"):
+        fastnn.Tensor(data)
