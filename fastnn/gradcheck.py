@@ -269,7 +269,7 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
         grads, dy, name = _Local(), rng.standard_normal(t.shape), _name_of(node)
         try:
             node.backward(grads, node, current().asarray(dy))
-        except Exception:  # a backward that serves several outputs takes the gradients of all of them
+        except Exception:  # of a backward by hand, which may want several gradients or a special one: named in the message
             unchecked.append(name)
             continue
         constants = [u.numpy().copy() for u in node.inputs]

@@ -155,7 +155,7 @@ class Group(MutableMapping[str, Any]):
         try:
             self._write(name, value)
             self._check(self)
-        except Exception:
+        except BaseException:  # Ctrl-C too must not leave half of it
             self.hyper[:], self.schedules = numbers, schedules
             raise
         if self.schedules is not schedules and self.parameters:
