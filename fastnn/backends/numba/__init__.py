@@ -1,0 +1,1 @@
+"""Kernels in Numba: compiled at first use, on machines without a C++ compiler too."""
