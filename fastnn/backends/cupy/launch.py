@@ -1,0 +1,104 @@
+"""How the kernels of the contract are launched: the program of their dtypes, the number of blocks, the arguments as bytes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..spec import KERNELS, Kernel
+from .device import Device
+from .source import letters, program
+
+THREADS = 256
+MOST_BLOCKS = 1024
+"""As in common.cuh: enough to fill the device several times over."""
+
+Blocks = Callable[[Mapping[str, int]], int]
+"""From the sizes of a call, how many blocks of THREADS threads it takes; never of the device, which would change sums."""
+
+
+def elements(*sizes: str, each: int = 4) -> Blocks:
+    """A thread for every few elements of an array with these sizes."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        n = 1
+        for size in sizes:
+            n *= of[size]
+        return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
+
+    return blocks
+
+
+def rows(*sizes: str) -> Blocks:
+    """A block for each row."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        n = 1
+        for size in sizes:
+            n *= of[size]
+        return min(MOST_BLOCKS, max(1, n))
+
+    return blocks
+
+
+def one(of: Mapping[str, int]) -> int:
+    """A single block."""
+    return 1
+
+
+class Launch:
+    """A kernel of the contract as a function of its arguments.
+
+    Args:
+        kernel: its signature.
+        blocks: how many blocks a call takes.
+        device: where it runs.
+    """
+
+    def __init__(self, kernel: Kernel, blocks: Blocks, device: Device) -> None:
+        self._kernel, self._blocks, self._device = kernel, blocks, device
+        self._letters = letters(kernel)
+        self._entries: dict[Any, Any] = {}
+        codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
+        self._pack = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes)).pack
+        self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
+        self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
+
+    def __call__(self, *args: Any) -> None:
+        kernel, device = self._kernel, self._device
+        slots: list[Any] = []
+        sizes: dict[str, int] = dict.fromkeys(kernel.sizes, 0)
+        found: dict[str, str] = {}
+        function = -1
+        for arg, value, shape, flat in zip(kernel.args, args, self._flat, self._any_shape, strict=True):
+            if arg.kind == "array":
+                slots.append(device.pointer(value, kernel.name, arg.name))
+                if value.size or not arg.optional:
+                    if arg.dtype in self._letters:
+                        found.setdefault(arg.dtype, value.dtype.name)
+                    if flat:
+                        sizes[shape[0]] = value.size
+                    else:
+                        for letter, n in zip(shape, value.shape, strict=True):
+                            if letter in sizes:
+                                sizes[letter] = n
+            elif arg.kind in ("act", "loss"):
+                function = value.id
+                slots += value
+            else:
+                slots.append(value)
+        dtypes = tuple(found[letter] for letter in self._letters)
+        entry = self._entries.get((dtypes, function))
+        if entry is None:
+            source = program(kernel.name, dtypes, function)
+            entry = self._entries[dtypes, function] = device.compile(source, f"{kernel.name}_entry")
+        packed = np.frombuffer(self._pack(*slots, *sizes.values()), np.uint8)
+        device.launch(entry, self._blocks(sizes), THREADS, packed)
+
+
+def table(device: Device, blocks: Mapping[str, Blocks]) -> dict[str, Launch]:
+    """The kernels that have a rule for their blocks."""
+    return {name: Launch(KERNELS[name], rule, device) for name, rule in blocks.items()}

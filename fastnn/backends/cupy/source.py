@@ -1,0 +1,79 @@
+"""The CUDA program of a kernel: its argument struct, made from the contract, the family's source, and one entry point.
+
+In ``<family>.cu`` a kernel ``f`` of the contract is ``template <typename T> __device__ void f(const f_args<T>& a)`` (without
+the template where no dtype is free, with ``typename X`` after T for the letter X). The struct has the fields of the contract in
+its order, all of eight bytes: pointers, ``i64``, ``double``, a ``Function`` for act and loss; then the sizes. The entry point
+of a program has one dtype, and one function where the kernel takes one by number: ``FUNCTION`` is its id.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from ..spec import KERNELS, Arg, Kernel
+
+FOLDER = Path(__file__).parent
+
+FILES: dict[str, tuple[str, ...]] = {
+    "activation": ("functions.cuh", "activation.cu"),
+    "data": ("data.cu",),
+    "dense": ("functions.cuh", "dense.cu"),
+    "elementwise": ("elementwise.cu",),
+    "loss": ("functions.cuh", "pointwise_loss.cuh", "loss.cu"),
+    "metrics": ("metrics.cu",),
+    "optim": ("optim.cu",),
+    "random": ("random.cu",),
+    "regularization": ("regularization.cu",),
+}
+"""What the program of a family consists of, after common.cuh."""
+
+TYPES = {"float32": "float", "float64": "double", "int64": "i64", "uint64": "u64", "bool": "bool"}
+_NAMED = {"f64": "double", "i64": "i64", "u64": "u64", "bool": "bool"}
+_SCALARS = {"int": "i64", "float": "double", "act": "Function", "loss": "Function"}
+
+
+def letters(kernel: Kernel) -> tuple[str, ...]:
+    """The free dtypes of a kernel: the letter of the spec, and X where it has one."""
+    found = dict.fromkeys(a.dtype for a in kernel.arrays if a.dtype not in _NAMED)
+    return tuple(sorted(found, key=lambda letter: letter == "X"))
+
+
+def _field(arg: Arg) -> str:
+    if arg.kind != "array":
+        return f"{_SCALARS[arg.kind]} {arg.name};"
+    kind = _NAMED.get(arg.dtype) or ("X" if arg.dtype == "X" else "T")
+    return f"{'' if arg.writes else 'const '}{kind}* {arg.name};"
+
+
+@cache
+def arguments(name: str) -> str:
+    """The argument struct of a kernel."""
+    kernel = KERNELS[name]
+    free = ", ".join(f"typename {'X' if letter == 'X' else 'T'}" for letter in letters(kernel))
+    fields = [_field(a) for a in kernel.args] + [f"i64 {size};" for size in kernel.sizes]
+    return f"{f'template <{free}> ' if free else ''}struct {name}_args {{ {' '.join(fields)} }};\n"
+
+
+@cache
+def _text(file: str) -> str:
+    return (FOLDER / file).read_text(encoding="utf-8")
+
+
+def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
+    """The source whose entry point, of the kernel's name, takes arrays of these dtypes (one for each of `letters`).
+
+    Args:
+        name: a kernel of the contract.
+        dtypes: names as in `spec.DTYPES`.
+        function: the id of the activation or loss that it computes; -1 where it takes none.
+    """
+    family = KERNELS[name].family
+    structs = "".join(arguments(k.name) for k in KERNELS.values() if k.family == family)
+    types = f"<{', '.join(TYPES[d] for d in dtypes)}>" if dtypes else ""
+    parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
+    entry = (
+        f'extern "C" __global__ void __launch_bounds__(THREADS) {name}_entry(const {name}_args{types} a) '
+        f"{{ {name}{types}(a); }}\n"
+    )
+    return "\n".join([*parts, entry])
