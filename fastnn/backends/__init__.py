@@ -45,6 +45,12 @@ def _numpy() -> Any:
     return numpy
 
 
+def _cupy() -> Any:
+    from . import cupy
+
+    return cupy
+
+
 class _Entry(NamedTuple):
     module: Callable[[], Any] | None
     reason: str = ""
@@ -55,7 +61,7 @@ _LIST: dict[str, _Entry] = {
     "cpp": _Entry(_cpp),
     "numba": _Entry(None, "fastnn does not have its Numba kernels yet"),
     "numpy": _Entry(_numpy),
-    "cupy": _Entry(None, "fastnn does not have its CUDA kernels yet"),
+    "cupy": _Entry(_cupy),
 }
 
 
@@ -127,6 +133,11 @@ def _first_use() -> Backend:
             raise
         raise type(error)(f"FASTNN_BACKEND={name}: {error}") from None
     return _default
+
+
+def numbers(values: Any, dtype: Any = "float64") -> Any:
+    """A small array that Python and kernels both use, of the backend that runs (see `Backend.numbers`)."""
+    return current().numbers(values, dtype)
 
 
 def get_backend() -> str:
