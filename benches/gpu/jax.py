@@ -6,6 +6,7 @@ highest; bfloat16 rounds the factors and leaves bfloat16 between the layers, as 
 
 from __future__ import annotations
 
+import functools
 from itertools import cycle
 from typing import Any
 
@@ -143,6 +144,12 @@ def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, An
     return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
 
 
+@functools.cache
+def _loss(precision: str) -> Any:
+    """The loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
+    return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
+
+
 class Net:
     """Weights, the optimizer's state, and the functions of a step."""
 
@@ -152,11 +159,10 @@ class Net:
         self.state = (jax.tree.map(jnp.zeros_like, self.layers), jax.tree.map(jnp.zeros_like, self.layers), jnp.zeros(()))
         self.set_lr(nets.LR)
 
-        def loss(layers: Any, x: Any, y: Any) -> Any:
-            return _cross_entropy(_forward(layers, x, precision), y)
+        self.loss = _loss(precision)
 
         def step(layers: Any, state: Any, lr: Any, x: Any, y: Any) -> Any:
-            value, grads = jax.value_and_grad(loss)(layers, x, y)
+            value, grads = jax.value_and_grad(self.loss)(layers, x, y)
             m, v, t = state
             new = jax.tree.map(lambda w, m, v, g: _adam(w, m, v, g, t + 1, lr), layers, m, v, grads)
             layers, m, v = jax.tree.transpose(jax.tree.structure(layers), jax.tree.structure((0, 0, 0)), new)
@@ -170,7 +176,6 @@ class Net:
             (layers, state), values = jax.lax.scan(one, (layers, state), (xs, ys))
             return layers, state, values
 
-        self.loss = jax.jit(loss)
         self._step = jax.jit(step, donate_argnums=(0, 1))
         self._epoch = jax.jit(epoch, donate_argnums=(0, 1))
 

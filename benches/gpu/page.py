@@ -167,7 +167,7 @@ def page(measured: Sequence[Measured], machine: Machine, contenders: Sequence[st
             lines += ["", f"## {title}", "", *NOTES[kind], "", *table([HEAD, *map(_cells, chosen)])]
             for m in chosen:
                 if share := _share(m):
-                    lines += ["", f"{share[0].upper()}{share[1:]}." if not share.startswith("fastnn") else f"{share}."]
+                    lines += ["", f"{share}."]
                 if m.accuracy:
                     values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
                     lines += ["", f"Mean test accuracy on the digits: {values}."]
@@ -193,19 +193,19 @@ NOTES: Mapping[str, Sequence[str]] = {
     ],
     "train": [
         "Adam and cross-entropy. tf32 and bfloat16 are what the factors of products are rounded to, bfloat16 by autocast in",
-        "PyTorch; weights, gradients and Adam stay float32. fastnn is `fit`: the whole call, which is given NumPy arrays, uploads",
-        "them anew and shuffles and gathers each batch; all others find their batches on the device, in a fixed order. fastnn",
-        "captured is the loop written by hand under `fastnn.capture`, PyTorch compiled is model and loss under `torch.compile` in",
-        "the mode reduce-overhead, PyTorch CUDA graph the whole step in a graph, into which each batch is copied, JAX a jitted",
-        "step with donated buffers, and JAX scan a whole epoch in a call.",
+        "PyTorch; weights, gradients and Adam stay float32. fastnn is `fit`: the whole call, which is given NumPy arrays,",
+        "uploads them anew and shuffles and gathers each batch; all others find their batches on the device, in a fixed order.",
+        "fastnn captured is the loop written by hand under `fastnn.capture`, PyTorch compiled is model and loss under",
+        "`torch.compile` in the mode reduce-overhead, PyTorch CUDA graph the whole step in a graph, into which each batch is",
+        "copied, JAX a jitted step with donated buffers, and JAX scan a whole epoch in a call.",
     ],
     "predict": [
         "float32. The input is on the device, and the output stays there. fastnn is a forward function under `fastnn.capture`,",
-        "which copies the input in and the output out; PyTorch runs under `inference_mode`, and its graph has the input copied in.",
+        "which copies the input in and the output out; PyTorch runs under `inference_mode`, its graph copies the input in.",
     ],
     "head": [
-        "float32: a weight without bias, the mean cross-entropy, and the gradients of weight and input. nn.LinearCrossEntropyLoss",
-        "under `fastnn.capture` in fastnn, linear and cross_entropy in PyTorch, a jitted value_and_grad in JAX.",
+        "float32: a weight without bias, the mean cross-entropy, and the gradients of weight and input. fastnn has",
+        "nn.LinearCrossEntropyLoss under `fastnn.capture`, PyTorch linear and cross_entropy, JAX a jitted value_and_grad.",
     ],
     "adam": [
         "One buffer of float32. A parameter takes 28 bytes: weight, gradient and both moments are read, all but the gradient",

@@ -106,23 +106,21 @@ def _adam(n: int) -> Row:
 
 
 def rows() -> list[Row]:
-    """All rows, those of a net one after the other."""
+    """All rows, those with targets first."""
     return [
         *(_product(n, precision) for n in (1024, 4096) for precision in PRECISIONS),
         _training(nets.SEED, 32, target=Target(times={"PyTorch": 5.0, "PyTorch CUDA graph": 1.0})),
-        _inference(nets.SEED, 1),
-        _inference(nets.SEED, 32),
-        _training(nets.SMALL, 64),
-        _inference(nets.SMALL, 1),
-        _training(nets.MEDIUM, 128),
-        _inference(nets.MEDIUM, 1),
-        _inference(nets.MEDIUM, 128),
-        *(_training(nets.WIDE, 256, precision) for precision in PRECISIONS),
-        _inference(nets.WIDE, 256),
         *(_training(nets.LARGE, 4096, precision, CLOSE) for precision in PRECISIONS),
+        _adam(100_000_000),
+        Row(f"30 epochs of the digits, {nets.title(nets.SEED)}, batch 32", "digits"),
+        _training(nets.SMALL, 64),
+        _training(nets.MEDIUM, 128),
+        *(_training(nets.WIDE, 256, precision) for precision in PRECISIONS),
+        *(_inference(nets.SEED, batch) for batch in (1, 32)),
+        _inference(nets.SMALL, 1),
+        *(_inference(nets.MEDIUM, batch) for batch in (1, 128)),
+        _inference(nets.WIDE, 256),
         _inference(nets.LARGE, 4096),
         _head(256),
         _head(2048),
-        _adam(100_000_000),
-        Row(f"30 epochs of the digits, {nets.title(nets.SEED)}, batch 32", "digits"),
     ]
