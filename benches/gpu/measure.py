@@ -19,7 +19,7 @@ from .job import Job, Took
 from .reference import WrongResultError, check, expected
 from .rows import MODULES, Row
 
-SECONDS = 0.3
+SECONDS = 0.2
 """Spent on each contender in each row; with fewer the blocks are shorter."""
 ROUNDS = (5, 20)
 """The fewest and the most; of the digits, which take long, the fewest."""
