@@ -118,3 +118,12 @@ __device__ inline void for_elements(i64 n, F f, P... arrays) {
     each_group<U, S, false>(groups, f, arrays...);
   if (first() < n - rest) each_held<1, 1>(0, f, Held<P, 1, 1, false>(arrays, rest + first())...);
 }
+
+// True in one thread of a launch: the last to come here. One thread of each block must come; what the blocks read before they
+// came may be written then.
+__device__ inline bool last_to_arrive() {
+  __threadfence();
+  if (atomicAdd(&grid_arrived, 1u) != gridDim.x - 1) return false;
+  grid_arrived = 0;
+  return true;
+}
