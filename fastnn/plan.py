@@ -103,8 +103,8 @@ class Recorder:
     def to_numpy(self, a: Array) -> np.ndarray[Any, Any]:
         return self.real.to_numpy(a)
 
-    def lacks_bfloat16(self) -> str:
-        return self.real.lacks_bfloat16()
+    def lacks(self, precision: str) -> str:
+        return self.real.lacks(precision)
 
     def value_leaves(self, how: str) -> None:
         self.void = self.void or f"a value was read by Python ({how}, {_caller()}), which a replay would not do again"

@@ -80,9 +80,13 @@ class Backend:
         """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
-    def lacks_bfloat16(self) -> str:
-        """Why products of bfloat16 cannot be had, in words; empty where they can."""
-        return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16"
+    def lacks(self, precision: str) -> str:
+        """Why products of that precision (`spec.PRECISIONS`) cannot be had, in words; empty where they can."""
+        if precision == "bfloat16":
+            return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
+        if precision == "tf32":
+            return f"tf32 is a format of NVIDIA GPUs, which the {self.name} backend does not use; cupy does"
+        return ""
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""
