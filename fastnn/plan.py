@@ -100,6 +100,15 @@ class Recorder:
     def asarray(self, a: Any, dtype: Any = None) -> Array:
         return self.real.asarray(a, dtype)
 
+    def constant(self, a: np.ndarray[Any, Any]) -> Array:
+        return self.real.constant(a)
+
+    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
+        return self.real.numbers(values, dtype)
+
+    def write(self, array: Array, values: Any) -> None:
+        self.real.write(array, values)
+
     def to_numpy(self, a: Array) -> np.ndarray[Any, Any]:
         return self.real.to_numpy(a)
 

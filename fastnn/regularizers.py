@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .backends import numbers
 from .ops import dense, elementwise, reduce, shape
 from .ops.door import check_number
 from .ops.regularization import penalty
@@ -56,7 +57,7 @@ class L1L2(Regularizer):
     l2 = _Factor(1)
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self._weights = np.zeros(2)
+        self._weights = numbers([0.0, 0.0])
         self.l1, self.l2 = l1, l2
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -92,6 +92,18 @@ class Backend:
         """The host array on this backend, C-contiguous; shares memory where it can."""
         return self.xp.asarray(a, dtype, order="C")
 
+    def constant(self, a: np.ndarray[Any, Any]) -> Any:
+        """The host array on this backend, for kernels that only read it: equal ones may share memory."""
+        return self.asarray(a)
+
+    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
+        """A small array with these values that Python and kernels both read and write, to Python a NumPy array."""
+        return np.array(values, dtype)
+
+    def write(self, array: Any, values: Any) -> None:
+        """Writes host values, or one number, into an array of this backend."""
+        array[...] = values
+
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
         """The array on the host; shares memory where it can."""
         return np.asarray(a)

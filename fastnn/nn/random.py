@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import numbers
 from ..ops import random as ops
 from ..seeding import generator
 from ..tensor import Array, Tensor
@@ -22,11 +23,11 @@ class _Random(Module):
 
     def __init__(self, value: float, seed: int | None, name: str | None) -> None:
         super().__init__()
-        self._value = np.zeros(1)
+        self._value = numbers([0.0])
         setattr(self, self._setting, value)
         self.seed = seed
         start = int(generator().integers(2**63)) if seed is None else int(seed)
-        self._state = np.array([start, 0], np.uint64)
+        self._state = numbers(np.array([start, 0], np.uint64), np.uint64)
         self.name = name or type(self).__name__.lower()
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:

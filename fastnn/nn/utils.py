@@ -56,7 +56,7 @@ def clip_grad_norm_(
     grads = _gradients(parameters, "clip_grad_norm_")
     k = current()
     if not grads:
-        return Tensor(np.zeros((), np.float32))
+        return Tensor(k.asarray(np.zeros((), np.float32)))
     total = k.empty(1, np.float64)
     k.fill(total, 0.0)
     if norm_type == _SQUARE:
@@ -75,7 +75,7 @@ def clip_grad_norm_(
         k.value_leaves("error_if_nonfinite")
         if not np.isfinite(total[0]):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {np.sqrt(total[0])}, which is not finite")
-    limit = np.array([float(max_norm)])
+    limit = k.numbers([float(max_norm)])
     k.constant_enters(limit)
     for g in grads:
         k.clip_norm(g, total, limit)
@@ -87,7 +87,7 @@ def clip_grad_norm_(
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Brings each element of the gradients into [-clip_value, clip_value]."""
     k = current()
-    limit = np.array([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
+    limit = k.numbers([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
     k.constant_enters(limit)
     for g in _gradients(parameters, "clip_grad_value_"):
         k.clip_value(g, limit)

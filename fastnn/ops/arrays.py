@@ -54,7 +54,7 @@ def binary(k: Any, op: str, x: Array, y: Array, z: Array = None) -> Array:
     shape, walk = broadcast(op, x.shape, y.shape)
     if z is None:
         z = k.empty(shape, x.dtype)
-    k.binary_forward(z, x, y, k.asarray(walk), _BINARY[op])
+    k.binary_forward(z, x, y, k.constant(walk), _BINARY[op])
     return z
 
 
@@ -62,7 +62,7 @@ def compare(k: Any, op: str, x: Array, y: Array) -> Array:
     """Whether x op y, with broadcasting."""
     shape, walk = broadcast(op, x.shape, y.shape)
     z = k.empty(shape, np.bool_)
-    k.compare_forward(z, x, y, k.asarray(walk), _COMPARE[op])
+    k.compare_forward(z, x, y, k.constant(walk), _COMPARE[op])
     return z
 
 
@@ -70,7 +70,7 @@ def select(k: Any, c: Array, x: Array, y: Array) -> Array:
     """x where c, else y, with broadcasting."""
     shape, walk = broadcast("where", c.shape, x.shape, y.shape)
     z = k.empty(shape, x.dtype)
-    k.where_forward(z, c, x, y, k.asarray(walk))
+    k.where_forward(z, c, x, y, k.constant(walk))
     return z
 
 
@@ -154,7 +154,7 @@ def copy_walk(
     k: Any, y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0
 ) -> None:
     """Copies x into y along a walk of this shape, with strides ys and xs from the offsets yo and xo, in elements."""
-    k.strided_copy(y, x, k.asarray(layout(shape, ys, xs, offsets=(yo, xo))))
+    k.strided_copy(y, x, k.constant(layout(shape, ys, xs, offsets=(yo, xo))))
 
 
 def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:

@@ -35,10 +35,10 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
         k.empty(n, d) for n, d in ((1, np.int64), (t.size, np.bool_), (t.size, np.int64), (t.shape, np.int64))
     )
     k.fill(limits, float(limit))
-    k.binary_forward(wrapped, t.data, limits, k.asarray(walk), BINARY_OPS.index("add"))
+    k.binary_forward(wrapped, t.data, limits, k.constant(walk), BINARY_OPS.index("add"))
     k.fill(limits, 0.0)
-    k.compare_forward(negative, t.data, limits, k.asarray(walk), COMPARE_OPS.index("lt"))
-    k.where_forward(result, negative, wrapped, t.data, k.asarray(layout((t.size,), (1,), (1,), (1,))))
+    k.compare_forward(negative, t.data, limits, k.constant(walk), COMPARE_OPS.index("lt"))
+    k.where_forward(result, negative, wrapped, t.data, k.constant(layout((t.size,), (1,), (1,), (1,))))
     return Tensor(result)
 
 

@@ -134,7 +134,7 @@ class _Head:
             return
         if self.b is not None:
             strides = strides_of(z.shape), broadcast_strides(self.b.shape, z.shape)
-            k.strided_copy(z, self.b, k.asarray(layout(z.shape, *strides, offsets=(0, 0))))
+            k.strided_copy(z, self.b, k.constant(layout(z.shape, *strides, offsets=(0, 0))))
         k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0, self.rounding)
 
     def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, need: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import current
+from ..backends import current, numbers
 from ..nn.parameter import Parameter, give_homes, structure_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
@@ -71,19 +71,19 @@ class Optimizer(Stateful):
         limit = limits.get(self._clip or "")
         if limit is not None and check_number(limit, f"{name}: {self._clip}", 0) == 0:
             raise ValueError(f"{name}: {self._clip} is {limit!r}, wanted a number above 0")
-        self._limit = np.array([limit or 0.0])
-        self._total = np.zeros(1)
+        self._limit = numbers([limit or 0.0])
+        self._total = numbers([0.0])
         self.use_ema = bool(use_ema)
-        self._ema_momentum = np.array([check_number(ema_momentum, f"{name}: ema_momentum", 0, 1)])
+        self._ema_momentum = numbers([check_number(ema_momentum, f"{name}: ema_momentum", 0, 1)])
         self._overwrite_every = _every(ema_overwrite_frequency, f"{name}: ema_overwrite_frequency")
         if self._overwrite_every and not use_ema:
             raise ValueError(f"{name}: ema_overwrite_frequency needs use_ema=True")
         self._update_every = _every(gradient_accumulation_steps, f"{name}: gradient_accumulation_steps")
         self.maximize = bool(maximize)
-        self._share = np.array([(-1 if maximize else 1) / (self._update_every or 1)])
+        self._share = numbers([(-1 if maximize else 1) / (self._update_every or 1)])
         # Counts that kernels read: of calls of step, and of updates of the weights; kept only where something follows them.
-        self._calls, self._updates = np.zeros(1, np.int64), np.zeros(1, np.int64)
-        self._flags = np.zeros((2, 1), np.int64)
+        self._calls, self._updates = numbers([0], np.int64), numbers([0], np.int64)
+        self._flags = numbers([[0], [0]], np.int64)
         self.defaults = dict(settings)
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..backends import current
+from ..backends import current, numbers
 from ..nn.parameter import Parameter, structure_changed
 from ..ops.door import check_number
 from ..schedules import Schedule
@@ -48,8 +48,8 @@ class Schedules:
     def __init__(self, group: Group, functions: dict[int, Callable[[int], float]], updates: Array) -> None:
         self.functions = functions
         self.updates = updates
-        self.slots = np.array(list(functions), np.int64)
-        self.values = np.zeros((len(functions), RING))
+        self.slots = numbers(list(functions), np.int64)
+        self.values = numbers(np.zeros((len(functions), RING)))
         self._group = group
         self._begin = self._end = 0  # the steps whose values are in the ring
 
@@ -95,7 +95,7 @@ class Group(MutableMapping[str, Any]):
         self.states: dict[str, float] | None = (
             None  # the buffers that its parameters have, and what they are filled with at first
         )
-        self.hyper = np.zeros(len(layout.names))
+        self.hyper = numbers(np.zeros(len(layout.names)))
         self.schedules: Schedules | None = None
         self.options = {name: settings[name] for name in layout.options}
         self._updates = updates

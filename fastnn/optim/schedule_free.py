@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ..backends import current
 from ..tape import changed
 from .base import Optimizer
@@ -126,7 +124,7 @@ class AdamWScheduleFree(Optimizer):
         k = current()
         k.value_leaves("the weights that an optimizer keeps for training or evaluation")
         for s in self.segments:
-            share = np.array([weight(s.group.number("beta1"))])
+            share = k.numbers([weight(s.group.number("beta1"))])
             for run in s.stepped():
                 k.lerp(run.w, run.states["z"], share)
                 changed(*run.parameters)

@@ -35,8 +35,8 @@ class Segment:
         for name, value in states.items():
             self.states[name] = k.empty(size, self.home.dtype)
             k.fill(self.states[name], value)
-        self.steps = np.zeros(len(parameters), np.int64)
-        self.carried = np.zeros((len(parameters), carried))
+        self.steps = k.numbers(np.zeros(len(parameters)), np.int64)
+        self.carried = k.numbers(np.zeros((len(parameters), carried)))
 
     def runs(self, k: Any) -> list[Run]:
         """Neighbouring parameters that have a gradient and have taken equally many steps."""

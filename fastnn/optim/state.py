@@ -49,7 +49,7 @@ class Stateful:
         state: dict[int, dict[str, Any]] = {}
         for n, (p, s, i) in enumerate(self._placed()):
             run = s.run(i, i + 1)
-            arrays = {name: np.array(a).reshape(p.shape) for name, a in run.states.items()}
+            arrays = {name: np.array(current().to_numpy(a)).reshape(p.shape) for name, a in run.states.items()}
             state[n] = {"step": int(s.steps[i]), **dict(zip(self.carried, s.carried[i].tolist(), strict=True)), **arrays}
         groups, first = [], 0
         for group in self.param_groups:
@@ -90,7 +90,7 @@ class Stateful:
             if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
                 raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
         for array, value in writes:
-            array[...] = value
+            current().write(array, value)
         counters = state_dict.get("counters", {})
         self._calls[0], self._updates[0] = counters.get("calls", 0), counters.get("updates", 0)
         for group, given in zip(self.param_groups, groups, strict=True):

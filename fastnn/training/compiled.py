@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ..backends import numbers
 from ..precision import checked
 from ..tensor import Array
 from . import metrics as metrics_py
@@ -31,7 +30,7 @@ class Compiled:
         self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, "loss_weights": loss_weights}
         for m in _leaves(metrics):  # unknown names are told here, not in fit
             metrics_py.check(m)
-        self.loss_total = np.zeros(2)
+        self.loss_total = numbers([0.0, 0.0])
         self.owns_optimizer = not self.optimizer.params
         self.capture = capture
         checked(dtype, "compile")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import current
+from ..backends import current, numbers
 from ..ops.door import check_number
 from ..tensor import Array, Tensor
 from . import data
@@ -29,7 +29,7 @@ class Objective:
     def __init__(self, name: str, loss: Any, weight: float, given: Sequence[Any]) -> None:
         self.name, self.loss, self.weight, self.given = name, loss, weight, list(given)
         self.metrics: list[Metric] | None = None
-        self.total = np.zeros(2)
+        self.total = numbers([0.0, 0.0])
         """Its mean loss, where several outputs have one."""
         self.shape: tuple[int, ...] = ()
 

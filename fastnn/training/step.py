@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backends import current, recording
+from ..backends import current, numbers, recording
 from ..backends.base import aligned
 from ..nn.mode import mode
 from ..precision import autocast, checked
@@ -69,8 +69,8 @@ class Batches:
     def __init__(self, arrays: Sequence[Array]) -> None:
         self.arrays = list(arrays)  # of size 0 where absent
         self.n = len(arrays[0])
-        self.index = np.arange(self.n, dtype=np.int64)
-        self.cursor = np.zeros(1, np.int64)
+        self.index = numbers(np.arange(self.n), np.int64)
+        self.cursor = numbers([0], np.int64)
 
     def start_epoch(self, rng: np.random.Generator | None) -> None:
         """Back to the first batch, in a new random order if there is a generator."""

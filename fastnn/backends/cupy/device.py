@@ -1,10 +1,14 @@
-"""The GPU as the kernels see it: memory, programs and launches, by CuPy."""
+"""The GPU as the kernels see it: memory, programs, launches and graphs, by CuPy."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+
+from .numbers import Numbers
 
 
 class Device(Protocol):
@@ -14,10 +18,97 @@ class Device(Protocol):
     """The module of its arrays."""
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
-        """Where an argument's elements lie on the device; TypeError for what is not the device's."""
+        """Where an argument's elements lie, as the device sees it; TypeError for memory that it cannot reach."""
 
     def compile(self, source: str, entry: str) -> Any:
         """The entry point of a program."""
 
     def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
         """Starts an entry point with the bytes of its argument struct."""
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
+        """Memory of the device, aligned to 64 bytes at least; MemoryError tells what was asked and what is free."""
+
+    def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
+        """Bytes of the host that the device reads and writes where they lie, at one address for both."""
+
+    def wait(self) -> None:
+        """Until all that was started is done."""
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """What work starts on the device, as one thing to start again."""
+
+
+class CudaDevice:
+    """The current GPU of CuPy. All work is on the stream that CuPy has by default, one thing after the other."""
+
+    def __init__(self) -> None:
+        import cupy
+
+        self.xp = cupy
+        self._array = cupy.ndarray
+        self._own = threading.local()  # the stream of a thread that is capturing
+        self._locked: dict[int, Any] = {}
+
+    @property
+    def stream(self) -> Any:
+        """Where this thread's work goes."""
+        return getattr(self._own, "stream", None) or self.xp.cuda.Stream.null
+
+    def pointer(self, array: Any, kernel: str, name: str) -> int:
+        if type(array) is self._array:
+            return int(array.data.ptr)
+        if isinstance(array, Numbers) and (address := array.address):
+            return address
+        raise TypeError(
+            f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU; what the cupy "
+            "backend computes with is made while it is the backend, or by its asarray"
+        )
+
+    def compile(self, source: str, entry: str) -> Any:
+        kernel = self.xp.RawKernel(source, entry, options=("-std=c++17",), backend="nvrtc")
+        kernel.compile()
+        return kernel
+
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
+        entry((blocks,), (threads,), (arguments,), stream=self.stream)
+        Numbers.wait = self.wait  # numbers that kernels may write wait for them from now on
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
+        try:
+            with self.xp.cuda.Stream.null:
+                return self.xp.empty(shape, dtype)
+        except self.xp.cuda.memory.OutOfMemoryError:
+            free, total = self.xp.cuda.runtime.memGetInfo()
+            asked = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            raise MemoryError(
+                f"the GPU has no room for an array of shape {shape} and dtype {np.dtype(dtype)}: {asked} bytes were asked, "
+                f"{free} of {total} are free"
+            ) from None
+
+    def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
+        memory = self.xp.cuda.alloc_pinned_memory(max(nbytes, 1))
+        return np.frombuffer(memory, np.uint8, nbytes)
+
+    def wait(self) -> None:
+        self.xp.cuda.Stream.null.synchronize()
+        Numbers.wait = None
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        stream = self._own.stream = self.xp.cuda.Stream(non_blocking=True)
+        try:
+            with stream:
+                stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeThreadLocal)
+                try:
+                    work()
+                finally:
+                    graph = stream.end_capture()
+        finally:
+            self._own.stream = None
+        start, null = graph.launch, self.xp.cuda.Stream.null
+
+        def replay() -> None:
+            start(null)
+            Numbers.wait = self.wait
+
+        return replay

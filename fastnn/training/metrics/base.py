@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...backends import numbers
 from .. import data
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +31,7 @@ class Metric:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.total = np.zeros(2)
+        self.total = numbers([0.0, 0.0])
 
     def scalar(self, outputs: int) -> bool:
         """Whether the result is one number for so many outputs, as `fit` needs it."""
@@ -73,7 +74,7 @@ class Metric:
         """Its arrays, in whose place it gets new ones: an evaluation in the middle of training."""
         kept = [getattr(self, name) for name in self.arrays]
         for name, array in zip(self.arrays, kept, strict=True):
-            setattr(self, name, None if array is None else np.zeros_like(array))
+            setattr(self, name, None if array is None else numbers(np.zeros(array.shape), array.dtype))
         return kept
 
     def take_back(self, kept: list[Any]) -> None:

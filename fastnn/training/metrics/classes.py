@@ -55,7 +55,7 @@ def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y
         y_true = argmax_rows(k, by_class(y_true))
     p = check_labels(metric, y_pred, y_true, sample_weight)
     if matrix is None:
-        matrix = np.zeros((p.shape[1], p.shape[1]))
+        matrix = k.numbers(np.zeros((p.shape[1], p.shape[1])))
     if len(matrix) != p.shape[1]:
         raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, those before had {len(matrix)}")
     k.confusion_matrix(matrix, p, y_true.reshape(-1), sample_weight)
@@ -105,12 +105,12 @@ class _ByClass(Metric):
         given = 0.5 if self.thresholds is None else self.thresholds
         at = np.array(given if isinstance(given, list) else [given])
         if self.counts is None:
-            self.counts = np.zeros((len(at), p.shape[1], 4))
+            self.counts = k.numbers(np.zeros((len(at), p.shape[1], 4)))
         if self.counts.shape[1] != p.shape[1]:
             raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
         t = by_sample(y_true)
         t = t if t.dtype == p.dtype else arrays.cast(k, t, p.dtype)
-        k.threshold_counts(self.counts, p, t, sample_weight, k.asarray(at))
+        k.threshold_counts(self.counts, p, t, sample_weight, k.constant(at))
 
     def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
         raise NotImplementedError

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...backends import numbers
 from ...ops import arrays
 from .base import Array, Metric, by_class, by_sample, check_labels, check_values
 
@@ -37,8 +38,8 @@ class AUC(Metric):
         if curve not in ("ROC", "PR"):
             raise ValueError(f"AUC: curve is {curve!r}, wanted 'ROC' or 'PR'")
         self.curve = curve
-        self.store = np.zeros((3, 0))  # scores, targets and weights
-        self.count = np.zeros(1, np.int64)
+        self.store = numbers(np.zeros((3, 0)))  # scores, targets and weights
+        self.count = numbers([0], np.int64)
         self._expected = 0  # samples until the next reset
         self._trains = True  # whether recorded steps may write into the store
 
@@ -48,7 +49,7 @@ class AUC(Metric):
     def _grow(self, size: int) -> None:
         from ...nn.parameter import structure_changed
 
-        store, taken = np.zeros((3, size)), int(self.count[0])
+        store, taken = numbers(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
         self.store = store
         if self._trains:

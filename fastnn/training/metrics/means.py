@@ -341,7 +341,7 @@ class R2Score(Metric):
         check_values(self, y_pred, y_true)
         p = by_sample(y_pred)
         if self.state is None:
-            self.state = np.zeros((4, p.shape[1]))
+            self.state = k.numbers(np.zeros((4, p.shape[1])))
         check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
         k.r2_metric(self.state, p, by_sample(y_true), sample_weight)
 

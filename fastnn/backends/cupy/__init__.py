@@ -1,0 +1,115 @@
+"""Kernels in CUDA, compiled at first use by NVRTC through CuPy; matrix products by cuBLASLt; plans are CUDA graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ..base import Backend, Call, Plan
+from ..reference import table as reference
+from .device import Device
+
+INSTALL = 'pip install "fastnn[cuda]"'
+
+
+class CupyBackend(Backend):
+    """Kernels on a GPU.
+
+    Args:
+        device: the GPU.
+        native: its kernels.
+    """
+
+    def __init__(self, device: Device, native: Mapping[str, Any]) -> None:
+        super().__init__("cupy", device.xp, reference(device.xp), native)
+        self.device = device
+        self.empty = device.empty
+        self._constants: dict[Any, Any] = {}
+
+    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
+        from .numbers import Numbers
+
+        given = np.asarray(values, dtype)
+        own = self.device.page_locked(given.nbytes)[: given.nbytes].view(given.dtype).reshape(given.shape).view(Numbers)
+        own[...] = given
+        return own
+
+    def asarray(self, a: Any, dtype: Any = None) -> Any:
+        if not isinstance(a, np.ndarray):
+            return self.xp.asarray(a, dtype, order="C")
+        array = self.empty(a.shape, a.dtype if dtype is None else dtype)
+        self.write(array, a)
+        return array
+
+    def constant(self, a: np.ndarray[Any, Any]) -> Any:
+        key = a.shape, a.dtype, a.tobytes()
+        if key not in self._constants:
+            if len(self._constants) >= MOST_CONSTANTS:
+                self._constants.clear()  # recordings hold those that they use
+            self._constants[key] = self.asarray(a)
+        return self._constants[key]
+
+    def write(self, array: Any, values: Any) -> None:
+        if isinstance(values, np.ndarray):
+            array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
+        else:
+            array[...] = values
+
+    def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
+        if isinstance(a, np.ndarray):
+            self.device.wait()
+            return np.asarray(a).view(np.ndarray)
+        host: np.ndarray[Any, Any] = a.get()
+        return host
+
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+        from .graph import GraphPlan
+
+        return GraphPlan(self, self.device, calls, flags or {})
+
+
+MOST_CONSTANTS = 4096
+
+
+def load() -> Backend:
+    from .device import CudaDevice
+
+    return CupyBackend(device := CudaDevice(), kernels(device))
+
+
+def kernels(device: Device) -> dict[str, Any]:
+    """All kernels of the contract on a device."""
+    from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
+    from .launch import table
+
+    families = (activation, data, elementwise, loss, metrics, optim, random, regularization)
+    return {**dense.table(device), **{name: k for m in families for name, k in table(device, m.BLOCKS).items()}}
+
+
+def unavailable() -> str:
+    """Why there are no kernels on a GPU here, in words; empty where there are."""
+    if find_spec("cupy") is None:
+        return f"CuPy is not installed; {INSTALL} installs it (for a driver of CUDA 13; for CUDA 12: cupy-cuda12x)"
+    try:
+        import cupy
+    except Exception as error:
+        return f"CuPy does not load: {error}"
+    runtime = cupy.cuda.runtime
+    driver = runtime.driverGetVersion()
+    wanted = runtime.runtimeGetVersion()
+    if not driver:
+        return "there is no NVIDIA driver; install the one for your GPU"
+    if driver // 1000 < wanted // 1000:
+        have, need = driver // 1000, wanted // 1000
+        return f"the NVIDIA driver is of CUDA {have} and CuPy of CUDA {need}; update the driver, or pip install cupy-cuda{have}x"
+    try:
+        if not runtime.getDeviceCount():
+            return "there is no NVIDIA GPU"
+    except runtime.CUDARuntimeError as error:
+        return f"there is no NVIDIA GPU that can be used: {error}"
+    if find_spec("nvmath") is None:
+        return f"nvmath-python, which calls cuBLASLt, is not installed; {INSTALL} installs it"
+    return ""

@@ -1,0 +1,89 @@
+"""Small arrays that Python and kernels both read and write: learning rates, counts, sums of losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+
+def _waiting(name: str) -> Any:
+    """A method of ndarray that lets the device finish first."""
+    plain = getattr(np.ndarray, name)
+
+    def method(self: Numbers, *args: Any, **kwargs: Any) -> Any:
+        if Numbers.wait is not None:
+            Numbers.wait()
+        return plain(self, *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def _plain(value: Any) -> Any:
+    """The value with ordinary arrays in place of Numbers."""
+    if isinstance(value, Numbers):
+        return value.plain()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+
+
+class Numbers(np.ndarray[Any, Any]):
+    """A NumPy array in page-locked memory of the host, where the GPU reads and writes it too.
+
+    Python's access waits until the device has done what it was given; copies are plain arrays. Results of arithmetic are plain
+    arrays too.
+    """
+
+    wait: ClassVar[Callable[[], None] | None] = None
+    """Lets the device finish; None where it is known to be idle."""
+
+    @property
+    def address(self) -> int:
+        """Where it lies; 0 for an array of this class that NumPy made anew, which is no memory of the device."""
+        return 0 if self.base is None else int(self.__array_interface__["data"][0])
+
+    __getitem__ = _waiting("__getitem__")
+    __setitem__ = _waiting("__setitem__")
+    __float__ = _waiting("__float__")
+    __int__ = _waiting("__int__")
+    __bool__ = _waiting("__bool__")
+    __iter__ = _waiting("__iter__")
+    __repr__ = _waiting("__repr__")
+    item = _waiting("item")
+    tolist = _waiting("tolist")
+    tobytes = _waiting("tobytes")
+    fill = _waiting("fill")
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        return self.plain().astype(*args, **kwargs)
+
+    def copy(self, order: Any = "C") -> Any:
+        return np.array(self.plain(), order=order)
+
+    def plain(self) -> np.ndarray[Any, Any]:
+        """The same memory as an ordinary array, once the device is done with it."""
+        if Numbers.wait is not None:
+            Numbers.wait()
+        return self.view(np.ndarray)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is not None:
+            kwargs["out"] = _plain(out)
+        result = getattr(ufunc, method)(*_plain(inputs), **kwargs)
+        return out[0] if out is not None and len(out) == 1 else result
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return func(*_plain(args), **_plain(kwargs))
+
+    def __reduce__(self) -> Any:
+        """Elsewhere they are memory of the backend that is in use there."""
+        from .. import numbers
+
+        return numbers, (self.copy(), self.dtype.str)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        make, args = self.__reduce__()
+        return make(*args)

@@ -1,0 +1,271 @@
+"""Arrays of the emulated device: memory of the host that behaves as CuPy's of the GPU does.
+
+They mix with NumPy's no more than `cupy.ndarray` does: what CuPy refuses is refused here, with its exception. Around every one lie
+guard zones, so that a kernel that writes beyond an array is found.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+PAD = 192
+"""Bytes on both sides of every array that must stay as they are."""
+ALIGN = 512
+"""Bytes that every allocation of CuPy's pool is aligned to."""
+GARBAGE = 0xFF
+"""What memory holds before it is written: NaN to whoever reads it."""
+
+_IMPLICIT = "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+
+
+class Memory:
+    """Bytes between guard zones.
+
+    Args:
+        nbytes: how many.
+        offset: how far its first byte is from an address that is a multiple of `ALIGN`.
+    """
+
+    def __init__(self, nbytes: int, offset: int = 0) -> None:
+        raw = np.full(PAD + ALIGN + offset + nbytes + PAD, GARBAGE, np.uint8)
+        begin = PAD + -(raw.ctypes.data + PAD) % ALIGN + offset
+        self._zones = raw[:begin], raw[begin + nbytes :]
+        self.bytes = raw[begin : begin + nbytes]
+
+    def intact(self) -> bool:
+        return all((zone == GARBAGE).all() for zone in self._zones)
+
+
+class Pool:
+    """All memory of a device that is in use.
+
+    Args:
+        misaligned: whether arrays begin one element beyond a multiple of 16 bytes, as views do.
+    """
+
+    def __init__(self, misaligned: bool = False) -> None:
+        self._misaligned = misaligned
+        self._all: weakref.WeakSet[Memory] = weakref.WeakSet()
+
+    def take(self, nbytes: int, itemsize: int) -> Memory:
+        memory = Memory(nbytes, itemsize if self._misaligned else 0)
+        self._all.add(memory)
+        return memory
+
+    def intact(self) -> bool:
+        return all(memory.intact() for memory in self._all)
+
+
+class _Pointer:
+    """What CuPy has as `array.data`."""
+
+    def __init__(self, ptr: int) -> None:
+        self.ptr = ptr
+
+
+def _scalar(value: Any) -> bool:
+    return isinstance(value, bool | int | float | np.generic)
+
+
+class DeviceArray(NDArrayOperatorsMixin):
+    """Stands for `cupy.ndarray`; made by the functions of `ArrayModule`."""
+
+    __array_priority__ = 100
+    reading: Callable[[], None] | None = None
+    """Called before the host reads or writes an array; the device uses it while it records."""
+
+    def __init__(self, host: np.ndarray[Any, Any], memory: Memory) -> None:
+        self._host, self._memory = host, memory
+
+    def _like(self, host: np.ndarray[Any, Any]) -> DeviceArray:
+        """Another view of the same memory."""
+        return DeviceArray(host, self._memory)
+
+    dtype = property(lambda self: self._host.dtype)
+    size = property(lambda self: self._host.size)
+    nbytes = property(lambda self: self._host.nbytes)
+    ndim = property(lambda self: self._host.ndim)
+    itemsize = property(lambda self: self._host.itemsize)
+    strides = property(lambda self: self._host.strides)
+    flags = property(lambda self: self._host.flags)
+    T = property(lambda self: self._like(self._host.T))
+    base = property(lambda self: self._memory)
+    data = property(lambda self: _Pointer(self._host.__array_interface__["data"][0]))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._host.shape
+
+    # As CuPy refuses them.
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(_IMPLICIT)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if method != "__call__":
+            return NotImplemented
+        for value in (*inputs, *(out or ())):
+            if isinstance(value, np.ndarray) or not (_scalar(value) or isinstance(value, DeviceArray)):
+                raise TypeError(f"Unsupported type {type(value)}")
+        hosts = [value._host if isinstance(value, DeviceArray) else value for value in inputs]
+        if out is not None:
+            ufunc(*hosts, out=out[0]._host, **kwargs)
+            return out[0]
+        with np.errstate(all="ignore"):
+            return _own(ufunc(*hosts, **kwargs))
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise TypeError(f"numpy.{func.__name__} of arrays of the device")
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._touch()
+        if isinstance(value, DeviceArray):
+            self._host[_index(index)] = value._host
+        elif _scalar(value):
+            self._host[_index(index)] = value
+        else:
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+
+    def __getitem__(self, index: Any) -> DeviceArray:
+        taken = self._host[_index(index)]
+        if np.shares_memory(taken, self._host, max_work=1) if isinstance(taken, np.ndarray) else False:
+            return self._like(taken)
+        if not isinstance(taken, np.ndarray):  # an element is an array without dimensions, of the same memory
+            index = index if isinstance(index, tuple) else (index,)
+            return self._like(self._host[(*index, ...)])
+        return _own(taken)
+
+    def _touch(self) -> None:
+        if DeviceArray.reading is not None:
+            DeviceArray.reading()
+
+    # Between device and host.
+
+    def get(self) -> np.ndarray[Any, Any]:
+        self._touch()
+        return self._host.copy("C")
+
+    def set(self, values: np.ndarray[Any, Any]) -> None:
+        self._touch()
+        if not isinstance(values, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if self.dtype != values.dtype:
+            raise TypeError(f"{values.dtype} array cannot be set to {self.dtype} array")
+        if self.shape != values.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {values.shape}")
+        if not (self._host.flags.c_contiguous or self._host.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
+        self._host[...] = values
+
+    def item(self, *args: Any) -> Any:
+        return self.get().item(*args)
+
+    def tolist(self) -> Any:
+        return self.get().tolist()
+
+    def tobytes(self) -> bytes:
+        return self.get().tobytes()
+
+    def __float__(self) -> float:
+        return float(self.get())
+
+    def __int__(self) -> int:
+        return int(self.get())
+
+    def __bool__(self) -> bool:
+        return bool(self.get())
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def __repr__(self) -> str:
+        return repr(self.get())
+
+    # Shapes and copies.
+
+    def reshape(self, *shape: Any) -> DeviceArray:
+        reshaped = self._host.reshape(*shape)
+        return self._like(reshaped) if np.may_share_memory(reshaped, self._host) else _own(reshaped)
+
+    def ravel(self) -> DeviceArray:
+        return self.reshape(-1)
+
+    def view(self, dtype: Any = None) -> DeviceArray:
+        return self._like(self._host.view(self.dtype if dtype is None else dtype))
+
+    def transpose(self, *axes: Any) -> DeviceArray:
+        return self._like(self._host.transpose(*axes))
+
+    def squeeze(self, axis: Any = None) -> DeviceArray:
+        return self._like(self._host.squeeze(axis))
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def copy(self, order: Any = "C") -> DeviceArray:
+        return _own(self._host.copy(order))
+
+    def astype(self, dtype: Any, order: Any = "K", copy: bool = True) -> DeviceArray:
+        if not copy and self.dtype == dtype:
+            return self
+        with np.errstate(all="ignore"):
+            return _own(self._host.astype(dtype, order))
+
+
+def _index(index: Any) -> Any:
+    """The index for the array of the host; arrays in it are of the device."""
+    if isinstance(index, tuple):
+        return tuple(map(_index, index))
+    return index._host if isinstance(index, DeviceArray) else index
+
+
+_elsewhere = Pool()
+"""Results of operators, which are not what a test is about."""
+
+
+def _own(values: Any, pool: Pool = _elsewhere) -> DeviceArray:
+    """A new array of the device with these values."""
+    values = np.asarray(values)
+    memory = pool.take(values.nbytes, values.itemsize)
+    host = memory.bytes.view(values.dtype).reshape(values.shape)
+    host[...] = values
+    return DeviceArray(host, memory)
+
+
+class ArrayModule:
+    """Stands for the module `cupy`: what fastnn uses of it outside of the reference kernels.
+
+    Args:
+        pool: where its arrays lie.
+    """
+
+    ndarray = DeviceArray
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def empty(self, shape: Any, dtype: Any = float) -> DeviceArray:
+        dtype = np.dtype(dtype)
+        shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        memory = self._pool.take(int(np.prod(shape)) * dtype.itemsize, dtype.itemsize)
+        return DeviceArray(memory.bytes.view(dtype).reshape(shape), memory)
+
+    def zeros(self, shape: Any, dtype: Any = float) -> DeviceArray:
+        array = self.empty(shape, dtype)
+        array[...] = 0
+        return array
+
+    def asarray(self, a: Any, dtype: Any = None, order: Any = None) -> DeviceArray:
+        if isinstance(a, DeviceArray):
+            right = (dtype is None or a.dtype == dtype) and (order != "C" or a.flags.c_contiguous)
+            return a if right else self.array(a, dtype, order="C")
+        return self.array(a, dtype)
+
+    def array(self, a: Any, dtype: Any = None, copy: bool = True, order: Any = "K") -> DeviceArray:
+        with np.errstate(all="ignore"):
+            return _own(np.array(a._host if isinstance(a, DeviceArray) else a, dtype, order="C"), self._pool)
