@@ -127,7 +127,7 @@ class Backend:
         """Recorded calls from x to out as a callable; owned are the arrays between them. With pack, weights do not change."""
         from ..nn.frozen import FrozenList
 
-        return FrozenList(self.plan(calls), x, out, convert, reduced)
+        return FrozenList(self, self.plan(calls), x, out, convert, reduced)
 
     # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
 

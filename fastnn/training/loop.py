@@ -351,7 +351,8 @@ class Trainer(BatchTrainer):
                 hooks.on_predict_batch_begin(i)
                 structure, tensors = Structure.of(inputs.call(model, [Tensor(a) for a in batch], training=False))
                 outs = [k.to_numpy(t.data) for t in tensors]
-                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in batch) else out for out in outs])
+                host = [a for a in batch if isinstance(a, np.ndarray)]
+                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in host) else out for out in outs])
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -63,7 +63,8 @@ class Launch:
         self._letters = letters(kernel)
         self._entries: dict[Any, Any] = {}
         codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
-        self._pack = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes)).pack
+        layout = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes))
+        self._pack, self._struct = layout.pack, np.dtype(f"V{layout.size}")
         self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
         self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
 
@@ -95,7 +96,7 @@ class Launch:
         if entry is None:
             source = program(kernel.name, dtypes, function)
             entry = self._entries[dtypes, function] = device.compile(source, f"{kernel.name}_entry")
-        packed = np.frombuffer(self._pack(*slots, *sizes.values()), np.uint8)
+        packed = np.frombuffer(self._pack(*slots, *sizes.values()), self._struct)  # one element: CuPy passes it by value
         device.launch(entry, self._blocks(sizes), THREADS, packed)
 
 
