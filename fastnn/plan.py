@@ -91,8 +91,8 @@ class Recorder:
         self.owned.append(array)
         return array
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Any) -> Array:
-        array = self.real.dense_aux(shape, dtype, act)
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Any, precision: int) -> Array:
+        array = self.real.dense_aux(shape, inputs, dtype, act, precision)
         self._owned.append(_extent(array))
         self.owned.append(array)
         return array

@@ -76,8 +76,11 @@ class Backend:
     def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
         raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: spec.Activation) -> Any:
-        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: spec.Activation, precision: int) -> Any:
+        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing.
+
+        It has the output's shape and dtype, and holds z, where act saves z; else it is the backend's own.
+        """
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
     def lacks(self, precision: str) -> str:

@@ -116,6 +116,9 @@ class EmulatedDevice:
         misaligned: whether arrays begin one element beyond a multiple of 16 bytes.
     """
 
+    stream_pointer = 0
+    capability = 90
+
     def __init__(self, order: int = FORWARD, misaligned: bool = False) -> None:
         self._pool = Pool(misaligned)
         self.xp: Any = ArrayModule(self._pool)

@@ -225,7 +225,7 @@ __device__ inline void slopes_by(const Slopes<T>& f) {
         for (int j = 0; j < V; ++j) {
           const T value = function_backward(dy.value[j], z.value[j], y.value[j], p0, p1);
           sums[j] += value;
-          // In float64 a layer's dz is kept as it is, and rounded by itself.
+          // Only bfloat16 is rounded here: tf32 is by cuBLASLt, and of float64 it is a copy that is rounded.
           out.value[j] = sizeof(Out) == sizeof(T) ? (Out)value : Factor<T, P>::of(value);
         }
         if (dz) *(SomeOut*)(dz + at) = out;
