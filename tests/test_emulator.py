@@ -1,4 +1,4 @@
-"""The emulated device by itself: it runs right programs, in any order of blocks and threads, and tells what is wrong with others."""
+"""The emulated device by itself: it runs right programs in any order of blocks and threads, and says what is wrong with others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulator.array import DeviceArray
 from emulator.device import FORWARD, REVERSED, EmulatedDevice
 
 from fastnn.backends.cupy.source import FOLDER
@@ -100,7 +101,7 @@ def test_a_missing_barrier_shows() -> None:
         ("if (threadIdx.x % 2) __syncwarp(1u);", "whose mask 0x1 lacks the lane itself"),
         ("a[1ll << 40] = 1;", "touches address .* which belongs to no array"),
         ("a[n] = 1;", "wrote beyond an array"),
-        ("a[-1] = 1;", "wrote beyond an array"),
+        ("a[-1] = 1;", "touches address"),
         ("((Pack<double>*)(a + 1))->value[0] = 1;", "which is not aligned"),
         ("double local[4] = {}; local[n + threadIdx.x] = 1; a[0] = local[1];", "index .* is beyond its array"),
         ("a[0] = n / (i64)threadIdx.x;", "division by zero"),
@@ -114,5 +115,52 @@ def test_what_is_wrong_is_told(device: EmulatedDevice, body: str, message: str) 
 
 
 def test_a_program_that_does_not_compile(device: EmulatedDevice) -> None:
-    with pytest.raises(RuntimeError, match="entry.cu.*undeclared_name"):
+    with pytest.raises(RuntimeError, match=r"entry\.cu.*undeclared_name"):
         launch(device, "undeclared_name = 1;")
+
+
+HOST = np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        (lambda a: np.asarray(a), TypeError),
+        (lambda a: a + HOST, TypeError),
+        (lambda a: HOST * a, TypeError),
+        (lambda a: np.add(HOST, HOST, out=a), TypeError),
+        (lambda a: np.concatenate([a, HOST]), TypeError),
+        (lambda a: HOST.__setitem__(..., a), TypeError),
+        (lambda a: a.__setitem__(..., HOST), ValueError),
+        (lambda a: a.set(HOST.astype(np.float32)), TypeError),
+        (lambda a: a.set(np.ones(4)), ValueError),
+        (lambda a: a.set([1.0, 2.0, 3.0]), TypeError),
+    ],
+)
+def test_arrays_do_not_mix_with_those_of_numpy(act: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        act(EmulatedDevice().xp.zeros(3))
+
+
+def test_arrays_are_views_and_copies_as_numpys_are() -> None:
+    xp = EmulatedDevice().xp
+    a = xp.asarray(np.arange(6.0))
+    a.reshape(2, 3)[1] = 7.0
+    a[:2] = a[4:]
+    b = a + 1
+    a[0] = np.float64(5)
+    assert type(b) is DeviceArray and a.tolist() == [5, 7, 2, 7, 7, 7] and b.tolist() == [8, 8, 3, 8, 8, 8]
+    assert xp.asarray(a) is a and xp.array(a) is not a and xp.asarray(a, np.float32).dtype == np.float32
+    assert a[1].shape == () and float(a[1]) == 7 and a[3:].data.ptr == a.data.ptr + 24 and np.isnan(xp.empty(2).get()).all()
+
+
+def test_a_capture_records_launches_and_runs_none() -> None:
+    device = EmulatedDevice()
+    y = device.xp.zeros(1)
+    replay = device.capture(lambda: launch(device, "if (first() == 0) a[0] += 1;", y))
+    assert y.tolist() == [0]
+    replay()
+    replay()
+    assert y.tolist() == [2]
+    with pytest.raises(RuntimeError, match="while a stream is capturing"):
+        device.capture(y.get)

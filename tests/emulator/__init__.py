@@ -15,7 +15,7 @@ from fastnn.backends.spec import FAMILIES
 from .device import COMPILER, FORWARD, REVERSED, EmulatedDevice
 
 TARGETS = {"emulated": (FORWARD, False), "emulated_reversed": (REVERSED, True)}
-"""Orders of blocks and threads, and whether arrays are misaligned; what a kernel computes depends on neither."""
+"""The order of blocks and threads, and where arrays lie in their pages; what a kernel computes depends on neither."""
 
 
 def runs_here() -> bool:

@@ -1,11 +1,13 @@
 """Arrays of the emulated device: memory of the host that behaves as CuPy's of the GPU does.
 
-They mix with NumPy's no more than `cupy.ndarray` does: what CuPy refuses is refused here, with its exception. Around every one lie
-guard zones, so that a kernel that writes beyond an array is found.
+They mix with NumPy's no more than `cupy.ndarray` does: what CuPy refuses is refused here, with its exception. Every one has pages
+of its own, so that a kernel that reads or writes beyond an array is found.
 """
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -13,29 +15,37 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-PAD = 192
-"""Bytes on both sides of every array that must stay as they are."""
-ALIGN = 512
-"""Bytes that every allocation of CuPy's pool is aligned to."""
 GARBAGE = 0xFF
 """What memory holds before it is written: NaN to whoever reads it."""
 
 _IMPLICIT = "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PROT_NONE = 0
 
 
 class Memory:
-    """Bytes between guard zones.
+    """Bytes between two pages that nobody may touch; what is left of their own pages must stay as it is.
 
     Args:
         nbytes: how many.
-        offset: how far its first byte is from an address that is a multiple of `ALIGN`.
+        itemsize: bytes of an element.
+        at_end: whether they end where a page ends, or one element before, so that they do not begin at a multiple of 16 bytes:
+            else they begin where a page begins.
     """
 
-    def __init__(self, nbytes: int, offset: int = 0) -> None:
-        raw = np.full(PAD + ALIGN + offset + nbytes + PAD, GARBAGE, np.uint8)
-        begin = PAD + -(raw.ctypes.data + PAD) % ALIGN + offset
-        self._zones = raw[:begin], raw[begin + nbytes :]
-        self.bytes = raw[begin : begin + nbytes]
+    def __init__(self, nbytes: int, itemsize: int, at_end: bool) -> None:
+        page = mmap.PAGESIZE
+        room = max(1, -(-(nbytes + itemsize) // page)) * page
+        pages = mmap.mmap(-1, room + 2 * page)
+        raw = np.frombuffer(pages, np.uint8)
+        for fence in (raw.ctypes.data, raw.ctypes.data + page + room):
+            if _LIBC.mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(page), _PROT_NONE):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        own = raw[page : page + room]
+        own[:] = GARBAGE
+        begin = room - nbytes - (itemsize if nbytes % 16 == 0 else 0) if at_end else 0
+        self._zones = own[:begin], own[begin + nbytes :]
+        self.bytes = own[begin : begin + nbytes]
 
     def intact(self) -> bool:
         return all((zone == GARBAGE).all() for zone in self._zones)
@@ -45,15 +55,15 @@ class Pool:
     """All memory of a device that is in use.
 
     Args:
-        misaligned: whether arrays begin one element beyond a multiple of 16 bytes, as views do.
+        at_end: how `Memory` lies in its pages.
     """
 
-    def __init__(self, misaligned: bool = False) -> None:
-        self._misaligned = misaligned
+    def __init__(self, at_end: bool = False) -> None:
+        self._at_end = at_end
         self._all: weakref.WeakSet[Memory] = weakref.WeakSet()
 
     def take(self, nbytes: int, itemsize: int) -> Memory:
-        memory = Memory(nbytes, itemsize if self._misaligned else 0)
+        memory = Memory(nbytes, itemsize, self._at_end)
         self._all.add(memory)
         return memory
 

@@ -113,14 +113,15 @@ class EmulatedDevice:
 
     Args:
         order: of the blocks of a launch and of the threads of a block: `FORWARD`, `REVERSED`, or the seed of another one.
-        misaligned: whether arrays begin one element beyond a multiple of 16 bytes.
+        at_end: whether arrays end at the end of a page, and so begin at no multiple of 16 bytes as views may: else they begin
+            where a page begins.
     """
 
     stream_pointer = 0
     capability = 90
 
-    def __init__(self, order: int = FORWARD, misaligned: bool = False) -> None:
-        self._pool = Pool(misaligned)
+    def __init__(self, order: int = FORWARD, at_end: bool = False) -> None:
+        self._pool = Pool(at_end)
         self.xp: Any = ArrayModule(self._pool)
         self._order = order
         self._entries: dict[str, Entry] = {}
@@ -161,7 +162,7 @@ class EmulatedDevice:
         return self.xp.empty(shape, dtype)
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
-        return np.asarray(_Locked(self._pool.take(nbytes, 0)))
+        return np.asarray(_Locked(self._pool.take(nbytes, 8)))
 
     def wait(self) -> None:
         Numbers.wait = None
@@ -187,7 +188,7 @@ def _refuse() -> None:
 
 
 class _Locked:
-    """Page-locked memory, whose arrays keep its guard zones alive."""
+    """Page-locked memory, whose arrays keep it in use."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

@@ -44,6 +44,16 @@ def rows(*sizes: str) -> Blocks:
     return blocks
 
 
+def short_rows(count: str, length: str) -> Blocks:
+    """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        each = THREADS // 32 if of[length] <= 256 else 1
+        return min(MOST_BLOCKS, max(1, -(-of[count] // each)))
+
+    return blocks
+
+
 def one(of: Mapping[str, int]) -> int:
     """A single block."""
     return 1
@@ -76,8 +86,9 @@ class Launch:
         function = -1
         for arg, value, shape, flat in zip(kernel.args, args, self._flat, self._any_shape, strict=True):
             if arg.kind == "array":
-                slots.append(device.pointer(value, kernel.name, arg.name))
-                if value.size or not arg.optional:
+                absent = arg.optional and not value.size
+                slots.append(0 if absent else device.pointer(value, kernel.name, arg.name))
+                if not absent:
                     if arg.dtype in self._letters:
                         found.setdefault(arg.dtype, value.dtype.name)
                     if flat:

@@ -16,11 +16,11 @@ from ..spec import KERNELS, Arg, Kernel
 FOLDER = Path(__file__).parent
 
 FILES: dict[str, tuple[str, ...]] = {
-    "activation": ("functions.cuh", "activation.cu"),
+    "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
     "data": ("data.cu",),
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
-    "elementwise": ("elementwise.cu",),
-    "loss": ("functions.cuh", "pointwise_loss.cuh", "loss.cu"),
+    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "scan.cu"),
+    "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
     "metrics": ("metrics.cu",),
     "optim": ("optim.cu",),
     "random": ("random.cu",),
