@@ -34,7 +34,7 @@ PATIENCE = 6
 """Calls in a row that may differ before capture gives up on a function."""
 
 
-_ARRAYS = frozenset({"asarray", "constant", "dataset", "numbers", "streams", "to_numpy", "write", "lacks_bfloat16"})
+_ARRAYS = frozenset({"asarray", "constant", "dataset", "numbers", "streams", "to_numpy", "write", "lacks"})
 """What a recorder leaves to the backend that computes."""
 
 
@@ -109,8 +109,8 @@ class Recorder:
         self.owned.append(array)
         return array
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Any) -> Array:
-        array = self.real.dense_aux(shape, dtype, act)
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Any, precision: int) -> Array:
+        array = self.real.dense_aux(shape, inputs, dtype, act, precision)
         self._owned.append(_extent(array))
         self.owned.append(array)
         return array

@@ -76,13 +76,20 @@ class Backend:
     def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
         raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: spec.Activation) -> Any:
-        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: spec.Activation, precision: int) -> Any:
+        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing.
+
+        It has the output's shape and dtype, and holds z, where act saves z; else it is the backend's own.
+        """
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
-    def lacks_bfloat16(self) -> str:
-        """Why products of bfloat16 cannot be had, in words; empty where they can."""
-        return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16"
+    def lacks(self, precision: str) -> str:
+        """Why products of that precision (`spec.PRECISIONS`) cannot be had, in words; empty where they can."""
+        if precision == "bfloat16":
+            return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
+        if precision == "tf32":
+            return f"tf32 is a format of NVIDIA GPUs, which the {self.name} backend does not use; cupy does"
+        return ""
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""

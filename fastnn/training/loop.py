@@ -71,16 +71,16 @@ class Trainer(BatchTrainer):
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
-            dtype: "float32" rounds nothing. "bfloat16" rounds the factors of matrix products in training steps to it, as
-                `fastnn.autocast` does, on CPUs that multiply it: large layers then train faster (docs/performance.md),
-                small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
-                does not keep it.
+            dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
+                as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
+                (docs/performance.md), small ones no faster. Weights stay as they are; evaluation and prediction are not
+                rounded, and a saved model does not keep it.
 
             loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
-            RuntimeError: the backend or the CPU has no products of bfloat16; the message says why.
+            RuntimeError: the backend, the CPU or the GPU has no products of the dtype; the message says why.
         """
         if loss is None:
             raise ValueError("compile: no loss is given")

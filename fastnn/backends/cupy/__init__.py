@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import Backend, Call, Plan
 from ..reference import table as reference
+from ..spec import Activation
 from .device import Device
 
 INSTALL = 'pip install "fastnn[cuda]"'
@@ -33,6 +34,18 @@ class CupyBackend(Backend):
         self.device = device
         self.empty = device.empty
         self._constants: dict[Any, Any] = {}
+
+    def lacks(self, precision: str) -> str:
+        have, need = self.device.capability, 80
+        if precision == "float32" or have >= need:
+            return ""
+        return f"products of {precision} need a GPU of compute capability {need / 10}, this one has {have / 10}"
+
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> Any:
+        from .dense import aux_size
+
+        n, kind = aux_size(shape, inputs, dtype, act, precision)
+        return self.empty(shape if kind == dtype else n, kind) if n else self.absent
 
     def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
         from .numbers import Numbers

@@ -36,6 +36,14 @@ class Device(Protocol):
     def free(self) -> int:
         """Bytes of the device's memory that nobody has."""
 
+    @property
+    def stream_pointer(self) -> int:
+        """The stream that launches go to, as CUDA's libraries take it."""
+
+    @property
+    def capability(self) -> int:
+        """The GPU's compute capability: 90 for 9.0."""
+
     def wait(self) -> None:
         """Until all that was started is done."""
 
@@ -60,6 +68,14 @@ class CudaDevice:
     def stream(self) -> Any:
         """Where this thread's work goes."""
         return getattr(self._own, "stream", None) or self.xp.cuda.Stream.null
+
+    @property
+    def stream_pointer(self) -> int:
+        return int(self.stream.ptr)
+
+    @property
+    def capability(self) -> int:
+        return int(self.xp.cuda.Device().compute_capability)
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is self._array:
