@@ -20,26 +20,28 @@ def _outside(y: Array) -> Any:
 
 
 @register_jitable
-def _take_row(y: Array, x: Array, row: int) -> None:
+def _take_row(y: Array, j: int, x: Array, row: int, outside: Any) -> None:
     if 0 <= row < x.shape[0]:
-        for c in range(y.size):
-            y[c] = x[row, c]
+        for c in range(y.shape[1]):
+            y[j, c] = x[row, c]
     else:
-        y[:] = _outside(y)
+        for c in range(y.shape[1]):
+            y[j, c] = outside
 
 
 @jit
 def gather_batch(y: Array, x: Array, index: Array, cursor: Array) -> None:
-    start, rows = cursor[0], len(y)
-    inside = min(rows, len(index) - start) if 0 <= start <= len(index) else 0  # rows that have an index
-    for j in range(rows):
-        _take_row(y[j], x, index[start + j] if j < inside else -1)
+    start, outside = cursor[0], _outside(y)
+    inside = min(len(y), len(index) - start) if 0 <= start <= len(index) else 0  # rows that have an index
+    for j in range(len(y)):
+        _take_row(y, j, x, index[start + j] if j < inside else -1, outside)
 
 
 @jit
 def take_forward(y: Array, x: Array, index: Array) -> None:
+    outside = _outside(y)
     for j in range(len(y)):
-        _take_row(y[j], x, index[j])
+        _take_row(y, j, x, index[j], outside)
 
 
 @jit

@@ -42,7 +42,7 @@ def _minimum(a: Any, b: Any) -> Any:
 
 @register_jitable
 def _moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any:
-    """beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `_decay`, for hyper-parameters that begin with lr, beta1, beta2, eps."""
+    """beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `_decay`; hyper begins with lr, beta1, beta2, eps."""
     lr, beta1, beta2, eps = hyper[0], hyper[1], hyper[2], hyper[3]
     coupled, keep = _decay(lr, weight_decay, decoupled)
     return T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(coupled), T(keep)
