@@ -20,28 +20,28 @@ def _outside(y: Array) -> Any:
 
 
 @register_jitable
-def _take_row(y: Array, j: int, x: Array, row: int, outside: Any) -> None:
-    if 0 <= row < x.shape[0]:
-        for c in range(y.shape[1]):
-            y[j, c] = x[row, c]
-    else:
-        for c in range(y.shape[1]):
-            y[j, c] = outside
+def _take_rows(y: Array, x: Array, index: Array, start: int, inside: int) -> None:
+    """y[j] = x[index[start + j]] for the first rows of y, which have an index."""
+    outside = _outside(y)
+    for j in range(y.shape[0]):
+        row = index[start + j] if j < inside else -1
+        if 0 <= row < x.shape[0]:
+            for c in range(y.shape[1]):
+                y[j, c] = x[row, c]
+        else:
+            for c in range(y.shape[1]):
+                y[j, c] = outside
 
 
 @jit
 def gather_batch(y: Array, x: Array, index: Array, cursor: Array) -> None:
-    start, outside = cursor[0], _outside(y)
-    inside = min(len(y), len(index) - start) if 0 <= start <= len(index) else 0  # rows that have an index
-    for j in range(len(y)):
-        _take_row(y, j, x, index[start + j] if j < inside else -1, outside)
+    start = cursor[0]
+    _take_rows(y, x, index, start, min(len(y), len(index) - start) if 0 <= start <= len(index) else 0)
 
 
 @jit
 def take_forward(y: Array, x: Array, index: Array) -> None:
-    outside = _outside(y)
-    for j in range(len(y)):
-        _take_row(y, j, x, index[j], outside)
+    _take_rows(y, x, index, 0, len(y))
 
 
 @jit
