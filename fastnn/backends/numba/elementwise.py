@@ -14,8 +14,6 @@ import numpy as np
 
 from . import arithmetic
 from .jit import jit
-from .reduce import argmax_forward, cumulate, reduce_forward
-from .sort import argsort
 from .vmath import inline
 
 __all__ = [
@@ -26,7 +24,7 @@ __all__ = [
 Array = Any
 
 _TILE = 16
-"""Rows and columns that are transposed together: lines of x are used up while they are in the cache."""
+"""Rows and columns that are copied together where they are not runs: lines are used up while they are in the cache."""
 
 # In the order of spec.BINARY_OPS and spec.COMPARE_OPS.
 _BINARY = (
@@ -150,29 +148,25 @@ def strided_copy(y: Array, x: Array, layout: Array) -> None:
 @jit
 def _copy(y: Array, x: Array, layout: Array) -> None:
     walk = _merged(layout, 2)
-    y, x = y[layout[3, 0] :], x[layout[3, 1] :]
     rows, n = walk[0, -2], walk[0, -1]
     sy, sx, down, across = walk[1, -1], walk[2, -1], walk[1, -2], walk[2, -2]
     places = 1
     for d in range(walk.shape[1] - 2):
         places *= walk[0, d]
-    for place in range(places):
-        oy, ox = _offset(walk, 1, place), _offset(walk, 2, place)
+    for place in range(places if n else 0):
+        oy, ox = layout[3, 0] + _offset(walk, 1, place), layout[3, 1] + _offset(walk, 2, place)
         if sy == 1 and sx == 1:
             for r in range(rows):
                 to, origin = y[oy + r * down :], x[ox + r * across :]
                 for i in range(n):
                     to[i] = origin[i]
-        elif across == 1:
-            for left in range(0, n, _TILE):
-                right = min(left + _TILE, n)
-                for r in range(rows):
-                    for i in range(left, right):
-                        y[oy + r * down + i * sy] = x[ox + r + i * sx]
         else:
-            for r in range(rows):
-                for i in range(n):
-                    y[oy + r * down + i * sy] = x[ox + r * across + i * sx]
+            for top in range(0, rows, _TILE):
+                for left in range(0, n, _TILE):
+                    for r in range(top, min(top + _TILE, rows)):
+                        for i in range(left, min(left + _TILE, n)):
+                            # Offsets are not negative, which Numba does not know of signed ones.
+                            y[np.uint64(oy + r * down + i * sy)] = x[np.uint64(ox + r * across + i * sx)]
 
 
 def fill(y: Array, value: float) -> None:

@@ -18,7 +18,7 @@ _RUN = 16
 @inline
 def _before(a: Any, b: Any) -> Any:
     """Whether a comes strictly before b; NaN is greater than any number."""
-    return a < b or (b != b and a == a)
+    return (a < b) | ((b != b) & (a == a))
 
 
 @inline
@@ -40,14 +40,20 @@ def _merge(keys: Array, places: Array, to_keys: Array, to_places: Array, run: in
     for begin in range(0, n, 2 * run):
         middle, end = min(begin + run, n), min(begin + 2 * run, n)
         left, right = begin, middle
-        for i in range(begin, end):
-            second = left == middle or (right < end and _before(keys[right], keys[left]))
+        at = begin
+        while left < middle and right < end:
+            second = _before(keys[right], keys[left])  # no branch follows from it: it could not be foreseen
             origin = right if second else left
-            to_keys[i], to_places[i] = keys[origin], places[origin]
-            if second:
-                right += 1
-            else:
-                left += 1
+            to_keys[at], to_places[at] = keys[origin], places[origin]
+            right += second
+            left += not second
+            at += 1
+        for rest in range(left, middle):
+            to_keys[at], to_places[at] = keys[rest], places[rest]
+            at += 1
+        for rest in range(right, end):
+            to_keys[at], to_places[at] = keys[rest], places[rest]
+            at += 1
 
 
 @jit
