@@ -39,6 +39,12 @@ def _cpp() -> Any:
     return cpp
 
 
+def _numba() -> Any:
+    from . import numba
+
+    return numba
+
+
 def _numpy() -> Any:
     from . import numpy
 
@@ -53,7 +59,7 @@ class _Entry(NamedTuple):
 # In the order in which `auto` takes them.
 _LIST: dict[str, _Entry] = {
     "cpp": _Entry(_cpp),
-    "numba": _Entry(None, "fastnn does not have its Numba kernels yet"),
+    "numba": _Entry(_numba),
     "numpy": _Entry(_numpy),
     "cupy": _Entry(None, "fastnn does not have its CUDA kernels yet"),
 }
@@ -296,7 +302,7 @@ class Info(NamedTuple):
             lines += ["", "ISAs"] + [f"  {name:8} {reason or 'available'}" for name, reason in self.isas.items()]
         variables = {v: os.environ[v] for v in ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_NUM_THREADS") if v in os.environ}
         lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
-        if not self.backends["cpp"].available:
+        if not any(b.native for b in self.backends.values()):
             lines += [
                 "",
                 "This installation runs on the NumPy reference alone: correct, and many times slower than the compiled kernels.",

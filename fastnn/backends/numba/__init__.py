@@ -1,1 +1,37 @@
-"""Kernels in Numba: compiled at first use, on machines without a C++ compiler too."""
+"""Kernels in Numba: compiled at first use, on machines without a C++ compiler too.
+
+A family's module has its kernels under their names, as plain functions that call what `jit.jit` compiles. Numba itself is
+imported when the backend is asked for, and nothing is compiled before it is called.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+import numpy as np
+
+from ..base import Backend
+from ..reference import table
+from ..spec import FAMILIES, KERNELS
+
+
+def unavailable() -> str:
+    """Why Numba cannot be used, in words; empty where it can."""
+    try:
+        import_module("numba")
+    except ImportError as error:  # Numba itself raises it for a NumPy that it does not know
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return "numba is not installed; install it with pip install 'fastnn[numba]'"
+        return f"numba is installed, but does not import: {error}"
+    return ""
+
+
+def load() -> Backend:
+    families = {m.name: import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__) if m.name in FAMILIES}
+    native = {
+        name: getattr(families[kernel.family], name)
+        for name, kernel in KERNELS.items()
+        if hasattr(families.get(kernel.family), name)
+    }
+    return Backend("numba", np, table(np), native)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from numba import njit
 
-jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-"""Compiles a function at its first call: without the GIL, kept on disk, dividing by zero as NumPy does.
+from .cache import KernelCache
 
-Products and sums may become one operation, and nothing else may change: NaN and infinity pass through, and sums keep their order.
-"""
+_compiled = njit(nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """The function, compiled at its first call: without the GIL, kept on disk, dividing by zero as NumPy does.
+
+    Products and sums may become one operation, and nothing else may change: NaN and infinity pass through, and sums keep their
+    order. A function made by another one takes from it what Python finds by name only, such as functions of a module: then the
+    machine code is found again in other processes.
+    """
+    dispatcher = _compiled(function)
+    dispatcher._cache = KernelCache(function)
+    return dispatcher

@@ -1,0 +1,93 @@
+"""Machine code on disk: where Numba keeps it, but never older than any source file that it was made from."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+
+_NOTE_AFTER = 1.0
+"""Seconds of compiling after which a line on stderr says what takes so long."""
+
+
+@functools.cache
+def _sources() -> str:
+    """A hash of all that compiled functions are made from: Numba itself looks at the file of the outermost function alone."""
+    here = Path(__file__).parent
+    files = [here.parent / "spec.py", *sorted(here.glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
+
+
+class _Compiling:
+    """The seconds that this process has compiled so far; tells the user once they are many."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.told = False
+
+    def tell(self) -> None:
+        if self.seconds > _NOTE_AFTER and not self.told:
+            self.told = True
+            print("fastnn: compiling Numba kernels, once; `fastnn warmup` compiles all of them", file=sys.stderr, flush=True)
+
+
+compiling = _Compiling()
+
+
+class _File(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's files, whose entries say what they are: processes that write at the same time may number theirs alike."""
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (key, self._source_stamp, data))
+
+    def load(self, key: Any) -> Any:
+        found = super().load(key)
+        return found[2] if found is not None and found[:2] == (key, self._source_stamp) else None
+
+
+class _OnDisk(FunctionCache):  # type: ignore[misc]
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _File(self._cache_path, self._impl.filename_base, _sources())
+
+
+class KernelCache(NullCache):  # type: ignore[misc]
+    """What a compiled function calls before and after it compiles: a cache on disk, without which it works too."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        try:
+            self._disk: Any = _OnDisk(function)
+        except RuntimeError:  # there is no folder that can be written to
+            self._disk = NullCache()
+        self._start = 0.0
+
+    @property
+    def cache_path(self) -> Any:
+        return self._disk.cache_path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = self._disk.load_overload(sig, target_context)
+        except (OSError, EOFError, pickle.UnpicklingError):  # damaged, or not to be read: compiled anew
+            found = None
+        if found is None:
+            compiling.tell()
+            self._start = time.perf_counter()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        compiling.seconds += time.perf_counter() - self._start
+        try:
+            self._disk.save_overload(sig, data)
+        except OSError:  # a full disk
+            self._disk = NullCache()
+
+    def flush(self) -> None:
+        self._disk.flush()
