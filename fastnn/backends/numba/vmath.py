@@ -1,0 +1,314 @@
+"""The elementary functions in forms that LLVM turns into vector code: exp, log, tanh, erf, sin and their kin.
+
+Each is called from compiled code and takes, first of all, T, the type of its numbers: ``np.float32`` or ``np.float64``. A constant
+is written ``T(0.5)`` there, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are no
+branches but those that become a choice between two values.
+
+In float32 they are polynomials, in float64 the C library's functions. docs/accuracy.md has the errors of the first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload, register_jitable
+
+f32 = np.float32
+i32 = np.int32
+
+inline = register_jitable
+"""Makes a function one that compiled code can call; LLVM puts it in place of the call."""
+
+
+def of_type(function: Callable[..., Any]) -> Any:
+    """Decorates the float64 version of a function, whose name with 32 at its end is that of the float32 version above it."""
+    single = function.__globals__[f"{function.__name__}32"]
+
+    def choose(T: Any, *args: Any) -> Any:
+        return single if T.instance_type == types.float32 else function
+
+    overload(function, strict=False)(choose)
+    return function
+
+
+@intrinsic
+def bits(context: Any, x: Any) -> Any:
+    """The bits of a number as one of the other kind: float32 and int32."""
+    kind = {types.float32: types.int32, types.int32: types.float32}[x]
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+    return kind(x), generate
+
+
+@inline
+def low(x: Any, top: Any) -> Any:
+    """min(x, top); a NaN stays."""
+    return top if x > top else x
+
+
+@inline
+def high(x: Any, bottom: Any) -> Any:
+    """max(x, bottom); a NaN stays."""
+    return bottom if x < bottom else x
+
+
+@inline
+def is_finite(x: Any) -> Any:
+    return abs(x) < np.inf
+
+
+@inline
+def power_of_two(n: Any) -> Any:
+    """2^n in float32, for n from -126 to 127."""
+    return bits(i32((n + i32(127)) << i32(23)))
+
+
+# ---- float32. Coefficients: minimax polynomials fitted in float64 and rounded one after another to float32. ----
+
+
+@inline
+def _exp_reduce(x: Any) -> Any:
+    """(e^r - 1 - r) / r^2, r and n, where x = n ln 2 + r and |r| <= ln 2 / 2."""
+    magic = f32(12582912.0)  # 1.5 * 2^23: adding it rounds to a whole number
+    t = x * f32(1.44269504) + magic
+    n = i32(bits(t) - bits(magic))
+    whole = t - magic
+    r = x - whole * f32(0.693145752)
+    r = r - whole * f32(1.42860677e-6)
+    p = f32(0.00138206896)
+    p = p * r + f32(0.0083686756)
+    p = p * r + f32(0.0416682661)
+    p = p * r + f32(0.166665211)
+    return p * r + f32(0.49999994), r, n
+
+
+def exp32(T: Any, x: Any) -> Any:
+    zero = x < f32(-104)  # set apart: an underflow would cost many times what the rest does
+    x = f32(0) if zero else low(x, f32(89))
+    p, r, n = _exp_reduce(x)
+    y = p * (r * r) + r + f32(1)
+    half = n >> i32(1)  # scaled in two steps, so that overflow, denormals and infinities come out right
+    y = y * power_of_two(half) * power_of_two(i32(n - half))
+    return f32(0) if zero else y
+
+
+@of_type
+def exp(T: Any, x: Any) -> Any:
+    """e^x."""
+    return math.exp(x)
+
+
+def tanh32(T: Any, x: Any) -> Any:
+    a = low(abs(x), f32(9.02))
+    p, r, n = _exp_reduce(a + a)
+    scale = power_of_two(n)
+    y = (p * (r * r) + r) * scale + (scale - f32(1))  # e^2a - 1
+    s = x * x
+    q = f32(-0.0062174858)  # (tanh(x) / x - 1) / x^2, for small x
+    q = q * s + f32(0.021035504)
+    q = q * s - f32(0.053844694)
+    q = q * s + f32(0.13332528)
+    q = q * s - f32(0.33333316)
+    small = q * (s * x) + x
+    large = math.copysign(y / (y + f32(2)), x)
+    return small if a < f32(0.55) else large
+
+
+@of_type
+def tanh(T: Any, x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return math.tanh(x)
+
+
+def expm132(T: Any, x: Any) -> Any:
+    p, r, n = _exp_reduce(low(high(x, f32(-18)), f32(89)))
+    half = power_of_two(i32(n - i32(1)))  # halved and doubled again, because 2^128 is none of float32's
+    y = ((p * (r * r) + r) * half + (half - f32(0.5))) * f32(2)
+    return x if x == f32(0) else y
+
+
+@of_type
+def expm1(T: Any, x: Any) -> Any:
+    """e^x - 1, without cancellation."""
+    return math.expm1(x)
+
+
+def log32(T: Any, x: Any) -> Any:
+    tiny = x < f32(1.17549435e-38)
+    b = bits(x * f32(8388608) if tiny else x)  # denormals: times 2^23
+    e = i32(((b >> i32(23)) & i32(255)) - i32(126))
+    m = bits(i32((b & i32(0x007FFFFF)) | i32(0x3F000000)))  # [0.5, 1)
+    small = m < f32(0.707106781)
+    e = i32(e - i32(small) - (i32(23) if tiny else i32(0)))
+    m = (m + m if small else m) - f32(1)
+    whole = f32(e)
+    p = f32(-0.0763643906)
+    p = p * m + f32(0.127622172)
+    p = p * m - f32(0.131596103)
+    p = p * m + f32(0.1420158)
+    p = p * m - f32(0.166234091)
+    p = p * m + f32(0.200012416)
+    p = p * m - f32(0.250008196)
+    p = p * m + f32(0.333333313)
+    m2 = m * m
+    y = p * (m2 * m)
+    y = whole * f32(1.42860677e-6) + y
+    y = m2 * f32(-0.5) + y
+    y = m + y
+    y = whole * f32(0.693145752) + y
+    y = x if x == f32(np.inf) else y
+    y = f32(-np.inf) if x == f32(0) else y
+    y = f32(np.nan) if x < f32(0) else y
+    return y if x == x else x
+
+
+@of_type
+def log(T: Any, x: Any) -> Any:
+    """The natural logarithm: -infinity of 0, NaN of what is less."""
+    y = math.log(x) if x > 0 else np.nan
+    return -np.inf if x == 0 else y
+
+
+def normal_cdf32(T: Any, x: Any) -> Any:
+    t = f32(1) / (abs(x) * f32(0.375 * 0.70710678) + f32(1))
+    p = f32(-0.135097712)
+    p = p * t + f32(0.387944072)
+    p = p * t - f32(0.129605934)
+    p = p * t + f32(0.283067644)
+    p = p * t + f32(0.166662246)
+    p = p * t + f32(0.215689629)
+    p = p * t + f32(0.211339414)
+    e = exp(T, x * x * f32(-0.5))
+    tail = f32(0.5) * e * (p * t)
+    return tail if x < f32(0) else f32(1) - tail, e
+
+
+@of_type
+def normal_cdf(T: Any, x: Any) -> Any:
+    """Phi(x), the normal distribution function, and exp(-x^2 / 2), from which the density is that / sqrt(2 pi)."""
+    e = math.exp(-0.5 * (x * x))
+    return 0.5 * math.erfc(x * -0.70710678118654752440), e
+
+
+def erf32(T: Any, x: Any) -> Any:
+    s = x * x
+    t = low(abs(x), f32(4))
+    p = f32(7.9696634e-05)  # erf(x) / x - 1
+    p = p * s - f32(0.00080438395)
+    p = p * s + f32(0.005191948)
+    p = p * s - f32(0.026855588)
+    p = p * s + f32(0.11283624)
+    p = p * s - f32(0.3761263)
+    p = p * s + f32(0.12837917)
+    q = f32(4.937676e-06)  # -log(1 - erf(t)) / t - 1
+    q = q * t - f32(4.5574823e-05)
+    q = q * t - f32(4.9617018e-05)
+    q = q * t + f32(0.0029302326)
+    q = q * t - f32(0.022674242)
+    q = q * t + f32(0.10526278)
+    q = q * t + f32(0.63562524)
+    q = q * t + f32(0.12855175)
+    tail = math.copysign(f32(1) - exp(T, -(q * t + t)), x)
+    return tail if t > f32(0.93) else p * x + x
+
+
+@of_type
+def erf(T: Any, x: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return math.erf(x)
+
+
+@inline
+def _sine32(x: Any, shift: Any) -> Any:
+    """sin(x + shift pi/2): x = n pi/2 + r, |r| <= pi/4, reduced in float64, whose digits outlast the cancellation."""
+    d = np.float64(x)
+    magic = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to a whole number
+    whole = (d * 0.63661977236758134308 + magic) - magic
+    # pi/2 in two parts, the first of 33 bits: its products are exact.
+    r = f32((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11)
+    quarter = i32(i32(whole) + shift)
+    s = r * r
+    p = f32(-0.000195186)
+    p = p * s + f32(0.008332191)
+    p = p * s - f32(0.16666655)
+    sine = p * (s * r) + r
+    q = f32(2.4430661e-05)
+    q = q * s - f32(0.0013887301)
+    q = q * s + f32(0.041666646)
+    cosine = q * (s * s) + (f32(1) - f32(0.5) * s)
+    y = cosine if quarter & i32(1) else sine
+    return -y if quarter & i32(2) else y
+
+
+def sin32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(0)) if abs(x) < f32(1e6) else f32(math.sin(x))
+
+
+@of_type
+def sin(T: Any, x: Any) -> Any:
+    """The sine. In float32, arguments beyond a million, which networks hardly have, are left to the C library."""
+    return math.sin(x)
+
+
+def cos32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(1)) if abs(x) < f32(1e6) else f32(math.cos(x))
+
+
+@of_type
+def cos(T: Any, x: Any) -> Any:
+    """The cosine."""
+    return math.cos(x)
+
+
+def log1p_exp_neg32(T: Any, x: Any) -> Any:
+    e = exp(T, -abs(x))
+    s = e / (f32(2) + e)  # log(1 + e) is 2 artanh(s), and s <= 1/3
+    t = s * s
+    p = f32(0.14015244)
+    p = p * t + f32(0.13999024)
+    p = p * t + f32(0.20010878)
+    p = p * t + f32(0.33333206)
+    return e - s * (e - p * (t + t))  # 2 s is e - s e, and rounds less so
+
+
+@of_type
+def log1p_exp_neg(T: Any, x: Any) -> Any:
+    """log(1 + e^-|x|): the part of softplus that is not linear."""
+    return math.log1p(math.exp(-abs(x)))
+
+
+# ---- both ----
+
+
+@inline
+def sigmoid(T: Any, x: Any) -> Any:
+    """1 / (1 + e^-x), without overflow."""
+    e = exp(T, -abs(x))
+    return (e if x < T(0) else T(1)) / (T(1) + e)
+
+
+@inline
+def log1p(T: Any, x: Any) -> Any:
+    """log(1 + x): what 1 + x loses in rounding is put back to first order."""
+    u = T(1) + x
+    rest = x - (u - T(1))
+    y = log(T, u) + (rest if rest == T(0) else rest / u)
+    return x if x == T(np.inf) else y
+
+
+@inline
+def softplus(T: Any, x: Any) -> Any:
+    """log(1 + e^x), without overflow."""
+    return high(x, T(0)) + log1p_exp_neg(T, x)
+
+
+@inline
+def log_sigmoid(T: Any, x: Any) -> Any:
+    """log(1 / (1 + e^-x)), without overflow."""
+    return low(x, T(0)) - log1p_exp_neg(T, x)
