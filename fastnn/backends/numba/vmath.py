@@ -59,8 +59,9 @@ def high(x: Any, bottom: Any) -> Any:
 
 
 @inline
-def is_finite(x: Any) -> Any:
-    return abs(x) < np.inf
+def unless_infinite(T: Any, z: Any, v: Any) -> Any:
+    """v, but 0 where z is infinite: where that is the limit, and the formula for v gives infinity times 0."""
+    return T(0) if abs(z) == T(np.inf) else v
 
 
 @inline
@@ -102,6 +103,24 @@ def exp32(T: Any, x: Any) -> Any:
 def exp(T: Any, x: Any) -> Any:
     """e^x."""
     return math.exp(x)
+
+
+def exp_parts32(T: Any, x: Any) -> Any:
+    zero = x < f32(-120)
+    p, r, n = _exp_reduce(f32(0) if zero else low(x, f32(89)))
+    y = p * (r * r) + r + f32(1)
+    half = n >> i32(1)
+    return f32(0) if zero else y, power_of_two(half), power_of_two(i32(n - half))
+
+
+@of_type
+def exp_parts(T: Any, x: Any) -> Any:
+    """e^x as the product of three: e^x f is still right where e^x alone is denormal, if f comes after the first of them.
+
+    The first is 0 where the product is far below the least number.
+    """
+    half = math.exp(0.5 * x)
+    return half, half, 1.0
 
 
 def tanh32(T: Any, x: Any) -> Any:
@@ -171,8 +190,7 @@ def log32(T: Any, x: Any) -> Any:
 @of_type
 def log(T: Any, x: Any) -> Any:
     """The natural logarithm: -infinity of 0, NaN of what is less."""
-    y = math.log(x) if x > 0 else np.nan
-    return -np.inf if x == 0 else y
+    return math.log(x)
 
 
 def normal_cdf32(T: Any, x: Any) -> Any:
