@@ -9,7 +9,7 @@ import numpy as np
 
 from ..reference.random import BLOCK, CENTRE, SELU_FLOOR, TAIL
 from .jit import jit
-from .vmath import bits, inline, log
+from .vmath import inline, log
 
 Array = Any
 
@@ -56,19 +56,21 @@ def _buffer(n: int) -> Array:
 
 @jit
 def _take(aux: Array, state: Array, n: int) -> None:
-    aux[0], aux[1] = state[0], state[1]
-    state[1] += _counters(n)
+    """In a forward pass, which alone has a state: leaves it for backward, and moves it on."""
+    if state is not None:
+        aux[0], aux[1] = state[0], state[1]
+        state[1] += _counters(n)
 
 
 @jit
-def _drop(y: Array, x: Array, state: Array, rate: float, scale: float, shift: float, dropped: float) -> None:
+def _drop(y: Array, x: Array, aux: Array, rate: float, scale: float, shift: float, dropped: float) -> None:
     """y = x scale + shift where an element is kept, else dropped."""
     if rate >= 1:
         y[:] = dropped
         return
     threshold, words = np.uint32(rate * 4294967296.0), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, state[0], state[1] + u64(begin // 4))
+        _fill(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]  # whose indices are plainly not negative
         for i in range(len(part)):
             kept = part[i] * scale + shift
@@ -76,48 +78,55 @@ def _drop(y: Array, x: Array, state: Array, rate: float, scale: float, shift: fl
 
 
 @jit
-def _dropout(y: Array, x: Array, state: Array, rate: Array) -> None:
+def _dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
+    _take(aux, state, len(x))
     T = y.dtype.type
-    scale = T(1 / (1 - rate[0]))
-    _drop(y, x, state, rate[0], scale, T(-0.0), T(0))  # adding -0 leaves every number what it is
+    _drop(y, x, aux, rate[0], T(1 / (1 - rate[0])), T(-0.0), T(0))  # adding -0 leaves every number what it is
 
 
 def dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, x.size)
-    _dropout(y.reshape(-1), x.reshape(-1), aux, rate)
+    _dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
 
 
 def dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _dropout(dx.reshape(-1), dy.reshape(-1), aux, rate)
+    _dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
 
 
 @jit
-def _alpha_dropout(y: Array, x: Array, state: Array, rate: Array, forward: bool) -> None:
+def _alpha_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
+    _take(aux, state, len(x))
     T, r = y.dtype.type, rate[0]
     scale = 0.0 if r >= 1 else 1 / math.sqrt((1 - r) * (1 + r * SELU_FLOOR**2))
-    if forward:
-        shift = -scale * SELU_FLOOR * r
-        _drop(y, x, state, r, T(scale), T(shift), T(scale * SELU_FLOOR + shift))
+    if state is None:
+        _drop(y, x, aux, r, T(scale), T(-0.0), T(0))
     else:
-        _drop(y, x, state, r, T(scale), T(-0.0), T(0))
+        shift = -scale * SELU_FLOOR * r
+        _drop(y, x, aux, r, T(scale), T(shift), T(scale * SELU_FLOOR + shift))
 
 
 def alpha_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, x.size)
-    _alpha_dropout(y.reshape(-1), x.reshape(-1), aux, rate, True)
+    _alpha_dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
 
 
 def alpha_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _alpha_dropout(dx.reshape(-1), dy.reshape(-1), aux, rate, False)
+    _alpha_dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
+
+
+@inline
+def _polynomial(T: Any, c: Any, x: Any) -> Any:
+    """Without a loop over the coefficients: then the loop over the elements vectorises."""
+    y = T(c[0]) * x + T(c[1])
+    y = y * x + T(c[2])
+    y = y * x + T(c[3])
+    y = y * x + T(c[4])
+    y = y * x + T(c[5])
+    y = y * x + T(c[6])
+    return y * x + T(c[7])
 
 
 @inline
 def _ratio(T: Any, powers: Any, x: Any) -> Any:
-    top, bottom = T(powers[0][0]), T(powers[1][0])
-    for i in range(1, 8):
-        top = top * x + T(powers[0][i])
-        bottom = bottom * x + T(powers[1][i])
-    return top / bottom
+    return _polynomial(T, powers[0], x) / _polynomial(T, powers[1], x)
 
 
 @inline
@@ -138,23 +147,23 @@ def _normal(T: Any, word: Any) -> Any:
 
 
 @jit
-def _gaussian_dropout(y: Array, x: Array, state: Array, rate: Array) -> None:
+def _gaussian_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
+    _take(aux, state, len(x))
     T = y.dtype.type
     stddev, words = T(math.sqrt(rate[0] / (1 - rate[0]))), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, state[0], state[1] + u64(begin // 4))
+        _fill(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]
         for i in range(len(part)):
             to[i] = part[i] * (T(1) + stddev * _normal(T, words[i]))
 
 
 def gaussian_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, x.size)
-    _gaussian_dropout(y.reshape(-1), x.reshape(-1), aux, rate)
+    _gaussian_dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
 
 
 def gaussian_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _gaussian_dropout(dx.reshape(-1), dy.reshape(-1), aux, rate)
+    _gaussian_dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
 
 
 @jit

@@ -20,8 +20,8 @@ from numba.extending import intrinsic, overload, register_jitable
 f32 = np.float32
 i32 = np.int32
 
-inline = register_jitable
-"""Makes a function one that compiled code can call; LLVM puts it in place of the call."""
+inline = register_jitable(forceinline=True)
+"""Makes a function one that compiled code can call; LLVM puts it in place of every call, or a loop would not vectorise."""
 
 
 def of_type(function: Callable[..., Any]) -> Any:
@@ -31,7 +31,7 @@ def of_type(function: Callable[..., Any]) -> Any:
     def choose(T: Any, *args: Any) -> Any:
         return single if T.instance_type == types.float32 else function
 
-    overload(function, strict=False)(choose)
+    overload(function, strict=False, jit_options={"forceinline": True})(choose)
     return function
 
 
