@@ -74,6 +74,15 @@ def is_argmax(x: Array, row: int, i: int) -> bool:
 
 
 @jit
+def weighted(sample_weight: Array, row: int, value: Any) -> Any:
+    """The value times the row's weight; a row of weight 0 counts for nothing, even where its value is infinite."""
+    if sample_weight is None:
+        return value
+    w = sample_weight[row]
+    return w if w == 0 else value * w
+
+
+@jit
 def wide_weight(sample_weight: Array, row: int) -> float:
     """The weight of a row in float64; 1 where there are none."""
     return 1.0 if sample_weight is None else np.float64(sample_weight[row])
