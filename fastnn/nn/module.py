@@ -220,7 +220,7 @@ class Module(Trainer, State, Regularized):
         sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
         d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
-        p = Parameter(np.ascontiguousarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
+        p = Parameter(current().asarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
         own = name or f"weight_{len(self._parameters)}"
         if name is None:
             self.__dict__.setdefault("_auto_names", []).append(own)
