@@ -8,14 +8,6 @@ from typing import Any
 from ..spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation
 from .functions import backward_loop, forward_loop, named
 from .jit import jit, jit_sum
-from .softmax import (
-    log_softmax_backward,
-    log_softmax_forward,
-    softmax_backward,
-    softmax_forward,
-    sparsemax_backward,
-    sparsemax_forward,
-)
 from .unary import SLOPES, VALUES, Function
 
 __all__ = [

@@ -1,8 +1,8 @@
 """The elementary functions in forms that LLVM turns into vector code: exp, log, tanh, erf, sin and their kin.
 
-Each is called from compiled code and takes, first of all, T, the type of its numbers: ``np.float32`` or ``np.float64``. A constant
-is written ``T(0.5)`` there, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are no
-branches but those that become a choice between two values.
+Each is called from compiled code and takes, first of all, T, the type of its numbers: ``np.float32`` or ``np.float64``. There a
+constant is written ``T(0.5)``, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are
+no branches but those that become a choice between two values.
 
 In float32 they are polynomials, in float64 the C library's functions. docs/accuracy.md has the errors of the first.
 """
@@ -20,7 +20,7 @@ from numba.extending import intrinsic, overload, register_jitable
 f32 = np.float32
 i32 = np.int32
 
-inline = register_jitable(forceinline=True)
+inline: Callable[[Callable[..., Any]], Any] = register_jitable(forceinline=True)
 """Makes a function one that compiled code can call; LLVM puts it in place of every call, or a loop would not vectorise."""
 
 
@@ -38,7 +38,7 @@ def of_type(function: Callable[..., Any]) -> Any:
 _SAME_SIZE = {types.float32: types.int32, types.int32: types.float32, types.float64: types.int64, types.int64: types.float64}
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def bits(context: Any, x: Any) -> Any:
     """The bits of a number as one of the other kind: float32 and int32, float64 and int64."""
 
