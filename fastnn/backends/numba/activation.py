@@ -8,12 +8,29 @@ from typing import Any
 from ..spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation
 from .functions import backward_loop, forward_loop, named
 from .jit import jit, jit_sum
+from .softmax import (
+    log_softmax_backward,
+    log_softmax_forward,
+    softmax_backward,
+    softmax_forward,
+    sparsemax_backward,
+    sparsemax_forward,
+)
 from .unary import SLOPES, VALUES, Function
 
 __all__ = [
-    *("activation_backward", "activation_forward", "glu_backward", "glu_forward", "prelu_backward", "prelu_forward"),
-    *("log_softmax_backward", "log_softmax_forward", "softmax_backward", "softmax_forward"),
-    *("sparsemax_backward", "sparsemax_forward"),
+    "activation_backward",
+    "activation_forward",
+    "glu_backward",
+    "glu_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "prelu_backward",
+    "prelu_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "sparsemax_backward",
+    "sparsemax_forward",
 ]
 
 Array = Any
