@@ -345,24 +345,42 @@ def _sine32(x: Any, shift: Any) -> Any:
     return -y if quarter & i32(2) else y
 
 
-def sin32(T: Any, x: Any) -> Any:
-    return _sine32(x, i32(0)) if abs(x) < f32(1e6) else f32(math.sin(x))
+@inline
+def is_near(T: Any, x: Any) -> Any:
+    """Whether sine and cosine of x are computed on vectors, as networks hardly need those of others."""
+    return abs(x) < T(1e6)
+
+
+def sin_near32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(0))
 
 
 @of_type
-def sin(T: Any, x: Any) -> Any:
-    """The sine. In float32, arguments beyond a million, which networks hardly have, are left to the C library."""
+def sin_near(T: Any, x: Any) -> Any:
+    """The sine of x if `is_near`."""
     return math.sin(x)
 
 
-def cos32(T: Any, x: Any) -> Any:
-    return _sine32(x, i32(1)) if abs(x) < f32(1e6) else f32(math.cos(x))
+def cos_near32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(1))
 
 
 @of_type
+def cos_near(T: Any, x: Any) -> Any:
+    """The cosine of x if `is_near`."""
+    return math.cos(x)
+
+
+@inline
+def sin(T: Any, x: Any) -> Any:
+    """The sine."""
+    return sin_near(T, x) if is_near(T, x) else T(math.sin(x))
+
+
+@inline
 def cos(T: Any, x: Any) -> Any:
     """The cosine."""
-    return math.cos(x)
+    return cos_near(T, x) if is_near(T, x) else T(math.cos(x))
 
 
 def log1p_exp_neg32(T: Any, x: Any) -> Any:
