@@ -27,11 +27,11 @@ def matmul_tn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, 
 
 def _product(xp: Any, a: Array, b: Array, precision: int) -> Array:
     if PRECISIONS[precision] == "bfloat16":
-        a, b = _bfloat16(xp, a), _bfloat16(xp, b)
+        a, b = bfloat16(xp, a), bfloat16(xp, b)
     return a @ b
 
 
-def _bfloat16(xp: Any, a: Array) -> Array:
+def bfloat16(xp: Any, a: Array) -> Array:
     """Rounded to the upper half of a float32, to the nearest, ties to even; NaN stays NaN."""
     bits = xp.ascontiguousarray(a, dtype=xp.float32).view(xp.uint32)
     rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) & 0xFFFF0000).astype(xp.uint32).view(xp.float32)
