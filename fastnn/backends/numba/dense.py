@@ -16,15 +16,15 @@ Array = Any
 
 
 def matmul_nn(c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
-    product(c, c, _rounded(a, precision), _rounded(b, precision), False, False, alpha, beta)
+    product(c, c, _rounded(a, precision), _rounded(b, precision), 0, 0, alpha, beta)
 
 
 def matmul_nt(c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
-    product(c, c, _rounded(a, precision), _rounded(b, precision), False, True, alpha, beta)
+    product(c, c, _rounded(a, precision), _rounded(b, precision), 0, 1, alpha, beta)
 
 
 def matmul_tn(c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
-    product(c, c, _rounded(a, precision), _rounded(b, precision), True, False, alpha, beta)
+    product(c, c, _rounded(a, precision), _rounded(b, precision), 1, 0, alpha, beta)
 
 
 def _rounded(a: Array, precision: int) -> Array:
@@ -36,9 +36,9 @@ def dense_forward(y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activ
     x, w = _rounded(x, precision), _rounded(w, precision)
     z = aux.reshape(y.shape) if aux.size else y
     if b.size:
-        product(z, b.reshape(1, -1), x, w, False, False, 1.0, 1.0)
+        product(z, b.reshape(1, -1), x, w, 0, 0, 1.0, 1.0)
     else:
-        product(z, z, x, w, False, False, 1.0, 0.0)
+        product(z, z, x, w, 0, 0, 1.0, 0.0)
     if aux.size:
         forward_loop(act.id)(y.ravel(), aux.ravel(), act.p0, act.p1)
     elif act.id != LINEAR.id:
@@ -65,16 +65,16 @@ def dense_backward(
         outputs = y.ravel()
         backward_loop(act.id)(dz.ravel(), dy.ravel(), aux.ravel() if act.saves_z else outputs, outputs, act.p0, act.p1)
     if need & NEED_DB:
-        _column_sums(db, dz, bool(need & ADD_DB))
+        _column_sums(db, dz, need & ADD_DB)
     dz = _rounded(dz, precision)
     if need & NEED_DW:
-        product(dw, dw, _rounded(x, precision), dz, True, False, 1.0, 1.0 if need & ADD_DW else 0.0)
+        product(dw, dw, _rounded(x, precision), dz, 1, 0, 1.0, 1.0 if need & ADD_DW else 0.0)
     if need & NEED_DX:
-        product(dx, dx, dz, _rounded(w, precision), False, True, 1.0, 0.0)
+        product(dx, dx, dz, _rounded(w, precision), 0, 1, 1.0, 0.0)
 
 
 @jit
-def _column_sums(sums: Array, x: Array, add: bool) -> None:
+def _column_sums(sums: Array, x: Array, add: int) -> None:
     if not add:
         sums[:] = 0
     for i in range(x.shape[0]):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import get_num_threads
 from . import team
 from .jit import jit
 from .tile import ROWS, VECTOR, direct_one, direct_two, packed_one, packed_two
@@ -23,26 +24,28 @@ Array = Any
 
 _K, _M, _N = 256, 8 * ROWS, 1024
 """Blocks: a panel of b of so many rows stays in the first cache, a block of a in the second, one of b in the third."""
-_NARROW, _LOW = 2, 4
-"""Results of so few tiles side by side, or one above another, take a and b as they are: packing would not be paid back."""
+_NARROW, _LOW = VECTOR, 4 * ROWS
+"""Results of so few columns or rows are made of a as it is: packing would not be paid back."""
 _FEW_ROWS = 8
 _SHARE = 4e6
 """Multiplications that are worth a thread."""
 
 
-def product(c: Array, d: Array, a: Array, b: Array, ta: bool, tb: bool, alpha: float, beta: float) -> None:
+def product(c: Array, d: Array, a: Array, b: Array, ta: int, tb: int, alpha: float, beta: float) -> None:
     """c = alpha a b + beta d, a and b transposed where ta and tb say so; d has the rows of c, or one for all of them."""
     M, N = c.shape
     if M == 1 or N == 1 or (tb and M <= _FEW_ROWS):
         _by_numpy(c, d, a.T if ta else a, b.T if tb else b, alpha, beta)
         return
-    threads = team.workers(a.size * (N / _SHARE), 1)
-    if threads == 1:
-        _product(c, d, a, b, ta, tb, alpha, beta, 0, M, 0, N)
+    tiles = _direct if N <= _NARROW or M <= _LOW else _packed
+    most = a.size * N / _SHARE
+    if most < 2:
+        tiles(c, d, a, b, ta, tb, alpha, beta, 0, M, 0, N)
         return
+    threads = min(get_num_threads(), int(most))
     rows = _parts(M, ROWS, threads) if M >= N else [(0, M)]
     columns = _parts(N, 2 * VECTOR // c.itemsize, threads) if M < N else [(0, N)]
-    team.run(_product, [(c, d, a, b, ta, tb, alpha, beta, *r, *s) for r in rows for s in columns])
+    team.run(tiles, [(c, d, a, b, ta, tb, alpha, beta, *r, *s) for r in rows for s in columns])
 
 
 def _parts(size: int, tile: int, count: int) -> list[tuple[int, int]]:
@@ -59,14 +62,23 @@ def _by_numpy(c: Array, d: Array, a: Array, b: Array, alpha: float, beta: float)
         c[...] = alpha * np.dot(a, b) + (beta * d if beta else 0)
 
 
+@inline
+def _strides(c: Array, d: Array, a: Array, ta: int, tb: int) -> Any:
+    """N, K, and how far apart rows of d, rows and columns of a, and rows and columns of b are."""
+    (M, N), K = c.shape, a.shape[0] if ta else a.shape[1]
+    row_a, column_a = (1, M) if ta else (K, 1)
+    row_b, column_b = (1, K) if tb else (N, 1)
+    return N, K, N if d.shape[0] == M else 0, row_a, column_a, row_b, column_b
+
+
 @jit
-def _product(
+def _direct(
     c: Array,
     d: Array,
     a: Array,
     b: Array,
-    ta: bool,
-    tb: bool,
+    ta: int,
+    tb: int,
     alpha: float,
     beta: float,
     top: int,
@@ -74,63 +86,73 @@ def _product(
     left: int,
     right: int,
 ) -> None:
-    """`product` for the rows from top to bottom and the columns from left to right."""
-    M, N = c.shape
-    T = c.dtype.type
-    K = a.shape[0] if ta else a.shape[1]
-    row_a, column_a = (1, M) if ta else (K, 1)
-    row_b, column_b = (1, K) if tb else (N, 1)
-    row_d = N if d.shape[0] == M else 0
-    alpha, beta = T(alpha), T(beta)
+    """`product` for the rows from top to bottom and the columns from left to right, with a as it is."""
+    N, K, row_d, row_a, column_a, row_b, column_b = _strides(c, d, a, ta, tb)
+    alpha, beta = c.dtype.type(alpha), c.dtype.type(beta)
     c, d, a, b = c.ravel(), d.ravel(), a.ravel(), b.ravel()
     lanes = VECTOR // c.itemsize
-    wide = 2 * lanes
-    if N <= _NARROW * wide or M <= _LOW * ROWS:
-        panel = np.empty(K * wide if tb else 0, c.dtype)
-        for j in range(left, right, wide):
-            n, at_b = min(wide, right - j), j
-            if tb:
-                _pack(panel, 0, b, j * K, n, n, K, K, 1)
-                at_b, row_b = 0, n
-            for i in range(top, bottom, ROWS):
-                m = min(ROWS, bottom - i)
-                numbers = (i * N + j, i * row_d + j, i * row_a, at_b, m, n, K, N, row_d, row_a, column_a, row_b, alpha, beta)
-                if n > lanes:
-                    direct_two(c, d, a, panel if tb else b, numbers)
-                else:
-                    direct_one(c, d, a, panel if tb else b, numbers)
-        return
+    panel = np.empty(K * 2 * lanes if tb else 0, c.dtype)
+    for j in range(left, right, 2 * lanes):
+        n = min(2 * lanes, right - j)
+        if tb:
+            _pack(panel, 0, b, j * column_b, n, n, column_b, K, row_b)
+        right_factor, at_b, ldb = (panel, 0, n) if tb else (b, j, row_b)
+        for i in range(top, bottom, ROWS):
+            m = min(ROWS, bottom - i)
+            at = (i * N + j, i * row_d + j, i * row_a, at_b)
+            numbers = (*at, m, n, K, N, row_d, row_a, column_a, ldb, alpha, beta)
+            if n > lanes:
+                direct_two(c, d, a, right_factor, numbers)
+            else:
+                direct_one(c, d, a, right_factor, numbers)
+
+
+@jit
+def _packed(
+    c: Array,
+    d: Array,
+    a: Array,
+    b: Array,
+    ta: int,
+    tb: int,
+    alpha: float,
+    beta: float,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+) -> None:
+    """`product` for the rows from top to bottom and the columns from left to right, in blocks that are packed."""
+    N, K, row_d, row_a, column_a, row_b, column_b = _strides(c, d, a, ta, tb)
+    alpha, beta, one = c.dtype.type(alpha), c.dtype.type(beta), c.dtype.type(1)
+    c, d, a, b = c.ravel(), d.ravel(), a.ravel(), b.ravel()
+    lanes = VECTOR // c.itemsize
+    wide, depth = 2 * lanes, max(1, min(_K, K))
     width = min(_N, (right - left + wide - 1) // wide * wide)
-    depth = min(_K, K)
-    panels_a = np.empty(min(_M, (bottom - top + ROWS - 1) // ROWS * ROWS) * depth, c.dtype)
-    panels_b = np.empty(width * depth, c.dtype)
+    height = min(_M, (bottom - top + ROWS - 1) // ROWS * ROWS)
+    panels_a, panels_b = np.empty(height * depth, c.dtype), np.empty(width * depth, c.dtype)
     for j0 in range(left, right, width):
         j1 = min(j0 + width, right)
-        for k0 in range(0, max(K, 1), max(depth, 1)):
+        for k0 in range(0, max(1, K), depth):
             k = min(depth, K - k0)
+            before, ld_before, share = (c, N, one) if k0 else (d, row_d, beta)
             for j in range(j0, j1, wide):
                 n = min(wide, j1 - j)
                 filled = wide if n > lanes else lanes
                 _pack(panels_b, (j - j0) * depth, b, k0 * row_b + j * column_b, n, filled, column_b, k, row_b)
-            if k0 == 0:
-                before, row_before, share = d, row_d, beta
-            else:
-                before, row_before, share = c, N, T(1)
-            for i0 in range(top, bottom, _M):
-                i1 = min(i0 + _M, bottom)
+            for i0 in range(top, bottom, height):
+                i1 = min(i0 + height, bottom)
                 for i in range(i0, i1, ROWS):
                     _pack(panels_a, (i - i0) * depth, a, i * row_a + k0 * column_a, min(ROWS, i1 - i), ROWS, row_a, k, column_a)
                 for j in range(j0, j1, wide):
                     n = min(wide, j1 - j)
                     for i in range(i0, i1, ROWS):
                         m = min(ROWS, i1 - i)
-                        at_d, at_a, at_b = i * row_before + j, (i - i0) * depth, (j - j0) * depth
-                        filled = wide if n > lanes else lanes
-                        numbers = (i * N + j, at_d, at_a, at_b, m, n, k, N, row_before, 0, 0, filled, alpha, share)
+                        at = (i * N + j, i * ld_before + j, (i - i0) * depth, (j - j0) * depth)
                         if n > lanes:
-                            packed_two(c, before, panels_a, panels_b, numbers)
+                            packed_two(c, before, panels_a, panels_b, (*at, m, n, k, N, ld_before, 0, 0, wide, alpha, share))
                         else:
-                            packed_one(c, before, panels_a, panels_b, numbers)
+                            packed_one(c, before, panels_a, panels_b, (*at, m, n, k, N, ld_before, 0, 0, lanes, alpha, share))
 
 
 @inline

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .. import get_num_threads
-
 _pool: ThreadPoolExecutor | None = None
 _size = 0
 
@@ -21,11 +19,6 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-def workers(work: float, least: float) -> int:
-    """How many threads share so much work, each of which gets at least so much."""
-    return min(get_num_threads(), int(work / least)) if work >= 2 * least else 1
 
 
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
