@@ -1,4 +1,4 @@
-"""The threads that share large calls with the thread that makes them: they are started when first needed, and again after a fork."""
+"""The threads that share large calls with their caller: they are started when first needed, and again after a fork."""
 
 from __future__ import annotations
 

@@ -74,10 +74,9 @@ def _tile(vectors: int, packed: bool) -> Any:
 
     The numbers are at_c, at_d, at_a, at_b, m, n, k, ldc, ldd, row, column, ldb, alpha, beta: where the tile is in each array; its
     m <= ROWS rows and n columns, of so many vectors at most; k; how far apart rows of c, of d, rows and columns of a, and rows of
-    b are. With beta = 0, d is not read. Where a and b are packed, they are filled up to whole tiles, and a lies in columns of ROWS.
+    b are. With beta = 0, d is not read. Where a and b are packed, b is filled up to whole vectors, and a lies in columns of ROWS.
     """
 
-    @intrinsic
     def tile(context: Any, c: Any, d: Any, a: Any, b: Any, numbers: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             arrays = (make_array(t)(context, builder, v).data for t, v in zip(signature.args[:4], args[:4], strict=True))
@@ -87,7 +86,7 @@ def _tile(vectors: int, packed: bool) -> Any:
 
         return types.none(c, d, a, b, numbers), generate
 
-    return tile
+    return intrinsic(tile)
 
 
 def _generate(builder: Any, code: _Vectors, vectors: int, packed: bool, c: Any, d: Any, a: Any, b: Any, *numbers: Any) -> None:
