@@ -35,7 +35,7 @@ def backward_loop(act_id: int) -> Any:
     return _backward(SLOPES[ACTIVATIONS[act_id].name], ACTIVATIONS[act_id].name)
 
 
-def _named(loop: Function, kind: str, name: str) -> Any:
+def named(loop: Function, kind: str, name: str) -> Any:
     """Compiled; the name is that of its file on disk."""
     loop.__qualname__ = f"{kind}_{name}"
     return jit(loop)
@@ -48,7 +48,7 @@ def _forward(f: Function, name: str) -> Any:
         for i in range(y.size):
             y[i] = f(T, x[i], p, q)
 
-    return _named(loop, "forward", name)
+    return named(loop, "forward", name)
 
 
 def _in_place(f: Function, name: str) -> Any:
@@ -58,7 +58,7 @@ def _in_place(f: Function, name: str) -> Any:
         for i in range(y.size):
             y[i] = f(T, y[i], p, q)
 
-    return _named(loop, "in_place", name)
+    return named(loop, "in_place", name)
 
 
 def _backward(f: Function, name: str) -> Any:
@@ -68,7 +68,7 @@ def _backward(f: Function, name: str) -> Any:
         for i in range(dx.size):
             dx[i] = f(T, dy[i], x[i], y[i], p, q)
 
-    return _named(loop, "backward", name)
+    return named(loop, "backward", name)
 
 
 # ---- values and slopes ----

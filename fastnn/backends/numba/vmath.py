@@ -35,15 +35,39 @@ def of_type(function: Callable[..., Any]) -> Any:
     return function
 
 
+_SAME_SIZE = {types.float32: types.int32, types.int32: types.float32, types.float64: types.int64, types.int64: types.float64}
+
+
 @intrinsic
 def bits(context: Any, x: Any) -> Any:
-    """The bits of a number as one of the other kind: float32 and int32."""
-    kind = {types.float32: types.int32, types.int32: types.float32}[x]
+    """The bits of a number as one of the other kind: float32 and int32, float64 and int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(signature.return_type))
 
-    return kind(x), generate
+    return _SAME_SIZE[x](x), generate
+
+
+def rank32(T: Any, x: Any) -> Any:
+    b = bits(x)
+    return i32(b ^ ((b >> i32(31)) & i32(0x7FFFFFFF)))
+
+
+@of_type
+def rank(T: Any, x: Any) -> Any:
+    """A whole number for each float, in the same order, with NaN beyond the infinities: LLVM makes vectors of their maximum."""
+    b = bits(x)
+    return b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
+
+
+def unrank32(T: Any, r: Any) -> Any:
+    return bits(i32(r ^ ((r >> i32(31)) & i32(0x7FFFFFFF))))
+
+
+@of_type
+def unrank(T: Any, r: Any) -> Any:
+    """The number of that rank."""
+    return bits(r ^ ((r >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
 @inline
