@@ -17,7 +17,7 @@ import numpy as np
 
 from ..spec import PointwiseLoss
 from .jit import jit
-from .rows import add, present, weighted
+from .rows import CHUNK, add, present, weighted
 from .vmath import exp, high, inline, log, log1p, log1p_exp_neg, low, sigmoid, softplus, tanh
 
 Array = Any
@@ -310,10 +310,6 @@ def _soft_margin_slope(T: Any, x: Any, t: Any, q: Any, p: Any, r: Any) -> Any:
 
 
 # ---- the loops ----
-
-CHUNK = 2048
-"""Elements that are computed in one loop, over as many rows as have them: single rows may be too short to fill vectors."""
-
 
 CHOOSING = frozenset({"poisson", "poisson_log", "tweedie", "binary_focal", "kl_log"})
 """Losses whose parameters choose among formulas: compiled for these parameters alone, their loops have no branches."""
