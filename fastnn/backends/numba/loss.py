@@ -33,6 +33,14 @@ Array = Any
 
 
 @inline
+def _sum(x: Array) -> Any:
+    total = x.dtype.type(0)
+    for i in range(len(x)):
+        total = add(total, x[i])
+    return total
+
+
+@inline
 def _softmax(p: Array, x: Array, shifted: Array, log_sums: Array) -> None:
     """p = softmax(x) of a block of rows, of which it also leaves x - max and log(sum(exp(x - max))); p may be x."""
     T = p.dtype.type
@@ -129,7 +137,7 @@ def sparse_cross_entropy_forward(
 
 @jit
 def _sparse_cross_entropy_gradient(
-    dlogits: Array,
+    d: Array,
     dlosses: Array,
     p: Array,
     labels: Array,
@@ -138,37 +146,31 @@ def _sparse_cross_entropy_gradient(
     smoothing: float,
     ignore_index: int,
 ) -> None:
-    T = p.dtype.type
-    m, n = p.shape
+    """With None for p, d holds p."""
+    T = d.dtype.type
+    m, n = d.shape
     on, off = T(1 - smoothing), T(smoothing / n)
-    off_sum = off * T(n)
-    if class_weight is not None:
-        total = T(0)
-        for i in range(len(class_weight)):
-            total = add(total, class_weight[i])
-        off_sum = off * total
+    off_sum = off * (T(n) if class_weight is None else _sum(class_weight))
     for row in range(m if n else 0):
-        label, d = labels[row], dlogits[row]
-        ignored = label == ignore_index
-        if ignored or not 0 <= label < n:
-            d[:] = T(0) if ignored else T(np.nan)
-            continue
+        label = labels[row]
         sample = T(1) if sample_weight is None else sample_weight[row]
-        if sample == T(0):
-            d[:] = T(0)
+        bad = not 0 <= label < n
+        if bad or label == ignore_index or sample == T(0):
+            value = T(np.nan) if bad and label != ignore_index else T(0)
+            for i in range(n):
+                d[row, i] = value
             continue
         weight = T(1) if class_weight is None else class_weight[label]
         dloss, total = dlosses[row], sample * (off_sum + on * weight)
-        at_label = dloss * (p[row, label] * total - sample * weight * (on + off))
-        d[:] = p[row]  # then there is one array, of which LLVM need not ask whether it overlaps with another
+        own = d[row, label] if p is None else p[row, label]
         if off == T(0):
             for i in range(n):
-                d[i] = dloss * (d[i] * total)
+                d[row, i] = dloss * ((d[row, i] if p is None else p[row, i]) * total)
         else:
             for i in range(n):
                 target = sample * _target(T, None, class_weight, on, off, row, i)
-                d[i] = dloss * (d[i] * total - target)
-        d[label] = at_label
+                d[row, i] = dloss * ((d[row, i] if p is None else p[row, i]) * total - target)
+        d[row, label] = dloss * (own * total - sample * weight * (on + off))
 
 
 def sparse_cross_entropy_backward(
@@ -182,7 +184,8 @@ def sparse_cross_entropy_backward(
     ignore_index: int,
 ) -> None:
     sample, by_class = present(sample_weight), present(class_weight)
-    _sparse_cross_entropy_gradient(dlogits, dlosses, p, labels, sample, by_class, smoothing, ignore_index)
+    apart = None if dlogits is p else p  # one array is never taken for two that may overlap: its loops stay vector code
+    _sparse_cross_entropy_gradient(dlogits, dlosses, apart, labels, sample, by_class, smoothing, ignore_index)
 
 
 @jit
@@ -272,13 +275,16 @@ def _gaussian_nll_gradient(
         if w == T(0):
             dpred[row, :, :] = T(0)
             continue
-        d = dlosses[row] * w / T(n)
+        d, mean, variance, t = dlosses[row] * w / T(n), pred[row, 0], pred[row, 1], target[row]
+        by_mean, by_variance = dpred[row, 0], dpred[row, 1]
+        for i in range(n):  # one array is written at a time, or LLVM asks too much to make vector code
+            by_variance[i] = exp(T, variance[i]) if log_variance else high(variance[i], lowest)
         for i in range(n):
-            e, s = target[row, i] - pred[row, 0, i], pred[row, 1, i]
-            v = exp(T, s) if log_variance else high(s, lowest)
-            by_variance = T(0.5) * (T(1) - e * e / v)
-            dpred[row, 0, i] = d * (-e / v)
-            dpred[row, 1, i] = d * (by_variance if log_variance else by_variance / v)
+            by_mean[i] = d * ((mean[i] - t[i]) / by_variance[i])
+        for i in range(n):
+            e, v = t[i] - mean[i], by_variance[i]
+            slope = d * (T(0.5) * (T(1) - e * e / v))
+            by_variance[i] = slope if log_variance else slope / v
 
 
 def gaussian_nll_backward(
