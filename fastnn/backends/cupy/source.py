@@ -19,7 +19,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
     "data": ("elements.cuh", "data.cu"),
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
-    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "scan.cu"),
+    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
     "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
     "metrics": ("elements.cuh", "metrics.cu"),
     "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
