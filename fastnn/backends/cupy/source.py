@@ -19,7 +19,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
     "data": ("elements.cuh", "data.cu"),
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
-    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "scan.cu"),
+    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
     "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
     "metrics": ("elements.cuh", "metrics.cu"),
     "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
@@ -85,5 +85,5 @@ def own_program(family: str, name: str, struct: str, call: str, function: int = 
         structs: what comes before the files.
     """
     parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
-    entry = f'extern "C" __global__ void __launch_bounds__(THREADS) {name}_entry(const {struct} a) {{ {call}(a); }}\n'
+    entry = f'extern "C" __global__ void __launch_bounds__(THREADS, 1) {name}_entry(const {struct} a) {{ {call}(a); }}\n'
     return "\n".join([*parts, entry])
