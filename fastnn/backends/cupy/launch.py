@@ -78,8 +78,9 @@ class Launch:
         function = -1
         for arg, value, shape, flat in zip(kernel.args, args, self._flat, self._any_shape, strict=True):
             if arg.kind == "array":
-                slots.append(device.pointer(value, kernel.name, arg.name))
-                if value.size or not arg.optional:
+                absent = arg.optional and not value.size
+                slots.append(0 if absent else device.pointer(value, kernel.name, arg.name))
+                if not absent:
                     if arg.dtype in self._letters:
                         found.setdefault(arg.dtype, value.dtype.name)
                     if flat:

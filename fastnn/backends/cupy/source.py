@@ -21,7 +21,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "dense": ("functions.cuh", "dense.cu"),
     "elementwise": ("elementwise.cu",),
     "loss": ("functions.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("elements.cuh", "metrics.cu"),
+    "metrics": ("elements.cuh", "metrics.cu", "metrics_counts.cu"),
     "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
     "random": ("elements.cuh", "random.cu"),
     "regularization": ("elements.cuh", "regularization.cu"),
