@@ -2,7 +2,6 @@
 // reads, and is skipped where it adds. Gradients are summed in the order of the index, by one thread each.
 
 constexpr int WARPS = THREADS / WARP;
-constexpr u32 ALL_LANES = 0xffffffffu;
 
 // y[j] = x[row(j)] for J rows of C elements, in pieces of type V; outside for a row outside of x.
 template <typename V, typename F>
@@ -130,7 +129,7 @@ __device__ void gather_backward(const gather_backward_args<T>& a) {
     const T* const dy = a.dy + i * a.J * a.L + l;
     const i64* const index = a.index + i * a.J * a.L + l;
     for (i64 k = top; k < bottom; ++k) dx[k * a.L] = 0;
-    constexpr int AHEAD = 4;  // loads of the index in flight
+    constexpr int AHEAD = 8;  // loads of the index in flight
     for (i64 begin = 0; begin < a.J; begin += AHEAD) {
       i64 at[AHEAD];
 #pragma unroll

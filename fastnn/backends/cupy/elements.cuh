@@ -1,5 +1,7 @@
 // Passes over the elements of flat arrays, by 16 bytes where all of them are aligned; and what a block reads or computes once.
 
+constexpr u32 ALL_LANES = 0xffffffffu;
+
 // The result of make(), called by one thread of the block: control arrays may lie in the host's memory, far away.
 template <typename F>
 __device__ inline auto once_a_block(F make) {
@@ -8,6 +10,34 @@ __device__ inline auto once_a_block(F make) {
   __syncthreads();
   return made;
 }
+
+// Neighbouring columns of a matrix, a power of two of them, that a block takes; its threads share the rows out.
+struct Strip {
+  i64 count;               // of strips in all
+  int width, column;       // of this thread, in its strip
+  int part, parts;         // the rows of a thread: part, part + parts ...
+
+  __device__ explicit Strip(i64 columns) : width(1) {
+    while (width < WARP && width < columns) width *= 2;
+    count = (columns + width - 1) / width;
+    column = threadIdx.x % width;
+    part = threadIdx.x / width;
+    parts = THREADS / width;
+  }
+
+  // The sum of the values of a column, in a fixed order; every thread must come here and gets that of its column.
+  __device__ double sum(double value) const {
+    __shared__ double sums[THREADS];
+    __syncthreads();  // the sums before these have been read
+    sums[threadIdx.x] = value;
+    __syncthreads();
+    for (int half = THREADS / 2; half >= width; half /= 2) {
+      if ((int)threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+      __syncthreads();
+    }
+    return sums[column];
+  }
+};
 
 // An array that a pass does not read.
 template <typename T>

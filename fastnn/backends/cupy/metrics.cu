@@ -1,8 +1,6 @@
 // Running metrics: sums of values in total[0] and of weights in total[1], counts, and scores. All sums are in double, in an order
 // that the sizes give; one thread alone goes on from what is there, which may lie in the host's memory.
 
-constexpr u32 ALL_LANES = 0xffffffffu;
-
 // The threads that share a row: one, or the L of a warp.
 template <int L>
 struct Lanes {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .launch import MOST_BLOCKS, THREADS, Blocks, elements, one, rows
+from .launch import MOST_BLOCKS, THREADS, Blocks, elements, one, rows, strips
 
 WARP = 32
 
@@ -22,7 +22,7 @@ BLOCKS: dict[str, Blocks] = {
         ("sparse_accuracy", "categorical_accuracy", "binary_accuracy", "error_metric", "top_k_accuracy"), _sum_of_rows
     ),
     "confusion_matrix": rows("N"),
-    "threshold_counts": lambda of: min(MOST_BLOCKS, max(1, -(-of["H"] * of["N"] * WARP // THREADS))),
-    "r2_metric": rows("N"),
+    "threshold_counts": strips("N", "H"),
+    "r2_metric": strips("N"),
     "collect_scores": elements("M", "N"),
 }

@@ -33,51 +33,53 @@ __device__ void confusion_matrix(const confusion_matrix_args<T>& a) {
     }
 }
 
-// A warp for each threshold and output.
 template <typename T>
 __device__ void threshold_counts(const threshold_counts_args<T>& a) {
-  for (i64 i = first() / WARP; i < a.H * a.N; i += stride() / WARP) {
-    const T threshold = (T)a.thresholds[i / a.N];
+  const Strip strip(a.N);
+  for (i64 k = blockIdx.x; k < a.H * strip.count; k += gridDim.x) {
+    const i64 h = k / strip.count, n = k % strip.count * strip.width + strip.column, rows = n < a.N ? a.M : 0;
+    const T threshold = (T)a.thresholds[h];
     double sums[4] = {0, 0, 0, 0};
-    Lanes<WARP>::each(a.M, [&](i64 row) {
-      const i64 at = row * a.N + i % a.N;
+    for (i64 row = strip.part; row < rows; row += strip.parts) {
+      const i64 at = row * a.N + n;
       const bool positive = a.p[at] > threshold, is = a.targets[at] != 0;
       const double weight = weight_of(a.sample_weight, row);
       sums[0] += positive && is ? weight : 0;
       sums[1] += positive && !is ? weight : 0;
       sums[2] += !positive && is ? weight : 0;
       sums[3] += !positive && !is ? weight : 0;
-    });
+    }
 #pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      sums[k] = Lanes<WARP>::sum(sums[k]);
-      if (Lanes<WARP>::lane() == k) a.counts[i * 4 + k] += sums[k];
+    for (int i = 0; i < 4; ++i) {
+      const double sum = strip.sum(sums[i]);
+      if (strip.part == 0 && rows) a.counts[(h * a.N + n) * 4 + i] += sum;
     }
   }
 }
 
-// A block for each output. Two sets are joined as Chan, Golub and LeVeque do.
+// Two sets are joined as Chan, Golub and LeVeque do.
 template <typename T>
 __device__ void r2_metric(const r2_metric_args<T>& a) {
-  for (i64 n = blockIdx.x; n < a.N; n += gridDim.x) {
+  const Strip strip(a.N);
+  for (i64 k = blockIdx.x; k < strip.count; k += gridDim.x) {
+    const i64 n = k * strip.width + strip.column, rows = n < a.N ? a.M : 0;
     double weights = 0, mean = 0, squares = 0, errors = 0;
-    for (i64 row = threadIdx.x; row < a.M; row += THREADS) {
+    for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double weight = weight_of(a.sample_weight, row);
       weights += weight;
       mean += weight * (double)a.target[row * a.N + n];
     }
-    weights = block_sum(weights);
-    mean = block_sum(mean) / weights;
-    if (weights == 0) return;
-    for (i64 row = threadIdx.x; row < a.M; row += THREADS) {
+    weights = strip.sum(weights);
+    mean = strip.sum(mean) / weights;
+    for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double y = (double)a.target[row * a.N + n], e = y - (double)a.pred[row * a.N + n];
       const double weight = weight_of(a.sample_weight, row);
       squares += weight * ((y - mean) * (y - mean));
       errors += weight * (e * e);
     }
-    squares = block_sum(squares);
-    errors = block_sum(errors);
-    if (threadIdx.x) continue;
+    squares = strip.sum(squares);
+    errors = strip.sum(errors);
+    if (strip.part || n >= a.N || weights == 0) continue;
     double *total = a.state + n, *center = total + a.N, *spread = center + a.N, *error = spread + a.N;
     const double before = *total, all = before + weights, apart = mean - *center;
     *spread += squares + apart * apart * (before * weights / all);
