@@ -88,9 +88,8 @@ __device__ void mean_metric(const mean_metric_args<T>& a) {
 
 template <typename T>
 __device__ void sparse_accuracy(const sparse_accuracy_args<T>& a) {
-  add_rows(a.total, a.sample_weight, a.M, a.N, [&](auto lanes, i64 row) {
-    return lanes.argmax(a.p + row * a.N, a.N) == a.labels[row] ? 1.0 : 0.0;
-  });
+  add_rows(a.total, a.sample_weight, a.M, a.N,
+           [&](auto lanes, i64 row) { return lanes.argmax(a.p + row * a.N, a.N) == a.labels[row] ? 1.0 : 0.0; });
 }
 
 template <typename T>

@@ -1,8 +1,8 @@
-// Metrics that count by class, threshold or output, and scores that are kept. Each number has one owner, who adds to it in an order
-// that the sizes give.
+// Metrics that count by class, threshold or output, and scores that are kept. Each number has one owner, who adds to it in an
+// order that the sizes give.
 
-// Each block owns the rows of the matrix of some labels; it finds the rows of p with that label, so many at a time, and adds their
-// weights up by column.
+// Each block owns the rows of the matrix of some labels; it finds the rows of p with that label, so many at a time, and adds
+// their weights up by column.
 template <typename T>
 __device__ void confusion_matrix(const confusion_matrix_args<T>& a) {
   __shared__ i64 column[THREADS];

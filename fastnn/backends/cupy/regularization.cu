@@ -9,10 +9,10 @@ template <typename T>
 __device__ void penalty_forward(const penalty_forward_args<T>& a) {
   const Penalty p = once_a_block([&] { return Penalty{a.weights[0], a.weights[1]}; });
   double sum = 0, squares = 0, total;
-  for_elements<4>(a.n, [&](T x) {
+  for_elements<4>(a.n, a.x)([&](T x) {
     sum += fabs((double)x);
     squares += (double)x * (double)x;
-  }, a.x);
+  });
   // A sum whose weight is 0 does not count, even if it is not finite.
   const double value = (p.l1 != 0 ? p.l1 * sum : 0) + (p.l2 != 0 ? p.l2 * squares : 0);
   if (grid_sum(block_sum(value), total) && threadIdx.x == 0) *a.value = (T)total;
@@ -33,9 +33,9 @@ __device__ void penalty_backward(const penalty_backward_args<T>& a) {
     return (s.l1 ? s.one * sign : 0) + (s.l2 ? s.two * x : 0);
   };
   if (a.add)
-    for_elements<4>(a.n, [=](T& dx, T x) { dx += slope(x); }, a.dx, a.x);
+    for_elements<4>(a.n, a.dx, a.x)([=](T& dx, T x) { dx += slope(x); });
   else
-    for_elements<4>(a.n, [=](T& dx, T x) { dx = slope(x); }, Output<T>{a.dx}, a.x);
+    for_elements<4>(a.n, Output<T>{a.dx}, a.x)([=](T& dx, T x) { dx = slope(x); });
 }
 
 template <typename T>
