@@ -66,8 +66,8 @@ def model(small: Path) -> Path:
 def test_info() -> None:
     out = good("info")
     assert "fastnn" in out and fastnn.get_backend() in out
-    lacking = fastnn.info().lacks_bfloat16
-    assert f"bfloat16 {f'not available: {lacking}' if lacking else 'available'}\n" in out
+    for name, lacking in fastnn.info().lacks.items():
+        assert f"{name:8} {f'not available: {lacking}' if lacking else 'available'}\n" in out
 
 
 def test_help() -> None:

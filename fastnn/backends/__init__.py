@@ -283,8 +283,8 @@ class Info(NamedTuple):
     backend: str
     isa: str
     threads: int
-    lacks_bfloat16: str
-    """Why products of bfloat16 cannot be had; empty where they can."""
+    lacks: dict[str, str]
+    """By the name of a precision ("bfloat16", "tf32"), why its products cannot be had; empty where they can."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
 
@@ -296,7 +296,7 @@ class Info(NamedTuple):
             f"backend  {self.backend}",
             f"ISA      {self.isa}",
             f"threads  {self.threads}",
-            f"bfloat16 {f'not available: {self.lacks_bfloat16}' if self.lacks_bfloat16 else 'available'}",
+            *(f"{name:8} {f'not available: {why}' if why else 'available'}" for name, why in self.lacks.items()),
             "",
             "backends",
         ]
@@ -329,6 +329,7 @@ def info() -> Info:
     True
     """
     from .. import __version__
+    from .spec import PRECISIONS
 
-    lacks_bfloat16 = current().lacks_bfloat16()
-    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks_bfloat16, backends(), isas())
+    lacks = {name: current().lacks(name) for name in PRECISIONS[1:]}
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks, backends(), isas())

@@ -131,7 +131,7 @@ class TransposedParameter(Parameter):
 
     @data.setter
     def data(self, value: Array) -> None:
-        if not np.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
+        if not current().xp.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
             self.base.data[...] = value.T
 
     @property
@@ -168,7 +168,7 @@ class TransposedParameter(Parameter):
         if value is None:
             self.base.grad = None
         else:
-            self.base.grad = Tensor(np.ascontiguousarray(np.asarray(value, self.dtype).T))
+            self.base.grad = np.ascontiguousarray(np.asarray(value, self.dtype).T)
 
     def grad_buffer(self) -> Array:
         raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")

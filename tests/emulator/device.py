@@ -117,6 +117,9 @@ class EmulatedDevice:
             where a page begins.
     """
 
+    stream_pointer = 0
+    capability = 90
+
     def __init__(self, order: int = FORWARD, at_end: bool = False) -> None:
         self._pool = Pool(at_end)
         self.xp: Any = ArrayModule(self._pool)

@@ -47,6 +47,7 @@ def rows(*sizes: str) -> Blocks:
     return blocks
 
 
+<<<<<<< HEAD
 def strips(columns: str, *sizes: str) -> Blocks:
     """A block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
 
@@ -55,6 +56,14 @@ def strips(columns: str, *sizes: str) -> Blocks:
         for size in sizes:
             n *= of[size]
         return min(MOST_BLOCKS, max(1, n))
+=======
+def short_rows(count: str, length: str) -> Blocks:
+    """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        each = THREADS // 32 if of[length] <= 256 else 1
+        return min(MOST_BLOCKS, max(1, -(-of[count] // each)))
+>>>>>>> c1
 
     return blocks
 
@@ -78,7 +87,8 @@ class Launch:
         self._letters = letters(kernel)
         self._entries: dict[Any, Any] = {}
         codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
-        self._pack = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes)).pack
+        layout = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes))
+        self._pack, self._struct = layout.pack, np.dtype(f"V{layout.size}")
         self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
         self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
 
@@ -111,7 +121,7 @@ class Launch:
         if entry is None:
             source = program(kernel.name, dtypes, function)
             entry = self._entries[dtypes, function] = device.compile(source, f"{kernel.name}_entry")
-        packed = np.frombuffer(self._pack(*slots, *sizes.values()), np.uint8)
+        packed = np.frombuffer(self._pack(*slots, *sizes.values()), self._struct)  # one element: CuPy passes it by value
         device.launch(entry, self._blocks(sizes), THREADS, packed)
 
 
