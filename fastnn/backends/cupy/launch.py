@@ -47,7 +47,6 @@ def rows(*sizes: str) -> Blocks:
     return blocks
 
 
-<<<<<<< HEAD
 def strips(columns: str, *sizes: str) -> Blocks:
     """A block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
 
@@ -56,14 +55,16 @@ def strips(columns: str, *sizes: str) -> Blocks:
         for size in sizes:
             n *= of[size]
         return min(MOST_BLOCKS, max(1, n))
-=======
+
+    return blocks
+
+
 def short_rows(count: str, length: str) -> Blocks:
     """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
 
     def blocks(of: Mapping[str, int]) -> int:
         each = THREADS // 32 if of[length] <= 256 else 1
         return min(MOST_BLOCKS, max(1, -(-of[count] // each)))
->>>>>>> c1
 
     return blocks
 
