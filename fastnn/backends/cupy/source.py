@@ -21,7 +21,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
     "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
     "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("elements.cuh", "metrics.cu"),
+    "metrics": ("elements.cuh", "metrics.cu", "metrics_counts.cu"),
     "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
     "random": ("elements.cuh", "random.cu"),
     "regularization": ("elements.cuh", "regularization.cu"),
