@@ -1,4 +1,4 @@
-"""The emulated device by itself: it runs right programs in any order of blocks and threads, and says what is wrong with others."""
+"""The emulated device by itself: runs right programs in any order of blocks and threads, says what is wrong with others."""
 
 from __future__ import annotations
 

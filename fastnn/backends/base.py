@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -54,6 +54,9 @@ class Backend:
         reference: the table of reference kernels over xp.
         native: the kernels that this backend has of its own; they replace the reference's.
     """
+
+    compiles = False
+    """Whether kernels are compiled when they are first called."""
 
     def __init__(
         self,
@@ -111,8 +114,27 @@ class Backend:
         """The array on the host; shares memory where it can."""
         return np.asarray(a)
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
-        """A list of calls as one thing to run; flags has, by a call's index, the array that says whether it runs."""
+    def dataset(self, a: np.ndarray[Any, Any]) -> Any:
+        """The host array where `gather_batch` finds it: in the backend's memory where there is room."""
+        return self.asarray(a)
+
+    def streams(self, a: Any) -> bool:
+        """Whether the array is not in the backend's memory, so that a batch of it is best fetched while another is computed."""
+        return False
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """A block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
+        yield
+
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
+        """A list of calls as one thing to run.
+
+        Args:
+            calls: kernel calls.
+            flags: by a call's index, the array that says whether it runs.
+            asides: the indices of those that may run beside all that follow.
+        """
         return ListPlan(self, calls, flags or {})
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ else:
 class CppBackend(Backend):
     """Kernels in C++, run by the thread team of `_core`."""
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
     def lacks(self, precision: str) -> str:

@@ -109,8 +109,8 @@ def filled_later(given: Room) -> Iterator[None]:
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
     """A new parameter with the values that an initializer gives."""
     if (own := room.get()) is not None:
-        return Parameter(current().asarray(own.zeros(shape, dtype)))
-    return Parameter(current().asarray(initializer(shape, dtype, generator()), dtype))
+        return Parameter(own.zeros(shape, dtype))
+    return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
 class TransposedParameter(Parameter):

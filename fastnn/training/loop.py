@@ -214,6 +214,7 @@ class Trainer(BatchTrainer):
                 done = 0
                 for rows, count in sizes:
                     if count and not self.stop_training:
+                        batches.fetch_ahead(rows)
                         self._run(trained[rows], count, done, hooks, progress)
                         done += count
                 logs = c.logs()
@@ -273,12 +274,13 @@ class Trainer(BatchTrainer):
 
     def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
+        k: Backend = current()
         saved = c.set_aside()
         try:
             hooks.on_test_begin()
             for i, batch in enumerate(_chunks(arrays, batch_size)):
                 hooks.on_test_batch_begin(i)
-                self._test_batch(batch, arrays.inputs)
+                self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
             logs = c.logs()
             hooks.on_test_end(logs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +14,11 @@ from ..spec import Activation
 from .device import Device
 
 INSTALL = 'pip install "fastnn[cuda]"'
+
+
+MOST_CONSTANTS = 4096
+SURELY_FITS = 1 << 26
+"""Bytes of an array that goes to the device without asking what is free there."""
 
 
 class CupyBackend(Backend):
@@ -78,13 +83,18 @@ class CupyBackend(Backend):
         host: np.ndarray[Any, Any] = a.get()
         return host
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+    def dataset(self, a: np.ndarray[Any, Any]) -> Any:
+        if a.nbytes > SURELY_FITS and a.nbytes > self.device.free() // 2:
+            return self.numbers(a, a.dtype)
+        return self.asarray(a)
+
+    def streams(self, a: Any) -> bool:
+        return isinstance(a, np.ndarray)
+
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         from .graph import GraphPlan
 
-        return GraphPlan(self, self.device, calls, flags or {})
-
-
-MOST_CONSTANTS = 4096
+        return GraphPlan(self, self.device, calls, flags or {}, asides)
 
 
 def load() -> Backend:

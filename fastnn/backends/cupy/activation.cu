@@ -16,6 +16,7 @@ __device__ void activation_backward(const activation_backward_args<T>& a) {
 // f(i, x) for runs of V elements of y (A, C) from i on, where the first half of x (A, 2, C) has the elements from x on.
 template <int V, typename F>
 __device__ inline void glu_runs(i64 A, i64 C, F f) {
+#pragma unroll 1
   for (i64 run = first(); run < A * C / V; run += stride()) {
     const i64 i = run * V;
     f(i, i + quotient(i, C) * C);

@@ -16,18 +16,21 @@ THREADS = 256
 MOST_BLOCKS = 1024
 """As in common.cuh: enough to fill the device several times over."""
 
+MOST_STREAMS = 2048
+"""Blocks of a kernel that sums nothing over them: several rounds of what runs at once, so that the last one is a small part."""
+
 Blocks = Callable[[Mapping[str, int]], int]
 """From the sizes of a call, how many blocks of THREADS threads it takes; never of the device, which would change sums."""
 
 
-def elements(*sizes: str, each: int = 4) -> Blocks:
+def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
     """A thread for every few elements of an array with these sizes."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
         for size in sizes:
             n *= of[size]
-        return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
+        return min(most, max(1, -(-n // (THREADS * each))))
 
     return blocks
 

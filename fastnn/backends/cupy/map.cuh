@@ -33,6 +33,7 @@ __device__ inline void map(i64 n, F f, Z* z, const X*... x) {
   i64 done = 0;
   if (run_aligned<V>(z) && (run_aligned<V>(x) && ...)) {
     done = n / V * V;
+#pragma unroll 1
     for (i64 i = first(); i < n / V; i += stride()) {
       Run<Z, V> out;
       const auto each = [&](const Run<X, V>... in) {
@@ -43,6 +44,7 @@ __device__ inline void map(i64 n, F f, Z* z, const X*... x) {
       run_at<Z, V>(z, i) = out;
     }
   }
+#pragma unroll 1
   for (i64 i = done + first(); i < n; i += stride()) z[i] = f(x[i]...);
 }
 

@@ -17,14 +17,14 @@ FOLDER = Path(__file__).parent
 
 FILES: dict[str, tuple[str, ...]] = {
     "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
-    "data": ("data.cu",),
+    "data": ("elements.cuh", "data.cu"),
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
     "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "scan.cu"),
     "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("metrics.cu",),
-    "optim": ("optim.cu",),
-    "random": ("random.cu",),
-    "regularization": ("regularization.cu",),
+    "metrics": ("elements.cuh", "metrics.cu"),
+    "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
+    "random": ("elements.cuh", "random.cu"),
+    "regularization": ("elements.cuh", "regularization.cu"),
 }
 """What the program of a family consists of, after common.cuh."""
 

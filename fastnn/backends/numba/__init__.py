@@ -16,6 +16,12 @@ from ..reference import table
 from ..spec import FAMILIES, KERNELS
 
 
+class NumbaBackend(Backend):
+    """Kernels that Numba compiles at their first call."""
+
+    compiles = True
+
+
 def unavailable() -> str:
     """Why Numba cannot be used, in words; empty where it can."""
     try:
@@ -34,4 +40,4 @@ def load() -> Backend:
         for name, kernel in KERNELS.items()
         if hasattr(families.get(kernel.family), name)
     }
-    return Backend("numba", np, table(np), native)
+    return NumbaBackend("numba", np, table(np), native)

@@ -20,8 +20,8 @@ from numba.extending import intrinsic, overload, register_jitable
 f32 = np.float32
 i32 = np.int32
 
-inline = register_jitable
-"""Makes a function one that compiled code can call; LLVM puts it in place of the call."""
+inline = register_jitable(forceinline=True)
+"""Makes a function one that compiled code can call; LLVM puts it in place of every call, or a loop would not vectorise."""
 
 
 def of_type(function: Callable[..., Any]) -> Any:
@@ -31,19 +31,43 @@ def of_type(function: Callable[..., Any]) -> Any:
     def choose(T: Any, *args: Any) -> Any:
         return single if T.instance_type == types.float32 else function
 
-    overload(function, strict=False)(choose)
+    overload(function, strict=False, jit_options={"forceinline": True})(choose)
     return function
+
+
+_SAME_SIZE = {types.float32: types.int32, types.int32: types.float32, types.float64: types.int64, types.int64: types.float64}
 
 
 @intrinsic
 def bits(context: Any, x: Any) -> Any:
-    """The bits of a number as one of the other kind: float32 and int32."""
-    kind = {types.float32: types.int32, types.int32: types.float32}[x]
+    """The bits of a number as one of the other kind: float32 and int32, float64 and int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(signature.return_type))
 
-    return kind(x), generate
+    return _SAME_SIZE[x](x), generate
+
+
+def rank32(T: Any, x: Any) -> Any:
+    b = bits(x)
+    return i32(b ^ ((b >> i32(31)) & i32(0x7FFFFFFF)))
+
+
+@of_type
+def rank(T: Any, x: Any) -> Any:
+    """A whole number for each float, in the same order, with NaN beyond the infinities: LLVM makes vectors of their maximum."""
+    b = bits(x)
+    return b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
+
+
+def unrank32(T: Any, r: Any) -> Any:
+    return bits(i32(r ^ ((r >> i32(31)) & i32(0x7FFFFFFF))))
+
+
+@of_type
+def unrank(T: Any, r: Any) -> Any:
+    """The number of that rank."""
+    return bits(r ^ ((r >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
 @inline
@@ -59,8 +83,9 @@ def high(x: Any, bottom: Any) -> Any:
 
 
 @inline
-def is_finite(x: Any) -> Any:
-    return abs(x) < np.inf
+def unless_infinite(T: Any, z: Any, v: Any) -> Any:
+    """v, but 0 where z is infinite: where that is the limit, and the formula for v gives infinity times 0."""
+    return T(0) if abs(z) == T(np.inf) else v
 
 
 @inline
@@ -102,6 +127,24 @@ def exp32(T: Any, x: Any) -> Any:
 def exp(T: Any, x: Any) -> Any:
     """e^x."""
     return math.exp(x)
+
+
+def exp_parts32(T: Any, x: Any) -> Any:
+    zero = x < f32(-120)
+    p, r, n = _exp_reduce(f32(0) if zero else low(x, f32(89)))
+    y = p * (r * r) + r + f32(1)
+    half = n >> i32(1)
+    return f32(0) if zero else y, power_of_two(half), power_of_two(i32(n - half))
+
+
+@of_type
+def exp_parts(T: Any, x: Any) -> Any:
+    """e^x as the product of three: e^x f is still right where e^x alone is denormal, if f comes after the first of them.
+
+    The first is 0 where the product is far below the least number.
+    """
+    half = math.exp(0.5 * x)
+    return half, half, 1.0
 
 
 def tanh32(T: Any, x: Any) -> Any:
@@ -171,8 +214,7 @@ def log32(T: Any, x: Any) -> Any:
 @of_type
 def log(T: Any, x: Any) -> Any:
     """The natural logarithm: -infinity of 0, NaN of what is less."""
-    y = math.log(x) if x > 0 else np.nan
-    return -np.inf if x == 0 else y
+    return math.log(x)
 
 
 def normal_cdf32(T: Any, x: Any) -> Any:

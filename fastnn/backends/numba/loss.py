@@ -1,0 +1,1 @@
+from .pointwise_loss import pointwise_loss_backward, pointwise_loss_forward
