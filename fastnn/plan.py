@@ -34,6 +34,10 @@ PATIENCE = 6
 """Calls in a row that may differ before capture gives up on a function."""
 
 
+_ARRAYS = frozenset({"asarray", "constant", "dataset", "numbers", "streams", "to_numpy", "write", "lacks"})
+"""What a recorder leaves to the backend that computes."""
+
+
 class Recorder:
     """A backend that runs kernels on the real one and writes the calls down, with all that a replay depends on.
 
@@ -51,6 +55,8 @@ class Recorder:
         self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
         self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
         self._flag: Array | None = None  # of the block that is being recorded
+        self.asides: set[int] = set()  # the indices of calls that may run beside those that follow
+        self._aside = False
         self.signature: list[Any] = []
         self.void = ""  # why the recording cannot be replayed; empty while it can
         self.grads_before: dict[Tensor, bool] = {}
@@ -59,7 +65,9 @@ class Recorder:
         self.owned: list[Array] = []  # arrays that were made inside
         self._owned: list[tuple[int, int]] = [_extent(a) for a in inputs]
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in _ARRAYS:
+            return getattr(self.real, name)  # type: ignore[no-any-return]
         if name not in self.real.table:
             raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
         run, calls, signature = self.real.table[name], self.calls, self.signature
@@ -71,6 +79,8 @@ class Recorder:
                 if self._flag[0]:
                     run(*args)
                 self.flags[len(calls)] = self._flag
+            if self._aside:
+                self.asides.add(len(calls))
             calls.append((name, args))
             signature.append((name, *(a.shape if hasattr(a, "shape") else a for a in args)))
 
@@ -85,35 +95,25 @@ class Recorder:
         finally:
             self._flag = None
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         array = aligned(self.xp, shape, dtype)
         self._owned.append(_extent(array))
         self.owned.append(array)
         return array
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: Any) -> Array:
-        array = self.real.dense_aux(shape, dtype, act)
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Any, precision: int) -> Array:
+        array = self.real.dense_aux(shape, inputs, dtype, act, precision)
         self._owned.append(_extent(array))
         self.owned.append(array)
         return array
-
-    def asarray(self, a: Any, dtype: Any = None) -> Array:
-        return self.real.asarray(a, dtype)
-
-    def constant(self, a: np.ndarray[Any, Any]) -> Array:
-        return self.real.constant(a)
-
-    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
-        return self.real.numbers(values, dtype)
-
-    def write(self, array: Array, values: Any) -> None:
-        self.real.write(array, values)
-
-    def to_numpy(self, a: Array) -> np.ndarray[Any, Any]:
-        return self.real.to_numpy(a)
-
-    def lacks_bfloat16(self) -> str:
-        return self.real.lacks_bfloat16()
 
     def value_leaves(self, how: str) -> None:
         self.void = self.void or f"a value was read by Python ({how}, {_caller()}), which a replay would not do again"
@@ -170,7 +170,7 @@ class Step:
     """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any) -> None:
-        self.plan = recorder.real.plan(recorder.calls, recorder.flags)
+        self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)
         self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
         self.recorder = recorder
         self.buffers = buffers
@@ -196,7 +196,7 @@ class Step:
     def replay(self, inputs: list[Array]) -> Any:
         with self._lock:  # the buffers are one caller's at a time
             for buffer, array in zip(self.buffers, inputs, strict=True):
-                buffer[...] = array
+                self.recorder.real.write(buffer, array)
             self.run(1)
             return _copied(self.output, self.recorder)
 

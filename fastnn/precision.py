@@ -21,11 +21,11 @@ def checked(dtype: str, op: str) -> int:
 
     Raises:
         ValueError: there is none of that name.
-        RuntimeError: the backend or the CPU cannot do it; the message says why.
+        RuntimeError: the backend, the CPU or the GPU cannot do it; the message says why.
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"{op}: dtype is {dtype!r}; there are: {', '.join(PRECISIONS)}")
-    if dtype != "float32" and (why := current().lacks_bfloat16()):
+    if why := current().lacks(dtype):
         raise RuntimeError(f"{op}: dtype {dtype!r} is not to be had here: {why}")
     return PRECISIONS.index(dtype)
 
@@ -33,20 +33,23 @@ def checked(dtype: str, op: str) -> int:
 class autocast:  # noqa: N801 (PyTorch's name)
     """A block in which the factors of matrix products are rounded to a shorter type: mixed precision.
 
-    With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, and are summed in
-    float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward follows what
-    forward did, also where it is called after the block. Factors, products and sums below 1.2e-38 may count as zero. Tensors of
-    float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows
+    With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, with "tf32" of 11,
+    and are summed in float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward
+    follows what forward did, also where it is called after the block. Factors, products and sums below 1.2e-38 may count as zero.
+    Tensors of float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows
     `compile(dtype=...)` instead.
+
+    "bfloat16" is for CPUs that multiply it and for GPUs, "tf32" for NVIDIA GPUs alone, of the generation Ampere and later: it
+    rounds to the nearest, ties away from zero, but large products may cut off what small ones round.
 
     Blocks may be nested; each thread has its own.
 
     Args:
-        dtype: "bfloat16", or "float32" for a block in which nothing is rounded.
+        dtype: "bfloat16" or "tf32", or "float32" for a block in which nothing is rounded.
 
     Raises:
-        ValueError: dtype is neither.
-        RuntimeError: the backend or the CPU has no products of bfloat16.
+        ValueError: dtype is none of them.
+        RuntimeError: the backend, the CPU or the GPU has no products of it.
 
     >>> import fastnn
     >>> with fastnn.autocast("float32"):

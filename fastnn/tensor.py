@@ -245,7 +245,8 @@ class Tensor(Methods):
         return a
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.numpy().__dlpack__(**kwargs)
+        current().value_leaves("__dlpack__()")
+        return self.data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
         return self.data.__dlpack_device__()  # type: ignore[no-any-return]
@@ -405,7 +406,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     (3,)
     """
     k = current()
-    array = k.asarray(ops.door.host_array(data, dtype, "tensor", copy=True))
+    array = ops.door.own_array(k, data, dtype, "tensor", copy=True)
     k.constant_enters(array)
     t = Tensor(array)
     return t.requires_grad_() if requires_grad else t

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import emulator
 import numpy as np
 import pytest
 from cases import TESTS, activation, check, dense
@@ -23,7 +24,8 @@ from fastnn.plan import Recorder
 
 ISAS = [name for name, lacking in isas().items() if not lacking]
 OTHERS = [b.name for b in backends().values() if b.native and b.name != "cpp"]
-TARGETS = [("cpp", isa) for isa in ISAS] + [(name, "") for name in OTHERS]
+EMULATED = list(emulator.TARGETS) if emulator.runs_here() else []
+TARGETS = [("cpp", isa) for isa in ISAS] + [("cupy", how) for how in EMULATED] + [(name, "") for name in OTHERS]
 
 SPECIALS = (np.nan, np.inf, -np.inf, -0.0, 1e4, -1e4, 1e-42, -1e-310)
 """Values at the edges; the last two are denormal in float32 and in float64."""
@@ -31,14 +33,30 @@ SPECIALS = (np.nan, np.inf, -np.inf, -0.0, 1e4, -1e4, 1e-42, -1e-310)
 
 @pytest.fixture(params=TARGETS, ids=lambda target: "-".join(filter(None, target)))
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """A native backend, on one of its instruction sets."""
-    name, isa = request.param
+    """A native backend: C++ on one of its instruction sets, CUDA emulated or on a device."""
+    name, how = request.param
+    if how in EMULATED:
+        yield _emulated(how, request.node.callspec.params["case"])
+        return
     before = get_isa()
-    if isa:
-        use_isa(isa)
+    if how:
+        use_isa(how)
     yield load(name)
-    if isa:
+    if how:
         use_isa(before)
+
+
+def _offered(backend: Backend, case: Case) -> None:
+    """Skips tf32 where there is none; the kernels round to bfloat16 wherever they run."""
+    if case.precision == "tf32" and (why := backend.lacks("tf32")):
+        pytest.skip(why)
+
+
+def _emulated(how: str, case: Case) -> Backend:
+    backend = emulator.load(how)
+    if case.kernel not in backend.native:
+        pytest.skip("not written yet")
+    return backend
 
 
 @functools.lru_cache(maxsize=8)
@@ -54,6 +72,7 @@ def test_every_kernel_has_a_case() -> None:
 
 @pytest.mark.parametrize("case", TESTS, ids=str)
 def test_agrees_with_the_reference(backend: Backend, case: Case) -> None:
+    _offered(backend, case)
     for dtype in case.dtypes:
         values, want, allowed = _expected(case, dtype)
         for name, got in check.run(backend, case, values).items():
@@ -75,7 +94,8 @@ def test_in_place_gives_the_same_bits(backend: Backend, case: Case) -> None:
     for dtype in case.dtypes:
         values = case.make(dtype)
         for table in (backend.table, check.REFERENCE):
-            apart, same = check.copied(case, values), check.copied(case, values)
+            put = backend.asarray if table is backend.table else np.copy
+            apart, same = (values | {name: put(a) for name, a in check.arrays(case, values).items()} for _ in range(2))
             same[output] = same[over]
             for given in (apart, same):
                 table[case.kernel](*given.values())
@@ -101,6 +121,7 @@ def _at_the_edges(case: Case) -> list[tuple[str, Values, Values, Values, Values]
 @pytest.mark.parametrize("case", [c for c in TESTS if c.edges], ids=str)
 def test_edges(backend: Backend, case: Case) -> None:
     """NaN, infinity, negative zero, denormal and large numbers: NaN and infinity come out where the reference has them."""
+    _offered(backend, case)
     for what, values, want, allowed, pattern in _at_the_edges(case):
         for name, got in check.run(backend, case, values).items():
             wrong = check.difference(got, want[name], allowed.get(name), pattern[name])
@@ -144,7 +165,7 @@ def test_gradients(backend: Backend, case: Case) -> None:
     takes = {a.name for a in backward.args if not a.writes}
     upstream = {f"d{n}": rng.uniform(-1, 1, a.shape) for n, a in outputs.items() if f"d{n}" in takes}
     args = _gradient_call(case, inputs, outputs, upstream)
-    getattr(backend, backward.name)(*args.values())
+    args = check.call(backend, backward, args)
     by = [a.name[1:] for a in backward.args if a.writes and a.name[1:] in inputs]
     towards = {name: rng.uniform(-1, 1, inputs[name].shape) for name in by}
     assert towards, "nothing to differentiate by"

@@ -32,7 +32,7 @@ DTYPES = ("float32", "float64")
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     for backend in (Backend, CppBackend):
-        monkeypatch.setattr(backend, "lacks_bfloat16", lambda self: "")
+        monkeypatch.setattr(backend, "lacks", lambda self, precision: "")
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def normal(*shape: int, dtype: str = "float32") -> Array:
     return rng.standard_normal(shape).astype(dtype)
 
 
-def rounded(a: Array) -> Array:
-    """To 8 significant bits, in float64."""
+def rounded(a: Array, significant: int = 8) -> Array:
+    """To that many significant bits, in float64."""
     m, e = np.frexp(a.astype(np.float64))
-    return np.ldexp(np.round(np.ldexp(m, 8)), e - 8)
+    return np.ldexp(np.round(np.ldexp(m, significant)), e - significant)
 
 
 def check(value: Any, want: Array, other: Array | None = None) -> None:
@@ -469,14 +469,37 @@ def test_the_digits_are_learnt_as_well() -> None:
     assert means[1] == pytest.approx(means[0], abs=0.02)
 
 
+# ---- tf32 ----
+
+
+def test_factors_of_tf32_have_11_bits() -> None:
+    """To the nearest, ties away from zero; NaN and infinity pass."""
+    values = {1 + 2**-10: 1 + 2**-10, 1 + 2**-11: 1 + 2**-10, -1 - 2**-11: -1 - 2**-10, 1 + 2**-12: 1.0, 3e38: 3e38, np.inf: np.inf}
+    with fastnn.use_backend("numpy"), fastnn.autocast("tf32"):
+        for dtype in DTYPES:
+            for value, want in values.items():
+                got = fastnn.matmul(np.asarray([[value]], dtype), np.asarray([[1.0]], dtype)).item()
+                assert got == pytest.approx(want, rel=2**-11 if abs(value) > 2 else 0)
+            assert np.isnan(fastnn.matmul(np.asarray([[np.nan]], dtype), np.asarray([[1.0]], dtype)).item())
+        a, b = normal(20, 30), normal(30, 10)
+        check(fastnn.matmul(a, b), rounded(a, 11) @ rounded(b, 11), rounded(a) @ rounded(b))
+        assert np.abs(fastnn.matmul(a, b).numpy() - a @ b).max() > 1e-4
+
+
+def test_training_in_tf32() -> None:
+    with fastnn.use_backend("numpy"):
+        want = {dtype: fitted(dtype) for dtype in ("float32", "bfloat16", "tf32")}
+        assert want["tf32"] == fitted("tf32") and len({w[0] for w in want.values()}) == 3
+
+
 # ---- refusals ----
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bf16", "", None, np.float32])
 def test_unknown_names(dtype: Any) -> None:
-    with pytest.raises(ValueError, match=r"^autocast: dtype is .*; there are: float32, bfloat16$"):
+    with pytest.raises(ValueError, match=r"^autocast: dtype is .*; there are: float32, bfloat16, tf32$"):
         fastnn.autocast(dtype)
-    with pytest.raises(ValueError, match=r"^compile: dtype is .*; there are: float32, bfloat16$"):
+    with pytest.raises(ValueError, match=r"^compile: dtype is .*; there are: float32, bfloat16, tf32$"):
         classifier(dtype)
 
 
@@ -485,7 +508,8 @@ def refused(why: str) -> None:
     for op, call in (("autocast", lambda: fastnn.autocast("bfloat16")), ("compile", classifier)):
         with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'bfloat16' is not to be had here: .*{why}"):
             call()
-    assert why in fastnn.info().lacks_bfloat16 and f"bfloat16 not available: {fastnn.info().lacks_bfloat16}" in str(fastnn.info())
+    lacking = fastnn.info().lacks["bfloat16"]
+    assert why in lacking and f"bfloat16 not available: {lacking}" in str(fastnn.info())
     with fastnn.autocast("float32"):
         assert product_of_third() == pytest.approx(PLAIN)
     classifier("float32").fit(X, LABELS, verbose=0)
@@ -494,6 +518,16 @@ def refused(why: str) -> None:
 def test_the_reference_refuses(refusable: None) -> None:
     with fastnn.use_backend("numpy"):
         refused("the numpy backend has no products of bfloat16")
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=needs_cpp)])
+def test_cpus_have_no_tf32(refusable: None, backend: str) -> None:
+    """Nor is anything done in float32 instead."""
+    with fastnn.use_backend(backend):
+        for op, call in (("autocast", fastnn.autocast), ("compile", classifier)):
+            with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'tf32' is not to be had here: tf32 is a format of NVIDIA GPUs"):
+                call("tf32")
+        assert f"tf32     not available: {fastnn.info().lacks['tf32']}" in str(fastnn.info())
 
 
 @needs_cpp
@@ -510,7 +544,7 @@ def test_other_kernels_refuse(refusable: None, isa: str) -> None:
 def test_where_the_cpu_multiplies_it_nothing_is_refused(refusable: None) -> None:
     with fastnn.use_backend("cpp"):
         use_isa(next(name for name, reason in isas().items() if not reason))
-        if fastnn.info().lacks_bfloat16:
+        if fastnn.info().lacks["bfloat16"]:
             refused("need a CPU with AVX512_BF16")
         else:
             with fastnn.autocast():

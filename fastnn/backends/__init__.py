@@ -226,10 +226,19 @@ def _configure_core() -> None:
             core.use_isa(isa)
         except ValueError as error:
             raise ValueError(f"FASTNN_ISA={isa}: {error}") from None
-    if threads := os.environ.get("FASTNN_NUM_THREADS", ""):
-        if not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS:
-            raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
-        core.set_threads(int(threads))
+    if threads := _threads_asked_for():
+        core.set_threads(threads)
+
+
+def _threads_asked_for() -> int:
+    """FASTNN_NUM_THREADS; 0 where it says nothing."""
+    threads = os.environ.get("FASTNN_NUM_THREADS", "")
+    if threads and (not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS):
+        raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
+    return int(threads or 0)
+
+
+_threads = 0  # what set_num_threads said; the compiled core keeps it by itself
 
 
 def set_num_threads(n: int) -> None:
@@ -240,17 +249,26 @@ def set_num_threads(n: int) -> None:
     """
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MOST_THREADS:
         raise ValueError(f"set_num_threads: {n!r}, wanted a whole number from 1 to {MOST_THREADS}")
+    global _threads
+    _threads = n
     if not unavailable("cpp"):
         load("cpp")
         _core().set_threads(n)
 
 
 def get_num_threads() -> int:
-    """The number of threads that large calls use."""
-    if unavailable("cpp"):
+    """The number of threads that large calls use, on the backends that share calls out: cpp and numba."""
+    if not unavailable("cpp"):
+        load("cpp")
+        return int(_core().threads())
+    if unavailable("numba"):
         return 1
-    load("cpp")
-    return int(_core().threads())
+    return _threads or _threads_asked_for() or cores()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def isas() -> dict[str, str]:
@@ -283,8 +301,8 @@ class Info(NamedTuple):
     backend: str
     isa: str
     threads: int
-    lacks_bfloat16: str
-    """Why products of bfloat16 cannot be had; empty where they can."""
+    lacks: dict[str, str]
+    """By the name of a precision ("bfloat16", "tf32"), why its products cannot be had; empty where they can."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
 
@@ -296,7 +314,7 @@ class Info(NamedTuple):
             f"backend  {self.backend}",
             f"ISA      {self.isa}",
             f"threads  {self.threads}",
-            f"bfloat16 {f'not available: {self.lacks_bfloat16}' if self.lacks_bfloat16 else 'available'}",
+            *(f"{name:8} {f'not available: {why}' if why else 'available'}" for name, why in self.lacks.items()),
             "",
             "backends",
         ]
@@ -329,6 +347,7 @@ def info() -> Info:
     True
     """
     from .. import __version__
+    from .spec import PRECISIONS
 
-    lacks_bfloat16 = current().lacks_bfloat16()
-    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks_bfloat16, backends(), isas())
+    lacks = {name: current().lacks(name) for name in PRECISIONS[1:]}
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks, backends(), isas())

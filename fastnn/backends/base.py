@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,6 +55,9 @@ class Backend:
         native: the kernels that this backend has of its own; they replace the reference's.
     """
 
+    compiles = False
+    """Whether kernels are compiled when they are first called."""
+
     def __init__(
         self,
         name: str,
@@ -76,13 +79,20 @@ class Backend:
     def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
         raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
-    def dense_aux(self, shape: tuple[int, int], dtype: Any, act: spec.Activation) -> Any:
-        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing."""
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: spec.Activation, precision: int) -> Any:
+        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing.
+
+        It has the output's shape and dtype, and holds z, where act saves z; else it is the backend's own.
+        """
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
-    def lacks_bfloat16(self) -> str:
-        """Why products of bfloat16 cannot be had, in words; empty where they can."""
-        return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16"
+    def lacks(self, precision: str) -> str:
+        """Why products of that precision (`spec.PRECISIONS`) cannot be had, in words; empty where they can."""
+        if precision == "bfloat16":
+            return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
+        if precision == "tf32":
+            return f"tf32 is a format of NVIDIA GPUs, which the {self.name} backend does not use; cupy does"
+        return ""
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""
@@ -104,8 +114,27 @@ class Backend:
         """The array on the host; shares memory where it can."""
         return np.asarray(a)
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
-        """A list of calls as one thing to run; flags has, by a call's index, the array that says whether it runs."""
+    def dataset(self, a: np.ndarray[Any, Any]) -> Any:
+        """The host array where `gather_batch` finds it: in the backend's memory where there is room."""
+        return self.asarray(a)
+
+    def streams(self, a: Any) -> bool:
+        """Whether the array is not in the backend's memory, so that a batch of it is best fetched while another is computed."""
+        return False
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """A block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
+        yield
+
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
+        """A list of calls as one thing to run.
+
+        Args:
+            calls: kernel calls.
+            flags: by a call's index, the array that says whether it runs.
+            asides: the indices of those that may run beside all that follow.
+        """
         return ListPlan(self, calls, flags or {})
 
     @contextmanager
@@ -123,7 +152,7 @@ class Backend:
         """Recorded calls from x to out as a callable; owned are the arrays between them. With pack, weights do not change."""
         from ..nn.frozen import FrozenList
 
-        return FrozenList(self.plan(calls), x, out, convert, reduced)
+        return FrozenList(self, self.plan(calls), x, out, convert, reduced)
 
     # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
 

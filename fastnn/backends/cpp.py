@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ else:
 class CppBackend(Backend):
     """Kernels in C++, run by the thread team of `_core`."""
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
-    def lacks_bfloat16(self) -> str:
+    def lacks(self, precision: str) -> str:
+        if precision != "bfloat16":
+            return super().lacks(precision)
         if _core.bf16():
             return ""
         return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"

@@ -137,8 +137,8 @@ SCAN_OPS = ("sum", "prod")
 REDUCE_LOSS_MODES = ("batch", "weights", "sum", "weights_or_one")
 """What the summed losses are divided by: the number of rows, the sum of the weights, one, or that sum where it is not 0."""
 
-PRECISIONS = ("float32", "bfloat16")
-"""What the factors of matrix products are rounded to: nothing, that is their own type, or bfloat16."""
+PRECISIONS = ("float32", "bfloat16", "tf32")
+"""What the factors of matrix products are rounded to: nothing, that is their own type, or 8 or 11 significant bits."""
 
 NEED_DX, NEED_DW, NEED_DB, ADD_DW, ADD_DB = 1, 2, 4, 8, 16
 """Bits of ``need`` in `dense_backward` and `prelu_backward`: which gradients are wanted, and which add to what is there."""

@@ -66,7 +66,7 @@ def _record(
     real.value_leaves("freeze")
     xs = [real.empty(shape, dtype) for shape, dtype in zip(shapes, inputs.dtypes or [model.dtype] * len(shapes), strict=True)]
     for x in xs:
-        x[...] = 0
+        real.fill(x, 0.0)
     recorder = Recorder(real, tuple(xs))
     with recording(recorder), no_grad(), mode(training=False):
         structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
@@ -98,7 +98,7 @@ def _freeze(model: Module, inputs: Structure, shapes: list[tuple[int, ...]], dty
     if inputs.kind == "one" and outputs.kind == "one":
         convert = functools.partial(converted, i=0)
         return recorder.real.freeze(recorder.calls, xs[0], outs[0], recorder.owned, convert, reduced, True)
-    return FrozenGraph(recorder.real.plan(recorder.calls), inputs, xs, outputs, outs, converted, reduced)
+    return FrozenGraph(recorder.real, recorder.real.plan(recorder.calls), inputs, xs, outputs, outs, converted, reduced)
 
 
 class Forward:
@@ -120,8 +120,8 @@ class Forward:
 class FrozenList:
     """A frozen model on a backend without one of its own: the recorded calls, walked by Python."""
 
-    def __init__(self, plan: Any, x: Any, out: Any, convert: Any, reduced: Any) -> None:
-        self._plan, self._x, self._out, self._convert, self._reduced = plan, x, out, convert, reduced
+    def __init__(self, backend: Backend, plan: Any, x: Any, out: Any, convert: Any, reduced: Any) -> None:
+        self._backend, self._plan, self._x, self._out, self._convert, self._reduced = backend, plan, x, out, convert, reduced
         self._lock = threading.Lock()
         self.batch_size = len(x)
 
@@ -129,9 +129,9 @@ class FrozenList:
         single = self.batch_size == 1 and isinstance(x, np.ndarray) and x.ndim == self._x.ndim - 1
         given = self._convert(x)
         with self._lock:
-            self._x[...] = given
+            self._backend.write(self._x, given)
             self._plan.run()
-            result = self._out[0] if single else self._out
+            result = self._backend.to_numpy(self._out[0] if single else self._out)
             if out is None:
                 return result.copy()
             fits = isinstance(out, np.ndarray) and out.shape == result.shape and out.dtype == result.dtype
@@ -148,9 +148,18 @@ class FrozenGraph:
     """A frozen model with several inputs or outputs: f([a, b]), f(a, b), or f({"a": a, "b": b}) gives new arrays."""
 
     def __init__(
-        self, plan: Any, inputs: Structure, xs: list[Array], outputs: Structure, outs: list[Array], convert: Any, reduced: Any
+        self,
+        backend: Backend,
+        plan: Any,
+        inputs: Structure,
+        xs: list[Array],
+        outputs: Structure,
+        outs: list[Array],
+        convert: Any,
+        reduced: Any,
     ) -> None:
-        self._plan, self._inputs, self._xs, self._outputs, self._outs = plan, inputs, xs, outputs, outs
+        self._backend, self._plan = backend, plan
+        self._inputs, self._xs, self._outputs, self._outs = inputs, xs, outputs, outs
         self._convert, self._reduced = convert, reduced
         self._lock = threading.Lock()
         self.batch_size = len(xs[0])
@@ -165,9 +174,10 @@ class FrozenGraph:
         given = [self._convert(a, i) for i, a in enumerate(leaves)]
         with self._lock:  # the arrays between are one caller's at a time
             for own, a in zip(self._xs, given, strict=True):
-                own[...] = a
+                self._backend.write(own, a)
             self._plan.run(1)
-            return self._outputs.build([(out[0] if single else out).copy() for out in self._outs])
+            host = map(self._backend.to_numpy, self._outs)
+            return self._outputs.build([(out[0] if single else out).copy() for out in host])
 
     def __reduce__(self) -> Any:
         return self._reduced

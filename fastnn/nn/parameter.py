@@ -40,7 +40,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
 
-        super().__init__(tensor(data).data if not isinstance(data, np.ndarray) else data, requires_grad)
+        super().__init__(current().asarray(data) if isinstance(data, np.ndarray) else tensor(data).data, requires_grad)
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
 
@@ -131,7 +131,7 @@ class TransposedParameter(Parameter):
 
     @data.setter
     def data(self, value: Array) -> None:
-        if not np.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
+        if not current().xp.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
             self.base.data[...] = value.T
 
     @property
@@ -168,7 +168,7 @@ class TransposedParameter(Parameter):
         if value is None:
             self.base.grad = None
         else:
-            self.base.grad = Tensor(np.ascontiguousarray(np.asarray(value, self.dtype).T))
+            self.base.grad = np.ascontiguousarray(np.asarray(value, self.dtype).T)
 
     def grad_buffer(self) -> Array:
         raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")

@@ -73,8 +73,8 @@ def clip_grad_norm_(
         k.sum_squares(total, wide)
     if error_if_nonfinite:
         k.value_leaves("error_if_nonfinite")
-        if not np.isfinite(total[0]):
-            raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {np.sqrt(total[0])}, which is not finite")
+        if not np.isfinite(norm_squared := float(total[0])):
+            raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {np.sqrt(norm_squared)}, which is not finite")
     limit = k.numbers([float(max_norm)])
     k.constant_enters(limit)
     for g in grads:

@@ -91,7 +91,7 @@ def fill(k: Any, y: Array, value: Any) -> None:
         if not -(2**63) <= value < 2**63:
             raise ValueError(f"fill: {value} came, which is no int64")
         if abs(value) > _EXACT and isinstance(value, int):
-            one = k.asarray(np.array([value]))
+            one = k.constant(np.array([value]))
             k.constant_enters(one)
             copy_walk(k, y, one, y.shape, strides_of(y.shape), (0,) * y.ndim)
             return

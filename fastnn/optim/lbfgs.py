@@ -252,19 +252,20 @@ def _between(a: Point, b: Point, least: float, most: float) -> float:
 
 
 def _values(parameters: list[Parameter]) -> Vector:
-    return np.concatenate([p.data.reshape(-1).astype(np.float64) for p in parameters])
+    return np.concatenate([current().to_numpy(p.data).reshape(-1).astype(np.float64) for p in parameters])
 
 
 def _gradient(parameters: list[Parameter]) -> Vector:
     """All gradients as one vector; 0 where there is none."""
-    parts = [p.grad_buffer().reshape(-1) if p.has_grad else np.zeros(p.size) for p in parameters]
+    to_numpy = current().to_numpy
+    parts = [to_numpy(p.grad_buffer()).reshape(-1) if p.has_grad else np.zeros(p.size) for p in parameters]
     return np.concatenate([part.astype(np.float64) for part in parts])
 
 
 def _put(parameters: list[Parameter], values: Vector) -> None:
     first = 0
     for p in parameters:
-        p.data[...] = values[first : first + p.size].reshape(p.shape)
+        current().write(p.data, values[first : first + p.size].reshape(p.shape))
         changed(p)
         first += p.size
 

@@ -55,8 +55,9 @@ class BatchTrainer(Prepared):
             same = len(leaves) == len(arrays) - len(c.objectives) and all(map(operator.is_, leaves, arrays))
             if form is not None and same:  # the next ones of this form can be taken as they are
                 c.batch_forms[form] = step
+        write = current().write
         for buffer, a in zip(step.buffers, arrays, strict=False):
-            buffer[...] = a
+            write(buffer, a)
         c.reset()
         step.run()
         return as_returned(c.logs(), return_dict)

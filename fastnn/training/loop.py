@@ -71,16 +71,16 @@ class Trainer(BatchTrainer):
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
-            dtype: "float32" rounds nothing. "bfloat16" rounds the factors of matrix products in training steps to it, as
-                `fastnn.autocast` does, on CPUs that multiply it: large layers then train faster (docs/performance.md),
-                small ones no faster. Weights stay as they are; evaluation and prediction are not rounded, and a saved model
-                does not keep it.
+            dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
+                as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
+                (docs/performance.md), small ones no faster. Weights stay as they are; evaluation and prediction are not
+                rounded, and a saved model does not keep it.
 
             loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
 
         Raises:
             ValueError: a name is not known; the message lists those that are.
-            RuntimeError: the backend or the CPU has no products of bfloat16; the message says why.
+            RuntimeError: the backend, the CPU or the GPU has no products of the dtype; the message says why.
         """
         if loss is None:
             raise ValueError("compile: no loss is given")
@@ -214,6 +214,7 @@ class Trainer(BatchTrainer):
                 done = 0
                 for rows, count in sizes:
                     if count and not self.stop_training:
+                        batches.fetch_ahead(rows)
                         self._run(trained[rows], count, done, hooks, progress)
                         done += count
                 logs = c.logs()
@@ -273,12 +274,13 @@ class Trainer(BatchTrainer):
 
     def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
+        k: Backend = current()
         saved = c.set_aside()
         try:
             hooks.on_test_begin()
             for i, batch in enumerate(_chunks(arrays, batch_size)):
                 hooks.on_test_batch_begin(i)
-                self._test_batch(batch, arrays.inputs)
+                self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
             logs = c.logs()
             hooks.on_test_end(logs)
@@ -351,7 +353,8 @@ class Trainer(BatchTrainer):
                 hooks.on_predict_batch_begin(i)
                 structure, tensors = Structure.of(inputs.call(model, [Tensor(a) for a in batch], training=False))
                 outs = [k.to_numpy(t.data) for t in tensors]
-                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in batch) else out for out in outs])
+                host = [a for a in batch if isinstance(a, np.ndarray)]
+                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in host) else out for out in outs])
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]

@@ -77,7 +77,7 @@ class Prepared:
             targets.append(target)
             weights.append(weight)
         k = current()
-        return Arrays(map(k.asarray, (*features, *targets, *weights)), inputs)
+        return Arrays(map(k.dataset, (*features, *targets, *weights)), inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""

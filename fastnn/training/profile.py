@@ -21,7 +21,7 @@ class Row:
 
     kernel: str
     precision: str
-    """What a product's factors are rounded to: "bfloat16", or "float32" where nothing is."""
+    """What a product's factors are rounded to: "bfloat16" or "tf32", or "float32" where nothing is."""
     shapes: str
     microseconds: float
     gflops: float

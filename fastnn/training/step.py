@@ -13,6 +13,7 @@ import numpy as np
 from ..backends import current, numbers, recording
 from ..backends.base import aligned
 from ..nn.mode import mode
+from ..ops.shape import copy_array
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
 from .objective import total_loss, update_metrics
@@ -71,6 +72,7 @@ class Batches:
         self.n = len(arrays[0])
         self.index = numbers(np.arange(self.n), np.int64)
         self.cursor = numbers([0], np.int64)
+        self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
 
     def start_epoch(self, rng: np.random.Generator | None) -> None:
         """Back to the first batch, in a new random order if there is a generator."""
@@ -83,14 +85,33 @@ class Batches:
         k = current()
         return [aligned(k.xp, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
-    def gather(self, buffers: list[Array]) -> None:
-        """The next batch into the buffers."""
+    def fetch_ahead(self, rows: int) -> None:
+        """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
         k = current()
+        streamed = [a for a in self.arrays if a.size and k.streams(a)]
+        if streamed and rows not in self._ahead:
+            self._ahead[rows] = [k.empty((rows, *a.shape[1:]), a.dtype) for a in streamed]
+        for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
+            self._take(a, ahead)
+
+    def gather(self, buffers: list[Array]) -> None:
+        """The next batch into the buffers; of arrays that are streamed, the one after it is fetched while this one is used."""
+        k, rows = current(), len(buffers[0])
+        fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):
-            if a.size:
-                rows = len(buffer)
-                k.gather_batch(buffer.reshape(rows, -1), a.reshape(self.n, -1), self.index, self.cursor)
-        k.advance(self.cursor, len(buffers[0]))
+            if a.size and k.streams(a):
+                copy_array(k, buffer, next(fetched))
+            elif a.size:
+                self._take(a, buffer)
+        k.advance(self.cursor, rows)
+        with k.aside():
+            streamed = (a for a in self.arrays if a.size and k.streams(a))
+            for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
+                self._take(a, ahead)
+
+    def _take(self, a: Array, buffer: Array) -> None:
+        rows = len(buffer)
+        current().gather_batch(buffer.reshape(rows, -1), a.reshape(self.n, -1), self.index, self.cursor)
 
 
 class TrainStep:

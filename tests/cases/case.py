@@ -75,6 +75,11 @@ class Case:
     def spec(self) -> Kernel:
         return KERNELS[self.kernel]
 
+    @property
+    def precision(self) -> str:
+        """What the factors of a product are rounded to."""
+        return PRECISIONS[self.scalars.get("precision", 0)]
+
     def __str__(self) -> str:
         names = {a.name for a in self.spec.args}
         letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape}
@@ -82,7 +87,7 @@ class Case:
         sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]
         named = (v for name, v in self.scalars.items() if name not in ("op", "to", "precision"))
         scalars = [v.name if isinstance(v, Activation | PointwiseLoss) else str(v) for v in named]
-        scalars += [PRECISIONS[p] for name, p in self.scalars.items() if name == "precision" and p]
+        scalars += [self.precision] * (self.precision != "float32")
         return "-".join(filter(None, [self.kernel, *sizes, *scalars, *(f"no_{a}" for a in self.absent), self.note]))
 
     def shape(self, arg: Arg) -> tuple[int, ...]:

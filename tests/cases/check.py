@@ -9,6 +9,7 @@ import numpy as np
 
 from fastnn.backends.base import Backend
 from fastnn.backends.reference import table
+from fastnn.backends.spec import Kernel
 
 from .case import Array, Case, Values
 
@@ -97,13 +98,17 @@ class Frame:
         return all((part == 0xFF).all() for parts in self._buffers for part in parts)
 
 
+def call(backend: Backend, kernel: Kernel, values: Values) -> Values:
+    """The arrays of a call, on the host, after it."""
+    given = {a.name: backend.asarray(values[a.name]) for a in kernel.arrays}
+    getattr(backend, kernel.name)(*(values | given).values())
+    return {name: backend.to_numpy(a) for name, a in given.items()}
+
+
 def run(backend: Backend, case: Case, values: Values) -> Values:
     """What the backend's kernel writes; checks that it writes nothing else."""
     frame = Frame()
-    placed = values | {name: frame.place(a) for name, a in arrays(case, values).items()}
-    given = {name: backend.asarray(a) for name, a in arrays(case, placed).items()}
-    getattr(backend, case.kernel)(*(placed | given).values())
-    host = {name: backend.to_numpy(a) for name, a in given.items()}
+    host = call(backend, case.spec, values | {name: frame.place(a) for name, a in arrays(case, values).items()})
     assert frame.intact(), f"{case}: wrote beyond an array"
     for name, a in arrays(case, values, written=False).items():
         assert host[name].tobytes() == a.tobytes(), f"{case}: wrote its input {name}"

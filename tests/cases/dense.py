@@ -32,23 +32,30 @@ LAYERS = ((32, 15, 400), (32, 15, 15), (32, 10, 15), (4000, 15, 15), (4000, 10, 
 RELU, TANH, SIGMOID, GELU = (activation(name) for name in ("relu", "tanh", "sigmoid", "gelu"))
 
 
+SIGNIFICANT = {1: 8, 2: 11}
+"""Bits of factors, by precision."""
+CUT_OFF = 2.0**-9
+"""How much products of tf32 may differ, as GPUs may cut off the bits of both factors that are rounded elsewhere."""
+
+
 def _rounded(a: Array, precision: int) -> Array:
-    """To 8 significant bits, if that is the precision."""
+    """To the significant bits of the precision."""
     if not precision:
         return a
     m, e = np.frexp(a)
-    return np.ldexp(np.round(np.ldexp(m, 8)), e - 8)
+    bits = SIGNIFICANT[precision]
+    return np.ldexp(np.round(np.ldexp(m, bits)), e - bits)
 
 
-def dot_error(k: int) -> float:
-    """The error of a sum of k products, in units of eps and of the sum of their absolute values."""
-    return 2 + math.sqrt(k) / 2
+def dot_error(k: int, eps: float, precision: int) -> float:
+    """The error of a sum of k products, in units of the sum of their absolute values."""
+    return eps * (2 + math.sqrt(k) / 2) + (CUT_OFF if precision == 2 else 0)
 
 
 def _matmul_error(v: SimpleNamespace, want: Values, ta: bool, tb: bool) -> Values:
     a, b = np.abs(v.a.T if ta else v.a), np.abs(v.b.T if tb else v.b)
-    scale = abs(v.alpha) * (a @ b) * dot_error(a.shape[1])
-    return {"c": v.eps * (scale + 2 * abs(v.beta) * np.abs(v.c) if v.beta else scale)}
+    scale = abs(v.alpha) * (a @ b) * dot_error(a.shape[1], v.eps, v.precision)
+    return {"c": scale + 2 * v.eps * abs(v.beta) * np.abs(v.c) if v.beta else scale}
 
 
 def _matmul(name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float = 0.0, precision: int = 0, **flags: Any) -> Case:
@@ -86,7 +93,7 @@ def _forward_error(v: SimpleNamespace, want: Values) -> Values:
     x, w = (_rounded(a, v.precision) for a in (v.x, v.w))
     z = x @ w + (v.b if v.b.size else 0)
     # The bias is what the sums begin with.
-    off = v.eps * dot_error(v.x.shape[1]) * (np.abs(v.x) @ np.abs(v.w) + (np.abs(v.b) if v.b.size else 0))
+    off = dot_error(v.x.shape[1], v.eps, v.precision) * (np.abs(v.x) @ np.abs(v.w) + (np.abs(v.b) if v.b.size else 0))
     y = want["y"]
     moved = np.fmax(np.abs(value(z - off, v.act) - y), np.abs(value(z + off, v.act) - y))
     return {"y": moved + FUNCTION[v.act].error(z, y, v.eps), "aux": off if want["aux"].size else 0}
@@ -130,11 +137,11 @@ def _backward_error(v: SimpleNamespace, want: Values) -> Values:
     if not linear:
         errors["dz"] = off
     if v.need & NEED_DX:
-        errors["dx"] = (off + eps * dot_error(n) * size) @ np.abs(v.w.T)
+        errors["dx"] = (off + dot_error(n, eps, v.precision) * size) @ np.abs(v.w.T)
     if v.need & NEED_DW:
-        errors["dw"] = np.abs(v.x.T) @ (off + eps * dot_error(m) * size) + 2 * eps * np.abs(want["dw"])
+        errors["dw"] = np.abs(v.x.T) @ (off + dot_error(m, eps, v.precision) * size) + 2 * eps * np.abs(want["dw"])
     if v.need & NEED_DB:
-        errors["db"] = (off + eps * dot_error(m) * size).sum(0) + 2 * eps * np.abs(want["db"])
+        errors["db"] = (off + dot_error(m, eps, 0) * size).sum(0) + 2 * eps * np.abs(want["db"])
     return errors
 
 
@@ -225,4 +232,14 @@ def _bfloat16() -> Iterable[Case]:
     yield _backward(128, 512, 512, RELU, bench=True, test=False, precision=1)
 
 
-CASES = [*_matmuls(), *_layers(), *_bfloat16()]
+def _tf32() -> Iterable[Case]:
+    """Factors rounded to 11 significant bits, by backends that have it."""
+    for i, shape in enumerate(((1, 1, 1), (33, 65, 17), (64, 64, 64), (3, 2, 1500))):
+        for name in ("matmul_nn", "matmul_nt", "matmul_tn"):
+            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], precision=2, edges=shape == (33, 65, 17))
+    for act in (RELU, LINEAR, GELU):
+        yield _forward(17, 33, 9, act, precision=2)
+        yield _backward(130, 70, 33, act, precision=2)
+
+
+CASES = [*_matmuls(), *_layers(), *_bfloat16(), *_tf32()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,9 +10,15 @@ import numpy as np
 
 from ..base import Backend, Call, Plan
 from ..reference import table as reference
+from ..spec import Activation
 from .device import Device
 
 INSTALL = 'pip install "fastnn[cuda]"'
+
+
+MOST_CONSTANTS = 4096
+SURELY_FITS = 1 << 26
+"""Bytes of an array that goes to the device without asking what is free there."""
 
 
 class CupyBackend(Backend):
@@ -28,6 +34,18 @@ class CupyBackend(Backend):
         self.device = device
         self.empty = device.empty
         self._constants: dict[Any, Any] = {}
+
+    def lacks(self, precision: str) -> str:
+        have, need = self.device.capability, 80
+        if precision == "float32" or have >= need:
+            return ""
+        return f"products of {precision} need a GPU of compute capability {need / 10}, this one has {have / 10}"
+
+    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> Any:
+        from .dense import aux_size
+
+        n, kind = aux_size(shape, inputs, dtype, act, precision)
+        return self.empty(shape if kind == dtype else n, kind) if n else self.absent
 
     def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
         from .numbers import Numbers
@@ -65,13 +83,18 @@ class CupyBackend(Backend):
         host: np.ndarray[Any, Any] = a.get()
         return host
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None) -> Plan:
+    def dataset(self, a: np.ndarray[Any, Any]) -> Any:
+        if a.nbytes > SURELY_FITS and a.nbytes > self.device.free() // 2:
+            return self.numbers(a, a.dtype)
+        return self.asarray(a)
+
+    def streams(self, a: Any) -> bool:
+        return isinstance(a, np.ndarray)
+
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         from .graph import GraphPlan
 
-        return GraphPlan(self, self.device, calls, flags or {})
-
-
-MOST_CONSTANTS = 4096
+        return GraphPlan(self, self.device, calls, flags or {}, asides)
 
 
 def load() -> Backend:

@@ -69,26 +69,41 @@ __device__ inline T block_sum(T value) {
   return block_reduce(value, Sum());
 }
 
-// The sum of a double of each block of the launch, in the order of the blocks. True in all threads of the one block that came
-// last, which then has the total; the others return false.
-__device__ double grid_parts[MOST_BLOCKS];
+// The reductions of N values of eight bytes of each block of the launch, in the order of the blocks; start is what changes
+// nothing. True in all threads of the one block that came last, which then has the totals; the others return false. Once a launch.
+constexpr int MOST_GRID_VALUES = 2;
+__device__ u64 grid_parts[MOST_GRID_VALUES * MOST_BLOCKS];
 __device__ unsigned grid_arrived;
 
-__device__ inline bool grid_sum(double block_total, double& total) {
+template <int N, typename T, typename Op>
+__device__ inline bool grid_reduce(const T (&of_block)[N], T (&total)[N], Op op, T start) {
+  static_assert(N <= MOST_GRID_VALUES && sizeof(T) == sizeof(u64), "grid_parts is made for these");
+  volatile T* parts = (volatile T*)grid_parts;
   __shared__ bool last;
   if (threadIdx.x == 0) {
-    grid_parts[blockIdx.x] = block_total;
+    for (int k = 0; k < N; ++k) parts[k * MOST_BLOCKS + blockIdx.x] = of_block[k];
     __threadfence();
     last = atomicAdd(&grid_arrived, 1u) == gridDim.x - 1;
   }
   __syncthreads();
   if (!last) return false;
   __threadfence();
-  double sum = 0;
-  for (int i = threadIdx.x; i < (int)gridDim.x; i += THREADS) sum += ((volatile double*)grid_parts)[i];
-  total = block_sum(sum);
+  for (int k = 0; k < N; ++k) {
+    T value = start;
+    for (int i = threadIdx.x; i < (int)gridDim.x; i += THREADS) value = op(value, (T)parts[k * MOST_BLOCKS + i]);
+    total[k] = block_reduce(value, op);
+  }
   if (threadIdx.x == 0) grid_arrived = 0;
   return true;
+}
+
+// The same for one sum.
+__device__ inline bool grid_sum(double block_total, double& total) {
+  const double of_block[1] = {block_total};
+  double totals[1] = {0};
+  const bool last = grid_reduce(of_block, totals, Sum(), 0.0);
+  total = totals[0];
+  return last;
 }
 
 // Four float32 or two float64 at once, where all pointers allow it.

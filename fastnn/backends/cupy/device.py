@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,11 +33,25 @@ class Device(Protocol):
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
         """Bytes of the host that the device reads and writes where they lie, at one address for both."""
 
+    def free(self) -> int:
+        """Bytes of the device's memory that nobody has."""
+
+    @property
+    def stream_pointer(self) -> int:
+        """The stream that launches go to, as CUDA's libraries take it."""
+
+    @property
+    def capability(self) -> int:
+        """The GPU's compute capability: 90 for 9.0."""
+
     def wait(self) -> None:
         """Until all that was started is done."""
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """What work starts on the device, as one thing to start again."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """A block in `capture` whose launches may run beside those after it."""
 
 
 class CudaDevice:
@@ -47,13 +62,20 @@ class CudaDevice:
 
         self.xp = cupy
         self._array = cupy.ndarray
-        self._own = threading.local()  # the stream of a thread that is capturing
-        self._locked: dict[int, Any] = {}
+        self._own = threading.local()  # the streams of a thread that is capturing
 
     @property
     def stream(self) -> Any:
         """Where this thread's work goes."""
         return getattr(self._own, "stream", None) or self.xp.cuda.Stream.null
+
+    @property
+    def stream_pointer(self) -> int:
+        return int(self.stream.ptr)
+
+    @property
+    def capability(self) -> int:
+        return int(self.xp.cuda.Device().compute_capability)
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is self._array:
@@ -90,17 +112,23 @@ class CudaDevice:
         memory = self.xp.cuda.alloc_pinned_memory(max(nbytes, 1))
         return np.frombuffer(memory, np.uint8, nbytes)
 
+    def free(self) -> int:
+        return int(self.xp.cuda.runtime.memGetInfo()[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+
     def wait(self) -> None:
         self.xp.cuda.Stream.null.synchronize()
         Numbers.wait = None
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         stream = self._own.stream = self.xp.cuda.Stream(non_blocking=True)
+        self._own.side = None
         try:
             with stream:
                 stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeThreadLocal)
                 try:
                     work()
+                    if self._own.side is not None:
+                        stream.wait_event(self._own.side.record())
                 finally:
                     graph = stream.end_capture()
         finally:
@@ -112,3 +140,14 @@ class CudaDevice:
             Numbers.wait = self.wait
 
         return replay
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        stream = self._own.stream
+        side = self._own.side = self._own.side or self.xp.cuda.Stream(non_blocking=True)
+        side.wait_event(stream.record())
+        self._own.stream = side
+        try:
+            yield
+        finally:
+            self._own.stream = stream

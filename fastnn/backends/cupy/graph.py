@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from typing import Any
 
@@ -22,10 +23,13 @@ class GraphPlan:
         device: where they run.
         calls: kernel calls.
         flags: by a call's index, the array that says whether it runs.
+        asides: the indices of calls that may run beside all that follow.
     """
 
-    def __init__(self, backend: Backend, device: Device, calls: Sequence[Call], flags: Mapping[int, Any]) -> None:
-        self._calls = [(backend.table[name], args, flags.get(i)) for i, (name, args) in enumerate(calls)]
+    def __init__(
+        self, backend: Backend, device: Device, calls: Sequence[Call], flags: Mapping[int, Any], asides: Collection[int]
+    ) -> None:
+        self._calls = [(backend.table[name], args, flags.get(i), i in asides) for i, (name, args) in enumerate(calls)]
         self._device = device
         self._parts: list[tuple[Any, Callable[[], None]]] | None = None
 
@@ -35,8 +39,9 @@ class GraphPlan:
             calls = list(together)
 
             def work(calls: list[Any] = calls) -> None:
-                for kernel, args, _ in calls:
-                    kernel(*args)
+                for kernel, args, _, aside in calls:
+                    with self._device.aside() if aside else nullcontext():
+                        kernel(*args)
 
             parts.append((calls[0][2], self._device.capture(work)))
         return parts
@@ -52,7 +57,7 @@ class GraphPlan:
         wait = self._device.wait
         times: list[list[int]] = [[] for _ in self._calls]
         for _ in range(n):
-            for own, (kernel, args, flag) in zip(times, self._calls, strict=True):
+            for own, (kernel, args, flag, _) in zip(times, self._calls, strict=True):
                 runs = flag is None or int(flag[0])
                 wait()
                 start = time.perf_counter_ns()

@@ -16,18 +16,21 @@ THREADS = 256
 MOST_BLOCKS = 1024
 """As in common.cuh: enough to fill the device several times over."""
 
+MOST_STREAMS = 2048
+"""Blocks of a kernel that sums nothing over them: several rounds of what runs at once, so that the last one is a small part."""
+
 Blocks = Callable[[Mapping[str, int]], int]
 """From the sizes of a call, how many blocks of THREADS threads it takes; never of the device, which would change sums."""
 
 
-def elements(*sizes: str, each: int = 4) -> Blocks:
+def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
     """A thread for every few elements of an array with these sizes."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
         for size in sizes:
             n *= of[size]
-        return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
+        return min(most, max(1, -(-n // (THREADS * each))))
 
     return blocks
 
@@ -40,6 +43,28 @@ def rows(*sizes: str) -> Blocks:
         for size in sizes:
             n *= of[size]
         return min(MOST_BLOCKS, max(1, n))
+
+    return blocks
+
+
+def strips(columns: str, *sizes: str) -> Blocks:
+    """A block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        n = -(-of[columns] // 32)
+        for size in sizes:
+            n *= of[size]
+        return min(MOST_BLOCKS, max(1, n))
+
+    return blocks
+
+
+def short_rows(count: str, length: str) -> Blocks:
+    """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        each = THREADS // 32 if of[length] <= 256 else 1
+        return min(MOST_BLOCKS, max(1, -(-of[count] // each)))
 
     return blocks
 
@@ -63,7 +88,8 @@ class Launch:
         self._letters = letters(kernel)
         self._entries: dict[Any, Any] = {}
         codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
-        self._pack = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes)).pack
+        layout = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes))
+        self._pack, self._struct = layout.pack, np.dtype(f"V{layout.size}")
         self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
         self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
 
@@ -75,8 +101,9 @@ class Launch:
         function = -1
         for arg, value, shape, flat in zip(kernel.args, args, self._flat, self._any_shape, strict=True):
             if arg.kind == "array":
-                slots.append(device.pointer(value, kernel.name, arg.name))
-                if value.size or not arg.optional:
+                absent = arg.optional and not value.size
+                slots.append(0 if absent else device.pointer(value, kernel.name, arg.name))
+                if not absent:
                     if arg.dtype in self._letters:
                         found.setdefault(arg.dtype, value.dtype.name)
                     if flat:
@@ -95,7 +122,7 @@ class Launch:
         if entry is None:
             source = program(kernel.name, dtypes, function)
             entry = self._entries[dtypes, function] = device.compile(source, f"{kernel.name}_entry")
-        packed = np.frombuffer(self._pack(*slots, *sizes.values()), np.uint8)
+        packed = np.frombuffer(self._pack(*slots, *sizes.values()), self._struct)  # one element: CuPy passes it by value
         device.launch(entry, self._blocks(sizes), THREADS, packed)
 
 

@@ -16,15 +16,15 @@ from ..spec import KERNELS, Arg, Kernel
 FOLDER = Path(__file__).parent
 
 FILES: dict[str, tuple[str, ...]] = {
-    "activation": ("functions.cuh", "activation.cu"),
-    "data": ("data.cu",),
-    "dense": ("functions.cuh", "dense.cu"),
-    "elementwise": ("elementwise.cu",),
-    "loss": ("functions.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("metrics.cu",),
-    "optim": ("optim.cu",),
-    "random": ("random.cu",),
-    "regularization": ("regularization.cu",),
+    "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
+    "data": ("elements.cuh", "data.cu"),
+    "dense": ("functions.cuh", "product.cuh", "dense.cu"),
+    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
+    "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
+    "metrics": ("elements.cuh", "metrics.cu", "metrics_counts.cu"),
+    "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
+    "random": ("elements.cuh", "random.cu"),
+    "regularization": ("elements.cuh", "regularization.cu"),
 }
 """What the program of a family consists of, after common.cuh."""
 
@@ -68,12 +68,26 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
         dtypes: names as in `spec.DTYPES`.
         function: the id of the activation or loss that it computes; -1 where it takes none.
     """
-    family = KERNELS[name].family
-    structs = "".join(arguments(k.name) for k in KERNELS.values() if k.family == family)
     types = f"<{', '.join(TYPES[d] for d in dtypes)}>" if dtypes else ""
+    structs = "".join(arguments(k.name) for k in KERNELS.values() if k.family == KERNELS[name].family)
+    return own_program(KERNELS[name].family, name, f"{name}_args{types}", f"{name}{types}", function, structs)
+
+
+def own_program(
+    family: str, name: str, struct: str, call: str, function: int = -1, structs: str = "", blocks_at_once: int = 1
+) -> str:
+    """The source whose entry point, of that name, calls a function of the family with its argument struct.
+
+    Args:
+        family: whose files.
+        name: the entry point is ``<name>_entry``.
+        struct: the type of its argument.
+        call: the function.
+        function: as in `program`.
+        structs: what comes before the files.
+        blocks_at_once: how many blocks shall fit on a multiprocessor, by their registers.
+    """
     parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
-    entry = (
-        f'extern "C" __global__ void __launch_bounds__(THREADS) {name}_entry(const {name}_args{types} a) '
-        f"{{ {name}{types}(a); }}\n"
-    )
+    bounds = f"__launch_bounds__(THREADS, {blocks_at_once})"
+    entry = f'extern "C" __global__ void {bounds} {name}_entry(const {struct} a) {{ {call}(a); }}\n'
     return "\n".join([*parts, entry])

@@ -26,16 +26,20 @@ def matmul_tn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, 
 
 
 def _product(xp: Any, a: Array, b: Array, precision: int) -> Array:
-    if PRECISIONS[precision] == "bfloat16":
-        a, b = _bfloat16(xp, a), _bfloat16(xp, b)
-    return a @ b
+    return rounded(xp, a, precision) @ rounded(xp, b, precision)
 
 
-def _bfloat16(xp: Any, a: Array) -> Array:
-    """Rounded to the upper half of a float32, to the nearest, ties to even; NaN stays NaN."""
+def rounded(xp: Any, a: Array, precision: int) -> Array:
+    """To the nearest float32 whose last bits are zero: 16 for bfloat16, ties to even; 13 for tf32, ties away from zero, as the
+    GPU's own conversion has it. NaN stays NaN."""
+    if not precision:
+        return a
     bits = xp.ascontiguousarray(a, dtype=xp.float32).view(xp.uint32)
-    rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) & 0xFFFF0000).astype(xp.uint32).view(xp.float32)
-    return xp.where(xp.isnan(a), a, rounded.astype(a.dtype))
+    if PRECISIONS[precision] == "bfloat16":
+        bits = (bits + (0x7FFF + ((bits >> 16) & 1))) & 0xFFFF0000
+    else:
+        bits = (bits + 0x1000) & 0xFFFFE000
+    return xp.where(xp.isnan(a), a, bits.astype(xp.uint32).view(xp.float32).astype(a.dtype))
 
 
 def _update(c: Array, product: Array, alpha: float, beta: float) -> None:

@@ -1,0 +1,22 @@
+"""How many blocks the kernels of the activation family take."""
+
+from __future__ import annotations
+
+from .launch import Blocks, elements, short_rows
+
+_ROWS = short_rows("M", "N")
+
+BLOCKS: dict[str, Blocks] = {
+    "activation_forward": elements("n"),
+    "activation_backward": elements("n"),
+    "glu_forward": elements("A", "C"),
+    "glu_backward": elements("A", "C"),
+    "prelu_forward": elements("M", "N"),
+    "prelu_backward": elements("M", "N"),
+    "softmax_forward": _ROWS,
+    "softmax_backward": _ROWS,
+    "log_softmax_forward": _ROWS,
+    "log_softmax_backward": _ROWS,
+    "sparsemax_forward": _ROWS,
+    "sparsemax_backward": _ROWS,
+}

@@ -1,0 +1,227 @@
+"""Large matrix products by cuBLASLt, called with addresses and a stream, so that they can be recorded in CUDA graphs.
+
+CuPy refuses cuBLAS while a stream is capturing, and chooses no epilogues; nvmath has the bare functions of cuBLASLt. For each
+kind of product there are descriptors and the algorithm that cuBLASLt's heuristics put first, asked once, at the first call: that is
+before any capture, as recordings are of calls that were made before. The choice is never by time, which is not the same twice:
+another algorithm may add in another order, and a training would give other bits in the next process.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .device import Device
+
+WORKSPACE = 32 << 20
+"""Bytes, as NVIDIA advises for its GPUs since Hopper."""
+ALIGNMENT = 16
+"""Bytes that the fastest algorithms want addresses to be a multiple of."""
+AUX_COLUMNS = 8
+"""Rows of an epilogue's second output begin at multiples of so many elements."""
+NOT_SUPPORTED = 15
+
+R_32F, R_64F, R_16BF = 0, 1, 14
+COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70
+FACTORS = {
+    "float32": (R_32F, R_32F, COMPUTE_32F),
+    "tf32": (R_32F, R_32F, COMPUTE_32F_FAST_TF32),
+    "bfloat16": (R_16BF, R_32F, COMPUTE_32F),
+    "float64": (R_64F, R_64F, COMPUTE_64F),
+}
+"""The types of factors and result, and what the sums are in; numbers of library_types.h and cublas_api.h."""
+
+
+class Product(NamedTuple):
+    """A kind of product: d = alpha op(a) op(b) + beta d of row-major matrices, where op(a) is (m, k) and op(b) (k, n)."""
+
+    m: int
+    n: int
+    k: int
+    ta: bool
+    """Whether a is transposed, that is, lies in memory as (k, m)."""
+    tb: bool
+    factors: str
+    """A name in FACTORS."""
+    epilogue: str = ""
+    """A name of cublasLt.Epilogue: what is done to the result before it is written."""
+
+
+class Products(Protocol):
+    """What multiplies large matrices."""
+
+    def offers(self, product: Product) -> bool:
+        """Whether there is an algorithm for it, with its epilogue."""
+
+    def multiply(
+        self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0
+    ) -> None:
+        """Starts it on addresses; bias (n) is added, and aux (m, n) is what the epilogue saves or needs."""
+
+
+class Matrix(NamedTuple):
+    """A column-major matrix as cuBLASLt takes it."""
+
+    rows: int
+    columns: int
+    leading: int
+    transposed: bool = False
+
+
+def layouts(product: Product) -> tuple[Matrix, Matrix, Matrix]:
+    """The first and the second factor and the result, for cuBLASLt.
+
+    Its matrices are column-major: there, a row-major matrix is its own transpose. What is computed is d^T = op(b)^T op(a)^T: b
+    comes first, and a bias of each row of d^T is one of each column of d.
+    """
+    m, n, k, ta, tb = product[:5]
+    first = Matrix(k, n, k, True) if tb else Matrix(n, k, n)
+    second = Matrix(m, k, m, True) if ta else Matrix(k, m, k)
+    return first, second, Matrix(n, m, n)
+
+
+class _Plan(NamedTuple):
+    """Descriptors and the algorithm of a kind of product."""
+
+    description: int
+    first: int
+    second: int
+    result: int
+    found: Any
+    """What the heuristics answered: it begins with the algorithm."""
+    workspace: int
+    """Bytes that the algorithm needs."""
+
+
+class CublasLt:
+    """cuBLASLt on the device's stream. The library is loaded at the first product."""
+
+    def __init__(self, device: Device, library: Any = None) -> None:
+        self._device = device
+        self._given = library
+        self._plans: dict[tuple[Product, int], _Plan | None] = {}
+        self._scalars: dict[tuple[float, str], np.ndarray[Any, Any]] = {}
+
+    @cached_property
+    def _lt(self) -> Any:
+        if self._given is not None:
+            return self._given
+        try:
+            from nvmath.bindings import cublasLt
+        except ImportError as error:
+            raise ImportError(f'large matrix products on a GPU need nvmath-python: pip install "fastnn[cuda]" ({error})') from error
+        return cublasLt
+
+    @cached_property
+    def _handle(self) -> int:
+        return int(self._lt.create())
+
+    @cached_property
+    def _workspace(self) -> Any:
+        return self._device.empty(WORKSPACE, np.uint8)
+
+    @cached_property
+    def _workspace_address(self) -> int:
+        return self._device.pointer(self._workspace, "cublasLt", "workspace")
+
+    def offers(self, product: Product) -> bool:
+        return self._plan(product, ALIGNMENT) is not None
+
+    def multiply(
+        self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0
+    ) -> None:
+        together = a | b | d | bias | aux | ALIGNMENT
+        plan = self._plan(product, together & -together)
+        if plan is None:
+            raise RuntimeError(f"cuBLASLt has no algorithm for {product}")
+        if bias:
+            self._set("matmul_desc", plan.description, "BIAS_POINTER", bias)
+        if aux:
+            self._set("matmul_desc", plan.description, "EPILOGUE_AUX_POINTER", aux)
+        self._lt.matmul(
+            self._handle,
+            plan.description,
+            self._scalar(alpha, product.factors),
+            b,
+            plan.first,
+            a,
+            plan.second,
+            self._scalar(beta, product.factors),
+            d,
+            plan.result,
+            d,
+            plan.result,
+            plan.found.ctypes.data,
+            self._workspace_address,
+            plan.workspace,
+            self._device.stream_pointer,
+        )
+
+    def _scalar(self, value: float, factors: str) -> int:
+        """Where alpha or beta lies, on the host."""
+        if (value, factors) not in self._scalars:
+            self._scalars[value, factors] = np.array([value], np.float64 if factors == "float64" else np.float32)
+        return int(self._scalars[value, factors].ctypes.data)
+
+    def _plan(self, product: Product, alignment: int) -> _Plan | None:
+        """The plan for a product of addresses with that alignment; None where cuBLASLt has no algorithm."""
+        key = product, alignment
+        if key not in self._plans:
+            self._plans[key] = self._planned(product, alignment)
+        return self._plans[key]
+
+    def _planned(self, product: Product, alignment: int) -> _Plan | None:
+        lt = self._lt
+        aux = "AUX" in product.epilogue or product.epilogue.startswith("D")
+        if aux and product.n % AUX_COLUMNS:
+            return None
+        handle = self._handle  # before all else: it tells what the machine lacks
+        factor, result, compute = FACTORS[product.factors]
+        first, second, out = layouts(product)
+        description = lt.matmul_desc_create(compute, result)
+        self._set("matmul_desc", description, "TRANSA", first.transposed)
+        self._set("matmul_desc", description, "TRANSB", second.transposed)
+        if product.epilogue:
+            self._set("matmul_desc", description, "EPILOGUE", lt.Epilogue[product.epilogue])
+            # The heuristics want to see addresses, which the calls replace.
+            if "BIAS" in product.epilogue or "BGRAD" in product.epilogue:
+                self._set("matmul_desc", description, "BIAS_DATA_TYPE", result)
+                self._set("matmul_desc", description, "BIAS_POINTER", self._workspace_address)
+            if aux:
+                self._set("matmul_desc", description, "EPILOGUE_AUX_POINTER", self._workspace_address)
+                self._set("matmul_desc", description, "EPILOGUE_AUX_LD", product.n)
+        matrices = [
+            lt.matrix_layout_create(kind, matrix.rows, matrix.columns, matrix.leading)
+            for kind, matrix in ((factor, first), (factor, second), (result, out))
+        ]
+        preference = lt.matmul_preference_create()
+        self._set("matmul_preference", preference, "MAX_WORKSPACE_BYTES", WORKSPACE)
+        for letter in "ABCD":
+            self._set("matmul_preference", preference, f"MIN_ALIGNMENT_{letter}_BYTES", alignment)
+        found, count = np.zeros(1, lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
+        try:
+            lt.matmul_algo_get_heuristic(
+                handle, description, *matrices, matrices[2], preference, 1, found.ctypes.data, count.ctypes.data
+            )
+        except lt.cuBLASLtError as error:
+            if error.status != NOT_SUPPORTED:
+                raise
+            count[0] = 0
+        finally:
+            lt.matmul_preference_destroy(preference)
+        if count[0] and found["state"][0] == 0:
+            return _Plan(description, *matrices, found, int(found["workspace_size"][0]))
+        lt.matmul_desc_destroy(description)
+        for matrix in matrices:
+            lt.matrix_layout_destroy(matrix)
+        return None
+
+    def _set(self, of: str, what: int, name: str, value: int) -> None:
+        """Sets an attribute of a descriptor or of the preference."""
+        lt = self._lt
+        attributes = lt.MatmulDescAttribute if of == "matmul_desc" else lt.MatmulPreferenceAttribute
+        attribute = attributes[name]
+        buffer = np.array([value], getattr(lt, f"get_{of}_attribute_dtype")(attribute))
+        getattr(lt, f"{of}_set_attribute")(what, attribute, buffer.ctypes.data, buffer.nbytes)

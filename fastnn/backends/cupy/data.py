@@ -1,0 +1,24 @@
+"""How the kernels of the data family are launched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .launch import MOST_STREAMS, Blocks, elements
+
+MOST_SCANS = 264
+"""Blocks that go through a whole index: more would read it more often than they would gain."""
+
+
+def _rows_of_dx(of: Mapping[str, int]) -> int:
+    """A warp for each 128 elements of a row."""
+    return min(MOST_SCANS, max(1, -(-of["B"] * -(-of["C"] // 128) // 8)))
+
+
+BLOCKS: dict[str, Blocks] = {
+    "gather_batch": elements("J", "C", most=MOST_STREAMS),
+    "take_forward": elements("J", "C", most=MOST_STREAMS),
+    "take_backward": _rows_of_dx,
+    "gather_forward": elements("I", "J", "L", each=1, most=MOST_STREAMS),
+    "gather_backward": elements("I", "K", "L", each=1, most=MOST_SCANS),
+}

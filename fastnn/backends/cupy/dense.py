@@ -1,0 +1,275 @@
+"""Matrix products and the dense layer: small ones by own kernels, in one launch; large ones by cuBLASLt and what it leaves."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation, activation
+from .blas import CublasLt, Product, Products
+from .device import Device
+from .launch import MOST_BLOCKS, THREADS
+from .source import TYPES, own_program
+
+Array = Any
+
+SMALL_PRODUCT = 1 << 26
+"""The most multiply-adds of a product for the own kernels: those of 128 x 784 x 512 take about as long as a launch or two."""
+LONGEST_SUM = 8192
+"""The longest sum that one block takes; cuBLASLt spreads longer ones over blocks."""
+TILES = ((4, 16), (16, 32))
+"""Rows and columns of a block's part of a small product: Narrow and Wide in product.cuh."""
+FEW_TILES = 32
+"""With fewer wide tiles than that a product takes narrow ones, that more of the GPU has some."""
+SLAB_ROWS = 32
+"""The fewest rows of a large layer's gradient that a block adds up."""
+MOST_SLABS = 128
+
+RELU, GELU_TANH = activation("relu"), activation("gelu_tanh")
+
+STRUCTS = {
+    "Multiply": "QQQddqqqq",
+    "Forward": "QQQQQqddqqqq",
+    "Backward": "QQQQQQQQQqddqqqqqqqq",
+    "Convert": "QQq",
+    "Activate": "QQQQqddqq",
+    "Slopes": "QQQQQqddqqq",
+    "Columns": "QQqqq",
+}
+"""The fields of the argument structs in dense.cu."""
+
+
+def _small(m: int, n: int, *sums: int) -> bool:
+    """Whether own kernels compute a product of these sizes, of which some are lengths of sums."""
+    return m * n * sums[0] <= SMALL_PRODUCT and max(sums) <= LONGEST_SUM
+
+
+def aux_size(shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> tuple[int, Any]:
+    """How much of what dtype forward leaves for backward: z, or x and w in bfloat16 where cuBLASLt takes those, or nothing."""
+    (m, n), k = shape, inputs
+    if act.saves_z:
+        return m * n, dtype
+    if PRECISIONS[precision] == "bfloat16" and np.dtype(dtype) == np.float32 and not _small(m, n, k, m, n):
+        return _copies(m * k) + k * n, np.dtype(np.uint16)
+    return 0, dtype
+
+
+def _tiles(m: int, n: int) -> tuple[bool, int]:
+    """Which tiles a product of m rows and n columns takes, and how many."""
+    counts = [-(-m // rows) * -(-n // columns) for rows, columns in TILES]
+    wide = counts[1] >= FEW_TILES
+    return wide, counts[wide]
+
+
+def _elements(n: int, each: int) -> int:
+    """Blocks for n elements, so many at a time."""
+    return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
+
+
+def step_program(kind: str, dtype: str, precision: int, function: int, flags: tuple[bool, ...]) -> str:
+    """The program of the kernel in dense.cu that takes the struct `kind`."""
+    name = TYPES[dtype]
+    rounds = () if kind in ("Activate", "Columns") else (precision,)
+    call = f"{kind.lower()}<{', '.join([name, *map(str, rounds), *(str(int(flag)) for flag in flags)])}>"
+    return own_program("dense", kind.lower(), f"{kind}<{name}>", call, function, blocks_at_once=2 if dtype == "float32" else 1)
+
+
+class Dense:
+    """The dense family on a device.
+
+    Args:
+        device: where the arrays lie.
+        products: large products.
+    """
+
+    def __init__(self, device: Device, products: Products) -> None:
+        self._device, self._products = device, products
+        self._entries: dict[Any, Any] = {}
+        self._packs = {name: struct.Struct(f"<{fields}").pack for name, fields in STRUCTS.items()}
+        self._scratch: list[Any] = []
+        self._lock = threading.Lock()
+
+    def _launch(
+        self,
+        kind: str,
+        blocks: int,
+        dtype: Any,
+        slots: tuple[Any, ...],
+        precision: int = 0,
+        function: int = -1,
+        flags: tuple[bool, ...] = (),
+    ) -> None:
+        """Starts the kernel that takes the struct `kind`: its template has the dtype, the precision if it rounds, and flags."""
+        key = kind, dtype.char, precision, function, flags
+        entry = self._entries.get(key)
+        if entry is None:
+            source = step_program(kind, dtype.name, precision, function, flags)
+            entry = self._entries[key] = self._device.compile(source, f"{kind.lower()}_entry")
+        self._device.launch(entry, blocks, THREADS, np.frombuffer(self._packs[kind](*slots), np.uint8))
+
+    def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
+        """Where the arrays lie; 0 for what is absent."""
+        return [self._device.pointer(a, kernel, name) if a.size else 0 for name, a in arrays.items()]
+
+    def _room(self, *nbytes: int) -> list[int]:
+        """Scratch memory for one call: addresses of so many bytes each. The stream runs one call after the other."""
+        sizes = [-(-n // 256) * 256 for n in nbytes]
+        if not any(sizes):
+            return [0] * len(sizes)
+        if not self._scratch or self._scratch[-1].size < sum(sizes) + 256:
+            # Recordings hold the addresses of the smaller ones, which therefore stay.
+            before = self._scratch[-1].size if self._scratch else 0
+            self._scratch.append(self._device.empty(max(sum(sizes) + 256, 2 * before), np.uint8))
+        begin = self._device.pointer(self._scratch[-1], "dense", "scratch")
+        begin += -begin % 256
+        return [begin + sum(sizes[:i]) for i in range(len(sizes))]
+
+    # ---- products ----
+
+    def matmul(self, ta: bool, tb: bool, c: Array, a: Array, b: Array, alpha: float, beta: float, precision: int) -> None:
+        (m, n), k = c.shape, a.shape[0 if ta else 1]
+        if not m or not n:
+            return
+        name = f"matmul_{'nt'[ta]}{'nt'[tb]}"
+        pc, pa, pb = self._pointers(name, c=c, a=a, b=b)
+        if _small(m, n, k):
+            wide, tiles = _tiles(m, n)
+            slots = pc, pa, pb, alpha, beta, m, n, k, tiles
+            self._launch("Multiply", min(tiles, MOST_BLOCKS), c.dtype, slots, precision, flags=(ta, tb, wide))
+            return
+        with self._lock:
+            room = self._room(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b)))
+            pa, pb = (self._factor(p, f.size, c.dtype, precision, to) for p, f, to in zip((pa, pb), (a, b), room, strict=True))
+            self._products.multiply(Product(m, n, k, ta, tb, _factors(c.dtype, precision)), pc, pa, pb, alpha, beta)
+
+    def _factor(self, pointer: int, n: int, dtype: Any, precision: int, to: int) -> int:
+        """Where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
+        if not _rounded_bytes(n, dtype, precision):
+            return pointer
+        self._launch("Convert", _elements(n, 8), dtype, (to, pointer, n), precision)
+        return to
+
+    # ---- the layer ----
+
+    def forward(self, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None:
+        (m, k), n, dtype = x.shape, w.shape[1], y.dtype
+        if not y.size:
+            return
+        py, paux, px, pw, pb = self._pointers("dense_forward", y=y, aux=aux, x=x, w=w, b=b)
+        copies = paux if aux.dtype == np.uint16 else 0
+        z = 0 if copies else paux
+        if _small(m, n, k) and not copies:
+            wide, tiles = _tiles(m, n)
+            slots = py, z, px, pw, pb, *act, m, n, k, tiles
+            self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
+            return
+        with self._lock:
+            room = [copies, copies + 2 * _copies(x.size)] if copies else self._room(
+                *(_rounded_bytes(f.size, dtype, precision) for f in (x, w))
+            )
+            px, pw = (self._factor(p, f.size, dtype, precision, to) for p, f, to in zip((px, pw), (x, w), room, strict=True))
+            product = Product(m, n, k, False, False, _factors(dtype, precision))
+            product = self._fused(product, act, bool(pb), bool(z), bool(precision))
+            done = product.epilogue
+            activated = "RELU" in done or "GELU" in done or act.id == LINEAR.id
+            to = z if z and not activated else py
+            self._products.multiply(product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0)
+            bias = 0 if "BIAS" in done else pb
+            keep = z if "AUX" not in done and (bias or to != z) else 0
+            if bias or keep or not activated:
+                slots = py, keep, to, bias, *act, y.size, n
+                self._launch("Activate", _elements(y.size, 4), dtype, slots, function=act.id)
+
+    def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
+        """The product with as much of the layer in its epilogue as cuBLASLt has."""
+        functions = {RELU.id: "" if z else "RELU"}
+        if rounded:  # its tanh is the hardware's, which has no more than about ten bits
+            functions[GELU_TANH.id] = "GELU_AUX" if z else "GELU"
+        function = functions.get(act.id, "")
+        wanted = ["_".join(filter(None, (function, "BIAS" if bias else ""))), "BIAS" if bias else ""]
+        fitting = (product._replace(epilogue=name) for name in wanted if name)
+        return next((p for p in fitting if self._products.offers(p)), product)
+
+    def backward(
+        self,
+        dx: Array,
+        dw: Array,
+        db: Array,
+        dz: Array,
+        dy: Array,
+        x: Array,
+        w: Array,
+        y: Array,
+        aux: Array,
+        act: Activation,
+        need: int,
+        precision: int,
+    ) -> None:
+        (m, k), n, dtype = x.shape, w.shape[1], y.dtype
+        arrays = {"dx": dx, "dw": dw, "db": db, "dz": dz, "dy": dy, "x": x, "w": w, "y": y, "aux": aux}
+        pdx, pdw, pdb, pdz, pdy, px, pw, py, paux = self._pointers("dense_backward", **arrays)
+        copies = paux if aux.dtype == np.uint16 else 0
+        z = paux if act.saves_z else py
+        pdx, pdw, pdb = (p if need & bit else 0 for p, bit in ((pdx, NEED_DX), (pdw, NEED_DW), (pdb, NEED_DB)))
+        if _small(m, n, k, m, n):
+            dx_wide, dx_tiles = _tiles(m, k) if pdx else (False, 0)
+            dw_wide, dw_tiles = _tiles(k, n) if pdw else (False, 0)
+            strips = -(-n // 32) if pdb or pdz else 0
+            add = bool(need & ADD_DW), bool(need & ADD_DB)
+            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *add, dx_tiles, dw_tiles, strips
+            if blocks := min(dx_tiles + dw_tiles + strips, MOST_BLOCKS):
+                self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
+            return
+        with self._lock:
+            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS))
+            rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
+            own = [0, 0] if copies else rounded[1:]
+            to_sums, to_dz, to_x, to_w = self._room(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own)
+            linear, short = act.id == LINEAR.id, PRECISIONS[precision] == "bfloat16" and dtype == np.float32
+            # In bfloat16, dz lies in the first half of its own memory.
+            out = to_dz if linear and short else pdz
+            if pdb or out:
+                slots = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
+                self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slots, precision, act.id)
+            if pdb:
+                slots = pdb, to_sums, n, slabs, bool(need & ADD_DB)
+                self._launch("Columns", _elements(n, 1), dtype, slots)
+            slope = out if short else self._factor(pdy if linear else pdz, y.size, dtype, precision, to_dz)
+            factors = _factors(dtype, precision)
+            if pdw:
+                factor = copies or self._factor(px, x.size, dtype, precision, to_x)
+                beta = 1.0 if need & ADD_DW else 0.0
+                self._products.multiply(Product(k, n, m, True, False, factors), pdw, factor, slope, 1.0, beta)
+            if pdx:
+                factor = copies + 2 * _copies(x.size) if copies else self._factor(pw, w.size, dtype, precision, to_w)
+                self._products.multiply(Product(m, k, n, False, True, factors), pdx, slope, factor, 1.0, 0.0)
+
+
+def _factors(dtype: Any, precision: int) -> str:
+    """What cuBLASLt multiplies."""
+    return "float64" if dtype == np.float64 else PRECISIONS[precision]
+
+
+def _rounded_bytes(n: int, dtype: Any, precision: int) -> int:
+    """The bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
+    if dtype == np.float64:
+        return 8 * n if precision else 0
+    return 2 * n if PRECISIONS[precision] == "bfloat16" else 0
+
+
+def _copies(n: int) -> int:
+    """The place after n numbers of 2 bytes where others may begin."""
+    return -(-n // 128) * 128
+
+
+def table(device: Device, products: Products | None = None) -> dict[str, Callable[..., None]]:
+    """The kernels of the family; large products are cuBLASLt's where nothing else is given."""
+    dense = Dense(device, products or CublasLt(device))
+    kinds = {"nn": (False, False), "nt": (False, True), "tn": (True, False)}
+    products_of = {f"matmul_{name}": partial(dense.matmul, *transposed) for name, transposed in kinds.items()}
+    return {**products_of, "dense_forward": dense.forward, "dense_backward": dense.backward}

@@ -1,0 +1,10 @@
+"""How the kernels of the random family are launched."""
+
+from __future__ import annotations
+
+from ..spec import KERNELS
+from .launch import MOST_STREAMS, Blocks, elements
+
+BLOCKS: dict[str, Blocks] = {
+    kernel.name: elements("n", each=16, most=MOST_STREAMS) for kernel in KERNELS.values() if kernel.family == "random"
+}
