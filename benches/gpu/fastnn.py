@@ -207,7 +207,7 @@ class Contender:
             if self.device == "cuda":
                 target.data.copy_from_device_async(source.data, source.nbytes, k.xp.cuda.Stream.null)
             else:
-                np.copyto(target, source)
+                target[...] = source
 
         def result() -> list[np.ndarray]:
             run()
