@@ -121,6 +121,9 @@ def test_who_fails_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) 
     m = bench.measure(small("matmul", *SMALL["matmul"]))
     assert m.left_out["fastnn"] == "MemoryError: no room at all"
     assert m.failed == [f"{column}: MemoryError: no room at all" for column in ("fastnn", "fastnn captured")]
+    monkeypatch.setattr(bench, "bandwidth", broken)
+    m = bench.measure(small("adam", 5000, copied=4096))
+    assert set(m.took) == {"fastnn"} and m.failed == ["copy in device memory: MemoryError: no room at all"]
     absent = gpu("measure").Bench("cpu", 0.001, ["nothing"])
     assert "No module named 'gpu.nothing'" in absent.absent["nothing"] and not absent.contenders
 

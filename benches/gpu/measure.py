@@ -117,7 +117,11 @@ class Bench:
         jobs.clear()
         self._free()
         if row.copied and "fastnn" in self.contenders:
-            measured.bandwidth = self.bandwidth(row.copied)
+            try:
+                measured.bandwidth = self.bandwidth(row.copied)
+            except Exception as error:
+                traceback.print_exc()
+                measured.wrong["copy in device memory"] = _words(error)
         return measured
 
     def bandwidth(self, nbytes: int) -> float:
