@@ -85,5 +85,5 @@ def own_program(family: str, name: str, struct: str, call: str, function: int = 
         structs: what comes before the files.
     """
     parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
-    entry = f'extern "C" __global__ void __launch_bounds__(THREADS) {name}_entry(const {struct} a) {{ {call}(a); }}\n'
+    entry = f'extern "C" __global__ void __launch_bounds__(THREADS, 1) {name}_entry(const {struct} a) {{ {call}(a); }}\n'
     return "\n".join([*parts, entry])
