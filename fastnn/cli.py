@@ -213,7 +213,9 @@ def _warm_up(kernels: Iterable[str]) -> None:
     from tqdm import tqdm
 
     start = time.perf_counter()
-    for name, args in tqdm(list(calls(k, kernels)), "compiling", leave=False, unit="call", dynamic_ncols=True, disable=not sys.stderr.isatty()):
+    for name, args in tqdm(
+        list(calls(k, kernels)), "compiling", leave=False, unit="call", dynamic_ncols=True, disable=not sys.stderr.isatty()
+    ):
         k.table[name](*args)
     click.echo(f"all kernels of the {k.name} backend are ready, after {time.perf_counter() - start:.1f} s")
 

@@ -1,7 +1,7 @@
 """Small calls of every kernel in every form: on backends that compile at the first call, what `fastnn warmup` runs.
 
-They follow from the contract: each dtype that a kernel takes, each function, each choice among its whole numbers, with and without
-the arrays that may be absent.
+They follow from the contract: each dtype that a kernel takes, each function, each choice among its whole numbers, with and
+without the arrays that may be absent.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
 
-        super().__init__(tensor(data).data if not isinstance(data, np.ndarray) else data, requires_grad)
+        super().__init__(current().asarray(data) if isinstance(data, np.ndarray) else tensor(data).data, requires_grad)
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
 

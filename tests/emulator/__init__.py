@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from fastnn.backends import _local, cupy
 from fastnn.backends.cupy import CupyBackend
 from fastnn.backends.cupy.launch import table
 from fastnn.backends.spec import FAMILIES
@@ -38,3 +41,18 @@ def load(target: str) -> CupyBackend:
     """The cupy backend on an emulated device."""
     device = EmulatedDevice(*TARGETS[target])
     return CupyBackend(device, kernels(device))
+
+
+def install() -> None:
+    """From now on the cupy backend of this process is the emulated one."""
+    cupy.load, cupy.unavailable = lambda: load("emulated"), lambda: ""
+
+
+@contextmanager
+def using(target: str) -> Iterator[CupyBackend]:
+    """Operations in this block run on an emulated device."""
+    token = _local.set(backend := load(target))
+    try:
+        yield backend
+    finally:
+        _local.reset(token)

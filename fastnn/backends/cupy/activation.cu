@@ -89,7 +89,7 @@ enum Need { NEED_DX = 1, NEED_DW = 2, ADD_DW = 8 };
 
 template <typename T>
 __device__ void prelu_backward(const prelu_backward_args<T>& a) {
-  const auto of = [&](i64 i) {
+  const auto of = [&](i64 i, i64) {
     const T x = a.x[i], dy = a.dy[i];
     if (a.need & NEED_DX) a.dx[i] = x > 0 ? dy : slope_at(a.slope, a.C, i) * dy;
     return x > 0 ? 0.0 : (double)x * dy;

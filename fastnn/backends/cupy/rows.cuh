@@ -1,6 +1,15 @@
 // Functions of whole rows: a warp for each row where rows are short, else a block. Elements stay in registers between the steps
 // of a function unless a row is very long.
 
+struct ThreadGroup {
+  static constexpr int SIZE = 1;
+  __device__ static int rank() { return 0; }
+  template <typename T, typename Op>
+  __device__ static T reduce(T value, Op) {
+    return value;
+  }
+};
+
 struct WarpGroup {
   static constexpr int SIZE = WARP;
   __device__ static int rank() { return threadIdx.x % WARP; }
@@ -71,16 +80,18 @@ __device__ inline void for_rows(i64 M, i64 N, F f) {
     rows_of_shape<Shape<WarpGroup, 1>>(M, f);
   else if (N <= 8 * WARP)
     rows_of_shape<Shape<WarpGroup, 8>>(M, f);
-  else if (N <= 16 * THREADS)
-    rows_of_shape<Shape<BlockGroup, 16>>(M, f);
+  else if (N <= 8 * THREADS)
+    rows_of_shape<Shape<BlockGroup, 8>>(M, f);
   else
     rows_of_shape<Shape<BlockGroup, 0>>(M, f);
 }
 
-// The same where each element is looked at once, so that nothing need be held.
+// The same where each element is looked at once, so that nothing need be held; a thread for each row where rows are but values.
 template <typename F>
 __device__ inline void for_rows_once(i64 M, i64 N, F f) {
-  if (N <= 8 * WARP)
+  if (N <= 4)
+    rows_of_shape<Shape<ThreadGroup, 0>>(M, f);
+  else if (N <= 8 * WARP)
     rows_of_shape<Shape<WarpGroup, 0>>(M, f);
   else
     rows_of_shape<Shape<BlockGroup, 0>>(M, f);

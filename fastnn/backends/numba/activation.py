@@ -19,9 +19,18 @@ from .softmax import (
 from .unary import SLOPES, VALUES, Function
 
 __all__ = [
-    *("activation_backward", "activation_forward", "glu_backward", "glu_forward", "prelu_backward", "prelu_forward"),
-    *("log_softmax_backward", "log_softmax_forward", "softmax_backward", "softmax_forward"),
-    *("sparsemax_backward", "sparsemax_forward"),
+    "activation_backward",
+    "activation_forward",
+    "glu_backward",
+    "glu_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "prelu_backward",
+    "prelu_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "sparsemax_backward",
+    "sparsemax_forward",
 ]
 
 Array = Any

@@ -29,14 +29,14 @@ def power(a: Any, b: Any) -> Any:
     """a^b; in whole numbers with b < 0, the power towards zero."""
 
 
-@overload(divide, strict=False)  # annotations are not compared
 def _divide(a: Any, b: Any) -> Any:
-    if isinstance(a, types.Integer):
-        return lambda a, b: np.int64(np.float64(a) / np.float64(b))
-    return lambda a, b: a / b
+    return _whole_quotient if isinstance(a, types.Integer) else lambda a, b: a / b
 
 
-@overload(power, strict=False)
+def _whole_quotient(a: Any, b: Any) -> Any:
+    return np.int64(np.float64(a) / np.float64(b))
+
+
 def _power(a: Any, b: Any) -> Any:
     return _whole_power if isinstance(a, types.Integer) else lambda a, b: a**b
 
@@ -51,3 +51,8 @@ def _whole_power(a: Any, b: Any) -> Any:
         a *= a
         b >>= 1
     return result
+
+
+# The right one for a type; Numba is not to compare annotations.
+overload(divide, strict=False)(_divide)
+overload(power, strict=False)(_power)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from .jit import jit
+from .vmath import inline
 
 Array = Any
 
 
-@register_jitable
+@inline
 def _outside(y: Array) -> Any:
     """What is read outside of the array: NaN, or 0 where numbers are whole."""
     T = y.dtype.type
     return T(np.nan) if T(0.5) == 0.5 else T(0)
 
 
-@register_jitable
+@inline
 def _take_rows(y: Array, x: Array, index: Array, start: int, inside: int) -> None:
     """y[j] = x[index[start + j]] for the first rows of y, which have an index."""
     outside = _outside(y)

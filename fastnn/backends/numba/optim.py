@@ -7,9 +7,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
+from .arithmetic import maximum, minimum
 from .jit import jit
+from .vmath import inline
 
 Array = Any
 
@@ -17,30 +18,19 @@ _LANES = 64
 """Running sums side by side: neighbours do not wait for each other, and their order is that of the elements."""
 
 
-@register_jitable
+@inline
 def _decay(lr: float, weight_decay: float, decoupled: float) -> tuple[float, float]:
     """How much of w the gradient takes up, and how much w keeps."""
     return (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
 
 
-@register_jitable
+@inline
 def _gradient(w: Any, dw: Any, coupled: Any) -> Any:
     """What is not decayed by its gradient does not meet w there, which may be infinite."""
     return dw + coupled * w if coupled != 0 else dw
 
 
-@register_jitable
-def _maximum(a: Any, b: Any) -> Any:
-    """NaN wins over any number."""
-    return a if a > b or a != a else b
-
-
-@register_jitable
-def _minimum(a: Any, b: Any) -> Any:
-    return a if a < b or a != a else b
-
-
-@register_jitable
+@inline
 def _moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any:
     """beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `_decay`; hyper begins with lr, beta1, beta2, eps."""
     lr, beta1, beta2, eps = hyper[0], hyper[1], hyper[2], hyper[3]
@@ -48,7 +38,7 @@ def _moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any
     return T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(coupled), T(keep)
 
 
-@register_jitable
+@inline
 def _unbiased(beta: float, step: Array) -> Any:
     """1 - beta^t: the share of gradients in a running mean that began with 0."""
     return 1 - beta ** float(step[0])
@@ -126,7 +116,7 @@ def amsgrad_step(w: Array, m: Array, v: Array, top: Array, dw: Array, hyper: Arr
         g = _gradient(w[i], dw[i], coupled)
         m[i] = beta1 * m[i] + fresh1 * g
         v[i] = beta2 * v[i] + fresh2 * g * g
-        top[i] = _maximum(top[i], v[i])
+        top[i] = maximum(top[i], v[i])
         w[i] = keep * w[i] - lr * m[i] / (math.sqrt(top[i]) * root + eps)
 
 
@@ -160,11 +150,11 @@ def adamax_step(w: Array, m: Array, u: Array, dw: Array, hyper: Array, step: Arr
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
         m[i] = beta1 * m[i] + fresh1 * g
-        u[i] = _maximum(beta2 * u[i], abs(g) + eps)
+        u[i] = maximum(beta2 * u[i], abs(g) + eps)
         w[i] = keep * w[i] - lr * m[i] / u[i]
 
 
-@register_jitable
+@inline
 def _nadam_momentum(hyper: Array, t: Any) -> Any:
     return hyper[1] * (1 - 0.5 * 0.96 ** (float(t) * hyper[4]))
 
@@ -211,7 +201,7 @@ def _rmsprop(centered: bool, with_momentum: bool) -> Any:
             square = v[i]
             if centered:
                 mean[i] = alpha * mean[i] + fresh * g
-                square = _maximum(square - mean[i] * mean[i], T(0))
+                square = maximum(square - mean[i] * mean[i], T(0))
             u = g / (math.sqrt(square + eps) if inside else math.sqrt(square) + eps)
             if with_momentum:
                 b[i] = momentum * b[i] + u
@@ -262,7 +252,7 @@ def lion_step(w: Array, m: Array, dw: Array, hyper: Array) -> None:
         m[i] = beta2 * m[i] + fresh2 * g
 
 
-@register_jitable
+@inline
 def _warm(hyper: Array, t: Any) -> Any:
     """The learning rate of `schedule_free_step`, warming up."""
     return hyper[0] * (t / hyper[5]) if t < hyper[5] else hyper[0]
@@ -360,7 +350,7 @@ def clip_norm(x: Array, total: Array, limit: Array) -> None:
 
 @jit
 def unit_norm(x: Array, total: Array, eps: Array) -> None:
-    x, norm = x.ravel(), x.dtype.type(_maximum(math.sqrt(total[0]), eps[0]))
+    x, norm = x.ravel(), x.dtype.type(maximum(math.sqrt(total[0]), eps[0]))
     for i in range(x.size):
         x[i] /= norm
 
@@ -369,4 +359,4 @@ def unit_norm(x: Array, total: Array, eps: Array) -> None:
 def clip_value(x: Array, limit: Array) -> None:
     x, bound = x.ravel(), x.dtype.type(limit[0])
     for i in range(x.size):
-        x[i] = _minimum(_maximum(x[i], -bound), bound)
+        x[i] = minimum(maximum(x[i], -bound), bound)

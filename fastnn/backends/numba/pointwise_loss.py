@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import POINTWISE_LOSSES, PointwiseLoss
+from ..spec import PointwiseLoss
 from .jit import jit
-from .rows import add, present, weighted
+from .rows import CHUNK, add, present, weighted
 from .vmath import exp, high, inline, log, log1p, log1p_exp_neg, low, sigmoid, softplus, tanh
 
 Array = Any
@@ -138,8 +138,10 @@ def _squared_log_slope(T: Any, x: Any, t: Any, q: Any, p: Any, r: Any) -> Any:
 
 @inline
 def _stirling(T: Any, t: Any, full: Any) -> Any:
+    if full == T(0):
+        return T(0)
     y = t * log(T, t) - t + T(0.5) * log(T, T(2 * math.pi) * t)
-    return T(0) if (t <= T(1)) | (full == T(0)) else y
+    return T(0) if t <= T(1) else y
 
 
 @value("poisson")
@@ -214,7 +216,9 @@ def _binary_cross_entropy_slope(T: Any, x: Any, t: Any, q: Any, p: Any, r: Any) 
 def _focal_weight(T: Any, wrong: Any, t: Any, p: Any, r: Any) -> Any:
     """What the cross-entropy is multiplied with."""
     weight = T(1) if r < T(0) else t * r + (T(1) - t) * (T(1) - r)
-    return weight * (wrong * wrong if p == T(2) else T(wrong**p))
+    if p == T(2):
+        return weight * (wrong * wrong)
+    return weight * T(wrong**p)
 
 
 @value("binary_focal")
@@ -307,8 +311,8 @@ def _soft_margin_slope(T: Any, x: Any, t: Any, q: Any, p: Any, r: Any) -> Any:
 
 # ---- the loops ----
 
-CHUNK = 2048
-"""Elements that are computed in one loop, over as many rows as have them: single rows may be too short to fill vectors."""
+CHOOSING = frozenset({"poisson", "poisson_log", "tweedie", "binary_focal", "kl_log"})
+"""Losses whose parameters choose among formulas: compiled for these parameters alone, their loops have no branches."""
 
 
 @inline
@@ -323,10 +327,13 @@ def _repeated(column: Array, rows: int) -> Array:
     return result
 
 
-def _mean_of(f: Function, name: str) -> Any:
+@functools.cache
+def _mean_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
+    f, fixed = VALUES[name], name in CHOOSING
+
     def loop(losses: Array, x: Array, t: Array, sample_weight: Array, column: Array, n: int, p0: float, p1: float) -> None:
         T = losses.dtype.type
-        p, r = T(p0), T(p1)
+        p, r = (T(fixed_p), T(fixed_r)) if fixed else (T(p0), T(p1))
         rows = min(len(losses), max(1, CHUNK // max(n, 1)))
         numbers, room = _repeated(column, rows), np.empty(rows * n, losses.dtype)
         for begin in range(0, len(losses), max(rows, 1)):
@@ -348,12 +355,15 @@ def _mean_of(f: Function, name: str) -> Any:
     return jit(loop)
 
 
-def _gradient_of(f: Function, name: str) -> Any:
+@functools.cache
+def _gradient_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
+    f, fixed = SLOPES[name], name in CHOOSING
+
     def loop(
         dx: Array, dlosses: Array, x: Array, t: Array, sample_weight: Array, column: Array, n: int, p0: float, p1: float
     ) -> None:
         T = dx.dtype.type
-        p, r = T(p0), T(p1)
+        p, r = (T(fixed_p), T(fixed_r)) if fixed else (T(p0), T(p1))
         rows = min(len(dlosses), max(1, CHUNK // max(n, 1)))
         numbers = _repeated(column, rows)
         for begin in range(0, len(dlosses), max(rows, 1)):
@@ -380,27 +390,24 @@ def _gradient_of(f: Function, name: str) -> Any:
 
 
 @functools.cache
-def _mean(loss_id: int) -> Any:
-    name = POINTWISE_LOSSES[loss_id].name
-    return _mean_of(VALUES[name], name)
+def _mean(fn: PointwiseLoss) -> Any:
+    return _mean_of(fn.name, fn.p0, fn.p1) if fn.name in CHOOSING else _mean_of(fn.name)
 
 
 @functools.cache
-def _gradient(loss_id: int) -> Any:
-    name = POINTWISE_LOSSES[loss_id].name
-    return _gradient_of(SLOPES[name], name)
+def _gradient(fn: PointwiseLoss) -> Any:
+    return _gradient_of(fn.name, fn.p0, fn.p1) if fn.name in CHOOSING else _gradient_of(fn.name)
 
 
 def pointwise_loss_forward(
     losses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    i, p, r = fn
-    _mean(i)(losses, pred.ravel(), target.ravel(), present(sample_weight), present(column), pred.shape[1], p, r)
+    weights, numbers = present(sample_weight), present(column)
+    _mean(fn)(losses, pred.ravel(), target.ravel(), weights, numbers, pred.shape[1], fn.p0, fn.p1)
 
 
 def pointwise_loss_backward(
     dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    i, p, r = fn
     weights, numbers = present(sample_weight), present(column)
-    _gradient(i)(dpred.ravel(), dlosses, pred.ravel(), target.ravel(), weights, numbers, pred.shape[1], p, r)
+    _gradient(fn)(dpred.ravel(), dlosses, pred.ravel(), target.ravel(), weights, numbers, pred.shape[1], fn.p0, fn.p1)

@@ -1,7 +1,7 @@
 """Reductions and running sums along the middle dimension of x (A, B, C), of the elementwise family.
 
-Values are folded side by side, at least `_LANES` of them: neighbours do not wait for each other, and the order is always the same.
-Sums and products of floats are taken in float64.
+Many values are folded side by side: neighbours do not wait for each other, and the order is always the same. Sums and products of
+floats are taken in float64.
 """
 
 from __future__ import annotations

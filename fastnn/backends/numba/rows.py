@@ -1,4 +1,4 @@
-"""What kernels over rows share: optional arrays, weights of rows, and sums and maxima that vectorise.
+"""What kernels over rows share: optional arrays, weights of rows, and sums that vectorise.
 
 A reduction is written as a loop that stores nothing. Then the order in which its vector loop adds depends on the length alone, and
 neither on where arrays lie nor on whether two of them overlap: the bits are the same every time.
@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.extending import intrinsic
 
 from .jit import jit
 
 Array = Any
+
+
+CHUNK = 2048
+"""Elements that are computed in one loop, over as many rows as have them: single rows may be too short to fill vectors."""
 
 
 def present(a: Array) -> Array:
@@ -31,18 +34,6 @@ def add(context: Any, total: Any, term: Any) -> Any:
         return builder.fadd(total, term, flags=("reassoc",))
 
     return total(total, term), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def larger(context: Any, a: Any, b: Any) -> Any:
-    """The larger of two numbers of one type; NaN if one of them is."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        maximum = builder.module.declare_intrinsic("llvm.maximum", [kind], ir.FunctionType(kind, [kind, kind]))
-        return builder.call(maximum, args)
-
-    return a(a, a), generate
 
 
 @jit

@@ -65,8 +65,9 @@ def softmax_forward(y: Any, x: Any) -> None:
         end = min(M, begin + rows)
         for i in range(begin, end):
             subtract_max(y, x, i)
-        for k in range(begin * N, end * N):
-            flat[k] = exp(T, flat[k])
+        part = flat[begin * N : end * N]  # counted from 0, or LLVM would see indices that may be negative
+        for k in range(part.size):
+            part[k] = exp(T, part[k])
         for i in range(begin, end):
             total = row_sum(y, i)
             for j in range(N):

@@ -1,0 +1,18 @@
+"""How many blocks the kernels of the elementwise family take."""
+
+from __future__ import annotations
+
+from .launch import Blocks, elements
+
+BLOCKS: dict[str, Blocks] = {
+    "binary_forward": elements("n"),
+    "compare_forward": elements("n"),
+    "where_forward": elements("n"),
+    "strided_copy": elements("n"),
+    "fill": elements("n", each=16),
+    "cast": elements("n"),
+    "reduce_forward": elements("A", "B", "C", each=16),
+    "argmax_forward": elements("A", "B", "C", each=16),
+    "cumulate": elements("A", "B", "C", each=8),
+    "argsort": elements("A", "B", "C", each=1),
+}
