@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fastnn
 
@@ -125,6 +126,33 @@ def compare(runs: dict[str, Run], rounds: int) -> dict[str, tuple[list[float], l
             results[name][0].append(seconds)
             results[name][1].append(accuracy)
     return results
+
+
+NETS = {(400, 15, 15, 15, 10): 32, (8, 64, 64, 4): 64, (784, 512, 512, 10): 128, (1024, 2048, 2048, 1024): 256}
+"""The sizes of nets, and their batches."""
+HOST = [b.name for b in fastnn.backends().values() if b.available and b.name != "cupy"]  # benches/gpu.sh times that one
+
+
+@pytest.mark.parametrize("backend", HOST)
+@pytest.mark.parametrize("sizes", NETS, ids=lambda sizes: "-".join(map(str, sizes)))
+def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
+    """An epoch of training in fit, for each backend of the host."""
+    batch, steps = NETS[sizes], 64 if sizes[0] < 1024 else 4
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((steps * batch, sizes[0]), np.float32), rng.integers(0, sizes[-1], steps * batch)
+    losses = {}
+    for name in dict.fromkeys(("numpy", backend)):
+        with fastnn.use_backend(name):
+            fastnn.seed(0)
+            layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in pairwise(sizes[:-1])]
+            model = fastnn.Sequential([*layers, fastnn.Dense(sizes[-1], activation="softmax", input_shape=(sizes[-2],))])
+            model.compile(fastnn.optim.Adam(lr=LR), "sparse_categorical_crossentropy")
+            losses[name] = model.fit(x, y, batch_size=batch, verbose=0).history["loss"][0]
+    assert abs(losses[backend] - losses["numpy"]) < 1e-3 * losses["numpy"]
+    benchmark.group = f"training: {steps} steps of {'-'.join(map(str, sizes))}, batch {batch}"
+    benchmark.extra_info.update(case="fit", backend=backend, threads=fastnn.get_num_threads())
+    with fastnn.use_backend(backend):
+        benchmark.pedantic(lambda: model.fit(x, y, batch_size=batch, verbose=0), rounds=20 if steps > 4 else 5, warmup_rounds=1)
 
 
 def bench_digits(benchmark: Any) -> None:

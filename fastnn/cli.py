@@ -1,4 +1,4 @@
-"""The command line: `fastnn info`, `train`, `evaluate` and `predict`."""
+"""The command line: `fastnn info`, `warmup`, `train`, `evaluate` and `predict`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ import numpy as np
 import fastnn
 
 from . import datasets, plot
+from .backends import current
+from .backends.spec import KERNELS
+from .backends.warmup import calls
 from .training import data
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +66,15 @@ def _layers(ctx: click.Context, param: click.Parameter, text: str) -> list[int]:
 
 _backend_option = click.option("--backend", default=None, help="auto, cpp, numba, cupy or numpy; see `fastnn info`.")
 _data_option = click.option("--data", "folder", default=None, help="For mnist: the folder with its four IDX files.")
+
+
+@main.command()
+@_backend_option
+def warmup(backend: str | None) -> None:
+    """Compile all kernels of a backend that would else compile each at its first use, and keep them on disk."""
+    with _clean_errors():
+        _use(backend)
+        _warm_up(KERNELS)
 
 
 @main.command()
@@ -190,6 +202,22 @@ def _check_writable(path: Path) -> None:
 def _use(backend: str | None) -> None:
     if backend is not None:
         fastnn.use_backend(backend)
+
+
+def _warm_up(kernels: Iterable[str]) -> None:
+    """Calls these kernels in all their forms, where that compiles something."""
+    k = current()
+    if not k.compiles:
+        click.echo(f"the {k.name} backend has nothing to compile")
+        return
+    from tqdm import tqdm
+
+    start = time.perf_counter()
+    for name, args in tqdm(
+        list(calls(k, kernels)), "compiling", leave=False, unit="call", dynamic_ncols=True, disable=not sys.stderr.isatty()
+    ):
+        k.table[name](*args)
+    click.echo(f"all kernels of the {k.name} backend are ready, after {time.perf_counter() - start:.1f} s")
 
 
 def _build(n_features: int, layers: Sequence[int], n_classes: int) -> Any:

@@ -406,7 +406,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     (3,)
     """
     k = current()
-    array = k.asarray(ops.door.host_array(data, dtype, "tensor", copy=True))
+    array = ops.door.own_array(k, data, dtype, "tensor", copy=True)
     k.constant_enters(array)
     t = Tensor(array)
     return t.requires_grad_() if requires_grad else t

@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import emulator
 import numpy as np
 import pytest
 
 import fastnn
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--emulated", action="store_true", help="the cupy backend is an emulated device; FASTNN_BACKEND=cupy to run on it"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--emulated"):
+        emulator.install()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,17 +1,23 @@
 """The list of backends: which runs, why, and how it is chosen."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastnn
-from fastnn.backends import get_isa, isas, use_isa
+from fastnn.backends import get_isa, isas, load, unavailable, use_isa
+from fastnn.backends.spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES, Activation, PointwiseLoss
+from fastnn.backends.warmup import calls
 
 HAS_CPP = fastnn.backends()["cpp"].available
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
+needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
 needs_cpp = pytest.mark.skipif(not HAS_CPP, reason="this installation has no compiled kernels")
 
 
@@ -19,8 +25,8 @@ def test_the_list_and_its_reasons() -> None:
     b = fastnn.backends()
     assert list(b) == ["cpp", "numba", "numpy", "cupy"]
     assert b["numpy"].available and b["numpy"].reason == ""
-    for name in ("numba", "cupy"):
-        assert not b[name].available and b[name].reason
+    assert all(info.available == (not info.reason) for info in b.values())
+    assert b["numba"].available == HAS_NUMBA
 
 
 def test_native_builds_are_native_where_that_is_required() -> None:
@@ -89,6 +95,69 @@ def test_environment_variables_are_followed() -> None:
     assert run(code, FASTNN_BACKEND="cpp", FASTNN_ISA="base", FASTNN_NUM_THREADS="3") == "cpp base 3"
     assert run(code, FASTNN_BACKEND="numpy").startswith("numpy")
     assert run(code).startswith("cpp")
+
+
+MISSING = "numba is not installed; install it with pip install 'fastnn[numba]'"
+
+
+def test_a_missing_numba_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert unavailable("numba") == MISSING
+    use = "\ntry: fastnn.use_backend('numba')\nexcept RuntimeError as error: print(error)"
+    told = run("import sys; sys.modules['numba'] = None; import fastnn" + use)
+    assert told.startswith(f"backend 'numba' is not available: {MISSING}. Available: ") and "numpy" in told
+
+
+def test_a_numba_that_does_not_import_is_told(tmp_path: Path) -> None:
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text("raise ImportError('Numba needs another NumPy')")
+    code = "import sys; sys.path.insert(0, %r); import fastnn; print(fastnn.backends()['numba'].reason)"
+    assert run(code % str(tmp_path)) == "numba is installed, but does not import: Numba needs another NumPy"
+
+
+@needs_numba
+def test_a_numba_that_is_not_to_compile_is_told() -> None:
+    code = "import fastnn; print(fastnn.backends()['numba'].reason)"
+    assert run(code, NUMBA_DISABLE_JIT="1") == "NUMBA_DISABLE_JIT is set"
+
+
+def test_auto_takes_the_fastest_there_is() -> None:
+    code = "import sys; sys.modules.update(dict.fromkeys(%r)); import fastnn; print(fastnn.get_backend())"
+    assert run(code % (["fastnn._core"],)) == ("numba" if HAS_NUMBA else "numpy")
+    assert run(code % (["fastnn._core", "numba"],)) == "numpy"
+
+
+@needs_numba
+def test_numba_is_chosen_like_the_others() -> None:
+    code = "import fastnn; x = fastnn.tensor([-1.0, 2.0]); print(fastnn.get_backend(), fastnn.relu(x).tolist())"
+    assert run(code, FASTNN_BACKEND="numba") == "numba [0.0, 2.0]"
+
+
+@needs_cpp
+def test_numba_is_not_imported_before_it_is_wanted() -> None:
+    code = """
+import sys, numpy as np, fastnn
+model = fastnn.Sequential([fastnn.Dense(3, activation="relu", input_shape=(4,)), fastnn.Dense(2, activation="softmax")])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+model.fit(np.ones((8, 4), np.float32), np.zeros(8, np.int64), epochs=2, verbose=0)
+print(fastnn.get_backend(), "numba" in sys.modules)
+"""
+    assert run(code) == "cpp False"
+
+
+@pytest.mark.parametrize("name", [n for n in ("cpp", "numpy") if not unavailable(n)])
+def test_what_warmup_calls_is_of_the_contract(name: str) -> None:
+    """The binding of the C++ kernels refuses any other arguments; the reference stumbles over some."""
+    backend = load(name)
+    called = set()
+    for kernel, args in calls(backend):
+        backend.table[kernel](*args)
+        called.add((kernel, *(a for a in args if isinstance(a, Activation | PointwiseLoss))))
+    assert {kernel for kernel, *_ in called} == set(KERNELS)
+    assert {fn.id for kernel, *fns in called for fn in fns if kernel == "glu_backward"} == set(range(len(ACTIVATIONS)))
+    assert {fn.id for kernel, *fns in called for fn in fns if kernel == "pointwise_loss_forward"} == set(
+        range(len(POINTWISE_LOSSES))
+    )
 
 
 def test_importing_reads_no_variable_and_starts_no_thread() -> None:

@@ -70,6 +70,21 @@ def test_info() -> None:
         assert f"{name:8} {f'not available: {lacking}' if lacking else 'available'}\n" in out
 
 
+def test_warmup_where_nothing_is_compiled() -> None:
+    assert good("warmup", "--backend", "numpy") == "the numpy backend has nothing to compile\n"
+
+
+def test_warmup(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a few kernels: all of them take minutes."""
+    pytest.importorskip("numba")
+    from fastnn.backends.numba.softmax import softmax_forward
+
+    with fastnn.use_backend("numba"):
+        cli._warm_up(["softmax_forward"])
+    assert capsys.readouterr().out.startswith("all kernels of the numba backend are ready, after ")
+    assert {str(args[0].dtype) for args in softmax_forward.signatures} == {"float32", "float64"}
+
+
 def test_help() -> None:
     assert "predict" in good("--help")
     for command in ("train", "evaluate", "predict"):

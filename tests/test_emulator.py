@@ -112,6 +112,7 @@ def test_what_is_wrong_is_told(device: EmulatedDevice, body: str, message: str) 
     y = device.xp.zeros(8)
     with pytest.raises(AssertionError, match=message):
         launch(device, body, y, n=8)
+        device.wait()
 
 
 def test_a_program_that_does_not_compile(device: EmulatedDevice) -> None:

@@ -51,15 +51,15 @@ def versions(peers: Sequence[str]) -> list[str]:
 def time(seconds: float) -> str:
     """Three digits and a unit."""
     unit, name = next((u, n) for u, n in ((1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 999.5 * u or u == 1.0)
-    return f"{_digits(seconds / unit)} {name}"
+    return f"{digits(seconds / unit)} {name}"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def _factor(value: float) -> str:
-    return f"{_digits(value)}x"
+def factor(value: float) -> str:
+    return f"{digits(value)}x"
 
 
 def target(m: Measured) -> tuple[str, str]:
@@ -71,7 +71,7 @@ def target(m: Measured) -> tuple[str, str]:
     if t.seconds is not None:
         aims.append(f"<= {time(t.seconds)}")
         if m.ours > t.seconds:
-            missed.append(f"{time(m.ours)}, {_digits(100 * (m.ours / t.seconds - 1))} % over")
+            missed.append(f"{time(m.ours)}, {digits(100 * (m.ours / t.seconds - 1))} % over")
     if t.share is not None:
         aims.append(f">= {100 * t.share:.0f} % of {m.row.limit_name}")
         if m.share < t.share:
@@ -81,12 +81,12 @@ def target(m: Measured) -> tuple[str, str]:
         if peer not in m.seconds:
             missed.append(f"{peer} not measured")
         elif m.times(peer) < times:
-            missed.append(f"{_factor(m.times(peer))} {peer}, {_digits(100 * (1 - m.times(peer) / times))} % short")
+            missed.append(f"{factor(m.times(peer))} {peer}, {digits(100 * (1 - m.times(peer) / times))} % short")
     for args, found in m.memory.items():
         for peer, share in t.memory.items():
             aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} rows")
             if peer in found and found["fastnn"] > share * found[peer]:
-                missed.append(f"{_factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
+                missed.append(f"{factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
             elif peer not in found:
                 missed.append(f"memory of {peer} not measured")
     return "; ".join(aims), "missed: " + "; ".join(missed) if missed else "met"
@@ -95,7 +95,7 @@ def target(m: Measured) -> tuple[str, str]:
 def memory(m: Measured) -> list[str]:
     """For each number of rows, what the contenders needed for a while."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
-    return [f"{n} rows: " + ", ".join(f"{name} {_digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
+    return [f"{n} rows: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
 def _figure(m: Measured, name: str) -> str:
@@ -104,7 +104,7 @@ def _figure(m: Measured, name: str) -> str:
         return ""
     if not m.row.limit:
         return time(m.seconds[name])
-    return _digits(m.row.amount / m.seconds[name])
+    return digits(m.row.amount / m.seconds[name])
 
 
 def _cells(m: Measured) -> list[str]:
@@ -113,14 +113,14 @@ def _cells(m: Measured) -> list[str]:
     if m.row.limit:
         ours += f" ({100 * m.share:.1f} %)"
     marks = [_figure(m, c) + ("*" if not m.row.threads and m.threads.get(c) == 1 else "") for c in COLUMNS]
-    best = f"{_factor(m.times(m.best))} {m.best}" if m.best else ""
+    best = f"{factor(m.times(m.best))} {m.best}" if m.best else ""
     return [m.row.name, ours, *marks, best, *target(m)]
 
 
 HEAD = ["work", "fastnn", *COLUMNS, "fastnn over the best peer", "target", "outcome"]
 
 
-def _table(lines: Sequence[Sequence[str]]) -> list[str]:
+def table(lines: Sequence[Sequence[str]]) -> list[str]:
     """Markdown, without the columns that are empty."""
     kept = [i for i in range(len(lines[0])) if i == 0 or any(line[i] for line in lines[1:])]
     rows = ["| " + " | ".join(line[i] for i in kept) + " |" for line in lines]
@@ -130,7 +130,7 @@ def _table(lines: Sequence[Sequence[str]]) -> list[str]:
 def text(m: Measured) -> str:
     """A row as a few words on a line."""
     figures = [f"{name} {_figure(m, name)}" for name in ("fastnn", *COLUMNS) if name in m.seconds]
-    share = f"{100 * m.share:.1f} % of {_digits(m.limit)} {m.row.unit} a core" if m.row.limit else ""
+    share = f"{100 * m.share:.1f} % of {digits(m.limit)} {m.row.unit} a core" if m.row.limit else ""
     parts = [", ".join(figures), share, _cells(m)[-3], *memory(m), target(m)[1]]
     return f"{m.row.name}: " + "; ".join(p for p in parts if p)
 
@@ -141,8 +141,8 @@ def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
     for name, c in costs.items():
         size = f"{wheel.stat().st_size / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
         firsts = [time(s) if s else "" for s in (c.prediction, c.step)]
-        lines.append([name, time(c.importing), f"{c.memory:.0f} MiB", *firsts, f"{_digits(c.size)} MB", size])
-    return _table(lines)
+        lines.append([name, time(c.importing), f"{c.memory:.0f} MiB", *firsts, f"{digits(c.size)} MB", size])
+    return table(lines)
 
 
 def page(
@@ -194,11 +194,11 @@ def page(
             "",
             "GFLOP/s; GB/s for the product of one row. In brackets, the share of what as many cores",
         ]
-        lines += ["can do at most.", "", *_table([HEAD, *map(_cells, products)])]
+        lines += ["can do at most.", "", *table([HEAD, *map(_cells, products)])]
     if nets:
-        lines += ["", "## Networks, float32", "", *NOTES, "", *_table([HEAD, *map(_cells, nets)])]
+        lines += ["", "## Networks, float32", "", *NOTES, "", *table([HEAD, *map(_cells, nets)])]
     if mixed:
-        lines += ["", "## Networks, products of bfloat16", "", *MIXED, "", *_table([HEAD, *map(_cells, mixed)])]
+        lines += ["", "## Networks, products of bfloat16", "", *MIXED, "", *table([HEAD, *map(_cells, mixed)])]
     for m in measured:
         if m.accuracy:
             values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
@@ -241,6 +241,6 @@ def _limits(products: Sequence[Measured]) -> list[str]:
         what = f"{m.row.limit_name} of one core{f' with {m.row.isa}' if m.row.isa else ''}, {m.row.unit}"
         found.setdefault(what, []).append(m.limit)
     return [
-        f"{what}: {_digits(min(v))}" + (f" to {_digits(max(v))}" if _digits(min(v)) != _digits(max(v)) else "")
+        f"{what}: {digits(min(v))}" + (f" to {digits(max(v))}" if digits(min(v)) != digits(max(v)) else "")
         for what, v in found.items()
     ]

@@ -226,10 +226,19 @@ def _configure_core() -> None:
             core.use_isa(isa)
         except ValueError as error:
             raise ValueError(f"FASTNN_ISA={isa}: {error}") from None
-    if threads := os.environ.get("FASTNN_NUM_THREADS", ""):
-        if not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS:
-            raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
-        core.set_threads(int(threads))
+    if threads := _threads_asked_for():
+        core.set_threads(threads)
+
+
+def _threads_asked_for() -> int:
+    """FASTNN_NUM_THREADS; 0 where it says nothing."""
+    threads = os.environ.get("FASTNN_NUM_THREADS", "")
+    if threads and (not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS):
+        raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
+    return int(threads or 0)
+
+
+_threads = 0  # what set_num_threads said; the compiled core keeps it by itself
 
 
 def set_num_threads(n: int) -> None:
@@ -240,17 +249,26 @@ def set_num_threads(n: int) -> None:
     """
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MOST_THREADS:
         raise ValueError(f"set_num_threads: {n!r}, wanted a whole number from 1 to {MOST_THREADS}")
+    global _threads
+    _threads = n
     if not unavailable("cpp"):
         load("cpp")
         _core().set_threads(n)
 
 
 def get_num_threads() -> int:
-    """The number of threads that large calls use."""
-    if unavailable("cpp"):
+    """The number of threads that large calls use, on the backends that share calls out: cpp and numba."""
+    if not unavailable("cpp"):
+        load("cpp")
+        return int(_core().threads())
+    if unavailable("numba"):
         return 1
-    load("cpp")
-    return int(_core().threads())
+    return _threads or _threads_asked_for() or cores()
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def isas() -> dict[str, str]:

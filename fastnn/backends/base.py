@@ -55,6 +55,9 @@ class Backend:
         native: the kernels that this backend has of its own; they replace the reference's.
     """
 
+    compiles = False
+    """Whether kernels are compiled when they are first called."""
+
     def __init__(
         self,
         name: str,

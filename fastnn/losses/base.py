@@ -11,7 +11,7 @@ import numpy as np
 from ..backends import current
 from ..ops import logic, shape
 from ..ops import loss as ops
-from ..ops.door import as_tensor, floating, host_array
+from ..ops.door import as_tensor, floating, host_array, own_array
 from ..ops.elementwise import astype
 from ..registry import Settings
 from ..tensor import Array, Tensor, is_grad_enabled
@@ -181,7 +181,7 @@ def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
         value = astype(value, dtype).data
     k = current()
     plain = type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous
-    array = value if plain else k.asarray(host_array(value, dtype, op))
+    array = value if plain else own_array(k, value, dtype, op)
     array = array.reshape(-1)
     k.constant_enters(array)
     n = math.prod(like)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..ops.door import host_array
+from ..ops.door import own_array
 from ..tensor import Tensor
 from ..training.structure import Structure
 from .module import _UNRECORDED, Module
@@ -261,7 +261,7 @@ def _tensor(a: Any, dtype: str, name: str) -> Tensor:
     if isinstance(a, Tensor):
         return a
     k = current()
-    array = k.asarray(host_array(a, np.dtype(dtype), name))
+    array = own_array(k, a, np.dtype(dtype), name)
     k.constant_enters(array)
     return Tensor(array)
 

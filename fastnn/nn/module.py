@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..backends import current
-from ..ops.door import host_array
+from ..ops.door import own_array
 from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
@@ -115,7 +115,7 @@ class Module(Trainer, State, Regularized):
             return x
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
-        array = k.asarray(host_array(x, self.dtype, type(self).__name__))
+        array = own_array(k, x, self.dtype, type(self).__name__)
         k.constant_enters(array)
         return Tensor(array)
 
@@ -220,7 +220,7 @@ class Module(Trainer, State, Regularized):
         sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
         d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
         make = initializers.get("glorot_uniform" if initializer is None else initializer)
-        p = Parameter(current().asarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
+        p = Parameter(np.ascontiguousarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
         own = name or f"weight_{len(self._parameters)}"
         if name is None:
             self.__dict__.setdefault("_auto_names", []).append(own)
@@ -235,7 +235,7 @@ class Module(Trainer, State, Regularized):
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
         """
         tensor = (
-            value if isinstance(value, Tensor) else Tensor(current().asarray(host_array(value, None, "register_buffer", True)))
+            value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         )
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")

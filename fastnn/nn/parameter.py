@@ -40,7 +40,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
 
-        super().__init__(tensor(data).data if not isinstance(data, np.ndarray) else data, requires_grad)
+        super().__init__(current().asarray(data) if isinstance(data, np.ndarray) else tensor(data).data, requires_grad)
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
 
@@ -109,8 +109,8 @@ def filled_later(given: Room) -> Iterator[None]:
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
     """A new parameter with the values that an initializer gives."""
     if (own := room.get()) is not None:
-        return Parameter(current().asarray(own.zeros(shape, dtype)))
-    return Parameter(current().asarray(initializer(shape, dtype, generator()), dtype))
+        return Parameter(own.zeros(shape, dtype))
+    return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
 class TransposedParameter(Parameter):

@@ -134,6 +134,14 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
     return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
+def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False) -> Array:
+    """Numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
+    if k.xp is not np and type(data) is k.xp.ndarray:
+        kind = dtype_of(data.dtype if dtype is None else dtype, op)
+        return k.xp.array(data, kind, copy=True, order="C") if copy else k.xp.ascontiguousarray(data, kind)
+    return k.asarray(host_array(data, dtype, op, copy))
+
+
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:
     """The value as an array of the current backend with this dtype and shape."""
     if isinstance(value, Tensor):
@@ -143,7 +151,7 @@ def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) 
         array = as_tensor(value, op).data
     else:
         k = current()
-        array = k.asarray(host_array(value, dtype, op))
+        array = own_array(k, value, dtype, op)
         k.constant_enters(array)
     if tuple(array.shape) != tuple(shape):
         raise ValueError(f"{op}: shape {tuple(array.shape)} came, wanted {tuple(shape)}")
@@ -162,7 +170,7 @@ def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
     if isinstance(value, list | tuple) and is_grad_enabled() and any(getattr(v, "requires_grad", False) for v in value):
         raise TypeError(f"{op}: a {type(value).__name__} of Tensors that require a gradient came; make one with fastnn.stack")
     k = current()
-    array = k.asarray(host_array(value, None if like is None else like.dtype, op))
+    array = own_array(k, value, None if like is None else like.dtype, op)
     k.constant_enters(array)
     return Tensor(array)
 

@@ -70,7 +70,7 @@ def runs(family: str) -> list[Run]:
     for case in benches(family):
         worth = case.flops > 1 << 21 or case.bytes(DTYPE if DTYPE in case.dtypes else case.dtypes[0]) > 1 << 19
         threads = sorted({1, cores()} if worth else {1})
-        result += [Run(case, b.name, n) for b in backends().values() if b.native for n in threads]
+        result += [Run(case, b.name, n) for b in backends().values() if b.native and b.name != "cupy" for n in threads]
         # NumPy's matrix products take all cores, its other functions one.
         result.append(Run(case, "numpy", cores() if case.kernel.startswith(("matmul", "dense")) else 1))
     return result

@@ -56,16 +56,25 @@ class Pool:
 
     Args:
         at_end: how `Memory` lies in its pages.
+        before: called before the host looks at an array or writes one.
     """
 
-    def __init__(self, at_end: bool = False) -> None:
+    def __init__(self, at_end: bool, before: Callable[[], None]) -> None:
         self._at_end = at_end
+        self.before = before
         self._all: weakref.WeakSet[Memory] = weakref.WeakSet()
+        self._kept: list[Memory] | None = None
 
     def take(self, nbytes: int, itemsize: int) -> Memory:
         memory = Memory(nbytes, itemsize, self._at_end)
         self._all.add(memory)
+        if self._kept is not None:
+            self._kept.append(memory)
         return memory
+
+    def keep(self, all_of_it: bool) -> None:
+        """From now on all memory stays in use, or only what has a reference."""
+        self._kept = list(self._all) if all_of_it else None
 
     def intact(self) -> bool:
         return all(memory.intact() for memory in self._all)
@@ -86,15 +95,23 @@ class DeviceArray(NDArrayOperatorsMixin):
     """Stands for `cupy.ndarray`; made by the functions of `ArrayModule`."""
 
     __array_priority__ = 100
-    reading: Callable[[], None] | None = None
-    """Called before the host reads or writes an array; the device uses it while it records."""
 
-    def __init__(self, host: np.ndarray[Any, Any], memory: Memory) -> None:
-        self._host, self._memory = host, memory
+    def __init__(self, host: np.ndarray[Any, Any], memory: Memory, pool: Pool) -> None:
+        self._host, self._memory, self._pool = host, memory, pool
 
     def _like(self, host: np.ndarray[Any, Any]) -> DeviceArray:
         """Another view of the same memory."""
-        return DeviceArray(host, self._memory)
+        return DeviceArray(host, self._memory, self._pool)
+
+    @property
+    def _now(self) -> np.ndarray[Any, Any]:
+        """Its elements, for the host to read or write."""
+        self._pool.before()
+        return self._host
+
+    def _own(self, values: Any) -> DeviceArray:
+        """A new array with these values."""
+        return _made(values, self._pool)
 
     dtype = property(lambda self: self._host.dtype)
     size = property(lambda self: self._host.size)
@@ -122,46 +139,36 @@ class DeviceArray(NDArrayOperatorsMixin):
         for value in (*inputs, *(out or ())):
             if isinstance(value, np.ndarray) or not (_scalar(value) or isinstance(value, DeviceArray)):
                 raise TypeError(f"Unsupported type {type(value)}")
-        hosts = [value._host if isinstance(value, DeviceArray) else value for value in inputs]
-        if out is not None:
-            ufunc(*hosts, out=out[0]._host, **kwargs)
-            return out[0]
+        hosts = [value._now if isinstance(value, DeviceArray) else value for value in inputs]
         with np.errstate(all="ignore"):
-            return _own(ufunc(*hosts, **kwargs))
+            if out is not None:
+                ufunc(*hosts, out=out[0]._now, **kwargs)
+                return out[0]
+            return self._own(ufunc(*hosts, **kwargs))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         raise TypeError(f"numpy.{func.__name__} of arrays of the device")
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._touch()
         if isinstance(value, DeviceArray):
-            self._host[_index(index)] = value._host
+            self._now[_index(index)] = value._host
         elif _scalar(value):
-            self._host[_index(index)] = value
+            self._now[_index(index)] = value
         else:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
 
     def __getitem__(self, index: Any) -> DeviceArray:
         taken = self._host[_index(index)]
-        if np.shares_memory(taken, self._host, max_work=1) if isinstance(taken, np.ndarray) else False:
-            return self._like(taken)
         if not isinstance(taken, np.ndarray):  # an element is an array without dimensions, of the same memory
-            index = index if isinstance(index, tuple) else (index,)
-            return self._like(self._host[(*index, ...)])
-        return _own(taken)
-
-    def _touch(self) -> None:
-        if DeviceArray.reading is not None:
-            DeviceArray.reading()
+            return self._like(self._host[(*(index if isinstance(index, tuple) else (index,)), ...)])
+        return self._like(taken) if np.may_share_memory(taken, self._host) else self._own(self._now[_index(index)])
 
     # Between device and host.
 
     def get(self) -> np.ndarray[Any, Any]:
-        self._touch()
-        return self._host.copy("C")
+        return self._now.copy("C")
 
     def set(self, values: np.ndarray[Any, Any]) -> None:
-        self._touch()
         if not isinstance(values, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
         if self.dtype != values.dtype:
@@ -170,7 +177,7 @@ class DeviceArray(NDArrayOperatorsMixin):
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {values.shape}")
         if not (self._host.flags.c_contiguous or self._host.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
-        self._host[...] = values
+        self._now[...] = values
 
     def item(self, *args: Any) -> Any:
         return self.get().item(*args)
@@ -200,7 +207,7 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any) -> DeviceArray:
         reshaped = self._host.reshape(*shape)
-        return self._like(reshaped) if np.may_share_memory(reshaped, self._host) else _own(reshaped)
+        return self._like(reshaped) if np.may_share_memory(reshaped, self._host) else self._own(self._now.reshape(*shape))
 
     def ravel(self) -> DeviceArray:
         return self.reshape(-1)
@@ -214,17 +221,32 @@ class DeviceArray(NDArrayOperatorsMixin):
     def squeeze(self, axis: Any = None) -> DeviceArray:
         return self._like(self._host.squeeze(axis))
 
+    def max(self, axis: Any = None) -> DeviceArray:
+        return self._own(self._now.max(axis))
+
+    def min(self, axis: Any = None) -> DeviceArray:
+        return self._own(self._now.min(axis))
+
+    def sum(self, axis: Any = None) -> DeviceArray:
+        return self._own(self._now.sum(axis))
+
+    def any(self, axis: Any = None) -> DeviceArray:
+        return self._own(self._now.any(axis))
+
+    def all(self, axis: Any = None) -> DeviceArray:
+        return self._own(self._now.all(axis))
+
     def fill(self, value: Any) -> None:
         self[...] = value
 
     def copy(self, order: Any = "C") -> DeviceArray:
-        return _own(self._host.copy(order))
+        return self._own(self._now.copy(order))
 
     def astype(self, dtype: Any, order: Any = "K", copy: bool = True) -> DeviceArray:
         if not copy and self.dtype == dtype:
             return self
         with np.errstate(all="ignore"):
-            return _own(self._host.astype(dtype, order))
+            return self._own(self._now.astype(dtype, order))
 
 
 def _index(index: Any) -> Any:
@@ -234,17 +256,13 @@ def _index(index: Any) -> Any:
     return index._host if isinstance(index, DeviceArray) else index
 
 
-_elsewhere = Pool()
-"""Results of operators, which are not what a test is about."""
-
-
-def _own(values: Any, pool: Pool = _elsewhere) -> DeviceArray:
+def _made(values: Any, pool: Pool) -> DeviceArray:
     """A new array of the device with these values."""
     values = np.asarray(values)
     memory = pool.take(values.nbytes, values.itemsize)
     host = memory.bytes.view(values.dtype).reshape(values.shape)
     host[...] = values
-    return DeviceArray(host, memory)
+    return DeviceArray(host, memory, pool)
 
 
 class ArrayModule:
@@ -263,7 +281,7 @@ class ArrayModule:
         dtype = np.dtype(dtype)
         shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
         memory = self._pool.take(int(np.prod(shape)) * dtype.itemsize, dtype.itemsize)
-        return DeviceArray(memory.bytes.view(dtype).reshape(shape), memory)
+        return DeviceArray(memory.bytes.view(dtype).reshape(shape), memory, self._pool)
 
     def zeros(self, shape: Any, dtype: Any = float) -> DeviceArray:
         array = self.empty(shape, dtype)
@@ -278,4 +296,4 @@ class ArrayModule:
 
     def array(self, a: Any, dtype: Any = None, copy: bool = True, order: Any = "K") -> DeviceArray:
         with np.errstate(all="ignore"):
-            return _own(np.array(a._host if isinstance(a, DeviceArray) else a, dtype, order="C"), self._pool)
+            return _made(np.array(a._now if isinstance(a, DeviceArray) else a, dtype, order="C"), self._pool)

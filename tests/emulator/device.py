@@ -121,11 +121,12 @@ class EmulatedDevice:
     capability = 90
 
     def __init__(self, order: int = FORWARD, at_end: bool = False) -> None:
-        self._pool = Pool(at_end)
+        self._pool = Pool(at_end, self._before_host)
         self.xp: Any = ArrayModule(self._pool)
         self._order = order
         self._entries: dict[str, Entry] = {}
-        self._captured: list[tuple[Entry, int, int, bytes]] | None = None
+        self._queue: list[Callable[[], None]] = []
+        self._captured: list[Callable[[], None]] | None = None
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -147,15 +148,22 @@ class EmulatedDevice:
     def launch(self, entry: Entry, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
         packed = arguments.tobytes()
         assert len(packed) == entry.size, f"{entry.name}: {len(packed)} bytes of arguments, the program takes {entry.size}"
-        if self._captured is not None:
-            self._captured.append((entry, blocks, threads, packed))
-        else:
-            self._run(entry, blocks, threads, packed)
 
-    def _run(self, entry: Entry, blocks: int, threads: int, packed: bytes) -> None:
-        wrong = entry.run(packed, blocks, threads, self._order)
-        assert wrong is None, f"{entry.name}: {wrong.decode()}"
-        assert self._pool.intact(), f"{entry.name}: wrote beyond an array"
+        def run() -> None:
+            wrong = entry.run(packed, blocks, threads, self._order)
+            assert wrong is None, f"{entry.name}: {wrong.decode()}"
+            assert self._pool.intact(), f"{entry.name}: wrote beyond an array"
+
+        self.start(run)
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Does what changes memory of the device: when the host waits for it, or at replays of what is being captured."""
+        if self._captured is not None:
+            self._captured.append(work)
+            return
+        if not self._queue:
+            self._pool.keep(True)
+        self._queue.append(work)
         Numbers.wait = self.wait
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
@@ -165,26 +173,34 @@ class EmulatedDevice:
         return np.asarray(_Locked(self._pool.take(nbytes, 8)))
 
     def wait(self) -> None:
+        """Does all that was started: as late as a GPU may, so that a host that does not wait is found."""
         Numbers.wait = None
+        queue, self._queue = self._queue, []
+        try:
+            for work in queue:
+                work()
+        finally:
+            self._pool.keep(False)
+
+    def _before_host(self) -> None:
+        if self._captured is not None:
+            raise RuntimeError("the host touches an array while a stream is capturing")
+        self.wait()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Records launches, which do not run meanwhile; to read or write memory from the host is an error there."""
-        launches: list[tuple[Entry, int, int, bytes]] = []
-        before, self._captured, DeviceArray.reading = self._captured, launches, _refuse
+        """Records launches, which do not run meanwhile; to read or write arrays from the host is an error there."""
+        captured: list[Callable[[], None]] = []
+        before, self._captured = self._captured, captured
         try:
             work()
         finally:
-            self._captured, DeviceArray.reading = before, None
+            self._captured = before
 
         def replay() -> None:
-            for launch in launches:
-                self._run(*launch)
+            for start in captured:
+                self.start(start)
 
         return replay
-
-
-def _refuse() -> None:
-    raise RuntimeError("the host touches an array while a stream is capturing")
 
 
 class _Locked:

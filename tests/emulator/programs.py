@@ -1,39 +1,46 @@
-"""The programs that the cases of all kernels take."""
+"""The programs that the cases of a kernel take, by a device that compiles nothing and runs nothing."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from cases import TESTS
+import numpy as np
 from cases.case import Case
 
-from fastnn.backends.cupy.source import letters, program
-from fastnn.backends.spec import Activation, PointwiseLoss
+from . import kernels
+from .device import EmulatedDevice
 
 
 class Program(NamedTuple):
-    """The arguments of `source.program`."""
+    """A program, its entry point, and how many bytes of arguments the host packs for it."""
 
-    kernel: str
-    dtypes: tuple[str, ...]
-    function: int
-
-    @property
-    def source(self) -> str:
-        return program(*self)
-
-    @property
-    def entry(self) -> str:
-        return f"{self.kernel}_entry"
+    source: str
+    entry: str
+    packed: int
 
 
-def of_case(case: Case) -> list[Program]:
-    """The programs of a case, one for each of its dtypes."""
-    named = {letter: next(a for a in case.spec.arrays if a.dtype == letter) for letter in letters(case.spec)}
-    function = next((s.id for s in case.scalars.values() if isinstance(s, Activation | PointwiseLoss)), -1)
-    return [Program(case.kernel, tuple(case.dtype(named[letter], dtype) for letter in named), function) for dtype in case.dtypes]
+class Lister(EmulatedDevice):
+    """Notes what it should run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.programs: list[Program] = []
+
+    def compile(self, source: str, entry: str) -> Any:
+        return source, entry
+
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
+        self.programs.append(Program(*entry, arguments.nbytes))
 
 
-def of_kernel(kernel: str) -> list[Program]:
-    """All programs of a kernel, each once."""
-    return list(dict.fromkeys(p for case in TESTS if case.kernel == kernel for p in of_case(case)))
+def programs(cases: Iterable[Case], dtypes: Sequence[str] = ()) -> list[Program]:
+    """The programs of calls, each once; of all dtypes of the cases if none are given."""
+    device = Lister()
+    table = kernels(device)
+    for case in cases:
+        for dtype in (d for d in case.dtypes if d in dtypes or not dtypes):
+            values = case.make(dtype)
+            arrays = {a.name: device.xp.asarray(values[a.name]) for a in case.spec.arrays}
+            table[case.kernel](*(values | arrays).values())
+    return list(dict.fromkeys(device.programs))

@@ -433,3 +433,6 @@ template <typename Args>
 inline unsigned emu_size_of(void (*)(Args)) {
   return sizeof(Args);
 }
+
+// CUDA takes alignas after __shared__, C++ an attribute of GNU there.
+#define alignas(n) __attribute__((aligned(n)))

@@ -2,7 +2,6 @@
 // reads, and is skipped where it adds. Gradients are summed in the order of the index, by one thread each.
 
 constexpr int WARPS = THREADS / WARP;
-constexpr u32 ALL_LANES = 0xffffffffu;
 
 // y[j] = x[row(j)] for J rows of C elements, in pieces of type V; outside for a row outside of x.
 template <typename V, typename F>
@@ -30,18 +29,30 @@ __device__ inline void copy_rows(V* y, const V* x, i64 J, i64 B, i64 C, V outsid
   }
 }
 
+// Sixteen bytes of any type, and those that are NaN in it, or 0.
+struct alignas(16) Piece {
+  u64 word[2];
+};
+template <typename T>
+__device__ inline Piece outside_piece() {
+  return {0, 0};
+}
+template <>
+__device__ inline Piece outside_piece<float>() {
+  return {0x7fc000007fc00000, 0x7fc000007fc00000};
+}
+template <>
+__device__ inline Piece outside_piece<double>() {
+  return {0x7ff8000000000000, 0x7ff8000000000000};
+}
+
 template <typename T, typename F>
 __device__ inline void take_rows(T* y, const T* x, i64 J, i64 B, i64 C, F row) {
   constexpr int S = Pack<T>::SIZE;
-  const T outside = not_a_number<T>();
-  if (C % S == 0 && aligned16(y) && aligned16(x)) {
-    Pack<T> all;
-#pragma unroll
-    for (int s = 0; s < S; ++s) all.value[s] = outside;
-    copy_rows((Pack<T>*)y, (const Pack<T>*)x, J, B, C / S, all, row);
-  } else {
-    copy_rows(y, x, J, B, C, outside, row);
-  }
+  if (C % S == 0 && aligned16(y) && aligned16(x))
+    copy_rows((Piece*)y, (const Piece*)x, J, B, C / S, outside_piece<T>(), row);
+  else
+    copy_rows(y, x, J, B, C, not_a_number<T>(), row);
 }
 
 template <typename T>
@@ -130,7 +141,7 @@ __device__ void gather_backward(const gather_backward_args<T>& a) {
     const T* const dy = a.dy + i * a.J * a.L + l;
     const i64* const index = a.index + i * a.J * a.L + l;
     for (i64 k = top; k < bottom; ++k) dx[k * a.L] = 0;
-    constexpr int AHEAD = 4;  // loads of the index in flight
+    constexpr int AHEAD = 8;  // loads of the index in flight
     for (i64 begin = 0; begin < a.J; begin += AHEAD) {
       i64 at[AHEAD];
 #pragma unroll

@@ -1,24 +1,25 @@
 // Matrix products and the dense layer: small ones whole, in a launch each; of large ones what cuBLASLt does not do. The structs
-// are packed in dense.py. P is the precision, a position in spec.PRECISIONS.
+// are packed in dense.py. P is the precision, a position in spec.PRECISIONS; WIDE says which tiles a product has.
 
 template <typename T>
 struct Multiply {
   T* c;
   const T *a, *b;
   double alpha, beta;
-  i64 m, n, k, wide, tiles;
+  i64 m, n, k, tiles;
 };
 
 // c = alpha op(a) op(b) + beta c; TA and TB: a and b are transposed.
-template <typename T, int P, bool TA, bool TB>
+template <typename T, int P, bool TA, bool TB, bool WIDE>
 __device__ void multiply(const Multiply<T>& f) {
   const T alpha = (T)f.alpha, beta = (T)f.beta;
-  for (i64 tile = blockIdx.x; tile < f.tiles; tile += gridDim.x)
-    product_tile<T, !TA, TB>(
-        f.wide, tile, f.m, f.n, f.k, [&](i64 i, i64 s) { return rounded<P>(f.a[TA ? s * f.m + i : i * f.k + s]); },
-        [&](i64 j, i64 s) { return rounded<P>(f.b[TB ? j * f.k + s : s * f.n + j]); },
-        [&](i64 i, i64 j, T sum) {
-          T* c = f.c + i * f.n + j;
+  const int m = f.m, n = f.n, k = f.k;
+  for (int tile = blockIdx.x; tile < f.tiles; tile += gridDim.x)
+    product_tile<T, TileOf<T, WIDE>, !TA, TB>(
+        product_memory<T, WIDE>(), tile, m, n, k, [&](int i, int s) { return rounded<P>(f.a[TA ? s * m + i : i * k + s]); },
+        [&](int j, int s) { return rounded<P>(f.b[TB ? j * k + s : s * n + j]); },
+        [&](int i, int j, T sum) {
+          T* c = f.c + (i64)i * f.n + j;
           *c = beta == 0 ? alpha * sum : alpha * sum + beta * *c;
         });
 }
@@ -28,20 +29,21 @@ struct Forward {
   T *y, *z;
   const T *x, *w, *b;
   Function act;
-  i64 m, n, k, wide, tiles;
+  i64 m, n, k, tiles;
 };
 
-template <typename T, int P>
+template <typename T, int P, bool WIDE>
 __device__ void forward(const Forward<T>& f) {
   const T p0 = (T)f.act.p0, p1 = (T)f.act.p1;
-  for (i64 tile = blockIdx.x; tile < f.tiles; tile += gridDim.x)
-    product_tile<T, true, false>(
-        f.wide, tile, f.m, f.n, f.k, [&](i64 i, i64 s) { return rounded<P>(f.x[i * f.k + s]); },
-        [&](i64 j, i64 s) { return rounded<P>(f.w[s * f.n + j]); },
-        [&](i64 i, i64 j, T z) {
+  const int m = f.m, n = f.n, k = f.k;
+  for (int tile = blockIdx.x; tile < f.tiles; tile += gridDim.x)
+    product_tile<T, TileOf<T, WIDE>, true, false>(
+        product_memory<T, WIDE>(), tile, m, n, k, [&](int i, int s) { return rounded<P>(f.x[i * k + s]); },
+        [&](int j, int s) { return rounded<P>(f.w[s * n + j]); },
+        [&](int i, int j, T z) {
           if (f.b) z += f.b[j];
-          if (f.z) f.z[i * f.n + j] = z;
-          f.y[i * f.n + j] = function_forward(z, p0, p1);
+          if (f.z) f.z[(i64)i * n + j] = z;
+          f.y[(i64)i * n + j] = function_forward(z, p0, p1);
         });
 }
 
@@ -50,7 +52,7 @@ struct Backward {
   T *dx, *dw, *db, *dz;
   const T *dy, *x, *w, *y, *z;
   Function act;
-  i64 m, n, k, add_dw, add_db, dx_wide, dx_tiles, dw_wide, dw_tiles, strips;
+  i64 m, n, k, add_dw, add_db, dx_tiles, dw_tiles, strips;
 };
 
 // dy times the slope, for the element i of the output; z is y for functions whose slope follows from it.
@@ -84,24 +86,26 @@ __device__ inline void backward_strip(T* memory, const Backward<T>& f, i64 strip
 }
 
 // Each block computes the slopes that it needs anew: no block waits for another, and there is one launch.
-template <typename T, int P>
+template <typename T, int P, bool DX_WIDE, bool DW_WIDE>
 __device__ void backward(const Backward<T>& f) {
-  auto slope = [&](i64 row, i64 column) { return rounded<P>(slope_at<T>(f, row * f.n + column)); };
-  for (i64 job = blockIdx.x; job < f.dx_tiles + f.dw_tiles + f.strips; job += gridDim.x) {
+  const int m = f.m, n = f.n, k = f.k;
+  T* memory = product_memory<T, DX_WIDE, DW_WIDE>();
+  auto slope = [&](int row, int column) { return rounded<P>(slope_at<T>(f, row * n + column)); };
+  for (int job = blockIdx.x; job < f.dx_tiles + f.dw_tiles + f.strips; job += gridDim.x) {
     if (job < f.dx_tiles) {
-      product_tile<T, true, true>(
-          f.dx_wide, job, f.m, f.k, f.n, slope, [&](i64 j, i64 s) { return rounded<P>(f.w[j * f.n + s]); },
-          [&](i64 i, i64 j, T sum) { f.dx[i * f.k + j] = sum; });
+      product_tile<T, TileOf<T, DX_WIDE>, true, true>(
+          memory, job, m, k, n, slope, [&](int j, int s) { return rounded<P>(f.w[j * n + s]); },
+          [&](int i, int j, T sum) { f.dx[(i64)i * k + j] = sum; });
     } else if (job < f.dx_tiles + f.dw_tiles) {
-      product_tile<T, false, false>(
-          f.dw_wide, job - f.dx_tiles, f.k, f.n, f.m, [&](i64 i, i64 s) { return rounded<P>(f.x[s * f.k + i]); },
-          [&](i64 j, i64 s) { return slope(s, j); },
-          [&](i64 i, i64 j, T sum) {
-            T* dw = f.dw + i * f.n + j;
+      product_tile<T, TileOf<T, DW_WIDE>, false, false>(
+          memory, job - f.dx_tiles, k, n, m, [&](int i, int s) { return rounded<P>(f.x[s * k + i]); },
+          [&](int j, int s) { return slope(s, j); },
+          [&](int i, int j, T sum) {
+            T* dw = f.dw + (i64)i * n + j;
             *dw = f.add_dw ? *dw + sum : sum;
           });
     } else {
-      backward_strip(product_memory<T>(), f, job - f.dx_tiles - f.dw_tiles);
+      backward_strip(memory, f, job - f.dx_tiles - f.dw_tiles);
     }
   }
 }

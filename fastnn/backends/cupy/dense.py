@@ -33,9 +33,9 @@ MOST_SLABS = 128
 RELU, GELU_TANH = activation("relu"), activation("gelu_tanh")
 
 STRUCTS = {
-    "Multiply": "QQQddqqqqq",
-    "Forward": "QQQQQqddqqqqq",
-    "Backward": "QQQQQQQQQqddqqqqqqqqqq",
+    "Multiply": "QQQddqqqq",
+    "Forward": "QQQQQqddqqqq",
+    "Backward": "QQQQQQQQQqddqqqqqqqq",
     "Convert": "QQq",
     "Activate": "QQQQqddqq",
     "Slopes": "QQQQQqddqqq",
@@ -71,6 +71,14 @@ def _elements(n: int, each: int) -> int:
     return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
 
 
+def step_program(kind: str, dtype: str, precision: int, function: int, flags: tuple[bool, ...]) -> str:
+    """The program of the kernel in dense.cu that takes the struct `kind`."""
+    name = TYPES[dtype]
+    rounds = () if kind in ("Activate", "Columns") else (precision,)
+    call = f"{kind.lower()}<{', '.join([name, *map(str, rounds), *(str(int(flag)) for flag in flags)])}>"
+    return own_program("dense", kind.lower(), f"{kind}<{name}>", call, function, blocks_at_once=2 if dtype == "float32" else 1)
+
+
 class Dense:
     """The dense family on a device.
 
@@ -87,17 +95,21 @@ class Dense:
         self._lock = threading.Lock()
 
     def _launch(
-        self, kind: str, blocks: int, dtype: Any, slots: tuple[Any, ...], precision: int = 0, function: int = -1, flags: str = ""
+        self,
+        kind: str,
+        blocks: int,
+        dtype: Any,
+        slots: tuple[Any, ...],
+        precision: int = 0,
+        function: int = -1,
+        flags: tuple[bool, ...] = (),
     ) -> None:
         """Starts the kernel that takes the struct `kind`: its template has the dtype, the precision if it rounds, and flags."""
         key = kind, dtype.char, precision, function, flags
         entry = self._entries.get(key)
         if entry is None:
-            name, kernel = TYPES[dtype.name], kind.lower()
-            rounds = "" if kind in ("Activate", "Columns") else f", {precision}"
-            call = f"{kernel}<{name}{rounds}{flags}>"
-            source = own_program("dense", kernel, f"{kind}<{name}>", call, function)
-            entry = self._entries[key] = self._device.compile(source, f"{kernel}_entry")
+            source = step_program(kind, dtype.name, precision, function, flags)
+            entry = self._entries[key] = self._device.compile(source, f"{kind.lower()}_entry")
         self._device.launch(entry, blocks, THREADS, np.frombuffer(self._packs[kind](*slots), np.uint8))
 
     def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
@@ -127,8 +139,8 @@ class Dense:
         pc, pa, pb = self._pointers(name, c=c, a=a, b=b)
         if _small(m, n, k):
             wide, tiles = _tiles(m, n)
-            slots = pc, pa, pb, alpha, beta, m, n, k, wide, tiles
-            self._launch("Multiply", min(tiles, MOST_BLOCKS), c.dtype, slots, precision, flags=f", {int(ta)}, {int(tb)}")
+            slots = pc, pa, pb, alpha, beta, m, n, k, tiles
+            self._launch("Multiply", min(tiles, MOST_BLOCKS), c.dtype, slots, precision, flags=(ta, tb, wide))
             return
         with self._lock:
             room = self._room(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b)))
@@ -153,8 +165,8 @@ class Dense:
         z = 0 if copies else paux
         if _small(m, n, k) and not copies:
             wide, tiles = _tiles(m, n)
-            slots = py, z, px, pw, pb, *act, m, n, k, wide, tiles
-            self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id)
+            slots = py, z, px, pw, pb, *act, m, n, k, tiles
+            self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
             return
         with self._lock:
             room = [copies, copies + 2 * _copies(x.size)] if copies else self._room(
@@ -209,10 +221,9 @@ class Dense:
             dw_wide, dw_tiles = _tiles(k, n) if pdw else (False, 0)
             strips = -(-n // 32) if pdb or pdz else 0
             add = bool(need & ADD_DW), bool(need & ADD_DB)
-            tiles = dx_wide, dx_tiles, dw_wide, dw_tiles, strips
-            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *add, *tiles
+            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *add, dx_tiles, dw_tiles, strips
             if blocks := min(dx_tiles + dw_tiles + strips, MOST_BLOCKS):
-                self._launch("Backward", blocks, dtype, slots, precision, act.id)
+                self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
             return
         with self._lock:
             slabs = min(MOST_SLABS, -(-m // SLAB_ROWS))

@@ -1,5 +1,7 @@
 // Passes over the elements of flat arrays, by 16 bytes where all of them are aligned; and what a block reads or computes once.
 
+constexpr u32 ALL_LANES = 0xffffffffu;
+
 // The result of make(), called by one thread of the block: control arrays may lie in the host's memory, far away.
 template <typename F>
 __device__ inline auto once_a_block(F make) {
@@ -8,6 +10,34 @@ __device__ inline auto once_a_block(F make) {
   __syncthreads();
   return made;
 }
+
+// Neighbouring columns of a matrix, a power of two of them, that a block takes; its threads share the rows out.
+struct Strip {
+  i64 count;          // of strips in all
+  int width, column;  // the place of a thread in its strip
+  int part, parts;    // its rows: part, part + parts ...
+
+  __device__ explicit Strip(i64 columns) : width(1) {
+    while (width < WARP && width < columns) width *= 2;
+    count = (columns + width - 1) / width;
+    column = threadIdx.x % width;
+    part = threadIdx.x / width;
+    parts = THREADS / width;
+  }
+
+  // The sum of the values of a column, in a fixed order; every thread must come here and gets that of its column.
+  __device__ double sum(double value) const {
+    __shared__ double sums[THREADS];
+    __syncthreads();  // the sums before these have been read
+    sums[threadIdx.x] = value;
+    __syncthreads();
+    for (int half = THREADS / 2; half >= width; half /= 2) {
+      if ((int)threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+      __syncthreads();
+    }
+    return sums[column];
+  }
+};
 
 // An array that a pass does not read.
 template <typename T>
@@ -106,17 +136,19 @@ __device__ inline void each_group(i64 groups, F& f, P... arrays) {
   for (; i < groups; i += apart) each_held<1, S>(0, f, Held<P, 1, S, PACKED>(arrays, i * S)...);
 }
 
-// f(element of each array...) for the n elements of arrays of one dtype, U times 16 bytes of each in flight. Which elements a
-// thread takes does not depend on how the arrays are aligned, so that neither do sums.
-template <int U, typename F, typename... P>
-__device__ inline void for_elements(i64 n, F f, P... arrays) {
-  constexpr int widths[] = {Pack<typename Access<P>::Type>::SIZE...}, S = widths[0];
-  const i64 groups = n / S, rest = groups * S;
-  if ((aligned16(Access<P>::pointer(arrays)) && ...))
-    each_group<U, S, true>(groups, f, arrays...);
-  else
-    each_group<U, S, false>(groups, f, arrays...);
-  if (first() < n - rest) each_held<1, 1>(0, f, Held<P, 1, 1, false>(arrays, rest + first())...);
+// for_elements<U>(n, arrays...)(f) is f(element of each array...) for their n elements; arrays have one dtype. U times 16 bytes
+// of each are in flight. Which elements a thread takes does not depend on how the arrays are aligned, so that neither do sums.
+template <int U, typename... P>
+__device__ inline auto for_elements(i64 n, P... arrays) {
+  return [=](auto f) {
+    constexpr int widths[] = {Pack<typename Access<P>::Type>::SIZE...}, S = widths[0];
+    const i64 groups = n / S, rest = groups * S;
+    if ((aligned16(Access<P>::pointer(arrays)) && ...))
+      each_group<U, S, true>(groups, f, arrays...);
+    else
+      each_group<U, S, false>(groups, f, arrays...);
+    if (first() < n - rest) each_held<1, 1>(0, f, Held<P, 1, 1, false>(arrays, rest + first())...);
+  };
 }
 
 // True in one thread of a launch: the last to come here. One thread of each block must come; what the blocks read before they

@@ -47,6 +47,18 @@ def rows(*sizes: str) -> Blocks:
     return blocks
 
 
+def strips(columns: str, *sizes: str) -> Blocks:
+    """A block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
+
+    def blocks(of: Mapping[str, int]) -> int:
+        n = -(-of[columns] // 32)
+        for size in sizes:
+            n *= of[size]
+        return min(MOST_BLOCKS, max(1, n))
+
+    return blocks
+
+
 def short_rows(count: str, length: str) -> Blocks:
     """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
 

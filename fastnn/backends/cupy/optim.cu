@@ -51,13 +51,13 @@ __device__ void sgd_step(const sgd_step_args<T>& a) {
     return Settings{(T)h[0], (T)h[1], (T)(1 - h[2]), h[3] != 0, step_of(a) == 1, Decay<T>::of(h[0], h[4], h[5])};
   });
   if (a.v)
-    for_elements<2>(a.n, [=](T& w, T& v, T g) {
+    for_elements<2>(a.n, a.w, a.v, a.dw)([=](T& w, T& v, T g) {
       g = s.decay.gradient(w, g);
       v = s.first ? g : s.momentum * v + s.fresh * g;
       w = s.decay.keep * w - s.lr * (s.nesterov ? g + s.momentum * v : v);
-    }, a.w, a.v, a.dw);
+    });
   else
-    for_elements<2>(a.n, [=](T& w, T g) { w = s.decay.keep * w - s.lr * s.decay.gradient(w, g); }, a.w, a.dw);
+    for_elements<2>(a.n, a.w, a.dw)([=](T& w, T g) { w = s.decay.keep * w - s.lr * s.decay.gradient(w, g); });
 }
 
 // What the kin of Adam begin with; the corrections are 1 - beta^t of both means.
@@ -89,35 +89,35 @@ struct Adam {
 template <typename T>
 __device__ void adam_step(const adam_step_args<T>& a) {
   const Adam<T> s = once_a_block([&] { return Adam<T>::of(a); });
-  for_elements<2>(a.n, [=](T& w, T& m, T& v, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.v, a.dw)([=](T& w, T& m, T& v, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
     v = s.moments.second.square(v, g);
     w = s.moments.decay.keep * w - s.lr * m / (sqrt(v) * s.root + s.moments.eps);
-  }, a.w, a.m, a.v, a.dw);
+  });
 }
 
 template <typename T>
 __device__ void sum_squares(const sum_squares_args<T>& a) {
   double sum = 0, total;
-  for_elements<4>(a.n, [&](T x) { sum += (double)x * (double)x; }, a.x);
+  for_elements<4>(a.n, a.x)([&](T x) { sum += (double)x * (double)x; });
   if (grid_sum(block_sum(sum), total) && threadIdx.x == 0) *a.total += total;
 }
 
 template <typename T>
 __device__ void clip_norm(const clip_norm_args<T>& a) {
   const double scale = once_a_block([&] { return *a.limit / (sqrt(*a.total) + 1e-6); });
-  if (!(scale >= 1)) for_elements<4>(a.n, [=](T& x) { x *= (T)scale; }, a.x);
+  if (!(scale >= 1)) for_elements<4>(a.n, a.x)([=](T& x) { x *= (T)scale; });
 }
 
 template <typename T>
 __device__ void unit_norm(const unit_norm_args<T>& a) {
   const T norm = once_a_block([&] { return (T)Max()(sqrt(*a.total), *a.eps); });
-  for_elements<4>(a.n, [=](T& x) { x /= norm; }, a.x);
+  for_elements<4>(a.n, a.x)([=](T& x) { x /= norm; });
 }
 
 template <typename T>
 __device__ void clip_value(const clip_value_args<T>& a) {
   const T bound = once_a_block([&] { return (T)*a.limit; });
-  for_elements<4>(a.n, [=](T& x) { x = Min()(Max()(x, -bound), bound); }, a.x);
+  for_elements<4>(a.n, a.x)([=](T& x) { x = Min()(Max()(x, -bound), bound); });
 }

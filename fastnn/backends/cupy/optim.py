@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .launch import MOST_STREAMS, Blocks, elements, one
 
-_step = elements("n", most=MOST_STREAMS)
+_step = elements("n", each=8, most=MOST_STREAMS)
+_scale = elements("n", each=16, most=MOST_STREAMS)
 
 BLOCKS: dict[str, Blocks] = {
     "advance": one,
@@ -12,13 +13,14 @@ BLOCKS: dict[str, Blocks] = {
     "scheduled": one,
     "nadam_product": one,
     "schedule_free_weight": one,
-    "sum_squares": elements("n"),
+    "sum_squares": elements("n", each=16),
     **dict.fromkeys(
         (
             *("sgd_step", "adam_step", "amsgrad_step", "radam_step", "adamax_step", "nadam_step", "rmsprop_step"),
             *("adagrad_step", "adadelta_step", "lion_step", "schedule_free_step", "muon_momentum", "muon_step"),
-            *("lerp", "ema_step", "accumulate", "clip_norm", "unit_norm", "clip_value"),
+            *("lerp", "ema_step", "accumulate"),
         ),
         _step,
     ),
+    **dict.fromkeys(("clip_norm", "unit_norm", "clip_value"), _scale),
 }

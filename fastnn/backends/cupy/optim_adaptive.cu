@@ -1,15 +1,16 @@
-// Steps that divide by what a gradient has been: the kin of Adam, RMSprop, Adagrad and Adadelta; and Lion, which looks at its sign.
+// Steps that divide by what a gradient has been: the kin of Adam, RMSprop, Adagrad and Adadelta; and Lion, which looks at its
+// sign.
 
 template <typename T>
 __device__ void amsgrad_step(const amsgrad_step_args<T>& a) {
   const Adam<T> s = once_a_block([&] { return Adam<T>::of(a); });
-  for_elements<2>(a.n, [=](T& w, T& m, T& v, T& top, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.v, a.top, a.dw)([=](T& w, T& m, T& v, T& top, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
     v = s.moments.second.square(v, g);
     top = Max()(top, v);
     w = s.moments.decay.keep * w - s.lr * m / (sqrt(top) * s.root + s.moments.eps);
-  }, a.w, a.m, a.v, a.top, a.dw);
+  });
 }
 
 template <typename T>
@@ -26,13 +27,13 @@ __device__ void radam_step(const radam_step_args<T>& a) {
     if (rho > 5) rate *= sqrt((rho - 4) * (rho - 2) * r / ((r - 4) * (r - 2) * rho) * second);
     return Settings{Moments<T>::of(h, h[4], h[5]), (T)rate, rho > 5};
   });
-  for_elements<2>(a.n, [=](T& w, T& m, T& v, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.v, a.dw)([=](T& w, T& m, T& v, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
     v = s.moments.second.square(v, g);
     const T u = s.lr * m;
     w = s.moments.decay.keep * w - (s.adaptive ? u / (sqrt(v) + s.moments.eps) : u);
-  }, a.w, a.m, a.v, a.dw);
+  });
 }
 
 template <typename T>
@@ -45,12 +46,12 @@ __device__ void adamax_step(const adamax_step_args<T>& a) {
     const double* h = a.hyper;
     return Settings{Moments<T>::of(h, h[4], h[5]), (T)(h[0] / correction(h[1], step_of(a)))};
   });
-  for_elements<2>(a.n, [=](T& w, T& m, T& u, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.u, a.dw)([=](T& w, T& m, T& u, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
     u = Max()(s.moments.second.beta * u, fabs(g) + s.moments.eps);
     w = s.moments.decay.keep * w - s.lr * m / u;
-  }, a.w, a.m, a.u, a.dw);
+  });
 }
 
 __device__ inline double nadam_mu(const double* h, double t) { return h[1] * (1 - 0.5 * pow(0.96, t * h[4])); }
@@ -74,12 +75,12 @@ __device__ void nadam_step(const nadam_step_args<T>& a) {
     return Settings{Moments<T>::of(h, h[5], h[6]), (T)(h[0] * (1 - mu) / (1 - product)),
                     (T)(h[0] * ahead / (1 - product * ahead)), (T)(1 / sqrt(correction(h[2], t)))};
   });
-  for_elements<2>(a.n, [=](T& w, T& m, T& v, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.v, a.dw)([=](T& w, T& m, T& v, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
     v = s.moments.second.square(v, g);
     w = s.moments.decay.keep * w - (s.now * g + s.next * m) / (sqrt(v) * s.root + s.moments.eps);
-  }, a.w, a.m, a.v, a.dw);
+  });
 }
 
 template <typename T>
@@ -89,6 +90,7 @@ struct Rmsprop {
   bool inside;
   Decay<T> decay;
 
+  // The gradient after weight decay, which v takes in.
   __device__ T gradient(T w, T g, T& v) const {
     g = decay.gradient(w, g);
     v = mean.square(v, g);
@@ -114,25 +116,25 @@ __device__ void rmsprop_step(const rmsprop_step_args<T>& a) {
     return Rmsprop<T>{Mean<T>::of(h[1]), (T)h[0], (T)h[2], (T)h[3], h[4] != 0, Decay<T>::of(h[0], h[5], h[6])};
   });
   if (a.mean && a.b)
-    for_elements<2>(a.n, [=](T& w, T& v, T& mean, T& b, T g) {
+    for_elements<2>(a.n, a.w, a.v, a.mean, a.b, a.dw)([=](T& w, T& v, T& mean, T& b, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.centered(g, v, mean), b);
-    }, a.w, a.v, a.mean, a.b, a.dw);
+    });
   else if (a.mean)
-    for_elements<2>(a.n, [=](T& w, T& v, T& mean, T g) {
+    for_elements<2>(a.n, a.w, a.v, a.mean, a.dw)([=](T& w, T& v, T& mean, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.centered(g, v, mean));
-    }, a.w, a.v, a.mean, a.dw);
+    });
   else if (a.b)
-    for_elements<2>(a.n, [=](T& w, T& v, T& b, T g) {
+    for_elements<2>(a.n, a.w, a.v, a.b, a.dw)([=](T& w, T& v, T& b, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.scaled(g, v), b);
-    }, a.w, a.v, a.b, a.dw);
+    });
   else
-    for_elements<2>(a.n, [=](T& w, T& v, T g) {
+    for_elements<2>(a.n, a.w, a.v, a.dw)([=](T& w, T& v, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.scaled(g, v));
-    }, a.w, a.v, a.dw);
+    });
 }
 
 template <typename T>
@@ -145,11 +147,11 @@ __device__ void adagrad_step(const adagrad_step_args<T>& a) {
     const double* h = a.hyper;
     return Settings{(T)(h[0] / (1 + (step_of(a) - 1) * h[1])), (T)h[2], Decay<T>::of(h[0], h[3], h[4])};
   });
-  for_elements<2>(a.n, [=](T& w, T& sum, T g) {
+  for_elements<2>(a.n, a.w, a.s, a.dw)([=](T& w, T& sum, T g) {
     g = s.decay.gradient(w, g);
     sum += g * g;
     w = s.decay.keep * w - s.lr * g / (sqrt(sum) + s.eps);
-  }, a.w, a.s, a.dw);
+  });
 }
 
 template <typename T>
@@ -163,13 +165,13 @@ __device__ void adadelta_step(const adadelta_step_args<T>& a) {
     const double* h = a.hyper;
     return Settings{Mean<T>::of(h[1]), (T)h[0], (T)h[2], Decay<T>::of(h[0], h[3], h[4])};
   });
-  for_elements<2>(a.n, [=](T& w, T& v, T& u, T g) {
+  for_elements<2>(a.n, a.w, a.v, a.u, a.dw)([=](T& w, T& v, T& u, T g) {
     g = s.decay.gradient(w, g);
     v = s.mean.square(v, g);
     const T d = sqrt(u + s.eps) / sqrt(v + s.eps) * g;
     u = s.mean.square(u, d);
     w = s.decay.keep * w - s.lr * d;
-  }, a.w, a.v, a.u, a.dw);
+  });
 }
 
 template <typename T>
@@ -183,10 +185,10 @@ __device__ void lion_step(const lion_step_args<T>& a) {
     const double* h = a.hyper;
     return Settings{Mean<T>::of(h[1]), Mean<T>::of(h[2]), (T)h[0], Decay<T>::of(h[0], h[3], h[4])};
   });
-  for_elements<2>(a.n, [=](T& w, T& m, T g) {
+  for_elements<2>(a.n, a.w, a.m, a.dw)([=](T& w, T& m, T g) {
     g = s.decay.gradient(w, g);
     const T d = s.direction(m, g);
     w = s.decay.keep * w - s.lr * (d > 0 ? (T)1 : d < 0 ? (T)-1 : d);  // 0 and NaN stay what they are
     m = s.mean(m, g);
-  }, a.w, a.m, a.dw);
+  });
 }

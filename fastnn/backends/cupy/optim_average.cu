@@ -1,7 +1,10 @@
-// Steps that keep averages of the weights or gradients: schedule-free AdamW, moving averages, accumulation; and Muon's two passes.
+// Steps that keep averages of the weights or gradients: schedule-free AdamW, moving averages, accumulation; and Muon's two
+// passes.
 
 // h: lr, beta1, beta2, eps, weight_decay, warmup_steps, r, weight_lr_power.
-__device__ inline double schedule_free_rate(const double* h, double t) { return h[5] != 0 && t < h[5] ? h[0] * (t / h[5]) : h[0]; }
+__device__ inline double schedule_free_rate(const double* h, double t) {
+  return h[5] != 0 && t < h[5] ? h[0] * (t / h[5]) : h[0];
+}
 
 __device__ void schedule_free_weight(const schedule_free_weight_args& a) {
   for (i64 i = first(); i < a.P; i += stride()) {
@@ -33,19 +36,19 @@ __device__ void schedule_free_step(const schedule_free_step_args<T>& a) {
                     (T)(1 / sqrt(correction(h[2], t))),
                     t == 1};
   });
-  for_elements<2>(a.n, [=](T& w, T& z, T& v, T g) {
+  for_elements<2>(a.n, a.w, a.z, a.v, a.dw)([=](T& w, T& z, T& v, T g) {
     if (s.first) z = w;
     v = s.second.square(v, g);
     const T d = g / (sqrt(v) * s.root + s.eps) + s.weight_decay * w;
     w = w + s.share * (z - w) - s.ahead * d;
     z -= s.lr * d;
-  }, a.w, a.z, a.v, a.dw);
+  });
 }
 
 template <typename T>
 __device__ void lerp(const lerp_args<T>& a) {
   const T weight = once_a_block([&] { return (T)*a.weight; });
-  for_elements<2>(a.n, [=](T& x, T y) { x += weight * (y - x); }, a.x, a.y);
+  for_elements<2>(a.n, a.x, a.y)([=](T& x, T y) { x += weight * (y - x); });
 }
 
 template <typename T>
@@ -55,13 +58,13 @@ __device__ void ema_step(const ema_step_args<T>& a) {
     bool first;
   };
   const Settings s = once_a_block([&] { return Settings{Mean<T>::of(*a.momentum), step_of(a) == 1}; });
-  for_elements<2>(a.n, [=](T& average, T w) { average = s.first ? w : s.mean(average, w); }, a.average, a.w);
+  for_elements<2>(a.n, a.average, a.w)([=](T& average, T w) { average = s.first ? w : s.mean(average, w); });
 }
 
 template <typename T>
 __device__ void accumulate(const accumulate_args<T>& a) {
   const T share = once_a_block([&] { return (T)*a.share; });
-  for_elements<2>(a.n, [=](T& mean, T x) { mean += share * x; }, a.mean, a.x);
+  for_elements<2>(a.n, a.mean, a.x)([=](T& mean, T x) { mean += share * x; });
 }
 
 template <typename T>
@@ -71,10 +74,10 @@ __device__ void muon_momentum(const muon_momentum_args<T>& a) {
     bool nesterov;
   };
   const Settings s = once_a_block([&] { return Settings{Mean<T>::of(a.hyper[1]), a.hyper[2] != 0}; });
-  for_elements<2>(a.n, [=](T& b, T& u, T g) {
+  for_elements<2>(a.n, a.b, Output<T>{a.u}, a.dw)([=](T& b, T& u, T g) {
     b = s.mean(b, g);
     u = s.nesterov ? s.mean(b, g) : b;
-  }, a.b, Output<T>{a.u}, a.dw);
+  });
 }
 
 template <typename T>
@@ -86,5 +89,5 @@ __device__ void muon_step(const muon_step_args<T>& a) {
     const double lr = a.hyper[0];
     return Settings{(T)(1 - lr * a.hyper[3]), (T)(lr * a.scale)};
   });
-  for_elements<2>(a.n, [=](T& w, T u) { w = s.keep * w - s.rate * u; }, a.w, a.u);
+  for_elements<2>(a.n, a.w, a.u)([=](T& w, T u) { w = s.keep * w - s.rate * u; });
 }

@@ -43,15 +43,16 @@ struct Tile {
 template <typename T>
 using Narrow = Tile<T, 2, 1, 2, 256>;  // 4 x 16
 template <typename T>
-using Wide = Tile<T, 4, 4, 4, 128>;  // 16 x 32
+using Wide = Tile<T, 4, 4, 4, 64>;  // 16 x 32
 
-// The tile's elements of the chunk that begins at step k0, in registers: some of each thread.
+// The tile's elements of the chunk that begins at step k0, in registers: some of each thread. Places in factors are ints, as a
+// small product has no more, and 64 bits for each of them would take most registers.
 template <int SPAN, int DEPTH, bool ALONG_K, int EACH, typename T, typename Factor>
-__device__ inline void fetch(T (&to)[EACH], Factor factor, i64 begin, i64 end, i64 k0, i64 k) {
+__device__ inline void fetch(T (&to)[EACH], Factor factor, int begin, int end, int k0, int k) {
 #pragma unroll
   for (int i = 0; i < EACH; ++i) {
     const int at = threadIdx.x + i * THREADS;
-    const i64 row = begin + (ALONG_K ? at / DEPTH : at % SPAN), step = k0 + (ALONG_K ? at % DEPTH : at / SPAN);
+    const int row = begin + (ALONG_K ? at / DEPTH : at % SPAN), step = k0 + (ALONG_K ? at % DEPTH : at / SPAN);
     to[i] = row < end && step < k ? factor(row, step) : (T)0;
   }
 }
@@ -69,8 +70,8 @@ __device__ inline void put(T* to, const T (&from)[EACH]) {
 // Tile number `tile` of the product of A (m, k) and B (k, n), whose elements are a(row, step) and b(column, step); store(row,
 // column, sum) gets each element of the result. A_ALONG_K: the steps of a row of A are neighbours in memory; else its rows.
 template <typename T, typename S, bool A_ALONG_K, bool B_ALONG_K, typename A, typename B, typename Store>
-__device__ inline void product_tile(T* memory, i64 tile, i64 m, i64 n, i64 k, A a, B b, Store store) {
-  const i64 across = (n + S::N - 1) / S::N, row0 = tile / across * S::M, column0 = tile % across * S::N;
+__device__ inline void product_tile(T* memory, int tile, int m, int n, int k, A a, B b, Store store) {
+  const int across = (n + S::N - 1) / S::N, row0 = tile / across * S::M, column0 = tile % across * S::N;
   const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
   const int row = lane / S::LANES_N * S::RM, column = lane % S::LANES_N * S::RN;
   T* as = memory;
@@ -78,7 +79,7 @@ __device__ inline void product_tile(T* memory, i64 tile, i64 m, i64 n, i64 k, A 
   T next_a[S::EACH_A], next_b[S::EACH_B], sums[S::RM][S::RN] = {};
   fetch<S::M, S::DEPTH, A_ALONG_K>(next_a, a, row0, m, 0, k);
   fetch<S::N, S::DEPTH, B_ALONG_K>(next_b, b, column0, n, 0, k);
-  for (i64 k0 = 0; k0 < k; k0 += S::DEPTH) {
+  for (int k0 = 0; k0 < k; k0 += S::DEPTH) {
     __syncthreads();  // what lay there has been read
     put<S::M, S::DEPTH, A_ALONG_K, S::ROW_A>(as, next_a);
     put<S::N, S::DEPTH, B_ALONG_K, S::ROW_B>(bs, next_b);
@@ -87,7 +88,7 @@ __device__ inline void product_tile(T* memory, i64 tile, i64 m, i64 n, i64 k, A 
       fetch<S::M, S::DEPTH, A_ALONG_K>(next_a, a, row0, m, k0 + S::DEPTH, k);
       fetch<S::N, S::DEPTH, B_ALONG_K>(next_b, b, column0, n, k0 + S::DEPTH, k);
     }
-    const int depth = k - k0 < S::DEPTH ? (int)(k - k0) : S::DEPTH;
+    const int depth = k - k0 < S::DEPTH ? k - k0 : S::DEPTH;
 #pragma unroll 4
     for (int step = warp; step < depth; step += WARPS) {
       const auto x = *(const Few<T, S::RM>*)(as + step * S::ROW_A + row);
@@ -105,7 +106,7 @@ __device__ inline void product_tile(T* memory, i64 tile, i64 m, i64 n, i64 k, A 
     for (int j = 0; j < S::RN; ++j) memory[(warp * S::M + row + i) * S::N + column + j] = sums[i][j];
   __syncthreads();
   for (int at = threadIdx.x; at < S::M * S::N; at += THREADS) {
-    const i64 r = row0 + at / S::N, c = column0 + at % S::N;
+    const int r = row0 + at / S::N, c = column0 + at % S::N;
     if (r >= m || c >= n) continue;
     T sum = memory[at];
 #pragma unroll
@@ -114,20 +115,13 @@ __device__ inline void product_tile(T* memory, i64 tile, i64 m, i64 n, i64 k, A 
   }
 }
 
-// Where the tiles of a block lie.
-template <typename T>
-__device__ inline T* product_memory() {
-  constexpr int size = Narrow<T>::SIZE > Wide<T>::SIZE ? Narrow<T>::SIZE : Wide<T>::SIZE;
-  __shared__ alignas(16) u8 memory[size * sizeof(T)];
-  return (T*)memory;
-}
+template <typename T, bool WIDE>
+using TileOf = typename Pick<WIDE, Narrow<T>, Wide<T>>::Type;
 
-// The same with the tiles that the host chose.
-template <typename T, bool A_ALONG_K, bool B_ALONG_K, typename A, typename B, typename Store>
-__device__ inline void product_tile(i64 wide, i64 tile, i64 m, i64 n, i64 k, A a, B b, Store store) {
-  T* memory = product_memory<T>();
-  if (wide)
-    product_tile<T, Wide<T>, A_ALONG_K, B_ALONG_K>(memory, tile, m, n, k, a, b, store);
-  else
-    product_tile<T, Narrow<T>, A_ALONG_K, B_ALONG_K>(memory, tile, m, n, k, a, b, store);
+// Where the tiles of a block lie, of one kind or the other.
+template <typename T, bool WIDE, bool OTHER_WIDE = WIDE>
+__device__ inline T* product_memory() {
+  constexpr int one = TileOf<T, WIDE>::SIZE, other = TileOf<T, OTHER_WIDE>::SIZE, size = one > other ? one : other;
+  __shared__ Pack<T> memory[(size + Pack<T>::SIZE - 1) / Pack<T>::SIZE];
+  return memory[0].value;
 }

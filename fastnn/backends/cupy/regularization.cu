@@ -9,10 +9,10 @@ template <typename T>
 __device__ void penalty_forward(const penalty_forward_args<T>& a) {
   const Penalty p = once_a_block([&] { return Penalty{a.weights[0], a.weights[1]}; });
   double sum = 0, squares = 0, total;
-  for_elements<4>(a.n, [&](T x) {
+  for_elements<4>(a.n, a.x)([&](T x) {
     sum += fabs((double)x);
     squares += (double)x * (double)x;
-  }, a.x);
+  });
   // A sum whose weight is 0 does not count, even if it is not finite.
   const double value = (p.l1 != 0 ? p.l1 * sum : 0) + (p.l2 != 0 ? p.l2 * squares : 0);
   if (grid_sum(block_sum(value), total) && threadIdx.x == 0) *a.value = (T)total;
@@ -33,42 +33,27 @@ __device__ void penalty_backward(const penalty_backward_args<T>& a) {
     return (s.l1 ? s.one * sign : 0) + (s.l2 ? s.two * x : 0);
   };
   if (a.add)
-    for_elements<4>(a.n, [=](T& dx, T x) { dx += slope(x); }, a.dx, a.x);
+    for_elements<4>(a.n, a.dx, a.x)([=](T& dx, T x) { dx += slope(x); });
   else
-    for_elements<4>(a.n, [=](T& dx, T x) { dx = slope(x); }, Output<T>{a.dx}, a.x);
+    for_elements<4>(a.n, Output<T>{a.dx}, a.x)([=](T& dx, T x) { dx = slope(x); });
 }
 
-// A block takes neighbouring columns, a power of two of them, and shares the rows of each out among its threads.
 template <typename T>
 __device__ void limit_norms(const limit_norms_args<T>& a) {
   struct Limits {
     double low, high, rate;
   };
-  __shared__ double sums[THREADS];
   const Limits limits = once_a_block([&] { return Limits{a.limits[0], a.limits[1], a.limits[2]}; });
-  int width = 1;
-  while (width < WARP && width < a.C) width *= 2;
-  const i64 strips = (a.C + width - 1) / width;
-  const int column = threadIdx.x % width, part = threadIdx.x / width, parts = THREADS / width;
-  for (i64 k = blockIdx.x; k < a.A * strips; k += gridDim.x) {
-    const i64 c = k % strips * width + column;
-    T* const w = a.w + k / strips * a.B * a.C + c;
-    double sum = 0;
-    if (c < a.C)
-      for (i64 b = part; b < a.B; b += parts) sum += (double)w[b * a.C] * (double)w[b * a.C];
-    __syncthreads();  // the sums of the strip before this one have been read
-    sums[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = THREADS / 2; half >= width; half /= 2) {
-      if ((int)threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-      __syncthreads();
-    }
-    if (c < a.C) {
-      const double norm = sqrt(sums[column]);
-      double wanted = norm < limits.low ? limits.low : norm > limits.high ? limits.high : norm;
-      if (limits.rate != 1) wanted = limits.rate * wanted + (1 - limits.rate) * norm;
-      const T factor = (T)(wanted / (norm + 1e-7));
-      for (i64 b = part; b < a.B; b += parts) w[b * a.C] *= factor;
-    }
+  const Strip strip(a.C);
+  for (i64 k = blockIdx.x; k < a.A * strip.count; k += gridDim.x) {
+    const i64 c = k % strip.count * strip.width + strip.column, rows = c < a.C ? a.B : 0;
+    T* const w = a.w + k / strip.count * a.B * a.C + c;
+    double squares = 0;
+    for (i64 b = strip.part; b < rows; b += strip.parts) squares += (double)w[b * a.C] * (double)w[b * a.C];
+    const double norm = sqrt(strip.sum(squares));
+    double wanted = norm < limits.low ? limits.low : norm > limits.high ? limits.high : norm;
+    if (limits.rate != 1) wanted = limits.rate * wanted + (1 - limits.rate) * norm;
+    const T factor = (T)(wanted / (norm + 1e-7));
+    for (i64 b = strip.part; b < rows; b += strip.parts) w[b * a.C] *= factor;
   }
 }

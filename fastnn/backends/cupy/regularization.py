@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from .launch import MOST_BLOCKS, MOST_STREAMS, Blocks, elements
-
-
-def _strips(of: Mapping[str, int]) -> int:
-    """A block for every 32 columns of each matrix."""
-    return min(MOST_BLOCKS, max(1, of["A"] * -(-of["C"] // 32)))
-
+from .launch import MOST_STREAMS, Blocks, elements, strips
 
 BLOCKS: dict[str, Blocks] = {
-    "penalty_forward": elements("n"),
-    "penalty_backward": elements("n", most=MOST_STREAMS),
-    "limit_norms": _strips,
+    "penalty_forward": elements("n", each=16),
+    "penalty_backward": elements("n", each=16, most=MOST_STREAMS),
+    "limit_norms": strips("C", "A"),
 }

@@ -21,7 +21,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
     "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
     "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("elements.cuh", "metrics.cu"),
+    "metrics": ("elements.cuh", "metrics.cu", "metrics_counts.cu"),
     "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
     "random": ("elements.cuh", "random.cu"),
     "regularization": ("elements.cuh", "regularization.cu"),
@@ -73,7 +73,9 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
     return own_program(KERNELS[name].family, name, f"{name}_args{types}", f"{name}{types}", function, structs)
 
 
-def own_program(family: str, name: str, struct: str, call: str, function: int = -1, structs: str = "") -> str:
+def own_program(
+    family: str, name: str, struct: str, call: str, function: int = -1, structs: str = "", blocks_at_once: int = 1
+) -> str:
     """The source whose entry point, of that name, calls a function of the family with its argument struct.
 
     Args:
@@ -83,7 +85,9 @@ def own_program(family: str, name: str, struct: str, call: str, function: int = 
         call: the function.
         function: as in `program`.
         structs: what comes before the files.
+        blocks_at_once: how many blocks shall fit on a multiprocessor, by their registers.
     """
     parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
-    entry = f'extern "C" __global__ void __launch_bounds__(THREADS, 1) {name}_entry(const {struct} a) {{ {call}(a); }}\n'
+    bounds = f"__launch_bounds__(THREADS, {blocks_at_once})"
+    entry = f'extern "C" __global__ void {bounds} {name}_entry(const {struct} a) {{ {call}(a); }}\n'
     return "\n".join([*parts, entry])

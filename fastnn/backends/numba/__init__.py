@@ -16,15 +16,21 @@ from ..reference import table
 from ..spec import FAMILIES, KERNELS
 
 
+class NumbaBackend(Backend):
+    """Kernels that Numba compiles at their first call."""
+
+    compiles = True
+
+
 def unavailable() -> str:
     """Why Numba cannot be used, in words; empty where it can."""
     try:
-        import_module("numba")
+        numba = import_module("numba")
     except ImportError as error:  # Numba itself raises it for a NumPy that it does not know
         if isinstance(error, ModuleNotFoundError) and error.name == "numba":
             return "numba is not installed; install it with pip install 'fastnn[numba]'"
         return f"numba is installed, but does not import: {error}"
-    return ""
+    return "NUMBA_DISABLE_JIT is set" if numba.config.DISABLE_JIT else ""
 
 
 def load() -> Backend:
@@ -34,4 +40,4 @@ def load() -> Backend:
         for name, kernel in KERNELS.items()
         if hasattr(families.get(kernel.family), name)
     }
-    return Backend("numba", np, table(np), native)
+    return NumbaBackend("numba", np, table(np), native)

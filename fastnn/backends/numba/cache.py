@@ -32,10 +32,12 @@ class _Compiling:
         self.seconds = 0.0
         self.told = False
 
-    def tell(self) -> None:
+    def begin(self, kept: bool) -> None:
+        """Something is about to be compiled, and kept on disk or not."""
         if self.seconds > _NOTE_AFTER and not self.told:
             self.told = True
-            print("fastnn: compiling Numba kernels, once; `fastnn warmup` compiles all of them", file=sys.stderr, flush=True)
+            note = "once: they are kept on disk" if kept else "which cannot be kept: there is no folder to write them to"
+            print(f"fastnn: compiling Numba kernels, {note}", file=sys.stderr, flush=True)
 
 
 compiling = _Compiling()
@@ -78,7 +80,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         except (OSError, EOFError, pickle.UnpicklingError):  # damaged, or not to be read: compiled anew
             found = None
         if found is None:
-            compiling.tell()
+            compiling.begin(kept=bool(self.cache_path))
             self._start = time.perf_counter()
         return found
 

@@ -10,6 +10,7 @@ from numba import njit
 from .cache import KernelCache
 
 _compiled = njit(nogil=True, error_model="numpy", fastmath={"contract"})
+_reordered = njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 def jit(function: Callable[..., Any]) -> Any:
@@ -19,6 +20,14 @@ def jit(function: Callable[..., Any]) -> Any:
     order. A function made by another one takes from it what Python finds by name only, such as functions of a module: then the
     machine code is found again in other processes.
     """
-    dispatcher = _compiled(function)
-    dispatcher._cache = KernelCache(function)
+    return _kept(_compiled(function))
+
+
+def jit_sum(function: Callable[..., Any]) -> Any:
+    """As `jit`, for a function that only adds up: in an order of LLVM's choice, the same in every call, it does so on vectors."""
+    return _kept(_reordered(function))
+
+
+def _kept(dispatcher: Any) -> Any:
+    dispatcher._cache = KernelCache(dispatcher.py_func)
     return dispatcher

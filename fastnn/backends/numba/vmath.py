@@ -1,10 +1,10 @@
 """The elementary functions in forms that LLVM turns into vector code: exp, log, tanh, erf, sin and their kin.
 
-Each is called from compiled code and takes, first of all, T, the type of its numbers: ``np.float32`` or ``np.float64``. A constant
-is written ``T(0.5)`` there, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are no
-branches but those that become a choice between two values.
+Each is called from compiled code and takes, first of all, T, the type of its numbers: ``np.float32`` or ``np.float64``. There a
+constant is written ``T(0.5)``, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are
+no branches but those that become a choice between two values.
 
-In float32 they are polynomials, in float64 the C library's functions. docs/accuracy.md has the errors of the first.
+Most are polynomials, those of float32 the same as in csrc/vmath.h; erf, sin and cos of float64 are the C library's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from numba.extending import intrinsic, overload, register_jitable
 f32 = np.float32
 i32 = np.int32
 
-inline = register_jitable
-"""Makes a function one that compiled code can call; LLVM puts it in place of the call."""
+inline: Callable[[Callable[..., Any]], Any] = register_jitable(forceinline=True)
+"""Makes a function one that compiled code can call; LLVM puts it in place of every call, or a loop would not vectorise."""
 
 
 def of_type(function: Callable[..., Any]) -> Any:
@@ -31,19 +31,43 @@ def of_type(function: Callable[..., Any]) -> Any:
     def choose(T: Any, *args: Any) -> Any:
         return single if T.instance_type == types.float32 else function
 
-    overload(function, strict=False)(choose)
+    overload(function, strict=False, jit_options={"forceinline": True})(choose)
     return function
 
 
-@intrinsic
+_SAME_SIZE = {types.float32: types.int32, types.int32: types.float32, types.float64: types.int64, types.int64: types.float64}
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def bits(context: Any, x: Any) -> Any:
-    """The bits of a number as one of the other kind: float32 and int32."""
-    kind = {types.float32: types.int32, types.int32: types.float32}[x]
+    """The bits of a number as one of the other kind: float32 and int32, float64 and int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(signature.return_type))
 
-    return kind(x), generate
+    return _SAME_SIZE[x](x), generate
+
+
+def rank32(T: Any, x: Any) -> Any:
+    b = bits(x)
+    return i32(b ^ ((b >> i32(31)) & i32(0x7FFFFFFF)))
+
+
+@of_type
+def rank(T: Any, x: Any) -> Any:
+    """A whole number for each float, in the same order, with NaN beyond the infinities: LLVM makes vectors of their maximum."""
+    b = bits(x)
+    return b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
+
+
+def unrank32(T: Any, r: Any) -> Any:
+    return bits(i32(r ^ ((r >> i32(31)) & i32(0x7FFFFFFF))))
+
+
+@of_type
+def unrank(T: Any, r: Any) -> Any:
+    """The number of that rank."""
+    return bits(r ^ ((r >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
 @inline
@@ -59,8 +83,9 @@ def high(x: Any, bottom: Any) -> Any:
 
 
 @inline
-def is_finite(x: Any) -> Any:
-    return abs(x) < np.inf
+def unless_infinite(T: Any, z: Any, v: Any) -> Any:
+    """v, but 0 where z is infinite: where that is the limit, and the formula for v gives infinity times 0."""
+    return T(0) if abs(z) == T(np.inf) else v
 
 
 @inline
@@ -69,7 +94,13 @@ def power_of_two(n: Any) -> Any:
     return bits(i32((n + i32(127)) << i32(23)))
 
 
-# ---- float32. Coefficients: minimax polynomials fitted in float64 and rounded one after another to float32. ----
+@inline
+def power_of_two64(n: Any) -> Any:
+    """2^n in float64, for n from -1022 to 1023."""
+    return bits((n + 1023) << 52)
+
+
+# Coefficients of float32: minimax polynomials fitted in float64 and rounded one after another to float32.
 
 
 @inline
@@ -88,6 +119,27 @@ def _exp_reduce(x: Any) -> Any:
     return p * r + f32(0.49999994), r, n
 
 
+@inline
+def _exp_reduce64(x: Any) -> Any:
+    """The same in float64, and n as an int64."""
+    magic = 6755399441055744.0  # 1.5 * 2^52
+    t = x * 1.4426950408889634 + magic
+    n = bits(t) - bits(magic)
+    whole = t - magic
+    r = x - whole * 0.6931471803691238  # of 33 bits: the products are exact
+    r = r - whole * 1.9082149292705877e-10
+    p = 2.510038549551032e-08
+    p = p * r + 2.7620088445409746e-07
+    p = p * r + 2.7557268459997064e-06
+    p = p * r + 2.4801521295954376e-05
+    p = p * r + 0.00019841269863053618
+    p = p * r + 0.0013888888917213717
+    p = p * r + 0.008333333333330062
+    p = p * r + 0.04166666666662413
+    p = p * r + 0.16666666666666669
+    return p * r + 0.5000000000000001, r, n
+
+
 def exp32(T: Any, x: Any) -> Any:
     zero = x < f32(-104)  # set apart: an underflow would cost many times what the rest does
     x = f32(0) if zero else low(x, f32(89))
@@ -95,13 +147,36 @@ def exp32(T: Any, x: Any) -> Any:
     y = p * (r * r) + r + f32(1)
     half = n >> i32(1)  # scaled in two steps, so that overflow, denormals and infinities come out right
     y = y * power_of_two(half) * power_of_two(i32(n - half))
+    y = f32(np.inf) if x > f32(88.72284) else y
     return f32(0) if zero else y
 
 
 @of_type
 def exp(T: Any, x: Any) -> Any:
     """e^x."""
-    return math.exp(x)
+    zero = x < -746.0
+    p, r, n = _exp_reduce64(0.0 if zero else low(x, 710.0))
+    half = n >> 1
+    y = (p * (r * r) + r + 1.0) * power_of_two64(half) * power_of_two64(n - half)
+    return 0.0 if zero else y
+
+
+def exp_parts32(T: Any, x: Any) -> Any:
+    zero = x < f32(-120)
+    p, r, n = _exp_reduce(f32(0) if zero else low(x, f32(89)))
+    y = p * (r * r) + r + f32(1)
+    half = n >> i32(1)
+    return f32(0) if zero else y, power_of_two(half), power_of_two(i32(n - half))
+
+
+@of_type
+def exp_parts(T: Any, x: Any) -> Any:
+    """e^x as the product of three: e^x f is still right where e^x alone is denormal, if f comes after the first of them.
+
+    The first is 0 where the product is far below the least number.
+    """
+    half = exp(T, 0.5 * x)
+    return half, half, 1.0
 
 
 def tanh32(T: Any, x: Any) -> Any:
@@ -123,7 +198,8 @@ def tanh32(T: Any, x: Any) -> Any:
 @of_type
 def tanh(T: Any, x: Any) -> Any:
     """The hyperbolic tangent."""
-    return math.tanh(x)
+    y = expm1(T, low(abs(x), 22.0) * 2.0)
+    return math.copysign(y / (y + 2.0), x)
 
 
 def expm132(T: Any, x: Any) -> Any:
@@ -136,7 +212,10 @@ def expm132(T: Any, x: Any) -> Any:
 @of_type
 def expm1(T: Any, x: Any) -> Any:
     """e^x - 1, without cancellation."""
-    return math.expm1(x)
+    p, r, n = _exp_reduce64(low(high(x, -40.0), 710.0))
+    half = power_of_two64(n - 1)  # halved and doubled again, because 2^1024 is none of float64's
+    y = ((p * (r * r) + r) * half + (half - 0.5)) * 2.0
+    return x if x == 0.0 else y
 
 
 def log32(T: Any, x: Any) -> Any:
@@ -171,8 +250,29 @@ def log32(T: Any, x: Any) -> Any:
 @of_type
 def log(T: Any, x: Any) -> Any:
     """The natural logarithm: -infinity of 0, NaN of what is less."""
-    y = math.log(x) if x > 0 else np.nan
-    return -np.inf if x == 0 else y
+    tiny = x < 2.2250738585072014e-308
+    b = bits(x * 18014398509481984.0 if tiny else x)  # denormals: times 2^54
+    m = bits((b & 0x000FFFFFFFFFFFFF) | 0x3FE0000000000000)  # [0.5, 1)
+    small = m < 0.7071067811865476
+    # The exponent as a float64, whose bits a whole number below 2^52 are, added to those of 2^52.
+    e = bits(((b >> 52) & 2047) | 0x4330000000000000) - 4503599627370496.0
+    e = e - 1022.0 - (1.0 if small else 0.0) - (54.0 if tiny else 0.0)
+    m = (m + m if small else m) - 1.0
+    s = m / (m + 2.0)  # log(1 + m) is 2 artanh(s)
+    z = s * s
+    p = 0.14616585424888623
+    p = p * z + 0.15331710618210773
+    p = p * z + 0.18182889455674947
+    p = p * z + 0.22222211130259878
+    p = p * z + 0.2857142862600327
+    p = p * z + 0.39999999999899444
+    p = p * z + 0.666666666666667
+    half = 0.5 * m * m
+    y = e * 0.6931471803691238 - ((half - (s * (half + p * z) + e * 1.9082149292705877e-10)) - m)
+    y = x if x == np.inf else y
+    y = -np.inf if x == 0.0 else y
+    y = np.nan if x < 0.0 else y
+    return y if x == x else x
 
 
 def normal_cdf32(T: Any, x: Any) -> Any:
@@ -192,7 +292,7 @@ def normal_cdf32(T: Any, x: Any) -> Any:
 @of_type
 def normal_cdf(T: Any, x: Any) -> Any:
     """Phi(x), the normal distribution function, and exp(-x^2 / 2), from which the density is that / sqrt(2 pi)."""
-    e = math.exp(-0.5 * (x * x))
+    e = exp(T, -0.5 * (x * x))
     return 0.5 * math.erfc(x * -0.70710678118654752440), e
 
 
@@ -246,24 +346,42 @@ def _sine32(x: Any, shift: Any) -> Any:
     return -y if quarter & i32(2) else y
 
 
-def sin32(T: Any, x: Any) -> Any:
-    return _sine32(x, i32(0)) if abs(x) < f32(1e6) else f32(math.sin(x))
+@inline
+def is_near(T: Any, x: Any) -> Any:
+    """Whether sine and cosine of x are computed on vectors, as networks hardly need those of others."""
+    return abs(x) < T(1e6)
+
+
+def sin_near32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(0))
 
 
 @of_type
-def sin(T: Any, x: Any) -> Any:
-    """The sine. In float32, arguments beyond a million, which networks hardly have, are left to the C library."""
+def sin_near(T: Any, x: Any) -> Any:
+    """The sine of x if `is_near`."""
     return math.sin(x)
 
 
-def cos32(T: Any, x: Any) -> Any:
-    return _sine32(x, i32(1)) if abs(x) < f32(1e6) else f32(math.cos(x))
+def cos_near32(T: Any, x: Any) -> Any:
+    return _sine32(x, i32(1))
 
 
 @of_type
+def cos_near(T: Any, x: Any) -> Any:
+    """The cosine of x if `is_near`."""
+    return math.cos(x)
+
+
+@inline
+def sin(T: Any, x: Any) -> Any:
+    """The sine."""
+    return sin_near(T, x) if is_near(T, x) else T(math.sin(x))
+
+
+@inline
 def cos(T: Any, x: Any) -> Any:
     """The cosine."""
-    return math.cos(x)
+    return cos_near(T, x) if is_near(T, x) else T(math.cos(x))
 
 
 def log1p_exp_neg32(T: Any, x: Any) -> Any:
@@ -280,7 +398,7 @@ def log1p_exp_neg32(T: Any, x: Any) -> Any:
 @of_type
 def log1p_exp_neg(T: Any, x: Any) -> Any:
     """log(1 + e^-|x|): the part of softplus that is not linear."""
-    return math.log1p(math.exp(-abs(x)))
+    return log1p(T, exp(T, -abs(x)))
 
 
 # ---- both ----
@@ -298,7 +416,8 @@ def log1p(T: Any, x: Any) -> Any:
     """log(1 + x): what 1 + x loses in rounding is put back to first order."""
     u = T(1) + x
     rest = x - (u - T(1))
-    y = log(T, u) + (rest if rest == T(0) else rest / u)
+    more = rest / u
+    y = log(T, u) + (rest if rest == T(0) else more)
     return x if x == T(np.inf) else y
 
 

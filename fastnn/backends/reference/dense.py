@@ -26,10 +26,10 @@ def matmul_tn(xp: Any, c: Array, a: Array, b: Array, alpha: float, beta: float, 
 
 
 def _product(xp: Any, a: Array, b: Array, precision: int) -> Array:
-    return _rounded(xp, a, precision) @ _rounded(xp, b, precision)
+    return rounded(xp, a, precision) @ rounded(xp, b, precision)
 
 
-def _rounded(xp: Any, a: Array, precision: int) -> Array:
+def rounded(xp: Any, a: Array, precision: int) -> Array:
     """To the nearest float32 whose last bits are zero: 16 for bfloat16, ties to even; 13 for tf32, ties away from zero, as the
     GPU's own conversion has it. NaN stays NaN."""
     if not precision:

@@ -1,0 +1,191 @@
+"""JAX: a jitted step with donated buffers, or a whole epoch of them as one jitted `lax.scan`, with Adam in plain JAX.
+
+Arrays are on the device beforehand; weights are arguments. tf32 is the default precision of its products on a GPU, float32 the
+highest; bfloat16 rounds the factors and leaves bfloat16 between the layers, as autocast does.
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import cycle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from peers.nets import head as head_data
+from peers.nets import matrices, samples
+from peers.numpy import head_result
+
+from . import nets
+from .job import Clock, Job, host_clock
+from .reference import ADAM_STEPS, ends, rows_of
+
+
+class Contender:
+    """JAX on a device, "cuda" or "cpu".
+
+    Raises:
+        RuntimeError: JAX has no such device.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = jax.devices(device)[0]
+        jax.config.update("jax_default_device", self.device)
+        self.version = f"JAX {jax.__version__}"
+        self.last: Any = None  # what was started last
+
+    def clock(self) -> Clock:
+        """JAX has no events: it is waited for what was started last."""
+        return host_clock(lambda: jax.block_until_ready(self.last))
+
+    def free(self) -> None:
+        """Gives memory that is in no use back."""
+        self.last = None
+        jax.clear_caches()
+
+    def _started(self, value: Any) -> Any:
+        self.last = value
+        return value
+
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+        a, b = (jax.device_put(m).astype(dtype) for m in matrices(*shape))
+        product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=_precision(precision)))
+
+        def result() -> list[np.ndarray]:
+            return [np.asarray(product(a, b)[rows_of(shape[0])].astype(jnp.float32))]
+
+        return Job(lambda: self._started(product(a, b)), result)
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        net = Net(sizes, precision)
+        data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in nets.data(sizes, batch)]
+        few = data[: nets.checked(sizes)]
+        xs, ys = (jnp.stack(arrays) for arrays in zip(*data, strict=True)) if mode == "scan" else (None, None)
+        following = cycle(data)
+
+        def call() -> None:
+            if mode == "scan":
+                self._started(net.epoch(xs, ys))
+            else:
+                self._started(net.step(*next(following)))
+
+        def result() -> list[np.ndarray]:
+            if mode == "scan":
+                net.epoch(xs[: len(few)], ys[: len(few)])
+            else:
+                for x, y in few:
+                    net.step(x, y)
+            return [np.array([float(net.loss(net.layers, x, y)) for x, y in few])]
+
+        return Job(call, result, lambda: net.set_lr(nets.STILL), steps=len(data) if mode == "scan" else 1)
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        layers, x = jax.device_put(nets.weights(sizes)), jax.device_put(samples(sizes, batch)[0])
+        forward = jax.jit(lambda layers, x: _forward(layers, x, precision))
+        return Job(lambda: self._started(forward(layers, x)), lambda: [np.asarray(forward(layers, x))])
+
+    def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
+        x, w, labels = head_data(features, classes, rows)
+        x, w, labels = jax.device_put(x), jax.device_put(w), jax.device_put(labels.astype(np.int32))
+
+        def loss(x: Any, w: Any, labels: Any) -> Any:
+            return _cross_entropy(jnp.matmul(x, w, precision=_precision(precision)), labels)
+
+        step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+
+        def result() -> list[np.ndarray]:
+            value, (dx, dw) = step(x, w, labels)
+            return head_result(float(value), np.asarray(dx), np.asarray(dw))
+
+        return Job(lambda: self._started(step(x, w, labels)), result)
+
+    def adam(self, n: int, precision: str, mode: str) -> Job:
+        w, dw = map(jax.device_put, nets.flat(n))
+        state = [w, jnp.zeros(n, jnp.float32), jnp.zeros(n, jnp.float32), jnp.zeros((), jnp.float32)]
+        step = jax.jit(lambda w, m, v, t, dw: (*_adam(w, m, v, dw, t + 1, nets.LR), t + 1), donate_argnums=(0, 1, 2, 3))
+
+        def run() -> None:
+            state[:] = self._started(step(*state, dw))
+
+        def result() -> list[np.ndarray]:
+            for _ in range(ADAM_STEPS):
+                run()
+            return ends(np.asarray, *state[:3])
+
+        return Job(run, result)
+
+
+def _precision(name: str) -> Any:
+    return jax.lax.Precision.HIGHEST if name == "float32" else jax.lax.Precision.DEFAULT
+
+
+def _forward(layers: Any, x: Any, precision: str) -> Any:
+    """The logits, in float32."""
+    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    x = x.astype(dtype)
+    for i, (w, b) in enumerate(layers):
+        x = jnp.matmul(x, w.astype(dtype), precision=_precision(precision)) + b.astype(dtype)
+        if i < len(layers) - 1:
+            x = jax.nn.relu(x)
+    return x.astype(jnp.float32)
+
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
+
+
+def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any]:
+    """Weights and moments after step t, which counts from 1."""
+    m = 0.9 * m + 0.1 * g
+    v = 0.999 * v + 0.001 * g * g
+    return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
+
+
+@functools.cache
+def _loss(precision: str) -> Any:
+    """The loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
+    return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
+
+
+class Net:
+    """Weights, the optimizer's state, and the functions of a step."""
+
+    def __init__(self, sizes: tuple[int, ...], precision: str) -> None:
+        self.layers = jax.device_put(nets.weights(sizes))
+        # Two sets of zeros: buffers that are donated must not be the same one.
+        self.state = (jax.tree.map(jnp.zeros_like, self.layers), jax.tree.map(jnp.zeros_like, self.layers), jnp.zeros(()))
+        self.set_lr(nets.LR)
+
+        self.loss = _loss(precision)
+
+        def step(layers: Any, state: Any, lr: Any, x: Any, y: Any) -> Any:
+            value, grads = jax.value_and_grad(self.loss)(layers, x, y)
+            m, v, t = state
+            new = jax.tree.map(lambda w, m, v, g: _adam(w, m, v, g, t + 1, lr), layers, m, v, grads)
+            layers, m, v = jax.tree.transpose(jax.tree.structure(layers), jax.tree.structure((0, 0, 0)), new)
+            return layers, (m, v, t + 1), value
+
+        def epoch(layers: Any, state: Any, lr: Any, xs: Any, ys: Any) -> Any:
+            def one(carry: Any, batch: Any) -> Any:
+                layers, state, value = step(*carry, lr, *batch)
+                return (layers, state), value
+
+            (layers, state), values = jax.lax.scan(one, (layers, state), (xs, ys))
+            return layers, state, values
+
+        self._step = jax.jit(step, donate_argnums=(0, 1))
+        self._epoch = jax.jit(epoch, donate_argnums=(0, 1))
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = jnp.float32(lr)
+
+    def step(self, x: Any, y: Any) -> Any:
+        self.layers, self.state, value = self._step(self.layers, self.state, self.lr, x, y)
+        return value
+
+    def epoch(self, xs: Any, ys: Any) -> Any:
+        self.layers, self.state, values = self._epoch(self.layers, self.state, self.lr, xs, ys)
+        return values

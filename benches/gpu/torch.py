@@ -1,0 +1,319 @@
+"""PyTorch in three modes, with fused Adam and all data on the device.
+
+eager: as it comes. compiled: `torch.compile(mode="reduce-overhead")` of model and loss, a capturable Adam after it. graph: the
+whole step, Adam included, as one `torch.cuda.graph`, into whose inputs each batch is copied. tf32 is
+`torch.backends.cuda.matmul.allow_tf32`, bfloat16 `torch.autocast` around model and loss, or products of bfloat16 arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import torch
+from peers.fastnn import bench_training
+from peers.nets import head as head_data
+from peers.nets import matrices, samples
+from peers.numpy import head_result
+from torch import nn
+from torch.nn.functional import cross_entropy, linear
+
+from . import nets
+from .job import Clock, Job, Whole, event_clock, host_clock
+from .reference import ADAM_STEPS, ends, rows_of
+
+TOGETHER = 20
+"""Products in one graph."""
+WARM = 3
+"""Calls before a graph is captured, in a stream of its own, as PyTorch asks for."""
+
+
+class Contender:
+    """PyTorch on a device, "cuda" or "cpu".
+
+    Raises:
+        RuntimeError: there is no such device here.
+    """
+
+    def __init__(self, device: str) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError("this PyTorch finds no GPU")
+        self.device = device
+        self.version = f"PyTorch {torch.__version__}"
+
+    def clock(self) -> Clock:
+        if self.device != "cuda":
+            return host_clock(lambda: None)
+
+        def record() -> Any:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            return event
+
+        return event_clock(record, torch.cuda.synchronize, lambda first, last: first.elapsed_time(last))
+
+    def free(self) -> None:
+        """Gives memory that is in no use back to the device, and forgets what was compiled."""
+        if self.device == "cuda":
+            torch.compiler.reset()
+            torch.cuda.empty_cache()
+
+    def _precision(self, name: str) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+
+    def _graph(self, work: Callable[[], Any], restore: Callable[[], Any] = lambda: None) -> tuple[Callable[[], Any], Any]:
+        """A replay of the work and what the work returned; restore undoes what the calls before the capture changed."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM):
+                work()
+        torch.cuda.current_stream().wait_stream(side)
+        restore()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # JAX has threads of its own
+            output = work()
+        return graph.replay, output
+
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        """torch.mm of arrays of the precision."""
+        self._precision(precision)
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        a, b = (torch.from_numpy(m).to(self.device, dtype) for m in matrices(*shape))
+        c = torch.empty(shape[0], shape[2], dtype=dtype, device=self.device)
+        call: Callable[[], Any] = functools.partial(torch.mm, a, b, out=c)
+        if mode == "graph":
+            call, _ = self._graph(lambda: [torch.mm(a, b, out=c) for _ in range(TOGETHER)])
+
+        def result() -> list[np.ndarray]:
+            c.zero_()
+            call()
+            return [c[rows_of(shape[0])].float().cpu().numpy()]
+
+        return Job(call, result, steps=TOGETHER if mode == "graph" else 1)
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        self._precision(precision)
+        net = Net(sizes, self.device, precision, mode)
+        data = [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in nets.data(sizes, batch)]
+        step = net.step
+        if mode == "graph":
+            step = self._replayed(net, *data[0])
+        following = cycle(data)
+
+        def result() -> list[np.ndarray]:
+            few = data[: nets.checked(sizes)]
+            for x, y in few:
+                step(x, y)
+            with torch.no_grad():
+                return [np.array([net.plain(x, y).item() for x, y in few])]
+
+        return Job(lambda: step(*next(following)), result, lambda: net.set_lr(nets.STILL))
+
+    def _replayed(self, net: Net, x: Any, y: Any) -> Callable[[Any, Any], Any]:
+        """The net's step as a graph: a function that copies a batch into the graph's and replays it."""
+        xs, ys, start = x.clone(), y.clone(), net.state()
+        replay, _ = self._graph(lambda: net.step(xs, ys), lambda: net.restore(start))
+
+        def step(x: Any, y: Any) -> None:
+            xs.copy_(x)
+            ys.copy_(y)
+            replay()
+
+        return step
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        self._precision(precision)
+        model = Net(sizes, self.device, precision, "eager").model.eval()
+        x = torch.from_numpy(samples(sizes, batch)[0]).to(self.device)
+        forward: Callable[[Any], Any] = model
+        if mode == "compiled":
+            forward = compiled(model)
+        if mode == "graph":
+            xs = x.clone()
+            with torch.no_grad():
+                replay, y = self._graph(lambda: model(xs))
+
+            def forward(x: Any) -> Any:
+                xs.copy_(x)
+                replay()
+                return y
+
+        def call() -> Any:
+            with torch.inference_mode():
+                return forward(x)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(WARM):
+                call()
+            return [call().cpu().numpy()]
+
+        return Job(call, result)
+
+    def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
+        """F.linear, then F.cross_entropy; the weight lies as torch.nn.Linear has it, (classes, features)."""
+        self._precision(precision)
+        x, w, labels = (torch.from_numpy(a).to(self.device) for a in head_data(features, classes, rows))
+        model = Head(x, w.T.contiguous())
+        forward = compiled(model) if mode == "compiled" else model
+
+        def run() -> Any:
+            model.zero_grad()
+            loss = forward(labels)
+            loss.backward()
+            return loss.detach()
+
+        call, output = self._graph(run) if mode == "graph" else (run, None)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(WARM):
+                loss = call()
+            loss = output if mode == "graph" else loss
+            return head_result(loss.item(), model.x.grad.cpu().numpy(), model.weight.grad.cpu().numpy().T)
+
+        return Job(call, result)
+
+    def adam(self, n: int, precision: str, mode: str) -> Job:
+        """torch.optim.Adam(fused=True) with one parameter."""
+        w, dw = (torch.from_numpy(a).to(self.device) for a in nets.flat(n))
+        w.requires_grad_()
+        w.grad = dw
+        optimizer = torch.optim.Adam([w], lr=nets.LR, fused=True)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(ADAM_STEPS):
+                optimizer.step()
+            state = optimizer.state[w]
+            return ends(lambda a: a.detach().cpu().numpy(), w, state["exp_avg"], state["exp_avg_sq"])
+
+        return Job(optimizer.step, result)
+
+    def digits(self, precision: str, mode: str) -> Job:
+        """The data are on the device beforehand; a graph is captured within the time, and the batches are full ones."""
+        self._precision(precision)
+        return Whole(lambda seed: self._digits(seed, mode))
+
+    def _digits(self, seed: int, mode: str) -> tuple[float, float]:
+        training = _training()
+        x, y, x_test, y_test = (
+            torch.from_numpy(a).to(self.device) for a in (training.X, training.Y, training.X_TEST, training.Y_TEST)
+        )
+        batch = training.BATCH
+        if len(x) % batch:
+            raise ValueError(f"{len(x)} samples are no whole number of batches of {batch}")
+        torch.manual_seed(seed)
+        net = Net(nets.SEED, self.device, "float32", mode, seeded=True)
+        net.set_lr(training.LR)
+        start = time.perf_counter()
+        step = self._replayed(net, x[:batch], y[:batch]) if mode == "graph" else net.step
+        for _ in range(training.EPOCHS):
+            order = torch.randperm(len(x), device=self.device)
+            xs, ys = x[order], y[order]
+            for i in range(0, len(xs), batch):
+                step(xs[i : i + batch], ys[i : i + batch])
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        with torch.inference_mode():
+            return seconds, float((net.model(x_test).argmax(1) == y_test).float().mean())
+
+
+@functools.cache
+def _training() -> Any:
+    return bench_training()
+
+
+class Head(nn.Module):
+    """A language model's last layer and its loss; the input is a parameter too, for its gradient."""
+
+    def __init__(self, x: torch.Tensor, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.x, self.weight = nn.Parameter(x), nn.Parameter(weight)
+
+    def forward(self, labels: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(linear(self.x, self.weight), labels)
+
+
+class WithLoss(nn.Module):
+    """A model and the cross-entropy, under autocast where products are to be of bfloat16: without its cache of rounded weights,
+    which graphs must not have, and which saves nothing where each weight is used once."""
+
+    def __init__(self, model: nn.Module, device: str, bfloat16: bool) -> None:
+        super().__init__()
+        self.model, self.device, self.bfloat16 = model, device, bfloat16
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False):
+            return cross_entropy(self.model(x), y)
+
+
+def compiled(function: Any) -> Any:
+    """Compiled for graphs, each call a step of its own."""
+    fast = torch.compile(function, mode="reduce-overhead", dynamic=False)
+
+    def call(*args: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        return fast(*args)
+
+    return call
+
+
+class Net:
+    """The model, its optimizer and its loss.
+
+    Args:
+        sizes: of the layers.
+        device: where it lies.
+        precision: of the products.
+        mode: "eager", "compiled" or "graph".
+        seeded: weights by PyTorch's own random numbers, in place of `nets.weights`.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], device: str, precision: str, mode: str, seeded: bool = False) -> None:
+        layers: list[Any] = []
+        for w, b in nets.weights(sizes):
+            linear = nn.Linear(*w.shape)
+            if not seeded:
+                with torch.no_grad():
+                    linear.weight.copy_(torch.from_numpy(w.T.copy()))
+                    linear.bias.copy_(torch.from_numpy(b))
+            layers += [linear, nn.ReLU()]
+        self.model = nn.Sequential(*layers[:-1]).to(device)
+        self.parameters = list(self.model.parameters())
+        self.plain = WithLoss(self.model, device, precision == "bfloat16")
+        self.loss = compiled(self.plain) if mode == "compiled" else self.plain
+        self.capturable = device == "cuda" and mode != "eager"
+        lr = torch.tensor(nets.LR, device=device) if self.capturable else nets.LR
+        self.optimizer = torch.optim.Adam(self.parameters, lr=lr, fused=True, capturable=self.capturable)
+
+    def step(self, x: Any, y: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss(x, y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def set_lr(self, lr: float) -> None:
+        group = self.optimizer.param_groups[0]
+        if self.capturable:
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+    def state(self) -> list[Any]:
+        """Copies of the weights."""
+        return [p.detach().clone() for p in self.parameters]
+
+    def restore(self, weights: list[Any]) -> None:
+        """These weights, no gradients, and an optimizer that has done nothing, all where they lie."""
+        with torch.no_grad():
+            for p, w in zip(self.parameters, weights, strict=True):
+                p.copy_(w)
+            for state in self.optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+        self.optimizer.zero_grad()

@@ -1,0 +1,58 @@
+"""Arithmetic on two numbers of one type, by NumPy's rules: NaN wins over any number, and whole numbers wrap around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from .vmath import inline
+
+
+@inline
+def maximum(a: Any, b: Any) -> Any:
+    return a if a > b or a != a else b
+
+
+@inline
+def minimum(a: Any, b: Any) -> Any:
+    return a if a < b or a != a else b
+
+
+def divide(a: Any, b: Any) -> Any:
+    """The true quotient, towards zero in whole numbers."""
+
+
+def power(a: Any, b: Any) -> Any:
+    """a^b; in whole numbers with b < 0, the power towards zero."""
+
+
+def _divide(a: Any, b: Any) -> Any:
+    return _whole_quotient if isinstance(a, types.Integer) else lambda a, b: a / b
+
+
+def _whole_quotient(a: Any, b: Any) -> Any:
+    return np.int64(np.float64(a) / np.float64(b))
+
+
+def _power(a: Any, b: Any) -> Any:
+    return _whole_power if isinstance(a, types.Integer) else lambda a, b: a**b
+
+
+def _whole_power(a: Any, b: Any) -> Any:
+    if b < 0:
+        return (a if b & 1 else a * a) if a == 1 or a == -1 else 0
+    result = 1
+    while b:
+        if b & 1:
+            result *= a
+        a *= a
+        b >>= 1
+    return result
+
+
+# The right one for a type; Numba is not to compare annotations.
+overload(divide, strict=False)(_divide)
+overload(power, strict=False)(_power)

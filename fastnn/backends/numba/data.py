@@ -1,0 +1,75 @@
+"""Rows by index: batches, look-ups and their gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .jit import jit
+from .vmath import inline
+
+Array = Any
+
+
+@inline
+def _outside(y: Array) -> Any:
+    """What is read outside of the array: NaN, or 0 where numbers are whole."""
+    T = y.dtype.type
+    return T(np.nan) if T(0.5) == 0.5 else T(0)
+
+
+@inline
+def _take_rows(y: Array, x: Array, index: Array, start: int, inside: int) -> None:
+    """y[j] = x[index[start + j]] for the first rows of y, which have an index."""
+    outside = _outside(y)
+    for j in range(y.shape[0]):
+        row = index[start + j] if j < inside else -1
+        if 0 <= row < x.shape[0]:
+            for c in range(y.shape[1]):
+                y[j, c] = x[row, c]
+        else:
+            for c in range(y.shape[1]):
+                y[j, c] = outside
+
+
+@jit
+def gather_batch(y: Array, x: Array, index: Array, cursor: Array) -> None:
+    start = cursor[0]
+    _take_rows(y, x, index, start, min(len(y), len(index) - start) if 0 <= start <= len(index) else 0)
+
+
+@jit
+def take_forward(y: Array, x: Array, index: Array) -> None:
+    _take_rows(y, x, index, 0, len(y))
+
+
+@jit
+def take_backward(dx: Array, dy: Array, index: Array) -> None:
+    dx[:] = 0
+    for j in range(len(dy)):
+        row = index[j]
+        if 0 <= row < len(dx):
+            for c in range(dx.shape[1]):
+                dx[row, c] += dy[j, c]
+
+
+@jit
+def gather_forward(y: Array, x: Array, index: Array) -> None:
+    outside = _outside(y)
+    for i in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            for c in range(y.shape[2]):
+                k = index[i, j, c]
+                y[i, j, c] = x[i, k, c] if 0 <= k < x.shape[1] else outside
+
+
+@jit
+def gather_backward(dx: Array, dy: Array, index: Array) -> None:
+    dx[:] = 0
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            for c in range(dy.shape[2]):
+                k = index[i, j, c]
+                if 0 <= k < dx.shape[1]:
+                    dx[i, k, c] += dy[i, j, c]
