@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation, activation
-from .blas import CublasLt, Product, Products
+from .blas import CublasLt, Product, Products, alignment
 from .device import Device
 from .launch import MOST_BLOCKS, THREADS
 from .source import TYPES, own_program
@@ -29,6 +29,7 @@ FEW_TILES = 32
 SLAB_ROWS = 32
 """The fewest rows of a large layer's gradient that a block adds up."""
 MOST_SLABS = 128
+"""How many such sums there are for a column; fewer where many columns keep the GPU busy."""
 
 RELU, GELU_TANH = activation("relu"), activation("gelu_tanh")
 
@@ -145,7 +146,8 @@ class Dense:
         with self._lock:
             room = self._room(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b)))
             pa, pb = (self._factor(p, f.size, c.dtype, precision, to) for p, f, to in zip((pa, pb), (a, b), room, strict=True))
-            self._products.multiply(Product(m, n, k, ta, tb, _factors(c.dtype, precision)), pc, pa, pb, alpha, beta)
+            product = Product(m, n, k, ta, tb, _factors(c.dtype, precision), alignment(pc, pa, pb))
+            self._products.multiply(product, pc, pa, pb, alpha, beta)
 
     def _factor(self, pointer: int, n: int, dtype: Any, precision: int, to: int) -> int:
         """Where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
@@ -169,21 +171,25 @@ class Dense:
             self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
             return
         with self._lock:
-            room = [copies, copies + 2 * _copies(x.size)] if copies else self._room(
-                *(_rounded_bytes(f.size, dtype, precision) for f in (x, w))
+            room = (
+                [copies, copies + 2 * _copies(x.size)]
+                if copies
+                else self._room(*(_rounded_bytes(f.size, dtype, precision) for f in (x, w)))
             )
             px, pw = (self._factor(p, f.size, dtype, precision, to) for p, f, to in zip((px, pw), (x, w), room, strict=True))
-            product = Product(m, n, k, False, False, _factors(dtype, precision))
+            product = Product(m, n, k, False, False, _factors(dtype, precision), alignment(py, z, px, pw, pb))
             product = self._fused(product, act, bool(pb), bool(z), bool(precision))
             done = product.epilogue
             activated = "RELU" in done or "GELU" in done or act.id == LINEAR.id
             to = z if z and not activated else py
-            self._products.multiply(product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0)
+            self._products.multiply(
+                product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0
+            )
             bias = 0 if "BIAS" in done else pb
             keep = z if "AUX" not in done and (bias or to != z) else 0
             if bias or keep or not activated:
-                slots = py, keep, to, bias, *act, y.size, n
-                self._launch("Activate", _elements(y.size, 4), dtype, slots, function=act.id)
+                left = py, keep, to, bias, *act, y.size, n
+                self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
         """The product with as much of the layer in its epilogue as cuBLASLt has."""
@@ -226,7 +232,7 @@ class Dense:
                 self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
             return
         with self._lock:
-            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS))
+            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS), max(1, MOST_BLOCKS // -(-n // 128)))
             rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
             own = [0, 0] if copies else rounded[1:]
             to_sums, to_dz, to_x, to_w = self._room(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own)
@@ -234,20 +240,21 @@ class Dense:
             # In bfloat16, dz lies in the first half of its own memory.
             out = to_dz if linear and short else pdz
             if pdb or out:
-                slots = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
-                self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slots, precision, act.id)
+                slopes = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
+                self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slopes, precision, act.id)
             if pdb:
-                slots = pdb, to_sums, n, slabs, bool(need & ADD_DB)
-                self._launch("Columns", _elements(n, 1), dtype, slots)
+                self._launch("Columns", _elements(n, 1), dtype, (pdb, to_sums, n, slabs, bool(need & ADD_DB)))
             slope = out if short else self._factor(pdy if linear else pdz, y.size, dtype, precision, to_dz)
             factors = _factors(dtype, precision)
             if pdw:
                 factor = copies or self._factor(px, x.size, dtype, precision, to_x)
                 beta = 1.0 if need & ADD_DW else 0.0
-                self._products.multiply(Product(k, n, m, True, False, factors), pdw, factor, slope, 1.0, beta)
+                product = Product(k, n, m, True, False, factors, alignment(pdw, factor, slope))
+                self._products.multiply(product, pdw, factor, slope, 1.0, beta)
             if pdx:
                 factor = copies + 2 * _copies(x.size) if copies else self._factor(pw, w.size, dtype, precision, to_w)
-                self._products.multiply(Product(m, k, n, False, True, factors), pdx, slope, factor, 1.0, 0.0)
+                product = Product(m, k, n, False, True, factors, alignment(pdx, slope, factor))
+                self._products.multiply(product, pdx, slope, factor, 1.0, 0.0)
 
 
 def _factors(dtype: Any, precision: int) -> str:
