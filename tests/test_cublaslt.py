@@ -40,6 +40,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def backend(library: Library, target: str = "emulated") -> Backend:
     device = EmulatedDevice(*emulator.TARGETS[target])
+    library.start = device.start
     return CupyBackend(device, cupy_dense.table(device, CublasLt(device, library)))
 
 

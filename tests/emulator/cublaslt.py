@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable
+from copy import copy
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
@@ -46,7 +48,7 @@ class CublasLt:
         MIN_ALIGNMENT_C_BYTES = 7
         MIN_ALIGNMENT_D_BYTES = 8
 
-    class cuBLASLtError(Exception):  # noqa: N801, N818 (its name)
+    class cuBLASLtError(Exception):  # noqa: N801 (its name)
         def __init__(self, status: int) -> None:
             super().__init__(f"status {status}")
             self.status = status
@@ -67,6 +69,8 @@ class CublasLt:
         """The descriptions that an algorithm was asked for."""
         self.done: list[str] = []
         """The epilogues of the products."""
+        self.start: Callable[[Callable[[], None]], None] = lambda work: work()
+        """Of the device that the products run on."""
         self._objects: dict[int, SimpleNamespace] = {}
 
     def _new(self, **fields: Any) -> int:
@@ -135,31 +139,35 @@ class CublasLt:
         workspace_size: int,
         stream: int,
     ) -> None:
-        of, out = self._objects[desc], self._objects[d_layout]
+        of, out = copy(self._objects[desc]), self._objects[d_layout]
         plan, alignment = np.frombuffer(ctypes.string_at(algorithm, 16), np.uint64)
         assert plan == desc and self._objects[handle].handle and c == d and c_layout == d_layout
         assert not any(pointer % int(alignment) for pointer in (a, b, d)), "less aligned than was said"
         assert _bytes(workspace, workspace_size).size == workspace_size
         numbers = "<f8" if of.scale == 1 else "<f4"
         scale, keep = (np.frombuffer(_bytes(p, 4 + 4 * (of.scale == 1)), numbers)[0] for p in (alpha, beta))
-        first, second = (self._factor(p, key, of.compute) for p, key in ((a, a_layout), (b, b_layout)))
-        z = scale * ((first.T if of.TRANSA else first) @ (second.T if of.TRANSB else second))
-        result = _matrix(d, out.rows, out.columns, out.leading, numbers)
-        if keep:
-            z += keep * result
         name = self.Epilogue(of.EPILOGUE).name
         self.done.append(name)
-        if "BIAS" in name:
-            assert of.BIAS_DATA_TYPE == of.scale
-            z += _matrix(of.BIAS_POINTER, out.rows, 1, out.rows, numbers)
-        if "AUX" in name:
-            assert not of.EPILOGUE_AUX_LD % 8 and not of.EPILOGUE_AUX_POINTER % 16
-            _matrix(of.EPILOGUE_AUX_POINTER, out.rows, out.columns, of.EPILOGUE_AUX_LD, numbers)[...] = z
-        if "RELU" in name:
-            z = np.maximum(z, 0)
-        if "GELU" in name:
-            z = z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
-        result[...] = z
+
+        def work() -> None:
+            first, second = (self._factor(p, key, of.compute) for p, key in ((a, a_layout), (b, b_layout)))
+            z = scale * ((first.T if of.TRANSA else first) @ (second.T if of.TRANSB else second))
+            result = _matrix(d, out.rows, out.columns, out.leading, numbers)
+            if keep:
+                z += keep * result
+            if "BIAS" in name:
+                assert of.scale == of.BIAS_DATA_TYPE
+                z += _matrix(of.BIAS_POINTER, out.rows, 1, out.rows, numbers)
+            if "AUX" in name:
+                assert not of.EPILOGUE_AUX_LD % 8 and not of.EPILOGUE_AUX_POINTER % 16
+                _matrix(of.EPILOGUE_AUX_POINTER, out.rows, out.columns, of.EPILOGUE_AUX_LD, numbers)[...] = z
+            if "RELU" in name:
+                z = np.maximum(z, 0)
+            if "GELU" in name:
+                z = z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+            result[...] = z
+
+        self.start(work)
 
     def _factor(self, pointer: int, key: int, compute: int) -> Array:
         """A factor's values, in float64."""
