@@ -27,9 +27,7 @@ FUNCTIONS = ("relu", "linear", "tanh", "gelu", "gelu_tanh", "sigmoid")
 MOST = 100_000
 """Multiply-adds of the cases that are taken."""
 
-CASES = [
-    c for c in dense.CASES if c.test and c.flops < MOST and (not (act := c.scalars.get("act")) or act.name in FUNCTIONS[:4])
-]
+CASES = [c for c in dense.CASES if c.test and c.flops < MOST and (not (act := c.scalars.get("act")) or act.name in FUNCTIONS[:4])]
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +36,16 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_dense, "SMALL_PRODUCT", 0)
 
 
-def backend(library: Library, target: str = "emulated") -> Backend:
+def backend(epilogues: tuple[str, ...] = ALL, target: str = "emulated") -> tuple[CupyBackend, Library]:
     device = EmulatedDevice(*emulator.TARGETS[target])
-    library.start = device.start
-    return CupyBackend(device, cupy_dense.table(device, CublasLt(device, library)))
+    library = Library(device.start, epilogues)
+    return CupyBackend(device, cupy_dense.table(device, CublasLt(device, library))), library
 
 
 @functools.cache
 def of_target(target: str) -> Backend:
     """One has all epilogues, the other none."""
-    return backend(Library(ALL if target == "emulated" else ("DEFAULT",)), target)
+    return backend(ALL if target == "emulated" else ("DEFAULT",), target)[0]
 
 
 @pytest.mark.parametrize("target", emulator.TARGETS)
@@ -74,8 +72,8 @@ def test_a_layer_and_its_gradient(act: str, bias: bool, precision: int) -> None:
     x, w = (np.round(16 * a) / 16 for a in (x, w))  # numbers of few bits, lest relu's slope go to either side of 0
     need = NEED_DX | NEED_DW | NEED_DB | ADD_DW | ADD_DB if bias else NEED_DX | NEED_DW
     results = []
-    for library in (None, Library(), Library(("DEFAULT", "BIAS")), Library(("DEFAULT",))):
-        backend_ = backend(library) if library else load("numpy")
+    for epilogues in ((), ALL, ("DEFAULT", "BIAS"), ("DEFAULT",)):
+        backend_ = backend(epilogues)[0] if epilogues else load("numpy")
         give = backend_.asarray
         y, dz = give(np.full((m, n), np.nan, np.float32)), give(np.full((m, n), np.nan, np.float32))
         aux = backend_.dense_aux((m, n), k, np.dtype(np.float32), f, precision)
@@ -109,7 +107,7 @@ EPILOGUES = [
 @pytest.mark.parametrize(("act", "bias", "precision", "there", "want"), EPILOGUES)
 def test_epilogues(act: str, bias: bool, precision: int, there: tuple[str, ...], want: str) -> None:
     """As much of a layer as cuBLASLt has, in one product."""
-    k, f = backend(library := Library(there)), activation(act)
+    (k, library), f = backend(there), activation(act)
     x, w, b = (k.asarray(np.ones(shape, np.float32)) for shape in ((24, 16), (16, 32), 32))
     y = k.empty((24, 32), np.float32)
     k.dense_forward(y, k.dense_aux(y.shape, 16, y.dtype, f, precision), x, w, b if bias else k.absent, f, precision)
@@ -117,7 +115,7 @@ def test_epilogues(act: str, bias: bool, precision: int, there: tuple[str, ...],
 
 
 def test_algorithms_are_asked_for_once() -> None:
-    k = backend(library := Library())
+    k, library = backend()
     a, b, c = (k.asarray(np.ones((16, 16), np.float32)) for _ in range(3))
     for alpha in (1.0, 2.0, 1.0):
         k.matmul_nn(c, a, b, alpha, 1.0, 0)
@@ -128,12 +126,30 @@ def test_algorithms_are_asked_for_once() -> None:
     assert len(library.asked) == 3
 
 
+@pytest.mark.parametrize("precision", [0, 1])
+def test_a_recording_asks_for_nothing(precision: int) -> None:
+    """What cuBLASLt refuses while a stream is capturing was done by the call before; replays read what is there by then."""
+    k, library = backend()
+    x, w, b = (k.asarray(np.ones(shape, np.float32)) for shape in ((16, 24), (24, 32), 32))
+    y, act = k.empty((16, 32), np.float32), activation("relu")
+    aux = k.dense_aux(y.shape, 24, y.dtype, act, precision)
+    k.dense_forward(y, aux, x, w, b, act, precision)
+    asked = len(library.asked)
+    replay = k.device.capture(lambda: k.dense_forward(y, aux, x, w, b, act, precision))
+    for value in (2.0, 3.0):
+        k.write(x, np.full(x.shape, value, np.float32))
+        replay()
+        assert (k.to_numpy(y) == 24 * value + 1).all()
+    assert len(library.asked) == asked
+
+
 def test_what_there_is_no_algorithm_for() -> None:
     device = EmulatedDevice()
-    products = CublasLt(device, Library(("BIAS",)))
-    plain = Product(8, 8, 8, False, False, "float32")
+    products = CublasLt(device, Library(device.start, ("BIAS",)))
+    plain = Product(8, 8, 8, False, False, "float32", 16)
     assert products.offers(plain._replace(epilogue="BIAS")) and not products.offers(plain)
-    assert not CublasLt(device, Library()).offers(plain._replace(n=9, epilogue="GELU_AUX"))  # whose rows would not be aligned
+    for unaligned in ({"n": 9}, {"alignment": 8}):
+        assert not CublasLt(device, Library(device.start)).offers(plain._replace(**unaligned, epilogue="GELU_AUX"))
     with pytest.raises(RuntimeError, match="cuBLASLt has no algorithm for Product"):
         products.multiply(plain, 16, 16, 16, 1.0, 0.0)
 
@@ -141,12 +157,12 @@ def test_what_there_is_no_algorithm_for() -> None:
 def test_without_nvmath(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nvmath.bindings", None)
     with pytest.raises(ImportError, match=r'pip install "fastnn\[cuda\]"'):
-        CublasLt(EmulatedDevice()).offers(Product(8, 8, 8, False, False, "float32"))
+        CublasLt(EmulatedDevice()).offers(Product(8, 8, 8, False, False, "float32", 16))
 
 
 def test_the_names_are_those_of_nvmath() -> None:
     """The library that stands in for cuBLASLt has its numbers."""
-    real = pytest.importorskip("nvmath.bindings.cublasLt")
+    real, library = pytest.importorskip("nvmath.bindings.cublasLt"), backend()[1]
     for kind in ("Epilogue", "MatmulDescAttribute", "MatmulPreferenceAttribute"):
         members = getattr(real, kind).__members__
         assert all(int(members[member.name]) == member for member in getattr(Library, kind))
@@ -155,4 +171,4 @@ def test_the_names_are_those_of_nvmath() -> None:
         attributes = Library.MatmulDescAttribute if of == "matmul_desc" else Library.MatmulPreferenceAttribute
         for attribute in attributes:
             get = f"get_{of}_attribute_dtype"
-            assert getattr(real, get)(attribute) == getattr(Library(), get)(attribute)
+            assert getattr(real, get)(attribute) == getattr(library, get)(attribute)

@@ -474,7 +474,14 @@ def test_the_digits_are_learnt_as_well() -> None:
 
 def test_factors_of_tf32_have_11_bits() -> None:
     """To the nearest, ties away from zero; NaN and infinity pass."""
-    values = {1 + 2**-10: 1 + 2**-10, 1 + 2**-11: 1 + 2**-10, -1 - 2**-11: -1 - 2**-10, 1 + 2**-12: 1.0, 3e38: 3e38, np.inf: np.inf}
+    values = {
+        1 + 2**-10: 1 + 2**-10,
+        1 + 2**-11: 1 + 2**-10,
+        -1 - 2**-11: -1 - 2**-10,
+        1 + 2**-12: 1.0,
+        3e38: 3e38,
+        np.inf: np.inf,
+    }
     with fastnn.use_backend("numpy"), fastnn.autocast("tf32"):
         for dtype in DTYPES:
             for value, want in values.items():
@@ -525,7 +532,9 @@ def test_cpus_have_no_tf32(refusable: None, backend: str) -> None:
     """Nor is anything done in float32 instead."""
     with fastnn.use_backend(backend):
         for op, call in (("autocast", fastnn.autocast), ("compile", classifier)):
-            with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'tf32' is not to be had here: tf32 is a format of NVIDIA GPUs"):
+            with pytest.raises(
+                RuntimeError, match=rf"^{op}: dtype 'tf32' is not to be had here: tf32 is a format of NVIDIA GPUs"
+            ):
                 call("tf32")
         assert f"tf32     not available: {fastnn.info().lacks['tf32']}" in str(fastnn.info())
 

@@ -86,7 +86,7 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
     if arg.name in absent:
         return backend.absent
     if arg.name == "aux" and arg.dtype == "X":
-        return backend.dense_aux((_SIZE, _SIZE), dtype, scalars["act"])
+        return backend.dense_aux((_SIZE, _SIZE), _SIZE, dtype, scalars["act"], scalars["precision"])
     if arg.name == "layout":
         walked = len(kernel.arrays) - 1 if kernel.name == "strided_copy" else len(kernel.arrays) - 2
         offsets = (0, 0) if kernel.name == "strided_copy" else None

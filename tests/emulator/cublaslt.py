@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import math
 from collections.abc import Callable
-from copy import copy
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Start = Callable[[Callable[[], None]], None]
 
 
 class CublasLt:
     """Stands for the module `nvmath.bindings.cublasLt`.
 
     Args:
+        start: gives the device work.
         epilogues: those that it has algorithms for.
     """
 
@@ -63,14 +65,13 @@ class CublasLt:
         ]
     )
 
-    def __init__(self, epilogues: tuple[str, ...] = tuple(Epilogue.__members__)) -> None:
+    def __init__(self, start: Start, epilogues: tuple[str, ...] = tuple(Epilogue.__members__)) -> None:
+        self._start = start
         self.epilogues = {self.Epilogue[name] for name in epilogues}
         self.asked: list[Any] = []
         """The descriptions that an algorithm was asked for."""
         self.done: list[str] = []
         """The epilogues of the products."""
-        self.start: Callable[[Callable[[], None]], None] = lambda work: work()
-        """Of the device that the products run on."""
         self._objects: dict[int, SimpleNamespace] = {}
 
     def _new(self, **fields: Any) -> int:
@@ -139,46 +140,47 @@ class CublasLt:
         workspace_size: int,
         stream: int,
     ) -> None:
-        of, out = copy(self._objects[desc]), self._objects[d_layout]
+        of, out = copy.copy(self._objects[desc]), self._objects[d_layout]
         plan, alignment = np.frombuffer(ctypes.string_at(algorithm, 16), np.uint64)
         assert plan == desc and self._objects[handle].handle and c == d and c_layout == d_layout
         assert not any(pointer % int(alignment) for pointer in (a, b, d)), "less aligned than was said"
         assert _bytes(workspace, workspace_size).size == workspace_size
         numbers = "<f8" if of.scale == 1 else "<f4"
         scale, keep = (np.frombuffer(_bytes(p, 4 + 4 * (of.scale == 1)), numbers)[0] for p in (alpha, beta))
+        self.done.append(self.Epilogue(of.EPILOGUE).name)
+        factors = (a, self._objects[a_layout]), (b, self._objects[b_layout])
+        self._start(lambda: self._compute(of, factors, d, out, scale, keep, numbers))
+
+    def _compute(self, of: Any, factors: Any, d: int, out: Any, scale: Any, keep: Any, numbers: str) -> None:
+        """What the device does, when its turn comes."""
+        first, second = (_factor(*factor, of.compute) for factor in factors)
+        z = scale * ((first.T if of.TRANSA else first) @ (second.T if of.TRANSB else second))
+        result = _matrix(d, out.rows, out.columns, out.leading, numbers)
+        if keep:
+            z += keep * result
         name = self.Epilogue(of.EPILOGUE).name
-        self.done.append(name)
+        if "BIAS" in name:
+            assert of.scale == of.BIAS_DATA_TYPE
+            z += _matrix(of.BIAS_POINTER, out.rows, 1, out.rows, numbers)
+        if "AUX" in name:
+            assert not of.EPILOGUE_AUX_LD % 8 and not of.EPILOGUE_AUX_POINTER % 16
+            _matrix(of.EPILOGUE_AUX_POINTER, out.rows, out.columns, of.EPILOGUE_AUX_LD, numbers)[...] = z
+        if "RELU" in name:
+            z = np.maximum(z, 0)
+        if "GELU" in name:
+            z = z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+        result[...] = z
 
-        def work() -> None:
-            first, second = (self._factor(p, key, of.compute) for p, key in ((a, a_layout), (b, b_layout)))
-            z = scale * ((first.T if of.TRANSA else first) @ (second.T if of.TRANSB else second))
-            result = _matrix(d, out.rows, out.columns, out.leading, numbers)
-            if keep:
-                z += keep * result
-            if "BIAS" in name:
-                assert of.scale == of.BIAS_DATA_TYPE
-                z += _matrix(of.BIAS_POINTER, out.rows, 1, out.rows, numbers)
-            if "AUX" in name:
-                assert not of.EPILOGUE_AUX_LD % 8 and not of.EPILOGUE_AUX_POINTER % 16
-                _matrix(of.EPILOGUE_AUX_POINTER, out.rows, out.columns, of.EPILOGUE_AUX_LD, numbers)[...] = z
-            if "RELU" in name:
-                z = np.maximum(z, 0)
-            if "GELU" in name:
-                z = z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
-            result[...] = z
 
-        self.start(work)
-
-    def _factor(self, pointer: int, key: int, compute: int) -> Array:
-        """A factor's values, in float64."""
-        layout = self._objects[key]
-        size = layout.rows, layout.columns, layout.leading
-        if layout.kind == 14:
-            return (_matrix(pointer, *size, "<u2").astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        values = _matrix(pointer, *size, "<f8" if layout.kind == 1 else "<f4")
-        if compute == 77:  # tf32, by the tensor cores that cut off what they have no bits for
-            values = (np.ascontiguousarray(values).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
-        return values.astype(np.float64)
+def _factor(pointer: int, layout: Any, compute: int) -> Array:
+    """A factor's values, in float64."""
+    size = layout.rows, layout.columns, layout.leading
+    if layout.kind == 14:
+        return (_matrix(pointer, *size, "<u2").astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    values = _matrix(pointer, *size, "<f8" if layout.kind == 1 else "<f4")
+    if compute == 77:  # tf32, by tensor cores that cut off what they have no bits for
+        values = (np.ascontiguousarray(values).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+    return values.astype(np.float64)
 
 
 def _bytes(pointer: int, size: int) -> Array:

@@ -1,8 +1,8 @@
 """Large matrix products by cuBLASLt, called with addresses and a stream, so that they can be recorded in CUDA graphs.
 
 CuPy refuses cuBLAS while a stream is capturing, and chooses no epilogues; nvmath has the bare functions of cuBLASLt. For each
-kind of product there are descriptors and the algorithm that cuBLASLt's heuristics put first, asked once, at the first call: that is
-before any capture, as recordings are of calls that were made before. The choice is never by time, which is not the same twice:
+kind of product there are descriptors and the algorithm that cuBLASLt's heuristics put first, asked once, at the first call: that
+is before any capture, as recordings are of calls that were made before. The choice is never by time, which is not the same twice:
 another algorithm may add in another order, and a training would give other bits in the next process.
 """
 
@@ -45,8 +45,18 @@ class Product(NamedTuple):
     tb: bool
     factors: str
     """A name in FACTORS."""
+    alignment: int
+    """Bytes that all its addresses are multiples of, ALIGNMENT at most."""
     epilogue: str = ""
     """A name of cublasLt.Epilogue: what is done to the result before it is written."""
+
+
+def alignment(*addresses: int) -> int:
+    """What all of them are multiples of, up to ALIGNMENT bytes."""
+    together = ALIGNMENT
+    for address in addresses:
+        together |= address
+    return together & -together
 
 
 class Products(Protocol):
@@ -55,9 +65,7 @@ class Products(Protocol):
     def offers(self, product: Product) -> bool:
         """Whether there is an algorithm for it, with its epilogue."""
 
-    def multiply(
-        self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0
-    ) -> None:
+    def multiply(self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0) -> None:
         """Starts it on addresses; bias (n) is added, and aux (m, n) is what the epilogue saves or needs."""
 
 
@@ -101,7 +109,7 @@ class CublasLt:
     def __init__(self, device: Device, library: Any = None) -> None:
         self._device = device
         self._given = library
-        self._plans: dict[tuple[Product, int], _Plan | None] = {}
+        self._plans: dict[Product, _Plan | None] = {}
         self._scalars: dict[tuple[float, str], np.ndarray[Any, Any]] = {}
 
     @cached_property
@@ -111,7 +119,9 @@ class CublasLt:
         try:
             from nvmath.bindings import cublasLt
         except ImportError as error:
-            raise ImportError(f'large matrix products on a GPU need nvmath-python: pip install "fastnn[cuda]" ({error})') from error
+            raise ImportError(
+                f'large matrix products on a GPU need nvmath-python: pip install "fastnn[cuda]" ({error})'
+            ) from error
         return cublasLt
 
     @cached_property
@@ -127,13 +137,10 @@ class CublasLt:
         return self._device.pointer(self._workspace, "cublasLt", "workspace")
 
     def offers(self, product: Product) -> bool:
-        return self._plan(product, ALIGNMENT) is not None
+        return self._plan(product) is not None
 
-    def multiply(
-        self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0
-    ) -> None:
-        together = a | b | d | bias | aux | ALIGNMENT
-        plan = self._plan(product, together & -together)
+    def multiply(self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0) -> None:
+        plan = self._plan(product)
         if plan is None:
             raise RuntimeError(f"cuBLASLt has no algorithm for {product}")
         if bias:
@@ -165,17 +172,16 @@ class CublasLt:
             self._scalars[value, factors] = np.array([value], np.float64 if factors == "float64" else np.float32)
         return int(self._scalars[value, factors].ctypes.data)
 
-    def _plan(self, product: Product, alignment: int) -> _Plan | None:
-        """The plan for a product of addresses with that alignment; None where cuBLASLt has no algorithm."""
-        key = product, alignment
-        if key not in self._plans:
-            self._plans[key] = self._planned(product, alignment)
-        return self._plans[key]
+    def _plan(self, product: Product) -> _Plan | None:
+        """How it is done; None where cuBLASLt has no algorithm."""
+        if product not in self._plans:
+            self._plans[product] = self._planned(product)
+        return self._plans[product]
 
-    def _planned(self, product: Product, alignment: int) -> _Plan | None:
+    def _planned(self, product: Product) -> _Plan | None:
         lt = self._lt
         aux = "AUX" in product.epilogue or product.epilogue.startswith("D")
-        if aux and product.n % AUX_COLUMNS:
+        if aux and (product.n % AUX_COLUMNS or product.alignment < ALIGNMENT):
             return None
         handle = self._handle  # before all else: it tells what the machine lacks
         factor, result, compute = FACTORS[product.factors]
@@ -192,19 +198,15 @@ class CublasLt:
             if aux:
                 self._set("matmul_desc", description, "EPILOGUE_AUX_POINTER", self._workspace_address)
                 self._set("matmul_desc", description, "EPILOGUE_AUX_LD", product.n)
-        matrices = [
-            lt.matrix_layout_create(kind, matrix.rows, matrix.columns, matrix.leading)
-            for kind, matrix in ((factor, first), (factor, second), (result, out))
-        ]
+        kinds = (factor, first), (factor, second), (result, out)
+        a, b, d = (lt.matrix_layout_create(kind, matrix.rows, matrix.columns, matrix.leading) for kind, matrix in kinds)
         preference = lt.matmul_preference_create()
         self._set("matmul_preference", preference, "MAX_WORKSPACE_BYTES", WORKSPACE)
         for letter in "ABCD":
-            self._set("matmul_preference", preference, f"MIN_ALIGNMENT_{letter}_BYTES", alignment)
+            self._set("matmul_preference", preference, f"MIN_ALIGNMENT_{letter}_BYTES", product.alignment)
         found, count = np.zeros(1, lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
         try:
-            lt.matmul_algo_get_heuristic(
-                handle, description, *matrices, matrices[2], preference, 1, found.ctypes.data, count.ctypes.data
-            )
+            lt.matmul_algo_get_heuristic(handle, description, a, b, d, d, preference, 1, found.ctypes.data, count.ctypes.data)
         except lt.cuBLASLtError as error:
             if error.status != NOT_SUPPORTED:
                 raise
@@ -212,10 +214,10 @@ class CublasLt:
         finally:
             lt.matmul_preference_destroy(preference)
         if count[0] and found["state"][0] == 0:
-            return _Plan(description, *matrices, found, int(found["workspace_size"][0]))
+            return _Plan(description, a, b, d, found, int(found["workspace_size"][0]))
         lt.matmul_desc_destroy(description)
-        for matrix in matrices:
-            lt.matrix_layout_destroy(matrix)
+        for layout in (a, b, d):
+            lt.matrix_layout_destroy(layout)
         return None
 
     def _set(self, of: str, what: int, name: str, value: int) -> None:

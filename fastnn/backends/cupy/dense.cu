@@ -270,7 +270,7 @@ template <typename T>
 __device__ void columns(const Columns<T>& f) {
   for (i64 column = first(); column < f.n; column += stride()) {
     T sum = f.partial[column];
-#pragma unroll 8
+#pragma unroll 16
     for (i64 slab = 1; slab < f.slabs; ++slab) sum += f.partial[slab * f.n + column];
     f.db[column] = f.add ? f.db[column] + sum : sum;
   }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation, activation
-from .blas import CublasLt, Product, Products
+from .blas import CublasLt, Product, Products, alignment
 from .device import Device
 from .launch import MOST_BLOCKS, THREADS
 from .source import TYPES, own_program
@@ -29,8 +29,9 @@ FEW_TILES = 32
 SLAB_ROWS = 32
 """The fewest rows of a large layer's gradient that a block adds up."""
 MOST_SLABS = 128
+"""How many such sums there are for a column; fewer where many columns keep the GPU busy."""
 
-RELU, GELU_TANH = activation("relu"), activation("gelu_tanh")
+RELU, SIGMOID, GELU_TANH = activation("relu"), activation("sigmoid"), activation("gelu_tanh")
 
 STRUCTS = {
     "Multiply": "QQQddqqqq",
@@ -50,13 +51,23 @@ def _small(m: int, n: int, *sums: int) -> bool:
 
 
 def aux_size(shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> tuple[int, Any]:
-    """How much of what dtype forward leaves for backward: z, or x and w in bfloat16 where cuBLASLt takes those, or nothing."""
+    """How much of what dtype forward leaves for backward: z, and x and w in bfloat16 where cuBLASLt takes those."""
     (m, n), k = shape, inputs
-    if act.saves_z:
-        return m * n, dtype
-    if PRECISIONS[precision] == "bfloat16" and np.dtype(dtype) == np.float32 and not _small(m, n, k, m, n):
-        return _copies(m * k) + k * n, np.dtype(np.uint16)
-    return 0, dtype
+    if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
+        return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
+    return act.saves_z * m * n, dtype
+
+
+def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
+    """Where z, and where x and w in bfloat16, lie in what forward leaves; 0 for what is not there."""
+    if aux.dtype != np.uint16:
+        return pointer, 0
+    return (pointer, pointer + 2 * _copies(2 * elements)) if act.saves_z else (0, pointer)
+
+
+def _short(dtype: Any, precision: int) -> bool:
+    """Whether cuBLASLt multiplies factors of bfloat16."""
+    return PRECISIONS[precision] == "bfloat16" and bool(dtype == np.float32)
 
 
 def _tiles(m: int, n: int) -> tuple[bool, int]:
@@ -145,7 +156,8 @@ class Dense:
         with self._lock:
             room = self._room(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b)))
             pa, pb = (self._factor(p, f.size, c.dtype, precision, to) for p, f, to in zip((pa, pb), (a, b), room, strict=True))
-            self._products.multiply(Product(m, n, k, ta, tb, _factors(c.dtype, precision)), pc, pa, pb, alpha, beta)
+            product = Product(m, n, k, ta, tb, _factors(c.dtype, precision), alignment(pc, pa, pb))
+            self._products.multiply(product, pc, pa, pb, alpha, beta)
 
     def _factor(self, pointer: int, n: int, dtype: Any, precision: int, to: int) -> int:
         """Where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
@@ -161,29 +173,32 @@ class Dense:
         if not y.size:
             return
         py, paux, px, pw, pb = self._pointers("dense_forward", y=y, aux=aux, x=x, w=w, b=b)
-        copies = paux if aux.dtype == np.uint16 else 0
-        z = 0 if copies else paux
+        z, copies = _saved(paux, aux, act, y.size)
         if _small(m, n, k) and not copies:
             wide, tiles = _tiles(m, n)
             slots = py, z, px, pw, pb, *act, m, n, k, tiles
             self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
             return
         with self._lock:
-            room = [copies, copies + 2 * _copies(x.size)] if copies else self._room(
-                *(_rounded_bytes(f.size, dtype, precision) for f in (x, w))
+            room = (
+                [copies, copies + 2 * _copies(x.size)]
+                if copies
+                else self._room(*(_rounded_bytes(f.size, dtype, precision) for f in (x, w)))
             )
             px, pw = (self._factor(p, f.size, dtype, precision, to) for p, f, to in zip((px, pw), (x, w), room, strict=True))
-            product = Product(m, n, k, False, False, _factors(dtype, precision))
+            product = Product(m, n, k, False, False, _factors(dtype, precision), alignment(py, z, px, pw, pb))
             product = self._fused(product, act, bool(pb), bool(z), bool(precision))
             done = product.epilogue
             activated = "RELU" in done or "GELU" in done or act.id == LINEAR.id
             to = z if z and not activated else py
-            self._products.multiply(product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0)
+            self._products.multiply(
+                product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0
+            )
             bias = 0 if "BIAS" in done else pb
             keep = z if "AUX" not in done and (bias or to != z) else 0
             if bias or keep or not activated:
-                slots = py, keep, to, bias, *act, y.size, n
-                self._launch("Activate", _elements(y.size, 4), dtype, slots, function=act.id)
+                left = py, keep, to, bias, *act, y.size, n
+                self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
         """The product with as much of the layer in its epilogue as cuBLASLt has."""
@@ -213,8 +228,8 @@ class Dense:
         (m, k), n, dtype = x.shape, w.shape[1], y.dtype
         arrays = {"dx": dx, "dw": dw, "db": db, "dz": dz, "dy": dy, "x": x, "w": w, "y": y, "aux": aux}
         pdx, pdw, pdb, pdz, pdy, px, pw, py, paux = self._pointers("dense_backward", **arrays)
-        copies = paux if aux.dtype == np.uint16 else 0
-        z = paux if act.saves_z else py
+        z, copies = _saved(paux, aux, act, y.size)
+        z = z if act.saves_z else py
         pdx, pdw, pdb = (p if need & bit else 0 for p, bit in ((pdx, NEED_DX), (pdw, NEED_DW), (pdb, NEED_DB)))
         if _small(m, n, k, m, n):
             dx_wide, dx_tiles = _tiles(m, k) if pdx else (False, 0)
@@ -226,28 +241,29 @@ class Dense:
                 self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
             return
         with self._lock:
-            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS))
+            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS), max(1, MOST_BLOCKS // -(-n // 128)))
             rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
             own = [0, 0] if copies else rounded[1:]
             to_sums, to_dz, to_x, to_w = self._room(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own)
-            linear, short = act.id == LINEAR.id, PRECISIONS[precision] == "bfloat16" and dtype == np.float32
+            linear, short = act.id == LINEAR.id, _short(dtype, precision)
             # In bfloat16, dz lies in the first half of its own memory.
             out = to_dz if linear and short else pdz
             if pdb or out:
-                slots = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
-                self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slots, precision, act.id)
+                slopes = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
+                self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slopes, precision, act.id)
             if pdb:
-                slots = pdb, to_sums, n, slabs, bool(need & ADD_DB)
-                self._launch("Columns", _elements(n, 1), dtype, slots)
+                self._launch("Columns", _elements(n, 1), dtype, (pdb, to_sums, n, slabs, bool(need & ADD_DB)))
             slope = out if short else self._factor(pdy if linear else pdz, y.size, dtype, precision, to_dz)
             factors = _factors(dtype, precision)
             if pdw:
                 factor = copies or self._factor(px, x.size, dtype, precision, to_x)
                 beta = 1.0 if need & ADD_DW else 0.0
-                self._products.multiply(Product(k, n, m, True, False, factors), pdw, factor, slope, 1.0, beta)
+                product = Product(k, n, m, True, False, factors, alignment(pdw, factor, slope))
+                self._products.multiply(product, pdw, factor, slope, 1.0, beta)
             if pdx:
                 factor = copies + 2 * _copies(x.size) if copies else self._factor(pw, w.size, dtype, precision, to_w)
-                self._products.multiply(Product(m, k, n, False, True, factors), pdx, slope, factor, 1.0, 0.0)
+                product = Product(m, k, n, False, True, factors, alignment(pdx, slope, factor))
+                self._products.multiply(product, pdx, slope, factor, 1.0, 0.0)
 
 
 def _factors(dtype: Any, precision: int) -> str:
@@ -259,7 +275,7 @@ def _rounded_bytes(n: int, dtype: Any, precision: int) -> int:
     """The bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
     if dtype == np.float64:
         return 8 * n if precision else 0
-    return 2 * n if PRECISIONS[precision] == "bfloat16" else 0
+    return 2 * n if _short(dtype, precision) else 0
 
 
 def _copies(n: int) -> int:
