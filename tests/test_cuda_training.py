@@ -1,4 +1,4 @@
-"""Training on the cupy backend, on the emulated device: launches recorded as graphs, numbers shared with Python, no stray copy."""
+"""Training on the cupy backend, on the emulated device: launches recorded as graphs, numbers shared with Python."""
 
 from __future__ import annotations
 
