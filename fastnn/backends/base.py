@@ -82,7 +82,7 @@ class Backend:
     def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: spec.Activation, precision: int) -> Any:
         """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing.
 
-        It has the output's shape and dtype, and holds z, where act saves z; else it is the backend's own.
+        That of the sigmoid has the output's shape and dtype and holds z, which losses take; others are the backend's own.
         """
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 

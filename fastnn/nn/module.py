@@ -234,9 +234,7 @@ class Module(Trainer, State, Regularized):
 
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
         """
-        tensor = (
-            value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
-        )
+        tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
         self._buffers[name] = self.__dict__[name] = tensor

@@ -115,15 +115,16 @@ class EmulatedDevice:
         order: of the blocks of a launch and of the threads of a block: `FORWARD`, `REVERSED`, or the seed of another one.
         at_end: whether arrays end at the end of a page, and so begin at no multiple of 16 bytes as views may: else they begin
             where a page begins.
+        most: the blocks of a launch at most; few make the loops over what is left go round.
     """
 
     stream_pointer = 0
     capability = 90
 
-    def __init__(self, order: int = FORWARD, at_end: bool = False) -> None:
+    def __init__(self, order: int = FORWARD, at_end: bool = False, most: int = 1 << 30) -> None:
         self._pool = Pool(at_end, self._before_host)
         self.xp: Any = ArrayModule(self._pool)
-        self._order = order
+        self._order, self._most = order, most
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []
         self._captured: list[Callable[[], None]] | None = None
@@ -150,7 +151,7 @@ class EmulatedDevice:
         assert len(packed) == entry.size, f"{entry.name}: {len(packed)} bytes of arguments, the program takes {entry.size}"
 
         def run() -> None:
-            wrong = entry.run(packed, blocks, threads, self._order)
+            wrong = entry.run(packed, min(blocks, self._most), threads, self._order)
             assert wrong is None, f"{entry.name}: {wrong.decode()}"
             assert self._pool.intact(), f"{entry.name}: wrote beyond an array"
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from cases.case import Case
 
-from . import kernels
+from fastnn.backends import cupy
+
 from .device import EmulatedDevice
 
 
@@ -37,7 +38,7 @@ class Lister(EmulatedDevice):
 def programs(cases: Iterable[Case], dtypes: Sequence[str] = ()) -> list[Program]:
     """The programs of calls, each once; of all dtypes of the cases if none are given."""
     device = Lister()
-    table = kernels(device)
+    table = cupy.kernels(device)
     for case in cases:
         for dtype in (d for d in case.dtypes if d in dtypes or not dtypes):
             values = case.make(dtype)

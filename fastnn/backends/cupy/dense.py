@@ -31,7 +31,7 @@ SLAB_ROWS = 32
 MOST_SLABS = 128
 """How many such sums there are for a column; fewer where many columns keep the GPU busy."""
 
-RELU, GELU_TANH = activation("relu"), activation("gelu_tanh")
+RELU, SIGMOID, GELU_TANH = activation("relu"), activation("sigmoid"), activation("gelu_tanh")
 
 STRUCTS = {
     "Multiply": "QQQddqqqq",
@@ -51,13 +51,23 @@ def _small(m: int, n: int, *sums: int) -> bool:
 
 
 def aux_size(shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> tuple[int, Any]:
-    """How much of what dtype forward leaves for backward: z, or x and w in bfloat16 where cuBLASLt takes those, or nothing."""
+    """How much of what dtype forward leaves for backward: z, and x and w in bfloat16 where cuBLASLt takes those."""
     (m, n), k = shape, inputs
-    if act.saves_z:
-        return m * n, dtype
-    if PRECISIONS[precision] == "bfloat16" and np.dtype(dtype) == np.float32 and not _small(m, n, k, m, n):
-        return _copies(m * k) + k * n, np.dtype(np.uint16)
-    return 0, dtype
+    if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
+        return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
+    return act.saves_z * m * n, dtype
+
+
+def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
+    """Where z, and where x and w in bfloat16, lie in what forward leaves; 0 for what is not there."""
+    if aux.dtype != np.uint16:
+        return pointer, 0
+    return (pointer, pointer + 2 * _copies(2 * elements)) if act.saves_z else (0, pointer)
+
+
+def _short(dtype: Any, precision: int) -> bool:
+    """Whether cuBLASLt multiplies factors of bfloat16."""
+    return PRECISIONS[precision] == "bfloat16" and bool(dtype == np.float32)
 
 
 def _tiles(m: int, n: int) -> tuple[bool, int]:
@@ -163,8 +173,7 @@ class Dense:
         if not y.size:
             return
         py, paux, px, pw, pb = self._pointers("dense_forward", y=y, aux=aux, x=x, w=w, b=b)
-        copies = paux if aux.dtype == np.uint16 else 0
-        z = 0 if copies else paux
+        z, copies = _saved(paux, aux, act, y.size)
         if _small(m, n, k) and not copies:
             wide, tiles = _tiles(m, n)
             slots = py, z, px, pw, pb, *act, m, n, k, tiles
@@ -219,8 +228,8 @@ class Dense:
         (m, k), n, dtype = x.shape, w.shape[1], y.dtype
         arrays = {"dx": dx, "dw": dw, "db": db, "dz": dz, "dy": dy, "x": x, "w": w, "y": y, "aux": aux}
         pdx, pdw, pdb, pdz, pdy, px, pw, py, paux = self._pointers("dense_backward", **arrays)
-        copies = paux if aux.dtype == np.uint16 else 0
-        z = paux if act.saves_z else py
+        z, copies = _saved(paux, aux, act, y.size)
+        z = z if act.saves_z else py
         pdx, pdw, pdb = (p if need & bit else 0 for p, bit in ((pdx, NEED_DX), (pdw, NEED_DW), (pdb, NEED_DB)))
         if _small(m, n, k, m, n):
             dx_wide, dx_tiles = _tiles(m, k) if pdx else (False, 0)
@@ -236,7 +245,7 @@ class Dense:
             rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
             own = [0, 0] if copies else rounded[1:]
             to_sums, to_dz, to_x, to_w = self._room(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own)
-            linear, short = act.id == LINEAR.id, PRECISIONS[precision] == "bfloat16" and dtype == np.float32
+            linear, short = act.id == LINEAR.id, _short(dtype, precision)
             # In bfloat16, dz lies in the first half of its own memory.
             out = to_dz if linear and short else pdz
             if pdb or out:
@@ -266,7 +275,7 @@ def _rounded_bytes(n: int, dtype: Any, precision: int) -> int:
     """The bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
     if dtype == np.float64:
         return 8 * n if precision else 0
-    return 2 * n if PRECISIONS[precision] == "bfloat16" else 0
+    return 2 * n if _short(dtype, precision) else 0
 
 
 def _copies(n: int) -> int:
