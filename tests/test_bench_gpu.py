@@ -51,6 +51,7 @@ def test_rows_have_contenders_and_limits() -> None:
     assert set(SMALL) | {"digits"} == {r.kind for r in rows.rows()} == set(rows.MODES)
     for r in rows.rows():
         assert set(r.columns) <= set(rows.MODULES)
+        assert ("JAX scan" in r.columns) == (r.kind == "train" and r.args[1] < 256)
         assert callable(getattr(gpu("fastnn").Contender, r.kind))
         assert r.kind == "digits" or r.precision in most[r.kind]
         assert r.target is None or {*r.target.times} <= set(r.columns)
@@ -69,19 +70,30 @@ def test_fastnn_is_right_and_timed(kind: str) -> None:
         assert 0 < m.share < 1e6
 
 
-@pytest.mark.parametrize("kind", SMALL)
-def test_torch_is_right(kind: str) -> None:
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+PEERS = [
+    *(("torch", kind, "float32", "eager") for kind in SMALL),
+    *(("jax", kind, "float32", "jit") for kind in SMALL),
+    ("jax", "train", "float32", "scan"),
+    *((peer, kind, "bfloat16", mode) for peer, mode in (("torch", "eager"), ("jax", "jit")) for kind in ("matmul", "train")),
+]
+
+
+@pytest.mark.parametrize(("peer", "kind", "precision", "mode"), PEERS)
+def test_peers_are_right(peer: str, kind: str, precision: str, mode: str) -> None:
+    library = pytest.importorskip(peer)
+    if peer == "torch":
+        before = library.get_num_threads()
+        library.set_num_threads(1)
     try:
-        contender, reference = gpu("torch").Contender("cpu"), gpu("reference")
-        job = getattr(contender, kind)(*SMALL[kind], "float32", "eager")
-        reference.check(kind, "float32", job.result(), reference.expected(kind, SMALL[kind]))
+        contender, reference = gpu(peer).Contender("cpu"), gpu("reference")
+        job = getattr(contender, kind)(*SMALL[kind], precision, mode)
+        reference.check(kind, precision, job.result(), reference.expected(kind, SMALL[kind]))
         job.settle()
         assert 0 < job.block(contender.clock(), 2).device < 1
+        contender.free()
     finally:
-        torch.set_num_threads(before)
+        if peer == "torch":
+            library.set_num_threads(before)
 
 
 @pytest.mark.parametrize("kind", SMALL)
@@ -109,6 +121,9 @@ def test_who_fails_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) 
     m = bench.measure(small("matmul", *SMALL["matmul"]))
     assert m.left_out["fastnn"] == "MemoryError: no room at all"
     assert m.failed == [f"{column}: MemoryError: no room at all" for column in ("fastnn", "fastnn captured")]
+    monkeypatch.setattr(bench, "bandwidth", broken)
+    m = bench.measure(small("adam", 5000, copied=4096))
+    assert set(m.took) == {"fastnn"} and m.failed == ["copy in device memory: MemoryError: no room at all"]
     absent = gpu("measure").Bench("cpu", 0.001, ["nothing"])
     assert "No module named 'gpu.nothing'" in absent.absent["nothing"] and not absent.contenders
 

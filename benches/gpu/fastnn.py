@@ -88,7 +88,7 @@ class Contender:
         layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in ends[:-1]]
         model = fastnn.Sequential([*layers, fastnn.Dense(sizes[-1], activation="softmax", input_shape=(sizes[-2],))])
         model.set_weights([a for layer in nets.weights(sizes) for a in layer])
-        optimizer = fastnn.optim.Adam(lr=nets.LR)
+        optimizer = fastnn.optim.Adam(lr=nets.lr(sizes))
         model.compile(optimizer, "sparse_categorical_crossentropy", dtype=precision)
         data = nets.data(sizes, batch)
         x, y = (np.concatenate(arrays) for arrays in zip(*data, strict=True))
@@ -108,7 +108,7 @@ class Contender:
     def _loop(self, sizes: tuple[int, ...], batch: int, precision: str) -> Job:
         """The loop written by hand, captured."""
         model = _model(sizes)
-        optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=nets.LR), nn.CrossEntropyLoss()
+        optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=nets.lr(sizes)), nn.CrossEntropyLoss()
         data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.data(sizes, batch)]
         following = cycle(data)
 
@@ -207,7 +207,7 @@ class Contender:
             if self.device == "cuda":
                 target.data.copy_from_device_async(source.data, source.nbytes, k.xp.cuda.Stream.null)
             else:
-                np.copyto(target, source)
+                target[...] = source
 
         def result() -> list[np.ndarray]:
             run()

@@ -157,7 +157,7 @@ class Net:
         self.layers = jax.device_put(nets.weights(sizes))
         # Two sets of zeros: buffers that are donated must not be the same one.
         self.state = (jax.tree.map(jnp.zeros_like, self.layers), jax.tree.map(jnp.zeros_like, self.layers), jnp.zeros(()))
-        self.set_lr(nets.LR)
+        self.set_lr(nets.lr(sizes))
 
         self.loss = _loss(precision)
 

@@ -19,7 +19,7 @@ from .job import Job, Took
 from .reference import WrongResultError, check, expected
 from .rows import MODULES, Row
 
-SECONDS = 0.3
+SECONDS = 0.2
 """Spent on each contender in each row; with fewer the blocks are shorter."""
 ROUNDS = (5, 20)
 """The fewest and the most; of the digits, which take long, the fewest."""
@@ -117,7 +117,11 @@ class Bench:
         jobs.clear()
         self._free()
         if row.copied and "fastnn" in self.contenders:
-            measured.bandwidth = self.bandwidth(row.copied)
+            try:
+                measured.bandwidth = self.bandwidth(row.copied)
+            except Exception as error:
+                traceback.print_exc()
+                measured.wrong["copy in device memory"] = _words(error)
         return measured
 
     def bandwidth(self, nbytes: int) -> float:

@@ -197,7 +197,7 @@ NOTES: Mapping[str, Sequence[str]] = {
         "uploads them anew and shuffles and gathers each batch; all others find their batches on the device, in a fixed order.",
         "fastnn captured is the loop written by hand under `fastnn.capture`, PyTorch compiled is model and loss under",
         "`torch.compile` in the mode reduce-overhead, PyTorch CUDA graph the whole step in a graph, into which each batch is",
-        "copied, JAX a jitted step with donated buffers, and JAX scan a whole epoch in a call.",
+        "copied, JAX a jitted step with donated buffers, and JAX scan, for the smaller nets, a whole epoch in a call.",
     ],
     "predict": [
         "float32. The input is on the device, and the output stays there. fastnn is a forward function under `fastnn.capture`,",

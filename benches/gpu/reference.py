@@ -58,7 +58,7 @@ def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
 
 
 def _net(sizes: tuple[int, ...], rows: int) -> Net:
-    return Net(sizes, rows, nets.LR, np.float64)
+    return Net(sizes, rows, nets.lr(sizes), np.float64)
 
 
 def _adam(n: int) -> list[np.ndarray]:

@@ -75,8 +75,9 @@ class Row:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Who takes part, each with its mode."""
-        return MODES[self.kind]
+        """Who takes part, each with its mode; steps that take long are not worth compiling once more, as an epoch."""
+        long = self.kind == "train" and self.args[0] in (nets.WIDE, nets.LARGE)
+        return {column: mode for column, mode in MODES[self.kind].items() if not (long and mode == "scan")}
 
 
 CLOSE = Target(best=0.95)

@@ -287,7 +287,7 @@ class Net:
         self.plain = WithLoss(self.model, device, precision == "bfloat16")
         self.loss = compiled(self.plain) if mode == "compiled" else self.plain
         self.capturable = device == "cuda" and mode != "eager"
-        lr = torch.tensor(nets.LR, device=device) if self.capturable else nets.LR
+        lr = torch.tensor(nets.lr(sizes), device=device) if self.capturable else nets.lr(sizes)
         self.optimizer = torch.optim.Adam(self.parameters, lr=lr, fused=True, capturable=self.capturable)
 
     def step(self, x: Any, y: Any) -> Any:

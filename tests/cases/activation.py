@@ -253,7 +253,7 @@ def _sparse_rows(m: int, n: int, width: float, **flags: Any) -> list[Case]:
 # Ends of vectors of every ISA, with one to four vectors in a row and more.
 ROWS = (
     *((0, 10), (4, 0), (1, 1), (1, 10), (32, 10), (2, 4), (3, 8), (17, 15)),
-    *((5, 16), (7, 17), (15, 31), (16, 33), (4, 49), (3, 65), (2, 1000)),
+    *((5, 16), (7, 17), (15, 31), (16, 33), (4, 49), (3, 65), (2, 1000), (2, 5000)),
 )
 
 # Halves that end within chunks and vectors, and rows that are cut.

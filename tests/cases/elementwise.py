@@ -188,6 +188,7 @@ CASES = [
     *(_cast(n, a, b) for a in DTYPES for b in DTYPES for n in (0, 1, 17, 2049)),
     *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
     *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
+    *_reductions(1, 3, 70001, ("sum",)),
     *(case for shape in SCANS for case in _scans(*shape, edges=shape == (3, 7, 5))),
     *(case for shape in SCANS for case in _sorts(*shape, edges=shape == (3, 7, 5))),
     _binary("add", (1 << 20,), (1 << 20,), bench=True, test=False),

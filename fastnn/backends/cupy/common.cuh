@@ -70,7 +70,8 @@ __device__ inline T block_sum(T value) {
 }
 
 // The reductions of N values of eight bytes of each block of the launch, in the order of the blocks; start is what changes
-// nothing. True in all threads of the one block that came last, which then has the totals; the others return false. Once a launch.
+// nothing. True in all threads of the one block that came last, which then has the totals; the others return false. Once a
+// launch.
 constexpr int MOST_GRID_VALUES = 2;
 __device__ u64 grid_parts[MOST_GRID_VALUES * MOST_BLOCKS];
 __device__ unsigned grid_arrived;

@@ -75,7 +75,8 @@ __device__ inline void with_comparison(i64 op, F f) {
   }
 }
 
-// z = op(x, y) along the walk of x and y, where with_op gives the operation: for each run anew, lest the loop be there many times.
+// z = op(x, y) along the walk of x and y, where with_op gives the operation: for each run anew, lest the loop be there many
+// times.
 template <typename Z, typename Args, typename WithOp>
 __device__ inline void combine(const Args& a, WithOp with_op) {
   const Walk<2>& walk = walk_of<2>(a.layout, a.R);
@@ -124,7 +125,8 @@ template <typename T>
 __device__ inline void transpose(Walk<2>& walk, int across, T* y, const T* x) {
   __shared__ T tile[TILE][TILE + 1];  // one more, so that a column is spread over all banks
   const int last = walk.dims - 1, lane = threadIdx.x % TILE, line = threadIdx.x / TILE;
-  const i64 rows = walk.shape[across], columns = walk.shape[last], y_row = walk.stride[0][across], x_column = walk.stride[1][last];
+  const i64 rows = walk.shape[across], columns = walk.shape[last], y_row = walk.stride[0][across],
+            x_column = walk.stride[1][last];
   __syncthreads();
   if (threadIdx.x == 0) {  // what is left of the walk has a tile in each place
     walk.remove(last);
@@ -148,9 +150,11 @@ __device__ inline void transpose(Walk<2>& walk, int across, T* y, const T* x) {
 
 template <typename T>
 __device__ void strided_copy(const strided_copy_args<T>& a) {
+  __shared__ i64 offsets[2];
+  if (threadIdx.x < 2) offsets[threadIdx.x] = a.layout[3 * a.R + threadIdx.x];
   Walk<2>& walk = walk_of<2>(a.layout, a.R);
-  T* y = a.y + a.layout[3 * a.R];
-  const T* x = a.x + a.layout[3 * a.R + 1];
+  T* y = a.y + offsets[0];
+  const T* x = a.x + offsets[1];
   const i64 n = walk.size(), sy = walk.last(0), sx = walk.last(1);
   if (n == 0) return;
   int across = -1;

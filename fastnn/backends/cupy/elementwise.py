@@ -11,8 +11,8 @@ BLOCKS: dict[str, Blocks] = {
     "strided_copy": elements("n"),
     "fill": elements("n", each=16),
     "cast": elements("n"),
-    "reduce_forward": elements("A", "B", "C", each=16),
-    "argmax_forward": elements("A", "B", "C", each=16),
+    "reduce_forward": elements("A", "B", "C", each=8),
+    "argmax_forward": elements("A", "B", "C", each=8),
     "cumulate": elements("A", "B", "C", each=8),
     "argsort": elements("A", "B", "C", each=1),
 }

@@ -1,6 +1,6 @@
-// Reductions over the middle dimension of (A, B, C). `of(i, b)` is what element i, of place b, adds to its result, `join` takes two
-// parts together, `start` is what changes nothing, and `write(o, part)` is called once for each of the A C results. The order in
-// which parts are joined depends on the sizes alone.
+// Reductions over the middle dimension of (A, B, C). `of(i, b)` is what element i, of place b, adds to its result, `join` takes
+// two parts together, `start` is what changes nothing, and `write(o, part)` is called once for each of the A C results. The order
+// in which parts are joined depends on the sizes alone.
 
 // How the threads of a block share out results: `count` lanes for each, so many that the device is filled, and that threads side
 // by side read memory side by side.
@@ -30,7 +30,7 @@ __device__ inline void fold_middle(i64 A, i64 B, i64 C, Part start, Join join, O
     Part part = start;
     if (o < results) {
       const i64 outer = quotient(o, C), begin = outer * B * C + (o - outer * C);
-#pragma unroll 4
+#pragma unroll 8
       for (i64 b = lanes.lane; b < B; b += lanes.count) part = join(part, of(begin + b * C, b));
     }
     if (lanes.count > 1) {
@@ -49,7 +49,7 @@ __device__ inline void fold_middle(i64 A, i64 B, i64 C, Part start, Join join, O
 template <typename Part, typename Join, typename Of, typename Write>
 __device__ inline void fold_all(i64 B, Part start, Join join, Of of, Write write) {
   Part part = start;
-#pragma unroll 4
+#pragma unroll 8
   for (i64 i = first(); i < B; i += stride()) part = join(part, of(i, i));
   const Part of_block[1] = {block_reduce(part, join)};
   Part total[1];

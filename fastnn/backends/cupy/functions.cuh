@@ -60,8 +60,12 @@ struct Steps : NeedsY {
   }
 };
 
-#define VALUE template <typename T> __device__ static T value
-#define SLOPE template <typename T> __device__ static T slope
+#define VALUE           \
+  template <typename T> \
+  __device__ static T value
+#define SLOPE           \
+  template <typename T> \
+  __device__ static T slope
 
 struct Linear : NeedsY {
   VALUE(T x, T, T) { return x; }

@@ -106,9 +106,8 @@ __device__ void cross_entropy_backward(const cross_entropy_backward_args<T>& a) 
     T sum = 0;
     S::each(a.N, [&](int k, i64 i) { sum += target(targets(k, i), i); });
     sum = S::sum(sum);
-    S::each(a.N, [&](int k, i64 i) {
-      a.dlogits[row * a.N + i] = weighted(weight, dloss * (p[i] * sum - target(targets(k, i), i)));
-    });
+    S::each(a.N,
+            [&](int k, i64 i) { a.dlogits[row * a.N + i] = weighted(weight, dloss * (p[i] * sum - target(targets(k, i), i))); });
   });
 }
 

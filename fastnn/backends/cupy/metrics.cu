@@ -33,6 +33,7 @@ struct Lanes {
   }
 
  private:
+  // The better of two candidates; at is none as long as there is none.
   template <typename T>
   static __device__ void take(T& best, i64& at, T x, i64 i, i64 none) {
     if (i == none) return;

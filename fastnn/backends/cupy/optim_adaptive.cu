@@ -90,6 +90,7 @@ struct Rmsprop {
   bool inside;
   Decay<T> decay;
 
+  // The gradient after weight decay, which v takes in.
   __device__ T gradient(T w, T g, T& v) const {
     g = decay.gradient(w, g);
     v = mean.square(v, g);

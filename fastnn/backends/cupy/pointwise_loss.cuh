@@ -4,8 +4,12 @@
 // and r are the parameters, q the number of the column or 1. To add one: a line in spec.POINTWISE_LOSSES, and here a struct and
 // its name in the list at the end.
 
-#define VALUE template <typename T> __device__ static T value
-#define SLOPE template <typename T> __device__ static T slope
+#define VALUE           \
+  template <typename T> \
+  __device__ static T value
+#define SLOPE           \
+  template <typename T> \
+  __device__ static T slope
 
 struct SquaredError {
   VALUE(T x, T t, T, T, T) { return square(x - t); }
@@ -213,8 +217,7 @@ __device__ void pointwise_loss_backward(const pointwise_loss_backward_args<T>& a
   for_rows_once(a.M, a.N, [&](auto shape, i64 row) {
     const T *x = a.pred + row * a.N, *t = a.target + row * a.N;
     const T w = or_one(a.sample_weight, row), d = a.dlosses[row] / (T)a.N;
-    shape.each(a.N, [&](int, i64 i) {
-      a.dpred[row * a.N + i] = weighted(w, d * Lost::slope(x[i], t[i], or_one(a.column, i), p, r));
-    });
+    shape.each(a.N,
+               [&](int, i64 i) { a.dpred[row * a.N + i] = weighted(w, d * Lost::slope(x[i], t[i], or_one(a.column, i), p, r)); });
   });
 }

@@ -296,7 +296,7 @@ def gaussian_nll_backward(
 _BATCH, _WEIGHTS, _SUM, _WEIGHTS_OR_ONE = range(len(REDUCE_LOSS_MODES))
 
 
-@jit
+@inline
 def _wide_sum(x: Array) -> float:
     total = 0.0
     for i in range(len(x)):
@@ -306,7 +306,7 @@ def _wide_sum(x: Array) -> float:
 
 @jit
 def reduce_loss_forward(loss: Array, normaliser: Array, losses: Array, weights: Array, mode: int) -> None:
-    if mode == _WEIGHTS or mode == _WEIGHTS_OR_ONE:
+    if mode in (_WEIGHTS, _WEIGHTS_OR_ONE):
         total = _wide_sum(weights)
         normaliser[0] = 1 if mode == _WEIGHTS_OR_ONE and total == 0 else total
     else:

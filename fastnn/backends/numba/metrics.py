@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from .jit import jit
-from .rows import add, argmax, is_argmax, present, wide_weight
+from .rows import add, argmax, present, wide_weight
+from .vmath import inline
 
 Array = Any
 
@@ -42,34 +42,34 @@ def _over_rows(measure: Any) -> Any:
     return kernel
 
 
-@register_jitable  # type: ignore[untyped-decorator]
-def _hits_label(p: Array, labels: Array, row: int, parameter: None) -> bool:
-    return is_argmax(p, row, labels[row])
+@inline
+def _hits_label(p: Array, labels: Array, row: int, parameter: None) -> Any:
+    return argmax(p, row) == labels[row]
 
 
-@register_jitable  # type: ignore[untyped-decorator]
-def _hits_target(p: Array, targets: Array, row: int, parameter: None) -> bool:
-    return is_argmax(p, row, argmax(targets, row))
+@inline
+def _hits_target(p: Array, targets: Array, row: int, parameter: None) -> Any:
+    return argmax(p, row) == argmax(targets, row)
 
 
-@register_jitable  # type: ignore[untyped-decorator]
-def _share_right(p: Array, targets: Array, row: int, threshold: float) -> float:
+@inline
+def _share_right(p: Array, targets: Array, row: int, threshold: float) -> Any:
     right = 0
     for i in range(p.shape[1]):
         right += (p[row, i] > threshold) == targets[row, i]
     return right / p.shape[1]
 
 
-@register_jitable  # type: ignore[untyped-decorator]
-def _mean_absolute(pred: Array, target: Array, row: int, parameter: None) -> float:
+@inline
+def _mean_absolute(pred: Array, target: Array, row: int, parameter: None) -> Any:
     total = 0.0
     for i in range(pred.shape[1]):
         total = add(total, abs(np.float64(pred[row, i]) - np.float64(target[row, i])))
     return total / pred.shape[1]
 
 
-@register_jitable  # type: ignore[untyped-decorator]
-def _mean_square(pred: Array, target: Array, row: int, parameter: None) -> float:
+@inline
+def _mean_square(pred: Array, target: Array, row: int, parameter: None) -> Any:
     total = 0.0
     for i in range(pred.shape[1]):
         e = np.float64(pred[row, i]) - np.float64(target[row, i])
@@ -77,7 +77,7 @@ def _mean_square(pred: Array, target: Array, row: int, parameter: None) -> float
     return total / pred.shape[1]
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@inline
 def _within_top(p: Array, labels: Array, row: int, k: int) -> bool:
     if not 0 <= labels[row] < p.shape[1]:
         return False

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import vmath
+from .special import normal_cdf
 from .unary import slope, value
-from .vmath import exp, expm1, high, inline, low, normal_cdf, unless_infinite
+from .vmath import exp, expm1, high, inline, low, unless_infinite
 
 
 @value

@@ -27,24 +27,20 @@ VALUES: dict[str, Function] = {}
 SLOPES: dict[str, Function] = {}
 
 
-def value(name: str) -> Callable[[Function], Function]:
-    """Decorates the value of the loss of that name."""
+def _entry(table: dict[str, Function]) -> Callable[[str], Callable[[Function], Function]]:
+    """A decorator with a name, that of the loss in this table."""
 
-    def decorate(function: Function) -> Function:
-        VALUES[name] = function
-        return inline(function)  # type: ignore[no-any-return]
+    def named(name: str) -> Callable[[Function], Function]:
+        def decorate(function: Function) -> Function:
+            table[name] = function
+            return inline(function)  # type: ignore[no-any-return]
 
-    return decorate
+        return decorate
+
+    return named
 
 
-def slope(name: str) -> Callable[[Function], Function]:
-    """Decorates its slope."""
-
-    def decorate(function: Function) -> Function:
-        SLOPES[name] = function
-        return inline(function)  # type: ignore[no-any-return]
-
-    return decorate
+value, slope = _entry(VALUES), _entry(SLOPES)
 
 
 @inline
@@ -329,6 +325,7 @@ def _repeated(column: Array, rows: int) -> Array:
 
 @functools.cache
 def _mean_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
+    """The compiled loop over rows whose losses are the means of this loss."""
     f, fixed = VALUES[name], name in CHOOSING
 
     def loop(losses: Array, x: Array, t: Array, sample_weight: Array, column: Array, n: int, p0: float, p1: float) -> None:
@@ -357,6 +354,7 @@ def _mean_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
 
 @functools.cache
 def _gradient_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
+    """The compiled loop over the gradients of these means."""
     f, fixed = SLOPES[name], name in CHOOSING
 
     def loop(

@@ -42,19 +42,19 @@ def _fill(words: Array, seed: int, first: int) -> None:
             group[i], group[i + 16], group[i + 32], group[i + 48] = np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
 
 
-@jit
-def _counters(n: int) -> int:
+@inline
+def _counters(n: int) -> Any:
     """How many counters n elements take."""
     return u64(16 * ((n + BLOCK - 1) // BLOCK))
 
 
-@jit
+@inline
 def _buffer(n: int) -> Array:
     """Room for the words of a chunk of n elements."""
     return np.empty(min(CHUNK, (n + BLOCK - 1) // BLOCK * BLOCK), np.uint32)
 
 
-@jit
+@inline
 def _take(aux: Array, state: Array, n: int) -> None:
     """In a forward pass, which alone has a state: leaves it for backward, and moves it on."""
     if state is not None:
@@ -85,11 +85,11 @@ def _dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
 
 
 def dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
+    _dropout(y.ravel(), aux, state, x.ravel(), rate)
 
 
 def dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
+    _dropout(dx.ravel(), aux, None, dy.ravel(), rate)
 
 
 @jit
@@ -105,11 +105,11 @@ def _alpha_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) ->
 
 
 def alpha_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _alpha_dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
+    _alpha_dropout(y.ravel(), aux, state, x.ravel(), rate)
 
 
 def alpha_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _alpha_dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
+    _alpha_dropout(dx.ravel(), aux, None, dy.ravel(), rate)
 
 
 @inline
@@ -159,11 +159,11 @@ def _gaussian_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array)
 
 
 def gaussian_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _gaussian_dropout(y.reshape(-1), aux, state, x.reshape(-1), rate)
+    _gaussian_dropout(y.ravel(), aux, state, x.ravel(), rate)
 
 
 def gaussian_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _gaussian_dropout(dx.reshape(-1), aux, None, dy.reshape(-1), rate)
+    _gaussian_dropout(dx.ravel(), aux, None, dy.ravel(), rate)
 
 
 @jit
@@ -179,4 +179,4 @@ def _gaussian_noise(y: Array, x: Array, state: Array, stddev: Array) -> None:
 
 
 def gaussian_noise_forward(y: Array, state: Array, x: Array, stddev: Array) -> None:
-    _gaussian_noise(y.reshape(-1), x.reshape(-1), state, stddev)
+    _gaussian_noise(y.ravel(), x.ravel(), state, stddev)

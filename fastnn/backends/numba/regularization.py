@@ -14,7 +14,7 @@ Array = Any
 
 
 def penalty_forward(value: Array, x: Array, weights: Array) -> None:
-    _penalty_forward(value, x.reshape(-1), weights)
+    _penalty_forward(value, x.ravel(), weights)
 
 
 @jit
@@ -30,20 +30,18 @@ def _penalty_forward(value: Array, x: Array, weights: Array) -> None:
 
 
 def penalty_backward(dx: Array, dvalue: Array, x: Array, weights: Array, add: int) -> None:
-    _penalty_backward(dx.reshape(-1), dvalue, x.reshape(-1), weights, add)
+    _penalty_backward(dx.ravel(), dvalue, x.ravel(), weights, add != 0)
 
 
 @jit
-def _penalty_backward(dx: Array, dvalue: Array, x: Array, weights: Array, add: int) -> None:
-    zero = dx.dtype.type(0)
-    one, two = dx.dtype.type(dvalue[0] * weights[0]), dx.dtype.type(2 * dvalue[0] * weights[1])
+def _penalty_backward(dx: Array, dvalue: Array, x: Array, weights: Array, adds: bool) -> None:
+    T = dx.dtype.type
+    one, two = T(dvalue[0] * weights[0]), T(2 * dvalue[0] * weights[1])
     has_one, has_two = weights[0] != 0, weights[1] != 0
-    if not add:
-        dx[:] = zero
     for i in range(len(x)):
-        sloped = two * x[i] if has_two else zero
-        signed = one if x[i] > zero else -one if x[i] < zero else x[i]  # 0 and NaN stay what they are
-        dx[i] += sloped + (signed if has_one else zero)
+        signed = one if x[i] > T(0) else -one if x[i] < T(0) else x[i]  # 0 and NaN stay what they are
+        d = (two * x[i] if has_two else T(0)) + (signed if has_one else T(0))
+        dx[i] = dx[i] + d if adds else d
 
 
 @jit

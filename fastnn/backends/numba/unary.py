@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import vmath
+from . import special, vmath
 from .vmath import high, inline, low
 
 Function = Callable[..., Any]
@@ -125,7 +125,7 @@ def _power(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
 
 @value
 def erf(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.erf(T, x)
+    return special.erf(T, x)
 
 
 @slope("erf")
@@ -135,52 +135,52 @@ def _erf(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
 
 @value
 def sin(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.sin(T, p * x)
+    return special.sin(T, p * x)
 
 
 @slope("sin")
 def _sin(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return dy * (p * vmath.cos(T, p * z))
+    return dy * (p * special.cos(T, p * z))
 
 
 @inline
 def _sin_inside(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.is_near(T, p * x)
+    return special.is_near(T, p * x)
 
 
 @inline
 def _sin_near(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.sin_near(T, p * x)
+    return special.sin_near(T, p * x)
 
 
 @inline
 def _sin_slope_near(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return dy * (p * vmath.cos_near(T, p * z))
+    return dy * (p * special.cos_near(T, p * z))
 
 
 @value
 def cos(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.cos(T, x)
+    return special.cos(T, x)
 
 
 @slope("cos")
 def _cos(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return -dy * vmath.sin(T, z)
+    return -dy * special.sin(T, z)
 
 
 @inline
 def _cos_inside(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.is_near(T, x)
+    return special.is_near(T, x)
 
 
 @inline
 def _cos_near(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.cos_near(T, x)
+    return special.cos_near(T, x)
 
 
 @inline
 def _cos_slope_near(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return -dy * vmath.sin_near(T, z)
+    return -dy * special.sin_near(T, z)
 
 
 NEAR["sin"] = _sin_inside, _sin_near, _sin_slope_near
