@@ -31,8 +31,8 @@ class Lister(EmulatedDevice):
     def compile(self, source: str, entry: str) -> Any:
         return source, entry
 
-    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
-        self.programs.append(Program(*entry, arguments.nbytes))
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
+        self.programs.append(Program(*entry, len(arguments)))
 
 
 def programs(cases: Iterable[Case], dtypes: Sequence[str] = ()) -> list[Program]:

@@ -121,7 +121,7 @@ class Dense:
         if entry is None:
             source = step_program(kind, dtype.name, precision, function, flags)
             entry = self._entries[key] = self._device.compile(source, f"{kind.lower()}_entry")
-        self._device.launch(entry, blocks, THREADS, np.frombuffer(self._packs[kind](*slots), np.uint8))
+        self._device.launch(entry, blocks, THREADS, self._packs[kind](*slots))
 
     def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
         """Where the arrays lie; 0 for what is absent."""
