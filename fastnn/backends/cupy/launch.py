@@ -6,8 +6,6 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..spec import KERNELS, Kernel
 from .device import Device
 from .source import letters, program
