@@ -14,12 +14,11 @@ import numpy as np
 
 from . import arithmetic
 from .jit import jit
+from .reduce import argmax_forward as argmax_forward
+from .reduce import cumulate as cumulate
+from .reduce import reduce_forward as reduce_forward
+from .sort import argsort as argsort
 from .vmath import inline
-
-__all__ = [
-    *("argmax_forward", "argsort", "binary_forward", "cast", "compare_forward", "cumulate", "fill", "reduce_forward"),
-    *("strided_copy", "where_forward"),
-]
 
 Array = Any
 
