@@ -115,6 +115,12 @@ def test_a_numba_that_does_not_import_is_told(tmp_path: Path) -> None:
     assert run(code % str(tmp_path)) == "numba is installed, but does not import: Numba needs another NumPy"
 
 
+@needs_numba
+def test_a_numba_that_is_not_to_compile_is_told() -> None:
+    code = "import fastnn; print(fastnn.backends()['numba'].reason)"
+    assert run(code, NUMBA_DISABLE_JIT="1") == "NUMBA_DISABLE_JIT is set"
+
+
 def test_auto_takes_the_fastest_there_is() -> None:
     code = "import sys; sys.modules.update(dict.fromkeys(%r)); import fastnn; print(fastnn.get_backend())"
     assert run(code % (["fastnn._core"],)) == ("numba" if HAS_NUMBA else "numpy")

@@ -18,11 +18,12 @@ pytest.importorskip("numba")
 from numba.core.caching import CacheImpl
 
 import fastnn
+from fastnn.backends import load
 from fastnn.backends.numba import cache
 from fastnn.backends.numba.functions import forward_loop, in_place_loop
 from fastnn.backends.numba.jit import jit
 from fastnn.backends.numba.unary import SLOPES, VALUES
-from fastnn.backends.spec import ACTIVATION_IDS
+from fastnn.backends.spec import ACTIVATION_IDS, activation
 
 CODE = """
 import sys, numpy as np
@@ -147,3 +148,25 @@ def test_in_place_gives_the_same_bits(name: str) -> None:
     forward_loop(act)(y, x, 0.0, 0.0)
     in_place_loop(act)(x, 0.0, 0.0)
     assert x.tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_far_numbers_are_right_and_change_no_others(name: str) -> None:
+    act = activation(name)
+    near = np.random.default_rng(0).uniform(-900, 900, 101).astype(np.float32)
+    far = np.array([1e7, -3e9, 1e30, np.inf], np.float32)
+    k = load("numba")
+
+    def call(x: Any) -> tuple[Any, Any]:
+        y, dx = np.empty_like(x), np.empty_like(x)
+        k.activation_forward(y, x, act)
+        k.activation_backward(dx, np.ones_like(x), x, y, act)
+        return y, dx
+
+    alone, together = call(near), call(np.concatenate([near, far]))
+    for a, b in zip(alone, together, strict=True):
+        assert a.tobytes() == b[: len(near)].tobytes()
+    with np.errstate(invalid="ignore"):
+        value, slope = (np.sin, np.cos) if name == "sin" else (np.cos, lambda x: -np.sin(x))
+        np.testing.assert_allclose(together[0][-4:], value(far.astype(np.float64)), rtol=1e-6)
+        np.testing.assert_allclose(together[1][-4:], slope(far.astype(np.float64)), rtol=1e-6)

@@ -25,12 +25,12 @@ class NumbaBackend(Backend):
 def unavailable() -> str:
     """Why Numba cannot be used, in words; empty where it can."""
     try:
-        import_module("numba")
+        numba = import_module("numba")
     except ImportError as error:  # Numba itself raises it for a NumPy that it does not know
         if isinstance(error, ModuleNotFoundError) and error.name == "numba":
             return "numba is not installed; install it with pip install 'fastnn[numba]'"
         return f"numba is installed, but does not import: {error}"
-    return ""
+    return "NUMBA_DISABLE_JIT is set" if numba.config.DISABLE_JIT else ""
 
 
 def load() -> Backend:

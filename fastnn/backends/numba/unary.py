@@ -4,7 +4,7 @@ Of each there is the value f(x) and the slope dy f'(z), where y = f(z). They tak
 vmath.py), and the parameters p and q last. Where spec.ACTIVATIONS does not say ``saves_z``, a slope must not look at z. What they
 compute is told in spec.py and backends/reference/activation.py; the formulas here keep to float32's range.
 
-To add one: a line in spec.ACTIVATIONS, and here or in functions.py its value and its slope.
+To add one: a line in spec.ACTIVATIONS, and here or in network.py its value and its slope.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from . import vmath
+from . import special, vmath
 from .vmath import high, inline, low
 
 Function = Callable[..., Any]
 
 VALUES: dict[str, Function] = {}
 SLOPES: dict[str, Function] = {}
+NEAR: dict[str, tuple[Function, Function, Function]] = {}
+"""Of some, which numbers x can be computed on vectors, f(T, x, p, q), and how: value and slope there."""
 
 
 def value(function: Function) -> Function:
@@ -123,7 +125,7 @@ def _power(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
 
 @value
 def erf(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.erf(T, x)
+    return special.erf(T, x)
 
 
 @slope("erf")
@@ -133,22 +135,56 @@ def _erf(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
 
 @value
 def sin(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.sin(T, p * x)
+    return special.sin(T, p * x)
 
 
 @slope("sin")
 def _sin(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return dy * (p * vmath.cos(T, p * z))
+    return dy * (p * special.cos(T, p * z))
+
+
+@inline
+def _sin_inside(T: Any, x: Any, p: Any, q: Any) -> Any:
+    return special.is_near(T, p * x)
+
+
+@inline
+def _sin_near(T: Any, x: Any, p: Any, q: Any) -> Any:
+    return special.sin_near(T, p * x)
+
+
+@inline
+def _sin_slope_near(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
+    return dy * (p * special.cos_near(T, p * z))
 
 
 @value
 def cos(T: Any, x: Any, p: Any, q: Any) -> Any:
-    return vmath.cos(T, x)
+    return special.cos(T, x)
 
 
 @slope("cos")
 def _cos(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
-    return -dy * vmath.sin(T, z)
+    return -dy * special.sin(T, z)
+
+
+@inline
+def _cos_inside(T: Any, x: Any, p: Any, q: Any) -> Any:
+    return special.is_near(T, x)
+
+
+@inline
+def _cos_near(T: Any, x: Any, p: Any, q: Any) -> Any:
+    return special.cos_near(T, x)
+
+
+@inline
+def _cos_slope_near(T: Any, dy: Any, z: Any, y: Any, p: Any, q: Any) -> Any:
+    return -dy * special.sin_near(T, z)
+
+
+NEAR["sin"] = _sin_inside, _sin_near, _sin_slope_near
+NEAR["cos"] = _cos_inside, _cos_near, _cos_slope_near
 
 
 @value
