@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.backends import load, unavailable
+from fastnn.backends import cores, load, unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable("numba")), reason="no Numba")
 
@@ -80,3 +81,15 @@ def test_what_one_thread_raises_the_caller_gets() -> None:
 
     with pytest.raises(ValueError, match="here"):
         team.run(fails, [(0,), (1,)])
+
+
+def test_the_number_of_threads_without_the_compiled_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["fastnn.backends"]
+    monkeypatch.setattr(module, "unavailable", lambda name: "not compiled" if name == "cpp" else "")
+    monkeypatch.setattr(module, "_threads", 0)
+    monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
+    assert fastnn.get_num_threads() == cores()
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "5")
+    assert fastnn.get_num_threads() == 5
+    fastnn.set_num_threads(3)
+    assert fastnn.get_num_threads() == 3
