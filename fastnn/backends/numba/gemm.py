@@ -65,7 +65,17 @@ def _by_numpy(c: Array, d: Array, a: Array, b: Array, alpha: float, beta: float)
     if alpha == 1 and beta == 0:
         np.dot(a, b, c)
     else:
-        c[...] = alpha * np.dot(a, b) + (beta * d if beta else 0)
+        _combine(c, d, np.dot(a, b), alpha, beta)
+
+
+@jit
+def _combine(c: Array, d: Array, ab: Array, alpha: float, beta: float) -> None:
+    """c = alpha ab + beta d; without the warnings that NumPy has for what is not finite."""
+    alpha, beta = c.dtype.type(alpha), c.dtype.type(beta)
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            value = alpha * ab[i, j]
+            c[i, j] = value + beta * d[min(i, d.shape[0] - 1), j] if beta != 0 else value
 
 
 @inline
