@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .vmath import inline
+from .vmath import bits, exp, inline, log
 
 
 @inline
@@ -38,7 +38,20 @@ def _whole_quotient(a: Any, b: Any) -> Any:
 
 
 def _power(a: Any, b: Any) -> Any:
-    return _whole_power if isinstance(a, types.Integer) else lambda a, b: a**b
+    if isinstance(a, types.Integer):
+        return _whole_power
+    return _power32 if a == types.float32 else lambda a, b: a**b
+
+
+def _power32(a: Any, b: Any) -> Any:
+    """By way of float64, whose logarithm has digits to spare: unlike the C library's it vectorises."""
+    x, y = np.float64(a), np.float64(b)
+    size = exp(np.float64, y * log(np.float64, abs(x)))
+    infinite = (y == y) & (y - y != 0)
+    size = 1.0 if (y == 0) | (x == 1) | (infinite & (x == -1)) else size
+    whole = np.floor(y) == y
+    size = -size if (bits(a) < 0) & whole & (np.floor(y * 0.5) * 2 != y) else size
+    return np.float32(np.nan if (x < 0) & (x - x == 0) & ~whole else size)
 
 
 def _whole_power(a: Any, b: Any) -> Any:
@@ -55,4 +68,4 @@ def _whole_power(a: Any, b: Any) -> Any:
 
 # The right one for a type; Numba is not to compare annotations.
 overload(divide, strict=False)(_divide)
-overload(power, strict=False)(_power)
+overload(power, strict=False, jit_options={"forceinline": True})(_power)

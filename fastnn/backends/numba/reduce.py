@@ -166,8 +166,9 @@ def _argmax_rows(index: Array, x: Array) -> None:
                     part[i] = arithmetic.maximum(part[i], other[i])
             if _exceeds(part[0], top):
                 first, top = begin, part[0]
-        while not _holds(row[first : first + _LANES], top):
-            first += _LANES
+        for size in (_LANES, _SHORT):
+            while not _holds(row[first : first + size], top):
+                first += size
         while row[first] != top and row[first] == row[first]:
             first += 1
         index[a, 0] = first
