@@ -147,7 +147,7 @@ def exp32(T: Any, x: Any) -> Any:
     y = p * (r * r) + r + f32(1)
     half = n >> i32(1)  # scaled in two steps, so that overflow, denormals and infinities come out right
     y = y * power_of_two(half) * power_of_two(i32(n - half))
-    y = f32(np.inf) if x > f32(88.72284) else y
+    y = f32(np.inf) if x > f32(88.72284) else y  # here, or a sum that follows as a fused operation still finds it finite
     return f32(0) if zero else y
 
 
@@ -158,6 +158,7 @@ def exp(T: Any, x: Any) -> Any:
     p, r, n = _exp_reduce64(0.0 if zero else low(x, 710.0))
     half = n >> 1
     y = (p * (r * r) + r + 1.0) * power_of_two64(half) * power_of_two64(n - half)
+    y = np.inf if x > 709.782712893384 else y
     return 0.0 if zero else y
 
 
