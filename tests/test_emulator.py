@@ -23,7 +23,7 @@ def launch(device: EmulatedDevice, body: str, *arrays: Any, n: int = 0, blocks: 
     source = f'{COMMON}struct Args {{ {fields} i64 n; }};\nextern "C" __global__ void entry(const Args args) {{\n'
     source += "".join(f"  double* {name} = args.{name};\n" for name in names) + f"  const i64 n = args.n;\n{body}\n}}\n"
     packed = struct.pack("Q" * len(arrays) + "q", *(device.pointer(a, "test", "a") for a in arrays), n)
-    device.launch(device.compile(source, "entry"), blocks, 256, np.frombuffer(packed, np.uint8))
+    device.launch(device.compile(source, "entry"), blocks, 256, packed)
 
 
 @pytest.fixture(params=ORDERS, ids=["forward", "reversed", "shuffled"])

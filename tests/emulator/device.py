@@ -146,8 +146,7 @@ class EmulatedDevice:
             self._entries[key] = Entry(ctypes.CDLL(str(_compile((*OPTIONS, "-nostdlib"), whole, key))), key, entry)
         return self._entries[key]
 
-    def launch(self, entry: Entry, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
-        packed = arguments.tobytes()
+    def launch(self, entry: Entry, blocks: int, threads: int, packed: bytes) -> None:
         assert len(packed) == entry.size, f"{entry.name}: {len(packed)} bytes of arguments, the program takes {entry.size}"
 
         def run() -> None:

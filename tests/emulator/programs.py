@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from cases.case import Case
 
 from fastnn.backends import cupy
@@ -31,8 +30,8 @@ class Lister(EmulatedDevice):
     def compile(self, source: str, entry: str) -> Any:
         return source, entry
 
-    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
-        self.programs.append(Program(*entry, arguments.nbytes))
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
+        self.programs.append(Program(*entry, len(arguments)))
 
 
 def programs(cases: Iterable[Case], dtypes: Sequence[str] = ()) -> list[Program]:

@@ -25,7 +25,7 @@ LONGEST_SUM = 8192
 TILES = ((4, 16), (16, 32))
 """Rows and columns of a block's part of a small product: Narrow and Wide in product.cuh."""
 FEW_TILES = 32
-"""With fewer wide tiles than that a product takes narrow ones, that more of the GPU has some."""
+"""With fewer wide tiles than that a product takes narrow ones, that more of the GPU has some; so do those of few columns."""
 SLAB_ROWS = 32
 """The fewest rows of a large layer's gradient that a block adds up."""
 MOST_SLABS = 128
@@ -73,7 +73,7 @@ def _short(dtype: Any, precision: int) -> bool:
 def _tiles(m: int, n: int) -> tuple[bool, int]:
     """Which tiles a product of m rows and n columns takes, and how many."""
     counts = [-(-m // rows) * -(-n // columns) for rows, columns in TILES]
-    wide = counts[1] >= FEW_TILES
+    wide = counts[1] >= FEW_TILES and n > TILES[0][1]
     return wide, counts[wide]
 
 
@@ -121,7 +121,7 @@ class Dense:
         if entry is None:
             source = step_program(kind, dtype.name, precision, function, flags)
             entry = self._entries[key] = self._device.compile(source, f"{kind.lower()}_entry")
-        self._device.launch(entry, blocks, THREADS, np.frombuffer(self._packs[kind](*slots), np.uint8))
+        self._device.launch(entry, blocks, THREADS, self._packs[kind](*slots))
 
     def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
         """Where the arrays lie; 0 for what is absent."""

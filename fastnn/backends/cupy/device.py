@@ -24,7 +24,7 @@ class Device(Protocol):
     def compile(self, source: str, entry: str) -> Any:
         """The entry point of a program."""
 
-    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
         """Starts an entry point with the bytes of its argument struct."""
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
@@ -92,8 +92,9 @@ class CudaDevice:
         kernel.compile()
         return kernel
 
-    def launch(self, entry: Any, blocks: int, threads: int, arguments: np.ndarray[Any, Any]) -> None:
-        entry((blocks,), (threads,), (arguments,), stream=self.stream)
+    def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
+        struct = np.frombuffer(arguments, f"V{len(arguments)}")  # one element, which CuPy passes by value
+        entry((blocks,), (threads,), (struct,), stream=self.stream)
         Numbers.wait = self.wait  # numbers that kernels may write wait for them from now on
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:

@@ -6,8 +6,6 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..spec import KERNELS, Kernel
 from .device import Device
 from .source import letters, program
@@ -89,7 +87,7 @@ class Launch:
         self._entries: dict[Any, Any] = {}
         codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
         layout = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes))
-        self._pack, self._struct = layout.pack, np.dtype(f"V{layout.size}")
+        self._pack = layout.pack
         self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
         self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
 
@@ -122,8 +120,7 @@ class Launch:
         if entry is None:
             source = program(kernel.name, dtypes, function)
             entry = self._entries[dtypes, function] = device.compile(source, f"{kernel.name}_entry")
-        packed = np.frombuffer(self._pack(*slots, *sizes.values()), self._struct)  # one element: CuPy passes it by value
-        device.launch(entry, self._blocks(sizes), THREADS, packed)
+        device.launch(entry, self._blocks(sizes), THREADS, self._pack(*slots, *sizes.values()))
 
 
 def table(device: Device, blocks: Mapping[str, Blocks]) -> dict[str, Launch]:

@@ -6,14 +6,13 @@ imported when the backend is asked for, and nothing is compiled before it is cal
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 
 import numpy as np
 
 from ..base import Backend
 from ..reference import table
-from ..spec import FAMILIES, KERNELS
+from ..spec import KERNELS
 
 
 class NumbaBackend(Backend):
@@ -34,10 +33,5 @@ def unavailable() -> str:
 
 
 def load() -> Backend:
-    families = {m.name: import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__) if m.name in FAMILIES}
-    native = {
-        name: getattr(families[kernel.family], name)
-        for name, kernel in KERNELS.items()
-        if hasattr(families.get(kernel.family), name)
-    }
+    native = {name: getattr(import_module(f"{__name__}.{kernel.family}"), name) for name, kernel in KERNELS.items()}
     return NumbaBackend("numba", np, table(np), native)

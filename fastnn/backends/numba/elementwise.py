@@ -14,11 +14,21 @@ import numpy as np
 
 from . import arithmetic
 from .jit import jit
+from .reduce import argmax_forward, cumulate, reduce_forward
+from .sort import argsort
 from .vmath import inline
 
 __all__ = [
-    *("argmax_forward", "argsort", "binary_forward", "cast", "compare_forward", "cumulate", "fill", "reduce_forward"),
-    *("strided_copy", "where_forward"),
+    "argmax_forward",
+    "argsort",
+    "binary_forward",
+    "cast",
+    "compare_forward",
+    "cumulate",
+    "fill",
+    "reduce_forward",
+    "strided_copy",
+    "where_forward",
 ]
 
 Array = Any
