@@ -23,7 +23,7 @@ FULL = "sm_90"
 OTHERS = ("sm_80", "sm_100")
 LOCAL = {"sin", "cos"}
 """Activations whose programs use local memory: CUDA has an array there for angles that are very large."""
-FEW = {"linear", "relu", "gelu", "tanh"}
+FEW = {"linear", "gelu"}
 """Activations of the dense layer that stand for all: their functions are those of the activation family."""
 
 AROUND_CALLS = 32

@@ -2,6 +2,10 @@
 // operations. Wrong programs end with a message: barriers that not all threads reach, stray reads and writes, misaligned packs,
 // indices beyond an array.
 
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <ucontext.h>
 #include <csetjmp>
 #include <csignal>
 #include <cstdarg>
@@ -9,9 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
-#include <link.h>
-#include <sys/mman.h>
 
 struct Dim {
   unsigned x, y, z;
@@ -96,7 +97,6 @@ void prepare(unsigned thread) {
 
 #else
 
-#include <ucontext.h>
 ucontext_t contexts[MOST], scheduler;
 
 void leave() { swapcontext(&contexts[running], &scheduler); }
@@ -116,10 +116,6 @@ void prepare(unsigned thread) {
 }
 
 #endif
-
-void wait() {
-  leave();
-}
 
 // What a lane reads of the values that the lanes of its warp gave; what no lane of the mask gave is a pattern that no value has.
 uint64_t read_lane(unsigned warp, int64_t lane, uint32_t mask) {
@@ -200,7 +196,7 @@ int emu_syncthreads(int value, int how) {
       state[t] = READY;
     }
   }
-  wait();
+  leave();
   return how == 0 ? barrier_count : how == 1 ? barrier_count == (int)threads : barrier_count != 0;
 }
 
@@ -242,7 +238,7 @@ uint64_t emu_warp(uint32_t mask, uint64_t value, int64_t lane, int operation) {
       state[t] = READY;
     }
   }
-  wait();
+  leave();
   return got[me];
 }
 
@@ -281,7 +277,7 @@ const char* emu_launch(void (*kernel)(const void*), const void* args, unsigned b
 
   body = kernel, arguments = args, threads = size;
   blockDim = {size, 1, 1}, gridDim = {blocks, 1, 1};
-  struct sigaction action {}, segv, bus, fpe;
+  struct sigaction action{}, segv, bus, fpe;
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   sigaction(SIGSEGV, &action, &segv), sigaction(SIGBUS, &action, &bus), sigaction(SIGFPE, &action, &fpe);
