@@ -72,7 +72,8 @@ struct Moments {
   }
 };
 
-__device__ inline double correction(double beta, double t) { return 1 - pow(beta, t); }
+// 1 - beta^t, where rounding beta^t would cost as many digits as it is near 1.
+__device__ inline double correction(double beta, double t) { return -expm1(t * log(beta)); }
 
 // Adam's: the rate over the first correction, and one over the root of the second.
 template <typename T>
