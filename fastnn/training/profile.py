@@ -27,7 +27,7 @@ class Row:
     gbytes: float
     """GB/s."""
     peak: float
-    """The share of what the processor can do at most, of arithmetic or of memory. Several threads can have more than one core, and
+    """The share of what the processor can do at most, of arithmetic or of memory. Threads can have more than one core can, and
     so can products of bfloat16, as arithmetic is that of the model's dtype."""
 
     @property
