@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class EmulatedDevice:
         most: the blocks of a launch at most; few make the loops over what is left go round.
     """
 
-    stream_pointer = 0
+    stream, stream_pointer = nullcontext(), 0
     capability = 90
 
     def __init__(self, order: int = FORWARD, at_end: bool = False, most: int = 1 << 30) -> None:
@@ -128,6 +129,7 @@ class EmulatedDevice:
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []
         self._captured: list[Callable[[], None]] | None = None
+        self._aside: list[Callable[[], None]] = []
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -142,6 +144,8 @@ class EmulatedDevice:
         _runtime()
         key = _key(_shim(), ENTRY, source, entry, *OPTIONS)
         if key not in self._entries:
+            if self._captured is not None:
+                raise RuntimeError(f"{entry}: a program is loaded while a stream is capturing")
             whole = f'{_shim()}\n#line 1 "{entry}.cu"\n{source}{ENTRY.format(key=key, entry=entry)}'
             self._entries[key] = Entry(ctypes.CDLL(str(_compile((*OPTIONS, "-nostdlib"), whole, key))), key, entry)
         return self._entries[key]
@@ -167,10 +171,15 @@ class EmulatedDevice:
         Numbers.wait = self.wait
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
+        if self._captured is not None:
+            raise RuntimeError("memory is taken while a stream is capturing")
         return self.xp.empty(shape, dtype)
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
         return np.asarray(_Locked(self._pool.take(nbytes, 8)))
+
+    def free(self) -> int:
+        return 1 << 40
 
     def wait(self) -> None:
         """Does all that was started: as late as a GPU may, so that a host that does not wait is found."""
@@ -190,17 +199,29 @@ class EmulatedDevice:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Records launches, which do not run meanwhile; to read or write arrays from the host is an error there."""
         captured: list[Callable[[], None]] = []
-        before, self._captured = self._captured, captured
+        before, self._captured, self._aside = self._captured, captured, []
         try:
             work()
         finally:
             self._captured = before
+        captured += self._aside
 
         def replay() -> None:
             for start in captured:
                 self.start(start)
 
         return replay
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is captured here runs as late as it may: after all else, unless launches have their usual order."""
+        captured = self._captured
+        if self._order != FORWARD:
+            self._captured = self._aside
+        try:
+            yield
+        finally:
+            self._captured = captured
 
 
 class _Locked:

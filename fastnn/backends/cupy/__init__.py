@@ -12,6 +12,7 @@ from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
 from ..spec import LINEAR, Activation
 from .device import Device
+from .numbers import Numbers
 
 INSTALL = 'pip install "fastnn[cuda]"'
 
@@ -62,8 +63,6 @@ class CupyBackend(Backend):
         self.device.wait()
 
     def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
-        from .numbers import Numbers
-
         given = np.asarray(values, dtype)
         own = self.device.page_locked(given.nbytes)[: given.nbytes].view(given.dtype).reshape(given.shape).view(Numbers)
         own[...] = given
@@ -71,7 +70,8 @@ class CupyBackend(Backend):
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         if not isinstance(a, np.ndarray):
-            return self.xp.asarray(a, dtype, order="C")
+            with self.device.stream:
+                return self.xp.asarray(a, dtype, order="C")
         array = self.empty(a.shape, a.dtype if dtype is None else dtype)
         self.write(array, a)
         return array
@@ -85,16 +85,20 @@ class CupyBackend(Backend):
         return self._constants[key]
 
     def write(self, array: Any, values: Any) -> None:
-        if isinstance(values, np.ndarray):
-            array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
-        else:
-            array[...] = values
+        with self.device.stream:
+            if isinstance(values, np.ndarray):
+                # A copy of page-locked memory would not have read it when Python goes on.
+                values = values.copy() if isinstance(values, Numbers) else values
+                array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
+            else:
+                array[...] = values
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
         if isinstance(a, np.ndarray):
             self.device.wait()
             return np.asarray(a).view(np.ndarray)
-        host: np.ndarray[Any, Any] = a.get()
+        with self.device.stream:
+            host: np.ndarray[Any, Any] = a.get()
         return host
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:

@@ -13,8 +13,8 @@ def _waiting(name: str) -> Any:
     plain = getattr(np.ndarray, name)
 
     def method(self: Numbers, *args: Any, **kwargs: Any) -> Any:
-        if Numbers.wait is not None:
-            Numbers.wait()
+        if (wait := Numbers.wait) is not None:
+            wait()
         return plain(self, *args, **kwargs)
 
     method.__name__ = name
@@ -65,8 +65,8 @@ class Numbers(np.ndarray[Any, Any]):
 
     def plain(self) -> np.ndarray[Any, Any]:
         """The same memory as an ordinary array, once the device is done with it."""
-        if Numbers.wait is not None:
-            Numbers.wait()
+        if (wait := Numbers.wait) is not None:
+            wait()
         return self.view(np.ndarray)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
