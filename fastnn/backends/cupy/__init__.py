@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Backend, Call, Plan
+from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
-from ..spec import Activation
+from ..spec import LINEAR, Activation
 from .device import Device
 from .numbers import Numbers
 
@@ -47,6 +47,20 @@ class CupyBackend(Backend):
 
         n, kind = aux_size(shape, inputs, dtype, act, precision)
         return self.empty(shape if kind == dtype else n, kind) if n else self.absent
+
+    compiles = True
+    processor = "the GPU"
+
+    def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
+        a, b, c = (self.asarray(np.ones((2048, 2048), dtype)) for _ in range(3))
+        x, y = (self.empty(max(size, 1 << 20) // 8, np.float64) for _ in range(2))
+        self.fill(x, 1.0)
+        product = seconds(lambda: self.matmul_nn(c, a, b, 1.0, 0.0, 0), self.wait)
+        copy = seconds(lambda: self.activation_forward(y, x, LINEAR), self.wait)
+        return 2e-9 * 2048**3 / product, 2e-9 * x.nbytes / copy
+
+    def wait(self) -> None:
+        self.device.wait()
 
     def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
         given = np.asarray(values, dtype)
