@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.cupy.numbers import Numbers
+from fastnn.backends.cupy.numbers import Numbers, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
 
@@ -128,6 +128,7 @@ class EmulatedDevice:
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []
         self._captured: list[Callable[[], None]] | None = None
+        self._one_at_a_time = threading.RLock()
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -161,10 +162,13 @@ class EmulatedDevice:
         if self._captured is not None:
             self._captured.append(work)
             return
-        if not self._queue:
-            self._pool.keep(True)
-        self._queue.append(work)
-        Numbers.wait = self.wait
+        with self._one_at_a_time:
+            if not self._queue:
+                self._pool.keep(True)
+            self._queue.append(work)
+            pending.started(self._run_queue)
+            if self._pool.crowded:
+                self.wait()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
         return self.xp.empty(shape, dtype)
@@ -174,13 +178,16 @@ class EmulatedDevice:
 
     def wait(self) -> None:
         """Does all that was started: as late as a GPU may, so that a host that does not wait is found."""
-        Numbers.wait = None
-        queue, self._queue = self._queue, []
-        try:
-            for work in queue:
-                work()
-        finally:
-            self._pool.keep(False)
+        pending.finish(self._run_queue)
+
+    def _run_queue(self) -> None:
+        with self._one_at_a_time:
+            queue, self._queue = self._queue, []
+            try:
+                for work in queue:
+                    work()
+            finally:
+                self._pool.keep(False)
 
     def _before_host(self) -> None:
         if self._captured is not None:

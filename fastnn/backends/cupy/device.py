@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .numbers import Numbers
+from .numbers import Numbers, pending
 
 
 class Device(Protocol):
@@ -63,6 +63,7 @@ class CudaDevice:
         self.xp = cupy
         self._array = cupy.ndarray
         self._own = threading.local()  # the streams of a thread that is capturing
+        self._synchronize = cupy.cuda.Stream.null.synchronize
 
     @property
     def stream(self) -> Any:
@@ -95,7 +96,7 @@ class CudaDevice:
     def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
         struct = np.frombuffer(arguments, f"V{len(arguments)}")  # one element, which CuPy passes by value
         entry((blocks,), (threads,), (struct,), stream=self.stream)
-        Numbers.wait = self.wait  # numbers that kernels may write wait for them from now on
+        pending.started(self._synchronize)  # numbers that kernels may write wait for them from now on
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
         try:
@@ -117,8 +118,7 @@ class CudaDevice:
         return int(self.xp.cuda.runtime.memGetInfo()[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def wait(self) -> None:
-        self.xp.cuda.Stream.null.synchronize()
-        Numbers.wait = None
+        pending.finish(self._synchronize)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         stream = self._own.stream = self.xp.cuda.Stream(non_blocking=True)
@@ -138,7 +138,7 @@ class CudaDevice:
 
         def replay() -> None:
             start(null)
-            Numbers.wait = self.wait
+            pending.started(self._synchronize)
 
         return replay
 
