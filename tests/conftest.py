@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--emulated"):
         emulator.install()
+        if name := os.environ.pop("FASTNN_BACKEND", ""):  # processes that tests start have no emulated device
+            fastnn.use_backend(name)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,7 +44,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     shape, strides, offset = _walk(x.shape, keys)
     new = as_tensor(value, "item assignment", x)
     same_dtype("item assignment", x, new)
-    if np.may_share_memory(x.data, new.data):
+    if current().xp.may_share_memory(x.data, new.data):
         new = clone(new)
     if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
         raise ValueError(f"item assignment: shape {new.shape} into {shape}")

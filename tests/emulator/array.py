@@ -21,6 +21,11 @@ GARBAGE = 0xFF
 _IMPLICIT = "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PROT_NONE = 0
+ALIGN = 256
+"""Bytes that an array begins at a multiple of, as CuPy's do."""
+MOST_WATCHED = 64
+MOST_FENCED = 4000
+"""Arrays between fences: Linux has 65530 runs of pages for a process, and an array takes three."""
 
 
 class Memory:
@@ -31,9 +36,17 @@ class Memory:
         itemsize: bytes of an element.
         at_end: whether they end where a page ends, or one element before, so that they do not begin at a multiple of 16 bytes:
             else they begin where a page begins.
+        fenced: without, they lie in ordinary memory.
     """
 
-    def __init__(self, nbytes: int, itemsize: int, at_end: bool) -> None:
+    def __init__(self, nbytes: int, itemsize: int, at_end: bool, fenced: bool = True) -> None:
+        self.fenced = fenced
+        if not fenced:
+            raw = np.full(nbytes + 2 * ALIGN, GARBAGE, np.uint8)
+            begin = -raw.ctypes.data % ALIGN
+            self._zones = raw[:begin], raw[begin + nbytes :]
+            self.bytes = raw[begin : begin + nbytes]
+            return
         page = mmap.PAGESIZE
         room = max(1, -(-(nbytes + itemsize) // page)) * page
         pages = mmap.mmap(-1, room + 2 * page)
@@ -66,18 +79,24 @@ class Pool:
         self._kept: list[Memory] | None = None
 
     def take(self, nbytes: int, itemsize: int) -> Memory:
-        memory = Memory(nbytes, itemsize, self._at_end)
+        memory = Memory(nbytes, itemsize, self._at_end, len(self._all) < MOST_FENCED)
         self._all.add(memory)
         if self._kept is not None:
             self._kept.append(memory)
         return memory
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a device that is busy keeps more arrays in use than it can have."""
+        return self._kept is not None and len(self._kept) >= MOST_FENCED
 
     def keep(self, all_of_it: bool) -> None:
         """From now on all memory stays in use, or only what has a reference."""
         self._kept = list(self._all) if all_of_it else None
 
     def intact(self) -> bool:
-        return all(memory.intact() for memory in self._all)
+        """Whether nobody wrote beside an array; with many in use only the fences tell, for it takes long to look at all."""
+        return len(self._all) > MOST_WATCHED or all(memory.intact() for memory in self._all)
 
 
 class _Pointer:
@@ -293,6 +312,15 @@ class ArrayModule:
             right = (dtype is None or a.dtype == dtype) and (order != "C" or a.flags.c_contiguous)
             return a if right else self.array(a, dtype, order="C")
         return self.array(a, dtype)
+
+    def ascontiguousarray(self, a: Any, dtype: Any = None) -> DeviceArray:
+        return self.asarray(a, dtype, order="C")
+
+    def may_share_memory(self, a: DeviceArray, b: DeviceArray) -> bool:
+        return np.may_share_memory(a._host, b._host)
+
+    def shares_memory(self, a: DeviceArray, b: DeviceArray) -> bool:
+        return np.shares_memory(a._host, b._host)
 
     def array(self, a: Any, dtype: Any = None, copy: bool = True, order: Any = "K") -> DeviceArray:
         with np.errstate(all="ignore"):

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.cupy.numbers import Numbers
+from fastnn.backends.cupy.numbers import Numbers, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
 
@@ -130,6 +130,7 @@ class EmulatedDevice:
         self._queue: list[Callable[[], None]] = []
         self._captured: list[Callable[[], None]] | None = None
         self._aside: list[Callable[[], None]] = []
+        self._one_at_a_time = threading.RLock()
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -165,10 +166,13 @@ class EmulatedDevice:
         if self._captured is not None:
             self._captured.append(work)
             return
-        if not self._queue:
-            self._pool.keep(True)
-        self._queue.append(work)
-        Numbers.wait = self.wait
+        with self._one_at_a_time:
+            if not self._queue:
+                self._pool.keep(True)
+            self._queue.append(work)
+            pending.started(self._run_queue)
+            if self._pool.crowded:
+                self.wait()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
         if self._captured is not None:
@@ -183,13 +187,16 @@ class EmulatedDevice:
 
     def wait(self) -> None:
         """Does all that was started: as late as a GPU may, so that a host that does not wait is found."""
-        Numbers.wait = None
-        queue, self._queue = self._queue, []
-        try:
-            for work in queue:
-                work()
-        finally:
-            self._pool.keep(False)
+        pending.finish(self._run_queue)
+
+    def _run_queue(self) -> None:
+        with self._one_at_a_time:
+            queue, self._queue = self._queue, []
+            try:
+                for work in queue:
+                    work()
+            finally:
+                self._pool.keep(False)
 
     def _before_host(self) -> None:
         if self._captured is not None:

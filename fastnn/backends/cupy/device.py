@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .numbers import Numbers
+from .numbers import Numbers, pending
 
 
 class Device(Protocol):
@@ -74,6 +74,7 @@ class CudaDevice:
         # Whoever takes memory here waits for the device before he writes it.
         self._page_locked = cupy.cuda.PinnedMemoryPool()
         self._own = threading.local()  # the streams of a thread that is capturing
+        self._synchronize = cupy.cuda.Stream.null.synchronize
 
     @property
     def stream(self) -> Any:
@@ -106,7 +107,7 @@ class CudaDevice:
     def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
         struct = np.frombuffer(arguments, f"V{len(arguments)}")  # one element, which CuPy passes by value
         entry((blocks,), (threads,), (struct,), stream=self.stream)
-        Numbers.wait = self.wait  # numbers that kernels may write wait for them from now on
+        pending.started(self._synchronize)  # numbers that kernels may write wait for them from now on
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
         try:
@@ -131,10 +132,7 @@ class CudaDevice:
         return int(self.xp.cuda.runtime.memGetInfo()[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def wait(self) -> None:
-        before = Numbers.wait
-        self.xp.cuda.Stream.null.synchronize()
-        if Numbers.wait is before:  # each launch sets another object: one of another thread since then is still to be waited for
-            Numbers.wait = None
+        pending.finish(self._synchronize)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         own, runtime = self._own, self.xp.cuda.runtime
@@ -158,7 +156,7 @@ class CudaDevice:
 
         def replay() -> None:
             start(null)
-            Numbers.wait = self.wait
+            pending.started(self._synchronize)
 
         return replay
 

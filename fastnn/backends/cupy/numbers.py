@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
+
+
+class Pending:
+    """What a device was given to do, and how much of that is known to be done.
+
+    Both are marked by an object made for it, for several threads may give the device work and wait for it at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.given = self.done = object()
+        self._synchronize: Callable[[], None] = lambda: None
+
+    def started(self, synchronize: Callable[[], None]) -> None:
+        """There is more of it since; synchronize lets the device finish all."""
+        self._synchronize = synchronize
+        self.given = object()
+
+    def finish(self, synchronize: Callable[[], None] | None = None) -> None:
+        """Lets the device finish what it was given."""
+        given = self.given
+        (synchronize or self._synchronize)()
+        self.done = given
+
+
+pending = Pending()
 
 
 def _waiting(name: str) -> Any:
@@ -13,8 +38,8 @@ def _waiting(name: str) -> Any:
     plain = getattr(np.ndarray, name)
 
     def method(self: Numbers, *args: Any, **kwargs: Any) -> Any:
-        if (wait := Numbers.wait) is not None:
-            wait()
+        if pending.given is not pending.done:
+            pending.finish()
         return plain(self, *args, **kwargs)
 
     method.__name__ = name
@@ -36,9 +61,6 @@ class Numbers(np.ndarray[Any, Any]):
     Python's access waits until the device has done what it was given; copies are plain arrays. Results of arithmetic are plain
     arrays too.
     """
-
-    wait: ClassVar[Callable[[], None] | None] = None
-    """Lets the device finish; None where it is known to be idle."""
 
     @property
     def address(self) -> int:
@@ -65,8 +87,8 @@ class Numbers(np.ndarray[Any, Any]):
 
     def plain(self) -> np.ndarray[Any, Any]:
         """The same memory as an ordinary array, once the device is done with it."""
-        if (wait := Numbers.wait) is not None:
-            wait()
+        if pending.given is not pending.done:
+            pending.finish()
         return self.view(np.ndarray)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
