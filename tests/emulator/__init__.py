@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from functools import cache
 
 from fastnn.backends import _local, cupy
-from fastnn.backends.cupy import CupyBackend
+from fastnn.backends.cupy import CupyBackend, dense
+from fastnn.backends.cupy.blas import CublasLt
 
+from .cublaslt import CublasLt as Library
 from .device import COMPILER, FORWARD, REVERSED, EmulatedDevice
 
 TARGETS = {"emulated": (FORWARD, False), "emulated_reversed": (REVERSED, True, 3)}
@@ -25,7 +27,8 @@ def runs_here() -> bool:
 def load(target: str) -> CupyBackend:
     """The cupy backend on an emulated device."""
     device = EmulatedDevice(*TARGETS[target])
-    return CupyBackend(device, cupy.kernels(device))
+    products = CublasLt(device, Library(device.start))
+    return CupyBackend(device, {**cupy.kernels(device), **dense.table(device, products)})
 
 
 def install() -> None:

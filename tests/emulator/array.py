@@ -23,6 +23,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PROT_NONE = 0
 ALIGN = 256
 """Bytes that an array begins at a multiple of, as CuPy's do."""
+
 MOST_WATCHED = 64
 MOST_FENCED = 4000
 """Arrays between fences: Linux has 65530 runs of pages for a process, and an array takes three."""
@@ -221,6 +222,12 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return repr(self.get())
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        raise BufferError("memory of the device")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0  # CUDA's first
 
     # Shapes and copies.
 
