@@ -34,7 +34,7 @@ PATIENCE = 6
 """Calls in a row that may differ before capture gives up on a function."""
 
 
-_ARRAYS = frozenset({"asarray", "constant", "dataset", "numbers", "streams", "to_numpy", "write", "lacks"})
+_ARRAYS = frozenset({"wait", "asarray", "constant", "dataset", "numbers", "streams", "to_numpy", "write", "lacks"})
 """What a recorder leaves to the backend that computes."""
 
 

@@ -91,9 +91,8 @@ def test_a_layer_and_its_gradient(act: str, bias: bool, precision: int) -> None:
 
 
 EPILOGUES = [
-    ("relu", True, 0, ALL, "RELU_BIAS"),
-    ("relu", False, 0, ALL, "RELU"),
-    ("relu", True, 0, ("DEFAULT", "BIAS"), "BIAS"),
+    ("relu", True, 0, ALL, "BIAS"),  # its own may lose NaN
+    ("relu", False, 1, ALL, "DEFAULT"),
     ("relu", True, 0, ("DEFAULT",), "DEFAULT"),
     ("linear", True, 0, ALL, "BIAS"),
     ("tanh", True, 1, ALL, "BIAS"),

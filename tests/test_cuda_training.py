@@ -58,3 +58,39 @@ def test_the_same_training_gives_the_same_bits() -> None:
         first, second = (_trained(_classifier) for _ in range(2))
     assert first[0] == second[0] and first[2] == second[2]
     assert first[1].tobytes() == second[1].tobytes()
+
+
+def _slowly() -> tuple[Any, Any]:
+    """A step of the optimizer, and one of its averages, every few batches: the first after the recording begins."""
+    model = fastnn.Sequential([fastnn.Dense(9, activation="tanh", input_shape=(12,)), fastnn.Dense(2)])
+    optimizer = fastnn.optim.RMSprop(
+        lr=0.01, momentum=0.5, gradient_accumulation_steps=3, use_ema=True, ema_overwrite_frequency=2
+    )
+    model.compile(optimizer=optimizer, loss="mse")
+    return model, TARGETS
+
+
+@pytest.mark.parametrize("target", emulator.TARGETS)
+def test_what_runs_for_the_first_time_in_a_replay(target: str) -> None:
+    with fastnn.use_backend("numpy"):
+        history, predicted, _ = _trained(_slowly)
+    device = emulator.EmulatedDevice(*emulator.TARGETS[target])
+    token = emulator._local.set(emulator.CupyBackend(device, emulator.cupy.kernels(device)))  # that has no program yet
+    try:
+        got = _trained(_slowly)
+    finally:
+        emulator._local.reset(token)
+    np.testing.assert_allclose(got[0]["loss"], history["loss"], rtol=1e-4)
+    np.testing.assert_allclose(got[1], predicted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", emulator.TARGETS)
+def test_data_that_the_device_has_no_room_for(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays in page-locked memory, and each batch is fetched while the one before is used."""
+    with emulator.using(target):
+        want = _trained(_regression)
+    monkeypatch.setattr(emulator.cupy, "SURELY_FITS", 0)
+    monkeypatch.setattr(emulator.EmulatedDevice, "free", lambda self: 0)
+    with emulator.using(target):
+        got = _trained(_regression)
+    assert got[0] == want[0] and got[1].tobytes() == want[1].tobytes()

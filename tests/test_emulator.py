@@ -158,7 +158,12 @@ def test_arrays_are_views_and_copies_as_numpys_are() -> None:
 def test_a_capture_records_launches_and_runs_none() -> None:
     device = EmulatedDevice()
     y = device.xp.zeros(1)
-    replay = device.capture(lambda: launch(device, "if (first() == 0) a[0] += 1;", y))
+    add = "if (first() == 0) a[0] += 1;"
+    with pytest.raises(RuntimeError, match="a program is loaded while a stream is capturing"):
+        device.capture(lambda: launch(device, add, y))
+    launch(device, add, y)
+    y.fill(0)
+    replay = device.capture(lambda: launch(device, add, y))
     assert y.tolist() == [0]
     replay()
     replay()

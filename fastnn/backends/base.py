@@ -45,6 +45,18 @@ def aligned(xp: Any, shape: int | tuple[int, ...], dtype: Any) -> Any:
     return raw[offset : offset + size].view(dtype).reshape(shape)
 
 
+def seconds(f: Callable[[], Any], wait: Callable[[], None]) -> float:
+    """The median time of a call of f, until what it started is done."""
+    times = []
+    for _ in range(30):
+        wait()
+        start = time.perf_counter()
+        f()
+        wait()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[15]
+
+
 class Backend:
     """A table of kernels laid over the reference: each kernel of the contract is an attribute.
 
@@ -93,6 +105,17 @@ class Backend:
         if precision == "tf32":
             return f"tf32 is a format of NVIDIA GPUs, which the {self.name} backend does not use; cupy does"
         return ""
+
+    processor = "one core"
+    """Whose `peaks` they are."""
+
+    def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
+        """What the processor can do at most, measured: GFLOP/s of products, and GB/s of reading about so many bytes."""
+        a, memory = np.ones((512, 512), dtype), np.ones(max(size, 1 << 14) // 8)
+        return 2e-9 * 512**3 / seconds(lambda: a @ a, self.wait), 1e-9 * memory.nbytes / seconds(memory.sum, self.wait)
+
+    def wait(self) -> None:
+        """Until all that was started is done; backends of the host are done when a kernel returns."""
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""

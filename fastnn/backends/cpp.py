@@ -25,6 +25,10 @@ class CppBackend(Backend):
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
+    def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
+        memory = np.ones(max(size, 1 << 14) // 8)
+        return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)
+
     def lacks(self, precision: str) -> str:
         if precision != "bfloat16":
             return super().lacks(precision)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
+from ..backends.base import seconds
 from ..plan import Recorder
 
 REPEATS = 30
@@ -29,7 +27,7 @@ class Row:
     gbytes: float
     """GB/s."""
     peak: float
-    """The share of what one core can do at most, of arithmetic or of memory. Several threads can have more than all of it, and
+    """The share of what the processor can do at most, of arithmetic or of memory. Threads can have more than one core can, and
     so can products of bfloat16, as arithmetic is that of the model's dtype."""
 
     @property
@@ -48,9 +46,11 @@ class Profile:
     eager: float
     """Microseconds of the same step run by Python."""
     peak_gflops: float
-    """Of one core, in the model's dtype."""
+    """Of the processor, in the model's dtype."""
     peak_gbytes: float
-    """Of one core, on as much memory as the step has."""
+    """Of the processor, on as much memory as the step has."""
+    processor: str
+    """Whose peak that is: one core of the CPU, or the GPU."""
     backend: str
     dtype: str
 
@@ -66,7 +66,7 @@ class Profile:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.backend}; peak of one core: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
+            f"{self.backend}; peak of {self.processor}: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
             f"{self.peak_gbytes:.0f} GB/s on so much memory",
             f"{'kernel':32}{'shapes':34}{'us':>10}{'share':>8}{'GFLOP/s':>9}{'GB/s':>8}{'of peak':>9}",
         ]
@@ -89,7 +89,7 @@ class Profile:
             f"A step takes {self.step:.1f} us replayed, and {self.eager:.1f} us run by Python, "
             f"which then is {self.python:.0%} of it.",
             f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) goes into {top.name} on {top.shapes}, "
-            f"at {top.peak:.0%} of the peak of one core{rated}; what holds it back is {limit}.",
+            f"at {top.peak:.0%} of the peak of {self.processor}{rated}; what holds it back is {limit}.",
         ]
 
 
@@ -109,7 +109,7 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
     plan = real.plan(recorder.calls, recorder.flags)
     plan.run(3)
     arrays = {id(a): a.nbytes for _, args in recorder.calls for a in args if hasattr(a, "nbytes")}
-    peak_gflops, peak_gbytes = _peaks(model.dtype, sum(arrays.values()))
+    peak_gflops, peak_gbytes = real.peaks(model.dtype, sum(arrays.values()))
     table = []
     for (name, args), nanoseconds in zip(recorder.calls, plan.profile(REPEATS), strict=True):
         ns = max(nanoseconds, 1.0)
@@ -118,24 +118,5 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
         shapes = " ".join("x".join(map(str, a.shape)) for a in args[:8] if hasattr(a, "shape") and a.size)
         table.append(Row(name, cost.precision(name, args), shapes, ns / 1e3, gflops, gbytes, limited))
     what = f"{get_backend()}, {get_isa()}, {get_num_threads()} threads"
-    return Profile(table, _microseconds(plan.run), _microseconds(step._step), peak_gflops, peak_gbytes, what, str(model.dtype))
-
-
-def _microseconds(f: Any) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[REPEATS // 2] * 1e6
-
-
-def _peaks(dtype: np.dtype[Any], size: int) -> tuple[float, float]:
-    """Measured GFLOP/s of one core, and GB/s of reading so many bytes; of NumPy where there are no compiled kernels."""
-    memory = np.ones(max(size, 1 << 14) // 8)
-    if get_isa() != "none":
-        from .. import _core
-
-        return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)
-    a = np.ones((512, 512), dtype)
-    return 2 * 512**3 / _microseconds(lambda: a @ a) / 1e3, memory.nbytes / _microseconds(memory.sum) / 1e3
+    replayed, eager = (1e6 * seconds(f, real.wait) for f in (plan.run, step._step))
+    return Profile(table, replayed, eager, peak_gflops, peak_gbytes, real.processor, what, str(model.dtype))

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from functools import cache
 
 from fastnn.backends import _local, cupy
-from fastnn.backends.cupy import CupyBackend, dense
-from fastnn.backends.cupy.blas import CublasLt
+from fastnn.backends.cupy import CupyBackend, blas, dense
 
-from .cublaslt import CublasLt as Library
+from .cublaslt import CublasLt
 from .device import COMPILER, FORWARD, REVERSED, EmulatedDevice
 
 TARGETS = {"emulated": (FORWARD, False), "emulated_reversed": (REVERSED, True, 3)}
@@ -27,7 +26,7 @@ def runs_here() -> bool:
 def load(target: str) -> CupyBackend:
     """The cupy backend on an emulated device."""
     device = EmulatedDevice(*TARGETS[target])
-    products = CublasLt(device, Library(device.start))
+    products = blas.CublasLt(device, CublasLt(device.start))
     return CupyBackend(device, {**cupy.kernels(device), **dense.table(device, products)})
 
 

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,13 @@ class Entry:
         self.size = library[f"emu_size_{key}"]()
 
 
+class _Capture(threading.local):
+    """What a thread is capturing: all in order, and what may run beside the rest."""
+
+    captured: list[Callable[[], None]] | None = None
+    aside: list[Callable[[], None]] | None = None
+
+
 class EmulatedDevice:
     """A `Device` that is none.
 
@@ -118,7 +126,7 @@ class EmulatedDevice:
         most: the blocks of a launch at most; few make the loops over what is left go round.
     """
 
-    stream_pointer = 0
+    stream, stream_pointer = nullcontext(), 0
     capability = 90
 
     def __init__(self, order: int = FORWARD, at_end: bool = False, most: int = 1 << 30) -> None:
@@ -127,8 +135,8 @@ class EmulatedDevice:
         self._order, self._most = order, most
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []
-        self._captured: list[Callable[[], None]] | None = None
         self._one_at_a_time = threading.RLock()
+        self._own = _Capture()
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -143,6 +151,8 @@ class EmulatedDevice:
         _runtime()
         key = _key(_shim(), ENTRY, source, entry, *OPTIONS)
         if key not in self._entries:
+            if self._own.captured is not None:
+                raise RuntimeError(f"{entry}: a program is loaded while a stream is capturing")
             whole = f'{_shim()}\n#line 1 "{entry}.cu"\n{source}{ENTRY.format(key=key, entry=entry)}'
             self._entries[key] = Entry(ctypes.CDLL(str(_compile((*OPTIONS, "-nostdlib"), whole, key))), key, entry)
         return self._entries[key]
@@ -159,8 +169,8 @@ class EmulatedDevice:
 
     def start(self, work: Callable[[], None]) -> None:
         """Does what changes memory of the device: when the host waits for it, or at replays of what is being captured."""
-        if self._captured is not None:
-            self._captured.append(work)
+        if self._own.captured is not None:
+            self._own.captured.append(work)
             return
         with self._one_at_a_time:
             if not self._queue:
@@ -171,10 +181,15 @@ class EmulatedDevice:
                 self.wait()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
+        if self._own.captured is not None:
+            raise RuntimeError("memory is taken while a stream is capturing")
         return self.xp.empty(shape, dtype)
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
         return np.asarray(_Locked(self._pool.take(nbytes, 8)))
+
+    def free(self) -> int:
+        return 1 << 40
 
     def wait(self) -> None:
         """Does all that was started: as late as a GPU may, so that a host that does not wait is found."""
@@ -190,24 +205,36 @@ class EmulatedDevice:
                 self._pool.keep(False)
 
     def _before_host(self) -> None:
-        if self._captured is not None:
+        if self._own.captured is not None:
             raise RuntimeError("the host touches an array while a stream is capturing")
         self.wait()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Records launches, which do not run meanwhile; to read or write arrays from the host is an error there."""
         captured: list[Callable[[], None]] = []
-        before, self._captured = self._captured, captured
+        before, self._own.captured, self._own.aside = self._own.captured, captured, []
         try:
             work()
         finally:
-            self._captured = before
+            self._own.captured = before
+        captured += self._own.aside
 
         def replay() -> None:
             for start in captured:
                 self.start(start)
 
         return replay
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is captured here runs as late as it may: after all else, unless launches have their usual order."""
+        captured = self._own.captured
+        if self._order != FORWARD:
+            self._own.captured = self._own.aside
+        try:
+            yield
+        finally:
+            self._own.captured = captured
 
 
 class _Locked:

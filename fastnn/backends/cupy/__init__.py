@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Backend, Call, Plan
+from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
-from ..spec import Activation
+from ..spec import LINEAR, Activation
 from .device import Device
+from .numbers import Numbers
 
 INSTALL = 'pip install "fastnn[cuda]"'
 
@@ -47,9 +48,21 @@ class CupyBackend(Backend):
         n, kind = aux_size(shape, inputs, dtype, act, precision)
         return self.empty(shape if kind == dtype else n, kind) if n else self.absent
 
-    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
-        from .numbers import Numbers
+    compiles = True
+    processor = "the GPU"
 
+    def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
+        a, b, c = (self.asarray(np.ones((2048, 2048), dtype)) for _ in range(3))
+        x, y = (self.empty(max(size, 1 << 20) // 8, np.float64) for _ in range(2))
+        self.fill(x, 1.0)
+        product = seconds(lambda: self.matmul_nn(c, a, b, 1.0, 0.0, 0), self.wait)
+        copy = seconds(lambda: self.activation_forward(y, x, LINEAR), self.wait)
+        return 2e-9 * 2048**3 / product, 2e-9 * x.nbytes / copy
+
+    def wait(self) -> None:
+        self.device.wait()
+
+    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
         given = np.asarray(values, dtype)
         own = self.device.page_locked(given.nbytes)[: given.nbytes].view(given.dtype).reshape(given.shape).view(Numbers)
         own[...] = given
@@ -57,7 +70,8 @@ class CupyBackend(Backend):
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         if not isinstance(a, np.ndarray):
-            return self.xp.asarray(a, dtype, order="C")
+            with self.device.stream:
+                return self.xp.asarray(a, dtype, order="C")
         array = self.empty(a.shape, a.dtype if dtype is None else dtype)
         self.write(array, a)
         return array
@@ -71,16 +85,20 @@ class CupyBackend(Backend):
         return self._constants[key]
 
     def write(self, array: Any, values: Any) -> None:
-        if isinstance(values, np.ndarray):
-            array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
-        else:
-            array[...] = values
+        with self.device.stream:
+            if isinstance(values, np.ndarray):
+                # A copy of page-locked memory would not have read it when Python goes on.
+                values = values.copy() if isinstance(values, Numbers) else values
+                array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
+            else:
+                array[...] = values
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
         if isinstance(a, np.ndarray):
             self.device.wait()
             return np.asarray(a).view(np.ndarray)
-        host: np.ndarray[Any, Any] = a.get()
+        with self.device.stream:
+            host: np.ndarray[Any, Any] = a.get()
         return host
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:

@@ -208,7 +208,7 @@ class CublasLt:
         try:
             lt.matmul_algo_get_heuristic(handle, description, a, b, d, d, preference, 1, found.ctypes.data, count.ctypes.data)
         except lt.cuBLASLtError as error:
-            if error.status != NOT_SUPPORTED:
+            if error.status != NOT_SUPPORTED and not product.epilogue:
                 raise
             count[0] = 0
         finally:

@@ -31,7 +31,7 @@ SLAB_ROWS = 32
 MOST_SLABS = 128
 """How many such sums there are for a column; fewer where many columns keep the GPU busy."""
 
-RELU, SIGMOID, GELU_TANH = activation("relu"), activation("sigmoid"), activation("gelu_tanh")
+SIGMOID, GELU_TANH = activation("sigmoid"), activation("gelu_tanh")
 
 STRUCTS = {
     "Multiply": "QQQddqqqq",
@@ -189,7 +189,7 @@ class Dense:
             product = Product(m, n, k, False, False, _factors(dtype, precision), alignment(py, z, px, pw, pb))
             product = self._fused(product, act, bool(pb), bool(z), bool(precision))
             done = product.epilogue
-            activated = "RELU" in done or "GELU" in done or act.id == LINEAR.id
+            activated = "GELU" in done or act.id == LINEAR.id
             to = z if z and not activated else py
             self._products.multiply(
                 product, to, px, pw, 1.0, 0.0, bias=pb if "BIAS" in done else 0, aux=z if "AUX" in done else 0
@@ -201,11 +201,12 @@ class Dense:
                 self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
-        """The product with as much of the layer in its epilogue as cuBLASLt has."""
-        functions = {RELU.id: "" if z else "RELU"}
-        if rounded:  # its tanh is the hardware's, which has no more than about ten bits
-            functions[GELU_TANH.id] = "GELU_AUX" if z else "GELU"
-        function = functions.get(act.id, "")
+        """The product with as much of the layer in its epilogue as cuBLASLt has.
+
+        Not its ReLU, of which nobody says that NaN passes through; and its GELU only where factors are rounded, as its tanh is
+        the hardware's, which has no more than about ten bits.
+        """
+        function = ("GELU_AUX" if z else "GELU") if rounded and act.id == GELU_TANH.id else ""
         wanted = ["_".join(filter(None, (function, "BIAS" if bias else ""))), "BIAS" if bias else ""]
         fitting = (product._replace(epilogue=name) for name in wanted if name)
         return next((p for p in fitting if self._products.offers(p)), product)

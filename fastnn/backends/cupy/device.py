@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,8 +37,12 @@ class Device(Protocol):
         """Bytes of the device's memory that nobody has."""
 
     @property
+    def stream(self) -> AbstractContextManager[Any]:
+        """The stream that launches go to; in a block with it, copies by `xp` come between them in their order."""
+
+    @property
     def stream_pointer(self) -> int:
-        """The stream that launches go to, as CUDA's libraries take it."""
+        """The same as CUDA's libraries take it."""
 
     @property
     def capability(self) -> int:
@@ -54,6 +58,10 @@ class Device(Protocol):
         """A block in `capture` whose launches may run beside those after it."""
 
 
+LARGE = 1 << 20
+"""Bytes of page-locked memory that go back to the system when nobody uses them."""
+
+
 class CudaDevice:
     """The current GPU of CuPy. All work is on the stream that CuPy has by default, one thing after the other."""
 
@@ -62,6 +70,9 @@ class CudaDevice:
 
         self.xp = cupy
         self._array = cupy.ndarray
+        # Not CuPy's own pool: that one would give memory to its copies while a kernel that was started may still read it.
+        # Whoever takes memory here waits for the device before he writes it.
+        self._page_locked = cupy.cuda.PinnedMemoryPool()
         self._own = threading.local()  # the streams of a thread that is capturing
         self._synchronize = cupy.cuda.Stream.null.synchronize
 
@@ -100,7 +111,7 @@ class CudaDevice:
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
         try:
-            with self.xp.cuda.Stream.null:
+            with self.stream:
                 return self.xp.empty(shape, dtype)
         except self.xp.cuda.memory.OutOfMemoryError:
             free, total = self.xp.cuda.runtime.memGetInfo()
@@ -111,7 +122,10 @@ class CudaDevice:
             ) from None
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
-        memory = self.xp.cuda.alloc_pinned_memory(max(nbytes, 1))
+        if nbytes >= LARGE:
+            self.wait()
+            self._page_locked.free_all_blocks()
+        memory = self._page_locked.malloc(max(nbytes, 1))
         return np.frombuffer(memory, np.uint8, nbytes)
 
     def free(self) -> int:
@@ -121,19 +135,23 @@ class CudaDevice:
         pending.finish(self._synchronize)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        stream = self._own.stream = self.xp.cuda.Stream(non_blocking=True)
-        self._own.side = None
+        own, runtime = self._own, self.xp.cuda.runtime
+        stream = own.stream = self.xp.cuda.Stream(non_blocking=True)
+        own.side, own.events = None, []  # events stay until the capture ends
         try:
             with stream:
-                stream.begin_capture(self.xp.cuda.runtime.streamCaptureModeThreadLocal)
+                stream.begin_capture(runtime.streamCaptureModeThreadLocal)
                 try:
                     work()
-                    if self._own.side is not None:
-                        stream.wait_event(self._own.side.record())
-                finally:
-                    graph = stream.end_capture()
+                    if own.side is not None:
+                        self._after(stream, own.side)
+                except BaseException:
+                    with suppress(runtime.CUDARuntimeError):  # what was captured is no whole; the first error says why
+                        stream.end_capture()
+                    raise
+                graph = stream.end_capture()
         finally:
-            self._own.stream = None
+            own.stream = own.side = own.events = None
         start, null = graph.launch, self.xp.cuda.Stream.null
 
         def replay() -> None:
@@ -142,11 +160,16 @@ class CudaDevice:
 
         return replay
 
+    def _after(self, stream: Any, other: Any) -> None:
+        """Lets what comes on a stream of the capture wait for what the other one has."""
+        self._own.events.append(other.record())
+        stream.wait_event(self._own.events[-1])
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         stream = self._own.stream
         side = self._own.side = self._own.side or self.xp.cuda.Stream(non_blocking=True)
-        side.wait_event(stream.record())
+        self._after(side, stream)
         self._own.stream = side
         try:
             yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import groupby
 from typing import Any
@@ -12,11 +12,36 @@ from ..base import Backend, Call
 from .device import Device
 
 
+class _Part:
+    """Calls under one flag, or under none."""
+
+    def __init__(self, device: Device, calls: Sequence[Any]) -> None:
+        self._device, self._calls = device, calls
+        self.flag = calls[0][2]
+        # Those under a flag may not have run yet, and while a stream is capturing no program can be loaded.
+        self.start = self._capture if self.flag is None else self._first
+        """Runs them."""
+
+    def _first(self) -> None:
+        for kernel, args, *_ in self._calls:
+            kernel(*args)
+        self.start = self._capture
+
+    def _capture(self) -> None:
+        self.start = self._device.capture(self._work)
+        self.start()
+
+    def _work(self) -> None:
+        for kernel, args, _, aside in self._calls:
+            with self._device.aside() if aside else nullcontext():
+                kernel(*args)
+
+
 class GraphPlan:
     """Recorded calls, as a graph for each run of calls under the same flag.
 
-    The calls have run before, while they were recorded: programs are compiled and products have their algorithms. A flag that
-    says whether calls run is read by the host, between two graphs.
+    The calls have run before, while they were recorded, or run once as they are: programs are compiled then, and products have
+    their algorithms. A flag that says whether calls run is read by the host, between two graphs.
 
     Args:
         backend: whose kernels they are.
@@ -31,27 +56,13 @@ class GraphPlan:
     ) -> None:
         self._calls = [(backend.table[name], args, flags.get(i), i in asides) for i, (name, args) in enumerate(calls)]
         self._device = device
-        self._parts: list[tuple[Any, Callable[[], None]]] | None = None
-
-    def _captured(self) -> list[tuple[Any, Callable[[], None]]]:
-        parts = []
-        for _, together in groupby(self._calls, lambda call: id(call[2])):
-            calls = list(together)
-
-            def work(calls: list[Any] = calls) -> None:
-                for kernel, args, _, aside in calls:
-                    with self._device.aside() if aside else nullcontext():
-                        kernel(*args)
-
-            parts.append((calls[0][2], self._device.capture(work)))
-        return parts
+        self._parts = [_Part(device, list(together)) for _, together in groupby(self._calls, lambda call: id(call[2]))]
 
     def run(self, n: int = 1) -> None:
-        parts = self._parts = self._parts or self._captured()
         for _ in range(n):
-            for flag, start in parts:
-                if flag is None or int(flag[0]):
-                    start()
+            for part in self._parts:
+                if part.flag is None or int(part.flag[0]):
+                    part.start()
 
     def profile(self, n: int) -> list[float]:
         wait = self._device.wait
