@@ -237,7 +237,8 @@ def _array_of(value: Any) -> Array | None:
     """The array of an argument whose content may change from call to call; None for all other arguments."""
     if isinstance(value, Tensor):
         return None if value.requires_grad else value.data
-    return value if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" else None
+    is_array = isinstance(value, np.ndarray) or type(value) is current().xp.ndarray
+    return value if is_array and value.dtype.kind in "fiub" else None
 
 
 def _key(value: Any, arrays: list[Array]) -> Any:

@@ -21,8 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--emulated"):
         emulator.install()
-        if name := os.environ.pop("FASTNN_BACKEND", ""):  # processes that tests start have no emulated device
-            fastnn.use_backend(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def other_processes_have_no_emulated_device(request: pytest.FixtureRequest) -> None:
+    """Those that tests start choose a backend of their own."""
+    if request.config.getoption("--emulated") and (name := os.environ.pop("FASTNN_BACKEND", "")):
+        fastnn.use_backend(name)
 
 
 @pytest.fixture(scope="session", autouse=True)

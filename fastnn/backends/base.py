@@ -134,8 +134,8 @@ class Backend:
         array[...] = values
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
-        """The array on the host; shares memory where it can."""
-        return np.asarray(a)
+        """The array on the host, also if another backend made it; shares memory where it can."""
+        return np.asarray(a) if isinstance(a, np.ndarray) else np.asarray(a.get())
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:
         """The host array where `gather_batch` finds it: in the backend's memory where there is room."""

@@ -213,12 +213,13 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
     array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
-    labels = k.asarray(array, np.int64)
+    labels = array.astype(np.int64, order="C", copy=False)
     if labels.ndim != 1:
         labels = labels.reshape(-1)
     if labels.size != rows:
         raise ValueError(f"{op}: {labels.size} labels for {rows} rows")
-    check_labels(labels, classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")
+    check_labels(k.to_numpy(labels), classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")
+    labels = k.asarray(labels)
     k.constant_enters(labels)
     return labels
 

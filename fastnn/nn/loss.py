@@ -247,7 +247,7 @@ def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Te
 
 
 def _shape(target: Any, name: str) -> tuple[int, ...]:
-    if isinstance(target, Tensor | np.ndarray):
+    if hasattr(target, "shape"):
         return tuple(target.shape)
     try:
         return np.shape(target)

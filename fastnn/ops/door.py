@@ -36,7 +36,7 @@ class StepInput(NDArrayOperatorsMixin):
 
     def _read(self, how: str) -> np.ndarray[Any, Any]:
         current().value_leaves(how)
-        return self._array.copy()
+        return np.array(current().to_numpy(self._array))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         a = self._read("as a NumPy array")

@@ -60,7 +60,7 @@ def _plain(item: Any) -> Any:
 
 
 def _is_array(item: Any) -> bool:
-    return isinstance(item, list | np.ndarray | Tensor | StepInput)
+    return isinstance(item, list | np.ndarray | Tensor | StepInput) or type(item) is current().xp.ndarray
 
 
 def _without_masks(item: Any) -> tuple[Any, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, REDUCE_LOSS_MODES
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
-from .door import floating, same_dtype
+from .door import as_array, floating, same_dtype
 from .layout import broadcast_strides, layout, strides_of
 
+_INT64 = np.dtype(np.int64)
 NO_LABEL = -(2**62)
 """An ignore_index that no label has."""
 SMALL_BYTES, CHUNK_BYTES = 16 << 20, 128 << 20
@@ -42,12 +45,20 @@ def sparse_cross_entropy(
         The weighted losses (M,), and the weights (M,) that they were given.
     """
     k, z = current(), logits.data
-    w = k.absent if sample_weight is None else sample_weight
-    c = k.absent if class_weight is None else class_weight
     shape, dtype = z.shape, z.dtype
+    labels, w, c = _labels_and_weights(k, labels, sample_weight, class_weight, shape, dtype, "sparse_cross_entropy")
     losses, weights, p = k.empty(shape[:1], dtype), k.empty(shape[:1], dtype), k.empty(shape, dtype)
     k.sparse_cross_entropy_forward(losses, weights, p, z, labels, w, c, smoothing, ignore_index)
     return result(losses, _sparse_backward, (logits,), p, labels, w, c, smoothing, ignore_index), weights
+
+
+def _labels_and_weights(
+    k: Any, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
+) -> tuple[Array, Array, Array]:
+    """Labels, weights of rows and weights of classes as arrays of the backend, absent ones of size 0, for logits (M, N)."""
+    sw = k.absent if sample_weight is None else as_array(sample_weight, dtype, shape[:1], f"{op}: sample_weight")
+    cw = k.absent if class_weight is None else as_array(class_weight, dtype, shape[1:], f"{op}: class_weight")
+    return as_array(labels, _INT64, shape[:1], f"{op}: labels"), sw, cw
 
 
 def _sparse_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
@@ -102,9 +113,8 @@ def linear_cross_entropy(
         raise ValueError(f"{op}: b has shape {b.shape}, wanted ({head.classes},)")
     k = current()
     rows = math.prod(x.shape[:-1])
-    x2, absent = x.data.reshape(rows, head.inputs), k.absent
-    sw = absent if sample_weight is None else sample_weight
-    cw = absent if class_weight is None else class_weight
+    x2 = x.data.reshape(rows, head.inputs)
+    labels, sw, cw = _labels_and_weights(k, labels, sample_weight, class_weight, (rows, head.classes), x.dtype, op)
     losses, weights = k.empty(rows, x.dtype), k.empty(rows, x.dtype)
     row_bytes = max(1, head.classes * x.dtype.itemsize)
     chunk_bytes = min(max(SMALL_BYTES, -(-rows // 2) * row_bytes), CHUNK_BYTES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result
 from .door import as_tensor, floating
@@ -20,6 +22,8 @@ def penalty(x: Tensor, weights: Array) -> Tensor:
     """
     x = floating("penalty", as_tensor(x, "penalty"))
     k = current()
+    if type(weights) is np.ndarray:
+        weights = k.constant(weights)
     value = k.empty(1, x.dtype)
     k.penalty_forward(value, x.data, weights)
     return result(value.reshape(()), _penalty_backward, (x,), x.data, weights)

@@ -183,6 +183,8 @@ class Trainer(BatchTrainer):
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
             arrays, validation = (Arrays(part, arrays.inputs) for part in split)
+        k: Backend = current()
+        arrays, validation = arrays.on(k), validation.on(k) if validation is not None else None
 
         history = History()
         n = len(arrays[0])
@@ -266,7 +268,7 @@ class Trainer(BatchTrainer):
         return_dict: bool = False,
     ) -> Any:
         """The loss and metrics on data: a float, or a list with the metrics; a dict with return_dict."""
-        arrays = self._prepare("evaluate", x, y, sample_weight)
+        arrays = self._prepare("evaluate", x, y, sample_weight).on(current())
         logs = self._evaluate(arrays, batch_size, CallbackList(callbacks, self, {}, "evaluate"))
         if verbose in (1, 2):
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))

@@ -47,8 +47,8 @@ class Prepared:
     def _prepare(
         self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Arrays:
-        """The inputs, then the targets of all outputs, then their weights, as arrays of the right dtypes, checked against each
-        other and against the model's outputs; of size 0 where there are none."""
+        """The inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes, checked against
+        each other and against the model's outputs; of size 0 where there are none."""
         c = self._need(op)
         model: Any = self
         current().value_leaves(op)  # its steps are recordings of their own
@@ -76,8 +76,7 @@ class Prepared:
                 weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
             targets.append(target)
             weights.append(weight)
-        k = current()
-        return Arrays(map(k.dataset, (*features, *targets, *weights)), inputs)
+        return Arrays((*features, *targets, *weights), inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""

@@ -96,10 +96,10 @@ class Profile:
 def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profile:
     """Times every kernel of a training step, on a copy of the model; see `Module.profile`."""
     model = copy.deepcopy(model)
-    arrays = model._prepare("profile", x, y, None)
+    real = current()
+    arrays = model._prepare("profile", x, y, None).on(real)
     rows = len(arrays[0]) if batch_size is None else min(batch_size, len(arrays[0]))
     step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None, inputs=arrays.inputs)
-    real = current()
     step.optimizer.train()
     recorder = Recorder(real, tuple(step.buffers))
     with recording(recorder):

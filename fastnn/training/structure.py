@@ -96,6 +96,10 @@ class Arrays(list[Any]):
         super().__init__(arrays)
         self.inputs = inputs
 
+    def on(self, k: Any) -> Arrays:
+        """The same where the backend's kernels find them."""
+        return Arrays(map(k.dataset, self), self.inputs)
+
 
 ONE = Structure("one", ["x"])
 

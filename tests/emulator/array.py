@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PROT_NONE = 0
 ALIGN = 256
 """Bytes that an array begins at a multiple of, as CuPy's do."""
+
 MOST_WATCHED = 64
 MOST_FENCED = 4000
 """Arrays between fences: Linux has 65530 runs of pages for a process, and an array takes three."""
@@ -77,26 +79,34 @@ class Pool:
         self.before = before
         self._all: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._kept: list[Memory] | None = None
+        self._most = 0
+        self._lock = threading.Lock()
 
     def take(self, nbytes: int, itemsize: int) -> Memory:
         memory = Memory(nbytes, itemsize, self._at_end, len(self._all) < MOST_FENCED)
-        self._all.add(memory)
-        if self._kept is not None:
-            self._kept.append(memory)
+        with self._lock:
+            self._all.add(memory)
+            if self._kept is not None:
+                self._kept.append(memory)
         return memory
 
     @property
     def crowded(self) -> bool:
         """Whether a device that is busy keeps more arrays in use than it can have."""
-        return self._kept is not None and len(self._kept) >= MOST_FENCED
+        return self._kept is not None and len(self._kept) >= self._most
 
     def keep(self, all_of_it: bool) -> None:
         """From now on all memory stays in use, or only what has a reference."""
-        self._kept = list(self._all) if all_of_it else None
+        with self._lock:
+            self._kept, kept = list(self._all) if all_of_it else None, self._kept
+            self._most = len(self._kept or ()) + MOST_FENCED
+        del kept  # frees memory, which the lock must not wait for
 
     def intact(self) -> bool:
         """Whether nobody wrote beside an array; with many in use only the fences tell, for it takes long to look at all."""
-        return len(self._all) > MOST_WATCHED or all(memory.intact() for memory in self._all)
+        with self._lock:
+            watched = list(self._all) if len(self._all) <= MOST_WATCHED else []
+        return all(memory.intact() for memory in watched)
 
 
 class _Pointer:
@@ -222,6 +232,12 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return repr(self.get())
 
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self._like(self._host)  # in place of a capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0  # CUDA's first
+
     # Shapes and copies.
 
     def reshape(self, *shape: Any) -> DeviceArray:
@@ -315,6 +331,10 @@ class ArrayModule:
 
     def ascontiguousarray(self, a: Any, dtype: Any = None) -> DeviceArray:
         return self.asarray(a, dtype, order="C")
+
+    def from_dlpack(self, array: Any) -> DeviceArray:
+        shared: DeviceArray = array.__dlpack__()
+        return shared
 
     def may_share_memory(self, a: DeviceArray, b: DeviceArray) -> bool:
         return np.may_share_memory(a._host, b._host)

@@ -109,6 +109,13 @@ class Entry:
         self.size = library[f"emu_size_{key}"]()
 
 
+class _Capture(threading.local):
+    """What a thread is capturing: all in order, and what may run beside the rest."""
+
+    captured: list[Callable[[], None]] | None = None
+    aside: list[Callable[[], None]] | None = None
+
+
 class EmulatedDevice:
     """A `Device` that is none.
 
@@ -128,9 +135,8 @@ class EmulatedDevice:
         self._order, self._most = order, most
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []
-        self._captured: list[Callable[[], None]] | None = None
-        self._aside: list[Callable[[], None]] = []
         self._one_at_a_time = threading.RLock()
+        self._own = _Capture()
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is DeviceArray:
@@ -145,7 +151,7 @@ class EmulatedDevice:
         _runtime()
         key = _key(_shim(), ENTRY, source, entry, *OPTIONS)
         if key not in self._entries:
-            if self._captured is not None:
+            if self._own.captured is not None:
                 raise RuntimeError(f"{entry}: a program is loaded while a stream is capturing")
             whole = f'{_shim()}\n#line 1 "{entry}.cu"\n{source}{ENTRY.format(key=key, entry=entry)}'
             self._entries[key] = Entry(ctypes.CDLL(str(_compile((*OPTIONS, "-nostdlib"), whole, key))), key, entry)
@@ -163,8 +169,8 @@ class EmulatedDevice:
 
     def start(self, work: Callable[[], None]) -> None:
         """Does what changes memory of the device: when the host waits for it, or at replays of what is being captured."""
-        if self._captured is not None:
-            self._captured.append(work)
+        if self._own.captured is not None:
+            self._own.captured.append(work)
             return
         with self._one_at_a_time:
             if not self._queue:
@@ -175,7 +181,7 @@ class EmulatedDevice:
                 self.wait()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
-        if self._captured is not None:
+        if self._own.captured is not None:
             raise RuntimeError("memory is taken while a stream is capturing")
         return self.xp.empty(shape, dtype)
 
@@ -199,19 +205,19 @@ class EmulatedDevice:
                 self._pool.keep(False)
 
     def _before_host(self) -> None:
-        if self._captured is not None:
+        if self._own.captured is not None:
             raise RuntimeError("the host touches an array while a stream is capturing")
         self.wait()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Records launches, which do not run meanwhile; to read or write arrays from the host is an error there."""
         captured: list[Callable[[], None]] = []
-        before, self._captured, self._aside = self._captured, captured, []
+        before, self._own.captured, self._own.aside = self._own.captured, captured, []
         try:
             work()
         finally:
-            self._captured = before
-        captured += self._aside
+            self._own.captured = before
+        captured += self._own.aside
 
         def replay() -> None:
             for start in captured:
@@ -222,13 +228,13 @@ class EmulatedDevice:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """What is captured here runs as late as it may: after all else, unless launches have their usual order."""
-        captured = self._captured
+        captured = self._own.captured
         if self._order != FORWARD:
-            self._captured = self._aside
+            self._own.captured = self._own.aside
         try:
             yield
         finally:
-            self._captured = captured
+            self._own.captured = captured
 
 
 class _Locked:

@@ -30,7 +30,7 @@ def add(context: Any, total: Any, term: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total, term = (context.cast(builder, v, t, signature.return_type) for v, t in zip(args, signature.args, strict=True))
-        return builder.fadd(total, term, flags=("reassoc",))
+        return builder.fadd(total, term, flags=("reassoc", "contract"))
 
     return total(total, term), generate
 

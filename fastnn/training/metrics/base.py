@@ -59,7 +59,8 @@ class Metric:
             kind = "labels" if p.ndim > 1 and p.shape[-1] > 1 and np.size(y_true) == len(p) else "values"
         t = data.as_targets(y_true, kind, dtype, op, "y_true", column=False)
         data.check_same_length(op, y_pred=p, y_true=t)
-        self.update(current(), p, t, data.as_sample_weight(sample_weight, len(p), dtype, op))
+        k = current()
+        self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op))))
 
     def reserve(self, samples: int) -> None:
         """So many samples will come before the next reset: room for them, where all have to be kept."""

@@ -384,5 +384,5 @@ class MeanMetricWrapper(Metric):
             wanted = f"one number, or one for each of the {n} samples"
             raise ValueError(f"metric {self.name}: the function gave shape {values.shape}; wanted {wanted}")
         each = by_sample(values).mean(1)
-        weights = sample_weight.astype(np.float64) if sample_weight.size else np.ones(n)
+        weights = k.to_numpy(sample_weight).astype(np.float64) if sample_weight.size else np.ones(n)
         self.total += np.array(((each * weights).sum(), weights.sum()))
