@@ -80,7 +80,7 @@ class Batches:
         k = current()
         if rng is not None:
             k.write(self.index, rng.permutation(self.n))
-        k.write(self.cursor, 0)
+        k.write(self.cursor, np.zeros(1, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""
