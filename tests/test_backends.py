@@ -2,16 +2,19 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hosts import host_only
 
 import fastnn
-from fastnn.backends import get_isa, isas, load, unavailable, use_isa
+from fastnn.backends import _LIST, _Entry, get_isa, isas, load, unavailable, use_isa
 from fastnn.backends.spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES, Activation, PointwiseLoss
 from fastnn.backends.warmup import calls
 
@@ -59,6 +62,7 @@ def test_use_backend_as_function_and_block() -> None:
         fastnn.use_backend(before)
 
 
+@host_only("arrays of the GPU are no other backend's")
 def test_host_backends_share_arrays() -> None:
     x = fastnn.tensor([[1.0, 2.0]], requires_grad=True)
     with fastnn.use_backend("numpy"):
@@ -171,7 +175,17 @@ def test_importing_reads_no_variable_and_starts_no_thread() -> None:
 
 def test_info_tells_what_runs() -> None:
     text = str(fastnn.info())
-    assert fastnn.get_backend() in text and "numba" in text and "not available" in text
+    assert f"backend  {fastnn.get_backend()}" in text
+    for b in fastnn.backends().values():
+        assert re.search(f"^  {b.name} +{'available: ' if b.available else f'not available: {re.escape(b.reason)}$'}", text, re.M)
+
+
+def test_a_backend_that_is_not_available_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    abacus = SimpleNamespace(unavailable=lambda: "it has no beads")
+    monkeypatch.setitem(_LIST, "abacus", _Entry(lambda: abacus))
+    with pytest.raises(RuntimeError, match=r"'abacus' is not available: it has no beads\. Available: .*numpy"):
+        fastnn.use_backend("abacus")
+    assert "  abacus   not available: it has no beads" in str(fastnn.info())
 
 
 @needs_cpp

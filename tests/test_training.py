@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hosts import host_only
 
 import fastnn
+from fastnn.backends import current
 from fastnn.callbacks import Callback, EarlyStopping, TerminateOnNaN
 
 rng = np.random.default_rng(0)
@@ -586,7 +588,7 @@ CHANGES: dict[str, Any] = {
     "layer replaced": lambda m: setattr(m, "0", fastnn.Dense(8, input_shape=(6,), kernel_initializer="ones")),
     "activation replaced": lambda m: setattr(m[0], "activation", fastnn.activations.get("tanh")),
     "weights set": lambda m: m.set_weights([w * 2 for w in m.get_weights()]),
-    "array of a weight replaced": lambda m: setattr(m[0].bias, "data", np.ones(8, np.float32)),
+    "array of a weight replaced": lambda m: setattr(m[0].bias, "data", current().asarray(np.ones(8, np.float32))),
     "eval": lambda m: m.eval(),
     "bias taken away": lambda m: setattr(m[0], "bias", None),
     "compiled anew": lambda m: m.compile(fastnn.optim.SGD(lr=0.5), "mse"),
@@ -618,6 +620,7 @@ def test_recorded_steps_and_passes_follow_changes(change: str) -> None:
         np.testing.assert_array_equal(recorded.predict(X), fresh(X, training=False).numpy())
 
 
+@host_only("arrays of the GPU are no other backend's")
 def test_another_backend_has_steps_and_passes_of_its_own() -> None:
     model = classifier(optimizer=fastnn.optim.SGD(lr=0.0))
     for backend in ("numpy", "auto", "numpy", "auto"):

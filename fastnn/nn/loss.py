@@ -256,7 +256,7 @@ def _shape(target: Any, name: str) -> tuple[int, ...]:
 
 
 def _kind(value: Any) -> str:
-    return str((value.dtype if isinstance(value, Tensor) else np.asarray(value).dtype).kind)
+    return str((value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype).kind)
 
 
 def _classes_last(x: Tensor) -> Tensor:

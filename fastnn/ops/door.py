@@ -107,6 +107,8 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
         return data.converted(None if dtype is None else dtype_of(dtype, op), copy)
     if isinstance(data, Tensor):
         data = data.numpy()
+    elif type(data) is (k := current()).xp.ndarray:
+        data = k.to_numpy(data)
     keeps = isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__")
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError(f"{op}: a masked array came, wanted one without a mask; fill it first")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import current
 from ..tensor import Tensor
 
 
@@ -80,7 +81,7 @@ class Structure:
                 raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
             return [given.get(key) for key in self.names]
         if len(self) == 1:
-            wrapped = isinstance(given, list | tuple) and len(given) == 1 and isinstance(given[0], np.ndarray | Tensor)
+            wrapped = isinstance(given, list | tuple) and len(given) == 1 and _is_array(given[0])
             return [given[0] if wrapped else given]
         if not isinstance(given, list | tuple):
             raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
@@ -151,4 +152,8 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
 
 def _arrays(x: Any) -> bool:
     """Whether these are whole inputs, not the rows of one."""
-    return bool(x) and all(isinstance(a, np.ndarray | Tensor) and a.ndim > 1 for a in x)
+    return bool(x) and all(_is_array(a) and a.ndim > 1 for a in x)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor | current().xp.ndarray)

@@ -17,6 +17,10 @@ TARGETS = {"emulated": (FORWARD, False), "emulated_reversed": (REVERSED, True, 3
 """The order of blocks and threads, where arrays lie in their pages, and the most blocks: results depend on none of it."""
 
 
+why_no_gpu = cupy.unavailable
+"""What tells whether there is a GPU, also once the emulated device is installed in its place."""
+
+
 def runs_here() -> bool:
     """Whether programs can be compiled for this machine, and run as its loader and its signals are."""
     return sys.platform == "linux" and bool(COMPILER)

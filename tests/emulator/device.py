@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.backends.cupy.device import elsewhere
 from fastnn.backends.cupy.numbers import Numbers, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
@@ -145,7 +146,7 @@ class EmulatedDevice:
             return int(array.data.ptr)
         if isinstance(array, Numbers) and (address := array.address):
             return address
-        raise TypeError(f"{kernel}: {name} is a {type(array).__name__}, wanted memory of the device")
+        raise elsewhere(array, kernel, name)
 
     def compile(self, source: str, entry: str) -> Entry:
         _runtime()

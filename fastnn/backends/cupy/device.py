@@ -59,6 +59,15 @@ class Device(Protocol):
         """A block in `capture` whose launches may run beside those after it."""
 
 
+def elsewhere(array: Any, kernel: str, name: str) -> TypeError:
+    """The error for an argument that is not in memory of the device."""
+    return TypeError(
+        f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU. Tensors, models and "
+        "optimizers are made while the backend is chosen (FASTNN_BACKEND, fastnn.use_backend) that computes with them; weights "
+        "come over with set_weights(model.get_weights()), Tensors with fastnn.tensor(t.numpy())"
+    )
+
+
 LARGE = 1 << 20
 """Bytes of page-locked memory that go back to the system when nobody uses them."""
 
@@ -95,10 +104,7 @@ class CudaDevice:
             return int(array.data.ptr)
         if isinstance(array, Numbers) and (address := array.address):
             return address
-        raise TypeError(
-            f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU; what the cupy "
-            "backend computes with is made while it is the backend, or by its asarray"
-        )
+        raise elsewhere(array, kernel, name)
 
     def compile(self, source: str, entry: str) -> Any:
         module = self.xp.cuda.Module()

@@ -33,6 +33,15 @@ class Pending:
 pending = Pending()
 
 
+ACCESS = (
+    *("__getitem__", "__setitem__", "__iter__", "__float__", "__int__", "__index__", "__bool__", "__complex__", "__format__"),
+    *("__repr__", "__str__", "item", "tolist", "tobytes", "tofile", "dump", "dumps", "fill", "put", "sort", "partition"),
+    *("argmax", "argmin", "argsort", "argpartition", "nonzero", "searchsorted", "take", "choose", "compress", "repeat"),
+    *("flatten", "diagonal", "trace", "dot", "cumsum", "cumprod", "round", "byteswap", "setfield", "getfield"),
+)
+"""Methods of arrays that read or write elements; `sum` and others that are ufuncs come by `__array_ufunc__`."""
+
+
 def _waiting(name: str) -> Any:
     """A method of ndarray that lets the device finish first."""
     plain = getattr(np.ndarray, name)
@@ -67,23 +76,14 @@ class Numbers(np.ndarray[Any, Any]):
         """Where it lies; 0 for an array of this class that NumPy made anew, which is no memory of the device."""
         return 0 if self.base is None else int(self.__array_interface__["data"][0])
 
-    __getitem__ = _waiting("__getitem__")
-    __setitem__ = _waiting("__setitem__")
-    __float__ = _waiting("__float__")
-    __int__ = _waiting("__int__")
-    __bool__ = _waiting("__bool__")
-    __iter__ = _waiting("__iter__")
-    __repr__ = _waiting("__repr__")
-    item = _waiting("item")
-    tolist = _waiting("tolist")
-    tobytes = _waiting("tobytes")
-    fill = _waiting("fill")
-
     def astype(self, *args: Any, **kwargs: Any) -> Any:
         return self.plain().astype(*args, **kwargs)
 
     def copy(self, order: Any = "C") -> Any:
         return np.array(self.plain(), order=order)
+
+    def __copy__(self) -> Any:
+        return self.copy()
 
     def plain(self) -> np.ndarray[Any, Any]:
         """The same memory as an ordinary array, once the device is done with it."""
@@ -109,3 +109,7 @@ class Numbers(np.ndarray[Any, Any]):
     def __deepcopy__(self, memo: Any) -> Any:
         make, args = self.__reduce__()
         return make(*args)
+
+
+for _name in ACCESS:
+    setattr(Numbers, _name, _waiting(_name))
