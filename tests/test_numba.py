@@ -91,12 +91,16 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "damage"), [*(("nbc", d) for d in DAMAGES), ("nbi", "empty"), ("nbi", "cut off"), ("nbi", "other")])
+@pytest.mark.parametrize(
+    ("kind", "damage"), [*(("nbc", d) for d in DAMAGES), ("nbi", "empty"), ("nbi", "cut off"), ("nbi", "other")]
+)
 def test_damaged_files_are_compiled_anew(kind: str, damage: str) -> None:
     double = jit(_double)
     double._cache.flush()
     assert double(4) == 8
-    (file,) = Path(double._cache.cache_path).glob(f"test_numba._double-{_double.__code__.co_firstlineno}.*{'1.nbc' if kind == 'nbc' else 'nbi'}")
+    (file,) = Path(double._cache.cache_path).glob(
+        f"test_numba._double-{_double.__code__.co_firstlineno}.*{'1.nbc' if kind == 'nbc' else 'nbi'}"
+    )
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
     for misses in (1, 0):  # and is whole again
         again = jit(_double)
