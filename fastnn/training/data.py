@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..backends import current
+from ..backends.base import Backend
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -196,7 +197,8 @@ def _array(x: Any, op: str, name: str) -> Array:
         raise TypeError(f"{op}: {name} is a masked array; fill it or drop the masked samples first")
     if isinstance(x, np.ndarray):
         return np.asarray(x)
-    if type(x) is (k := current()).xp.ndarray:
+    k: Backend = current()
+    if type(x) is k.xp.ndarray:
         return k.to_numpy(x)
     if hasattr(x, "toarray"):  # NumPy would wrap a SciPy sparse matrix as one object
         raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one, as its toarray() gives")
