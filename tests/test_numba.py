@@ -159,6 +159,15 @@ def test_a_process_forked_while_another_thread_compiles() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_machine_code_to_look_for_errors_is_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = cache._sources.__wrapped__()
+    for name, value in (("OPT", 0), ("BOUNDSCHECK", 1), ("DEBUGINFO_DEFAULT", 1)):
+        with monkeypatch.context() as m:
+            m.setattr(cache.config, name, value)
+            assert cache._sources.__wrapped__() != usual
+    assert cache._sources.__wrapped__() == usual
+
+
 def test_long_compilation_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(cache, "compiling", cache._Compiling())
     functions = [jit(_double) for _ in range(3)]

@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +82,22 @@ def test_what_one_thread_raises_the_caller_gets() -> None:
 
     with pytest.raises(ValueError, match="here"):
         team.run(fails, [(0,), (1,)])
+
+
+def test_what_the_caller_raises_waits_for_the_others() -> None:
+    from fastnn.backends.numba import team
+
+    done = []
+
+    def work(i: int) -> None:
+        if i == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+        done.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        team.run(work, [(0,), (1,), (2,)])
+    assert sorted(done) == [1, 2]
 
 
 def test_the_number_of_threads_without_the_compiled_core(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ _WHOLE: dict[str, tuple[int, ...]] = {
     "need": tuple(add | dx | NEED_DW | NEED_DB for add in (0, ADD_DW | ADD_DB) for dx in (0, NEED_DX)),
 }
 
+_COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
+
 # Arrays whose presence follows from the scalars; of the others there is a call with and one without each.
 _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "aux": lambda s: True,  # what `Backend.dense_aux` says
@@ -75,7 +77,9 @@ def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
     """The sets of arrays to leave out."""
     optional = [a.name for a in kernel.arrays if a.optional]
     fixed = {name for name in optional if name in _PRESENT and not _PRESENT[name](scalars)}
-    free = [name for name in optional if name not in _PRESENT]
+    if "fn" in scalars and scalars["fn"].name not in _COLUMNS:
+        fixed.add("column")  # which this loss has no use for
+    free = [name for name in optional if name not in _PRESENT and name not in fixed]
     for chosen in itertools.product((False, True), repeat=len(free)):
         yield fixed | {name for name, leave in zip(free, chosen, strict=True) if leave}
 

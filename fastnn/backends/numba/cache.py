@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from numba import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -26,10 +27,14 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _sources() -> str:
-    """A hash of all that compiled functions are made from: Numba itself looks at the file of the outermost function alone."""
+    """A hash of all that compiled functions are made from, where Numba itself looks at the file of the outermost function alone.
+
+    Its settings for looking for errors count too: what is compiled under them is many times slower.
+    """
     here = Path(__file__).parent
     files = [here.parent / "spec.py", *sorted(here.glob("*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
+    settings = f"{config.OPT} {config.BOUNDSCHECK} {config.DEBUGINFO_DEFAULT}".encode()
+    return hashlib.sha256(settings + b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
 
 
 class _Compiling:

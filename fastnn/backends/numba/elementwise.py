@@ -1,6 +1,7 @@
 """Broadcasting arithmetic, selection, copies between layouts, and conversions; reduce.py has the rest.
 
-Powers of floats and orders are NumPy's, which computes them on vectors by means that Numba's code has not. Walks over arrays are cut into runs: along the last dimension arrays advance by a fixed stride, which is mostly 1 or 0.
+Powers of floats and orders are NumPy's, which computes them on vectors by means that Numba's code has not. Walks over arrays are
+cut into runs: along the last dimension arrays advance by a fixed stride, which is mostly 1 or 0.
 """
 
 from __future__ import annotations

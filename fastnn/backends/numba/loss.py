@@ -12,7 +12,7 @@ import numpy as np
 from ..spec import REDUCE_LOSS_MODES
 from .jit import jit
 from .pointwise_loss import pointwise_loss_backward, pointwise_loss_forward
-from .rows import CHUNK, add, present, weighted
+from .rows import CHUNK, add, of_rows, present, weighted
 from .softmax import row_max, row_sum
 from .vmath import exp, high, inline, log
 
@@ -131,7 +131,7 @@ def sparse_cross_entropy_forward(
     smoothing: float,
     ignore_index: int,
 ) -> None:
-    sample, by_class = present(sample_weight), present(class_weight)
+    sample, by_class = of_rows(sample_weight, p.dtype), present(class_weight)
     _sparse_cross_entropy(losses, weights, p, logits, labels, sample, by_class, smoothing, ignore_index)
 
 
@@ -153,7 +153,7 @@ def _sparse_cross_entropy_gradient(
     off_sum = off * (T(n) if class_weight is None else _sum(class_weight))
     for row in range(m if n else 0):
         label = labels[row]
-        sample = T(1) if sample_weight is None else sample_weight[row]
+        sample = T(1) if len(sample_weight) == 0 else sample_weight[row]
         bad = not 0 <= label < n
         if bad or label == ignore_index or sample == T(0):
             value = T(np.nan) if bad and label != ignore_index else T(0)
@@ -183,7 +183,7 @@ def sparse_cross_entropy_backward(
     smoothing: float,
     ignore_index: int,
 ) -> None:
-    sample, by_class = present(sample_weight), present(class_weight)
+    sample, by_class = of_rows(sample_weight, dlogits.dtype), present(class_weight)
     apart = None if dlogits is p else p  # one array is never taken for two that may overlap: its loops stay vector code
     _sparse_cross_entropy_gradient(dlogits, dlosses, apart, labels, sample, by_class, smoothing, ignore_index)
 
@@ -211,7 +211,7 @@ def _cross_entropy(
 def cross_entropy_forward(
     losses: Array, p: Array, logits: Array, targets: Array, sample_weight: Array, class_weight: Array, smoothing: float
 ) -> None:
-    _cross_entropy(losses, p, logits, targets, present(sample_weight), present(class_weight), smoothing)
+    _cross_entropy(losses, p, logits, targets, of_rows(sample_weight, p.dtype), present(class_weight), smoothing)
 
 
 @jit
@@ -222,8 +222,8 @@ def _cross_entropy_gradient(
     m, n = p.shape
     on, off = T(1 - smoothing), T(smoothing / n)
     for row in range(m if n else 0):
-        dloss = dlosses[row] if sample_weight is None else dlosses[row] * sample_weight[row]
-        if sample_weight is not None and sample_weight[row] == T(0):
+        dloss = dlosses[row] if len(sample_weight) == 0 else dlosses[row] * sample_weight[row]
+        if len(sample_weight) and sample_weight[row] == T(0):
             dlogits[row, :] = T(0)
             continue
         total = T(0)
@@ -236,7 +236,7 @@ def _cross_entropy_gradient(
 def cross_entropy_backward(
     dlogits: Array, dlosses: Array, p: Array, targets: Array, sample_weight: Array, class_weight: Array, smoothing: float
 ) -> None:
-    _cross_entropy_gradient(dlogits, dlosses, p, targets, present(sample_weight), present(class_weight), smoothing)
+    _cross_entropy_gradient(dlogits, dlosses, p, targets, of_rows(sample_weight, dlogits.dtype), present(class_weight), smoothing)
 
 
 @jit
@@ -260,7 +260,7 @@ def _gaussian_nll(losses: Array, pred: Array, target: Array, sample_weight: Arra
 def gaussian_nll_forward(
     losses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
 ) -> None:
-    _gaussian_nll(losses, pred, target, present(sample_weight), floor, log_variance)
+    _gaussian_nll(losses, pred, target, of_rows(sample_weight, losses.dtype), floor, log_variance)
 
 
 @jit
@@ -271,7 +271,7 @@ def _gaussian_nll_gradient(
     m, n = target.shape
     lowest = T(floor)
     for row in range(m):
-        w = T(1) if sample_weight is None else sample_weight[row]
+        w = T(1) if len(sample_weight) == 0 else sample_weight[row]
         if w == T(0):
             dpred[row, :, :] = T(0)
             continue
@@ -290,7 +290,7 @@ def _gaussian_nll_gradient(
 def gaussian_nll_backward(
     dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
 ) -> None:
-    _gaussian_nll_gradient(dpred, dlosses, pred, target, present(sample_weight), floor, log_variance)
+    _gaussian_nll_gradient(dpred, dlosses, pred, target, of_rows(sample_weight, dpred.dtype), floor, log_variance)
 
 
 _BATCH, _WEIGHTS, _SUM, _WEIGHTS_OR_ONE = range(len(REDUCE_LOSS_MODES))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .jit import jit
-from .rows import add, argmax, present, wide_weight
+from .rows import add, argmax, of_rows, wide_weight
 from .vmath import inline
 
 Array = Any
@@ -95,27 +95,27 @@ _top_k_accuracy = _over_rows(_within_top)
 
 
 def sparse_accuracy(total: Array, p: Array, labels: Array, sample_weight: Array) -> None:
-    _sparse_accuracy(total, p, labels, present(sample_weight), None)
+    _sparse_accuracy(total, p, labels, of_rows(sample_weight, p.dtype), None)
 
 
 def categorical_accuracy(total: Array, p: Array, targets: Array, sample_weight: Array) -> None:
-    _categorical_accuracy(total, p, targets, present(sample_weight), None)
+    _categorical_accuracy(total, p, targets, of_rows(sample_weight, p.dtype), None)
 
 
 def binary_accuracy(total: Array, p: Array, targets: Array, sample_weight: Array, threshold: float) -> None:
-    _binary_accuracy(total, p, targets, present(sample_weight), p.dtype.type(threshold))
+    _binary_accuracy(total, p, targets, of_rows(sample_weight, p.dtype), p.dtype.type(threshold))
 
 
 def error_metric(total: Array, pred: Array, target: Array, sample_weight: Array, power: int) -> None:
-    _error_metric[power](total, pred, target, present(sample_weight), None)
+    _error_metric[power](total, pred, target, of_rows(sample_weight, pred.dtype), None)
 
 
 def top_k_accuracy(total: Array, p: Array, labels: Array, sample_weight: Array, k: int) -> None:
-    _top_k_accuracy(total, p, labels, present(sample_weight), k)
+    _top_k_accuracy(total, p, labels, of_rows(sample_weight, p.dtype), k)
 
 
 def mean_rows(total: Array, values: Array, sample_weight: Array) -> None:
-    _mean_rows(total, values, present(sample_weight))
+    _mean_rows(total, values, of_rows(sample_weight, values.dtype))
 
 
 @jit
@@ -130,7 +130,7 @@ def _mean_rows(total: Array, values: Array, sample_weight: Array) -> None:
 
 
 def confusion_matrix(matrix: Array, p: Array, labels: Array, sample_weight: Array) -> None:
-    _confusion_matrix(matrix, p, labels, present(sample_weight))
+    _confusion_matrix(matrix, p, labels, of_rows(sample_weight, p.dtype))
 
 
 @jit
@@ -141,7 +141,7 @@ def _confusion_matrix(matrix: Array, p: Array, labels: Array, sample_weight: Arr
 
 
 def threshold_counts(counts: Array, p: Array, targets: Array, sample_weight: Array, thresholds: Array) -> None:
-    _threshold_counts(counts, p, targets, present(sample_weight), thresholds.astype(p.dtype))
+    _threshold_counts(counts, p, targets, of_rows(sample_weight, p.dtype), thresholds.astype(p.dtype))
 
 
 @jit
@@ -163,7 +163,7 @@ def _threshold_counts(counts: Array, p: Array, targets: Array, sample_weight: Ar
 
 
 def r2_metric(state: Array, pred: Array, target: Array, sample_weight: Array) -> None:
-    _r2_metric(state, pred, target, present(sample_weight))
+    _r2_metric(state, pred, target, of_rows(sample_weight, pred.dtype))
 
 
 @jit
@@ -190,7 +190,7 @@ def _r2_metric(state: Array, pred: Array, target: Array, sample_weight: Array) -
 
 
 def collect_scores(store: Array, count: Array, p: Array, targets: Array, sample_weight: Array) -> None:
-    _collect_scores(store, count, p, targets, present(sample_weight))
+    _collect_scores(store, count, p, targets, of_rows(sample_weight, p.dtype))
 
 
 @jit

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..spec import PointwiseLoss
 from .jit import jit
-from .rows import CHUNK, add, present, weighted
+from .rows import CHUNK, add, of_rows, present, weighted
 from .vmath import exp, high, inline, log, log1p, log1p_exp_neg, low, sigmoid, softplus, tanh
 
 Array = Any
@@ -377,7 +377,7 @@ def _gradient_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
                 for row in range(len(d)):
                     each = to[row * n : (row + 1) * n]
                     factor = weighted(sample_weight, begin + row, d[row]) / T(n)
-                    if sample_weight is not None and sample_weight[begin + row] == 0:
+                    if len(sample_weight) and sample_weight[begin + row] == 0:
                         each[:] = 0
                     else:
                         for i in range(n):
@@ -400,12 +400,12 @@ def _gradient(fn: PointwiseLoss) -> Any:
 def pointwise_loss_forward(
     losses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    weights, numbers = present(sample_weight), present(column)
+    weights, numbers = of_rows(sample_weight, losses.dtype), present(column)
     _mean(fn)(losses, pred.ravel(), target.ravel(), weights, numbers, pred.shape[1], fn.p0, fn.p1)
 
 
 def pointwise_loss_backward(
     dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    weights, numbers = present(sample_weight), present(column)
+    weights, numbers = of_rows(sample_weight, dpred.dtype), present(column)
     _gradient(fn)(dpred.ravel(), dlosses, pred.ravel(), target.ravel(), weights, numbers, pred.shape[1], fn.p0, fn.p1)

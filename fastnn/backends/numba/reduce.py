@@ -1,7 +1,8 @@
 """Reductions and running sums along the middle dimension of x (A, B, C), of the elementwise family.
 
 Many values are folded side by side: neighbours do not wait for each other, and the order is always the same. Sums and products of
-floats are taken in float64. The places of maxima in rows, and maxima of long arrays are NumPy's, whose comparisons are vector code.
+floats are taken in float64. The places of maxima in rows, and the maxima of long arrays, are NumPy's, which
+compares in vector code.
 """
 
 from __future__ import annotations

@@ -24,6 +24,14 @@ def present(a: Array) -> Array:
     return a if a.size else None
 
 
+_NONE = {np.dtype(name): np.empty(0, name) for name in ("float32", "float64")}
+
+
+def of_rows(sample_weight: Array, dtype: Any) -> Array:
+    """The weights of rows, or an empty array of their type: what looks at them once a row is compiled for both."""
+    return sample_weight if sample_weight.size else _NONE[dtype]
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def add(context: Any, total: Any, term: Any) -> Any:
     """total + term in a sum that may be taken in several parts at once; all else keeps its order."""
@@ -80,7 +88,7 @@ def argmax(x: Array) -> int:
 @inline
 def weighted(sample_weight: Array, row: int, value: Any) -> Any:
     """The value times the row's weight; a row of weight 0 counts for nothing, even where its value is infinite."""
-    if sample_weight is None:
+    if len(sample_weight) == 0:
         return value
     w = sample_weight[row]
     return w if w == 0 else value * w
@@ -89,4 +97,4 @@ def weighted(sample_weight: Array, row: int, value: Any) -> Any:
 @inline
 def wide_weight(sample_weight: Array, row: int) -> float:
     """The weight of a row in float64; 1 where there are none."""
-    return 1.0 if sample_weight is None else np.float64(sample_weight[row])
+    return 1.0 if len(sample_weight) == 0 else np.float64(sample_weight[row])

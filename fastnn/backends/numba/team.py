@@ -27,6 +27,10 @@ def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
     if len(calls) > _size + 1:
         _pool, _size = ThreadPoolExecutor(len(calls) - 1, "fastnn"), len(calls) - 1
     others = [_pool.submit(function, *args) for args in calls[1:]] if _pool else []
-    function(*calls[0])
-    for other in others:
-        other.result()
+    try:
+        function(*calls[0])
+    finally:  # after Ctrl-C too: they write into arrays that the caller will use again
+        errors = [other.exception() for other in others]
+    for error in errors:
+        if error:
+            raise error
