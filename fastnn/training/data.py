@@ -194,10 +194,10 @@ def _samples(x: Any, op: str, name: str) -> Array:
 def _array(x: Any, op: str, name: str) -> Array:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{op}: {name} is a masked array; fill it or drop the masked samples first")
+    if type(x) is (k := current()).xp.ndarray:
+        x = k.to_numpy(x)
     if isinstance(x, np.ndarray):
         return np.asarray(x)
-    if type(x) is (k := current()).xp.ndarray:
-        return k.to_numpy(x)
     if hasattr(x, "toarray"):  # NumPy would wrap a SciPy sparse matrix as one object
         raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one, as its toarray() gives")
     try:
