@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from cases import TESTS
 from cases.case import Case
 from emulator.programs import Program, programs
 
+from fastnn.backends.cupy.nvrtc import machine_code
 from fastnn.backends.spec import KERNELS
 
 try:
@@ -77,3 +79,18 @@ def test_other_generations(kernel: str, architecture: str) -> None:
     dtype = "float64" if "float64" in case.dtypes else case.dtypes[0]
     found = [wrong(program, architecture, False) for program in programs([case], [dtype])]
     assert not any(found), "\n".join(filter(None, found))
+
+
+def test_machine_code_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "kernels"))
+    source = 'extern "C" __global__ void double_it(float* x) { *x *= 2; }'
+    assert machine_code(source, 90)[:4] == b"\x7fELF"
+    (file,) = (tmp_path / "kernels").iterdir()
+    file.write_bytes(b"what lies there")
+    assert machine_code(source, 90) == b"what lies there" != machine_code(source, 80)
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(file))  # no folder
+    assert machine_code(source, 90)[:4] == b"\x7fELF"
+    later = machine_code(source, 10000).decode()  # assembly code for GPUs that NVRTC does not know
+    assert ".target sm_" in later and ".ftz" not in later, "numbers near 0 stay what they are"
+    with pytest.raises(RuntimeError, match='identifier "nothing" is undefined'):
+        machine_code("__device__ int something = nothing;", 90)

@@ -181,7 +181,7 @@ def test_environment_variables_that_are_wrong(variable: str, value: str, text: s
         if not fastnn.backends()["cpp"].available:
             pytest.skip("these variables concern the compiled kernels, which this installation does not have")
         env["FASTNN_BACKEND"] = "cpp"
-    code = "import fastnn; fastnn.tensor([1.0])"
+    code = "import sys; sys.modules['numba'] = None; import fastnn; fastnn.tensor([1.0])"
     out = subprocess.run([sys.executable, "-c", code], env={**env, variable: value}, capture_output=True, text=True, check=False)
     assert out.returncode != 0 and text in out.stderr
     assert subprocess.run([sys.executable, "-c", "import fastnn"], env={**env, variable: value}, check=False).returncode == 0

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 pytest.importorskip("numba")
 
 from numba.core.caching import CacheImpl
+from numba.core.compiler_lock import global_compiler_lock
 
 import fastnn
 from fastnn.backends import load
@@ -81,16 +83,28 @@ def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert double(2.5) == 5.0 and double(4) == 8
 
 
-def test_damaged_files_are_compiled_anew() -> None:
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut off": lambda content: content[:100],
+    "other": lambda content: bytes(range(255, 0, -1)) * 10,
+    "one byte": lambda content: content[:-300] + bytes([content[-300] ^ 1]) + content[-299:],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"), [*(("nbc", d) for d in DAMAGES), ("nbi", "empty"), ("nbi", "cut off"), ("nbi", "other")]
+)
+def test_damaged_files_are_compiled_anew(kind: str, damage: str) -> None:
     double = jit(_double)
     double._cache.flush()
     assert double(4) == 8
-    files = list(Path(double._cache.cache_path).glob("test_numba._double-*.nbc"))
-    assert files
-    for file in files:
-        file.write_bytes(file.read_bytes()[:100])
-    again = jit(_double)
-    assert again(4) == 8 and sum(again.stats.cache_misses.values()) == 1
+    (file,) = Path(double._cache.cache_path).glob(
+        f"test_numba._double-{_double.__code__.co_firstlineno}.*{'1.nbc' if kind == 'nbc' else 'nbi'}"
+    )
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    for misses in (1, 0):  # and is whole again
+        again = jit(_double)
+        assert again(4) == 8 and sum(again.stats.cache_misses.values()) == misses
 
 
 def test_entries_that_lie_in_each_others_places_are_not_taken(tmp_path: Path) -> None:
@@ -121,6 +135,28 @@ def test_threads_may_meet_at_the_first_call() -> None:
     for thread in threads:
         thread.join()
     assert results == [21] * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_forked_while_another_thread_compiles() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def compiling() -> None:
+        with global_compiler_lock:
+            begun.set()
+            go.wait(10)
+
+    thread = threading.Thread(target=compiling)
+    thread.start()
+    begun.wait(10)
+    threading.Timer(0.2, go.set).start()
+    child = os.fork()
+    if not child:
+        taken = global_compiler_lock._lock.acquire(timeout=5)
+        os._exit(0 if taken else 1)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_long_compilation_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

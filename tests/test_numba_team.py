@@ -17,8 +17,8 @@ from fastnn.backends import cores, load, unavailable
 
 pytestmark = pytest.mark.skipif(bool(unavailable("numba")), reason="no Numba")
 
-SHAPES = ((70, 300, 90), (300, 70, 90), (500, 20, 300), (20, 500, 300))
-"""M, N, K: of packed blocks and of factors as they are, shared out by rows and by columns."""
+SHAPES = ((70, 300, 90), (300, 70, 90), (500, 20, 300), (20, 500, 300), (1, 900, 70), (900, 1, 70), (3, 900, 70))
+"""M, N, K: of packed blocks, of factors as they are and of vectors, shared out by rows and by columns."""
 
 
 @pytest.fixture

@@ -68,11 +68,19 @@ def copy_without_kernels(folder: Path) -> None:
 def test_pure_installation_runs_and_says_so(tmp_path: Path) -> None:
     copy_without_kernels(tmp_path)
     code = "import fastnn; print(fastnn.info()); print(fastnn.Dense(2, input_shape=(3,))(fastnn.tensor([[1., 2, 3]])).shape)"
-    out = python(code, tmp_path, NUMBA_DISABLE_JIT="1", CUDA_VISIBLE_DEVICES="")  # also where these could be used
+    hidden = "import sys; sys.modules['numba'] = None; "  # also where it is installed
+    out = python(hidden + code, tmp_path, CUDA_VISIBLE_DEVICES="")
     assert "backend  numpy" in out
     assert "no C++ compiler was found when it was installed" in out
     assert "runs on the NumPy reference alone" in out
     assert "(1, 2)" in out
+
+
+def test_pure_installation_takes_numba_where_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    copy_without_kernels(tmp_path)
+    out = python("import fastnn; print(fastnn.info()); print(fastnn.relu([-1.0, 2.0]).numpy())", tmp_path)
+    assert "backend  numba" in out and "NumPy reference alone" not in out and "[0. 2.]" in out
 
 
 def test_source_folder_is_told_from_a_pure_installation(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..backends import current
+from ..backends.base import Backend
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -194,10 +195,11 @@ def _samples(x: Any, op: str, name: str) -> Array:
 def _array(x: Any, op: str, name: str) -> Array:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{op}: {name} is a masked array; fill it or drop the masked samples first")
-    if type(x) is (k := current()).xp.ndarray:
-        x = k.to_numpy(x)
     if isinstance(x, np.ndarray):
         return np.asarray(x)
+    k: Backend = current()
+    if type(x) is k.xp.ndarray:
+        return k.to_numpy(x)
     if hasattr(x, "toarray"):  # NumPy would wrap a SciPy sparse matrix as one object
         raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one, as its toarray() gives")
     try:

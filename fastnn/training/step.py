@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..backends import current, numbers, recording
+from ..backends import current, recording
 from ..backends.base import aligned
 from ..nn.mode import mode
 from ..ops.shape import copy_array
@@ -70,15 +70,17 @@ class Batches:
     def __init__(self, arrays: Sequence[Array]) -> None:
         self.arrays = list(arrays)  # of size 0 where absent
         self.n = len(arrays[0])
-        self.index = numbers(np.arange(self.n), np.int64)
-        self.cursor = numbers([0], np.int64)
+        k = current()
+        self.index = k.asarray(np.arange(self.n, dtype=np.int64))
+        self.cursor = k.asarray(np.zeros(1, np.int64))
         self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
 
     def start_epoch(self, rng: np.random.Generator | None) -> None:
         """Back to the first batch, in a new random order if there is a generator."""
+        k = current()
         if rng is not None:
-            self.index[:] = rng.permutation(self.n)
-        self.cursor[0] = 0
+            k.write(self.index, rng.permutation(self.n))
+        k.write(self.cursor, np.zeros(1, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""

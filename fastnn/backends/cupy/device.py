@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .numbers import Numbers, pending
+from .nvrtc import machine_code
 
 
 class Device(Protocol):
@@ -106,9 +107,9 @@ class CudaDevice:
         raise elsewhere(array, kernel, name)
 
     def compile(self, source: str, entry: str) -> Any:
-        kernel = self.xp.RawKernel(source, entry, options=("-std=c++17",), backend="nvrtc")
-        kernel.compile()
-        return kernel
+        module = self.xp.cuda.Module()
+        module.load(machine_code(source, self.capability))
+        return module.get_function(entry)
 
     def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
         struct = np.frombuffer(arguments, f"V{len(arguments)}")  # one element, which CuPy passes by value

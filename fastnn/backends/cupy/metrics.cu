@@ -51,6 +51,13 @@ __device__ inline double weight_of(const T* sample_weight, i64 row) {
   return sample_weight ? (double)sample_weight[row] : 1;
 }
 
+// By one thread, which reads both at once: they may lie in the host's memory, far away.
+__device__ inline void add_to(double* total, double value, double weight) {
+  const double values = total[0], weights = total[1];
+  total[0] = values + value;
+  total[1] = weights + weight;
+}
+
 template <int L, typename T, typename F>
 __device__ inline void sum_rows(double* total, const T* sample_weight, i64 M, F value) {
   double sums[2] = {0, 0}, totals[2];
@@ -64,10 +71,7 @@ __device__ inline void sum_rows(double* total, const T* sample_weight, i64 M, F 
   }
   sums[0] = block_sum(sums[0]);
   sums[1] = block_sum(sums[1]);
-  if (grid_reduce(sums, totals, Sum(), 0.0) && threadIdx.x == 0) {
-    total[0] += totals[0];
-    total[1] += totals[1];
-  }
+  if (grid_reduce(sums, totals, Sum(), 0.0) && threadIdx.x == 0) add_to(total, totals[0], totals[1]);
 }
 
 // Adds value(lanes, row) for each row of N elements, times the row's weight: a thread for each row, or a warp for long ones.
@@ -82,9 +86,7 @@ __device__ inline void add_rows(double* total, const T* sample_weight, i64 M, i6
 
 template <typename T>
 __device__ void mean_metric(const mean_metric_args<T>& a) {
-  if (first()) return;
-  a.total[0] += (double)*a.value * a.count;
-  a.total[1] += a.count;
+  if (first() == 0) add_to(a.total, (double)*a.value * a.count, a.count);
 }
 
 template <typename T>

@@ -13,10 +13,13 @@ __device__ void scheduled(const scheduled_args& a) {
   for (i64 s = first(); s < a.S; s += stride()) a.hyper[a.slot[s]] = a.table[s * a.L + column];
 }
 
-// The number of this step; a call without elements may have none.
+__device__ const i64 FIRST_STEP = 1;
+
+// The number of this step; a call without elements may have none. No branch, in which this load would be waited for before others
+// begin: such numbers may lie in the host's memory, far away.
 template <typename A>
 __device__ inline double step_of(const A& a) {
-  return a.P ? (double)a.step[0] : 1;
+  return (double)*(a.P ? a.step : &FIRST_STEP);
 }
 
 // Weight decay, coupled (g = dw + coupled w) or decoupled (w *= keep).
@@ -72,7 +75,8 @@ struct Moments {
   }
 };
 
-__device__ inline double correction(double beta, double t) { return 1 - pow(beta, t); }
+// 1 - beta^t, where rounding beta^t would cost as many digits as it is near 1.
+__device__ inline double correction(double beta, double t) { return -expm1(t * log(beta)); }
 
 // Adam's: the rate over the first correction, and one over the root of the second.
 template <typename T>

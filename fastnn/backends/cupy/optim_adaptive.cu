@@ -86,8 +86,7 @@ __device__ void nadam_step(const nadam_step_args<T>& a) {
 template <typename T>
 struct Rmsprop {
   Mean<T> mean;
-  T lr, eps, momentum;
-  bool inside;
+  T lr, momentum, inside, outside;  // of the two places where eps may stand, one has it and the other 0
   Decay<T> decay;
 
   // The gradient after weight decay, which v takes in.
@@ -97,7 +96,7 @@ struct Rmsprop {
     return g;
   }
   // The gradient over the root of such a square.
-  __device__ T scaled(T g, T square) const { return g / (inside ? sqrt(square + eps) : sqrt(square) + eps); }
+  __device__ T scaled(T g, T square) const { return g / (sqrt(square + inside) + outside); }
   __device__ T centered(T g, T v, T& average) const {
     average = mean(average, g);
     return scaled(g, Max()(v - average * average, (T)0));
@@ -113,25 +112,28 @@ template <typename T>
 __device__ void rmsprop_step(const rmsprop_step_args<T>& a) {
   const Rmsprop<T> s = once_a_block([&] {
     const double* h = a.hyper;
-    return Rmsprop<T>{Mean<T>::of(h[1]), (T)h[0], (T)h[2], (T)h[3], h[4] != 0, Decay<T>::of(h[0], h[5], h[6])};
+    const bool inside = h[4] != 0;
+    const T eps = (T)h[2];
+    return Rmsprop<T>{Mean<T>::of(h[1]), (T)h[0], (T)h[3], inside ? eps : 0, inside ? 0 : eps, Decay<T>::of(h[0], h[5], h[6])};
   });
+  // Several arrays at once are enough in flight; more of each would take four times as long to compile.
   if (a.mean && a.b)
-    for_elements<2>(a.n, a.w, a.v, a.mean, a.b, a.dw)([=](T& w, T& v, T& mean, T& b, T g) {
+    for_elements<1>(a.n, a.w, a.v, a.mean, a.b, a.dw)([=](T& w, T& v, T& mean, T& b, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.centered(g, v, mean), b);
     });
   else if (a.mean)
-    for_elements<2>(a.n, a.w, a.v, a.mean, a.dw)([=](T& w, T& v, T& mean, T g) {
+    for_elements<1>(a.n, a.w, a.v, a.mean, a.dw)([=](T& w, T& v, T& mean, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.centered(g, v, mean));
     });
   else if (a.b)
-    for_elements<2>(a.n, a.w, a.v, a.b, a.dw)([=](T& w, T& v, T& b, T g) {
+    for_elements<1>(a.n, a.w, a.v, a.b, a.dw)([=](T& w, T& v, T& b, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.scaled(g, v), b);
     });
   else
-    for_elements<2>(a.n, a.w, a.v, a.dw)([=](T& w, T& v, T g) {
+    for_elements<1>(a.n, a.w, a.v, a.dw)([=](T& w, T& v, T g) {
       g = s.gradient(w, g, v);
       s.step(w, s.scaled(g, v));
     });

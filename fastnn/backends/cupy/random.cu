@@ -8,8 +8,17 @@ struct Stream {
   u64 seed, offset;
 };
 
-__device__ inline Stream stream_of(const u64* state) {
-  return once_a_block([&] { return Stream{state[0], state[1]}; });
+// The stream, and what how() makes of the numbers that say how it is used.
+template <typename How>
+struct Drawing {
+  Stream stream;
+  How how;
+};
+
+// Both are read by one thread of the block without a wait between them: they may lie in the host's memory, far away.
+template <typename F>
+__device__ inline auto drawing(const u64* state, F how) {
+  return once_a_block([&] { return Drawing<decltype(how())>{{state[0], state[1]}, how()}; });
 }
 
 // Saves the stream for backward, where that is wanted, and moves it on; it has been read by all blocks when the last one comes.
@@ -123,31 +132,32 @@ struct Drop {
 
 template <typename T>
 __device__ void dropout_forward(const dropout_forward_args<T>& a) {
-  const Stream stream = stream_of(a.state);
-  for_words(a.y, a.x, a.n, stream, once_a_block([&] { return Drop<T>::plain(*a.rate); }));
-  move_on(a.state, a.aux, stream, a.n);
+  const auto d = drawing(a.state, [&] { return Drop<T>::plain(*a.rate); });
+  for_words(a.y, a.x, a.n, d.stream, d.how);
+  move_on(a.state, a.aux, d.stream, a.n);
 }
 
 template <typename T>
 __device__ void dropout_backward(const dropout_backward_args<T>& a) {
-  for_words(a.dx, a.dy, a.n, stream_of(a.aux), once_a_block([&] { return Drop<T>::plain(*a.rate); }));
+  const auto d = drawing(a.aux, [&] { return Drop<T>::plain(*a.rate); });
+  for_words(a.dx, a.dy, a.n, d.stream, d.how);
 }
 
 template <typename T>
 __device__ void alpha_dropout_forward(const alpha_dropout_forward_args<T>& a) {
-  const Stream stream = stream_of(a.state);
-  for_words(a.y, a.x, a.n, stream, once_a_block([&] { return Drop<T>::alpha(*a.rate); }));
-  move_on(a.state, a.aux, stream, a.n);
+  const auto d = drawing(a.state, [&] { return Drop<T>::alpha(*a.rate); });
+  for_words(a.y, a.x, a.n, d.stream, d.how);
+  move_on(a.state, a.aux, d.stream, a.n);
 }
 
 template <typename T>
 __device__ void alpha_dropout_backward(const alpha_dropout_backward_args<T>& a) {
-  const auto drop = once_a_block([&] {
+  const auto d = drawing(a.aux, [&] {
     Drop<T> drop = Drop<T>::alpha(*a.rate);
     drop.shift = drop.dropped = 0;
     return drop;
   });
-  for_words(a.dx, a.dy, a.n, stream_of(a.aux), drop);
+  for_words(a.dx, a.dy, a.n, d.stream, d.how);
 }
 
 // The quotient of two polynomials, highest power first.
@@ -178,29 +188,28 @@ __device__ __noinline__ double normal(u32 word) {
   return copysign(ratio(TAIL[0], TAIL[1], sqrt(-log(q < 0 ? p : 1 - p)) - 1.6), q);
 }
 
-// y = x (1 + sqrt(rate / (1 - rate)) z).
+// y = x (1 + sqrt(rate / (1 - rate)) z), with the stream at state, which it returns.
 template <typename T>
-__device__ inline void multiply_noise(T* y, const T* x, i64 n, Stream stream, const double* rate) {
-  const T stddev = once_a_block([&] { return (T)sqrt(*rate / (1 - *rate)); });
-  for_words(y, x, n, stream, [=](T x, u32 word) { return x * (stddev * (T)normal(word) + (T)1); });
+__device__ inline Stream multiply_noise(T* y, const T* x, i64 n, const u64* state, const double* rate) {
+  const auto d = drawing(state, [&] { return (T)sqrt(*rate / (1 - *rate)); });
+  for_words(y, x, n, d.stream, [=](T x, u32 word) { return x * (d.how * (T)normal(word) + (T)1); });
+  return d.stream;
 }
 
 template <typename T>
 __device__ void gaussian_dropout_forward(const gaussian_dropout_forward_args<T>& a) {
-  const Stream stream = stream_of(a.state);
-  multiply_noise(a.y, a.x, a.n, stream, a.rate);
+  const Stream stream = multiply_noise(a.y, a.x, a.n, a.state, a.rate);
   move_on(a.state, a.aux, stream, a.n);
 }
 
 template <typename T>
 __device__ void gaussian_dropout_backward(const gaussian_dropout_backward_args<T>& a) {
-  multiply_noise(a.dx, a.dy, a.n, stream_of(a.aux), a.rate);
+  multiply_noise(a.dx, a.dy, a.n, a.aux, a.rate);
 }
 
 template <typename T>
 __device__ void gaussian_noise_forward(const gaussian_noise_forward_args<T>& a) {
-  const Stream stream = stream_of(a.state);
-  const T stddev = once_a_block([&] { return (T)*a.stddev; });
-  for_words(a.y, a.x, a.n, stream, [=](T x, u32 word) { return x + stddev * (T)normal(word); });
-  move_on(a.state, nullptr, stream, a.n);
+  const auto d = drawing(a.state, [&] { return (T)*a.stddev; });
+  for_words(a.y, a.x, a.n, d.stream, [=](T x, u32 word) { return x + d.how * (T)normal(word); });
+  move_on(a.state, nullptr, d.stream, a.n);
 }

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation
 from .functions import backward_loop, forward_loop, named
-from .jit import jit, jit_sum
+from .jit import jit
+from .rows import add
 from .softmax import (
     log_softmax_backward,
     log_softmax_forward,
@@ -17,6 +18,7 @@ from .softmax import (
     sparsemax_forward,
 )
 from .unary import SLOPES, VALUES, Function
+from .vmath import inline
 
 __all__ = [
     "activation_backward",
@@ -132,28 +134,28 @@ def _column_slopes(dx: Array, dy: Array, x: Array, slope: Array) -> None:
             dx[i, j] = dy[i, j] if x[i, j] > T(0) else slope[j] * dy[i, j]
 
 
-@jit_sum
+@inline
 def _below(dy: Array, x: Array, i: int) -> Any:
     """The sum of x dy in row i where x is not positive."""
     T = x.dtype.type
     total = T(0)
     for j in range(x.shape[1]):
-        total += T(0) if x[i, j] > T(0) else x[i, j] * dy[i, j]
+        total = add(total, T(0) if x[i, j] > T(0) else x[i, j] * dy[i, j])
     return total
 
 
 @jit
-def _one_slope_sum(dslope: Array, dy: Array, x: Array, add: int) -> None:
+def _one_slope_sum(dslope: Array, dy: Array, x: Array, adds: int) -> None:
     total = 0.0
     for i in range(x.shape[0]):
         total += _below(dy, x, i)
-    dslope[0] = dslope[0] + total if add else total
+    dslope[0] = dslope[0] + total if adds else total
 
 
 @jit
-def _column_slope_sums(dslope: Array, dy: Array, x: Array, add: int) -> None:
+def _column_slope_sums(dslope: Array, dy: Array, x: Array, adds: int) -> None:
     T = x.dtype.type
-    if not add:
+    if not adds:
         dslope[:] = T(0)
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):

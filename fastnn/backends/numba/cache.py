@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import pickle
 import sys
 import time
@@ -12,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.compiler_lock import global_compiler_lock
 
 _NOTE_AFTER = 1.0
 """Seconds of compiling after which a line on stderr says what takes so long."""
+
+if hasattr(os, "register_at_fork"):
+    # A process that is forked while another thread compiles has the lock, and not the thread that would let it go.
+    release = global_compiler_lock.release
+    os.register_at_fork(before=global_compiler_lock.acquire, after_in_parent=release, after_in_child=release)
 
 
 @functools.cache
@@ -44,14 +51,30 @@ compiling = _Compiling()
 
 
 class _File(IndexDataCacheFile):  # type: ignore[misc]
-    """Numba's files, whose entries say what they are: processes that write at the same time may number theirs alike."""
+    """Numba's files, which are taken as missing where they are damaged: machine code that is not what was written would crash.
+
+    Entries say what they are, too: processes that write at the same time may number theirs alike.
+    """
 
     def save(self, key: Any, data: Any) -> None:
-        super().save(key, (key, self._source_stamp, data))
+        content = self._dump((key, self._source_stamp, data))
+        super().save(key, (hashlib.sha256(content).digest(), content))
 
     def load(self, key: Any) -> Any:
-        found = super().load(key)
-        return found[2] if found is not None and found[:2] == (key, self._source_stamp) else None
+        try:
+            digest, content = super().load(key)
+            if hashlib.sha256(content).digest() != digest:
+                return None
+            found = pickle.loads(content)
+        except Exception:  # a pickle that is cut off or overwritten raises whatever it likes
+            return None
+        return found[2] if found[:2] == (key, self._source_stamp) else None
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except Exception:
+            return {}
 
 
 class _OnDisk(FunctionCache):  # type: ignore[misc]
@@ -75,10 +98,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         return self._disk.cache_path
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            found = self._disk.load_overload(sig, target_context)
-        except (OSError, EOFError, pickle.UnpicklingError):  # damaged, or not to be read: compiled anew
-            found = None
+        found = self._disk.load_overload(sig, target_context)
         if found is None:
             compiling.begin(kept=bool(self.cache_path))
             self._start = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Broadcasting arithmetic, selection, copies between layouts, and conversions; reduce.py and sort.py have the rest.
+"""Broadcasting arithmetic, selection, copies between layouts, and conversions; reduce.py has the rest.
 
-Walks over arrays are cut into runs: along the last dimension arrays advance by a fixed stride, which is mostly 1 or 0.
+Powers of floats and orders are NumPy's, which computes them on vectors by means that Numba's code has not. Walks over arrays are cut into runs: along the last dimension arrays advance by a fixed stride, which is mostly 1 or 0.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 
 from . import arithmetic
 from .jit import jit
-from .reduce import argmax_forward, cumulate, reduce_forward
-from .sort import argsort
+from .reduce import BY_NUMPY, argmax_forward, cumulate, reduce_forward
 from .vmath import inline
 
 __all__ = [
@@ -35,6 +34,8 @@ Array = Any
 
 _TILE = 16
 """Rows and columns that are copied together where they are not runs: lines are used up while they are in the cache."""
+
+argsort = BY_NUMPY["argsort"]
 
 # In the order of spec.BINARY_OPS and spec.COMPARE_OPS.
 _BINARY = (
@@ -110,6 +111,9 @@ def _binary(op: Callable[[Any, Any], Any]) -> Any:
 
 
 def binary_forward(z: Array, x: Array, y: Array, layout: Array, op: int) -> None:
+    if _BINARY[op] is arithmetic.power and z.dtype.kind == "f":
+        BY_NUMPY["binary_forward"](z, x, y, layout, op)
+        return
     _binary(_BINARY[op])(z.ravel(), x.ravel(), y.ravel(), layout)
 
 

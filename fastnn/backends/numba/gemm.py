@@ -1,17 +1,8 @@
 """Matrix products in tiles: blocks, packing, and the threads that share them.
 
-Only rows or columns of the result are shared out, in whole tiles: the bits do not depend on the number of threads. Products with
-a vector, and those with few rows of a where b is transposed, are NumPy's: they read each number of b once, and packing would cost
-more than it saves. NumPy's BLAS has threads of its own (OPENBLAS_NUM_THREADS).
-
-Microseconds in float32, this and numpy.matmul, on one thread of an AMD EPYC with AVX-512 that does other work as well:
-
-    M x K x N        a b           a b^T         a^T b         medians of nine rounds in turn, OPENBLAS_NUM_THREADS=1
-    32 x 400 x 15    3.5    8.8    5.4    9.1    3.6    9.3
-    32 x 15 x 15     1.2    1.1    1.3    1.3    1.2    1.2    a call in itself is 0.6 to 0.8
-    32 x 15 x 10     1.2    1.1    1.3    1.1    1.2    1.1
-    128 x 784 x 512  559    910    595    906    679    914
-    256^3            166    284    181    279    167    300
+Only rows or columns of the result are shared out, in whole tiles: the bits do not depend on the number of threads. Packing
+costs a pass over both factors: products that read the numbers of b only once do without, those with a vector and those with few
+rows. `pytest --benchmark-only benches/bench_dense.py` measures all of it beside numpy.matmul and the C++ kernels.
 """
 
 from __future__ import annotations
@@ -23,6 +14,7 @@ import numpy as np
 from .. import get_num_threads
 from . import team
 from .jit import jit
+from .rows import add
 from .tile import ROWS, VECTOR, direct_one, direct_two, packed_one, packed_two
 from .vmath import inline
 
@@ -39,11 +31,17 @@ _SHARE = 4e6
 
 def product(c: Array, d: Array, a: Array, b: Array, ta: int, tb: int, alpha: float, beta: float) -> None:
     """c = alpha a b + beta d, a and b transposed where ta and tb say so; d has the rows of c, or one for all of them."""
+    if c.shape[1] == 1:  # a row of results, from the factors in turn
+        c, d, a, b, ta, tb = c.reshape(1, -1), d.reshape(1, -1), b.reshape(1, -1), a, 0, not ta
+    elif len(c) == 1:
+        a, ta = a.reshape(1, -1), 0
     M, N = c.shape
-    if M == 1 or N == 1 or (tb and M <= _FEW_ROWS):
-        _by_numpy(c, d, a.T if ta else a, b.T if tb else b, alpha, beta)
-        return
-    tiles = _direct if N <= _NARROW or M <= _LOW else _packed
+    if tb and M <= _FEW_ROWS:
+        tiles = _dots
+    elif M == 1 and N > _NARROW:
+        tiles = _sum_of_rows
+    else:
+        tiles = _direct if N <= _NARROW or M <= _LOW else _packed
     most = a.size * N / _SHARE
     if most < 2:
         tiles(c, d, a, b, ta, tb, alpha, beta, 0, M, 0, N)
@@ -61,21 +59,69 @@ def _parts(size: int, tile: int, count: int) -> list[tuple[int, int]]:
     return [(i * tiles // count * tile, min(size, (i + 1) * tiles // count * tile)) for i in range(count)]
 
 
-def _by_numpy(c: Array, d: Array, a: Array, b: Array, alpha: float, beta: float) -> None:
-    if alpha == 1 and beta == 0:
-        np.dot(a, b, c)
-    else:
-        _combine(c, d, np.dot(a, b), alpha, beta)
+@jit
+def _dots(
+    c: Array,
+    d: Array,
+    a: Array,
+    b: Array,
+    ta: int,
+    tb: int,
+    alpha: float,
+    beta: float,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+) -> None:
+    """`product` with b transposed, and d of the rows and columns of c or one for all: rows of both, multiplied."""
+    T = c.dtype.type
+    alpha, beta = T(alpha), T(beta)
+    for j in range(left, right):
+        for i in range(top, bottom):
+            total = T(0)
+            for k in range(b.shape[1]):
+                total = add(total, a[i, k] * b[j, k])
+            total *= alpha
+            if beta != 0:
+                total += beta * d[min(i, d.shape[0] - 1), min(j, d.shape[1] - 1)]
+            c[i, j] = total
 
 
 @jit
-def _combine(c: Array, d: Array, ab: Array, alpha: float, beta: float) -> None:
-    """c = alpha ab + beta d; without the warnings that NumPy has for what is not finite."""
-    alpha, beta = c.dtype.type(alpha), c.dtype.type(beta)
-    for i in range(c.shape[0]):
-        for j in range(c.shape[1]):
-            value = alpha * ab[i, j]
-            c[i, j] = value + beta * d[min(i, d.shape[0] - 1), j] if beta != 0 else value
+def _sum_of_rows(
+    c: Array,
+    d: Array,
+    a: Array,
+    b: Array,
+    ta: int,
+    tb: int,
+    alpha: float,
+    beta: float,
+    top: int,
+    bottom: int,
+    left: int,
+    right: int,
+) -> None:
+    """`product` with one row in a: the rows of b, added up four at a time."""
+    T, K = c.dtype.type, b.shape[0]
+    alpha, beta = T(alpha), T(beta)
+    sums = np.empty(min(_N, right - left), c.dtype)
+    for begin in range(left, right, _N):
+        end = min(begin + _N, right)
+        part = sums[: end - begin]
+        part[:] = 0
+        for k in range(0, K // 4 * 4, 4):
+            w, x, y, z = b[k, begin:end], b[k + 1, begin:end], b[k + 2, begin:end], b[k + 3, begin:end]
+            for j in range(part.size):
+                part[j] += a[0, k] * w[j] + a[0, k + 1] * x[j] + a[0, k + 2] * y[j] + a[0, k + 3] * z[j]
+        for k in range(K // 4 * 4, K):
+            w = b[k, begin:end]
+            for j in range(part.size):
+                part[j] += a[0, k] * w[j]
+        to, more = c[0, begin:end], d[0, begin:end]
+        for j in range(part.size):
+            to[j] = alpha * part[j] + beta * more[j] if beta != 0 else alpha * part[j]
 
 
 @inline

@@ -10,24 +10,15 @@ from numba import njit
 from .cache import KernelCache
 
 _compiled = njit(nogil=True, error_model="numpy", fastmath={"contract"})
-_reordered = njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 def jit(function: Callable[..., Any]) -> Any:
     """The function, compiled at its first call: without the GIL, kept on disk, dividing by zero as NumPy does.
 
     Products and sums may become one operation, and nothing else may change: NaN and infinity pass through, and sums keep their
-    order. A function made by another one takes from it what Python finds by name only, such as functions of a module: then the
-    machine code is found again in other processes.
+    order but where `rows.add` makes them. A function made by another one takes from it what Python finds by name only, such as
+    functions of a module: then the machine code is found again in other processes.
     """
-    return _kept(_compiled(function))
-
-
-def jit_sum(function: Callable[..., Any]) -> Any:
-    """As `jit`, for a function that only adds up: in an order of LLVM's choice, the same in every call, it does so on vectors."""
-    return _kept(_reordered(function))
-
-
-def _kept(dispatcher: Any) -> Any:
+    dispatcher = _compiled(function)
     dispatcher._cache = KernelCache(dispatcher.py_func)
     return dispatcher

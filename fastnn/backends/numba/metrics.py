@@ -44,12 +44,12 @@ def _over_rows(measure: Any) -> Any:
 
 @inline
 def _hits_label(p: Array, labels: Array, row: int, parameter: None) -> Any:
-    return argmax(p, row) == labels[row]
+    return argmax(p[row]) == labels[row]
 
 
 @inline
 def _hits_target(p: Array, targets: Array, row: int, parameter: None) -> Any:
-    return argmax(p, row) == argmax(targets, row)
+    return argmax(p[row]) == argmax(targets[row])
 
 
 @inline
@@ -137,7 +137,7 @@ def confusion_matrix(matrix: Array, p: Array, labels: Array, sample_weight: Arra
 def _confusion_matrix(matrix: Array, p: Array, labels: Array, sample_weight: Array) -> None:
     for row in range(len(p)):
         if 0 <= labels[row] < p.shape[1]:
-            matrix[labels[row], argmax(p, row)] += wide_weight(sample_weight, row)
+            matrix[labels[row], argmax(p[row])] += wide_weight(sample_weight, row)
 
 
 def threshold_counts(counts: Array, p: Array, targets: Array, sample_weight: Array, thresholds: Array) -> None:

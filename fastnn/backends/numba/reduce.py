@@ -1,7 +1,7 @@
 """Reductions and running sums along the middle dimension of x (A, B, C), of the elementwise family.
 
 Many values are folded side by side: neighbours do not wait for each other, and the order is always the same. Sums and products of
-floats are taken in float64.
+floats are taken in float64. The places of maxima in rows, and maxima of long arrays are NumPy's, whose comparisons are vector code.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from ..reference import table
 from . import arithmetic
 from .jit import jit
 from .vmath import inline
 
 Array = Any
 
+BY_NUMPY = table(np)
+
 _LANES = 256
 _COLUMNS = 1024
 """Columns that are folded together: their partial results stay in the cache."""
-_BLOCK = 4096
-"""Values whose maximum is taken at a time: its place is looked for in one block alone."""
 _SHORT = 16
 """Elements of a row that is not worth lanes of its own."""
+_LONG = 20000
+"""Elements of an array whose maximum NumPy finds sooner, whatever its call costs."""
 
 
 @inline
@@ -67,7 +70,9 @@ def _start(op: int, dtype: Any) -> Any:
 
 def reduce_forward(y: Array, x: Array, op: int) -> None:
     fold, start, finish = _OPS[op]
-    if x.shape[1] == 0 and y.dtype.kind != "f" and start != 1:
+    if y.size == 1 and x.size > _LONG and fold in (arithmetic.maximum, arithmetic.minimum):
+        BY_NUMPY["reduce_forward"](y, x, op)
+    elif x.shape[1] == 0 and y.dtype.kind != "f" and start != 1:
         y[...] = 0  # a whole number that is neither infinite nor NaN
     else:
         _reduce(fold, finish)(y, x.ravel(), x.shape[1], _start(op, x.dtype))
@@ -95,7 +100,13 @@ def _reduce(fold: Callable[..., Any], finish: Callable[..., Any]) -> Any:
             for column in range(0, C, _COLUMNS):
                 columns = min(C - column, _COLUMNS)
                 part[:] = start
-                for r in range(rows):
+                step = together * C
+                for r in range(0, rows // 4 * 4, 4):  # four at a time: partial results are read and written less often
+                    row = x[(a * B + r * together) * C + column :]
+                    second, third, fourth = row[step:], row[2 * step :], row[3 * step :]
+                    for c in range(together * columns):
+                        part[c] = fold(fold(fold(fold(part[c], row[c]), second[c]), third[c]), fourth[c])
+                for r in range(rows // 4 * 4, rows):
                     row = x[(a * B + r * together) * C + column :]
                     for c in range(together * columns):
                         part[c] = fold(part[c], row[c])
@@ -115,81 +126,16 @@ def _reduce(fold: Callable[..., Any], finish: Callable[..., Any]) -> Any:
 
 
 def argmax_forward(index: Array, x: Array) -> None:
-    if index.size == 0 or x.shape[1] == 0:
-        index[...] = 0
-    elif x.shape[2] > 1:
+    if x.shape[1] and x.shape[2] > 1:
         _argmax_columns(index, x)
-    elif x.shape[1] > _SHORT:
-        _argmax_rows(index, x)
     else:
-        _argmax_short_rows(index, x)
+        BY_NUMPY["argmax_forward"](index, x)
 
 
 @inline
 def _exceeds(value: Any, top: Any) -> Any:
     """Whether a value takes the place of the greatest so far; NaN is greater than any number."""
     return (value > top) | ((value != value) & (top == top))
-
-
-@inline
-def _holds(values: Array, top: Any) -> Any:
-    """Whether one of them is the greatest value of all; where there is a NaN, any is."""
-    found = False
-    for i in range(values.size):
-        found |= (values[i] == top) | (values[i] != values[i])
-    return found
-
-
-@jit
-def _argmax_rows(index: Array, x: Array) -> None:
-    """Of rows that lie together: the greatest value of each block, and its place in the first block that has it."""
-    A, B, _ = x.shape
-    x = x.ravel()
-    lanes = 1
-    while 2 * lanes <= min(B, _LANES):
-        lanes *= 2
-    part = np.empty(lanes, x.dtype)
-    for a in range(A):
-        row, first, top = x[a * B : (a + 1) * B], 0, x[a * B]
-        for begin in range(0, B, _BLOCK):
-            block = row[begin : begin + _BLOCK]
-            part[:] = block[0]
-            for at in range(0, block.size, lanes):
-                values = block[at : at + lanes]
-                for i in range(values.size):
-                    part[i] = arithmetic.maximum(part[i], values[i])
-            width = lanes
-            while width > 1:
-                width //= 2
-                other = part[width:]
-                for i in range(width):
-                    part[i] = arithmetic.maximum(part[i], other[i])
-            if _exceeds(part[0], top):
-                first, top = begin, part[0]
-        for size in (_LANES, _SHORT):
-            while not _holds(row[first : first + size], top):
-                first += size
-        while row[first] != top and row[first] == row[first]:
-            first += 1
-        index[a, 0] = first
-
-
-@jit
-def _argmax_short_rows(index: Array, x: Array) -> None:
-    """Of rows so short that many of them are looked at side by side."""
-    A, B, _ = x.shape
-    top, place = np.empty(_LANES, x.dtype), np.empty(_LANES, np.int64)
-    for begin in range(0, A, _LANES):
-        rows = min(A - begin, _LANES)
-        for i in range(rows):
-            top[i], place[i] = x[begin + i, 0, 0], 0
-        for b in range(1, B):
-            for i in range(rows):
-                value = x[begin + i, b, 0]
-                better = _exceeds(value, top[i])
-                place[i] = b if better else place[i]
-                top[i] = value if better else top[i]
-        index[begin : begin + rows, 0] = place[:rows]
 
 
 @jit

@@ -30,7 +30,7 @@ def add(context: Any, total: Any, term: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         total, term = (context.cast(builder, v, t, signature.return_type) for v, t in zip(args, signature.args, strict=True))
-        return builder.fadd(total, term, flags=("reassoc",))
+        return builder.fadd(total, term, flags=("reassoc", "contract"))
 
     return total(total, term), generate
 
@@ -42,14 +42,38 @@ def _place(T: Any, x: Any) -> Any:
     return r if x == x else rank(T, T(np.inf)) + 1
 
 
+_BLOCK = 512
+"""Elements whose maximum is taken at a time: its place is looked for in one block alone."""
+_PART = 32
+"""Elements that are compared with the maximum at a time."""
+
+
 @inline
-def argmax(x: Array, row: int) -> int:
-    """Where the greatest number of a row comes first; a NaN is greater than all numbers. Whole numbers are quicker to compare."""
-    T = x.dtype.type
-    best, at = _place(T, x[row, 0]), 0
-    for i in range(1, x.shape[1]):
-        place = _place(T, x[row, i])
-        at, best = i if place > best else at, place if place > best else best
+def argmax(x: Array) -> int:
+    """Where the greatest of some floats comes first; a NaN is greater than all numbers. LLVM makes vectors of whole numbers."""
+    T, n = x.dtype.type, len(x)
+    best, at = _place(T, x[0]), 0
+    if n <= _PART:
+        for i in range(1, n):
+            place = _place(T, x[i])
+            at, best = i if place > best else at, place if place > best else best
+        return at
+    for begin in range(0, n, _BLOCK):
+        block = x[begin : begin + _BLOCK]
+        top = best
+        for i in range(len(block)):
+            top = max(top, _place(T, block[i]))
+        at, best = begin if top > best else at, top
+    for begin in range(at, n, _PART):
+        part = x[begin : begin + _PART]
+        found = False
+        for i in range(len(part)):
+            found |= _place(T, part[i]) == best
+        if found:
+            at = begin
+            break
+    while _place(T, x[at]) != best:
+        at += 1
     return at
 
 

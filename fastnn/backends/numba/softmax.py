@@ -6,28 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from .jit import jit, jit_sum
+from .jit import jit
+from .rows import add
 from .vmath import exp, high, inline, log, rank, unrank
 
 _BLOCK = 4096
 """Elements whose exponentials are taken together: so short rows fill vectors, and long ones stay in the cache."""
 
 
-@jit_sum
+@inline
 def row_sum(a: Any, i: int) -> Any:
     """The sum of row i."""
     total = a.dtype.type(0)
     for j in range(a.shape[1]):
-        total += a[i, j]
+        total = add(total, a[i, j])
     return total
 
 
-@jit_sum
+@inline
 def row_dot(a: Any, b: Any, i: int) -> Any:
     """The sum of the products of row i of both."""
     total = a.dtype.type(0)
     for j in range(a.shape[1]):
-        total += a[i, j] * b[i, j]
+        total = add(total, a[i, j] * b[i, j])
     return total
 
 
@@ -168,14 +169,14 @@ def sparsemax_forward(y: Any, x: Any) -> None:
             y[i, j] = high(y[i, j] - t, T(0))
 
 
-@jit_sum
+@inline
 def _support(dy: Any, y: Any, i: int) -> Any:
     """The sum of dy where row i of y is positive, and how many those are."""
     T = y.dtype.type
     total, count = T(0), T(0)
     for j in range(y.shape[1]):
-        total += dy[i, j] if y[i, j] > T(0) else T(0)
-        count += T(1) if y[i, j] > T(0) else T(0)
+        total = add(total, dy[i, j] if y[i, j] > T(0) else T(0))
+        count = add(count, T(1) if y[i, j] > T(0) else T(0))
     return total, count
 
 
