@@ -294,16 +294,16 @@ def test_a_model_of_the_host_is_told_what_to_do(k: CupyBackend) -> None:
         assert fastnn.tensor(own.weights[0].numpy()).shape == (6, 5)
 
 
-class _Full(Exception):
+class _FullError(Exception):
     pass
 
 
 def test_no_room_is_told_in_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def empty(shape: Any, dtype: Any) -> Any:
-        raise _Full
+        raise _FullError
 
     runtime = SimpleNamespace(memGetInfo=lambda: (100, 1000))
-    stream, memory = SimpleNamespace(null=nullcontext()), SimpleNamespace(OutOfMemoryError=_Full)
+    stream, memory = SimpleNamespace(null=nullcontext()), SimpleNamespace(OutOfMemoryError=_FullError)
     device = CudaDevice.__new__(CudaDevice)
     device.xp = SimpleNamespace(empty=empty, cuda=SimpleNamespace(Stream=stream, memory=memory, runtime=runtime))
     device._own = threading.local()
@@ -350,7 +350,8 @@ def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine_without_a_gpu_says_so() -> None:
     code = (
         "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''; os.environ.pop('FASTNN_BACKEND', None)\n"
-        "import fastnn\ntry: fastnn.use_backend('cupy')\nexcept RuntimeError as e: print(e)\nprint(fastnn.get_backend() != 'cupy')"
+        "import fastnn\ntry: fastnn.use_backend('cupy')\nexcept RuntimeError as e: print(e)\n"
+        "print(fastnn.get_backend() != 'cupy')"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith("backend 'cupy' is not available: ") and "Available: " in out and out.endswith("True\n")

@@ -10,6 +10,7 @@ import pytest
 
 import fastnn
 from fastnn import metrics
+from fastnn.backends import current
 from fastnn.training.metrics import CLASSES
 
 sk: Any = pytest.importorskip("sklearn.metrics")
@@ -313,7 +314,8 @@ def test_steps_with_metrics_are_recorded() -> None:
     net = model(2, "softmax", X)
     net.compile("sgd", "sparse_categorical_crossentropy", metrics=["auc", "recall", "perplexity", "f1_score"])
     net.fit(X, BITS, batch_size=29, epochs=2, verbose=0)
-    step = net._train_step([X[:29].copy(), BITS[:29].copy(), np.empty(0, np.float32)], None)
+    batch = X[:29].copy(), BITS[:29].copy(), np.empty(0, np.float32)
+    step = net._train_step([*map(current().asarray, batch)], None)
     for _ in range(3):
         step.run()
     assert step.recorded is not None and not step.why_eager

@@ -438,8 +438,9 @@ def test_a_saved_model_trains_in_float32_anywhere(tmp_path: Path, request: pytes
         loaded = fastnn.load(tmp_path / "model.fastnn")
         np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
         loaded.fit(X, LABELS, verbose=0)
-    with fastnn.use_backend("numpy"), pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16'"):
-        model.fit(X, LABELS, verbose=0)
+        own = copy.deepcopy(model)  # arrays of this backend
+        with pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16'"):
+            own.fit(X, LABELS, verbose=0)
 
 
 def test_a_profile_tells_what_was_rounded() -> None:
@@ -447,10 +448,11 @@ def test_a_profile_tells_what_was_rounded() -> None:
     short = {row.kernel for row in profile.rows if row.precision == "bfloat16"}
     assert short == {"dense_forward", "dense_backward"}
     text = str(profile)
-    assert "dense_backward bfloat16" in text and "GFLOP/s of float32" in text and "of the peak of one core" in text
+    assert "dense_backward bfloat16" in text and "GFLOP/s of float32" in text and f"of the peak of {profile.processor}" in text
     assert "bfloat16" not in str(classifier("float32").profile(X, LABELS, print_fn=None))
 
 
+@pytest.mark.long
 def test_the_digits_are_learnt_as_well() -> None:
     """Mean test accuracies after ten epochs lie within 0.02 of each other, and most is learnt by then."""
     (x, y), (x_test, y_test) = fastnn.datasets.digits(as_float=True)
