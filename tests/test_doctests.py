@@ -13,5 +13,7 @@ MODULES = ["fastnn"] + [m.name for m in pkgutil.walk_packages(fastnn.__path__, "
 
 @pytest.mark.parametrize("name", MODULES)
 def test_doctests(name: str) -> None:
+    if name.startswith("fastnn.backends.numba."):
+        pytest.importorskip("numba")
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples fail; see the output above"
