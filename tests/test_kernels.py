@@ -17,15 +17,16 @@ from cases import TESTS, activation, check, dense
 from cases.case import FLOATS, Case, Values
 
 import fastnn
-from fastnn.backends import backends, get_isa, isas, load, recording, use_isa
+from fastnn.backends import backends, get_isa, isas, load, recording, unavailable, use_isa
 from fastnn.backends.base import Backend
 from fastnn.backends.spec import ACTIVATIONS, KERNELS, LINEAR, NEED_DB, NEED_DW, NEED_DX
 from fastnn.plan import Recorder
 
 ISAS = [name for name, lacking in isas().items() if not lacking]
-OTHERS = [b.name for b in backends().values() if b.native and b.name != "cpp"]
+OTHERS = [b.name for b in backends().values() if b.native and b.name not in ("cpp", "cupy")]
 EMULATED = list(emulator.TARGETS) if emulator.runs_here() else []
-TARGETS = [("cpp", isa) for isa in ISAS] + [("cupy", how) for how in EMULATED] + [(name, "") for name in OTHERS]
+DEVICE = "device"
+TARGETS = [("cpp", isa) for isa in ISAS] + [("cupy", how) for how in (*EMULATED, DEVICE)] + [(name, "") for name in OTHERS]
 
 SPECIALS = (np.nan, np.inf, -np.inf, -0.0, 1e4, -1e4, 1e-42, -1e-310)
 """Values at the edges; the last two are denormal in float32 and in float64."""
@@ -37,6 +38,11 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     name, how = request.param
     if how in EMULATED:
         yield emulator.load(how)
+        return
+    if how == DEVICE:
+        if why := unavailable(name):
+            pytest.skip(f"not run on a GPU: {why}")
+        yield load(name)
         return
     before = get_isa()
     if how:
