@@ -152,7 +152,9 @@ def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
     benchmark.group = f"training: {steps} steps of {'-'.join(map(str, sizes))}, batch {batch}"
     benchmark.extra_info.update(case="fit", backend=backend, threads=fastnn.get_num_threads())
     with fastnn.use_backend(backend):
-        benchmark.pedantic(lambda: model.fit(x, y, batch_size=batch, verbose=0), rounds=20 if sizes[0] < 784 else 5, warmup_rounds=1)
+        benchmark.pedantic(
+            lambda: model.fit(x, y, batch_size=batch, verbose=0), rounds=20 if sizes[0] < 784 else 5, warmup_rounds=1
+        )
 
 
 def bench_digits(benchmark: Any) -> None:
