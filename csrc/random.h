@@ -1,4 +1,4 @@
-// Dropout and noise from a counter-based stream of random numbers; reference/random.py lays the stream out.
+// Dropout, noise and random numbers from a counter-based stream; reference/random.py lays the stream out.
 #pragma once
 #include "vmath.h"
 #if defined(__SSE2__)
@@ -102,13 +102,14 @@ FASTNN_INLINE void drop(T* y, const T* x, i64 n, u64 seed, u64 offset, double ra
   });
 }
 
-// Worker 0 saves the state for backward, where that is wanted, and moves it on, once all have read it.
-FASTNN_INLINE void move_on(u64* state, u64* aux, i64 n, const Worker& me) {
-  const u64 seed = state[0], offset = state[1];
+// Worker 0 takes the counters of so many words from a stream, and writes to aux where they begin. Several threads may draw from
+// one stream at a time: no two get the same counters.
+FASTNN_INLINE void take(u64* state, u64* aux, i64 words, const Worker& me) {
+  if (!me.ith) {
+    aux[0] = state[0];
+    aux[1] = __atomic_fetch_add(&state[1], (u64)(ceil_div(words, kDropoutGroup) * kDropoutCounters), __ATOMIC_RELAXED);
+  }
   sync(me);
-  if (me.ith) return;
-  if (aux) aux[0] = seed, aux[1] = offset;
-  state[1] = offset + (u64)(ceil_div(n, kDropoutGroup) * kDropoutCounters);
 }
 
 // The normal quantile of (word + 1/2) / 2^32; reference/random.py names the source. What is far from the middle is computed from
@@ -181,8 +182,8 @@ FASTNN_INLINE void drop_plain(T* y, const T* x, i64 n, const u64* state, double 
 template <class T>
 void dropout_forward(const void* args, const Worker& me) {
   const DropoutForward<T> a = *(const DropoutForward<T>*)args;
-  drop_plain(a.y, a.x, a.n, a.state, *a.rate, me);
-  move_on(a.state, a.aux, a.n, me);
+  take(a.state, a.aux, a.n, me);
+  drop_plain(a.y, a.x, a.n, a.aux, *a.rate, me);
 }
 template <class T>
 void dropout_backward(const void* args, const Worker& me) {
@@ -205,8 +206,8 @@ void alpha_dropout_forward(const void* args, const Worker& me) {
   const DropoutForward<T> a = *(const DropoutForward<T>*)args;
   const Alpha alpha(*a.rate);
   const T scale = (T)alpha.scale, shift = (T)alpha.shift, dropped = (T)(alpha.scale * Alpha::kFloor + alpha.shift);
-  drop<T>(a.y, a.x, a.n, a.state[0], a.state[1], *a.rate, dropped, me, [&](Vec<T> x) { return x * scale + shift; });
-  move_on(a.state, a.aux, a.n, me);
+  take(a.state, a.aux, a.n, me);
+  drop<T>(a.y, a.x, a.n, a.aux[0], a.aux[1], *a.rate, dropped, me, [&](Vec<T> x) { return x * scale + shift; });
 }
 template <class T>
 void alpha_dropout_backward(const void* args, const Worker& me) {
@@ -232,8 +233,8 @@ FASTNN_INLINE void multiply_noise(T* y, const T* x, i64 n, const u64* state, dou
 template <class T>
 void gaussian_dropout_forward(const void* args, const Worker& me) {
   const DropoutForward<T> a = *(const DropoutForward<T>*)args;
-  multiply_noise(a.y, a.x, a.n, a.state, *a.rate, me);
-  move_on(a.state, a.aux, a.n, me);
+  take(a.state, a.aux, a.n, me);
+  multiply_noise(a.y, a.x, a.n, a.aux, *a.rate, me);
 }
 template <class T>
 void gaussian_dropout_backward(const void* args, const Worker& me) {
@@ -243,9 +244,9 @@ void gaussian_dropout_backward(const void* args, const Worker& me) {
 
 template <class T>
 struct GaussianNoiseForward {
-  static constexpr const char* fields = "y state x stddev n";
+  static constexpr const char* fields = "y aux state x stddev n";
   T* y;
-  u64* state;
+  u64 *aux, *state;
   const T* x;
   const double* stddev;
   i64 n;
@@ -259,10 +260,86 @@ template <class T>
 void gaussian_noise_forward(const void* args, const Worker& me) {
   const GaussianNoiseForward<T> a = *(const GaussianNoiseForward<T>*)args;
   const T stddev = (T)*a.stddev;
-  for_words<T>(a.n, a.state[0], a.state[1], me, [&](i64 i, const u32* words, auto lanes) {
+  take(a.state, a.aux, a.n, me);
+  for_words<T>(a.n, a.aux[0], a.aux[1], me, [&](i64 i, const u32* words, auto lanes) {
     lanes.store(a.y + i, lanes.load(a.x + i) + stddev * normal<T>(words));
   });
-  move_on(a.state, nullptr, a.n, me);
+}
+
+template <class T>
+struct RandomNumbers {
+  static constexpr const char* fields = "y aux state n";
+  T* y;
+  u64 *aux, *state;
+  i64 n;
+};
+
+// f(i, its words) for each of this worker's share of n elements, which take EACH words that lie side by side.
+template <int EACH, class F>
+FASTNN_INLINE void for_each_words(i64 n, const u64* aux, const Worker& me, F f) {
+  constexpr i64 kTogether = kDropoutGroup / EACH;
+  const Range mine = share(n, kGrain, me);
+  const Philox philox(aux[0]);
+  for (i64 begin = mine.begin; begin < mine.end; begin += kTogether) {
+    u32 words[kDropoutGroup];
+    philox.group(aux[1] + (u64)(begin / kTogether * kDropoutCounters), words);
+    const i64 end = min_i64(begin + kTogether, mine.end);
+    for (i64 i = begin; i < end; i++) f(i, words + (i - begin) * EACH);
+  }
+}
+
+FASTNN_INLINE double random_uniform_work(const void* args, int itemsize) {
+  return elements_work(((const RandomNumbers<float>*)args)->n, itemsize, 0.5, 1);
+}
+FASTNN_INLINE double random_normal_work(const void* args, int itemsize) {
+  return elements_work(((const RandomNumbers<float>*)args)->n, itemsize, 8, 15);
+}
+
+template <class T>
+void random_uniform(const void* args, const Worker& me) {
+  const RandomNumbers<T> a = *(const RandomNumbers<T>*)args;
+  constexpr int kEach = sizeof(T) / 4;
+  take(a.state, a.aux, kEach * a.n, me);
+  for_each_words<kEach>(a.n, a.aux, me, [&](i64 i, const u32* words) {
+    if constexpr (kEach == 1)
+      a.y[i] = (float)(int32_t)(words[0] >> 8) * 0x1p-24f;
+    else
+      a.y[i] = ((double)(words[0] >> 5) * 0x1p26 + (double)(words[1] >> 6)) * 0x1p-53;
+  });
+}
+
+// In float64 for both types: rounded to float32, the numbers of all backends are equal.
+template <class T>
+void random_normal(const void* args, const Worker& me) {
+  const RandomNumbers<T> a = *(const RandomNumbers<T>*)args;
+  take(a.state, a.aux, a.n, me);
+  for_words<double>(a.n, a.aux[0], a.aux[1], me, [&](i64 i, const u32* words, auto) {
+    typedef T Rounded __attribute__((vector_size(kLanes<double> * sizeof(T))));
+    const Rounded z = __builtin_convertvector(normal<double>(words), Rounded);
+    __builtin_memcpy(a.y + i, &z, (size_t)min_i64(kLanes<double>, a.n - i) * sizeof(T));
+  });
+}
+
+struct RandomIntegers {
+  static constexpr const char* fields = "y aux state low last n";
+  i64* y;
+  u64 *aux, *state;
+  u64 low, last;
+  i64 n;
+};
+
+FASTNN_INLINE double random_integers_work(const void* args, int itemsize) {
+  return elements_work(((const RandomIntegers*)args)->n, itemsize, 1, 1);
+}
+
+FASTNN_INLINE void random_integers(const void* args, const Worker& me) {
+  const RandomIntegers a = *(const RandomIntegers*)args;
+  take(a.state, a.aux, 2 * a.n, me);
+  const u64 span = a.last - a.low + 1;  // 0: all numbers of 64 bits
+  for_each_words<2>(a.n, a.aux, me, [&](i64 i, const u32* words) {
+    const u64 r = (u64)words[0] << 32 | words[1];
+    a.y[i] = (i64)(a.low + (span ? (u64)((unsigned __int128)r * span >> 64) : r));
+  });
 }
 
 }  // namespace

@@ -1,16 +1,22 @@
-"""The stream of random numbers behind initialisation, shuffling and dropout."""
+"""The streams of random numbers: one for initial weights and shuffling, and one that operations draw from."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from .backends.base import Backend
+
 _generator: Any = None
+_streams: dict[Any, Any] = {}  # by the array module of the backends that draw from it
 
 
 def seed(n: int) -> None:
-    """Makes everything random from here on repeatable: initial weights, the order of batches, dropout.
+    """Makes everything random from here on repeatable: initial weights, the order of batches, dropout, `rand` and its kin.
+
+    Recorded steps and models draw from the same streams, and follow. A frozen model has a stream of its own.
 
     >>> import fastnn
     >>> fastnn.seed(0); a = fastnn.Dense(2, input_shape=(3,)).get_weights()[0]
@@ -22,12 +28,28 @@ def seed(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
         raise ValueError(f"seed: {n!r}, wanted a whole number of at least 0")
     _generator = np.random.Generator(np.random.Philox(int(n)))
+    for state in _streams.values():
+        state[...] = _start()
 
 
 def generator() -> np.random.Generator:
-    """The stream itself; unpredictable until `seed` is called."""
+    """The stream of the host; unpredictable until `seed` is called."""
     global _generator
     if _generator is None:
         _generator = np.random.Generator(np.random.Philox())
     result: np.random.Generator = _generator
     return result
+
+
+def stream(k: Backend) -> Any:
+    """The stream that kernels draw from: uint64 (2,), its seed and offset, in memory where recorded steps find it again."""
+    state = _streams.get(k.xp)
+    if state is None:
+        state = _streams[k.xp] = k.numbers(_start(), np.uint64)
+    return state
+
+
+def _start() -> Any:
+    """Where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
+    source: Any = generator().bit_generator.seed_seq
+    return np.array([np.random.SeedSequence(source.entropy, spawn_key=(1,)).generate_state(1, np.uint64)[0], 0], np.uint64)

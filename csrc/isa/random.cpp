@@ -15,6 +15,9 @@ constexpr Kernel kKernels[] = {
      gaussian_dropout_backward_work},
     {"gaussian_noise_forward", fields<GaussianNoiseForward<float>>(), FASTNN_T(gaussian_noise_forward), nullptr,
      gaussian_noise_forward_work},
+    {"random_uniform", fields<RandomNumbers<float>>(), FASTNN_T(random_uniform), nullptr, random_uniform_work},
+    {"random_normal", fields<RandomNumbers<float>>(), FASTNN_T(random_normal), nullptr, random_normal_work},
+    {"random_integers", fields<RandomIntegers>(), {random_integers}, nullptr, random_integers_work},
 };
 
 }  // namespace

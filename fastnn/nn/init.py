@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..initializers import orthogonal, truncated_normal
+from ..ops.create import rand, randn
 from ..ops.door import check_number
 from ..seeding import generator as own_generator
 from ..tensor import Tensor, no_grad
@@ -47,13 +48,18 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> T:
-    """Uniform from a to b."""
-    return _write(tensor, _rng(generator).uniform(a, b, tensor.shape))
+    """Uniform from a to b; drawn anew in each replay of a recorded step, unless a generator is given."""
+    if generator is None:
+        return _write(tensor, rand(tensor.shape, dtype=tensor.dtype) * (b - a) + a)
+    return _write(tensor, generator.uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> T:
-    """Normal."""
-    return _write(tensor, _rng(generator).normal(mean, check_number(std, "normal_: std", 0), tensor.shape))
+    """Normal; drawn anew in each replay of a recorded step, unless a generator is given."""
+    check_number(std, "normal_: std", 0)
+    if generator is None:
+        return _write(tensor, randn(tensor.shape, dtype=tensor.dtype) * std + mean)
+    return _write(tensor, generator.normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(
@@ -135,7 +141,7 @@ def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator 
 
 def _write(tensor: T, values: Any) -> T:
     with no_grad():
-        tensor.copy_(values.astype(tensor.dtype))
+        tensor.copy_(values if isinstance(values, Tensor) else values.astype(tensor.dtype))
     return tensor
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backends import current
-from ..seeding import generator
+from ..seeding import stream
 from ..tensor import Tensor, tensor
 from . import arrays
 from .door import as_tensor, check_number, dtype_of, whole_number
@@ -86,6 +87,8 @@ def linspace(start: float, stop: float, num: int, dtype: Any = np.float32) -> Te
 def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
     """Random numbers from [0, 1), uniformly; `fastnn.seed` makes them repeatable.
 
+    A recorded step, and a frozen model, draws anew at each call.
+
     >>> import fastnn
     >>> fastnn.seed(0)
     >>> a = fastnn.rand(2, 3)
@@ -93,19 +96,35 @@ def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
     >>> bool((a == fastnn.rand(2, 3)).all())
     True
     """
-    return tensor(generator().random(_checked("rand", shape), dtype=_real("rand", dtype)))
+    return _drawn("random_uniform", _checked("rand", shape), _real("rand", dtype))
 
 
 def randn(*shape: Any, dtype: Any = np.float32) -> Tensor:
-    """Random numbers of the standard normal distribution."""
-    return tensor(generator().standard_normal(_checked("randn", shape), dtype=_real("randn", dtype)))
+    """Random numbers of the standard normal distribution; drawn as those of `rand`."""
+    return _drawn("random_normal", _checked("randn", shape), _real("randn", dtype))
 
 
 def randint(low: int, high: int, shape: Any) -> Tensor:
-    """Random whole numbers from low to high - 1, all as likely."""
-    if not check_number(low, "randint: low", float("-inf")) < check_number(high, "randint: high", float("-inf")):
+    """Random whole numbers from low to high - 1, int64, all as likely; drawn as those of `rand`.
+
+    Raises:
+        ValueError: low is not below high, or they are outside of int64.
+    """
+    check_number(low, "randint: low", float("-inf"))
+    check_number(high, "randint: high", float("-inf"))
+    if not low < high:
         raise ValueError(f"randint: low is {low} and high is {high}, wanted low < high")
-    return tensor(generator().integers(low, high, _checked("randint", (shape,))))
+    first, last = math.ceil(low), math.ceil(high) - 1
+    if not -(2**63) <= first <= last < 2**63:
+        raise ValueError(f"randint: low is {low} and high is {high}, wanted whole numbers between them, of int64")
+    return _drawn("random_integers", _checked("randint", (shape,)), np.dtype(np.int64), first, last)
+
+
+def _drawn(kernel: str, shape: tuple[int, ...], dtype: Any, *limits: int) -> Tensor:
+    k = current()
+    y = k.empty(shape, dtype)
+    getattr(k, kernel)(y, k.empty(2, "uint64"), stream(k), *limits)
+    return Tensor(y)
 
 
 def _real(op: str, dtype: Any) -> Any:

@@ -55,7 +55,7 @@ def gaussian_noise(x: Tensor, state: Array, stddev: Array) -> Tensor:
     x = floating("gaussian_noise", as_tensor(x, "gaussian_noise"))
     k = current()
     y = k.empty(x.shape, x.dtype)
-    k.gaussian_noise_forward(y, state, x.data, stddev)
+    k.gaussian_noise_forward(y, k.empty(2, "uint64"), state, x.data, stddev)
     return result(y, _noise_backward, (x,))
 
 

@@ -39,6 +39,14 @@ def _dropout(n: int, rate: float, kind: str = "dropout", **flags: Any) -> Iterab
     yield Case(f"{kind}_backward", {"n": n}, arrays={"aux": STATE, "rate": [rate]}, error=backward, note=note, **flags)
 
 
+def _normal(v: SimpleNamespace, want: Values) -> Values:
+    return {"y": v.eps * (8 * np.abs(want["y"]) + 8)}
+
+
+def _integers(n: int, low: int, last: int, **flags: Any) -> Case:
+    return Case("random_integers", {"n": n}, {"low": low, "last": last}, arrays={"state": STATE}, **flags)
+
+
 def _gaussian_noise(n: int, stddev: float, **flags: Any) -> Case:
     arrays = {"state": STATE, "stddev": [stddev]}
     return Case("gaussian_noise_forward", {"n": n}, arrays=arrays, error=_noise, note=f"stddev_{stddev:g}", **flags)
@@ -52,6 +60,12 @@ CASES = [
     *(_gaussian_noise(n, 0.5) for n in LENGTHS),
     *(_gaussian_noise(1009, stddev, edges=True) for stddev in (0.0, 2.0)),
     *(_gaussian_noise(1 << 18, stddev) for stddev in (1.0,)),
+    *(Case("random_uniform", {"n": n}, arrays={"state": STATE}) for n in LENGTHS),
+    *(Case("random_normal", {"n": n}, arrays={"state": STATE}, error=_normal) for n in LENGTHS),
+    *(_integers(n, -3, 12) for n in LENGTHS),
+    *(_integers(1009, low, last) for low, last in ((5, 5), (0, 1), (-(1 << 63), (1 << 63) - 1), (-(1 << 62), 1 << 62))),
+    *(Case(f"random_{kind}", {"n": 1 << 16}, arrays={"state": STATE}, bench=True, test=False) for kind in ("uniform", "normal")),
+    _integers(1 << 16, 0, 9, bench=True, test=False),
     *(case for n in (1 << 16, 1 << 20) for case in _dropout(n, 0.5, bench=True, test=False)),
     *(case for kind in ("alpha_dropout", "gaussian_dropout") for case in _dropout(1 << 16, 0.5, kind, bench=True, test=False)),
     _gaussian_noise(1 << 16, 0.5, bench=True, test=False),

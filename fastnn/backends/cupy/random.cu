@@ -1,4 +1,4 @@
-// Dropout and noise from a counter-based stream of random numbers; reference/random.py lays the stream out.
+// Dropout, noise and random numbers from a counter-based stream; reference/random.py lays the stream out.
 
 constexpr int GROUP = 64;     // elements
 constexpr int COUNTERS = 16;  // counters that a group takes
@@ -21,14 +21,12 @@ __device__ inline auto drawing(const u64* state, F how) {
   return once_a_block([&] { return Drawing<decltype(how())>{{state[0], state[1]}, how()}; });
 }
 
-// Saves the stream for backward, where that is wanted, and moves it on; it has been read by all blocks when the last one comes.
-__device__ inline void move_on(u64* state, u64* aux, Stream stream, i64 n) {
+// Leaves the stream in aux and moves it on by so many words; it has been read by all blocks when the last one comes.
+__device__ inline void move_on(u64* state, u64* aux, Stream stream, i64 words) {
   if (threadIdx.x || !last_to_arrive()) return;
-  if (aux) {
-    aux[0] = stream.seed;
-    aux[1] = stream.offset;
-  }
-  state[1] = stream.offset + (u64)((n + GROUP - 1) / GROUP * COUNTERS);
+  aux[0] = stream.seed;
+  aux[1] = stream.offset;
+  state[1] = stream.offset + (u64)((words + GROUP - 1) / GROUP * COUNTERS);
 }
 
 // The four words of a counter by Philox 4x32-10 (Salmon et al., SC 2011).
@@ -211,5 +209,78 @@ template <typename T>
 __device__ void gaussian_noise_forward(const gaussian_noise_forward_args<T>& a) {
   const auto d = drawing(a.state, [&] { return (T)*a.stddev; });
   for_words(a.y, a.x, a.n, d.stream, [=](T x, u32 word) { return x + d.how * (T)normal(word); });
-  move_on(a.state, nullptr, d.stream, a.n);
+  move_on(a.state, a.aux, d.stream, a.n);
+}
+
+// y[i] = f(word of element i); a thread takes a counter.
+template <typename T, typename F>
+__device__ inline void for_each_word(T* y, i64 n, Stream stream, F f) {
+  const i64 counters = (n + GROUP - 1) / GROUP * COUNTERS;
+  for (i64 r = first(); r < counters; r += stride()) {
+    u32 words[4];
+    philox(stream.seed, stream.offset + (u64)r, words);
+#pragma unroll
+    for (int place = 0; place < 4; ++place) {
+      const i64 i = r / COUNTERS * GROUP + place * COUNTERS + r % COUNTERS;
+      if (i < n) y[i] = f(words[place]);
+    }
+  }
+}
+
+// y[i] = f(first, second) with the two words of element i, which lie side by side; a thread takes two counters.
+template <typename T, typename F>
+__device__ inline void for_word_pairs(T* y, i64 n, Stream stream, F f) {
+  const i64 pairs = (2 * n + GROUP - 1) / GROUP * (COUNTERS / 2);
+  for (i64 r = first(); r < pairs; r += stride()) {
+    u32 words[2][4];
+    philox(stream.seed, stream.offset + (u64)(2 * r), words[0]);
+    philox(stream.seed, stream.offset + (u64)(2 * r + 1), words[1]);
+#pragma unroll
+    for (int place = 0; place < 4; ++place) {
+      const i64 i = (r / (COUNTERS / 2) * GROUP + place * COUNTERS) / 2 + r % (COUNTERS / 2);
+      if (i < n) y[i] = f(words[0][place], words[1][place]);
+    }
+  }
+}
+
+__device__ inline Stream stream_at(const u64* state) {
+  return once_a_block([&] { return Stream{state[0], state[1]}; });
+}
+
+__device__ inline void fill_uniform(float* y, i64 n, Stream stream) {
+  for_each_word(y, n, stream, [](u32 word) { return (float)(word >> 8) / 16777216.0f; });
+}
+__device__ inline void fill_uniform(double* y, i64 n, Stream stream) {
+  for_word_pairs(y, n, stream,
+                 [](u32 first, u32 second) { return ((first >> 5) * 67108864.0 + (second >> 6)) / 9007199254740992.0; });
+}
+
+template <typename T>
+__device__ void random_uniform(const random_uniform_args<T>& a) {
+  const Stream stream = stream_at(a.state);
+  fill_uniform(a.y, a.n, stream);
+  move_on(a.state, a.aux, stream, (i64)(sizeof(T) / 4) * a.n);
+}
+
+template <typename T>
+__device__ void random_normal(const random_normal_args<T>& a) {
+  const Stream stream = stream_at(a.state);
+  for_each_word(a.y, a.n, stream, [](u32 word) { return (T)normal(word); });
+  move_on(a.state, a.aux, stream, a.n);
+}
+
+// The upper 64 bits of the product of high 2^32 + low with a number of 64 bits.
+__device__ inline u64 upper_product(u64 high, u64 low, u64 factor) {
+  const u64 f_high = factor >> 32, f_low = (u32)factor;
+  const u64 across = high * f_low + (low * f_low >> 32), other = low * f_high + (u32)across;
+  return high * f_high + (across >> 32) + (other >> 32);
+}
+
+__device__ void random_integers(const random_integers_args& a) {
+  const Stream stream = stream_at(a.state);
+  const u64 low = (u64)a.low, span = (u64)a.last - low + 1;  // 0: all numbers of 64 bits
+  for_word_pairs(a.y, a.n, stream, [=](u32 high, u32 rest) {
+    return (i64)(low + (span ? upper_product(high, rest, span) : (u64)high << 32 | rest));
+  });
+  move_on(a.state, a.aux, stream, 2 * a.n);
 }

@@ -1,4 +1,4 @@
-"""Dropout and noise from a counter-based stream of random numbers; reference/random.py lays the stream out."""
+"""Dropout, noise and random numbers from a counter-based stream; reference/random.py lays the stream out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.random import BLOCK, CENTRE, SELU_FLOOR, TAIL
+from ..reference.random import BLOCK, CENTRE, SELU_FLOOR, TAIL, take
 from .jit import jit
 from .vmath import inline, log
 
@@ -43,23 +43,9 @@ def _fill(words: Array, seed: int, first: int) -> None:
 
 
 @inline
-def _counters(n: int) -> Any:
-    """How many counters n elements take."""
-    return u64(16 * ((n + BLOCK - 1) // BLOCK))
-
-
-@inline
 def _buffer(n: int) -> Array:
     """Room for the words of a chunk of n elements."""
     return np.empty(min(CHUNK, (n + BLOCK - 1) // BLOCK * BLOCK), np.uint32)
-
-
-@inline
-def _take(aux: Array, state: Array, n: int) -> None:
-    """In a forward pass, which alone has a state: leaves it for backward, and moves it on."""
-    if state is not None:
-        aux[0], aux[1] = state[0], state[1]
-        state[1] += _counters(n)
 
 
 @jit
@@ -78,26 +64,25 @@ def _drop(y: Array, x: Array, aux: Array, rate: float, scale: float, shift: floa
 
 
 @jit
-def _dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, len(x))
+def _dropout(y: Array, aux: Array, x: Array, rate: Array) -> None:
     T = y.dtype.type
     _drop(y, x, aux, rate[0], T(1 / (1 - rate[0])), T(-0.0), T(0))  # adding -0 leaves every number what it is
 
 
 def dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _dropout(y.ravel(), aux, state, x.ravel(), rate)
+    take(np, aux, state, x.size)
+    _dropout(y.ravel(), aux, x.ravel(), rate)
 
 
 def dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _dropout(dx.ravel(), aux, None, dy.ravel(), rate)
+    _dropout(dx.ravel(), aux, dy.ravel(), rate)
 
 
 @jit
-def _alpha_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, len(x))
+def _alpha_dropout(y: Array, aux: Array, x: Array, rate: Array, backward: bool) -> None:
     T, r = y.dtype.type, rate[0]
     scale = 0.0 if r >= 1 else 1 / math.sqrt((1 - r) * (1 + r * SELU_FLOOR**2))
-    if state is None:
+    if backward:
         _drop(y, x, aux, r, T(scale), T(-0.0), T(0))
     else:
         shift = -scale * SELU_FLOOR * r
@@ -105,11 +90,12 @@ def _alpha_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) ->
 
 
 def alpha_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _alpha_dropout(y.ravel(), aux, state, x.ravel(), rate)
+    take(np, aux, state, x.size)
+    _alpha_dropout(y.ravel(), aux, x.ravel(), rate, False)
 
 
 def alpha_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _alpha_dropout(dx.ravel(), aux, None, dy.ravel(), rate)
+    _alpha_dropout(dx.ravel(), aux, dy.ravel(), rate, True)
 
 
 @inline
@@ -147,8 +133,7 @@ def _normal(T: Any, word: Any) -> Any:
 
 
 @jit
-def _gaussian_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _take(aux, state, len(x))
+def _gaussian_dropout(y: Array, aux: Array, x: Array, rate: Array) -> None:
     T = y.dtype.type
     stddev, words = T(math.sqrt(rate[0] / (1 - rate[0]))), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
@@ -159,24 +144,91 @@ def _gaussian_dropout(y: Array, aux: Array, state: Array, x: Array, rate: Array)
 
 
 def gaussian_dropout_forward(y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
-    _gaussian_dropout(y.ravel(), aux, state, x.ravel(), rate)
+    take(np, aux, state, x.size)
+    _gaussian_dropout(y.ravel(), aux, x.ravel(), rate)
 
 
 def gaussian_dropout_backward(dx: Array, dy: Array, aux: Array, rate: Array) -> None:
-    _gaussian_dropout(dx.ravel(), aux, None, dy.ravel(), rate)
+    _gaussian_dropout(dx.ravel(), aux, dy.ravel(), rate)
 
 
 @jit
-def _gaussian_noise(y: Array, x: Array, state: Array, stddev: Array) -> None:
+def _gaussian_noise(y: Array, aux: Array, x: Array, stddev: Array) -> None:
     T = y.dtype.type
     factor, words = T(stddev[0]), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, state[0], state[1] + u64(begin // 4))
+        _fill(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]
         for i in range(len(part)):
             to[i] = part[i] + factor * _normal(T, words[i])
-    state[1] += _counters(len(x))
 
 
-def gaussian_noise_forward(y: Array, state: Array, x: Array, stddev: Array) -> None:
-    _gaussian_noise(y.ravel(), x.ravel(), state, stddev)
+def gaussian_noise_forward(y: Array, aux: Array, state: Array, x: Array, stddev: Array) -> None:
+    take(np, aux, state, x.size)
+    _gaussian_noise(y.ravel(), aux, x.ravel(), stddev)
+
+
+@jit
+def _uniform32(y: Array, aux: Array) -> None:
+    words = _buffer(len(y))
+    for begin in range(0, len(y), CHUNK):
+        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        to = y[begin : begin + CHUNK]
+        for i in range(len(to)):
+            to[i] = np.float32(np.int32(words[i] >> np.uint32(8))) * np.float32(2.0**-24)
+
+
+@jit
+def _uniform64(y: Array, aux: Array) -> None:
+    words = _buffer(2 * len(y))
+    for begin in range(0, len(y), CHUNK // 2):
+        _fill(words, aux[0], aux[1] + u64(begin // 2))
+        to = y[begin : begin + CHUNK // 2]
+        for i in range(len(to)):
+            to[i] = (float(words[2 * i] >> np.uint32(5)) * 2.0**26 + float(words[2 * i + 1] >> np.uint32(6))) * 2.0**-53
+
+
+def random_uniform(y: Array, aux: Array, state: Array) -> None:
+    each, fill = (1, _uniform32) if y.itemsize == 4 else (2, _uniform64)
+    take(np, aux, state, each * y.size)
+    fill(y.ravel(), aux)
+
+
+@jit
+def _normals(y: Array, aux: Array) -> None:
+    words = _buffer(len(y))
+    for begin in range(0, len(y), CHUNK):
+        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        to = y[begin : begin + CHUNK]
+        for i in range(len(to)):
+            to[i] = _normal(np.float64, words[i])
+
+
+def random_normal(y: Array, aux: Array, state: Array) -> None:
+    take(np, aux, state, y.size)
+    _normals(y.ravel(), aux)
+
+
+@inline
+def _upper_product(high: Any, low: Any, factor: Any) -> Any:
+    """The upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
+    across = high * (factor & LOW) + (low * (factor & LOW) >> HALF)
+    other = low * (factor >> HALF) + (across & LOW)
+    return high * (factor >> HALF) + (across >> HALF) + (other >> HALF)
+
+
+@jit
+def _integers(y: Array, aux: Array, low: int, span: int) -> None:
+    words = _buffer(2 * len(y))
+    for begin in range(0, len(y), CHUNK // 2):
+        _fill(words, aux[0], aux[1] + u64(begin // 2))
+        to = y[begin : begin + CHUNK // 2]
+        for i in range(len(to)):
+            high, rest = u64(words[2 * i]), u64(words[2 * i + 1])
+            offset = _upper_product(high, rest, span) if span else (high << HALF) | rest
+            to[i] = np.int64(offset + low)
+
+
+def random_integers(y: Array, aux: Array, state: Array, low: int, last: int) -> None:
+    take(np, aux, state, 2 * y.size)
+    _integers(y.ravel(), aux, u64(low % 2**64), u64((last - low + 1) % 2**64))

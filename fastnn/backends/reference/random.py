@@ -1,11 +1,12 @@
-"""Dropout and noise from a counter-based stream of random numbers.
+"""Dropout, noise and random numbers from a counter-based stream.
 
-``state`` holds the seed and the offset of a stream. ``aux`` gets both, so that backward finds the same words; then the offset
-moves on by the counters that x took.
+``state`` holds the seed and the offset of a stream. A kernel first takes its counters, in one go also where several threads draw
+from the stream: ``aux`` gets seed and offset, and the offset moves on. Backward finds the same words by ``aux``.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 Array = Any
@@ -19,7 +20,7 @@ SELU_FLOOR = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852
 
 def dropout_forward(xp: Any, y: Array, aux: Array, state: Array, x: Array, rate: Array) -> None:
     """y = x / (1 - rate) where an element is kept, else 0; an element is kept if its random word >= rate 2^32."""
-    _take(xp, aux, state, x)
+    take(xp, aux, state, x.size)
     y[...] = _drop(xp, x, aux, rate)
 
 
@@ -34,7 +35,7 @@ def alpha_dropout_forward(xp: Any, y: Array, aux: Array, state: Array, x: Array,
     a = 1 / sqrt((1 - rate) (1 + rate s^2)) and b = -a s rate leave mean 0 and variance 1 as they are. A rate of 1 gives 0.
     Source: Klambauer et al., arXiv 1706.02515.
     """
-    _take(xp, aux, state, x)
+    take(xp, aux, state, x.size)
     a, b = _alpha(float(rate[0]))
     kept = _kept(xp, x, aux, rate)
     y[...] = xp.where(kept, x * x.dtype.type(a) + x.dtype.type(b), a * SELU_FLOOR + b)
@@ -51,7 +52,7 @@ def gaussian_dropout_forward(xp: Any, y: Array, aux: Array, state: Array, x: Arr
 
     The z of an element is the normal quantile of (its word + 1/2) / 2^32.
     """
-    _take(xp, aux, state, x)
+    take(xp, aux, state, x.size)
     y[...] = _multiply(xp, x, aux, rate)
 
 
@@ -60,19 +61,66 @@ def gaussian_dropout_backward(xp: Any, dx: Array, dy: Array, aux: Array, rate: A
     dx[...] = _multiply(xp, dy, aux, rate)
 
 
-def gaussian_noise_forward(xp: Any, y: Array, state: Array, x: Array, stddev: Array) -> None:
-    """y = x + stddev z, with z as in `gaussian_dropout_forward`; the stream moves on."""
-    y[...] = x + float(stddev[0]) * _normal(xp, x, state)
-    _move_on(xp, state, x)
+def gaussian_noise_forward(xp: Any, y: Array, aux: Array, state: Array, x: Array, stddev: Array) -> None:
+    """y = x + stddev z, with z as in `gaussian_dropout_forward`."""
+    take(xp, aux, state, x.size)
+    y[...] = x + float(stddev[0]) * _normal(xp, x, aux)
 
 
-def _take(xp: Any, aux: Array, state: Array, x: Array) -> None:
-    aux[...] = state
-    _move_on(xp, state, x)
+def random_uniform(xp: Any, y: Array, aux: Array, state: Array) -> None:
+    """y from [0, 1): the upper 24 bits of an element's word for float32, 53 bits of its two words for float64."""
+    if y.dtype.itemsize == 4:
+        take(xp, aux, state, y.size)
+        y[...] = ((_words(xp, y.size, int(aux[0]), int(aux[1])) >> xp.asarray(8, xp.uint64)) / 2**24).reshape(y.shape)
+    else:
+        first, second = _two_words(xp, y, aux, state)
+        y[...] = ((first >> xp.asarray(5, xp.uint64)) * 2.0**26 + (second >> xp.asarray(6, xp.uint64))) / 2**53
 
 
-def _move_on(xp: Any, state: Array, x: Array) -> None:
-    state[1] += xp.asarray(16 * -(-x.size // BLOCK), xp.uint64)
+def random_normal(xp: Any, y: Array, aux: Array, state: Array) -> None:
+    """y = z as in `gaussian_dropout_forward`, computed in float64."""
+    take(xp, aux, state, y.size)
+    y[...] = _normal(xp, y, aux)
+
+
+def random_integers(xp: Any, y: Array, aux: Array, state: Array, low: int, last: int) -> None:
+    """y = low + floor(r (last - low + 1) / 2^64); r has 64 bits, of which an element's first word is the upper half.
+
+    All whole numbers from low to last are as likely, to within one part in 2^64 / (last - low + 1).
+    """
+    high, rest = _two_words(xp, y, aux, state)
+    span = (last - low + 1) % 2**64
+    if not span:
+        offset = (high << xp.asarray(32, xp.uint64)) | rest
+    else:
+        offset = _upper_product(xp, high, rest, span)
+    y[...] = (offset + xp.asarray(low % 2**64, xp.uint64)).view(xp.int64)
+
+
+def _upper_product(xp: Any, high: Array, low: Array, factor: int) -> Array:
+    """The upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
+    half, mask = xp.asarray(32, xp.uint64), xp.asarray(0xFFFFFFFF, xp.uint64)
+    f_high, f_low = xp.asarray(factor >> 32, xp.uint64), xp.asarray(factor & 0xFFFFFFFF, xp.uint64)
+    across = high * f_low + (low * f_low >> half)
+    other = low * f_high + (across & mask)
+    return high * f_high + (across >> half) + (other >> half)
+
+
+def _two_words(xp: Any, y: Array, aux: Array, state: Array) -> tuple[Array, Array]:
+    """Two words of the stream for each element of y, which lie side by side."""
+    take(xp, aux, state, 2 * y.size)
+    words = _words(xp, 2 * y.size, int(aux[0]), int(aux[1])).reshape(*y.shape, 2)
+    return words[..., 0], words[..., 1]
+
+
+_taking = threading.Lock()
+
+
+def take(xp: Any, aux: Array, state: Array, words: int) -> None:
+    """Takes the counters of so many words from a stream; no other thread gets the same."""
+    with _taking:
+        aux[...] = state
+        state[1] += xp.asarray(16 * -(-words // BLOCK), xp.uint64)
 
 
 def _kept(xp: Any, x: Array, aux: Array, rate: Array) -> Array:
