@@ -61,6 +61,11 @@ class Loss(Settings):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The reduced loss: a Tensor without dimensions, unless the reduction is "none"."""
+        return self.measured(y_true, y_pred, sample_weight)[0]
+
+    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
+        """The reduced loss, and the weights by whose sum it was divided: the loss of a batch counts that much in the mean over
+        a data set. None where it counts as many times as the batch has rows."""
         op = f"loss {self.name or type(self).__name__}"
         y_pred = floating(op, as_tensor(y_pred, op))
         values = self.call(_same_rank(_target(y_true, op, y_pred), y_pred), y_pred)
@@ -74,7 +79,7 @@ class Loss(Settings):
         if values.ndim == 0:
             if sample_weight is not None:
                 raise ValueError(f"{op}: sample_weight needs a loss of each sample, but the function returns one number")
-            return values
+            return values, None
         if y_pred.ndim and values.shape[0] != y_pred.shape[0]:
             raise ValueError(
                 f"{op}: returned shape {values.shape} for {y_pred.shape[0]} samples, wanted a loss of each or one number"
@@ -85,15 +90,18 @@ class Loss(Settings):
         losses = weighted(shape.reshape(values, (-1,)), weight)
         return self.reduced(losses, values.shape, weight)
 
-    def reduced(self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None) -> Tensor:
-        """What the reduction makes of weighted losses (M,), of shape ``like``; counted is 1 where a row counts, else 0."""
+    def reduced(
+        self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None
+    ) -> tuple[Tensor, Array | None]:
+        """What the reduction makes of weighted losses (M,), of shape ``like``, and what `measured` says of it; counted is 1 where
+        a row counts, else 0."""
         if self.reduction in (None, "none"):
-            return shape.reshape(losses, like)
+            return shape.reshape(losses, like), None
         if self.reduction == "sum":
-            return ops.reduce_loss(losses, "sum")
+            return ops.reduce_loss(losses, "sum"), None
         if self.reduction == "mean_with_sample_weight" and weight is not None:
             counted = weight if counted is None else (Tensor(weight) * Tensor(counted)).data
-        return ops.reduce_loss(losses) if counted is None else ops.reduce_loss(losses, "weights_or_one", counted)
+        return (ops.reduce_loss(losses) if counted is None else ops.reduce_loss(losses, "weights_or_one", counted)), counted
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a sample's values, given that of its output."""
@@ -110,7 +118,9 @@ class RowLoss(Loss):
     targets = "values"
     recordable = True
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
+        if type(self).call is not Loss.call:  # of a class derived from one of fastnn's
+            return super().measured(y_true, y_pred, sample_weight)
         y_pred = floating(self.name, as_tensor(y_pred, self.name))
         y_pred = y_pred if y_pred.ndim else shape.reshape(y_pred, (1,))
         like = self.shape_of_losses(y_pred.shape)

@@ -15,7 +15,7 @@ from ..ops import shape
 from ..ops.door import as_array, check_number
 from ..ops.pointwise_loss import pointwise_loss
 from ..tensor import Array, Tensor
-from .loss import TorchLoss
+from .loss import Losses, TorchLoss
 
 
 class ElementLoss(TorchLoss):
@@ -32,8 +32,8 @@ class ElementLoss(TorchLoss):
             raise AttributeError(f"{type(self).__name__}: {name} is fixed once the loss is made; make another one")
         super().__setattr__(name, value)
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        return self._reduce(self._elements(input, self._target(input, target), sample_weight), input.shape)
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
+        return self._elements(input, self._target(input, target), sample_weight), input.shape, None
 
     def _target(self, input: Tensor, target: Any) -> Tensor:
         return values(target, input, type(self).__name__)
@@ -151,9 +151,9 @@ class BCEWithLogitsLoss(BCELoss):
         super().__init__(weight, reduction)
         self.pos_weight = self._constant(pos_weight, "pos_weight")
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         if self.pos_weight is None:
-            return super().forward(input, target, sample_weight)
+            return super().losses_of(input, target, sample_weight)
         name, dtype = "BCEWithLogitsLoss", input.dtype
         columns = input.shape[-1] if self.pos_weight.size > 1 else 1
         q = as_array(self.pos_weight.astype(dtype).reshape(-1), dtype, (columns,), f"{name}: pos_weight")
@@ -162,12 +162,12 @@ class BCEWithLogitsLoss(BCELoss):
         weights = self._weights(input, sample_weight)
         if columns == 1 or (weights is None and self.reduction != "none"):
             losses = pointwise_loss(rows, t, self._fn, weights, q)
-            return self._reduce(losses * columns if self.reduction == "sum" else losses, input.shape)
+            return losses * columns if self.reduction == "sum" else losses, input.shape, None
         # The elements one by one: a target of 1 gives their log(1 + exp(-x)), from which (1 - t) x + (1 + (q - 1) t) of it.
         ones = Tensor(full((input.size, 1), dtype, 1.0))
         softplus = shape.reshape(pointwise_loss(shape.reshape(input, (-1, 1)), ones, self._fn), rows.shape)
         losses = (1 - t) * rows + (1 + (Tensor(q) - 1) * t) * softplus
-        return self._reduce(weighted(shape.reshape(losses, (-1,)), weights), input.shape)
+        return weighted(shape.reshape(losses, (-1,)), weights), input.shape, None
 
 
 def full(shape: tuple[int, ...], dtype: Any, value: float) -> Array:
@@ -196,13 +196,13 @@ class MultiLabelSoftMarginLoss(TorchLoss):
         super().__init__(reduction)
         self.weight = self._constant(weight, "weight")
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         name, like = "MultiLabelSoftMarginLoss", input.shape[:-1]
         if input.ndim == 0:
             raise ValueError(f"{name}: input without dimensions, wanted (..., N)")
         each = BCEWithLogitsLoss(self.weight, "none")(input, target)
         rows = None if sample_weight is None else row_weight(sample_weight, input.dtype, like or (1,), f"{name}: sample_weight")
-        return self._reduce(weighted(shape.reshape(each.mean(-1), (-1,)), rows), like)
+        return weighted(shape.reshape(each.mean(-1), (-1,)), rows), like, None
 
 
 class KLDivLoss(ElementLoss):

@@ -22,6 +22,7 @@ from .dense import Linear, positive_int
 from .module import Module
 
 _warned: set[str] = set()
+Losses = tuple[Tensor, tuple[int, ...], Array | None]
 
 
 class TorchLoss(Module):
@@ -44,7 +45,11 @@ class TorchLoss(Module):
         return self.forward(floating(name, as_tensor(input, name)), target, sample_weight)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        raise NotImplementedError
+        return self._reduce(*self.losses_of(input, target, sample_weight))
+
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
+        """The weighted losses (M,), their shape without reduction, and the weights by whose sum a mean is divided; None for M."""
+        raise NotImplementedError(f"{type(self).__name__} defines no losses_of(input, target, sample_weight)")
 
     def _reduce(self, losses: Tensor, like: tuple[int, ...], weights: Array | None = None) -> Tensor:
         if self.reduction == "none":
@@ -79,13 +84,19 @@ class AsKeras(Loss):
 
     def __init__(self, loss: TorchLoss) -> None:
         self.loss = loss
+        self.reduction = loss.reduction
         self.targets = loss.targets
         self.name = type(loss).__name__
         self.ignored = getattr(loss, "ignore_index", None)
         self.takes_probabilities = isinstance(loss, CrossEntropyLoss)
 
-    def __call__(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> Tensor:
-        return self.loss.forward(y_pred, y_true, sample_weight)
+    def measured(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
+        if type(self.loss).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
+            return self.loss.forward(y_pred, y_true, sample_weight), None
+        losses, like, weights = self.loss.losses_of(y_pred, y_true, sample_weight)
+        if weights is None or self.reduction == "sum":
+            return self.loss._reduce(losses, like, weights), None
+        return ops.reduce_loss(losses, "weights_or_one", weights), weights  # a batch in which nothing counts has the loss 0
 
 
 class ClassLoss(TorchLoss):
@@ -146,14 +157,14 @@ class CrossEntropyLoss(ClassLoss):
         self.ignore_index = int(ignore_index)
         self.label_smoothing = check_number(label_smoothing, "CrossEntropyLoss: label_smoothing", 0, 1)
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         name = "CrossEntropyLoss"
         if activation.softmax_logits(input) is not None and name not in _warned:
             _warned.add(name)
             warnings.warn(
                 "CrossEntropyLoss takes logits, but its input came out of a softmax; leave the softmax out, or use "
                 "fastnn.losses, whose losses take probabilities",
-                stacklevel=3,
+                stacklevel=4,
             )
         if input.shape and _shape(target, name) == input.shape and _kind(target) == "f":
             like, targets = _like(input, name), values(target, input, name)
@@ -161,10 +172,10 @@ class CrossEntropyLoss(ClassLoss):
             logits = _classes_last(input)
             rows, weight = self._weights(logits, like, sample_weight)
             targets = _classes_last(targets)
-            return self._reduce(ops.cross_entropy(logits, targets.data, rows, weight, self.label_smoothing), like)
+            return ops.cross_entropy(logits, targets.data, rows, weight, self.label_smoothing), like, None
         logits, labels, rows, weight, like = self._rows(input, target, sample_weight)
         losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, self.label_smoothing, self.ignore_index)
-        return self._reduce(losses, like, weights)
+        return losses, like, weights
 
 
 class NLLLoss(ClassLoss):
@@ -187,19 +198,19 @@ class NLLLoss(ClassLoss):
         self.weight = self._constant(weight, "weight")
         self.ignore_index = int(ignore_index)
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         logits = activation.log_softmax_logits(input) if input.ndim == 2 else None
         if logits is not None:  # the two together are the cross-entropy of what the logarithms were made of
             logits, labels, rows, weight, like = self._rows(logits, target, sample_weight)
             losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, 0.0, self.ignore_index)
-            return self._reduce(losses, like, weights)
+            return losses, like, weights
         log_p, labels, rows, weight, like = self._rows(input, target, sample_weight)
         hit = one_hot(labels, log_p.shape[1], self.ignore_index)
         each = log_p if weight is None else log_p * Tensor(weight)
         losses = weighted(-logic.where(hit, each, 0.0).sum(1), rows)
         counts = elementwise.astype(hit, log_p.dtype) if weight is None else logic.where(hit, Tensor(weight), 0.0)
         sums = counts.sum(1)
-        return self._reduce(losses, like, (sums if rows is None else sums * Tensor(rows)).data)
+        return losses, like, (sums if rows is None else sums * Tensor(rows)).data
 
 
 class MultiMarginLoss(ClassLoss):
@@ -226,7 +237,7 @@ class MultiMarginLoss(ClassLoss):
         self.margin = check_number(margin, "MultiMarginLoss: margin", -np.inf)
         self.weight = self._constant(weight, "weight")
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         if input.ndim > 2:
             raise ValueError(f"MultiMarginLoss: input has shape {input.shape}, wanted (M, N) or (N,)")
         x, labels, rows, weight, like = self._rows(input, target, sample_weight)
@@ -235,7 +246,7 @@ class MultiMarginLoss(ClassLoss):
         losses = logic.where(hit, 0.0, beyond**self.p).mean(1)
         if weight is not None:
             losses = losses * logic.where(hit, Tensor(weight), 0.0).sum(1)
-        return self._reduce(weighted(losses, rows), like)
+        return weighted(losses, rows), like, None
 
 
 def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Tensor:

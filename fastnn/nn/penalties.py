@@ -45,12 +45,6 @@ class Regularized:
             total = value if isinstance(total, float) else elementwise.add(total, value)
         return total
 
-    def _penalized(self, loss: Tensor) -> Tensor:
-        """The loss with all penalties: what training reports."""
-        for value in self.losses:
-            loss = elementwise.add(loss, value)
-        return loss
-
     def apply_constraints(self) -> None:
         """Puts the weights that are trained back into their constraints; fit does it after each step.
 

@@ -50,7 +50,8 @@ class BatchTrainer(Prepared):
                 form, arrays = _form(x, y)
                 step = self._known_graph_step(form, arrays)
         if step is None:
-            leaves, arrays = arrays, self._prepare("train_on_batch", x, y, sample_weight, class_weight)
+            leaves, arrays = arrays, self._prepare("train_on_batch", x, y, sample_weight)
+            arrays = self._class_weighted("train_on_batch", arrays, class_weight)
             step = self._batch_step(arrays)
             same = len(leaves) == len(arrays) - len(c.objectives) and all(map(operator.is_, leaves, arrays))
             if form is not None and same:  # the next ones of this form can be taken as they are

@@ -10,6 +10,7 @@ from ..precision import checked
 from ..tensor import Array
 from . import metrics as metrics_py
 from .metrics import Metric
+from .names import Names
 from .objective import Objective, objectives, resolve
 from .structure import Structure
 
@@ -28,9 +29,16 @@ class Compiled:
         self.optimizer = optim.get(optimizer)
         self.loss = resolve(loss, losses.get)
         self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, "loss_weights": loss_weights}
-        for m in _leaves(metrics):  # unknown names are told here, not in fit
-            metrics_py.check(m)
-        self.loss_total = numbers([0.0, 0.0])
+        leaves = _leaves(metrics)
+        for i, m in enumerate(leaves):
+            metrics_py.check(m)  # unknown names are told here, not in fit
+            if isinstance(m, Metric) and any(m is other for other in leaves[:i]):
+                raise ValueError(f"compile: the metric object {m.name!r} stands in metrics twice; make one for each place")
+        self.penalty = numbers([0.0, 0.0])
+        """The running mean of the regularizers' penalties, for models that have some."""
+        self.penalised = False
+        self._names: tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]] | None = None
+        """The names of losses and metrics in the logs, once the metrics are known."""
         self.owns_optimizer = not self.optimizer.params
         self.capture = capture
         checked(dtype, "compile")
@@ -49,7 +57,7 @@ class Compiled:
             parts = objectives(outputs, self.loss, self.given["loss_weights"], self.given["metrics"])
             if all(o.loss is None for o in parts):
                 raise ValueError("compile: no output has a loss")
-            self.outputs, self.objectives = outputs, parts
+            self.outputs, self.objectives, self._names = outputs, parts, None
 
     @property
     def returned(self) -> Structure:
@@ -74,11 +82,25 @@ class Compiled:
 
     def named_metrics(self) -> list[tuple[str, Metric]]:
         """The metrics of all outputs with their names in the logs."""
-        return [item for o in self.objectives for item in o.named_metrics()]
+        return self._named()[1]
+
+    def _named(self) -> tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]]:
+        """The names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
+        if self._names is not None:
+            return self._names
+        names = Names()
+        names.unique("loss")
+        trained = [o for o in self.objectives if o.loss is not None]
+        losses = [(names.unique(f"{o.name}_loss") if len(trained) > 1 else "", o) for o in trained]
+        given = [(f"{o.name}_{m.name}" if o.name else m.name, m) for o in self.objectives for m in o.metrics or ()]
+        found = losses, [(names.unique(name), m) for name, m in given]
+        if all(o.metrics is not None for o in self.objectives if o.needs_target):
+            self._names = found
+        return found
 
     def _totals(self) -> list[Array]:
-        """The running means of the losses: of all, and of each output's."""
-        return [self.loss_total, *(o.total for o in self.objectives)]
+        """The running means of the outputs' losses and of the penalties."""
+        return [self.penalty, *(o.total for o in self.objectives)]
 
     def set_aside(self) -> Any:
         """What losses and metrics have summed up so far, for `take_back`; starts them anew."""
@@ -96,24 +118,27 @@ class Compiled:
 
     def reset(self) -> None:
         """Starts the running means anew."""
-        self.loss_total[:] = 0
+        if self.penalised:
+            self.penalty[:] = 0
         for o in self.objectives:
-            if o.name:
-                o.total[:] = 0
+            o.total[:] = 0
             for m in o.metrics or ():
                 m.reset_state()
 
     def logs(self) -> Logs:
         """The running means: the loss, those of the outputs where several have one, the metrics."""
-        logs = {"loss": _mean(self.loss_total)}
-        if len(self.objectives) == 1:
-            for m in self.objectives[0].metrics or ():
-                logs[m.name] = m.result()
-            return logs
-        trained = [o for o in self.objectives if o.loss is not None]
-        if len(trained) > 1:
-            logs.update({f"{o.name}_loss": _mean(o.total) for o in trained})
-        return {**logs, **{name: m.result() for name, m in self.named_metrics()}}
+        losses, metrics = self._names or self._named()
+        total = _mean(self.penalty) if self.penalised else 0.0
+        logs: Logs = {"loss": total}
+        for name, o in losses:
+            mean = o.mean()
+            total += o.weight * mean
+            if name:
+                logs[name] = mean
+        logs["loss"] = total
+        for name, m in metrics:
+            logs[name] = m.result()
+        return logs
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, [])}

@@ -21,7 +21,7 @@ from .callbacks import Callback, CallbackList
 from .compiled import Compiled, Logs
 from .history import History
 from .metrics import Metric
-from .objective import total_loss, update_metrics
+from .objective import BatchLoss, update_metrics
 from .progress import Progress
 from .step import Batches, TrainStep
 from .structure import ONE, Arrays, Structure, own_code
@@ -154,8 +154,9 @@ class Trainer(BatchTrainer):
             validation_split: the share of the samples, taken from the end before shuffling, that is kept for validation.
             validation_data: (x, y) or (x, y, sample_weight).
             shuffle: whether each epoch has a new order.
-            class_weight: a weight for each label, as a dict.
-            sample_weight: a weight for each sample; for several outputs also a list or dict of weights.
+            class_weight: a weight for each label, as a dict; validation does not take it.
+            sample_weight: a weight for each sample, which validation_split divides, too; for several outputs also a list or dict
+                of weights.
             initial_epoch: the number of the first epoch.
             validation_batch_size: samples that validation takes at a time.
             check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
@@ -173,16 +174,17 @@ class Trainer(BatchTrainer):
             batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
         initial_epoch = positive_int(initial_epoch, "fit: initial_epoch") if initial_epoch else 0
-        arrays = self._prepare("fit", x, y, sample_weight, class_weight)
+        arrays = self._prepare("fit", x, y, sample_weight)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight)")
             vx, vy, *vw = validation_data
-            validation = self._prepare("fit", vx, vy, vw[0] if vw else None, None, ("validation x", "validation y"))
+            validation = self._prepare("fit", vx, vy, vw[0] if vw else None, ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
             arrays, validation = (Arrays(part, arrays.inputs) for part in split)
+        arrays = self._class_weighted("fit", arrays, class_weight)  # validation knows no weights of classes
         k: Backend = current()
         arrays, validation = arrays.on(k), validation.on(k) if validation is not None else None
 
@@ -292,13 +294,11 @@ class Trainer(BatchTrainer):
 
     def _test_batch(self, arrays: Sequence[Array], inputs: Structure) -> None:
         c = self._need("evaluate")
-        model: Any = self
         k: Backend = current()
         xs, targets, weights = c.parts(arrays)
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
-        loss = model._penalized(total_loss(c.objectives, outputs, targets, weights))
-        k.mean_metric(c.loss_total, loss.data.reshape(1), float(len(xs[0])))
+        BatchLoss(self, c.objectives, outputs, targets, weights).add(c, len(xs[0]))
         update_metrics(k, c.objectives, outputs, targets)
 
     def predict(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backends import current, numbers
+from ..losses.base import Loss
 from ..ops.door import check_number
+from ..ops.loss import reduce_loss
 from ..tensor import Array, Tensor
 from . import data
 from . import metrics as metrics_py
 from .metrics import Metric
 from .structure import Structure
+
+if TYPE_CHECKING:
+    from .compiled import Compiled
 
 
 class Objective:
@@ -30,17 +35,34 @@ class Objective:
         self.name, self.loss, self.weight, self.given = name, loss, weight, list(given)
         self.metrics: list[Metric] | None = None
         self.total = numbers([0.0, 0.0])
-        """Its mean loss, where several outputs have one."""
+        """Its losses so far, each times what it counts, and the sum of what they count."""
         self.shape: tuple[int, ...] = ()
 
     @property
     def needs_target(self) -> bool:
         return self.loss is not None or bool(self.given)
 
-    def named_metrics(self) -> list[tuple[str, Metric]]:
-        """The metrics with their names in the logs."""
-        prefix = f"{self.name}_" if self.name else ""
-        return [(prefix + m.name, m) for m in self.metrics or ()]
+    def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
+        """The loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
+        if type(self.loss).__call__ is not Loss.__call__:  # a class of the user's own
+            return self.loss(y, y_pred, weight), None
+        measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
+        return measured
+
+    def add(self, k: Any, loss: Tensor, counted: Array | None, rows: int) -> None:
+        """Adds the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
+        value = loss.data.reshape(1)
+        if counted is None:
+            k.mean_metric(self.total, value, 1.0 if self.loss.reduction == "sum" else float(rows))
+        else:
+            k.mean_rows(self.total, value, reduce_loss(Tensor(counted), "sum").data.reshape(1))
+
+    def mean(self) -> float:
+        """The loss of all batches so far; their sum where it is a sum."""
+        value, count = self.total.tolist()
+        if self.loss is not None and self.loss.reduction == "sum":
+            return float(value)
+        return value / count if count else 0.0
 
     def target(self, op: str, y: Any, rows: int, dtype: Any, name: str) -> Array:
         """The targets of this output as an array that fits it, checked; of size 0 if it needs none."""
@@ -131,20 +153,34 @@ def _metrics(outputs: Structure, metrics: Any) -> list[list[Any]]:
     return [[] if m is None else list(m) if isinstance(m, list | tuple) else [m] for m in given]
 
 
-def total_loss(parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> Tensor:
-    """The sum of the outputs' weighted losses, as a Tensor; adds each to its running mean where there are several."""
-    k = current()
-    trained = [i for i, o in enumerate(parts) if o.loss is not None]
-    total: Tensor | None = None
-    for i in trained:
-        o, weight = parts[i], weights[i]
-        loss = o.loss(targets[i], outputs[i], weight if weight.size else None)
-        if len(trained) > 1:
-            k.mean_metric(o.total, loss.data.reshape(1), float(len(outputs[i])))
-        part = loss if o.weight == 1 else loss * o.weight
-        total = part if total is None else total + part
-    assert total is not None  # compile refuses models without any loss
-    return total
+class BatchLoss:
+    """The loss of a batch, from the outputs for it.
+
+    total: the sum of the outputs' weighted losses and the penalties, as a Tensor.
+    """
+
+    def __init__(self, model: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
+        self.outputs = outputs
+        self._measured: list[tuple[Objective, Tensor, Array | None]] = []
+        total: Tensor | None = None
+        for o, y_pred, y, weight in zip(parts, outputs, targets, weights, strict=True):
+            if o.loss is not None:
+                loss, counted = o.measure(y, y_pred, weight if weight.size else None)
+                self._measured.append((o, loss, counted))
+                part = loss if o.weight == 1 else loss * o.weight
+                total = part if total is None else total + part
+        assert total is not None  # compile refuses models without any loss
+        self._penalty = model.regularization_loss()
+        self.total: Tensor = total + self._penalty if isinstance(self._penalty, Tensor) else total
+
+    def add(self, compiled: Compiled, rows: int) -> None:
+        """Adds the losses to their running means, and the penalties to theirs."""
+        k = current()
+        for o, loss, counted in self._measured:
+            o.add(k, loss, counted, rows)
+        if isinstance(self._penalty, Tensor):
+            compiled.penalised = True
+            k.mean_metric(compiled.penalty, self._penalty.data.reshape(1), float(rows))
 
 
 def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any) -> None:

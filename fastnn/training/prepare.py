@@ -44,9 +44,7 @@ class Prepared:
         given = zip(leaves, dtypes, labels, strict=True)
         return structure, [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
 
-    def _prepare(
-        self, op: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, names: tuple[str, str] = ("x", "y")
-    ) -> Arrays:
+    def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
         """The inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes, checked against
         each other and against the model's outputs; of size 0 where there are none."""
         c = self._need(op)
@@ -64,19 +62,24 @@ class Prepared:
         outputs, parts = c.returned, c.objectives
         alone = len(parts) == 1
         ys, ws = self._spread(op, y, sample_weight, names[1])
-        if class_weight is not None and not alone:
-            raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
         targets, weights = [], []
         for i, o in enumerate(parts):
             label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
             target = o.target(op, ys[i], rows, dtype, label)
             weight = data.as_sample_weight(ws[i], rows, dtype, op)
             data.check_same_length(op, **{first: features[0], label: target, "sample_weight": weight})
-            if class_weight is not None:
-                weight = data.class_weight_to_sample_weight(class_weight, target, weight, op)
             targets.append(target)
             weights.append(weight)
         return Arrays((*features, *targets, *weights), inputs)
+
+    def _class_weighted(self, op: str, arrays: Arrays, class_weight: Any) -> Arrays:
+        """What `_prepare` gave, with the weights of the samples' classes in their weights."""
+        if class_weight is None:
+            return arrays
+        if len(self._need(op).objectives) > 1:
+            raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
+        *rest, target, weight = arrays
+        return Arrays((*rest, target, data.class_weight_to_sample_weight(class_weight, target, weight, op)), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""

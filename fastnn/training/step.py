@@ -16,7 +16,7 @@ from ..nn.mode import mode
 from ..ops.shape import copy_array
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
-from .objective import total_loss, update_metrics
+from .objective import BatchLoss, update_metrics
 from .structure import Structure
 
 if TYPE_CHECKING:
@@ -149,37 +149,36 @@ class TrainStep:
         xs, targets, weights = self.compiled.parts(self.buffers)
         gradients = partial(self._gradients, xs, targets, weights)
         if self.optimizer.takes_closure:
-            first: list[tuple[Tensor, list[Tensor]]] = []
+            first: list[BatchLoss] = []
 
             def closure() -> Tensor:
-                evaluated = gradients()
-                first.append(evaluated)
-                return evaluated[0]
+                first.append(gradients())
+                return first[-1].total
 
             self.optimizer.step(closure)
-            loss, outputs = first[0]
+            loss = first[0]
         else:
-            loss, outputs = gradients()
-            if loss.requires_grad:  # not where all layers are frozen
+            loss = gradients()
+            if loss.total.requires_grad:  # not where all layers are frozen
                 self.optimizer.step()
-        if loss.requires_grad:
+        if loss.total.requires_grad:
             self.model.apply_constraints()
-        k.mean_metric(self.compiled.loss_total, loss.data.reshape(1), float(len(xs[0])))
-        update_metrics(k, self.compiled.objectives, outputs, targets)
+        loss.add(self.compiled, len(xs[0]))
+        update_metrics(k, self.compiled.objectives, loss.outputs, targets)
 
-    def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> tuple[Tensor, list[Tensor]]:
-        """Loss and outputs for the batch, after their gradients were computed."""
+    def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> BatchLoss:
+        """The loss of the batch, after its gradients were computed."""
         c = self.compiled
         self.optimizer.zero_grad()
         with self.precision:
             with watched(self.model) if self.check_finite else nullcontext():
                 outputs = c.returned.flatten(self.inputs.call(self.model, [Tensor(x) for x in xs]))
-            loss = self.model._penalized(total_loss(c.objectives, outputs, targets, weights))
-        if loss.requires_grad:
-            loss.backward()
+            loss = BatchLoss(self.model, c.objectives, outputs, targets, weights)
+        if loss.total.requires_grad:
+            loss.total.backward()
             if self.check_finite:
-                check_gradients(self.model, loss)
-        return loss, outputs
+                check_gradients(self.model, loss.total)
+        return loss
 
     # Before and after steps the weights are those to be evaluated, which not all optimizers train; not between slices, for
     # putting them in and out rounds.
