@@ -2,7 +2,7 @@
 
 from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
 from .autograd import grad
-from .backends import backends, get_backend, get_num_threads, info, set_num_threads, use_backend
+from .backends import backends, get_backend, get_num_threads, info, set_backend, set_num_threads, use_backend
 from .function import Function
 from .gradcheck import gradcheck
 from .nn import (
@@ -300,6 +300,7 @@ __all__ = [
     "schedules",
     "seed",
     "selu",
+    "set_backend",
     "set_num_threads",
     "sigmoid",
     "sign",

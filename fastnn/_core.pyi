@@ -1,7 +1,8 @@
 """What csrc/bindings.cpp offers to Python."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Self
 
 from .backends.base import Call
 from .backends.spec import Kernel
@@ -26,6 +27,13 @@ def read_gbytes(data: Any) -> float: ...
 def freeze(
     calls: Sequence[Call], input: Any, output: Any, intermediates: Sequence[Any], convert: Any, reduced: Any, pack: bool
 ) -> FrozenModel: ...
+
+class Block:
+    def __init__(self, variable: ContextVar[Any], value: Any, check: Callable[[Any], Any] | None = None) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    @property
+    def entered(self) -> bool: ...
 
 class FrozenModel:
     batch_size: int

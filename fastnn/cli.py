@@ -201,7 +201,7 @@ def _check_writable(path: Path) -> None:
 
 def _use(backend: str | None) -> None:
     if backend is not None:
-        fastnn.use_backend(backend)
+        fastnn.set_backend(backend)
 
 
 def _warm_up(kernels: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .backends import current
 from .backends.spec import Activation
+from .block import Block
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored, structure_changed
 from .ops.door import check_number
@@ -243,12 +244,9 @@ class _Local(Gradients):
 
 def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) -> Tensor:
     """The function, where each Tensor that it puts on the tape becomes what watch gives for it."""
-    token = taping.set(watch)
-    try:
+    with Block(taping, watch):
         result: Tensor = fn(*arguments)
         return result
-    finally:
-        taping.reset(token)
 
 
 def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.random.Generator) -> str:

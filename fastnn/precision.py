@@ -6,14 +6,12 @@ from contextvars import ContextVar
 
 from .backends import current
 from .backends.spec import PRECISIONS
+from .block import Block
 
-_blocks: ContextVar[tuple[int, ...]] = ContextVar("fastnn_precision", default=(0,))
-"""The precisions of the blocks that this thread is in, the innermost last."""
+_precision: ContextVar[int] = ContextVar("fastnn_precision", default=0)
 
-
-def precision() -> int:
-    """The position in PRECISIONS of what factors are rounded to, in this thread."""
-    return _blocks.get()[-1]
+precision = _precision.get
+"""The position in PRECISIONS of what factors are rounded to, in this thread."""
 
 
 def checked(dtype: str, op: str) -> int:
@@ -30,7 +28,11 @@ def checked(dtype: str, op: str) -> int:
     return PRECISIONS.index(dtype)
 
 
-class autocast:  # noqa: N801 (PyTorch's name)
+def _there(precision: int) -> None:
+    checked(PRECISIONS[precision], "autocast")
+
+
+class autocast(Block):  # noqa: N801 (PyTorch's name)
     """A block in which the factors of matrix products are rounded to a shorter type: mixed precision.
 
     With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, with "tf32" of 11,
@@ -58,11 +60,4 @@ class autocast:  # noqa: N801 (PyTorch's name)
     """
 
     def __init__(self, dtype: str = "bfloat16") -> None:
-        checked(dtype, "autocast")
-        self._dtype = dtype
-
-    def __enter__(self) -> None:
-        _blocks.set((*_blocks.get(), checked(self._dtype, "autocast")))  # the backend may be another one by now
-
-    def __exit__(self, *_: object) -> None:
-        _blocks.set(_blocks.get()[:-1])
+        super().__init__(_precision, checked(dtype, "autocast"), _there)  # when entered, the backend may be another one

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .block import Block
+
 if TYPE_CHECKING:
     from weakref import ref
 
@@ -34,31 +36,60 @@ def torch_names(f: F) -> F:
     return renamed  # type: ignore[return-value]
 
 
-class _Mode:
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code; the module inspect, which names them, takes long
+
+
+class _Mode(Block):
     """A block, or a function, in which operations are recorded or not."""
 
-    _records: bool
-
-    def __init__(self) -> None:
-        self._tokens: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._tokens.append(taping.set(self._records))
-
-    def __exit__(self, *_: object) -> None:
-        taping.reset(self._tokens.pop())
-
     def __call__(self, f: F) -> F:
-        @functools.wraps(f)
+        flags = getattr(getattr(f, "__code__", None), "co_flags", 0)
+        if flags & _ASYNC_GENERATOR:
+            raise TypeError(f"{type(self).__name__}: {f.__name__} is an asynchronous generator; use a `with` block inside of it")
+        if flags & _GENERATOR:
+            return _resumed(self, f)
+
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
+            with self:
                 return f(*args, **kwargs)
 
-        return inside  # type: ignore[return-value]
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await f(*args, **kwargs)
+
+        return functools.wraps(f)(awaited if flags & _COROUTINE else inside)  # type: ignore[return-value]
+
+
+def _resumed(block: Block, f: F) -> F:
+    """A generator function that runs inside of the block, while those who take its values are outside."""
+
+    @functools.wraps(f)
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        own = f(*args, **kwargs)
+        go_on = functools.partial(next, own)
+        while True:
+            try:
+                with block:
+                    value = go_on()
+            except StopIteration as end:
+                return end.value
+            try:
+                go_on = functools.partial(own.send, (yield value))
+            except GeneratorExit:
+                with block:
+                    own.close()
+                raise
+            except BaseException as error:
+                go_on = functools.partial(own.throw, error)
+
+    return generator  # type: ignore[return-value]
 
 
 class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
     """A block, or a function, in which nothing is recorded for backward; parameters may be changed in place.
+
+    Blocks may be nested and entered again; each thread and asyncio task has its own. A generator that yields inside of a block
+    leaves it open for those who take its values: decorate the generator instead.
 
     >>> import fastnn
     >>> p = fastnn.tensor([1.0, 2.0], requires_grad=True)
@@ -68,7 +99,8 @@ class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
     [3.0, 3.0]
     """
 
-    _records = False
+    def __init__(self) -> None:
+        super().__init__(taping, False)
 
 
 class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
@@ -81,7 +113,8 @@ class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
     True
     """
 
-    _records = True
+    def __init__(self) -> None:
+        super().__init__(taping, True)
 
 
 def is_grad_enabled() -> bool:

@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def other_processes_have_no_emulated_device(request: pytest.FixtureRequest) -> None:
     """Those that tests start choose a backend of their own."""
     if request.config.getoption("--emulated") and (name := os.environ.pop("FASTNN_BACKEND", "")):
-        fastnn.use_backend(name)
+        fastnn.set_backend(name)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,7 @@ def test_native_builds_are_native_where_that_is_required() -> None:
         assert HAS_CPP
 
 
-def test_use_backend_as_function_and_block() -> None:
+def test_use_backend_is_a_block_of_this_thread() -> None:
     before = fastnn.get_backend()
     with fastnn.use_backend("numpy") as block:
         assert fastnn.get_backend() == "numpy"
@@ -49,17 +49,33 @@ def test_use_backend_as_function_and_block() -> None:
         thread.start()
         thread.join()
         assert seen == [before]
-        fastnn.use_backend(before)
-        assert fastnn.get_backend() == before
-        with fastnn.use_backend("numpy"):
-            assert fastnn.get_backend() == "numpy"
-        assert fastnn.get_backend() == before
-    assert fastnn.get_backend() == before
-    try:
-        fastnn.use_backend("numpy")
+        with fastnn.use_backend(before):
+            assert fastnn.get_backend() == before
         assert fastnn.get_backend() == "numpy"
+    assert fastnn.get_backend() == before
+
+
+def test_set_backend_chooses_for_the_process_and_leaves_blocks_alone() -> None:
+    before = fastnn.get_backend()
+    seen: list[str] = []
+    try:
+        with fastnn.use_backend(before):
+            fastnn.set_backend("numpy")
+            assert fastnn.get_backend() == before
+            thread = threading.Thread(target=lambda: seen.append(fastnn.get_backend()))
+            thread.start()
+            thread.join()
+        assert fastnn.get_backend() == "numpy" and seen == ["numpy"]
     finally:
-        fastnn.use_backend(before)
+        fastnn.set_backend(before)
+
+
+def test_a_plain_call_of_use_backend_chooses_nothing_and_says_so() -> None:
+    before = fastnn.get_backend()
+    with pytest.warns(RuntimeWarning, match=r"use_backend\('numpy'\) chose nothing.*fastnn.set_backend\('numpy'\)") as told:
+        fastnn.use_backend("numpy")
+    assert told[0].filename == __file__
+    assert fastnn.get_backend() == before
 
 
 @host_only("arrays of the GPU are no other backend's")
@@ -107,7 +123,7 @@ MISSING = "numba is not installed; install it with pip install 'fastnn[numba]'"
 def test_a_missing_numba_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     assert unavailable("numba") == MISSING
-    use = "\ntry: fastnn.use_backend('numba')\nexcept RuntimeError as error: print(error)"
+    use = "\ntry: fastnn.set_backend('numba')\nexcept RuntimeError as error: print(error)"
     told = run("import sys; sys.modules['numba'] = None; import fastnn" + use)
     assert told.startswith(f"backend 'numba' is not available: {MISSING}. Available: ") and "numpy" in told
 

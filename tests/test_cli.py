@@ -42,7 +42,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(tmp_path)
     before = fastnn.get_backend()
     yield tmp_path
-    fastnn.use_backend(before)  # what --backend changed
+    fastnn.set_backend(before)  # what --backend changed
 
 
 @pytest.fixture

@@ -353,7 +353,7 @@ def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine_without_a_gpu_says_so() -> None:
     code = (
         "import os; os.environ['CUDA_VISIBLE_DEVICES'] = ''; os.environ.pop('FASTNN_BACKEND', None)\n"
-        "import fastnn\ntry: fastnn.use_backend('cupy')\nexcept RuntimeError as e: print(e)\n"
+        "import fastnn\ntry: fastnn.set_backend('cupy')\nexcept RuntimeError as e: print(e)\n"
         "print(fastnn.get_backend() != 'cupy')"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -9,6 +9,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -572,14 +573,14 @@ def test_a_switch_after_compile_is_refused(refusable: None, switch: str, monkeyp
 
     best = next(name for name, reason in isas().items() if not reason)
     monkeypatch.setattr(_core, "bf16", lambda: _core.isa() == best)  # as if this CPU had it
-    with fastnn.use_backend("cpp"):
+    with fastnn.use_backend("cpp"), ExitStack() as switched:
         use_isa(best)
         model, block = classifier(), fastnn.autocast("bfloat16")
         for _ in range(4):
             model.train_on_batch(X, LABELS)
         before = bits(model)
         if switch == "numpy" or best == "base":
-            fastnn.use_backend("numpy")
+            switched.enter_context(fastnn.use_backend("numpy"))
         else:
             use_isa(switch)
         for call in (
@@ -594,7 +595,7 @@ def test_a_switch_after_compile_is_refused(refusable: None, switch: str, monkeyp
         assert product_of_third() == pytest.approx(PLAIN)
         assert bits(model) == before
         model.evaluate(X, LABELS, verbose=0)
-        fastnn.use_backend("cpp")
+        switched.close()
         use_isa(best)
         model.train_on_batch(X, LABELS)
         assert bits(model) != before

@@ -38,7 +38,7 @@ class Contender:
 
     def __init__(self, device: str) -> None:
         if device == "cuda":
-            fastnn.use_backend("cupy")
+            fastnn.set_backend("cupy")
         self.device, self.backend = device, current()
         self.version = f"fastnn {fastnn.__version__} ({self.backend.name})"
 

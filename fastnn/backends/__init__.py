@@ -7,12 +7,14 @@ numpy), FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
 from __future__ import annotations
 
 import os
+import threading
+import warnings
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import cache
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..block import Block
 from .base import Backend
 
 if TYPE_CHECKING:
@@ -77,14 +79,22 @@ def unavailable(name: str) -> str:
     return entry.reason if entry.module is None else str(entry.module().unavailable())
 
 
-@cache
+_loading = threading.RLock()
+
+
 def load(name: str) -> Backend:
-    """The backend of that name.
+    """The backend of that name; one for all threads.
 
     Raises:
         ValueError: there is no backend of that name.
         RuntimeError: it is not available; the message says why and what there is.
     """
+    with _loading:
+        return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Backend:
     if name not in _LIST:
         raise ValueError(f"unknown backend {name!r}; there are: auto, {', '.join(_LIST)}")
     if reason := unavailable(name):
@@ -158,8 +168,33 @@ def get_backend() -> str:
     return name
 
 
-class use_backend:  # noqa: N801 (a function to its users)
-    """Chooses the backend: for the whole process when called, for a ``with`` block (and this thread) when entered.
+def set_backend(name: str) -> None:
+    """Chooses the backend for the whole process. Threads inside of a `use_backend` block keep theirs until they leave it.
+
+    Args:
+        name: auto, cpp, numba, cupy or numpy.
+
+    Raises:
+        ValueError: there is no backend of that name.
+        RuntimeError: it is not available here.
+
+    >>> import fastnn
+    >>> fastnn.set_backend(fastnn.get_backend())
+    """
+    global _default
+    backend = _resolve(name)
+    current().value_leaves("set_backend")  # a replay would not do it again
+    _default = backend
+
+
+def _leaves(_: Backend) -> None:
+    current().value_leaves("use_backend")  # a recording would miss what runs on the other backend
+
+
+class use_backend(Block):  # noqa: N801 (a function to its users)
+    """A ``with`` block that computes on another backend, in this thread and asyncio task alone.
+
+    `set_backend` chooses for the whole process.
 
     Args:
         name: auto, cpp, numba, cupy or numpy.
@@ -173,44 +208,25 @@ class use_backend:  # noqa: N801 (a function to its users)
     ...     y = fastnn.tensor([1.0, 2.0]) * 2
     """
 
+    _name = ""
+
     def __init__(self, name: str) -> None:
-        self._backend = _resolve(name)
-        current().value_leaves("use_backend")  # a recording would miss what runs on the other backend
-        self._before = self._choose(self._backend)
-        self._tokens: list[Token[Any]] = []
+        super().__init__(_local, _resolve(name), _leaves)
+        self._name = name
 
-    @staticmethod
-    def _choose(backend: Backend | None) -> Backend | None:
-        """Makes it the backend of the block that this thread is in, else of the process; what was it before."""
-        global _default
-        block = _local.get()
-        if isinstance(block, Backend):
-            _local.set(backend)
-            return block
-        before, _default = _default, backend
-        return before
-
-    def __enter__(self) -> use_backend:
-        if not self._tokens:
-            self._choose(self._before)
-        self._tokens.append(_local.set(self._backend))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        _local.reset(self._tokens.pop())
+    def __del__(self) -> None:
+        if self._name and not self.entered:  # a plain call, which chose for the process in 0.1
+            warnings.warn(
+                f"use_backend({self._name!r}) chose nothing, as it was not entered by `with`; "
+                f"fastnn.set_backend({self._name!r}) chooses for the process",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
-class recording:  # noqa: N801
+def recording(recorder: Recorder) -> Block:
     """A ``with`` block in which this thread's kernel calls go to a recorder."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    def __enter__(self) -> None:
-        self._token = _local.set(self._recorder)
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        _local.reset(self._token)
+    return Block(_local, recorder)
 
 
 def _core() -> Any:

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
+
+from ..block import Block
 
 said: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
 """The mode that the block says; None outside of such blocks."""
-
-
-class mode:  # noqa: N801 (a function to its users)
-    """A block in which all modules are in this mode, in this thread alone."""
-
-    def __init__(self, training: bool) -> None:
-        self._training = bool(training)
-
-    def __enter__(self) -> None:
-        self._token = said.set(self._training)
-
-    def __exit__(self, *_: object) -> None:
-        said.reset(self._token)
-
 
 sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
 """Whether layers that are random in training are so in any mode."""
 
 
-@contextmanager
-def sampling() -> Iterator[None]:
+def mode(training: bool) -> Block:
+    """A block in which all modules are in this mode, in this thread alone."""
+    return Block(said, bool(training))
+
+
+def sampling() -> Block:
     """A block in which dropout and noise are as in training, and all other layers in their own mode."""
-    token = sampled.set(True)
-    try:
-        yield
-    finally:
-        sampled.reset(token)
+    return Block(sampled, True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from math import prod
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import ALIGN, aligned
+from ..block import Block
 from ..ops.shape import copy_array
 from ..seeding import generator
 from ..tape import Changes
@@ -96,14 +96,9 @@ class Room:
 room: ContextVar[Room | None] = ContextVar("fastnn_room", default=None)
 
 
-@contextmanager
-def filled_later(given: Room) -> Iterator[None]:
+def filled_later(given: Room) -> Block:
     """A block in which new parameters are 0, and no greater than the file that fills them."""
-    token = room.set(given)
-    try:
-        yield
-    finally:
-        room.reset(token)
+    return Block(room, given)
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:

@@ -63,7 +63,7 @@ def elsewhere(array: Any, kernel: str, name: str) -> TypeError:
     """The error for an argument that is not in memory of the device."""
     return TypeError(
         f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU. Tensors, models and "
-        "optimizers are made while the backend is chosen (FASTNN_BACKEND, fastnn.use_backend) that computes with them; weights "
+        "optimizers are made while the backend is chosen (FASTNN_BACKEND, fastnn.set_backend) that computes with them; weights "
         "come over with set_weights(model.get_weights()), Tensors with fastnn.tensor(t.numpy())"
     )
 
