@@ -56,7 +56,7 @@ tests() {
   has xdist && options+=(-n 4)
   has pytest_benchmark || options+=(-o "addopts=--strict-markers --strict-config --import-mode=importlib")
   step tests env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" tests --ignore tests/test_kernels.py
-  step kernels env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" tests/test_kernels.py -k cupy-device
+  step kernels env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" --targets cupy-device tests/test_kernels.py
 }
 
 step machine machine

@@ -16,6 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--emulated", action="store_true", help="the cupy backend is an emulated device; FASTNN_BACKEND=cupy to run on it"
     )
+    parser.addoption(
+        "--targets", default="", help="the backends of the kernel tests, by a part of their names; all of them if left out"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
