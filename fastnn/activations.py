@@ -47,13 +47,20 @@ def parametric(name: str, p0: Any, p1: Any = None) -> Activation:
     raise ValueError(f"{name}: {' and '.join(map(repr, given))} came, wanted {wanted if numbers else 'numbers'}")
 
 
-def get(identifier: Any) -> Activation | str:
-    """An element-wise `Activation`, or one of `ROWS` by name, from None, a name, a config or an Activation.
+def get(identifier: Any) -> Any:
+    """What a layer applies to its output, from None, a name, a config, an `Activation`, a layer or a function.
+
+    Returns:
+        An element-wise `Activation`, also for functions and layers of fastnn that are one; one of `ROWS` by name; or the layer or
+        function itself, which is called with a Tensor.
 
     >>> get("relu").name
     'relu'
     >>> get("swish").name
     'silu'
+    >>> import fastnn
+    >>> get(fastnn.tanh).name, get(fastnn.nn.ELU(0.5)).p0, get(fastnn.softmax)
+    ('tanh', 0.5, 'softmax')
     """
     if identifier is None:
         return LINEAR
@@ -70,19 +77,43 @@ def get(identifier: Any) -> Activation | str:
             raise ValueError(f"activation: {', '.join(map(repr, sorted(unknown, key=str)))} came, wanted name, p0 and p1")
         kind = activation(identifier["name"])
         return parametric(kind.name, identifier.get("p0", kind.p0), identifier.get("p1", kind.p1))
-    layer = getattr(identifier, "activation", None)
-    if isinstance(layer, Activation) or layer in ROWS:
-        return layer
+    if callable(identifier) and not isinstance(identifier, type):
+        from .nn.activation import function_of
+        from .ops.activation import NAMED
+
+        known = NAMED.get(identifier) if identifier.__hash__ is not None else None
+        return known or function_of(identifier) or identifier
+    got = f"the class {identifier.__name__}" if isinstance(identifier, type) else f"{type(identifier).__name__} {identifier!r}"
     raise TypeError(
-        f"activation: {type(identifier).__name__} {identifier!r} came, wanted a name such as 'relu', "
-        "{'name': 'elu', 'p0': 0.5} or a layer such as nn.ELU(0.5)"
+        f"activation: {got} came, wanted a name such as 'relu', {{'name': 'elu', 'p0': 0.5}}, a layer such as nn.ELU(0.5) "
+        "or a function of a Tensor"
     )
 
 
-def config(act: Activation | str) -> Any:
-    """What `get` makes the same activation of again, as JSON."""
+def elementwise(identifier: Any, op: str) -> Activation:
+    """The same where only element-wise functions of fastnn will do; ValueError for others."""
+    act = get(identifier)
+    if not isinstance(act, Activation):
+        why = "works on rows" if isinstance(act, str) else "is a function of your own"
+        raise ValueError(f"{op}: activation {label(act)!r} {why}, wanted an element-wise function of fastnn")
+    return act
+
+
+def label(act: Any) -> Any:
+    """What an activation looks like in the repr of a layer: its config, or the name of a function."""
+    known = isinstance(act, str | Activation)
+    return config(act) if known else getattr(act, "__name__", None) or type(act).__name__
+
+
+def config(act: Any) -> Any:
+    """What `get` makes the same activation of again, as JSON; TypeError for functions and layers that have no name."""
     if isinstance(act, str):
         return act
+    if not isinstance(act, Activation):
+        raise TypeError(
+            f"save: the activation {label(act)} has no name that a file could hold; use one of docs/activations.md, "
+            "or save_weights() or state_dict()"
+        )
     if act == activation(act.name) and act.name in NAMES:
         return act.name
     alias = next((name for name, same in ALIASES.items() if same == act), None)

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 
-class Settings:
+@functools.cache
+def _own_class(cls: type) -> type:
+    """The first of fastnn's classes that a class is derived from, or itself."""
+    package = __name__.partition(".")[0]
+    return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == package)
+
+
+@functools.cache
+def _arguments(cls: type) -> tuple[str, ...]:
+    """The names of a constructor's arguments that make a difference to what the object does."""
+    return tuple(name for name in inspect.signature(cls).parameters if name not in ("self", "name"))
+
+
+def alias(name: str) -> Any:
+    """An attribute that is another name of one."""
+    return property(
+        lambda self: getattr(self, name), lambda self, value: setattr(self, name, value), doc=f"Another name of {name}."
+    )
+
+
+class Remade:
+    """Base of objects that keep their constructor's arguments in attributes of the same names, which can be changed.
+
+    A new value is checked as the constructor checks it, and what the constructor makes of its arguments (a function with its
+    numbers, a converted array) is made anew. Attributes that an object does not have yet are set as they are.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(self)
+        if name in own and own[name] is not value and name in _arguments(_own_class(type(self))):  # type: ignore[arg-type]
+            fresh, kept = vars(self._remade(name, value)), self._kept()
+            value = fresh[name]
+            own.update({key: v for key, v in fresh.items() if key != name and key not in kept})
+        super().__setattr__(name, value)
+
+    def _remade(self, name: str, value: Any) -> Any:
+        """An object that the constructor makes of this one's arguments, but for one of another value."""
+        cls, own = _own_class(type(self)), vars(self)  # type: ignore[arg-type]
+        return cls(**{**{key: own[key] for key in _arguments(cls) if key in own}, name: value})
+
+    def _kept(self) -> frozenset[str]:
+        """Attributes that do not follow from the constructor's arguments."""
+        return frozenset(("name",))
+
+
+class Settings(Remade):
     """Base of what training steps read numbers and flags of that lie in attributes: steps are recorded anew when one changes."""
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -16,7 +62,7 @@ class Settings:
             from .nn.parameter import structure_changed
 
             structure_changed()
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
 
 class Configured(Settings):

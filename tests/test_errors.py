@@ -130,7 +130,7 @@ FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "fused b": (lambda: fused(X, np.ones((4, 3)), np.ones(4)), ValueError, r"b has shape \(4,\), wanted \(3,\)"),
     "fused dtypes": (lambda: fused(X.astype(np.float64), np.ones((4, 3))), TypeError, "float64 and float32"),
     "fused whole numbers": (lambda: fused(Y, np.ones((4, 3))), TypeError, "int64 came"),
-    "loss reduction": (lambda: nn.MSELoss("average"), ValueError, "reduction"),
+    "loss reduction": (lambda: nn.MSELoss(reduction="average"), ValueError, "reduction"),
     "module without init": (
         lambda: type("Bad", (nn.Module,), {"__init__": lambda s: setattr(s, "a", fastnn.Dense(1))})(),
         AttributeError,

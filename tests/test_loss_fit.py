@@ -42,13 +42,13 @@ LOSSES: list[tuple[Any, np.ndarray, str]] = [
     (nn.CrossEntropyLoss([1.0, 2.0, 0.5], ignore_index=0, label_smoothing=0.1), LABELS, "linear"),
     (nn.NLLLoss([1.0, 2.0, 0.5], ignore_index=0), LABELS, "log_softmax"),
     (nn.MultiMarginLoss(2, 0.5, [1.0, 2.0, 0.5]), LABELS, "linear"),
-    (nn.MSELoss("sum"), VALUES, "linear"),
+    (nn.MSELoss(reduction="sum"), VALUES, "linear"),
     (nn.SmoothL1Loss(beta=0.3), VALUES, "linear"),
     (nn.HuberLoss(delta=0.3), VALUES, "linear"),
     (nn.BCELoss([1.0, 2.0, 0.5]), ONE_HOT, "sigmoid"),
-    (nn.BCEWithLogitsLoss([1.0, 2.0, 0.5], "sum", [2.0, 1.0, 3.0]), ONE_HOT, "linear"),
+    (nn.BCEWithLogitsLoss([1.0, 2.0, 0.5], reduction="sum", pos_weight=[2.0, 1.0, 3.0]), ONE_HOT, "linear"),
     (nn.MultiLabelSoftMarginLoss([1.0, 2.0, 0.5]), ONE_HOT, "linear"),
-    (nn.KLDivLoss("batchmean"), ONE_HOT, "log_softmax"),
+    (nn.KLDivLoss(reduction="batchmean"), ONE_HOT, "log_softmax"),
     (nn.PoissonNLLLoss(full=True), VALUES, "linear"),
     (nn.HingeEmbeddingLoss(0.5), 2 * ONE_HOT - 1, "linear"),
     (nn.SoftMarginLoss(), 2 * ONE_HOT - 1, "linear"),
@@ -109,7 +109,7 @@ def test_a_sum_and_a_mean() -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "no reduction": (losses.Huber(reduction=None), "Huber has reduction=None; training needs one number"),
-    "none": (nn.L1Loss("none"), "L1Loss has reduction='none'; training needs one number"),
+    "none": (nn.L1Loss(reduction="none"), "L1Loss has reduction='none'; training needs one number"),
     "triplets": (nn.TripletMarginLoss(), "TripletMarginLoss takes three arrays"),
     "class": (nn.GaussianNLLLoss, "GaussianNLLLoss takes three arrays"),
 }

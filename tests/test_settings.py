@@ -52,8 +52,6 @@ def test_recorded_steps_follow_a_setting(case: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("thing", "name"),
     [
-        (fastnn.losses.Huber(), "delta"),
-        (nn.HuberLoss(), "delta"),
         (fastnn.optim.SGD(momentum=0.9), "momentum"),
         (fastnn.optim.Adam(), "betas"),
         (fastnn.optim.Adam(), "clipnorm"),

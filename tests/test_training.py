@@ -487,7 +487,7 @@ def test_losses_of_nn_in_fit() -> None:
     model.fit(X, labels, verbose=0)
     model.fit(X, ONE_HOT, verbose=0)
     with pytest.raises(ValueError, match="reduction='none'"):
-        classifier(loss=fastnn.nn.MSELoss("none"))
+        classifier(loss=fastnn.nn.MSELoss(reduction="none"))
     with pytest.raises(ValueError, match="one-hot rows: categorical_crossentropy"):
         classifier().fit(X, ONE_HOT)
     model = classifier(loss=lambda y, p: -(p.log().gather(1, y.reshape(-1, 1))).mean(), metrics=None)

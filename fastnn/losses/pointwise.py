@@ -24,11 +24,6 @@ class PointwiseLoss(RowLoss):
 
     _fn: Function
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_fn" in vars(self) and name in vars(self).keys() - {"reduction", "name"}:
-            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the loss is made; compile with another one")
-        super().__setattr__(name, value)
-
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         return ops.pointwise_loss(two(y_pred), two(values(y_true, y_pred, self.name)), self._fn, sample_weight)
 

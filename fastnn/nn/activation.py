@@ -8,14 +8,36 @@ import numpy as np
 
 from .. import activations
 from ..activations import parametric
+from ..backends.spec import Activation as Function
 from ..ops import activation as ops
+from ..registry import Remade, alias
 from ..tensor import Tensor, torch_names
 from .dense import positive_int
 from .module import Module
 
 
-class Activation(Module):
-    """An activation by its Keras name.
+class Configured(Remade, Module):
+    """A layer without parameters whose arguments, given to `_configure`, are its attributes, its config and its repr."""
+
+    _arguments: tuple[str, ...] = ()
+
+    def _configure(self, **arguments: Any) -> None:
+        self._arguments = tuple(arguments)
+        for name, value in arguments.items():
+            object.__setattr__(self, name, value)
+
+    def _kept(self) -> frozenset[str]:
+        return super()._kept() | vars(Module()).keys()
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._arguments}
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+
+
+class Activation(Configured):
+    """An activation by its Keras name, or a function of a Tensor.
 
     >>> import fastnn
     >>> fastnn.Activation("relu")(fastnn.tensor([-1.0, 1.0])).tolist()
@@ -28,33 +50,28 @@ class Activation(Module):
         self.name = name or type(self).__name__.lower()
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.activation, str):
-            return ops.ROWS[self.activation](x)
-        return ops.activate(x, self.activation)
+        return ops.applied(self.activation, x, type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
         return {"activation": activations.config(self.activation)}
 
     def extra_repr(self) -> str:
-        return repr(activations.config(self.activation))
+        return repr(activations.label(self.activation))
 
 
-class Configured(Module):
-    """A layer whose arguments, given to `_configure`, are its attributes, its config and its repr."""
-
-    def _configure(self, **arguments: Any) -> None:
-        self._arguments = arguments
-        for name, value in arguments.items():
-            setattr(self, name, value)
-
-    def get_config(self) -> dict[str, Any]:
-        return dict(self._arguments)
-
-    def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self._arguments.items())
+def function_of(layer: Any) -> Function | str | None:
+    """The element-wise or row function that a layer is; None for all others."""
+    if isinstance(layer, Activation) and type(layer).forward is Activation.forward:
+        found = layer.activation
+    elif isinstance(layer, _AlongAxis) and type(layer).forward is _AlongAxis.forward:
+        found = ops.NAMED[layer._function] if layer.axis == -1 else None
+    else:
+        steps: Any = getattr(layer, "_steps", ()) if isinstance(layer, Configured) else ()
+        found = steps[0] if len(steps) == 1 else None
+    return found if isinstance(found, Function | str) else None
 
 
-class ElementWise(Configured, Activation):
+class ElementWise(Activation):
     """An element-wise function under PyTorch's name, with the arguments that it was made of.
 
     PyTorch's ``inplace`` is taken and changes nothing: no result depends on it.
@@ -62,12 +79,23 @@ class ElementWise(Configured, Activation):
 
     function = ""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "activation" and name in vars(self) and value is not self.activation:
+            raise AttributeError(f"{type(self).__name__}: activation is what the layer is; put another layer in its place")
+        super().__setattr__(name, value)
+
     def __init__(self, inplace: bool = False) -> None:
         self._set(self.function)
 
     def _set(self, activation: Any, **arguments: Any) -> None:
-        Activation.__init__(self, activation)
+        super().__init__(activation)
         self._configure(**arguments)
+
+    def get_config(self) -> dict[str, Any]:
+        return Configured.get_config(self)
+
+    def extra_repr(self) -> str:
+        return Configured.extra_repr(self)
 
 
 class ReLU(ElementWise):
@@ -154,6 +182,8 @@ class Softsign(ElementWise):
 class LeakyReLU(ElementWise):
     """x where x > 0, else negative_slope x."""
 
+    alpha = alias("negative_slope")
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self._set(parametric("leaky_relu", negative_slope), negative_slope=negative_slope)
 
@@ -239,6 +269,7 @@ class _AlongAxis(Configured):
     """An operation along an axis, which PyTorch calls dim."""
 
     _function = staticmethod(ops.softmax)
+    dim = alias("axis")
 
     @torch_names
     def __init__(self, axis: int = -1) -> None:
@@ -300,12 +331,14 @@ class GLU(_Shrinks):
     @torch_names
     def __init__(self, axis: int = -1, activation: Any = None) -> None:
         super().__init__(axis)
-        self.activation = activations.get(self.function if activation is None else activation)
-        if activation is not None:
-            self._arguments["activation"] = activations.config(self.activation)
+        self.activation = activations.elementwise(self.function if activation is None else activation, type(self).__name__)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.glu(x, self.axis, self.activation)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {} if self.activation == activations.get(self.function) else {"activation": activations.config(self.activation)}
+        return {**super().get_config(), **own}
 
 
 class SwiGLU(GLU):
@@ -335,8 +368,11 @@ class Maxout(_Shrinks):
     @torch_names
     def __init__(self, num_pieces: int, axis: int = -1) -> None:
         super().__init__(axis)
-        self.pieces = positive_int(num_pieces, "Maxout: num_pieces")
-        self._configure(num_pieces=self.pieces, axis=self.axis)
+        self._configure(num_pieces=positive_int(num_pieces, "Maxout: num_pieces"), axis=self.axis)
+
+    @property
+    def pieces(self) -> int:  # type: ignore[override]
+        return int(self.num_pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.maxout(x, self.pieces, self.axis)
+        return ops.maxout(x, self.num_pieces, self.axis)

@@ -7,10 +7,10 @@ from typing import Any, cast
 import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
-from ..backends.spec import LINEAR
-from ..ops import activation as activation_ops
+from ..backends.spec import LINEAR, Activation
+from ..ops.activation import applied
 from ..ops.dense import dense
-from ..ops.door import dtype_of
+from ..ops.door import check_device, dtype_of
 from ..ops.shape import transpose
 from ..tensor import Tensor
 from .module import Module
@@ -38,7 +38,8 @@ class Dense(Module):
 
     Args:
         units: the number of neurons.
-        activation: a Keras name ("relu", "sigmoid", "softmax", ...), or None.
+        activation: a Keras name ("relu", "sigmoid", "softmax", ...), a layer such as ``nn.ELU(0.5)``, a function of a Tensor
+            (`fastnn.relu`, or one of your own, which files cannot hold), or None.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer: names or objects of `fastnn.initializers`.
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on weights and output that fit adds to the loss:
@@ -47,6 +48,9 @@ class Dense(Module):
             `fastnn.constraints`, or functions.
         input_shape: the shape of one sample; without it the first call tells.
         dtype: "float32" or "float64".
+
+    All but sizes, ``use_bias`` and initializers may be changed at any time by setting the attribute; those until the layer is
+    built. An activation that is a layer of its own with parameters is held as one.
 
     Shapes: x (..., K), kernel (K, units), bias (units,), y (..., units).
 
@@ -91,6 +95,18 @@ class Dense(Module):
         if self.input_shape is not None:
             self.build(self.input_shape)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) and value is not vars(self)[name]:
+            if name in _CHANGEABLE:
+                value = _CHANGEABLE[name](value)
+                self._modules.pop(name, None)  # an activation with parameters may become a function
+            elif name in _FIXED:
+                if self.built:
+                    what = f"{type(self).__name__}: {name} is fixed once the layer has its parameters"
+                    raise AttributeError(f"{what}; make another layer, or write into {' and '.join(self._names)}")
+                value = _FIXED[name](value, f"{type(self).__name__}: {name}")
+        super().__setattr__(name, value)
+
     @staticmethod
     def _real(dtype: Any) -> str:
         d = dtype_of(dtype, "Dense")
@@ -121,6 +137,8 @@ class Dense(Module):
         dtype = np.dtype(self._dtype or "float32")
         self._set_kernel(initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype))
         self.register_parameter("bias", initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None)
+        if hasattr(self.activation, "build") and not self.activation.built:
+            self.activation.build((*input_shape[:-1], self.units))
 
     def _set_kernel(self, kernel: Parameter) -> None:
         self.kernel = kernel
@@ -135,11 +153,10 @@ class Dense(Module):
             kernel = kernel.base
         elif self._names[0] == "weight":  # tied to a parameter that is stored (out, in), as an embedding's table is
             kernel = transpose(kernel)
-        if isinstance(activation, str):
-            z = dense(x, kernel, bias)
-            y = activation_ops.ROWS[activation](z)
-        else:
+        if isinstance(activation, Activation):
             y = dense(x, kernel, bias, activation)
+        else:
+            y = applied(activation, dense(x, kernel, bias), type(self).__name__)
         if self.activity_regularizer is not None:
             self._activity = y
         return y
@@ -161,8 +178,30 @@ class Dense(Module):
         }
 
     def extra_repr(self) -> str:
-        act = "" if self.activation == LINEAR else f", activation={activations.config(self.activation)!r}"
+        act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
         return f"{self.units}{act}"
+
+
+def _flag(value: Any, name: str) -> bool:
+    return bool(value)
+
+
+def _initializer(value: Any, name: str) -> Any:
+    return initializers.get(value)
+
+
+_CHANGEABLE: dict[str, Any] = {
+    "activation": activations.get,
+    **{name: constraints.get if name.endswith("constraint") else regularizers.get for name in RULES},
+}
+"""The arguments of `Dense` that may be changed at any time, and what is made of a value."""
+_FIXED: dict[str, Any] = {
+    **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
+    **dict.fromkeys(("kernel_initializer", "bias_initializer"), _initializer),
+    "use_bias": _flag,
+    "input_shape": shape_of,
+}
+"""Those that are fixed once the layer has its parameters."""
 
 
 def _rule_config(name: str, rule: Any) -> dict[str, Any] | None:
@@ -176,6 +215,7 @@ class Linear(Dense):
     Args:
         in_features, out_features: the sizes of input and output.
         bias: whether there is a bias.
+        device: "cpu" where the backend computes there; taken for PyTorch's sake.
         dtype: "float32" or "float64".
 
     ``weight`` is the (out, in) view of the kernel, which is stored (in, out).
@@ -187,7 +227,8 @@ class Linear(Dense):
 
     _names = ("weight", "bias")
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None) -> None:
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        check_device(device, "Linear")
         inputs = positive_int(in_features, "Linear: in_features")
         positive_int(out_features, "Linear: out_features")
         super().__init__(

@@ -24,13 +24,8 @@ class ElementLoss(TorchLoss):
     _fn: PointwiseLoss
     weight: np.ndarray[Any, Any] | None = None
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_fn" in vars(self) and name in vars(self).keys() - {"reduction", "weight", "pos_weight"}:
-            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the loss is made; make another one")
-        super().__setattr__(name, value)
+    def __init__(self, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction, size_average, reduce)
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         return self._elements(input, self._target(input, target), sample_weight), input.shape, None
@@ -89,8 +84,8 @@ class SmoothL1Loss(ElementLoss):
     1.625
     """
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        super().__init__(reduction)
+    def __init__(self, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(size_average, reduce, reduction)
         self.beta = check_number(beta, "SmoothL1Loss: beta", 0)
         self._fn = function("huber", self.beta, 1 / self.beta) if self.beta else function("absolute_error")
 
@@ -106,7 +101,7 @@ class HuberLoss(ElementLoss):
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.delta = check_number(delta, "HuberLoss: delta", 0)
         if self.delta == 0:
             raise ValueError("HuberLoss: delta is 0, wanted a number above it")
@@ -127,8 +122,8 @@ class BCELoss(ElementLoss):
 
     _fn = function("binary_cross_entropy")
 
-    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(size_average, reduce, reduction)
         self.weight = self._constant(weight, "weight")
 
 
@@ -147,8 +142,15 @@ class BCEWithLogitsLoss(BCELoss):
 
     _fn = function("sigmoid_cross_entropy")
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
-        super().__init__(weight, reduction)
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: Any = None,
+        reduce: Any = None,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+    ) -> None:
+        super().__init__(weight, size_average, reduce, reduction)
         self.pos_weight = self._constant(pos_weight, "pos_weight")
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
@@ -192,15 +194,15 @@ class MultiLabelSoftMarginLoss(TorchLoss):
     0.6931
     """
 
-    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction, size_average, reduce)
         self.weight = self._constant(weight, "weight")
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         name, like = "MultiLabelSoftMarginLoss", input.shape[:-1]
         if input.ndim == 0:
             raise ValueError(f"{name}: input without dimensions, wanted (..., N)")
-        each = BCEWithLogitsLoss(self.weight, "none")(input, target)
+        each = BCEWithLogitsLoss(self.weight, reduction="none")(input, target)
         rows = None if sample_weight is None else row_weight(sample_weight, input.dtype, like or (1,), f"{name}: sample_weight")
         return weighted(shape.reshape(each.mean(-1), (-1,)), rows), like, None
 
@@ -220,8 +222,8 @@ class KLDivLoss(ElementLoss):
 
     reductions = ("mean", "batchmean", "sum", "none")
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
-        super().__init__(reduction)
+    def __init__(self, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(size_average, reduce, reduction)
         self.log_target = bool(log_target)
         self._fn = function("kl_log", self.log_target)
 
@@ -245,8 +247,16 @@ class PoissonNLLLoss(ElementLoss):
     1.0
     """
 
-    def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: Any = None,
+        eps: float = 1e-8,
+        reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
         self.log_input, self.full = bool(log_input), bool(full)
         self.eps = check_number(eps, "PoissonNLLLoss: eps", 0)
         self._fn = function("poisson_log", 0.0, self.full) if log_input else function("poisson", self.eps, self.full)
@@ -260,8 +270,8 @@ class HingeEmbeddingLoss(ElementLoss):
     0.625
     """
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(size_average, reduce, reduction)
         self.margin = check_number(margin, "HingeEmbeddingLoss: margin", -np.inf)
         self._fn = function("hinge_embedding", self.margin)
 

@@ -8,6 +8,7 @@ from typing import Any
 from .. import initializers
 from ..activations import parametric
 from ..ops.activation import activate, relu_steps
+from ..registry import alias
 from ..tensor import Tensor
 from .activation import Configured, ElementWise
 from .prelu import LearnedSlopes
@@ -41,6 +42,7 @@ class LeakyReLU(ElementWise):
     """x where x > 0, else negative_slope x."""
 
     saved_as = "keras.LeakyReLU"
+    alpha = alias("negative_slope")
 
     def __init__(self, negative_slope: float = 0.3, name: str | None = None) -> None:
         self._set(parametric("leaky_relu", negative_slope), negative_slope=negative_slope)

@@ -17,6 +17,7 @@ from ..ops import activation, elementwise, logic, shape
 from ..ops import loss as ops
 from ..ops.door import as_array, as_tensor, check_number, floating, host_array
 from ..ops.pointwise_loss import no_gradient
+from ..registry import Remade
 from ..tensor import Array, Tensor
 from .dense import Linear, positive_int
 from .module import Module
@@ -25,16 +26,30 @@ _warned: set[str] = set()
 Losses = tuple[Tensor, tuple[int, ...], Array | None]
 
 
-class TorchLoss(Module):
-    """Base of the losses: what they share is the reduction."""
+_LEGACY = ("size_average", "reduce")
+"""PyTorch's older arguments: together they say a reduction."""
+
+
+class TorchLoss(Remade, Module):
+    """Base of the losses: what they share is the reduction.
+
+    Like PyTorch's, all take ``size_average`` and ``reduce`` where PyTorch has them, which is deprecated there: where one of them
+    is True or False, reduction is "none" without reduce, "mean" with both, and "sum" without size_average.
+    """
 
     targets = "values"
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     not_in_fit = ""
     """Why compile does not take it; empty where it does."""
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str, size_average: Any = None, reduce: Any = None) -> None:
         super().__init__()
+        for argument, value in zip(_LEGACY, (size_average, reduce), strict=True):
+            if value is not None and not isinstance(value, bool):
+                hint = f"; the reduction has a name: reduction={value!r}" if isinstance(value, str) else ""
+                raise TypeError(f"{type(self).__name__}: {argument} is {value!r}, wanted True, False or None{hint}")
+        if size_average is not None or reduce is not None:
+            reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
         if reduction not in self.reductions:
             wanted = " or ".join([", ".join(map(repr, self.reductions[:-1])), repr(self.reductions[-1])])
             raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted {wanted}")
@@ -70,11 +85,16 @@ class TorchLoss(Module):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if name not in _LEGACY}
         return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in given.items()}
 
     def extra_repr(self) -> str:
-        return f"reduction={self.reduction!r}"
+        defaults = {p.name: p.default for p in inspect.signature(type(self)).parameters.values()}
+        config = self.get_config()
+        return ", ".join(f"{k}={v!r}" for k, v in config.items() if k == "reduction" or v != defaults.get(k))
+
+    def _kept(self) -> frozenset[str]:
+        return super()._kept() | vars(Module()).keys()
 
 
 class AsKeras(Loss):
@@ -84,11 +104,17 @@ class AsKeras(Loss):
 
     def __init__(self, loss: TorchLoss) -> None:
         self.loss = loss
-        self.reduction = loss.reduction
         self.targets = loss.targets
         self.name = type(loss).__name__
-        self.ignored = getattr(loss, "ignore_index", None)
         self.takes_probabilities = isinstance(loss, CrossEntropyLoss)
+
+    @property
+    def reduction(self) -> str:  # type: ignore[override]
+        return self.loss.reduction
+
+    @property
+    def ignored(self) -> int | None:  # type: ignore[override]
+        return getattr(self.loss, "ignore_index", None)
 
     def measured(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
         if type(self.loss).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
@@ -150,9 +176,15 @@ class CrossEntropyLoss(ClassLoss):
     """
 
     def __init__(
-        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+        self,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        reduce: Any = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, size_average, reduce)
         self.weight = self._constant(weight, "weight")
         self.ignore_index = int(ignore_index)
         self.label_smoothing = check_number(label_smoothing, "CrossEntropyLoss: label_smoothing", 0, 1)
@@ -193,8 +225,15 @@ class NLLLoss(ClassLoss):
     2.5
     """
 
-    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
         self.weight = self._constant(weight, "weight")
         self.ignore_index = int(ignore_index)
 
@@ -229,8 +268,16 @@ class MultiMarginLoss(ClassLoss):
     0.25
     """
 
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        size_average: Any = None,
+        reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction, size_average, reduce)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p is {p!r}, wanted 1 or 2")
         self.p = int(p)
@@ -318,7 +365,7 @@ class LinearCrossEntropyLoss(TorchLoss):
         super().__init__(reduction)
         positive_int(in_features, f"{name}: in_features")
         positive_int(num_classes, f"{name}: num_classes")
-        self.linear = Linear(in_features, num_classes, bias, dtype)
+        self.linear = Linear(in_features, num_classes, bias, dtype=dtype)
         self.class_weight = self._constant(weight, "weight")
         if self.class_weight is not None and self.class_weight.shape != (num_classes,):
             raise ValueError(f"{name}: weight has shape {self.class_weight.shape}, wanted ({num_classes},)")

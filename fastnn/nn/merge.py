@@ -9,6 +9,7 @@ import numpy as np
 from ..ops import elementwise
 from ..ops.door import as_tensor, axis_of, same_dtype
 from ..ops.shape import concatenate
+from ..registry import Remade
 from ..tensor import Tensor
 from .module import Module
 from .sequential import Sequential
@@ -119,7 +120,7 @@ class Subtract(Add):
     _op = staticmethod(elementwise.sub)
 
 
-class Concatenate(Merge):
+class Concatenate(Remade, Merge):
     """Its inputs joined along an axis.
 
     Args:
@@ -149,6 +150,9 @@ class Concatenate(Merge):
         shape[axis] = sum(s[axis] for s in input_shape)
         return tuple(shape)
 
+    def _kept(self) -> frozenset[str]:
+        return super()._kept() | vars(Module()).keys()
+
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis, "name": self.name}
 
@@ -156,7 +160,7 @@ class Concatenate(Merge):
         return f"axis={self.axis}"
 
 
-class Dot(Merge):
+class Dot(Remade, Merge):
     """The dot product of two inputs, sample by sample: shapes (n, m) and (n, m) give (n, 1).
 
     Args:
@@ -184,6 +188,9 @@ class Dot(Merge):
 
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         return (1,)
+
+    def _kept(self) -> frozenset[str]:
+        return super()._kept() | vars(Module()).keys()
 
     def get_config(self) -> dict[str, Any]:
         return {"axes": self.axes, "normalize": self.normalize, "name": self.name}

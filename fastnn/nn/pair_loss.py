@@ -87,8 +87,8 @@ class MarginRankingLoss(PairLoss):
     0.75
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, margin: float = 0.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction, size_average, reduce)
         self.margin = check_number(margin, "MarginRankingLoss: margin", -math.inf)
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
@@ -109,8 +109,8 @@ class CosineEmbeddingLoss(PairLoss):
 
     EPSILON = 1e-12
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+    def __init__(self, margin: float = 0.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction, size_average, reduce)
         self.margin = check_number(margin, "CosineEmbeddingLoss: margin", -1, 1)
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
@@ -148,9 +148,16 @@ class TripletMarginLoss(PairLoss):
     takes = ("anchor", "positive", "negative")
 
     def __init__(
-        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, reduction: str = "mean"
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        size_average: Any = None,
+        reduce: Any = None,
+        reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction)
+        super().__init__(reduction, size_average, reduce)
         self.margin = check_number(margin, "TripletMarginLoss: margin", -math.inf)
         self.p = check_number(p, "TripletMarginLoss: p", 1)
         self.eps = check_number(eps, "TripletMarginLoss: eps", 0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import initializers
 from ..ops.activation import prelu
-from ..ops.door import dtype_of
+from ..ops.door import check_device, dtype_of
 from ..tensor import Tensor
 from .activation import Configured
 from .dense import positive_int
@@ -19,6 +19,14 @@ class LearnedSlopes(Configured):
     """x where x > 0, else slope x: base of the layers, which say how many slopes there are, and what their name is."""
 
     slopes = "weight"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.built and name in self._arguments and value != getattr(self, name):
+            own = type(self).__name__
+            raise AttributeError(
+                f"{own}: {name} is fixed once the slopes are made; write into {self.slopes}, or make another layer"
+            )
+        super().__setattr__(name, value)
 
     def _start(self, initializer: initializers.Initializer, dtype: Any) -> None:
         self._initializer = initializer
@@ -32,7 +40,7 @@ class LearnedSlopes(Configured):
 
     @property
     def built(self) -> bool:
-        return self.slopes in self._parameters
+        return self.slopes in self.__dict__.get("_parameters", ())
 
     def _own_built(self) -> bool:
         return self.built
@@ -69,6 +77,7 @@ class PReLU(LearnedSlopes):
         num_parameters: one slope for all, or the size of the last axis, where each channel has its own. (PyTorch counts the
             channels along axis 1.)
         init: the slopes at the beginning.
+        device: "cpu" where the backend computes there; taken for PyTorch's sake.
         dtype: "float32" or "float64".
 
     Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.
@@ -78,8 +87,9 @@ class PReLU(LearnedSlopes):
     [-0.25, 1.0]
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = None) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
+        check_device(device, "PReLU")
         n = positive_int(num_parameters, "PReLU: num_parameters")
         self._configure(num_parameters=n, init=float(init))
         self._start(initializers.Constant(init), dtype)

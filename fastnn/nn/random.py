@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends import numbers
 from ..ops import random as ops
+from ..registry import alias
 from ..seeding import generator
 from ..tensor import Array, Tensor
 from .mode import sampled
@@ -25,10 +26,21 @@ class _Random(Module):
         super().__init__()
         self._value = numbers([0.0])
         setattr(self, self._setting, value)
+        self._state = numbers(np.array([0, 0], np.uint64), np.uint64)
         self.seed = seed
-        start = int(generator().integers(2**63)) if seed is None else int(seed)
-        self._state = numbers(np.array([start, 0], np.uint64), np.uint64)
         self.name = name or type(self).__name__.lower()
+
+    @property
+    def seed(self) -> int | None:
+        """What its stream of random numbers begins with; None follows `fastnn.seed`. Setting it begins the stream anew."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+            raise TypeError(f"{type(self).__name__}: seed is {value!r}, wanted a whole number or None")
+        self._seed = None if value is None else int(value)
+        self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:
         if not fits:
@@ -57,6 +69,7 @@ class Dropout(_Random):
     Args:
         rate: the share that is dropped, 0 <= rate <= 1; it may be changed at any time, in recorded steps too. PyTorch's name
             for it, p, will do.
+        inplace: taken for PyTorch's sake; no result depends on it.
         seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
 
     >>> import fastnn
@@ -65,8 +78,20 @@ class Dropout(_Random):
     """
 
     _operation = staticmethod(ops.dropout)
+    p = alias("rate")
 
-    def __init__(self, rate: float = 0.5, seed: int | None = None, name: str | None = None, *, p: float | None = None) -> None:
+    def __init__(
+        self,
+        rate: float = 0.5,
+        inplace: bool | None = False,
+        seed: int | None = None,
+        name: str | None = None,
+        *,
+        p: float | None = None,
+    ) -> None:
+        if not isinstance(inplace, bool | None):  # Keras has noise_shape here, and None for it
+            hint = "; a seed has a name: seed=..." if isinstance(inplace, int) else "; there is no noise_shape"
+            raise TypeError(f"{type(self).__name__}: inplace is {inplace!r}, wanted True or False{hint}")
         super().__init__(rate if p is None else p, seed, name)
 
     @property
@@ -110,7 +135,7 @@ class GaussianDropout(Dropout):
     _operation = staticmethod(ops.gaussian_dropout)
 
     def __init__(self, rate: float, seed: int | None = None, name: str | None = None) -> None:
-        super().__init__(rate, seed, name)
+        super().__init__(rate, seed=seed, name=name)
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:
         super()._set(value, "from 0 to below 1", fits and value < 1)

@@ -24,6 +24,24 @@ class ActivityRegularization(Module):
         self.activity_regularizer = regularizers.L1L2(l1, l2)
         self.name = name or "activity_regularization"
 
+    @property
+    def l1(self) -> float:
+        """The weight of sum |x|; it may be changed at any time, in recorded steps too."""
+        return float(self.activity_regularizer.l1)
+
+    @l1.setter
+    def l1(self, value: float) -> None:
+        self.activity_regularizer.l1 = value
+
+    @property
+    def l2(self) -> float:
+        """The weight of sum x^2; it may be changed at any time, in recorded steps too."""
+        return float(self.activity_regularizer.l2)
+
+    @l2.setter
+    def l2(self, value: float) -> None:
+        self.activity_regularizer.l2 = value
+
     def forward(self, x: Tensor) -> Tensor:
         self._activity = x
         return x

@@ -17,6 +17,9 @@ from . import dense
 from . import shape as shape_ops
 from .door import as_tensor, axis_of, check_number, floating, same_dtype
 
+NAMED: dict[Callable[..., Any], Activation | str] = {}
+"""What each operation is to a layer that applies it: an element-wise function with its defaults, or a row function."""
+
 
 def activate(x: Tensor, act: Activation) -> Tensor:
     """act(x), element by element; x may have any shape."""
@@ -52,6 +55,7 @@ def _plain(name: str) -> Callable[[Tensor], Tensor]:
     apply.__name__ = apply.__qualname__ = name
     formula = spec.ACTIVATIONS[act.id].formula.replace("p0", f"{act.p0:g}").replace("p1", f"{act.p1:g}")
     apply.__doc__ = f"{formula}, element by element."
+    NAMED[apply] = act
     return apply
 
 
@@ -243,9 +247,7 @@ def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
     [0.5, 1.0]
     """
     x = floating("glu", as_tensor(x, "glu"))
-    act = activations.get(activation)
-    if not isinstance(act, Activation):
-        raise ValueError(f"glu: activation {act!r} works on rows, wanted an element-wise function")
+    act = activations.elementwise(activation, "glu")
     axis = axis_of(axis, x.ndim, "glu")
     if x.shape[axis] % 2:
         raise ValueError(f"glu: axis {axis} of shape {x.shape} has an odd size, wanted two halves")
@@ -343,6 +345,27 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
 
 ROWS = {"softmax": softmax, "log_softmax": log_softmax, "softmin": softmin, "sparsemax": sparsemax}
 """The functions of whole rows, by the names in `activations.ROWS`."""
+
+NAMED |= {apply: name for name, apply in ROWS.items()}
+NAMED |= {apply: activation(apply.__name__) for apply in (relu, elu, celu, gelu, hard_tanh, soft_shrink, hard_shrink)}
+NAMED |= {apply: activation(apply.__name__) for apply in (softplus, squareplus, erf)}
+NAMED |= {leaky_relu: activation("leaky_relu", 0.01), sine: activation("sin")}
+
+
+def applied(act: Any, x: Tensor, op: str) -> Tensor:
+    """act(x), for whatever `activations.get` gives."""
+    if isinstance(act, str):
+        return ROWS[act](x)
+    if isinstance(act, Activation):
+        return activate(x, act)
+    y = act(x)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{op}: the activation {activations.label(act)} gave {type(y).__name__}, wanted a Tensor")
+    if y.shape != x.shape:
+        raise ValueError(
+            f"{op}: the activation {activations.label(act)} made shape {y.shape} of {x.shape}; wanted the same shape"
+        )
+    return y
 
 
 def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:

@@ -204,6 +204,15 @@ def check_number(value: Any, name: str, low: float, high: float = float("inf")) 
     return float(value)
 
 
+def check_device(device: Any, op: str) -> None:
+    """ValueError unless the device is None or the one on which the backend computes: "cpu", or "cuda" for CuPy's."""
+    own = "cpu" if current().xp is np else "cuda"
+    if device is not None and str(device).partition(":")[0] != own:
+        raise ValueError(
+            f"{op}: device is {str(device)!r}, but the backend {current().name!r} computes on {own!r}; use fastnn.use_backend"
+        )
+
+
 def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
     """The value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
