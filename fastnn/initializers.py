@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .registry import Remade
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
@@ -24,7 +26,7 @@ Shape = tuple[int, ...]
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(Remade):
     """Base class: gives an array of that shape and dtype, random numbers coming from rng.
 
     >>> Constant(0.5)((2,), "float32", np.random.default_rng(0))

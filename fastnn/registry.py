@@ -21,6 +21,14 @@ def _arguments(cls: type) -> tuple[str, ...]:
     return tuple(name for name in inspect.signature(cls).parameters if name not in ("self", "name"))
 
 
+@functools.cache
+def decided(cls: type, name: str) -> str:
+    """The base class that takes an argument which a class decides by itself; empty where there is none."""
+    if name == "name" or name in _arguments(cls):
+        return ""
+    return next((c.__name__ for c in cls.__mro__[1:-1] if issubclass(c, Remade) and name in _arguments(c)), "")
+
+
 def alias(name: str) -> Any:
     """An attribute that is another name of one."""
     return property(
@@ -32,15 +40,19 @@ class Remade:
     """Base of objects that keep their constructor's arguments in attributes of the same names, which can be changed.
 
     A new value is checked as the constructor checks it, and what the constructor makes of its arguments (a function with its
-    numbers, a converted array) is made anew. Attributes that an object does not have yet are set as they are.
+    numbers, a converted array) is made anew. Attributes that an object does not have yet are set as they are. Arguments of a base
+    class that a class decides by itself are fixed.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = vars(self)
-        if name in own and own[name] is not value and name in _arguments(_own_class(type(self))):  # type: ignore[arg-type]
+        cls = _own_class(type(self))  # type: ignore[arg-type]
+        if name in own and own[name] is not value and name in _arguments(cls):
             fresh, kept = vars(self._remade(name, value)), self._kept()
             value = fresh[name]
             own.update({key: v for key, v in fresh.items() if key != name and key not in kept})
+        elif name in own and own[name] is not value and (base := decided(cls, name)):
+            raise AttributeError(f"{cls.__name__}: {name} is fixed, it is what the class stands for; take {base}")
         super().__setattr__(name, value)
 
     def _remade(self, name: str, value: Any) -> Any:

@@ -15,7 +15,7 @@ from .backends import numbers
 from .ops import dense, elementwise, reduce, shape
 from .ops.door import check_number
 from .ops.regularization import penalty
-from .registry import Configured, Registry
+from .registry import Configured, Registry, decided
 from .tensor import Tensor, tensor
 
 
@@ -42,6 +42,8 @@ class _Factor:
         return float(instance._weights[self.index])
 
     def __set__(self, instance: Any, value: float) -> None:
+        if value != self.__get__(instance, type(instance)) and (base := decided(type(instance), self.name)):
+            raise AttributeError(f"{type(instance).__name__}: {self.name} is fixed, it is what the class stands for; take {base}")
         instance._weights[self.index] = check_number(value, f"{type(instance).__name__}: {self.name}", 0)
 
 

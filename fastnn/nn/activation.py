@@ -79,11 +79,6 @@ class ElementWise(Activation):
 
     function = ""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "activation" and name in vars(self) and value is not self.activation:
-            raise AttributeError(f"{type(self).__name__}: activation is what the layer is; put another layer in its place")
-        super().__setattr__(name, value)
-
     def __init__(self, inplace: bool = False) -> None:
         self._set(self.function)
 

@@ -84,18 +84,24 @@ class PReLU(LearnedSlopes):
         initializer = initializers.get(alpha_initializer)
         self._configure(alpha_initializer=initializers.serialize(initializer), shared_axes=list(axes) or None)
         self._start(initializer, dtype)
+        self._input_shape: tuple[int, ...] | None = None
         if input_shape is not None:
             self.build(tuple(input_shape))
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample; None until it is known."""
+        return self._input_shape
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         shared = len(self.shared_axes or ())
         if shared > len(input_shape):
             raise ValueError(f"PReLU: shared_axes is {self.shared_axes}, but samples have the shape {input_shape}")
-        self.input_shape = tuple(input_shape)
+        self._input_shape = tuple(input_shape)
         self._make((1,) * shared + tuple(input_shape[shared:]))
 
     def get_config(self) -> dict[str, Any]:
-        shape = list(self.input_shape) if self.built else None
+        shape = list(self.input_shape) if self.input_shape else None
         return {**super().get_config(), "input_shape": shape, "dtype": self.dtype.name}
 
     def extra_repr(self) -> str:

@@ -21,7 +21,7 @@ class LearnedSlopes(Configured):
     slopes = "weight"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self.built and name in self._arguments and value != getattr(self, name):
+        if self.built and name in self._arguments and value is not getattr(self, name):
             own = type(self).__name__
             raise AttributeError(
                 f"{own}: {name} is fixed once the slopes are made; write into {self.slopes}, or make another layer"
