@@ -46,7 +46,8 @@ class Remade:
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = vars(self)
-        cls = _own_class(type(self))  # type: ignore[arg-type]
+        own_type: Any = type(self)
+        cls = _own_class(own_type)
         if name in own and own[name] is not value and name in _arguments(cls):
             fresh, kept = vars(self._remade(name, value)), self._kept()
             value = fresh[name]
@@ -57,7 +58,8 @@ class Remade:
 
     def _remade(self, name: str, value: Any) -> Any:
         """An object that the constructor makes of this one's arguments, but for one of another value."""
-        cls, own = _own_class(type(self)), vars(self)  # type: ignore[arg-type]
+        own_type: Any = type(self)
+        cls, own = _own_class(own_type), vars(self)
         return cls(**{**{key: own[key] for key in _arguments(cls) if key in own}, name: value})
 
     def _kept(self) -> frozenset[str]:

@@ -42,8 +42,9 @@ class _Factor:
         return float(instance._weights[self.index])
 
     def __set__(self, instance: Any, value: float) -> None:
-        if value != self.__get__(instance, type(instance)) and (base := decided(type(instance), self.name)):
-            raise AttributeError(f"{type(instance).__name__}: {self.name} is fixed, it is what the class stands for; take {base}")
+        cls: Any = type(instance)
+        if value != self.__get__(instance, cls) and (base := decided(cls, self.name)):
+            raise AttributeError(f"{cls.__name__}: {self.name} is fixed, it is what the class stands for; take {base}")
         instance._weights[self.index] = check_number(value, f"{type(instance).__name__}: {self.name}", 0)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import fastnn
-import fastnn.nn as nn
 from fastnn.training.step import TrainStep
 
 rng = np.random.default_rng(0)
