@@ -26,7 +26,7 @@ def decided(cls: type, name: str) -> str:
     """The base class that takes an argument which a class decides by itself; empty where there is none."""
     if name == "name" or name in _arguments(cls):
         return ""
-    return next((c.__name__ for c in cls.__mro__[1:-1] if issubclass(c, Remade) and name in _arguments(c)), "")
+    return next((c.__name__ for c in cls.__mro__[1:-1] if hasattr(c, "_remade") and name in _arguments(c)), "")
 
 
 def alias(name: str) -> Any:
