@@ -1,0 +1,101 @@
+"""Two builds of fastnn beside each other: the dense rows of bench_peers.py, in turns.
+
+    python benches/bench_builds.py OLD/bin/python NEW/bin/python
+    python benches/bench_builds.py OLD/bin/python NEW/bin/python --only inference --rounds 40
+
+Each argument is a Python in whose environment a build is installed. Both run the jobs of this folder, each in a process of its
+own; a round times a job on one build, then on the other, and every second round the other way about. Prints the medians and the
+median of the rounds' ratios: more than 1 means that the second build is slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peers.rows import Row
+
+SECONDS = 0.05
+"""Time spent on a job in a round."""
+
+
+def serve() -> None:
+    """Times jobs as the lines of standard input ask for, in a process of one build."""
+    from peers import fastnn as jobs
+
+    made: dict[str, Any] = {}
+    for line in sys.stdin:
+        how, args = json.loads(line)
+        name = json.dumps([how, args])
+        if name not in made:
+            job = getattr(jobs, how)(*(tuple(a) if isinstance(a, list) else a for a in args))
+            for _ in range(3):  # a step is recorded at its second call
+                job.seconds(1)
+            once = max(job.seconds(3), 1e-9)
+            made[name] = job, max(1, round(SECONDS / once))
+        job, n = made[name]
+        job.warm(n)
+        print(json.dumps(job.seconds(n)), flush=True)
+
+
+class Build:
+    """A process that times jobs on the build of one Python, with the threads and the instruction set that a row says."""
+
+    def __init__(self, python: str, row: Row) -> None:
+        settings = {"FASTNN_NUM_THREADS": str(row.threads) if row.threads else "", "FASTNN_ISA": row.isa}
+        env = {**os.environ, **{name: value for name, value in settings.items() if value}}
+        command = [python, str(Path(__file__).resolve()), "--serve"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+
+    def seconds(self, how: str, args: Any) -> float:
+        assert self._process.stdin and self._process.stdout
+        print(json.dumps([how, args]), file=self._process.stdin, flush=True)
+        return float(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+        return
+    from peers import nets
+    from peers.rows import rows
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old", help="a Python with the build to compare with")
+    parser.add_argument("new", help="a Python with the build that is judged")
+    parser.add_argument("--only", action="append", metavar="ROW", help="the rows with this in their name")
+    parser.add_argument("--rounds", type=int, default=20, help="pairs of measurements of a row (20)")
+    options = parser.parse_args()
+    print(f"{'old us':>12} {'new us':>12} {'ratio':>7}")
+    for row in rows(freeze=True, bfloat16=False):
+        if options.only and not any(part in row.name for part in options.only):
+            continue
+        builds = Build(options.old, row), Build(options.new, row)
+        args = (*row.args, nets.STILL) if row.kind == "train" else row.args
+        try:
+            times: tuple[list[float], list[float]] = ([], [])
+            for i in range(options.rounds):
+                for which in (0, 1) if i % 2 else (1, 0):
+                    times[which].append(builds[which].seconds(row.ours, args))
+            old, new = (statistics.median(t) * 1e6 for t in times)
+            ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
+            print(f"{old:12.2f} {new:12.2f} {ratio:7.3f}  {row.name}", flush=True)
+        finally:
+            for build in builds:
+                build.close()
+
+
+if __name__ == "__main__":
+    main()
