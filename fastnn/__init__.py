@@ -138,6 +138,7 @@ from .ops.logic import (
 from .ops.reduce import all, any, argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
 from .ops.shape import broadcast_to, concatenate, flatten, permute, reshape, squeeze, stack, transpose, unsqueeze
 from .ops.sort import argsort, sort, topk
+from .optim.target import soft_update
 from .plan import capture
 from .precision import autocast
 from .seeding import seed
@@ -308,6 +309,7 @@ __all__ = [
     "sin",
     "sine",
     "soft_shrink",
+    "soft_update",
     "softmax",
     "softmin",
     "softplus",

@@ -1,0 +1,129 @@
+"""Soft updates: a target network follows the one that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..backends import current
+from ..nn.parameter import Parameter, TransposedParameter, give_homes, stored
+from ..ops.arrays import permute
+from ..ops.door import check_number
+from ..ops.shape import copy_array
+from ..tape import changed
+from ..tensor import Array, Tensor
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+
+_Named = list[tuple[str, Any]]
+
+
+def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[Parameter], tau: float) -> None:
+    """Moves the target's parameters towards the source's: target += tau (source - target). Buffers are copied.
+
+    This is the target network of DQN, DDPG, TD3 and SAC, or a running mean of a model. Models of one structure take one kernel
+    call for all their parameters; inside of `fastnn.capture` the update is recorded. Frozen parameters of the target
+    (``requires_grad_(False)``) move too, and no gradient is recorded.
+
+    Args:
+        target: a Module, or a list of parameters.
+        source: a Module, or a list of parameters, of the same number, shapes and dtypes, in the same order.
+        tau: the share of the source, from 0 to 1; with 1 its values are copied to the bit.
+
+    Raises:
+        ValueError: shapes or dtypes differ, a parameter is in both or twice in the target, or tau is out of range.
+        TypeError: something is no parameter.
+
+    >>> import fastnn
+    >>> source, target = fastnn.nn.Linear(2, 1), fastnn.nn.Linear(2, 1)
+    >>> with fastnn.no_grad():
+    ...     _ = source.bias.fill_(1.0), target.bias.fill_(0.0)
+    >>> fastnn.soft_update(target, source, 0.25)
+    >>> target.bias.tolist()
+    [0.25]
+    """
+    share = check_number(tau, "soft_update: tau", 0, 1)
+    pairs = _matched("parameter", _parameters(target, "target"), _parameters(source, "source"))
+    own = {stored(p) for p, _ in pairs}
+    if len(own) < len(pairs):
+        raise ValueError("soft_update: a parameter stands twice in the target; wanted each once")
+    if not own.isdisjoint(stored(p) for _, p in pairs):
+        raise ValueError("soft_update: a parameter is in both the target and the source; wanted parameters of each alone")
+    buffers = _matched("buffer", _buffers(target), _buffers(source))
+
+    k = current()
+    give_homes(p for p, _ in pairs)
+    give_homes(p for _, p in pairs)
+    weight = _number(k.name, share)
+    k.constant_enters(weight)
+    for x, y in _flat(k, pairs):
+        if share == 1:
+            copy_array(k, x, y)
+        else:
+            k.lerp(x, y, weight)
+    for to, values in buffers:
+        if to is not values:
+            copy_array(k, to.data, values.data)
+    changed(*own, *(b for b, _ in buffers))
+
+
+@lru_cache(64)
+def _number(backend: str, value: float) -> Array:
+    """An array that holds the number, for kernels that only read it: the same one in each call."""
+    return current().numbers([value])
+
+
+def _parameters(given: Any, name: str) -> _Named:
+    if hasattr(given, "named_parameters"):
+        return list(given.named_parameters())
+    if isinstance(given, Tensor) or not isinstance(given, Iterable):
+        raise TypeError(f"soft_update: {name} is a {type(given).__name__}, wanted a Module or a list of parameters")
+    members = list(given)
+    for p in members:
+        if not isinstance(p, Parameter):
+            raise TypeError(f"soft_update: {name} holds a {type(p).__name__}, wanted parameters only")
+    return [(f"[{i}]", p) for i, p in enumerate(members)]
+
+
+def _buffers(given: Any) -> _Named:
+    return list(given.named_buffers()) if hasattr(given, "named_buffers") else []
+
+
+def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]:
+    """Each of the target's with its counterpart."""
+    if len(target) != len(source):
+        raise ValueError(f"soft_update: the target has {len(target)} {kind}s, the source {len(source)}; wanted equally many")
+    for (name, x), (other, y) in zip(target, source, strict=True):
+        if x.shape != y.shape or x.dtype != y.dtype:
+            raise ValueError(
+                f"soft_update: {kind} {name} of the target has shape {x.shape} and dtype {x.dtype}, "
+                f"{other} of the source {y.shape} and {y.dtype}; wanted the same"
+            )
+    return [(x, y) for (_, x), (_, y) in zip(target, source, strict=True)]
+
+
+def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array, Array]]:
+    """Views of the flat buffers: one for neighbours in both models; a weight that is stored in another order comes alone."""
+    views: list[tuple[Array, Array]] = []
+    runs: list[list[tuple[Parameter, Parameter]]] = []
+    for one, other in pairs:
+        x, y = stored(one), stored(other)
+        if isinstance(one, TransposedParameter) != isinstance(other, TransposedParameter):
+            views.append((x.data, permute(k, y.data, (1, 0))))
+        elif runs and _follow(runs[-1][-1][0], x) and _follow(runs[-1][-1][1], y):
+            runs[-1].append((x, y))
+        else:
+            runs.append([(x, y)])
+    for run in runs:
+        (x, y), (last_x, last_y) = run[0], run[-1]
+        assert x.home is not None and y.home is not None
+        size = last_x.start + last_x.size - x.start
+        views.append((x.home.values[x.start : x.start + size], y.home.values[y.start : last_y.start + last_y.size]))
+    return views
+
+
+def _follow(a: Parameter, b: Parameter) -> bool:
+    """Whether b lies behind a in the same home."""
+    return a.home is b.home and a.end == b.start
