@@ -3,6 +3,7 @@
 from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
 from .autograd import grad
 from .backends import backends, get_backend, get_num_threads, info, set_backend, set_num_threads, use_backend
+from .files import load
 from .function import Function
 from .gradcheck import gradcheck
 from .nn import (
@@ -142,7 +143,6 @@ from .optim.target import soft_update
 from .plan import capture
 from .precision import autocast
 from .seeding import seed
-from .serialization import load
 from .tensor import Tensor, enable_grad, no_grad, tensor
 from .training.lr_find import lr_find
 

@@ -51,7 +51,7 @@ def folders(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     os.chdir(before)
 
 
-def both(keras: Any, folders: tuple[Path, Path], name: str, epochs: int, *args: Any, **kwargs: Any) -> list[Any]:
+def both(keras: Any, folders: tuple[Path, Path], name: str, epochs: int, *own_args: Any, **kwargs: Any) -> list[Any]:
     """What fit tells with fastnn's callback of that name, and with Keras's, each in its folder."""
     ours = small()
     theirs = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(1)])
@@ -60,6 +60,8 @@ def both(keras: Any, folders: tuple[Path, Path], name: str, epochs: int, *args: 
     told = []
     for folder, model, module in zip(folders, (ours, theirs), (callbacks, keras.callbacks), strict=True):
         os.chdir(folder)
+        suffix = ".fastnn" if module is callbacks else ".keras"
+        args = [a.replace(".keras", suffix) if isinstance(a, str) else a for a in own_args]
         told.append(model.fit(X, Y, epochs=epochs, callbacks=[getattr(module, name)(*args, **kwargs)], **FIT).history)
     return told
 
@@ -120,7 +122,7 @@ def test_the_log_goes_on(tmp_path: Path) -> None:
 def test_checkpoints_as_in_keras(keras: Any, folders: Any, settings: dict[str, Any]) -> None:
     name = "{epoch:02d}-{batch}" if "save_freq" in settings else "{epoch:02d}"
     told, _ = both(keras, folders, "ModelCheckpoint", 6, f"models/{name}.keras", **settings)
-    ours, theirs = ({p.name for p in (folder / "models").glob("*")} for folder in folders)
+    ours, theirs = ({p.stem for p in (folder / "models").glob("*")} for folder in folders)
     assert ours == theirs and len(ours) > 0, told
 
 
@@ -136,6 +138,8 @@ def test_checkpoints_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     twin.load_weights(tmp_path / "w")
     np.testing.assert_array_equal(twin.predict(X), model.predict(X))
     assert "Epoch 1: saved model to" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"ModelCheckpoint: .*\.h5 are Keras's"):
+        callbacks.ModelCheckpoint("{epoch}.weights.h5", save_weights_only=True)
     with pytest.raises(KeyError, match="names 'acc'; there are loss"):
         model.fit(X, Y, callbacks=callbacks.ModelCheckpoint(tmp_path / "{acc}"), **FIT)
     with pytest.warns(RuntimeWarning, match="val_acc is not in the logs, so each model is saved"):

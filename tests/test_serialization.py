@@ -14,9 +14,13 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn import serialization
+from fastnn.files import layers, tensors
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
+
+
+def write(path: Path, values: dict[str, Any], header: dict[str, Any]) -> None:
+    tensors.save(path, values, {"format": "fastnn", "architecture": json.dumps(header)}, "save")
 
 
 def every_layer() -> fastnn.Sequential:
@@ -52,7 +56,7 @@ def test_every_layer_comes_back(tmp_path: Path) -> None:
     model.save(tmp_path / "m.fastnn")
     twin = fastnn.load(tmp_path / "m.fastnn")
     np.testing.assert_array_equal(twin.predict(X.reshape(10, 2, 2)), model.predict(X.reshape(10, 2, 2)))
-    assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
+    assert json.dumps(layers.layer_config(twin)) == json.dumps(layers.layer_config(model))
     assert repr(twin) == repr(model)
 
 
@@ -154,13 +158,13 @@ def a_graph() -> fastnn.Model:
 
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
-    kinds = {serialization._name(type(m)) for root in (model, every_layer()) for m in root.modules()}
-    assert kinds == set(serialization._registry())
+    kinds = {layers.name_of(type(m)) for root in (model, every_layer()) for m in root.modules()}
+    assert kinds == set(layers.registry())
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
     for a, b in zip(twin.predict([X, 2 * X]), model.predict([X, 2 * X]), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert json.dumps(serialization.layer_config(twin)) == json.dumps(serialization.layer_config(model))
+    assert json.dumps(layers.layer_config(twin)) == json.dumps(layers.layer_config(model))
     assert list(twin.state_dict()) == list(model.state_dict()) and len(twin.get_weights()) == 2
 
 
@@ -177,7 +181,7 @@ def test_losses_and_metrics_by_output_come_back(tmp_path: Path) -> None:
 
 
 def damaged(change: Any) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads(json.dumps(serialization.layer_config(a_graph())))
+    config: dict[str, Any] = json.loads(json.dumps(layers.layer_config(a_graph())))
     change(config["config"])
     return config
 
@@ -213,12 +217,12 @@ def damaged(change: Any) -> dict[str, Any]:
 )
 def test_damaged_graphs_are_refused(change: Any) -> None:
     with pytest.raises(ValueError, match="load: the file"):
-        serialization.layer_from_config(damaged(change))
+        layers.layer_from_config(damaged(change))
 
 
 def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
     header = {"version": 1, "model": damaged(lambda c: c.update(inputs=[["a", [10**7], "float32"], ["b", [4], "float32"]]))}
-    serialization._write(tmp_path / "m", a_graph().state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    write(tmp_path / "m", a_graph().state_dict(), header)
     with pytest.raises(ValueError, match="an input of size 10000000, but 20 weights"):
         fastnn.load(tmp_path / "m")
 
@@ -229,8 +233,8 @@ def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
 def test_damaged_ties_are_refused(ties: Any, tmp_path: Path) -> None:
     model = fastnn.Sequential([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)])
     model[2].weight = model[0].weight
-    header = {"version": 1, "model": serialization.layer_config(model), "ties": ties}
-    serialization._write(tmp_path / "m", model.state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    header = {"version": 1, "model": layers.layer_config(model), "ties": ties}
+    write(tmp_path / "m", model.state_dict(), header)
     with pytest.raises(ValueError, match="load:"):
         fastnn.load(tmp_path / "m")
 
@@ -271,7 +275,7 @@ PAIRS = [dense(1, [1]), *(sequential([{"class_name": "Shared", "config": {"numbe
 def test_small_files_of_huge_models_are_refused(model: Any, message: str, tmp_path: Path) -> None:
     header = {"version": 1, "model": model}
     weights = {"w": np.zeros(30, np.float32)}
-    serialization._write(tmp_path / "m", weights, {"format": "fastnn", "architecture": json.dumps(header)})
+    write(tmp_path / "m", weights, header)
     with pytest.raises(ValueError, match=message):
         fastnn.load(tmp_path / "m")
 
@@ -287,7 +291,7 @@ def test_small_files_of_huge_models_are_refused(model: Any, message: str, tmp_pa
 )
 def test_damaged_layers_are_refused_in_few_words(layer: Any) -> None:
     with pytest.raises(ValueError, match="load: the file's architecture is damaged") as info:
-        serialization.layer_from_config(layer)
+        layers.layer_from_config(layer)
     assert len(str(info.value)) < 600
 
 
@@ -295,17 +299,17 @@ def test_damaged_training_settings_are_refused(tmp_path: Path) -> None:
     model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
     loss = {"class_name": "sparse_categorical_crossentropy", "config": {"ignore_class": float("inf")}}
     settings = {"optimizer": {"class_name": "SGD", "config": {}}, "loss": loss, "metrics": []}
-    header = {"version": 1, "model": serialization.layer_config(model), "compile": settings}
-    serialization._write(tmp_path / "m", model.state_dict(), {"format": "fastnn", "architecture": json.dumps(header)})
+    header = {"version": 1, "model": layers.layer_config(model), "compile": settings}
+    write(tmp_path / "m", model.state_dict(), header)
     with pytest.raises(ValueError, match="damaged: its training settings"):
         fastnn.load(tmp_path / "m")
 
 
 def test_ties_of_other_dtypes_are_refused(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, dtype="float64"))
-    header = {"version": 1, "model": serialization.layer_config(model), "ties": {"1.bias": ["0.bias", False]}}
+    header = {"version": 1, "model": layers.layer_config(model), "ties": {"1.bias": ["0.bias", False]}}
     state = {name: a for name, a in model.state_dict().items() if name != "1.bias"}
-    serialization._write(tmp_path / "m", state, {"format": "fastnn", "architecture": json.dumps(header)})
+    write(tmp_path / "m", state, header)
     with pytest.raises(ValueError, match="different shapes or dtypes"):
         fastnn.load(tmp_path / "m")
 

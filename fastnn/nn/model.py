@@ -213,11 +213,16 @@ class Model(Module):
     def get_config(self) -> dict[str, Any]:
         if self._program is None:
             return super().get_config()
-        from ..serialization import layer_config, shared_layers
+        from ..files.layers import Writer
 
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the layers as write gives them."""
+        if self._program is None:
+            return super().get_config()
         order = {name: i for i, name in enumerate(self._modules)}
-        with shared_layers():
-            layers = [layer_config(layer) for layer in self._modules.values()]
+        layers = [write(layer) for layer in self._modules.values()]
         return {
             "name": self.name,
             "input_kind": self._takes.kind,
@@ -230,11 +235,15 @@ class Model(Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Model:
-        """The model that get_config told of; make builds a layer from its own config."""
-        from ..serialization import layer_from_config, shared_layers
+        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        from ..files.layers import Reader, check_keys
 
-        with shared_layers():
-            layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        parts = {"input_kind": str, "inputs": list, "layers": list, "layer_names": list, "calls": list, "outputs": object}
+        check_keys(config, "Model", name=[str], **parts)
+        if len(set(config["layer_names"])) < len(config["layer_names"]):
+            raise ValueError("layer_names has a name twice")
+        make = make or Reader().layer
+        layers = [make(c) for c in config["layers"]]
         own = [c["config"].get("name") for c in config["layers"]]
         for layer, name in zip(layers, config["layer_names"], strict=True):
             layer.name = str(name)  # by which the model is going to know it

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import ALIGN, aligned
-from ..block import Block
 from ..ops.shape import copy_array
 from ..seeding import generator
 from ..tape import Changes
@@ -74,15 +73,27 @@ class Room:
     """
 
     ARRAY = 1 << 14
+    TOGETHER = 1 << 22
+    """The numbers in the arrays of one trial, in models with few weights; in others, `TIMES` the weights."""
+    TIMES = 16
 
     def __init__(self, most: int, left: int, trials: int = 1 << 30) -> None:
         self.most, self.left, self.trials = most, left, trials
+        self.together = 0
+
+    def begin(self, size: int) -> None:
+        """A layer is tried on inputs of this size."""
+        self.together = 0
+        self.try_(size)
 
     def try_(self, size: float) -> None:
         """An array of this size comes up; ValueError if there were too many."""
         self.trials -= int(size) + self.ARRAY
         if self.trials < 0:
             raise ValueError("its layers take too much work to try")
+        self.together += int(size)
+        if self.together > (limit := max(self.TOGETHER, self.TIMES * self.most)):
+            raise ValueError(f"a layer takes more than {limit} numbers to try, but there are {self.most} weights in all")
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """A parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
@@ -93,17 +104,13 @@ class Room:
         return np.zeros(shape, dtype)
 
 
-room: ContextVar[Room | None] = ContextVar("fastnn_room", default=None)
-
-
-def filled_later(given: Room) -> Block:
-    """A block in which new parameters are 0, and no greater than the file that fills them."""
-    return Block(room, given)
+filling: ContextVar[Room | None] = ContextVar("fastnn_filling", default=None)
+"""What may still be made of the model in the file that is read, in whose context new parameters are 0 until they are filled."""
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
     """A new parameter with the values that an initializer gives."""
-    if (own := room.get()) is not None:
+    if (own := filling.get()) is not None:
         return Parameter(own.zeros(shape, dtype))
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 

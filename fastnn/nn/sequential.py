@@ -29,14 +29,19 @@ class Sequential(Module):
         self._dtype = dtype
         self._given_shape: tuple[int, ...] | None = None
         items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
+        shape: tuple[int, ...] | None = None
         for layer in items:
-            self.add(layer)
+            shape = self._append(layer, shape)
 
     def add(self, layer: Module) -> None:
         """Appends a layer, which is built if its input shape is known."""
+        self._append(layer, self._known_shape(len(self._modules)) if self._modules else None)
+
+    def _append(self, layer: Any, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """Appends a layer to those that make this shape, None where it is not known; returns the shape that it makes."""
         if not self._modules and type(layer).__name__ == "Symbol":
             self._given_shape = cast(Any, layer).sample_shape
-            return
+            return self._given_shape
         if not isinstance(layer, Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
         if self in layer.modules():
@@ -45,10 +50,16 @@ class Sequential(Module):
             for m in layer.modules():
                 if hasattr(m, "set_dtype"):
                     m.set_dtype(self._dtype)
+        if not self._modules:
+            shape = self._given_shape
         setattr(self, str(len(self._modules)), layer)
-        shape = self._known_shape(len(self._modules) - 1)
-        if shape is not None and not layer.built and hasattr(layer, "build"):
+        own = getattr(layer, "input_shape", None)
+        shape = own if own is not None else shape
+        if shape is None:
+            return None
+        if not layer.built and hasattr(layer, "build"):
             layer.build(shape)
+        return layer.output_shape(shape) if layer.built and tells_shape(layer) else None
 
     def _known_shape(self, index: int) -> tuple[int, ...] | None:
         """The input shape of the layer at this place, where the layers before it tell."""
@@ -114,23 +125,25 @@ class Sequential(Module):
         return iter(self.layers)
 
     def get_config(self) -> dict[str, Any]:
-        from ..serialization import layer_config, shared_layers
+        from ..files.layers import Writer
 
-        with shared_layers():
-            config: dict[str, Any] = {"layers": [layer_config(layer) for layer in self.layers], "name": self.name}
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the layers as write gives them."""
+        config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
         if self._given_shape is not None:
             config["input_shape"] = list(self._given_shape)
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Sequential:
-        """The model that get_config told of; make builds a layer from its own config."""
-        from ..serialization import layer_from_config, shared_layers
+        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        from ..files.layers import Reader, check_keys
 
-        if not isinstance(config["layers"], list):
-            raise ValueError("layers is no list")
-        with shared_layers():
-            layers = [(make or layer_from_config)(c) for c in config["layers"]]
+        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list])
+        make = make or Reader().layer
+        layers = [make(c) for c in config["layers"]]
         if (shape := config.get("input_shape")) is not None:
             from .symbolic import Input
 

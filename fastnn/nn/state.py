@@ -129,11 +129,26 @@ class State:
         model: Any = self
         return freeze(model, batch_size, input_shape)
 
-    def save(self, path: Any) -> None:
-        """Writes architecture and weights into one safetensors file; see `fastnn.load`."""
+    def save(self, path: Any, include_optimizer: bool = True) -> None:
+        """Writes the model into one safetensors file, from which `fastnn.load` makes it again.
+
+        The file holds the architecture, the weights, which parameters are frozen, where the streams of random layers are, what
+        compile was given and the state of the optimizer, and a checksum. Losses and metrics that are functions, and optimizers
+        with groups of parameters, cannot be written: then the file has no training settings, and a warning says so.
+
+        Args:
+            path: the file, which is replaced as a whole once the new one is complete, through symbolic links.
+            include_optimizer: False leaves out the optimizer's state, which is up to twice as large as the weights.
+
+        Raises:
+            OSError: the file cannot be written there: there is no such folder, or it is a folder, a pipe or a device.
+            RuntimeError: no shape is known yet, so there are no weights.
+            TypeError: a layer is not one of fastnn's.
+            ValueError: the suffix is that of another library's files, such as .keras, .h5 or .pt.
+        """
         from ..serialization import save
 
-        save(self, path)
+        save(self, path, include_optimizer)
 
     def save_weights(self, path: Any) -> None:
         """Writes the state_dict into a safetensors file."""

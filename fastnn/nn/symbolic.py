@@ -14,7 +14,7 @@ from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode
 from .module import Module
-from .parameter import room
+from .parameter import filling
 
 _SAMPLES = 2
 """Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
@@ -35,7 +35,7 @@ class _Trial:
         size = float(np.prod(shape, dtype=float))
         if size > _SAMPLES * MOST_NUMBERS:
             raise ValueError(f"an array of shape {shape} came up, more than {MOST_NUMBERS} numbers for a sample")
-        if (own := room.get()) is not None:
+        if (own := filling.get()) is not None:
             own.try_(size)
         return self._real.empty(shape, dtype)
 
@@ -277,8 +277,10 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         if not isinstance(a, Symbol | list | tuple | dict | int | float | str | None):
             raise TypeError(f"{name}: a symbol and a {type(a).__name__} came together; wanted symbols and numbers")
     inputs = [s for a in args for s in symbols_in(a)]
-    if sum(int(np.prod(s.sample_shape)) for s in inputs) > MOST_NUMBERS:
+    if (size := sum(int(np.prod(s.sample_shape)) for s in inputs)) > MOST_NUMBERS:
         raise ValueError(f"{name}: inputs of more than {MOST_NUMBERS} numbers for one sample")
+    if (own := filling.get()) is not None:
+        own.begin(_SAMPLES * size)
     if any(s.dtype == np.float64 for s in inputs):
         for m in module.modules():
             if hasattr(m, "set_dtype") and not m.built:

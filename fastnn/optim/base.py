@@ -167,6 +167,7 @@ class Optimizer(Stateful):
             raise ValueError(f"{type(self).__name__}: params is empty; a model has parameters once its layers have their shapes")
         for group, members in self._assigned(fresh):
             self._take(group, members)
+        self._take_pending()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Takes a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
@@ -228,6 +229,8 @@ class Optimizer(Stateful):
     def iterations(self) -> int:
         """The number of updates that the weights have had."""
         current().value_leaves("the number of steps")
+        if self._pending is not None:
+            return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
     def zero_grad(self) -> None:

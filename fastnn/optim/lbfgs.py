@@ -143,8 +143,14 @@ class LBFGS(Optimizer):
         return {**super().state_dict(), "memory": self._memory.as_dict()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        memory = Memory(**{name: _copied(value) for name, value in state_dict.get("memory", {}).items()})
+        if self.params and memory.places is not None:
+            size = sum(self.params[i].size for i in memory.places)
+            vectors = [v for v in (*memory.steps, *memory.changes, memory.towards, memory.gradient) if v is not None]
+            if len(memory.steps) != len(memory.changes) or any(np.shape(v) != (size,) for v in vectors):
+                raise ValueError(f"LBFGS: load_state_dict: the memory is not that of {size} numbers")
         super().load_state_dict(state_dict)
-        self._memory = Memory(**{name: _copied(value) for name, value in state_dict.get("memory", {}).items()})
+        self._memory = memory
 
 
 class Memory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..backends import current
 from ..nn.parameter import Parameter, give_homes
-from ..ops.door import host_array
+from ..ops.door import host_array, whole_number
 from ..tensor import Array
 from .group import Group
 from .segment import Segment
@@ -25,6 +26,8 @@ class Stateful:
     param_groups: list[Group]
     _calls: Array
     _updates: Array
+    _pending: Mapping[str, Any] | None = None
+    """A state that came before the parameters, which it is put into once they are there."""
 
     if TYPE_CHECKING:
 
@@ -45,6 +48,8 @@ class Stateful:
             "param_groups": the settings of each group, with the places of its parameters as "params";
             "counters": the calls of step and the updates that schedules and averages count.
         """
+        if self._pending is not None:
+            return copy.deepcopy(dict(self._pending))
         current().value_leaves("state_dict")
         state: dict[int, dict[str, Any]] = {}
         for n, (p, s, i) in enumerate(self._placed()):
@@ -62,7 +67,8 @@ class Stateful:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes a state that `state_dict` gave; steps then go on exactly as they would have there.
 
-        Hyper-parameters that follow a schedule here go on following it.
+        Hyper-parameters that follow a schedule here go on following it. An optimizer without parameters, as compile makes it,
+        keeps the state until fit gives it those of the model.
 
         Raises:
             ValueError: groups or shapes are not those of this optimizer. Nothing is changed.
@@ -70,6 +76,18 @@ class Stateful:
         name = f"{type(self).__name__}: load_state_dict"
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
             raise TypeError(f"{name}: wanted a dict with state and param_groups, as state_dict gives it")
+        if not self.params and any(group["params"] for group in state_dict["param_groups"]):
+            self._pending = copy.deepcopy(dict(state_dict))
+            return
+        self._take_state(name, state_dict)
+        self._pending = None
+
+    def _take_pending(self) -> None:
+        """Takes the state that came before the parameters; where it does not fit, it is kept, and the next fit fails too."""
+        if self._pending is not None and self.params:
+            self.load_state_dict(self._pending)
+
+    def _take_state(self, name: str, state_dict: Mapping[str, Any]) -> None:
         groups = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in groups], [len(g.parameters) for g in self.param_groups]
         if sizes != own:
@@ -79,7 +97,7 @@ class Stateful:
         writes: list[tuple[Array, Any]] = []
         for n, (p, s, i) in zip(order, self._placed(), strict=True):
             given = state_dict["state"].get(n, {})
-            writes.append((s.steps[i : i + 1], int(given.get("step", 0))))
+            writes.append((s.steps[i : i + 1], whole_number(given.get("step", 0), f"{name}: step", 0)))
             writes.append((s.carried[i], [float(given.get(key, 0.0)) for key in self.carried]))
             for key, initial in (s.group.states or {}).items():
                 value = host_array(given.get(key, np.full(p.shape, initial, p.dtype)), p.dtype, f"{name}: {key}")
@@ -89,10 +107,11 @@ class Stateful:
         for group, given in zip(self.param_groups, groups, strict=True):
             if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
                 raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
+        counters = state_dict.get("counters", {})
+        calls, updates = (whole_number(counters.get(key, 0), f"{name}: {key}", 0) for key in ("calls", "updates"))
         for array, value in writes:
             current().write(array, value)
-        counters = state_dict.get("counters", {})
-        self._calls[0], self._updates[0] = counters.get("calls", 0), counters.get("updates", 0)
+        self._calls[0], self._updates[0] = calls, updates
         for group, given in zip(self.param_groups, groups, strict=True):
             for key, value in given.items():
                 if key != "params" and key not in group.options and key not in group.followed:

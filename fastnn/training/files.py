@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import Any, TextIO
 
+from ..files.suffixes import refuse_suffix
 from .callbacks import Callback, Logs, Monitor
 
 
@@ -36,6 +37,7 @@ class ModelCheckpoint(Monitor):
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(f"ModelCheckpoint: save_freq is {save_freq!r}; wanted 'epoch' or a number of batches")
         self.filepath = str(filepath)
+        refuse_suffix(self.filepath, "ModelCheckpoint")
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only

@@ -1,0 +1,48 @@
+"""Other libraries' files, known by their first bytes."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+
+from .suffixes import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
+
+_STARTS = (
+    (b"\x89HDF\r\n\x1a\n", ("HDF5", KERAS[1])),
+    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # of old: a pickle that begins with this number
+    (b"\x93NUMPY", NUMPY),
+    (b"GGUF", GGUF),
+    (b"version https://git-lfs", ("Git LFS", "it stands for a file that was not fetched: git lfs pull")),
+    (b"\x1f\x8b", ("gzip", "unpack it first")),
+    *((bytes([0x80, protocol]), PICKLE) for protocol in range(2, 6)),
+)
+
+
+def described(path: str, start: bytes) -> str | None:
+    """Say which library's file this is, by its first bytes, and how its weights come into a model; None for others."""
+    known = next((whose for begin, whose in _STARTS if start.startswith(begin)), None)
+    own = SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if start.startswith(b"PK"):
+        known = _in_archive(path) or own or ("zip", "unpack it first")
+    elif start[4:8] == b"TFL3":
+        known = TENSORFLOW
+    elif known is None or (known == PICKLE and own in (JOBLIB, TORCH)):
+        # Protobuf has no first bytes of its own: a version of ONNX, then a field with text or a graph.
+        onnx = len(start) > 2 and start[0] == 8 and start[1] < 32 and start[2] in b"\x12\x1a\x22\x2a\x32\x3a\x42"
+        known = own or (ONNX if onnx else known)
+    return None if known is None else f"it is a {known[0]} file; {known[1]}"
+
+
+def _in_archive(path: str) -> tuple[str, str] | None:
+    """Tell who wrote a zip by the names in it; None where they do not say, or cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, zlib.error):
+        return None
+    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+        return TORCH
+    if "config.json" in names and any(name.endswith(".h5") for name in names):
+        return KERAS
+    return NUMPY if names and all(name.endswith(".npy") for name in names) else None

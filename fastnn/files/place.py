@@ -1,0 +1,144 @@
+"""Writing a file whole or not at all: beside its place first, then moved there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from .suffixes import refuse_suffix
+
+_STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
+
+
+def target_of(path: Any, op: str) -> str:
+    """Return the place that a file of this path is written to, through symbolic links.
+
+    Raises:
+        FileNotFoundError: the path is empty, or its folder does not exist.
+        IsADirectoryError: it names a folder.
+        PermissionError: there is a file that may not be written.
+        OSError: it is a device, a pipe or a socket.
+        ValueError: its suffix is that of another library's files.
+    """
+    text = os.fsdecode(path)
+    if not text:
+        raise FileNotFoundError(f"{op}: the path is empty; wanted the name of a file")
+    if os.path.basename(text) in ("", os.curdir, os.pardir) or os.path.isdir(text):
+        raise IsADirectoryError(f"{op}: {text} is a folder; wanted the name of a file")
+    refuse_suffix(text, op)
+    target = os.path.realpath(text)
+    if not os.path.isdir(folder := os.path.dirname(target)):
+        raise FileNotFoundError(f"{op}: there is no folder {folder}")
+    old = _status(target)
+    if old is not None:
+        if not stat.S_ISREG(old.st_mode):
+            raise OSError(f"{op}: {text} is {kind_of_node(old.st_mode)}; wanted the name of a file")
+        if not os.access(target, os.W_OK):
+            raise PermissionError(f"{op}: {text} is read-only")
+    return target
+
+
+def kind_of_node(mode: int) -> str:
+    """Name what is no plain file."""
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    return next((name for test, name in kinds.items() if test(mode)), "a device")
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def write(path: Any, parts: Iterable[Any], op: str) -> None:
+    """Write a file of these bytes and arrays: the old one stays whole until the new one is complete and on the disk.
+
+    The file keeps the mode of the one that it replaces, and its owner where the system permits it.
+    """
+    target = target_of(path, op)
+    folder, old = os.path.dirname(target), _status(target)
+    _sweep(folder)
+    temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")  # short, however long the file's name is
+    mode = 0o666 if old is None else 0o600  # the system takes the umask off
+
+    try:
+        while True:
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as f:
+                _lock(f)
+                if not os.path.lexists(temporary):
+                    continue  # another process swept it away before it was locked
+                if old is not None:
+                    _like(f.fileno(), old)
+                for part in parts:
+                    f.write(part)
+                f.flush()
+                os.fsync(f.fileno())
+                os.replace(temporary, target)
+                break
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync(folder)
+
+
+def _like(handle: int, old: os.stat_result) -> None:
+    """Give a new file the owner and mode of an old one."""
+    mode, new = stat.S_IMODE(old.st_mode), os.fstat(handle)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        try:
+            os.fchown(handle, old.st_uid, old.st_gid)
+        except PermissionError:
+            try:
+                os.fchown(handle, -1, old.st_gid)
+            except PermissionError:
+                mode &= ~0o070 | (mode & 0o007) << 3  # another group may do no more than everybody
+    os.fchmod(handle, mode)
+
+
+def _lock(f: BinaryIO) -> bool:
+    """Lock an open file until it is closed; False where another process has, or the file system has no locks."""
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sweep(folder: str) -> None:
+    """Remove what processes left that died while they wrote: files of ours that nobody has locked."""
+    try:
+        names = os.listdir(folder)
+    except PermissionError:  # a folder in which one may write and not look
+        return
+    for name in names:
+        if _STALE.fullmatch(name):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # another user's, or gone already
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    with open(path, "rb") as f:
+                        if _lock(f):
+                            os.unlink(path)
+
+
+def _sync(folder: str) -> None:
+    """Write a folder's entries to the disk."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without it
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,41 @@
+"""The suffixes of other libraries' files, which fastnn gives to none of its own."""
+
+from __future__ import annotations
+
+import os
+
+KERAS = ("Keras", "model.set_weights(keras_model.get_weights()) takes the weights of the model that Keras reads")
+TORCH = ("PyTorch", "model.load_state_dict(torch.load(path, weights_only=True)) takes its weights")
+ONNX = ("ONNX", "onnx.numpy_helper.to_array gives the weights in its graph.initializer as arrays, for model.set_weights")
+PICKLE = ("pickle", "fastnn never unpickles; read it with the library that wrote it, if you trust it, and pass on the arrays")
+JOBLIB = ("joblib", PICKLE[1])
+NUMPY = (
+    "NumPy",
+    "model.load_state_dict(dict(numpy.load(path))) takes the arrays of an .npz by name, model.set_weights in order",
+)
+GGUF = ("GGUF", "GGUFReader of the package gguf gives its tensors as arrays, for model.load_state_dict")
+TENSORFLOW = ("TensorFlow", "read it with TensorFlow, and pass on the arrays to model.set_weights")
+
+SUFFIXES = {
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), KERAS),
+    **dict.fromkeys((".pt", ".pth", ".ckpt"), TORCH),
+    **dict.fromkeys((".pkl", ".pickle"), PICKLE),
+    **dict.fromkeys((".npy", ".npz"), NUMPY),
+    **dict.fromkeys((".tflite", ".pb"), TENSORFLOW),
+    ".onnx": ONNX,
+    ".joblib": JOBLIB,
+    ".gguf": GGUF,
+}
+"""Who writes files of these suffixes, and how their weights come into a model."""
+
+
+def refuse_suffix(path: str, op: str) -> None:
+    """ValueError where a path has the suffix of another library's files."""
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() in SUFFIXES:
+        name = SUFFIXES[suffix.lower()][0]
+        stem = stem.removesuffix(".weights")
+        raise ValueError(
+            f"{op}: {path}: files that end in {suffix} are {name}'s, which could not read what fastnn writes; "
+            f"name it {stem}.fastnn or {stem}.safetensors"
+        )

@@ -1,0 +1,218 @@
+"""The training settings of a model in files: what compile was given, and the state of the optimizer."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..nn.parameter import stored
+from .layers import DAMAGE, check_keys, message, plain, same
+from .tensors import short
+
+Array = np.ndarray[Any, Any]
+STATE = ".optimizer"
+"""What the names of an optimizer's tensors begin with, as no parameter's does."""
+
+
+_KEYS = {
+    "optimizer": dict,
+    "loss": object,
+    "metrics": object,
+    "loss_weights": object,
+    "capture": bool,
+    "dtype": str,
+    "state": dict,
+}
+_LATER = ("loss_weights", "capture", "dtype", "state")
+"""Keys that files of version 1 may lack."""
+
+
+def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
+    """What compile was given, and the state of the optimizer, whose arrays are added to the tensors, unless that is None.
+
+    Raises:
+        TypeError: names and numbers cannot say it.
+    """
+    config = _settings(model._compiled)
+    optimizer = model.optimizer
+    if tensors is not None and optimizer._pending is not None:
+        optimizer.add(model.parameters())  # for which its state waits
+    if tensors is not None and optimizer.params:
+        names = {stored(p): name for name, p in model.named_parameters()}
+        own = [p for group in optimizer.param_groups for p in group.parameters]
+        if others := [p for p in own if p not in names]:
+            raise TypeError(f"the optimizer holds parameters of other models, {len(others)} of {len(own)}")
+        state = _packed(optimizer.state_dict(), STATE, tensors)
+        config["state"] = {"parameters": [names[p] for p in own], "of_model": model._compiled.owns_optimizer, "values": state}
+    return config
+
+
+def _settings(compiled: Any) -> dict[str, Any]:
+    from .. import optim
+
+    optimizer, given = compiled.optimizer, compiled.given
+    if type(optimizer) not in optim.OPTIMIZERS.values():
+        raise TypeError(f"the optimizer {type(optimizer).__name__} is none of fastnn's")
+    if not optimizer.plain:
+        raise TypeError("the optimizer was given groups of parameters")
+    settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
+    return {
+        "optimizer": {"class_name": type(optimizer).__name__, "config": settings},
+        "loss": _each(compiled.loss, _loss_config),
+        "metrics": _each(given["metrics"], _metric_config),
+        "loss_weights": given["loss_weights"],
+        "capture": compiled.capture,
+        "dtype": compiled.dtype,
+    }
+
+
+def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) -> None:
+    """Compile a model as its file says, and put the optimizer into the state that it had.
+
+    Raises:
+        ValueError: the settings are damaged, or the state does not fit the model.
+    """
+    from .. import losses, optim
+
+    try:
+        kinds: dict[str, Any] = {key: [kind] if key in _LATER else kind for key, kind in _KEYS.items()}
+        check_keys(config, "compile", **kinds)
+        given = config["optimizer"]
+        check_keys(given, "compile.optimizer", class_name=str, config=dict)
+        optimizer = optim.OPTIMIZERS[given["class_name"]](**{name: _setting(value) for name, value in given["config"].items()})
+        loss, metrics = _each_back(config["loss"], losses.deserialize), _each_back(config["metrics"], _metric)
+        state = config.get("state")
+        if state is not None:
+            check_keys(state, "compile.state", parameters=list, of_model=bool, values=object)
+            own = dict(model.named_parameters())
+            members = [stored(own[name]) for name in state["parameters"]]
+            if not state["of_model"]:
+                optimizer.add(members)
+        _compile(model, optimizer, loss, metrics, config, path)
+        made = plain(_settings(model._compiled))
+        for key in made.keys() & config.keys() - {"dtype"}:
+            if not same(config[key], made[key]):
+                raise ValueError(f"{key} is {short(repr(config[key]))}, which is taken for {short(repr(made[key]))}")
+        if state is not None:
+            if state["of_model"]:
+                optimizer.add(members)
+            optimizer.load_state_dict(_unpacked(state["values"], tensors))
+    except DAMAGE as error:
+        raise ValueError(f"load: {path} is damaged: its training settings: {message(error)}") from None
+    if tensors:
+        raise ValueError(f"load: {path} is damaged: no parameter and no optimizer has {short(next(iter(tensors)))!r}")
+
+
+def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[str, Any], path: Any) -> None:
+    dtype = config.get("dtype") or "float32"
+    others: dict[str, Any] = {"capture": bool(config.get("capture")), "loss_weights": config.get("loss_weights")}
+    if others["loss_weights"] is not None:
+        _check_weights(others["loss_weights"])
+    try:
+        model.compile(optimizer, loss, metrics, dtype=dtype, **others)
+    except RuntimeError as error:
+        text = f"load: {path}: the model was compiled with dtype={dtype!r}, and goes on in float32 here: {message(error)}"
+        warnings.warn(text, UserWarning, stacklevel=4)
+        model.compile(optimizer, loss, metrics, **others)
+
+
+def _check_weights(given: Any) -> None:
+    """ValueError unless these are numbers, by output."""
+    values = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
+    for value in values:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"loss_weights has {short(repr(value))}, wanted numbers")
+
+
+def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
+    """A state as JSON: numbers, lists and dicts, in which an array is the name of a tensor."""
+    if isinstance(value, np.ndarray):
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [[key, _packed(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | float | str | np.generic):
+        return value
+    raise TypeError(f"the optimizer's state has a {type(value).__name__}")
+
+
+def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
+    """The state that `_packed` made this of; takes its tensors out."""
+    if isinstance(config, list):
+        return [_unpacked(item, tensors) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.keys() == {"tensor"}:
+        return tensors.pop(config["tensor"])
+    check_keys(config, "compile.state", dict=list)
+    return {key: _unpacked(item, tensors) for key, item in config["dict"]}
+
+
+def _each(value: Any, f: Any) -> Any:
+    """A setting by output, with f of what is inside."""
+    if isinstance(value, list | tuple):
+        return [_each(item, f) for item in value]
+    if isinstance(value, dict):
+        return {"by_output": {name: _each(item, f) for name, item in value.items()}}
+    return None if value is None else f(value)
+
+
+def _each_back(value: Any, f: Any) -> Any:
+    """The setting that `_each` made this of."""
+    if isinstance(value, list):
+        return [_each_back(item, f) for item in value]
+    if isinstance(value, dict) and "by_output" in value:
+        return {name: _each_back(item, f) for name, item in value["by_output"].items()}
+    return None if value is None else f(value)
+
+
+def _setting_config(value: Any) -> Any:
+    """A setting of an optimizer as JSON: a number, a flag, a schedule, or some of these."""
+    from .. import schedules
+
+    if isinstance(value, list | tuple):
+        return [_setting_config(item) for item in value]
+    return schedules.serialize(value) if callable(value) else value
+
+
+def _setting(config: Any) -> Any:
+    """The setting that `_setting_config` made this of."""
+    from .. import schedules
+
+    if isinstance(config, list):
+        return [_setting(item) for item in config]
+    return schedules.get(config) if isinstance(config, dict) else config
+
+
+def _loss_config(loss: Any) -> dict[str, Any]:
+    from .. import losses
+
+    config = losses.serialize(loss)
+    if config is None:
+        raise TypeError(f"the loss {loss.name or type(loss).__name__} is none of fastnn's")
+    return config
+
+
+def _metric_config(metric: Any) -> Any:
+    """A metric's name, or its class and arguments; TypeError for a function."""
+    from ..training.metrics import CLASSES
+
+    if metric in CLASSES:
+        metric = metric()
+    if type(metric) in CLASSES:
+        return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    if not isinstance(metric, str):
+        raise TypeError(f"the metric {metric} is neither a name nor one of fastnn's")
+    return metric
+
+
+def _metric(config: Any) -> Any:
+    from ..training.metrics import CLASSES
+
+    if isinstance(config, str):
+        return config
+    return {cls.__name__: cls for cls in CLASSES}[config["class_name"]](**config["config"])
