@@ -12,6 +12,7 @@ from .training.metrics import (
     CosineSimilarity,
     F1Score,
     FBetaScore,
+    Mean,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanMetricWrapper,
@@ -25,6 +26,7 @@ from .training.metrics import (
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
+    Sum,
     TopKCategoricalAccuracy,
     get,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
+    "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanMetricWrapper",
@@ -52,6 +55,7 @@ __all__ = [
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "Sum",
     "TopKCategoricalAccuracy",
     "get",
 ]

@@ -44,6 +44,8 @@ class Loss(Settings):
     """Whether fit may record it unasked."""
     ignored: int | None = None
     """The label that counts for nothing."""
+    logits: str = ""
+    """What makes probabilities of the outputs, "sigmoid" or "softmax", for a loss of logits."""
     takes_probabilities = False
     """Whether a loss of labels takes rows of probabilities too."""
 
@@ -56,7 +58,10 @@ class Loss(Settings):
             self.name = str(name)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all."""
+        """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
+
+        y_true has y_pred's dtype and as many dimensions, unless it is class labels for several outputs: int64 (n,) or (n, 1).
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
@@ -68,7 +73,7 @@ class Loss(Settings):
         a data set. None where it counts as many times as the batch has rows."""
         op = f"loss {self.name or type(self).__name__}"
         y_pred = floating(op, as_tensor(y_pred, op))
-        values = self.call(_same_rank(_target(y_true, op, y_pred), y_pred), y_pred)
+        values = self.call(*as_given(_target(y_true, op, y_pred), y_pred))
         if not isinstance(values, Tensor):
             raise TypeError(f"{op}: returned {type(values).__name__}, wanted a Tensor made by operations on y_pred")
         values = floating(op, values)
@@ -169,18 +174,53 @@ class CustomLoss(Loss):
 
 
 def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
-    """Targets as a Tensor: numbers that are no Tensor take the predictions' dtype, whole ones in an array stay whole."""
+    """Targets as a Tensor: whole numbers as int64, others in the predictions' dtype."""
     k = current()
     if type(y_true) is k.xp.ndarray and y_true.dtype in (like.dtype, np.int64) and y_true.flags.c_contiguous:
         k.constant_enters(y_true)
         return Tensor(y_true)
-    whole = getattr(getattr(y_true, "dtype", None), "kind", "f") != "f"
+    whole = not isinstance(y_true, Tensor) and getattr(y_true, "dtype", np.asarray(y_true).dtype).kind in "iub"
     return as_tensor(y_true, op, None if whole else like)
 
 
-def _same_rank(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Targets (n,) for predictions (n, 1) as (n, 1): otherwise arithmetic would make (n, n) of the two."""
-    return shape.reshape(y_true, y_pred.shape) if y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1 else y_true
+def as_given(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and predictions as code of the user's own gets them, as in Keras: with as many dimensions each, in one dtype.
+
+    Class labels for several outputs stay whole numbers, which can index them.
+    """
+    t, p = same_rank(y_true, y_pred)
+    labels = t.dtype == np.int64 and p.ndim > 1 and p.shape[-1] > 1 and same_numbers(t.shape, p.shape[:-1])
+    return (t if labels else astype(t, p.dtype)), p
+
+
+def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with the same number of dimensions where they differ by sizes of 1, as in Keras: arithmetic on (n,) and (n, 1) would
+    make (n, n) of the two.
+
+    A vector becomes a column; of others, the one with more dimensions loses its last.
+    """
+    if y_true.ndim == y_pred.ndim:
+        return y_true, y_pred
+    if not same_numbers(y_true.shape, y_pred.shape):
+        if y_true.size == y_pred.size and _without_ones(y_true.shape) == _without_ones(y_pred.shape):
+            return shape.reshape(y_true, y_pred.shape), y_pred
+        return y_true, y_pred
+    column = (*(y_true if y_true.ndim < y_pred.ndim else y_pred).shape, 1)
+    least = column if len(column) == 2 else column[:-1]
+    return shape.reshape(y_true, least), shape.reshape(y_pred, least)
+
+
+def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether the shapes are one but for a last size of 1: the elements of arrays of these shapes go together.
+
+    >>> same_numbers((3,), (3, 1)), same_numbers((3, 2, 1), (3, 2)), same_numbers((3, 2), (2, 3))
+    (True, True, False)
+    """
+    return a == b or (*a, 1) == b or a == (*b, 1)
+
+
+def _without_ones(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in sizes if n != 1)
 
 
 def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
@@ -243,6 +283,8 @@ def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
     """Targets of this dtype, as they came."""
     if isinstance(y_true, Tensor):
         t = as_tensor(y_true, op)
+        if t.dtype.kind != "f":
+            return astype(t, dtype)
         if t.dtype != dtype:
             raise TypeError(f"{op}: targets of dtype {t.dtype} and predictions of dtype {dtype}; use astype")
         return t
@@ -254,10 +296,10 @@ def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
 
 
 def values(y_true: Any, like: Tensor, op: str) -> Tensor:
-    """Targets of like's dtype and shape; a vector fits a single column."""
+    """Targets of like's dtype and shape; a last size of 1 may be there or not."""
     t = values_of(y_true, like.dtype, op)
     if t.shape != like.shape:
-        if t.size != like.size or {t.shape, like.shape} - {(like.size,), (like.size, 1)}:
+        if not same_numbers(t.shape, like.shape):
             raise ValueError(f"{op}: targets have shape {t.shape}, predictions {like.shape}")
         t = shape.reshape(t, like.shape)
     return t

@@ -51,6 +51,10 @@ class SparseCategoricalCrossentropy(RowLoss):
     def ignored(self) -> int | None:  # type: ignore[override]
         return self.ignore_class
 
+    @property
+    def logits(self) -> str:  # type: ignore[override]
+        return "softmax" if self.from_logits else ""
+
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         logits = two(y_pred if self.from_logits else _softmax_logits(y_pred))
         ignore = ops.NO_LABEL if self.ignore_class is None else self.ignore_class
@@ -91,6 +95,10 @@ class CategoricalCrossentropy(RowLoss):
         self.from_logits = bool(from_logits)
         self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
 
+    @property
+    def logits(self) -> str:  # type: ignore[override]
+        return "softmax" if self.from_logits else ""
+
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = two(values(y_true, y_pred, self.name))
         pointwise_loss.no_gradient(targets, self.name)
@@ -122,6 +130,10 @@ class BinaryCrossentropy(RowLoss):
         super().__init__(reduction, name)
         self.from_logits = bool(from_logits)
         self.label_smoothing = check_number(label_smoothing, f"{type(self).__name__}: label_smoothing", 0, 1)
+
+    @property
+    def logits(self) -> str:  # type: ignore[override]
+        return "sigmoid" if self.from_logits else ""
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = two(values(y_true, y_pred, self.name))

@@ -140,6 +140,7 @@ class BCEWithLogitsLoss(BCELoss):
     0.6931
     """
 
+    logits = "sigmoid"
     _fn = function("sigmoid_cross_entropy")
 
     def __init__(
@@ -193,6 +194,8 @@ class MultiLabelSoftMarginLoss(TorchLoss):
     >>> round(fastnn.nn.MultiLabelSoftMarginLoss()(fastnn.tensor([[0.0, 0.0]]), [[1.0, 0.0]]).item(), 4)
     0.6931
     """
+
+    logits = "sigmoid"
 
     def __init__(self, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction, size_average, reduce)

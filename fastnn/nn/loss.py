@@ -38,6 +38,8 @@ class TorchLoss(Remade, Module):
     """
 
     targets = "values"
+    logits: str = ""
+    """What makes probabilities of the inputs, "sigmoid" or "softmax", for a loss of classes."""
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     not_in_fit = ""
     """Why compile does not take it; empty where it does."""
@@ -105,6 +107,7 @@ class AsKeras(Loss):
     def __init__(self, loss: TorchLoss) -> None:
         self.loss = loss
         self.targets = loss.targets
+        self.logits = loss.logits
         self.name = type(loss).__name__
         self.takes_probabilities = isinstance(loss, CrossEntropyLoss)
 
@@ -175,6 +178,8 @@ class CrossEntropyLoss(ClassLoss):
     0.6931
     """
 
+    logits = "softmax"
+
     def __init__(
         self,
         weight: Any = None,
@@ -224,6 +229,8 @@ class NLLLoss(ClassLoss):
     >>> fastnn.nn.NLLLoss()(fastnn.tensor([[-1.0, -2.0], [-3.0, -4.0]]), [0, 1]).item()
     2.5
     """
+
+    logits = "softmax"  # which makes of logarithms what they are of
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backends import numbers
@@ -10,6 +10,7 @@ from ..precision import checked
 from ..tensor import Array
 from . import metrics as metrics_py
 from .metrics import Metric
+from .metrics.own import as_number
 from .names import Names
 from .objective import Objective, objectives, resolve
 from .structure import Structure
@@ -37,6 +38,8 @@ class Compiled:
         self.penalty = numbers([0.0, 0.0])
         """The running mean of the regularizers' penalties, for models that have some."""
         self.penalised = False
+        self._issued = Names()
+        self._parts: dict[tuple[int, str], str] = {}
         self._names: tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]] | None = None
         """The names of losses and metrics in the logs, once the metrics are known."""
         self.owns_optimizer = not self.optimizer.params
@@ -88,7 +91,8 @@ class Compiled:
         """The names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
         if self._names is not None:
             return self._names
-        names = Names()
+        self._issued, self._parts = Names(), {}
+        names = self._issued
         names.unique("loss")
         trained = [o for o in self.objectives if o.loss is not None]
         losses = [(names.unique(f"{o.name}_loss") if len(trained) > 1 else "", o) for o in trained]
@@ -137,8 +141,21 @@ class Compiled:
                 logs[name] = mean
         logs["loss"] = total
         for name, m in metrics:
-            logs[name] = m.result()
+            value = m.result()
+            if type(value) is float:
+                logs[name] = value
+            elif isinstance(value, Mapping):
+                logs.update({self._part(m, str(key)): as_number(name, part) for key, part in value.items()})
+            else:
+                logs[name] = as_number(name, value)
         return logs
+
+    def _part(self, metric: Metric, key: str) -> str:
+        """The name in the logs of one of a metric's results, where they are a dict."""
+        if (id(metric), key) not in self._parts:
+            prefix = next((f"{o.name}_" for o in self.objectives if o.name and metric in (o.metrics or ())), "")
+            self._parts[id(metric), key] = self._issued.unique(prefix + key)
+        return self._parts[id(metric), key]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, [])}

@@ -24,10 +24,9 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
     """The samples as a C-contiguous array of ``dtype``, shape (n, ...).
 
     Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
-    ``__dlpack__``). Whole numbers and booleans are cast. An array that is already right is returned as it is.
+    ``__dlpack__``). Other dtypes are cast. An array that is already right is returned as it is.
 
-    Raises TypeError for what does not hold real numbers and for a Tensor of another dtype, ValueError for ragged lists, no
-    samples, and values beyond the dtype.
+    Raises TypeError for what does not hold real numbers, ValueError for ragged lists, no samples, and values beyond the dtype.
 
     >>> as_features([[1, 2], [3, 4]], "float32")
     array([[1., 2.],
@@ -35,17 +34,17 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
     """
     if type(x) is np.ndarray and x.dtype == dtype and x.ndim and len(x) and x.flags.c_contiguous and x.flags.aligned:
         return x
-    _check_tensor(x, dtype, op, name)
     return _cast(_samples(x, op, name), np.dtype(dtype), op, name)
 
 
 def as_targets(
-    y: Any, kind: Literal["labels", "values"], dtype: DTypeLike, op: str = "fit", name: str = "y", column: bool = True
+    y: Any, kind: Literal["labels", "values", "any"], dtype: DTypeLike, op: str = "fit", name: str = "y", column: bool = True
 ) -> Array:
     """The targets as a C-contiguous array.
 
     ``kind="labels"``: class numbers of shape (n,) or (n, 1), of any integer dtype or floats that are whole numbers; gives
     int64 (n,). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless ``column`` is false.
+    ``kind="any"``: as they came, whole numbers and booleans as int64, others as ``dtype``.
 
     >>> as_targets([[0.0], [2.0]], "labels", "float32")
     array([0, 2])
@@ -65,7 +64,8 @@ def as_targets(
     a = _samples(y, op, name)
     if kind == "labels":
         return _labels(a, op, name)
-    _check_tensor(y, dtype, op, name)
+    if kind == "any":
+        return _cast(a, np.dtype(np.int64 if a.dtype.kind in "iub" else dtype), op, name)
     if a.ndim == 1 and column:
         a = a[:, None]
     return _cast(a, np.dtype(dtype), op, name)
@@ -217,13 +217,6 @@ def _array(x: Any, op: str, name: str) -> Array:
         return np.asarray(x)
     except ValueError as e:
         raise ValueError(f"{op}: {name} is a ragged {type(x).__name__}: its rows have different lengths") from e
-
-
-def _check_tensor(x: Any, dtype: DTypeLike, op: str, name: str) -> None:
-    from ..tensor import Tensor
-
-    if isinstance(x, Tensor) and x.dtype != np.dtype(dtype):
-        raise TypeError(f"{op}: {name} is a Tensor of dtype {x.dtype}; wanted {np.dtype(dtype)}, as astype gives")
 
 
 def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:

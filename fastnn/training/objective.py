@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current, numbers
-from ..losses.base import Loss
+from ..losses.base import Loss, same_numbers
 from ..ops.door import check_number
 from ..ops.loss import reduce_loss
 from ..tensor import Array, Tensor
@@ -37,6 +37,11 @@ class Objective:
         self.total = numbers([0.0, 0.0])
         """Its losses so far, each times what it counts, and the sum of what they count."""
         self.shape: tuple[int, ...] = ()
+
+    @property
+    def logits(self) -> str:
+        """What makes probabilities of the output, where its loss takes logits; else ""."""
+        return "" if self.loss is None else str(self.loss.logits)
 
     @property
     def needs_target(self) -> bool:
@@ -79,23 +84,27 @@ class Objective:
                     f"{op}: {name} has rows of {shape[-1]} values, wanted labels; for one-hot rows: categorical_crossentropy"
                 )
             kind = "values"
-        if kind == "any":  # a function's: whole numbers stay what they are
-            whole = np.asarray(y).dtype.kind in "iub"
-            targets = data.as_features(y, np.int64 if whole else dtype, op, name)
-        else:
-            targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1)
+        targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1)
         if len(targets) == rows:  # other lengths are told of later
             if kind == "labels":
                 data.check_labels(targets, shape[-1], op, loss.ignored, name)
             elif kind == "values" and targets.shape[1:] != (wanted := loss.target_shape(shape[1:])):
+                if same_numbers(targets.shape, (rows, *wanted)):
+                    return self._known(kind, targets.reshape(rows, *wanted))
                 other = "" if wanted == shape[1:] else f", for which the loss {loss.name} wants {(rows, *wanted)}"
                 raise ValueError(
                     f"{op}: {name} has shape {targets.shape}, but the model's output has {(rows, *shape[1:])}{other}"
                 )
+        return self._known(kind, targets)
+
+    def _known(self, kind: Any, targets: Array) -> Array:
+        """The targets, from which follows what the metrics are if that is not known yet."""
         if self.metrics is None:
+            outputs = int(self.shape[-1]) if len(self.shape) > 1 else 1
             if kind == "any":
-                kind = "labels" if targets.ndim == 1 and targets.dtype == np.int64 else "values"
-            self.metrics = [metrics_py.get(m, kind, int(shape[-1]) if len(shape) > 1 else 1) for m in self.given]
+                labels = targets.dtype == np.int64 and outputs > 1 and same_numbers(targets.shape, targets.shape[:1])
+                kind = "labels" if labels else "values"
+            self.metrics = [metrics_py.get(m, kind, outputs, self.logits) for m in self.given]
         return targets
 
 
@@ -187,4 +196,4 @@ def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor]
     """Adds a batch to the outputs' metrics."""
     for o, y_pred, y in zip(parts, outputs, targets, strict=True):
         for metric in o.metrics or ():
-            metric.update(k, y_pred.data, y, k.empty(0, y_pred.dtype))
+            metric.add_batch(k, y_pred.data, y, k.empty(0, y_pred.dtype), o.logits)

@@ -8,25 +8,23 @@ from typing import Any, Literal, cast
 
 from .base import Metric
 from .classes import ConfusionMatrix, F1Score, FBetaScore, Precision, Recall
+from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, Perplexity, SparseCategoricalCrossentropy
 from .curves import AUC
 from .means import (
     BinaryAccuracy,
-    BinaryCrossentropy,
     CategoricalAccuracy,
-    CategoricalCrossentropy,
     CosineSimilarity,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanMetricWrapper,
     MeanSquaredError,
-    Perplexity,
     R2Score,
     RootMeanSquaredError,
     SparseCategoricalAccuracy,
-    SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
+from .trackers import Mean, Sum
 
 __all__ = [
     "AUC",
@@ -41,6 +39,7 @@ __all__ = [
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
+    "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanMetricWrapper",
@@ -54,6 +53,7 @@ __all__ = [
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "Sum",
     "TopKCategoricalAccuracy",
     "check",
     "direction",
@@ -122,17 +122,18 @@ FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 """Names that mean what fits the loss: for class labels, a single output, one-hot rows."""
 
 
-def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int) -> Metric:
+def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int, logits: str = "") -> Metric:
     """The metric of that name, or the metric or function itself.
 
-    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows. A name in any case
+    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows; "crossentropy" beside a
+    loss whose logits a sigmoid makes probabilities of is the binary one. A name in any case
     and style will do (mse, MeanSquaredError); it is the metric's name in the logs. Raises ValueError for an unknown name, for a
     metric that does not fit the targets of the loss, and for one that has several results.
 
     >>> get("accuracy", "labels", 10)
     <SparseCategoricalAccuracy accuracy=0.>
     """
-    metric = _resolve(identifier, loss_kind, n_outputs)
+    metric = _resolve(identifier, loss_kind, n_outputs, logits)
     if metric.targets not in ("any", loss_kind):
         takes = {"labels": "class labels", "values": "values, one for each output"}
         raise ValueError(
@@ -148,14 +149,15 @@ def check(identifier: Any) -> None:
     _resolve(identifier, "labels", 1)
 
 
-def _resolve(identifier: Any, loss_kind: str, n_outputs: int) -> Metric:
+def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") -> Metric:
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         identifier = cast("Callable[[], Metric]", identifier)()
     if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
         if (fitting := FITTING.get(identifier.lower())) is not None:
-            return fitting[0 if loss_kind == "labels" else 1 if n_outputs == 1 else 2](name=identifier)
+            binary = n_outputs == 1 or (logits == "sigmoid" and BinaryCrossentropy in fitting)
+            return fitting[0 if loss_kind == "labels" else 1 if binary else 2](name=identifier)
         make = _find(identifier)
         if make is None:
             known = ", ".join(sorted([*FITTING, *METRICS]))

@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal
 
 import numpy as np
 
-from ...backends import numbers
+from ...backends import current, numbers
+from ...backends.spec import activation
+from ...losses.base import as_given
+from ...ops import arrays
+from ...ops.activation import softmax
+from ...tensor import Tensor
 from .. import data
+from ..structure import own_code
+from .own import State, Variable, made
 
 Array = np.ndarray[Any, Any]
 
 
 class Metric:
-    """A mean over samples that grows batch by batch: ``total[0] / total[1]``, values over weights.
+    """A number that grows batch by batch; base of a metric of your own.
 
-    Subclasses define ``update``; those that are no such mean have other ``arrays`` and define ``result`` too. Arrays stay the
-    same while a model trains, so that recorded steps can add to them.
+    Keras's way: a class defines ``update_state(y_true, y_pred, sample_weight=None)``, ``result()``, and ``reset_state()`` if
+    it has state beside that of `add_weight`. fit and evaluate hand it Tensors with as many dimensions each, y_true in the dtype
+    of y_pred unless it is class labels for several outputs (int64). The result is a number, a Tensor of one element, or a dict of
+    them. As it is Python code, fit runs the steps of its model one by one: they are not recorded.
+
+    >>> class Bias(Metric):
+    ...     def __init__(self, name="bias"):
+    ...         super().__init__(name=name)
+    ...         self.sum, self.n = self.add_weight(), self.add_weight()
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.sum.assign_add((y_pred - y_true).sum())
+    ...         self.n.assign_add(y_pred.size)
+    ...     def result(self):
+    ...         return self.sum / self.n
+    >>> m = Bias()
+    >>> m.update_state(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+    >>> m.result().item()
+    1.5
+
+    fastnn's own define ``update``, of kernel calls, and are means, ``total[0] / total[1]``, values over weights, or have other
+    ``arrays`` and define ``result`` too. Arrays stay the same while a model trains, so that recorded steps can add to them.
+
+    Args:
+        name: what it is called in the logs; made of the class's name if not given.
+        dtype: of what `add_weight` makes; float32 if not given.
     """
 
     targets: Literal["labels", "values", "any"] = "values"
@@ -29,9 +60,44 @@ class Metric:
     arrays: tuple[str, ...] = ("total",)
     """The attributes that hold what it knows of the batches so far; None until the first one, where shapes depend on it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    _by_state = False
+    """Whether a class of the user's own defines update_state."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {"update", "update_state"} & vars(cls).keys()
+        if own and not own_code(cls.__module__):
+            cls._by_state = "update_state" in own
+            cls.recordable = bool(vars(cls).get("recordable", False))
+            if cls._by_state and cls.update is Metric.update:  # not derived from one of fastnn's
+                cls.arrays = vars(cls).get("arrays", ())
+                if cls.targets is Metric.targets:
+                    cls.targets = "any"
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+        self.dtype = np.dtype(np.float32 if dtype is None else dtype)
         self.total = numbers([0.0, 0.0])
+        self._variables: list[Variable] = []
+
+    @property
+    def variables(self) -> list[Variable]:
+        """What `add_weight` made."""
+        return list(self._variables)
+
+    def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None) -> Variable:
+        """Makes a Tensor that the metric counts in, with ``assign`` and ``assign_add``; `reset_state` makes it 0.
+
+        Args:
+            shape: its shape; a number without dimensions if not given.
+            initializer: a name or object of `fastnn.initializers`.
+            dtype: the metric's if not given.
+            name: is taken for Keras's sake.
+        """
+        self._variables.append(made(shape, initializer, dtype or self.dtype))
+        return self._variables[-1]
+
+    add_variable = add_weight
 
     def scalar(self, outputs: int) -> bool:
         """Whether the result is one number for so many outputs, as `fit` needs it."""
@@ -43,13 +109,30 @@ class Metric:
         y_pred has shape (n, ...), y_true the labels (n,) or values like y_pred in the same dtype, sample_weight shape (n,) in
         the same dtype or size 0.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"metric {self.name}: {type(self).__name__} defines no update_state(y_true, y_pred, sample_weight)"
+        )
+
+    def add_batch(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: str = "") -> None:
+        """Adds a batch of training or evaluation; logits says what makes probabilities of y_pred, where the loss takes logits."""
+        if self._by_state:
+            weight = (Tensor(sample_weight),) if sample_weight.size else ()
+            self.update_state(*as_given(Tensor(y_true), Tensor(y_pred)), *weight)
+        elif logits:
+            self.update_logits(k, y_pred, y_true, sample_weight, logits)
+        else:
+            self.update(k, y_pred, y_true, sample_weight)
+
+    def update_logits(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
+        """Adds a batch whose outputs are logits, of a "sigmoid" or a "softmax"."""
+        self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
+
+    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+        """What `update` takes of such outputs: themselves, but for metrics of probabilities."""
+        return y_pred
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of array-likes, in Keras's order; for use without fit."""
-        from ...backends import current
-        from ...tensor import Tensor
-
         op = type(self).__name__
         y_true, y_pred = (y.numpy() if isinstance(y, Tensor) else y for y in (y_true, y_pred))
         dtype = np.float64 if getattr(y_pred, "dtype", None) == np.float64 else np.float32
@@ -70,21 +153,32 @@ class Metric:
         for name in self.arrays:
             if (array := getattr(self, name)) is not None:
                 array[...] = 0
+        for variable in self._variables:
+            variable.assign(0.0)
 
-    def set_aside(self) -> list[Any]:
-        """Its arrays, in whose place it gets new ones: an evaluation in the middle of training."""
+    def set_aside(self) -> Any:
+        """Its state, in whose place it gets a new one: an evaluation in the middle of training."""
+        if not self.recordable:
+            state = State(self)
+            self.reset_state()
+            return state
         kept = [getattr(self, name) for name in self.arrays]
         for name, array in zip(self.arrays, kept, strict=True):
             setattr(self, name, None if array is None else numbers(np.zeros(array.shape), array.dtype))
         return kept
 
-    def take_back(self, kept: list[Any]) -> None:
+    def take_back(self, kept: Any) -> None:
         """What `set_aside` gave."""
+        if isinstance(kept, State):
+            kept.restore()
+            return
         for name, array in zip(self.arrays, kept, strict=True):
             setattr(self, name, array)
 
     def result(self) -> Any:
         """The mean of what was added since the last reset; 0.0 for nothing."""
+        if self._by_state and type(self).update is Metric.update:
+            raise NotImplementedError(f"metric {self.name}: {type(self).__name__} defines no result()")
         values, weights = self.total
         return float(values / weights) if weights != 0 else 0.0
 
@@ -94,6 +188,15 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}={np.array2string(np.asarray(self.result()), precision=4)}>"
+
+
+def probabilities(k: Any, outputs: Array, logits: str) -> Array:
+    """The sigmoid of each output, or the softmax of each row."""
+    if logits == "sigmoid":
+        p: Array = arrays.apply(k, activation("sigmoid"), outputs)
+        return p
+    shares: Array = softmax(Tensor(outputs)).data
+    return shares
 
 
 def by_class(a: Array) -> Array:

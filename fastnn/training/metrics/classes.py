@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...ops import arrays
-from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values
+from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values, probabilities
 
 Average = Literal["micro", "macro", "weighted"] | None
 
@@ -95,6 +95,12 @@ class _ByClass(Metric):
     def scalar(self, outputs: int) -> bool:
         one_class = self.average is not None or self.class_id is not None or outputs == 1
         return one_class and not isinstance(self.thresholds, list)
+
+    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+        at = 0.5 if self.thresholds is None else self.thresholds
+        lowest, highest = (min(at, default=0.5), max(at, default=0.5)) if isinstance(at, list) else (at, at)
+        # Thresholds beyond the probabilities are meant for the logits themselves, and so is 0 alone.
+        return probabilities(k, y_pred, logits) if 0 <= lowest <= highest <= 1 and highest > 0 and lowest < 1 else y_pred
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         if _is_labels(y_pred, y_true) or (self.thresholds is None and by_class(y_pred).shape[1] > 1):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...backends import numbers
 from ...ops import arrays
-from .base import Array, Metric, by_class, by_sample, check_labels, check_values
+from .base import Array, Metric, by_class, by_sample, check_labels, check_values, probabilities
 
 
 class AUC(Metric):
@@ -55,13 +55,16 @@ class AUC(Metric):
         if self._trains:
             structure_changed()  # recorded steps write into the store of before
 
-    def set_aside(self) -> list[Any]:
+    def set_aside(self) -> Any:
         self._trains = False
         return super().set_aside()
 
-    def take_back(self, kept: list[Any]) -> None:
+    def take_back(self, kept: Any) -> None:
         self._trains = True
         super().take_back(kept)
+
+    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+        return probabilities(k, y_pred, logits) if logits == "softmax" else y_pred  # a sigmoid changes no order
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         p, t = by_sample(y_pred), by_sample(y_true)

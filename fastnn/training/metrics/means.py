@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...backends.spec import activation, pointwise_loss
+from ...backends.spec import activation
+from ...losses.base import as_given
 from ...ops import arrays
-from ...ops.loss import NO_LABEL
-from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values
+from ...tensor import Tensor
+from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values, probabilities
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -61,6 +62,9 @@ class BinaryAccuracy(Metric):
     def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = float(threshold)
+
+    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+        return probabilities(k, y_pred, logits) if 0 < self.threshold < 1 else y_pred
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
@@ -217,108 +221,6 @@ def _at_least(k: Any, a: Array, least: float) -> Array:
     return result
 
 
-# ---- cross-entropies: the kernels of the losses, on logits ----
-
-
-class _Crossentropy(Metric):
-    """The mean cross-entropy of probabilities, held eps away from 0 and 1 (eps of their dtype), or of logits."""
-
-    direction = "min"
-
-    def __init__(self, from_logits: bool = False, name: str = "") -> None:
-        super().__init__(name)
-        self.from_logits = bool(from_logits)
-
-    def _log(self, k: Any, p: Array) -> Array:
-        """The logarithm of probabilities, which are the logits of a softmax."""
-        if self.from_logits:
-            return p
-        eps = float(np.finfo(p.dtype).eps)
-        log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))
-        return log
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "from_logits": self.from_logits}
-
-
-class SparseCategoricalCrossentropy(_Crossentropy):
-    """The mean of -log p at the label, where the p of a sample are made to add up to 1.
-
-    >>> m = SparseCategoricalCrossentropy()
-    >>> m.update_state([0, 1], [[0.5, 0.5], [0.75, 0.25]])
-    >>> round(m.result(), 4)
-    1.0397
-    """
-
-    targets = "labels"
-
-    def __init__(self, from_logits: bool = False, name: str = "sparse_categorical_crossentropy") -> None:
-        super().__init__(from_logits, name)
-
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        logits = self._log(k, check_labels(self, y_pred, y_true, sample_weight))
-        losses, weights, p = (
-            k.empty(len(logits), logits.dtype),
-            k.empty(len(logits), logits.dtype),
-            k.empty(logits.shape, logits.dtype),
-        )
-        k.sparse_cross_entropy_forward(losses, weights, p, logits, y_true.reshape(-1), k.absent, k.absent, 0.0, NO_LABEL)
-        k.mean_rows(self.total, losses, sample_weight)
-
-
-class Perplexity(SparseCategoricalCrossentropy):
-    """e to the power of the mean cross-entropy of class labels; of a language model, the number of words it wavers between.
-
-    >>> m = Perplexity()
-    >>> m.update_state([0, 3], [[0.25, 0.25, 0.25, 0.25]] * 2)
-    >>> round(m.result(), 4)
-    4.0
-    """
-
-    def __init__(self, from_logits: bool = False, name: str = "perplexity") -> None:
-        super().__init__(from_logits, name)
-
-    def result(self) -> float:
-        return float(np.exp(super().result()))
-
-
-class CategoricalCrossentropy(_Crossentropy):
-    """The mean of -sum(y_true log p) for one-hot targets or probabilities."""
-
-    def __init__(self, from_logits: bool = False, name: str = "categorical_crossentropy") -> None:
-        super().__init__(from_logits, name)
-
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
-        logits = self._log(k, by_class(y_pred))
-        losses, p = k.empty(len(logits), logits.dtype), k.empty(logits.shape, logits.dtype)
-        k.cross_entropy_forward(losses, p, logits, by_class(y_true), k.absent, k.absent, 0.0)
-        k.mean_rows(self.total, losses, sample_weight)
-
-
-class BinaryCrossentropy(_Crossentropy):
-    """The mean of -(y log p + (1 - y) log(1 - p)) over outputs that are 0 or 1.
-
-    >>> m = BinaryCrossentropy()
-    >>> m.update_state([1, 0], [0.5, 0.5])
-    >>> round(m.result(), 4)
-    0.6931
-    """
-
-    def __init__(self, from_logits: bool = False, name: str = "binary_crossentropy") -> None:
-        super().__init__(from_logits, name)
-
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        check_values(self, y_pred, y_true)
-        logits = by_sample(y_pred)
-        if not self.from_logits:
-            other = arrays.apply(k, activation("affine", -1.0, 1.0), logits)
-            logits = arrays.binary(k, "sub", self._log(k, logits), self._log(k, other))
-        losses = k.empty(len(logits), logits.dtype)
-        k.pointwise_loss_forward(losses, logits, by_sample(y_true), k.absent, k.absent, pointwise_loss("sigmoid_cross_entropy"))
-        k.mean_rows(self.total, losses, sample_weight)
-
-
 class R2Score(Metric):
     """The coefficient of determination: 1 - squared errors / squares around the mean target, averaged over the outputs.
 
@@ -357,8 +259,9 @@ class R2Score(Metric):
 class MeanMetricWrapper(Metric):
     """The mean of a function's values over the samples.
 
-    ``fn(y_true, y_pred)`` gets Tensors and gives one value per sample, shape (n, ...), or a single number, which counts for
-    the whole batch and cannot be weighted by sample.
+    ``fn(y_true, y_pred)`` gets Tensors with as many dimensions each, y_true in the dtype of y_pred unless it is a class label for
+    several outputs (int64), and gives one value per sample, shape (n, ...), or a single number, which counts for the whole batch
+    and cannot be weighted by sample.
     """
 
     targets = "any"
@@ -371,12 +274,8 @@ class MeanMetricWrapper(Metric):
         self.fn = fn
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        from ...tensor import Tensor
-
         n = len(y_pred)
-        if y_pred.shape == (*y_true.shape, 1) and y_true.dtype == y_pred.dtype:  # the function would make (n, n) of the two
-            y_true = y_true.reshape(y_pred.shape)
-        values = np.asarray(self.fn(Tensor(y_true), Tensor(y_pred)), np.float64)
+        values = np.asarray(self.fn(*as_given(Tensor(y_true), Tensor(y_pred))), np.float64)
         if values.size == 1:
             self.total += np.array((values.item() * n, n))
             return

@@ -1,0 +1,99 @@
+"""What metrics of the user's own work with: their variables, their state, and the Tensors that they get."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from ... import initializers
+from ...backends import current
+from ...ops.door import own_array
+from ...seeding import generator
+from ...tensor import Tensor, no_grad
+
+Array = np.ndarray[Any, Any]
+
+
+class Variable(Tensor):
+    """A Tensor of a metric, with Keras's ways to change it."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.numpy().copy(),)
+
+    @property
+    def value(self) -> Tensor:
+        """Its values now, as a Tensor of its own."""
+        return Tensor(current().asarray(self.numpy().copy()))
+
+    def assign(self, value: Any) -> Variable:
+        """Sets its values, from numbers of its shape or a number for all."""
+        with no_grad():
+            given = np.asarray(value.detach() if isinstance(value, Tensor) else value, self.dtype)
+            self.copy_(np.broadcast_to(given.reshape(()) if given.size == 1 else given, self.shape))
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds to its values."""
+        return self.assign(self.numpy() + np.asarray(value.detach() if isinstance(value, Tensor) else value))
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts from its values."""
+        return self.assign(self.numpy() - np.asarray(value.detach() if isinstance(value, Tensor) else value))
+
+
+def made(shape: Any, initializer: Any, dtype: Any) -> Variable:
+    """A variable with its first values."""
+    sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+    first = initializers.get("zeros" if initializer is None else initializer)(sizes, np.dtype(dtype), generator())
+    return Variable(own_array(current(), first, np.dtype(dtype), "add_weight", True))
+
+
+def _again(values: Array) -> Variable:
+    return Variable(current().asarray(values))
+
+
+class State:
+    """All that a metric of the user's own knows, to be restored later: its attributes, and what its arrays, variables and metrics
+    hold."""
+
+    def __init__(self, metric: Any) -> None:
+        from .base import Metric
+
+        self._metric = metric
+        self._attributes = {n: v if n in metric.arrays else _copied(v) for n, v in vars(metric).items()}
+        self._arrays = [(a, a.copy()) for a in map(self._attributes.get, metric.arrays) if a is not None]
+        self._values = [v.numpy().copy() for v in metric.variables]
+        self._inner = [(m, State(m)) for m in vars(metric).values() if isinstance(m, Metric)]
+
+    def restore(self) -> None:
+        """Makes it what it was."""
+        vars(self._metric).clear()
+        vars(self._metric).update(self._attributes)
+        for array, values in self._arrays:
+            array[...] = values
+        for variable, value in zip(self._metric.variables, self._values, strict=True):
+            variable.assign(value)
+        for _, state in self._inner:
+            state.restore()
+
+
+def _copied(value: Any) -> Any:
+    """A copy of what is changed in place; other objects themselves."""
+    return copy.copy(value) if isinstance(value, list | dict | set | bytearray | np.ndarray) else value
+
+
+def as_number(name: str, value: Any) -> float:
+    """The result of a metric for the logs.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    number = np.asarray(value.detach() if isinstance(value, Tensor) else value)
+    if number.dtype.kind not in "fiub" or number.size != 1:
+        what = f"an array of shape {number.shape}" if number.dtype.kind in "fiub" else f"a {type(value).__name__}"
+        raise TypeError(f"metric {name}: result() gave {what}; wanted one number or a dict of numbers")
+    return float(number.reshape(()))
