@@ -136,7 +136,7 @@ from .ops.logic import (
     ne,
     where,
 )
-from .ops.reduce import all, any, argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
+from .ops.reduce import all, amax, amin, any, argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
 from .ops.shape import broadcast_to, concatenate, flatten, permute, reshape, squeeze, stack, transpose, unsqueeze
 from .ops.sort import argsort, sort, topk
 from .optim.target import soft_update
@@ -182,6 +182,8 @@ __all__ = [
     "abs",
     "add",
     "all",
+    "amax",
+    "amin",
     "any",
     "arange",
     "argmax",

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from . import numpys
 from .ops import activation, data, dense, elementwise, index, logic, reduce, shape
 from .ops import sort as sorting
-from .tape import is_grad_enabled, no_grad
+from .tape import no_grad
 from .tensor import Tensor
 
 
@@ -85,13 +86,10 @@ class Methods:
         operator = _OPERATORS.get(ufunc)
         if operator is not None and method == "__call__" and not kwargs:
             return operator(*inputs)
-        tensors = [a for a in inputs if isinstance(a, Tensor)]
-        if is_grad_enabled() and any(t.requires_grad for t in tensors):
-            name = ufunc.__name__
-            raise TypeError(f"numpy.{name} of a Tensor that requires a gradient, which would be lost; use t.detach()")
-        if any(isinstance(a, Tensor) for a in kwargs.get("out", ())):
-            raise TypeError(f"numpy.{ufunc.__name__}: out is a Tensor, wanted an array")
-        return getattr(ufunc, method)(*(a.numpy() if isinstance(a, Tensor) else a for a in inputs), **kwargs)
+        return numpys.call(ufunc, getattr(ufunc, method), inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return numpys.call(function, function, args, kwargs)
 
     __add__ = elementwise.add
     __radd__ = _swapped(elementwise.add)
@@ -186,6 +184,8 @@ class Methods:
     mean = reduce.mean
     max = reduce.max
     min = reduce.min
+    amax = reduce.amax
+    amin = reduce.amin
     prod = reduce.prod
     var = reduce.var
     std = reduce.std
@@ -221,6 +221,7 @@ class Methods:
     sort = sorting.sort
     argsort = sorting.argsort
     topk = sorting.topk
+    take = data.take
     gather = data.gather
     scatter_add = data.scatter_add
 

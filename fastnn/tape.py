@@ -25,12 +25,15 @@ _TORCH_NAMES = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "p": "ord"
 
 
 def torch_names(f: F) -> F:
-    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim."""
+    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim. TypeError where both names came."""
 
     @functools.wraps(f)
     def renamed(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            kwargs = {_TORCH_NAMES.get(k, k): v for k, v in kwargs.items()}
+            own = {_TORCH_NAMES.get(k, k): v for k, v in kwargs.items()}
+            if len(own) < len(kwargs):
+                raise TypeError(f"{f.__name__}: {' and '.join(kwargs)} came in one call; use one name of each argument")
+            kwargs = own
         return f(*args, **kwargs)
 
     return renamed  # type: ignore[return-value]

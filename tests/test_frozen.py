@@ -81,7 +81,7 @@ def test_hand_written_models() -> None:
             self.a = nn.Linear(5, 4)
 
         def forward(self, x: Any) -> Any:
-            return fastnn.concatenate([self.a(x), x * 2], 1).max(1, keepdims=True)
+            return fastnn.concatenate([self.a(x), x * 2], 1).max(axis=1, keepdims=True)
 
     m = Net()
     f = m.freeze(3, input_shape=(5,))

@@ -273,9 +273,9 @@ def test_a_tied_weight_gets_the_gradients_of_both_uses() -> None:
     loss = nn.LinearCrossEntropyLoss(4, 6, dtype="float64")
     tied = loss.linear.weight = nn.Parameter(table)
     assert [p is tied for p in loss.parameters()] == [True]
-    loss(fastnn.take(tied, index), labels).backward()
+    loss(fastnn.take(tied, index, 0), labels).backward()
     other = fastnn.tensor(table, requires_grad=True)
-    nn.CrossEntropyLoss()(fastnn.take(other, index) @ other.T, labels).backward()
+    nn.CrossEntropyLoss()(fastnn.take(other, index, 0) @ other.T, labels).backward()
     np.testing.assert_allclose(tied.grad.numpy(), other.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 

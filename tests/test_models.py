@@ -114,7 +114,7 @@ def test_a_part_of_a_model_is_a_model() -> None:
 def test_hand_written_modules_in_a_graph() -> None:
     class Split(nn.Module):
         def forward(self, x: Any, y: Any) -> Any:
-            return {"left": x * 2, "right": (x[:, :2] + y).max(1, keepdims=True)}
+            return {"left": x * 2, "right": (x[:, :2] + y).max(axis=1, keepdims=True)}
 
     a, b = fastnn.Input((3,)), fastnn.Input((2,))
     parts = Split()(a, b)
@@ -153,7 +153,7 @@ def test_whole_number_inputs_keep_their_dtype() -> None:
             self.rows = nn.Parameter(np.eye(5, dtype=np.float32))
 
         def forward(self, i: Any) -> Any:
-            return fastnn.take(self.rows, i)
+            return fastnn.take(self.rows, i, 0)
 
     i, x = fastnn.Input((), dtype="int64", name="i"), fastnn.Input((5,), name="x")
     m = fastnn.Model([i, x], Table()(i) * x)

@@ -399,7 +399,7 @@ def test_trap_whatever_reads_an_array_argument_stays_eager(read: str) -> None:
 
 
 def test_index_arguments_are_followed() -> None:
-    step = fastnn.capture(lambda x, i: fastnn.tensor(x)[fastnn.tensor(i)] + fastnn.take(fastnn.tensor(x), i))
+    step = fastnn.capture(lambda x, i: fastnn.tensor(x)[fastnn.tensor(i)] + fastnn.take(fastnn.tensor(x), i, 0))
     x = np.arange(10, dtype=np.float32)
     for first in (1, 1, 1, 4, -2):
         i = np.array([first, 3])

@@ -195,7 +195,7 @@ def test_grad_of_a_list_of_tensors() -> None:
 def test_functions_of_numpy_lose_no_gradient() -> None:
     x, a = T([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
     for f in (np.exp, np.sqrt, lambda t: np.hypot(t, a), lambda t: np.add.reduce(t), lambda t: np.add(a, t, out=a.copy())):
-        with pytest.raises(TypeError, match=r"numpy.* requires a gradient, which would be lost; .*detach"):
+        with pytest.raises(TypeError, match=r"np\..* requires a gradient, which would be lost; .*detach"):
             f(x)
         with fastnn.no_grad():
             assert np.shape(f(x)) in ((2,), ())

@@ -243,7 +243,7 @@ class CategoricalHinge(RowLoss):
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets, y_pred = two(values(y_true, y_pred, self.name)), counting(two(y_pred), sample_weight)
-        other = ((1 - targets) * y_pred).max(1)
+        other = ((1 - targets) * y_pred).max(axis=1)
         return weighted(activation.relu(other - (targets * y_pred).sum(1) + 1), sample_weight)
 
 

@@ -302,9 +302,9 @@ def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
     if x.shape[axis] % num_pieces:
         raise ValueError(f"maxout: axis {axis} of shape {x.shape} cannot be cut into pieces of {num_pieces}")
     pieces = (*x.shape[:axis], x.shape[axis] // num_pieces, int(num_pieces), *x.shape[axis + 1 :])
-    from .reduce import max  # that module is made of this one's activate
+    from .reduce import amax  # that module is made of this one's activate
 
-    return max(shape_ops.reshape(x, pieces), axis + 1)
+    return amax(shape_ops.reshape(x, pieces), axis + 1)
 
 
 @torch_names

@@ -12,6 +12,7 @@ from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, dtype_of, floating, same_dtype, whole_number
 from .layout import layout
+from .shape import reshape, transpose
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
@@ -42,13 +43,31 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
     return Tensor(result)
 
 
-def take(x: Tensor, index: Any) -> Tensor:
-    """x[index]: rows by number; the result has index's shape, then x's without the first dimension.
+@torch_names
+def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
+    """Elements by number, along an axis or, as in NumPy, Keras and PyTorch, from the flattened Tensor where none is given.
+
+    The result has the shape of x with that of index in place of the axis; the shape of index without an axis.
 
     >>> import fastnn
-    >>> fastnn.take(fastnn.tensor([[1.0], [2.0]]), [1, 1, 0]).tolist()
-    [[2.0], [2.0], [1.0]]
+    >>> x = fastnn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> fastnn.take(x, [3, 0]).tolist(), fastnn.take(x, [1], axis=0).tolist()
+    ([4.0, 1.0], [[3.0, 4.0]])
     """
+    x = as_tensor(x, "take")
+    if axis is None:
+        return rows(reshape(x, (-1,)), index)
+    axis = axis_of(axis, x.ndim, "take")
+    index = as_index(index, "take", x.shape[axis])
+    if axis == 0:
+        return rows(x, index)
+    y = rows(transpose(x, (axis, *(d for d in range(x.ndim) if d != axis))), index)
+    n = index.ndim
+    return transpose(y, (*range(n, n + axis), *range(n), *range(n + axis, y.ndim)))
+
+
+def rows(x: Tensor, index: Any) -> Tensor:
+    """x[index]: rows by number; the result has index's shape, then x's without the first dimension."""
     x = as_tensor(x, "take")
     if x.ndim == 0:
         raise ValueError("take: a Tensor without dimensions has no rows")

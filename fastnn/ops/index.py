@@ -14,7 +14,8 @@ from ..backends import current
 from ..tape import changed
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
-from .data import as_index, take
+from .data import as_index
+from .data import rows as rows_of
 from .door import StepInput, as_tensor, axis_of, host_array, same_dtype, whole_number
 from .elementwise import add, clone, mul
 from .layout import broadcast_strides, strides_of
@@ -191,7 +192,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     terms = (index if s == 1 else mul(index, s) for (_, index), s in zip(picked, strides, strict=True))
     rows = broadcast_to(reduce(add, terms), common)
     table = reshape(transpose(x, (*places, *rest)), math.prod(x.shape[d] for d in places), *(x.shape[d] for d in rest))
-    y = take(table, rows)
+    y = rows_of(table, rows)
     # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
     front = places[0] if together else 0
     m = len(common)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from ..backends import current
 from ..backends.spec import SCAN_OPS, activation
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
+from .data import gather
 from .door import as_tensor, axis_of, floating
-from .elementwise import abs, astype, clone, div, mul, neg, square, sub
+from .elementwise import abs, astype, clone, div, maximum, minimum, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
-from .shape import expand, reshape
+from .shape import expand, reshape, squeeze
 
 Axis = int | Sequence[int] | None
 _EXP = activation("exponential")
@@ -39,16 +40,103 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduce("mean", floating("mean", as_tensor(x, "mean")), axis, keepdims)
 
 
+class Extreme(NamedTuple):
+    """Values and their places along an axis, as PyTorch's functions return them."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def max(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The greatest element of all, or along an axis.
+
+    - ``max(x)`` gives the greatest of all as a Tensor without dimensions.
+    - ``max(x, axis=1, keepdims=False)``, with NumPy's keywords, gives the values along an axis, or several in a tuple.
+    - ``max(x, 1)`` and ``max(x, dim=1, keepdim=False)``, as in PyTorch, give ``(values, indices)`` along an axis.
+    - ``max(x, y)`` of two Tensors is `maximum`.
+
+    Equal elements share the gradient; with indices, the one at the index has all of it.
+
+    Raises:
+        TypeError: NumPy's and PyTorch's keywords in one call.
+        ValueError: no elements along the axis.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([[1.0, 5.0], [4.0, 3.0]])
+    >>> fastnn.max(x, axis=1).tolist()
+    [5.0, 4.0]
+    >>> values, indices = fastnn.max(x, dim=1)
+    >>> values.tolist(), indices.tolist()
+    ([5.0, 4.0], [1, 0])
+    """
+    return _extreme("max", x, args, kwargs)
+
+
+def min(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The smallest element of all, or along an axis; called in the same ways as `max`.
+
+    >>> import fastnn
+    >>> fastnn.min(fastnn.tensor([[1.0, 5.0], [4.0, 3.0]]), axis=0).tolist()
+    [1.0, 3.0]
+    """
+    return _extreme("min", x, args, kwargs)
+
+
 @torch_names
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The greatest element along an axis, several or all; equal ones share the gradient."""
+def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The values alone of the greatest elements along an axis, several or all; equal ones share the gradient.
+
+    >>> import fastnn
+    >>> fastnn.amax(fastnn.tensor([[1.0, 5.0], [4.0, 3.0]]), 1).tolist()
+    [5.0, 4.0]
+    """
     return _reduce("max", x, axis, keepdims)
 
 
 @torch_names
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element along an axis, several or all; equal ones share the gradient."""
+def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The values alone of the smallest elements along an axis, several or all; equal ones share the gradient."""
     return _reduce("min", x, axis, keepdims)
+
+
+def _extreme(op: str, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) == 1 and not kwargs and isinstance(args[0], Tensor | np.ndarray):
+        return (maximum if op == "max" else minimum)(x, args[0])
+    if "other" in kwargs and not args and len(kwargs) == 1:
+        return (maximum if op == "max" else minimum)(x, kwargs["other"])
+    if not torch_call(op, args, kwargs, ("axis", "keepdims")):
+        return _reduce(op, x, **kwargs)
+    given = bound(op, ("dim", "keepdim"), args, kwargs)
+    if given.get("dim") is None:
+        if given:
+            raise TypeError(f"{op}: {', '.join(given)} came without dim; over all elements, call it with keepdims=")
+        return _reduce(op, x, None, False)
+    axis, keepdims = given["dim"], given.get("keepdim", False)
+    if isinstance(axis, Sequence):
+        raise TypeError(f"{op}: several dimensions have no indices; axis={axis} and a{op} give the values alone")
+    x = as_tensor(x, op)
+    indices = (argmax if op == "max" else argmin)(x, axis, True)
+    values = gather(x, axis, indices)
+    return Extreme(values, indices) if keepdims else Extreme(squeeze(values, axis), squeeze(indices, axis))
+
+
+def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: Sequence[str]) -> bool:
+    """Whether a call is PyTorch's: it has no keyword of NumPy's. TypeError where it has keywords of both."""
+    own = [name for name in kwargs if name in numpys]
+    if own and (args or len(own) < len(kwargs)):
+        others = [name for name in kwargs if name not in numpys] or ["an argument by position"]
+        raise TypeError(f"{op}: {', '.join(own)} (NumPy's) and {', '.join(others)} came in one call; use one way or the other")
+    return not own
+
+
+def bound(op: str, names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by name. TypeError for too many, unknown ones and those that come twice."""
+    given = dict(zip(names, args, strict=False))
+    wrong = [name for name in kwargs if name in given or name not in names]
+    if wrong or len(args) > len(names):
+        what = f"{wrong[0]!r} came twice or is not known" if wrong else f"{len(args)} arguments came"
+        raise TypeError(f"{op}: {what}; after the Tensor it takes {', '.join(names)}")
+    return given | kwargs
 
 
 @torch_names
@@ -71,7 +159,7 @@ def _without(shape: tuple[int, ...], axes: Sequence[int], keepdims: bool) -> tup
     return tuple(1 if d in axes else n for d, n in enumerate(shape) if keepdims or d not in axes)
 
 
-def _reduce(op: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
+def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     x = as_tensor(x, op)
     if x.dtype == np.bool_:
         x = astype(x, np.int64)
@@ -140,25 +228,52 @@ def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
 # ---- made of the others ----
 
 
-@torch_names
-def var(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+def var(x: Any, *args: Any, **kwargs: Any) -> Tensor:
     """The variance along an axis, several or all: the sum of squares around the mean over n - correction.
 
-    As in NumPy and Keras, correction is 0 unless given; PyTorch's default is 1.
+    - With NumPy's keywords, ``var(x, axis=None, ddof=0, keepdims=False)``, the correction is ddof.
+    - Any other call is PyTorch's: ``var(x, dim=None, correction=1, keepdim=False)``, where ``unbiased=False`` stands for
+      correction 0, and may come by position, after dim or in its place.
+
+    Raises:
+        TypeError: NumPy's and PyTorch's keywords in one call.
 
     >>> import fastnn
-    >>> fastnn.var(fastnn.tensor([1.0, 2.0, 3.0]), correction=1).item()
-    1.0
+    >>> x = fastnn.tensor([1.0, 2.0, 4.0, 5.0])
+    >>> round(fastnn.var(x).item(), 4), fastnn.var(x, axis=0).item()
+    (3.3333, 2.5)
     """
+    axis, keepdims, correction = _deviation("var", args, kwargs)
     around, n = _centered("var", x, axis, correction)
     return div(sum(square(around), axis, keepdims), n)
 
 
-@torch_names
-def std(x: Any, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
-    """The square root of `var`; where that is 0, so is the gradient."""
+def std(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """The square root of `var`, which is called in the same ways; where that is 0, so is the gradient.
+
+    >>> import fastnn
+    >>> fastnn.std(fastnn.tensor([1.0, 3.0]), ddof=0).item()
+    1.0
+    """
+    axis, keepdims, correction = _deviation("std", args, kwargs)
     around, n = _centered("std", x, axis, correction)
     return mul(norm(around, 2, axis, keepdims), n**-0.5 if n > 0 else float("nan"))
+
+
+def _deviation(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Axis, bool, float]:
+    """The axis, whether it is kept, and the correction of a call of `var` or `std`."""
+    rest = {name: value for name, value in kwargs.items() if name != "correction"}  # a name of both
+    correction = kwargs.get("correction")
+    numpys = not torch_call(op, args, rest, ("axis", "ddof", "keepdims"))
+    if not numpys and args and isinstance(args[0], bool):
+        args = (None, *args)
+    given = bound(op, ("axis", "ddof", "keepdims") if numpys else ("dim", "unbiased", "keepdim"), args, rest)
+    other = given.get("ddof" if numpys else "unbiased")
+    if correction is not None and other is not None:
+        raise TypeError(f"{op}: correction and {'ddof' if numpys else 'unbiased'} came in one call; use one of them")
+    if correction is None:
+        correction = other if other is not None else 0 if numpys else 1
+    return given.get("axis" if numpys else "dim"), given.get("keepdims" if numpys else "keepdim", False), float(correction)
 
 
 def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, float]:
@@ -181,7 +296,7 @@ def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> T
     if ord == 1:
         return sum(abs(x), axis, keepdims)
     if ord == float("inf"):
-        return max(abs(x), axis, keepdims)
+        return amax(abs(x), axis, keepdims)
     if ord != 2:
         raise ValueError(f"norm: ord is {ord!r}, wanted 1, 2 or inf")
     k, axes = current(), axes_of(axis, x.ndim, "norm")

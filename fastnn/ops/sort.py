@@ -13,6 +13,7 @@ from .data import gather
 from .door import as_tensor, axis_of, whole_number
 from .elementwise import astype
 from .index import ALL, getitem
+from .reduce import Extreme, bound, torch_call
 
 
 def _order(x: Tensor, axis: int, descending: bool) -> Tensor:
@@ -25,8 +26,10 @@ def _order(x: Tensor, axis: int, descending: bool) -> Tensor:
 
 
 @torch_names
-def argsort(x: Any, axis: int = -1, descending: bool = False) -> Tensor:
+def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The places of the elements along an axis, in ascending order of their values; equal ones stay in order, NaN is greatest.
+
+    stable: changes nothing, for the order is stable in any case.
 
     >>> import fastnn
     >>> fastnn.argsort(fastnn.tensor([3.0, 1.0, 2.0])).tolist()
@@ -36,17 +39,39 @@ def argsort(x: Any, axis: int = -1, descending: bool = False) -> Tensor:
     return _order(x, axis_of(axis, x.ndim, "argsort"), descending)
 
 
-@torch_names
-def sort(x: Any, axis: int = -1, descending: bool = False) -> Tensor:
-    """The elements along an axis in ascending order, as in NumPy and Keras without their places; NaN is greatest."""
+def sort(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The elements along an axis in ascending order; equal ones stay in order, NaN is greatest.
+
+    - ``sort(x, axis=-1, descending=False)``, with NumPy's keyword, gives the values.
+    - Any other call is PyTorch's: ``sort(x, dim=-1, descending=False, stable=True)`` gives ``(values, indices)``.
+
+    Raises:
+        TypeError: axis together with PyTorch's dim.
+
+    >>> import fastnn
+    >>> values, indices = fastnn.sort(fastnn.tensor([3.0, 1.0, 2.0]))
+    >>> values.tolist(), indices.tolist()
+    ([1.0, 2.0, 3.0], [1, 2, 0])
+    >>> fastnn.sort(fastnn.tensor([3.0, 1.0, 2.0]), axis=0).tolist()
+    [1.0, 2.0, 3.0]
+    """
     x = as_tensor(x, "sort")
-    axis = axis_of(axis, x.ndim, "sort")
-    return gather(x, axis, _order(x, axis, descending))
+    both = {name: kwargs.pop(name) for name in ("descending", "stable") if name in kwargs}
+    torchs = torch_call("sort", args, kwargs, ("axis",))
+    given = bound("sort", ("dim" if torchs else "axis", "descending", "stable"), args, kwargs | both)
+    axis = axis_of(given.get("dim" if torchs else "axis", -1), x.ndim, "sort")
+    indices = _order(x, axis, given.get("descending", False))
+    values = gather(x, axis, indices)
+    return Extreme(values, indices) if torchs else values
 
 
 @torch_names
-def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """The k greatest elements along an axis, greatest first, and their places.
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
+    """The k greatest elements along an axis, greatest first, and their places: ``(values, indices)``, as in PyTorch and Keras.
+
+    Args:
+        largest: False gives the smallest ones, smallest first.
+        sorted: changes nothing, for they are sorted in any case.
 
     >>> import fastnn
     >>> values, places = fastnn.topk(fastnn.tensor([3.0, 1.0, 4.0, 1.0, 5.0]), 2)
@@ -57,5 +82,5 @@ def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
     axis = axis_of(axis, x.ndim, "topk")
     if not 0 <= whole_number(k, "topk: k") <= x.shape[axis]:
         raise ValueError(f"topk: k is {k}, wanted a whole number from 0 to the {x.shape[axis]} elements along axis {axis}")
-    places = getitem(_order(x, axis, True), (*[ALL] * axis, slice(k)))
-    return gather(x, axis, places), places
+    indices = getitem(_order(x, axis, largest), (*[ALL] * axis, slice(k)))
+    return Extreme(gather(x, axis, indices), indices)
