@@ -362,3 +362,91 @@ def test_functions_of_ones_own_train_and_are_not_saved(tmp_path: Any) -> None:
 def test_bad_activations(act: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         fastnn.Dense(4, act, input_shape=(4,))(X)
+
+
+# ---- optimizers ----
+
+
+@pytest.mark.parametrize("name", fastnn.optim.OPTIMIZERS)
+def test_what_an_optimizer_has_not_cannot_be_set(name: str) -> None:
+    optimizer = fastnn.optim.OPTIMIZERS[name]([nn.Parameter(np.ones((2, 2)))])
+    for attribute in ("epsilon", "beta_1", "momentun", "gradient_accumulation_steps", "maximize", "use_ema", "clipnorm", "lrr"):
+        with pytest.raises(AttributeError, match=attribute):
+            setattr(optimizer, attribute, 1)
+    for attribute in optimizer.layout.keys[1:]:
+        with pytest.raises(AttributeError, match=attribute):
+            setattr(optimizer, attribute, 0.5)
+    optimizer.learning_rate = 0.25
+    assert optimizer.lr == optimizer.learning_rate == optimizer.param_groups[0]["lr"] == 0.25
+    assert repr(optimizer).startswith(f"{name}(lr=0.25")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("epsilon", r"Adam: epsilon, here eps, belongs to groups.*group\['eps'\] = \.\.\."),
+        ("beta_1", "here betas"),
+        ("amsgrad", "is fixed once the optimizer is made"),
+        ("weight_decy", "did you mean weight_decay"),
+        ("clipvalue", "fixed.*make another one"),
+    ],
+)
+def test_messages_name_what_to_do(name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        setattr(fastnn.optim.Adam(clipnorm=1.0), name, 0.5)
+
+
+def test_optimizers_of_ones_own_have_their_own_attributes() -> None:
+    class Mine(fastnn.optim.SGD):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, lr=0.1)
+            self.calls = 0
+
+    optimizer = Mine([nn.Parameter([1.0])])
+    optimizer.calls += 1
+    with pytest.raises(AttributeError, match="there is no attribute 'epsilon'"):
+        optimizer.epsilon = 0.1
+
+
+@pytest.mark.parametrize("name", ["clipnorm", "global_clipnorm", "clipvalue", "ema_momentum"])
+def test_limits_and_averages_may_change(name: str) -> None:
+    def steps(value: float, later: float | None) -> np.ndarray:
+        p = nn.Parameter([1.0, -2.0])
+        more = {"use_ema": True} if name == "ema_momentum" else {}
+        optimizer = fastnn.optim.SGD([p], lr=1.0, **{name: value}, **more)
+        step = fastnn.capture(lambda: (optimizer.step(), None)[1])
+        for i in range(5):
+            if i == 3 and later:
+                setattr(optimizer, name, later)
+            p.grad = [3.0, -4.0]
+            step()
+        assert getattr(optimizer, name) == (later or value)
+        optimizer.finalize()
+        return p.numpy()
+
+    assert not np.array_equal(steps(0.5, 0.25), steps(0.5, None))
+    with pytest.raises(ValueError, match=name):
+        steps(0.5, -1.0)
+
+
+def test_groups_know_their_names() -> None:
+    a, b = nn.Parameter([1.0]), nn.Parameter([1.0])
+    with pytest.raises(ValueError, match="learning_rate of a group is named lr"):
+        fastnn.optim.SGD([{"params": [a], "learning_rate": 0.1}])
+    with pytest.raises(ValueError, match="maximize holds for all groups"):
+        fastnn.optim.SGD([{"params": [a], "maximize": True}])
+    optimizer = fastnn.optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.1, "name": "b"}], maximize=True)
+    assert "(1): Group(lr=0.1" in repr(optimizer)
+    with pytest.raises(ValueError, match="epsilon of a group is named eps"):
+        fastnn.optim.Adam([a]).param_groups[0]["epsilon"] = 0.1
+
+
+def test_gradients_of_zero() -> None:
+    layer = nn.Linear(2, 1)
+    optimizer = fastnn.optim.SGD(layer.parameters(), lr=0.1)
+    for zero in (optimizer.zero_grad, layer.zero_grad):
+        layer(X[:, :2]).sum().backward()
+        zero(set_to_none=False)
+        assert not layer.weight.grad.numpy().any() and not layer.bias.grad.numpy().any()
+        zero()
+        assert layer.weight.grad is None

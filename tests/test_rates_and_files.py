@@ -166,8 +166,8 @@ def test_hyperparameters_by_epoch_and_by_step() -> None:
     assert not hyper[1].wants_batches and hyper[0].wants_batches
     with pytest.raises(ValueError, match="SGD has no 'beta1'"):
         model.fit(X, Y, callbacks=callbacks.HyperparameterScheduler("beta1", line))
-    with pytest.raises(ValueError, match="Dropout has no 'p'"):
-        callbacks.HyperparameterScheduler("p", line, of=drop)
+    with pytest.raises(ValueError, match="Dropout has no 'share'"):
+        callbacks.HyperparameterScheduler("share", line, of=drop)
 
 
 def test_functions_as_callbacks() -> None:

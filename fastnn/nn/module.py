@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
 from .mode import mode, said
-from .parameter import Parameter, stored, structure_changed
+from .parameter import Parameter, fill_grad, stored, structure_changed
 from .penalties import Regularized
 from .state import State
 
@@ -310,10 +310,10 @@ class Module(Trainer, State, Regularized):
         """The parameters, each once, in order of definition."""
         return (p for _, p in self.named_parameters())
 
-    def zero_grad(self) -> None:
-        """Forgets the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of all parameters; set_to_none=False makes them 0 instead."""
         for p in self.parameters():
-            stored(p).zero_grad()
+            stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
 
     @property
     def trainable(self) -> bool:

@@ -203,6 +203,13 @@ def stored(p: Tensor) -> Parameter:
     return base
 
 
+def fill_grad(p: Parameter) -> None:
+    """Makes a parameter's gradient 0, where it has one."""
+    k = current()
+    if k.has_grad(p):
+        k.fill(p.grad_buffer(), 0.0)
+
+
 class Home:
     """Flat buffers that hold parameters and their gradients, one behind the other."""
 

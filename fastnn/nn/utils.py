@@ -29,7 +29,11 @@ def _gradients(parameters: Any, op: str) -> list[Array]:
 
 @no_grad()
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scales the gradients so that their norm, all of them as one vector, is at most max_norm.
 
@@ -38,6 +42,7 @@ def clip_grad_norm_(
         max_norm: the greatest norm.
         norm_type: p of the p-norm; inf for the greatest absolute value.
         error_if_nonfinite: whether a norm that is NaN or infinite is an error.
+        foreach: PyTorch's, changes nothing.
 
     Returns:
         The norm before, a Tensor without dimensions.
@@ -84,8 +89,8 @@ def clip_grad_norm_(
     return Tensor(narrow.reshape(()))
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Brings each element of the gradients into [-clip_value, clip_value]."""
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Brings each element of the gradients into [-clip_value, clip_value]; foreach is PyTorch's and changes nothing."""
     k = current()
     limit = k.numbers([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
     k.constant_enters(limit)

@@ -20,8 +20,9 @@ class Adam(Optimizer):
         lr: the learning rate.
         betas: how much of the running means of gradient and squared gradient is kept.
         eps: what is added to the root of the squared gradient.
-        weight_decay: adds weight_decay w to the gradient (L2); for decoupled decay take AdamW.
+        weight_decay: adds weight_decay w to the gradient (L2).
         amsgrad: whether the greatest squared gradient so far is taken (Reddi et al., ICLR 2018).
+        decoupled_weight_decay: whether weight decay shrinks the weights themselves instead, as in AdamW.
         common: clipping, averages and accumulation, as in `Optimizer`.
 
     >>> import fastnn
@@ -40,10 +41,17 @@ class Adam(Optimizer):
         eps: Setting = 1e-8,
         weight_decay: Setting = 0.0,
         amsgrad: bool = False,
+        *,
+        decoupled_weight_decay: bool = False,
         **common: Any,
     ) -> None:
-        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled": self._decoupled}
+        decoupled = self._decoupled or bool(decoupled_weight_decay)
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
         super().__init__(params, {**settings, "amsgrad": bool(amsgrad)}, **common)
+
+    def get_config(self) -> dict[str, Any]:
+        decoupled = self.defaults["decoupled"] and not self._decoupled
+        return {**super().get_config(), **({"decoupled_weight_decay": True} if decoupled else {})}
 
     def state_names(self, group: Group) -> dict[str, float]:
         return {**MOMENTS, "max_exp_avg_sq": 0.0} if group.options["amsgrad"] else MOMENTS
@@ -145,6 +153,7 @@ class Adamax(Optimizer):
 
     Args:
         params, lr, betas, eps, weight_decay, common: as in `Adam`.
+        foreach: PyTorch's, changes nothing.
         decoupled: whether weight decay shrinks the weights themselves, as in AdamW.
     """
 
@@ -157,12 +166,13 @@ class Adamax(Optimizer):
         betas: tuple[Setting, Setting] = (0.9, 0.999),
         eps: Setting = 1e-8,
         weight_decay: Setting = 0.0,
+        foreach: bool | None = None,
         *,
         decoupled: bool = False,
         **common: Any,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
-        super().__init__(params, settings, **common)
+        super().__init__(params, settings, foreach=foreach, **common)
 
     def state_names(self, group: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}

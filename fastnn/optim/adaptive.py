@@ -22,6 +22,7 @@ class RMSprop(Optimizer):
         weight_decay: adds weight_decay w to the gradient (L2).
         momentum: the share of the last step that is kept.
         centered: whether the variance of the gradient is taken in place of its mean square (Graves, arXiv 1308.0850).
+        capturable, foreach, maximize, differentiable: as in `Optimizer`.
         inside: whether eps is added under the root, as Keras does.
         decoupled: whether weight decay shrinks the weights themselves instead.
         common: clipping, averages and accumulation, as in `Optimizer`.
@@ -38,12 +39,17 @@ class RMSprop(Optimizer):
         weight_decay: Setting = 0.0,
         momentum: Setting = 0.0,
         centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
         *,
         inside: bool = False,
         decoupled: bool = False,
         **common: Any,
     ) -> None:
         settings = {"lr": lr, "alpha": alpha, "eps": eps, "momentum": momentum, "inside": inside, "weight_decay": weight_decay}
+        common |= {"capturable": capturable, "foreach": foreach, "maximize": maximize, "differentiable": differentiable}
         super().__init__(params, {**settings, "decoupled": decoupled, "centered": bool(centered)}, **common)
 
     def state_names(self, group: Group) -> dict[str, float]:
@@ -65,6 +71,7 @@ class Adagrad(Optimizer):
         weight_decay: adds weight_decay w to the gradient (L2).
         initial_accumulator_value: what the sums begin with.
         eps: what is added to their root.
+        foreach: PyTorch's, changes nothing.
         decoupled: whether weight decay shrinks the weights themselves instead.
         common: clipping, averages and accumulation, as in `Optimizer`.
     """
@@ -79,13 +86,14 @@ class Adagrad(Optimizer):
         weight_decay: Setting = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: Setting = 1e-10,
+        foreach: bool | None = None,
         *,
         decoupled: bool = False,
         **common: Any,
     ) -> None:
         initial = check_number(initial_accumulator_value, "Adagrad: initial_accumulator_value", 0)
         settings = {"lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
-        super().__init__(params, {**settings, "initial_accumulator_value": initial}, **common)
+        super().__init__(params, {**settings, "initial_accumulator_value": initial}, foreach=foreach, **common)
 
     def state_names(self, group: Group) -> dict[str, float]:
         return {"sum": group.options["initial_accumulator_value"]}
@@ -103,6 +111,7 @@ class Adadelta(Optimizer):
         rho: how much of the running means of squared gradients and squared steps is kept; below 1.
         eps: what is added to both under the root.
         weight_decay: adds weight_decay w to the gradient (L2).
+        foreach: PyTorch's, changes nothing.
         decoupled: whether weight decay shrinks the weights themselves instead.
         common: clipping, averages and accumulation, as in `Optimizer`.
     """
@@ -116,12 +125,13 @@ class Adadelta(Optimizer):
         rho: Setting = 0.9,
         eps: Setting = 1e-6,
         weight_decay: Setting = 0.0,
+        foreach: bool | None = None,
         *,
         decoupled: bool = False,
         **common: Any,
     ) -> None:
         settings = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
-        super().__init__(params, settings, **common)
+        super().__init__(params, settings, foreach=foreach, **common)
 
     def state_names(self, group: Group) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}

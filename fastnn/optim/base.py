@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..backends import current, numbers
-from ..nn.parameter import Parameter, give_homes, structure_changed
+from ..nn.parameter import Parameter, fill_grad, give_homes, structure_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tape import changed
 from ..tensor import Array, Tensor
+from .attributes import FIXED, LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
 from .state import Stateful
 
-LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
 AVERAGE, COLLECTED = "average", "collected"
 """States that any optimizer may have beside its own: the average of the weights, and the gradients since the last update."""
 
 
-class Optimizer(Stateful):
+class Optimizer(Attributes, Stateful):
     """The base of all optimizers: a step is a few kernel calls for all parameters.
 
     Args:
@@ -39,6 +39,7 @@ class Optimizer(Stateful):
         gradient_accumulation_steps: the weights change in every so many-th step only, by the mean of the gradients; those of
             parameters that have a gradient in that step.
         maximize: whether steps go up, against the sign of the gradients.
+        unused: PyTorch's foreach, fused and capturable, which change nothing; differentiable=True is refused.
 
     Raises:
         ValueError: a setting is out of range, there are no parameters, or one stands in two groups.
@@ -62,8 +63,10 @@ class Optimizer(Stateful):
         ema_overwrite_frequency: int | None = None,
         gradient_accumulation_steps: int | None = None,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
         name = type(self).__name__
+        check_unused(name, unused)
         limits = dict(zip(LIMITS, (clipnorm, global_clipnorm, clipvalue), strict=True))
         if sum(v is not None for v in limits.values()) > 1:
             raise ValueError(f"{name}: only one of clipnorm, global_clipnorm and clipvalue can be given")
@@ -98,13 +101,6 @@ class Optimizer(Stateful):
                 self._new_group(settings)
             if given is not None:
                 self.add(given)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.layout.keys and name != "lr":
-            raise AttributeError(f"{type(self).__name__}: {name} belongs to groups; set it in each of param_groups")
-        if name in LIMITS or (name in ("use_ema", "maximize") and name in vars(self)):
-            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the optimizer is made")
-        object.__setattr__(self, name, value)
 
     # ---- what the classes define ----
 
@@ -177,6 +173,8 @@ class Optimizer(Stateful):
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(f"{name}: a group is {type(param_group).__name__}, wanted a dict with params")
+        if whole := [key for key in FIXED if key in param_group and param_group[key] != getattr(self, key)]:
+            raise ValueError(f"{name}: {whole[0]} holds for all groups; give it to the constructor")
         given = param_group["params"]
         given = [given] if isinstance(given, Tensor) else self._listed(given)
         if not given:
@@ -233,9 +231,13 @@ class Optimizer(Stateful):
             return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
-    def zero_grad(self) -> None:
-        """Forgets all gradients; costs nothing, the next backward overwrites them."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets all gradients; costs nothing, the next backward overwrites them. set_to_none=False makes them 0 instead."""
         k = current()
+        if not set_to_none:
+            for p in self.params:
+                fill_grad(p)
+            return
         for p in self.params:
             k.set_has_grad(p, False)
 

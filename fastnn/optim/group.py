@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,6 +20,8 @@ Setting: TypeAlias = "float | Callable[[int], float]"
 RING = 1024
 """Values of a schedule that are kept for steps to come: so many replayed steps may follow each other without Python."""
 BELOW_ONE = frozenset({"beta1", "beta2", "rho", "alpha"})
+OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps", "beta_1": "betas", "beta_2": "betas"}
+"""Keras's names of settings."""
 FLAGS = frozenset({"nesterov", "decoupled", "decoupled_weight_decay", "inside"})
 
 
@@ -105,6 +108,8 @@ class Group(MutableMapping[str, Any]):
             if name not in layout.options:
                 self._set(name, settings[name])
         for name in settings.keys() - set(layout.keys) - set(layout.hidden):
+            if OTHER_NAMES.get(name) in layout.keys:
+                raise ValueError(f"{owner}: {name} of a group is named {OTHER_NAMES[name]}")
             self._other[name] = settings[name]
         check(self)
         self._check = check
@@ -124,8 +129,28 @@ class Group(MutableMapping[str, Any]):
     @property
     def followed(self) -> set[str]:
         """The settings that follow a schedule, as constructors name them."""
-        names = [self.layout.names[i] for i in self.schedules.functions] if self.schedules else []
+        return self._followed_by(self.schedules)
+
+    def _followed_by(self, schedules: Schedules | None) -> set[str]:
+        names = [self.layout.names[i] for i in schedules.functions] if schedules else []
         return {"betas" if name in ("beta1", "beta2") else name for name in names}
+
+    def release(self, name: str) -> None:
+        """Ends the schedule of a setting, if it follows one: it keeps the number that it has now.
+
+        >>> import fastnn
+        >>> optimizer = fastnn.optim.SGD(lr=fastnn.schedules.ExponentialDecay(0.1, 10, 0.5))
+        >>> optimizer.param_groups[0].release("lr")
+        >>> optimizer.lr = 0.01
+        """
+        if name in self.followed:
+            self._set(name, self[name], ends_schedule=True)
+
+    def refuse_schedule(self, name: str, who: str) -> None:
+        """ValueError where a setting that somebody is going to set follows a schedule."""
+        if name in self.followed:
+            hint = f"give the optimizer a number, or end the schedule by release({name!r}) of the group"
+            raise ValueError(f"{who}: {name} of {self.owner} follows a schedule, which a number would end; {hint}")
 
     def positive(self, name: str) -> bool:
         """Whether a hyper-parameter is not 0, or may come to be."""
@@ -149,8 +174,8 @@ class Group(MutableMapping[str, Any]):
                     found[name] = function
         return {**found, **self._other}
 
-    def _set(self, name: str, value: Any) -> None:
-        """Sets a hyper-parameter, or leaves all as they were where it cannot be."""
+    def _set(self, name: str, value: Any, ends_schedule: bool = False) -> None:
+        """Sets a hyper-parameter, or leaves all as they were where it cannot be; warns where a schedule ends unasked."""
         numbers, schedules = self.hyper.copy(), self.schedules
         try:
             self._write(name, value)
@@ -160,6 +185,12 @@ class Group(MutableMapping[str, Any]):
             raise
         if self.schedules is not schedules and self.parameters:
             structure_changed()  # recorded steps know nothing of it
+        if schedules and not ends_schedule and self._followed_by(schedules) - self.followed:
+            warnings.warn(
+                f"{self.owner}: {name} was set to {value!r}, which ends the schedule that it followed; release({name!r}) of the "
+                "group does so without this warning",
+                stacklevel=4,
+            )
 
     def _write(self, name: str, value: Any) -> None:
         if name == "betas":
@@ -191,6 +222,8 @@ class Group(MutableMapping[str, Any]):
         return self.options[name] if name in self.options else self._other[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if OTHER_NAMES.get(name) in self.layout.keys:
+            raise ValueError(f"{self.owner}: {name} of a group is named {OTHER_NAMES[name]}")
         if name == "params":
             raise ValueError(f"{self.owner}: the parameters of a group are fixed; use add_param_group")
         if name in self.options:

@@ -212,7 +212,7 @@ class Monitor(Callback):
             raise ValueError(f"{type(self).__name__}: mode is {mode!r}; wanted 'auto', 'min' or 'max'")
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(min_delta)
+        self.min_delta = min_delta
 
     def _epochs(self, patience: Any, name: str) -> int:
         if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)) or patience < 0:
@@ -232,8 +232,8 @@ class Monitor(Callback):
         if reference is None:
             return not math.isnan(value)
         if self._direction() == "min":
-            return value + self.min_delta < reference
-        return value - self.min_delta > reference
+            return value + abs(self.min_delta) < reference
+        return value - abs(self.min_delta) > reference
 
     def _direction(self) -> str:
         if self.mode != "auto":

@@ -54,6 +54,8 @@ def lr_find(
     rng = np.random.default_rng(0)
     rates = np.geomspace(min_lr, max_lr, steps)
     losses: list[float] = []
+    for group in twin.optimizer.param_groups:
+        group.release("lr")
     order = np.empty(0, np.int64)
     for rate in rates:
         if len(order) < size:

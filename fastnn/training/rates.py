@@ -9,11 +9,18 @@ from typing import Any
 from .callbacks import Callback, Logs, Monitor
 
 
+def _refuse_schedule(callback: Callback, name: str) -> None:
+    """ValueError where the optimizer's setting that a callback is going to set follows a schedule."""
+    for group in callback.model.optimizer.param_groups:
+        group.refuse_schedule(name, type(callback).__name__)
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate before each epoch.
 
     schedule: a function of the epoch, counted from 0, and of the learning rate, or of the epoch alone, such as the objects of
-    `fastnn.schedules`. verbose: 1 prints the rate. The logs get ``learning_rate``.
+    `fastnn.schedules`. verbose: 1 prints the rate. The logs get ``learning_rate``. An optimizer that follows a schedule is
+    refused, as by the other callbacks here.
 
     >>> halve = LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
     """
@@ -22,15 +29,20 @@ class LearningRateScheduler(Callback):
         super().__init__()
         self.schedule = schedule
         self.verbose = verbose
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        _refuse_schedule(self, "lr")
+
+    def _takes_rate(self) -> bool:
         try:
-            inspect.signature(schedule).bind(0, 0.0)
-            self._takes_rate = True
+            inspect.signature(self.schedule).bind(0, 0.0)
         except TypeError:
-            self._takes_rate = False
+            return False
+        return True
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
-        rate = self.schedule(epoch, optimizer.lr) if self._takes_rate else self.schedule(epoch)
+        rate = self.schedule(epoch, optimizer.lr) if self._takes_rate() else self.schedule(epoch)
         optimizer.lr = float(rate)
         if self.verbose:
             print(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
@@ -76,6 +88,7 @@ class ReduceLROnPlateau(Monitor):
         self.wait = self.cooldown_counter = 0
 
     def on_train_begin(self, logs: Logs = None) -> None:
+        _refuse_schedule(self, "lr")
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -130,6 +143,10 @@ class HyperparameterScheduler(Callback):
     @property
     def wants_batches(self) -> bool:
         return self.per == "step"
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        if self.of is None:
+            _refuse_schedule(self, self.name)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self.per == "epoch":

@@ -18,6 +18,7 @@ number of the step and from the rate that the group had first; a rate that is wr
 from __future__ import annotations
 
 from .base import LRScheduler
+from .composed import ChainedScheduler, SequentialLR
 from .cycles import CyclicLR, OneCycleLR
 from .rules import (
     ConstantLR,
@@ -26,14 +27,15 @@ from .rules import (
     ExponentialLR,
     LambdaLR,
     LinearLR,
+    MultiplicativeLR,
     MultiStepLR,
     PolynomialLR,
     ReduceLROnPlateau,
-    SequentialLR,
     StepLR,
 )
 
 __all__ = [
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
@@ -43,6 +45,7 @@ __all__ = [
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",

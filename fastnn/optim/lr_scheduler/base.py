@@ -21,14 +21,19 @@ class LRScheduler:
     def __init__(self, optimizer: Any, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         for group in self._groups():
+            group.refuse_schedule("lr", type(self).__name__)
             if "initial_lr" not in group:
                 if last_epoch != -1:
                     words = f"last_epoch is {last_epoch}, but the optimizer had no scheduler; load_state_dict() restores one"
                     raise ValueError(f"{type(self).__name__}: {words}")
                 group["initial_lr"] = group["lr"]
-        self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
+        self._rebase()
         self.last_epoch = last_epoch
         self.step()
+
+    def _rebase(self) -> None:
+        """Starts from the rates that the optimizer had first, or that a scheduler has put in their place."""
+        self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
 
     def _groups(self) -> list[Any]:
         if not hasattr(self.optimizer, "lr"):
@@ -58,9 +63,48 @@ class LRScheduler:
 
     def _go_to(self, epoch: float) -> None:
         self.last_epoch = math.floor(epoch)
-        self._last_lr = [self.lr_at(epoch, i) for i in range(len(self.base_lrs))]
-        for group, rate in zip(self._groups(), self._last_lr, strict=True):
+        self._write([self.lr_at(epoch, i) for i in range(len(self.base_lrs))])
+
+    def _write(self, rates: list[float]) -> None:
+        self._last_lr = rates
+        for group, rate in zip(self._groups(), rates, strict=True):
             group["lr"] = rate
+
+    # ---- inside of other schedulers ----
+
+    @property
+    def _absolute(self) -> bool:
+        """Whether its rates do not depend on those before."""
+        return type(self)._chained is LRScheduler._chained and type(self).lr_at is not LRScheduler.lr_at
+
+    def _restart(self) -> None:
+        """Begins anew, at the epoch 0."""
+        self._go_to(0)
+
+    def _take_over(self) -> None:
+        """Begins where another scheduler ends."""
+        self._restart()
+
+    def _initial(self, rates: list[float]) -> list[float]:
+        """What it makes of these rates at the epoch 0."""
+        self.last_epoch = 0
+        return self._all_chained(rates)
+
+    def _from(self, rates: list[float]) -> list[float]:
+        """Goes to the next epoch, and gives what it makes of these rates."""
+        self.last_epoch += 1
+        return self._all_chained(rates)
+
+    def _all_chained(self, rates: list[float]) -> list[float]:
+        self._last_lr = [self._chained(rate, i) for i, rate in enumerate(rates)]
+        return self._last_lr
+
+    def _chained(self, rate: float, group: int) -> float:
+        """The rate of this epoch, where it was this one in the epoch before."""
+        if self._absolute:
+            return self.lr_at(self.last_epoch, group)
+        before = self.scale_at(self.last_epoch - 1) if self.last_epoch else 1.0
+        return rate * self.scale_at(self.last_epoch) / before if before else rate
 
     def get_last_lr(self) -> list[float]:
         """The rates that were set last, one for each group."""

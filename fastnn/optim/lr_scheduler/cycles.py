@@ -13,9 +13,12 @@ from .base import LRScheduler, above_zero, between, half_cosine
 class _WithMomentum(LRScheduler):
     """A scheduler that may move the momentum (of Adam, the first of betas) against the learning rate."""
 
-    def __init__(self, optimizer: Any, last_epoch: int, cycle_momentum: bool, base_momentum: float, max_momentum: float) -> None:
-        self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
+    def __init__(self, optimizer: Any, last_epoch: int, cycle_momentum: bool, base_momentum: Any, max_momentum: Any) -> None:
+        self.cycle_momentum = cycle_momentum
+        self.base_momentums = self._per_group("base_momentum", base_momentum)
+        self.max_momentums = self._per_group("max_momentum", max_momentum)
         for group in self._groups() if cycle_momentum else ():
+            group.refuse_schedule("betas" if "betas" in group else "momentum", type(self).__name__)
             if "betas" not in group and not ("momentum" in group and group["momentum"] > 0):
                 words = "the optimizer has no momentum; make it with one, or pass cycle_momentum=False"
                 raise ValueError(f"{type(self).__name__}: {words}")
@@ -24,7 +27,7 @@ class _WithMomentum(LRScheduler):
     def _set_momentum(self, group: int, height: float) -> None:
         """From max_momentum where height is 0 to base_momentum where it is 1."""
         if self.cycle_momentum:
-            settings, value = self._groups()[group], between(self.max_momentum, self.base_momentum, height)
+            settings, value = self._groups()[group], between(self.max_momentums[group], self.base_momentums[group], height)
             if "betas" in settings:
                 settings["betas"] = (value, settings["betas"][1])
             else:
@@ -41,7 +44,7 @@ class CyclicLR(_WithMomentum):
         mode: "triangular", "triangular2" (half as high in each cycle) or "exp_range" (gamma^step as high).
         gamma: for "exp_range".
         scale_fn, scale_mode: instead of mode, how high it is: a function of the "cycle" (from 1) or of "iterations".
-        cycle_momentum, base_momentum, max_momentum: moves the momentum the other way.
+        cycle_momentum, base_momentum, max_momentum: moves the momentum the other way; a list has a value for each group.
     """
 
     def __init__(
@@ -56,8 +59,8 @@ class CyclicLR(_WithMomentum):
         scale_fn: Callable[[float], float] | None = None,
         scale_mode: str = "cycle",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.8,
-        max_momentum: float = 0.9,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
         self.optimizer = optimizer
@@ -72,6 +75,8 @@ class CyclicLR(_WithMomentum):
         if scale_fn is None and mode not in modes:
             raise ValueError(f"CyclicLR: mode is {mode!r}, wanted one of {', '.join(modes)}, or a scale_fn")
         self._scale, self._scale_by = modes[mode] if scale_fn is None else (scale_fn, scale_mode)
+        if last_epoch == -1:
+            self._write(list(self.low))  # what other schedulers begin with, where none has said so yet
         super().__init__(optimizer, last_epoch, cycle_momentum, base_momentum, max_momentum)
 
     def lr_at(self, epoch: float, group: int) -> float:
@@ -91,7 +96,7 @@ class OneCycleLR(_WithMomentum):
         total_steps: the length of the cycle; or epochs times steps_per_epoch.
         pct_start: the share of the steps that rise.
         anneal_strategy: "cos" or "linear".
-        cycle_momentum, base_momentum, max_momentum: moves the momentum the other way.
+        cycle_momentum, base_momentum, max_momentum: moves the momentum the other way; a list has a value for each group.
         div_factor, final_div_factor: it starts at max_lr / div_factor and ends at that / final_div_factor.
         three_phase: first back to the start, then down.
     """
@@ -106,8 +111,8 @@ class OneCycleLR(_WithMomentum):
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -132,6 +137,9 @@ class OneCycleLR(_WithMomentum):
             self.phases.append((total_steps - 1, start, start / final_div_factor, 0, 0))
         else:
             self.phases.append((total_steps - 1, 1, start / final_div_factor, 1, 0))
+        if last_epoch == -1:
+            for group, high in zip(self._groups(), self.high, strict=True):
+                group["initial_lr"] = high * start  # what other schedulers begin with
         super().__init__(optimizer, last_epoch, cycle_momentum, base_momentum, max_momentum)
 
     def lr_at(self, epoch: float, group: int) -> float:

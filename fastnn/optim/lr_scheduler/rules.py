@@ -1,4 +1,4 @@
-"""Schedulers with one rule for the whole training, sequences of schedulers, and the one that looks at a number."""
+"""Schedulers with one rule for the whole training, and the one that looks at a number."""
 
 from __future__ import annotations
 
@@ -23,6 +23,36 @@ class LambdaLR(LRScheduler):
 
     def lr_at(self, epoch: float, group: int) -> float:
         return self.base_lrs[group] * float(self.lr_lambdas[group](int(epoch)))
+
+
+class MultiplicativeLR(LRScheduler):
+    """The rate of the epoch before times lr_lambda(epoch); a list has a function for each group."""
+
+    def __init__(
+        self, optimizer: Any, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
+    ) -> None:
+        self.optimizer = optimizer
+        self.lr_lambdas = self._per_group("lr_lambda", lr_lambda)
+        self.factors = [group["lr"] / group.get("initial_lr", group["lr"]) for group in self._groups()]
+        super().__init__(optimizer, last_epoch)
+
+    def _go_to(self, epoch: float) -> None:
+        if epoch == 0:
+            self.factors = [1.0] * len(self.lr_lambdas)
+        else:
+            self.factors = [f * float(fn(int(epoch))) for f, fn in zip(self.factors, self.lr_lambdas, strict=True)]
+        super()._go_to(epoch)
+
+    def _take_over(self) -> None:  # as in PyTorch, it has no rate of its own to begin with
+        pairs = zip(self._groups(), self.lr_lambdas, self.base_lrs, strict=True)
+        self.factors = [group["lr"] * float(fn(0)) / base for group, fn, base in pairs]
+        super()._go_to(0)
+
+    def lr_at(self, epoch: float, group: int) -> float:
+        return float(self.base_lrs[group] * self.factors[group])
+
+    def _chained(self, rate: float, group: int) -> float:
+        return rate * float(self.lr_lambdas[group](self.last_epoch)) if self.last_epoch else rate
 
 
 class StepLR(LRScheduler):
@@ -111,6 +141,14 @@ class CosineAnnealingLR(LRScheduler):
     def lr_at(self, epoch: float, group: int) -> float:
         return between(self.base_lrs[group], self.eta_min, half_cosine(epoch / self.T_max))
 
+    def _chained(self, rate: float, group: int) -> float:
+        before, now = (1 - half_cosine(e / self.T_max) for e in (self.last_epoch - 1, self.last_epoch))
+        if self.last_epoch == 0:
+            return rate
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # it was at the bottom, where no factor leads from
+            return rate + (self.base_lrs[group] - self.eta_min) * now
+        return (rate - self.eta_min) * now / before + self.eta_min
+
 
 class CosineAnnealingWarmRestarts(LRScheduler):
     """The cosine from base to eta_min in T_0 epochs, over and over, each time T_mult times as long (SGDR, arXiv 1608.03983)."""
@@ -140,44 +178,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def step(self, epoch: float | None = None) -> None:
         """Goes to the next epoch, or to one that is given and may have a fraction."""
         self._go_to(self.last_epoch + 1 if epoch is None else check_number(epoch, "CosineAnnealingWarmRestarts: epoch", 0))
-
-
-class SequentialLR(LRScheduler):
-    """Schedulers one after the other: the next begins at each milestone.
-
-    Args:
-        optimizer, last_epoch: as in `LRScheduler`.
-        schedulers: schedulers of this optimizer.
-        milestones: the epochs at which the next takes over, one less than there are schedulers.
-    """
-
-    def __init__(
-        self, optimizer: Any, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
-    ) -> None:
-        if len(milestones) != len(schedulers) - 1:
-            raise ValueError(f"SequentialLR: {len(schedulers)} schedulers and {len(milestones)} milestones, wanted one less")
-        if any(s.optimizer is not optimizer for s in schedulers):
-            raise ValueError("SequentialLR: a scheduler belongs to another optimizer")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
-        super().__init__(optimizer, last_epoch)
-
-    def step(self) -> None:
-        """Goes to the next epoch."""
-        self.last_epoch += 1
-        scheduler = self.schedulers[bisect_right(self.milestones, self.last_epoch)]
-        if self.last_epoch == 0 or self.last_epoch in self.milestones:
-            scheduler._go_to(0)
-        else:
-            scheduler.step()
-        self._last_lr = scheduler.get_last_lr()
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"states": [s.state_dict() for s in self.schedulers]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for scheduler, own in zip(self.schedulers, state["states"], strict=True):
-            scheduler.load_state_dict(own)
-        super().load_state_dict({k: v for k, v in state.items() if k != "states"})
 
 
 class ReduceLROnPlateau(LRScheduler):

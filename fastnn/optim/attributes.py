@@ -1,0 +1,128 @@
+"""What may be read of an optimizer and set on it: no attribute is set and then does nothing."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from ..ops.door import check_number
+from ..tensor import Array
+from ..training.structure import own_code
+from .group import OTHER_NAMES, Group, Layout
+
+LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
+UNUSED = ("foreach", "fused", "capturable")
+"""PyTorch's arguments that choose between its implementations: they are taken and change nothing."""
+FIXED = (*LIMITS, "use_ema", "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "maximize")
+"""Settings of a whole optimizer, which groups do not have."""
+_PARTS = frozenset({"defaults", "segments", "params", "param_groups"})
+
+
+def check_unused(name: str, arguments: dict[str, Any]) -> None:
+    """Refuses what is not a setting of optimizers, or what they cannot do."""
+    for key, value in arguments.items():
+        if key not in (*UNUSED, "differentiable"):
+            raise TypeError(f"{name}: unknown argument {key!r}{_hint(key)}")
+        if not isinstance(value, bool | None):
+            raise TypeError(f"{name}: {key} is {value!r}, wanted True, False or None")
+    if arguments.get("differentiable"):
+        raise ValueError(f"{name}: differentiable=True: steps have no gradient; change the parameters by operations on Tensors")
+
+
+def _hint(name: str) -> str:
+    known = OTHER_NAMES.get(name)
+    return f"; here it is {known}" if known else ""
+
+
+class Attributes:
+    """The part of `Optimizer` that guards its attributes."""
+
+    layout: Layout
+    param_groups: list[Group]
+    use_ema: bool
+    maximize: bool
+    _clip: str | None
+    _limit: Array
+    _ema_momentum: Array
+    _overwrite_every: int
+    _update_every: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def plain(self) -> bool: ...
+
+        def get_config(self) -> dict[str, Any]: ...
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls = type(self).__name__
+        known = OTHER_NAMES.get(name, name)
+        if known != "lr" and known in self.layout.keys:
+            fixed = "is fixed once the optimizer is made" if known in self.layout.options else "belongs to groups; set it there"
+            named = f"{name}, here {known}," if name != known else name
+            raise AttributeError(f"{cls}: {named} {fixed}: for group in optimizer.param_groups: group[{known!r}] = ...")
+        if name in FIXED and self._fixed(name):
+            raise AttributeError(
+                f"{cls}: {name} is fixed once the optimizer is made; make another one with it, and compile again"
+            )
+        mine = name.startswith("_") or name in _PARTS or name in FIXED or hasattr(type(self), name)
+        if not mine and (name in OTHER_NAMES or own_code(type(self).__module__)):
+            near = difflib.get_close_matches(name, ["lr", "learning_rate", *FIXED, *self.layout.keys], 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: lr, {', '.join(self.layout.keys[1:])}"
+            raise AttributeError(f"{cls}: there is no attribute {name!r}{hint}")
+        object.__setattr__(self, name, value)
+
+    def _fixed(self, name: str) -> bool:
+        """Whether this setting cannot be changed now."""
+        if name in LIMITS:
+            return self._clip != name
+        return name in vars(self) if name in ("use_ema", "maximize") else name != "ema_momentum" or not self.use_ema
+
+    def _limit_of(self, name: str) -> float | None:
+        return float(self._limit[0]) if self._clip == name else None
+
+    def _set_limit(self, name: str, value: Any) -> None:
+        if check_number(value, f"{type(self).__name__}: {name}", 0) == 0:
+            raise ValueError(f"{type(self).__name__}: {name} is {value!r}, wanted a number above 0")
+        self._limit[0] = value
+
+    clipnorm = property(
+        lambda self: self._limit_of("clipnorm"),
+        lambda self, value: self._set_limit("clipnorm", value),
+        doc="The greatest norm of each parameter's gradient, or None; it may be changed at any time where it was given.",
+    )
+    global_clipnorm = property(
+        lambda self: self._limit_of("global_clipnorm"),
+        lambda self, value: self._set_limit("global_clipnorm", value),
+        doc="The greatest norm of all gradients together, or None; it may be changed at any time where it was given.",
+    )
+    clipvalue = property(
+        lambda self: self._limit_of("clipvalue"),
+        lambda self, value: self._set_limit("clipvalue", value),
+        doc="The greatest absolute value of a gradient's element, or None; it may be changed at any time where it was given.",
+    )
+
+    @property
+    def ema_momentum(self) -> float:
+        """How much of the moving average of the weights is kept in each update; it may be changed where one is kept."""
+        return float(self._ema_momentum[0])
+
+    @ema_momentum.setter
+    def ema_momentum(self, value: float) -> None:
+        self._ema_momentum[0] = check_number(value, f"{type(self).__name__}: ema_momentum", 0, 1)
+
+    @property
+    def ema_overwrite_frequency(self) -> int | None:
+        """After how many updates the weights are replaced by their averages."""
+        return self._overwrite_every or None
+
+    @property
+    def gradient_accumulation_steps(self) -> int | None:
+        """How many steps it takes to an update of the weights."""
+        return self._update_every or None
+
+    def __repr__(self) -> str:
+        if self.plain:
+            return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_config().items())})"
+        groups = "".join(f"\n  ({i}): {group!r}" for i, group in enumerate(self.param_groups))
+        return f"{type(self).__name__}({groups}\n)"
