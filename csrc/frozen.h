@@ -1,4 +1,5 @@
-// A model frozen for one shape of input: its recorded calls on an arena of their own, callable from Python past everything else.
+// A model frozen for one shape of its inputs: its recorded calls on an arena of their own, callable from Python past everything
+// else.
 #pragma once
 #include <pybind11/pybind11.h>
 
@@ -16,18 +17,20 @@ class Frozen {
     u64 begin, end;
   };
 
-  // input, output and intermediates are the arrays that the recording used; everything else the calls point to stays as it is.
-  // pack: weights are packed now, and those that the calls point to are not looked at again.
-  Frozen(std::vector<Call> calls, Extent input, Extent output, const std::vector<Extent>& intermediates, bool pack);
+  // ports are the inputs and then the outputs that the recording used, and intermediates the arrays between them; everything else
+  // the calls point to stays where it is.
+  // pack: for each call, whether its weights may be packed now, if they are none of these; they are not looked at again.
+  Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
+         const std::vector<bool>& pack);
   ~Frozen();
-  void run(const void* input, void* output);
+  // Runs the calls with these addresses of the ports.
+  void run(char* const* ports);
   double work() const { return work_; }
 
  private:
-  // A slot that holds an address in memory which another run places elsewhere.
+  // A slot that holds an address in memory which another run places elsewhere: at a port, or in the arena.
   struct Patch {
-    int call, slot;
-    enum Where { kInput, kOutput, kArena } where;
+    int call, slot, port;
     i64 offset;
   };
   struct Instance {
@@ -43,7 +46,7 @@ class Frozen {
 
   std::vector<Call> calls_;
   std::vector<char*> packed_;
-  std::vector<Patch> arena_patches_, call_patches_;
+  std::vector<Patch> arena_patches_, port_patches_;
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;
   Instance* pool_ = nullptr;

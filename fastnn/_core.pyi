@@ -25,7 +25,15 @@ def cores() -> int: ...
 def peak_gflops(dtype: int) -> float: ...
 def read_gbytes(data: Any) -> float: ...
 def freeze(
-    calls: Sequence[Call], input: Any, output: Any, intermediates: Sequence[Any], convert: Any, reduced: Any, pack: bool
+    calls: Sequence[Call],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    intermediates: Sequence[Any],
+    alone: bool,
+    door: Any,
+    reduced: Any,
+    batch_size: int,
+    pack: bool,
 ) -> FrozenModel: ...
 
 class Block:
@@ -37,7 +45,7 @@ class Block:
 
 class FrozenModel:
     batch_size: int
-    def __call__(self, x: Any, out: Any = None) -> Any: ...
+    def __call__(self, *x: Any, out: Any = None) -> Any: ...
 
 class Plan:
     def __init__(self, calls: Sequence[Call], flags: Mapping[int, Any] = ...) -> None: ...

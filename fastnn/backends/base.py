@@ -170,12 +170,21 @@ class Backend:
         yield self if flag[0] else _Idle(self)
 
     def freeze(
-        self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool
+        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], door: Any, reduced: Any, pack: bool
     ) -> Any:
-        """Recorded calls from x to out as a callable; owned are the arrays between them. With pack, weights do not change."""
+        """Recorded calls from inputs to outputs as a callable.
+
+        Args:
+            calls: kernel calls.
+            xs, outs: the arrays that hold the inputs and the outputs.
+            owned: those between them.
+            door: a `fastnn.nn.frozen.Door`.
+            reduced: what pickling gives.
+            pack: whether the weights stay as they are.
+        """
         from ..nn.frozen import FrozenList
 
-        return FrozenList(self, self.plan(calls), x, out, convert, reduced)
+        return FrozenList(self, self.plan(calls), xs, outs, door, reduced)
 
     # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
 

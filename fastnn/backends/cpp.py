@@ -37,10 +37,10 @@ class CppBackend(Backend):
         return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
 
     def freeze(
-        self, calls: Sequence[Call], x: Any, out: Any, owned: Sequence[Any], convert: Any, reduced: Any, pack: bool
+        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], door: Any, reduced: Any, pack: bool
     ) -> Any:
-        between = [a for a in owned if a.size and not np.shares_memory(a, out)]
-        return _core.freeze(calls, x, out, between, convert, reduced, pack)
+        between = [a for a in owned if a.size and not any(np.shares_memory(a, out) for out in outs)]
+        return _core.freeze(calls, xs, outs, between, door.alone, door, reduced, door.batch_size, pack)
 
 
 def load() -> Backend:

@@ -106,28 +106,43 @@ class State:
             for a, p in zip(arrays, own, strict=True):
                 p.copy_(a)
 
-    def freeze(self, batch_size: int = 1, input_shape: Any = None) -> Any:
-        """The model as it is now, as a function of arrays for one batch size: no dropout, no tape, no Python but the call itself.
+    def freeze(self, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
+        """The model as it is now, as a function of arrays for one batch size: no tape, no Python but the call itself.
+
+        It is a snapshot: later training does not change it; freeze again after it. It runs in evaluation mode, without dropout.
+        What `forward` draws by `fastnn.randn` and its kin is drawn anew at each call, from a stream of its own.
 
         Args:
             batch_size: the samples in a call.
             input_shape: the shape of one sample, where the first layer does not tell; a list or dict of them for several inputs.
+            input_dtype: the dtype of the inputs, or a list or dict of them; if not given, what `Input` says, else the model's.
+            seed: where the stream of random numbers begins: the calls of a model that was frozen with one, or of a copy of it,
+                give the same numbers in the same order. If not given, `fastnn.seed` before `freeze` makes them repeatable, and a
+                copy draws other numbers.
 
         Returns:
-            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample. Several
-            threads may call it; it can be pickled. Later training does not change it. A model with several inputs or outputs
-            takes and gives them as `predict` does, and no out.
+            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample without the
+            dimension of the batch; then so is the output. A model with several inputs or outputs takes and gives them as
+            `predict` does; out is then a list or dict like the outputs. Inputs are cast to the dtypes that it was frozen for,
+            outputs have those that `forward` gives. Several threads may call it, unless `forward` changes buffers. It can be
+            pickled.
+
+        Raises:
+            RuntimeError: no shape is known; or forward cannot be replayed, because it reads a value, or does not do the same in
+                each call, as with random numbers of NumPy or a hidden state in an attribute. The message says which.
 
         >>> import fastnn
         >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
         >>> policy = model.freeze()
+        >>> policy
+        FrozenModel(x: float32 (1, 3) -> float32 (1, 2))
         >>> bool((policy([[1.0, 2.0, 3.0]]) == model.predict([[1.0, 2.0, 3.0]])).all())
         True
         """
         from .frozen import freeze
 
         model: Any = self
-        return freeze(model, batch_size, input_shape)
+        return freeze(model, batch_size, input_shape, input_dtype, seed)
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Writes the model into one safetensors file, from which `fastnn.load` makes it again.

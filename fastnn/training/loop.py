@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -328,11 +329,12 @@ class Trainer(BatchTrainer):
             with sampling():  # in chunks: what is recorded for a batch has no random layers
                 passes = positive_int(mc, "predict: mc")
                 return _stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
-        plain = type(x) is np.ndarray and batch_size is None and callbacks is None
+        plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or _arrays_alone(x))
         if plain:
             name = get_backend()
             isa = get_isa() if name == "cpp" else ""
-            key = (name, isa, precision(), x.shape, x.dtype, parameters_py.structure_version)
+            kind = (x.shape, x.dtype) if type(x) is np.ndarray else _kinds(x)
+            key = (name, isa, precision(), kind, parameters_py.structure_version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")
@@ -360,11 +362,13 @@ class Trainer(BatchTrainer):
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        if plain and len(parts) == 1 and x is features[0] and structure.kind == "one" and isinstance(k, Backend):
-            self._remember(key, x.shape)
+        if plain and len(parts) == 1 and isinstance(k, Backend):
+            leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
+            if all(map(operator.is_, leaves, features)):  # as they are, without a cast
+                self._remember(key, inputs, features)
         return structure.build(whole)
 
-    def _remember(self, key: Any, shape: tuple[int, ...]) -> None:
+    def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
         """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
         from ..nn.frozen import Forward
 
@@ -373,8 +377,8 @@ class Trainer(BatchTrainer):
         if before != key or (forward and not forward.fits()):
             forward = None
         elif forward is None:
-            small = shape[0] * sum(p.size for p in model.weights) <= MOST_WORK
-            forward = Forward(model, shape) if small and self._ours() else False
+            small = len(features[0]) * sum(p.size for p in model.weights) <= MOST_WORK
+            forward = (Forward.of(model, inputs, features) if small and self._ours() else None) or False
         object.__setattr__(self, "_predicted", (key, forward))
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
@@ -394,6 +398,18 @@ class Trainer(BatchTrainer):
         if print_fn is not None:
             print_fn(result)
         return result
+
+
+def _arrays_alone(x: Any) -> bool:
+    """Whether x is a list, tuple or dict of NumPy arrays."""
+    leaves = x.values() if type(x) is dict else x if type(x) in (list, tuple) else ()
+    return bool(leaves) and all(type(a) is np.ndarray for a in leaves)
+
+
+def _kinds(x: Any) -> Any:
+    """The shapes and dtypes of the arrays in a list, tuple or dict of them."""
+    leaves = x.values() if type(x) is dict else x
+    return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)
 
 
 def _stacked(passes: list[Any]) -> Any:
