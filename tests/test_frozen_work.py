@@ -193,7 +193,11 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         r"out is int64 \(2, 4\), wanted .* of float32 \(2, 4\)",
     ),
     "out's shape": (lambda f: f(ids, out=np.empty((4, 2), "f4")), ValueError, r"out is float32 \(4, 2\), wanted"),
-    "out's order": (lambda f: f(ids, out=np.empty((4, 2), "f4").T), ValueError, r"out is float32 \(2, 4\) and not C-contiguous, wanted"),
+    "out's order": (
+        lambda f: f(ids, out=np.empty((4, 2), "f4").T),
+        ValueError,
+        r"out is float32 \(2, 4\) and not C-contiguous, wanted",
+    ),
     "out is a list": (lambda f: f(ids, out=[]), ValueError, "out is a list, wanted"),
 }
 
@@ -218,7 +222,7 @@ def test_several_outputs_do_not_fit(backend: str) -> None:
         with pytest.raises(ValueError, match="frozen model: " + text):
             f(x, out=out)
     for dtype in ("uint8", "complex64", "x"):
-        with pytest.raises(TypeError, match="freeze: input_dtype: .* there are: float32"):
+        with pytest.raises(TypeError, match=r"freeze: input_dtype: .* there are: float32"):
             Lookup().freeze(2, 3, dtype)
     with pytest.raises(TypeError, match="the model's output 'output_2' is a float, wanted a Tensor"):
         Net(lambda _, x: (x, 1.0)).freeze(2, 3)
@@ -310,8 +314,8 @@ def counted(m: Any, x: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
-    "numpy.random": (lambda m, x: x + np.random.standard_normal(x.shape).astype("f4"), r"test_frozen_work.py:\d+.*fastnn.randn"),
-    "a generator": (lambda m, x: x + fastnn.tensor(rng.random(x.shape), "float32"), r"test_frozen_work.py:\d+.*differs from call"),
+    "numpy.random": (lambda m, x: x + np.random.normal(size=x.shape).astype("f4"), r"test_frozen_work.py:\d+.*fastnn.randn"),  # noqa: NPY002
+    "a generator": (lambda m, x: x + fastnn.tensor(rng.random(x.shape), "float32"), r"test_frozen_work.py:\d+.*differs"),
     "orthogonal_": (lambda m, x: x @ nn.init.orthogonal_(fastnn.zeros(3, 3)), "test_frozen_work.py.*differs from call to call"),
     "a hidden state": (hidden, "computed in the call before"),
     "a layer made in each call": (lambda m, x: nn.Dropout(0.5)(x, training=True), "made anew in each call"),
