@@ -16,7 +16,7 @@ from ..tensor import Array
 from . import data
 from .callbacks import CallbackList
 from .prepare import Prepared
-from .structure import Arrays
+from .structure import CHUNK, Arrays
 
 if TYPE_CHECKING:
     from .compiled import Logs
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MOST_BATCH_SHAPES = 16
 """Shapes of batches for which train_on_batch keeps a step."""
-CHUNK = 1024
-"""Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 
 
 class BatchTrainer(Prepared):
@@ -143,4 +141,4 @@ def _structured_key(arrays: Arrays) -> Any:
 
 def as_returned(logs: Logs, return_dict: bool) -> Any:
     """Logs as Keras returns them: a float, a list or a dict."""
-    return logs if return_dict else logs["loss"] if len(logs) == 1 else list(logs.values())
+    return logs if return_dict else next(iter(logs.values())) if len(logs) == 1 else list(logs.values())

@@ -16,6 +16,7 @@ from .objective import Objective, objectives, resolve
 from .structure import Structure
 
 if TYPE_CHECKING:
+    from .own_step import OwnLogs
     from .step import TrainStep
 
 Logs = dict[str, float]
@@ -42,6 +43,12 @@ class Compiled:
         self._parts: dict[tuple[int, str], str] = {}
         self._names: tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]] | None = None
         """The names of losses and metrics in the logs, once the metrics are known."""
+        self.own: OwnLogs | None = None
+        """Of a model with steps of its own."""
+        self.active: OwnLogs | None = None
+        """The same while such steps run: their logs are what they return."""
+        self.targets = Structure("one", ["y"])
+        """How targets are put together that steps of the model's own take and no loss."""
         self.owns_optimizer = not self.optimizer.params
         self.capture = capture
         checked(dtype, "compile")
@@ -58,7 +65,7 @@ class Compiled:
         """Takes what the model returns."""
         if outputs != self.outputs:
             parts = objectives(outputs, self.loss, self.given["loss_weights"], self.given["metrics"])
-            if all(o.loss is None for o in parts):
+            if all(o.loss is None for o in parts) and self.own is None:
                 raise ValueError("compile: no output has a loss")
             self.outputs, self.objectives, self._names = outputs, parts, None
 
@@ -108,13 +115,17 @@ class Compiled:
 
     def set_aside(self) -> Any:
         """What losses and metrics have summed up so far, for `take_back`; starts them anew."""
-        saved = [total.copy() for total in self._totals()], [m.set_aside() for m in self.metrics]
+        totals, kept = [total.copy() for total in self._totals()], [m.set_aside() for m in self.metrics]
+        saved = totals, kept, self.active, None if self.own is None else self.own.set_aside()
+        self.active = self.own if self.own is not None and self.own.test else None
         self.reset()
         return saved
 
     def take_back(self, saved: Any) -> None:
         """Goes on with what was set aside."""
-        totals, kept = saved
+        totals, kept, self.active, own_logs = saved
+        if self.own is not None:
+            self.own.take_back(own_logs)
         for total, value in zip(self._totals(), totals, strict=True):
             total[:] = value
         for m, own in zip(self.metrics, kept, strict=True):
@@ -122,6 +133,8 @@ class Compiled:
 
     def reset(self) -> None:
         """Starts the running means anew."""
+        if self.active is not None:
+            self.active.reset()
         if self.penalised:
             self.penalty[:] = 0
         for o in self.objectives:
@@ -130,6 +143,10 @@ class Compiled:
                 m.reset_state()
 
     def logs(self) -> Logs:
+        """What fit and evaluate report so far."""
+        return self.running() if self.active is None else self.active.logs()
+
+    def running(self) -> Logs:
         """The running means: the loss, those of the outputs where several have one, the metrics."""
         losses, metrics = self._names or self._named()
         total = _mean(self.penalty) if self.penalised else 0.0

@@ -17,15 +17,15 @@ from ..precision import precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from . import data
-from .batch import CHUNK, BatchTrainer, as_returned
+from .batch import as_returned
 from .callbacks import Callback, CallbackList
 from .compiled import Compiled, Logs
 from .history import History
 from .metrics import Metric
-from .objective import BatchLoss, update_metrics
+from .own_step import OwnLogs, OwnStep, Steps
 from .progress import Progress
 from .step import Batches, TrainStep
-from .structure import ONE, Arrays, Structure, own_code
+from .structure import CHUNK, ONE, Arrays, Structure, chunks, own_code, stacked
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
@@ -34,7 +34,7 @@ MOST_WORK = 1 << 22
 """Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
 
 
-class Trainer(BatchTrainer):
+class Trainer(Steps):
     """The training half of `fastnn.nn.Module`."""
 
     stop_training: bool
@@ -68,7 +68,8 @@ class Trainer(BatchTrainer):
         Args:
             optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`; one that was given groups of
                 parameters has settings of their own for them.
-            loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred.
+            loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred; may be left out
+                where a train_step of the model's own computes it.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
@@ -83,11 +84,14 @@ class Trainer(BatchTrainer):
             ValueError: a name is not known; the message lists those that are.
             RuntimeError: the backend, the CPU or the GPU has no products of the dtype; the message says why.
         """
-        if loss is None:
+        steps = self._overrides("train_step", "test_step", "compute_loss", "compute_metrics")
+        if loss is None and not steps:
             raise ValueError("compile: no loss is given")
         if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence | Mapping)):
             metrics = [metrics]
         before, self._compiled = self._compiled, Compiled(optimizer, loss, metrics or [], loss_weights, capture, dtype)
+        if steps:
+            self._compiled.own = OwnLogs(self, self._compiled)
         if before is not None and before.optimizer is self._compiled.optimizer and before.owns_optimizer:
             model: Any = self
             own = (p for m in model.modules() for p in m._parameters.values() if p is not None)
@@ -95,8 +99,14 @@ class Trainer(BatchTrainer):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics that fit and evaluate compute; known once the shapes are."""
-        return self._compiled.metrics if self._compiled else []
+        """The metrics that fit and evaluate compute; known once the shapes are.
+
+        Models with steps of their own also have one of the loss, and those that are attributes of the model.
+        """
+        if self._compiled is None or self._compiled.own is None:
+            return self._compiled.metrics if self._compiled else []
+        attributes = [m for m in vars(self).values() if isinstance(m, Metric)]
+        return [self._compiled.own.loss, *self._compiled.metrics, *attributes]
 
     @property
     def optimizer(self) -> Any:
@@ -114,8 +124,11 @@ class Trainer(BatchTrainer):
         model: Any = self
         if c.owns_optimizer:
             c.optimizer.add(model.parameters())
-        elif set(c.optimizer.params).isdisjoint(model.weights):
+        elif set(c.optimizer.params).isdisjoint(model.weights) and c.own is None:
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
+        if c.own is not None and c.own.train:
+            c.active = c.own
+            return OwnStep(self, c, inputs, buffers, fetch, False, check_finite)
         record = c.capture or (self._ours() and c.recordable and model._rules_recordable())
         return TrainStep(self, c, inputs, buffers, fetch, record, check_finite)
 
@@ -283,7 +296,7 @@ class Trainer(BatchTrainer):
         saved = c.set_aside()
         try:
             hooks.on_test_begin()
-            for i, batch in enumerate(_chunks(arrays, batch_size)):
+            for i, batch in enumerate(chunks(arrays, batch_size)):
                 hooks.on_test_batch_begin(i)
                 self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
@@ -292,15 +305,6 @@ class Trainer(BatchTrainer):
         finally:  # recorded steps add to the arrays that were set aside, also after an error or Ctrl-C
             c.take_back(saved)
         return logs
-
-    def _test_batch(self, arrays: Sequence[Array], inputs: Structure) -> None:
-        c = self._need("evaluate")
-        k: Backend = current()
-        xs, targets, weights = c.parts(arrays)
-        # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
-        outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
-        BatchLoss(self, c.objectives, outputs, targets, weights).add(c, len(xs[0]))
-        update_metrics(k, c.objectives, outputs, targets)
 
     def predict(
         self,
@@ -328,7 +332,7 @@ class Trainer(BatchTrainer):
 
             with sampling():  # in chunks: what is recorded for a batch has no random layers
                 passes = positive_int(mc, "predict: mc")
-                return _stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
+                return stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
         plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or _arrays_alone(x))
         if plain:
             name = get_backend()
@@ -351,18 +355,24 @@ class Trainer(BatchTrainer):
         data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
-        parts = []
+        parts, own = [], self._overrides("predict_step")
         with no_grad():
-            for i, batch in enumerate(_chunks([k.asarray(a) for a in features], batch_size)):
+            for i, batch in enumerate(chunks([k.asarray(a) for a in features], batch_size)):
                 hooks.on_predict_batch_begin(i)
-                structure, tensors = Structure.of(inputs.call(model, [Tensor(a) for a in batch], training=False))
+                xs = [Tensor(a) for a in batch]
+                if own:
+                    structure, tensors = Structure.of(
+                        self.predict_step(inputs.build(xs) if len(xs) == 1 else (inputs.build(xs),))
+                    )
+                else:
+                    structure, tensors = Structure.of(inputs.call(model, xs, training=False))
                 outs = [k.to_numpy(t.data) for t in tensors]
                 host = [a for a in batch if isinstance(a, np.ndarray)]
                 parts.append([out.copy() if any(np.may_share_memory(out, a) for a in host) else out for out in outs])
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
         hooks.on_predict_end()
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        if plain and len(parts) == 1 and isinstance(k, Backend):
+        if plain and not own and len(parts) == 1 and isinstance(k, Backend):
             leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
             if all(map(operator.is_, leaves, features)):  # as they are, without a cast
                 self._remember(key, inputs, features)
@@ -410,21 +420,3 @@ def _kinds(x: Any) -> Any:
     """The shapes and dtypes of the arrays in a list, tuple or dict of them."""
     leaves = x.values() if type(x) is dict else x
     return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)
-
-
-def _stacked(passes: list[Any]) -> Any:
-    """The outputs of several passes, each with a new first axis for them."""
-    first = passes[0]
-    if isinstance(first, dict):
-        return {name: np.stack([p[name] for p in passes]) for name in first}
-    if isinstance(first, list | tuple):
-        return type(first)(np.stack(of_one) for of_one in zip(*passes, strict=True))
-    return np.stack(passes)
-
-
-def _chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:
-    from ..nn.dense import positive_int
-
-    size = CHUNK if batch_size is None else positive_int(batch_size, "batch_size")
-    for i in range(0, len(arrays[0]), size):
-        yield tuple(a[i : i + size] if a.size else a for a in arrays)

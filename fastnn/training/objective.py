@@ -122,7 +122,7 @@ def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
         return {key: None if item is None else get(item) for key, item in given.items()}
     if isinstance(given, list | tuple):
         return [None if item is None else get(item) for item in given]
-    return get(given)
+    return None if given is None else get(given)
 
 
 def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> list[Objective]:

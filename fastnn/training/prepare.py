@@ -12,7 +12,7 @@ from ..nn import parameter as parameters_py
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
-from .structure import Arrays, Structure, inputs_of, own_code
+from .structure import Arrays, Structure, inputs_of, is_array, own_code
 
 
 class Prepared:
@@ -51,6 +51,8 @@ class Prepared:
         model: Any = self
         current().value_leaves(op)  # its steps are recordings of their own
         inputs, features = self._inputs(op, x, names[0])
+        if c.own is not None and c.loss is None and not c.given["metrics"]:
+            return self._as_they_are(op, inputs, features, y, sample_weight, names)
         if y is None:
             raise ValueError(f"{op}: {names[1]} is missing")
         rows, dtype, first = len(features[0]), model.dtype, names[0]
@@ -72,11 +74,30 @@ class Prepared:
             weights.append(weight)
         return Arrays((*features, *targets, *weights), inputs)
 
+    def _as_they_are(
+        self, op: str, inputs: Structure, features: list[Array], y: Any, sample_weight: Any, names: tuple[str, str]
+    ) -> Arrays:
+        """The inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
+        c = self._need(op)
+        if c.own is None or (op.startswith(("evaluate", "test")) and not c.own.test):
+            raise ValueError(f"{op}: the model was compiled without a loss; define test_step(self, data)")
+        model: Any = self
+        several = isinstance(y, Mapping) or (isinstance(y, list | tuple) and bool(y) and all(map(is_array, y)))
+        if several:
+            c.targets, leaves = Structure.of(y, "y")
+        else:
+            c.targets, leaves = Structure("one", [names[1]]), [] if y is None else [y]
+        targets = [data.as_targets(leaf, "any", model.dtype, op, names[1]) for leaf in leaves]
+        weight = data.as_sample_weight(sample_weight, len(features[0]), model.dtype, op)
+        labelled = {f"{names[1]}[{i}]" if several else names[1]: t for i, t in enumerate(targets)}
+        data.check_same_length(op, **{names[0]: features[0], **labelled})
+        return Arrays((*features, *targets, weight), inputs)
+
     def _class_weighted(self, op: str, arrays: Arrays, class_weight: Any) -> Arrays:
         """What `_prepare` gave, with the weights of the samples' classes in their weights."""
         if class_weight is None:
             return arrays
-        if len(self._need(op).objectives) > 1:
+        if len(self._need(op).objectives) != 1:
             raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
         *rest, target, weight = arrays
         return Arrays((*rest, target, data.class_weight_to_sample_weight(class_weight, target, weight, op)), arrays.inputs)

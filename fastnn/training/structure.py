@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..tensor import Tensor
+from ..tensor import Array, Tensor
 
 
 class Structure:
@@ -81,7 +81,7 @@ class Structure:
                 raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
             return [given.get(key) for key in self.names]
         if len(self) == 1:
-            wrapped = isinstance(given, list | tuple) and len(given) == 1 and _is_array(given[0])
+            wrapped = isinstance(given, list | tuple) and len(given) == 1 and is_array(given[0])
             return [given[0] if wrapped else given]
         if not isinstance(given, list | tuple):
             raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
@@ -103,6 +103,26 @@ class Arrays(list[Any]):
 
 
 ONE = Structure("one", ["x"])
+CHUNK = 1024
+"""Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
+
+
+def stacked(passes: list[Any]) -> Any:
+    """The outputs of several passes, each with a new first axis for them."""
+    first = passes[0]
+    if isinstance(first, dict):
+        return {name: np.stack([p[name] for p in passes]) for name in first}
+    if isinstance(first, list | tuple):
+        return type(first)(np.stack(of_one) for of_one in zip(*passes, strict=True))
+    return np.stack(passes)
+
+
+def chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:
+    from ..nn.dense import positive_int
+
+    size = CHUNK if batch_size is None else positive_int(batch_size, "batch_size")
+    for i in range(0, len(arrays[0]), size):
+        yield tuple(a[i : i + size] if a.size else a for a in arrays)
 
 
 def own_code(module: str) -> bool:
@@ -152,8 +172,8 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
 
 def _arrays(x: Any) -> bool:
     """Whether these are whole inputs, not the rows of one."""
-    return bool(x) and all(_is_array(a) and a.ndim > 1 for a in x)
+    return bool(x) and all(is_array(a) and a.ndim > 1 for a in x)
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | Tensor | current().xp.ndarray)

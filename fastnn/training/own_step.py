@@ -1,0 +1,250 @@
+"""Steps of a model's own: train_step, test_step and predict_step, as Keras's models have them to override."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ..backends import current
+from ..tensor import Array, Tensor
+from .batch import BatchTrainer
+from .metrics import Mean, Metric
+from .metrics.own import as_number
+from .objective import BatchLoss, update_metrics
+from .step import TrainStep, watched
+from .structure import Structure, inputs_of
+
+if TYPE_CHECKING:
+    from .compiled import Compiled, Logs
+
+
+class Steps(BatchTrainer):
+    """What fit, evaluate and predict do with a batch; a class that overrides a method is called there."""
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training; a class of your own may override it, and may call it by ``super()``.
+
+        Args:
+            data: (x, y) or (x, y, sample_weight) of the batch, as Tensors or in the lists and dicts that fit was given; x alone
+                where there is no y.
+
+        Returns:
+            Names and numbers for the logs: what metrics of `metrics` give is taken from them at the end of the epoch, other
+            numbers are averaged over the rows.
+        """
+        x, y, weight = unpacked(data)
+        optimizer = self._need("train_step").optimizer
+        done: list[tuple[Any, Any, BatchLoss | None]] = []
+
+        def gradients() -> Tensor:
+            optimizer.zero_grad()
+            y_pred = self._called(x, training=True)
+            loss, measured = self._own_loss(x, y, y_pred, weight, training=True)
+            if loss.requires_grad:
+                loss.backward()
+            done.append((y_pred, loss, measured))
+            return loss
+
+        if optimizer.takes_closure:
+            optimizer.step(gradients)
+        elif gradients().requires_grad:
+            optimizer.step()
+        return self._reported(x, y, weight, *done[0])
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Evaluates a batch; arguments and result are those of `train_step`."""
+        x, y, weight = unpacked(data)
+        y_pred = self._called(x, training=False)
+        return self._reported(x, y, weight, y_pred, *self._own_loss(x, y, y_pred, weight, training=False))
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch, which is x or (x,)."""
+        return self._called(unpacked(data)[0], training=False)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        """The loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
+        c = self._need("compute_loss")
+        if all(o.loss is None for o in c.objectives):
+            raise ValueError("compute_loss: compile was given no loss; compute it in train_step, or override compute_loss")
+        outputs = c.returned.flatten(y_pred)
+        targets = [_array(t) for t in self._spread("compute_loss", y, sample_weight, "y")[0]]
+        weights = [_array(w) for w in self._spread("compute_loss", y, sample_weight, "y")[1]]
+        assert c.own is not None
+        c.own.measured = BatchLoss(self, c.objectives, outputs, targets, weights)
+        return c.own.measured.total
+
+    def compute_metrics(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> dict[str, Any]:
+        """Adds a batch to the metrics that compile was given, and gives the loss and all metrics so far."""
+        c = self._need("compute_metrics")
+        if c.objectives:
+            targets = [_array(t) for t in self._spread("compute_metrics", y, None, "y")[0]]
+            update_metrics(current(), c.objectives, c.returned.flatten(y_pred), targets)
+        assert c.own is not None
+        return c.own.known()
+
+    # ---- for fit, evaluate and predict ----
+
+    def _overrides(self, *names: str) -> bool:
+        return any(getattr(type(self), name) is not getattr(Steps, name) for name in names)
+
+    def _called(self, x: Any, training: bool) -> Any:
+        model: Any = self
+        if inputs_of(model, x, "call").kind != "args":
+            return model(x, training=training)
+        return model(*(x.values() if isinstance(x, Mapping) else x), training=training)
+
+    def _own_loss(self, x: Any, y: Any, y_pred: Any, weight: Any, training: bool) -> tuple[Tensor, BatchLoss | None]:
+        own = self._need("fit").own
+        assert own is not None
+        own.measured = None
+        loss = self.compute_loss(x, y, y_pred, weight, training=training)
+        measured = own.measured
+        return loss, measured if measured is not None and measured.total is loss else None
+
+    def _reported(self, x: Any, y: Any, weight: Any, y_pred: Any, loss: Tensor, measured: BatchLoss | None) -> dict[str, Any]:
+        """Adds the loss to its mean, and gives what compute_metrics does."""
+        c = self._need("fit")
+        rows = len(Structure.of(x)[1][0])
+        if measured is not None:
+            measured.add(c, rows)
+        else:
+            assert c.own is not None
+            c.own.loss.update_state(loss.item(), rows)
+        return self.compute_metrics(x, y, y_pred, weight)
+
+    def _data(self, arrays: Sequence[Array], inputs: Structure) -> Any:
+        """A batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
+        c = self._need("fit")
+        leaves = [Tensor(a.copy()) if a.size else None for a in arrays]
+        if c.objectives:
+            xs, ys, ws = c.parts(leaves)
+            targets, structure = list(ys), c.returned
+            weights = None if all(w is None for w in ws) else structure.build(ws)
+        else:
+            n = len(inputs)
+            xs, targets, weights, structure = leaves[:n], leaves[n:-1], leaves[-1], c.targets
+        x = inputs.build(xs)
+        if not targets or all(t is None for t in targets):
+            return (x,) if isinstance(x, list | tuple) else x
+        y = structure.build(targets)
+        return (x, y) if weights is None else (x, y, weights)
+
+    def _test_batch(self, arrays: Sequence[Array], inputs: Structure) -> None:
+        c = self._need("evaluate")
+        if c.active is not None:
+            c.active.add("test_step", self.test_step(self._data(arrays, inputs)), len(arrays[0]))
+            return
+        xs, targets, weights = c.parts(arrays)
+        # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
+        outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
+        BatchLoss(self, c.objectives, outputs, targets, weights).add(c, len(xs[0]))
+        update_metrics(current(), c.objectives, outputs, targets)
+
+
+class OwnStep(TrainStep):
+    """A training step that is the model's own train_step, run by Python each time."""
+
+    def _step(self) -> None:
+        if self.fetch is not None:
+            self.fetch(self.buffers)
+        own = self.compiled.own
+        assert own is not None
+        with self.precision, watched(self.model) if self.check_finite else nullcontext():
+            returned = self.model.train_step(self.model._data(self.buffers, self.inputs))
+        self.model.apply_constraints()
+        own.add("train_step", returned, len(self.buffers[0]))
+
+
+class OwnLogs:
+    """The logs of steps of a model's own: what they return, batch by batch."""
+
+    def __init__(self, model: Any, compiled: Compiled) -> None:
+        self.model, self.compiled = model, compiled
+        self.train = model._overrides("train_step", "compute_loss", "compute_metrics")
+        self.test = model._overrides("test_step", "compute_loss", "compute_metrics")
+        self.loss = Mean("loss")
+        self.measured: BatchLoss | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._means: dict[str, tuple[float, int]] = {}
+        self._latest: dict[str, float] = {}
+        self._averaged: set[str] = set()
+        """Names of which some value was not that of the metric so far."""
+
+    def others(self) -> list[Metric]:
+        """The metrics that are not compile's."""
+        compiled = self.compiled.metrics
+        return [m for m in {id(m): m for m in (self.loss, *self.model.metrics)}.values() if all(m is not c for c in compiled)]
+
+    def known(self) -> dict[str, Any]:
+        """The loss and compile's metrics so far."""
+        c = self.compiled
+        logs: dict[str, Any] = c.running() if c.objectives else {}
+        if self.loss.total[1]:
+            logs["loss"] = self.loss.result()
+        elif not any(o.total[1] for o in c.objectives):
+            logs.pop("loss", None)  # no step computed compile's
+        return logs
+
+    def add(self, op: str, returned: Any, rows: int) -> None:
+        """Takes what a step returned for a batch."""
+        if not isinstance(returned, Mapping):
+            raise TypeError(
+                f"{type(self.model).__name__}.{op} returned a {type(returned).__name__}; wanted a dict of names and numbers"
+            )
+        known = self.known()
+        for metric in self.others():
+            if metric.name in returned and metric.name not in known:
+                known[metric.name] = metric.result()
+        for key, value in returned.items():
+            name, number = str(key), as_number(f"{op}: {key}", value)
+            so_far = as_number(name, known[name]) if name in known else math.nan
+            if name not in known or not (number == so_far or (math.isnan(number) and math.isnan(so_far))):
+                self._averaged.add(name)
+            total, count = self._means.get(name, (0.0, 0))
+            self._means[name], self._latest[name] = (total + number * rows, count + rows), number
+
+    def logs(self) -> Logs:
+        """The running metrics as they are now, and the means of the other numbers."""
+        means = {name: total / count for name, (total, count) in self._means.items()}
+        return {name: means[name] if name in self._averaged else self._latest[name] for name in means}
+
+    def reset(self) -> None:
+        """Starts anew."""
+        self._clear()
+        for metric in self.others():
+            metric.reset_state()
+
+    def set_aside(self) -> Any:
+        """What was summed up so far, for `take_back`."""
+        return copy.copy(vars(self)), [(m, m.set_aside()) for m in self.others()]
+
+    def take_back(self, saved: Any) -> None:
+        """Goes on with what was set aside."""
+        attributes, metrics = saved
+        vars(self).update(attributes)
+        for metric, kept in metrics:
+            metric.take_back(kept)
+
+
+def unpacked(data: Any) -> tuple[Any, Any, Any]:
+    """x, y and sample_weight of what `train_step` gets; None for what is not there."""
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"train_step: data has {len(data)} parts; wanted x, (x, y) or (x, y, sample_weight)")
+    return (*data, *(None,) * (3 - len(data)))
+
+
+def _array(value: Any) -> Array:
+    """Targets or weights as an array; of size 0 for None."""
+    k = current()
+    if value is None:
+        return k.empty(0, "float32")
+    return value.data if isinstance(value, Tensor) else k.asarray(value)
