@@ -206,3 +206,44 @@ def test_what_is_wrong_is_named() -> None:
         model.fit(X, Y[1:], verbose=0)
     with pytest.raises(ValueError, match="no loss is given"):
         fastnn.Sequential(_layers()).compile("adam")
+
+
+def test_several_inputs_and_outputs() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = fastnn.Dense(1, input_shape=(3,)), fastnn.Dense(1, input_shape=(3,))
+
+        def forward(self, left: Any, right: Any) -> Any:
+            return {"sum": self.a(left) + self.b(right), "left": self.a(left)}
+
+    class Own(Two):
+        def train_step(self, data: Any) -> Any:
+            (left, right), y, _ = data
+            assert left.shape == right.shape and list(y) == ["sum", "left"]
+            return super().train_step(data)
+
+        def predict_step(self, data: Any) -> Any:
+            return super().predict_step(data)
+
+    logs, values = [], []
+    for cls in (Two, Own):
+        fastnn.seed(0)
+        model = cls()
+        model.compile(fastnn.optim.SGD(lr=0.1), "mse", metrics={"sum": ["mae"]}, loss_weights={"left": 0.5})
+        y = {"sum": X[:, 0], "left": X[:, 1]}
+        logs.append(model.fit([X, X[::-1]], y, sample_weight=W, epochs=2, verbose=0).history)
+        values.append(model.predict([X, X[::-1]])["sum"])
+    assert list(logs[0]) == list(logs[1]) == ["loss", "sum_loss", "left_loss", "sum_mae"]
+    for name, wanted in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], wanted, rtol=1e-5)
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-5)
+
+
+def test_predict_step_needs_no_compile() -> None:
+    class Doubles(fastnn.Sequential):
+        def predict_step(self, data: Any) -> Any:
+            return 2 * super().predict_step(data)
+
+    model = Doubles(_layers())
+    np.testing.assert_allclose(model.predict(X), 2 * model(X).detach().numpy(), rtol=1e-6)

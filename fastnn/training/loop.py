@@ -25,7 +25,7 @@ from .metrics import Metric
 from .own_step import OwnLogs, OwnStep, Steps
 from .progress import Progress
 from .step import Batches, TrainStep
-from .structure import CHUNK, ONE, Arrays, Structure, chunks, own_code, stacked
+from .structure import CHUNK, ONE, Arrays, Structure, arrays_alone, chunks, kinds, own_code, stacked
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
@@ -333,11 +333,11 @@ class Trainer(Steps):
             with sampling():  # in chunks: what is recorded for a batch has no random layers
                 passes = positive_int(mc, "predict: mc")
                 return stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
-        plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or _arrays_alone(x))
+        plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or arrays_alone(x))
         if plain:
             name = get_backend()
             isa = get_isa() if name == "cpp" else ""
-            kind = (x.shape, x.dtype) if type(x) is np.ndarray else _kinds(x)
+            kind = (x.shape, x.dtype) if type(x) is np.ndarray else kinds(x)
             key = (name, isa, precision(), kind, parameters_py.structure_version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
@@ -408,15 +408,3 @@ class Trainer(Steps):
         if print_fn is not None:
             print_fn(result)
         return result
-
-
-def _arrays_alone(x: Any) -> bool:
-    """Whether x is a list, tuple or dict of NumPy arrays."""
-    leaves = x.values() if type(x) is dict else x if type(x) in (list, tuple) else ()
-    return bool(leaves) and all(type(a) is np.ndarray for a in leaves)
-
-
-def _kinds(x: Any) -> Any:
-    """The shapes and dtypes of the arrays in a list, tuple or dict of them."""
-    leaves = x.values() if type(x) is dict else x
-    return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)

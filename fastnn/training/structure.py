@@ -107,6 +107,18 @@ CHUNK = 1024
 """Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 
 
+def arrays_alone(x: Any) -> bool:
+    """Whether x is a list, tuple or dict of NumPy arrays."""
+    leaves = x.values() if type(x) is dict else x if type(x) in (list, tuple) else ()
+    return bool(leaves) and all(type(a) is np.ndarray for a in leaves)
+
+
+def kinds(x: Any) -> Any:
+    """The shapes and dtypes of the arrays in a list, tuple or dict of them."""
+    leaves = x.values() if type(x) is dict else x
+    return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)
+
+
 def stacked(passes: list[Any]) -> Any:
     """The outputs of several passes, each with a new first axis for them."""
     first = passes[0]
