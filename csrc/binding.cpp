@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "gil.h"
 #include "team.h"
 
 namespace py = pybind11;
@@ -247,7 +248,7 @@ void run_call(const Call& call) {
   if (work < kReleaseGil) {
     run();
   } else {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     run();
   }
 }

@@ -10,6 +10,7 @@
 #include "block.h"
 #include "dispatch.h"
 #include "frozen.h"
+#include "gil.h"
 #include "plan.h"
 #include "team.h"
 
@@ -187,7 +188,7 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "peak_gflops",
       [](int dtype) {
-        py::gil_scoped_release release;
+        const WithoutGil released;
         return current_isa().peak_gflops(dtype);
       },
       py::arg("dtype"), "Measured GFLOP/s of fused multiply-adds on one core, for dtype code 0 (float32) or 1 (float64).");
@@ -195,7 +196,7 @@ PYBIND11_MODULE(_core, m) {
       "read_gbytes",
       [](const py::buffer& data) {
         py::buffer_info info = data.request();
-        py::gil_scoped_release release;
+        const WithoutGil released;
         return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
       },
       py::arg("data"), "Measured GB/s of reading this buffer on one core.");
@@ -207,7 +208,7 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "run",
           [](const PyPlan& self, i64 n) {
-            py::gil_scoped_release release;
+            const WithoutGil released;
             self.plan.run(n);
           },
           py::arg("n") = 1, "Runs the list n times, without the GIL.")
@@ -215,7 +216,7 @@ PYBIND11_MODULE(_core, m) {
           "profile",
           [](const PyPlan& self, int n) {
             if (n < 1) throw py::value_error("Plan.profile: n is " + std::to_string(n) + ", wanted at least 1");
-            py::gil_scoped_release release;
+            const WithoutGil released;
             return self.plan.profile(n);
           },
           py::arg("n"), "Runs the list n times, each call by itself; the median nanoseconds of each call.")

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "gil.h"
 #include "team.h"
 
 namespace py = pybind11;
@@ -94,7 +95,11 @@ void Frozen::give_back(Instance* instance) {
 }
 
 void Frozen::run(char* const* ports) {
-  Instance* me = take();
+  struct GivesBack {
+    Frozen* frozen;
+    void operator()(Instance* instance) const { frozen->give_back(instance); }
+  };
+  const std::unique_ptr<Instance, GivesBack> me(take(), {this});  // calls on many workers may find no memory
   for (const Patch& p : port_patches_) me->calls[p.call].slots[p.slot] = (u64)(ports[p.port] + p.offset);
   const Worker alone{0, 1, nullptr, me->arena + arena_bytes_};
   const bool small = work_ < 2 * team_share();
@@ -106,7 +111,6 @@ void Frozen::run(char* const* ports) {
     else
       team_run([](void* c, const Worker& w) { ((const Call*)c)->run(w); }, (void*)&call, workers, call.scratch(workers), work);
   }
-  give_back(me);
 }
 
 namespace {
@@ -274,7 +278,7 @@ PyObject* call_frozen(PyObject* callable, PyObject* const* args, size_t flags, P
     if (self->frozen->work() < kReleaseGil) {
       self->frozen->run(at);
     } else {
-      py::gil_scoped_release release;
+      const WithoutGil released;
       self->frozen->run(at);
     }
     if (out && out != Py_None) return Py_NewRef(out);

@@ -28,6 +28,7 @@ void Plan::add(const Call& call, const std::vector<Access>& accesses, const i64*
   for (const Access& a : all) open_.push_back({a, shared});
   any_shared_ |= shared;
   work_ += call.work();
+  own_scratch_ = std::max(own_scratch_, call.scratch(1));
   nodes_.push_back({call, shared, barrier, flag});
 }
 
@@ -81,6 +82,7 @@ void Plan::walk(i64 n, const Worker& me) const {
 
 void Plan::run(i64 n) const {
   int workers = any_shared_ ? team_threads() : 1;
+  if (own_scratch_) thread_scratch(own_scratch_);  // which may throw, as nothing may once the team is at work
   i64 scratch = 0;
   for (const Node& node : nodes_)
     if (node.shared && workers > 1) {

@@ -38,7 +38,8 @@ class Plan {
   std::vector<Node> nodes_;
   std::vector<Open> open_;  // what the nodes since the last barrier touch
   bool any_shared_ = false;
-  double work_ = 0;  // of all nodes
+  double work_ = 0;      // of all nodes
+  i64 own_scratch_ = 0;  // the most that a node needs which one worker runs
 };
 
 }  // namespace fastnn

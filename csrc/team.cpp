@@ -106,8 +106,16 @@ class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
     barrier_.crowded = threads > available_cores();
-    for (int i = 1; i < threads; i++) posts_.emplace_back(new Post);  // all of them before the first worker looks for its own
-    for (auto& post : posts_) post->thread = std::thread(&Team::serve, this, post.get());
+    here_.reserve(threads - 1);  // where a job has begun there is no way back
+    posts_.reserve(threads - 1);
+    try {
+      for (int i = 1; i < threads; i++) {
+        std::unique_ptr<Post> post(new Post);
+        post->thread = std::thread(&Team::serve, this, post.get());
+        posts_.push_back(std::move(post));
+      }
+    } catch (const std::exception&) {  // no memory or no right to more threads: results do not depend on their number
+    }
   }
 
   ~Team() {
@@ -117,6 +125,7 @@ class Team {
     }
   }
 
+  // How many were asked for; there may be fewer.
   int threads() const { return threads_; }
   bool asleep() const { return !posts_.empty() && posts_[0]->asleep.load(std::memory_order_relaxed); }
 
@@ -127,7 +136,7 @@ class Team {
     scratch_ = scratch ? buffer_.reserve(scratch) : nullptr;
     job_ = job;
     context_ = context;
-    workers_ = 1 + gather(workers < threads_ ? workers - 1 : threads_ - 1, patience);
+    workers_ = 1 + gather(std::min(workers - 1, (int)posts_.size()), patience);
     barrier_.workers = workers_;
     left_.store(workers_ - 1, std::memory_order_relaxed);
     for (int i = 1; i < workers_; i++) {
@@ -254,13 +263,17 @@ void forget_team_after_fork() {
   Team::inside_job = false;
 }
 
+// Null where there is no memory for it.
 std::shared_ptr<Team> team() {
   static const int once = pthread_atfork(nullptr, nullptr, forget_team_after_fork);
   (void)once;
   std::lock_guard<std::mutex> lock(*team_mutex);
   if (!*the_team || (*the_team)->threads() != team_threads()) {
     the_team->reset();
-    *the_team = std::make_shared<Team>(team_threads());
+    try {
+      *the_team = std::make_shared<Team>(team_threads());
+    } catch (const std::bad_alloc&) {
+    }
   }
   return *the_team;
 }
@@ -321,7 +334,10 @@ char* thread_scratch(i64 bytes) {
 
 void team_run(Job job, void* context, int workers, i64 scratch, double work) {
   const double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
-  if (workers > 1 && !Team::inside_job && team()->run(job, context, workers, scratch, patience)) return;
+  if (workers > 1 && !Team::inside_job) {
+    const std::shared_ptr<Team> all = team();
+    if (all && all->run(job, context, workers, scratch, patience)) return;
+  }
   job(context, Worker{0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
 }
 
@@ -329,7 +345,8 @@ int team_workers(double work) {
   int threads = team_threads();
   double least = team_share();
   if (threads == 1 || work < 1.5 * least || Team::inside_job) return 1;
-  const double worth = work / (team()->asleep() && !in_a_stream() ? kAsleep * least : least) + 0.5;
+  const std::shared_ptr<Team> all = team();
+  const double worth = work / (all && all->asleep() && !in_a_stream() ? kAsleep * least : least) + 0.5;
   return worth >= threads ? threads : worth < 1 ? 1 : (int)worth;
 }
 

@@ -318,3 +318,75 @@ for t in threads: t.join()
 """
     for _ in range(5):
         subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+
+
+_LAST_WORDS = """
+import threading, time, numpy as np, fastnn
+m = fastnn.Sequential([fastnn.Dense(400, input_shape=(400,))])
+x = np.ones((256, 400), np.float32)
+t, f, begun = fastnn.tensor(x), m.freeze(batch_size=256), threading.Event()
+def work():
+    while True:
+        {call}
+        begun.set()
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+begun.wait()
+time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("call", ["t @ t.T", "m.predict(x)", "f(x)"])
+def test_a_program_may_end_while_daemon_threads_compute(call: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", _LAST_WORDS.format(call=call)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+_NO_ROOM = """
+import resource, numpy as np, fastnn
+fastnn.set_num_threads(1)
+m = fastnn.Sequential([fastnn.Dense(1000, input_shape=(1000,))])
+x, out = np.ones((256, 1000), np.float32), np.empty((256, 1000), np.float32)
+f = m.freeze(batch_size=256)
+wanted = np.array(f(x, out=out))
+m.predict(x)
+fastnn.set_num_threads(3)
+size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + ({room} << 20),) * 2)  # the stack of a thread takes 8 MB
+assert f(x, out=out).tobytes() == wanted.tobytes()
+assert f(x, out=out).tobytes() == wanted.tobytes()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("room", [5, 14])
+def test_where_threads_cannot_be_started_those_there_are_do_the_work(room: int) -> None:
+    ended = subprocess.run([sys.executable, "-c", _NO_ROOM.format(room=room)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+_NO_MEMORY = """
+import resource, numpy as np, fastnn
+from fastnn.backends import load
+k = load("cpp")
+n = 1 << 21
+x = np.zeros((1, n, 1), np.float32)
+index = np.zeros((1, n, 1), np.int64)
+size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20),) * 2)
+for call in (lambda: k.argsort(index, x, 0), k.plan([("argsort", (index, x, 0))]).run):
+    for _ in range(2):
+        try:
+            call()
+        except MemoryError:
+            continue
+        raise SystemExit("no MemoryError")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_memory_that_cannot_be_had_is_a_memory_error(threads: str) -> None:
+    env = {**os.environ, "FASTNN_NUM_THREADS": threads}
+    ended = subprocess.run([sys.executable, "-c", _NO_MEMORY], capture_output=True, text=True, env=env, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")

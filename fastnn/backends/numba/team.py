@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 _pool: ThreadPoolExecutor | None = None
@@ -21,14 +22,32 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+def _work(function: Callable[..., Any], left: deque[tuple[Any, ...]]) -> None:
+    while left:
+        try:
+            args = left.popleft()
+        except IndexError:  # another thread took the last one
+            return
+        function(*args)
+
+
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
-    """Calls a function that releases the GIL with each of these arguments, side by side; the caller makes the first call."""
+    """Calls a function that releases the GIL with each of these arguments, side by side; the caller takes part.
+
+    Where threads cannot be started, those that there are do all of it; it may be the caller alone.
+    """
     global _pool, _size
-    if len(calls) > _size + 1:
-        _pool, _size = ThreadPoolExecutor(len(calls) - 1, "fastnn"), len(calls) - 1
-    others = [_pool.submit(function, *args) for args in calls[1:]] if _pool else []
+    left = deque(calls)
+    others: list[Future[None]] = []
     try:
-        function(*calls[0])
+        if len(calls) > _size + 1:
+            _pool, _size = ThreadPoolExecutor(len(calls) - 1, "fastnn"), len(calls) - 1
+        for _ in range(len(calls) - 1 if _pool else 0):
+            others.append(_pool.submit(_work, function, left))
+    except RuntimeError:  # a thread could not be started, or the interpreter is ending
+        pass
+    try:
+        _work(function, left)
     finally:  # after Ctrl-C too: they write into arrays that the caller will use again
         errors = [other.exception() for other in others]
     for error in errors:

@@ -1,0 +1,33 @@
+// Work without the GIL.
+#pragma once
+#include <Python.h>
+#include <cxxabi.h>
+#include <unistd.h>
+
+namespace fastnn {
+
+// The thread has no GIL while an object lives. A daemon thread that wants it back after the interpreter has ended is stopped by
+// Python up to 3.13 with pthread_exit, which unwinds the stack: through destructors, which would abort the process, and which
+// would touch Python's objects without the GIL. Here such a thread stands still until the process ends, as from Python 3.14 on.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+  ~WithoutGil() {
+#if defined(__GLIBCXX__)
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (abi::__forced_unwind&) {
+      for (;;) pause();
+    }
+#else
+    PyEval_RestoreThread(state_);
+#endif
+  }
+
+ private:
+  PyThreadState* state_;
+};
+
+}  // namespace fastnn
