@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
+import struct
 import sys
 import time
-import tokenize
-import zipfile
-import zlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,18 +20,22 @@ import numpy as np
 
 import fastnn
 
-from . import datasets, plot
+from . import callbacks, datasets, plot
 from .backends import current
 from .backends.spec import KERNELS
 from .backends.warmup import calls
+from .datasets.arrays import read_npy, read_npz
+from .files.place import target_of
 from .training import data
 
 Array = np.ndarray[Any, Any]
 
 _LOSS = "sparse_categorical_crossentropy"
 _SHOWN = 3
-# What NumPy raises for files that are not what their names say.
-_DAMAGED = (ValueError, EOFError, OSError, AttributeError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+MOST_WEIGHTS = 1 << 28
+"""Weights above which a network is refused: those of a gigabyte of float32."""
+MOST_PIXELS = 1 << 24
+"""Pixels above which an image is refused: its file may be a thousand times smaller."""
 
 
 @dataclass
@@ -64,6 +69,12 @@ def _layers(ctx: click.Context, param: click.Parameter, text: str) -> list[int]:
     return units
 
 
+def _finite(ctx: click.Context, param: click.Parameter, number: float) -> float:
+    if not math.isfinite(number):
+        raise click.BadParameter(f"{number}; wanted a finite number")
+    return number
+
+
 _backend_option = click.option("--backend", default=None, help="auto, cpp, numba, cupy or numpy; see `fastnn info`.")
 _data_option = click.option("--data", "folder", default=None, help="For mnist: the folder with its four IDX files.")
 
@@ -82,7 +93,9 @@ def warmup(backend: str | None) -> None:
 @click.option("--layers", default="15,15,15", show_default=True, callback=_layers, help="Units of the hidden layers.")
 @click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1))
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1))
-@click.option("--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Learning rate.")
+@click.option(
+    "--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), callback=_finite, help="Learning rate."
+)
 @click.option("--optimizer", default="adam", show_default=True)
 @_backend_option
 @click.option("--seed", default=None, type=click.IntRange(min=0), help="Makes the run repeatable.")
@@ -109,9 +122,8 @@ def train(
     """
     with _clean_errors():
         target = Path(output or f"{Path(dataset).stem}.fastnn")
-        _check_writable(target)
+        _check_targets(dataset, folder, {"--output": str(target), "--plot": plot_path})
         if plot_path is not None:
-            _check_writable(Path(plot_path))
             if Path(plot_path).suffix not in (".png", ".pdf", ".svg"):
                 raise ValueError(f"--plot {plot_path}: wanted the name of a .png, .pdf or .svg file")
             plot.require()
@@ -127,7 +139,11 @@ def train(
         _echo_machine()
         verbose = 1 if sys.stderr.isatty() and sys.stdout.isatty() else 2
         start = time.perf_counter()
-        history = model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # TerminateOnNaN's, which becomes the error below
+            stop = callbacks.TerminateOnNaN()
+            history = model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose, callbacks=stop)
+        _check_finite(model, history.history["loss"], target)
         seconds = time.perf_counter() - start
         click.echo(f"\ntrained in {seconds:.2f} s, {seconds / len(history.epoch):.3f} s an epoch")
         if d.test is not None:
@@ -172,9 +188,12 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
         weights = model.get_weights()
         if not weights:
             raise ValueError(f"{model_file}: the model has no weights, so it classifies nothing")
-        n_features = int(weights[0].shape[0])
+        n_features = int(np.shape(weights[0])[0]) if np.ndim(weights[0]) else 1
         picture = _read_image(Path(image), n_features)
-        p = model.predict(_features(picture[None]))[0]
+        probabilities = model.predict(_features(picture[None]))
+        if not isinstance(probabilities, np.ndarray) or probabilities.ndim != 2:
+            raise ValueError(f"{model_file}: the model is no classifier: its output is not one row of probabilities for a sample")
+        p = probabilities[0]
         click.echo(f"class {int(p.argmax())}, probability {p.max():.4f}")
         for line in _bars(p, None):
             click.echo(line)
@@ -187,16 +206,28 @@ def _clean_errors() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # the reader of our output went away, as with `| head`: click ends quietly
-    except (ValueError, TypeError, RuntimeError, OSError, ImportError, MemoryError) as e:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError, ImportError, MemoryError) as e:
         raise click.ClickException(str(e) or type(e).__name__) from e
 
 
-def _check_writable(path: Path) -> None:
-    """Fails before the work is done, not after."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; wanted the name of a file")
+def _check_targets(dataset: str, folder: str | None, targets: dict[str, str | None]) -> None:
+    """Fails before the work is done, not after, where a file cannot be written or is one that is read."""
+    read = [dataset] if folder is None else [str(path) for path in Path(folder).glob("*")]
+    taken = {os.path.realpath(path): path for path in read}
+    for option, path in targets.items():
+        if path is not None:
+            place = target_of(path, option)
+            if place in taken:
+                raise ValueError(f"{option} {path} is the same file as {taken[place]}")
+            taken[place] = path
+
+
+def _check_finite(model: Any, losses: list[float], target: Path) -> None:
+    """Fails where training ended in numbers that are none, which are not saved."""
+    bad = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
+    if bad is not None or not all(np.isfinite(a).all() for a in model.get_weights()):
+        what = "the weights are not finite" if bad is None else f"the loss of epoch {bad} is {losses[bad - 1]}"
+        raise ValueError(f"{what}, so nothing was saved to {target}; try a lower --lr, and look for NaN in the data")
 
 
 def _use(backend: str | None) -> None:
@@ -221,6 +252,10 @@ def _warm_up(kernels: Iterable[str]) -> None:
 
 
 def _build(n_features: int, layers: Sequence[int], n_classes: int) -> Any:
+    widths = [n_features, *layers, n_classes]
+    weights = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+    if weights > MOST_WEIGHTS:
+        raise ValueError(f"layers of {', '.join(map(str, widths))} have {weights} weights, more than {MOST_WEIGHTS}")
     shapes: list[tuple[int, ...] | None] = [(n_features,)] + [None] * len(layers)  # the first layer's input; the others infer it
     hidden = [fastnn.Dense(units, activation="relu", input_shape=shapes[i]) for i, units in enumerate(layers)]
     return fastnn.Sequential([*hidden, fastnn.Dense(n_classes, activation="softmax", input_shape=shapes[-1])])
@@ -243,11 +278,7 @@ def _load_dataset(name: str, folder: str | None) -> Dataset:
 def _load_npz(file: Path) -> Dataset:
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {str(file)!r}")
-    try:
-        with np.load(file, allow_pickle=False) as z:
-            parts = {key: z[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in z.files}
-    except _DAMAGED as e:
-        raise ValueError(f"{file} cannot be read as an .npz file of plain arrays: {e}") from e
+    parts = read_npz(file, ("x_train", "y_train", "x_test", "y_test"))
     for key in ("x_train", "y_train"):
         if key not in parts:
             raise ValueError(f"{file} lacks the array {key}")
@@ -279,12 +310,7 @@ def _read_image(file: Path, n_features: int) -> Array:
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {str(file)!r}")
     if file.suffix == ".npy":
-        try:
-            a = np.load(file, allow_pickle=False)
-        except _DAMAGED as e:
-            raise ValueError(f"{file} cannot be read as an .npy file of a plain array: {e}") from e
-        if not isinstance(a, np.ndarray):
-            raise ValueError(f"{file} is no .npy file but an archive of several arrays")
+        a = read_npy(file)
         if a.size != n_features or a.dtype.kind not in "fiub":
             raise ValueError(f"{file} holds {a.dtype} values of shape {a.shape}; the model has {n_features} inputs")
         return a
@@ -302,9 +328,13 @@ def _read_png(file: Path, n_features: int) -> Array:
     if side * side != n_features:
         raise ValueError(f"the model has {n_features} inputs, which make no square image; pass an .npy array")
     try:
-        with Image.open(file, formats=["PNG"]) as image:
-            gray = image.convert("L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
+            with Image.open(file, formats=["PNG"]) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS}")
+                gray = image.convert("L")
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as e:
         raise ValueError(f"{file} cannot be read as a PNG image: {e}") from e
     return np.asarray(gray if gray.size == (side, side) else gray.resize((side, side), Image.Resampling.LANCZOS))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,7 +190,17 @@ def test_plot_without_matplotlib(small: Path, monkeypatch: pytest.MonkeyPatch) -
         (["digits", "--optimizer", "adamm"], "adamm"),
         (["digits", "--output", "no/where.fastnn"], "there is no folder 'no'"),
         (["digits", "--output", "."], "is a folder"),
+        (["digits", "--output", "m.keras"], "files that end in .keras are Keras's"),
+        (["digits", "--output", "m.png", "--plot", "m.png"], "--plot m.png is the same file as m.png"),
         (["digits", "--plot", "curves.doc"], "wanted the name of a .png"),
+        (["digits", "--layers", "-5"], "wanted the hidden layers' units"),
+        (["digits", "--layers", "1e99"], "wanted the hidden layers' units"),
+        (["digits", "--layers", "9" * 5000], "wanted the hidden layers' units"),
+        (["digits", "--layers", "1000000000"], "weights, more than"),
+        (["digits", "--lr", "nan"], "wanted a finite number"),
+        (["digits", "--lr", "inf"], "wanted a finite number"),
+        (["digits", "--epochs", "1e99"], "--epochs"),
+        (["digits", "--seed", "-1"], "--seed"),
     ],
 )
 def test_bad_train(arguments: list[str], words: str) -> None:
@@ -221,6 +232,51 @@ def test_damaged_files(model: Path, content: bytes) -> None:
     assert "bad.npz" in bad("train", "bad.npz")
     assert "bad.npy" in bad("predict", model, "bad.npy")
     assert "bad.fastnn" in bad("evaluate", "bad.fastnn", "digits")
+
+
+def test_train_never_writes_over_its_data(small: Path) -> None:
+    before = small.read_bytes()
+    Path("link.fastnn").symlink_to(small)
+    for name in ("small.npz", "./small.npz", "link.fastnn"):
+        assert "small.npz" in bad("train", small, "--epochs", 1, "--output", name)
+    assert small.read_bytes() == before
+
+
+@pytest.mark.parametrize("lr", [1e30, 0.01])
+def test_a_loss_that_is_not_finite_is_an_error(small: Path, lr: float) -> None:
+    Path("m.fastnn").write_bytes(b"the good one")
+    x = np.full((9, 4), 1e30 if lr > 1 else 3e38, np.float32)
+    np.savez("far.npz", x_train=x, y_train=np.arange(9) % 3)
+    assert "nothing was saved to m.fastnn" in bad("train", "far.npz", "--lr", lr, "--epochs", 3, "--output", "m.fastnn")
+    assert Path("m.fastnn").read_bytes() == b"the good one"
+
+
+def test_what_small_files_may_ask_for(model: Path) -> None:
+    with zipfile.ZipFile("bomb.npz", "w", zipfile.ZIP_DEFLATED) as z:
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40, 8)})
+        z.writestr("x_train.npy", head.getvalue() + bytes(1 << 16))
+    assert "an array of shape (1099511627776, 8) has" in bad("train", "bomb.npz")
+    Path("bomb.npy").write_bytes(head.getvalue() + bytes(64))
+    assert "an array of shape" in bad("predict", model, "bomb.npy")
+    np.savez("labels.npz", x_train=np.ones((2, 3)), y_train=[0, 10**12])
+    assert "weights, more than" in bad("train", "labels.npz")
+    with zipfile.ZipFile("text.npz", "w") as z:
+        z.writestr("x_train.npy", "no array")
+    assert "text.npz cannot be read as an .npz file" in bad("train", "text.npz")
+
+
+def test_an_image_of_many_pixels(model: Path) -> None:
+    images = pytest.importorskip("PIL.Image")
+    images.new("1", (1 << 13, 1 << 12)).save("large.png")
+    assert "8192 x 4096 pixels, more than" in bad("predict", model, "large.png")
+
+
+def test_a_model_that_is_no_classifier(small: Path) -> None:
+    x = fastnn.Input((16,))
+    fastnn.Model(x, [fastnn.Dense(2)(x), fastnn.Dense(3)(x)]).save("two.fastnn")
+    np.save("row.npy", np.zeros(16))
+    assert "the model is no classifier" in bad("predict", "two.fastnn", "row.npy")
 
 
 def test_bad_png(model: Path) -> None:

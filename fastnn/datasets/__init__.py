@@ -16,10 +16,6 @@ __all__ = ["digits", "mnist"]
 Array = np.ndarray[Any, Any]
 Split = tuple[Array, Array]
 
-_CHUNK = 1 << 20
-# DEFLATE codes at most 258 bytes in two bits.
-_DEFLATE_RATIO = 1032
-
 
 def digits(as_float: bool = False) -> tuple[Split, Split]:
     """Handwritten digits: 4,000 images to train and 1,000 to test, 20x20 grey values, ((x_train, y_train), (x_test, y_test)).
@@ -83,6 +79,8 @@ def read_idx(file: Path, ndim: int) -> Array:
     import gzip
     import zlib
 
+    from .arrays import most_bytes, read_bytes
+
     size = file.stat().st_size
     compressed = file.suffix == ".gz"
     try:
@@ -97,9 +95,9 @@ def read_idx(file: Path, ndim: int) -> Array:
             if n == 0:
                 raise ValueError(f"mnist: {file} is empty: its shape is {shape}")
             # What the header promises is believed, and memory taken for it, only if a file of this size can hold it.
-            if n > (size * _DEFLATE_RATIO if compressed else size - len(header)):
+            if n > (most_bytes(size) if compressed else size - len(header)):
                 raise ValueError(f"mnist: {file} has {size} bytes, too few for the shape {shape} in its header")
-            data = _read(f, n)
+            data = read_bytes(f, n)
             if len(data) < n:
                 raise ValueError(f"mnist: {file} ends after {len(data)} of {n} values")
             if f.read(1):
@@ -107,11 +105,3 @@ def read_idx(file: Path, ndim: int) -> Array:
     except (EOFError, gzip.BadGzipFile, zlib.error) as e:
         raise ValueError(f"mnist: {file} is a damaged gzip file: {e}") from e
     return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def _read(f: IO[bytes], n: int) -> bytearray:
-    """Up to n bytes; memory grows with what is really there."""
-    data = bytearray()
-    while len(data) < n and (chunk := f.read(min(_CHUNK, n - len(data)))):
-        data += chunk
-    return data

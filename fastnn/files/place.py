@@ -35,7 +35,8 @@ def target_of(path: Any, op: str) -> str:
     refuse_suffix(text, op)
     target = os.path.realpath(text)
     if not os.path.isdir(folder := os.path.dirname(target)):
-        raise FileNotFoundError(f"{op}: there is no folder {folder}")
+        given = os.path.dirname(text)
+        raise FileNotFoundError(f"{op}: there is no folder {(folder if os.path.isdir(given) else given)!r}")
     old = _status(target)
     if old is not None:
         if not stat.S_ISREG(old.st_mode):
