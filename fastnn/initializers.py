@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -352,6 +353,19 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     if type(initializer) not in _BY_CONFIG.values():
         raise TypeError(f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be written down")
     return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+
+
+def written(initializer: Initializer, default: str) -> dict[str, Any]:
+    """What files say of the initialiser of a layer: a function cannot be written, so the default stands for it.
+
+    >>> written(Ones(), "zeros")
+    {'class_name': 'Ones', 'config': {}}
+    """
+    if isinstance(initializer, FromFunction):
+        text = f"save: the initializer {initializer.fn!r} cannot be written, so {default!r} stands for it; the weights stay"
+        warnings.warn(text, UserWarning, stacklevel=2)
+        initializer = get(default)
+    return serialize(initializer)
 
 
 def fans(shape: Shape) -> tuple[int, int]:

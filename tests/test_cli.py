@@ -242,12 +242,11 @@ def test_train_never_writes_over_its_data(small: Path) -> None:
     assert small.read_bytes() == before
 
 
-@pytest.mark.parametrize("lr", [1e30, 0.01])
-def test_a_loss_that_is_not_finite_is_an_error(small: Path, lr: float) -> None:
+def test_a_loss_that_is_not_finite_is_an_error(small: Path) -> None:
     Path("m.fastnn").write_bytes(b"the good one")
-    x = np.full((9, 4), 1e30 if lr > 1 else 3e38, np.float32)
-    np.savez("far.npz", x_train=x, y_train=np.arange(9) % 3)
-    assert "nothing was saved to m.fastnn" in bad("train", "far.npz", "--lr", lr, "--epochs", 3, "--output", "m.fastnn")
+    assert "nothing was saved to m.fastnn" in bad("train", small, "--lr", 1e30, "--epochs", 3, "--output", "m.fastnn")
+    np.savez("nan.npz", x_train=np.full((9, 4), np.nan), y_train=np.arange(9) % 3)
+    bad("train", "nan.npz", "--epochs", 3, "--output", "m.fastnn")
     assert Path("m.fastnn").read_bytes() == b"the good one"
 
 

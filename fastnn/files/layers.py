@@ -134,8 +134,8 @@ def plain(value: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """A number of NumPy's as JSON."""
-    return value.item() if isinstance(value, np.generic) else float(value)
+    """A number or an array of NumPy's as JSON."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else float(value)
 
 
 def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:

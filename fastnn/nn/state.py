@@ -69,7 +69,7 @@ class State:
 
         Raises:
             KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
-            ValueError: an array has another shape. Nothing is changed.
+            ValueError: an array has another shape, or numbers that the parameter's dtype cannot hold. Nothing is changed.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
@@ -82,7 +82,7 @@ class State:
             raise KeyError(f"load_state_dict: missing {missing or 'none'}, unknown {unknown or 'none'}")
         arrays = {}
         for name in own.keys() & state.keys():
-            arrays[name] = host_array(state[name], own[name].dtype, f"load_state_dict: {name}")
+            arrays[name] = _values(state[name], own[name].dtype, f"load_state_dict: {name}")
             if arrays[name].shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {arrays[name].shape}, wanted {own[name].shape}")
         with no_grad():
@@ -98,7 +98,7 @@ class State:
         own, given = self.weights, list(weights)
         if len(own) != len(given):
             raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters and buffers")
-        arrays = [host_array(a, p.dtype, "set_weights") for a, p in zip(given, own, strict=True)]
+        arrays = [_values(a, p.dtype, f"set_weights: array {i}") for i, (a, p) in enumerate(zip(given, own, strict=True))]
         for i, (a, p) in enumerate(zip(arrays, own, strict=True)):
             if a.shape != p.shape:
                 raise ValueError(f"set_weights: array {i} has shape {a.shape}, wanted {p.shape}")
@@ -176,3 +176,21 @@ class State:
         from ..serialization import load_weights
 
         load_weights(self, path)
+
+
+def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
+    """Values as an array of a parameter's dtype, to which fractions are rounded.
+
+    Raises:
+        ValueError: a number is too large for the dtype, or a whole one has more digits than it.
+    """
+    with np.errstate(over="ignore"):
+        array = host_array(data, dtype, op)
+    data = data.data if isinstance(data, Tensor) else data
+    came = np.asarray(current().to_numpy(data) if type(data) is current().xp.ndarray else data)
+    if came.dtype == array.dtype or came.shape != array.shape or came.dtype.kind not in "fiu":
+        return array
+    lost = np.isinf(array) & np.isfinite(came) if came.dtype.kind == "f" else array.astype(object) != came.astype(object)
+    if not np.can_cast(came.dtype, array.dtype, "safe") and lost.any():
+        raise ValueError(f"{op}: {came[lost][0]} came, which {array.dtype} cannot hold")
+    return array
