@@ -93,9 +93,7 @@ def test_metrics(cls: Any, arguments: Any, tmp_path: Path) -> None:
     trained(tmp_path, metrics=[cls(**arguments), cls])
 
 
-@pytest.mark.parametrize(
-    ("cls", "arguments"), kinds(optim.OPTIMIZERS.values(), SGD={"lr": 0.5, "momentum": 0.5, "dampening": 0.5})
-)
+@pytest.mark.parametrize(("cls", "arguments"), kinds(optim.OPTIMIZERS.values(), SGD={"momentum": 0.5, "dampening": 0.5}))
 def test_optimizers(cls: Any, arguments: Any, tmp_path: Path) -> None:
     trained(tmp_path, optimizer=cls(**arguments))
 
