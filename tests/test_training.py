@@ -229,7 +229,7 @@ def test_terminate_on_nan_stops() -> None:
     x = X.copy()
     x[3] = np.nan
     with pytest.warns(RuntimeWarning, match="TerminateOnNaN"):
-        history = classifier().fit(x, LABELS, epochs=10, callbacks=TerminateOnNaN(), verbose=0)
+        history = classifier().fit(x, LABELS, epochs=10, callbacks=TerminateOnNaN(), verbose=0, check_data=False)
     assert len(history.epoch) == 1
 
 
@@ -403,7 +403,7 @@ def test_check_finite_names_the_layer() -> None:
     model = classifier()
     before = model.get_weights()
     with pytest.raises(FloatingPointError, match=r"output of layer 0 \(Dense\) is not finite"):
-        model.fit(x, LABELS, batch_size=50, check_finite=True, verbose=0)
+        model.fit(x, LABELS, batch_size=50, check_finite=True, check_data=False, verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     model = fastnn.Sequential([fastnn.Dense(3, input_shape=(6,)), fastnn.Dense(1, activation="exponential")])
     model.compile(fastnn.optim.SGD(lr=1e6), "mse")

@@ -115,16 +115,37 @@ class BCELoss(ElementLoss):
         weight: a factor for each element's loss; broadcast over the batch.
         reduction: "mean", "sum" or "none".
 
+    Raises:
+        ValueError: an input or target is not from 0 to 1.
+
     >>> import fastnn
     >>> fastnn.nn.BCELoss()(fastnn.tensor([0.0, 1.0]), [1.0, 1.0]).item()
     50.0
     """
 
     _fn = function("binary_cross_entropy")
+    _of_probabilities = True
 
     def __init__(self, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
         self.weight = self._constant(weight, "weight")
+
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
+        if self._of_probabilities:
+            target = self._target(input, target)
+            _check_probabilities("input", input)
+            _check_probabilities("target", target)
+        return super().losses_of(input, target, sample_weight)
+
+
+def _check_probabilities(name: str, t: Tensor) -> None:
+    """ValueError for a number outside [0, 1], as in PyTorch; when the operation runs, not in replays. NaN passes through."""
+    values = current().to_numpy(t.data)
+    if values.size and (values.min() < 0 or values.max() > 1):
+        bad = values[(values < 0) | (values > 1)]
+        hint = "; BCEWithLogitsLoss takes logits" if name == "input" else ""
+        if bad.size:
+            raise ValueError(f"BCELoss: {name} has {bad[0]:g}, wanted probabilities from 0 to 1{hint}")
 
 
 class BCEWithLogitsLoss(BCELoss):
@@ -142,6 +163,8 @@ class BCEWithLogitsLoss(BCELoss):
 
     logits = "sigmoid"
     _fn = function("sigmoid_cross_entropy")
+
+    _of_probabilities = False
 
     def __init__(
         self,

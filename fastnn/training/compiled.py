@@ -57,6 +57,8 @@ class Compiled:
         self.objectives: list[Objective] = []
         """One for each output, once the outputs are known."""
         self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # what _probe found, and for which samples
+        self.looked_at = False  # whether the outputs were looked at, and what fit warned of: once each
+        self.warned: set[str] = set()
         self.batch_steps: dict[Any, TrainStep] = {}
         self.batch_forms: dict[Any, TrainStep] = {}  # those of several arrays, by what the arrays have in common
         self.batch_structure = -1  # the version of the structure that they were made for

@@ -16,7 +16,7 @@ from ..nn.mode import sampling
 from ..precision import precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
-from . import data
+from . import data, sanity
 from .batch import as_returned
 from .callbacks import Callback, CallbackList
 from .compiled import Compiled, Logs
@@ -155,6 +155,7 @@ class Trainer(Steps):
         initial_epoch: int = 0,
         validation_batch_size: int | None = None,
         check_finite: bool = False,
+        check_data: bool = True,
     ) -> History:
         """Trains for a number of epochs.
 
@@ -173,12 +174,15 @@ class Trainer(Steps):
                 of weights.
             initial_epoch: the number of the first epoch.
             validation_batch_size: samples that validation takes at a time.
+            check_data: looks at the data once, before the first step: NaN or infinity is an error, except in targets of weight 0,
+                and what trains to no purpose (labels 1 and 2 under a binary loss, ...) gives one warning.
             check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
 
         Returns:
             The losses and metrics of each epoch; `history.history["loss"]` is a list.
 
         Raises:
+            ValueError: the data do not fit the model or each other, or hold NaN or infinity.
             FloatingPointError: with check_finite, an output or gradient is NaN or infinite; the message names the layer.
         """
         from ..nn.dense import positive_int
@@ -189,12 +193,16 @@ class Trainer(Steps):
         epochs = positive_int(epochs, "fit: epochs")
         initial_epoch = positive_int(initial_epoch, "fit: initial_epoch") if initial_epoch else 0
         arrays = self._prepare("fit", x, y, sample_weight)
+        if check_data:
+            sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
                 raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight)")
             vx, vy, *vw = validation_data
             validation = self._prepare("fit", vx, vy, vw[0] if vw else None, ("validation x", "validation y"))
+            if check_data:
+                sanity.check(self, c, validation.inputs, validation, (vx, vy), ("validation x", "validation y"))
         elif validation_split:
             split = data.validation_split(arrays, validation_split)
             arrays, validation = (Arrays(part, arrays.inputs) for part in split)
