@@ -41,6 +41,7 @@ class SparseCategoricalCrossentropy(RowLoss):
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
+        *,
         name: str | None = None,
     ) -> None:
         super().__init__(reduction, name)
@@ -88,6 +89,7 @@ class CategoricalCrossentropy(RowLoss):
         self,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
+        *,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
@@ -124,6 +126,7 @@ class BinaryCrossentropy(RowLoss):
         self,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
+        *,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
@@ -167,10 +170,11 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
+        *,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, reduction, name)
+        super().__init__(from_logits, label_smoothing, reduction=reduction, name=name)
         self.apply_class_balancing = bool(apply_class_balancing)
         self.alpha = check_number(alpha, "BinaryFocalCrossentropy: alpha", 0, 1)
         self.gamma = check_number(gamma, "BinaryFocalCrossentropy: gamma", 0)
@@ -208,10 +212,11 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
+        *,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, reduction, name)
+        super().__init__(from_logits, label_smoothing, reduction=reduction, name=name)
         many = isinstance(alpha, Sequence | np.ndarray) and not isinstance(alpha, str)
         given: Any = alpha
         checked = [check_number(a, "CategoricalFocalCrossentropy: alpha", 0) for a in (given if many else [given])]

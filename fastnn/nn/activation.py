@@ -213,9 +213,20 @@ class GELU(ElementWise):
 
 
 class Hardtanh(ElementWise):
-    """min(max(x, min_val), max_val)."""
+    """min(max(x, min_val), max_val); min_value and max_value are PyTorch's older names of the two."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    min_value = alias("min_val")
+    max_value = alias("max_val")
+
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
+        min_val, max_val = min_val if min_value is None else min_value, max_val if max_value is None else max_value
         self._set(parametric("hard_tanh", min_val, max_val), min_val=min_val, max_val=max_val)
 
 

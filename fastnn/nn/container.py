@@ -23,9 +23,9 @@ class ModuleList(Module):
     (2, [(2, 4), (2,)])
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(() if modules is None else modules)
 
     def append(self, module: Module) -> ModuleList:
         """Adds a module at the end."""

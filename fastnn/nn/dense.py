@@ -74,6 +74,7 @@ class Dense(Module):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        *,
         input_shape: Any = None,
         dtype: Any = None,
         name: str | None = None,

@@ -71,6 +71,7 @@ class PReLU(LearnedSlopes):
     def __init__(
         self,
         alpha_initializer: Any = "zeros",
+        *,
         shared_axes: Sequence[int] | int | None = None,
         input_shape: Any = None,
         dtype: Any = None,

@@ -340,6 +340,7 @@ class LinearCrossEntropyLoss(TorchLoss):
     Args:
         in_features, num_classes: the sizes of the layer, ``linear``.
         bias: whether it has a bias.
+        device: "cpu" where the backend computes there; taken for PyTorch's sake.
         dtype: "float32" or "float64".
         reduction, weight, label_smoothing: as in `CrossEntropyLoss`.
         ignore_index: rows with this label count for nothing; None is -100.
@@ -362,6 +363,7 @@ class LinearCrossEntropyLoss(TorchLoss):
         num_classes: int,
         *,
         bias: bool = False,
+        device: Any = None,
         dtype: Any = None,
         reduction: str = "mean",
         weight: Any = None,
@@ -372,12 +374,29 @@ class LinearCrossEntropyLoss(TorchLoss):
         super().__init__(reduction)
         positive_int(in_features, f"{name}: in_features")
         positive_int(num_classes, f"{name}: num_classes")
-        self.linear = Linear(in_features, num_classes, bias, dtype=dtype)
-        self.class_weight = self._constant(weight, "weight")
-        if self.class_weight is not None and self.class_weight.shape != (num_classes,):
-            raise ValueError(f"{name}: weight has shape {self.class_weight.shape}, wanted ({num_classes},)")
+        self.linear = Linear(in_features, num_classes, bias, device, dtype)
+        self.weight = weight
         self.ignore_index = -100 if ignore_index is None else int(ignore_index)
         self.label_smoothing = check_number(label_smoothing, f"{name}: label_smoothing", 0, 1)
+
+    @property
+    def weight(self) -> np.ndarray[Any, Any] | None:
+        """The weights of the classes; they may be changed at any time."""
+        return self.class_weight
+
+    @weight.setter
+    def weight(self, value: Any) -> None:
+        weight, wanted = self._constant(value, "weight"), (self.linear.units,)
+        if weight is not None and weight.shape != wanted:
+            raise ValueError(f"LinearCrossEntropyLoss: weight has shape {weight.shape}, wanted {wanted}")
+        self.class_weight = weight
+
+    def _remade(self, name: str, value: Any) -> Any:
+        own = {key: getattr(self, key) for key in ("ignore_index", "reduction", "label_smoothing")}
+        return CrossEntropyLoss(**{**own, name: value})  # checks as this does, and makes no parameters
+
+    def _kept(self) -> frozenset[str]:
+        return super()._kept() | {"weight"}
 
     def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         current().module_called(self.linear)
