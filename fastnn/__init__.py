@@ -3,6 +3,7 @@
 from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
 from .autograd import grad
 from .backends import backends, get_backend, get_num_threads, info, set_backend, set_num_threads, use_backend
+from .captured import capture
 from .files import load
 from .function import Function
 from .gradcheck import gradcheck
@@ -140,7 +141,6 @@ from .ops.reduce import all, amax, amin, any, argmax, argmin, cumsum, logsumexp,
 from .ops.shape import broadcast_to, concatenate, flatten, permute, reshape, squeeze, stack, transpose, unsqueeze
 from .ops.sort import argsort, sort, topk
 from .optim.target import soft_update
-from .plan import capture
 from .precision import autocast
 from .seeding import seed
 from .tensor import Tensor, enable_grad, no_grad, tensor

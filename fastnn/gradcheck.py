@@ -13,7 +13,7 @@ from .backends import current
 from .backends.spec import Activation
 from .block import Block
 from .nn.module import Module
-from .nn.parameter import TransposedParameter, stored, structure_changed
+from .nn.parameter import TransposedParameter, stored
 from .ops.door import check_number
 from .ops.shape import concatenate, reshape
 from .tape import Node, newest_first, taping
@@ -123,7 +123,6 @@ def _in_double(fn: Any, inputs: list[Array]) -> Iterator[list[Leaf]]:
             fn(*inputs)
     named = [(name, p, stored(p)) for name, p in fn.named_parameters()]
     kept = [(p, p.data, p._buffer, p.has_grad) for _, _, p in named]
-    structure_changed()  # recorded steps hold the arrays of before
     try:
         for p, data, _, _ in kept:
             p.data, p._buffer, p.has_grad = tensor(data, np.float64).data, None, False
@@ -131,7 +130,6 @@ def _in_double(fn: Any, inputs: list[Array]) -> Iterator[list[Leaf]]:
     finally:
         for p, data, buffer, has_grad in kept:
             p.data, p._buffer, p.has_grad = data, buffer, has_grad
-        structure_changed()
 
 
 def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], settings: Settings, rng: np.random.Generator) -> None:

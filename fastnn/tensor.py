@@ -299,7 +299,7 @@ class Tensor(Methods):
     def grad_buffer(self) -> Array:
         """The array that the gradient is kept in, made at first use."""
         if self._buffer is None:
-            self._buffer = current().empty(self.shape, self.dtype)
+            self._buffer = current().empty_beside(self.data)
         return self._buffer
 
     def zero_grad(self) -> None:

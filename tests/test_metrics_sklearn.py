@@ -334,7 +334,7 @@ def test_an_evaluation_of_more_samples_leaves_recorded_steps_alone() -> None:
 def structure() -> int:
     from fastnn.nn import parameter
 
-    return parameter.structure_version
+    return parameter.settings_version
 
 
 def test_metrics_are_saved_with_a_model(tmp_path: Any) -> None:

@@ -608,7 +608,7 @@ def test_recorded_steps_and_passes_follow_changes(change: str) -> None:
         recorded.train_on_batch(X, ONE_HOT)
         recorded.predict(X)
         fresh.train_on_batch(X, ONE_HOT)
-    assert recorded._predicted[0][-1] == fastnn.nn.parameter.structure_version and recorded._predicted[1].fits()
+    assert recorded._predicted[0][-1] == recorded._version and recorded._predicted[1].fits()
     CHANGES[change](fresh)
     CHANGES[change](recorded)
     np.testing.assert_array_equal(recorded.predict(X), fresh(X, training=False).numpy())

@@ -18,7 +18,7 @@ from ..block import Block
 from .base import Backend
 
 if TYPE_CHECKING:
-    from ..plan import Recorder
+    from ..recorder import Recorder
 
 
 MOST_THREADS = 1024

@@ -117,6 +117,10 @@ class Backend:
     def wait(self) -> None:
         """Until all that was started is done; backends of the host are done when a kernel returns."""
 
+    def empty_beside(self, array: Any) -> Any:
+        """An array like this one, for a gradient or a state that is used as long as it is."""
+        return self.empty(array.shape, array.dtype)
+
     def asarray(self, a: Any, dtype: Any = None) -> Any:
         """The host array on this backend, C-contiguous; shares memory where it can."""
         return self.xp.asarray(a, dtype, order="C")
@@ -186,7 +190,7 @@ class Backend:
 
         return FrozenList(self, self.plan(calls), xs, outs, door, reduced)
 
-    # What a recorder has to know beside the kernel calls; see fastnn/plan.py.
+    # What a recorder has to know beside the kernel calls; see fastnn/recorder.py.
 
     def value_leaves(self, how: str) -> None:
         """A value is about to be read by Python."""
@@ -204,6 +208,9 @@ class Backend:
 
     def module_called(self, module: Module) -> None:
         """A module is about to run, in its mode."""
+
+    def buffer_assigned(self, module: Module, name: str, before: Tensor, value: Tensor) -> None:
+        """A module's buffer is now another Tensor."""
 
     def prepares(self, prepare: Callable[[int], int]) -> None:
         """Calls prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""

@@ -13,9 +13,10 @@ import numpy as np
 from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
+from ..memory import extent
 from ..ops.door import dtype_of, whole_number
-from ..plan import Recorder, _caller, _extent
 from ..precision import autocast, precision
+from ..recorder import Recorder, caller
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from ..training import data
@@ -99,7 +100,7 @@ class _Pass(Recorder):
         known = len(self.signature)
         super().constant_enters(array)
         if len(self.signature) > known:
-            self.places.append(_caller())
+            self.places.append(caller())
 
     def restore(self) -> None:
         """Gives arrays from outside the values that they had before the pass."""
@@ -148,7 +149,7 @@ def _difference(first: _Pass, second: _Pass) -> str:
         return "it did not do the same work in two calls in a row"
     owned = {id(a) for a in second.owned}
     for (arg, a), (_, b) in zip(_arrays(first.calls), _arrays(second.calls), strict=True):
-        if id(b) in owned or a is b or second.owns(b) or _extent(a) == _extent(b):
+        if id(b) in owned or a is b or second.owns(b) or extent(a) == extent(b):
             continue
         if first.owns(b):
             return (

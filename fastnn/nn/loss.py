@@ -59,6 +59,7 @@ class TorchLoss(Remade, Module):
 
     def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         name = type(self).__name__
+        current().module_called(self)
         return self.forward(floating(name, as_tensor(input, name)), target, sample_weight)
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
 from .mode import mode, said
-from .parameter import Parameter, fill_grad, stored, structure_changed
+from .parameter import Parameter, fill_grad, stored
 from .penalties import Regularized
 from .state import State
 
@@ -141,6 +142,26 @@ class Module(Trainer, State, Regularized):
 
     # ---- what it holds ----
 
+    _version = 0
+    """Grows whenever this module or one that it holds gets a parameter, layer, buffer or setting: what was recorded is void."""
+    _holders: list[weakref.ref[Module]] | None = None
+    """The modules that hold this one, or held it."""
+
+    def _held_by(self, holder: Module) -> None:
+        alive = [r for r in self._holders or () if r() is not None and r() is not holder]
+        object.__setattr__(self, "_holders", [*alive, weakref.ref(holder)])
+
+    def _structure_changed(self) -> None:
+        """Notes a change here, and in all that hold this module."""
+        found: dict[Module, None] = {}
+        stack = [self]
+        while stack:
+            m = stack.pop()
+            if m not in found:
+                found[m] = None
+                object.__setattr__(m, "_version", m._version + 1)
+                stack += [h for r in m._holders or () if (h := r()) is not None]
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter | Module):
             if "_modules" not in self.__dict__:
@@ -154,14 +175,17 @@ class Module(Trainer, State, Regularized):
                 self._auto_names.remove(auto)  # add_weight's: the attribute names it
                 del self._parameters[auto], self.__dict__[auto]
             cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # where Python looks first
+            if isinstance(value, Module):
+                value._held_by(self)
             if self._frozen and isinstance(value, Parameter):
                 value.requires_grad = False
-            structure_changed()
+            self._structure_changed()
         elif name in self.__dict__.get("_buffers", {}):
             if not isinstance(value, Tensor):
                 raise TypeError(f"{type(self).__name__}: {name} is a buffer; {type(value).__name__} came, wanted a Tensor")
+            current().buffer_assigned(self, name, self._buffers[name], value)
             self._buffers[name] = self.__dict__[name] = value
-            structure_changed()
+            self._structure_changed()
         elif name in self.__dict__.get("_parameters", {}) or name in self.__dict__.get("_modules", {}):
             kind = "a parameter" if name in self._parameters else "a layer"
             if value is not None:
@@ -171,12 +195,12 @@ class Module(Trainer, State, Regularized):
             else:
                 del self._modules[name]
             self.__dict__[name] = None
-            structure_changed()
+            self._structure_changed()
         else:
             # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.
             known = name.startswith("_") or name in _UNRECORDED or isinstance(getattr(type(self), name, None), property)
             if not known and self.__dict__.get(name) is not value:
-                structure_changed()
+                self._structure_changed()
             object.__setattr__(self, name, value)
 
     if TYPE_CHECKING:  # the names come from register_parameter and setattr; there are no such methods when it runs, for speed
@@ -188,14 +212,14 @@ class Module(Trainer, State, Regularized):
         self._modules.pop(name, None)
         self._buffers.pop(name, None)
         object.__delattr__(self, name)
-        structure_changed()
+        self._structure_changed()
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
         if self._frozen and value is not None:
             value.requires_grad = False
         self._parameters[name] = self.__dict__[name] = value
-        structure_changed()
+        self._structure_changed()
 
     def add_weight(
         self,
@@ -238,7 +262,7 @@ class Module(Trainer, State, Regularized):
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
         self._buffers[name] = self.__dict__[name] = tensor
-        structure_changed()
+        self._structure_changed()
 
     def children(self) -> Iterator[Module]:
         """The modules that this one holds itself."""
@@ -331,7 +355,7 @@ class Module(Trainer, State, Regularized):
             for p in m._parameters.values():
                 if p is not None:
                     stored(p).requires_grad = bool(requires_grad)
-        structure_changed()
+        self._structure_changed()
         return self
 
     @property
@@ -370,11 +394,13 @@ class Module(Trainer, State, Regularized):
         print_fn(summary(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._trainer_state(dict(self.__dict__))
+        return self._trainer_state({k: v for k, v in self.__dict__.items() if k != "_holders"})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        structure_changed()
+        for m in self._modules.values():
+            m._held_by(self)
+        self._structure_changed()
 
 
 def _symbolic(x: Any) -> bool:

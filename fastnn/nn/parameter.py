@@ -16,13 +16,14 @@ from ..seeding import generator
 from ..tape import Changes
 from ..tensor import Array, Tensor
 
-structure_version = 0
-"""Grows whenever a module is given a parameter or layer, or a parameter its home: recorded steps made before are void."""
+settings_version = 0
+"""Grows whenever a setting that lies in no array changes of what is no module: of a loss, a rule, an optimizer's groups."""
 
 
-def structure_changed() -> None:
-    global structure_version
-    structure_version += 1
+def settings_changed() -> None:
+    """Makes all recorded steps void; what a module is has a version of its own, and where parameters lie is looked at."""
+    global settings_version
+    settings_version += 1
 
 
 class Parameter(Tensor):
@@ -227,7 +228,6 @@ class Home:
         self.grads = aligned(k.xp, size, dtype)
         k.fill(self.values, 0.0)
         k.fill(self.grads, 0.0)
-        structure_changed()
         for p, start in zip(parameters, starts, strict=True):
             view = self.values[start : start + p.size].reshape(p.shape)
             grad = self.grads[start : start + p.size].reshape(p.shape)

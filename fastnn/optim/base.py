@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current, numbers
-from ..nn.parameter import Parameter, fill_grad, give_homes, structure_changed
+from ..nn.parameter import Parameter, fill_grad, give_homes, settings_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tape import changed
@@ -192,7 +192,7 @@ class Optimizer(Attributes, Stateful):
         if not members:
             return
         if self.params:
-            structure_changed()  # recorded steps know nothing of the new ones
+            settings_changed()  # recorded steps know nothing of the new ones
         group.parameters += members
         self.params += members
         for home in dict.fromkeys(p.home for p in members):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..backends import current, numbers
-from ..nn.parameter import Parameter, structure_changed
+from ..nn.parameter import Parameter, settings_changed
 from ..ops.door import check_number
 from ..schedules import Schedule
 from ..tensor import Array
@@ -184,7 +184,7 @@ class Group(MutableMapping[str, Any]):
             self.hyper[:], self.schedules = numbers, schedules
             raise
         if self.schedules is not schedules and self.parameters:
-            structure_changed()  # recorded steps know nothing of it
+            settings_changed()  # recorded steps know nothing of it
         if schedules and not ends_schedule and self._followed_by(schedules) - self.followed:
             warnings.warn(
                 f"{self.owner}: {name} was set to {value!r}, which ends the schedule that it followed; release({name!r}) of the "

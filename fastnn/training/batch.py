@@ -11,7 +11,6 @@ import numpy as np
 
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
-from ..nn import parameter as parameters_py
 from ..tensor import Array
 from . import data
 from .callbacks import CallbackList
@@ -32,6 +31,7 @@ class BatchTrainer(Prepared):
     if TYPE_CHECKING:
         _train_step: Callable[..., TrainStep]
         _evaluate: Callable[..., Logs]
+        _version: int
         predict: Callable[..., Any]
 
     def train_on_batch(
@@ -66,15 +66,15 @@ class BatchTrainer(Prepared):
         c = self._need("train_on_batch")
         alone = len(arrays) == 3 and arrays.inputs.kind == "one"
         key = _batch_key(*arrays) if alone else _structured_key(arrays)
-        step = c.batch_steps.get(key) if c.batch_structure == parameters_py.structure_version else None
+        step = c.batch_steps.get(key) if c.batch_structure == self._version else None
         if step is None:
-            if c.batch_structure != parameters_py.structure_version or len(c.batch_steps) >= MOST_BATCH_SHAPES:
+            if c.batch_structure != self._version or len(c.batch_steps) >= MOST_BATCH_SHAPES:
                 c.batch_steps.clear()
                 c.batch_forms.clear()
             k: Backend = current()
             buffers = [aligned(k.xp, a.shape, a.dtype) for a in arrays]
             step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs)
-            c.batch_structure = parameters_py.structure_version
+            c.batch_structure = self._version
         return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
@@ -82,7 +82,7 @@ class BatchTrainer(Prepared):
         c = self._need("train_on_batch")
         if type(x) is not np.ndarray or type(y) is not np.ndarray:
             return None
-        version = parameters_py.structure_version
+        version = self._version
         if c.batch_structure != version or c.probed[0] != (x.shape[1:], x.dtype, version):
             return None
         step = c.batch_steps.get(_batch_key(x, y))
@@ -96,7 +96,7 @@ class BatchTrainer(Prepared):
     def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
         """The same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
         c = self._need("train_on_batch")
-        step = c.batch_forms.get(form) if c.batch_structure == parameters_py.structure_version else None
+        step = c.batch_forms.get(form) if c.batch_structure == self._version else None
         if step is not None:
             current().value_leaves("train_on_batch")
             targets = leaves[-len(c.objectives) :]

@@ -346,7 +346,7 @@ class Trainer(Steps):
             name = get_backend()
             isa = get_isa() if name == "cpp" else ""
             kind = (x.shape, x.dtype) if type(x) is np.ndarray else kinds(x)
-            key = (name, isa, precision(), kind, parameters_py.structure_version)
+            key = (name, isa, precision(), kind, model._version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
                 current().value_leaves("predict")

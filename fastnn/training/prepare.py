@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..nn import parameter as parameters_py
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
@@ -127,7 +126,7 @@ class Prepared:
         key: Any = (first.shape[1:], first.dtype)
         if inputs.kind != "one":
             key = (inputs.kind, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
-        if c.probed[0] == (*key, parameters_py.structure_version):
+        if c.probed[0] == (*key, model._version):
             return
         with no_grad():
             samples = [Tensor(current().asarray(a[:1])) for a in features]
@@ -144,4 +143,4 @@ class Prepared:
         for o, leaf in zip(c.objectives, leaves, strict=True):
             o.shape = leaf.shape
         # The first call may have given the layers their shapes: the version is that after it.
-        c.probed = ((*key, parameters_py.structure_version), [leaf.shape for leaf in leaves])
+        c.probed = ((*key, model._version), [leaf.shape for leaf in leaves])

@@ -139,7 +139,7 @@ class TrainStep:
         recordable = all(m.recordable for m in compiled.metrics)
         self.why_eager = "" if record and not check_finite and recordable else "not asked for"
         self.recorded: Any = None
-        self._signature: Any = None
+        self._watched: Any = None  # the recorder of the last step that was watched
         self._rate = 0.0  # replayed steps a second
 
     def _step(self) -> None:
@@ -219,7 +219,8 @@ class TrainStep:
                 n -= 1
 
     def _watch(self) -> None:
-        from ..plan import Recorder, Step
+        from ..plan import Step
+        from ..recorder import Recorder
 
         real = current()
         if self.why_eager or isinstance(real, Recorder):
@@ -228,8 +229,9 @@ class TrainStep:
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
         with recording(recorder):
             self._step()
+            recorder.carry_buffers()
         if recorder.void:
             self.why_eager = recorder.void
-        elif recorder.signature == self._signature:
+        elif not recorder.hindrance and self._watched is not None and recorder.signature == self._watched.signature:
             self.recorded = Step(recorder, [], None)
-        self._signature = recorder.signature
+        self._watched = recorder

@@ -47,13 +47,13 @@ class AUC(Metric):
         self._expected = samples
 
     def _grow(self, size: int) -> None:
-        from ...nn.parameter import structure_changed
+        from ...nn.parameter import settings_changed
 
         store, taken = numbers(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
         self.store = store
         if self._trains:
-            structure_changed()  # recorded steps write into the store of before
+            settings_changed()  # recorded steps write into the store of before
 
     def set_aside(self) -> Any:
         self._trains = False

@@ -1,0 +1,251 @@
+"""`capture`: a function whose calls are watched, recorded and replayed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .backends import current, get_isa, recording
+from .backends.base import Backend
+from .ops.door import StepInput
+from .plan import Step, copied, own
+from .precision import precision
+from .recorder import Recorder
+from .tensor import Array, Tensor, is_grad_enabled
+
+MOST_PLANS = 32
+"""Recordings that one captured function keeps: those that were used last."""
+PATIENCE = 6
+"""Calls in a row that may differ before capture gives up on a function."""
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [t for item in items for t in _tensors(item)]
+
+
+def _array_of(value: Any) -> Array | None:
+    """The array of an argument whose content may change from call to call; None for all other arguments."""
+    if isinstance(value, Tensor):
+        return None if value.requires_grad else value.data
+    is_array = isinstance(value, np.ndarray) or type(value) is current().xp.ndarray
+    return value if is_array and value.dtype.kind in "fiub" else None
+
+
+def _key(value: Any, arrays: list[Array]) -> Any:
+    """All that is known of an argument but the content of its arrays, which are put into the list."""
+    array = _array_of(value)
+    if array is not None:
+        arrays.append(array)
+        return isinstance(value, Tensor), array.shape, array.dtype
+    if isinstance(value, dict):
+        return ("dict", *[(k, _key(v, arrays)) for k, v in value.items()])
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return (type(value).__name__, *[_key(v, arrays) for v in value])
+    try:
+        hash(value)
+    except TypeError:
+        return "object", id(value)
+    # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
+    return type(value).__name__, value.hex() if isinstance(value, float) else value
+
+
+def _without_shapes(key: Any) -> Any:
+    """A key with the shapes of arrays left out."""
+    if not isinstance(key, tuple):
+        return key
+    if len(key) == 3 and isinstance(key[0], bool) and isinstance(key[1], tuple):
+        return key[0], key[2]
+    return tuple(map(_without_shapes, key))
+
+
+def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
+    """The argument with its arrays replaced by what by(whether a Tensor) gives, in the order in which `_key` lists them."""
+    if _array_of(value) is not None:
+        return by(isinstance(value, Tensor))
+    if isinstance(value, dict):
+        return {k: _replaced(v, by) for k, v in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_replaced(v, by) for v in value)
+    return value
+
+
+def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
+
+    Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
+    other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own, of which the
+    ones used last are kept. Array arguments are copied into the step; what comes out are copies.
+
+    Two calls in a row must do the same kernels on the same memory: a step that slices another part of a Tensor each time, or
+    goes on from a Tensor that the last call made, is no such step. It stays as it is, with one warning that says why; so does
+    one that reads a value, keeps a Tensor outside (in a list, an attribute, a global), or returns a Tensor whose backward is
+    still to come. What is assigned to a buffer of a module (`register_buffer`) is copied into the buffer, in replays too.
+
+    Args:
+        fn: a function of arrays and Tensors; what changes from call to call must be among its arguments, or in parameters,
+            buffers, optimizers, or Tensors that are changed in place.
+
+    >>> import fastnn
+    >>> model = fastnn.nn.Linear(2, 1)
+    >>> optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+    >>> def train_step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = fastnn.nn.MSELoss()(model(x), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step = fastnn.capture(train_step)
+    >>> losses = [step(fastnn.tensor([[1.0, 2.0]]), fastnn.tensor([[3.0]])).item() for _ in range(5)]
+    >>> losses[-1] < losses[0]
+    True
+    """
+    state = _Capture(fn)
+
+    @functools.wraps(fn)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        return state(args, kwargs)
+
+    step.captured = state  # type: ignore[attr-defined]
+    return step
+
+
+class _Watched:
+    """What is known of a call that was watched, until the next one with the same key."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance
+        self.outside = recorder.outside  # kept, so that no other memory has their addresses
+        self.differed = 0
+
+
+class _Capture:
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        self.name = getattr(fn, "__name__", type(fn).__name__)
+        self.eager = ""  # why the function stays eager; empty while it may be recorded
+        self._steps: dict[Any, list[Step]] = {}
+        self._watched: dict[Any, _Watched] = {}
+        self._kinds: set[Any] = set()  # the keys without their shapes
+        self._new = 0  # calls in a row of a kind that never was there
+        self._clock = itertools.count(1)
+        self._crowded = False  # whether recordings had to go
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        real = current()
+        if self.eager or isinstance(real, Recorder):
+            return self.fn(*args, **kwargs)
+        arrays: list[Array] = []
+        given = _key(args, arrays), _key(kwargs, arrays) if kwargs else ()
+        key = (given, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled(), precision())
+        for step in self._steps.get(key, ()):
+            if step.fits():
+                step.used = next(self._clock)
+                return step.replay(arrays)
+        return self._watch(key, real, args, kwargs, arrays)
+
+    def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
+        buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]
+        recorder = Recorder(real, tuple(buffers))
+        output = self._record(recorder, args, kwargs, buffers)
+        if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
+            recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
+        if recorder.void:
+            self._stay_eager(recorder.void)
+            return output
+        output = own(output, recorder)
+        if not recorder.hindrance:
+            recorder.hindrance = recorder.escaped()
+        before = self._watched.get(key)
+        if before is not None and not recorder.hindrance and before.signature == recorder.signature:
+            before.differed = 0
+            self._keep(key, Step(recorder, buffers, output))
+        else:
+            now = _Watched(recorder)
+            if before is None:
+                self._count(key)
+            else:
+                now.differed = before.differed + 1
+                if recorder.hindrance and before.hindrance:
+                    self._stay_eager(recorder.hindrance)
+                elif now.differed >= PATIENCE:
+                    why = recorder.hindrance or _difference(before, now)
+                    self._stay_eager(f"no two calls in a row did the same work ({why})")
+            if not self.eager:
+                self._watched.pop(key, None)
+                self._watched[key] = now
+                if len(self._watched) > 2 * MOST_PLANS:
+                    del self._watched[next(iter(self._watched))]
+        return copied(output, recorder)
+
+    def _record(self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], buffers: list[Array]) -> Any:
+        rest = iter(buffers)
+        own_args, own_kwargs = _replaced(
+            (args, kwargs), lambda tensor: Tensor(next(rest).view()) if tensor else StepInput(next(rest).view())
+        )
+        with recording(recorder):
+            output = self.fn(*own_args, **own_kwargs)
+            recorder.carry_buffers()
+        return output
+
+    def _count(self, key: Any) -> None:
+        """Gives up where each call has other arguments than all before; other shapes do not count."""
+        kind = _without_shapes(key)
+        self._new = 0 if kind in self._kinds else self._new + 1
+        self._kinds.add(kind)
+        if self._new > PATIENCE:
+            self._stay_eager(
+                "no two calls in a row did the same work (each has other arguments; pass numbers that change as arrays)"
+            )
+
+    def _keep(self, key: Any, step: Step) -> None:
+        """Keeps a recording, in place of those that will never fit again and of the ones whose last use is longest ago."""
+        step.used = next(self._clock)
+        self._steps[key] = [*(s for s in self._steps.get(key, ()) if s.lasts()), step]
+        while sum(map(len, self._steps.values())) > MOST_PLANS:
+            oldest_key, oldest = min(((k, s) for k, steps in self._steps.items() for s in steps), key=lambda ks: ks[1].used)
+            left = [s for s in self._steps[oldest_key] if s is not oldest]
+            if left:
+                self._steps[oldest_key] = left
+            else:
+                del self._steps[oldest_key]
+            if not self._crowded and oldest.lasts():
+                self._crowded = True
+                warnings.warn(
+                    f"capture: {self.name} needs more than {MOST_PLANS} recordings and keeps those that were used last; "
+                    "pass numbers that change as arrays, and batches in few shapes",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+
+    def _stay_eager(self, why: str) -> None:
+        self.eager = why
+        self._steps.clear()
+        self._watched.clear()
+        warnings.warn(f"capture: {self.name} is not recorded and runs step by step: {why}", RuntimeWarning, stacklevel=5)
+
+
+def _difference(before: _Watched, now: _Watched) -> str:
+    """What the second of two calls did otherwise."""
+    for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
+        if a == b:
+            continue
+        if a[0] != b[0]:
+            return f"{a[0]} in one, {b[0]} in the next, {place}"
+        kinds = {u[0] for u, v in zip(a, b, strict=False) if u != v and isinstance(u, tuple) and isinstance(v, tuple)}
+        if "outside" in kinds:
+            return (
+                f"{b[0]} uses other memory from outside in each, {place}; change Tensors in place (copy_), "
+                "or pass them as arguments"
+            )
+        if kinds == {"constant"}:
+            return f"an array made inside differs, or the part of a Tensor that is taken, {place}; pass it as an argument"
+        return f"{b[0]} was called with other numbers, {place}; pass numbers that change as arrays"
+    return "the number of operations differs"
