@@ -47,6 +47,21 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
     return change
 
 
+def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[..., Tensor]:
+    """The same for a sum or difference, whose second operand PyTorch takes times alpha."""
+    in_place = _in_place(name, f)
+
+    def change(self: Any, other: Any, *, alpha: float = 1) -> Tensor:
+        if alpha == 1:
+            return in_place(self, other)
+        with no_grad():
+            scaled = elementwise.mul(other, alpha) if isinstance(other, Tensor) else np.multiply(other, alpha)
+        return in_place(self, scaled)
+
+    change.__doc__ = f"{in_place.__doc__} With alpha, other counts times alpha."
+    return change
+
+
 def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     """``p -= lr * p.grad``: in place on a leaf that requires a gradient, elsewhere Python binds the name anew."""
 
@@ -154,8 +169,8 @@ class Methods:
     clip = clamp = elementwise.clip
     maximum = elementwise.maximum
     minimum = elementwise.minimum
-    add_ = _in_place("add_", elementwise.add)
-    sub_ = _in_place("sub_", elementwise.sub)
+    add_ = _scaled_in_place("add_", elementwise.add)
+    sub_ = _scaled_in_place("sub_", elementwise.sub)
     mul_ = _in_place("mul_", elementwise.mul)
     div_ = _in_place("div_", elementwise.div)
 

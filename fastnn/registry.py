@@ -75,13 +75,8 @@ class Settings(Remade):
         if name in own and own[name] is not value and not name.startswith("_"):
             from .nn.parameter import settings_changed
 
-<<<<<<< HEAD
-            structure_changed()
-        super().__setattr__(name, value)
-=======
             settings_changed()
-        object.__setattr__(self, name, value)
->>>>>>> 454c974 (Recorded steps: the same memory or noticed; a recording depends on its own modules; the recordings used last are kept)
+        super().__setattr__(name, value)
 
 
 class Configured(Settings):

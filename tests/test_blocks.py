@@ -18,8 +18,8 @@ import fastnn
 from fastnn.backends import current, recording
 from fastnn.block import Block, PythonBlock
 from fastnn.nn.mode import mode, said, sampled, sampling
-from fastnn.plan import Recorder
 from fastnn.precision import precision
+from fastnn.recorder import Recorder
 from fastnn.tape import is_grad_enabled
 
 KINDS = list(dict.fromkeys([Block, PythonBlock]))

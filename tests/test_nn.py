@@ -10,7 +10,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current
-from fastnn.plan import _extent
+from fastnn.memory import extent
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
 
@@ -194,14 +194,14 @@ def test_parameters_keep_identity_and_place() -> None:
     model = fastnn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     parameters = model.weights
     fastnn.optim.Adam(model.parameters())
-    places = [_extent(p.data) for p in parameters]
+    places = [extent(p.data) for p in parameters]
     assert all(begin % 64 == 0 for begin, _ in places)
     model.set_weights(model.get_weights())
     model.compile("adam", "mse")
     model.fit(X, np.zeros((10, 2)), verbose=0)
     model.load_state_dict(model.state_dict())
     assert all(a is b for a, b in zip(parameters, model.weights, strict=True))
-    assert places == [_extent(p.data) for p in parameters]
+    assert places == [extent(p.data) for p in parameters]
 
 
 def test_one_tensor_as_input_and_weight_of_a_layer_gets_both_gradients() -> None:
@@ -231,7 +231,7 @@ def test_attributes_of_modules_follow_what_is_set() -> None:
 def test_the_first_layer_computes_no_dx() -> None:
     from fastnn.backends import current, recording
     from fastnn.backends.spec import NEED_DX
-    from fastnn.plan import Recorder
+    from fastnn.recorder import Recorder
 
     model = fastnn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     recorder = Recorder(current())

@@ -14,7 +14,7 @@ import fastnn.nn as nn
 from fastnn import optim
 from fastnn.backends import current, get_isa, recording
 from fastnn.optim import group as group_py
-from fastnn.plan import Recorder
+from fastnn.recorder import Recorder
 
 rng = np.random.default_rng(0)
 # ---- recorded steps ----

@@ -13,7 +13,7 @@ from ..backends import current
 from ..backends.base import ALIGN, aligned
 from ..ops.shape import copy_array
 from ..seeding import generator
-from ..tape import Changes
+from ..tape import Changes, changed
 from ..tensor import Array, Tensor
 
 settings_version = 0
@@ -177,10 +177,14 @@ class TransposedParameter(Parameter):
         raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")
 
     def copy_(self, values: Any) -> Tensor:
-        a = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
-        if a.shape != self.shape:
-            raise ValueError(f"copy_: shape {a.shape} came, wanted {self.shape}")
-        self.base.copy_(np.ascontiguousarray(a.T))
+        from ..ops.arrays import copy_walk
+        from ..ops.door import as_array
+        from ..ops.layout import strides_of
+
+        self._check_in_place("copy_")
+        array, stored_shape = as_array(values, self.dtype, self.shape, "copy_"), self.base.shape
+        copy_walk(current(), self.base.data, array, stored_shape, strides_of(stored_shape), (1, stored_shape[0]))
+        changed(self.base)
         return self
 
     def fill_(self, value: float) -> Tensor:
