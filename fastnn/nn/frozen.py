@@ -13,10 +13,9 @@ import numpy as np
 from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
-from ..memory import extent
 from ..ops.door import dtype_of, whole_number
 from ..precision import autocast, precision
-from ..recorder import Recorder, caller
+from ..recorder import Recorder
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
 from ..training import data
@@ -72,12 +71,11 @@ def _snapshot(model: Module) -> Module:
 
 
 class _Pass(Recorder):
-    """A recorder that also keeps what arrays from outside held before they were written, and where arrays of the host came in."""
+    """A recorder that also keeps what arrays from outside held before they were written, and what the model returns."""
 
     def __init__(self, real: Backend, inputs: tuple[Array, ...]) -> None:
         super().__init__(real, inputs)
         self.before: dict[int, tuple[Array, Any]] = {}
-        self.places: list[str] = []
         self.structure = ONE
         self.outs: list[Array] = []
 
@@ -95,12 +93,6 @@ class _Pass(Recorder):
 
         setattr(self, name, kernel)
         return kernel
-
-    def constant_enters(self, array: Array) -> None:
-        known = len(self.signature)
-        super().constant_enters(array)
-        if len(self.signature) > known:
-            self.places.append(caller())
 
     def restore(self) -> None:
         """Gives arrays from outside the values that they had before the pass."""
@@ -138,29 +130,28 @@ def _arrays(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
 
 def _difference(first: _Pass, second: _Pass) -> str:
     """Why what two passes recorded is not the same work, in words; empty where it is."""
-    if first.signature != second.signature:
-        constants = [[line for line in p.signature if line[0] == "constant"] for p in (first, second)]
-        for place, a, b in zip(second.places, *constants, strict=False):
-            if a != b:
+    if first.signature == second.signature:
+        return second.hindrance
+    for before, now, place, (name, args) in zip(first.signature, second.signature, second.places, second.calls, strict=False):
+        if before[0] != now[0]:
+            break
+        for arg, a, b, value in zip(spec.KERNELS[name].args, before[1:], now[1:], args, strict=True):
+            if a == b or arg.kind != "array":
+                continue
+            if arg.writes:
+                return "what it changes is made anew in each call, as by a random layer; make it once, in __init__"
+            if first.owns(value):
+                return (
+                    "it reads what it computed in the call before, as models with a hidden state do; "
+                    "make the state an input and an output, or keep it in a buffer that copy_ changes"
+                )
+            if a[0] == b[0] == "constant":
                 return (
                     f"an array of the host ({place}) differs from call to call; if it is random, draw it with fastnn.rand, "
                     "fastnn.randn or fastnn.randint, or make it an input"
                 )
-        return "it did not do the same work in two calls in a row"
-    owned = {id(a) for a in second.owned}
-    for (arg, a), (_, b) in zip(_arrays(first.calls), _arrays(second.calls), strict=True):
-        if id(b) in owned or a is b or second.owns(b) or extent(a) == extent(b):
-            continue
-        if first.owns(b):
-            return (
-                "it reads what it computed in the call before, as models with a hidden state do; "
-                "make the state an input and an output, or keep it in a buffer that copy_ changes"
-            )
-        if arg.writes:
-            return "what it changes is made anew in each call, as by a random layer; make it once, in __init__"
-        if first.real.to_numpy(a).tobytes() != first.real.to_numpy(b).tobytes():
             return "it read other arrays in the second call than in the first"
-    return ""
+    return "it did not do the same work in two calls in a row"
 
 
 class Port(NamedTuple):
