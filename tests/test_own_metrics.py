@@ -93,6 +93,16 @@ def test_own_losses_get_targets_in_the_dtype_of_the_model(make: Any, dtype: Any)
     assert of(Y.astype(dtype).tolist()) == of(fastnn.tensor(Y.astype(dtype))) == of(Y.astype(np.float32))
 
 
+def test_whole_numbers_in_a_column_are_values() -> None:
+    def pinball(t: Any, p: Any) -> Any:
+        e = t - p
+        return fastnn.maximum(0.3 * e, -0.7 * e)
+
+    model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+    model.compile("adam", pinball)
+    assert model.evaluate(X, Y[:, None]) == pytest.approx(model.evaluate(X, Y[:, None].astype(np.float32)), rel=1e-6)
+
+
 def test_class_labels_for_several_outputs_stay_whole_numbers() -> None:
     def loss(t: Any, p: Any) -> Any:
         assert t.dtype == np.int64

@@ -60,7 +60,7 @@ class Loss(Settings):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
 
-        y_true has y_pred's dtype and as many dimensions, unless it is class labels for several outputs: int64 (n,) or (n, 1).
+        y_true has y_pred's dtype and as many dimensions, unless it is class labels (n,) for several outputs: int64.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
@@ -186,10 +186,10 @@ def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
 def as_given(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Targets and predictions as code of the user's own gets them, as in Keras: with as many dimensions each, in one dtype.
 
-    Class labels for several outputs stay whole numbers, which can index them.
+    A class label for each row of several outputs stays a whole number, which can index them.
     """
     t, p = same_rank(y_true, y_pred)
-    labels = t.dtype == np.int64 and p.ndim > 1 and p.shape[-1] > 1 and same_numbers(t.shape, p.shape[:-1])
+    labels = t.dtype == np.int64 and p.ndim > 1 and p.shape[-1] > 1 and t.shape == p.shape[:-1]
     return (t if labels else astype(t, p.dtype)), p
 
 

@@ -36,6 +36,8 @@ class Objective:
         self.metrics: list[Metric] | None = None
         self.total = numbers([0.0, 0.0])
         """Its losses so far, each times what it counts, and the sum of what they count."""
+        self.is_sum = False
+        """Whether the loss of a data set is the sum of those of its batches."""
         self.shape: tuple[int, ...] = ()
 
     @property
@@ -57,15 +59,16 @@ class Objective:
     def add(self, k: Any, loss: Tensor, counted: Array | None, rows: int) -> None:
         """Adds the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
         value = loss.data.reshape(1)
+        self.is_sum = self.loss.reduction == "sum"
         if counted is None:
-            k.mean_metric(self.total, value, 1.0 if self.loss.reduction == "sum" else float(rows))
+            k.mean_metric(self.total, value, 1.0 if self.is_sum else float(rows))
         else:
             k.mean_rows(self.total, value, reduce_loss(Tensor(counted), "sum").data.reshape(1))
 
     def mean(self) -> float:
         """The loss of all batches so far; their sum where it is a sum."""
         value, count = self.total.tolist()
-        if self.loss is not None and self.loss.reduction == "sum":
+        if self.is_sum:
             return float(value)
         return value / count if count else 0.0
 
