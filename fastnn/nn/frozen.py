@@ -16,7 +16,7 @@ from ..backends.spec import LINEAR, PRECISIONS
 from ..ops.door import dtype_of, whole_number
 from ..precision import autocast, precision
 from ..recorder import Recorder
-from ..seeding import generator
+from ..seeding import generator, stream
 from ..tensor import Array, Tensor, no_grad
 from ..training import data
 from ..training.structure import ONE, Structure, inputs_of
@@ -71,11 +71,15 @@ def _snapshot(model: Module) -> Module:
 
 
 class _Pass(Recorder):
-    """A recorder that also keeps what arrays from outside held before they were written, and what the model returns."""
+    """A recorder that also keeps what arrays from outside held before they were written, and what the model returns.
+
+    The stream of random numbers that all threads draw from is left where it is then: another thread may have drawn meanwhile.
+    """
 
     def __init__(self, real: Backend, inputs: tuple[Array, ...]) -> None:
         super().__init__(real, inputs)
         self.before: dict[int, tuple[Array, Any]] = {}
+        self._stream = stream(real)
         self.structure = ONE
         self.outs: list[Array] = []
 
@@ -87,7 +91,7 @@ class _Pass(Recorder):
 
         def kernel(*args: Any) -> None:
             for a in (args[i] for i in written):
-                if a.size and id(a) not in self.before and not self.owns(a):
+                if a.size and a is not self._stream and id(a) not in self.before and not self.owns(a):
                     self.before[id(a)] = a, np.array(self.real.to_numpy(a))
             run(*args)
 

@@ -221,7 +221,8 @@ def _array(x: Any, op: str, name: str) -> Array:
 
 def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
     if dtype.kind == "i" and a.dtype.kind in "fu":
-        lost = ~((a == np.floor(a)) & (a >= -(2.0**63)) & (a < 2.0**63)) if a.dtype.kind == "f" else a > np.uint64(2**63 - 1)
+        limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
+        lost = ~((a == np.floor(a)) & (a >= -limit) & (a < limit)) if a.dtype.kind == "f" else a > np.uint64(2**63 - 1)
         if lost.any():
             where = tuple(int(i) for i in np.unravel_index(int(lost.argmax()), a.shape))
             raise ValueError(f"{op}: {name}[{', '.join(map(str, where))}] is {a[where]}; wanted whole numbers of {dtype}")
