@@ -89,7 +89,7 @@ def load(path: Any, compiled: bool) -> Any:
     filling.set(None)
     if compiled and header.get("compile") is not None:
         compile_from(model, header["compile"], state, path)
-    return model
+    return model.eval()
 
 
 _PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}

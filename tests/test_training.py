@@ -133,12 +133,32 @@ def test_predict_before_any_shape_is_known() -> None:
 def test_modes_are_restored() -> None:
     model = fastnn.Sequential([fastnn.Dropout(0.5), fastnn.Dense(3, activation="softmax", input_shape=(6,))])
     model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train()
     model[0].eval()
     model.fit(X, LABELS, verbose=0)
     assert model.training and not model[0].training
     model.evaluate(X, LABELS)
     np.testing.assert_array_equal(model.predict(X), model.predict(X))
     assert model.training and not model[0].training
+
+
+def test_compiled_and_loaded_models_infer(tmp_path: Path) -> None:
+    model = fastnn.Sequential([fastnn.Sequential([fastnn.Dropout(0.5)]), fastnn.Dense(3, "softmax", input_shape=(6,))])
+    assert model.training and not np.array_equal(model(X).numpy(), model(X).numpy())
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.save(tmp_path / "m.fastnn")
+    pickled = pickle.loads(pickle.dumps(model))
+    for m in (model, fastnn.load(tmp_path / "m.fastnn"), pickled):
+        assert not any(layer.training for layer in m.modules())
+        np.testing.assert_allclose(m(X).numpy(), m.predict(X), rtol=1e-6)
+        m.fit(X, LABELS, verbose=0)
+        m.train_on_batch(X, LABELS)
+        np.testing.assert_allclose(m(X).numpy(), m.predict(X), rtol=1e-6)
+        assert not np.array_equal(m(X, training=True).numpy(), m(X, training=True).numpy())
+        m.train()
+        assert pickle.loads(pickle.dumps(m)).training and not np.array_equal(m(X).numpy(), m(X).numpy())
+        m.evaluate(X, LABELS)
+        assert all(layer.training for layer in m.modules())
 
 
 def test_seed_makes_training_repeatable() -> None:

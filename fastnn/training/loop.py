@@ -59,7 +59,9 @@ class Trainer(Steps):
         dtype: str = "float32",
         loss_weights: Any = None,
     ) -> None:
-        """Says how to train.
+        """Says how to train, and puts the model into evaluation mode: called by hand, a compiled model infers, as in Keras.
+
+        `fit` and `train_on_batch` train in any case; `model.train()` or `model(x, training=True)` asks for training mode.
 
         For a model with several outputs, loss, metrics and loss_weights are lists with an entry for each, or dicts by the names
         of the outputs: those of a functional model's layers, the keys of a dict that forward returns, else output_1, output_2
@@ -96,6 +98,7 @@ class Trainer(Steps):
             model: Any = self
             own = (p for m in model.modules() for p in m._parameters.values() if p is not None)
             self._compiled.owns_optimizer |= not set(before.optimizer.params).isdisjoint(map(parameters_py.stored, own))
+        self.eval()  # type: ignore[attr-defined]
 
     @property
     def metrics(self) -> list[Metric]:
