@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 
 @functools.cache
@@ -48,13 +48,18 @@ class Remade:
         own = vars(self)
         own_type: Any = type(self)
         cls = _own_class(own_type)
-        if name in own and own[name] is not value and name in _arguments(cls):
+        if self._argument_changes(name, value):
             fresh, kept = vars(self._remade(name, value)), self._kept()
             value = fresh[name]
             own.update({key: v for key, v in fresh.items() if key != name and key not in kept})
         elif name in own and own[name] is not value and (base := decided(cls, name)):
             raise AttributeError(f"{cls.__name__}: {name} is fixed, it is what the class stands for; take {base}")
         super().__setattr__(name, value)
+
+    def _argument_changes(self, name: str, value: Any) -> bool:
+        """Whether this sets an argument of the constructor to another value."""
+        own, own_type = vars(self), cast(Any, type(self))
+        return name in own and own[name] is not value and name in _arguments(_own_class(own_type))
 
     def _remade(self, name: str, value: Any) -> Any:
         """An object that the constructor makes of this one's arguments, but for one of another value."""

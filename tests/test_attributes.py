@@ -450,3 +450,39 @@ def test_gradients_of_zero() -> None:
         assert not layer.weight.grad.numpy().any() and not layer.bias.grad.numpy().any()
         zero()
         assert layer.weight.grad is None
+
+
+# ---- metrics ----
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (fastnn.metrics.BinaryAccuracy, "threshold", 0.9),
+        (lambda: fastnn.metrics.SparseTopKCategoricalAccuracy(k=1), "k", 2),
+        (fastnn.metrics.AUC, "curve", "PR"),
+    ],
+)
+def test_settings_of_metrics(make: Callable[[], Any], name: str, value: Any) -> None:
+    labels = name == "k"
+    y = np.arange(6) % 4 if labels else (X[:, :1] > 0).astype(float)
+
+    def evaluated(change: bool) -> float:
+        fastnn.seed(0)
+        last = fastnn.Dense(4, "softmax", input_shape=(4,)) if labels else fastnn.Dense(1, "sigmoid", input_shape=(4,))
+        model, metric = fastnn.Sequential([last]), make()
+        model.compile(fastnn.optim.SGD(lr=0.5), "sparse_categorical_crossentropy" if labels else "binary_crossentropy", [metric])
+        model.fit(X, y, batch_size=1, epochs=2, verbose=0, shuffle=False)
+        if change:
+            setattr(metric, name, value)
+            history = model.fit(X, y, batch_size=1, epochs=2, verbose=0, shuffle=False).history
+            return float(next(v for key, v in history.items() if key != "loss")[-1])
+        other = make()
+        setattr(other, name, value)
+        model.compile(fastnn.optim.SGD(lr=0.5), model._compiled.loss, [other])
+        history = model.fit(X, y, batch_size=1, epochs=2, verbose=0, shuffle=False).history
+        return float(next(v for key, v in history.items() if key != "loss")[-1])
+
+    assert evaluated(True) == evaluated(False)
+    with pytest.raises((ValueError, TypeError)):
+        setattr(make(), name, object())

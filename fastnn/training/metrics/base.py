@@ -13,6 +13,7 @@ from ...backends.spec import activation
 from ...losses.base import as_given
 from ...ops import arrays
 from ...ops.activation import softmax
+from ...registry import Remade
 from ...tensor import Tensor
 from .. import data
 from ..structure import own_code
@@ -21,7 +22,7 @@ from .own import State, Variable, made
 Array = np.ndarray[Any, Any]
 
 
-class Metric:
+class Metric(Remade):
     """A number that grows batch by batch; base of a metric of your own.
 
     Keras's way: a class defines ``update_state(y_true, y_pred, sample_weight=None)``, ``result()``, and ``reset_state()`` if
@@ -30,7 +31,18 @@ class Metric:
     dict of them. As it is Python code, fit runs the steps of its model one by one: they are not recorded.
 
     >>> class Bias(Metric):
-    ...     def __init__(self, name="bias"):
+    ...     def __setattr__(self, name: str, value: Any) -> None:
+        if not own_code(type(self).__module__):
+            object.__setattr__(self, name, value)
+            return
+        changes = self._argument_changes(name, value)
+        super().__setattr__(name, value)
+        if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
+            from ...nn.parameter import structure_changed
+
+            structure_changed()
+
+    def __init__(self, name="bias"):
     ...         super().__init__(name=name)
     ...         self.sum, self.n = self.add_weight(), self.add_weight()
     ...     def update_state(self, y_true, y_pred, sample_weight=None):
