@@ -78,7 +78,7 @@ class Trainer(Steps):
             dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
                 as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
                 (docs/performance.md), small ones no faster. Weights stay as they are; evaluation and prediction are not
-                rounded, and a saved model does not keep it.
+                rounded.
 
             loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
 

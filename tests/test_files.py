@@ -1,0 +1,480 @@
+"""Files themselves: where they are written, what is read, and what other libraries' are called."""
+
+import json
+import os
+import pickle
+import stat
+import struct
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+import fastnn.nn as nn
+from fastnn.files import layers, place, tensors
+
+RNG = np.random.default_rng(0)
+
+
+def small() -> fastnn.Sequential:
+    return fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+
+
+WRITERS = {
+    "save": lambda path: small().save(path),
+    "save_weights": lambda path: small().save_weights(path),
+    "ModelCheckpoint": lambda path: checkpoint(path),
+}
+
+
+def checkpoint(path: Any) -> None:
+    model = small()
+    model.compile("sgd", "mse")
+    model.fit(np.zeros((2, 3)), np.zeros((2, 2)), verbose=0, callbacks=fastnn.callbacks.ModelCheckpoint(path))
+
+
+@pytest.fixture(params=WRITERS)
+def writer(request: Any) -> Any:
+    return WRITERS[request.param]
+
+
+# Writing.
+
+
+def test_a_link_stays_a_link(writer: Any, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "real").write_text("old")
+    (tmp_path / "link").symlink_to("folder/real")
+    (tmp_path / "new").symlink_to("folder/fresh")
+    for link, target in (("link", "real"), ("new", "fresh")):
+        writer(tmp_path / link)
+        assert (tmp_path / link).is_symlink()
+        small().load_weights(tmp_path / "folder" / target)
+    assert sorted(p.name for p in (tmp_path / "folder").iterdir()) == ["fresh", "real"]
+
+
+def test_what_is_no_plain_file_is_not_replaced(writer: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for path in ("pipe", "folder", "new/", ".", "loop"):
+        with pytest.raises(OSError):
+            writer(f"{tmp_path}/{path}")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode) and (tmp_path / "folder").is_dir()
+    assert {p.name for p in tmp_path.iterdir() if not p.is_dir()} == {"loop", "pipe"}
+
+
+def test_an_empty_path() -> None:
+    with pytest.raises(FileNotFoundError, match="the path is empty"):
+        small().save("")
+    with pytest.raises(FileNotFoundError, match="the path is empty"):
+        fastnn.load("")
+
+
+def test_mode_and_mask(writer: Any, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.touch()
+    secret.chmod(0o600)
+    before = os.umask(0o027)
+    try:
+        writer(secret)
+        writer(tmp_path / "new")
+    finally:
+        assert os.umask(before) == 0o027
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_the_owner_stays(tmp_path: Path) -> None:
+    small().save(tmp_path / "m")
+    os.chown(tmp_path / "m", 1234, 4321)
+    small().save(tmp_path / "m")
+    assert ((s := (tmp_path / "m").stat()).st_uid, s.st_gid) == (1234, 4321)
+
+
+def test_a_group_that_cannot_be_kept_gets_no_more_than_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    small().save(tmp_path / "m")
+    (tmp_path / "m").chmod(0o664)
+    status = os.stat_result((*(tmp_path / "m").stat()[:4], 1234, 4321, *(tmp_path / "m").stat()[6:]))
+    monkeypatch.setattr(place, "_status", lambda path: status)
+    monkeypatch.setattr(os, "fchown", refuse)
+    small().save(tmp_path / "m")
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == 0o644
+
+
+def test_names_of_any_length(tmp_path: Path) -> None:
+    for name in ("a" * 255, "ä" * 127, "a b\n'\"", ".hidden", "m.fastnn.1"):
+        small().save(tmp_path / name)
+        fastnn.load(tmp_path / name)
+    small().save(os.fsencode(tmp_path / "bytes"))
+    fastnn.load(os.fsencode(tmp_path / "bytes"))
+
+
+def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
+    stale, alive, other = (tmp_path / name for name in (f".fastnn-{'0' * 16}.tmp", f".fastnn-{'1' * 16}.tmp", ".fastnn-x.tmp"))
+    for path in (stale, alive, other):
+        path.touch()
+    with alive.open() as f:
+        assert place._lock(f)  # type: ignore[arg-type]
+        small().save(tmp_path / "m")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [alive.name, other.name, "m"]
+
+
+def test_an_interrupt_anywhere_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    """At every entry of a function of ours, one after the other."""
+    old, new = small(), small()
+    old.save(tmp_path / "m")
+    contents = [(tmp_path / "m").read_bytes()]
+    new.save(tmp_path / "m")
+    contents.append((tmp_path / "m").read_bytes())
+    at, files = 0, os.path.dirname(place.__file__)
+    while True:
+        old.save(tmp_path / "m")
+        left = at
+
+        def trace(frame: Any, event: str, _: Any) -> None:
+            nonlocal left
+            if event == "call" and frame.f_code.co_filename.startswith(files):
+                left -= 1
+                if left < 0:
+                    sys.setprofile(None)
+                    raise KeyboardInterrupt
+
+        sys.setprofile(trace)
+        try:
+            new.save(tmp_path / "m")
+            done = True
+        except KeyboardInterrupt:
+            done = False
+        finally:
+            sys.setprofile(None)
+        assert (tmp_path / "m").read_bytes() in contents
+        assert [p.name for p in tmp_path.iterdir()] == ["m"]
+        if done:
+            break
+        at += 1
+    assert at > 5
+
+
+def test_threads_save_into_one_folder(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    def run(i: int) -> None:
+        try:
+            for _ in range(10):
+                small().save(tmp_path / f"m{i % 2}")
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors and sorted(p.name for p in tmp_path.iterdir()) == ["m0", "m1"]
+
+
+@pytest.mark.parametrize(
+    "suffix", [".keras", ".weights.h5", ".hdf5", ".PT", ".pth", ".ckpt", ".onnx", ".pkl", ".joblib", ".gguf", ".npz"]
+)
+def test_suffixes_of_others_are_refused(writer: Any, suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"name it .*m\.fastnn or .*m\.safetensors"):
+        writer(tmp_path / f"m{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+# Reading.
+
+
+def archive(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as z:
+        for name in names:
+            z.writestr(name, b"\x80\x02.")
+
+
+def test_files_of_others_are_named(tmp_path: Path) -> None:
+    def write(name: str, content: bytes) -> None:
+        (tmp_path / name).write_bytes(content)
+
+    archive(tmp_path / "torch", "archive/data.pkl", "archive/version")
+    archive(tmp_path / "keras", "metadata.json", "config.json", "model.weights.h5")
+    np.savez(tmp_path / "arrays", a=np.zeros(2))
+    np.save(tmp_path / "array", np.zeros(2))
+    write("pickle", pickle.dumps({"a": 1}))
+    write("x.joblib", pickle.dumps({"a": 1}))
+    write("old.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
+    write("broken.pt", b"PK\x03\x04" + bytes(100))
+    write("hdf5", b"\x89HDF\r\n\x1a\n" + bytes(100))
+    write("onnx", b"\x08\x0a\x12\x07pytorch" + bytes(100))
+    write("gguf", b"GGUF\x03\0\0\0" + bytes(100))
+    write("tflite", b"\x1c\0\0\0TFL3" + bytes(100))
+    write("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    known = {
+        "torch": "PyTorch",
+        "broken.pt": "PyTorch",
+        "old.pth": "PyTorch",
+        "keras": "Keras",
+        "hdf5": "HDF5",
+        "onnx": "ONNX",
+        "gguf": "GGUF",
+        "pickle": "pickle",
+        "x.joblib": "joblib",
+        "arrays.npz": "NumPy",
+        "array.npy": "NumPy",
+        "tflite": "TensorFlow",
+        "lfs.safetensors": "Git LFS",
+    }
+    hints = {
+        "PyTorch": "torch.load",
+        "Keras": "get_weights",
+        "HDF5": "get_weights",
+        "pickle": "never unpickles",
+        "Git LFS": "git lfs pull",
+    }
+    for name, library in known.items():
+        for read in (fastnn.load, small().load_weights):
+            with pytest.raises(ValueError, match=f"it is a {library} file; .*{hints.get(library, '')}"):
+                read(tmp_path / name)
+
+
+def test_real_files_of_others(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.save({"a": torch.zeros(2)}, tmp_path / "zip")
+    torch.save({"a": torch.zeros(2)}, tmp_path / "old", _use_new_zipfile_serialization=False)
+    for name in ("zip", "old"):
+        with pytest.raises(ValueError, match="it is a PyTorch file"):
+            fastnn.load(tmp_path / name)
+
+
+def test_what_cannot_be_read_is_said_as_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    for path, error, words in (
+        ("pipe", OSError, "is a pipe"),
+        (".", IsADirectoryError, "is a folder"),
+        ("none", FileNotFoundError, "there is no file"),
+        ("empty", ValueError, "it is empty"),
+    ):
+        with pytest.raises(error, match=words):
+            fastnn.load(tmp_path / path)
+
+
+def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    small().save(tmp_path / "m")
+    content = (tmp_path / "m").read_bytes()
+    for i in range(0, len(content), 7):
+        (tmp_path / "m").write_bytes(content[:i] + bytes([content[i] ^ 4]) + content[i + 1 :])
+        with pytest.raises(ValueError, match="load: "):
+            fastnn.load(tmp_path / "m")
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small().save(tmp_path / "m")
+    places = tensors._places
+
+    def shorten(*args: Any) -> Any:
+        os.truncate(tmp_path / "m", 400)
+        return places(*args)
+
+    monkeypatch.setattr(tensors, "_places", shorten)
+    with pytest.raises(ValueError, match="it was shortened while it was read"):
+        fastnn.load(tmp_path / "m")
+
+
+def test_the_library_safetensors_reads_and_writes_the_same(tmp_path: Path) -> None:
+    library = pytest.importorskip("safetensors.numpy")
+    values = {"a": RNG.standard_normal((3, 2)), "b": np.arange(3), "c": np.array(True), "d": np.zeros((0, 4), np.float32)}
+    values |= {"e": np.arange(5, dtype=np.uint8), "f": np.arange(2, dtype=np.float16), "g": np.float32([1]).reshape(())}
+    tensors.save(tmp_path / "ours", values, {"k": "v"}, "save")
+    library.save_file(values, tmp_path / "theirs", {"k": "v"})
+    for found in (library.load_file(tmp_path / "ours"), tensors.load(tmp_path / "theirs", "load")[0]):
+        assert found.keys() == values.keys()
+        for name, a in values.items():
+            np.testing.assert_array_equal(found[name], a, strict=True)
+    assert tensors.load(tmp_path / "theirs", "load")[1] == {"k": "v"}
+
+
+def header(path: Path, change: Any, values: bytes = bytes(8)) -> None:
+    entries = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
+    text = change if isinstance(change, str) else json.dumps(change(entries) or entries)
+    path.write_bytes(struct.pack("<Q", len(text)) + text.encode() + values)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda e: e["a"].update(dtype="F8_E4M3"), "dtype F8_E4M3; fastnn reads F64"),
+        (lambda e: e["a"].update(shape=[3]), r"shape \[3\] and 8 bytes"),
+        (lambda e: e["a"].update(shape=[-2]), r"has the shape \[-2\]"),
+        (lambda e: e["a"].update(shape=[True, 2]), "has the shape"),
+        (lambda e: e["a"].update(shape=[1 << 61, 1 << 61]), "and 8 bytes"),
+        (lambda e: e["a"].update(shape=[1] * 40), "has the shape"),
+        (lambda e: e["a"].update(data_offsets=[8, 0]), "and -8 bytes"),
+        (lambda e: e["a"].update(data_offsets=[8, 16]), "begin at 8"),
+        (lambda e: e["a"].update(other=1), "no dtype, shape and data_offsets"),
+        (lambda e: e.update(b=e["a"]), "begin at 0, those before them end at 8"),
+        (lambda e: e.update(b={"dtype": "F32", "shape": [1 << 40], "data_offsets": [8, 8 + (1 << 42)]}), "truncated"),
+        (lambda e: e.update(__metadata__={"a": 1}), "metadata is no dict of texts"),
+        (lambda e: e.clear(), "it has 8 bytes of values, its header tells of 0"),
+        ('{"a": {"dtype": "F32", "dtype": "F32"}}', "a has the key 'dtype' twice"),
+        ('{"a": ' + "[" * 100_000, "no JSON"),
+    ],
+)
+def test_damaged_headers(change: Any, words: str, tmp_path: Path) -> None:
+    header(tmp_path / "m", change)
+    with pytest.raises(ValueError, match=words):
+        small().load_weights(tmp_path / "m")
+
+
+def saved(path: Path, change: Any, values: Any = None) -> None:
+    """A saved model whose architecture was changed."""
+    model = fastnn.Sequential([fastnn.Dense(1, use_bias=False, input_shape=(2,)), fastnn.Dropout(0.5)])
+    model.compile("adam", "mse", ["mae"], loss_weights=[0.5])
+    model.save(path)
+    arrays, metadata = tensors.load(path, "load")
+    config = json.loads(metadata["architecture"])
+    change(config)
+    tensors.save(path, arrays | (values or {}), {"format": "fastnn", "architecture": json.dumps(config)}, "save")
+
+
+def dense(config: Any) -> Any:
+    return config["model"]["config"]["layers"][0]["config"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: dense(c).update(use_bias=0), r"model\.layers\[0\]: Dense: use_bias is 0, which is taken for False"),
+        (lambda c: dense(c).update(use_bias="false"), r"model\.layers\[0\]: Dense: "),
+        (lambda c: dense(c).update(units=True), "units"),
+        (lambda c: dense(c).update(units=1.0), "units"),
+        (lambda c: dense(c).update(use_bais=True), "use_bais"),
+        (lambda c: c["model"]["config"].update(lyers=[]), r"model: Sequential: .*unknown key 'lyers'"),
+        (lambda c: c["model"].update(extra=1), "class_name and config, and nothing else"),
+        (lambda c: c.update(version=True), "format version True"),
+        (lambda c: c.update(version=3), "format version 3"),
+        (lambda c: c.update(extra=1), "unknown key 'extra'"),
+        (lambda c: c.update(compile="adam"), "compile is 'adam', wanted a dict"),
+        (lambda c: c["compile"].update(losss="mse"), "unknown key 'losss'"),
+        (lambda c: c["compile"].pop("loss"), "lacks the key 'loss'"),
+        (lambda c: c["compile"].update(capture=1), "capture is 1, wanted a bool"),
+        (lambda c: c["compile"].update(loss_weights=["a"]), "loss_weights has 'a'"),
+        (lambda c: c["compile"]["optimizer"]["config"].update(lr=True), "which is taken for"),
+        (lambda c: c["compile"]["optimizer"]["config"].update(larning_rate=1), "larning_rate"),
+        (lambda c: c.update(frozen=["none"]), "do not fit: 'none'"),
+        (lambda c: c.update(random={"1": [1, -1]}), "wanted two whole numbers"),
+        (lambda c: c.update(random={"0": [1, 1]}), "is not random"),
+    ],
+)
+def test_what_a_file_says_is_what_the_model_is(change: Any, words: str, tmp_path: Path) -> None:
+    saved(tmp_path / "m", change)
+    with pytest.raises(ValueError, match=words):
+        fastnn.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("value", [np.array([[1e300], [1]]), np.array([[2**53 + 1], [0]]), np.ones((2, 1), np.float64)])
+def test_values_that_do_not_fit_the_weights(value: Any, tmp_path: Path) -> None:
+    saved(tmp_path / "m", lambda c: None, {"0.kernel": value})
+    with pytest.raises(ValueError, match=r"0\.kernel is .* in the file, which does not fit float32"):
+        fastnn.load(tmp_path / "m")
+    if value.max() > 1:
+        with pytest.raises(ValueError, match="which float32 cannot hold"):
+            fastnn.Sequential([fastnn.Dense(1, use_bias=False, input_shape=(2,))]).load_weights(tmp_path / "m")
+
+
+def test_half_precision_is_widened(tmp_path: Path) -> None:
+    saved(tmp_path / "m", lambda c: None, {"0.kernel": np.float16([[0.5], [3]])})
+    assert fastnn.load(tmp_path / "m").get_weights()[0].tolist() == [[0.5], [3]]
+    header(tmp_path / "w", lambda e: e["a"].update(dtype="BF16", shape=[4]), np.uint16([0x3F80, 0xC000, 0x7F80, 0]).tobytes())
+    assert tensors.load(tmp_path / "w", "load")[0]["a"].tolist() == [1, -2, np.inf, 0]
+
+
+def test_an_unknown_tensor_of_the_optimizer(tmp_path: Path) -> None:
+    saved(tmp_path / "m", lambda c: None, {".optimizer.x": np.zeros(2)})
+    with pytest.raises(ValueError, match="no parameter and no optimizer has"):
+        fastnn.load(tmp_path / "m")
+
+
+def counted(run: Any) -> int:
+    """How many functions of fastnn's are called."""
+    n, root = 0, os.path.dirname(fastnn.__file__)
+
+    def trace(frame: Any, event: str, _: Any) -> None:
+        nonlocal n
+        n += event == "call" and frame.f_code.co_filename.startswith(root)
+
+    sys.setprofile(trace)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return n
+
+
+@pytest.mark.parametrize("kind", ["layers", "unbuilt", "graph", "shared"])
+def test_work_grows_with_the_file(kind: str, tmp_path: Path) -> None:
+    def write(n: int) -> Path:
+        relu = {"class_name": "ReLU", "config": {}}
+        if kind == "unbuilt":
+            model: Any = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"units": 1}}] * n}}
+        elif kind == "shared":
+            again = {"class_name": "Shared", "config": {"number": 0}}
+            model = {"class_name": "Sequential", "config": {"layers": [relu, *[again] * n]}}
+        elif kind == "graph":
+            x = fastnn.Input((2,))
+            model = layers.layer_config(fastnn.Model(x, fastnn.Add()([nn.ReLU()(x) for _ in range(n)])))
+        else:
+            model = {"class_name": "Sequential", "config": {"layers": [relu] * n}}
+        text = json.dumps({"version": 1, "model": model})
+        tensors.save(tmp_path / f"{n}", {}, {"format": "fastnn", "architecture": text}, "save")
+        return tmp_path / f"{n}"
+
+    def load(path: Path) -> None:
+        try:
+            fastnn.load(path)
+        except ValueError:
+            assert kind == "unbuilt"
+
+    one, ten = (counted(lambda n=n: load(write(n))) for n in (40, 400))
+    assert ten < 13 * one
+
+
+def test_graphs_do_not_ask_for_more_memory_than_their_file(tmp_path: Path) -> None:
+    x = fastnn.Input((4,))
+    fastnn.Model(x, fastnn.Concatenate()([x] * 500)).save(tmp_path / "m")
+    arrays, metadata = tensors.load(tmp_path / "m", "load")
+    text = metadata["architecture"].replace("[4]", "[65536]")
+    tensors.save(tmp_path / "m", arrays, {"format": "fastnn", "architecture": text}, "save")
+    with pytest.raises(ValueError, match="numbers to try, but there are 0 weights"):
+        fastnn.load(tmp_path / "m")
+
+
+def test_an_interrupted_load_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastnn.nn.parameter import filling
+
+    x = fastnn.Input((4,))
+    layer = fastnn.Dense(4)
+    model = fastnn.Model(x, layer(x) + layer(2 * x))
+    model.save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for name in ("Reader", "_tie", "_put"):
+        with monkeypatch.context() as patch:
+            patch.setattr(fastnn.serialization, name, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                fastnn.load(tmp_path / "m")
+        assert filling.get() is None
+    model.save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == before
