@@ -55,6 +55,9 @@ class Attributes:
         def get_config(self) -> dict[str, Any]: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+            return
         cls = type(self).__name__
         known = OTHER_NAMES.get(name, name)
         if known != "lr" and known in self.layout.keys:
@@ -65,7 +68,7 @@ class Attributes:
             raise AttributeError(
                 f"{cls}: {name} is fixed once the optimizer is made; make another one with it, and compile again"
             )
-        mine = name.startswith("_") or name in _PARTS or name in FIXED or hasattr(type(self), name)
+        mine = name in _PARTS or name in FIXED or hasattr(type(self), name)
         if not mine and (name in OTHER_NAMES or own_code(type(self).__module__)):
             near = difflib.get_close_matches(name, ["lr", "learning_rate", *FIXED, *self.layout.keys], 1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: lr, {', '.join(self.layout.keys[1:])}"
