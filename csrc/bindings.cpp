@@ -200,7 +200,7 @@ PYBIND11_MODULE(_core, m) {
         return current_isa().read_gbytes(info.ptr, (i64)(info.size * info.itemsize));
       },
       py::arg("data"), "Measured GB/s of reading this buffer on one core.");
-  add_block_type(m);
+  add_block_types(m);
   add_frozen_type(m);
   py::class_<PyPlan>(m, "Plan", "A list of kernel calls that runs in one call.")
       .def(py::init<const py::sequence&, const py::dict&>(), py::arg("calls"), py::arg("flags") = py::dict(),

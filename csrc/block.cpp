@@ -99,6 +99,98 @@ void dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
+// A block at whose end a function is called: once more, where it was interrupted.
+struct Finally {
+  PyObject_HEAD PyObject* action;
+  PyObject* before;  // function(), called at the beginning; or null
+};
+
+int finally_init(PyObject* object, PyObject* args, PyObject* kwargs) {
+  auto* self = (Finally*)object;
+  static const char* names[] = {"action", "before", nullptr};
+  PyObject *action, *before = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Finally", (char**)names, &action, &before)) return -1;
+  Py_XSETREF(self->action, Py_NewRef(action));
+  Py_XSETREF(self->before, before == Py_None ? nullptr : Py_XNewRef(before));
+  return 0;
+}
+
+// Calls the action, with an error in flight or none: the error that is in flight afterwards is its own, if it had one twice.
+bool finish(Finally* self) {
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  for (int tries = 0; tries < 2; tries++) {
+    if (PyObject* done = PyObject_CallNoArgs(self->action)) {
+      Py_DECREF(done);
+      PyErr_Restore(type, error, trace);
+      return !type;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    PyErr_Fetch(&type, &error, &trace);
+  }
+  PyErr_Restore(type, error, trace);
+  return false;
+}
+
+PyObject* finally_enter(PyObject* object, PyObject*) {
+  auto* self = (Finally*)object;
+  if (!self->action) {
+    PyErr_SetString(PyExc_RuntimeError, "the block was not initialised");
+    return nullptr;
+  }
+  if (self->before) {
+    PyObject* done = PyObject_CallNoArgs(self->before);
+    if (!done) {
+      finish(self);
+      return nullptr;
+    }
+    Py_DECREF(done);
+  }
+  return Py_NewRef(object);
+}
+
+PyObject* finally_leave(PyObject* object, PyObject* const*, Py_ssize_t) {
+  if (!finish((Finally*)object)) return nullptr;
+  Py_RETURN_NONE;
+}
+
+int finally_traverse(PyObject* object, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(object));
+  Py_VISIT(((Finally*)object)->action);
+  Py_VISIT(((Finally*)object)->before);
+  return 0;
+}
+
+int finally_clear(PyObject* object) {
+  Py_CLEAR(((Finally*)object)->action);
+  Py_CLEAR(((Finally*)object)->before);
+  return 0;
+}
+
+void finally_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_GC_UnTrack(object);
+  finally_clear(object);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyMethodDef kFinallyMethods[] = {{"__enter__", finally_enter, METH_NOARGS, "Calls before, if there is one."},
+                                 {"__exit__", (PyCFunction)(void*)finally_leave, METH_FASTCALL, "Calls the action."},
+                                 {nullptr, nullptr, 0, nullptr}};
+PyType_Slot kFinallySlots[] = {{Py_tp_init, (void*)finally_init},
+                               {Py_tp_new, (void*)PyType_GenericNew},
+                               {Py_tp_dealloc, (void*)finally_dealloc},
+                               {Py_tp_traverse, (void*)finally_traverse},
+                               {Py_tp_clear, (void*)finally_clear},
+                               {Py_tp_methods, kFinallyMethods},
+                               {Py_tp_doc, (void*)"Finally(action, before=None)\n--\n\n"
+                                                  "A `with` block at whose end action() is called; see fastnn/block.py."},
+                               {0, nullptr}};
+PyType_Spec kFinallyType = {"fastnn._core.Finally", sizeof(Finally), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, kFinallySlots};
+
 PyMethodDef kMethods[] = {{"__enter__", enter, METH_NOARGS, "Gives the variable the value, in this thread and task."},
                           {"__exit__", (PyCFunction)(void*)leave, METH_FASTCALL, "Gives it back what it had."},
                           {nullptr, nullptr, 0, nullptr}};
@@ -119,10 +211,14 @@ PyType_Spec kType = {"fastnn._core.Block", sizeof(Block), 0, Py_TPFLAGS_DEFAULT 
 
 }  // namespace
 
-void add_block_type(pybind11::module_& m) {
-  PyObject* type = PyType_FromSpec(&kType);
-  if (!type) throw pybind11::error_already_set();
-  m.attr("Block") = pybind11::reinterpret_steal<pybind11::object>(type);
+void add_block_types(pybind11::module_& m) {
+  PyType_Spec* specs[] = {&kType, &kFinallyType};
+  const char* names[] = {"Block", "Finally"};
+  for (int i = 0; i < 2; i++) {
+    PyObject* type = PyType_FromSpec(specs[i]);
+    if (!type) throw pybind11::error_already_set();
+    m.attr(names[i]) = pybind11::reinterpret_steal<pybind11::object>(type);
+  }
 }
 
 }  // namespace fastnn

@@ -1,10 +1,10 @@
-// The type of `with` blocks in which a context variable has another value.
+// The types of `with` blocks that Ctrl-C cannot leave on: fastnn/block.py says what they are for.
 #pragma once
 #include <pybind11/pybind11.h>
 
 namespace fastnn {
 
-// Adds the type Block to the module.
-void add_block_type(pybind11::module_& m);
+// Adds the types Block and Finally to the module.
+void add_block_types(pybind11::module_& m);
 
 }  // namespace fastnn

@@ -1,12 +1,14 @@
-"""`Block`: a `with` block in which a context variable has another value, whatever interrupts it.
+"""Blocks that are undone whatever interrupts them.
 
-Modes, `no_grad`, `autocast`, `use_backend` and recordings are such blocks. The value is seen by this thread and asyncio task
-alone. Blocks may be nested, entered again, and shared by threads.
+- `Block`: a context variable has another value. Modes, `no_grad`, `autocast`, `use_backend` and recordings are such blocks. The
+  value is seen by this thread and asyncio task alone; blocks may be nested, entered again, and shared by threads.
+- `Finally`: a function is called at the end, and once more where it was interrupted itself. It undoes what the block may have
+  changed, all or any part of it, and may be called again when it has: it is made before anything changes.
+- `completed`: something of several steps is done as a whole.
 
 Python delivers Ctrl-C where a function written in Python begins. An `__exit__` written in Python can therefore be interrupted
-before its first line, and then the block stays on for good; that of `_core.Block` cannot, as it is written in C++. Without
-compiled kernels a block is written in Python: one whose `__exit__` was interrupted is left when the traceback is forgotten that
-holds it. Code inside of fastnn that has to undo something else does so in a `finally`, by a call that was prepared before.
+before its first line, and then the block stays on for good; those of `_core` cannot, as they are written in C++. Without it they
+are written in Python: a block whose `__exit__` was interrupted is left when the traceback is forgotten that holds it.
 """
 
 from __future__ import annotations
@@ -62,10 +64,53 @@ class PythonBlock:
                 continue  # of another context, or undone already
 
 
+class PythonFinally:
+    """`Finally` of installations without compiled kernels.
+
+    Args:
+        action: what is called at the end, also where before fails.
+        before: what is called at the beginning.
+    """
+
+    def __init__(self, action: Callable[[], Any], before: Callable[[], Any] | None = None) -> None:
+        self._action, self._before = action, before
+        self._inside = 0
+
+    def __enter__(self) -> Any:
+        self._inside += 1
+        try:
+            if self._before is not None:
+                self._before()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._action()
+        except BaseException:
+            self._action()
+            raise
+        finally:
+            self._inside -= 1
+
+    def __del__(self) -> None:
+        if self._inside > 0:
+            self._action()
+
+
 if TYPE_CHECKING:
     from ._core import Block as Block
+    from ._core import Finally as Finally
 else:
     try:
-        from ._core import Block as Block
+        from ._core import Block, Finally
     except ImportError:  # no compiled kernels; backends/cpp.py says why
-        Block = PythonBlock
+        Block, Finally = PythonBlock, PythonFinally
+
+
+def completed(action: Callable[[], Any]) -> None:
+    """Calls action, and once more where it is interrupted, so that it comes to its end: it may be called again at any point."""
+    with Finally(action):
+        pass

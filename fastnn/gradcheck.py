@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .backends import current
 from .backends.spec import Activation
-from .block import Block
+from .block import Block, Finally
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored
 from .ops.door import check_number
@@ -88,7 +87,8 @@ def gradcheck(
     if not check_number(eps, "gradcheck: eps", 0):
         raise ValueError("gradcheck: eps is 0, wanted a number above it")
     settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
-    with _in_double(fn, arrays) as parameters:
+    block, parameters = _in_double(fn, arrays)
+    with block:
         arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]
         leaves = [Leaf(f"argument {i}", t) for i, t in enumerate(arguments) if t.requires_grad]
         _check(_joined(fn), name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
@@ -112,24 +112,26 @@ def _is_numbers(inputs: Any) -> bool:
     return all(isinstance(v, int | float) for v in inputs)
 
 
-@contextmanager
-def _in_double(fn: Any, inputs: list[Array]) -> Iterator[list[Leaf]]:
-    """The parameters of a Module, as float64 while the block runs."""
+def _in_double(fn: Any, inputs: list[Array]) -> tuple[Finally, list[Leaf]]:
+    """A block in which the parameters of a Module are float64, and those that are trained."""
     if not isinstance(fn, Module):
-        yield []
-        return
+        return Finally(list), []
     if not fn.built:
         with no_grad():
             fn(*inputs)
     named = [(name, p, stored(p)) for name, p in fn.named_parameters()]
     kept = [(p, p.data, p._buffer, p.has_grad) for _, _, p in named]
-    try:
+
+    def begin() -> None:
         for p, data, _, _ in kept:
             p.data, p._buffer, p.has_grad = tensor(data, np.float64).data, None, False
-        yield [Leaf(f"parameter {n}", p, isinstance(q, TransposedParameter)) for n, q, p in named if p.requires_grad]
-    finally:
+
+    def end() -> None:
         for p, data, buffer, has_grad in kept:
             p.data, p._buffer, p.has_grad = data, buffer, has_grad
+
+    leaves = [Leaf(f"parameter {n}", p, isinstance(q, TransposedParameter)) for n, q, p in named if p.requires_grad]
+    return Finally(end, begin), leaves
 
 
 def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], settings: Settings, rng: np.random.Generator) -> None:
@@ -158,15 +160,10 @@ def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], sett
             raise GradcheckError(f"gradcheck: {name}: gradient of {leaf.name}{wrong}{why}")
 
 
-@contextmanager
-def _moved(leaf: Tensor, at: Array) -> Iterator[None]:
-    """The leaf with other values while the block runs."""
-    before = leaf.data
-    leaf.data = current().asarray(at)
-    try:
-        yield
-    finally:
-        leaf.data = before
+def _moved(leaf: Tensor, at: Array) -> Finally:
+    """A block in which the leaf has other values."""
+    values = current().asarray(at)
+    return Finally(partial(setattr, leaf, "data", leaf.data), partial(setattr, leaf, "data", values))
 
 
 class Wrong(NamedTuple):

@@ -356,10 +356,10 @@ def test_ctrl_c_leaves_the_model_at_a_step_boundary(ctrl_c: None) -> None:
 @pytest.mark.parametrize("times", range(4, 8))
 def test_ctrl_c_leaves_the_averages_of_schedule_free_training(ctrl_c: None, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it comes while weights are put in or out."""
-    move, moved = fastnn.optim.AdamWScheduleFree._move, [0]
+    replace, moved = fastnn.optim.AdamWScheduleFree._replace, [0]
 
-    def disturbed(self: Any, weight: Any) -> None:
-        move(self, weight)
+    def disturbed(*args: Any) -> None:
+        replace(*args)
         moved[0] += 1
         if moved[0] == times:
             signal.raise_signal(signal.SIGINT)
@@ -370,7 +370,7 @@ def test_ctrl_c_leaves_the_averages_of_schedule_free_training(ctrl_c: None, time
         model.compile(fastnn.optim.AdamWScheduleFree(lr=0.02), "sparse_categorical_crossentropy")
         return model
 
-    monkeypatch.setattr(fastnn.optim.AdamWScheduleFree, "_move", disturbed)
+    monkeypatch.setattr(fastnn.optim.AdamWScheduleFree, "_replace", disturbed)
     batch = fastnn.callbacks.LambdaCallback(on_train_batch_end=lambda *_: None)
     model = started()
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from ..ops.door import check_device, dtype_of
 from ..ops.shape import transpose
 from ..tensor import Tensor
 from .module import Module
-from .parameter import Parameter, TransposedParameter, initial, stored
+from .parameter import Parameter, TransposedParameter, building, initial, stored
 from .penalties import RULES
 
 
@@ -136,19 +136,23 @@ class Dense(Module):
         if not input_shape or input_shape[-1] < 1:
             raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
         dtype = np.dtype(self._dtype or "float32")
-        self._set_kernel(initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype))
-        self.register_parameter("bias", initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None)
+        kernel = initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype)
+        bias = initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None
         if hasattr(self.activation, "build") and not self.activation.built:
             self.activation.build((*input_shape[:-1], self.units))
+        self._hold({self._names[0]: self._face(kernel), "bias": bias})
 
-    def _set_kernel(self, kernel: Parameter) -> None:
-        self.kernel = kernel
+    def _face(self, kernel: Parameter) -> Parameter:
+        """The parameter under whose name the kernel is held."""
+        return kernel
 
     def forward(self, x: Tensor) -> Tensor:
         parameters: dict[str, Any] = self._parameters
         activation = self.activation
         if self._names[0] not in parameters:
-            self.build(self.input_shape or x.shape[-1:])
+            with building:
+                if not self.built:
+                    self.build(self.input_shape or x.shape[-1:])
         kernel, bias = parameters[self._names[0]], parameters["bias"]
         if isinstance(kernel, TransposedParameter):
             kernel = kernel.base
@@ -243,12 +247,12 @@ class Linear(Dense):
         self.in_features, self.out_features = inputs, self.units
 
     @property
-    def kernel(self) -> Parameter:  # type: ignore[override]
+    def kernel(self) -> Parameter:
         """The stored weight, (in, out)."""
         return cast(TransposedParameter, self._parameters["weight"]).base
 
-    def _set_kernel(self, kernel: Parameter) -> None:
-        self.weight = TransposedParameter(kernel)
+    def _face(self, kernel: Parameter) -> Parameter:
+        return TransposedParameter(kernel)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..backends import current
+from ..block import Finally, completed
 from ..ops.door import own_array
 from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
 from .mode import mode, said
-from .parameter import Parameter, fill_grad, stored
+from .parameter import Parameter, building, fill_grad, stored
 from .penalties import Regularized
 from .state import State
 
@@ -132,8 +133,13 @@ class Module(Trainer, State, Regularized):
 
     def train(self, mode: bool = True) -> Module:
         """Sets training mode, in which dropout drops, in this module and all it holds."""
-        for m in self.modules():
-            m.training = mode
+        modules = list(self.modules())
+
+        def set_all() -> None:
+            for m in modules:
+                m.training = mode
+
+        completed(set_all)
         return self
 
     def eval(self) -> Module:
@@ -216,10 +222,17 @@ class Module(Trainer, State, Regularized):
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
-        if self._frozen and value is not None:
-            value.requires_grad = False
-        self._parameters[name] = self.__dict__[name] = value
+        self._hold({name: value})
+
+    def _hold(self, parameters: dict[str, Parameter | None]) -> None:
+        """Holds all of them at once: no other thread, and no error or Ctrl-C, finds a part of them."""
+        if self._frozen:
+            for p in parameters.values():
+                if p is not None:
+                    p.requires_grad = False
         self._structure_changed()
+        self.__dict__.update(parameters)
+        self._parameters.update(parameters)
 
     def add_weight(
         self,
@@ -350,12 +363,17 @@ class Module(Trainer, State, Regularized):
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
         """Freezes (False) or frees all parameters."""
-        for m in self.modules():
-            object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
-            for p in m._parameters.values():
-                if p is not None:
-                    stored(p).requires_grad = bool(requires_grad)
-        self._structure_changed()
+        modules = list(self.modules())
+
+        def set_all() -> None:
+            self._structure_changed()
+            for m in modules:
+                object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
+                for p in m._parameters.values():
+                    if p is not None:
+                        stored(p).requires_grad = bool(requires_grad)
+
+        completed(set_all)
         return self
 
     @property
@@ -425,12 +443,27 @@ def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _marking(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written build that leaves word that it ran."""
+    """A hand-written build that leaves word that it ran, and nothing of what it made where it fails: it is called again."""
 
     @functools.wraps(build)
     def marked(self: Module, input_shape: Any) -> None:
-        build(self, input_shape)
-        object.__setattr__(self, "_built", True)
+        held: list[dict[str, Any]] = [vars(self), self._parameters, self._modules, self._buffers]
+        before = [dict(own) for own in held]
+        before[0]["_auto_names"] = list(vars(self).get("_auto_names", ()))
+
+        done: list[bool] = []
+
+        def undo() -> None:
+            for own, kept in zip(held, before, strict=True):
+                if not done:
+                    own.update(kept)
+                    for name in own.keys() - kept.keys():
+                        del own[name]
+
+        with Finally(undo):
+            build(self, input_shape)
+            vars(self)["_built"] = True
+            done.append(True)
 
     return marked
 
@@ -440,5 +473,7 @@ def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
     if not self._own_built() and not _symbolic(x):
         x = x if isinstance(x, Tensor) else self._input(x)
         first = next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, list | tuple) else x
-        cast(Any, self).build(first.shape[1:] or first.shape)
+        with building:
+            if not self._own_built():
+                cast(Any, self).build(first.shape[1:] or first.shape)
     return Module.__call__(self, x, *args, **kwargs)

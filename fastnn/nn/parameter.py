@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from math import prod
@@ -24,6 +25,10 @@ def settings_changed() -> None:
     """Makes all recorded steps void; what a module is has a version of its own, and where parameters lie is looked at."""
     global settings_version
     settings_version += 1
+
+
+building = threading.RLock()
+"""Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
 
 
 class Parameter(Tensor):

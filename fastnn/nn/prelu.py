@@ -12,7 +12,7 @@ from ..ops.door import check_device, dtype_of
 from ..tensor import Tensor
 from .activation import Configured
 from .dense import positive_int
-from .parameter import initial
+from .parameter import building, initial
 
 
 class LearnedSlopes(Configured):
@@ -65,7 +65,9 @@ class LearnedSlopes(Configured):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.built:
-            self.build(x.shape[1:])
+            with building:
+                if not self.built:
+                    self.build(x.shape[1:])
         parameters: dict[str, Any] = self._parameters
         return prelu(x, parameters[self.slopes])
 

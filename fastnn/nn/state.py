@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current
+from ..block import completed
 from ..ops.door import host_array
 from ..tensor import Tensor, no_grad
 from .parameter import Parameter, stored
@@ -85,9 +86,7 @@ class State:
             arrays[name] = _values(state[name], own[name].dtype, f"load_state_dict: {name}")
             if arrays[name].shape != own[name].shape:
                 raise ValueError(f"load_state_dict: {name} has shape {arrays[name].shape}, wanted {own[name].shape}")
-        with no_grad():
-            for name, a in arrays.items():
-                own[name].copy_(a)
+        _put([(own[name], a) for name, a in arrays.items()])
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
@@ -102,9 +101,7 @@ class State:
         for i, (a, p) in enumerate(zip(arrays, own, strict=True)):
             if a.shape != p.shape:
                 raise ValueError(f"set_weights: array {i} has shape {a.shape}, wanted {p.shape}")
-        with no_grad():
-            for a, p in zip(arrays, own, strict=True):
-                p.copy_(a)
+        _put(list(zip(own, arrays, strict=True)))
 
     def freeze(self, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
         """The model as it is now, as a function of arrays for one batch size: no tape, no Python but the call itself.
@@ -194,3 +191,14 @@ def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
     if not np.can_cast(came.dtype, array.dtype, "safe") and lost.any():
         raise ValueError(f"{op}: {came[lost][0]} came, which {array.dtype} cannot hold")
     return array
+
+
+def _put(values: list[tuple[Tensor, np.ndarray[Any, Any]]]) -> None:
+    """Copies each array into its Tensor: all of them, also where Ctrl-C comes in between."""
+
+    def put() -> None:
+        with no_grad():
+            for t, a in values:
+                t.copy_(a)
+
+    completed(put)

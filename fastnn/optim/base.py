@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..backends import current, numbers
+from ..block import Finally, completed
 from ..nn.parameter import Parameter, fill_grad, give_homes, settings_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
@@ -193,11 +193,16 @@ class Optimizer(Attributes, Stateful):
             return
         if self.params:
             settings_changed()  # recorded steps know nothing of the new ones
-        group.parameters += members
-        self.params += members
+        segments = list(self.segments)
         for home in dict.fromkeys(p.home for p in members):
             for run in neighbours(p for p in members if p.home is home):
-                self.segments.append(Segment(group, run, group.states or {}, len(self.carried)))
+                segments.append(Segment(group, run, group.states or {}, len(self.carried)))
+        own, params = [*group.parameters, *members], [*self.params, *members]
+
+        def take() -> None:  # all or nothing: a parameter without a segment would never be trained
+            group.parameters[:], self.params[:], self.segments[:] = own, params, segments
+
+        completed(take)
 
     def _states(self, group: Group) -> dict[str, float]:
         extra = {AVERAGE: self.use_ema, COLLECTED: bool(self._update_every)}
@@ -308,8 +313,7 @@ class Optimizer(Attributes, Stateful):
 
     # ---- averages of the weights ----
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> Finally:
         """A block in which the parameters have the averages of their values.
 
         >>> import fastnn
@@ -327,25 +331,34 @@ class Optimizer(Attributes, Stateful):
         if not self.use_ema:
             raise ValueError(f"{type(self).__name__}: averaged: it keeps no averages; make it with use_ema=True")
         k = current()
-        runs = [run for s in self.segments for run in s.stepped()]
-        kept = [k.empty(run.w.shape, run.w.dtype) for run in runs]
-        for run, values in zip(runs, kept, strict=True):
-            copy_array(k, values, run.w)
-        self.finalize()
-        try:
-            yield
-        finally:
-            for run, values in zip(runs, kept, strict=True):
-                self._replace(k, run, values)
+        kept: list[tuple[Run, Array]] = []
+
+        def begin() -> None:
+            values = [(run, k.empty(run.w.shape, run.w.dtype)) for s in self.segments for run in s.stepped()]
+            for run, own in values:
+                copy_array(k, own, run.w)
+            kept[:] = values
+            self.finalize()
+
+        def end() -> None:
+            for run, own in kept:
+                self._replace(k, run, own)
+
+        return Finally(end, begin)
 
     def finalize(self) -> None:
         """Replaces the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
-        if self.use_ema:
-            k = current()
-            k.value_leaves("the averages that an optimizer keeps")
+        if not self.use_ema:
+            return
+        k = current()
+        k.value_leaves("the averages that an optimizer keeps")
+
+        def replace() -> None:
             for s in self.segments:
                 for run in s.stepped():
                     self._replace(k, run, run.states[AVERAGE])
+
+        completed(replace)
 
     def _replace(self, k: Any, run: Run, values: Array) -> None:
         copy_array(k, run.w, values)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends import current
+from ..block import Finally
 from ..nn.parameter import Parameter
 from ..tape import changed
 from .base import Optimizer
@@ -105,38 +106,49 @@ class LBFGS(Optimizer):
         loss, g, evaluations, begun = float(first), _gradient(trained), 1, 0
         for s in self.segments:
             s.steps += 1
-        while begun < options["max_iter"] and evaluations < options["max_eval"]:
-            if not np.abs(g).max(initial=0.0) > options["tolerance_grad"]:
-                break
-            begun += 1
-            fresh = memory.gradient is None
-            d = memory.direction(g, options["history_size"])
-            slope = float(g @ d)
-            if slope > -options["tolerance_change"]:
-                memory.length = 0.0  # no step was taken
-                break
-            t = lr * min(1.0, 1.0 / float(np.abs(g).sum())) if fresh else lr
-            w, before = _values(trained), loss
+        begin: list[tuple[Vector, dict[str, Any]]] = []  # of the line search that is going on: the weights and the memory
 
-            def at(length: float, w: Vector = w, d: Vector = d) -> Point:
-                _put(trained, w + length * d)
-                value = float(closure())
-                gradient = _gradient(trained)
-                return Point(length, value, float(gradient @ d), gradient)
+        def go_back() -> None:
+            for weights, known in begin:
+                _put(trained, weights)
+                vars(memory).update(known)
 
-            if options["line_search_fn"]:
-                point, tried = strong_wolfe(at, t, Point(0.0, loss, slope, g), options["tolerance_change"])
-                _put(trained, w + point.t * d)
-                evaluations += tried
-                t, loss, g = point.t, point.value, point.gradient
-            else:
-                _put(trained, w + t * d)
-                if begun < options["max_iter"]:  # else nobody looks at it before the next step's first evaluation
-                    loss, g = float(closure()), _gradient(trained)
-                    evaluations += 1
-            memory.length = t
-            if np.abs(t * d).max() <= options["tolerance_change"] or abs(loss - before) < options["tolerance_change"]:
-                break
+        with Finally(go_back):
+            while begun < options["max_iter"] and evaluations < options["max_eval"]:
+                if not np.abs(g).max(initial=0.0) > options["tolerance_grad"]:
+                    break
+                begun += 1
+                fresh = memory.gradient is None
+                w, before = _values(trained), loss
+                begin[:] = [(w, dict(vars(memory)))]
+                d = memory.direction(g, options["history_size"])
+                slope = float(g @ d)
+                if slope > -options["tolerance_change"]:
+                    memory.length = 0.0  # no step was taken
+                    begin.clear()
+                    break
+                t = lr * min(1.0, 1.0 / float(np.abs(g).sum())) if fresh else lr
+
+                def at(length: float, w: Vector = w, d: Vector = d) -> Point:
+                    _put(trained, w + length * d)
+                    value = float(closure())
+                    gradient = _gradient(trained)
+                    return Point(length, value, float(gradient @ d), gradient)
+
+                if options["line_search_fn"]:
+                    point, tried = strong_wolfe(at, t, Point(0.0, loss, slope, g), options["tolerance_change"])
+                    _put(trained, w + point.t * d)
+                    evaluations += tried
+                    t, loss, g = point.t, point.value, point.gradient
+                else:
+                    _put(trained, w + t * d)
+                    if begun < options["max_iter"]:  # else nobody looks at it before the next step's first evaluation
+                        loss, g = float(closure()), _gradient(trained)
+                        evaluations += 1
+                memory.length = t
+                begin.clear()
+                if np.abs(t * d).max() <= options["tolerance_change"] or abs(loss - before) < options["tolerance_change"]:
+                    break
         return first
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..backends import current
-from ..tape import changed
+from ..block import Finally, completed
+from ..ops.shape import copy_array
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A block after which Ctrl-C is handled, if it comes in it."""
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    late: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *args: late.append(args))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if late:
-        handler(*late[0])
 
 
 class AdamWScheduleFree(Optimizer):
@@ -115,30 +96,29 @@ class AdamWScheduleFree(Optimizer):
         self._go(False, lambda beta1: 1 - 1 / beta1)
 
     def _go(self, training: bool, weight: Callable[[float], float]) -> None:
-        with uninterrupted():  # the weights have moved if and only if it says so
-            if self._training is not training:
-                self._move(weight)
-            self._training = training
-
-    def _move(self, weight: Callable[[float], float]) -> None:
+        if self._training is training:
+            return
         k = current()
         k.value_leaves("the weights that an optimizer keeps for training or evaluation")
+        moved = []
         for s in self.segments:
             share = k.numbers([weight(s.group.number("beta1"))])
             for run in s.stepped():
-                k.lerp(run.w, run.states["z"], share)
-                changed(*run.parameters)
+                values = k.empty(run.w.shape, run.w.dtype)
+                copy_array(k, values, run.w)
+                k.lerp(values, run.states["z"], share)
+                moved.append((run, values))
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
+        def put() -> None:  # all of them, and the word of it: or training would go on from the wrong weights
+            for run, values in moved:
+                self._replace(k, run, values)
+            self._training = training
+
+        completed(put)
+
+    def averaged(self) -> Finally:
         """A block in which the parameters have the averages of their values."""
-        before = self._training
-        self.eval()
-        try:
-            yield
-        finally:
-            if before:
-                self.train()
+        return Finally(self.train if self._training else self.eval, self.eval)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "training": self._training}

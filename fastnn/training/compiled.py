@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..backends import numbers
+from ..block import Finally
 from ..precision import checked
 from ..tensor import Array
 from . import metrics as metrics_py
@@ -115,23 +116,32 @@ class Compiled:
         """The running means of the outputs' losses and of the penalties."""
         return [self.penalty, *(o.total for o in self.objectives)]
 
-    def set_aside(self) -> Any:
-        """What losses and metrics have summed up so far, for `take_back`; starts them anew."""
-        totals, kept = [total.copy() for total in self._totals()], [m.set_aside() for m in self.metrics]
-        saved = totals, kept, self.active, None if self.own is None else self.own.set_aside()
-        self.active = self.own if self.own is not None and self.own.test else None
-        self.reset()
-        return saved
+    def set_aside(self) -> Finally:
+        """A block in which losses and metrics start anew, and after which they go on with what they had summed up before.
 
-    def take_back(self, saved: Any) -> None:
-        """Goes on with what was set aside."""
-        totals, kept, self.active, own_logs = saved
-        if self.own is not None:
-            self.own.take_back(own_logs)
-        for total, value in zip(self._totals(), totals, strict=True):
-            total[:] = value
-        for m, own in zip(self.metrics, kept, strict=True):
-            m.take_back(own)
+        Recorded steps add to the arrays that are set aside, so they have to come back, also after an error or Ctrl-C.
+        """
+        totals = [(total, total.copy()) for total in self._totals()]
+        metrics = [*self.metrics, *(self.own.others() if self.own is not None else ())]
+        saved = [(m, m.saved()) for m in metrics]
+        active, own = self.active, {} if self.own is None else dict(vars(self.own))
+
+        def begin() -> None:
+            for m in metrics:
+                m.set_aside()
+            self.active = self.own if self.own is not None and self.own.test else None
+            self.reset()
+
+        def end() -> None:
+            self.active = active
+            if self.own is not None:
+                vars(self.own).update(own)
+            for total, value in totals:
+                total[:] = value
+            for m, state in saved:
+                m.take_back(state)
+
+        return Finally(end, begin)
 
     def reset(self) -> None:
         """Starts the running means anew."""

@@ -256,7 +256,6 @@ class Trainer(Steps):
             c.optimizer.finalize()
             hooks.on_train_end(logs if epochs > initial_epoch else None)
         finally:
-            c.optimizer.eval()  # once more, for Ctrl-C may have come before a step's own
             progress.close()
         self.history = history
         return history
@@ -304,8 +303,7 @@ class Trainer(Steps):
     def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
         k: Backend = current()
-        saved = c.set_aside()
-        try:
+        with c.set_aside():
             hooks.on_test_begin()
             for i, batch in enumerate(chunks(arrays, batch_size)):
                 hooks.on_test_batch_begin(i)
@@ -313,8 +311,6 @@ class Trainer(Steps):
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
             logs = c.logs()
             hooks.on_test_end(logs)
-        finally:  # recorded steps add to the arrays that were set aside, also after an error or Ctrl-C
-            c.take_back(saved)
         return logs
 
     def predict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -220,17 +219,6 @@ class OwnLogs:
         self._clear()
         for metric in self.others():
             metric.reset_state()
-
-    def set_aside(self) -> Any:
-        """What was summed up so far, for `take_back`."""
-        return copy.copy(vars(self)), [(m, m.set_aside()) for m in self.others()]
-
-    def take_back(self, saved: Any) -> None:
-        """Goes on with what was set aside."""
-        attributes, metrics = saved
-        vars(self).update(attributes)
-        for metric, kept in metrics:
-            metric.take_back(kept)
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:

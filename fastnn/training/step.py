@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backends import current, recording
 from ..backends.base import aligned
+from ..block import Finally
 from ..nn.mode import mode
 from ..ops.shape import copy_array
 from ..precision import autocast, checked
@@ -26,8 +27,7 @@ SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
 
 
-@contextmanager
-def watched(model: Any) -> Iterator[None]:
+def watched(model: Any) -> Finally:
     """A block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
 
@@ -43,13 +43,15 @@ def watched(model: Any) -> Iterator[None]:
 
         return look
 
-    for name, m in leaves:
-        object.__setattr__(m, "forward", watch(name, m))
-    try:
-        yield
-    finally:
+    def begin() -> None:
+        for name, m in leaves:
+            object.__setattr__(m, "forward", watch(name, m))
+
+    def end() -> None:
         for _, m in leaves:
-            object.__delattr__(m, "forward")
+            vars(m).pop("forward", None)
+
+    return Finally(end, begin)
 
 
 def check_gradients(model: Any, loss: Tensor) -> None:
@@ -136,6 +138,7 @@ class TrainStep:
         self.check_finite = check_finite
         checked(compiled.dtype, "fit")  # the backend may be another one than in compile
         self.precision = autocast(compiled.dtype)
+        self._evaluated = Finally(self.optimizer.eval)
         recordable = all(m.recordable for m in compiled.metrics)
         self.why_eager = "" if record and not check_finite and recordable else "not asked for"
         self.recorded: Any = None
@@ -185,16 +188,14 @@ class TrainStep:
 
     def run(self, n: int = 1) -> None:
         """Takes n steps."""
-        self.optimizer.train()
-        try:
+        with self._evaluated:
+            self.optimizer.train()
             self._take(n)
-        finally:
-            self.optimizer.eval()
 
     def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
         """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""
-        self.optimizer.train()
-        try:
+        with self._evaluated:
+            self.optimizer.train()
             done = 0
             while done < n:
                 part = 1 if self.recorded is None or not self._rate else max(1, min(n - done, int(SLICE * self._rate)))
@@ -206,8 +207,6 @@ class TrainStep:
                 done += part
                 if not between(done):
                     return
-        finally:
-            self.optimizer.eval()
 
     def _take(self, n: int) -> None:
         with mode(training=True):

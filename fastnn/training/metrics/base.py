@@ -168,19 +168,21 @@ class Metric(Remade):
         for variable in self._variables:
             variable.assign(0.0)
 
-    def set_aside(self) -> Any:
-        """Its state, in whose place it gets a new one: an evaluation in the middle of training."""
+    def saved(self) -> Any:
+        """Its state, for `take_back`."""
+        return [getattr(self, name) for name in self.arrays] if self.recordable else State(self)
+
+    def set_aside(self) -> None:
+        """Gives it a new state in the place of the one that `saved` gave: an evaluation in the middle of training."""
         if not self.recordable:
-            state = State(self)
             self.reset_state()
-            return state
-        kept = [getattr(self, name) for name in self.arrays]
-        for name, array in zip(self.arrays, kept, strict=True):
+            return
+        for name in self.arrays:
+            array = getattr(self, name)
             setattr(self, name, None if array is None else numbers(np.zeros(array.shape), array.dtype))
-        return kept
 
     def take_back(self, kept: Any) -> None:
-        """What `set_aside` gave."""
+        """What `saved` gave; may be called again."""
         if isinstance(kept, State):
             kept.restore()
             return

@@ -55,9 +55,9 @@ class AUC(Metric):
         if self._trains:
             settings_changed()  # recorded steps write into the store of before
 
-    def set_aside(self) -> Any:
+    def set_aside(self) -> None:
         self._trains = False
-        return super().set_aside()
+        super().set_aside()
 
     def take_back(self, kept: Any) -> None:
         self._trains = True
