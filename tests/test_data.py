@@ -110,7 +110,7 @@ class Refusing:
         ([["a", "b"]], TypeError, "x holds strings"),
         (np.array([b"a"]), TypeError, "x holds strings"),
         ([None, 1.0], TypeError, "x holds Python objects"),
-        (np.array([[1, 2]], object), TypeError, "x holds Python objects"),
+        (np.array([[1, "2"]], object), TypeError, "x holds Python objects"),
         (np.zeros(2, complex), TypeError, "x holds complex numbers"),
         (np.zeros(2, "M8[s]"), TypeError, "x holds no numbers"),
         (np.zeros(2, "f4,f4"), TypeError, "x holds no numbers"),
@@ -124,6 +124,7 @@ class Refusing:
         (np.zeros((0, 400)), ValueError, r"x has no samples \(shape \(0, 400\)\)"),
         ([[0, 1e300]], ValueError, r"x\[0, 1\] is 1e\+300, which is beyond float32"),
         ([10**400, 0.5], TypeError, "x holds Python objects"),
+        (np.array([10**400, 0.5], object), TypeError, "x holds Python objects"),
     ],
 )
 def test_bad_features(x: Any, error: type[Exception], words: str) -> None:

@@ -115,6 +115,8 @@ class Module(Trainer, State, Regularized):
         k = current()
         if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor):
             return x
+        if type(x) in (list, tuple) and self.takes_several and all(type(a) is np.ndarray and a.ndim > 1 for a in x) and x:
+            return type(x)(self._input(a) for a in x)  # several inputs, as for fit; not the rows of one
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         array = own_array(k, x, self.dtype, type(self).__name__)

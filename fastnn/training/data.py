@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -182,14 +183,50 @@ def validation_split(
 def _samples(x: Any, op: str, name: str) -> Array:
     """x as an array of real numbers with at least one sample, not yet cast."""
     a = _array(x, op, name)
+    if (a.dtype.kind == "O" and not isinstance(x, list | tuple)) or (a.dtype.kind not in "fiub" and hasattr(x, "columns")):
+        a = _numbers(a, x, op, name)
     if a.dtype.kind not in "fiub":
         what = {"O": "Python objects", "U": "strings", "S": "strings", "T": "strings", "c": "complex numbers"}
-        raise TypeError(f"{op}: {name} holds {what.get(a.dtype.kind, 'no numbers')} (dtype {a.dtype}); wanted real numbers")
+        hint = f"; for labels: np.unique({name}, return_inverse=True) numbers them" if a.dtype.kind in "OUST" else ""
+        raise TypeError(f"{op}: {name} holds {what.get(a.dtype.kind, 'no numbers')} (dtype {a.dtype}); wanted real numbers{hint}")
     if a.ndim == 0:
         raise ValueError(f"{op}: {name} is a single number, {a[()]!r}; wanted an array with one row per sample")
     if len(a) == 0:
         raise ValueError(f"{op}: {name} has no samples (shape {a.shape})")
     return a
+
+
+def _numbers(a: Array, x: Any, op: str, name: str) -> Array:
+    """Python objects as float64, where all are numbers, as those of data frames with columns of several dtypes are; missing ones
+    (None, pandas.NA) become NaN. Other objects are returned as they came. TypeError names the column of a frame."""
+    columns = getattr(x, "columns", None)
+    if columns is None or a.ndim != 2:
+        found = _real(a)
+        return a if found is None else found
+    parts = []
+    for i, column in enumerate(columns):
+        part = _real(a[:, i])
+        if part is None:
+            kind = getattr(getattr(x, "dtypes", None), "iloc", {i: "object"})[i]
+            raise TypeError(
+                f"{op}: column {column!r} of {name} (dtype {kind}) holds no numbers; drop it, or encode it: "
+                "pandas.get_dummies for categories, .astype for numbers kept as text, days since a date for dates"
+            )
+        parts.append(part)
+    return np.stack(parts, 1)
+
+
+def _real(a: Array) -> Array | None:
+    """Objects as float64; None where one is no number."""
+    if a.dtype.kind != "O":
+        return None
+    flat = [math.nan if v is None or type(v).__name__ == "NAType" else v for v in a.ravel().tolist()]
+    if not all(isinstance(v, (*_REAL, bool, np.bool_, decimal.Decimal)) for v in flat):
+        return None
+    try:
+        return np.array(flat, np.float64).reshape(a.shape)
+    except OverflowError:  # a whole number beyond float64
+        return None
 
 
 def _array(x: Any, op: str, name: str) -> Array:
