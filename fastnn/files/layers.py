@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,14 @@ def number(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else float(value)
 
 
+@functools.cache
+def _signature(cls: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(cls).parameters
+
+
 def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
     """ValueError unless what was made of arguments has them: a text for a flag, say, makes another layer than it says."""
-    own, parameters = plain(made.get_config()), inspect.signature(cls).parameters
+    own, parameters = plain(made.get_config()) if given else {}, _signature(cls)
     for key, value in given.items():
         if value is None and key in parameters and parameters[key].default is None:
             continue
