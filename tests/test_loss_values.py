@@ -285,3 +285,18 @@ def test_every_loss_is_on_its_page() -> None:
     page = (Path(__file__).parents[1] / "docs" / "losses.md").read_text()
     for cls in losses.LOSSES.values():
         assert f"`{cls.__name__}`" in page, f"docs/losses.md has no row for {cls.__name__}"
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("loss", [fastnn.losses.BinaryCrossentropy, nn.BCELoss])
+def test_binary_cross_entropy_of_probabilities_close_to_the_ends(loss: Any, smoothing: float) -> None:
+    if smoothing and loss is nn.BCELoss:
+        return
+    near = np.float32([1 - 2e-7, 1 - 1e-6, 1 - 1e-4, 2e-7, 1e-6, 0.3])
+    for t in (np.ones(6, np.float32), np.zeros(6, np.float32)):
+        p = fastnn.tensor(near.reshape(-1, 1), requires_grad=True)
+        made = loss(label_smoothing=smoothing)(t.reshape(-1, 1), p) if loss is not nn.BCELoss else loss()(p, t.reshape(-1, 1))
+        made.backward()
+        x, u = near.astype(np.float64), t * (1 - smoothing) + smoothing / 2
+        np.testing.assert_allclose(p.grad.numpy()[:, 0] * 6, (x - u) / (x * (1 - x)), rtol=2e-6)
+        np.testing.assert_allclose(made.item(), np.mean(-u * np.log(x) - (1 - u) * np.log1p(-x)), rtol=1e-6)

@@ -215,3 +215,30 @@ def test_far_numbers_are_right_and_change_no_others(name: str) -> None:
         value, slope = (np.sin, np.cos) if name == "sin" else (np.cos, lambda x: -np.sin(x))
         np.testing.assert_allclose(together[0][-4:], value(far.astype(np.float64)), rtol=1e-6)
         np.testing.assert_allclose(together[1][-4:], slope(far.astype(np.float64)), rtol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners and modes of files here")
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_code_that_others_could_have_written_does_not_run(kind: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    umask = os.umask(0)
+    try:
+        cache._File(str(tmp_path), "kernel", "stamp").save("a", 1)
+    finally:
+        os.umask(umask)
+    (planted,) = tmp_path.glob(f"*.{kind}")
+    assert not planted.stat().st_mode & 0o022
+    assert cache._File(str(tmp_path), "kernel", "stamp").load("a") == 1
+    planted.chmod(0o666)
+    assert cache._File(str(tmp_path), "kernel", "stamp").load("a") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners and modes of files here")
+def test_a_folder_of_all_users_gets_one_for_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    double = jit(_double)
+    monkeypatch.setattr(type(double._cache._disk._impl.locator), "get_cache_path", lambda self: str(tmp_path))
+    for misses in (1, 0):
+        again = jit(_double)
+        assert again(4) == 8 and sum(again.stats.cache_misses.values()) == misses
+    assert [f.name for f in tmp_path.iterdir()] == [f"fastnn-{os.geteuid()}"]

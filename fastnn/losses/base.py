@@ -230,9 +230,7 @@ def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
             raise ValueError(f"{op} requires a gradient, but losses have none by weights; use detach(), or multiply the losses")
         value = astype(value, dtype).data
     k = current()
-    plain = type(value) is k.xp.ndarray and value.dtype == dtype and value.flags.c_contiguous
-    array = value if plain else own_array(k, value, dtype, op)
-    array = array.reshape(-1)
+    array = own_array(k, value, dtype, op).reshape(-1)
     k.constant_enters(array)
     n = math.prod(like)
     if array.size == n:
@@ -260,7 +258,8 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
     if isinstance(y_true, Tensor):
         y_true = y_true.data
     k = current()
-    array = y_true if type(y_true) is k.xp.ndarray else host_array(y_true, None, op)
+    on_device = k.xp is not np and type(y_true) is k.xp.ndarray
+    array = y_true if on_device else host_array(y_true, None, op)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
     labels = array.astype(np.int64, order="C", copy=False)
@@ -288,9 +287,10 @@ def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
         if t.dtype != dtype:
             raise TypeError(f"{op}: targets of dtype {t.dtype} and predictions of dtype {dtype}; use astype")
         return t
-    if type(y_true) is current().xp.ndarray and y_true.dtype == dtype:
-        array = np.ascontiguousarray(y_true) if isinstance(y_true, np.ndarray) else y_true
-        current().constant_enters(array)
+    k = current()
+    if type(y_true) is k.xp.ndarray and y_true.dtype == dtype:
+        array = own_array(k, y_true, dtype, op)
+        k.constant_enters(array)
         return Tensor(array)
     return as_tensor(host_array(y_true, dtype, op), op)
 

@@ -140,9 +140,14 @@ class BinaryCrossentropy(RowLoss):
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = two(values(y_true, y_pred, self.name))
-        logits = two(y_pred if self.from_logits else _sigmoid_logits(y_pred))
+        logits = y_pred if self.from_logits else activation.sigmoid_logits(y_pred)
+        if logits is None:  # a detour by logits would lose what distinguishes p from 1
+            p = elementwise.clip(two(y_pred), EPSILON, 1 - EPSILON)
+            if self.label_smoothing:
+                targets = targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+            return pointwise_loss.pointwise_loss(p, targets, function("binary_cross_entropy"), sample_weight)
         fn = function("sigmoid_cross_entropy", self.label_smoothing)
-        return pointwise_loss.pointwise_loss(logits, targets, fn, sample_weight)
+        return pointwise_loss.pointwise_loss(two(logits), targets, fn, sample_weight)
 
 
 class BinaryFocalCrossentropy(BinaryCrossentropy):

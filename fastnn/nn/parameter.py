@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import ALIGN, aligned
+from ..ops.door import own_array
 from ..ops.shape import copy_array
 from ..seeding import generator
 from ..tape import Changes, changed
@@ -45,7 +46,9 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
 
-        super().__init__(current().asarray(data) if isinstance(data, np.ndarray) else tensor(data).data, requires_grad)
+        own = isinstance(data, np.ndarray)  # which is not copied, where kernels can read it and write to it
+        array = own_array(current(), data, None, "Parameter", not data.flags.writeable) if own else tensor(data).data
+        super().__init__(array, requires_grad)
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
 

@@ -129,7 +129,8 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
         elif a.dtype.kind == "b":
             dtype = np.bool_
         else:
-            dtype = a.dtype if keeps and a.dtype in _SUPPORTED else np.float32
+            native = a.dtype.newbyteorder("=")
+            dtype = native if keeps and native in _SUPPORTED else np.float32
     d = dtype_of(dtype, op)
     if a.dtype == np.uint64 and d == np.int64 and a.size and a.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{op}: {a.max()} came, which is beyond int64")

@@ -76,11 +76,23 @@ def div(x: Any, y: Any) -> Tensor:
 
 
 def pow(x: Any, y: Any) -> Tensor:
-    """x to the power y, with broadcasting."""
+    """x to the power y, with broadcasting; whole numbers stay whole, unless y is a number below 0.
+
+    >>> import fastnn
+    >>> fastnn.pow(fastnn.tensor([3, 10]), 17).tolist()
+    [129140163, 100000000000000000]
+    """
+    if _is_whole(x) and _is_whole(y) and not (_is_number(y) and y < 0):
+        return _binary("pow", x, y)
     x, y = (real(v) for v in (x, y))
     if _is_number(y) and isinstance(x, Tensor):
         return activate(x, activation("power", y))
     return _binary("pow", x, y)
+
+
+def _is_whole(v: Any) -> bool:
+    """Whether it is a whole number, or an array or a Tensor of such."""
+    return isinstance(v, int | np.integer) or (hasattr(v, "dtype") and np.dtype(v.dtype).kind in "iub")
 
 
 def real(v: Any) -> Any:

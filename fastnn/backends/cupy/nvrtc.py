@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .. import private
+
 OPTIONS = ("-std=c++17", "-w")
 
 
@@ -29,9 +31,10 @@ def machine_code(source: str, capability: int) -> bytes:
     kind, code = ("sm", nvrtc.getCUBIN) if known // 10 == capability // 10 else ("compute", nvrtc.getPTX)
     options = (f"-arch={kind}_{known}", *OPTIONS)
     key = hashlib.sha256("\0".join((source, *options, str(nvrtc.getVersion()))).encode()).hexdigest()
-    file = _folder() / f"fastnn-{key}.{kind}"
+    file = Path(private.folder(_folder())) / f"fastnn-{key}.{kind}"
     with suppress(OSError):
-        return file.read_bytes()
+        if (kept := private.read(file)) is not None:
+            return kept
     made = _compiled(nvrtc, source, options, code)
     with suppress(OSError):
         _keep(file, made)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import io
 import os
 import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from numba import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.compiler_lock import global_compiler_lock
+
+from .. import private
 
 _NOTE_AFTER = 1.0
 """Seconds of compiling after which a line on stderr says what takes so long."""
@@ -58,7 +62,8 @@ compiling = _Compiling()
 class _File(IndexDataCacheFile):  # type: ignore[misc]
     """Numba's files, which are taken as missing where they are damaged: machine code that is not what was written would crash.
 
-    Entries say what they are, too: processes that write at the same time may number theirs alike.
+    Entries say what they are, too: processes that write at the same time may number theirs alike. They are pickles, which run
+    code as they are read: those that another user could have written are not.
     """
 
     def save(self, key: Any, data: Any) -> None:
@@ -77,15 +82,39 @@ class _File(IndexDataCacheFile):  # type: ignore[misc]
 
     def _load_index(self) -> Any:
         try:
-            return super()._load_index()
+            content = private.read(self._index_path)
+            if content is None:
+                return {}
+            file = io.BytesIO(content)
+            if pickle.load(file) != self._version:
+                return {}
+            stamp, overloads = pickle.load(file)
         except Exception:
             return {}
+        return overloads if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        content = private.read(self._data_path(name))
+        return None if content is None else pickle.loads(content)
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[Any]:
+        """As Numba has it, but nobody else may write the file, whatever the umask is."""
+        with super()._open_for_write(filepath) as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode & 0o755)
+            yield file
 
 
 class _OnDisk(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self._cache_path: str = private.folder(self._impl.locator.get_cache_path())
         self._cache_file = _File(self._cache_path, self._impl.filename_base, _sources())
+
+    def _save_overload(self, sig: Any, data: Any) -> None:
+        os.makedirs(self._cache_path, 0o755, exist_ok=True)
+        super()._save_overload(sig, data)
 
 
 class KernelCache(NullCache):  # type: ignore[misc]

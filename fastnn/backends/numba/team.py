@@ -42,8 +42,9 @@ def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
     try:
         if len(calls) > _size + 1:
             _pool, _size = ThreadPoolExecutor(len(calls) - 1, "fastnn"), len(calls) - 1
-        for _ in range(len(calls) - 1 if _pool else 0):
-            others.append(_pool.submit(_work, function, left))
+        if _pool:
+            for _ in calls[1:]:
+                others.append(_pool.submit(_work, function, left))
     except RuntimeError:  # a thread could not be started, or the interpreter is ending
         pass
     try:

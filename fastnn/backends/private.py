@@ -1,0 +1,54 @@
+"""Files that hold code: they are read only where nobody but this user (or root) could have written them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from functools import cache
+from pathlib import Path
+
+
+def read(path: str | Path) -> bytes | None:
+    """The file's content; None, and one line on stderr that says why, where somebody else could have written it.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    path = str(path)
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        why = "no regular file" if not stat.S_ISREG(status.st_mode) else _foreign(status)
+        if not why:
+            why = _foreign(os.stat(os.path.dirname(path)), "in a folder that is ")
+        if not why:
+            return file.read()
+    _note(os.path.dirname(path), f"{os.path.basename(path)} is {why}")
+    return None
+
+
+def _foreign(status: os.stat_result, where: str = "") -> str:
+    """Who else could have written it, in words; empty where nobody could."""
+    if not hasattr(os, "geteuid"):  # Windows: folders of a user are that user's
+        return ""
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"{where}owned by another user"
+    return f"{where}writable by others" if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+
+
+@cache
+def _note(folder: str, why: str) -> None:
+    print(f"fastnn: machine code in {folder} is not used, and compiled anew: {why}", file=sys.stderr, flush=True)
+
+
+def folder(path: str | Path) -> str:
+    """The folder itself, or where others can write to it, one inside of it that is this user's alone."""
+    path = str(path)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path
+    if not _foreign(status):
+        return path
+    return os.path.join(path, f"fastnn-{os.geteuid()}")
