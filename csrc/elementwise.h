@@ -117,10 +117,16 @@ FASTNN_INLINE T multiply(T a, T b) {
   if constexpr (kWhole<T>) return (T)((u64)a * (u64)b);
   return a * b;
 }
+// A float as a whole number, towards zero; INT64_MIN for NaN and what int64 does not hold, as x86 and NumPy there have it.
+template <class F>
+FASTNN_INLINE i64 whole(F x) {
+  return x >= (F)-0x1p63 && x < (F)0x1p63 ? (i64)x : INT64_MIN;
+}
+
 // The true quotient, towards zero in whole numbers.
 template <class T>
 FASTNN_INLINE T divide(T a, T b) {
-  if constexpr (kWhole<T>) return (T)((double)a / (double)b);
+  if constexpr (kWhole<T>) return whole((double)a / (double)b);
   return a / b;
 }
 template <class T>
@@ -358,6 +364,8 @@ FASTNN_INLINE To convert(From x) {
     return x != 0;
   else if constexpr (sizeof(From) == 1)
     return (To)(x != 0);
+  else if constexpr (kWhole<To> && !kWhole<From>)
+    return whole(x);
   else
     return (To)x;
 }

@@ -16,25 +16,44 @@ struct SumPart<i64> {
   typedef i64 Type;
 };
 
+// Vectors of whole numbers wrap around, too.
+template <class T>
+struct Wrapping {
+  typedef Vec<T> Type;
+};
+template <>
+struct Wrapping<i64> {
+  typedef u64 Type __attribute__((vector_size(sizeof(Vec<i64>))));
+};
+
 template <class T>
 struct Sum {
   typedef typename SumPart<T>::Type Part;
   FASTNN_INLINE T start() { return 0; }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return a + b; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) {
+    typedef typename Wrapping<T>::Type W;
+    return (Vec<T>)((W)a + (W)b);
+  }
   FASTNN_INLINE Part join(Part a, Part b) { return add<Part>(a, b); }
   FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
 };
 
 template <class T>
 struct Mean : Sum<T> {
-  FASTNN_INLINE T finish(typename Sum<T>::Part a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : (T)((double)a / (double)B); }
+  FASTNN_INLINE T finish(typename Sum<T>::Part a, i64 B) {
+    if constexpr (kWhole<T>) return B == 0 ? 0 : whole((double)a / (double)B);
+    return (T)((double)a / (double)B);
+  }
 };
 
 template <class T>
 struct Prod {
   typedef typename SumPart<T>::Type Part;
   FASTNN_INLINE T start() { return 1; }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return a * b; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) {
+    typedef typename Wrapping<T>::Type W;
+    return (Vec<T>)((W)a * (W)b);
+  }
   FASTNN_INLINE Part join(Part a, Part b) { return multiply<Part>(a, b); }
   FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
 };

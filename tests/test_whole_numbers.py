@@ -47,3 +47,25 @@ def test_functions_of_more_arguments_beyond_2_to_the_53(name: str) -> None:
     }
     f, want = arguments[name]
     np.testing.assert_array_equal(f(fastnn, fastnn.tensor(x)).numpy(), want)
+
+
+def test_overflow_wraps_around() -> None:
+    low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    for values in ([low, 89], [high, high, 3], [low, -1]):
+        x = np.array(values)
+        t = fastnn.tensor(x)
+        with np.errstate(over="ignore"):
+            assert (t.prod().item(), t.sum().item()) == (x.prod(), x.sum())
+            for f in (np.add, np.subtract, np.multiply):
+                got = {"add": t + t, "subtract": t - t[:1], "multiply": t * t}[f.__name__]
+                np.testing.assert_array_equal(got.numpy(), f(x, x[:1] if f is np.subtract else x))
+        columns = np.array([values, values]).T.copy()
+        np.testing.assert_array_equal(fastnn.prod(fastnn.tensor(columns), 0).numpy(), columns.prod(0))
+
+
+def test_floats_beyond_int64_become_its_least_number() -> None:
+    low = np.iinfo(np.int64).min
+    for dtype in (np.float32, np.float64):
+        x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**63, -(2.0**63), 2.0**62, -2.7, 2.7] * 3, dtype)
+        want = [low] * 7 + [2**62, -2, 2]
+        assert fastnn.tensor(x).astype(np.int64).tolist() == want * 3
