@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .tensor import Tensor
+from .training.loop import Trainer
 
 _OWN = __name__.partition(".")[0]
 _TRUSTED = frozenset({_OWN, "numpy", "contextlib", "functools", "typing", "abc", "enum", "importlib", "warnings"})
@@ -127,9 +128,13 @@ def _state(value: Any) -> Any:
         return value.tobytes() if value.nbytes <= MOST else None
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state)
-    if type(value).__module__.partition(".")[0] == _OWN or not hasattr(value, "__dict__"):
+    if type(value).__module__.partition(".")[0] == _OWN or not isinstance(getattr(value, "__dict__", None), dict):
         return None
-    skipped = set(getattr(value, "_buffers", ())) | {"training", "stop_training", "history"}
+    skipped = set(vars(value).get("_buffers") or () if isinstance(value, Trainer) else ()) | {
+        "training",
+        "stop_training",
+        "history",
+    }
     return {k: v for k, v in vars(value).items() if not k.startswith("_") and k not in skipped}
 
 

@@ -46,7 +46,7 @@ class Memory:
         """The block of an array, which others hold from now on."""
         begin, end = extent(array)
         base = getattr(array, "base", None)
-        block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted else None)
+        block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted and end > begin else None)
         self.blocks.append(block)
         if end > begin:
             at = bisect_right(self._begins, begin)

@@ -65,14 +65,15 @@ class Recorder:
         self.memory = Memory()
         for array in inputs:
             block = self.memory.add(array)
-            block.expected = block.references
+            if block.root is not None:
+                block.expected = block.references
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name in _ARRAYS:
             return getattr(self.real, name)  # type: ignore[no-any-return]
         if name not in self.real.table:
             raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
-        run, calls, writes = self.real.table[name], self.calls, _WRITES[name]
+        run, calls, writes = unwatched(self.real.table[name]), self.calls, _WRITES[name]
 
         def kernel(*args: Any) -> None:
             if self._flag is None:
@@ -141,7 +142,8 @@ class Recorder:
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         array = aligned(self.xp, shape, dtype)
         block = self.memory.add(array, caller())
-        block.expected = block.references - 1  # the one that is given away here
+        if block.root is not None:
+            block.expected = block.references - 1  # the one that is given away here
         self.owned.append(self.memory.own(array))
         return array
 
@@ -175,6 +177,10 @@ class Recorder:
 
     def escaped(self) -> str:
         """Where memory was made that is still held outside, in words; empty if there is none."""
+        for grads in (self.grads_before, self.grads_after):
+            made = [leaf for leaf in grads if self.owns(leaf.data)]  # they end with the step
+            while made:
+                del grads[made.pop()]
         for m in self.modules:  # what fastnn's own layers keep for their penalties is used in the step alone
             if (kept := m.__dict__.get("_activity")) is not None and self.owns(kept.data):
                 object.__setattr__(m, "_activity", Tensor(self.memory.own(kept.data)))
@@ -186,9 +192,9 @@ class Recorder:
             held = self.memory.held()
         if not held:
             return ""
-        made = next((f", made in {b.where}," for b in held if b.where), "")
+        where = next((f", made in {b.where}," for b in held if b.where), "")
         return (
-            f"a Tensor of the step{made} is kept outside of it, where a replay would change it or leave it as it is; "
+            f"a Tensor of the step{where} is kept outside of it, where a replay would change it or leave it as it is; "
             "return it, or copy it into a Tensor that is there already (copy_)"
         )
 
@@ -249,6 +255,23 @@ class Recorder:
 
 
 _TRANSPARENT = frozenset({__name__.partition(".")[0], "numpy"})
+
+
+def unwatched(run: Callable[..., None]) -> Callable[..., None]:
+    """The kernel, in which `HostCode` does not look: what compiles it is no code of the user's."""
+
+    def kernel(*args: Any) -> None:
+        watch = sys.getprofile()
+        if not callable(watch):
+            run(*args)
+            return
+        sys.setprofile(None)
+        try:
+            run(*args)
+        finally:
+            sys.setprofile(watch)
+
+    return kernel
 
 
 def caller() -> str:
