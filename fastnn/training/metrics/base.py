@@ -31,18 +31,7 @@ class Metric(Remade):
     dict of them. As it is Python code, fit runs the steps of its model one by one: they are not recorded.
 
     >>> class Bias(Metric):
-    ...     def __setattr__(self, name: str, value: Any) -> None:
-        if not own_code(type(self).__module__):
-            object.__setattr__(self, name, value)
-            return
-        changes = self._argument_changes(name, value)
-        super().__setattr__(name, value)
-        if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
-            from ...nn.parameter import structure_changed
-
-            structure_changed()
-
-    def __init__(self, name="bias"):
+    ...     def __init__(self, name="bias"):
     ...         super().__init__(name=name)
     ...         self.sum, self.n = self.add_weight(), self.add_weight()
     ...     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -91,6 +80,17 @@ class Metric(Remade):
         self.dtype = np.dtype(np.float32 if dtype is None else dtype)
         self.total = numbers([0.0, 0.0])
         self._variables: list[Variable] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not own_code(type(self).__module__):
+            object.__setattr__(self, name, value)
+            return
+        changes = self._argument_changes(name, value)
+        super().__setattr__(name, value)
+        if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
+            from ...nn.parameter import settings_changed
+
+            settings_changed()
 
     @property
     def variables(self) -> list[Variable]:
