@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -214,6 +213,8 @@ class Recorder:
     def constant_enters(self, array: Array) -> None:
         place = extent(array)
         if place[0] != place[1] and place not in self._constants and self.memory.find(*place) is None:
+            import hashlib
+
             digest = hashlib.blake2b(self.real.to_numpy(array).tobytes(), digest_size=16).digest()
             self._constants[place] = digest, array
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -13,6 +12,11 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from .suffixes import refuse_suffix
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is swept
+    fcntl = None  # type: ignore[assignment]
 
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
 
@@ -106,7 +110,9 @@ def _like(handle: int, old: os.stat_result) -> None:
 
 
 def _lock(f: BinaryIO) -> bool:
-    """Lock an open file until it is closed; False where another process has, or the file system has no locks."""
+    """Lock an open file until it is closed; False where another process has, or the system has no locks."""
+    if fcntl is None:
+        return False
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from ..ops.door import check_number
@@ -70,6 +69,8 @@ class Attributes:
             )
         mine = name in _PARTS or name in FIXED or hasattr(type(self), name)
         if not mine and (name in OTHER_NAMES or own_code(type(self).__module__)):
+            import difflib
+
             near = difflib.get_close_matches(name, ["lr", "learning_rate", *FIXED, *self.layout.keys], 1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: lr, {', '.join(self.layout.keys[1:])}"
             raise AttributeError(f"{cls}: there is no attribute {name!r}{hint}")
