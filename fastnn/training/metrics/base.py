@@ -75,17 +75,6 @@ class Metric(Remade):
                 if cls.targets is Metric.targets:
                     cls.targets = "any"
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not own_code(type(self).__module__):
-            object.__setattr__(self, name, value)
-            return
-        changes = self._argument_changes(name, value)
-        super().__setattr__(name, value)
-        if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
-            from ...nn.parameter import structure_changed
-
-            structure_changed()
-
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         self.dtype = np.dtype(np.float32 if dtype is None else dtype)
