@@ -284,12 +284,16 @@ void r2_metric(const void* args, const Worker& me) {
   const Range own = share(a.N, 1, me);
   for (i64 n = own.begin; n < own.end; n++) {
     double weights = 0, mean = 0, squares = 0, errors = 0;
-    for (i64 row = 0; row < a.M; row++) {
+    i64 some = 0;  // differences from a target that counts: where all are equal, squares are exactly 0
+    while (some < a.M && weight(some) == 0) some++;
+    if (some == a.M) continue;
+    const double origin = (double)a.target[some * a.N + n];
+    for (i64 row = some; row < a.M; row++) {
       weights += weight(row);
-      mean += weight(row) * (double)a.target[row * a.N + n];
+      mean += weight(row) * ((double)a.target[row * a.N + n] - origin);
     }
     if (weights == 0) continue;
-    mean /= weights;
+    mean = origin + mean / weights;
     for (i64 row = 0; row < a.M; row++) {
       const double y = (double)a.target[row * a.N + n], e = y - (double)a.pred[row * a.N + n];
       squares += weight(row) * ((y - mean) * (y - mean));

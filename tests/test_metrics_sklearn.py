@@ -210,14 +210,6 @@ def test_thresholds_in_a_list() -> None:
     np.testing.assert_allclose(m.result(), [sk.recall_score(BITS, t < SCORES) for t in (0.2, 0.5, 0.8)])
 
 
-def test_macro_leaves_out_classes_that_do_not_occur() -> None:
-    y, p = np.array([0, 2, 2, 0]), np.eye(5)[[0, 2, 0, 0]]
-    for average in ("macro", "weighted", "micro"):
-        m = M.F1Score(average=average)
-        m.update_state(y, p)
-        assert m.result() == pytest.approx(sk.f1_score(y, p.argmax(1), average=average))
-
-
 def test_what_cannot_be_told() -> None:
     for curve in ("ROC", "PR"):
         m = M.AUC(curve)  # type: ignore[arg-type]

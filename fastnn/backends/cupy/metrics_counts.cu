@@ -64,13 +64,16 @@ __device__ void r2_metric(const r2_metric_args<T>& a) {
   for (i64 k = blockIdx.x; k < strip.count; k += gridDim.x) {
     const i64 n = k * strip.width + strip.column, rows = n < a.N ? a.M : 0;
     double weights = 0, mean = 0, squares = 0, errors = 0;
+    i64 some = 0;  // differences from a target that counts: where all are equal, squares are exactly 0
+    while (some < rows && weight_of(a.sample_weight, some) == 0) ++some;
+    const double origin = some < rows ? (double)a.target[some * a.N + n] : 0;
     for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double weight = weight_of(a.sample_weight, row);
       weights += weight;
-      mean += weight * (double)a.target[row * a.N + n];
+      mean += weight * ((double)a.target[row * a.N + n] - origin);
     }
     weights = strip.sum(weights);
-    mean = strip.sum(mean) / weights;
+    mean = origin + strip.sum(mean) / weights;
     for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double y = (double)a.target[row * a.N + n], e = y - (double)a.pred[row * a.N + n];
       const double weight = weight_of(a.sample_weight, row);

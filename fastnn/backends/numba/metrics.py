@@ -169,14 +169,18 @@ def r2_metric(state: Array, pred: Array, target: Array, sample_weight: Array) ->
 @jit
 def _r2_metric(state: Array, pred: Array, target: Array, sample_weight: Array) -> None:
     for i in range(pred.shape[1]):
-        new = mean = squares = errors = 0.0
+        new = mean = squares = errors = some = 0.0
+        for row in range(len(pred)):
+            if wide_weight(sample_weight, row) != 0:
+                some = np.float64(target[row, i])
+                break
         for row in range(len(pred)):
             weight = wide_weight(sample_weight, row)
             new = add(new, weight)
-            mean = add(mean, weight * np.float64(target[row, i]))
+            mean = add(mean, weight * (np.float64(target[row, i]) - some))
         if new == 0:
             continue
-        mean /= new
+        mean = some + mean / new
         for row in range(len(pred)):
             weight, y = wide_weight(sample_weight, row), np.float64(target[row, i])
             e = y - np.float64(pred[row, i])

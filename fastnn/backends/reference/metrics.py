@@ -90,14 +90,16 @@ def threshold_counts(xp: Any, counts: Array, p: Array, targets: Array, sample_we
 def r2_metric(xp: Any, state: Array, pred: Array, target: Array, sample_weight: Array) -> None:
     """Takes a batch into the state of each output: weights, mean target, squares around that mean, squared errors.
 
-    Two sets are joined as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm", 1979).
+    Two sets are joined as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm", 1979). The mean is taken of
+    differences from the first target that weighs something: where all are equal, squares are exactly 0.
     """
     weights = _weights(xp, sample_weight, len(pred))
     new = weights.sum()
     if new == 0:
         return
     y, e = target.astype(xp.float64), target.astype(xp.float64) - pred
-    mean = weights @ y / new
+    some = y[xp.argmax(weights != 0)]
+    mean = some + weights @ (y - some) / new
     total, apart = state[0] + new, mean - state[1]
     state[2] += weights @ (y - mean) ** 2 + apart**2 * state[0] * new / total
     state[1] += apart * new / total

@@ -68,14 +68,15 @@ class _ByClass(Metric):
     Args:
         thresholds: an output above it is a positive; several give several results. None: the greatest output alone is one, or
             0.5 for a single output. Class labels always mean the greatest output.
-        average: "micro" counts all classes together, "macro" is the mean over the classes that occur, "weighted" that by how
-            often they are meant, None gives each class. With a single output there is one class.
+        average: "micro" counts all classes together, "macro" is the mean over the classes, "weighted" that by how often they
+            are meant, None gives each class. With a single output there is one class. Where the greatest output is the class,
+            "macro" leaves out those that were neither meant nor predicted, whatever the samples weigh.
         class_id: this class alone.
     """
 
     targets = "any"
     direction = "max"
-    arrays = ("counts", "matrix")
+    arrays = ("counts", "matrix", "seen")
 
     def __init__(self, name: str, thresholds: Any, average: Average, class_id: int | None) -> None:
         super().__init__(name)
@@ -91,6 +92,7 @@ class _ByClass(Metric):
         )
         self.counts: Array | None = None  # (thresholds, classes, 4): true positives, false ones, false and true negatives
         self.matrix: Array | None = None  # the confusion matrix, where the greatest output is what is predicted
+        self.seen: Array | None = None  # that of weighted batches without their weights, where those that weigh 0 matter
 
     def scalar(self, outputs: int) -> bool:
         one_class = self.average is not None or self.class_id is not None or outputs == 1
@@ -105,6 +107,8 @@ class _ByClass(Metric):
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         if _is_labels(y_pred, y_true) or (self.thresholds is None and by_class(y_pred).shape[1] > 1):
             self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
+            if self.average == "macro" and sample_weight.size:
+                self.seen = add_to_matrix(self, k, self.seen, y_pred, y_true, k.absent)
             return
         check_values(self, y_pred, y_true)
         p = by_sample(y_pred)
@@ -120,6 +124,11 @@ class _ByClass(Metric):
 
     def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
         raise NotImplementedError
+
+    def _occurring(self) -> Any:
+        """1 for each class that was meant or predicted, else 0; outputs that are each compared with a threshold all count."""
+        matrices = [matrix for matrix in (self.matrix, self.seen) if matrix is not None]
+        return np.any([(m != 0).any(0) | (m != 0).any(1) for m in matrices], axis=0) if matrices else 1
 
     def _by_class(self) -> Array:
         """True positives, false positives and false negatives: (3, thresholds, classes)."""
@@ -141,7 +150,12 @@ class _ByClass(Metric):
         scores = self._score(*counts)
         if self.average is None and scores.shape[1] > 1:
             return scores if isinstance(self.thresholds, list) else scores[0]
-        weights = counts[0] + counts[2] if self.average == "weighted" else np.where(counts.sum(0) > 0, 1.0, 0.0)
+        if self.average == "weighted":
+            weights = counts[0] + counts[2]
+        elif self.average == "macro" and self.class_id is None:
+            weights = self._occurring() * np.ones_like(scores)
+        else:
+            weights = np.ones_like(scores)
         scores = _quotient((scores * weights).sum(1), weights.sum(1))
         return scores if isinstance(self.thresholds, list) else float(scores[0])
 
@@ -180,8 +194,9 @@ class Recall(_ByClass):
     Args:
         thresholds: an output above it is a positive; a list gives a result for each. Class labels beside several outputs mean
             that the greatest output is the positive.
-        average: "micro" counts all classes together (Keras's way), "macro" is the mean over the classes that occur,
-            "weighted" that by how often they are meant (scikit-learn's ways), None gives an array with each class.
+        average: "micro" counts all classes together (Keras's way), "macro" is the mean over the classes, "weighted" that by how
+            often they are meant (scikit-learn's ways), None gives an array with each class. Where the greatest output is the
+            class, "macro" leaves out classes that were neither meant nor predicted, whatever the samples weigh.
         class_id: this class alone.
 
     >>> m = Recall(average="macro")
