@@ -300,3 +300,19 @@ def test_binary_cross_entropy_of_probabilities_close_to_the_ends(loss: Any, smoo
         x, u = near.astype(np.float64), t * (1 - smoothing) + smoothing / 2
         np.testing.assert_allclose(p.grad.numpy()[:, 0] * 6, (x - u) / (x * (1 - x)), rtol=2e-6)
         np.testing.assert_allclose(made.item(), np.mean(-u * np.log(x) - (1 - u) * np.log1p(-x)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_binary_focal_of_probabilities_close_to_the_ends(gamma: float, balanced: bool) -> None:
+    x = np.float32([1 - 2e-7, 1 - 1e-6, 1 - 1e-4, 2e-7, 1e-6, 0.3])
+    loss = losses.BinaryFocalCrossentropy(balanced, 0.25, gamma, reduction="sum")
+    for t in (1.0, 0.0):
+        p = fastnn.tensor(x[:, None], requires_grad=True)
+        made = loss(np.full((6, 1), t, np.float32), p)
+        made.backward()
+        right = x.astype(np.float64) if t else 1 - x.astype(np.float64)
+        a = (0.25 if t else 0.75) if balanced else 1.0
+        slope = a * (gamma * (1 - right) ** (gamma - 1) * np.log(right) - (1 - right) ** gamma / right) * (1 if t else -1)
+        np.testing.assert_allclose(p.grad.numpy()[:, 0], slope, rtol=1e-5)
+        assert made.item() == pytest.approx((a * (1 - right) ** gamma * -np.log(right)).sum(), rel=1e-5)

@@ -188,9 +188,16 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         targets = two(values(y_true, y_pred, self.name))
         if self.label_smoothing:
             targets = targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
-        logits = two(y_pred if self.from_logits else _sigmoid_logits(y_pred))
-        fn = function("binary_focal", self.gamma, self.alpha if self.apply_class_balancing else -1.0)
-        return pointwise_loss.pointwise_loss(logits, targets, fn, sample_weight)
+        logits = y_pred if self.from_logits else activation.sigmoid_logits(y_pred)
+        if logits is not None:
+            fn = function("binary_focal", self.gamma, self.alpha if self.apply_class_balancing else -1.0)
+            return pointwise_loss.pointwise_loss(two(logits), targets, fn, sample_weight)
+        p = elementwise.clip(counting(two(y_pred), sample_weight), EPSILON, 1 - EPSILON)  # no detour, as above
+        entropy = -targets * elementwise.log(p) - (1 - targets) * elementwise.log1p(-p)
+        losses = (targets * (1 - p) + (1 - targets) * p) ** self.gamma * entropy
+        if self.apply_class_balancing:
+            losses = losses * (targets * self.alpha + (1 - targets) * (1 - self.alpha))
+        return weighted(losses.mean(1), sample_weight)
 
 
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
@@ -311,11 +318,3 @@ def _softmax_logits(p: Tensor) -> Tensor:
     # The logarithm of probabilities serves as logits: softmax takes it back to them.
     logits = activation.softmax_logits(p)
     return logits if logits is not None else elementwise.log(elementwise.clip(p, EPSILON, 1 - EPSILON))
-
-
-def _sigmoid_logits(p: Tensor) -> Tensor:
-    logits = activation.sigmoid_logits(p)
-    if logits is not None:
-        return logits
-    p = elementwise.clip(p, EPSILON, 1 - EPSILON)
-    return elementwise.log(p) - elementwise.log(1 - p)
