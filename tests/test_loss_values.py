@@ -253,7 +253,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "cosine": (lambda: nn.CosineEmbeddingLoss()(X, X, [1.0]), ValueError, r"target \(1,\); wanted \(M, N\) and \(M,\)"),
     "var": (lambda: nn.GaussianNLLLoss()(X, X, X[:2]), ValueError, r"var has shape \(2, 4\), input \(6, 4\)"),
     "weight": (
-        lambda: nn.BCELoss(weight=[1.0, 2.0])(X, ONE_HOT),
+        lambda: nn.BCELoss(weight=[1.0, 2.0])(ONE_HOT, ONE_HOT),
         ValueError,
         r"BCELoss: weight of shape \(2,\) does not broadcast",
     ),
