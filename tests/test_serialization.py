@@ -198,6 +198,12 @@ def damaged(change: Any) -> dict[str, Any]:
         lambda c: c["calls"].insert(0, [0, [None]]),
         lambda c: c["calls"].insert(0, 5),
         lambda c: c["calls"].insert(0, [0, [True]]),
+        *(
+            lambda c, options=options: c["calls"][0].extend(options)
+            for options in ([{}], [None], [True], [{"training": None}], [{"training": 1}], [{"training": "x"}], [{"mode": True}])
+        ),
+        lambda c: c["calls"][0].extend([{"training": True, "mask": None}]),
+        lambda c: c["calls"][0].extend([{"training": True}, {"training": True}]),
         lambda c: c.update(outputs=[1000]),
         lambda c: c.update(outputs={"dict": {"a": 1000}}),
         lambda c: c.update(inputs=[["a", [10**12], "float32"], ["b", [4], "float32"]]),

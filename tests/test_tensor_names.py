@@ -110,10 +110,11 @@ def test_calls_of_no_kind(f: Callable[[Any], Any], match: str) -> None:
         f(fastnn.tensor(X))
 
 
-def test_take_is_numpy_s() -> None:
-    t, index = fastnn.tensor(CUBE), np.array([[1, 0], [-1, 2]])
-    np.testing.assert_array_equal(fastnn.take(t, index).numpy(), np.take(CUBE, index))
-    for axis in (1, -1):
+def test_take_along_an_axis_or_rows() -> None:
+    t, index = fastnn.tensor(CUBE), np.array([[1, 0], [-1, 1]])
+    np.testing.assert_array_equal(fastnn.take(t, index).numpy(), CUBE[index])  # not np.take(CUBE, index)
+    np.testing.assert_array_equal(t.reshape(-1).take(index).numpy(), np.take(CUBE, index))
+    for axis in (0, 1, -1):
         np.testing.assert_array_equal(t.take(index, axis=axis).numpy(), np.take(CUBE, index, axis))
     assert fastnn.gradcheck(lambda v: fastnn.take(v, [2, 0], 1), [X])
     with pytest.raises(IndexError, match=r"take: index 3 .* 3"):

@@ -18,6 +18,16 @@ def mode(training: bool) -> Block:
     return Block(said, bool(training))
 
 
+def unsaid() -> Block:
+    """A block in which no block around it says the mode."""
+    return Block(said, None)
+
+
+def unsampled() -> Block:
+    """A block in which random layers follow the mode, inside of `sampling` too."""
+    return Block(sampled, False)
+
+
 def sampling() -> Block:
     """A block in which dropout and noise are as in training, and all other layers in their own mode."""
     return Block(sampled, True)

@@ -26,7 +26,9 @@ class Model(Module):
         outputs: one symbol, or a list, tuple or dict of symbols.
         name: the model's.
 
-    Layers may be called several times (shared layers), and models like layers. Layers are registered under their names, made
+    Layers may be called several times (shared layers), and models like layers. A layer or model that is called with
+    `training=True` or `training=False` is in that mode whatever the model's is: dropout that draws in `predict` too (Monte Carlo
+    dropout), a base whose dropout never drops. Layers are registered under their names, made
     different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived
     from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
 
@@ -44,8 +46,8 @@ class Model(Module):
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         super().__init__()
         self.name = name or type(self).__name__.lower()
-        self._program: list[tuple[str, list[Slots], Structure]] | None = None
-        """The calls in order: the layer's name, where its arguments lie, and what it returns."""
+        self._program: list[tuple[str, list[Slots], Structure, dict[str, bool]]] | None = None
+        """The calls in order: the layer's name, where its arguments lie, what it returns, and {"training": ...} if given."""
         self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
         if inputs is None and outputs is None:
             if type(self).forward is Model.forward:
@@ -90,7 +92,7 @@ class Model(Module):
         used = {s for call in calls for s in call.inputs()}
         names = {layer: self._register(layer) for layer in layers}
         for call in calls:
-            program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure))
+            program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure, call.options))
             for i, s in enumerate(call.outputs, count):
                 slots.setdefault(s, i)  # not for one that is given, though a call that is needed makes it too
             count += len(call.outputs)
@@ -148,8 +150,8 @@ class Model(Module):
         if self._symbols is None:  # a copy
             symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
             values: list[Any] = list(symbols)
-            for name, args, structure in self._program:
-                values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args)))
+            for name, args, structure, options in self._program:
+                values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args), **options))
             object.__setattr__(self, "_symbols", (symbols, [values[i] for i in self._results]))
         assert self._symbols is not None
         return self._symbols
@@ -200,8 +202,8 @@ class Model(Module):
             if value.shape[1:] != shape or value.ndim != len(shape) + 1:
                 raise ValueError(f"{self.name}: {name} has shape {value.shape}, wanted {('n', *shape)}".replace("'n'", "n"))
         modules = self._modules
-        for layer, slots, out in self._program:
-            y = modules[layer](*(_filled(a, values) for a in slots))
+        for layer, slots, out, options in self._program:
+            y = modules[layer](*(_filled(a, values) for a in slots), **options)
             if out.kind == "one":
                 values.append(y)
             else:
@@ -229,7 +231,7 @@ class Model(Module):
             "inputs": [list(item) for item in self._input_list()],
             "layers": layers,
             "layer_names": list(self._modules),
-            "calls": [[order[name], args] for name, args, _ in self._program],
+            "calls": [[order[name], args, *([options] if options else [])] for name, args, _, options in self._program],
             "outputs": _packed(self._outputs, self._results),
         }
 
@@ -252,9 +254,9 @@ class Model(Module):
         if kind not in ("one", "list", "tuple", "dict"):
             raise ValueError(f"input_kind is {kind!r}")
         values: list[Any] = list(symbols)
-        for index, args in config["calls"]:
-            layer = layers[_number(index, layers)]
-            values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args)))[1]
+        for n, (index, args, *more) in enumerate(config["calls"]):
+            layer, options = layers[_number(index, layers)], _options(more, f"calls[{n}]")
+            values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args), **options))[1]
         outputs = _filled(_checked(config["outputs"], values), values)
         model = cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
         for layer, name in zip(layers, own, strict=True):
@@ -339,6 +341,16 @@ def _number(i: Any, items: list[Any]) -> int:
     if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < len(items):
         raise ValueError(f"there is no item {i!r}; there are {len(items)} so far")
     return i
+
+
+def _options(given: list[Any], where: str) -> dict[str, bool]:
+    """The options of a call as a file tells them."""
+    if not given:
+        return {}
+    if len(given) > 1 or given[0] not in ({"training": True}, {"training": False}) or type(given[0]["training"]) is not bool:
+        came = repr(given)[1:-1]
+        raise ValueError(f"{where} ends with {came[:80]}; wanted nothing, or {{'training': True}} or {{'training': False}}")
+    return dict(given[0])
 
 
 def _checked(slot: Any, values: list[Any]) -> Slots:

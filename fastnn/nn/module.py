@@ -16,7 +16,7 @@ from ..ops.door import own_array
 from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
-from .mode import mode, said
+from .mode import mode, said, sampled, unsampled
 from .parameter import Parameter, building, fill_grad, stored
 from .penalties import Regularized
 from .state import State
@@ -101,11 +101,15 @@ class Module(Trainer, State, Regularized):
             if _symbolic(x):
                 from .symbolic import call_on_symbols
 
-                return call_on_symbols(self, (x, *args), kwargs)
+                return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
         if training is None:
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
+        if sampled.get() and said.get() is not None:  # inside of predict(mc=...): this layer's mode is its own
+            with mode(training), unsampled():
+                current().module_called(self)
+                return self.forward(x, *args, **kwargs)
         with mode(training):
             current().module_called(self)
             return self.forward(x, *args, **kwargs)

@@ -53,7 +53,8 @@ def _graph_rows(model: Model) -> list[tuple[str, ...]]:
     for call, name, arguments in model.calls():
         names.update(dict.fromkeys(call.outputs, name))
         shapes = ", ".join(str(s.shape) for s in call.outputs)
-        rows.append((_label(name, call.module), shapes, _count(call.module, seen), ", ".join(names[s] for s in arguments)))
+        on = ", ".join([*(names[s] for s in arguments), *(f"{key}={value}" for key, value in call.options.items())])
+        rows.append((_label(name, call.module), shapes, _count(call.module, seen), on))
     return rows
 
 

@@ -43,12 +43,13 @@ class _Trial:
 class Call:
     """A layer called on symbols. Calls are numbered as they come, so a call's inputs stem from calls with lower numbers."""
 
-    __slots__ = ("args", "module", "number", "outputs", "structure")
+    __slots__ = ("args", "module", "number", "options", "outputs", "structure")
     _count = itertools.count()
 
-    def __init__(self, module: Module | None, args: tuple[Any, ...]) -> None:
+    def __init__(self, module: Module | None, args: tuple[Any, ...], training: bool | None = None) -> None:
         self.module = module
         self.args = args
+        self.options: dict[str, bool] = {} if training is None else {"training": bool(training)}
         self.structure = Structure("one", ["output"])
         self.outputs: list[Symbol] = []
         self.number = next(Call._count)
@@ -264,8 +265,10 @@ def replaced(value: Any, by: Callable[[Symbol], Any]) -> Any:
     return type(value)(map(by, value)) if isinstance(value, list | tuple) else value
 
 
-def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None = None) -> Any:
     """What a layer makes of symbols, which it is built for and tried on: a small batch runs through it, without a tape.
+
+    The trial is in evaluation mode, so that it draws no random numbers; with `training` the model calls the layer in that mode.
 
     Raises:
         TypeError, ValueError: the layer does not take such inputs, or its output is no batch of samples.
@@ -287,7 +290,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
                 m.set_dtype("float64")
     with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
         y = module(*(replaced(a, _samples) for a in args))
-    call = Call(module, args)
+    call = Call(module, args, training)
     call.structure, leaves = Structure.of(y)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):

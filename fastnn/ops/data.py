@@ -12,7 +12,7 @@ from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, dtype_of, floating, same_dtype, whole_number
 from .layout import layout
-from .shape import reshape, transpose
+from .shape import transpose
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
@@ -44,25 +44,25 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
 
 
 @torch_names
-def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
-    """Elements by number, along an axis or, as in NumPy, Keras and PyTorch, from the flattened Tensor where none is given.
+def take(x: Any, index: Any, axis: int = 0) -> Tensor:
+    """Elements by number along an axis: rows, as an embedding takes them, unless another is given.
 
-    The result has the shape of x with that of index in place of the axis; the shape of index without an axis.
+    The result has the shape of x with that of index in place of the axis. NumPy and PyTorch count through all elements where no
+    axis is given: take `x.reshape(-1)` for that.
 
     >>> import fastnn
     >>> x = fastnn.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> fastnn.take(x, [3, 0]).tolist(), fastnn.take(x, [1], axis=0).tolist()
-    ([4.0, 1.0], [[3.0, 4.0]])
+    >>> fastnn.take(x, [1]).tolist(), fastnn.take(x, [1], axis=1).tolist()
+    ([[3.0, 4.0]], [[2.0], [4.0]])
     """
     x = as_tensor(x, "take")
-    if axis is None:
-        return rows(reshape(x, (-1,)), index)
+    if x.ndim == 0:
+        raise ValueError("take: a Tensor without dimensions has no rows")
     axis = axis_of(axis, x.ndim, "take")
-    index = as_index(index, "take", x.shape[axis])
     if axis == 0:
         return rows(x, index)
-    y = rows(transpose(x, (axis, *(d for d in range(x.ndim) if d != axis))), index)
-    n = index.ndim
+    y = rows(transpose(x, (axis, *(d for d in range(x.ndim) if d != axis))), as_index(index, "take", x.shape[axis]))
+    n = y.ndim - x.ndim + 1  # dimensions of the index
     return transpose(y, (*range(n, n + axis), *range(n), *range(n + axis, y.ndim)))
 
 

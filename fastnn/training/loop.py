@@ -12,7 +12,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
-from ..nn.mode import sampling
+from ..nn.mode import sampling, unsaid
 from ..precision import precision
 from ..seeding import generator
 from ..tensor import Array, Tensor, no_grad
@@ -337,7 +337,7 @@ class Trainer(Steps):
         if mc is not None:
             from ..nn.dense import positive_int
 
-            with sampling():  # in chunks: what is recorded for a batch has no random layers
+            with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
                 passes = positive_int(mc, "predict: mc")
                 return stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
         plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or arrays_alone(x))
