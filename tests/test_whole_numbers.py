@@ -18,6 +18,24 @@ def test_powers(y: Any) -> None:
     assert got.dtype == np.int64
 
 
+def test_powers_by_arrays_of_numbers_below_0() -> None:
+    x = fastnn.tensor([2, 1, -1, -1, 0, 3])
+    assert (x ** fastnn.tensor([-1, -2, -3, -4, -1, 2])).tolist() == [0, 1, -1, 1, 0, 9]
+    assert (2 ** fastnn.tensor([-1, 0, 3])).tolist() == [0, 1, 8]
+
+
+def test_filled_beyond_2_to_the_53() -> None:
+    x = fastnn.tensor([1, 2])
+    x.fill_(BIG)
+    for made in (x, fastnn.full((2,), BIG), fastnn.full_like(x, BIG), fastnn.full((2,), np.int64(BIG))):
+        assert made.tolist() == [BIG, BIG]
+    step = fastnn.capture(lambda t: t + fastnn.full((2,), BIG))
+    assert [step(fastnn.tensor([1, i])).tolist() for i in range(4)] == [[BIG + 1, BIG + i] for i in range(4)]
+    for value in (2**63, float("nan"), -1e30):
+        with pytest.raises(ValueError, match=r"fill: .* came, which is no int64"):
+            x.fill_(value)
+
+
 def test_powers_of_and_by_numbers() -> None:
     assert (2 ** fastnn.tensor([3, 62])).tolist() == [8, 2**62]
     assert (fastnn.tensor([True, False]) ** 2).tolist() == [1, 0]

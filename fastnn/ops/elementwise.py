@@ -78,6 +78,8 @@ def div(x: Any, y: Any) -> Tensor:
 def pow(x: Any, y: Any) -> Tensor:
     """x to the power y, with broadcasting; whole numbers stay whole, unless y is a number below 0.
 
+    Where an array of whole exponents has some below 0, their powers are taken towards zero, as PyTorch's are: 1, -1 or 0.
+
     >>> import fastnn
     >>> fastnn.pow(fastnn.tensor([3, 10]), 17).tolist()
     [129140163, 100000000000000000]

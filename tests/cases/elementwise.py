@@ -122,6 +122,23 @@ def _cast(n: int, dtype: str, to: str, **flags: Any) -> Case:
     return Case("cast", {"n": n}, {"to": DTYPES.index(to)}, dtypes=(dtype,), note=f"{dtype}_{to}", span=(-99.0, 99.0), **flags)
 
 
+def _cast_beyond(dtype: str) -> Case:
+    """Floats that int64 does not hold, and the last ones that it does."""
+    last = float(np.nextafter(np.array(2.0**63, dtype), np.array(0, dtype)))
+    x = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**63, -(2.0**63), last, 0.9, -0.9, -2.7] * 3
+    return Case("cast", {"n": len(x)}, {"to": DTYPES.index("int64")}, dtypes=(dtype,), arrays={"x": x}, note=f"{dtype}_beyond")
+
+
+def _whole_numbers(op: str) -> Case:
+    """Whole numbers of both signs and 0: quotients by 0, powers by numbers below 0, overflow."""
+    x, y = (a.reshape(-1) for a in np.meshgrid([-(2**63), -3, -2, -1, 0, 1, 2, 7, 2**63 - 1], np.arange(-4, 5)))
+    layout = [x.shape, (1,), (1,)]
+    sizes = {"n": x.size, "p": x.size, "q": y.size, "R": 1}
+    arrays = {"x": x, "y": y, "layout": layout}
+    scalars = {"op": BINARY_OPS.index(op)}
+    return Case("binary_forward", sizes, scalars, dtypes=("int64",), arrays=arrays, note=f"whole_{op}")
+
+
 def _reduce_error(v: SimpleNamespace, want: Values) -> Values:
     if REDUCE_OPS[v.op] in ("max", "min"):
         return {}
@@ -186,7 +203,9 @@ CASES = [
     *COPIES,
     *(_fill(n, value) for n, value in ((0, 1.0), (1, 0.0), (17, 1.0), (2049, -3.0))),
     *(_cast(n, a, b) for a in DTYPES for b in DTYPES for n in (0, 1, 17, 2049)),
-    *(_cast(33, a, b, edges=True) for a in FLOATS for b in (*FLOATS, "bool")),
+    *(_cast(33, a, b, edges=True) for a in FLOATS for b in DTYPES),
+    *map(_cast_beyond, FLOATS),
+    *map(_whole_numbers, BINARY_OPS),
     *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
     *_reductions(1, 3, 70001, ("sum",)),
     *(case for shape in SCANS for case in _scans(*shape, edges=shape == (3, 7, 5))),

@@ -25,11 +25,17 @@ struct Multiply {
     return a * b;
   }
 };
+// A float as a whole number, towards zero; the least one for NaN and for what i64 does not hold.
+template <typename F>
+__device__ inline i64 whole(F x) {
+  return x >= F(-0x1p63) && x < F(0x1p63) ? (i64)x : (i64)(1ull << 63);
+}
+
 // The true quotient, towards zero in whole numbers.
 struct Divide {
   template <typename T>
   __device__ T operator()(T a, T b) const {
-    if constexpr (WHOLE<T>) return (T)((double)a / (double)b);
+    if constexpr (WHOLE<T>) return whole((double)a / (double)b);
     return a / b;
   }
 };
@@ -183,6 +189,16 @@ struct Convert<bool> {
   template <typename From>
   __device__ bool operator()(From x) const {
     return x != 0;
+  }
+};
+
+template <>
+struct Convert<i64> {
+  __device__ i64 operator()(float x) const { return whole(x); }
+  __device__ i64 operator()(double x) const { return whole(x); }
+  template <typename From>
+  __device__ i64 operator()(From x) const {
+    return (i64)x;
   }
 };
 

@@ -43,7 +43,12 @@ __device__ void reduce_forward(const reduce_forward_args<T>& a) {
   const i64 B = a.B;
   // Of no whole numbers at all, the mean, the maximum and the minimum are 0.
   const auto extreme = [B](Part part) { return WHOLE<T> && B == 0 ? Part(0) : part; };
-  const auto mean = [B](Part part) { return WHOLE<T> && B == 0 ? 0.0 : (double)part / (double)B; };
+  const auto mean = [B](Part part) {
+    if constexpr (WHOLE<T>)
+      return B == 0 ? 0 : whole((double)part / (double)B);
+    else
+      return (double)part / (double)B;
+  };
   switch (a.op) {
     case SUM: return reduce(a, Part(0), Add(), as_is);
     case MEAN: return reduce(a, Part(0), Add(), mean);

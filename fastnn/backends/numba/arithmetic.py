@@ -21,6 +21,15 @@ def minimum(a: Any, b: Any) -> Any:
     return a if a < b or a != a else b
 
 
+_LEAST = np.iinfo(np.int64).min
+
+
+@inline
+def whole(x: Any) -> Any:
+    """A float as int64, towards zero; the least one for NaN and for what int64 does not hold."""
+    return np.int64(x) if -(2.0**63) <= x < 2.0**63 else _LEAST
+
+
 def divide(a: Any, b: Any) -> Any:
     """The true quotient, towards zero in whole numbers."""
 
@@ -44,7 +53,7 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _whole_quotient(a: Any, b: Any) -> Any:
-    return np.int64(np.float64(a) / np.float64(b))
+    return whole(np.float64(a) / np.float64(b))
 
 
 # The right one for a type; Numba is not to compare annotations.

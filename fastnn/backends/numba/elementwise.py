@@ -185,7 +185,7 @@ def _copy(y: Array, x: Array, layout: Array) -> None:
 
 
 def fill(y: Array, value: float) -> None:
-    _fill(y.ravel(), float(value))
+    (_fill_whole if y.dtype == np.int64 else _fill)(y.ravel(), float(value))
 
 
 @jit
@@ -195,8 +195,16 @@ def _fill(y: Array, value: float) -> None:
         y[i] = content
 
 
+@jit
+def _fill_whole(y: Array, value: float) -> None:
+    content = arithmetic.whole(value)
+    for i in range(y.size):
+        y[i] = content
+
+
 def cast(y: Array, x: Array, to: int) -> None:
-    _cast(y.ravel(), x.ravel())
+    of_floats = y.dtype == np.int64 and x.dtype.kind == "f"
+    (_cast_whole if of_floats else _cast)(y.ravel(), x.ravel())
 
 
 @jit
@@ -204,3 +212,9 @@ def _cast(y: Array, x: Array) -> None:
     T = y.dtype.type
     for i in range(y.size):
         y[i] = T(x[i])
+
+
+@jit
+def _cast_whole(y: Array, x: Array) -> None:
+    for i in range(y.size):
+        y[i] = arithmetic.whole(x[i])

@@ -42,6 +42,11 @@ def _average(total: Any, count: int) -> Any:
     return np.float64(total) / np.float64(count)
 
 
+@inline
+def _whole_average(total: Any, count: int) -> Any:
+    return arithmetic.whole(np.float64(total) / np.float64(count))
+
+
 def _least(dtype: Any) -> Any:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
 
@@ -71,6 +76,8 @@ def _start(op: int, dtype: Any) -> Any:
 
 def reduce_forward(y: Array, x: Array, op: int) -> None:
     fold, start, finish = _OPS[op]
+    if finish is _average and y.dtype.kind != "f":
+        finish = _whole_average
     if y.size == 1 and x.size > _LONG and fold in (arithmetic.maximum, arithmetic.minimum):
         BY_NUMPY["reduce_forward"](y, x, op)
     elif x.shape[1] == 0 and y.dtype.kind != "f" and start != 1:

@@ -18,14 +18,36 @@ def _view(xp: Any, x: Array, shape: Array, strides: Array, offset: int = 0) -> A
     return xp.lib.stride_tricks.as_strided(flat, shape.tolist(), [s * x.itemsize for s in strides.tolist()])
 
 
+def _whole(xp: Any, x: Array) -> Array:
+    """Numbers as int64: floats towards zero, and the least int64 for NaN and for what int64 does not hold."""
+    if x.dtype.kind != "f":
+        return x.astype(xp.int64)
+    held = (x >= -(2.0**63)) & (x < 2.0**63)
+    return xp.where(held, xp.where(held, x, 0).astype(xp.int64), -(2**63))
+
+
+def _power(xp: Any, x: Array, y: Array) -> Array:
+    if x.dtype.kind == "f":
+        return xp.power(x, y)
+    of_one = xp.where(x == 1, 1, xp.where(x == -1, 1 - 2 * (y & 1), 0))
+    return xp.where(y < 0, of_one, xp.power(x, xp.maximum(y, 0)))
+
+
 def binary_forward(xp: Any, z: Array, x: Array, y: Array, layout: Array, op: int) -> None:
-    """z = x op y, op one of `spec.BINARY_OPS`, x and y walked by layout's second and third row."""
+    """z = x op y, op one of `spec.BINARY_OPS`, x and y walked by layout's second and third row.
+
+    Whole numbers wrap around. Their quotients, and their powers by numbers below 0, are the true ones towards zero; the least
+    int64 stands for a quotient by 0 and for one that int64 does not hold, and 0 for 0 to a power below 0.
+    """
     if z.size:
         shape, xs, ys = layout
-        f = getattr(
-            xp, {"sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"}.get(BINARY_OPS[op], BINARY_OPS[op])
-        )
-        z[...] = f(_view(xp, x, shape, xs), _view(xp, y, shape, ys)).reshape(z.shape)
+        name = BINARY_OPS[op]
+        x, y = _view(xp, x, shape, xs), _view(xp, y, shape, ys)
+        if name == "pow":
+            made = _power(xp, x, y)
+        else:
+            made = getattr(xp, {"sub": "subtract", "mul": "multiply", "div": "divide"}.get(name, name))(x, y)
+        z[...] = (_whole(xp, made) if z.dtype.kind == "i" else made).reshape(z.shape)
 
 
 def compare_forward(xp: Any, z: Array, x: Array, y: Array, layout: Array, op: int) -> None:
@@ -55,20 +77,24 @@ def strided_copy(xp: Any, y: Array, x: Array, layout: Array) -> None:
 
 
 def fill(xp: Any, y: Array, value: float) -> None:
-    """y = value, converted to y's dtype."""
-    y[...] = value
+    """y = value, converted to y's dtype as `cast` does it."""
+    cast(xp, y, xp.asarray(value, xp.float64), DTYPES.index(y.dtype.name))
 
 
 def cast(xp: Any, y: Array, x: Array, to: int) -> None:
-    """y = x converted to y's dtype, which is number ``to`` of `spec.DTYPES`; towards zero for whole numbers."""
-    y[...] = x.astype(DTYPES[to])
+    """y = x converted to y's dtype, which is number ``to`` of `spec.DTYPES`.
+
+    Floats become whole numbers towards zero, and the least int64 where they are NaN or lie beyond int64.
+    """
+    y[...] = _whole(xp, x) if DTYPES[to] == "int64" else x.astype(DTYPES[to])
 
 
 def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:
     """y[a, c] = sum, mean, max, min or product over b of x[a, b, c]; NaN wins over any number in max and min."""
     name = REDUCE_OPS[op]
     if x.shape[1] or name in ("sum", "prod"):
-        y[...] = getattr(x, name)(axis=1)
+        made = getattr(x, name)(axis=1)
+        y[...] = _whole(xp, made) if y.dtype.kind == "i" else made
     else:
         y[...] = {"mean": xp.nan, "max": -xp.inf, "min": xp.inf}[name] if y.dtype.kind == "f" else 0
 
