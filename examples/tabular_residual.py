@@ -61,7 +61,7 @@ for name, model, epochs in (
     ("linear", fastnn.Sequential([fastnn.Dense(1, input_shape=x.shape[1:])]), 30),
     ("residual", ResidualNet(), 60),
 ):
-    model.compile(fastnn.optim.AdamW(weight_decay=0.1), loss="mse", capture=True)
+    model.compile(fastnn.optim.AdamW(weight_decay=0.1), loss="mse")
     falling = fastnn.callbacks.LearningRateScheduler(fastnn.schedules.CosineDecay(0.005, epochs, alpha=0.01))
     model.fit(x, y, batch_size=128, epochs=epochs, callbacks=[falling], verbose=0)
     errors[name] = np.sqrt(model.evaluate(x_test, y_test))

@@ -16,13 +16,11 @@ from .hostcode import HostCode
 from .ops.door import StepInput
 from .plan import Step, copied, own
 from .precision import precision
-from .recorder import Recorder
+from .recorder import PATIENCE, Recorder, Watched, difference
 from .tensor import Array, Tensor, is_grad_enabled
 
 MOST_PLANS = 32
 """Recordings that one captured function keeps: those that were used last."""
-PATIENCE = 6
-"""Calls in a row that may differ before capture gives up on a function."""
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -118,22 +116,13 @@ def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-class _Watched:
-    """What is known of a call that was watched, until the next one with the same key."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance
-        self.outside = recorder.outside  # kept, so that no other memory has their addresses
-        self.differed = 0
-
-
 class _Capture:
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
         self.name = getattr(fn, "__name__", type(fn).__name__)
         self.eager = ""  # why the function stays eager; empty while it may be recorded
         self._steps: dict[Any, list[Step]] = {}
-        self._watched: dict[Any, _Watched] = {}
+        self._watched: dict[Any, Watched] = {}
         self._kinds: set[Any] = set()  # the keys without their shapes
         self._new = 0  # calls in a row of a kind that never was there
         self._clock = itertools.count(1)
@@ -169,7 +158,7 @@ class _Capture:
             before.differed = 0
             self._keep(key, Step(recorder, buffers, output))
         else:
-            now = _Watched(recorder)
+            now = Watched(recorder)
             if before is None:
                 self._count(key)
             else:
@@ -177,7 +166,7 @@ class _Capture:
                 if recorder.hindrance and before.hindrance:
                     self._stay_eager(recorder.hindrance)
                 elif now.differed >= PATIENCE:
-                    why = recorder.hindrance or _difference(before, now)
+                    why = recorder.hindrance or difference(before, now)
                     self._stay_eager(f"no two calls in a row did the same work ({why})")
             if not self.eager:
                 self._watched.pop(key, None)
@@ -234,22 +223,3 @@ class _Capture:
         self._steps.clear()
         self._watched.clear()
         warnings.warn(f"capture: {self.name} is not recorded and runs step by step: {why}", RuntimeWarning, stacklevel=5)
-
-
-def _difference(before: _Watched, now: _Watched) -> str:
-    """What the second of two calls did otherwise."""
-    for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
-        if a == b:
-            continue
-        if a[0] != b[0]:
-            return f"{a[0]} in one, {b[0]} in the next, {place}"
-        kinds = {u[0] for u, v in zip(a, b, strict=False) if u != v and isinstance(u, tuple) and isinstance(v, tuple)}
-        if "outside" in kinds:
-            return (
-                f"{b[0]} uses other memory from outside in each, {place}; change Tensors in place (copy_), "
-                "or pass them as arguments"
-            )
-        if kinds == {"constant"}:
-            return f"an array made inside differs, or the part of a Tensor that is taken, {place}; pass it as an argument"
-        return f"{b[0]} was called with other numbers, {place}; pass numbers that change as arrays"
-    return "the number of operations differs"

@@ -27,9 +27,6 @@ _RELU = activation("relu")
 class Constraint(Configured):
     """Base class: changes a parameter in place."""
 
-    recordable = True
-    """Whether fit may record it unasked."""
-
     def __call__(self, p: Parameter) -> None:
         self.put_right(p)
         changed(p)
@@ -92,8 +89,6 @@ class UnitNorm(MinMaxNorm):
 
 class FromFunction(Constraint):
     """A function of a Tensor that returns the Tensor of what it should be."""
-
-    recordable = False
 
     def __init__(self, fn: Callable[[Tensor], Tensor]) -> None:
         self.fn = fn

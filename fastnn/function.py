@@ -32,7 +32,7 @@ class Function:
     argument of forward, in a tuple if there are several: a Tensor of its shape and dtype, or None where there is none.
     `ctx.needs_input_grad` tells which are wanted. The gradients that it gets must not be changed in place.
 
-    Made of fastnn's operations alone, it takes part in `capture` and in recorded steps of `fit` (with compile(capture=True)).
+    Made of fastnn's operations alone, it takes part in `capture` and in recorded steps of `fit`.
 
     >>> import fastnn
     >>> class Square(fastnn.Function):

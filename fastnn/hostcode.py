@@ -17,6 +17,8 @@ from .training.loop import Trainer
 _OWN = __name__.partition(".")[0]
 _TRUSTED = frozenset({_OWN, "numpy", "contextlib", "functools", "typing", "abc", "enum", "importlib", "warnings"})
 """Packages whose own functions are not looked into: what they do to memory is seen by other means."""
+_trusted: dict[Any, bool] = {}
+"""Whether modules are of these packages, by name."""
 _PURE = frozenset(
     "abs all any ascii bin callable chr divmod format getattr hasattr hash hex id isinstance issubclass iter len max min oct ord "  # noqa: SIM905
     "pow repr round sorted sum vars locals globals".split()
@@ -60,7 +62,12 @@ class HostCode:
         self._compare()
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event not in ("call", "c_call") or str(frame.f_globals.get("__name__", "")).partition(".")[0] in _TRUSTED:
+        if event not in ("call", "c_call"):
+            return
+        module = frame.f_globals.get("__name__", "")
+        if module not in _trusted:
+            _trusted[module] = str(module).partition(".")[0] in _TRUSTED
+        if _trusted[module]:
             return
         if event == "call":
             if frame.f_code not in self._codes:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ARRAYS = frozenset({"wait", "dataset", "streams", "to_numpy", "write", "lacks"})
 """What a recorder leaves to the backend that computes."""
+PATIENCE = 6
+"""Steps in a row that may differ before recording ends."""
 _WRITES = {name: tuple(arg.writes for arg in kernel.args) for name, kernel in KERNELS.items()}
 
 
@@ -72,7 +74,7 @@ class Recorder:
             return getattr(self.real, name)  # type: ignore[no-any-return]
         if name not in self.real.table:
             raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
-        run, calls, writes = unwatched(self.real.table[name]), self.calls, _WRITES[name]
+        run, calls, writes = self.real.table[name], self.calls, _WRITES[name]
 
         def kernel(*args: Any) -> None:
             if self._flag is None:
@@ -96,8 +98,9 @@ class Recorder:
             self.signature.append(tuple(entry))
             self.places.append(caller())
 
-        setattr(self, name, kernel)
-        return kernel
+        watched = unwatched(kernel)
+        setattr(self, name, watched)
+        return watched
 
     def _place(self, array: Array, write: bool) -> tuple[Any, ...]:
         """What the signature says of an argument of a kernel."""
@@ -255,11 +258,39 @@ class Recorder:
             module._buffers[name] = module.__dict__[name] = first
 
 
+class Watched:
+    """What is known of a step that was watched, until the next one."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance
+        self.outside = recorder.outside  # kept, so that no other memory has their addresses
+        self.differed = 0  # how many in a row, with this one, did not do what the one before did
+
+
+def difference(before: Watched, now: Watched) -> str:
+    """What the second of two calls did otherwise."""
+    for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
+        if a == b:
+            continue
+        if a[0] != b[0]:
+            return f"{a[0]} in one, {b[0]} in the next, {place}"
+        kinds = {u[0] for u, v in zip(a, b, strict=False) if u != v and isinstance(u, tuple) and isinstance(v, tuple)}
+        if "outside" in kinds:
+            return (
+                f"{b[0]} uses other memory from outside in each, {place}; change Tensors in place (copy_), "
+                "or pass them as arguments"
+            )
+        if kinds == {"constant"}:
+            return f"an array made inside differs, or the part of a Tensor that is taken, {place}; pass it as an argument"
+        return f"{b[0]} was called with other numbers, {place}; pass numbers that change as arrays"
+    return "the number of operations differs"
+
+
 _TRANSPARENT = frozenset({__name__.partition(".")[0], "numpy"})
 
 
 def unwatched(run: Callable[..., None]) -> Callable[..., None]:
-    """The kernel, in which `HostCode` does not look: what compiles it is no code of the user's."""
+    """The kernel, in which `HostCode` does not look: what compiles it and writes it down is no code of the user's."""
 
     def kernel(*args: Any) -> None:
         watch = sys.getprofile()

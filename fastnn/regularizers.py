@@ -22,9 +22,6 @@ from .tensor import Tensor, tensor
 class Regularizer(Configured):
     """Base class: gives the penalty of a Tensor."""
 
-    recordable = True
-    """Whether fit may record it unasked."""
-
     def __call__(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} defines no __call__(x)")
 
@@ -116,8 +113,6 @@ class OrthogonalRegularizer(Regularizer):
 
 class FromFunction(Regularizer):
     """A function of a Tensor that returns a Tensor with one element."""
-
-    recordable = False
 
     def __init__(self, fn: Callable[[Tensor], Tensor]) -> None:
         self.fn = fn

@@ -366,7 +366,7 @@ def _draw(x: Any, holder: Any) -> None:
 
 
 @pytest.mark.parametrize("act", [_print, _counter, _log, _global, _draw])
-@pytest.mark.parametrize("how", ["capture", "fit", "optimizer"])
+@pytest.mark.parametrize("how", ["capture", "fit", "by itself", "optimizer"])
 def test_host_code_is_run_in_each_step(act: Any, how: str) -> None:
     """Also in fit, where the optimizer alone is the user's own."""
     ran, holder = [0], Holder()
@@ -393,7 +393,7 @@ def test_host_code_is_run_in_each_step(act: Any, how: str) -> None:
         assert ran == [8]
     else:
         optimizer = Own if how == "optimizer" else fastnn.optim.SGD
-        net.compile(optimizer(layer.parameters(), lr=0.01), "mse", capture=how == "fit")
+        net.compile(optimizer(layer.parameters(), lr=0.01), "mse", capture=True if how == "fit" else None)
         with pytest.warns(RuntimeWarning, match="fit: steps are not recorded.*which a replay would leave out"):
             net.fit(X, X[:, :1], batch_size=2, epochs=3, verbose=0)
         assert 12 <= ran[0] <= 14  # and for the shape of the output

@@ -107,7 +107,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
 
 def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[str, Any], path: Any) -> None:
     dtype = config.get("dtype") or "float32"
-    others: dict[str, Any] = {"capture": bool(config.get("capture")), "loss_weights": config.get("loss_weights")}
+    others: dict[str, Any] = {"capture": config.get("capture"), "loss_weights": config.get("loss_weights")}
     if others["loss_weights"] is not None:
         _check_weights(others["loss_weights"])
     try:

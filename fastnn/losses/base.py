@@ -40,8 +40,6 @@ class Loss(Settings):
     """What y_true holds: "labels" (whole numbers), "values", or "any", which only ``call`` knows."""
     name = ""
     reduction: str | None = "sum_over_batch_size"
-    recordable = False
-    """Whether fit may record it unasked."""
     ignored: int | None = None
     """The label that counts for nothing."""
     logits: str = ""
@@ -121,7 +119,6 @@ class RowLoss(Loss):
     """Base of fastnn's own losses, which are computed row by row: the last dimension holds the outputs of a row."""
 
     targets = "values"
-    recordable = True
 
     def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
         if type(self).call is not Loss.call:  # of a class derived from one of fastnn's
@@ -151,8 +148,7 @@ class RowLoss(Loss):
 class CustomLoss(Loss):
     """A Python function of y_true and y_pred (Tensors) as a loss; what it returns is weighted and averaged.
 
-    `compile` makes one of every function that it is given. With ``compile(capture=True)`` fit records it, which is right for
-    functions that do the same operations in each step.
+    `compile` makes one of every function that it is given. `fit` records it where it does the same operations in each step.
 
     >>> import fastnn
     >>> loss = fastnn.losses.CustomLoss(lambda y_true, y_pred: abs(y_true - y_pred).sqrt())

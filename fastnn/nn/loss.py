@@ -103,8 +103,6 @@ class TorchLoss(Remade, Module):
 class AsKeras(Loss):
     """A loss with PyTorch's name as `fit` calls it."""
 
-    recordable = True
-
     def __init__(self, loss: TorchLoss) -> None:
         self.loss = loss
         self.targets = loss.targets

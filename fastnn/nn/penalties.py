@@ -7,7 +7,6 @@ from typing import Any
 
 from ..ops import elementwise
 from ..tensor import Tensor
-from ..training.structure import own_code
 from .parameter import Parameter, stored
 
 RULES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
@@ -65,12 +64,6 @@ class Regularized:
                 rule = m.__dict__.get(f"{name}_{kind}")
                 if rule is not None and (p := getattr(m, name, None)) is not None and p.requires_grad:
                     yield rule, stored(p)
-
-    def _rules_recordable(self) -> bool:
-        """Whether all of them, and functions of the user's own as activations, do the same work in each step."""
-        rules = all(getattr(m.__dict__.get(name), "recordable", True) for m in self._all() for name in RULES)
-        activations = (m.__dict__.get("activation") for m in self._all())
-        return rules and all(own_code(getattr(act, "__module__", None) or "") for act in activations if callable(act))
 
     def _all(self) -> Any:
         own: Any = self

@@ -15,6 +15,7 @@ from ..tensor import Array
 from . import data
 from .callbacks import CallbackList
 from .prepare import Prepared
+from .step import UNASKED
 from .structure import CHUNK, Arrays
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class BatchTrainer(Prepared):
                 c.batch_forms.clear()
             k: Backend = current()
             buffers = [aligned(k.xp, a.shape, a.dtype) for a in arrays]
-            step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs)
+            step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs, unsafe=UNASKED)
             c.batch_structure = self._version
         return step
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import metrics
+from .structure import own_code
 
 Logs: TypeAlias = "dict[str, float] | None"
 
@@ -130,6 +131,16 @@ class CallbackList:
     def wants_batches(self) -> bool:
         """Whether any callback has to be called at every training batch."""
         return any(c.wants_batches for c in self.callbacks)
+
+    def changes_batches(self) -> str:
+        """Why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
+        for c in self.callbacks:
+            if c.wants_batches and (isinstance(c, LambdaCallback) or not own_code(type(c).__module__)):
+                return (
+                    f"the callback {type(c).__name__} runs between batches, where it may change what your code depends on; "
+                    "if it does not, compile with capture=True"
+                )
+        return ""
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._call("on_train_begin", logs)

@@ -26,7 +26,7 @@ Logs = dict[str, float]
 class Compiled:
     """What `compile` was told, and what follows from it once the shapes are known."""
 
-    def __init__(self, optimizer: Any, loss: Any, metrics: Any, loss_weights: Any, capture: bool, dtype: str) -> None:
+    def __init__(self, optimizer: Any, loss: Any, metrics: Any, loss_weights: Any, capture: bool | None, dtype: str) -> None:
         from .. import losses, optim
 
         self.optimizer = optim.get(optimizer)
@@ -51,6 +51,8 @@ class Compiled:
         self.targets = Structure("one", ["y"])
         """How targets are put together that steps of the model's own take and no loss."""
         self.owns_optimizer = not self.optimizer.params
+        if capture is not None and not isinstance(capture, bool):
+            raise TypeError(f"compile: capture is {capture!r}, wanted None, True or False")
         self.capture = capture
         checked(dtype, "compile")
         self.dtype = dtype
@@ -87,11 +89,6 @@ class Compiled:
     def metrics(self) -> list[Metric]:
         """The metrics of all outputs."""
         return [m for o in self.objectives for m in o.metrics or ()]
-
-    @property
-    def recordable(self) -> bool:
-        """Whether all losses are kernel calls alone."""
-        return all(o.loss is None or o.loss.recordable for o in self.objectives)
 
     def named_metrics(self) -> list[tuple[str, Metric]]:
         """The metrics of all outputs with their names in the logs."""

@@ -24,7 +24,7 @@ from .history import History
 from .metrics import Metric
 from .own_step import OwnLogs, OwnStep, Steps
 from .progress import Progress
-from .step import Batches, TrainStep
+from .step import UNASKED, Batches, TrainStep, own_parts
 from .structure import CHUNK, ONE, Arrays, Structure, arrays_alone, chunks, kinds, own_code, stacked
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Trainer(Steps):
         optimizer: Any = "adam",
         loss: Any = None,
         metrics: Any = None,
-        capture: bool = False,
+        capture: bool | None = None,
         dtype: str = "float32",
         loss_weights: Any = None,
     ) -> None:
@@ -74,7 +74,10 @@ class Trainer(Steps):
                 where a train_step of the model's own computes it.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
-            capture: whether a hand-written forward may be recorded and replayed; models of fastnn's layers are in any case.
+            capture: whether fit may record steps with code of your own (layers, losses, rules, optimizers) and replay them. None
+                does it where steps that are watched, one of them in each epoch, show nothing that a replay would leave out, and
+                says once why not elsewhere. True does it without looking anew in each epoch, in train_on_batch too. False
+                never does it. Steps of fastnn's parts alone are recorded in any case.
             dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
                 as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
                 (docs/performance.md), small ones no faster. Weights stay as they are; evaluation and prediction are not
@@ -122,7 +125,9 @@ class Trainer(Steps):
         fetch: Callable[[list[Array]], None] | None,
         check_finite: bool = False,
         inputs: Structure = ONE,
+        unsafe: str = "",
     ) -> TrainStep:
+        """A step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
         c = self._need("fit")
         model: Any = self
         if c.owns_optimizer:
@@ -131,9 +136,10 @@ class Trainer(Steps):
             raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
         if c.own is not None and c.own.train:
             c.active = c.own
-            return OwnStep(self, c, inputs, buffers, fetch, False, check_finite)
-        record = c.capture or (self._ours() and c.recordable and model._rules_recordable())
-        return TrainStep(self, c, inputs, buffers, fetch, record, check_finite)
+            return OwnStep(self, c, inputs, buffers, fetch, check_finite, True, UNASKED)
+        own = own_parts(self, c)
+        why = "" if c.capture or not own else unsafe if c.capture is None else UNASKED
+        return TrainStep(self, c, inputs, buffers, fetch, check_finite, own, why)
 
     def _ours(self) -> bool:
         """Whether all layers are fastnn's own, which do the same work in each call."""
@@ -227,7 +233,7 @@ class Trainer(Steps):
         batches = Batches(arrays)
         sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]
         trained = {
-            rows: self._train_step(batches.buffers(rows), batches.gather, check_finite, arrays.inputs)
+            rows: self._train_step(batches.buffers(rows), batches.gather, check_finite, arrays.inputs, hooks.changes_batches())
             for rows, count in sizes
             if count
         }
@@ -263,6 +269,7 @@ class Trainer(Steps):
     def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
         """The epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
         c = self._need("fit")
+        step.start_epoch(count)
         if not hooks.wants_batches:
 
             def between(done: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,10 +23,48 @@ from .objective import BatchLoss, update_metrics
 from .structure import Structure, own_code
 
 if TYPE_CHECKING:
+    from ..recorder import Watched
     from .compiled import Compiled
 
 SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
+FEW = 4
+"""Steps of an epoch from which on it pays to record code of the user's own, as one of them is watched in each epoch."""
+UNASKED = "not asked for"
+"""Why steps are not recorded where that needs no words."""
+
+
+def own_parts(model: Any, compiled: Compiled) -> bool:
+    """Whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+    from ..nn.loss import AsKeras
+    from ..optim.base import Optimizer
+
+    modules, optimizer = list(model.modules()), compiled.optimizer
+    inner = [v for v in vars(optimizer).values() if isinstance(v, Optimizer)]
+    losses = [o.loss for o in compiled.objectives if o.loss is not None]
+    parts = [*modules, optimizer, *inner, *losses, *(loss.loss for loss in losses if isinstance(loss, AsKeras))]
+    parts += [m for m in compiled.metrics if m.recordable]
+    functions = [getattr(part, name, None) for part in parts for name in ("forward", "step", "update", "function", "fn")]
+    for m in modules:  # activations, regularizers, constraints, functions of layers that take one
+        functions += [v for name, v in vars(m).items() if not name.startswith("_") and callable(v)]
+    functions += [getattr(f, "fn", None) for f in functions]
+    return not all(own_code(type(part).__module__) for part in parts) or not all(
+        own_code(str(getattr(f, "__module__", ""))) for f in functions if f is not None
+    )
+
+
+def explain(compiled: Compiled, why: str) -> None:
+    """Says once why the steps of a compiled model are not recorded, at the line that called fit."""
+    if why == UNASKED or "eager" in compiled.warned:
+        return
+    compiled.warned.add("eager")
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and own_code(str(frame.f_globals.get("__name__", ""))):
+        level, frame = level + 1, frame.f_back
+    text = f"fit: steps are not recorded and run one by one: {why}"
+    if compiled.capture is None:
+        text += " (compile with capture=False leaves this line out)"
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
 def watched(model: Any) -> Finally:
@@ -120,7 +159,14 @@ class Batches:
 
 
 class TrainStep:
-    """A training step on a batch of a fixed size, recorded once two steps in a row did the same work."""
+    """A training step on a batch of a fixed size, recorded once two steps in a row did the same work.
+
+    Args:
+        own: whether code of the user's own takes part in it, in which is looked for what a replay would leave out. Unless
+            compile was given capture=True, a step of each epoch is watched anew: what callbacks or validation changed of
+            Python's may change the step.
+        why_eager: why it is not to be recorded; "" if it may be.
+    """
 
     def __init__(
         self,
@@ -129,8 +175,9 @@ class TrainStep:
         inputs: Structure,
         buffers: list[Array],
         fetch: Callable[[list[Array]], None] | None,
-        record: bool,
         check_finite: bool,
+        own: bool,
+        why_eager: str,
     ) -> None:
         self.model, self.compiled, self.optimizer = model, compiled, compiled.optimizer
         self.inputs = inputs
@@ -140,10 +187,17 @@ class TrainStep:
         checked(compiled.dtype, "fit")  # the backend may be another one than in compile
         self.precision = autocast(compiled.dtype)
         self._evaluated = Finally(self.optimizer.eval)
-        recordable = all(m.recordable for m in compiled.metrics)
-        self.why_eager = "" if record and not check_finite and recordable else "not asked for"
+        self.own = own
         self.recorded: Any = None
-        self._watched: Any = None  # the recorder of the last step that was watched
+        self.why_eager = UNASKED if check_finite else why_eager
+        by_python = next((m.name for m in compiled.metrics if not m.recordable), None)
+        if not self.why_eager and by_python is not None:
+            self.why_eager = f"the metric {by_python} is computed by Python" if own else UNASKED
+        if self.why_eager:
+            explain(compiled, self.why_eager)
+        self._watched: Watched | None = None  # the last step that was watched
+        self._unsure = False  # whether the recording has to be compared with a step before it is replayed
+        self._few = False  # whether the steps to come are too few to be watched
         self._rate = 0.0  # replayed steps a second
 
     def _step(self) -> None:
@@ -209,44 +263,67 @@ class TrainStep:
                 if not between(done):
                     return
 
+    def start_epoch(self, n: int) -> None:
+        """Says that n steps come, before which Python may have changed what code of the user's own depends on."""
+        if self.own and not self.compiled.capture:
+            self._unsure, self._few = True, n < FEW
+
     def _take(self, n: int) -> None:
         with mode(training=True):
             while n:
-                if self.recorded is not None and self.recorded.fits():
+                if self.recorded is not None and not self._unsure and self.recorded.fits():
                     self.recorded.run(n)
                     return
                 self._watch()
                 n -= 1
 
-    def _foreign(self) -> bool:
-        """Whether code takes part in a step that is not fastnn's."""
-        c = self.compiled
-        parts = [*self.model.modules(), self.optimizer, *(o.loss for o in c.objectives), *c.metrics]
-        functions = [getattr(part, name, None) for part in parts for name in ("forward", "step", "update", "function", "fn")]
-        return not all(own_code(type(part).__module__) for part in parts if part is not None) or not all(
-            own_code(str(getattr(f, "__module__", ""))) for f in functions if f is not None
-        )
-
     def _watch(self) -> None:
-        from ..hostcode import HostCode
         from ..plan import Step
-        from ..recorder import Recorder
+        from ..recorder import PATIENCE, Recorder, Watched, difference
 
         real = current()
-        if self.why_eager or isinstance(real, Recorder):
+        if self.why_eager or self._few or isinstance(real, Recorder):
             self._step()
             return
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
-        host = HostCode(marks=False)
-        with recording(recorder), host if self._foreign() else nullcontext():
+        if self.own:
+            self._look_for_host_code(recorder)
+        else:
+            self._record(recorder)
+        before, now = self._watched, Watched(recorder)
+        self._watched = now
+        if recorder.void or (now.hindrance and before is not None and before.hindrance):
+            self._stay_eager(recorder.void or now.hindrance)
+        elif before is None or now.hindrance or now.signature != before.signature or (self.own and before.hindrance):
+            self.recorded = None
+            if self.own and before is not None:
+                now.differed = before.differed + 1
+                if now.differed >= PATIENCE:
+                    why = now.hindrance or before.hindrance or difference(before, now)
+                    self._stay_eager(f"no two steps in a row did the same work ({why})")
+        else:
+            if self.recorded is None or not self.recorded.fits():
+                self.recorded = Step(recorder, [], None)
+            self._unsure = False
+
+    def _record(self, recorder: Any) -> None:
+        with recording(recorder):
             self._step()
             recorder.carry_buffers()
-        if host.found:
-            recorder.hinder(f"{host.found}, which a replay would leave out")
-        if recorder.void or (recorder.hindrance and self._watched is not None and self._watched.hindrance):
-            self.why_eager = recorder.void or recorder.hindrance
-            if self._foreign():
-                warnings.warn(f"fit: steps are not recorded and run one by one: {self.why_eager}", RuntimeWarning, stacklevel=2)
-        elif not recorder.hindrance and self._watched is not None and recorder.signature == self._watched.signature:
-            self.recorded = Step(recorder, [], None)
-        self._watched = recorder
+
+    def _look_for_host_code(self, recorder: Any) -> None:
+        from ..hostcode import HostCode
+
+        with HostCode(marks=False) as host:
+            self._record(recorder)
+        found = host.found
+        del host  # it holds what the user's code could reach
+        if found:
+            recorder.hinder(f"{found}, which a replay would leave out")
+        elif not recorder.void and (held := recorder.escaped()):
+            recorder.hinder(held)
+
+    def _stay_eager(self, why: str) -> None:
+        self.why_eager, self.recorded = why, None
+        if self.own:
+            explain(self.compiled, why)
