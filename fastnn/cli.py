@@ -26,7 +26,7 @@ from .backends.spec import KERNELS
 from .backends.warmup import calls
 from .datasets.arrays import read_npy, read_npz
 from .files.place import target_of
-from .training import data
+from .training import data, sanity
 
 Array = np.ndarray[Any, Any]
 
@@ -133,6 +133,8 @@ def train(
         d = _load_dataset(dataset, folder)
         x, y = _features(d.train[0]), d.train[1]
         n_classes = 1 + max(int(part[1].max()) for part in (d.train, d.test) if part is not None)
+        if n_classes == 1:
+            raise ValueError(f"{dataset}: all labels are 0, so there are no classes to tell apart")
         model = _build(x.shape[1], layers, n_classes)
         model.compile(optimizer=fastnn.optim.get(optimizer, lr=lr), loss=_LOSS, metrics=["accuracy"])
         model.summary()
@@ -295,6 +297,7 @@ def _npz_part(file: Path, parts: dict[str, Array], name: str) -> tuple[Array, Ar
     x = data.as_features(raw, raw.dtype if raw.dtype == np.uint8 else np.float32, op, f"x_{name}")
     y = data.as_targets(parts[f"y_{name}"], "labels", np.int64, op, f"y_{name}")
     data.check_same_length(op, **{f"x_{name}": x, f"y_{name}": y})
+    sanity.check_finite(op, f"x_{name}", x, hint="")
     if y.min() < 0:
         raise ValueError(f"{file}: y_{name}[{int((y < 0).argmax())}] is {y.min()}; labels are whole numbers from 0")
     return x, y
@@ -313,6 +316,8 @@ def _read_image(file: Path, n_features: int) -> Array:
         a = read_npy(file)
         if a.size != n_features or a.dtype.kind not in "fiub":
             raise ValueError(f"{file} holds {a.dtype} values of shape {a.shape}; the model has {n_features} inputs")
+        if not np.isfinite(a).all():
+            raise ValueError(f"{file} holds values that are NaN or infinite")
         return a
     if file.suffix.lower() == ".png":
         return _read_png(file, n_features)

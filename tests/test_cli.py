@@ -218,6 +218,11 @@ def test_bad_train(arguments: list[str], words: str) -> None:
         ({"x_train": np.array([[None]]), "y_train": [0]}, "cannot be read as an .npz file of plain arrays"),
         ({"x_train": np.zeros((2, 3)), "y_train": [0, 1], "x_test": np.zeros((2, 3))}, "only one of x_test and y_test"),
         ({"x_train": np.zeros((2, 3)), "y_train": [0, 1], "x_test": np.zeros((1, 4)), "y_test": [0]}, "those of x_test (4,)"),
+        (
+            {"x_train": [[0.0], [np.inf]], "y_train": [0, 1]},
+            "x_train has 1 value that is NaN or infinite, the first at",
+        ),
+        ({"x_train": np.zeros((2, 3)), "y_train": [0, 0]}, "all labels are 0"),
     ],
 )
 def test_bad_npz(arrays: dict[str, np.ndarray], words: str) -> None:
@@ -287,6 +292,8 @@ def test_bad_png(model: Path) -> None:
 def test_bad_predict(model: Path) -> None:
     np.save("image.npy", np.zeros((5, 5)))
     assert "image.npy holds float64 values of shape (5, 5); the model has 16 inputs" in bad("predict", model, "image.npy")
+    np.save("nan.npy", np.full(16, np.nan))
+    assert "nan.npy holds values that are NaN or infinite" in bad("predict", model, "nan.npy")
     assert "there is no file 'none.npy'" in bad("predict", model, "none.npy")
     Path("image.gif").write_bytes(b"")
     assert "wanted an .npy or a .png file" in bad("predict", model, "image.gif")
@@ -295,6 +302,8 @@ def test_bad_predict(model: Path) -> None:
 
 def test_bad_evaluate(model: Path) -> None:
     assert "400" in bad("evaluate", model, "digits")
+    np.savez("nan.npz", x_train=np.full((2, 16), np.nan), y_train=[0, 1])
+    assert "x_train has 32 values that are NaN" in bad("evaluate", model, "nan.npz")
 
 
 @pytest.mark.parametrize(("encoding", "marks"), [("utf-8", "█▀"), ("ascii", "#@")])

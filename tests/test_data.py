@@ -188,6 +188,8 @@ def test_class_weight() -> None:
     weighted = class_weight_to_sample_weight({0: 2, 1: 0.5}, labels, np.array([10, 10, 10], F32))
     np.testing.assert_array_equal(weighted, [20, 10, 5])
     assert weighted.dtype == F32
+    for smoothed in (np.array([0.1, 0.9]), np.array([[0.1], [0.9]])):
+        np.testing.assert_array_equal(class_weight_to_sample_weight({0: 2, 1: 3}, smoothed, NO_WEIGHT), [2, 3])
     np.testing.assert_array_equal(class_weight_to_sample_weight({0: 3}, np.eye(2)[[1, 0]], NO_WEIGHT), [1, 3])
     np.testing.assert_array_equal(class_weight_to_sample_weight({1: 3}, np.array([[1.0], [0.0]]), NO_WEIGHT), [3, 1])
 

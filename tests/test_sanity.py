@@ -40,6 +40,9 @@ def warned(units: int, act: Any, loss: Any, y: Any, x: Any = X, fits: int = 2, *
         (1, None, nn.BCEWithLogitsLoss(), np.arange(30) % 3, "from 0 to 2"),
         (1, None, "binary_crossentropy", ZERO_ONE, "probabilities.*linear.*sigmoid"),
         (2, "relu", "sparse_categorical_crossentropy", ZERO_ONE, "probabilities.*relu.*softmax"),
+        (2, None, "kl_divergence", np.eye(2)[ZERO_ONE], "probabilities.*linear.*softmax$"),
+        (2, "softmax", "categorical_crossentropy", 2 * np.eye(2)[ZERO_ONE] - 1, "from -1 to 1"),
+        (1, "tanh", "poisson", ZERO_ONE, "rates from 0 on"),
     ],
 )
 def test_one_warning(units: int, act: Any, loss: Any, y: np.ndarray, match: str) -> None:
@@ -58,10 +61,22 @@ def test_one_warning(units: int, act: Any, loss: Any, y: np.ndarray, match: str)
         (2, None, nn.CrossEntropyLoss(), ZERO_ONE),
         (1, "relu", "mse", ZERO_ONE * 5),
         (1, None, "hinge", 2 * ZERO_ONE - 1),
+        (1, "sigmoid", "binary_crossentropy", ZERO_ONE * np.float32(1.0000002)),
+        (2, "softmax", "categorical_crossentropy", 5.0 * np.eye(2)[ZERO_ONE]),
+        (2, "softmax", "kl_divergence", np.eye(2)[ZERO_ONE]),
+        (1, "softplus", "poisson", ZERO_ONE * 5),
     ],
 )
 def test_no_warning(units: int, act: Any, loss: Any, y: np.ndarray) -> None:
     assert warned(units, act, loss, y) == []
+
+
+def test_targets_of_weight_zero_hold_any_values() -> None:
+    y = np.where(np.arange(30) < 9, -1, ZERO_ONE)
+    weight = (np.arange(30) >= 9).astype(np.float32)
+    assert warned(1, "sigmoid", "binary_crossentropy", y, sample_weight=weight) == []
+    (message,) = warned(1, "sigmoid", "binary_crossentropy", y, sample_weight=weight + 1)
+    assert "from -1 to 1" in message
 
 
 def test_a_model_of_ones_own_gives_no_probabilities() -> None:
@@ -87,6 +102,34 @@ def test_images_that_nobody_scaled() -> None:
         assert warned(2, "softmax", "sparse_categorical_crossentropy", ZERO_ONE, x, check_data=False) == []
     for x in (images / 255, (images > 128).astype(np.uint8), images.reshape(30, 16)):
         assert warned(2, "softmax", "sparse_categorical_crossentropy", ZERO_ONE, x) == []
+
+
+class Scaling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer((x / 255).reshape(-1, 16))
+
+
+class LookingUp(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(np.zeros((256, 3), np.float32))
+        self.layer = nn.Linear(3, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(self.rows[x.astype("int64").reshape(-1, 16)].mean(1))
+
+
+@pytest.mark.parametrize("cls", [Scaling, LookingUp])
+def test_models_that_scale_by_themselves(cls: Any) -> None:
+    model = cls()
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(np.random.default_rng(0).integers(0, 256, (30, 4, 4)), ZERO_ONE, verbose=0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -293,9 +293,10 @@ def _labels(a: Array, op: str, name: str) -> Array:
 
 
 def _classes(labels: Array) -> Array:
+    """The class of each sample; smoothed labels are rounded, as in Keras."""
     if labels.ndim > 1:
         return labels.argmax(-1) if labels.shape[-1] > 1 else np.rint(labels[..., 0])
-    return labels
+    return np.rint(labels) if labels.dtype.kind == "f" else labels
 
 
 def _describe(x: Any) -> str:

@@ -96,7 +96,7 @@ class Objective:
                     return self._known(kind, targets.reshape(rows, *wanted))
                 other = "" if wanted == shape[1:] else f", for which the loss {loss.name} wants {(rows, *wanted)}"
                 raise ValueError(
-                    f"{op}: {name} has shape {targets.shape}, but the model's output has {(rows, *shape[1:])}{other}"
+                    f"{op}: {name} has shape {given or targets.shape}, but the model's output has {(rows, *shape[1:])}{other}"
                 )
         return self._known(kind, targets)
 

@@ -1,17 +1,18 @@
-"""Whether data and model make sense together: what fit looks at once, before its first step."""
+"""Checks whether data and model make sense together, which fit does once, before its first step."""
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backends import current
 from ..tensor import Array, Tensor, no_grad
-from .structure import Structure
+from .step import observed
+from .structure import Structure, own_code
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -23,13 +24,23 @@ _TRIED = 32
 """Samples whose outputs are looked at."""
 _RAW = 30.0
 """The greatest whole number of an input above which it is taken for one that nobody scaled."""
+_ROUNDED = 1e-3
+"""How far beyond 0 and 1 a probability may lie that was rounded."""
 _NO_PROBABILITY = frozenset({"linear", "relu", "tanh", "elu", "selu", "gelu", "leaky_relu", "silu", "softplus"})
 
 
-def check_finite(op: str, name: str, array: Array, given: Any = None, weight: Array | None = None) -> None:
-    """ValueError if an array has values that are NaN or infinite; rows of weight 0 may hold any values.
+def check_finite(
+    op: str,
+    name: str,
+    array: Array,
+    given: Any = None,
+    weight: Array | None = None,
+    hint: str = " (check_data=False lets it pass)",
+) -> None:
+    """Raises ValueError if an array has values that are NaN or infinite; rows of weight 0 may hold any values.
 
     given: the array as the user gave it; the message names the columns of a data frame.
+    hint: what stands at the end of the message.
 
     >>> check_finite("fit", "x", np.array([[0.0], [np.nan]]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -50,7 +61,7 @@ def check_finite(op: str, name: str, array: Array, given: Any = None, weight: Ar
     what = "value that is" if count == 1 else "values that are"
     raise ValueError(
         f"{op}: {name} has {count} {what} NaN or infinite, the first at {name}[{', '.join(map(str, where))}]{column}: "
-        f"{array[where]}; fill it in or drop the row (check_data=False lets it pass)"
+        f"{array[where]}; fill it in or drop the row{hint}"
     )
 
 
@@ -77,20 +88,25 @@ def check(
     for key, a in zip(inputs.names, xs, strict=True):
         label = names[0] if len(xs) == 1 else f"{names[0]}[{key!r}]"
         check_finite("fit", label, a, given[0] if len(xs) == 1 else None)
-        if inputs.dtypes is None and len(xs) == 1:
-            _check_scale(c, label, a, given[0])
     parts = c.objectives
     for o, t, w in zip(parts, targets, weights, strict=True):
         label = names[1] if len(parts) == 1 else f"{names[1]}[{o.name!r}]"
         check_finite("fit", label, t, given[1] if len(parts) == 1 else None, w)
-        if _binary(o.loss):
-            _check_binary(c, o, label, t)
+        _check_targets(c, o, label, t, w)
     if c.looked_at:
         return
     c.looked_at = True
-    with no_grad():
+    scale = _Scale(xs[0], given[0]) if len(xs) == 1 and inputs.dtypes is None else None
+    with no_grad(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
         samples = [Tensor(current().asarray(a[:_TRIED])) for a in xs]
         outputs = c.returned.flatten(inputs.call(model, samples, training=False))
+    if scale is not None and scale.reached:
+        _warn(
+            c,
+            "scale",
+            f"{names[0]} holds whole numbers up to {xs[0].max():.0f} ({scale.dtype}), on which networks train badly or not at "
+            f"all; scale them, as {names[0]} / 255 does",
+        )
     act = _last_activation(model) if len(parts) == 1 else ""
     for o, y in zip(parts, outputs, strict=True):
         _check_outputs(c, o, y.numpy(), act)
@@ -102,40 +118,57 @@ def _warn(c: Compiled, kind: str, message: str) -> None:
         warnings.warn(f"fit: {message}", stacklevel=5)
 
 
-def _check_scale(c: Compiled, name: str, a: Array, given: Any) -> None:
-    """Warns of images of whole numbers 0..255 that come as they were stored."""
-    dtype = getattr(given, "dtype", None)
-    image = dtype == np.uint8 or (a.ndim > 2 and getattr(dtype, "kind", "") in "iu")
-    if image and a.max() > _RAW and a.min() >= 0:
-        _warn(
-            c,
-            "scale",
-            f"{name} holds whole numbers up to {a.max():.0f} ({dtype}), on which networks train badly or not at all; "
-            f"scale them, as {name} / 255 does",
-        )
+class _Scale:
+    """Whether images of whole numbers 0..255 come to a layer's weights as they were stored.
+
+    raw: whether the data may be such images; what the first layer with weights takes then decides, for a model may scale or look
+    up by itself.
+    """
+
+    def __init__(self, a: Array, given: Any) -> None:
+        self.dtype = getattr(given, "dtype", None)
+        image = self.dtype == np.uint8 or (a.ndim > 2 and getattr(self.dtype, "kind", "") in "iu")
+        self.raw = bool(image and a.max() > _RAW and a.min() >= 0)
+        self.reached = self._known = False
+
+    def look(self, name: str, layer: Any, inputs: tuple[Any, ...], y: Any) -> None:
+        """Looks at what a layer took; for `observed`."""
+        parameters = [p for p in layer._parameters.values() if p is not None]
+        if self._known or not parameters:
+            return
+        self._known = True
+        if own_code(type(layer).__module__) and any(p.ndim > 1 for p in parameters) and isinstance(inputs[0], Tensor):
+            taken = inputs[0].numpy()
+            self.reached = bool(taken.max() > _RAW and not (taken % 1).any())
 
 
-def _binary(loss: Any) -> bool:
-    from ..losses import BinaryCrossentropy
+def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array) -> None:
+    """Warns of targets outside 0..1 where the loss takes probabilities; rows of weight 0 may hold any values."""
+    from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
     from ..nn import BCELoss
 
-    return isinstance(loss, BinaryCrossentropy) or isinstance(getattr(loss, "loss", None), BCELoss)
+    binary = isinstance(o.loss, BinaryCrossentropy) or isinstance(getattr(o.loss, "loss", None), BCELoss)
+    if t.dtype.kind != "f" or not t.size or not (binary or isinstance(o.loss, CategoricalCrossentropy | KLDivergence)):
+        return
 
+    def outside(low: float, high: float) -> bool:
+        return low < -_ROUNDED or (binary and high > 1 + _ROUNDED)  # rows over classes may be counts
 
-def _check_binary(c: Compiled, o: Objective, name: str, t: Array) -> None:
-    if t.dtype.kind == "f" and t.size and (t.min() < 0 or t.max() > 1):
-        classes = int(t.max()) + 1
-        whole = math.isfinite(float(t.max())) and not (t % 1).any()
-        if whole and t.min() == 0 and 3 <= classes <= 1000:
-            hint = f"for classes 0 to {classes - 1}: a softmax over {classes} units and sparse_categorical_crossentropy"
-        else:
-            hint = "for labels -1 and 1: (y + 1) / 2; for labels 1 and 2: y - 1"
-        _warn(c, "binary " + o.name, f"{name} has values from {t.min():g} to {t.max():g}, but {o.loss.name} wants 0 to 1; {hint}")
+    low, high = float(t.min()), float(t.max())
+    if outside(low, high) and weight.size and (counts := weight != 0).any():
+        t = t[counts]
+        low, high = float(t.min()), float(t.max())
+    if not outside(low, high):
+        return
+    hint = "for labels -1 and 1: (y + 1) / 2" + ("; for labels 1 and 2: y - 1" if binary else "")
+    if binary and low == 0 and 3 <= int(high) + 1 <= 1000 and not (t % 1).any():
+        hint = f"for classes 0 to {high:g}: a softmax over {int(high) + 1} units and sparse_categorical_crossentropy"
+    _warn(c, "targets " + o.name, f"{name} has values from {low:g} to {high:g}, but {o.loss.name} wants 0 to 1; {hint}")
 
 
 def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
     """Warns of outputs that are no probabilities where the loss takes some, and of one unit where it takes classes."""
-    from ..losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
+    from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence, Poisson, SparseCategoricalCrossentropy
     from ..nn import CrossEntropyLoss
 
     classes = isinstance(o.loss, CategoricalCrossentropy | SparseCategoricalCrossentropy)
@@ -147,16 +180,23 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
             "the model ends in one unit whose softmax is 1 for all samples, so nothing is learned; for two classes: "
             "one unit with a sigmoid and binary_crossentropy, or two units with a softmax",
         )
-    elif (classes or isinstance(o.loss, BinaryCrossentropy)) and not o.loss.logits:
-        outside = (y < -1e-3) | (y > 1 + 1e-3)
+    elif isinstance(o.loss, Poisson) and (y < 0).any():
+        _warn(
+            c,
+            "rates " + o.name,
+            f"{o.loss.name} takes rates from 0 on, but the model gives other numbers ({y[y < 0].flat[0]:g} came out); "
+            "end it with an exponential or a softplus",
+        )
+    elif (classes or isinstance(o.loss, BinaryCrossentropy | KLDivergence)) and not o.loss.logits:
+        outside = (y < -_ROUNDED) | (y > 1 + _ROUNDED)
         if act in _NO_PROBABILITY or outside.any():
             came = f"its last layer has the activation {act}" if act in _NO_PROBABILITY else f"{y[outside].flat[0]:g} came out"
-            own = "softmax" if classes else "sigmoid"
+            own = "sigmoid" if isinstance(o.loss, BinaryCrossentropy) else "softmax"
+            logits = "" if isinstance(o.loss, KLDivergence) else ", or give the loss from_logits=True"
             _warn(
                 c,
                 "probabilities " + o.name,
-                f"{o.loss.name} takes probabilities, but the model gives other numbers ({came}); end it with a {own}, "
-                "or give the loss from_logits=True",
+                f"{o.loss.name} takes probabilities, but the model gives other numbers ({came}); end it with a {own}{logits}",
             )
 
 

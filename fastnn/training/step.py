@@ -67,21 +67,19 @@ def explain(compiled: Compiled, why: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
-def watched(model: Any) -> Finally:
-    """A block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
+    """A block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
 
     def watch(name: str, m: Any) -> Callable[..., Any]:
         forward = m.forward
 
-        def look(*args: Any, **kwargs: Any) -> Any:
+        def called(*args: Any, **kwargs: Any) -> Any:
             y = forward(*args, **kwargs)
-            for out in Structure.of(y)[1]:
-                if isinstance(out, Tensor) and not np.isfinite(out.numpy()).all():
-                    raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
+            look(name, m, args, y)
             return y
 
-        return look
+        return called
 
     def begin() -> None:
         for name, m in leaves:
@@ -92,6 +90,17 @@ def watched(model: Any) -> Finally:
             vars(m).pop("forward", None)
 
     return Finally(end, begin)
+
+
+def watched(model: Any) -> Finally:
+    """A block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+
+    def look(name: str, m: Any, inputs: tuple[Any, ...], y: Any) -> None:
+        for out in Structure.of(y)[1]:
+            if isinstance(out, Tensor) and not np.isfinite(out.numpy()).all():
+                raise FloatingPointError(f"fit: the output of layer {name or 'the model'} ({type(m).__name__}) is not finite")
+
+    return observed(model, look)
 
 
 def check_gradients(model: Any, loss: Tensor) -> None:
