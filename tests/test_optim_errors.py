@@ -73,6 +73,16 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "amsgrad is True",
     ),
+    "another optimizer": (
+        lambda: optim.Adam([ONE]).load_state_dict(optim.SGD([ONE], momentum=0.9).state_dict()),
+        ValueError,
+        "parameter 0 has step, .*, wanted exp_avg, exp_avg_sq, step; it is another optimizer's",
+    ),
+    "another optimizer with more numbers": (
+        lambda: optim.Adam([ONE]).load_state_dict(optim.NAdam([ONE]).state_dict()),
+        ValueError,
+        "mu_product",
+    ),
     "norm": (lambda: nn.utils.clip_grad_norm_([ONE], -1), ValueError, "max_norm is -1"),
     "norm type": (lambda: nn.utils.clip_grad_norm_([ONE], 1, 0), ValueError, "norm_type is 0"),
     "clipping of arrays": (lambda: nn.utils.clip_grad_value_([np.ones(2)], 1), TypeError, "ndarray"),

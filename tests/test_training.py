@@ -570,7 +570,7 @@ def test_batches_of_any_layout_are_one(layout: str) -> None:
         (X, LABELS + 0.5, "wanted class numbers"),
         (X, ONE_HOT, "one-hot rows"),
         (np.ma.masked_array(X, X > 0), LABELS, "masked"),
-        (X.astype(object), LABELS, "Python objects"),
+        (np.full(X.shape, "a", object), LABELS, "Python objects"),
         (X.astype(np.float64) * 1e300, LABELS, "beyond float32"),
         (X, None, "y is missing"),
     ],

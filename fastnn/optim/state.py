@@ -71,7 +71,7 @@ class Stateful:
         keeps the state until fit gives it those of the model.
 
         Raises:
-            ValueError: groups or shapes are not those of this optimizer. Nothing is changed.
+            ValueError: groups, shapes or the names of the state are not those of this optimizer. Nothing is changed.
         """
         name = f"{type(self).__name__}: load_state_dict"
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
@@ -92,11 +92,18 @@ class Stateful:
         sizes, own = [len(g["params"]) for g in groups], [len(g.parameters) for g in self.param_groups]
         if sizes != own:
             raise ValueError(f"{name}: groups of {sizes} parameters came, wanted {own}")
+        for group, given in zip(self.param_groups, groups, strict=True):
+            if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
+                raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
         current().value_leaves("load_state_dict")
         order = [n for g in groups for n in g["params"]]
         writes: list[tuple[Array, Any]] = []
         for n, (p, s, i) in zip(order, self._placed(), strict=True):
             given = state_dict["state"].get(n, {})
+            wanted = {"step", *self.carried, *(s.group.states or {})}
+            if given and given.keys() != wanted:
+                came, names = ", ".join(map(str, given)), ", ".join(sorted(wanted))
+                raise ValueError(f"{name}: the state of parameter {n} has {came}, wanted {names}; it is another optimizer's")
             writes.append((s.steps[i : i + 1], whole_number(given.get("step", 0), f"{name}: step", 0)))
             writes.append((s.carried[i], [float(given.get(key, 0.0)) for key in self.carried]))
             for key, initial in (s.group.states or {}).items():
@@ -104,9 +111,6 @@ class Stateful:
                 if value.shape != p.shape:
                     raise ValueError(f"{name}: {key} of parameter {n} has shape {value.shape}, wanted {p.shape}")
                 writes.append((s.run(i, i + 1).states[key], value.ravel()))
-        for group, given in zip(self.param_groups, groups, strict=True):
-            if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
-                raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
         counters = state_dict.get("counters", {})
         calls, updates = (whole_number(counters.get(key, 0), f"{name}: {key}", 0) for key in ("calls", "updates"))
         for array, value in writes:
