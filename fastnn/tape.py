@@ -21,22 +21,30 @@ F = TypeVar("F", bound=Callable[..., Any])
 taping: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_taping", default=True)
 """Whether operations are recorded for backward; or what becomes of each Tensor that is, which gradcheck looks at."""
 
-_TORCH_NAMES = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "p": "ord", "shifts": "shift", "start_dim": "start_axis"}
+
+def also_named(**names: str) -> Callable[[F], F]:
+    """Lets a function be called with other names of its arguments. TypeError where both names of one came."""
+
+    def decorator(f: F) -> F:
+        @functools.wraps(f)
+        def renamed(*args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                own = {names.get(k, k): v for k, v in kwargs.items()}
+                if len(own) < len(kwargs):
+                    raise TypeError(f"{f.__name__}: {' and '.join(kwargs)} came in one call; use one name of each argument")
+                kwargs = own
+            return f(*args, **kwargs)
+
+        return renamed  # type: ignore[return-value]
+
+    return decorator
 
 
 def torch_names(f: F) -> F:
     """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim. TypeError where both names came."""
-
-    @functools.wraps(f)
-    def renamed(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            own = {_TORCH_NAMES.get(k, k): v for k, v in kwargs.items()}
-            if len(own) < len(kwargs):
-                raise TypeError(f"{f.__name__}: {' and '.join(kwargs)} came in one call; use one name of each argument")
-            kwargs = own
-        return f(*args, **kwargs)
-
-    return renamed  # type: ignore[return-value]
+    axes = {"dim": "axis", "dims": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
+    sizes = {"split_size": "size", "split_size_or_sections": "size", "shifts": "shift"}
+    return also_named(keepdim="keepdims", p="ord", **axes, **sizes)(f)
 
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code; the module inspect, which names them, takes long

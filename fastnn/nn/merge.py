@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Add(Merge):
     [[4.0, 6.0]]
     """
 
-    _op = staticmethod(elementwise.add)
+    _op: Callable[[Any, Any], Tensor] = staticmethod(elementwise.add)
 
     def merge(self, parts: list[Tensor]) -> Tensor:
         y = parts[0]

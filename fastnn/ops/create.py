@@ -10,13 +10,15 @@ import numpy as np
 
 from ..backends import current
 from ..seeding import stream
+from ..tape import also_named
 from ..tensor import Tensor, tensor
 from . import arrays
 from .door import as_tensor, check_number, dtype_of, whole_number
 from .shape import sizes
 
 
-def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+@also_named(size="shape", value="fill_value")
+def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor of one value; float32 for a float, int64 for a whole number, bool for a bool.
 
     >>> import fastnn
@@ -24,28 +26,30 @@ def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = Fals
     [0.5, 0.5]
     """
     if dtype is None:
-        dtype = np.bool_ if isinstance(value, bool) else np.int64 if isinstance(value, int | np.integer) else np.float32
+        dtype = np.bool_ if isinstance(fill_value, bool) else np.int64 if isinstance(fill_value, int | np.integer) else np.float32
     wanted = _checked("full", tuple(shape) if isinstance(shape, Sequence) else (shape,))
-    return _of(arrays.filled(current(), wanted, dtype_of(dtype, "full"), value), requires_grad)
+    return _of(arrays.filled(current(), wanted, dtype_of(dtype, "full"), fill_value), requires_grad)
 
 
-def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def zeros(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Zeros in a shape, given as numbers or as a tuple.
 
     >>> import fastnn
     >>> fastnn.zeros(2, 3).shape, fastnn.zeros((2, 3)).shape
     ((2, 3), (2, 3))
     """
-    return _of(arrays.filled(current(), _checked("zeros", shape), dtype_of(dtype, "zeros"), 0), requires_grad)
+    return _of(arrays.filled(current(), _checked("zeros", shape, size), dtype_of(dtype, "zeros"), 0), requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def ones(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Ones in a shape, given as numbers or as a tuple."""
-    return _of(arrays.filled(current(), _checked("ones", shape), dtype_of(dtype, "ones"), 1), requires_grad)
+    return _of(arrays.filled(current(), _checked("ones", shape, size), dtype_of(dtype, "ones"), 1), requires_grad)
 
 
-def _checked(op: str, given: tuple[Any, ...]) -> tuple[int, ...]:
-    shape = sizes(op, given)
+def _checked(op: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
+    if size is not None and given:
+        raise TypeError(f"{op}: a shape by position and size came in one call; wanted one of them")
+    shape = sizes(op, given if size is None else (size,))
     if min(shape, default=0) < 0:
         raise ValueError(f"{op}: shape {shape} came, wanted sizes of at least 0")
     return shape
@@ -55,13 +59,16 @@ def _of(array: Any, requires_grad: bool) -> Tensor:
     return Tensor(array).requires_grad_() if requires_grad else Tensor(array)
 
 
-def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+def eye(n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """The (n, m) matrix with ones on its diagonal; m is n unless given."""
     m = n if m is None else m
-    return tensor(np.eye(whole_number(n, "eye: n", 0), whole_number(m, "eye: m", 0)), dtype)
+    return tensor(np.eye(whole_number(n, "eye: n", 0), whole_number(m, "eye: m", 0)), dtype, requires_grad)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+@also_named(end="stop")
+def arange(
+    start: float = 0, stop: float | None = None, step: float = 1, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers from start (0 if one number is given) up to, but without, stop; int64 if all are whole, else float32.
 
     >>> import fastnn
@@ -71,20 +78,22 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     if step == 0:
         raise ValueError("arange: step is 0, wanted another number")
     numbers = np.arange(0 if stop is None else start, start if stop is None else stop, step)
-    return tensor(numbers, (np.int64 if numbers.dtype.kind in "iu" else np.float32) if dtype is None else dtype)
+    own = np.int64 if numbers.dtype.kind in "iu" else np.float32
+    return tensor(numbers, own if dtype is None else dtype, requires_grad)
 
 
-def linspace(start: float, stop: float, num: int, dtype: Any = np.float32) -> Tensor:
+@also_named(end="stop", steps="num")
+def linspace(start: float, stop: float, num: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """So many numbers at equal distances, from start to stop, which is the last.
 
     >>> import fastnn
     >>> fastnn.linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    return tensor(np.linspace(start, stop, whole_number(num, "linspace: num", 0)), dtype)
+    return tensor(np.linspace(start, stop, whole_number(num, "linspace: num", 0)), dtype, requires_grad)
 
 
-def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
+def rand(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Random numbers from [0, 1), uniformly; `fastnn.seed` makes them repeatable.
 
     A recorded step, and a frozen model, draws anew at each call.
@@ -96,20 +105,35 @@ def rand(*shape: Any, dtype: Any = np.float32) -> Tensor:
     >>> bool((a == fastnn.rand(2, 3)).all())
     True
     """
-    return _drawn("random_uniform", _checked("rand", shape), _real("rand", dtype))
+    return _drawn("random_uniform", _checked("rand", shape, size), _real("rand", dtype)).requires_grad_(requires_grad)
 
 
-def randn(*shape: Any, dtype: Any = np.float32) -> Tensor:
+def randn(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Random numbers of the standard normal distribution; drawn as those of `rand`."""
-    return _drawn("random_normal", _checked("randn", shape), _real("randn", dtype))
+    return _drawn("random_normal", _checked("randn", shape, size), _real("randn", dtype)).requires_grad_(requires_grad)
 
 
-def randint(low: int, high: int, shape: Any) -> Tensor:
+@also_named(shape="size")
+def randint(low: Any = None, high: Any = None, size: Any = None) -> Tensor:
     """Random whole numbers from low to high - 1, int64, all as likely; drawn as those of `rand`.
 
+    ``randint(low, high, size)``, or ``randint(high, size)`` with a low of 0, as in PyTorch.
+
     Raises:
+        TypeError: there is no high, or no size.
         ValueError: low is not below high, or they are outside of int64.
+
+    >>> import fastnn
+    >>> fastnn.randint(1, (2,)).tolist(), fastnn.randint(3, 4, 2).tolist()
+    ([0, 0], [3, 3])
     """
+    if size is None and isinstance(high, Sequence):
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
+    if high is None or size is None:
+        raise TypeError("randint: wanted low, high and size, or high and the size as a tuple")
+    low = 0 if low is None else low
     check_number(low, "randint: low", float("-inf"))
     check_number(high, "randint: high", float("-inf"))
     if not low < high:
@@ -117,7 +141,7 @@ def randint(low: int, high: int, shape: Any) -> Tensor:
     first, last = math.ceil(low), math.ceil(high) - 1
     if not -(2**63) <= first <= last < 2**63:
         raise ValueError(f"randint: low is {low} and high is {high}, wanted whole numbers between them, of int64")
-    return _drawn("random_integers", _checked("randint", (shape,)), np.dtype(np.int64), first, last)
+    return _drawn("random_integers", _checked("randint", (size,)), np.dtype(np.int64), first, last)
 
 
 def _drawn(kernel: str, shape: tuple[int, ...], dtype: Any, *limits: int) -> Tensor:
@@ -134,29 +158,31 @@ def _real(op: str, dtype: Any) -> Any:
     return d
 
 
-def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of x's shape, and dtype unless another is given."""
-    return full_like(x, 0, dtype)
+    return full_like(x, 0, dtype, requires_grad)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Tensor:
+def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of x's shape, and dtype unless another is given."""
-    return full_like(x, 1, dtype)
+    return full_like(x, 1, dtype, requires_grad)
 
 
-def full_like(x: Any, value: float, dtype: Any = None) -> Tensor:
+@also_named(value="fill_value")
+def full_like(x: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """One value in x's shape, and dtype unless another is given."""
     t = as_tensor(x, "full_like")
-    return Tensor(arrays.filled(current(), t.shape, t.dtype if dtype is None else dtype_of(dtype, "full_like"), value))
+    wanted = t.dtype if dtype is None else dtype_of(dtype, "full_like")
+    return _of(arrays.filled(current(), t.shape, wanted, fill_value), requires_grad)
 
 
-def rand_like(x: Any) -> Tensor:
+def rand_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """`rand` of x's shape and dtype."""
     t = as_tensor(x, "rand_like")
-    return rand(t.shape, dtype=t.dtype)
+    return rand(t.shape, dtype=t.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
 
-def randn_like(x: Any) -> Tensor:
+def randn_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """`randn` of x's shape and dtype."""
     t = as_tensor(x, "randn_like")
-    return randn(t.shape, dtype=t.dtype)
+    return randn(t.shape, dtype=t.dtype if dtype is None else dtype, requires_grad=requires_grad)

@@ -46,19 +46,23 @@ def _affine(x: Any, scale: float, shift: float) -> Tensor | None:
 # ---- arithmetic ----
 
 
-def add(x: Any, y: Any) -> Tensor:
-    """x + y with broadcasting.
+def add(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
+    """x + alpha y with broadcasting.
 
     >>> import fastnn
     >>> fastnn.add(fastnn.tensor([1.0, 2.0]), 1).tolist()
     [2.0, 3.0]
     """
+    if alpha != 1:
+        y = y * alpha if _is_number(y) else mul(y, alpha)
     number = _affine(x, 1.0, y) if _is_number(y) else _affine(y, 1.0, x) if _is_number(x) else None
     return number if number is not None else _binary("add", x, y)
 
 
-def sub(x: Any, y: Any) -> Tensor:
-    """x - y with broadcasting."""
+def sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
+    """x - alpha y with broadcasting."""
+    if alpha != 1:
+        y = y * alpha if _is_number(y) else mul(y, alpha)
     number = _affine(x, 1.0, -float(y)) if _is_number(y) else _affine(y, -1.0, x) if _is_number(x) else None
     return number if number is not None else _binary("sub", x, y)
 
@@ -267,9 +271,18 @@ def ceil(x: Any) -> Tensor:
     return _rounded("ceil", x)
 
 
-def round(x: Any) -> Tensor:
-    """The nearest whole number, the even one of two, in x's dtype; its gradient is 0."""
-    return _rounded("round", x)
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals, the even one of two, in x's dtype; its gradient is 0.
+
+    >>> import fastnn
+    >>> fastnn.round(fastnn.tensor([0.5, 1.5, 2.26]), 1).tolist() == fastnn.tensor([0.5, 1.5, 2.3]).tolist()
+    True
+    """
+    if decimals < 0:
+        raise ValueError(f"round: decimals is {decimals}, wanted at least 0")
+    if decimals == 0 or as_tensor(x, "round").dtype.kind != "f":
+        return _rounded("round", x)
+    return div(_rounded("round", mul(x, 10.0**decimals)), 10.0**decimals)
 
 
 def _rounded(name: str, x: Any) -> Tensor:
@@ -292,6 +305,9 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
         return x if max is None else minimum(x, max)
     low, high = float("-inf") if min is None else float(min), float("inf") if max is None else float(max)
     return activate(x, activation("clip", low, high))
+
+
+clamp = clip
 
 
 def astype(x: Any, dtype: Any) -> Tensor:

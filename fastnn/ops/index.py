@@ -264,8 +264,10 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
 
 
 @torch_names
-def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
+def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
     """Each entry moved on by so many places along an axis, or in the flattened Tensor; the last ones come to the front.
+
+    Several axes have as many shifts.
 
     >>> import fastnn
     >>> fastnn.roll(fastnn.tensor([1, 2, 3]), 1).tolist()
@@ -274,6 +276,14 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Tensor:
     x = as_tensor(x, "roll")
     if axis is None:
         return reshape(roll(reshape(x, -1), shift, 0), x.shape)
+    if isinstance(shift, Sequence) or isinstance(axis, Sequence):
+        shifts, axes = (v if isinstance(v, Sequence) else (v,) for v in (shift, axis))
+        if len(shifts) != len(axes):
+            raise ValueError(f"roll: {len(shifts)} shifts and {len(axes)} axes came; wanted as many of both")
+        y = as_tensor(x, "roll")
+        for s, a in zip(shifts, axes, strict=True):
+            y = roll(y, s, a)
+        return y
     axis, shift = axis_of(axis, x.ndim, "roll"), whole_number(shift, "roll: shift")
     n = x.shape[axis]
     at = -shift % n if n else 0
@@ -301,14 +311,16 @@ def tile(x: Any, *times: Any) -> Tensor:
 
 
 @torch_names
-def repeat_interleave(x: Any, repeats: int, axis: int) -> Tensor:
-    """Each entry along an axis so many times in a row; NumPy's ``repeat``.
+def repeat_interleave(x: Any, repeats: int, axis: int | None = None) -> Tensor:
+    """Each entry along an axis, or of the flattened Tensor, so many times in a row; NumPy's ``repeat``.
 
     >>> import fastnn
     >>> fastnn.repeat_interleave(fastnn.tensor([1, 2]), 2, 0).tolist()
     [1, 1, 2, 2]
     """
     x = as_tensor(x, "repeat_interleave")
+    if axis is None:
+        return repeat_interleave(reshape(x, -1), repeats, 0)
     axis = axis_of(axis, x.ndim, "repeat_interleave")
     repeats = whole_number(repeats, "repeat_interleave: repeats", 0)
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]

@@ -283,8 +283,10 @@ def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, f
 
 
 @torch_names
-def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def norm(x: Any, ord: float | str | None = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The norm along an axis, several or all: ord 2 is the root of the sum of squares, 1 the sum of sizes, inf the greatest.
+
+    None and "fro" are 2. Without an axis a matrix counts as a vector, as in torch.norm.
 
     Where the norm is 0, its gradient is 0.
 
@@ -293,6 +295,7 @@ def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> T
     5.0
     """
     x = floating("norm", as_tensor(x, "norm"))
+    ord = 2 if ord in (None, "fro") else ord
     if ord == 1:
         return sum(abs(x), axis, keepdims)
     if ord == float("inf"):

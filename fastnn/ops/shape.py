@@ -44,21 +44,23 @@ def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 @torch_names
-def flatten(x: Tensor, start_axis: int = 0) -> Tensor:
-    """All dimensions from start_axis on as one."""
+def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """The dimensions from start_axis to end_axis, which is the last one unless given, as one."""
     x = as_tensor(x, "flatten")
-    start = axis_of(start_axis, max(x.ndim, 1), "flatten")
-    return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start:], dtype=np.int64)),))
+    start, end = (axis_of(axis, max(x.ndim, 1), "flatten") for axis in (start_axis, end_axis))
+    if start > end:
+        raise ValueError(f"flatten: axis {start_axis} comes after axis {end_axis} in shape {x.shape}")
+    return reshape(x, x.shape[:start] + (int(np.prod(x.shape[start : end + 1], dtype=np.int64)),) + x.shape[end + 1 :])
 
 
 @torch_names
-def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
-    """Without the dimensions of size 1, or without that one."""
+def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
+    """Without the dimensions of size 1, or without that one or those that have size 1."""
     x = as_tensor(x, "squeeze")
-    if axis is None:
-        return reshape(x, tuple(n for n in x.shape if n != 1))
-    axis = axis_of(axis, x.ndim, "squeeze")
-    return reshape(x, x.shape[:axis] + x.shape[axis + 1 :]) if x.shape[axis] == 1 else x
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    axes = {axis_of(a, x.ndim, "squeeze") for a in given}
+    kept = tuple(n for d, n in enumerate(x.shape) if n != 1 or d not in axes)
+    return x if kept == x.shape else reshape(x, kept)
 
 
 @torch_names
@@ -69,14 +71,20 @@ def unsqueeze(x: Tensor, axis: int) -> Tensor:
     return reshape(x, x.shape[:axis] + (1,) + x.shape[axis:])
 
 
-def transpose(x: Tensor, *axes: Any) -> Tensor:
+def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
     """The axes in another order: reversed without arguments, as in NumPy for a tuple, two of them swapped as in PyTorch.
+
+    Both ways' keywords will do: ``axes=``, or ``dim0=`` and ``dim1=``.
 
     >>> import fastnn
     >>> fastnn.tensor([[1.0, 2.0]]).transpose(0, 1).shape
     (2, 1)
     """
     x = as_tensor(x, "transpose")
+    if named:
+        if axes or named.keys() not in ({"axes"}, {"dim0", "dim1"}):
+            raise TypeError(f"transpose: {', '.join(named)} came; wanted axes, or dim0 and dim1, and nothing else")
+        axes = (named["dim0"], named["dim1"]) if len(named) == 2 else () if named["axes"] is None else (named["axes"],)
     if len(axes) == 2:
         return swap_axes(x, *axes)
     order = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], Sequence) else axes or tuple(reversed(range(x.ndim)))
