@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from .backends import current
 from .tensor import Tensor
 from .training.loop import Trainer
 
 _OWN = __name__.partition(".")[0]
-_TRUSTED = frozenset({_OWN, "numpy", "contextlib", "functools", "typing", "abc", "enum", "importlib", "warnings"})
+_TRUSTED = frozenset(
+    {_OWN, "numpy", "weakref", "_weakrefset", "contextlib", "functools", "typing", "abc", "enum", "importlib", "warnings"}
+)
 """Packages whose own functions are not looked into: what they do to memory is seen by other means."""
-_trusted: dict[Any, bool] = {}
-"""Whether modules are of these packages, by name."""
 _PURE = frozenset(
     "abs all any ascii bin callable chr divmod format getattr hasattr hash hex id isinstance issubclass iter len max min oct ord "  # noqa: SIM905
     "pow repr round sorted sum vars locals globals".split()
@@ -42,10 +43,14 @@ class HostCode:
         self.found = ""
         self._marks = marks
         self._codes: set[CodeType] = set()
+        self._modules: dict[Any, bool] = {}  # by a module's name, whether its package is trusted
         self._kept: dict[int, tuple[Any, Any, str]] = {}  # by identity: what may be changed, how it was, what it is called
         self._cells: dict[tuple[CodeType, str], tuple[Any, Callable[[], Any]]] = {}
 
     def __enter__(self) -> HostCode:
+        xp = current().xp
+        self._trusted = _TRUSTED | {_package(xp)}
+        self._array = () if xp is np else xp.ndarray  # of a device: kernels' work, which is seen by other means
         self._before = sys.getprofile()
         self._random = _random_state()
         if self._before is not None and not callable(self._before):  # a profiler in C
@@ -65,9 +70,9 @@ class HostCode:
         if event not in ("call", "c_call"):
             return
         module = frame.f_globals.get("__name__", "")
-        if module not in _trusted:
-            _trusted[module] = str(module).partition(".")[0] in _TRUSTED
-        if _trusted[module]:
+        if module not in self._modules:
+            self._modules[module] = str(module).partition(".")[0] in self._trusted
+        if self._modules[module]:
             return
         if event == "call":
             if frame.f_code not in self._codes:
@@ -88,7 +93,7 @@ class HostCode:
             self._keep(value, name, 2)
 
     def _keep(self, value: Any, name: str, depth: int) -> None:
-        if isinstance(value, (*_PLAIN, Tensor, ModuleType, FunctionType)) or id(value) in self._kept:
+        if isinstance(value, (*_PLAIN, Tensor, ModuleType, FunctionType, self._array)) or id(value) in self._kept:
             return
         state = _state(value)
         if state is None:
@@ -115,6 +120,12 @@ class HostCode:
         now_random = _random_state()
         if self._random != now_random:
             self.found = self.found or "random numbers are drawn on the host; draw them with fastnn.rand, randn or randint"
+
+
+def _package(arrays: Any) -> str:
+    """The package of an array module, or of what stands for one."""
+    name = arrays.__name__ if isinstance(arrays, ModuleType) else type(arrays).__module__
+    return str(name).partition(".")[0]
 
 
 def _random_state() -> tuple[Any, ...]:

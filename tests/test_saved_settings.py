@@ -19,6 +19,8 @@ def others(cls: Any) -> dict[str, Any]:
     """Arguments that are none of the defaults."""
     found: dict[str, Any] = {}
     for name, p in inspect.signature(cls).parameters.items():
+        if name == "differentiable":  # refused, unless it is False
+            continue
         if isinstance(p.default, bool):
             found[name] = not p.default
         elif isinstance(p.default, float):

@@ -168,7 +168,12 @@ def test_bce_with_logits(kwargs: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_mse(reduction: str) -> None:
-    both(nn.MSELoss(reduction), torch.nn.MSELoss(reduction=reduction), rng.standard_normal((5, 3)), rng.standard_normal((5, 3)))
+    both(
+        nn.MSELoss(reduction=reduction),
+        torch.nn.MSELoss(reduction=reduction),
+        rng.standard_normal((5, 3)),
+        rng.standard_normal((5, 3)),
+    )
 
 
 OPTIMIZERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
