@@ -134,12 +134,14 @@ bool finish(Finally* self) {
   return false;
 }
 
+bool initialised(const Finally* self) {
+  if (!self->action) PyErr_SetString(PyExc_RuntimeError, "the block was not initialised");
+  return self->action;
+}
+
 PyObject* finally_enter(PyObject* object, PyObject*) {
   auto* self = (Finally*)object;
-  if (!self->action) {
-    PyErr_SetString(PyExc_RuntimeError, "the block was not initialised");
-    return nullptr;
-  }
+  if (!initialised(self)) return nullptr;
   if (self->before) {
     PyObject* done = PyObject_CallNoArgs(self->before);
     if (!done) {
@@ -152,7 +154,7 @@ PyObject* finally_enter(PyObject* object, PyObject*) {
 }
 
 PyObject* finally_leave(PyObject* object, PyObject* const*, Py_ssize_t) {
-  if (!finish((Finally*)object)) return nullptr;
+  if (!initialised((Finally*)object) || !finish((Finally*)object)) return nullptr;
   Py_RETURN_NONE;
 }
 

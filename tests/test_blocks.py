@@ -16,7 +16,7 @@ import pytest
 
 import fastnn
 from fastnn.backends import current, recording
-from fastnn.block import Block, PythonBlock
+from fastnn.block import Block, Finally, PythonBlock
 from fastnn.nn.mode import mode, said, sampled, sampling
 from fastnn.precision import precision
 from fastnn.recorder import Recorder
@@ -136,6 +136,9 @@ def test_what_is_no_block() -> None:
         Block("no variable", 1)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="not initialised"):
         Block.__new__(Block).__enter__()
+    for use in ("__enter__", "__exit__"):
+        with pytest.raises(RuntimeError, match="not initialised"):
+            getattr(Finally.__new__(Finally), use)()
 
 
 # Interrupts: Ctrl-C comes where a function begins.
