@@ -110,11 +110,37 @@ def test_results_are_the_caller_s_own_unless_out_is_given() -> None:
     np.testing.assert_array_equal(out, a)
 
 
+@pytest.mark.parametrize("shown", [lambda x: x, lambda x: x.reshape(4, 2)], ids=["itself", "view"])
+def test_out_may_be_the_memory_of_an_input(shown: Any) -> None:
+    class Net(fastnn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2, shown(x)
+
+    x = rng.standard_normal((2, 4)).astype(np.float32)
+    given, other = x.copy(), np.empty(shown(x).shape, np.float32)
+    Net().freeze(2, input_shape=(4,))(given, out=[given, other])
+    np.testing.assert_array_equal(given, x * 2)
+    np.testing.assert_array_equal(other, shown(x))
+
+
 def test_single_samples() -> None:
     f = model().freeze()
     x = rng.standard_normal(5).astype(np.float32)
     assert f(x).shape == (3,) and f(x[None]).shape == (1, 3)
     np.testing.assert_array_equal(f(x), f(x[None])[0])
+
+
+@pytest.mark.parametrize("backend", [b.name for b in fastnn.backends().values() if b.available])
+def test_single_samples_of_one_number_each(backend: str) -> None:
+    class Policy(fastnn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.argmax(1)
+
+    with fastnn.use_backend(backend):
+        f = Policy().freeze(input_shape=(3,))
+    place, out = f(np.array([1.0, 5.0, 2.0], np.float32)), np.zeros((), np.int64)
+    assert place.shape == () and place.dtype == np.int64 and place == 1
+    assert f(np.array([1.0, 5.0, 2.0], np.float32), out=out) is out and out == 1
 
 
 def test_other_arrays_are_cast_at_the_door() -> None:

@@ -116,13 +116,20 @@ def _record(model: Module, inputs: Structure, xs: list[Array]) -> _Pass:
             if not isinstance(y, Tensor):
                 what = "output" if len(ys) == 1 else f"output {name!r}"
                 raise TypeError(f"freeze: the model's {what} is a {type(y).__name__}, wanted a Tensor")
-            out = recorder.empty(y.shape, y.dtype)  # of its own: the output may be a view of the input
-            if y.dtype.kind == "f":
-                recorder.activation_forward(out, y.data, LINEAR)
-            else:
-                recorder.cast(out, y.data, spec.DTYPES.index(y.dtype.name))
-            recorder.outs.append(out)
+        # An output that shows an input is read before any is written: an array of out= may be the input's.
+        shown = [any(real.xp.may_share_memory(y.data, x) for x in xs) for y in ys]
+        sources = [_copied(recorder, y.data) if of_input else y.data for y, of_input in zip(ys, shown, strict=True)]
+        recorder.outs = [_copied(recorder, source) for source in sources]
     return recorder
+
+
+def _copied(k: Recorder, source: Array) -> Array:
+    out = k.empty(source.shape, source.dtype)
+    if source.dtype.kind == "f":
+        k.activation_forward(out, source, LINEAR)
+    else:
+        k.cast(out, source, spec.DTYPES.index(source.dtype.name))
+    return out
 
 
 def _arrays(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
@@ -306,7 +313,9 @@ class FrozenList:
             for own, a in zip(self._xs, given, strict=True):
                 self._backend.write(own, a)
             self._plan.run()
-            results = [self._backend.to_numpy(y[0] if single and y.shape[:1] == (1,) else y) for y in self._outs]
+            results = [self._backend.to_numpy(y) for y in self._outs]
+            if single:
+                results = [a.reshape(a.shape[1:]) if a.shape[:1] == (1,) else a for a in results]
             if targets is None:
                 return self._door.build([np.array(a) for a in results])
             for i, (target, a) in enumerate(zip(targets, results, strict=True)):
