@@ -439,6 +439,19 @@ def test_groups_know_their_names() -> None:
     assert "(1): Group(lr=0.1" in repr(optimizer)
     with pytest.raises(ValueError, match="epsilon of a group is named eps"):
         fastnn.optim.Adam([a]).param_groups[0]["epsilon"] = 0.1
+    for name, value in (("maximize", False), ("clipnorm", 1.0)):
+        with pytest.raises(ValueError, match=f"{name} holds for all groups"):
+            optimizer.param_groups[1][name] = value
+    optimizer.param_groups[1]["maximize"] = True  # as the optimizer has it
+
+
+def test_groups_are_neither_replaced_nor_taken_away() -> None:
+    optimizer = fastnn.optim.SGD([nn.Parameter([1.0])])
+    with pytest.raises(AttributeError, match="add_param_group"):
+        optimizer.param_groups = []
+    with pytest.raises(AttributeError):
+        optimizer.param_groups.clear()
+    assert len(optimizer.param_groups) == 1
 
 
 def test_gradients_of_zero() -> None:

@@ -14,7 +14,7 @@ UNUSED = ("foreach", "fused", "capturable")
 """PyTorch's arguments that choose between its implementations: they are taken and change nothing."""
 FIXED = (*LIMITS, "use_ema", "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "maximize")
 """Settings of a whole optimizer, which groups do not have."""
-_PARTS = frozenset({"defaults", "segments", "params", "param_groups"})
+_PARTS = frozenset({"defaults", "segments", "params"})
 
 
 def check_unused(name: str, arguments: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ class Attributes:
     """The part of `Optimizer` that guards its attributes."""
 
     layout: Layout
-    param_groups: list[Group]
+    _groups: tuple[Group, ...]
     use_ema: bool
     maximize: bool
     _clip: str | None
@@ -58,6 +58,8 @@ class Attributes:
             object.__setattr__(self, name, value)
             return
         cls = type(self).__name__
+        if name == "param_groups":
+            raise AttributeError(f"{cls}: param_groups cannot be replaced; set what is in them, or use add_param_group")
         known = OTHER_NAMES.get(name, name)
         if known != "lr" and known in self.layout.keys:
             fixed = "is fixed once the optimizer is made" if known in self.layout.options else "belongs to groups; set it there"
@@ -75,6 +77,16 @@ class Attributes:
             hint = f"; did you mean {near[0]}?" if near else f"; there are: lr, {', '.join(self.layout.keys[1:])}"
             raise AttributeError(f"{cls}: there is no attribute {name!r}{hint}")
         object.__setattr__(self, name, value)
+
+    @property
+    def param_groups(self) -> tuple[Group, ...]:
+        """The groups of parameters with their settings; `add_param_group` adds one."""
+        return self._groups
+
+    def _check_other(self, name: str, value: Any) -> None:
+        """ValueError for what a group cannot have of its own: a setting of the whole optimizer, unless it is the same."""
+        if name in FIXED and value != getattr(self, name):
+            raise ValueError(f"{type(self).__name__}: {name} holds for all groups; give it to the constructor")
 
     def _fixed(self, name: str) -> bool:
         """Whether this setting cannot be changed now."""

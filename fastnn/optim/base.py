@@ -14,7 +14,7 @@ from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tape import changed
 from ..tensor import Array, Tensor
-from .attributes import FIXED, LIMITS, Attributes, check_unused
+from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
 from .state import Stateful
@@ -90,7 +90,7 @@ class Optimizer(Attributes, Stateful):
         self.defaults = dict(settings)
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []
-        self.param_groups: list[Group] = []
+        self._groups: tuple[Group, ...] = ()
         self._grouped = False  # whether groups were given
         given = None if params is None else self._listed(params)
         if given and any(isinstance(g, dict) for g in given):
@@ -140,9 +140,9 @@ class Optimizer(Attributes, Stateful):
 
     def _new_group(self, settings: dict[str, Any]) -> Group:
         complete = self._complete(settings)
-        group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group)
+        group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group, self._check_other)
         group.states = self._states(group)
-        self.param_groups.append(group)
+        self._groups = (*self._groups, group)
         return group
 
     def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
@@ -173,8 +173,8 @@ class Optimizer(Attributes, Stateful):
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(f"{name}: a group is {type(param_group).__name__}, wanted a dict with params")
-        if whole := [key for key in FIXED if key in param_group and param_group[key] != getattr(self, key)]:
-            raise ValueError(f"{name}: {whole[0]} holds for all groups; give it to the constructor")
+        for key, value in param_group.items():
+            self._check_other(key, value)
         given = param_group["params"]
         given = [given] if isinstance(given, Tensor) else self._listed(given)
         if not given:
@@ -183,7 +183,7 @@ class Optimizer(Attributes, Stateful):
         if len(members) < len(given) or not set(members).isdisjoint(self.params):
             raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
         if not self.params:
-            self.param_groups = []  # of an optimizer that was made without parameters
+            self._groups = ()  # of an optimizer that was made without parameters
         self._grouped = True
         group = self._new_group({key: value for key, value in param_group.items() if key != "params"})
         self._take(group, members)

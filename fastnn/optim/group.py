@@ -90,7 +90,13 @@ class Group(MutableMapping[str, Any]):
     """
 
     def __init__(
-        self, owner: str, layout: Layout, settings: dict[str, Any], updates: Array, check: Callable[[Group], None]
+        self,
+        owner: str,
+        layout: Layout,
+        settings: dict[str, Any],
+        updates: Array,
+        check: Callable[[Group], None],
+        check_other: Callable[[str, Any], None],
     ) -> None:
         self.owner = owner
         self.layout = layout
@@ -103,6 +109,7 @@ class Group(MutableMapping[str, Any]):
         self.options = {name: settings[name] for name in layout.options}
         self._updates = updates
         self._check: Callable[[Group], None] = lambda group: None  # settings go together once all of them are there
+        self._check_other = check_other
         self._other: dict[str, Any] = {}
         for name in (*layout.keys, *layout.hidden):
             if name not in layout.options:
@@ -233,6 +240,7 @@ class Group(MutableMapping[str, Any]):
             current().value_leaves("the learning rate" if name == "lr" else name)
             self._set(name, value)
         else:
+            self._check_other(name, value)
             self._other[name] = value
 
     def __delitem__(self, name: str) -> None:

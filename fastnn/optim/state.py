@@ -23,13 +23,15 @@ class Stateful:
     """Numbers that are kept for each parameter beside the count of its steps."""
     params: list[Parameter]
     segments: list[Segment]
-    param_groups: list[Group]
     _calls: Array
     _updates: Array
     _pending: Mapping[str, Any] | None = None
     """A state that came before the parameters, which it is put into once they are there."""
 
     if TYPE_CHECKING:
+
+        @property
+        def param_groups(self) -> tuple[Group, ...]: ...
 
         def _take(self, group: Group, members: list[Parameter]) -> None: ...
 
@@ -124,13 +126,13 @@ class Stateful:
     # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "param_groups")}
+        state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "_groups")}
         state["_saved"] = [(group.settings(), group.parameters) for group in self.param_groups], self.state_dict()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         groups, values = state.pop("_saved")
-        vars(self).update(state, segments=[], params=[], param_groups=[])
+        vars(self).update(state, segments=[], params=[], _groups=())
         for settings, parameters in groups:
             self._take(self._new_group(settings), give_homes(parameters))
         self.load_state_dict(values)
