@@ -52,13 +52,15 @@ def call(function: Any, of_values: Callable[..., Any], args: Any, kwargs: dict[s
     Raises:
         TypeError: a Tensor requires a gradient, which would be lost; or the result was to be put into a Tensor.
     """
-    name = _full_name(function)
+    method = "" if of_values is function else of_values.__name__.replace("__call__", "")
+    name = f"{_full_name(function)}.{method}" if method else _full_name(function)
+    called = of_values if method else function
     if any(isinstance(a, Tensor) for a in _leaves(kwargs.get("out"))):
         raise TypeError(f"{name}: out is a Tensor, wanted an array")
     if is_grad_enabled() and function not in _WITHOUT_GRADIENT:
         for t in _leaves((args, kwargs)):
             if isinstance(t, Tensor) and t.requires_grad:
-                raise TypeError(f"{name} of a Tensor that requires a gradient, which would be lost; use {_instead(function)}")
+                raise TypeError(f"{name} of a Tensor that requires a gradient, which would be lost; use {_instead(called)}")
     return of_values(*_values(args), **_values(kwargs))
 
 

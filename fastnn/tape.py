@@ -32,6 +32,8 @@ def also_named(**names: str) -> Callable[[F], F]:
                 own = {names.get(k, k): v for k, v in kwargs.items()}
                 if len(own) < len(kwargs):
                     raise TypeError(f"{f.__name__}: {' and '.join(kwargs)} came in one call; use one name of each argument")
+                if isinstance(kwargs.get("dim"), tuple | list) and not kwargs["dim"]:
+                    raise TypeError(f"{f.__name__}: dim={kwargs['dim']} came; leave it out for all axes, axis=() is no axis")
                 kwargs = own
             return f(*args, **kwargs)
 
@@ -41,7 +43,10 @@ def also_named(**names: str) -> Callable[[F], F]:
 
 
 def torch_names(f: F) -> F:
-    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim. TypeError where both names came."""
+    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim.
+
+    TypeError where both names came, and for an empty dim, which means all axes in PyTorch and no axis in NumPy.
+    """
     axes = {"dim": "axis", "dims": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
     sizes = {"split_size": "size", "split_size_or_sections": "size", "shifts": "shift"}
     return also_named(keepdim="keepdims", p="ord", **axes, **sizes)(f)

@@ -24,6 +24,8 @@ TORCHS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("argsort", (), {"dim": 0, "descending": True}),
     ("topk", (2,), {}),
     ("topk", (2,), {"dim": 0, "largest": False, "sorted": True}),
+    ("std", ((),), {}),
+    ("var", (), {"dim": ()}),
     ("cumsum", (), {"dim": 1}),
     ("norm", (), {"p": 1, "dim": 0}),
     ("flatten", (), {"start_dim": 1}),
@@ -101,6 +103,7 @@ def test_values_have_indices_and_unpack() -> None:
         (lambda t: t.sort(0, axis=1), "by position came in one call"),
         (lambda t: t.max((0, 1)), "amax"),
         (lambda t: t.max(keepdim=True), "without dim"),
+        (lambda t: t.sum(dim=()), r"dim=\(\) came"),
         (lambda t: t.min(1, 2, 3), "3 arguments"),
         (lambda t: t.min(of=1), "'of' came twice or is not known"),
     ],
@@ -162,6 +165,7 @@ def test_numpy_names_the_function_to_use() -> None:
         (lambda: np.concatenate([t, X]), r"np\.concatenate .*fastnn\.cat"),
         (lambda: np.sum(t), r"np\.sum .*fastnn\.sum"),
         (lambda: np.linalg.norm(t), r"np\.linalg\.norm .*fastnn\.norm"),
+        (lambda: np.add.reduce(t), r"np\.add\.reduce .*use t\.detach"),
         (lambda: np.tan(t), r"np\.tan .*use t\.detach"),
     ):
         with pytest.raises(TypeError, match=match):

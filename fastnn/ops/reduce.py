@@ -273,7 +273,8 @@ def _deviation(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
         raise TypeError(f"{op}: correction and {'ddof' if numpys else 'unbiased'} came in one call; use one of them")
     if correction is None:
         correction = other if other is not None else 0 if numpys else 1
-    return given.get("axis" if numpys else "dim"), given.get("keepdims" if numpys else "keepdim", False), float(correction)
+    axis = given.get("axis") if numpys else given.get("dim") if given.get("dim") != () else None  # PyTorch's () is all axes
+    return axis, given.get("keepdims" if numpys else "keepdim", False), float(correction)
 
 
 def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, float]:
