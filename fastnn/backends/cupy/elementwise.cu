@@ -28,7 +28,8 @@ struct Multiply {
 // A float as a whole number, towards zero; the least one for NaN and for what i64 does not hold.
 template <typename F>
 __device__ inline i64 whole(F x) {
-  return x >= F(-0x1p63) && x < F(0x1p63) ? (i64)x : (i64)(1ull << 63);
+  const F beyond = F(9223372036854775808.0);
+  return x >= -beyond && x < beyond ? (i64)x : (i64)(1ull << 63);
 }
 
 // The true quotient, towards zero in whole numbers.
