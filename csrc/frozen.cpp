@@ -1,5 +1,6 @@
 #include "frozen.h"
 
+#include <pthread.h>
 #include <pybind11/numpy.h>
 #include <stdlib.h>
 #include <structmember.h>
@@ -17,6 +18,8 @@ using py::detail::npy_api;
 namespace fastnn {
 
 namespace {
+
+unsigned forks = 1;  // processes from the first one to this, which fork counts
 
 // The first of these that an address lies in, or -1.
 int place(u64 address, const std::vector<Frozen::Extent>& extents) {
@@ -73,12 +76,19 @@ Frozen::~Frozen() {
   }
 }
 
+// In the child of a fork another thread of the parent may seem to hold the pool, which is no thread here: the list is whole
+// wherever that thread was, but for the arena that it was about to take or had.
+void Frozen::lock() {
+  const unsigned me = forks;
+  for (unsigned holder = 0; !locked_by_.compare_exchange_weak(holder, me, std::memory_order_acquire);)
+    if (holder == me) holder = 0;
+}
+
 Frozen::Instance* Frozen::take() {
-  while (locked_.test_and_set(std::memory_order_acquire)) {
-  }
+  lock();
   Instance* instance = pool_;
   if (instance) pool_ = instance->next;
-  locked_.clear(std::memory_order_release);
+  unlock();
   if (instance) return instance;
   std::unique_ptr<Instance> fresh(new Instance{calls_, nullptr, nullptr});
   fresh->arena = allocate(arena_bytes_ + scratch_ + 64);
@@ -87,11 +97,10 @@ Frozen::Instance* Frozen::take() {
 }
 
 void Frozen::give_back(Instance* instance) {
-  while (locked_.test_and_set(std::memory_order_acquire)) {
-  }
+  lock();
   instance->next = pool_;
   pool_ = instance;
-  locked_.clear(std::memory_order_release);
+  unlock();
 }
 
 void Frozen::run(char* const* ports) {
@@ -394,6 +403,7 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
 }  // namespace
 
 void add_frozen_type(py::module_& m) {
+  pthread_atfork(nullptr, nullptr, [] { forks++; });
   frozen_type = (PyTypeObject*)PyType_FromSpec(&kType);
   if (!frozen_type) throw py::error_already_set();
   m.attr("FrozenModel") = py::reinterpret_borrow<py::object>((PyObject*)frozen_type);

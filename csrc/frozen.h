@@ -41,6 +41,8 @@ class Frozen {
 
   Instance* take();
   void give_back(Instance* instance);
+  void lock();
+  void unlock() { locked_by_.store(0, std::memory_order_release); }
 
   void pack_weights(Call& call);
 
@@ -50,7 +52,7 @@ class Frozen {
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;
   Instance* pool_ = nullptr;
-  std::atomic_flag locked_ = ATOMIC_FLAG_INIT;
+  std::atomic<unsigned> locked_by_{0};  // the process that holds the pool, by its number of forks; 0 where it is free
 };
 
 // Adds the type FrozenModel to the module.

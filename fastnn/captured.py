@@ -13,6 +13,7 @@ import numpy as np
 from .backends import current, get_isa, recording
 from .backends.base import Backend
 from .hostcode import HostCode
+from .locks import rlock
 from .ops.door import StepInput
 from .plan import Step, copied, own
 from .precision import precision
@@ -81,7 +82,8 @@ def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
     other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own, of which the
-    ones used last are kept. Array arguments are copied into the step; what comes out are copies.
+    ones used last are kept. Array arguments are copied into the step; what comes out are copies. Several threads may call it: it
+    takes one step after the other.
 
     Two calls in a row must do the same kernels on the same memory: a step that slices another part of a Tensor each time, or
     goes on from a Tensor that the last call made, is no such step. It stays as it is, with one warning that says why; so does
@@ -127,6 +129,7 @@ class _Capture:
         self._new = 0  # calls in a row of a kind that never was there
         self._clock = itertools.count(1)
         self._crowded = False  # whether recordings had to go
+        self._one_at_a_time = rlock()  # gradients and buffers are one call's; a call may call itself
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         real = current()
@@ -135,11 +138,14 @@ class _Capture:
         arrays: list[Array] = []
         given = _key(args, arrays), _key(kwargs, arrays) if kwargs else ()
         key = (given, real.name, get_isa() if real.name == "cpp" else "", is_grad_enabled(), precision())
-        for step in self._steps.get(key, ()):
-            if step.fits():
-                step.used = next(self._clock)
-                return step.replay(arrays)
-        return self._watch(key, real, args, kwargs, arrays)
+        with self._one_at_a_time:
+            for step in self._steps.get(key, ()):
+                if step.fits():
+                    step.used = next(self._clock)
+                    return step.replay(arrays)
+            if self.eager:  # since another thread's call
+                return self.fn(*args, **kwargs)
+            return self._watch(key, real, args, kwargs, arrays)
 
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
         buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]

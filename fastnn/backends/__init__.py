@@ -7,7 +7,6 @@ numpy), FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -15,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..block import Block
+from ..locks import rlock
 from .base import Backend
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def unavailable(name: str) -> str:
     return entry.reason if entry.module is None else str(entry.module().unavailable())
 
 
-_loading = threading.RLock()
+_loading = rlock()
 
 
 def load(name: str) -> Backend:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import operator
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -13,6 +12,7 @@ import numpy as np
 from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
+from ..locks import lock
 from ..ops.door import dtype_of, whole_number
 from ..precision import autocast, precision
 from ..recorder import Recorder
@@ -22,6 +22,7 @@ from ..training import data
 from ..training.structure import ONE, Structure, inputs_of
 from .mode import mode
 from .module import Module
+from .parameter import Parameter
 
 _values = operator.attrgetter("data")
 
@@ -282,16 +283,19 @@ class Forward:
         """That of a model for arrays like these; None where it cannot be replayed."""
         real: Backend = current()
         xs = [real.empty(x.shape, x.dtype) for x in features]
+        parameters = tuple(model.weights)
+        values = tuple(map(_values, parameters))  # before: another thread that begins to train the model may move them meanwhile
         recorded = _record(model, inputs, xs)
         recorded.restore()
-        return None if recorded.void else cls(model, inputs, xs, recorded)
+        return None if recorded.void else cls(parameters, values, inputs, xs, recorded)
 
-    def __init__(self, model: Module, inputs: Structure, xs: list[Array], recorded: _Pass) -> None:
+    def __init__(
+        self, parameters: tuple[Parameter, ...], values: tuple[Array, ...], inputs: Structure, xs: list[Array], recorded: _Pass
+    ) -> None:
         # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
         door = Door(inputs, xs, recorded.structure, recorded.outs)
         self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, door, (), False)
-        self._parameters = tuple(model.weights)
-        self._values = tuple(p.data for p in self._parameters)
+        self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:
         """Whether the weights are still in the arrays in which they were."""
@@ -303,7 +307,7 @@ class FrozenList:
 
     def __init__(self, backend: Backend, plan: Any, xs: list[Array], outs: list[Array], door: Door, reduced: Any) -> None:
         self._backend, self._plan, self._xs, self._outs, self._door, self._reduced = backend, plan, xs, outs, door, reduced
-        self._lock = threading.Lock()
+        self._lock = lock()
         self.batch_size = door.batch_size
 
     def __call__(self, *x: Any, out: Any = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from math import prod
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import ALIGN, aligned
+from ..locks import rlock
 from ..ops.door import own_array
 from ..ops.shape import copy_array
 from ..seeding import generator
@@ -28,7 +28,7 @@ def settings_changed() -> None:
     settings_version += 1
 
 
-building = threading.RLock()
+building = rlock()
 """Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
 
 

@@ -6,8 +6,9 @@ from the stream: ``aux`` gets seed and offset, and the offset moves on. Backward
 
 from __future__ import annotations
 
-import threading
 from typing import Any
+
+from ...locks import lock
 
 Array = Any
 
@@ -113,7 +114,7 @@ def _two_words(xp: Any, y: Array, aux: Array, state: Array) -> tuple[Array, Arra
     return words[..., 0], words[..., 1]
 
 
-_taking = threading.Lock()
+_taking = lock()
 
 
 def take(xp: Any, aux: Array, state: Array, words: int) -> None:
