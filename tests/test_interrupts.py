@@ -338,3 +338,45 @@ def test_every_parameter_is_trained_after_a_first_fit_that_was_interrupted() -> 
         m.fit(X, Y, verbose=0)
         changed = [not np.array_equal(a, b) for a, b in zip(before, m.get_weights(), strict=True)]
         assert all(changed) and sum(len(s.parameters) for s in m.optimizer.segments) == 4, f"interrupt {n}"
+
+
+class Holder(nn.Module):
+    """A module with all that recordings depend on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.w, self.factor = nn.Linear(4, 2), nn.Parameter(np.ones(2, np.float32)), 1.0
+        self.register_buffer("shift", np.zeros(2, np.float32))
+
+    def forward(self, x: Any) -> Any:
+        y = self.layer(x) * self.factor + self.shift
+        return y if self.w is None else y + self.w
+
+
+CHANGES: dict[str, Callable[[Holder], Any]] = {
+    "layer": lambda m: setattr(m, "layer", nn.Linear(4, 2)),
+    "parameter": lambda m: setattr(m, "w", nn.Parameter(np.full(2, 3, np.float32))),
+    "no parameter": lambda m: setattr(m, "w", None),
+    "buffer": lambda m: setattr(m, "shift", fastnn.tensor([5.0, 6.0])),
+    "registered buffer": lambda m: m.register_buffer("shift", np.ones(2, np.float32)),
+    "setting": lambda m: setattr(m, "factor", 2.0),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_recordings_follow_a_change_that_was_interrupted(name: str) -> None:
+    """The change is noted before it is made: a recording of what was before does not fit, whether or not it was made."""
+    x, change = fastnn.tensor(X), CHANGES[name]
+    counted = Interrupt()
+    made = Holder()
+    counted.run(lambda: change(made))
+    for n in range(1, counted.count + 1):
+        m = Holder()
+        step = fastnn.capture(lambda x, m=m: m(x))
+        with fastnn.no_grad():
+            for _ in range(4):
+                step(x)
+            Interrupt(n).run(lambda m=m: change(m))  # type: ignore[misc]
+            assert np.array_equal(step(x).numpy(), m(x).numpy()), f"interrupt {n}"
+            m.layer.bias = nn.Parameter(np.full(2, 7, np.float32))
+            assert np.array_equal(step(x).numpy(), m(x).numpy()), f"interrupt {n}"

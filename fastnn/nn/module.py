@@ -182,32 +182,32 @@ class Module(Trainer, State, Regularized):
                 kind = "parameter" if isinstance(value, Parameter) else "layer"
                 raise AttributeError(f"{type(self).__name__}: {name} is a property of modules; give the {kind} another name")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
+            self._structure_changed()  # before it is: Ctrl-C between them leaves no recording that fits what is no longer so
+            if isinstance(value, Module):
+                value._held_by(self)
+            elif self._frozen:
+                value.requires_grad = False
             cast(dict[str, Any], other).pop(name, None)
             for auto in [n for n in self.__dict__.get("_auto_names", ()) if n != name and self._parameters.get(n) is value]:
                 self._auto_names.remove(auto)  # add_weight's: the attribute names it
                 del self._parameters[auto], self.__dict__[auto]
             cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # where Python looks first
-            if isinstance(value, Module):
-                value._held_by(self)
-            if self._frozen and isinstance(value, Parameter):
-                value.requires_grad = False
-            self._structure_changed()
         elif name in self.__dict__.get("_buffers", {}):
             if not isinstance(value, Tensor):
                 raise TypeError(f"{type(self).__name__}: {name} is a buffer; {type(value).__name__} came, wanted a Tensor")
             current().buffer_assigned(self, name, self._buffers[name], value)
-            self._buffers[name] = self.__dict__[name] = value
             self._structure_changed()
+            self._buffers[name] = self.__dict__[name] = value
         elif name in self.__dict__.get("_parameters", {}) or name in self.__dict__.get("_modules", {}):
             kind = "a parameter" if name in self._parameters else "a layer"
             if value is not None:
                 raise TypeError(f"{type(self).__name__}: {name} is {kind}; {type(value).__name__} came, wanted {kind} or None")
+            self._structure_changed()
             if name in self._parameters:
                 self._parameters[name] = None
             else:
                 del self._modules[name]
             self.__dict__[name] = None
-            self._structure_changed()
         else:
             # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.
             known = name.startswith("_") or name in _UNRECORDED or isinstance(getattr(type(self), name, None), property)
@@ -220,11 +220,11 @@ class Module(Trainer, State, Regularized):
         def __getattr__(self, name: str) -> Any: ...
 
     def __delattr__(self, name: str) -> None:
+        self._structure_changed()
         self._parameters.pop(name, None)
         self._modules.pop(name, None)
         self._buffers.pop(name, None)
         object.__delattr__(self, name)
-        self._structure_changed()
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Holds a parameter, or its absence, under a name."""
@@ -280,8 +280,8 @@ class Module(Trainer, State, Regularized):
         tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
-        self._buffers[name] = self.__dict__[name] = tensor
         self._structure_changed()
+        self._buffers[name] = self.__dict__[name] = tensor
 
     def children(self) -> Iterator[Module]:
         """The modules that this one holds itself."""

@@ -187,11 +187,11 @@ class Group(MutableMapping[str, Any]):
         try:
             self._write(name, value)
             self._check(self)
+            if self.schedules is not schedules and self.parameters:
+                settings_changed()  # recorded steps know nothing of it
         except BaseException:  # Ctrl-C too must not leave half of it
             self.hyper[:], self.schedules = numbers, schedules
             raise
-        if self.schedules is not schedules and self.parameters:
-            settings_changed()  # recorded steps know nothing of it
         if schedules and not ends_schedule and self._followed_by(schedules) - self.followed:
             warnings.warn(
                 f"{self.owner}: {name} was set to {value!r}, which ends the schedule that it followed; release({name!r}) of the "

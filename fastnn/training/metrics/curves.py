@@ -51,9 +51,9 @@ class AUC(Metric):
 
         store, taken = numbers(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
-        self.store = store
         if self._trains:
             settings_changed()  # recorded steps write into the store of before
+        self.store = store
 
     def set_aside(self) -> None:
         self._trains = False
