@@ -499,3 +499,26 @@ def test_settings_of_metrics(make: Callable[[], Any], name: str, value: Any) -> 
     assert evaluated(True) == evaluated(False)
     with pytest.raises((ValueError, TypeError)):
         setattr(make(), name, object())
+
+
+def test_settings_of_f_scores_keep_each_other() -> None:
+    y, p = np.array([[1.0], [0.0], [1.0], [1.0]]), np.array([[0.6], [0.6], [0.9], [0.3]])
+
+    def score(metric: Any) -> float:
+        metric.update_state(y, p)
+        return float(metric.result())
+
+    metric = fastnn.metrics.FBetaScore(threshold=0.5)
+    metric.beta = 2.0
+    assert score(metric) == score(fastnn.metrics.FBetaScore(beta=2.0, threshold=0.5))
+    metric.threshold = 0.7
+    assert score(metric) == score(fastnn.metrics.FBetaScore(beta=2.0, threshold=0.7))
+    f1 = fastnn.metrics.F1Score(threshold=0.5)
+    f1.threshold = 0.7
+    assert score(f1) == 0.5
+
+
+@pytest.mark.parametrize("name", ["size_average", "reduce"])
+def test_older_arguments_of_losses_are_no_attributes(name: str) -> None:
+    with pytest.raises(AttributeError, match="set reduction"):
+        setattr(nn.MSELoss(), name, False)

@@ -57,6 +57,11 @@ class TorchLoss(Remade, Module):
             raise ValueError(f"{type(self).__name__}: reduction={reduction!r}, wanted {wanted}")
         self.reduction = reduction
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _LEGACY:
+            raise AttributeError(f"{type(self).__name__}: {name} is an argument of the constructor alone; set reduction instead")
+        super().__setattr__(name, value)
+
     def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         name = type(self).__name__
         current().module_called(self)

@@ -227,6 +227,7 @@ class FBetaScore(_ByClass):
         self, average: Average = None, beta: float = 1.0, threshold: float | None = None, name: str = "fbeta_score"
     ) -> None:
         super().__init__(name, threshold, average, None)
+        self.threshold = self.thresholds
         if not beta > 0:
             raise ValueError(f"{type(self).__name__}: beta is {beta}, wanted a number above 0")
         self.beta = float(beta)
@@ -237,7 +238,7 @@ class FBetaScore(_ByClass):
         return _quotient(hits, hits + weight * false_negative + false_positive)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "average": self.average, "beta": self.beta, "threshold": self.thresholds}
+        return {"name": self.name, "average": self.average, "beta": self.beta, "threshold": self.threshold}
 
 
 class F1Score(FBetaScore):
@@ -253,4 +254,4 @@ class F1Score(FBetaScore):
         super().__init__(average, 1.0, threshold, name)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "average": self.average, "threshold": self.thresholds}
+        return {"name": self.name, "average": self.average, "threshold": self.threshold}
