@@ -24,7 +24,7 @@ _PURE = frozenset(
     "abs all any ascii bin callable chr divmod format getattr hasattr hash hex id isinstance issubclass iter len max min oct ord "  # noqa: SIM905
     "pow repr round sorted sum vars locals globals".split()
 )
-_PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice, type)
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice)
 MOST = 1 << 16
 """Bytes of an array of the host whose content is compared."""
 
@@ -46,6 +46,7 @@ class HostCode:
         self._modules: dict[Any, bool] = {}  # by a module's name, whether its package is trusted
         self._kept: dict[int, tuple[Any, Any, str]] = {}  # by identity: what may be changed, how it was, what it is called
         self._cells: dict[tuple[CodeType, str], tuple[Any, Callable[[], Any]]] = {}
+        self._outer: dict[FrameType, dict[str, Any]] = {}  # of calls that go on: the variables of functions around, as they were
 
     def __enter__(self) -> HostCode:
         xp = current().xp
@@ -68,6 +69,8 @@ class HostCode:
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
         if event not in ("call", "c_call"):
+            if event == "return" and frame in self._outer:
+                self._left(frame)
             return
         module = frame.f_globals.get("__name__", "")
         if module not in self._modules:
@@ -89,16 +92,36 @@ class HostCode:
                 value = names[name]
                 self._cells[code, name] = value, partial(names.get, name)
                 self._keep(value, name, 2)
-        for name, value in list(frame.f_locals.items()):
+        variables = dict(frame.f_locals)
+        for name, value in variables.items():
             self._keep(value, name, 2)
+        if outer := {n: variables[n] for n in code.co_freevars if n in variables and not self._of_step(frame, n)}:
+            self._outer[frame] = outer
+
+    def _of_step(self, frame: FrameType, name: str) -> bool:
+        """Whether the variable is that of a function around that is a part of the step."""
+        caller = frame.f_back
+        while caller is not None and not (caller.f_code in self._codes and name in caller.f_code.co_cellvars):
+            caller = caller.f_back
+        return caller is not None
+
+    def _left(self, frame: FrameType) -> None:
+        """Compares the variables of functions around with what they were when the call began; Tensors are seen by other means."""
+        variables = dict(frame.f_locals)
+        for name, before in self._outer.pop(frame).items():
+            now = variables.get(name, before)
+            if not (_same_item(before, now) or isinstance(now, Tensor)):
+                self.found = self.found or f"the variable {name} is set in {frame.f_code.co_name}"
 
     def _keep(self, value: Any, name: str, depth: int) -> None:
-        if isinstance(value, (*_PLAIN, Tensor, ModuleType, FunctionType, self._array)) or id(value) in self._kept:
+        if isinstance(value, (*_PLAIN, Tensor, ModuleType, self._array)) or id(value) in self._kept:
             return
         state = _state(value)
         if state is None:
             return
         self._kept[id(value)] = value, state, name
+        if not isinstance(value, type):
+            self._keep(type(value), type(value).__name__, 0)
         if depth and isinstance(state, dict | list):
             items = state.items() if isinstance(state, dict) else enumerate(state)
             dot = "." if hasattr(value, "__dict__") else ""
@@ -146,6 +169,12 @@ def _state(value: Any) -> Any:
         return value.tobytes() if value.nbytes <= MOST else None
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state)
+    if isinstance(value, FunctionType):
+        return dict(vars(value))
+    if isinstance(value, type):
+        if str(value.__module__).partition(".")[0] in {*_TRUSTED, "builtins"}:
+            return None
+        return {k: v for k, v in vars(value).items() if not k.startswith("_")}
     if type(value).__module__.partition(".")[0] == _OWN or not isinstance(getattr(value, "__dict__", None), dict):
         return None
     skipped = set(vars(value).get("_buffers") or () if isinstance(value, Trainer) else ()) | {
