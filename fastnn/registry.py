@@ -62,7 +62,7 @@ class Remade:
         return name in own and own[name] is not value and name in _arguments(_own_class(own_type))
 
     def _remade(self, name: str, value: Any) -> Any:
-        """An object that the constructor makes of this one's arguments, but for one of another value."""
+        """Make an object of this one's arguments, with another value for one."""
         own_type: Any = type(self)
         cls, own = _own_class(own_type), vars(self)
         return cls(**{**{key: own[key] for key in _arguments(cls) if key in own}, name: value})
@@ -85,7 +85,7 @@ class Settings(Remade):
 
 
 class Configured(Settings):
-    """Base of what is told by its class and its constructor's arguments, which are attributes of the same names."""
+    """Base of what is said by its class and its constructor's arguments, which are attributes of the same names."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -207,7 +207,7 @@ def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Whether the shapes are one but for a last size of 1: the elements of arrays of these shapes go together.
+    """Whether the shapes are the same, up to a last size of 1: the elements of arrays of these shapes go together.
 
     >>> same_numbers((3,), (3, 1)), same_numbers((3, 2, 1), (3, 2)), same_numbers((3, 2), (2, 3))
     (True, True, False)

@@ -1,4 +1,4 @@
-"""What `compile` was told."""
+"""Keeps what `compile` was given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Logs = dict[str, float]
 
 
 class Compiled:
-    """What `compile` was told, and what follows from it once the shapes are known."""
+    """What `compile` was given, and what follows from it once the shapes are known."""
 
     def __init__(self, optimizer: Any, loss: Any, metrics: Any, loss_weights: Any, capture: bool | None, dtype: str) -> None:
         from .. import losses, optim
@@ -34,7 +34,7 @@ class Compiled:
         self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, "loss_weights": loss_weights}
         leaves = _leaves(metrics)
         for i, m in enumerate(leaves):
-            metrics_py.check(m)  # unknown names are told here, not in fit
+            metrics_py.check(m)  # unknown names are refused here, not in fit
             if isinstance(m, Metric) and any(m is other for other in leaves[:i]):
                 raise ValueError(f"compile: the metric object {m.name!r} stands in metrics twice; make one for each place")
         self.penalty = numbers([0.0, 0.0])

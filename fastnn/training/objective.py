@@ -88,7 +88,7 @@ class Objective:
                 )
             kind = "values"
         targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1)
-        if len(targets) == rows:  # other lengths are told of later
+        if len(targets) == rows:  # other lengths are refused later
             if kind == "labels":
                 data.check_labels(targets, shape[-1], op, loss.ignored, name)
             elif kind == "values" and targets.shape[1:] != (wanted := loss.target_shape(shape[1:])):
@@ -112,7 +112,7 @@ class Objective:
 
 
 def _shape(y: Any) -> tuple[int, ...]:
-    """The shape of targets as they came; () for ragged lists, which are told of later."""
+    """The shape of targets as they came; () for ragged lists, which are refused later."""
     try:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
     except ValueError:

@@ -140,7 +140,7 @@ class Metric(Remade):
         self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
 
     def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
-        """What `update` takes of such outputs: themselves, but for metrics of probabilities."""
+        """What `update` takes of such outputs: themselves, except for metrics of probabilities."""
         return y_pred
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

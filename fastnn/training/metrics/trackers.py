@@ -1,4 +1,4 @@
-"""Metrics of values that are no predictions, such as losses in a train_step of one's own."""
+"""Metrics of values that are no predictions, such as losses in a train_step of the user's own."""
 
 from __future__ import annotations
 
