@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import fastnn
-from fastnn.backends import current, recording
+from fastnn.backends import _local, current, recording
 from fastnn.block import Block, Finally, PythonBlock
 from fastnn.nn.mode import mode, said, sampled, sampling
 from fastnn.precision import precision
@@ -28,7 +28,7 @@ BLOCKS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "mode": (lambda: mode(False), said.get),
     "sampling": (sampling, sampled.get),
     "autocast": (lambda: Block(precision.__self__, 1), precision),  # type: ignore[attr-defined]
-    "use_backend": (lambda: fastnn.use_backend("numpy"), lambda: current().name),
+    "use_backend": (lambda: fastnn.use_backend("numpy"), _local.get),
     "recording": (lambda: recording(Recorder(current())), lambda: type(current())),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
