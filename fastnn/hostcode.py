@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dis
 import random
 import sys
-from collections.abc import Callable
-from functools import partial
-from types import CodeType, FrameType, FunctionType, ModuleType
+from array import array
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from .backends import current
 from .tensor import Tensor
-from .training.loop import Trainer
 
 _OWN = __name__.partition(".")[0]
 _TRUSTED = frozenset(
@@ -22,11 +24,19 @@ _TRUSTED = frozenset(
 """Packages whose own functions are not looked into: what they do to memory is seen by other means."""
 _PURE = frozenset(
     "abs all any ascii bin callable chr divmod format getattr hasattr hash hex id isinstance issubclass iter len max min oct ord "  # noqa: SIM905
-    "pow repr round sorted sum vars locals globals".split()
+    "pow repr round sorted sum vars locals".split()
 )
-_PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, range, slice)
-MOST = 1 << 16
-"""Bytes of an array of the host whose content is compared."""
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), frozenset, range, slice)
+EXACT, MOST = 1 << 16, 1 << 26
+"""Bytes of an array of the host whose content is compared; of larger ones checksums are, up to MOST."""
+DEPTH = 5
+"""Attributes and elements in a row that are looked at."""
+LONG = 1000
+"""Elements of a list or dict that are looked into; those of longer ones may be exchanged, but not changed, to be seen."""
+MOST_OBJECTS = 20_000
+"""Objects that are looked at."""
+_KNOWN = frozenset({"training", "stop_training", "history"})
+"""Attributes of modules that fastnn sets."""
 
 
 class HostCode:
@@ -46,7 +56,9 @@ class HostCode:
         self._modules: dict[Any, bool] = {}  # by a module's name, whether its package is trusted
         self._kept: dict[int, tuple[Any, Any, str]] = {}  # by identity: what may be changed, how it was, what it is called
         self._cells: dict[tuple[CodeType, str], tuple[Any, Callable[[], Any]]] = {}
-        self._outer: dict[FrameType, dict[str, Any]] = {}  # of calls that go on: the variables of functions around, as they were
+        self._walked: set[int] = set()  # what was looked at for the code at hand
+        self._outer: dict[FrameType, dict[str, Any]] = {}  # variables of outer functions, when a frame was entered
+        self._set_outside: set[tuple[CodeType, str]] = set()
 
     def __enter__(self) -> HostCode:
         xp = current().xp
@@ -68,77 +80,108 @@ class HostCode:
         self._compare()
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event not in ("call", "c_call"):
-            if event == "return" and frame in self._outer:
-                self._left(frame)
+        if event not in ("call", "c_call", "return") or self._trusts(frame.f_globals.get("__name__", "")):
             return
-        module = frame.f_globals.get("__name__", "")
+        code = frame.f_code
+        if event == "c_call":
+            if not self.found and not _harmless(arg):
+                self.found = f"{_name(arg)} is called ({code.co_filename}:{frame.f_lineno})"
+            return
+        if event == "call" and code not in self._codes:
+            self._codes.add(code)
+            self._reach(frame)
+        if code.co_freevars:
+            now = {name: frame.f_locals.get(name) for name in code.co_freevars}
+            if event == "call":
+                self._outer[frame] = now
+            else:
+                before = self._outer.pop(frame, now)
+                self._set_outside |= {(code, name) for name in now if not _same_item(before[name], now[name])}
+
+    def _trusts(self, module: Any) -> bool:
+        """Whether the module of this name is of a package that is not looked into."""
         if module not in self._modules:
             self._modules[module] = str(module).partition(".")[0] in self._trusted
-        if self._modules[module]:
-            return
-        if event == "call":
-            if frame.f_code not in self._codes:
-                self._codes.add(frame.f_code)
-                self._reach(frame)
-        elif not self.found and not _harmless(arg):
-            self.found = f"{_name(arg)} is called ({frame.f_code.co_filename}:{frame.f_lineno})"
+        return self._modules[module]
 
     def _reach(self, frame: FrameType) -> None:
         """Keeps how all is that the code of a frame can reach."""
-        code, names = frame.f_code, frame.f_globals
+        self._walked = set()
+        self._reach_names(frame.f_globals, frame.f_code, "")
+        # What one function of the user's own gives another was reached from the first, or was made inside of the step.
+        from_outside = frame.f_back is None or self._trusts(frame.f_back.f_globals.get("__name__", ""))
+        made_inside = {name for code in self._codes for name in code.co_cellvars}
+        for name, value in list(frame.f_locals.items()):
+            if name not in made_inside if name in frame.f_code.co_freevars else from_outside:
+                self._keep(value, name, DEPTH, frame.f_code)
+
+    def _reach_names(self, namespace: dict[str, Any], code: CodeType, before: str) -> None:
+        """Keeps how the variables of a module are that the code names, and those of modules in it."""
+        if id(namespace) in self._walked:
+            return
+        self._walked.add(id(namespace))
         for name in code.co_names:
-            if name in names:
-                value = names[name]
-                self._cells[code, name] = value, partial(names.get, name)
-                self._keep(value, name, 2)
-        variables = dict(frame.f_locals)
-        for name, value in variables.items():
-            self._keep(value, name, 2)
-        if outer := {n: variables[n] for n in code.co_freevars if n in variables and not self._of_step(frame, n)}:
-            self._outer[frame] = outer
+            if name in namespace:
+                value = namespace[name]
+                self._cells[code, before + name] = value, partial(namespace.get, name)
+                if not isinstance(value, ModuleType):
+                    self._keep(value, before + name, DEPTH, code)
+                elif not self._trusts(value.__name__):
+                    self._reach_names(vars(value), code, f"{before}{name}.")
 
-    def _of_step(self, frame: FrameType, name: str) -> bool:
-        """Whether the variable is that of a function around that is a part of the step."""
-        caller = frame.f_back
-        while caller is not None and not (caller.f_code in self._codes and name in caller.f_code.co_cellvars):
-            caller = caller.f_back
-        return caller is not None
-
-    def _left(self, frame: FrameType) -> None:
-        """Compares the variables of functions around with what they were when the call began; Tensors are seen by other means."""
-        variables = dict(frame.f_locals)
-        for name, before in self._outer.pop(frame).items():
-            now = variables.get(name, before)
-            if not (_same_item(before, now) or isinstance(now, Tensor)):
-                self.found = self.found or f"the variable {name} is set in {frame.f_code.co_name}"
-
-    def _keep(self, value: Any, name: str, depth: int) -> None:
-        if isinstance(value, (*_PLAIN, Tensor, ModuleType, self._array)) or id(value) in self._kept:
+    def _keep(self, value: Any, name: str, depth: int, code: CodeType) -> None:
+        if (
+            isinstance(value, (*_PLAIN, Tensor, ModuleType, self._array))
+            or id(value) in self._walked
+            or len(self._kept) > MOST_OBJECTS
+        ):
             return
-        state = _state(value)
-        if state is None:
-            return
-        self._kept[id(value)] = value, state, name
-        if not isinstance(value, type):
-            self._keep(type(value), type(value).__name__, 0)
-        if depth and isinstance(state, dict | list):
-            items = state.items() if isinstance(state, dict) else enumerate(state)
-            dot = "." if hasattr(value, "__dict__") else ""
+        self._walked.add(id(value))
+        if isinstance(value, tuple):
+            items: Any = enumerate(value)
+        else:
+            state = self._kept[id(value)][1] if id(value) in self._kept else _state(value)
+            if state is None:
+                return
+            self._kept[id(value)] = value, state, name
+            if isinstance(value, type) or not _has_attributes(value):
+                items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
+            elif _is_own(value):
+                return
+            else:
+                self._keep(type(value), type(value).__name__, depth, code)
+                items = [(k, v) for k, v in state.items() if not k.startswith("_") or k in code.co_names]
+                items += _parts(value)
+        if depth and (not hasattr(value, "__len__") or isinstance(value, type) or _has_attributes(value) or len(value) <= LONG):
+            dot = _has_attributes(value)
             for key, item in items:
-                self._keep(item, f"{name}{dot}{key}" if dot else f"{name}[{key!r}]", depth - 1)
+                self._keep(item, f"{name}.{key}" if dot else f"{name}[{key!r}]", depth - 1, code)
 
     def _compare(self) -> None:
-        for (code, name), (before, now) in self._cells.items():
-            if now() is not before and not _equal_numbers(now(), before):
+        for (code, name), (given, get) in self._cells.items():
+            if not _same_item(given, get()):
                 self.found = self.found or f"the global {name} is set in {code.co_name}"
+        made_inside = {name for code in self._codes for name in code.co_cellvars}
+        for code, name in self._set_outside:
+            if name not in made_inside:
+                self.found = self.found or f"the variable {name} is set in {code.co_name}"
+        stored = {name for code in self._codes for name in _stored(code)}
+        named = {name for code in self._codes for name in (*code.co_names, *code.co_freevars)}
         for value, before, name in self._kept.values():
             now = _state(value)
+            if isinstance(now, dict) and isinstance(before, dict) and (_has_attributes(value) or isinstance(value, type)):
+                own, keys = _is_own(value), before.keys() | now.keys()
+                left = {k for k in keys if k not in stored and (own or str(k).startswith("_") or k in _KNOWN)}
+                before, now = ({k: v for k, v in d.items() if k not in left} for d in (before, now))
+            if isinstance(value, Iterator):
+                if name.rpartition(".")[2] in named:
+                    self.found = self.found or f"the iterator {name} is used"
+                continue
             if _same(before, now) or (self._marks and isinstance(value, list) and _marked(before, now)):
                 continue
             if isinstance(now, dict) and isinstance(before, dict):
                 changed = next((k for k in {**before, **now} if not _same_item(before.get(k), now.get(k))), "")
-                name = f"{name}.{changed}" if hasattr(value, "__dict__") else f"{name}[{changed!r}]"
+                name = f"{name}.{changed}" if _has_attributes(value) else f"{name}[{changed!r}]"
             self.found = self.found or f"{name} is changed"
         now_random = _random_state()
         if self._random != now_random:
@@ -149,6 +192,51 @@ def _package(arrays: Any) -> str:
     """The package of an array module, or of what stands for one."""
     name = arrays.__name__ if isinstance(arrays, ModuleType) else type(arrays).__module__
     return str(name).partition(".")[0]
+
+
+def _users(cls: Any) -> bool:
+    """Whether a class is of the user's own."""
+    return cls.__module__.partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
+
+
+def _is_own(value: Any) -> bool:
+    """Whether an object is of one of fastnn's own classes."""
+    return type(value).__module__.partition(".")[0] == _OWN
+
+
+def _has_attributes(value: Any) -> bool:
+    """Whether attributes of an object can be set."""
+    return isinstance(value, type) or isinstance(getattr(value, "__dict__", None), dict) or bool(_slots(_class(value)))
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    """What a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
+    if isinstance(value, FunctionType):
+        return [("default", v) for v in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())]
+    if isinstance(value, MethodType):
+        return [("__self__", value.__self__), ("__func__", value.__func__)]
+    if isinstance(value, partial):
+        return [("func", value.func), *(("args", v) for v in value.args), *value.keywords.items()]
+    return []
+
+
+def _class(value: Any) -> Any:
+    return type(value)
+
+
+@lru_cache(maxsize=1024)
+def _slots(cls: Any) -> tuple[str, ...]:
+    """The attributes of a class of the user's own that lie in slots."""
+    if not _users(cls):
+        return ()
+    given = [vars(c).get("__slots__", ()) for c in cls.__mro__]
+    return tuple(name for names in given for name in ((names,) if isinstance(names, str) else names))
+
+
+@lru_cache(maxsize=1024)
+def _stored(code: CodeType) -> frozenset[str]:
+    """The attributes that code sets or deletes, of whatever it is."""
+    return frozenset(i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_ATTR", "DELETE_ATTR"))
 
 
 def _random_state() -> tuple[Any, ...]:
@@ -166,23 +254,18 @@ def _state(value: Any) -> Any:
     if isinstance(value, set):
         return set(value)
     if isinstance(value, np.ndarray):
-        return value.tobytes() if value.nbytes <= MOST else None
+        return None if value.nbytes > MOST else value.tobytes() if value.nbytes <= EXACT else crc32(value.tobytes())
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state)
-    if isinstance(value, FunctionType):
-        return dict(vars(value))
+    if isinstance(value, bytearray | array):
+        return bytes(value)
     if isinstance(value, type):
-        if str(value.__module__).partition(".")[0] in {*_TRUSTED, "builtins"}:
-            return None
-        return {k: v for k, v in vars(value).items() if not k.startswith("_")}
-    if type(value).__module__.partition(".")[0] == _OWN or not isinstance(getattr(value, "__dict__", None), dict):
+        return dict(vars(value)) if _users(value) else None
+    if isinstance(value, Iterator):
+        return ()
+    if not _has_attributes(value):
         return None
-    skipped = set(vars(value).get("_buffers") or () if isinstance(value, Trainer) else ()) | {
-        "training",
-        "stop_training",
-        "history",
-    }
-    return {k: v for k, v in vars(value).items() if not k.startswith("_") and k not in skipped}
+    return {**(getattr(value, "__dict__", None) or {}), **{name: getattr(value, name, None) for name in _slots(_class(value))}}
 
 
 def _same(before: Any, now: Any) -> bool:
@@ -215,9 +298,14 @@ def _harmless(function: Any) -> bool:
         if module == "builtins":
             return name in _PURE
         return module.partition(".")[0] in ("math", "numpy", "cupy", "_operator", "_functools", _OWN)
-    if type(owner).__module__.partition(".")[0] == _OWN:
+    if isinstance(owner, type):
+        return owner.__module__.partition(".")[0] in ("builtins", "numpy", _OWN) or name in ("__init__", "__new__")
+    if _is_own(owner):
         return True
-    return isinstance(owner, (*_PLAIN, list, dict, set, np.ndarray, np.generic, np.ufunc)) or name in ("__init__", "__new__")
+    return isinstance(owner, (*_PLAIN, tuple, list, dict, set, np.ndarray, np.generic, np.ufunc)) or name in (
+        "__init__",
+        "__new__",
+    )
 
 
 def _name(function: Any) -> str:

@@ -115,7 +115,7 @@ def _closure() -> Callable[[Any], Any]:
 @pytest.mark.parametrize("make", [_attribute, _list, _dict, _closure])
 def test_a_state_that_is_assigned_is_noticed(make: Callable[[], Callable[[Any], Any]]) -> None:
     eager, step = make(), fastnn.capture(make())
-    with pytest.warns(RuntimeWarning, match="kept outside of it|other memory|is changed"):
+    with pytest.warns(RuntimeWarning, match="kept outside of it|other memory|is changed|is set in"):
         for v in range(9):
             x = fastnn.tensor([float(v), 1.0])
             np.testing.assert_array_equal(step(x).numpy(), eager(x).numpy())
