@@ -80,7 +80,8 @@ class HostCode:
         self._compare()
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event not in ("call", "c_call", "return") or self._trusts(frame.f_globals.get("__name__", "")):
+        module = frame.f_globals.get("__name__", "")
+        if self._modules.get(module) or event not in ("call", "c_call", "return") or self._trusts(module):  # the first, mostly
             return
         code = frame.f_code
         if event == "c_call":

@@ -9,10 +9,18 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+import fastnn.training.step
 from fastnn.captured import MOST_PLANS
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((8, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets epochs of a few steps be recorded."""
+    monkeypatch.setattr(fastnn.training.step, "FEW", 4)
+
 
 PARTS: dict[str, Callable[[Any, Any, int], Any]] = {
     "slice": lambda x, p, i: x[i : i + 2],

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
-FEW = 4
-"""Steps of an epoch from which on it pays to record code of the user's own, as one of them is watched in each epoch."""
+FEW = 16
+"""Steps of an epoch from which on it pays to record code of the user's own: one of them is watched in each epoch, and takes
+about as long as so many that Python runs."""
 UNASKED = "not asked for"
 """Why steps are not recorded where that needs no words."""
 
