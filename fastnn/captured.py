@@ -92,8 +92,8 @@ def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
         fn: a function of arrays and Tensors; what changes from call to call must be among its arguments, or in parameters,
-            buffers, optimizers, or Tensors that are changed in place. Numbers in globals and closures stay what they were when the
-            call was recorded.
+            buffers, optimizers, or Tensors that are changed in place. Numbers in globals and closures stay what they were when
+            the call was recorded.
 
     >>> import fastnn
     >>> model = fastnn.nn.Linear(2, 1)
