@@ -93,9 +93,9 @@ def test_batches_that_are_taken_as_they_are(made: Any) -> None:
 
 
 def test_recorded_training_of_a_graph_is_eager_bit_for_bit() -> None:
-    recorded, eager = compiled(two_by_two()), compiled(two_by_two())
+    recorded, eager = compiled(two_by_two()), compiled(two_by_two(), capture=False)
     eager.set_weights(recorded.get_weights())
-    eager._ours = lambda: False
+    eager.__class__ = type("Own", (type(eager),), {})  # a class of the user's own, which capture=False leaves eager
     weights = {"price": np.linspace(0, 2, 20), "kind": None}
     kwargs: dict[str, Any] = {"batch_size": 8, "epochs": 4, "shuffle": False, "verbose": 0, "sample_weight": weights}
     histories = [m.fit([A, B], [VALUES, LABELS], **kwargs).history for m in (recorded, eager)]
