@@ -6,6 +6,8 @@ import sys
 from bisect import bisect_right
 from typing import Any
 
+import numpy as np
+
 Array = Any
 
 
@@ -76,8 +78,5 @@ class Memory:
 
 def extent(array: Array) -> tuple[int, int]:
     """The addresses of an array: where it begins and ends."""
-    if hasattr(array, "__array_interface__"):
-        begin = array.__array_interface__["data"][0]
-    else:
-        begin = array.data.ptr
+    begin = array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
     return begin, begin + array.nbytes

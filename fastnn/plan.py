@@ -24,7 +24,10 @@ class Step:
         self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
         self.recorder = recorder
         self.buffers = buffers
+        self.xp = recorder.xp
         self.output = output
+        self._owned: set[int] = set()  # the arrays of the output that replays write to, by identity
+        _changed(output, recorder, self._note)
         self.used = 0  # when, by the clock of the one who holds it
         self._settings = parameters_py.settings_version
         called, before = recorder.modules, recorder.grads_before
@@ -60,7 +63,15 @@ class Step:
         for buffer, array in zip(self.buffers, inputs, strict=True):
             self.recorder.real.write(buffer, array)
         self.run(1)
-        return copied(self.output, self.recorder)
+        return copied(self.output, self)
+
+    def _note(self, array: Array) -> Array:
+        self._owned.add(id(array))
+        return array
+
+    def owns(self, array: Array) -> bool:
+        """Whether an array of the output lies in memory of the recording."""
+        return id(array) in self._owned
 
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
@@ -74,9 +85,9 @@ class Step:
             leaf.has_grad = value
 
 
-def copied(value: Any, recorder: Recorder) -> Any:
-    """Outputs are copies: the next replay overwrites the buffers."""
-    return _changed(value, recorder, lambda array: array.copy())
+def copied(value: Any, recording: Recorder | Step) -> Any:
+    """Copy the outputs: the next replay overwrites the buffers."""
+    return _changed(value, recording, operator.methodcaller("copy"))
 
 
 def own(value: Any, recorder: Recorder) -> Any:
@@ -84,7 +95,7 @@ def own(value: Any, recorder: Recorder) -> Any:
     return _changed(value, recorder, recorder.memory.own)
 
 
-def _changed(value: Any, recorder: Recorder, change: Any) -> Any:
+def _changed(value: Any, recorder: Recorder | Step, change: Any) -> Any:
     if isinstance(value, Tensor):
         return Tensor(change(value.data)) if value.node is not None or recorder.owns(value.data) else value
     if isinstance(value, recorder.xp.ndarray):

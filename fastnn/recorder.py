@@ -37,10 +37,12 @@ class Recorder:
     Args:
         real: the backend that computes.
         inputs: arrays whose content changes from replay to replay, in place.
+        lines: keeps the line of the user's code that each call came from, for messages; it takes time.
     """
 
-    def __init__(self, real: Backend, inputs: tuple[Array, ...] = ()) -> None:
+    def __init__(self, real: Backend, inputs: tuple[Array, ...] = (), lines: bool = True) -> None:
         self.real = real
+        self._line = caller if lines else str
         self.name = real.name
         self.xp = real.xp
         self.absent = real.absent
@@ -96,7 +98,7 @@ class Recorder:
                     own.append(arg)
             calls.append((name, tuple(own)))
             self.signature.append(tuple(entry))
-            self.places.append(caller())
+            self.places.append(self._line())
 
         watched = unwatched(kernel)
         setattr(self, name, watched)
@@ -143,7 +145,7 @@ class Recorder:
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
         array = aligned(self.xp, shape, dtype)
-        block = self.memory.add(array, caller())
+        block = self.memory.add(array, self._line())
         if block.root is not None:
             block.expected = block.references - 1  # the one that is given away here
         self.owned.append(self.memory.own(array))

@@ -295,7 +295,7 @@ class TrainStep:
         if self.why_eager or self._few or isinstance(real, Recorder):
             self._step()
             return
-        recorder = Recorder(real, tuple(b for b in self.buffers if b.size))
+        recorder = Recorder(real, tuple(b for b in self.buffers if b.size), lines=bool(self.own))
         if self.own:
             self._look_for_host_code(recorder)
         else:
