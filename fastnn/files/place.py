@@ -71,15 +71,14 @@ def write(path: Any, parts: Iterable[Any], op: str) -> None:
     target = target_of(path, op)
     folder, old = os.path.dirname(target), _status(target)
     _sweep(folder)
-    temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")  # short, however long the file's name is
     mode = 0o666 if old is None else 0o600  # the system takes the umask off
-
+    temporary = ""
     try:
         while True:
+            temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")  # short, however long the file's name is
             with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as f:
-                _lock(f)
-                if not os.path.lexists(temporary):
-                    continue  # another process swept it away before it was locked
+                if _lock(f) is False or not os.path.lexists(temporary):
+                    continue  # another save took it for a stale one before it was locked, and sweeps it away
                 if old is not None:
                     _like(f.fileno(), old)
                 for part in parts:
@@ -109,14 +108,16 @@ def _like(handle: int, old: os.stat_result) -> None:
     os.fchmod(handle, mode)
 
 
-def _lock(f: BinaryIO) -> bool:
-    """Lock an open file until it is closed; False where another process has, or the system has no locks."""
+def _lock(f: BinaryIO) -> bool | None:
+    """Lock an open file until it is closed; False where somebody else has, None where the system has no locks."""
     if fcntl is None:
-        return False
+        return None
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 
