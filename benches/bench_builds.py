@@ -46,7 +46,7 @@ def serve() -> None:
 
 
 class Build:
-    """A process that times jobs on the build of one Python, with the threads and the instruction set that a row says."""
+    """Times jobs in a process on the build of one Python, with the threads and the instruction set that a row says."""
 
     def __init__(self, python: str, row: Row) -> None:
         settings = {"FASTNN_NUM_THREADS": str(row.threads) if row.threads else "", "FASTNN_ISA": row.isa}

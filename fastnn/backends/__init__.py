@@ -83,7 +83,7 @@ _loading = rlock()
 
 
 def load(name: str) -> Backend:
-    """The backend of that name; one for all threads.
+    """Return the backend of that name; one for all threads.
 
     Raises:
         ValueError: there is no backend of that name.
@@ -192,7 +192,7 @@ def _leaves(_: Backend) -> None:
 
 
 class use_backend(Block):  # noqa: N801 (a function to its users)
-    """A ``with`` block that computes on another backend, in this thread and asyncio task alone.
+    """Compute on another backend in a ``with`` block, in this thread and asyncio task alone.
 
     `set_backend` chooses for the whole process.
 
@@ -225,7 +225,7 @@ class use_backend(Block):  # noqa: N801 (a function to its users)
 
 
 def recording(recorder: Recorder) -> Block:
-    """A ``with`` block in which this thread's kernel calls go to a recorder."""
+    """Send this thread's kernel calls to a recorder in a ``with`` block."""
     return Block(_local, recorder)
 
 
