@@ -65,6 +65,12 @@ def _double(x: Any) -> Any:
     return x * 2
 
 
+@pytest.fixture
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Machine code of this test alone: others run at the same time and compile the same function."""
+    monkeypatch.setattr(cache.config, "CACHE_DIR", str(tmp_path))
+
+
 def test_without_a_folder_that_can_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     double = jit(_double)
@@ -73,12 +79,12 @@ def test_without_a_folder_that_can_be_written_to(monkeypatch: pytest.MonkeyPatch
     double._cache.flush()
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_a_full_disk_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def save(self: Any, key: Any, data: Any) -> None:
         raise OSError(28, "No space left on device")
 
     double = jit(_double)
-    double._cache.flush()
     monkeypatch.setattr(cache._File, "save", save)
     assert double(2.5) == 5.0 and double(4) == 8
 
@@ -91,12 +97,12 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.usefixtures("own_folder")
 @pytest.mark.parametrize(
     ("kind", "damage"), [*(("nbc", d) for d in DAMAGES), ("nbi", "empty"), ("nbi", "cut off"), ("nbi", "other")]
 )
 def test_damaged_files_are_compiled_anew(kind: str, damage: str) -> None:
     double = jit(_double)
-    double._cache.flush()
     assert double(4) == 8
     (file,) = Path(double._cache.cache_path).glob(
         f"test_numba._double-{_double.__code__.co_firstlineno}.*{'1.nbc' if kind == 'nbc' else 'nbi'}"
@@ -168,11 +174,10 @@ def test_machine_code_to_look_for_errors_is_kept_apart(monkeypatch: pytest.Monke
     assert cache._sources.__wrapped__() == usual
 
 
+@pytest.mark.usefixtures("own_folder")
 def test_long_compilation_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(cache, "compiling", cache._Compiling())
     functions = [jit(_double) for _ in range(3)]
-    for function in functions:
-        function._cache.flush()
     functions[0](1)
     assert cache.compiling.seconds > 0 and not capsys.readouterr().err
     cache.compiling.seconds = 10.0
