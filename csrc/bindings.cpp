@@ -1,4 +1,5 @@
 // The module _core: kernels bound by name, plans, ISAs and threads. Nothing here computes.
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -184,6 +185,9 @@ PYBIND11_MODULE(_core, m) {
         team_set_patience(nanoseconds);
       },
       py::arg("nanoseconds"), "Sets the least time, in nanoseconds, that a caller waits for workers to come.");
+  m.def(
+      "address", [](const py::array& array) { return (std::uintptr_t)array.data(); }, py::arg("array").noconvert(),
+      "Where an array's memory begins.");
   m.def("cores", &available_cores, "The cores that this process may use.");
   m.def(
       "peak_gflops",

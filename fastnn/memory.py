@@ -6,7 +6,7 @@ import sys
 from bisect import bisect_right
 from typing import Any
 
-import numpy as np
+from .backends.base import Backend
 
 Array = Any
 
@@ -31,6 +31,13 @@ class Block:
     def references(self) -> int:
         return sys.getrefcount(self.root)
 
+    def own(self, array: Array) -> Array:
+        """The recording's own view of an array that lies in the block."""
+        if self.root is None:
+            return array
+        self.expected += 1
+        return array.view()
+
 
 class Memory:
     """The blocks of a recording, by address.
@@ -39,14 +46,15 @@ class Memory:
     own, so that it sees whether others are left once the recorded function has returned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, k: Backend) -> None:
+        self._address = k.address
         self.blocks: list[Block] = []
         self._begins: list[int] = []
         self._by_address: list[Block] = []
 
     def add(self, array: Array, where: str = "", counted: bool = True) -> Block:
         """The block of an array, which others hold from now on."""
-        begin, end = extent(array)
+        begin, end = self.extent(array)
         base = getattr(array, "base", None)
         block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted and end > begin else None)
         self.blocks.append(block)
@@ -65,18 +73,14 @@ class Memory:
 
     def own(self, array: Array) -> Array:
         """The recording's own view of an array; the array itself where it lies in no block."""
-        block = self.find(*extent(array))
-        if block is None or block.root is None:
-            return array
-        block.expected += 1
-        return array.view()
+        block = self.find(*self.extent(array))
+        return array if block is None else block.own(array)
 
     def held(self) -> list[Block]:
         """The blocks that others still hold."""
         return [b for b in self.blocks if b.root is not None and b.references > b.expected]
 
-
-def extent(array: Array) -> tuple[int, int]:
-    """The addresses of an array: where it begins and ends."""
-    begin = array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
-    return begin, begin + array.nbytes
+    def extent(self, array: Array) -> tuple[int, int]:
+        """The addresses of an array: where it begins and ends."""
+        begin = self._address(array)
+        return begin, begin + array.nbytes

@@ -12,7 +12,7 @@ import numpy as np
 
 from .backends.base import Backend, Call, aligned
 from .backends.spec import KERNELS
-from .memory import Array, Memory, extent
+from .memory import Array, Memory
 from .nn.mode import said
 from .ops.shape import copy_array
 from .tensor import Tensor
@@ -20,7 +20,7 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .nn.module import Module
 
-_ARRAYS = frozenset({"wait", "dataset", "streams", "to_numpy", "write", "lacks"})
+_ARRAYS = frozenset({"address", "wait", "dataset", "streams", "to_numpy", "write", "lacks"})
 """What a recorder leaves to the backend that computes."""
 PATIENCE = 6
 """Steps in a row that may differ before recording ends."""
@@ -65,7 +65,7 @@ class Recorder:
         self.written: dict[int, Array] = {}  # those of them that kernels write to
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
-        self.memory = Memory()
+        self.memory = Memory(real)
         for array in inputs:
             block = self.memory.add(array)
             if block.root is not None:
@@ -91,8 +91,9 @@ class Recorder:
             own: list[Any] = []
             for arg, write in zip(args, writes, strict=True):
                 if hasattr(arg, "shape"):
-                    entry.append(self._place(arg, write))
-                    own.append(self.memory.own(arg))
+                    place, array = self._place(arg, write)
+                    entry.append(place)
+                    own.append(array)
                 else:
                     entry.append(arg.hex() if isinstance(arg, float) else arg)
                     own.append(arg)
@@ -104,26 +105,26 @@ class Recorder:
         setattr(self, name, watched)
         return watched
 
-    def _place(self, array: Array, write: bool) -> tuple[Any, ...]:
-        """What the signature says of an argument of a kernel."""
-        begin, end = extent(array)
+    def _place(self, array: Array, write: bool) -> tuple[tuple[Any, ...], Array]:
+        """What the signature says of an argument of a kernel, and the argument as it is written down."""
+        begin, end = self.memory.extent(array)
         if begin == end:
-            return "nothing", array.shape
+            return ("nothing", array.shape), array
         if (block := self.memory.find(begin, end)) is not None:
-            return "inside", block.number, begin - block.begin, array.shape
+            return ("inside", block.number, begin - block.begin, array.shape), block.own(array)
         if (constant := self._constants.get((begin, end))) is not None:
             if write:
                 self.hinder(
                     "an array that was made of Python's values inside is changed in place, which a replay would do to what the "
                     f"last one left ({caller()}); make it by fastnn.zeros or full, or outside"
                 )
-            return "constant", constant[0], array.shape
+            return ("constant", constant[0], array.shape), array
         self.outside.setdefault(begin, array)
         if write:
             known = self.written.get(begin)
             if known is None or known.nbytes < array.nbytes:
                 self.written[begin] = array
-        return "outside", begin, array.shape
+        return ("outside", begin, array.shape), array
 
     @contextmanager
     def when(self, flag: Array) -> Iterator[Recorder]:
@@ -144,11 +145,11 @@ class Recorder:
     # ---- memory ----
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
-        array = aligned(self.xp, shape, dtype)
+        array = aligned(self.real, shape, dtype)
         block = self.memory.add(array, self._line())
         if block.root is not None:
             block.expected = block.references - 1  # the one that is given away here
-        self.owned.append(self.memory.own(array))
+        self.owned.append(block.own(array))
         return array
 
     def empty_beside(self, array: Array) -> Array:
@@ -177,7 +178,7 @@ class Recorder:
 
     def owns(self, array: Array) -> bool:
         """Whether the array lies in memory that the recording made or was given."""
-        return self.memory.find(*extent(array)) is not None
+        return self.memory.find(*self.memory.extent(array)) is not None
 
     def escaped(self) -> str:
         """Where memory was made that is still held outside, in words; empty if there is none."""
@@ -216,7 +217,7 @@ class Recorder:
         self.give_up(f"a value was read by Python ({how}, {caller()}), which a replay would not do again")
 
     def constant_enters(self, array: Array) -> None:
-        place = extent(array)
+        place = self.memory.extent(array)
         if place[0] != place[1] and place not in self._constants and self.memory.find(*place) is None:
             import hashlib
 

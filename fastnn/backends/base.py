@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,14 +35,14 @@ ALIGN = 64
 """Bytes of a cache line."""
 
 
-def aligned(xp: Any, shape: int | tuple[int, ...], dtype: Any) -> Any:
+def aligned(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Any:
     """An array that begins where a cache line does, so that no vector lies across two: for what is used often."""
-    if xp is not np:
-        return xp.empty(shape, dtype)
+    if k.xp is not np:
+        return k.xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = (math.prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
     raw = np.empty(size + ALIGN, np.uint8)
-    offset = -raw.ctypes.data % ALIGN
+    offset = -k.address(raw) % ALIGN
     return raw[offset : offset + size].view(dtype).reshape(shape)
 
 
@@ -113,6 +114,10 @@ class Backend:
         """What the processor can do at most, measured: GFLOP/s of products, and GB/s of reading about so many bytes."""
         a, memory = np.ones((512, 512), dtype), np.ones(max(size, 1 << 14) // 8)
         return 2e-9 * 512**3 / seconds(lambda: a @ a, self.wait), 1e-9 * memory.nbytes / seconds(memory.sum, self.wait)
+
+    def address(self, array: Any) -> int:
+        """Where an array of this backend begins in memory."""
+        return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
 
     def wait(self) -> None:
         """Until all that was started is done; backends of the host are done when a kernel returns."""

@@ -25,6 +25,9 @@ class CppBackend(Backend):
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
+    def address(self, array: Any) -> int:
+        return _core.address(array)
+
     def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
         memory = np.ones(max(size, 1 << 14) // 8)
         return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)

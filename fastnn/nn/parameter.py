@@ -236,8 +236,8 @@ class Home:
             size += -(-p.size // step) * step
         self.dtype = dtype
         self.size = size
-        self.values = aligned(k.xp, size, dtype)
-        self.grads = aligned(k.xp, size, dtype)
+        self.values = aligned(k, size, dtype)
+        self.grads = aligned(k, size, dtype)
         k.fill(self.values, 0.0)
         k.fill(self.grads, 0.0)
         for p, start in zip(parameters, starts, strict=True):

@@ -73,7 +73,7 @@ class BatchTrainer(Prepared):
                 c.batch_steps.clear()
                 c.batch_forms.clear()
             k: Backend = current()
-            buffers = [aligned(k.xp, a.shape, a.dtype) for a in arrays]
+            buffers = [aligned(k, a.shape, a.dtype) for a in arrays]
             step = c.batch_steps[key] = self._train_step(buffers, None, inputs=arrays.inputs, unsafe=UNASKED)
             c.batch_structure = self._version
         return step

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .compiled import Compiled
     from .objective import Objective
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 """Numbers that are looked at together, which fit into a cache."""
 _TRIED = 32
 """Samples whose outputs are looked at."""

@@ -137,7 +137,7 @@ class Batches:
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""
         k = current()
-        return [aligned(k.xp, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
+        return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
     def fetch_ahead(self, rows: int) -> None:
         """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
