@@ -1,5 +1,6 @@
 """Schedulers inside of schedulers against PyTorch's, step by step; schedules of an optimizer and what else sets its rate."""
 
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable
@@ -166,3 +167,79 @@ def test_a_schedule_whose_numbers_change_is_followed() -> None:
         before, parameter.grad = parameter.item(), [1.0]
         step()
         assert before - parameter.item() == pytest.approx(schedule(i), rel=1e-5)
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "StepLR": {"step_size": 2, "gamma": 0.5},
+    "MultiStepLR": {"milestones": [2, 5], "gamma": 0.5},
+    "ConstantLR": {"factor": 0.5, "total_iters": 3},
+    "LinearLR": {"start_factor": 0.25, "end_factor": 0.75, "total_iters": 4},
+    "ExponentialLR": {"gamma": 0.9},
+    "PolynomialLR": {"total_iters": 9, "power": 2.0},
+    "CosineAnnealingLR": {"T_max": 4, "eta_min": 0.01},
+    "CosineAnnealingWarmRestarts": {"T_0": 3, "T_mult": 2, "eta_min": 0.01},
+    "LambdaLR": {"lr_lambda": lambda e: 1 / (e + 1)},
+    "MultiplicativeLR": {"lr_lambda": lambda e: 0.9},
+    "CyclicLR": {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 2, "step_size_down": 3, "mode": "exp_range", "gamma": 0.9},
+    "OneCycleLR": {"max_lr": 0.5, "total_steps": 40, "pct_start": 0.25},
+    "ReduceLROnPlateau": {"patience": 1, "threshold": 0.1, "factor": 0.5, "min_lr": 0.01},
+}
+OTHERS: dict[str, Any] = {"lr_lambda": lambda e: 0.5**e, "milestones": [1, 4], "factor": 0.75, "mode": "max", "min_lr": 0.05}
+OTHERS |= {"scale_fn": lambda cycle: 0.5, "anneal_strategy": "linear", "threshold_mode": "abs", "epochs": 5, "steps_per_epoch": 9}
+OTHERS |= {
+    "start_factor": 0.5,
+    "end_factor": 0.5,
+    "pct_start": 0.5,
+    "cycle_momentum": False,
+    "scale_mode": "iterations",
+    "eps": 0.04,
+}
+OTHERS |= {"threshold": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in SETTINGS
+        for name in inspect.signature(getattr(lr_scheduler, kind)).parameters
+        if name not in ("optimizer", "last_epoch")
+    ],
+)
+def test_a_setting_of_a_scheduler_takes_effect_or_is_refused(kind: str, name: str) -> None:
+    def make(**settings: Any) -> Any:
+        optimizer = fastnn.optim.SGD([nn.Parameter([0.0])], lr=0.4, momentum=0.85)
+        return getattr(lr_scheduler, kind)(optimizer, **{**SETTINGS[kind], **settings})
+
+    def does(scheduler: Any) -> list[Any]:
+        found = []
+        for i in range(12):
+            scheduler.step(*([5.0 - 0.3 * (i // 6)] if kind == "ReduceLROnPlateau" else []))
+            group = scheduler.optimizer.param_groups[0]
+            found.append((group["lr"], group["momentum"]))
+        return found
+
+    scheduler = make()
+    value = OTHERS.get(name, getattr(scheduler, name, 0) or 1)
+    if name not in OTHERS and isinstance(value, int | float):
+        value += 0.0625 if isinstance(value, float) else 1
+    try:
+        setattr(scheduler, name, value)
+    except AttributeError as error:
+        assert f"{kind}: {name} is fixed" in str(error)
+        assert does(scheduler) == does(make())
+        return
+    found = does(scheduler)
+    assert found == does(make(**{name: value}))
+    assert found != does(make())
+
+
+def test_a_threshold_of_checkpoints_may_change(tmp_path: Any) -> None:
+    model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
+    checkpoint = fastnn.callbacks.ModelCheckpoint(tmp_path / "a.fastnn", save_best_only=True, initial_value_threshold=0.1)
+    checkpoint.set_model(model)
+    checkpoint.on_epoch_end(0, {"val_loss": 0.5})
+    assert not list(tmp_path.iterdir())
+    checkpoint.initial_value_threshold = 0.6
+    checkpoint.on_epoch_end(1, {"val_loss": 0.5})
+    assert [f.name for f in tmp_path.iterdir()] == ["a.fastnn"]

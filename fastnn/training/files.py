@@ -42,7 +42,8 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self.best = initial_value_threshold
+        self.initial_value_threshold = initial_value_threshold
+        self.best: float | None = None
         self._epoch = self._batches = 0
 
     @property
@@ -83,9 +84,10 @@ class ModelCheckpoint(Monitor):
                 f"ModelCheckpoint: {self.monitor} is not in the logs, so each model is saved", RuntimeWarning, stacklevel=4
             )
             return True
-        if not self._improves(logs[self.monitor], self.best):
+        best = self.initial_value_threshold if self.best is None else self.best
+        if not self._improves(logs[self.monitor], best):
             if self.verbose:
-                print(f"Epoch {epoch}: {self.monitor} did not improve from {self.best:.5f}")
+                print(f"Epoch {epoch}: {self.monitor} did not improve from {best:.5f}")
             return False
         self.best = logs[self.monitor]
         return True

@@ -18,6 +18,9 @@ class LRScheduler:
             optimizer had stopped.
     """
 
+    _fixed: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    """Arguments that cannot be set later, with the attribute that can; "" if there is none."""
+
     def __init__(self, optimizer: Any, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         for group in self._groups():
@@ -30,6 +33,13 @@ class LRScheduler:
         self._rebase()
         self.last_epoch = last_epoch
         self.step()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._fixed:
+            instead = self._fixed[name]
+            hint = f"set {instead}, which has a value for each group" if instead else "make another one"
+            raise AttributeError(f"{type(self).__name__}: {name} is fixed once the scheduler is made; {hint}")
+        object.__setattr__(self, name, value)
 
     def _rebase(self) -> None:
         """Starts from the rates that the optimizer had first, or that a scheduler has put in their place."""

@@ -13,8 +13,10 @@ from .base import LRScheduler, above_zero, between, half_cosine
 class _WithMomentum(LRScheduler):
     """A scheduler that may move the momentum (of Adam, the first of betas) against the learning rate."""
 
+    cycle_momentum: bool
+
     def __init__(self, optimizer: Any, last_epoch: int, cycle_momentum: bool, base_momentum: Any, max_momentum: Any) -> None:
-        self.cycle_momentum = cycle_momentum
+        vars(self)["cycle_momentum"] = cycle_momentum
         self.base_momentums = self._per_group("base_momentum", base_momentum)
         self.max_momentums = self._per_group("max_momentum", max_momentum)
         for group in self._groups() if cycle_momentum else ():
@@ -46,6 +48,10 @@ class CyclicLR(_WithMomentum):
         scale_fn, scale_mode: instead of mode, how high it is: a function of the "cycle" (from 1) or of "iterations".
         cycle_momentum, base_momentum, max_momentum: moves the momentum the other way; a list has a value for each group.
     """
+
+    _fixed = dict.fromkeys(
+        ("base_lr", "max_lr", "step_size_up", "step_size_down", "mode", "gamma", "scale_fn", "scale_mode", "cycle_momentum"), ""
+    ) | {"base_momentum": "base_momentums", "max_momentum": "max_momentums"}
 
     def __init__(
         self,
@@ -101,6 +107,22 @@ class OneCycleLR(_WithMomentum):
         three_phase: first back to the start, then down.
     """
 
+    _fixed = dict.fromkeys(
+        (
+            "cycle_momentum",
+            "max_lr",
+            "total_steps",
+            "epochs",
+            "steps_per_epoch",
+            "pct_start",
+            "div_factor",
+            "final_div_factor",
+            "three_phase",
+        ),
+        "",
+    ) | {"base_momentum": "base_momentums", "max_momentum": "max_momentums"}
+    total_steps: int
+
     def __init__(
         self,
         optimizer: Any,
@@ -122,7 +144,7 @@ class OneCycleLR(_WithMomentum):
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR: wanted total_steps, or epochs and steps_per_epoch")
             total_steps = epochs * steps_per_epoch
-        self.total_steps = above_zero(self, "total_steps", total_steps)
+        vars(self)["total_steps"] = above_zero(self, "total_steps", total_steps)
         check_number(pct_start, "OneCycleLR: pct_start", 0, 1)
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, wanted 'cos' or 'linear'")

@@ -14,6 +14,8 @@ from .base import LRScheduler, above_zero, between, half_cosine
 class LambdaLR(LRScheduler):
     """base lr_lambda(epoch); a list has a function for each group."""
 
+    _fixed = {"lr_lambda": "lr_lambdas"}  # noqa: RUF012
+
     def __init__(
         self, optimizer: Any, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
     ) -> None:
@@ -27,6 +29,8 @@ class LambdaLR(LRScheduler):
 
 class MultiplicativeLR(LRScheduler):
     """The rate of the epoch before times lr_lambda(epoch); a list has a function for each group."""
+
+    _fixed = {"lr_lambda": "lr_lambdas"}  # noqa: RUF012
 
     def __init__(
         self, optimizer: Any, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]], last_epoch: int = -1
@@ -194,6 +198,9 @@ class ReduceLROnPlateau(LRScheduler):
         eps: smaller reductions are left out.
     """
 
+    _fixed = {"min_lr": "min_lrs", "mode": ""}  # noqa: RUF012
+    mode: str
+
     def __init__(
         self,
         optimizer: Any,
@@ -212,8 +219,8 @@ class ReduceLROnPlateau(LRScheduler):
             raise ValueError(f"ReduceLROnPlateau: {mode!r} and {threshold_mode!r} came, wanted 'min' or 'max' and 'rel' or 'abs'")
         self.optimizer, self.factor, self.patience = optimizer, factor, patience
         self.min_lrs = self._per_group("min_lr", min_lr)
-        self.threshold = threshold if mode == "max" else -threshold
-        self.threshold_mode, self.mode, self.cooldown, self.eps = threshold_mode, mode, cooldown, eps
+        self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
+        vars(self)["mode"] = mode
         self.best = -math.inf if mode == "max" else math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
         self._last_lr = [group["lr"] for group in self._groups()]
@@ -222,7 +229,8 @@ class ReduceLROnPlateau(LRScheduler):
         """Tells it the number of an epoch."""
         value = float(metrics)
         self.last_epoch += 1
-        bound = self.best * (1 + self.threshold) if self.threshold_mode == "rel" else self.best + self.threshold
+        least = self.threshold if self.mode == "max" else -self.threshold
+        bound = self.best * (1 + least) if self.threshold_mode == "rel" else self.best + least
         if value > bound if self.mode == "max" else value < bound:
             self.best, self.num_bad_epochs = value, 0
         else:
