@@ -125,6 +125,34 @@ def test_what_is_safe_is_recorded_and_the_same_to_the_bit(what: str, monkeypatch
             np.testing.assert_array_equal(a, b)
 
 
+QUIET = [fastnn.callbacks.EarlyStopping("loss", patience=9), fastnn.callbacks.ReduceLROnPlateau("loss")]
+
+
+class Stopping(fastnn.callbacks.EarlyStopping):
+    """May do anything."""
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "watched"),
+    [
+        ({"validation_data": None}, 2 + 2),
+        ({"validation_data": None, "callbacks": QUIET}, 2 + 2),
+        ({"validation_data": None, "callbacks": [Stopping("loss", patience=9)]}, 2 + 3),
+        ({}, 2 + 3),
+    ],
+    ids=["nothing", "fastnn's callbacks", "a callback", "validation"],
+)
+def test_a_step_is_watched_anew_where_own_code_runs_between_epochs(
+    kwargs: dict[str, Any], watched: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    by_python = TrainStep._look_for_host_code
+    monkeypatch.setattr(TrainStep, "_look_for_host_code", lambda s, r: (rows.append(len(s.buffers[0])), by_python(s, r))[1])
+    results = [fitted(SAFE["module"], capture, [], **kwargs) for capture in (False, None)]
+    assert len(rows) == watched
+    assert results[0][0] == results[1][0]
+
+
 class Unsafe(nn.Module):
     """What runs in forward beside its layer, in training."""
 
@@ -286,8 +314,8 @@ def test_single_batches_and_short_epochs_are_run_by_python() -> None:
         warnings.simplefilter("error", RuntimeWarning)
         for _ in range(5):
             model.train_on_batch(X, Y)
-        model.fit(X, Y, batch_size=16, epochs=3, verbose=0)
-    assert model.count == 5 + 3 * 3
+        model.fit(X, Y, batch_size=16, epochs=1, verbose=0)
+    assert model.count == 5 + 3
     net = Net()
     net.compile("sgd", "mse", capture=True)
     for _ in range(3):

@@ -34,6 +34,9 @@ class Callback:
     0 0.5
     """
 
+    _alone = False
+    """Whether a class, without those derived from it, neither calls functions of the user's nor changes objects of theirs."""
+
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
@@ -131,6 +134,10 @@ class CallbackList:
     def wants_batches(self) -> bool:
         """Whether any callback has to be called at every training batch."""
         return any(c.wants_batches for c in self.callbacks)
+
+    def runs_users_code(self) -> bool:
+        """Whether code of the user's own, or what changes their objects, may run between epochs."""
+        return not all(vars(type(c)).get("_alone") for c in self.callbacks)
 
     def changes_batches(self) -> str:
         """Why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
@@ -274,6 +281,8 @@ class EarlyStopping(Monitor):
     >>> stop = EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
     """
 
+    _alone = True
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -334,6 +343,8 @@ class TerminateOnNaN(Callback):
 
     Where training comes back to Python after every batch (another callback has batch hooks), it stops at the batch.
     """
+
+    _alone = True
 
     @property
     def wants_batches(self) -> bool:

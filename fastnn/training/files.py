@@ -101,6 +101,8 @@ class CSVLogger(Callback):
     >>> log = CSVLogger("training.csv")
     """
 
+    _alone = True
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = os.fspath(filename)

@@ -19,6 +19,8 @@ class History(Callback):
     {'loss': [0.5]}
     """
 
+    _alone = True
+
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []

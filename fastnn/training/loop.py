@@ -75,8 +75,8 @@ class Trainer(Steps):
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
             capture: whether fit may record steps with code of your own (layers, losses, rules, optimizers) and replay them. None
-                does it where steps that are watched, one of them in each epoch, show nothing that a replay would leave out, and
-                says once why not elsewhere. True does it without looking anew in each epoch, in train_on_batch too. False
+                does it where steps that are watched show nothing that a replay would leave out, and says once why not
+                elsewhere. True does it without looking anew after callbacks and validation, in train_on_batch too. False
                 never does it. Steps of fastnn's parts alone are recorded in any case.
             dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
                 as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
@@ -237,6 +237,7 @@ class Trainer(Steps):
             for rows, count in sizes
             if count
         }
+        alone = validation is None and not hooks.runs_users_code()
         self.stop_training = False
         hooks.on_train_begin()
         try:
@@ -250,6 +251,7 @@ class Trainer(Steps):
                 for rows, count in sizes:
                     if count and not self.stop_training:
                         batches.fetch_ahead(rows)
+                        trained[rows].start_epoch(count, epochs - epoch, alone)
                         self._run(trained[rows], count, done, hooks, progress)
                         done += count
                 logs = c.logs()
@@ -269,7 +271,6 @@ class Trainer(Steps):
     def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
         """The epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
         c = self._need("fit")
-        step.start_epoch(count)
         if not hooks.wants_batches:
 
             def between(done: int) -> bool:

@@ -62,6 +62,8 @@ class ReduceLROnPlateau(Monitor):
     >>> reduce = ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
 
+    _alone = True
+
     def __init__(
         self,
         monitor: str = "val_loss",

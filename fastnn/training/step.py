@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SLICE = 0.05
 """Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
 FEW = 16
-"""Steps of an epoch from which on it pays to record code of the user's own: one of them is watched in each epoch, and takes
-about as long as so many that Python runs."""
+"""Steps from which on it pays to record code of the user's own: one of them is watched, and takes about as long as so many that
+Python runs."""
 UNASKED = "not asked for"
 """Why steps are not recorded where that needs no words."""
 
@@ -173,8 +173,8 @@ class TrainStep:
 
     Args:
         own: whether code of the user's own takes part in it, in which is looked for what a replay would leave out. Unless
-            compile was given capture=True, a step of each epoch is watched anew: what callbacks or validation changed of
-            Python's may change the step.
+            compile was given capture=True, a step of each epoch is watched anew where callbacks or validation may have changed
+            what the step depends on.
         why_eager: why it is not to be recorded; "" if it may be.
     """
 
@@ -273,10 +273,15 @@ class TrainStep:
                 if not between(done):
                     return
 
-    def start_epoch(self, n: int) -> None:
-        """Says that n steps come, before which Python may have changed what code of the user's own depends on."""
+    def start_epoch(self, n: int, left: int, alone: bool) -> None:
+        """Says that an epoch of n steps begins.
+
+        left: how many epochs are left, with this one.
+        alone: whether no code of the user's own runs between epochs, which may change what that in the step depends on.
+        """
         if self.own and not self.compiled.capture:
-            self._unsure, self._few = True, n < FEW
+            self._unsure = self._unsure or not alone
+            self._few = self._watched is None and n * (left if alone else 1) < FEW
 
     def _take(self, n: int) -> None:
         with mode(training=True):
