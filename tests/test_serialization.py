@@ -343,3 +343,28 @@ def test_training_settings_that_are_left_out_are_told_of(
     with pytest.warns(UserWarning, match=f"save: the file has no training settings: .*{message}"):
         model.save(tmp_path / "m")
     assert fastnn.load(tmp_path / "m")._compiled is None
+
+
+# What version 0.1 wrote: after two epochs of fit, with the outputs that it had then.
+OF_0_1 = {
+    "sequential": [
+        [0.4734432101249695, 0.2483011931180954, 0.27825555205345154],
+        [0.37676697969436646, 0.31118497252464294, 0.3120480179786682],
+        [0.322299063205719, 0.3183395266532898, 0.3593614399433136],
+        [0.30024462938308716, 0.27726542949676514, 0.4224899411201477],
+    ],
+    "graph": [[0.974349319934845], [0.29275527596473694], [-0.59353107213974], [-1.745310664176941]],
+}
+
+
+@pytest.mark.parametrize("name", OF_0_1)
+def test_files_of_version_0_1(name: str, tmp_path: Path) -> None:
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+    model = fastnn.load(Path(__file__).parent / "files_of_0.1" / f"{name}.fastnn")
+    np.testing.assert_allclose(model.predict(x), OF_0_1[name], rtol=1e-5, atol=1e-6)
+    rate = model.optimizer.get_config()["lr"]
+    assert rate == (0.01 if name == "graph" else fastnn.schedules.ExponentialDecay(0.01, 5, 0.9))
+    y = x[:, :1] if name == "graph" else np.array([0, 1, 2, 1])
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "new.fastnn")
+    np.testing.assert_array_equal(fastnn.load(tmp_path / "new.fastnn").predict(x), model.predict(x))
