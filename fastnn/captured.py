@@ -12,10 +12,11 @@ import numpy as np
 
 from .backends import current, get_isa, recording
 from .backends.base import Backend
+from .bindings import Bindings
 from .hostcode import HostCode
 from .locks import rlock
 from .ops.door import StepInput
-from .plan import Step, copied, own
+from .plan import Step, copied, like, own
 from .precision import precision
 from .recorder import PATIENCE, Recorder, Watched, difference
 from .tensor import Array, Tensor, is_grad_enabled
@@ -39,6 +40,26 @@ def _array_of(value: Any) -> Array | None:
     return value if is_array and value.dtype.kind in "fiub" else None
 
 
+class _Object:
+    """An argument that cannot be hashed, as a part of a key: it is itself alone, and no other takes its place."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Object) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _objects(value: Any) -> list[Any]:
+    """The arguments that are objects with attributes of their own."""
+    if isinstance(value, dict | list | tuple):
+        return [o for item in (value.values() if isinstance(value, dict) else value) for o in _objects(item)]
+    return [value] if _array_of(value) is None else []
+
+
 def _key(value: Any, arrays: list[Array]) -> Any:
     """All that is known of an argument but the content of its arrays, which are put into the list."""
     array = _array_of(value)
@@ -46,15 +67,15 @@ def _key(value: Any, arrays: list[Array]) -> Any:
         arrays.append(array)
         return isinstance(value, Tensor), array.shape, array.dtype
     if isinstance(value, dict):
-        return ("dict", *[(k, _key(v, arrays)) for k, v in value.items()])
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return (type(value).__name__, *[_key(v, arrays) for v in value])
+        return (dict, *[(k, _key(v, arrays)) for k, v in value.items()])
+    if isinstance(value, list | tuple):
+        return (type(value), *[_key(v, arrays) for v in value])
     try:
         hash(value)
     except TypeError:
-        return "object", id(value)
+        return _Object(value)
     # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
-    return type(value).__name__, value.hex() if isinstance(value, float) else value
+    return type(value), value.hex() if isinstance(value, float) else value
 
 
 def _without_shapes(key: Any) -> Any:
@@ -72,8 +93,8 @@ def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
         return by(isinstance(value, Tensor))
     if isinstance(value, dict):
         return {k: _replaced(v, by) for k, v in value.items()}
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return type(value)(_replaced(v, by) for v in value)
+    if isinstance(value, list | tuple):
+        return like(value, [_replaced(v, by) for v in value])
     return value
 
 
@@ -91,9 +112,9 @@ def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
     still to come. What is assigned to a buffer of a module (`register_buffer`) is copied into the buffer, in replays too.
 
     Args:
-        fn: a function of arrays and Tensors; what changes from call to call must be among its arguments, or in parameters,
-            buffers, optimizers, or Tensors that are changed in place. Numbers in globals and closures stay what they were when
-            the call was recorded.
+        fn: a function of arrays and Tensors; what changes in each call must be among its arguments, or in parameters, buffers,
+            optimizers, or Tensors that are changed in place. Variables, attributes and elements that its code reads may be set
+            now and then: the call is recorded anew; docs/recording.md says which are looked up.
 
     >>> import fastnn
     >>> model = fastnn.nn.Linear(2, 1)
@@ -126,9 +147,10 @@ class _Capture:
         self.eager = ""  # why the function stays eager; empty while it may be recorded
         self._steps: dict[Any, list[Step]] = {}
         self._watched: dict[Any, Watched] = {}
-        self._kinds: set[Any] = set()  # the keys without their shapes
+        self._kinds: set[int] = set()  # the hashes of keys without their shapes
         self._new = 0  # calls in a row of a kind that never was there
         self._clock = itertools.count(1)
+        self._again = 0  # recordings in a row that were never replayed, as a name stood for something else
         self._crowded = False  # whether recordings had to go
         self._one_at_a_time = rlock()  # gradients and buffers are one call's; a call may call itself
 
@@ -151,7 +173,7 @@ class _Capture:
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
         buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]
         recorder = Recorder(real, tuple(buffers))
-        output = self._record(recorder, args, kwargs, buffers)
+        output, host = self._record(recorder, args, kwargs, buffers)
         if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
             recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
         if recorder.void:
@@ -163,7 +185,9 @@ class _Capture:
         before = self._watched.get(key)
         if before is not None and not recorder.hindrance and before.signature == recorder.signature:
             before.differed = 0
-            self._keep(key, Step(recorder, buffers, output))
+            roots = [self.fn, *_objects(args), *_objects(kwargs)]
+            bindings = Bindings(roots, host, recorder.uses)
+            self._keep(key, Step(recorder, buffers, output, bindings))
         else:
             now = Watched(recorder)
             if before is None:
@@ -182,7 +206,9 @@ class _Capture:
                     del self._watched[next(iter(self._watched))]
         return copied(output, recorder)
 
-    def _record(self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], buffers: list[Array]) -> Any:
+    def _record(
+        self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], buffers: list[Array]
+    ) -> tuple[Any, HostCode]:
         rest = iter(buffers)
         own_args, own_kwargs = _replaced(
             (args, kwargs), lambda tensor: Tensor(next(rest).view()) if tensor else StepInput(next(rest).view())
@@ -193,11 +219,11 @@ class _Capture:
             recorder.carry_buffers()
         if host.found:
             recorder.hinder(f"{host.found}, which a replay would leave out")
-        return output
+        return output, host
 
     def _count(self, key: Any) -> None:
         """Gives up where each call has other arguments than all before; other shapes do not count."""
-        kind = _without_shapes(key)
+        kind = hash(_without_shapes(key))
         self._new = 0 if kind in self._kinds else self._new + 1
         self._kinds.add(kind)
         if self._new > PATIENCE:
@@ -208,6 +234,12 @@ class _Capture:
     def _keep(self, key: Any, step: Step) -> None:
         """Keeps a recording, in place of those that will never fit again and of the ones whose last use is longest ago."""
         step.used = next(self._clock)
+        others = [s for s in self._steps.get(key, ()) if s.bindings and s.bindings.changed and s.lasts()]
+        self._again = self._again + 1 if any(s.used == step.used - 1 for s in others) else 0
+        if self._again >= PATIENCE:
+            name = next(s.bindings.changed for s in reversed(others) if s.bindings)
+            self._stay_eager(f"{name} is set between calls, after which the call is recorded anew; pass it as an argument")
+            return
         self._steps[key] = [*(s for s in self._steps.get(key, ()) if s.lasts()), step]
         while sum(map(len, self._steps.values())) > MOST_PLANS:
             oldest_key, oldest = min(((k, s) for k, steps in self._steps.items() for s in steps), key=lambda ks: ks[1].used)

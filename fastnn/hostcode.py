@@ -52,7 +52,8 @@ class HostCode:
     def __init__(self, marks: bool) -> None:
         self.found = ""
         self._marks = marks
-        self._codes: set[CodeType] = set()
+        self.marked: list[list[Any]] = []  # to which plain constants were appended
+        self.ran: dict[CodeType, dict[str, Any]] = {}  # with their global variables
         self._modules: dict[Any, bool] = {}  # by a module's name, whether its package is trusted
         self._kept: dict[int, tuple[Any, Any, str]] = {}  # by identity: what may be changed, how it was, what it is called
         self._cells: dict[tuple[CodeType, str], tuple[Any, Callable[[], Any]]] = {}
@@ -88,8 +89,8 @@ class HostCode:
             if not self.found and not _harmless(arg):
                 self.found = f"{_name(arg)} is called ({code.co_filename}:{frame.f_lineno})"
             return
-        if event == "call" and code not in self._codes:
-            self._codes.add(code)
+        if event == "call" and code not in self.ran:
+            self.ran[code] = frame.f_globals
             self._reach(frame)
         if code.co_freevars:
             now = {name: frame.f_locals.get(name) for name in code.co_freevars}
@@ -102,7 +103,8 @@ class HostCode:
     def _trusts(self, module: Any) -> bool:
         """Whether the module of this name is of a package that is not looked into."""
         if module not in self._modules:
-            self._modules[module] = str(module).partition(".")[0] in self._trusted
+            package = str(module).partition(".")[0]
+            self._modules[module] = package in self._trusted or package.startswith("namedtuple_")
         return self._modules[module]
 
     def _reach(self, frame: FrameType) -> None:
@@ -111,7 +113,7 @@ class HostCode:
         self._reach_names(frame.f_globals, frame.f_code, "")
         # What one function of the user's own gives another was reached from the first, or was made inside of the step.
         from_outside = frame.f_back is None or self._trusts(frame.f_back.f_globals.get("__name__", ""))
-        made_inside = {name for code in self._codes for name in code.co_cellvars}
+        made_inside = {name for code in self.ran for name in code.co_cellvars}
         for name, value in list(frame.f_locals.items()):
             if name not in made_inside if name in frame.f_code.co_freevars else from_outside:
                 self._keep(value, name, DEPTH, frame.f_code)
@@ -162,12 +164,12 @@ class HostCode:
         for (code, name), (given, get) in self._cells.items():
             if not _same_item(given, get()):
                 self.found = self.found or f"the global {name} is set in {code.co_name}"
-        made_inside = {name for code in self._codes for name in code.co_cellvars}
+        made_inside = {name for code in self.ran for name in code.co_cellvars}
         for code, name in self._set_outside:
             if name not in made_inside:
                 self.found = self.found or f"the variable {name} is set in {code.co_name}"
-        stored = {name for code in self._codes for name in _stored(code)}
-        named = {name for code in self._codes for name in (*code.co_names, *code.co_freevars)}
+        stored = {name for code in self.ran for name in _stored(code)}
+        named = {name for code in self.ran for name in (*code.co_names, *code.co_freevars)}
         for value, before, name in self._kept.values():
             now = _state(value)
             if isinstance(now, dict) and isinstance(before, dict) and (_has_attributes(value) or isinstance(value, type)):
@@ -178,7 +180,10 @@ class HostCode:
                 if name.rpartition(".")[2] in named:
                     self.found = self.found or f"the iterator {name} is used"
                 continue
-            if _same(before, now) or (self._marks and isinstance(value, list) and _marked(before, now)):
+            if _same(before, now):
+                continue
+            if self._marks and isinstance(value, list) and _marked(before, now):
+                self.marked.append(value)
                 continue
             if isinstance(now, dict) and isinstance(before, dict):
                 changed = next((k for k in {**before, **now} if not _same_item(before.get(k), now.get(k))), "")
@@ -195,9 +200,10 @@ def _package(arrays: Any) -> str:
     return str(name).partition(".")[0]
 
 
-def _users(cls: Any) -> bool:
-    """Whether a class is of the user's own."""
-    return cls.__module__.partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
+def users_own(thing: Any) -> bool:
+    """Whether a class or a module is of the user's own."""
+    name = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+    return str(name).partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
 
 
 def _is_own(value: Any) -> bool:
@@ -207,7 +213,7 @@ def _is_own(value: Any) -> bool:
 
 def _has_attributes(value: Any) -> bool:
     """Whether attributes of an object can be set."""
-    return isinstance(value, type) or isinstance(getattr(value, "__dict__", None), dict) or bool(_slots(_class(value)))
+    return isinstance(value, type) or isinstance(getattr(value, "__dict__", None), dict) or bool(slots_of(_class(value)))
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
@@ -226,9 +232,9 @@ def _class(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _slots(cls: Any) -> tuple[str, ...]:
+def slots_of(cls: Any) -> tuple[str, ...]:
     """The attributes of a class of the user's own that lie in slots."""
-    if not _users(cls):
+    if not users_own(cls):
         return ()
     given = [vars(c).get("__slots__", ()) for c in cls.__mro__]
     return tuple(name for names in given for name in ((names,) if isinstance(names, str) else names))
@@ -261,12 +267,12 @@ def _state(value: Any) -> Any:
     if isinstance(value, bytearray | array):
         return bytes(value)
     if isinstance(value, type):
-        return dict(vars(value)) if _users(value) else None
+        return dict(vars(value)) if users_own(value) else None
     if isinstance(value, Iterator):
         return ()
     if not _has_attributes(value):
         return None
-    return {**(getattr(value, "__dict__", None) or {}), **{name: getattr(value, name, None) for name in _slots(_class(value))}}
+    return {**(getattr(value, "__dict__", None) or {}), **{name: getattr(value, name, None) for name in slots_of(_class(value))}}
 
 
 def _same(before: Any, now: Any) -> bool:
@@ -278,11 +284,14 @@ def _same(before: Any, now: Any) -> bool:
 
 
 def _same_item(a: Any, b: Any) -> bool:
-    return a is b or _equal_numbers(a, b)
+    return a is b or same_number(a, b)
 
 
-def _equal_numbers(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and isinstance(a, int | float | str | bytes | bool) and bool(a == b)
+def same_number(a: Any, b: Any) -> bool:
+    """Whether two objects are the same plain value, to the bit."""
+    if type(a) is not type(b) or not isinstance(a, int | float | str | bytes):
+        return False
+    return a.hex() == b.hex() if isinstance(a, float) else bool(a == b)
 
 
 def _marked(before: list[Any], now: list[Any]) -> bool:

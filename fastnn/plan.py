@@ -6,6 +6,7 @@ import operator
 from collections import Counter
 from typing import Any
 
+from .bindings import Bindings
 from .nn import parameter as parameters_py
 from .nn.mode import said
 from .recorder import Recorder
@@ -19,7 +20,7 @@ _version, _training, _data, _requires_grad, _has_grad = map(
 class Step:
     """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
 
-    def __init__(self, recorder: Recorder, buffers: list[Array], output: Any) -> None:
+    def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
         self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)
         self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
         self.recorder = recorder
@@ -28,6 +29,7 @@ class Step:
         self.output = output
         self._owned: set[int] = set()  # the arrays of the output that replays write to, by identity
         _changed(output, recorder, self._note)
+        self.bindings = bindings  # of the user's own code, where that is looked at from call to call
         self.used = 0  # when, by the clock of the one who holds it
         self._settings = parameters_py.settings_version
         called, before = recorder.modules, recorder.grads_before
@@ -42,13 +44,14 @@ class Step:
         self._after = list(recorder.grads_after.items())
 
     def fits(self) -> bool:
-        """Whether its own layers, their modes, parameters and gradients are as they were when it was recorded."""
+        """Whether its layers, their modes, parameters and gradients, and what code of the user's own reads, are as they were."""
         return (
             self.lasts()
             and said.get() is self._said
             and tuple(map(_training, self._modules)) == self._modes
             and tuple(map(_requires_grad, self._places)) == self._trained
             and tuple(map(_has_grad, self._leaves)) == self._before
+            and (self.bindings is None or self.bindings.hold())
         )
 
     def lasts(self) -> bool:
@@ -103,6 +106,10 @@ def _changed(value: Any, recorder: Recorder | Step, change: Any) -> Any:
     if isinstance(value, dict):
         return {k: _changed(v, recorder, change) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        items = [_changed(v, recorder, change) for v in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return like(value, [_changed(v, recorder, change) for v in value])
     return value
+
+
+def like(value: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple with other items."""
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

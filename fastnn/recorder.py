@@ -62,7 +62,6 @@ class Recorder:
         self.modules: dict[Module, None] = {}
         self.owned: list[Array] = []  # arrays that were made inside
         self.outside: dict[int, Array] = {}  # arrays that were there before, by address: while they are here, no other takes it
-        self.written: dict[int, Array] = {}  # those of them that kernels write to
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
         self.memory = Memory(real)
@@ -119,11 +118,9 @@ class Recorder:
                     f"last one left ({caller()}); make it by fastnn.zeros or full, or outside"
                 )
             return ("constant", constant[0], array.shape), array
-        self.outside.setdefault(begin, array)
-        if write:
-            known = self.written.get(begin)
-            if known is None or known.nbytes < array.nbytes:
-                self.written[begin] = array
+        known = self.outside.get(begin)
+        if known is None or known.nbytes < array.nbytes:
+            self.outside[begin] = array
         return ("outside", begin, array.shape), array
 
     @contextmanager
@@ -179,6 +176,12 @@ class Recorder:
     def owns(self, array: Array) -> bool:
         """Whether the array lies in memory that the recording made or was given."""
         return self.memory.find(*self.memory.extent(array)) is not None
+
+    def uses(self, array: Array) -> bool:
+        """Whether a kernel was given memory of an array from outside, or a constant that lies there."""
+        begin, end = self.memory.extent(array)
+        places = [*map(self.memory.extent, self.outside.values()), *self._constants]
+        return any(first < end and begin < last for first, last in places)
 
     def escaped(self) -> str:
         """Where memory was made that is still held outside, in words; empty if there is none."""
