@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -46,14 +47,17 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
     if model._compiled is not None:
         try:
             header["compile"] = config_of(model, state if include_optimizer else None)
-            tensors |= state
         except TypeError as error:
+            state = {}
             text = f"save: the file has no training settings: {message(error)}; compile the model again once it is loaded"
             warnings.warn(text, UserWarning, stacklevel=3)
     text = json.dumps(header, default=number)
+    if vars(model).get("_loadable") != model._version:  # once for a structure: checkpoints come after each epoch
+        copy_context().run(_check_loadable, json.loads(text), tensors)
+        model._loadable = model._version
     if len(text) > MAX_ARCHITECTURE:
         raise ValueError(f"save: the architecture has {len(text)} bytes, more than the {MAX_ARCHITECTURE} that load reads")
-    tensors_py.save(path, tensors, {"format": FORMAT, "architecture": text}, "save")
+    tensors_py.save(path, tensors | state, {"format": FORMAT, "architecture": text}, "save")
 
 
 def load(path: Any, compiled: bool) -> Any:
@@ -73,23 +77,49 @@ def load(path: Any, compiled: bool) -> Any:
             raise ValueError(f"it has format version {short(str(version))}; this fastnn reads versions 1 and {VERSION}")
         check_keys(header, "the architecture", version=int, model=dict, **{key: [kind] for key, kind in _PARTS.items()})
         state = {name: tensors.pop(name) for name in [*tensors] if name.startswith(STATE)}
-        ties, numbers = header.get("ties") or {}, sum(a.size for a in tensors.values())
-        _check_inputs(header["model"], numbers)
+        _make_room(header, tensors)
     except ValueError as error:
         raise ValueError(f"load: {path}: {error}") from None
-    filling.set(Room(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
     model = Reader().layer(header["model"])
     try:
-        _tie(model, ties)
+        _tie(model, header.get("ties") or {})
+        filling.set(None)
         _put(model, tensors)
         _freeze(model, header.get("frozen") or [])
         _continue(model, header.get("random") or {})
     except DAMAGE as error:
         raise ValueError(f"load: {path}: weights and architecture do not fit: {message(error)}") from None
-    filling.set(None)
     if compiled and header.get("compile") is not None:
         compile_from(model, header["compile"], state, path)
     return model.eval()
+
+
+def _make_room(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Bound what the layers of an architecture may take by the weights of its file; their parameters will be 0 at first."""
+    ties, numbers = header.get("ties") or {}, sum(a.size for a in tensors.values())
+    _check_inputs(header["model"], numbers)
+    filling.set(Room(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
+
+
+def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Raise ValueError unless `load` makes a model of this architecture that takes these weights."""
+    try:
+        _make_room(header, tensors)
+        model = Reader().layer(header["model"])
+        _tie(model, header.get("ties") or {})
+        made = {name: (t.shape, t.dtype) for name, t in [*model.named_parameters(), *model.named_buffers()]}
+        own = {name: (a.shape, a.dtype) for name, a in tensors.items()}
+        for name in {**own, **made}:
+            if made.get(name) != own.get(name):
+                here, there = (f"{at[name][1]} of shape {at[name][0]}" if name in at else "missing" for at in (own, made))
+                raise ValueError(f"{name} is {here}, and would be {there}")
+        _freeze(model, header.get("frozen") or [])
+        _continue(model, header.get("random") or {})
+    except DAMAGE as error:
+        why = message(error).removeprefix("load: the file's architecture is damaged: ")
+        raise ValueError(
+            f"save: load could not make the model again, as it was changed after it was made: {why}; use save_weights()"
+        ) from None
 
 
 _PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}
@@ -144,11 +174,14 @@ def _continue(model: Any, states: dict[str, Any]) -> None:
     """Put the streams of random layers where they were."""
     modules = dict(model.named_modules())
     for name, state in states.items():
-        if not _is_random(modules[name]):
-            raise ValueError(f"{short(name)} is not random")
+        if not _is_random(modules.get(name)):
+            raise ValueError(f"there is no random layer {short(name)}")
         if not isinstance(state, list) or len(state) != 2 or not all(type(n) is int and 0 <= n < 1 << 64 for n in state):
             raise ValueError(f"the random state of {short(name)} is {short(str(state))}, wanted two whole numbers")
         current().write(modules[name]._state, np.array(state, np.uint64))
+    for name, module in modules.items():
+        if name not in states and _is_random(module):
+            module.seed = module.seed  # of version 1, whose streams begin anew
 
 
 def save_weights(model: Any, path: Any) -> None:

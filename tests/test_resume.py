@@ -110,6 +110,50 @@ def test_an_optimizer_of_some_parameters(tmp_path: Path) -> None:
     assert twin.optimizer.params == [twin[2].bias, twin[0].kernel]
 
 
+@pytest.mark.parametrize("name", [name for name in fastnn.optim.OPTIMIZERS if name != "LBFGS"])
+def test_groups_of_parameters_come_back(name: str, tmp_path: Path) -> None:
+    model = net("sgd")
+    hidden, last = model[0], model[3]
+    groups: list[Any] = [
+        {"params": [last.kernel, hidden.kernel], "lr": SCHEDULE, "mine": [1, None]},
+        {"params": [hidden.bias], "lr": 0.5, "weight_decay": 0.01},
+    ]
+    if name == "Muon":
+        groups[1]["use_muon"] = False
+    model.compile(fastnn.optim.OPTIMIZERS[name](groups), "mse", ["mae"])
+    model.fit(X, Y, epochs=2, **RUN)
+    model.optimizer.param_groups[1]["lr"] = 0.25
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    assert twin.optimizer.params == [twin[3].kernel, twin[0].kernel, twin[0].bias]
+    assert repr(twin.optimizer) == repr(model.optimizer)
+    model.save(tmp_path / "without", include_optimizer=False)
+    fresh = fastnn.load(tmp_path / "without")
+    assert dict(fresh.optimizer.param_groups[1]) == {**model.optimizer.param_groups[1], "params": [fresh[0].bias]}
+    assert losses(twin, epochs=4, initial_epoch=2) == losses(model, epochs=4, initial_epoch=2)
+    twin.save(tmp_path / "twin")
+    model.save(tmp_path / "m")
+    assert (tmp_path / "twin").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+def test_an_optimizer_of_some_parameters_trains_no_others_without_its_state(tmp_path: Path) -> None:
+    model = net("sgd")
+    model.compile(fastnn.optim.Adam(model[3].parameters()), "mse")
+    model.save(tmp_path / "m", include_optimizer=False)
+    twin = fastnn.load(tmp_path / "m")
+    before = twin[0].kernel.numpy().copy()
+    assert losses(twin, epochs=2) == losses(model, epochs=2)
+    np.testing.assert_allclose(twin[0].kernel.numpy(), before, rtol=1e-5)  # but for its constraint
+
+
+def test_a_group_that_holds_what_no_file_can(tmp_path: Path) -> None:
+    model = net("sgd")
+    model.compile(fastnn.optim.SGD([{"params": model.parameters(), "mine": object()}]), "mse")
+    with pytest.warns(UserWarning, match="no training settings: a group of the optimizer has mine, which is a object"):
+        model.save(tmp_path / "m")
+    assert fastnn.load(tmp_path / "m")._compiled is None
+
+
 def test_compile_arguments_come_back(tmp_path: Path) -> None:
     x = fastnn.Input((3,))
     model = fastnn.Model(x, [fastnn.Dense(1, name="a")(x), fastnn.Dense(1, name="b")(x)])

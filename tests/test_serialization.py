@@ -70,6 +70,38 @@ def test_float64_and_what_compile_was_told_come_back(tmp_path: Path) -> None:
     assert twin.evaluate(X, np.arange(10) % 3) == model.evaluate(X, np.arange(10) % 3)
 
 
+def test_names_and_dtypes_come_back(tmp_path: Path) -> None:
+    inner = fastnn.Sequential([nn.Linear(5, 5), fastnn.Residual(fastnn.Dense(5), name="skip")], name="block")
+    model = fastnn.Sequential([fastnn.Dense(5, input_shape=(4,), name="hidden"), fastnn.Dropout(0.5), inner], dtype="float64")
+    model[1].name, inner[0].name = "drop", "linear of mine"
+    model(X)
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    found = [getattr(m, "name", None) for m in twin.modules()]
+    assert found == [getattr(m, "name", None) for m in model.modules()]
+    assert {"hidden", "drop", "block", "linear of mine", "skip"} < {*found}
+    twin.add(fastnn.Dense(2))
+    twin(X)
+    assert {p.dtype for p in twin.parameters()} == {np.dtype(np.float64)}
+
+
+def test_names_in_graphs_come_back(tmp_path: Path) -> None:
+    x = fastnn.Input((4,))
+    a, b = fastnn.Dense(4, name="same"), fastnn.Dense(4, name="same")
+    model = fastnn.Model(x, b(a(x) + a(2 * x)))
+    a.name = "renamed"
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    assert [m.name for m in twin.layers] == [m.name for m in model.layers]
+    assert list(twin.state_dict()) == list(model.state_dict())
+
+
+def test_a_dtype_that_weights_cannot_have_is_refused() -> None:
+    config = {"class_name": "Sequential", "config": {"layers": [], "dtype": "int64"}}
+    with pytest.raises(ValueError, match="dtype is 'int64', wanted float32 or float64"):
+        layers.layer_from_config(config)
+
+
 def test_weights_alone(tmp_path: Path) -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

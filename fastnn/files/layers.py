@@ -56,8 +56,11 @@ class Writer:
         config = layer.config_by(self.layer) if hasattr(layer, "config_by") else layer.get_config()
         if registry().get(name) is not type(layer):
             raise TypeError(f"save: {name} is not one of fastnn's layers, so it cannot be put into a file; use save_weights()")
+        if "forward" in vars(layer):
+            raise TypeError(f"save: the forward of a {name} was replaced, which cannot be put into a file; use save_weights()")
         self._numbers[layer] = len(self._numbers)
-        return {"class_name": name, "config": config}
+        own = {} if "name" in config or not isinstance(vars(layer).get("name"), str) else {"name": layer.name}
+        return {"class_name": name, "config": config, **own}
 
 
 class Reader:
@@ -84,17 +87,19 @@ class Reader:
 
     def _made(self, config: Any, where: str) -> Any:
         damaged = f"load: the file's architecture is damaged: {where}"
-        if not isinstance(config, dict) or config.keys() != {"class_name", "config"} or not isinstance(config["config"], dict):
-            raise ValueError(f"{damaged}: a layer has class_name and config, and nothing else")
+        try:
+            check_keys(config, "a layer", class_name=str, config=dict, name=[str])
+        except ValueError as error:
+            raise ValueError(f"{damaged}: {error}") from None
         name, arguments = config["class_name"], config["config"]
         if name == SHARED:
             number = arguments.get("number")
             if type(number) is not int or not 0 <= number < len(self._layers) or len(arguments) > 1:
                 raise ValueError(f"{damaged} names layer {short(str(number))}, which does not come before")
             return self._layers[number]
-        cls = registry().get(name) if isinstance(name, str) else None
+        cls = registry().get(name)
         if cls is None:
-            raise ValueError(f"load: the file names a layer {short(str(name))!r}, which fastnn does not have ({where})")
+            raise ValueError(f"load: the file names a layer {short(name)!r}, which fastnn does not have ({where})")
         try:
             if hasattr(cls, "from_config"):
                 layer = cls.from_config(arguments, self.layer)
@@ -105,6 +110,8 @@ class Reader:
             if str(error).startswith("load:"):
                 raise
             raise ValueError(f"{damaged}: {name}: {message(error)}") from None
+        if config.get("name") is not None:
+            layer.name = config["name"]
         # A layer that is named by its number takes as much work as one that is written out.
         self._sizes[layer] = 1 + sum(self._sizes.get(m, 1) for m in layer.children())
         if self._sizes[layer] > MOST_LAYERS:

@@ -23,9 +23,10 @@ _KEYS = {
     "loss_weights": object,
     "capture": bool,
     "dtype": str,
+    "parameters": list,
     "state": dict,
 }
-_LATER = ("loss_weights", "capture", "dtype", "state")
+_LATER = ("loss_weights", "capture", "dtype", "parameters", "state")
 """Keys that files of version 1 may lack."""
 
 
@@ -39,14 +40,35 @@ def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
     optimizer = model.optimizer
     if tensors is not None and optimizer._pending is not None:
         optimizer.add(model.parameters())  # for which its state waits
-    if tensors is not None and optimizer.params:
-        names = {stored(p): name for name, p in model.named_parameters()}
-        own = [p for group in optimizer.param_groups for p in group.parameters]
-        if others := [p for p in own if p not in names]:
-            raise TypeError(f"the optimizer holds parameters of other models, {len(others)} of {len(own)}")
+    names = {stored(p): name for name, p in model.named_parameters()}
+    own = [p for group in optimizer.param_groups for p in group.parameters]
+    if others := [p for p in own if p not in names]:
+        raise TypeError(f"the optimizer holds parameters of other models, {len(others)} of {len(own)}")
+    if not optimizer.plain:
+        config["parameters"] = [_group_config(group, names) for group in optimizer.param_groups]
+    elif not model._compiled.owns_optimizer:
+        config["parameters"] = [names[p] for p in own]
+    if tensors is not None and own:
         state = _packed(optimizer.state_dict(), STATE, tensors)
         config["state"] = {"parameters": [names[p] for p in own], "of_model": model._compiled.owns_optimizer, "values": state}
     return config
+
+
+def _group_config(group: Any, names: dict[Any, str]) -> dict[str, Any]:
+    """A group of parameters as JSON: their names, and its settings."""
+    settings = {name: _setting_config(value) for name, value in group.settings().items()}
+    if odd := [name for name, value in settings.items() if not _is_json(value)]:
+        raise TypeError(f"a group of the optimizer has {odd[0]}, which is a {type(settings[odd[0]]).__name__}")
+    return {"params": [names[p] for p in group.parameters], "settings": settings}
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether JSON can hold a value, numbers of NumPy's as Python's."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    return value is None or isinstance(value, bool | int | float | str | np.generic)
 
 
 def _settings(compiled: Any) -> dict[str, Any]:
@@ -55,8 +77,6 @@ def _settings(compiled: Any) -> dict[str, Any]:
     optimizer, given = compiled.optimizer, compiled.given
     if type(optimizer) not in optim.OPTIMIZERS.values():
         raise TypeError(f"the optimizer {type(optimizer).__name__} is none of fastnn's")
-    if not optimizer.plain:
-        raise TypeError("the optimizer was given groups of parameters")
     settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
     return {
         "optimizer": {"class_name": type(optimizer).__name__, "config": settings},
@@ -81,28 +101,42 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
         check_keys(config, "compile", **kinds)
         given = config["optimizer"]
         check_keys(given, "compile.optimizer", class_name=str, config=dict)
-        optimizer = optim.OPTIMIZERS[given["class_name"]](**{name: _setting(value) for name, value in given["config"].items()})
+        own = dict(model.named_parameters())
+        parameters = None if config.get("parameters") is None else [_parameters(item, own) for item in config["parameters"]]
+        settings = {name: _setting(value) for name, value in given["config"].items()}
+        optimizer = optim.OPTIMIZERS[given["class_name"]](parameters, **settings)
         loss, metrics = _each_back(config["loss"], losses.deserialize), _each_back(config["metrics"], _metric)
         state = config.get("state")
         if state is not None:
             check_keys(state, "compile.state", parameters=list, of_model=bool, values=object)
-            own = dict(model.named_parameters())
             members = [stored(own[name]) for name in state["parameters"]]
-            if not state["of_model"]:
-                optimizer.add(members)
         _compile(model, optimizer, loss, metrics, config, path)
         made = plain(_settings(model._compiled))
         for key in made.keys() & config.keys() - {"dtype"}:
             if not same(config[key], made[key]):
                 raise ValueError(f"{key} is {short(repr(config[key]))}, which is taken for {short(repr(made[key]))}")
+        if not optimizer.plain:
+            names = {stored(p): name for name, p in own.items()}
+            groups = plain([_group_config(group, names) for group in optimizer.param_groups])
+            if not same(config["parameters"], groups):
+                raise ValueError(f"parameters are {short(repr(config['parameters']))}, which are taken for {short(repr(groups))}")
         if state is not None:
-            if state["of_model"]:
-                optimizer.add(members)
+            optimizer.add(members)
+            model._compiled.owns_optimizer = state["of_model"]
             optimizer.load_state_dict(_unpacked(state["values"], tensors))
     except DAMAGE as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {message(error)}") from None
     if tensors:
         raise ValueError(f"load: {path} is damaged: no parameter and no optimizer has {short(next(iter(tensors)))!r}")
+
+
+def _parameters(given: Any, own: dict[str, Any]) -> Any:
+    """Return the parameter of this name, or the group of parameters that `_group_config` made this of."""
+    if isinstance(given, str):
+        return stored(own[given])
+    check_keys(given, "compile.parameters", params=list, settings=dict)
+    settings = {name: _setting(value) for name, value in given["settings"].items()}
+    return {**settings, "params": [stored(own[name]) for name in given["params"]]}
 
 
 def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[str, Any], path: Any) -> None:

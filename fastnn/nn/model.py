@@ -246,7 +246,7 @@ class Model(Module):
             raise ValueError("layer_names has a name twice")
         make = make or Reader().layer
         layers = [make(c) for c in config["layers"]]
-        own = [c["config"].get("name") for c in config["layers"]]
+        own = [c.get("name") or c["config"].get("name") for c in config["layers"]]
         for layer, name in zip(layers, config["layer_names"], strict=True):
             layer.name = str(name)  # by which the model is going to know it
         symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]

@@ -14,6 +14,7 @@ from ..seeding import generator
 from ..tensor import Array, Tensor
 from .mode import sampled
 from .module import Module
+from .parameter import filling
 
 
 class _Random(Module):
@@ -40,6 +41,8 @@ class _Random(Module):
         if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
             raise TypeError(f"{type(self).__name__}: seed is {value!r}, wanted a whole number or None")
         self._seed = None if value is None else int(value)
+        if value is None and filling.get() is not None:
+            return  # where the stream is comes from the file
         self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import numpy as np
+
 from ..training.structure import Structure, own_code
 from .module import Module
 
@@ -134,6 +136,8 @@ class Sequential(Module):
         config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
         if self._given_shape is not None:
             config["input_shape"] = list(self._given_shape)
+        if self._dtype is not None:
+            config["dtype"] = np.dtype(self._dtype).name
         return config
 
     @classmethod
@@ -141,14 +145,17 @@ class Sequential(Module):
         """Make the model of a config that get_config gave; make builds a layer from its own config."""
         from ..files.layers import Reader, check_keys
 
-        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list])
+        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], dtype=[str])
         make = make or Reader().layer
         layers = [make(c) for c in config["layers"]]
         if (shape := config.get("input_shape")) is not None:
             from .symbolic import Input
 
             layers.insert(0, Input(shape))
-        return cls(layers, name=config.get("name"))
+        dtype = config.get("dtype")
+        if dtype not in (None, "float32", "float64"):
+            raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")
+        return cls(layers, dtype=dtype, name=config.get("name"))
 
 
 def tells_shape(layer: Module) -> bool:

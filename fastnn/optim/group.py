@@ -70,6 +70,11 @@ class Schedules:
         self._begin = max(self._begin, self._end - RING)
         return n
 
+    def show(self, step: int) -> None:
+        """Put the values of a step that was into the settings, where they stand until the next one."""
+        for i, function in self.functions.items():
+            self._group.hyper[i] = self._group.checked(i, function(step), f" at step {step}")
+
     def write(self, k: Any) -> None:
         """The values of this step."""
         k.prepares(self.prepare)

@@ -80,8 +80,6 @@ class Muon(Optimizer):
         **common: Any,
     ) -> None:
         settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov, "eps": eps}
-        if isinstance(ns_coefficients, list):  # as files have it
-            ns_coefficients = tuple(ns_coefficients)
         iteration = {"ns_coefficients": ns_coefficients, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
         self._for_adamw = {
             "lr": lr if adamw_lr is None else adamw_lr,
@@ -97,7 +95,10 @@ class Muon(Optimizer):
 
     def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
         if settings.get("use_muon", True):
-            return super()._complete(settings)
+            complete = super()._complete(settings)
+            if isinstance(complete["ns_coefficients"], list):  # as files have it
+                complete["ns_coefficients"] = tuple(complete["ns_coefficients"])
+            return complete
         return {**self._for_adamw, **settings}
 
     def _layout(self, settings: dict[str, Any]) -> Layout:

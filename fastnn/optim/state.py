@@ -122,6 +122,8 @@ class Stateful:
             for key, value in given.items():
                 if key != "params" and key not in group.options and key not in group.followed:
                     group[key] = value
+            if group.schedules is not None:
+                group.schedules.show(max(updates - 1, 0))
 
     # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
 
