@@ -163,3 +163,89 @@ def test_validation_knows_no_noise_and_no_rounding() -> None:
     history = model.fit(X, VALUES, validation_data=(X, VALUES), epochs=2, verbose=0, check_finite=True).history
     assert history["val_loss"] == [model.evaluate(X, VALUES)] * 2
     assert history["loss"][0] != history["val_loss"][0]
+
+
+# ---- labels that the loss ignores ----
+
+METRICS = ["accuracy", "log_loss", "perplexity", fastnn.metrics.SparseTopKCategoricalAccuracy(2)]
+METRICS += [fastnn.metrics.F1Score(average="macro"), fastnn.metrics.Recall(average="macro")]
+
+
+@pytest.mark.parametrize(
+    ("make", "ignored", "activation"),
+    [
+        (nn.CrossEntropyLoss, -100, None),
+        (lambda: nn.CrossEntropyLoss(ignore_index=0), 0, None),
+        (nn.NLLLoss, -100, "log_softmax"),
+        (lambda: fastnn.losses.SparseCategoricalCrossentropy(ignore_class=-1), -1, "softmax"),
+        (lambda: fastnn.losses.SparseCategoricalCrossentropy(ignore_class=7), 7, "softmax"),
+    ],
+)
+def test_ignored_labels_do_not_count_in_metrics(make: Any, ignored: int, activation: Any) -> None:
+    y = LABELS if ignored == 0 else np.where(np.arange(N) < 7, ignored, LABELS)
+    counts = y != ignored
+
+    def values(x: Any, y: Any, b: int) -> Any:
+        fastnn.seed(0)
+        model = fastnn.Sequential([fastnn.Dense(3, activation, input_shape=(4,))])
+        model.compile(fastnn.optim.SGD(lr=0.0), make(), metrics=METRICS)
+        given = [model.evaluate(x, y, batch_size=b), *model.train_on_batch(x, y, return_dict=True).items()]
+        history = model.fit(x, y, batch_size=b, epochs=3, verbose=0, validation_data=(x, y)).history
+        return given[0], [v for _, v in given[1:]], [[v[-1] for k, v in history.items() if k.startswith("val_")]], history
+
+    whole, batch, _, _ = values(X[counts], y[counts], N)
+    for b in (N, 7, 1):
+        evaluated, once, validated, history = values(X, y, b)
+        for v in (evaluated, once, *validated, [v[-1] for k, v in history.items() if not k.startswith("val_")]):
+            np.testing.assert_allclose(v, whole, rtol=2e-6)
+    np.testing.assert_allclose(batch, whole, rtol=2e-6)
+
+
+def test_a_label_to_ignore_in_a_later_batch_is_seen_by_recorded_steps() -> None:
+    model = _model(nn.CrossEntropyLoss(), None)
+    model.compile(fastnn.optim.SGD(lr=0.0), nn.CrossEntropyLoss(), metrics=["accuracy", lambda t, p: (t == -100) * 1.0])
+    plain = _model(nn.CrossEntropyLoss(), None)
+    plain.compile(fastnn.optim.SGD(lr=0.0), nn.CrossEntropyLoss(), metrics=["accuracy"])
+    for net in (model, plain):
+        before = [net.train_on_batch(X, LABELS)[1] for _ in range(4)]
+        right = np.mean(net.predict(X).argmax(1) == LABELS)
+        assert before == pytest.approx([right] * 4)
+        after = [net.train_on_batch(X, IGNORED)[1] for _ in range(4)]
+        assert after == pytest.approx([np.mean((net.predict(X).argmax(1) == LABELS)[7:])] * 4)
+        assert net.train_on_batch(X, LABELS)[1] == pytest.approx(right)
+    assert model.evaluate(X, IGNORED)[2] == pytest.approx(7 / N)  # code of the user's own gets all rows
+
+
+# ---- sizes ----
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "a", True])
+def test_sizes_that_are_none_are_refused_before_anything_runs(size: Any) -> None:
+    model = _model("mse")
+    before = model.get_weights()
+    y = VALUES
+    calls = {
+        "fit: batch_size": lambda: model.fit(X, y, batch_size=size),
+        "fit: validation_batch_size": lambda: model.fit(X, y, validation_split=0.5, validation_batch_size=size),
+        "evaluate: batch_size": lambda: model.evaluate(X, y, batch_size=size),
+        "predict: batch_size": lambda: model.predict(X, batch_size=size),
+        "profile: batch_size": lambda: model.profile(X, y, batch_size=size, print_fn=None),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=rf"^{name} is {size!r}, wanted a whole number of at least 1"):
+            call()
+    with pytest.raises(ValueError, match=r"^predict: batch_size"):
+        model.predict(X, mc=2, batch_size=size)
+    with pytest.raises(ValueError, match=r"^evaluate: verbose is 3; wanted 'auto', 0, 1 or 2"):
+        model.evaluate(X, y, verbose=3)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_outputs_without_a_row_for_each_sample_are_refused() -> None:
+    class Sum(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.sum()
+
+    for b in (None, 7):
+        with pytest.raises(ValueError, match=r"^predict: an output has shape \(\) for \d+ samples, wanted a row for each"):
+            Sum().predict(X, batch_size=b)

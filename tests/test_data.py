@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn.tensor import tensor
 from fastnn.training.data import (
     as_features,
@@ -254,3 +255,80 @@ def test_validation_split_of_a_tiny_fraction_is_one_sample() -> None:
 def test_bad_validation_split(n: int, fraction: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="fit: validation_split"):
         validation_split([np.zeros(n)], fraction)
+
+
+# ---- a vector of samples ----
+
+
+@pytest.mark.parametrize("of", ["shape", "no shape", "Linear", "graph", "Dense"])
+def test_a_vector_is_samples_of_one_number(of: str) -> None:
+    x = np.arange(8.0)
+    inputs = fastnn.Input((1,))
+    model: Any = {
+        "shape": lambda: fastnn.Sequential([fastnn.Dense(2, input_shape=(1,))]),
+        "no shape": lambda: fastnn.Sequential([fastnn.Sequential([fastnn.Dense(2)])]),
+        "Linear": lambda: fastnn.nn.Sequential(fastnn.nn.Linear(1, 2)),
+        "graph": lambda: fastnn.Model(inputs, fastnn.Dense(2)(inputs)),
+        "Dense": lambda: fastnn.Dense(2),
+    }[of]()
+    model.compile("sgd", "mse")
+    y = np.ones((8, 2))
+    model.train_on_batch(x, y)
+    for given in (x, list(x)):
+        for size in (None, 1, 3):
+            np.testing.assert_array_equal(model.predict(given, batch_size=size), model.predict(x[:, None]))
+    assert model.evaluate(x, y) == model.evaluate(x[:, None], y)
+    model.fit(x, y, validation_data=(x, y), verbose=0)
+
+
+def test_a_vector_is_no_sample_of_several_numbers() -> None:
+    x = np.arange(3000.0)
+    inputs = fastnn.Input((3000,), name="long")
+    for model in (
+        fastnn.Sequential([fastnn.Dense(1, input_shape=(3000,))]),
+        fastnn.nn.Sequential(fastnn.nn.Linear(3000, 1)),
+        fastnn.Model(inputs, fastnn.Dense(1)(inputs)),
+    ):
+        model.compile("sgd", "mse")
+        for op, call in {
+            "predict": lambda model=model: model.predict(x),
+            "fit": lambda model=model: model.fit(x, x),
+            "evaluate": lambda model=model: model.evaluate(x, x),
+        }.items():
+            with pytest.raises(
+                ValueError, match=rf"^{op}: x has shape \(3000,\), wanted .* \(n, 3000\); for one sample: x\[None\]"
+            ):
+                call()
+
+
+def test_vectors_go_into_models_of_ones_own_as_they_are() -> None:
+    class Rows(fastnn.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = fastnn.nn.Parameter(np.ones((5, 2), F32))
+
+        def forward(self, x: Any) -> Any:
+            return self.rows[x.astype("int64")]
+
+    assert Rows().predict(np.arange(5)).shape == (5, 2)
+
+
+def test_weights_of_classes_that_the_model_does_not_have() -> None:
+    x, labels = np.ones((4, 2)), np.array([0, 1, 2, 0])
+    for loss, y in (("sparse_categorical_crossentropy", labels), ("categorical_crossentropy", np.eye(3)[labels])):
+        model = fastnn.Sequential([fastnn.Dense(3, "softmax", input_shape=(2,))])
+        model.compile("sgd", loss)
+        model.fit(x, y, class_weight={0: 1.0, 2: 2.0}, verbose=0)
+        for key in (3, -1):
+            with pytest.raises(ValueError, match=rf"fit: class_weight has the key {key}, but the model's classes are 0 to 2"):
+                model.fit(x, y, class_weight={key: 2.0}, verbose=0)
+
+
+def test_functions_as_metrics_give_numbers() -> None:
+    for wrong in (None, "a"):
+        model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
+        model.compile("sgd", "mse", metrics=[lambda t, p, wrong=wrong: wrong], capture=False)
+        with pytest.raises(
+            TypeError, match=rf"metric <lambda>: the function gave a {type(wrong).__name__}, no numbers; wanted one"
+        ):
+            model.evaluate(np.ones((4, 2)), np.ones(4))

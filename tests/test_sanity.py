@@ -16,13 +16,15 @@ X = np.linspace(-1, 1, 30, dtype=np.float32)[:, None]
 ZERO_ONE = np.array([0, 1] * 15)
 
 
-def warned(units: int, act: Any, loss: Any, y: Any, x: Any = X, fits: int = 2, **kwargs: Any) -> list[str]:
+def warned(
+    units: int, act: Any, loss: Any, y: Any, x: Any = X, fits: int = 2, metrics: Any = ("accuracy",), **kwargs: Any
+) -> list[str]:
     """The warnings of compile and of several fits."""
     x = np.asarray(x)
     model = fastnn.Sequential([fastnn.Flatten(), fastnn.Dense(units, act)])
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        model.compile("sgd", loss, metrics=["accuracy"])
+        model.compile("sgd", loss, metrics=metrics)
         for _ in range(fits):
             model.fit(x, y, epochs=1, verbose=0, **kwargs)
     return [str(w.message) for w in found]
@@ -68,7 +70,39 @@ def test_one_warning(units: int, act: Any, loss: Any, y: np.ndarray, match: str)
     ],
 )
 def test_no_warning(units: int, act: Any, loss: Any, y: np.ndarray) -> None:
-    assert warned(units, act, loss, y) == []
+    numbers = loss in ("mse", "hinge", "poisson")
+    assert warned(units, act, loss, y, metrics=["r2_score" if numbers else "accuracy"]) == []
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "auc", "precision", "recall", "log_loss", fastnn.metrics.F1Score(threshold=0.5)])
+def test_metrics_of_labels_that_are_not_0_and_1(metric: Any) -> None:
+    for loss, act, y, hint in (
+        ("hinge", "tanh", 2 * ZERO_ONE - 1, r"\(y \+ 1\) / 2, which hinge losses take"),
+        ("mse", None, X * 3, "mae or r2_score"),
+    ):
+        (message,) = warned(1, act, loss, y, metrics=[metric])
+        assert re.search(
+            f"y has values from -.* but the metric {getattr(metric, 'name', metric)} wants 0 to 1; .*{hint}", message
+        )
+        assert warned(1, act, "mse", ZERO_ONE, metrics=[metric]) == []
+
+
+def test_what_a_layer_of_ones_own_calls_activation() -> None:
+    class Last(fastnn.Layer):
+        activation = "relu"
+
+        def call(self, x: Any) -> Any:
+            return x.sigmoid()
+
+    class Whole(fastnn.Sequential):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x).sigmoid()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for model in (fastnn.Sequential([fastnn.Dense(1), Last()]), Whole([fastnn.Dense(1)])):
+            model.compile("sgd", "binary_crossentropy", capture=False)
+            model.fit(X, ZERO_ONE, verbose=0)
 
 
 def test_targets_of_weight_zero_hold_any_values() -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
 from ..tensor import Array
-from . import data
 from .callbacks import CallbackList
 from .prepare import Prepared
 from .step import UNASKED
@@ -89,9 +88,9 @@ class BatchTrainer(Prepared):
         step = c.batch_steps.get(_batch_key(x, y))
         if step is not None:
             current().value_leaves("train_on_batch")
-            loss = c.objectives[0].loss
-            if loss.targets == "labels" and y.dtype == np.int64:
-                data.check_labels(y, c.probed[1][0][-1], "train_on_batch", loss.ignored)
+            objective = c.objectives[0]
+            if objective.loss.targets == "labels" and y.dtype == np.int64:
+                objective.check_labels(y, "train_on_batch", "y")
         return step
 
     def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
@@ -103,7 +102,7 @@ class BatchTrainer(Prepared):
             targets = leaves[-len(c.objectives) :]
             for o, y, name in zip(c.objectives, targets, c.returned.names, strict=True):
                 if o.loss is not None and o.loss.targets == "labels" and y.dtype == np.int64:
-                    data.check_labels(y, o.shape[-1], "train_on_batch", o.loss.ignored, f"y[{name!r}]")
+                    o.check_labels(y, "train_on_batch", f"y[{name!r}]")
         return step
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:

@@ -132,8 +132,8 @@ def check_same_length(op: str, **arrays: Array | None) -> None:
             raise ValueError(f"{op}: {present[0][0]} has {present[0][1]} samples, but {name} has {n}")
 
 
-def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: int | None = None, name: str = "y") -> None:
-    """ValueError unless every label is in [0, n_classes), or is ignore_index.
+def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: int | None = None, name: str = "y") -> bool:
+    """Checks that every label is in [0, n_classes) or is ignore_index; says whether some are beyond the classes, to be ignored.
 
     >>> check_labels(np.array([0, 3]), 3)
     Traceback (most recent call last):
@@ -141,9 +141,9 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
     ValueError: fit: y[1] is 3, but the model has 3 outputs: labels are 0 to 2
     """
     if not labels.size:
-        return
+        return False
     if labels.view(np.uint64).max() < n_classes:  # a negative number is a huge one there
-        return
+        return False
     bad = (labels < 0) | (labels >= n_classes)
     if ignore_index is not None:
         bad &= labels != ignore_index
@@ -151,6 +151,7 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
         i = int(bad.argmax())
         outputs = "1 output: the label is 0" if n_classes == 1 else f"{n_classes} outputs: labels are 0 to {n_classes - 1}"
         raise ValueError(f"{op}: {name}[{i}] is {labels[i]}, but the model has {outputs}")
+    return True
 
 
 def validation_split(

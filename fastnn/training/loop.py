@@ -23,9 +23,9 @@ from .compiled import Compiled, Logs
 from .history import History
 from .metrics import Metric
 from .own_step import OwnLogs, OwnStep, Steps
-from .progress import Progress
+from .progress import Progress, shown
 from .step import UNASKED, Batches, TrainStep, own_parts
-from .structure import CHUNK, ONE, Arrays, Structure, arrays_alone, chunks, kinds, own_code, stacked
+from .structure import ONE, Arrays, Structure, arrays_alone, chunk_size, chunks, kinds, own_code, stacked
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward
@@ -201,6 +201,8 @@ class Trainer(Steps):
             batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
         initial_epoch = positive_int(initial_epoch, "fit: initial_epoch") if initial_epoch else 0
+        validation_size = chunk_size(validation_batch_size, "fit: validation_batch_size")
+        verbose = shown(verbose, "fit")
         arrays = self._prepare("fit", x, y, sample_weight)
         if check_data:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
@@ -256,7 +258,7 @@ class Trainer(Steps):
                         done += count
                 logs = c.logs()
                 if validation is not None:
-                    logs.update({f"val_{k}": v for k, v in self._evaluate(validation, validation_batch_size, hooks).items()})
+                    logs.update({f"val_{k}": v for k, v in self._evaluate(validation, validation_size, hooks).items()})
                 progress.epoch_end(epoch, logs, time.perf_counter() - start)
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
@@ -301,19 +303,32 @@ class Trainer(Steps):
         callbacks: Sequence[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss and metrics on data: a float, or a list with the metrics; a dict with return_dict."""
+        """Computes the loss and metrics on data: a float, or a list with the metrics; a dict with return_dict.
+
+        Args:
+            x, y, sample_weight: as for fit.
+            batch_size: samples that are taken at a time; results do not depend on it.
+            verbose: 1 or 2 prints a line; 0 and "auto" nothing.
+            callbacks: objects of `fastnn.callbacks`.
+            return_dict: whether to return a dict by the names in the logs.
+
+        Raises:
+            ValueError: the data do not fit the model or each other.
+        """
+        size = chunk_size(batch_size, "evaluate: batch_size")
+        prints = verbose != "auto" and shown(verbose, "evaluate")
         arrays = self._prepare("evaluate", x, y, sample_weight).on(current())
-        logs = self._evaluate(arrays, batch_size, CallbackList(callbacks, self, {}, "evaluate"))
-        if verbose in (1, 2):
+        logs = self._evaluate(arrays, size, CallbackList(callbacks, self, {}, "evaluate"))
+        if prints:
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
         return as_returned(logs, return_dict)
 
-    def _evaluate(self, arrays: Arrays, batch_size: int | None, hooks: CallbackList) -> Logs:
+    def _evaluate(self, arrays: Arrays, size: int, hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
         k: Backend = current()
         with c.set_aside():
             hooks.on_test_begin()
-            for i, batch in enumerate(chunks(arrays, batch_size)):
+            for i, batch in enumerate(chunks(arrays, size)):
                 hooks.on_test_batch_begin(i)
                 self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
@@ -332,22 +347,24 @@ class Trainer(Steps):
         """The outputs for samples, in evaluation mode, as a NumPy array; several as the model returns them, in a list or dict.
 
         Args:
-            x: the samples.
-            batch_size: samples that are taken at a time.
+            x: the samples, in rows.
+            batch_size: samples that are taken at a time; results do not depend on it.
+            verbose: is taken for Keras's sake; nothing is shown.
             callbacks: objects of `fastnn.callbacks`.
             mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
                 prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
 
         Raises:
             RuntimeError: no shape is known yet, so there are no weights.
+            ValueError: x does not fit the model, or the outputs have not a row for each sample.
         """
         model: Any = self
         if mc is not None:
             from ..nn.dense import positive_int
 
             with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
-                passes = positive_int(mc, "predict: mc")
-                return stacked([self.predict(x, batch_size or CHUNK, 0, callbacks) for _ in range(passes)])
+                passes, size = positive_int(mc, "predict: mc"), chunk_size(batch_size, "predict: batch_size")
+                return stacked([self.predict(x, size, 0, callbacks) for _ in range(passes)])
         plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or arrays_alone(x))
         if plain:
             name = get_backend()
@@ -363,6 +380,7 @@ class Trainer(Steps):
                 "predict: the model has no weights yet, because no shape is known; "
                 "give the first layer input_shape, or fit it first"
             )
+        size = chunk_size(batch_size, "predict: batch_size")
         k: Backend = current()
         k.value_leaves("predict")
         inputs, features = self._inputs("predict", x, "x")
@@ -372,7 +390,7 @@ class Trainer(Steps):
         hooks.on_predict_begin()
         parts, own = [], self._overrides("predict_step")
         with no_grad():
-            for i, batch in enumerate(chunks([k.asarray(a) for a in features], batch_size)):
+            for i, batch in enumerate(chunks([k.asarray(a) for a in features], size)):
                 hooks.on_predict_batch_begin(i)
                 xs = [Tensor(a) for a in batch]
                 if own:
@@ -382,6 +400,10 @@ class Trainer(Steps):
                 else:
                     structure, tensors = Structure.of(inputs.call(model, xs, training=False))
                 outs = [k.to_numpy(t.data) for t in tensors]
+                for out in outs:
+                    if out.shape[:1] != batch[0].shape[:1]:
+                        rows = len(batch[0])
+                        raise ValueError(f"predict: an output has shape {out.shape} for {rows} samples, wanted a row for each")
                 host = [a for a in batch if isinstance(a, np.ndarray)]
                 parts.append([out.copy() if any(np.may_share_memory(out, a) for a in host) else out for out in outs])
                 hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)

@@ -9,8 +9,11 @@ import numpy as np
 
 from ..backends import current, numbers
 from ..losses.base import Loss, same_numbers
+from ..nn.parameter import settings_changed
+from ..ops import logic
 from ..ops.door import check_number
-from ..ops.loss import reduce_loss
+from ..ops.elementwise import astype
+from ..ops.loss import NO_LABEL, reduce_loss
 from ..tensor import Array, Tensor
 from . import data
 from . import metrics as metrics_py
@@ -39,6 +42,8 @@ class Objective:
         self.is_sum = False
         """Whether the loss of a data set is the sum of those of its batches."""
         self.shape: tuple[int, ...] = ()
+        self.ignores = False
+        """Whether labels came that the loss ignores, which count in fastnn's own metrics neither."""
 
     @property
     def logits(self) -> str:
@@ -90,7 +95,7 @@ class Objective:
         targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1)
         if len(targets) == rows:  # other lengths are refused later
             if kind == "labels":
-                data.check_labels(targets, shape[-1], op, loss.ignored, name)
+                self.check_labels(targets, op, name)
             elif kind == "values" and targets.shape[1:] != (wanted := loss.target_shape(shape[1:])):
                 if same_numbers(targets.shape, (rows, *wanted)):
                     return self._known(kind, targets.reshape(rows, *wanted))
@@ -99,6 +104,21 @@ class Objective:
                     f"{op}: {name} has shape {given or targets.shape}, but the model's output has {(rows, *shape[1:])}{other}"
                 )
         return self._known(kind, targets)
+
+    def check_labels(self, labels: Array, op: str, name: str) -> None:
+        """Raises ValueError for labels that are no classes; notes those that the loss ignores."""
+        classes, ignored = self.shape[-1], self.loss.ignored
+        beyond = data.check_labels(labels, classes, op, ignored, name)
+        if not self.ignores and (beyond or (ignored is not None and 0 <= ignored < classes)):
+            self.ignores = True
+            settings_changed()  # recorded steps count all rows in metrics
+
+    def counted(self, k: Any, y: Array, dtype: Any) -> tuple[Array, Array]:
+        """The targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights; of size 0 where all count."""
+        if not self.ignores or y.dtype != np.int64:
+            return y, k.empty(0, dtype)
+        counts = Tensor(y) != self.loss.ignored
+        return logic.where(counts, Tensor(y), NO_LABEL).data, astype(counts, dtype).data
 
     def _known(self, kind: Any, targets: Array) -> Array:
         """The targets, from which follows what the metrics are if that is not known yet."""
@@ -196,7 +216,13 @@ class BatchLoss:
 
 
 def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any) -> None:
-    """Adds a batch to the outputs' metrics."""
+    """Adds a batch to the outputs' metrics; code of the user's own gets all rows."""
     for o, y_pred, y in zip(parts, outputs, targets, strict=True):
-        for metric in o.metrics or ():
-            metric.add_batch(k, y_pred.data, y, k.empty(0, y_pred.dtype), o.logits)
+        if not o.metrics:
+            continue
+        labels, weight = o.counted(k, y, y_pred.dtype)
+        for metric in o.metrics:
+            if metric.recordable:
+                metric.add_batch(k, y_pred.data, labels, weight, o.logits)
+            else:
+                metric.add_batch(k, y_pred.data, y, k.empty(0, y_pred.dtype), o.logits)

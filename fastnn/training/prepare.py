@@ -36,12 +36,16 @@ class Prepared:
         model: Any = self
         structure = inputs_of(model, x, op)
         if structure.kind == "one" and structure.dtypes is None:
-            return structure, [data.as_features(x, model.dtype, op, name)]
-        dtypes = structure.dtypes or [model.dtype] * len(structure)
-        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
-        leaves = structure.spread(x, op, name)
-        given = zip(leaves, dtypes, labels, strict=True)
-        return structure, [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
+            features, labels = [data.as_features(x, model.dtype, op, name)], [name]
+        else:
+            dtypes = structure.dtypes or [model.dtype] * len(structure)
+            labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
+            given = zip(structure.spread(x, op, name), dtypes, labels, strict=True)
+            features = [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
+        if any(a.ndim == 1 for a in features):
+            shapes = _sample_shapes(model, structure)
+            features = [_rows(a, shape, op, label) for a, shape, label in zip(features, shapes, labels, strict=True)]
+        return structure, features
 
     def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
         """The inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes, checked against
@@ -96,10 +100,17 @@ class Prepared:
         """What `_prepare` gave, with the weights of the samples' classes in their weights."""
         if class_weight is None:
             return arrays
-        if len(self._need(op).objectives) != 1:
+        parts = self._need(op).objectives
+        if len(parts) != 1:
             raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
         *rest, target, weight = arrays
-        return Arrays((*rest, target, data.class_weight_to_sample_weight(class_weight, target, weight, op)), arrays.inputs)
+        weights = data.class_weight_to_sample_weight(class_weight, target, weight, op)
+        outputs = parts[0].shape[-1] if len(parts[0].shape) > 1 else 1
+        ignored = parts[0].loss.ignored if parts[0].loss is not None else None
+        unknown = [key for key in class_weight if not 0 <= key < outputs and key != ignored]
+        if unknown and outputs > 1:
+            raise ValueError(f"{op}: class_weight has the key {unknown[0]}, but the model's classes are 0 to {outputs - 1}")
+        return Arrays((*rest, target, weights), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
         """Targets and weights by output."""
@@ -144,3 +155,31 @@ class Prepared:
             o.shape = leaf.shape
         # The first call may have given the layers their shapes: the version is that after it.
         c.probed = ((*key, model._version), [leaf.shape for leaf in leaves])
+
+
+def _sample_shapes(model: Any, structure: Structure) -> list[tuple[int, ...] | None]:
+    """The shape of a sample of each input, where fastnn's own layers tell; else None."""
+    from ..nn.dense import Dense
+    from ..nn.sequential import Sequential
+
+    shape = getattr(model, "input_shape", None) if own_code(type(model).forward.__module__) else None
+    if shape is not None:
+        return structure.flatten(shape)
+    first = model
+    while type(first).forward is Sequential.forward and first._modules:
+        first = next(iter(first._modules.values()))
+    if isinstance(first, Dense) and len(structure) == 1:
+        kernel = first._parameters.get("kernel")
+        made = None if kernel is None else kernel.shape[0]
+        return [(getattr(first, "in_features", made or 1),)]  # a vector builds a layer for one feature
+    return [None] * len(structure)
+
+
+def _rows(a: Array, shape: tuple[int, ...] | None, op: str, name: str) -> Array:
+    """Samples of this shape; a vector is a column where each sample is one number, as in Keras."""
+    if a.ndim != 1 or not shape:
+        return a
+    if shape == (1,):
+        return a.reshape(-1, 1)
+    wanted = ", ".join(["n", *map(str, shape)])
+    raise ValueError(f"{op}: {name} has shape {a.shape}, wanted samples in rows, shape ({wanted}); for one sample: {name}[None]")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
 from ..backends.base import seconds
+from ..nn.dense import positive_int
 from ..recorder import Recorder
 
 REPEATS = 30
@@ -98,7 +99,7 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
     model = copy.deepcopy(model)
     real = current()
     arrays = model._prepare("profile", x, y, None).on(real)
-    rows = len(arrays[0]) if batch_size is None else min(batch_size, len(arrays[0]))
+    rows = len(arrays[0]) if batch_size is None else min(positive_int(batch_size, "profile: batch_size"), len(arrays[0]))
     step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None, inputs=arrays.inputs)
     step.optimizer.train()
     recorder = Recorder(real, tuple(step.buffers))

@@ -19,11 +19,7 @@ class Progress:
     """
 
     def __init__(self, verbose: int | str, epochs: int, steps: int) -> None:
-        if verbose not in ("auto", 0, 1, 2):
-            raise ValueError(f"fit: verbose is {verbose!r}; wanted 'auto', 0, 1 or 2")
-        if verbose == "auto":
-            verbose = 1 if sys.stderr is not None and sys.stderr.isatty() else 0
-        self.verbose = int(verbose)
+        self.verbose = shown(verbose, "fit")
         self.epochs = epochs
         self.steps = steps
         self._epoch = 0
@@ -59,6 +55,19 @@ class Progress:
         """Takes the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+
+def shown(verbose: Any, op: str) -> int:
+    """What verbose asks for, as a number.
+
+    >>> shown(True, "fit")
+    1
+    """
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"{op}: verbose is {verbose!r}; wanted 'auto', 0, 1 or 2")
+    if verbose == "auto":
+        return 1 if sys.stderr is not None and sys.stderr.isatty() else 0
+    return int(verbose)
 
 
 def _numbers(logs: Mapping[str, float]) -> str:

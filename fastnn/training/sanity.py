@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends import current
 from ..tensor import Array, Tensor, no_grad
+from . import metrics
 from .step import observed
 from .structure import Structure, own_code
 
@@ -27,6 +28,16 @@ _RAW = 30.0
 _ROUNDED = 1e-3
 """How far beyond 0 and 1 a probability may lie that was rounded."""
 _NO_PROBABILITY = frozenset({"linear", "relu", "tanh", "elu", "selu", "gelu", "leaky_relu", "silu", "softplus"})
+
+_OF_ZERO_AND_ONE = (
+    metrics.AUC,
+    metrics.BinaryAccuracy,
+    metrics.BinaryCrossentropy,
+    metrics.FBetaScore,
+    metrics.Precision,
+    metrics.Recall,
+)
+"""Metrics whose targets are 0 or 1, if they are no class labels."""
 
 
 def check_finite(
@@ -143,12 +154,9 @@ class _Scale:
 
 
 def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array) -> None:
-    """Warns of targets outside 0..1 where the loss takes probabilities; rows of weight 0 may hold any values."""
-    from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
-    from ..nn import BCELoss
-
-    binary = isinstance(o.loss, BinaryCrossentropy) or isinstance(getattr(o.loss, "loss", None), BCELoss)
-    if t.dtype.kind != "f" or not t.size or not (binary or isinstance(o.loss, CategoricalCrossentropy | KLDivergence)):
+    """Warns of targets outside 0..1 where the loss or a metric takes probabilities; rows of weight 0 may hold any values."""
+    by, binary = _takes_probabilities(o)
+    if t.dtype.kind != "f" or not t.size or not by:
         return
 
     def outside(low: float, high: float) -> bool:
@@ -160,10 +168,26 @@ def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array
         low, high = float(t.min()), float(t.max())
     if not outside(low, high):
         return
+    whole = not (t % 1).any()
     hint = "for labels -1 and 1: (y + 1) / 2" + ("; for labels 1 and 2: y - 1" if binary else "")
-    if binary and low == 0 and 3 <= int(high) + 1 <= 1000 and not (t % 1).any():
+    if by.startswith("the metric"):
+        signs = whole and (low, high) == (-1, 1)
+        hint = "for labels -1 and 1: (y + 1) / 2, which hinge losses take, too" if signs else "for numbers: mae or r2_score"
+    elif binary and low == 0 and 3 <= int(high) + 1 <= 1000 and whole:
         hint = f"for classes 0 to {high:g}: a softmax over {int(high) + 1} units and sparse_categorical_crossentropy"
-    _warn(c, "targets " + o.name, f"{name} has values from {low:g} to {high:g}, but {o.loss.name} wants 0 to 1; {hint}")
+    _warn(c, "targets " + o.name, f"{name} has values from {low:g} to {high:g}, but {by} wants 0 to 1; {hint}")
+
+
+def _takes_probabilities(o: Objective) -> tuple[str, bool]:
+    """What compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
+    from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
+    from ..nn import BCELoss
+
+    if isinstance(o.loss, BinaryCrossentropy) or isinstance(getattr(o.loss, "loss", None), BCELoss):
+        return o.loss.name, True
+    if isinstance(o.loss, CategoricalCrossentropy | KLDivergence):
+        return o.loss.name, False
+    return next((f"the metric {m.name}" for m in o.metrics or () if isinstance(m, _OF_ZERO_AND_ONE)), ""), True
 
 
 def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
@@ -201,10 +225,10 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
 
 
 def _last_activation(model: Any) -> str:
-    """The name of the activation that a Sequential's last layer has; "" where it is not known."""
+    """The name of the activation that a Sequential's last layer has; "" where it is not known, as in code of the user's own."""
     from ..nn.sequential import Sequential
 
-    while isinstance(model, Sequential) and len(layers := list(model.children())):
+    while type(model).forward is Sequential.forward and len(layers := list(model.children())):
         model = layers[-1]
-    act = getattr(model, "activation", "")
+    act = getattr(model, "activation", "") if own_code(type(model).forward.__module__) else ""
     return act if isinstance(act, str) else str(getattr(act, "name", ""))

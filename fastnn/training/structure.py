@@ -129,10 +129,15 @@ def stacked(passes: list[Any]) -> Any:
     return np.stack(passes)
 
 
-def chunks(arrays: Sequence[Array], batch_size: int | None) -> Any:
+def chunk_size(batch_size: Any, name: str) -> int:
+    """The number of samples that evaluate and predict take at a time; name is what messages call the argument."""
     from ..nn.dense import positive_int
 
-    size = CHUNK if batch_size is None else positive_int(batch_size, "batch_size")
+    return CHUNK if batch_size is None else positive_int(batch_size, name)
+
+
+def chunks(arrays: Sequence[Array], size: int) -> Any:
+    """The arrays in parts of so many samples."""
     for i in range(0, len(arrays[0]), size):
         yield tuple(a[i : i + size] if a.size else a for a in arrays)
 

@@ -275,7 +275,12 @@ class MeanMetricWrapper(Metric):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         n = len(y_pred)
-        values = np.asarray(self.fn(*as_given(Tensor(y_true), Tensor(y_pred))), np.float64)
+        given = self.fn(*as_given(Tensor(y_true), Tensor(y_pred)))
+        values = np.asarray(given)
+        if values.dtype.kind not in "fiub":
+            wanted = f"wanted one number, or one for each of the {n} samples"
+            raise TypeError(f"metric {self.name}: the function gave a {type(given).__name__}, no numbers; {wanted}")
+        values = values.astype(np.float64)
         if values.size == 1:
             self.total += np.array((values.item() * n, n))
             return
