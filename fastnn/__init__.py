@@ -140,7 +140,7 @@ from .ops.logic import (
 )
 from .ops.reduce import all, amax, amin, any, argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
 from .ops.shape import broadcast_to, concatenate, flatten, permute, reshape, squeeze, stack, transpose, unsqueeze
-from .ops.sort import argsort, sort, topk
+from .ops.sort import argsort, median, sort, topk
 from .optim.target import soft_update
 from .precision import autocast
 from .seeding import seed
@@ -263,6 +263,7 @@ __all__ = [
     "maximum",
     "maxout",
     "mean",
+    "median",
     "metrics",
     "min",
     "minimum",

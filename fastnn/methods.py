@@ -235,6 +235,7 @@ class Methods:
     index_select = index.index_select
     sort = sorting.sort
     argsort = sorting.argsort
+    median = sorting.median
     topk = sorting.topk
     take = data.take
     gather = data.gather

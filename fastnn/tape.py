@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .block import Block
 
 if TYPE_CHECKING:
+    from typing import Self
     from weakref import ref
 
     from .tensor import Backward, Tensor
@@ -56,7 +57,21 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code; t
 
 
 class _Mode(Block):
-    """A block, or a function, in which operations are recorded or not."""
+    """A block, or a function, in which operations are recorded or not; decorates with and without parentheses."""
+
+    _records: bool
+
+    def __new__(cls, function: Any = None) -> Self:
+        block = super().__new__(cls)
+        Block.__init__(block, taping, cls._records)
+        if function is None:
+            return block
+        if not callable(function):
+            raise TypeError(f"{cls.__name__}: {type(function).__name__} came, wanted nothing or a function")
+        return block(function)  # type: ignore[no-any-return]
+
+    if not TYPE_CHECKING:
+        __init__ = object.__init__  # one call of Python's less, and none for a function that was decorated
 
     def __call__(self, f: F) -> F:
         flags = getattr(getattr(f, "__code__", None), "co_flags", 0)
@@ -115,8 +130,7 @@ class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
     [3.0, 3.0]
     """
 
-    def __init__(self) -> None:
-        super().__init__(taping, False)
+    _records = False
 
 
 class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
@@ -129,8 +143,7 @@ class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
     True
     """
 
-    def __init__(self) -> None:
-        super().__init__(taping, True)
+    _records = True
 
 
 def is_grad_enabled() -> bool:

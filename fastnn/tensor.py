@@ -171,6 +171,13 @@ class Tensor(Methods):
         self._buffer: Array = None
         self.changes = UNCHANGED
 
+    def __copy__(self) -> Tensor:
+        if self.node is not None:
+            return share_changes(Tensor(self.data, self.requires_grad, self.node), self)
+        make, arguments = self.__reduce__()
+        copied: Tensor = make(*arguments)
+        return copied
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.node is not None:
             raise RuntimeError("pickle, deepcopy: this Tensor came out of an operation, which is not copied; use t.detach()")

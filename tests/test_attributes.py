@@ -445,6 +445,56 @@ def test_groups_know_their_names() -> None:
     optimizer.param_groups[1]["maximize"] = True  # as the optimizer has it
 
 
+def test_groups_refuse_settings_that_they_do_not_have() -> None:
+    adam = fastnn.optim.Adam([nn.Parameter([1.0])])
+    group = adam.param_groups[0]
+    for name, match in (
+        ("momentum", "Adam: momentum is no setting of this group; there are: lr, betas, eps"),
+        ("weigth_decay", "did you mean weight_decay"),
+        ("use_muon", "use_muon is no setting"),
+    ):
+        for put in (group.__setitem__, lambda name, value: group.update({name: value}), group.setdefault):
+            with pytest.raises(ValueError, match=match):
+                put(name, 0.5)
+        with pytest.raises(ValueError, match=match):
+            adam.add_param_group({"params": [nn.Parameter([1.0])], name: 0.5})
+        with pytest.raises(ValueError, match=match):
+            fastnn.optim.Adam([{"params": [nn.Parameter([1.0])], name: 0.5}])
+    with pytest.raises(ValueError, match="momentum is no setting"):
+        fastnn.optim.Muon([{"params": [nn.Parameter([1.0])], "use_muon": False, "momentum": 0.5}])
+    assert len(adam.param_groups) == 1
+    group["initial_lr"] = group["lr_scale"] = 0.5  # the user's own
+    group["beta1"] = 0.7
+    assert group["betas"] == (0.7, 0.999) and group.pop("lr_scale") == 0.5 and group.pop("lr_scale", None) is None
+
+    class Own(fastnn.optim.SGD):
+        pass
+
+    assert Own([{"params": [nn.Parameter([1.0])], "alpha": 0.5}]).param_groups[0]["alpha"] == 0.5
+
+
+def test_a_group_that_is_refused_changes_nothing() -> None:
+    optimizer = fastnn.optim.SGD(lr=0.1)
+    with pytest.raises(ValueError, match="lr is -1"):
+        optimizer.add_param_group({"params": [nn.Parameter([1.0])], "lr": -1})
+    assert optimizer.lr == 0.1 and optimizer.plain and not optimizer.params
+
+
+def test_settings_of_groups_are_not_taken_away() -> None:
+    group = fastnn.optim.SGD([nn.Parameter([1.0])]).param_groups[0]
+    before = dict(group)
+    for take in (
+        group.clear,
+        group.popitem,
+        lambda: group.pop("lr"),
+        lambda: group.pop("params"),
+        lambda: group.__delitem__("lr"),
+    ):
+        with pytest.raises(TypeError, match=r"SGD: (lr|params) of a group cannot be removed"):
+            take()
+    assert dict(group) == before
+
+
 def test_groups_are_neither_replaced_nor_taken_away() -> None:
     optimizer = fastnn.optim.SGD([nn.Parameter([1.0])])
     with pytest.raises(AttributeError, match="add_param_group"):

@@ -247,6 +247,22 @@ def test_no_grad_of_a_function_that_calls_itself() -> None:
     assert not depth(3) and is_grad_enabled()
 
 
+@pytest.mark.parametrize("block", [fastnn.no_grad, fastnn.enable_grad])
+def test_without_parentheses(block: Any) -> None:
+    class Model:
+        @block
+        def method(self, n: int = 1) -> Any:
+            "Says the mode."
+            return is_grad_enabled(), n
+
+    wanted = block is fastnn.enable_grad
+    with fastnn.no_grad() if wanted else fastnn.enable_grad():
+        assert Model().method(n=3) == (wanted, 3) and Model.method.__doc__ == "Says the mode."
+        assert is_grad_enabled() is not wanted
+    with pytest.raises(TypeError, match=f"{block.__name__}: bool came, wanted nothing or a function"):
+        block(True)
+
+
 def test_no_grad_of_a_generator_is_inside_alone() -> None:
     seen: list[Any] = []
 

@@ -248,6 +248,13 @@ def test_names_and_defaults_of_keras(name: str, weight_decay: float | None) -> N
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
+def test_arguments_of_muon_as_in_keras() -> None:
+    settings = {"adam_beta_1": 0.5, "adam_beta_2": 0.6, "adam_weight_decay": 0.2, "epsilon": 1e-6, "muon_a": 3.0, "muon_c": 2.0}
+    ours, theirs = keras_training({"learning_rate": 0.01, **settings}, "muon")
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -183,3 +183,53 @@ def test_places_as_in_keras(own: Any, path: str) -> None:
     wanted = [p.name for p in inspect.signature(theirs).parameters.values() if p.kind in positional]
     for place, (a, b) in enumerate(zip(mine, wanted, strict=False)):
         assert a == b or (path, place) in ELSEWHERE, (place, mine, wanted)
+
+
+KERAS_OPTIMIZERS = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion", "Muon"]
+OTHER_VALUES: dict[str, Any] = {
+    **dict.fromkeys(("nesterov", "amsgrad", "centered", "use_ema"), True),
+    **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm"), 0.25),
+    "gradient_accumulation_steps": 3,
+    "ns_steps": 4,
+}
+"""Values of arguments other than Keras's defaults; of others, 0.75."""
+FIXED = {
+    "loss_scale_factor": "gradients are float32, there is nothing to scale",
+    "exclude_layers": "groups say which parameters are Muon's",
+    "exclude_embeddings": "groups say which parameters are Muon's",
+    "adam_lr_ratio": "adamw_lr is the rate itself",
+    "rms_rate": "the kernel's factor is 0.2",
+}
+"""Keras's arguments that are taken with its default alone, and why."""
+TOGETHER = {"ema_momentum": {"use_ema": True}, "ema_overwrite_frequency": {"use_ema": True}, "nesterov": {"momentum": 0.5}}
+
+
+@pytest.mark.parametrize("name", KERAS_OPTIMIZERS)
+def test_optimizers_take_keras_s_arguments(name: str) -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")
+    theirs = getattr(pytest.importorskip("keras").optimizers, name)
+    arguments = {n: p.default for n, p in inspect.signature(theirs).parameters.items() if p.kind != p.VAR_KEYWORD}
+    assert len(arguments) > 10
+    plain = optim.get(name).get_config()
+    assert optim.get(name, **arguments).get_config() == plain
+    for argument, default in arguments.items():
+        assert optim.get(name, **{argument: default}).get_config() == plain, argument
+        if argument in FIXED:
+            with pytest.raises(ValueError, match=f"{argument} is 0.75, wanted .*cannot be changed"):
+                optim.get(name, **{argument: 0.75})
+        elif argument == "name":
+            assert optim.get(name, name="mine").get_config() == plain
+        else:
+            value = 4 if argument == "ema_overwrite_frequency" else OTHER_VALUES.get(argument, 0.75)
+            value = not default if isinstance(default, bool) else value
+            beside = TOGETHER.get(argument, {})
+            changed, before = (optim.get(name, **beside, **more).get_config() for more in ({argument: value}, {}))
+            different = {k: v for k, v in changed.items() if v != before.get(k)}
+            assert len(different) == 1 or argument in ("learning_rate", "use_ema"), argument
+            assert value in np.ravel(list(different.values())), argument
+
+
+def test_both_names_of_an_argument() -> None:
+    for more in ({"lr": 0.1, "learning_rate": 0.2}, {"betas": (0.5, 0.5), "beta_1": 0.2}, {"eps": 1.0, "epsilon": 1.0}):
+        with pytest.raises(TypeError, match=r"Adam: .* came in one call"):
+            optim.get("adam", **more)

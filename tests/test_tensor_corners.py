@@ -106,6 +106,56 @@ def test_results_are_not_copied(copied: Callable[[Any], Any]) -> None:
         copied(T([1.0], requires_grad=True) * 2)
 
 
+def test_shallow_copies_of_results_share_their_history() -> None:
+    x = T([1.0, 2.0], requires_grad=True)
+    y = copy.copy(x * 2)
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [2.0, 2.0] and y.node is not None
+
+
+def test_plots_take_tensors() -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    x = T([1.0, 2.0], requires_grad=True)
+    for t in (x, x * 2, (x * 2).detach()):
+        ax = Figure().subplots()
+        (line,) = ax.plot(t)
+        (other,) = ax.plot(t, t)
+        assert line.get_ydata().tolist() == other.get_xdata().tolist() == t.tolist()
+        ax.scatter(t, t)
+        ax.hist(t)
+        ax.bar([0, 1], t)
+        ax.fill_between([0, 1], t, t)
+        ax.errorbar([0, 1], t, yerr=t)
+        ax.imshow(t.reshape(1, 2))
+
+
+# ---- item assignment ----
+
+
+@pytest.mark.parametrize("key", [0, -1, (slice(None), 1), (1, 2), slice(None, None, -1), (..., 0), (slice(1), slice(None, 2))])
+def test_item_assignment_on_weights_that_are_stored_transposed(key: Any) -> None:
+    layer = nn.Linear(3, 2)
+    wanted = layer.weight.numpy().copy()
+    value = np.arange(wanted[key].size, dtype=np.float32).reshape(wanted[key].shape)
+    wanted[key] = value
+    with pytest.raises(RuntimeError, match="no_grad"):
+        layer.weight[key] = value
+    x = T([1.0, 2.0, 3.0])
+    y = layer(x)
+    with fastnn.no_grad():
+        layer.weight[key] = value
+    np.testing.assert_array_equal(layer.weight.numpy(), wanted)
+    np.testing.assert_allclose(layer(x).numpy(), wanted @ x.numpy() + layer.bias.numpy(), rtol=1e-6)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+    with fastnn.no_grad():
+        layer.weight[:] = layer.weight
+        layer.weight[1] = layer.weight[0]
+    np.testing.assert_array_equal(layer.weight.numpy(), wanted[[0, 0]])
+
+
 # ---- numbers ----
 
 

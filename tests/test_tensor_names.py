@@ -78,6 +78,54 @@ def test_what_numpy_gives_by_its_keywords(name: str) -> None:
         np.testing.assert_allclose(fastnn.tensor(X).var(axis=0, correction=1).numpy(), X.var(0, ddof=1))
 
 
+SCALARS = [
+    *("sum", "mean", "prod", "amax", "amin", "max", "min", "argmax", "argmin", "logsumexp", "std", "var", "norm", "any", "all"),
+    *("cumsum", "sort", "argsort", "median", "squeeze", "softmax", "flatten"),
+]
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_a_tensor_without_dimensions_has_axis_0(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    given = np.array(name == "any") if name in ("any", "all") else np.array(-2.5)
+    for axis in (0, -1):
+        args = () if name == "flatten" else (2, axis) if name == "norm" else (axis,)
+        wanted = parts(getattr(torch.tensor(given), name)(*args))
+        found = parts(getattr(fastnn.tensor(given), name)(*args))
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert a.shape == b.shape
+    with pytest.raises(ValueError, match="axis 1 of a Tensor with"):
+        fastnn.tensor(0.0).sum(1)
+    if name in ("sum", "max", "logsumexp", "median", "cumsum"):
+        x = fastnn.tensor(3.0, requires_grad=True)
+        y = getattr(x, name)(0)
+        (y[0] if isinstance(y, tuple) else y).backward()
+        assert x.grad.item() == 1.0
+
+
+def test_gradients_of_medians() -> None:
+    torch = pytest.importorskip("torch")
+    ties = np.array([[1.0, 2.0, 2.0, 3.0], [5.0, 0.0, 2.0, 2.0]])
+    for f in (lambda t: t.median(), lambda t: t.median(1)[0].sum(), lambda t: t.median(0, True).values.sum()):
+        x, y = fastnn.tensor(ties, requires_grad=True), torch.tensor(ties, requires_grad=True)
+        f(x).backward()
+        f(y).backward()
+        assert x.grad.numpy().sum() == pytest.approx(y.grad.numpy().sum())
+    x, y = fastnn.tensor(ties, requires_grad=True), torch.tensor(ties, requires_grad=True)
+    x.median().backward()
+    y.median().backward()
+    np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy())
+    for f in (lambda t: t.median(axis=1), lambda t: t.median(axis=None), lambda t: t.median(axis=0)):
+        assert fastnn.gradcheck(f, [X])
+    with pytest.raises(ValueError, match=r"median: shape \(0, 3\) has no elements along axis 0"):
+        fastnn.zeros(0, 3).median(0)
+    with pytest.raises(TypeError, match="came without dim"):
+        fastnn.zeros(3).median(keepdim=True)
+    with pytest.raises(TypeError, match=r"median: .*wanted float32 or float64"):
+        fastnn.tensor([1, 2]).median(axis=0)
+
+
 def test_values_have_indices_and_unpack() -> None:
     t = fastnn.tensor(X, requires_grad=True)
     values, indices = t.max(dim=1)

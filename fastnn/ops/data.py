@@ -94,7 +94,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     """Elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
 
     Args:
-        x: any shape with at least one dimension.
+        x: any shape.
         axis: the axis that index counts along.
         index: whole numbers; x's shape but for that axis.
 
@@ -103,8 +103,8 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     [[2.0], [3.0]]
     """
     x = as_tensor(x, "gather")
-    axis = axis_of(axis, x.ndim, "gather")
-    index = as_index(index, "gather", x.shape[axis])
+    axis = axis_of(axis, max(x.ndim, 1), "gather")
+    index = as_index(index, "gather", x.shape[axis] if x.ndim else 1)
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree but for axis {axis}")
     k = current()

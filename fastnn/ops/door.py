@@ -224,7 +224,10 @@ def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
 
 
 def axis_of(axis: Any, ndim: int, op: str) -> int:
-    """The axis counted from the front; ValueError where there is none."""
+    """The axis counted from the front; ValueError where there is none.
+
+    Operations for which a Tensor without dimensions has one of size 1, as in PyTorch, give at least 1 as ndim.
+    """
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
         raise TypeError(f"{op}: axis {axis!r}, wanted a whole number")
     if not -ndim <= axis < ndim:

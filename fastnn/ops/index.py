@@ -40,17 +40,20 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     """x[key] = value on a leaf, under `no_grad` if it requires a gradient; by whole numbers and slices."""
     x._check_in_place("item assignment")
     keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
-    if any(_is_array(item) for item in keys) or not x.data.flags.c_contiguous:
+    if any(_is_array(item) for item in keys):
         raise TypeError("item assignment: wanted whole numbers and slices; for masks there are masked_fill and where")
-    shape, strides, offset = _walk(x.shape, keys)
+    base = getattr(x, "base", x)  # of the transposed view of a parameter, which is stored as its columns
+    if not base.data.flags.c_contiguous:
+        raise ValueError(f"item assignment: the array of the Tensor has strides {x.data.strides}, wanted a C-contiguous one")
+    shape, strides, offset = _walk(x.shape, keys, strides_of(x.shape) if base is x else (1, x.shape[0]))
     new = as_tensor(value, "item assignment", x)
     same_dtype("item assignment", x, new)
     if current().xp.may_share_memory(x.data, new.data):
         new = clone(new)
     if arrays.broadcast("item assignment", new.shape, shape)[0] != shape:
         raise ValueError(f"item assignment: shape {new.shape} into {shape}")
-    arrays.copy_walk(current(), x.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
-    changed(x)
+    arrays.copy_walk(current(), base.data, new.data, shape, strides, broadcast_strides(new.shape, shape), yo=offset)
+    changed(base)
 
 
 def _plain(item: Any) -> Any:
@@ -100,11 +103,11 @@ def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
 # ---- whole numbers and slices: one walk ----
 
 
-def _walk(own_shape: tuple[int, ...], keys: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """The shape, strides and offset of what whole numbers and slices select."""
+def _walk(own_shape: tuple[int, ...], keys: Sequence[Any], own: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The shape, strides and offset of what whole numbers and slices select of an array of this shape and strides."""
     shape: list[int] = []
     strides: list[int] = []
-    own, axis, offset = strides_of(own_shape), 0, 0
+    axis = offset = 0
     for item in _complete(keys, len(own_shape)):
         if item is None:
             shape.append(1)
@@ -127,7 +130,7 @@ def _walk(own_shape: tuple[int, ...], keys: Sequence[Any]) -> tuple[tuple[int, .
 
 
 def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
-    shape, strides, offset = _walk(x.shape, keys)
+    shape, strides, offset = _walk(x.shape, keys, strides_of(x.shape))
     k = current()
     y = k.empty(shape, x.dtype)
     arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)

@@ -146,13 +146,16 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
-    """The axes counted from the front, in order; all of them for None. ValueError where one comes twice."""
+    """The axes counted from the front, in order; all of them for None. ValueError where one comes twice.
+
+    A Tensor without dimensions takes 0 and -1, as in PyTorch and NumPy, and has no axes.
+    """
     if axis is None:
         return tuple(range(ndim))
-    axes = sorted(axis_of(a, ndim, op) for a in (axis if isinstance(axis, Sequence) else (axis,)))
+    axes = sorted(axis_of(a, builtins.max(ndim, 1), op) for a in (axis if isinstance(axis, Sequence) else (axis,)))
     if len(set(axes)) < len(axes):
         raise ValueError(f"{op}: axis {axis} of a Tensor with {ndim} dimensions names one axis twice")
-    return tuple(axes)
+    return tuple(axes) if ndim else ()
 
 
 def _without(shape: tuple[int, ...], axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
@@ -168,6 +171,11 @@ def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tenso
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
     y = arrays.reduce_axes(current(), op, x.data, axes) if axes else clone(x).data
     return result(y.reshape(_without(x.shape, axes, keepdims)), _reduce_backward, (x,), op, x.data, y)
+
+
+def shared(x: Tensor, y: Tensor) -> Tensor:
+    """y, an element of x, with a gradient that is shared by all elements that are equal to it."""
+    return result(y.data, _reduce_backward, (x,), "max", x.data, y.data.reshape((1,) * x.ndim))
 
 
 def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -214,7 +222,7 @@ def cumsum(x: Any, axis: int) -> Tensor:
     x = as_tensor(x, "cumsum")
     if x.dtype == np.bool_:
         x = astype(x, np.int64)
-    shape = arrays.around(x.shape, axis_of(axis, x.ndim, "cumsum"))
+    shape = arrays.around(x.shape, axis_of(axis, builtins.max(x.ndim, 1), "cumsum"))
     y = _cumulate(current(), "sum", x.data.reshape(shape), 0, 0)
     return result(y.reshape(x.shape), _cumsum_backward, (x,), shape)
 
@@ -377,8 +385,8 @@ def _argmax(op: str, x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
     if axis is None:
         place = _argmax(op, Tensor(x.data.reshape(-1)), 0, False)
         return reshape(place, (1,) * x.ndim if keepdims else ())
-    axis = axis_of(axis, x.ndim, op)
-    if x.shape[axis] == 0:
+    axis = axis_of(axis, builtins.max(x.ndim, 1), op)
+    if x.ndim and x.shape[axis] == 0:
         raise ValueError(f"{op}: axis {axis} of shape {x.shape} has no elements")
     k = current()
     a, b, c = arrays.around(x.shape, axis)

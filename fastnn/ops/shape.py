@@ -58,7 +58,7 @@ def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of size 1, or without that one or those that have size 1."""
     x = as_tensor(x, "squeeze")
     given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
-    axes = {axis_of(a, x.ndim, "squeeze") for a in given}
+    axes = {axis_of(a, builtins.max(x.ndim, 1), "squeeze") for a in given}
     kept = tuple(n for d, n in enumerate(x.shape) if n != 1 or d not in axes)
     return x if kept == x.shape else reshape(x, kept)
 

@@ -10,10 +10,12 @@ from ..backends import current
 from ..tensor import Array, Tensor, torch_names
 from . import arrays
 from .data import gather
-from .door import as_tensor, axis_of, whole_number
-from .elementwise import astype
+from .door import as_tensor, axis_of, floating, whole_number
+from .elementwise import add, astype, mul
 from .index import ALL, getitem
-from .reduce import Extreme, bound, torch_call
+from .logic import isnan, where
+from .reduce import Extreme, argmax, bound, shared, torch_call
+from .shape import reshape, squeeze
 
 
 def _order(x: Tensor, axis: int, descending: bool) -> Tensor:
@@ -36,7 +38,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
     [1, 2, 0]
     """
     x = as_tensor(x, "argsort")
-    return _order(x, axis_of(axis, x.ndim, "argsort"), descending)
+    return _order(x, axis_of(axis, max(x.ndim, 1), "argsort"), descending)
 
 
 def sort(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -59,10 +61,73 @@ def sort(x: Any, *args: Any, **kwargs: Any) -> Any:
     both = {name: kwargs.pop(name) for name in ("descending", "stable") if name in kwargs}
     torchs = torch_call("sort", args, kwargs, ("axis",))
     given = bound("sort", ("dim" if torchs else "axis", "descending", "stable"), args, kwargs | both)
-    axis = axis_of(given.get("dim" if torchs else "axis", -1), x.ndim, "sort")
+    axis = axis_of(given.get("dim" if torchs else "axis", -1), max(x.ndim, 1), "sort")
     indices = _order(x, axis, given.get("descending", False))
     values = gather(x, axis, indices)
     return Extreme(values, indices) if torchs else values
+
+
+def median(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Find the median of all elements, or along an axis; NaN where any of them is NaN.
+
+    - ``median(x)`` gives the lower median of all, as in PyTorch: of an even number of elements, the smaller one in the middle.
+    - ``median(x, axis=1, keepdims=False)``, with NumPy's keywords, gives the mean of the two in the middle, along an axis or, for
+      None, of all.
+    - ``median(x, 1)`` and ``median(x, dim=1, keepdim=False)``, as in PyTorch, give the lower median and its place:
+      ``(values, indices)``.
+
+    The gradients are those of `max`: equal elements share that of all, with indices the one at the index has it.
+
+    Raises:
+        TypeError: NumPy's and PyTorch's keywords in one call.
+        ValueError: no elements along the axis.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([[1.0, 5.0], [4.0, 3.0]])
+    >>> x.median().item(), x.median(axis=None).item()
+    (3.0, 3.5)
+    >>> x.median(dim=1)
+    Extreme(values=tensor([1., 3.]), indices=tensor([0, 1], dtype=int64))
+    """
+    x = as_tensor(x, "median")
+    torchs = torch_call("median", args, kwargs, ("axis", "keepdims"))
+    names = ("dim", "keepdim") if torchs else ("axis", "keepdims")
+    given = bound("median", names, args, kwargs)
+    axis, keepdims = given.get(names[0]), given.get(names[1], False)
+    if axis is None:
+        if torchs and given:
+            raise TypeError(f"median: {', '.join(given)} came without dim; over all elements, call it with keepdims=")
+        flat = reshape(x, -1)
+        y = _middle(flat.detach(), 0)[0] if torchs else _mean_of_middle(flat, 0)
+        y = reshape(y, (1,) * x.ndim if keepdims else ())
+        return shared(x, y) if torchs else y
+    axis = axis_of(axis, max(x.ndim, 1), "median")
+    if not torchs:
+        y = _mean_of_middle(x, axis)
+        return y if keepdims else squeeze(y, axis)
+    values, indices = _middle(x, axis)
+    return Extreme(values, indices) if keepdims else Extreme(squeeze(values, axis), squeeze(indices, axis))
+
+
+def _middle(x: Tensor, axis: int, upper: bool = False) -> tuple[Tensor, Tensor]:
+    """The element in the middle along an axis, which stays with size 1, and its place; of two the lower or the upper one."""
+    n = x.shape[axis] if x.ndim else 1
+    if not n:
+        raise ValueError(f"median: shape {x.shape} has no elements along axis {axis}")
+    order = _order(x, axis, False)
+    at = n // 2 if upper else (n - 1) // 2
+    place = getitem(order, (*[ALL] * axis, slice(at, at + 1))) if x.ndim else order
+    if x.dtype.kind == "f":
+        greatest = argmax(x, axis, True)  # NaN, where there is any
+        place = where(isnan(gather(x.detach(), axis, greatest)), greatest, place)
+    return gather(x, axis, place), place
+
+
+def _mean_of_middle(x: Tensor, axis: int) -> Tensor:
+    lower = _middle(floating("median", x), axis)[0]
+    if x.ndim and x.shape[axis] % 2:
+        return lower
+    return add(mul(lower, 0.5), mul(_middle(x, axis, upper=True)[0], 0.5))
 
 
 @torch_names

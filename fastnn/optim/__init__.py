@@ -5,13 +5,13 @@ Hyper-parameters and step counts lie in arrays that the kernels read, so that re
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .base import Optimizer
+from .keras import own_arguments
 from .lbfgs import LBFGS
 from .muon import Muon
 from .schedule_free import AdamWScheduleFree
@@ -34,14 +34,15 @@ _KERAS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
 }
 
-# Keras's names of arguments.
-_ARGUMENTS = {"learning_rate": "lr", "epsilon": "eps"}
-
 
 def get(identifier: Any, **settings: Any) -> Optimizer:
-    """An optimizer from its name, with Keras's defaults and these settings, or an Optimizer itself.
+    """Make an optimizer from its name, with Keras's defaults and these settings; an Optimizer is given back as it is.
 
     Settings have Keras's names or those of the class; RAdam and L-BFGS, which Keras lacks, have the defaults of their kin.
+
+    Raises:
+        TypeError: no name and no optimizer, an argument that is not known, or both names of one.
+        ValueError: an unknown name, or a value that a setting cannot have.
 
     >>> import fastnn
     >>> fastnn.optim.get("adam", learning_rate=0.01, beta_1=0.8).get_config()["betas"]
@@ -58,13 +59,7 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
         cls, defaults = _KERAS[name]
         if name == "adam" and settings.get("weight_decay"):
             cls = AdamW  # Keras decouples weight decay in all its optimizers
-        settings = {_ARGUMENTS.get(key, key): value for key, value in settings.items()}
-        if cls is RMSprop and "rho" in settings:
-            settings["alpha"] = settings.pop("rho")
-        if {"beta_1", "beta_2"} & settings.keys():
-            first, second = inspect.signature(cls).parameters["betas"].default
-            settings["betas"] = (settings.pop("beta_1", first), settings.pop("beta_2", second))
-        return cls(**{**defaults, **settings})
+        return cls(**{**defaults, **own_arguments(cls, settings)})
     raise TypeError(f"optimizer: {type(identifier).__name__} came, wanted a name or an object of fastnn.optim")
 
 

@@ -83,10 +83,26 @@ class Attributes:
         """The groups of parameters with their settings; `add_param_group` adds one."""
         return self._groups
 
-    def _check_other(self, name: str, value: Any) -> None:
-        """ValueError for what a group cannot have of its own: a setting of the whole optimizer, unless it is the same."""
-        if name in FIXED and value != getattr(self, name):
-            raise ValueError(f"{type(self).__name__}: {name} holds for all groups; give it to the constructor")
+    def _check_other(self, name: str, value: Any, layout: Layout) -> None:
+        """Refuse what a group with this layout cannot have, and what would do nothing there.
+
+        Raises:
+            ValueError: a setting of the whole optimizer, unless it is the same; one of other optimizers; or a misspelt one.
+        """
+        cls = type(self).__name__
+        if name in FIXED:
+            if value != getattr(self, name):
+                raise ValueError(f"{cls}: {name} holds for all groups; give it to the constructor")
+        elif own_code(type(self).__module__):
+            import difflib
+
+            from . import OPTIMIZERS
+
+            elsewhere = any(name in other.layout.keys for other in OPTIMIZERS.values())
+            near = difflib.get_close_matches(name, layout.keys, 1, 0.85)
+            if elsewhere or near:
+                hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(layout.keys)}"
+                raise ValueError(f"{cls}: {name} is no setting of this group{hint}")
 
     def _fixed(self, name: str) -> bool:
         """Whether this setting cannot be changed now."""

@@ -138,11 +138,12 @@ class Optimizer(Attributes, Stateful):
         """The groups of an optimizer whose parameters are not in groups: what is special about their settings."""
         return [{}]
 
-    def _new_group(self, settings: dict[str, Any]) -> Group:
+    def _new_group(self, settings: dict[str, Any], beside: tuple[Group, ...] | None = None) -> Group:
+        """Make a group behind the others, or behind those that are given, which then are all."""
         complete = self._complete(settings)
         group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group, self._check_other)
         group.states = self._states(group)
-        self._groups = (*self._groups, group)
+        self._groups = (*(self._groups if beside is None else beside), group)
         return group
 
     def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
@@ -173,8 +174,6 @@ class Optimizer(Attributes, Stateful):
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(f"{name}: a group is {type(param_group).__name__}, wanted a dict with params")
-        for key, value in param_group.items():
-            self._check_other(key, value)
         given = param_group["params"]
         given = [given] if isinstance(given, Tensor) else self._listed(given)
         if not given:
@@ -182,10 +181,9 @@ class Optimizer(Attributes, Stateful):
         members = give_homes(given)
         if len(members) < len(given) or not set(members).isdisjoint(self.params):
             raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
-        if not self.params:
-            self._groups = ()  # of an optimizer that was made without parameters
+        settings = {key: value for key, value in param_group.items() if key != "params"}
+        group = self._new_group(settings, None if self.params else ())  # not beside that of an optimizer without parameters
         self._grouped = True
-        group = self._new_group({key: value for key, value in param_group.items() if key != "params"})
         self._take(group, members)
 
     def _take(self, group: Group, members: list[Parameter]) -> None:

@@ -85,7 +85,7 @@ class Group(MutableMapping[str, Any]):
     """One of `Optimizer.param_groups`: a group's parameters and settings by PyTorch's names.
 
     Hyper-parameters that are written here reach the steps that follow, recorded ones too; a function of the step (from 0)
-    is followed as a schedule. Other names may be put in, as in a dict.
+    is followed as a schedule. Names of your own may be put in, as in a dict, but no settings that the optimizer does not have.
 
     >>> import fastnn
     >>> optimizer = fastnn.optim.Adam([fastnn.nn.Parameter([1.0])], betas=(0.8, 0.99))
@@ -101,7 +101,7 @@ class Group(MutableMapping[str, Any]):
         settings: dict[str, Any],
         updates: Array,
         check: Callable[[Group], None],
-        check_other: Callable[[str, Any], None],
+        check_other: Callable[[str, Any, Layout], None],
     ) -> None:
         self.owner = owner
         self.layout = layout
@@ -120,9 +120,7 @@ class Group(MutableMapping[str, Any]):
             if name not in layout.options:
                 self._set(name, settings[name])
         for name in settings.keys() - set(layout.keys) - set(layout.hidden):
-            if OTHER_NAMES.get(name) in layout.keys:
-                raise ValueError(f"{owner}: {name} of a group is named {OTHER_NAMES[name]}")
-            self._other[name] = settings[name]
+            self[name] = settings[name]
         check(self)
         self._check = check
 
@@ -245,10 +243,12 @@ class Group(MutableMapping[str, Any]):
             current().value_leaves("the learning rate" if name == "lr" else name)
             self._set(name, value)
         else:
-            self._check_other(name, value)
+            self._check_other(name, value, self.layout)
             self._other[name] = value
 
     def __delitem__(self, name: str) -> None:
+        if name not in self._other and name in set(self):
+            raise TypeError(f"{self.owner}: {name} of a group cannot be removed; set it to another value")
         del self._other[name]
 
     def __iter__(self) -> Iterator[str]:
