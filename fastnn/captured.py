@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from .bindings import Bindings
 from .hostcode import HostCode
 from .locks import rlock
 from .ops.door import StepInput
-from .plan import Step, copied, like, own
+from .plan import Step, copied, give_back, like, own
 from .precision import precision
 from .recorder import PATIENCE, Recorder, Watched, difference
 from .tensor import Array, Tensor, is_grad_enabled
@@ -88,14 +89,19 @@ def _without_shapes(key: Any) -> Any:
 
 
 def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
-    """The argument with its arrays replaced by what by(whether a Tensor) gives, in the order in which `_key` lists them."""
+    """The argument with its arrays replaced by what by(whether a Tensor) gives, in the order in which `_key` lists them.
+
+    What holds no arrays is left as it is, so that changes of it reach the caller.
+    """
     if _array_of(value) is not None:
         return by(isinstance(value, Tensor))
-    if isinstance(value, dict):
-        return {k: _replaced(v, by) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return like(value, [_replaced(v, by) for v in value])
-    return value
+    if not isinstance(value, dict | list | tuple):
+        return value
+    items = list(value.values() if isinstance(value, dict) else value)
+    new = [_replaced(v, by) for v in items]
+    if all(map(operator.is_, new, items)):
+        return value
+    return dict(zip(value, new, strict=True)) if isinstance(value, dict) else like(value, new)
 
 
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,7 +179,7 @@ class _Capture:
     def _watch(self, key: Any, real: Backend, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]) -> Any:
         buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]
         recorder = Recorder(real, tuple(buffers))
-        output, host = self._record(recorder, args, kwargs, buffers)
+        output, host = self._record(recorder, args, kwargs, arrays, buffers)
         if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
             recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
         if recorder.void:
@@ -207,16 +213,27 @@ class _Capture:
         return copied(output, recorder)
 
     def _record(
-        self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], buffers: list[Array]
+        self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array], buffers: list[Array]
     ) -> tuple[Any, HostCode]:
-        rest = iter(buffers)
-        own_args, own_kwargs = _replaced(
-            (args, kwargs), lambda tensor: Tensor(next(rest).view()) if tensor else StepInput(next(rest).view())
-        )
+        rest, seen = iter(buffers), list[StepInput | None]()
+
+        def input_of_the_step(tensor: bool) -> Any:
+            array = next(rest).view()
+            seen.append(None if tensor else StepInput(array))
+            return Tensor(array) if seen[-1] is None else seen[-1]
+
+        own_args, own_kwargs = _replaced((args, kwargs), input_of_the_step)
         host = HostCode(marks=True)
-        with recording(recorder), host:
-            output = self.fn(*own_args, **own_kwargs)
-            recorder.carry_buffers()
+        try:
+            with recording(recorder), host:
+                output = self.fn(*own_args, **own_kwargs)
+                recorder.carry_buffers()
+        finally:
+            for i, (array, buffer, step_input) in enumerate(zip(arrays, buffers, seen, strict=True)):
+                if step_input is not None and step_input.host is not None:
+                    give_back(recorder.real, array, step_input.host)
+                elif i in recorder.changed:
+                    give_back(recorder.real, array, buffer)
         if host.found:
             recorder.hinder(f"{host.found}, which a replay would leave out")
         return output, host

@@ -35,6 +35,7 @@ LONG = 1000
 """Elements of a list or dict that are looked into; those of longer ones may be exchanged, but not changed, to be seen."""
 MOST_OBJECTS = 20_000
 """Objects that are looked at."""
+_UNKNOWN = object()
 _KNOWN = frozenset({"training", "stop_training", "history"})
 """Attributes of modules that fastnn sets."""
 
@@ -92,6 +93,8 @@ class HostCode:
         if event == "call" and code not in self.ran:
             self.ran[code] = frame.f_globals
             self._reach(frame)
+        if event == "return" and not self.found and _takes_arrays(code):
+            self._look_for_arrays(frame)
         if code.co_freevars:
             now = {name: frame.f_locals.get(name) for name in code.co_freevars}
             if event == "call":
@@ -99,6 +102,17 @@ class HostCode:
             else:
                 before = self._outer.pop(frame, now)
                 self._set_outside |= {(code, name) for name in now if not _same_item(before[name], now[name])}
+
+    def _look_for_arrays(self, frame: FrameType) -> None:
+        """Looks whether what the code takes `data` of may be Tensors, whose memory NumPy then reads or writes."""
+        for names in _takes_arrays(frame.f_code):
+            values: Any = {**frame.f_globals, **frame.f_locals}
+            for name in names:
+                value = values.get(name, _UNKNOWN)
+                values = getattr(value, "__dict__", {})
+            if not names or value is _UNKNOWN or isinstance(value, (Tensor, np.ndarray, np.generic, self._array)):
+                expression = ".".join(names or ("a Tensor",))
+                self.found = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
 
     def _trusts(self, module: Any) -> bool:
         """Whether the module of this name is of a package that is not looked into."""
@@ -244,6 +258,24 @@ def slots_of(cls: Any) -> tuple[str, ...]:
 def _stored(code: CodeType) -> frozenset[str]:
     """The attributes that code sets or deletes, of whatever it is."""
     return frozenset(i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_ATTR", "DELETE_ATTR"))
+
+
+@lru_cache(maxsize=1024)
+def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
+    """What code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
+    found: list[tuple[str, ...]] = []
+    names: tuple[str, ...] = ()  # of what was loaded last
+    for instruction in dis.get_instructions(code):
+        name, argument = instruction.opname, instruction.argval
+        if name in ("LOAD_ATTR", "STORE_ATTR") and argument == "data":
+            found.append(names)
+        if name.startswith(("LOAD_FAST", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF")):
+            names = (argument[-1] if isinstance(argument, tuple) else argument,)
+        elif name == "LOAD_ATTR" and names:
+            names = (*names, argument)
+        elif name not in ("COPY", "DUP_TOP"):
+            names = ()
+    return tuple(found)
 
 
 def _random_state() -> tuple[Any, ...]:

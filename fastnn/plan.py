@@ -6,6 +6,9 @@ import operator
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
+from .backends.base import Backend
 from .bindings import Bindings
 from .nn import parameter as parameters_py
 from .nn.mode import said
@@ -66,6 +69,8 @@ class Step:
         for buffer, array in zip(self.buffers, inputs, strict=True):
             self.recorder.real.write(buffer, array)
         self.run(1)
+        for i in self.recorder.changed:
+            give_back(self.recorder.real, inputs[i], self.buffers[i])
         return copied(self.output, self)
 
     def _note(self, array: Array) -> Array:
@@ -86,6 +91,14 @@ class Step:
             n -= part
         for leaf, value in self._after:
             leaf.has_grad = value
+
+
+def give_back(k: Backend, given: Array, changed: Array) -> None:
+    """Writes what was changed in place into the argument that it is a copy of."""
+    if not isinstance(given, np.ndarray):
+        given[...] = k.xp.asarray(changed)
+    elif given.flags.writeable:
+        given[...] = k.to_numpy(changed)
 
 
 def copied(value: Any, recording: Recorder | Step) -> Any:

@@ -62,6 +62,8 @@ class Recorder:
         self.modules: dict[Module, None] = {}
         self.owned: list[Array] = []  # arrays that were made inside
         self.outside: dict[int, Array] = {}  # arrays that were there before, by address: while they are here, no other takes it
+        self.changed: set[int] = set()  # the inputs that kernels write to, by number
+        self._inputs = len(inputs)
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
         self.memory = Memory(real)
@@ -110,6 +112,8 @@ class Recorder:
         if begin == end:
             return ("nothing", array.shape), array
         if (block := self.memory.find(begin, end)) is not None:
+            if write and block.number < self._inputs:
+                self.changed.add(block.number)
             return ("inside", block.number, begin - block.begin, array.shape), block.own(array)
         if (constant := self._constants.get((begin, end))) is not None:
             if write:

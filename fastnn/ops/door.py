@@ -19,12 +19,13 @@ _SUPPORTED = tuple(np.dtype(d) for d in DTYPES)
 class StepInput(NDArrayOperatorsMixin):
     """An array argument of a captured function: what NumPy array it is only fastnn's operations may see.
 
-    Whatever else is done with it (arithmetic, indexing, any method of an array) works as on the array and makes the recording
-    void, for a replay would not do it again.
+    Whatever else is done with it (arithmetic, indexing, any method of an array) works as on the array, also in place, and makes
+    the recording void, for a replay would not do it again.
     """
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self._array = array
+        self.host: np.ndarray[Any, Any] | None = None  # the same for Python, once it was asked for
 
     shape = property(lambda self: self._array.shape)
     dtype = property(lambda self: self._array.dtype)
@@ -36,17 +37,24 @@ class StepInput(NDArrayOperatorsMixin):
 
     def _read(self, how: str) -> np.ndarray[Any, Any]:
         current().value_leaves(how)
-        return np.array(current().to_numpy(self._array))
+        if self.host is None:
+            self.host = current().to_numpy(self._array)
+        return self.host
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         a = self._read("as a NumPy array")
-        return a if dtype is None else a.astype(dtype)
+        return np.array(a, dtype) if copy else np.asarray(a, dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(isinstance(a, Tensor) for a in inputs):
             return NotImplemented
-        plain = [a._read(f"numpy.{ufunc.__name__}") if isinstance(a, StepInput) else a for a in inputs]
-        return getattr(ufunc, method)(*plain, **kwargs)
+
+        def plain(arrays: Any) -> tuple[Any, ...]:
+            return tuple(a._read(f"numpy.{ufunc.__name__}") if isinstance(a, StepInput) else a for a in arrays)
+
+        if "out" in kwargs:
+            kwargs["out"] = plain(kwargs["out"])
+        return getattr(ufunc, method)(*plain(inputs), **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -55,6 +63,9 @@ class StepInput(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         return self._read("by index")[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._read("by index")[key] = value
 
     def __iter__(self) -> Any:
         return iter(self._read("by iteration"))
@@ -77,6 +88,8 @@ class StepInput(NDArrayOperatorsMixin):
     def converted(self, dtype: np.dtype[Any] | None, copy: bool) -> np.ndarray[Any, Any]:
         """The array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
         wanted = self.dtype if dtype is None else dtype
+        if self.host is not None and not np.may_share_memory(self.host, self._array):  # Python may have changed it
+            current().write(self._array, self.host)
         if self.dtype == wanted and not copy:
             return self._array
         if self.dtype not in _SUPPORTED:
