@@ -31,9 +31,12 @@
         fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa                                                   \
   }
 
+// FASTNN_HAS_* come from CMakeLists.txt: what kernels were compiled for.
 FASTNN_DECLARE(base)
-#if defined(__x86_64__)
+#ifdef FASTNN_HAS_avx2
 FASTNN_DECLARE(avx2)
+#endif
+#ifdef FASTNN_HAS_avx512
 FASTNN_DECLARE(avx512)
 #endif
 
@@ -41,12 +44,14 @@ namespace fastnn {
 namespace {
 
 bool always() { return true; }
-#if defined(__x86_64__)
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
+#ifdef FASTNN_HAS_avx2
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+#ifdef FASTNN_HAS_avx512
 bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
@@ -57,8 +62,10 @@ std::atomic<int> version{0};
 
 const std::vector<Isa>& isas() {
   static const std::vector<Isa> list = {
-#if defined(__x86_64__)
+#ifdef FASTNN_HAS_avx512
       FASTNN_ENTRY(avx512, "AVX-512 F, BW, DQ and VL", has_avx512),
+#endif
+#ifdef FASTNN_HAS_avx2
       FASTNN_ENTRY(avx2, "AVX2 and FMA", has_avx2),
 #endif
       FASTNN_ENTRY(base, "nothing special", always),
