@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cases.case import Case
 from emulator.programs import Program, programs
 
 from fastnn.backends.cupy.nvrtc import machine_code
+from fastnn.backends.cupy.source import FILES
 from fastnn.backends.spec import KERNELS
 
 try:
@@ -21,13 +23,16 @@ except (ImportError, RuntimeError) as error:
     pytest.skip(f"needs the packages cupy and nvidia-cuda-nvrtc: {error}", allow_module_level=True)
 
 FULL = "sm_90"
-"""For this one programs of all dtypes and functions are compiled, for the others one of each kernel."""
+"""For this one programs of all kernels and functions are compiled, for the others one of each kernel."""
 OTHERS = ("sm_80", "sm_100")
 LOCAL = {"sin", "cos"}
 """Activations whose programs use local memory: CUDA has an array there for angles that are very large."""
 FEW = {"linear", "gelu"}
 """Activations of the dense layer that stand for all: their functions are those of the activation family."""
-
+ALL_DTYPES = {"", "linear", "gelu", "sin", "squared_error", "huber"}
+"""Functions whose programs are compiled for all dtypes, others for float32 alone: it is one text."""
+PARTS = {"activation": 6, "loss": 3, "dense": 2}
+"""Tests that a family's functions are divided into, for several processes."""
 AROUND_CALLS = 32
 """Bytes that the assembler spills at most where CUDA's arithmetic calls its slow paths, as divisions of float64 and int64 do."""
 
@@ -37,48 +42,74 @@ def function(case: Case) -> str:
     return next((s.name for name, s in case.scalars.items() if name in ("act", "fn")), "")
 
 
-def wrong(program: Program, architecture: str, local: bool) -> str:
-    """What is wrong with a program, empty if nothing: it compiles, takes the arguments that the host packs, spills nothing."""
-    args = re.search(rf"{program.entry}\(const ([^()]+) a\)", program.source)
-    assert args, "an entry point that takes a struct of arguments"
-    what = f"{args[1]}, {program.source.splitlines()[0]} for {architecture}"
-    source = f'{program.source}static_assert(sizeof({args[1]}) == {program.packed}, "as the host packs it");\n'
-    handle = nvrtc.createProgram(source, f"{program.entry}.cu", (), ())
+def wrong(listed: Iterable[tuple[Program, bool]], architecture: str) -> list[str]:
+    """What is wrong with programs: they compile, take the arguments that the host packs, spill nothing.
+
+    Programs that differ in their entry point alone are compiled together, as most of the time goes into what they share.
+
+    Args:
+        listed: programs, and whether each may use local memory.
+    """
+    together: dict[str, list[tuple[Program, bool]]] = {}
+    for program, local in listed:
+        together.setdefault(program.source[: program.source.rindex('extern "C"')], []).append((program, local))
+    return [words for shared, alike in together.items() for words in _wrong(shared, alike, architecture)]
+
+
+def _wrong(shared: str, alike: list[tuple[Program, bool]], architecture: str) -> list[str]:
+    source, entries, what = shared, [], f"{shared.splitlines()[0]} for {architecture}"
+    for i, (program, _) in enumerate(alike):
+        args = re.search(rf"{program.entry}\(const ([^()]+) a\)", program.source)
+        assert args, "an entry point that takes a struct of arguments"
+        entries.append(f"{program.entry}_{i}")
+        source += program.source[len(shared) :].replace(f" {program.entry}(", f" {entries[-1]}(")
+        source += f'static_assert(sizeof({args[1]}) == {program.packed}, "as the host packs it");\n'
+    handle = nvrtc.createProgram(source, "programs.cu", (), ())
     try:
         nvrtc.compileProgram(handle, (f"-arch={architecture}", "-std=c++17", "-w", "--ptxas-options=-v"))
         log = nvrtc.getProgramLog(handle)
     except nvrtc.NVRTCError:
-        return f"{what}: {nvrtc.getProgramLog(handle)}"
+        return [f"{what}: {nvrtc.getProgramLog(handle)}"]
     finally:
         nvrtc.destroyProgram(handle)
-    assert re.findall(r"Compiling entry function '(\w+)'", log) == [program.entry], log
-    frame = re.search(rf"properties for {program.entry}\n\D*(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", log)
-    assert frame, log
-    stack, stores, loads = map(int, frame.groups())
-    right = max(stores, loads) <= AROUND_CALLS and (local or stack <= AROUND_CALLS)
-    return "" if right else f"{what}: {stack} bytes of stack, {stores} of spills stored, {loads} loaded"
+    assert sorted(re.findall(r"Compiling entry function '(\w+)'", log)) == sorted(entries), log
+    found = []
+    for entry, (program, local) in zip(entries, alike, strict=True):
+        frame = re.search(rf"properties for {entry}\n\D*(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", log)
+        assert frame, log
+        stack, stores, loads = map(int, frame.groups())
+        if max(stores, loads) > AROUND_CALLS or (stack > AROUND_CALLS and not local):
+            line = program.source[len(shared) :].strip()
+            found.append(f"{line}, {what}: {stack} bytes of stack, {stores} of spills stored, {loads} loaded")
+    return found
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_programs_compile_without_spills(kernel: str) -> None:
-    cases = [case for case in TESTS if case.kernel == kernel]
-    if KERNELS[kernel].family == "dense":
-        cases = [case for case in cases if function(case) in FEW | {""}]
-    found = [
-        wrong(program, FULL, local)
-        for local in (False, True)
-        for program in programs(case for case in cases if (function(case) in LOCAL) == local)
-    ]
-    assert not any(found), "\n".join(filter(None, found))
+def wanted(case: Case) -> bool:
+    return case.spec.family != "dense" or function(case) in FEW | {""}
+
+
+@pytest.mark.parametrize(("family", "part"), [(family, part) for family in FILES for part in range(PARTS.get(family, 1))])
+def test_programs_compile_without_spills(family: str, part: int) -> None:
+    cases = [case for case in TESTS if case.spec.family == family and wanted(case)]
+    functions = sorted({function(case) for case in cases})[part :: PARTS.get(family, 1)]
+    listed: dict[Program, bool] = {}
+    for local in (True, False):
+        mine = [c for c in cases if function(c) in functions and (function(c) in LOCAL) == local]
+        listed |= dict.fromkeys(programs([c for c in mine if function(c) in ALL_DTYPES]), local)
+        listed |= dict.fromkeys(programs([c for c in mine if function(c) not in ALL_DTYPES], ["float32"]), local)
+    assert listed
+    assert not (found := wrong(listed.items(), FULL)), "\n".join(found)
 
 
 @pytest.mark.parametrize("architecture", OTHERS)
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_other_generations(kernel: str, architecture: str) -> None:
-    case = next(case for case in TESTS if case.kernel == kernel and function(case) not in LOCAL)
-    dtype = "float64" if "float64" in case.dtypes else case.dtypes[0]
-    found = [wrong(program, architecture, False) for program in programs([case], [dtype])]
-    assert not any(found), "\n".join(filter(None, found))
+@pytest.mark.parametrize("family", FILES)
+def test_other_generations(family: str, architecture: str) -> None:
+    listed = []
+    for kernel in (k for k in KERNELS if KERNELS[k].family == family):
+        case = next(case for case in TESTS if case.kernel == kernel and function(case) not in LOCAL)
+        dtype = "float64" if "float64" in case.dtypes else case.dtypes[0]
+        listed += [(program, False) for program in programs([case], [dtype])]
+    assert not (found := wrong(listed, architecture)), "\n".join(found)
 
 
 def test_machine_code_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
