@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import emulator
 import numpy as np
@@ -19,12 +20,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--targets", default="", help="the backends of the kernel tests, by a part of their names; all of them if left out"
     )
+    parser.addoption(
+        "--note-skipped", metavar="FILE", help="writes down which tests were skipped, for a later pytest @FILE with more packages"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes where the device is an emulated one, and is skipped there")
     if config.getoption("--emulated"):
         emulator.install()
+    if config.getoption("--note-skipped") and not hasattr(config, "workerinput"):  # the process that all reports come to
+        config.pluginmanager.register(NoteSkipped(Path(config.getoption("--note-skipped"))))
+
+
+class NoteSkipped:
+    """Writes down the tests, or whole files, of which anything was skipped."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.found = file.absolute(), dict[str, None]()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped:
+            self.found[report.nodeid.partition("[")[0]] = None
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.found[report.nodeid] = None
+
+    def pytest_sessionfinish(self) -> None:
+        self.file.write_text("".join(f"{name}\n" for name in self.found))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
