@@ -52,7 +52,7 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
             text = f"save: the file has no training settings: {message(error)}; compile the model again once it is loaded"
             warnings.warn(text, UserWarning, stacklevel=3)
     text = json.dumps(header, default=number)
-    if vars(model).get("_loadable") != model._version:  # once for a structure: checkpoints come after each epoch
+    if model._loadable != model._version:  # once for a structure: checkpoints come after each epoch
         copy_context().run(_check_loadable, json.loads(text), tensors)
         model._loadable = model._version
     if len(text) > MAX_ARCHITECTURE:

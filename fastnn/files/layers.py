@@ -131,8 +131,10 @@ def layer_from_config(config: Any) -> Any:
 
 
 def message(error: Exception) -> str:
-    """An error's text, which may hold what the file says, without the middle of a long one."""
+    """Return an error's text, which may hold what the file says, without the middle of a long one."""
     text = str(error)
+    if isinstance(error, KeyError) and error.args:  # a sentence, or the name that a dict lacks
+        text = str(error.args[0]) if " " in str(error.args[0]) else f"there is no {error.args[0]!r}"
     return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
 
 

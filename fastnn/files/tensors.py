@@ -115,7 +115,10 @@ def _array(key: str, entry: dict[str, Any]) -> Array:
         raise ValueError(f"the tensor {short(repr(key))} has the dtype {dtype}; fastnn reads {', '.join(DTYPES)}")
     if len(entry["shape"]) > 32:
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has {len(entry['shape'])} dimensions")
-    a = np.frombuffer(entry["data"], DTYPES[dtype]).reshape(entry["shape"])
+    try:
+        a = np.frombuffer(entry["data"], DTYPES[dtype]).reshape(entry["shape"])
+    except ValueError:  # sizes that NumPy cannot count, beside a 0
+        raise ValueError(f"it is damaged: the tensor {short(repr(key))} has the shape {short(str(entry['shape']))}") from None
     if dtype == "BOOL" and a.view(np.uint8).max(initial=0) > 1:
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has other values than True and False")
     return a

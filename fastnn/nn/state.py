@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class State:
     """The half of `Module` by which values come in and out."""
 
+    _loadable = -1
+    """The version of the structure for which `save` has seen that `load` can make it again."""
+
     if TYPE_CHECKING:
         _parameters: dict[str, Parameter | None]
         _modules: dict[str, Module]

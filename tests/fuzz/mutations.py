@@ -36,6 +36,9 @@ def valid(folder: Path) -> list[bytes]:
     tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     tied[1].weight = tied[0].weight
     tied[1].requires_grad_(False)
+    groups = [{"params": [tied[0].weight], "lr": fastnn.schedules.Constant(0.1)}, {"params": [tied[0].bias], "momentum": 0.9}]
+    tied.compile(fastnn.optim.SGD(groups), "mse")
+    tied.fit(X[:, :3], X[:, :3], verbose=0)
     double = fastnn.Sequential([fastnn.Dense(2, input_shape=(4,))], dtype="float64")
     double.compile(fastnn.optim.LBFGS(), "mse")
     double.fit(X, X[:, :2], epochs=2, verbose=0)
