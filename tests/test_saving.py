@@ -1,5 +1,7 @@
 """Writing files: where they go, what stays as it was whatever happens, and what no file can hold."""
 
+import errno
+import io
 import os
 import stat
 import sys
@@ -65,6 +67,36 @@ def test_an_empty_path() -> None:
         small().save("")
     with pytest.raises(FileNotFoundError, match="the path is empty"):
         fastnn.load("")
+
+
+@pytest.mark.parametrize("path", [3, None, True, io.BytesIO(), 1.5])
+def test_what_is_no_path(writer: Any, path: Any) -> None:
+    for use in (writer, fastnn.load, small().load_weights, fastnn.callbacks.CSVLogger):
+        with pytest.raises(TypeError, match=f": {type(path).__name__} came, wanted the name of a file"):
+            use(path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800"])
+def test_what_no_file_can_be_named(writer: Any, path: str) -> None:
+    for use in (writer, fastnn.load, fastnn.callbacks.CSVLogger):
+        with pytest.raises(ValueError, match=r": no file can be named '(a\\x00b|\\ud800)'"):
+            use(path)
+
+
+def test_errors_of_the_system_name_the_operation_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ("x" * 256)
+    for use, words in ((small().save, "save: .*xxx cannot be written"), (fastnn.load, "load: .*xxx cannot be read")):
+        with pytest.raises(OSError, match=f"{words}: File name too long") as info:
+            use(path)
+        assert info.value.errno == errno.ENAMETOOLONG
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"save_weights: .*/w cannot be written: No space left on device") as info:
+        small().save_weights(tmp_path / "w")
+    assert info.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
 
 
 def test_mode_and_mask(writer: Any, tmp_path: Path) -> None:

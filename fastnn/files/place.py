@@ -21,6 +21,26 @@ except ImportError:  # not on Windows, where nothing is swept
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
 
 
+def name_of(path: Any, op: str) -> str:
+    """Return a path as text.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: no file can have this name.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{op}: {type(path).__name__} came, wanted the name of a file") from None
+    try:
+        os.lstat(text)
+    except ValueError:  # a zero, or half of a surrogate pair
+        raise ValueError(f"{op}: no file can be named {text!r}") from None
+    except OSError:
+        pass  # there is none yet, or another reason that whoever opens it finds
+    return text
+
+
 def target_of(path: Any, op: str) -> str:
     """Return the place that a file of this path is written to, through symbolic links.
 
@@ -29,9 +49,10 @@ def target_of(path: Any, op: str) -> str:
         IsADirectoryError: it names a folder.
         PermissionError: there is a file that may not be written.
         OSError: it is a device, a pipe or a socket.
-        ValueError: its suffix is that of another library's files.
+        TypeError: it is no path.
+        ValueError: its suffix is that of another library's files, or no file can have the name.
     """
-    text = os.fsdecode(path)
+    text = name_of(path, op)
     if not text:
         raise FileNotFoundError(f"{op}: the path is empty; wanted the name of a file")
     if os.path.basename(text) in ("", os.curdir, os.pardir) or os.path.isdir(text):
@@ -56,6 +77,11 @@ def kind_of_node(mode: int) -> str:
     return next((name for test, name in kinds.items() if test(mode)), "a device")
 
 
+def failed(error: OSError, op: str, path: str, what: str) -> OSError:
+    """Return the system's error as one that names the operation and the user's file."""
+    return OSError(error.errno, f"{op}: {path} cannot be {what}: {error.strerror}")
+
+
 def _status(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)
@@ -68,7 +94,15 @@ def write(path: Any, parts: Iterable[Any], op: str) -> None:
 
     The file keeps the mode of the one that it replaces, and its owner where the system permits it.
     """
-    target = target_of(path, op)
+    try:
+        _write(target_of(path, op), parts)
+    except OSError as error:
+        if error.errno is None:  # one of ours, which says all
+            raise
+        raise failed(error, op, os.fsdecode(path), "written") from error
+
+
+def _write(target: str, parts: Iterable[Any]) -> None:
     folder, old = os.path.dirname(target), _status(target)
     _sweep(folder)
     mode = 0o666 if old is None else 0o600  # the system takes the umask off

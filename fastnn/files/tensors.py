@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .foreign import described
-from .place import kind_of_node, write
+from .place import failed, kind_of_node, name_of, write
 
 Array = np.ndarray[Any, Any]
 DTYPES = {
@@ -54,12 +54,16 @@ def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError, OSError: it cannot be read.
+        TypeError: the path is none.
         ValueError: it is empty, truncated, damaged, or another library's.
     """
-    name = os.fsdecode(path)
-    if not os.path.exists(name):
-        raise FileNotFoundError(f"{op}: there is no file {name}" if name else f"{op}: the path is empty")
-    status = os.stat(name)
+    name = name_of(path, op)
+    try:
+        status = os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{op}: there is no file {name}" if name else f"{op}: the path is empty") from None
+    except OSError as error:
+        raise failed(error, op, name, "read") from error
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(f"{op}: {name} is a folder; wanted a file")
     if not stat.S_ISREG(status.st_mode):
@@ -69,6 +73,8 @@ def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
             return _read(f, os.fstat(f.fileno()).st_size, name)
     except ValueError as error:
         raise ValueError(f"{op}: {name}: {error}") from None
+    except OSError as error:
+        raise failed(error, op, name, "read") from error
 
 
 def _read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str, str]]:

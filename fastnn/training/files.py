@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import Any, TextIO
 
+from ..files.place import name_of
 from ..files.suffixes import refuse_suffix
 from .callbacks import Callback, Logs, Monitor
 
@@ -36,7 +37,7 @@ class ModelCheckpoint(Monitor):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(f"ModelCheckpoint: save_freq is {save_freq!r}; wanted 'epoch' or a number of batches")
-        self.filepath = str(filepath)
+        self.filepath = name_of(filepath, "ModelCheckpoint")
         refuse_suffix(self.filepath, "ModelCheckpoint")
         self.verbose = verbose
         self.save_best_only = save_best_only
@@ -105,7 +106,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename = os.fspath(filename)
+        self.filename = name_of(filename, "CSVLogger")
         self.separator = separator
         self.append = append
         self._file: TextIO | None = None
