@@ -6,8 +6,8 @@ import functools
 import itertools
 import operator
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from .plan import Step, copied, give_back, like, own
 from .precision import precision
 from .recorder import PATIENCE, Recorder, Watched, difference
 from .tensor import Array, Tensor, is_grad_enabled
+
+if TYPE_CHECKING:
+    from .nn.module import Module
 
 MOST_PLANS = 32
 """Recordings that one captured function keeps: those that were used last."""
@@ -102,6 +105,12 @@ def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
     if all(map(operator.is_, new, items)):
         return value
     return dict(zip(value, new, strict=True)) if isinstance(value, dict) else like(value, new)
+
+
+def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
+    """The modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
+    for m in modules:
+        yield m.training, *(p.requires_grad for p in m._parameters.values() if p is not None)
 
 
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,7 +197,8 @@ class _Capture:
         output = own(output, recorder)
         if not recorder.hindrance:
             recorder.hindrance = recorder.escaped()
-        before = self._watched.get(key)
+        state = key, recorder.said, *_modes(recorder.modules)
+        before = self._watched.get(state)
         if before is not None and not recorder.hindrance and before.signature == recorder.signature:
             before.differed = 0
             roots = [self.fn, *_objects(args), *_objects(kwargs)]
@@ -206,8 +216,8 @@ class _Capture:
                     why = recorder.hindrance or difference(before, now)
                     self._stay_eager(f"no two calls in a row did the same work ({why})")
             if not self.eager:
-                self._watched.pop(key, None)
-                self._watched[key] = now
+                self._watched.pop(state, None)
+                self._watched[state] = now
                 if len(self._watched) > 2 * MOST_PLANS:
                     del self._watched[next(iter(self._watched))]
         return copied(output, recorder)

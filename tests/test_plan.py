@@ -143,6 +143,24 @@ def test_trap_train_and_eval_have_recordings_of_their_own() -> None:
         assert len(quiet) == 1 and quiet == expected
 
 
+def test_modes_that_take_turns_are_recorded() -> None:
+    """Also which layers are frozen, as where two models train each other in turn."""
+    ran: list[int] = []
+    model = net(dropout=0.5)
+
+    @fastnn.capture
+    def step(x: Any) -> Any:
+        ran.append(1)
+        with fastnn.no_grad():
+            return model(x)
+
+    for i in range(20):
+        model.train(i % 2 == 0)
+        model.layers[0].kernel.requires_grad = i % 4 < 2
+        step(X[0])
+    assert len(ran) == 8 and step.captured.eager == ""
+
+
 def test_trap_branches_on_values_stay_eager() -> None:
     @fastnn.capture
     def step(x: Any) -> Any:
