@@ -124,15 +124,14 @@ def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any)
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
-class TransposedParameter(Parameter):
-    """The (out, in) view of a weight that is stored (in, out): PyTorch's face of it.
+class _Transposed(Tensor):
+    """The (out, in) view of a Tensor that is stored (in, out) as ``base``: writing goes through to it."""
 
-    Values and gradient are those of ``base``, and writing goes through to it.
-    """
+    __slots__ = ()
 
-    __slots__ = ("base",)
+    base: Any
 
-    def __init__(self, base: Parameter) -> None:
+    def __init__(self, base: Tensor) -> None:
         self.base = base
         self.node = None
 
@@ -147,7 +146,7 @@ class TransposedParameter(Parameter):
 
     @property
     def changes(self) -> Changes:
-        return self.base.changes
+        return self.base.changes  # type: ignore[no-any-return]
 
     @changes.setter
     def changes(self, value: Changes) -> None:
@@ -155,7 +154,7 @@ class TransposedParameter(Parameter):
 
     @property
     def requires_grad(self) -> bool:
-        return self.base.requires_grad
+        return self.base.requires_grad  # type: ignore[no-any-return]
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -163,7 +162,7 @@ class TransposedParameter(Parameter):
 
     @property
     def has_grad(self) -> bool:
-        return self.base.has_grad
+        return self.base.has_grad  # type: ignore[no-any-return]
 
     @has_grad.setter
     def has_grad(self, value: bool) -> None:
@@ -172,28 +171,30 @@ class TransposedParameter(Parameter):
     @property
     def grad(self) -> Tensor | None:
         """The gradient as (out, in), or None; a view of the stored one."""
-        return Tensor(self.base.grad_buffer().T) if self.has_grad else None
+        return TransposedTensor(self.base.grad) if self.has_grad else None
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if value is None:
-            self.base.grad = None
-        else:
-            self.base.grad = np.ascontiguousarray(np.asarray(value, self.dtype).T)
+        if value is not None:
+            TransposedTensor(Tensor(self.base.grad_buffer()))._write(value, "grad")
+        current().set_has_grad(self.base, value is not None)
 
     def grad_buffer(self) -> Array:
         raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")
 
     def copy_(self, values: Any) -> Tensor:
+        self._check_in_place("copy_")
+        self._write(values, "copy_")
+        changed(self.base)
+        return self
+
+    def _write(self, values: Any, op: str) -> None:
         from ..ops.arrays import copy_walk
         from ..ops.door import as_array
         from ..ops.layout import strides_of
 
-        self._check_in_place("copy_")
-        array, stored_shape = as_array(values, self.dtype, self.shape, "copy_"), self.base.shape
+        array, stored_shape = as_array(values, self.dtype, self.shape, op), self.base.shape
         copy_walk(current(), self.base.data, array, stored_shape, strides_of(stored_shape), (1, stored_shape[0]))
-        changed(self.base)
-        return self
 
     def fill_(self, value: float) -> Tensor:
         self.base.fill_(value)
@@ -205,7 +206,21 @@ class TransposedParameter(Parameter):
         return transpose(self.base.detach())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TransposedParameter, (self.base,)
+        return type(self), (self.base,)
+
+
+class TransposedTensor(_Transposed):
+    """The (out, in) view of a gradient."""
+
+    __slots__ = ("base",)
+
+
+class TransposedParameter(_Transposed, Parameter):
+    """The (out, in) view of a weight that is stored (in, out): PyTorch's face of it, values and gradient."""
+
+    __slots__ = ("base",)
+
+    base: Parameter
 
 
 def stored(p: Tensor) -> Parameter:
