@@ -1,9 +1,6 @@
 """Code of the user's own in fit: recorded by itself where that is safe, run by Python with one line that says why elsewhere."""
 
-import datetime
-import functools
 import time
-import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -159,7 +156,7 @@ class Unsafe(nn.Module):
     def __init__(self, act: Callable[[Any, Any], Any]) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 1)
-        self.act, self.count, self._private, self.held = act, 0, 0, [0]
+        self.act, self.count = act, 0
 
     def forward(self, x: Any) -> Any:
         if self.training:
@@ -331,143 +328,3 @@ def test_capture_is_none_or_a_flag_and_is_saved(tmp_path: Path) -> None:
         model.compile("sgd", "mse", capture=capture)
         model.save(tmp_path / "m")
         assert fastnn.load(tmp_path / "m")._compiled.capture is capture
-
-
-class Slotted:
-    __slots__ = ("n",)
-
-    def __init__(self) -> None:
-        self.n = 0
-
-
-class ByClass:
-    n = 0
-
-
-class Nested:
-    def __init__(self, depth: int) -> None:
-        self.n, self.inner = 0, Nested(depth - 1) if depth else None
-
-
-SLOTTED, NESTED, NUMBERS, LARGE, BYTES = Slotted(), Nested(3), iter(range(10**6)), np.zeros(10**5), bytearray(1)
-METRIC = fastnn.metrics.Mean("m")
-MODULE = types.ModuleType("settings")
-MODULE.n = 0  # type: ignore[attr-defined]
-
-
-def _outer() -> Callable[[Any], None]:
-    n = 0
-
-    def change(self: Any) -> None:
-        nonlocal n
-        n += 1
-
-    return change
-
-
-def _private(self: Any) -> None:
-    self._private += 1
-
-
-def _slot(self: Any) -> None:
-    SLOTTED.n += 1
-
-
-def _class(self: Any) -> None:
-    ByClass.n += 1
-
-
-def _own_class(self: Any) -> None:
-    type(self).total = getattr(type(self), "total", 0) + 1
-
-
-def _nested(self: Any) -> None:
-    NESTED.inner.inner.n += 1  # type: ignore[union-attr]
-
-
-def _module(self: Any) -> None:
-    MODULE.n += 1  # type: ignore[attr-defined]
-
-
-def _function(self: Any) -> None:
-    _function.n = getattr(_function, "n", 0) + 1  # type: ignore[attr-defined]
-
-
-def _iterator(self: Any) -> None:
-    for _ in NUMBERS:
-        break
-
-
-def _large(self: Any) -> None:
-    LARGE[0] += 1
-
-
-def _bytes(self: Any) -> None:
-    BYTES[0] = (BYTES[0] + 1) % 256
-
-
-def _fastnns(self: Any) -> None:
-    METRIC.n = getattr(METRIC, "n", 0) + 1  # type: ignore[attr-defined]
-
-
-def _date(self: Any) -> None:
-    datetime.datetime.now()
-
-
-def _helped(by: list[int]) -> None:
-    by[0] += 1
-
-
-def _default(self: Any, store: list[int] = [0]) -> None:  # noqa: B006
-    store[0] += 1
-
-
-def _passed(self: Any) -> None:
-    _helped(self.held)
-
-
-def _partial(self: Any) -> None:
-    PARTIAL()
-
-
-PARTIAL = functools.partial(_helped, [0])
-CHANGES = (
-    *(_default, _passed, _partial, _private, _slot, _class, _own_class, _nested),
-    *(_module, _function, _iterator, _large, _bytes, _fastnns, _date),
-)
-
-
-@pytest.mark.parametrize("change", [*CHANGES, _outer()])
-def test_python_state_is_seen_wherever_it_lies(change: Callable[[Any], None]) -> None:
-    def act(self: Any, x: Any) -> Any:
-        change(self)
-        return 1.0
-
-    with pytest.warns(RuntimeWarning, match="which a replay would leave out"):
-        fitted(lambda: (Unsafe(act), "mse", "sgd"), None, [], epochs=1)
-
-
-def test_state_that_only_lives_inside_of_a_step_is_nothing() -> None:
-    class Pair:
-        def __init__(self, a: Any, b: Any) -> None:
-            self.a, self._b = a, b
-
-    def act(self: Any, x: Any) -> Any:
-        pair, total = Pair(x, 1.0), 0.0
-        pair.a, pair._b = pair.a * 0.0, 2.0
-
-        def add(v: float) -> None:
-            nonlocal total
-            total += v
-
-        _helped(made := [1])
-        pair._b += made[0] - 2
-        for v in (v for v in range(3)):
-            add(v)
-        return total + pair.a.sum() + pair._b
-
-    steps: list[TrainStep] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        fitted(lambda: (Unsafe(act), "mse", "sgd"), None, steps, epochs=2)
-    assert steps[0].recorded is not None

@@ -264,9 +264,9 @@ def test_tensor_operations() -> None:
 
 
 def test_a_softmax_before_cross_entropy_warns_once() -> None:
-    from fastnn.nn import loss
+    from fastnn.nn import class_loss
 
-    loss._warned.clear()
+    class_loss._warned.clear()
     x = fastnn.tensor(rng.standard_normal((2, 3)), requires_grad=True)
     with pytest.warns(UserWarning, match="takes logits"):
         nn.CrossEntropyLoss()(fastnn.softmax(x), [0, 1])

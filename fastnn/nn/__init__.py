@@ -35,6 +35,7 @@ from .activation import (
     Tanhshrink,
     Threshold,
 )
+from .class_loss import CrossEntropyLoss, LinearCrossEntropyLoss, MultiMarginLoss, NLLLoss
 from .container import ModuleDict, ModuleList
 from .dense import Dense, Linear
 from .element_loss import (
@@ -50,7 +51,6 @@ from .element_loss import (
     SmoothL1Loss,
     SoftMarginLoss,
 )
-from .loss import CrossEntropyLoss, LinearCrossEntropyLoss, MultiMarginLoss, NLLLoss
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Residual, Subtract
 from .model import Model
 from .module import Module

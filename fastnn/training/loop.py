@@ -1,46 +1,33 @@
-"""compile, fit, evaluate and predict: what every Module has of Keras's way of training."""
+"""compile and fit: what every Module has of Keras's way of training."""
 
 from __future__ import annotations
 
-import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import numpy as np
-
-from ..backends import current, get_backend, get_isa
+from ..backends import current
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
-from ..nn.mode import sampling, unsaid
-from ..precision import precision
 from ..seeding import generator
-from ..tensor import Array, Tensor, no_grad
+from ..tensor import Array
 from . import data, sanity
-from .batch import as_returned
 from .callbacks import Callback, CallbackList
-from .compiled import Compiled, Logs
+from .compiled import Compiled
+from .evaluation import Evaluator
 from .history import History
 from .metrics import Metric
-from .own_step import OwnLogs, OwnStep, Steps
+from .own_step import OwnLogs, OwnStep
 from .progress import Progress, shown
 from .step import UNASKED, Batches, TrainStep, own_parts
-from .structure import ONE, Arrays, Structure, arrays_alone, chunk_size, chunks, kinds, own_code, stacked
-
-if TYPE_CHECKING:
-    from ..nn.frozen import Forward
-
-MOST_WORK = 1 << 22
-"""Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
+from .structure import ONE, Arrays, Structure, chunk_size
 
 
-class Trainer(Steps):
+class Trainer(Evaluator):
     """The training half of `fastnn.nn.Module`."""
 
     stop_training: bool
     _compiled: Compiled | None
-    _predicted: tuple[Any, Forward | Literal[False] | None] = (None, None)
-    """The kind of batch that predict had last, and the forward pass recorded for it; False if none is to be."""
 
     def _init_trainer(self) -> None:
         object.__setattr__(self, "_compiled", None)
@@ -140,11 +127,6 @@ class Trainer(Steps):
         own = own_parts(self, c)
         why = "" if c.capture or not own else unsafe if c.capture is None else UNASKED
         return TrainStep(self, c, inputs, buffers, fetch, check_finite, own, why)
-
-    def _ours(self) -> bool:
-        """Whether all layers are fastnn's own, which do the same work in each call."""
-        model: Any = self
-        return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 
     # ---- the loop ----
 
@@ -290,143 +272,6 @@ class Trainer(Steps):
             progress.update(i + 1, logs)
             if self.stop_training:
                 return
-
-    # ---- evaluation and prediction ----
-
-    def evaluate(
-        self,
-        x: Any,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        sample_weight: Any = None,
-        callbacks: Sequence[Callback] | Callback | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Computes the loss and metrics on data: a float, or a list with the metrics; a dict with return_dict.
-
-        Args:
-            x, y, sample_weight: as for fit.
-            batch_size: samples that are taken at a time; results do not depend on it.
-            verbose: 1 or 2 prints a line; 0 and "auto" nothing.
-            callbacks: objects of `fastnn.callbacks`.
-            return_dict: whether to return a dict by the names in the logs.
-
-        Raises:
-            ValueError: the data do not fit the model or each other.
-        """
-        size = chunk_size(batch_size, "evaluate: batch_size")
-        prints = verbose != "auto" and shown(verbose, "evaluate")
-        arrays = self._prepare("evaluate", x, y, sample_weight).on(current())
-        logs = self._evaluate(arrays, size, CallbackList(callbacks, self, {}, "evaluate"))
-        if prints:
-            print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
-        return as_returned(logs, return_dict)
-
-    def _evaluate(self, arrays: Arrays, size: int, hooks: CallbackList) -> Logs:
-        c = self._need("evaluate")
-        k: Backend = current()
-        with c.set_aside():
-            hooks.on_test_begin()
-            for i, batch in enumerate(chunks(arrays, size)):
-                hooks.on_test_batch_begin(i)
-                self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
-                hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
-            logs = c.logs()
-            hooks.on_test_end(logs)
-        return logs
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: int | str = "auto",
-        callbacks: Sequence[Callback] | Callback | None = None,
-        mc: int | None = None,
-    ) -> Any:
-        """The outputs for samples, in evaluation mode, as a NumPy array; several as the model returns them, in a list or dict.
-
-        Args:
-            x: the samples, in rows.
-            batch_size: samples that are taken at a time; results do not depend on it.
-            verbose: is taken for Keras's sake; nothing is shown.
-            callbacks: objects of `fastnn.callbacks`.
-            mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
-                prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
-
-        Raises:
-            RuntimeError: no shape is known yet, so there are no weights.
-            ValueError: x does not fit the model, or the outputs have not a row for each sample.
-        """
-        model: Any = self
-        if mc is not None:
-            from ..nn.dense import positive_int
-
-            with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
-                passes, size = positive_int(mc, "predict: mc"), chunk_size(batch_size, "predict: batch_size")
-                return stacked([self.predict(x, size, 0, callbacks) for _ in range(passes)])
-        plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or arrays_alone(x))
-        if plain:
-            name = get_backend()
-            isa = get_isa() if name == "cpp" else ""
-            kind = (x.shape, x.dtype) if type(x) is np.ndarray else kinds(x)
-            key = (name, isa, precision(), kind, model._version)
-            before, forward = self._predicted
-            if before == key and forward and forward.fits():
-                current().value_leaves("predict")
-                return forward.run(x)
-        if not model.built:
-            raise RuntimeError(
-                "predict: the model has no weights yet, because no shape is known; "
-                "give the first layer input_shape, or fit it first"
-            )
-        size = chunk_size(batch_size, "predict: batch_size")
-        k: Backend = current()
-        k.value_leaves("predict")
-        inputs, features = self._inputs("predict", x, "x")
-        given = dict(zip(inputs.names, features, strict=True))
-        data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
-        hooks = CallbackList(callbacks, self, {}, "predict")
-        hooks.on_predict_begin()
-        parts, own = [], self._overrides("predict_step")
-        with no_grad():
-            for i, batch in enumerate(chunks([k.asarray(a) for a in features], size)):
-                hooks.on_predict_batch_begin(i)
-                xs = [Tensor(a) for a in batch]
-                if own:
-                    structure, tensors = Structure.of(
-                        self.predict_step(inputs.build(xs) if len(xs) == 1 else (inputs.build(xs),))
-                    )
-                else:
-                    structure, tensors = Structure.of(inputs.call(model, xs, training=False))
-                outs = [k.to_numpy(t.data) for t in tensors]
-                for out in outs:
-                    if out.shape[:1] != batch[0].shape[:1]:
-                        rows = len(batch[0])
-                        raise ValueError(f"predict: an output has shape {out.shape} for {rows} samples, wanted a row for each")
-                host = [a for a in batch if isinstance(a, np.ndarray)]
-                parts.append([out.copy() if any(np.may_share_memory(out, a) for a in host) else out for out in outs])
-                hooks.on_predict_batch_end(i, {"outputs": structure.build(parts[-1])} if hooks.callbacks else None)
-        hooks.on_predict_end()
-        whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        if plain and not own and len(parts) == 1 and isinstance(k, Backend):
-            leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
-            if all(map(operator.is_, leaves, features)):  # as they are, without a cast
-                self._remember(key, inputs, features)
-        return structure.build(whole)
-
-    def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
-        """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
-        from ..nn.frozen import Forward
-
-        model: Any = self
-        before, forward = self._predicted
-        if before != key or (forward and not forward.fits()):
-            forward = None
-        elif forward is None:
-            small = len(features[0]) * sum(p.size for p in model.weights) <= MOST_WORK
-            forward = (Forward.of(model, inputs, features) if small and self._ours() else None) or False
-        object.__setattr__(self, "_predicted", (key, forward))
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
         """Times every kernel of a training step on these data, and prints the table and what holds the step back.
