@@ -37,7 +37,7 @@ class BatchTrainer(Prepared):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """One step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
+        """Takes one step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
         c = self._need("train_on_batch")
         arrays: Sequence[Array] = (x, y)
         form: Any = None
@@ -62,7 +62,7 @@ class BatchTrainer(Prepared):
         return as_returned(c.logs(), return_dict)
 
     def _batch_step(self, arrays: Arrays) -> TrainStep:
-        """The step for arrays of these shapes."""
+        """Returns the step for arrays of these shapes."""
         c = self._need("train_on_batch")
         alone = len(arrays) == 3 and arrays.inputs.kind == "one"
         key = _batch_key(*arrays) if alone else _structured_key(arrays)
@@ -78,7 +78,7 @@ class BatchTrainer(Prepared):
         return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
-        """The step for these arrays if `_prepare` would leave them as they are, which shapes and dtypes tell; else None."""
+        """Returns the step for these arrays if `_prepare` would leave them as they are, by shapes and dtypes; else None."""
         c = self._need("train_on_batch")
         if type(x) is not np.ndarray or type(y) is not np.ndarray:
             return None
@@ -94,7 +94,7 @@ class BatchTrainer(Prepared):
         return step
 
     def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
-        """The same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
+        """Returns the same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
         c = self._need("train_on_batch")
         step = c.batch_forms.get(form) if c.batch_structure == self._version else None
         if step is not None:
@@ -106,22 +106,22 @@ class BatchTrainer(Prepared):
         return step
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """The loss and metrics of a batch, as `evaluate` returns them."""
+        """Computes the loss and metrics of a batch, as `evaluate` returns them."""
         arrays = self._prepare("test_on_batch", x, y, sample_weight).on(current())
         return as_returned(self._evaluate(arrays, len(arrays[0]), CallbackList(None, self)), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for a batch, in evaluation mode, as `predict` returns them."""
+        """Computes the outputs for a batch, in evaluation mode, as `predict` returns them."""
         return self.predict(x, None if isinstance(x, np.ndarray) and x.ndim and len(x) <= CHUNK else sys.maxsize)
 
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
-    """What batches have in common that take the same step."""
+    """Returns what batches have in common that take the same step."""
     return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
 
 
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
-    """What lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
+    """Returns what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
     leaves: list[Any] = []
     key: list[Any] = [get_backend(), get_isa()]
     for value in (x, y):
@@ -135,7 +135,7 @@ def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
 
 
 def _structured_key(arrays: Arrays) -> Any:
-    """The same for several inputs or outputs."""
+    """Returns the same for several inputs or outputs."""
     return get_backend(), get_isa(), arrays.inputs.kind, *arrays.inputs.names, *((a.shape, a.dtype) for a in arrays)
 
 

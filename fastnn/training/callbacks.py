@@ -53,54 +53,54 @@ class Callback:
         return any(getattr(type(self), hook, None) is not getattr(Callback, hook) for hook in _TRAIN_BATCH_HOOKS)
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Before the first epoch."""
+        """Is called before the first epoch."""
 
     def on_train_end(self, logs: Logs = None) -> None:
-        """After the last epoch, with its logs."""
+        """Is called after the last epoch, with its logs."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Before the first batch of an epoch; epochs count from 0."""
+        """Is called before the first batch of an epoch; epochs count from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """After an epoch and its validation."""
+        """Is called after an epoch and its validation."""
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Older name of `on_train_batch_begin`."""
+        """Is the older name of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Older name of `on_train_batch_end`."""
+        """Is the older name of `on_train_batch_end`."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Before a training batch; batches count from 0 in each epoch."""
+        """Is called before a training batch; batches count from 0 in each epoch."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """After a training batch, with the loss and metrics of the epoch so far."""
+        """Is called after a training batch, with the loss and metrics of the epoch so far."""
         self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs = None) -> None:
-        """Before evaluation, also before the validation of an epoch."""
+        """Is called before evaluation, also before the validation of an epoch."""
 
     def on_test_end(self, logs: Logs = None) -> None:
-        """After evaluation."""
+        """Is called after evaluation."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Before a batch of evaluation."""
+        """Is called before a batch of evaluation."""
 
     def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """After a batch of evaluation."""
+        """Is called after a batch of evaluation."""
 
     def on_predict_begin(self, logs: Logs = None) -> None:
-        """Before prediction."""
+        """Is called before prediction."""
 
     def on_predict_end(self, logs: Logs = None) -> None:
-        """After prediction."""
+        """Is called after prediction."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Before a batch of prediction."""
+        """Is called before a batch of prediction."""
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """After a batch of prediction; ``logs["outputs"]`` are its outputs."""
+        """Is called after a batch of prediction; ``logs["outputs"]`` are its outputs."""
 
 
 class CallbackList:
@@ -136,11 +136,11 @@ class CallbackList:
         return any(c.wants_batches for c in self.callbacks)
 
     def runs_users_code(self) -> bool:
-        """Whether code of the user's own, or what changes their objects, may run between epochs."""
+        """Says whether code of the user's own, or what changes their objects, may run between epochs."""
         return not all(vars(type(c)).get("_alone") for c in self.callbacks)
 
     def changes_batches(self) -> str:
-        """Why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
+        """Says why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
         for c in self.callbacks:
             if c.wants_batches and (isinstance(c, LambdaCallback) or not own_code(type(c).__module__)):
                 return (
@@ -238,7 +238,7 @@ class Monitor(Callback):
         return int(patience)
 
     def _current(self, logs: Logs) -> float | None:
-        """The number; None, with a warning, where the logs do not have it."""
+        """Returns the number; None, with a warning, where the logs do not have it."""
         logs = logs or {}
         if self.monitor in logs:
             return logs[self.monitor]

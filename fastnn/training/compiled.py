@@ -81,7 +81,7 @@ class Compiled:
         return self.outputs
 
     def parts(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
-        """The inputs, targets and weights among the arrays of a batch."""
+        """Returns the inputs, targets and weights among the arrays of a batch."""
         n = len(self.objectives)
         return arrays[: -2 * n], arrays[-2 * n : -n], arrays[-n:]
 
@@ -91,11 +91,11 @@ class Compiled:
         return [m for o in self.objectives for m in o.metrics or ()]
 
     def named_metrics(self) -> list[tuple[str, Metric]]:
-        """The metrics of all outputs with their names in the logs."""
+        """Returns the metrics of all outputs with their names in the logs."""
         return self._named()[1]
 
     def _named(self) -> tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]]:
-        """The names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
+        """Returns the names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
         if self._names is not None:
             return self._names
         self._issued, self._parts = Names(), {}
@@ -110,11 +110,11 @@ class Compiled:
         return found
 
     def _totals(self) -> list[Array]:
-        """The running means of the outputs' losses and of the penalties."""
+        """Returns the running means of the outputs' losses and of the penalties."""
         return [self.penalty, *(o.total for o in self.objectives)]
 
     def set_aside(self) -> Finally:
-        """A block in which losses and metrics start anew, and after which they go on with what they had summed up before.
+        """Returns a block in which losses and metrics start anew, and after which they go on with what they had summed up before.
 
         Recorded steps add to the arrays that are set aside, so they have to come back, also after an error or Ctrl-C.
         """
@@ -152,11 +152,11 @@ class Compiled:
                 m.reset_state()
 
     def logs(self) -> Logs:
-        """What fit and evaluate report so far."""
+        """Returns what fit and evaluate report so far."""
         return self.running() if self.active is None else self.active.logs()
 
     def running(self) -> Logs:
-        """The running means: the loss, those of the outputs where several have one, the metrics."""
+        """Returns the running means: the loss, those of the outputs where several have one, the metrics."""
         losses, metrics = self._names or self._named()
         total = _mean(self.penalty) if self.penalised else 0.0
         logs: Logs = {"loss": total}
@@ -177,7 +177,7 @@ class Compiled:
         return logs
 
     def _part(self, metric: Metric, key: str) -> str:
-        """The name in the logs of one of a metric's results, where they are a dict."""
+        """Returns the name in the logs of one of a metric's results, where they are a dict."""
         if (id(metric), key) not in self._parts:
             prefix = next((f"{o.name}_" for o in self.objectives if o.name and metric in (o.metrics or ())), "")
             self._parts[id(metric), key] = self._issued.unique(prefix + key)
@@ -193,7 +193,7 @@ def _mean(total: Array) -> float:
 
 
 def _leaves(metrics: Any) -> list[Any]:
-    """All metrics in lists and dicts."""
+    """Returns all metrics in lists and dicts."""
     items = metrics.values() if isinstance(metrics, dict) else metrics if isinstance(metrics, list | tuple) else ()
     if metrics is None or isinstance(metrics, dict | list | tuple):
         return [leaf for item in items for leaf in _leaves(item)]

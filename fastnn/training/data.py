@@ -22,7 +22,7 @@ _REAL = (int, float, np.integer, np.floating)
 
 
 def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> Array:
-    """The samples as a C-contiguous array of ``dtype``, shape (n, ...).
+    """Returns the samples as a C-contiguous array of ``dtype``, shape (n, ...).
 
     Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
     ``__dlpack__``). Other dtypes are cast. An array that is already right is returned as it is.
@@ -41,7 +41,7 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
 def as_targets(
     y: Any, kind: Literal["labels", "values", "any"], dtype: DTypeLike, op: str = "fit", name: str = "y", column: bool = True
 ) -> Array:
-    """The targets as a C-contiguous array.
+    """Returns the targets as a C-contiguous array.
 
     ``kind="labels"``: class numbers of shape (n,) or (n, 1), of any integer dtype or floats that are whole numbers; gives
     int64 (n,). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless ``column`` is false.
@@ -73,7 +73,7 @@ def as_targets(
 
 
 def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit") -> Array:
-    """One weight per sample, shape (n,) of ``dtype``; an array of size 0 for None.
+    """Returns one weight per sample, shape (n,) of ``dtype``; an array of size 0 for None.
 
     Negative weights are allowed, NaN and infinity are not.
 
@@ -98,7 +98,7 @@ def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit") -> Array
 def class_weight_to_sample_weight(
     class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit"
 ) -> Array:
-    """The weight of each sample: that of its class (1 where none is given) times its sample weight.
+    """Returns the weight of each sample: that of its class (1 where none is given) times its sample weight.
 
     labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes). sample_weight has shape
     (n,), or size 0 when there is none; its dtype is the result's.
@@ -122,7 +122,7 @@ def class_weight_to_sample_weight(
 
 
 def check_same_length(op: str, **arrays: Array | None) -> None:
-    """ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
+    """Raises ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
 
     >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(3), sample_weight=None)
     """
@@ -157,7 +157,7 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
 def validation_split(
     arrays: Sequence[Array | None], fraction: float, op: str = "fit"
 ) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
-    """The arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
+    """Returns the arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
 
     None and arrays of size 0 (no weights) stay what they are in both.
 
@@ -182,7 +182,7 @@ def validation_split(
 
 
 def _samples(x: Any, op: str, name: str) -> Array:
-    """x as an array of real numbers with at least one sample, not yet cast."""
+    """Returns x as an array of real numbers with at least one sample, not yet cast."""
     a = _array(x, op, name)
     if (a.dtype.kind == "O" and not isinstance(x, list | tuple)) or (a.dtype.kind not in "fiub" and hasattr(x, "columns")):
         a = _numbers(a, x, op, name)
@@ -198,8 +198,10 @@ def _samples(x: Any, op: str, name: str) -> Array:
 
 
 def _numbers(a: Array, x: Any, op: str, name: str) -> Array:
-    """Python objects as float64, where all are numbers, as those of data frames with columns of several dtypes are; missing ones
-    (None, pandas.NA) become NaN. Other objects are returned as they came. TypeError names the column of a frame."""
+    """Returns Python objects as float64, where all are numbers, as those of data frames with columns of several dtypes are.
+
+    Missing ones (None, pandas.NA) become NaN. Other objects are returned as they came. TypeError names the column of a frame.
+    """
     columns = getattr(x, "columns", None)
     if columns is None or a.ndim != 2:
         found = _real(a)
@@ -294,7 +296,7 @@ def _labels(a: Array, op: str, name: str) -> Array:
 
 
 def _classes(labels: Array) -> Array:
-    """The class of each sample; smoothed labels are rounded, as in Keras."""
+    """Returns the class of each sample; smoothed labels are rounded, as in Keras."""
     if labels.ndim > 1:
         return labels.argmax(-1) if labels.shape[-1] > 1 else np.rint(labels[..., 0])
     return np.rint(labels) if labels.dtype.kind == "f" else labels

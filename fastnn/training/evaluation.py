@@ -85,7 +85,7 @@ class Evaluator(Steps):
         callbacks: Sequence[Callback] | Callback | None = None,
         mc: int | None = None,
     ) -> Any:
-        """The outputs for samples, in evaluation mode, as a NumPy array; several as the model returns them, in a list or dict.
+        """Computes the outputs for samples, in evaluation mode.
 
         Args:
             x: the samples, in rows.
@@ -94,6 +94,9 @@ class Evaluator(Steps):
             callbacks: objects of `fastnn.callbacks`.
             mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
                 prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
+
+        Returns:
+            A NumPy array; for several outputs a list, tuple or dict of them, as the model returns them.
 
         Raises:
             RuntimeError: no shape is known yet, so there are no weights.
@@ -170,6 +173,6 @@ class Evaluator(Steps):
         object.__setattr__(self, "_predicted", (key, forward))
 
     def _ours(self) -> bool:
-        """Whether all layers are fastnn's own, which do the same work in each call."""
+        """Says whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
         return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))

@@ -34,7 +34,7 @@ class Trainer(Evaluator):
         object.__setattr__(self, "stop_training", False)
 
     def _trainer_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state without what cannot be copied."""
+        """Returns the state without what cannot be copied."""
         return {k: v for k, v in state.items() if k not in ("history", "_predicted", "_activity")}
 
     def compile(
@@ -114,7 +114,7 @@ class Trainer(Evaluator):
         inputs: Structure = ONE,
         unsafe: str = "",
     ) -> TrainStep:
-        """A step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
+        """Makes a step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
         c = self._need("fit")
         model: Any = self
         if c.owns_optimizer:
@@ -253,7 +253,7 @@ class Trainer(Evaluator):
         return history
 
     def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
-        """The epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
+        """Runs the epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
         c = self._need("fit")
         if not hooks.wants_batches:
 

@@ -19,7 +19,7 @@ class Names:
         self._taken = set(RESERVED)
 
     def unique(self, name: str) -> str:
-        """The name, with the first number behind it that makes it one of its own."""
+        """Returns the name, with the first number behind it that makes it one of its own."""
         own, number = name, 0
         while not self._taken.isdisjoint((own, f"val_{own}")):
             number += 1

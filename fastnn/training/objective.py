@@ -55,7 +55,7 @@ class Objective:
         return self.loss is not None or bool(self.given)
 
     def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
-        """The loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
+        """Returns the loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
         if type(self.loss).__call__ is not Loss.__call__:  # a class of the user's own
             return self.loss(y, y_pred, weight), None
         measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
@@ -71,14 +71,14 @@ class Objective:
             k.mean_rows(self.total, value, reduce_loss(Tensor(counted), "sum").data.reshape(1))
 
     def mean(self) -> float:
-        """The loss of all batches so far; their sum where it is a sum."""
+        """Returns the loss of all batches so far; their sum where it is a sum."""
         value, count = self.total.tolist()
         if self.is_sum:
             return float(value)
         return value / count if count else 0.0
 
     def target(self, op: str, y: Any, rows: int, dtype: Any, name: str) -> Array:
-        """The targets of this output as an array that fits it, checked; of size 0 if it needs none."""
+        """Returns the targets of this output as an array that fits it, checked; of size 0 if it needs none."""
         if not self.needs_target:
             return np.empty(0, dtype)
         if y is None:
@@ -114,14 +114,14 @@ class Objective:
             settings_changed()  # recorded steps count all rows in metrics
 
     def counted(self, k: Any, y: Array, dtype: Any) -> tuple[Array, Array]:
-        """The targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights; of size 0 where all count."""
+        """Returns the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
         if not self.ignores or y.dtype != np.int64:
             return y, k.empty(0, dtype)
         counts = Tensor(y) != self.loss.ignored
         return logic.where(counts, Tensor(y), NO_LABEL).data, astype(counts, dtype).data
 
     def _known(self, kind: Any, targets: Array) -> Array:
-        """The targets, from which follows what the metrics are if that is not known yet."""
+        """Returns the targets, from which follows what the metrics are if that is not known yet."""
         if self.metrics is None:
             outputs = int(self.shape[-1]) if len(self.shape) > 1 else 1
             if kind == "any":
@@ -132,7 +132,7 @@ class Objective:
 
 
 def _shape(y: Any) -> tuple[int, ...]:
-    """The shape of targets as they came; () for ragged lists, which are refused later."""
+    """Returns the shape of targets as they came; () for ragged lists, which are refused later."""
     try:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
     except ValueError:
@@ -140,7 +140,7 @@ def _shape(y: Any) -> tuple[int, ...]:
 
 
 def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
-    """A loss, or a list or dict of losses, with names made objects by get; None stays None."""
+    """Makes objects of the names in a loss, or in a list or dict of losses, by get; None stays None."""
     if isinstance(given, Mapping):
         return {key: None if item is None else get(item) for key, item in given.items()}
     if isinstance(given, list | tuple):
@@ -149,7 +149,7 @@ def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
 
 
 def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> list[Objective]:
-    """One Objective for each output of a model, from what compile was given.
+    """Returns one Objective for each output of a model, from what compile was given.
 
     Raises:
         ValueError: lists of other lengths, or names that no output has.
@@ -164,7 +164,7 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> lis
 
 
 def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
-    """A setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
+    """Returns a setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
     if isinstance(given, list | tuple) and len(outputs) == 1:
         if len(given) != 1:
             raise ValueError(f"compile: {name} has {len(given)} entries; the model has 1 output")

@@ -24,7 +24,7 @@ class Steps(BatchTrainer):
     """What fit, evaluate and predict do with a batch; a class that overrides a method is called there."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step of training; a class of your own may override it, and may call it by ``super()``.
+        """Takes one step of training; a class of your own may override it, and may call it by ``super()``.
 
         Args:
             data: (x, y) or (x, y, sample_weight) of the batch, as Tensors or in the lists and dicts that fit was given; x alone
@@ -60,13 +60,13 @@ class Steps(BatchTrainer):
         return self._reported(x, y, weight, y_pred, *self._own_loss(x, y, y_pred, weight, training=False))
 
     def predict_step(self, data: Any) -> Any:
-        """The outputs for a batch, which is x or (x,)."""
+        """Computes the outputs for a batch, which is x or (x,)."""
         return self._called(unpacked(data)[0], training=False)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        """The loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
+        """Computes the loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
         c = self._need("compute_loss")
         if all(o.loss is None for o in c.objectives):
             raise ValueError("compute_loss: compile was given no loss; compute it in train_step, or override compute_loss")
@@ -117,7 +117,7 @@ class Steps(BatchTrainer):
         return self.compute_metrics(x, y, y_pred, weight)
 
     def _data(self, arrays: Sequence[Array], inputs: Structure) -> Any:
-        """A batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
+        """Returns a batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
         c = self._need("fit")
         leaves = [Tensor(a.copy()) if a.size else None for a in arrays]
         if c.objectives:
@@ -177,12 +177,12 @@ class OwnLogs:
         """Names of which some value was not that of the metric so far."""
 
     def others(self) -> list[Metric]:
-        """The metrics that are not compile's."""
+        """Returns the metrics that are not compile's."""
         compiled = self.compiled.metrics
         return [m for m in {id(m): m for m in (self.loss, *self.model.metrics)}.values() if all(m is not c for c in compiled)]
 
     def known(self) -> dict[str, Any]:
-        """The loss and compile's metrics so far."""
+        """Returns the loss and compile's metrics so far."""
         c = self.compiled
         logs: dict[str, Any] = c.running() if c.objectives else {}
         if self.loss.total[1]:
@@ -210,7 +210,7 @@ class OwnLogs:
             self._means[name], self._latest[name] = (total + number * rows, count + rows), number
 
     def logs(self) -> Logs:
-        """The running metrics as they are now, and the means of the other numbers."""
+        """Returns the running metrics as they are now, and the means of the other numbers."""
         means = {name: total / count for name, (total, count) in self._means.items()}
         return {name: means[name] if name in self._averaged else self._latest[name] for name in means}
 
@@ -222,7 +222,7 @@ class OwnLogs:
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """x, y and sample_weight of what `train_step` gets; None for what is not there."""
+    """Returns x, y and sample_weight of what `train_step` gets; None for what is not there."""
     if not isinstance(data, tuple):
         return data, None, None
     if not 1 <= len(data) <= 3:
@@ -231,7 +231,7 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
 
 
 def _array(value: Any) -> Array:
-    """Targets or weights as an array; of size 0 for None."""
+    """Returns targets or weights as an array; of size 0 for None."""
     k = current()
     if value is None:
         return k.empty(0, "float32")

@@ -32,7 +32,7 @@ class Prepared:
         return self._compiled
 
     def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
-        """x as arrays of the right dtypes, one for each of the model's inputs."""
+        """Returns x as arrays of the right dtypes, one for each of the model's inputs."""
         model: Any = self
         structure = inputs_of(model, x, op)
         if structure.kind == "one" and structure.dtypes is None:
@@ -48,8 +48,10 @@ class Prepared:
         return structure, features
 
     def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
-        """The inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes, checked against
-        each other and against the model's outputs; of size 0 where there are none."""
+        """Returns the inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes.
+
+        They are checked against each other and against the model's outputs, and of size 0 where there are none.
+        """
         c = self._need(op)
         model: Any = self
         current().value_leaves(op)  # its steps are recordings of their own
@@ -80,7 +82,7 @@ class Prepared:
     def _as_they_are(
         self, op: str, inputs: Structure, features: list[Array], y: Any, sample_weight: Any, names: tuple[str, str]
     ) -> Arrays:
-        """The inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
+        """Returns the inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
         c = self._need(op)
         if c.own is None or (op.startswith(("evaluate", "test")) and not c.own.test):
             raise ValueError(f"{op}: the model was compiled without a loss; define test_step(self, data)")
@@ -97,7 +99,7 @@ class Prepared:
         return Arrays((*features, *targets, weight), inputs)
 
     def _class_weighted(self, op: str, arrays: Arrays, class_weight: Any) -> Arrays:
-        """What `_prepare` gave, with the weights of the samples' classes in their weights."""
+        """Returns what `_prepare` gave, with the weights of the samples' classes in their weights."""
         if class_weight is None:
             return arrays
         parts = self._need(op).objectives
@@ -113,7 +115,7 @@ class Prepared:
         return Arrays((*rest, target, weights), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
-        """Targets and weights by output."""
+        """Returns targets and weights by output."""
         c = self._need(op)
         outputs, parts = c.returned, c.objectives
         if len(parts) == 1:
@@ -158,7 +160,7 @@ class Prepared:
 
 
 def _sample_shapes(model: Any, structure: Structure) -> list[tuple[int, ...] | None]:
-    """The shape of a sample of each input, where fastnn's own layers tell; else None."""
+    """Returns the shape of a sample of each input, where fastnn's own layers tell; else None."""
     from ..nn.dense import Dense
     from ..nn.sequential import Sequential
 
@@ -176,7 +178,7 @@ def _sample_shapes(model: Any, structure: Structure) -> list[tuple[int, ...] | N
 
 
 def _rows(a: Array, shape: tuple[int, ...] | None, op: str, name: str) -> Array:
-    """Samples of this shape; a vector is a column where each sample is one number, as in Keras."""
+    """Returns samples of this shape; a vector is a column where each sample is one number, as in Keras."""
     if a.ndim != 1 or not shape:
         return a
     if shape == (1,):

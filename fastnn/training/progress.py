@@ -30,19 +30,19 @@ class Progress:
             self._bar = tqdm(total=epochs * steps, leave=False, unit="batch", dynamic_ncols=True, file=sys.stderr)
 
     def epoch_begin(self, epoch: int) -> None:
-        """Epochs count from 0."""
+        """Shows that an epoch begins; epochs count from 0."""
         self._epoch = epoch
         if self._bar is not None:
             self._bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
-        """steps_done of the epoch's batches are done, with these logs so far."""
+        """Shows that steps_done of the epoch's batches are done, with these logs so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(_numbers(logs), refresh=False)
             self._bar.update(self._epoch * self.steps + steps_done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """The epoch took that long, with these logs."""
+        """Shows that the epoch took that long, with these logs."""
         if self.verbose == 0:
             return
         line = f"Epoch {epoch + 1}/{self.epochs}  {seconds:.2f} s  {_numbers(logs)}"
@@ -58,7 +58,7 @@ class Progress:
 
 
 def shown(verbose: Any, op: str) -> int:
-    """What verbose asks for, as a number.
+    """Returns what verbose asks for, as a number.
 
     >>> shown(True, "fit")
     1

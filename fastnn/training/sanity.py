@@ -179,7 +179,7 @@ def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array
 
 
 def _takes_probabilities(o: Objective) -> tuple[str, bool]:
-    """What compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
+    """Returns what compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
     from ..nn import BCELoss
 
@@ -225,7 +225,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
 
 
 def _last_activation(model: Any) -> str:
-    """The name of the activation that a Sequential's last layer has; "" where it is not known, as in code of the user's own."""
+    """Returns the name of the activation that a Sequential's last layer has; "" where it is not known, as in users' code."""
     from ..nn.sequential import Sequential
 
     while type(model).forward is Sequential.forward and len(layers := list(model.children())):

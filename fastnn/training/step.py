@@ -36,7 +36,7 @@ UNASKED = "not asked for"
 
 
 def own_parts(model: Any, compiled: Compiled) -> bool:
-    """Whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+    """Says whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
     from ..nn.loss import AsKeras
     from ..optim.base import Optimizer
 
@@ -69,7 +69,7 @@ def explain(compiled: Compiled, why: str) -> None:
 
 
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
-    """A block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
+    """Returns a block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
 
     def watch(name: str, m: Any) -> Callable[..., Any]:
@@ -94,7 +94,7 @@ def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None])
 
 
 def watched(model: Any) -> Finally:
-    """A block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+    """Returns a block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
 
     def look(name: str, m: Any, inputs: tuple[Any, ...], y: Any) -> None:
         for out in Structure.of(y)[1]:
@@ -105,7 +105,7 @@ def watched(model: Any) -> Finally:
 
 
 def check_gradients(model: Any, loss: Tensor) -> None:
-    """FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
+    """Raises FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
     if not np.isfinite(loss.item()):
         raise FloatingPointError(f"fit: the loss is {loss.item()}, though every layer's output is finite")
     for name, p in reversed(list(model.named_parameters())):
@@ -128,7 +128,7 @@ class Batches:
         self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
 
     def start_epoch(self, rng: np.random.Generator | None) -> None:
-        """Back to the first batch, in a new random order if there is a generator."""
+        """Goes back to the first batch, in a new random order if there is a generator."""
         k = current()
         if rng is not None:
             k.write(self.index, rng.permutation(self.n))
@@ -149,7 +149,7 @@ class Batches:
             self._take(a, ahead)
 
     def gather(self, buffers: list[Array]) -> None:
-        """The next batch into the buffers; of arrays that are streamed, the one after it is fetched while this one is used."""
+        """Writes the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
         k, rows = current(), len(buffers[0])
         fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):
@@ -235,7 +235,7 @@ class TrainStep:
         update_metrics(k, self.compiled.objectives, loss.outputs, targets)
 
     def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> BatchLoss:
-        """The loss of the batch, after its gradients were computed."""
+        """Computes the gradients of the batch, and returns its loss."""
         c = self.compiled
         self.optimizer.zero_grad()
         with self.precision:

@@ -30,7 +30,7 @@ class Structure:
 
     @classmethod
     def of(cls, value: Any, name: str = "output") -> tuple[Structure, list[Any]]:
-        """The structure of a value, and what it holds."""
+        """Returns the structure of a value, and what it holds."""
         if isinstance(value, Mapping):
             return cls("dict", list(value)), list(value.values())
         if isinstance(value, list | tuple):
@@ -47,7 +47,7 @@ class Structure:
     __hash__ = None  # type: ignore[assignment]
 
     def build(self, leaves: Sequence[Any]) -> Any:
-        """The leaves put together."""
+        """Returns the leaves put together."""
         if self.kind == "one":
             return leaves[0]
         if self.kind == "dict":
@@ -55,19 +55,19 @@ class Structure:
         return list(leaves) if self.kind == "list" else tuple(leaves)
 
     def flatten(self, value: Any) -> list[Any]:
-        """The leaves of a value that this structure has."""
+        """Returns the leaves of a value that this structure has."""
         if self.kind == "one":
             return [value]
         return [value[name] for name in self.names] if self.kind == "dict" else list(value)
 
     def call(self, model: Any, leaves: Sequence[Any], **kwargs: Any) -> Any:
-        """The model called with these inputs."""
+        """Calls the model with these inputs."""
         if self.kind == "one":
             return model(leaves[0], **kwargs)
         return model(*leaves, **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
-        """What was given for each leaf, by position or by name; None where optional and left out.
+        """Returns what was given for each leaf, by position or by name; None where optional and left out.
 
         Raises:
             ValueError: a list of another length, keys that are missing or not known; the message names them.
@@ -98,7 +98,7 @@ class Arrays(list[Any]):
         self.inputs = inputs
 
     def on(self, k: Any) -> Arrays:
-        """The same where the backend's kernels find them."""
+        """Puts the arrays where the backend's kernels find them."""
         return Arrays(map(k.dataset, self), self.inputs)
 
 
@@ -108,19 +108,19 @@ CHUNK = 1024
 
 
 def arrays_alone(x: Any) -> bool:
-    """Whether x is a list, tuple or dict of NumPy arrays."""
+    """Says whether x is a list, tuple or dict of NumPy arrays."""
     leaves = x.values() if type(x) is dict else x if type(x) in (list, tuple) else ()
     return bool(leaves) and all(type(a) is np.ndarray for a in leaves)
 
 
 def kinds(x: Any) -> Any:
-    """The shapes and dtypes of the arrays in a list, tuple or dict of them."""
+    """Returns the shapes and dtypes of the arrays in a list, tuple or dict of them."""
     leaves = x.values() if type(x) is dict else x
     return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)
 
 
 def stacked(passes: list[Any]) -> Any:
-    """The outputs of several passes, each with a new first axis for them."""
+    """Stacks the outputs of several passes, each with a new first axis for them."""
     first = passes[0]
     if isinstance(first, dict):
         return {name: np.stack([p[name] for p in passes]) for name in first}
@@ -130,26 +130,26 @@ def stacked(passes: list[Any]) -> Any:
 
 
 def chunk_size(batch_size: Any, name: str) -> int:
-    """The number of samples that evaluate and predict take at a time; name is what messages call the argument."""
+    """Returns the number of samples that evaluate and predict take at a time; name is what messages call the argument."""
     from ..nn.dense import positive_int
 
     return CHUNK if batch_size is None else positive_int(batch_size, name)
 
 
 def chunks(arrays: Sequence[Array], size: int) -> Any:
-    """The arrays in parts of so many samples."""
+    """Returns the arrays in parts of so many samples."""
     for i in range(0, len(arrays[0]), size):
         yield tuple(a[i : i + size] if a.size else a for a in arrays)
 
 
 def own_code(module: str) -> bool:
-    """Whether the Python module of this name is one of fastnn's."""
+    """Says whether the Python module of this name is one of fastnn's."""
     return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 @lru_cache(maxsize=1024)
 def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
-    """The names of a forward's inputs, how many of them it needs, and whether it takes any number."""
+    """Returns the names of a forward's inputs, how many of them it needs, and whether it takes any number."""
     parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # no input
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in plain)
@@ -157,7 +157,7 @@ def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool
 
 
 def inputs_of(model: Any, x: Any, op: str) -> Structure:
-    """How x, as users pass it to fit or predict, becomes the inputs of the model.
+    """Returns how x, as users pass it to fit or predict, becomes the inputs of the model.
 
     Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
     one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
@@ -188,7 +188,7 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
 
 
 def _arrays(x: Any) -> bool:
-    """Whether these are whole inputs, not the rows of one."""
+    """Says whether these are whole inputs, not the rows of one."""
     return bool(x) and all(is_array(a) and a.ndim > 1 for a in x)
 
 

@@ -123,7 +123,7 @@ FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 
 
 def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int, logits: str = "") -> Metric:
-    """The metric of that name, or the metric or function itself.
+    """Returns the metric of that name, or the metric or function itself.
 
     "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows; "crossentropy" beside a
     loss whose logits a sigmoid makes probabilities of is the binary one. A name in any case
@@ -145,7 +145,7 @@ def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int,
 
 
 def check(identifier: Any) -> None:
-    """ValueError or TypeError unless `get` could know it, whatever the loss."""
+    """Raises ValueError or TypeError unless `get` could know it, whatever the loss."""
     _resolve(identifier, "labels", 1)
 
 
@@ -169,7 +169,7 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") 
 
 
 def direction(name: str) -> str | None:
-    """Whether the metric of that name is better when smaller ("min") or greater ("max"); None if there is none of that name."""
+    """Says whether the metric of that name is better when smaller ("min") or greater ("max"); None for other names."""
     make = FITTING[name.lower()][0] if name.lower() in FITTING else _find(name)
     return getattr(make.func if isinstance(make, partial) else make, "direction", None)
 

@@ -112,7 +112,7 @@ class Metric(Remade):
     add_variable = add_weight
 
     def scalar(self, outputs: int) -> bool:
-        """Whether the result is one number for so many outputs, as `fit` needs it."""
+        """Says whether the result is one number for so many outputs, as `fit` needs it."""
         return True
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
@@ -140,7 +140,7 @@ class Metric(Remade):
         self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
 
     def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
-        """What `update` takes of such outputs: themselves, except for metrics of probabilities."""
+        """Returns what `update` takes of such outputs: themselves, except for metrics of probabilities."""
         return y_pred
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -158,7 +158,7 @@ class Metric(Remade):
         self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op))))
 
     def reserve(self, samples: int) -> None:
-        """So many samples will come before the next reset: room for them, where all have to be kept."""
+        """Makes room for so many samples, which come before the next reset, where all have to be kept."""
 
     def reset_state(self) -> None:
         """Starts anew."""
@@ -169,7 +169,7 @@ class Metric(Remade):
             variable.assign(0.0)
 
     def saved(self) -> Any:
-        """Its state, for `take_back`."""
+        """Returns its state, for `take_back`."""
         return [getattr(self, name) for name in self.arrays] if self.recordable else State(self)
 
     def set_aside(self) -> None:
@@ -182,7 +182,7 @@ class Metric(Remade):
             setattr(self, name, None if array is None else numbers(np.zeros(array.shape), array.dtype))
 
     def take_back(self, kept: Any) -> None:
-        """What `saved` gave; may be called again."""
+        """Takes what `saved` gave; may be called again."""
         if isinstance(kept, State):
             kept.restore()
             return
@@ -190,14 +190,14 @@ class Metric(Remade):
             setattr(self, name, array)
 
     def result(self) -> Any:
-        """The mean of what was added since the last reset; 0.0 for nothing."""
+        """Returns the mean of what was added since the last reset; 0.0 for nothing."""
         if self._by_state and type(self).update is Metric.update:
             raise NotImplementedError(f"metric {self.name}: {type(self).__name__} defines no result()")
         values, weights = self.total
         return float(values / weights) if weights != 0 else 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments."""
         return {"name": self.name}
 
     def __repr__(self) -> str:
@@ -205,7 +205,7 @@ class Metric(Remade):
 
 
 def probabilities(k: Any, outputs: Array, logits: str) -> Array:
-    """The sigmoid of each output, or the softmax of each row."""
+    """Returns the sigmoid of each output, or the softmax of each row."""
     if logits == "sigmoid":
         p: Array = arrays.apply(k, activation("sigmoid"), outputs)
         return p
@@ -214,35 +214,35 @@ def probabilities(k: Any, outputs: Array, logits: str) -> Array:
 
 
 def by_class(a: Array) -> Array:
-    """Shape (rows, classes)."""
+    """Returns the array in shape (rows, classes)."""
     return a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) if a.ndim > 1 else a.reshape(len(a), 1)
 
 
 def by_sample(a: Array) -> Array:
-    """Shape (samples, values in each)."""
+    """Returns the array in shape (samples, values in each)."""
     return a.reshape(len(a), math.prod(a.shape[1:]))
 
 
 def check_shapes(metric: Metric, y_pred: Array, y_true: Array, fits: bool) -> None:
-    """ValueError unless the shapes go together."""
+    """Raises ValueError unless the shapes go together."""
     if not fits:
         raise ValueError(f"metric {metric.name}: y_pred of shape {y_pred.shape} does not go with y_true of shape {y_true.shape}")
 
 
 def check_values(metric: Metric, y_pred: Array, y_true: Array) -> None:
-    """ValueError unless there is a target for each output."""
+    """Raises ValueError unless there is a target for each output."""
     check_shapes(metric, y_pred, y_true, y_pred.size == y_true.size and len(y_pred) == len(y_true))
 
 
 def check_labels(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
-    """y_pred as (rows, classes); ValueError unless there is a label for each row."""
+    """Returns y_pred as (rows, classes); ValueError unless there is a label for each row."""
     p = by_class(y_pred)
     check_shapes(metric, y_pred, y_true, y_true.size == len(p) and sample_weight.size in (0, len(p)))
     return p
 
 
 def argmax_rows(k: Any, a: Array) -> Array:
-    """The place of the greatest element of each row."""
+    """Returns the place of the greatest element of each row."""
     index: Array = k.empty((len(a), 1), np.int64)
     k.argmax_forward(index, a.reshape(len(a), a.shape[1], 1))
     return index.reshape(-1)

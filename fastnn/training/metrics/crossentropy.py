@@ -122,7 +122,7 @@ class BinaryCrossentropy(_Crossentropy):
 
 
 def _log(k: Any, p: Array) -> Array:
-    """The logarithm of probabilities, which are the logits of a softmax."""
+    """Returns the logarithm of probabilities, which are the logits of a softmax."""
     eps = float(np.finfo(p.dtype).eps)
     log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))
     return log

@@ -46,7 +46,7 @@ class Variable(Tensor):
 
 
 def made(shape: Any, initializer: Any, dtype: Any) -> Variable:
-    """A variable with its first values."""
+    """Makes a variable with its first values."""
     sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
     first = initializers.get("zeros" if initializer is None else initializer)(sizes, np.dtype(dtype), generator())
     return Variable(own_array(current(), first, np.dtype(dtype), "add_weight", True))
@@ -82,12 +82,12 @@ class State:
 
 
 def _copied(value: Any) -> Any:
-    """A copy of what is changed in place; other objects themselves."""
+    """Returns a copy of what is changed in place; other objects themselves."""
     return copy.copy(value) if isinstance(value, list | dict | set | bytearray | np.ndarray) else value
 
 
 def as_number(name: str, value: Any) -> float:
-    """The result of a metric for the logs.
+    """Returns the result of a metric for the logs.
 
     Raises:
         TypeError: it is no number.
