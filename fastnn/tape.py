@@ -168,6 +168,23 @@ UNCHANGED = Changes()
 """That of all Tensors that never were changed and share no memory."""
 
 
+COPIED = Changes()
+"""That of copies where PyTorch and NumPy give views: whoever changes one in place means what it was copied from."""
+
+
+def copied(t: Tensor) -> Tensor:
+    """t, marked as such a copy, unless it is on the tape, where nothing is changed in place."""
+    if t.node is None:
+        t.changes = COPIED
+    return t
+
+
+def owned(t: Tensor) -> None:
+    """Notes that a copy is a Tensor of its own now, such as a buffer."""
+    if t.changes is COPIED:
+        t.changes = UNCHANGED
+
+
 def changed(*tensors: Tensor) -> None:
     """Notes that their values were changed in place: gradients of what was computed from them would be wrong."""
     now = next(_clock)

@@ -14,6 +14,7 @@ import numpy as np
 
 from .backends import current
 from .tape import (
+    COPIED,
     UNCHANGED,
     Node,
     changed,
@@ -378,8 +379,15 @@ class Tensor(Methods):
         return self.fill_(0.0)
 
     def _check_in_place(self, name: str) -> None:
+        if self.changes is COPIED and not self.requires_grad:
+            raise RuntimeError(
+                f"{name}: the Tensor is a copy of a part of another one, or of it transposed, which would stay as it is; "
+                "assign to the other one (x[0] = ...), or change a clone()"
+            )
         if self.node is not None:
-            raise RuntimeError(f"{name}: only leaves can be changed in place; this Tensor came out of an operation")
+            raise RuntimeError(
+                f"{name}: only leaves can be changed in place; this Tensor came out of an operation; assign to parts (x[0] = ...)"
+            )
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
 

@@ -341,11 +341,11 @@ def test_a_recorded_step_follows_a_loaded_state() -> None:
 
 
 def test_settings_that_a_file_cannot_hold_are_left_out(tmp_path: Any) -> None:
-    for make in (lambda p: optim.SGD(lr=_halved), lambda p: optim.SGD([{"params": p, "lr": 0.5}])):
-        model = fastnn.Sequential([fastnn.Dense(3, input_shape=(5,))])
-        model.compile(make(list(model.parameters())), "mse")
+    model = fastnn.Sequential([fastnn.Dense(3, input_shape=(5,))])
+    model.compile(optim.SGD(lr=_halved), "mse")
+    with pytest.warns(UserWarning, match="no training settings: schedule: .*_halved"):
         model.save(tmp_path / "m")
-        assert fastnn.load(tmp_path / "m")._compiled is None
+    assert fastnn.load(tmp_path / "m")._compiled is None
 
 
 @pytest.mark.parametrize("name", [*EACH, "LBFGS"])

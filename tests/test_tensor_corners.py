@@ -131,29 +131,58 @@ def test_plots_take_tensors() -> None:
         ax.imshow(t.reshape(1, 2))
 
 
-# ---- item assignment ----
+# ---- copies of parts ----
+
+PARTS: dict[str, Callable[[Any], Any]] = {
+    "row": lambda t: t[0],
+    "slice": lambda t: t[:, 1:],
+    "reshape of a row": lambda t: t[0].reshape(-1),
+    "detached row": lambda t: t[0].detach(),
+    "iteration": lambda t: next(iter(t)),
+    "T": lambda t: t.T,
+    "transpose": lambda t: t.transpose(0, 1),
+    "permute": lambda t: t.permute(1, 0),
+    "split": lambda t: t.split(1)[0],
+    "chunk": lambda t: t.chunk(2)[0],
+    "unbind": lambda t: t.unbind(1)[0],
+    "expand": lambda t: t[:1].expand(3, 3),
+}
 
 
-@pytest.mark.parametrize("key", [0, -1, (slice(None), 1), (1, 2), slice(None, None, -1), (..., 0), (slice(1), slice(None, 2))])
-def test_item_assignment_on_weights_that_are_stored_transposed(key: Any) -> None:
-    layer = nn.Linear(3, 2)
-    wanted = layer.weight.numpy().copy()
-    value = np.arange(wanted[key].size, dtype=np.float32).reshape(wanted[key].shape)
-    wanted[key] = value
-    with pytest.raises(RuntimeError, match="no_grad"):
-        layer.weight[key] = value
-    x = T([1.0, 2.0, 3.0])
-    y = layer(x)
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_are_copies_and_say_so_where_they_are_changed(name: str) -> None:
+    x, p = T(np.ones((2, 3))), T(np.ones((2, 3)), requires_grad=True)
+    for change in (
+        lambda t: t.fill_(2.0),
+        lambda t: t.add_(1.0),
+        lambda t: t.copy_(t * 2),
+        lambda t: t.__setitem__(0, 5.0),
+    ):
+        for t in (x, p):
+            with fastnn.no_grad(), pytest.raises(RuntimeError, match=r"is a copy of a part of another one.*clone"):
+                change(PARTS[name](t))
+        y = PARTS[name](x).clone()
+        change(y)
+        assert (x.numpy() == 1).all() and not (y.numpy() == 1).all()
+
+
+def test_parts_that_may_be_changed() -> None:
+    x = T([[1.0, 2.0], [3.0, 4.0]])
+    x[1:] += 1
+    x[0] *= 2
+    x[[0, 1]].fill_(0.0)  # a copy in NumPy and PyTorch, too
+    x.reshape(4).add_(1.0)
+    assert x.tolist() == [[3.0, 5.0], [5.0, 6.0]]
+    y = x[0].requires_grad_()  # a leaf of its own
+    (y * y).sum().backward()
     with fastnn.no_grad():
-        layer.weight[key] = value
-    np.testing.assert_array_equal(layer.weight.numpy(), wanted)
-    np.testing.assert_allclose(layer(x).numpy(), wanted @ x.numpy() + layer.bias.numpy(), rtol=1e-6)
-    with pytest.raises(RuntimeError, match="changed in place"):
-        y.sum().backward()
-    with fastnn.no_grad():
-        layer.weight[:] = layer.weight
-        layer.weight[1] = layer.weight[0]
-    np.testing.assert_array_equal(layer.weight.numpy(), wanted[[0, 0]])
+        y -= 0.5 * y.grad
+    assert y.tolist() == [0.0, 0.0] and x[0].tolist() == [3.0, 5.0]
+    module = nn.Module()
+    module.register_buffer("a", x[0])
+    module.a = x[1]
+    module.a.mul_(2.0)
+    assert module.a.tolist() == [10.0, 12.0] and x[1].tolist() == [5.0, 6.0]
 
 
 # ---- numbers ----

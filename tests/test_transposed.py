@@ -1,5 +1,7 @@
 """The weight of `nn.Linear` and its gradient: (out, in) to the user, stored (in, out)."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -98,3 +100,42 @@ def test_gradients_changed_in_place_are_recorded() -> None:
         results.append([step(fastnn.tensor([[1.0, float(v), 2.0]])).item() for v in range(6)])
     assert step.captured._steps
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("key", [0, -1, (slice(None), 1), (1, 2), slice(None, None, -1), (..., 0), (slice(1), slice(None, 2))])
+def test_item_assignment_on_weights_that_are_stored_transposed(key: Any) -> None:
+    layer = nn.Linear(3, 2)
+    wanted = layer.weight.numpy().copy()
+    value = np.arange(wanted[key].size, dtype=np.float32).reshape(wanted[key].shape)
+    wanted[key] = value
+    with pytest.raises(RuntimeError, match="no_grad"):
+        layer.weight[key] = value
+    x = fastnn.tensor([1.0, 2.0, 3.0])
+    y = layer(x)
+    with fastnn.no_grad():
+        layer.weight[key] = value
+    np.testing.assert_array_equal(layer.weight.numpy(), wanted)
+    np.testing.assert_allclose(layer(x).numpy(), wanted @ x.numpy() + layer.bias.numpy(), rtol=1e-6)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+    with fastnn.no_grad():
+        layer.weight[:] = layer.weight
+        layer.weight[1] = layer.weight[0]
+    np.testing.assert_array_equal(layer.weight.numpy(), wanted[[0, 0]])
+
+
+def test_copies_share_nothing_and_detached_views_all() -> None:
+    layer = _linear()
+    (layer(W) ** 2).sum().backward()
+    for t in (layer.weight, layer.weight.grad):
+        values = t.numpy().copy()
+        for copied in (copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t)), lambda t: t.clone()):
+            with fastnn.no_grad():
+                other = copied(t).fill_(0.0)
+            assert other.shape == (2, 3) and (t.numpy() == values).all()
+        t.detach().fill_(2.0)
+        assert (t.numpy() == 2).all()
+    y = layer(W)
+    layer.weight.detach()[0] = 1.0
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()

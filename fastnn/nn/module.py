@@ -13,6 +13,7 @@ import numpy as np
 from ..backends import current
 from ..block import Finally, completed
 from ..ops.door import own_array
+from ..tape import owned
 from ..tensor import Tensor
 from ..training.loop import Trainer
 from ..training.structure import own_code
@@ -195,6 +196,7 @@ class Module(Trainer, State, Regularized):
         elif name in self.__dict__.get("_buffers", {}):
             if not isinstance(value, Tensor):
                 raise TypeError(f"{type(self).__name__}: {name} is a buffer; {type(value).__name__} came, wanted a Tensor")
+            owned(value)
             current().buffer_assigned(self, name, self._buffers[name], value)
             self._structure_changed()
             self._buffers[name] = self.__dict__[name] = value
@@ -280,6 +282,7 @@ class Module(Trainer, State, Regularized):
         tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:
             raise ValueError(f"register_buffer: {type(self).__name__} has a parameter or layer {name!r}")
+        owned(tensor)
         self._structure_changed()
         self._buffers[name] = self.__dict__[name] = tensor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from math import prod
@@ -201,16 +202,17 @@ class _Transposed(Tensor):
         return self
 
     def detach(self) -> Tensor:
-        from ..ops.shape import transpose
+        return TransposedTensor(self.base.detach())
 
-        return transpose(self.base.detach())
+    def __copy__(self) -> Tensor:
+        return type(self)(copy.copy(self.base))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.base,)
 
 
 class TransposedTensor(_Transposed):
-    """The (out, in) view of a gradient."""
+    """The (out, in) view of the gradient, or of the values alone, of a weight that is stored (in, out)."""
 
     __slots__ = ("base",)
 

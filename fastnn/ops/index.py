@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..tape import changed
+from ..tape import changed, copied
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .data import as_index
@@ -32,7 +32,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     x = as_tensor(x, "indexing")
     keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
     if not any(_is_array(item) for item in keys):
-        return _slice(x, keys)
+        return copied(_slice(x, keys))
     return _pick(x, [part for item in keys for part in _without_masks(item)])
 
 
@@ -238,7 +238,7 @@ def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...
     else:
         size = whole_number(size, "split: size", 1)
         bounds = [*range(0, n, size), n] if n else [0, 0]
-    return tuple(_slice(x, [ALL] * axis + [slice(a, b)]) for a, b in pairwise(bounds))
+    return tuple(copied(_slice(x, [ALL] * axis + [slice(a, b)])) for a, b in pairwise(bounds))
 
 
 @torch_names
@@ -254,7 +254,7 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """The entries along an axis, each without it."""
     x = as_tensor(x, "unbind")
     axis = axis_of(axis, x.ndim, "unbind")
-    return tuple(_slice(x, [ALL] * axis + [i]) for i in range(x.shape[axis]))
+    return tuple(copied(_slice(x, [ALL] * axis + [i])) for i in range(x.shape[axis]))
 
 
 @torch_names

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..tape import share_changes
+from ..tape import copied, share_changes
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from . import arrays
 from .door import as_tensor, axis_of, same_dtype
@@ -93,7 +93,7 @@ def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
         raise ValueError(f"transpose: axes {order} of a Tensor with {x.ndim} dimensions; each must come once")
     if order == tuple(range(x.ndim)):
         return x
-    return result(arrays.permute(current(), x.data, order), _transpose_backward, (x,), order)
+    return copied(result(arrays.permute(current(), x.data, order), _transpose_backward, (x,), order))
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
@@ -101,7 +101,9 @@ def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
     a, b = axis_of(a, x.ndim, "swap_axes"), axis_of(b, x.ndim, "swap_axes")
     order = list(range(x.ndim))
     order[a], order[b] = b, a
-    return x if a == b else result(arrays.permute(current(), x.data, tuple(order)), _transpose_backward, (x,), tuple(order))
+    if a == b:
+        return x
+    return copied(result(arrays.permute(current(), x.data, tuple(order)), _transpose_backward, (x,), tuple(order)))
 
 
 def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -152,7 +154,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
         raise ValueError(f"broadcast_to: shape {t.shape} does not broadcast to {wanted}")
     if wanted == t.shape:
         return t
-    return result(expand(t.data, wanted), _broadcast_to_backward, (t,))
+    return copied(result(expand(t.data, wanted), _broadcast_to_backward, (t,)))
 
 
 def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
