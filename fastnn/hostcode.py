@@ -80,6 +80,8 @@ class HostCode:
         else:
             sys.setprofile(self._before)
         self._compare()
+        for held in (self._kept, self._cells, self._outer):  # what the user's code could reach, also what the step made
+            held.clear()
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
         module = frame.f_globals.get("__name__", "")

@@ -213,3 +213,23 @@ def test_a_name_that_is_deleted_raises_as_without_capture() -> None:
     del agent.factor
     with pytest.raises(AttributeError):
         step(fastnn.tensor([1.0]))
+
+
+@pytest.mark.parametrize("where", ["global", "variable", "attribute"])
+@pytest.mark.parametrize("how", ["train_on_batch", "fit"])
+def test_names_in_a_loss_are_followed_where_compile_asked_for_recording(where: str, how: str) -> None:
+    global FACTOR
+    agent, variable, x = Agent(), 2.0, np.ones((4, 3), np.float32)
+    losses: dict[str, Any] = {
+        "global": lambda y, p: (y - p) ** 2 * FACTOR,
+        "variable": lambda y, p: (y - p) ** 2 * variable,
+        "attribute": lambda y, p: (y - p) ** 2 * agent.factor,
+    }
+    model = nn.Sequential(nn.Linear(3, 1))
+    model.compile(fastnn.optim.SGD(model.parameters(), lr=0.0), losses[where], capture=True)
+    got = []
+    for FACTOR in (1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 1.0, 1.0):
+        agent.factor = variable = FACTOR
+        got.append(model.fit(x, x[:, :1], verbose=0).history["loss"][0] if how == "fit" else model.train_on_batch(x, x[:, :1]))
+    assert np.allclose(np.divide(got, got[0]), (1, 1, 1, 1, 5, 5, 5, 1, 1), rtol=1e-6)
+    assert all(step.recorded is not None for step in model._compiled.batch_steps.values())

@@ -23,6 +23,7 @@ from .objective import BatchLoss, update_metrics
 from .structure import Structure, own_code
 
 if TYPE_CHECKING:
+    from ..hostcode import HostCode
     from ..recorder import Watched
     from .compiled import Compiled
 
@@ -35,8 +36,8 @@ UNASKED = "not asked for"
 """Why steps are not recorded where that needs no words."""
 
 
-def own_parts(model: Any, compiled: Compiled) -> bool:
-    """Says whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
+    """Lists what takes part in a step: layers, losses, metrics and optimizers, and functions that they were given."""
     from ..nn.loss import AsKeras
     from ..optim.base import Optimizer
 
@@ -49,8 +50,14 @@ def own_parts(model: Any, compiled: Compiled) -> bool:
     for m in modules:  # activations, regularizers, constraints, functions of layers that take one
         functions += [v for name, v in vars(m).items() if not name.startswith("_") and callable(v)]
     functions += [getattr(f, "fn", None) for f in functions]
+    return parts, [f for f in functions if f is not None]
+
+
+def own_parts(model: Any, compiled: Compiled) -> bool:
+    """Says whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+    parts, functions = _parts(model, compiled)
     return not all(own_code(type(part).__module__) for part in parts) or not all(
-        own_code(str(getattr(f, "__module__", ""))) for f in functions if f is not None
+        own_code(str(getattr(f, "__module__", ""))) for f in functions
     )
 
 
@@ -293,6 +300,7 @@ class TrainStep:
                 n -= 1
 
     def _watch(self) -> None:
+        from ..bindings import Bindings
         from ..plan import Step
         from ..recorder import PATIENCE, Recorder, Watched, difference
 
@@ -301,9 +309,8 @@ class TrainStep:
             self._step()
             return
         recorder = Recorder(real, tuple(b for b in self.buffers if b.size), lines=bool(self.own))
-        if self.own:
-            self._look_for_host_code(recorder)
-        else:
+        host = self._look_for_host_code(recorder) if self.own else None
+        if host is None:
             self._record(recorder)
         before, now = self._watched, Watched(recorder)
         self._watched = now
@@ -318,7 +325,8 @@ class TrainStep:
                     self._stay_eager(f"no two steps in a row did the same work ({why})")
         else:
             if self.recorded is None or not self.recorded.fits():
-                self.recorded = Step(recorder, [], None)
+                roots = [p for parts in _parts(self.model, self.compiled) for p in parts]
+                self.recorded = Step(recorder, [], None, Bindings(roots, host, recorder.uses) if host is not None else None)
             self._unsure = False
 
     def _record(self, recorder: Any) -> None:
@@ -326,17 +334,16 @@ class TrainStep:
             self._step()
             recorder.carry_buffers()
 
-    def _look_for_host_code(self, recorder: Any) -> None:
+    def _look_for_host_code(self, recorder: Any) -> HostCode:
         from ..hostcode import HostCode
 
         with HostCode(marks=False) as host:
             self._record(recorder)
-        found = host.found
-        del host  # it holds what the user's code could reach
-        if found:
-            recorder.hinder(f"{found}, which a replay would leave out")
+        if host.found:
+            recorder.hinder(f"{host.found}, which a replay would leave out")
         elif not recorder.void and (held := recorder.escaped()):
             recorder.hinder(held)
+        return host
 
     def _stay_eager(self, why: str) -> None:
         self.why_eager, self.recorded = why, None
