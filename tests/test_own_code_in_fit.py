@@ -1,5 +1,6 @@
 """Code of the user's own in fit: recorded by itself where that is safe, run by Python with one line that says why elsewhere."""
 
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 import fastnn.training.step
-from fastnn.training.step import TrainStep
+from fastnn.training.step import TrainStep, own_parts
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((46, 3)).astype(np.float32)
@@ -26,6 +27,35 @@ STEPS = 9  # of 5 rows each, and one of 1 row
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets epochs of a few steps be recorded."""
     monkeypatch.setattr(fastnn.training.step, "FEW", 4)
+
+
+def _layers() -> list[nn.Module]:
+    """One of each of fastnn's layers that can be made without arguments, most of which are activations."""
+    found = []
+    for name in nn.__all__:
+        kind = getattr(nn, name)
+        if isinstance(kind, type) and issubclass(kind, nn.Module):
+            with contextlib.suppress(TypeError, ValueError):
+                found.append(kind())
+    return found
+
+
+@pytest.mark.parametrize("loss", fastnn.losses.LOSSES)
+def test_fastnns_own_layers_losses_and_optimizers_are_recorded_in_train_on_batch(loss: str) -> None:
+    """None of them counts as code of the user's own, which train_on_batch leaves to Python."""
+    model = nn.Sequential(nn.Linear(3, 3))
+    for optimizer in ("sgd", "adamw", "muon", "schedulefreeadamw"):
+        model.compile(optimizer, loss)
+        assert not own_parts(nn.ModuleList([model, *_layers()]), model._compiled)
+
+
+def test_a_model_of_pytorchs_layers_is_recorded_in_train_on_batch() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.Tanh(), nn.GELU(), nn.Linear(4, 1))
+    model.compile("sgd", "mse")
+    for _ in range(3):
+        model.train_on_batch(X, Y)
+    (step,) = model._compiled.batch_steps.values()
+    assert step.recorded is not None
 
 
 class Net(nn.Module):

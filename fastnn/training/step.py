@@ -50,7 +50,7 @@ def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
     for m in modules:  # activations, regularizers, constraints, functions of layers that take one
         functions += [v for name, v in vars(m).items() if not name.startswith("_") and callable(v)]
     functions += [getattr(f, "fn", None) for f in functions]
-    return parts, [f for f in functions if f is not None]
+    return parts, [f for f in functions if callable(f)]
 
 
 def own_parts(model: Any, compiled: Compiled) -> bool:
