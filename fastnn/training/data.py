@@ -67,9 +67,8 @@ def as_targets(
         return _labels(a, op, name)
     if kind == "any":
         return _cast(a, np.dtype(np.int64 if a.dtype.kind in "iub" else dtype), op, name)
-    if a.ndim == 1 and column:
-        a = a[:, None]
-    return _cast(a, np.dtype(dtype), op, name)
+    a = _cast(a, np.dtype(dtype), op, name)
+    return a[:, None] if a.ndim == 1 and column else a
 
 
 def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit") -> Array:

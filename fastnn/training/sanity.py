@@ -67,12 +67,15 @@ def check_finite(
     if not count:
         return
     where = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+    value = array[where]
+    if len(where) == 2 and np.ndim(given) == 1:  # the column was given as a vector
+        where = where[:1]
     columns = getattr(given, "columns", None)
     column = f" (column {columns[where[1]]!r})" if columns is not None and len(where) == 2 and len(columns) > where[1] else ""
     what = "value that is" if count == 1 else "values that are"
     raise ValueError(
         f"{op}: {name} has {count} {what} NaN or infinite, the first at {name}[{', '.join(map(str, where))}]{column}: "
-        f"{array[where]}; fill it in or drop the row{hint}"
+        f"{value}; fill it in or drop the row{hint}"
     )
 
 
@@ -191,12 +194,13 @@ def _takes_probabilities(o: Objective) -> tuple[str, bool]:
 
 
 def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
-    """Warns of outputs that are no probabilities where the loss takes some, and of one unit where it takes classes."""
+    """Warns of outputs that are not what the loss takes (probabilities, logits, logarithms), and of one unit for classes."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence, Poisson, SparseCategoricalCrossentropy
-    from ..nn import CrossEntropyLoss
+    from ..nn import CrossEntropyLoss, KLDivLoss, NLLLoss
 
     classes = isinstance(o.loss, CategoricalCrossentropy | SparseCategoricalCrossentropy)
-    of_torch = isinstance(getattr(o.loss, "loss", None), CrossEntropyLoss)
+    inner = getattr(o.loss, "loss", None)
+    of_torch = isinstance(inner, CrossEntropyLoss)
     if y.ndim > 1 and y.shape[-1] == 1 and (act == "softmax" or classes or of_torch):
         _warn(
             c,
@@ -204,13 +208,24 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
             "the model ends in one unit whose softmax is 1 for all samples, so nothing is learned; for two classes: "
             "one unit with a sigmoid and binary_crossentropy, or two units with a softmax",
         )
-    elif isinstance(o.loss, Poisson) and (y < 0).any():
+    elif (isinstance(o.loss, Poisson) or not getattr(o.loss, "log_input", True)) and (y < 0).any():
         _warn(
             c,
             "rates " + o.name,
             f"{o.loss.name} takes rates from 0 on, but the model gives other numbers ({y[y < 0].flat[0]:g} came out); "
             "end it with an exponential or a softplus",
         )
+    elif isinstance(inner, NLLLoss | KLDivLoss):
+        if (outside := y > _ROUNDED).any():
+            _warn(
+                c,
+                "logarithms " + o.name,
+                f"{o.loss.name} takes logarithms of probabilities, but the model gives other numbers ({y[outside].flat[0]:g} came "
+                "out); end it with a log_softmax",
+            )
+    elif o.logits and act in ("sigmoid", "softmax") and not of_torch:  # which warns by itself
+        other = ", or give the loss from_logits=False" if hasattr(o.loss, "from_logits") else ""
+        _warn(c, "logits " + o.name, f"{o.loss.name} takes logits, but the model ends in a {act}; leave it out{other}")
     elif (classes or isinstance(o.loss, BinaryCrossentropy | KLDivergence)) and not o.loss.logits:
         outside = (y < -_ROUNDED) | (y > 1 + _ROUNDED)
         if act in _NO_PROBABILITY or outside.any():
