@@ -34,6 +34,8 @@ _LOSS = "sparse_categorical_crossentropy"
 _SHOWN = 3
 MOST_WEIGHTS = 1 << 28
 """Weights above which a network is refused: those of a gigabyte of float32."""
+MOST_CLASSES = 1 << 16
+"""Classes above which there have to be as many samples: a label in a small file may be any number."""
 MOST_PIXELS = 1 << 24
 """Pixels above which an image is refused: its file may be a thousand times smaller."""
 
@@ -135,6 +137,9 @@ def train(
         n_classes = 1 + max(int(part[1].max()) for part in (d.train, d.test) if part is not None)
         if n_classes == 1:
             raise ValueError(f"{dataset}: all labels are 0, so there are no classes to tell apart")
+        if n_classes > max(MOST_CLASSES, len(y)):
+            hint = "number the classes without gaps: np.unique(y, return_inverse=True)"
+            raise ValueError(f"{dataset}: labels go up to {n_classes - 1}, but there are {len(y)} samples; {hint}")
         model = _build(x.shape[1], layers, n_classes)
         model.compile(optimizer=fastnn.optim.get(optimizer, lr=lr), loss=_LOSS, metrics=["accuracy"])
         model.summary()
@@ -297,6 +302,8 @@ def _npz_part(file: Path, parts: dict[str, Array], name: str) -> tuple[Array, Ar
     x = data.as_features(raw, raw.dtype if raw.dtype == np.uint8 else np.float32, op, f"x_{name}")
     y = data.as_targets(parts[f"y_{name}"], "labels", np.int64, op, f"y_{name}")
     data.check_same_length(op, **{f"x_{name}": x, f"y_{name}": y})
+    if not x[0].size:
+        raise ValueError(f"{file}: samples of x_{name} have no values: its shape is {x.shape}")
     sanity.check_finite(op, f"x_{name}", x, hint="")
     if y.min() < 0:
         raise ValueError(f"{file}: y_{name}[{int((y < 0).argmax())}] is {y.min()}; labels are whole numbers from 0")

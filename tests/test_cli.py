@@ -223,11 +223,22 @@ def test_bad_train(arguments: list[str], words: str) -> None:
             "x_train has 1 value that is NaN or infinite, the first at",
         ),
         ({"x_train": np.zeros((2, 3)), "y_train": [0, 0]}, "all labels are 0"),
+        ({"x_train": np.zeros((2, 0)), "y_train": [0, 1]}, "samples of x_train have no values: its shape is (2, 0)"),
     ],
 )
 def test_bad_npz(arrays: dict[str, np.ndarray], words: str) -> None:
     np.savez("bad.npz", **arrays)  # type: ignore[arg-type]
     assert words in bad("train", "bad.npz")
+
+
+@pytest.mark.parametrize(("shape", "words"), [("(True, 2)", "(True, 2)"), ("(-1, 2)", "(-1, 2)"), ("(" * 40_000, "Header info")])
+def test_headers_of_arrays_that_lie(shape: str, words: str) -> None:
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode() + b"\n"
+    with zipfile.ZipFile("bad.npz", "w") as z:
+        for name in ("x_train.npy", "y_train.npy"):
+            z.writestr(name, b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + bytes(16))
+    message = bad("train", "bad.npz")
+    assert "bad.npz cannot be read" in message and words in message and message.count("\n") <= 1
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04" + b"\0" * 40])
@@ -263,8 +274,11 @@ def test_what_small_files_may_ask_for(model: Path) -> None:
     assert "an array of shape (1099511627776, 8) has" in bad("train", "bomb.npz")
     Path("bomb.npy").write_bytes(head.getvalue() + bytes(64))
     assert "an array of shape" in bad("predict", model, "bomb.npy")
-    np.savez("labels.npz", x_train=np.ones((2, 3)), y_train=[0, 10**12])
-    assert "weights, more than" in bad("train", "labels.npz")
+    for label in (10**12, 1 << 16):
+        np.savez("labels.npz", x_train=np.ones((2, 3)), y_train=[0, label])
+        assert f"labels go up to {label}, but there are 2 samples" in bad("train", "labels.npz")
+    np.savez("wide.npz", x_train=np.ones((2, 1 << 14)), y_train=[0, 1])
+    assert "weights, more than" in bad("train", "wide.npz", "--layers", 1 << 15)
     with zipfile.ZipFile("text.npz", "w") as z:
         z.writestr("x_train.npy", "no array")
     assert "text.npz cannot be read as an .npz file" in bad("train", "text.npz")

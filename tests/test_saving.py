@@ -2,8 +2,10 @@
 
 import errno
 import io
+import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.files import place
+from fastnn.files import place, tensors
 
 
 def small() -> fastnn.Sequential:
@@ -67,6 +69,42 @@ def test_an_empty_path() -> None:
         small().save("")
     with pytest.raises(FileNotFoundError, match="the path is empty"):
         fastnn.load("")
+
+
+def test_what_the_format_has_no_name_for(tmp_path: Path) -> None:
+    for name, a, words in (("a", np.zeros(2, np.complex64), "'a' is complex64; wanted"), ("__metadata__", np.zeros(2), "named")):
+        with pytest.raises(ValueError, match=f"save: .*{words}"):
+            tensors.save(tmp_path / "m", {name: a}, {}, "save")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded by /proc and RLIMIT_AS")
+def test_memory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """Neither writing nor reading ends the process, or holds the values more often than twice."""
+    code = """
+import fastnn, resource, sys
+m = fastnn.Sequential([fastnn.Dense(2000, input_shape=(2000,), kernel_initializer="zeros")])
+uses = lambda: m.save(sys.argv[1]), lambda: fastnn.load(sys.argv[1])
+[use() for use in uses]
+print([attempt(use, mb) for use in uses for mb in (4, 12, 20, 28, 36, 60)])
+"""
+    attempt = """
+def attempt(use, mb):
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size + (mb << 20), limits[1]))
+    try:
+        return use() and None
+    except MemoryError:
+        return mb
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+"""
+    done = subprocess.run([sys.executable, "-c", attempt + code, tmp_path / "m"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    failed = [mb for mb in json.loads(done.stdout.replace("None", "0")) if mb]
+    assert 4 in failed and 60 not in failed and len(failed) < 12
+    fastnn.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("path", [3, None, True, io.BytesIO(), 1.5])

@@ -22,12 +22,12 @@ _DAMAGED = (ValueError, EOFError, OSError, RuntimeError, NotImplementedError, to
 
 
 def most_bytes(size: int) -> int:
-    """The bytes that a compressed file of this size may hold."""
+    """Return how many bytes a compressed file of this size may hold."""
     return max(SMALL, RATIO * size)
 
 
 def read_npz(file: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    """Those of the arrays that an .npz file has; ValueError if it cannot be read."""
+    """Return those of the arrays that an .npz file has; ValueError if it cannot be read."""
     try:
         with zipfile.ZipFile(file) as archive:
             here, left, found = set(archive.namelist()), most_bytes(file.stat().st_size), {}
@@ -38,16 +38,21 @@ def read_npz(file: Path, names: tuple[str, ...]) -> dict[str, Array]:
                     left -= found[name].nbytes
             return found
     except _DAMAGED as e:
-        raise ValueError(f"{file} cannot be read as an .npz file of plain arrays: {e}") from e
+        raise ValueError(f"{file} cannot be read as an .npz file of plain arrays: {_line(e)}") from e
 
 
 def read_npy(file: Path) -> Array:
-    """The array in an .npy file; ValueError if it cannot be read."""
+    """Return the array in an .npy file; ValueError if it cannot be read."""
     try:
         with open(file, "rb") as f:
             return _read(f, os.fstat(f.fileno()).st_size)
     except _DAMAGED as e:
-        raise ValueError(f"{file} cannot be read as an .npy file of a plain array: {e}") from e
+        raise ValueError(f"{file} cannot be read as an .npy file of a plain array: {_line(e)}") from e
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error's text: NumPy's go on with advice to callers of other functions."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _read(f: IO[bytes], most: int) -> Array:
@@ -58,8 +63,10 @@ def _read(f: IO[bytes], most: int) -> Array:
     shape, by_columns, dtype = read(f)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"its header has the shape {shape}")
     size = math.prod(shape) * dtype.itemsize
-    if any(n < 0 for n in shape) or size > most:
+    if size > most:
         raise ValueError(f"an array of shape {shape} has {size} bytes, but the file may hold {most}")
     data = read_bytes(f, size)
     if len(data) < size:
@@ -68,7 +75,7 @@ def _read(f: IO[bytes], most: int) -> Array:
 
 
 def read_bytes(f: IO[bytes], n: int) -> bytearray:
-    """Up to n bytes; memory grows with what is really there."""
+    """Read up to n bytes; memory grows with what is really there."""
     data = bytearray()
     while len(data) < n and (chunk := f.read(min(1 << 20, n - len(data)))):
         data += chunk

@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 
-from .suffixes import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
+from .names import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
 
 _STARTS = (
     (b"\x89HDF\r\n\x1a\n", ("HDF5", KERAS[1])),

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from .suffixes import refuse_suffix
+from .names import name_of, refuse_suffix
 
 try:
     import fcntl
@@ -19,26 +19,6 @@ except ImportError:  # not on Windows, where nothing is swept
     fcntl = None  # type: ignore[assignment]
 
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
-
-
-def name_of(path: Any, op: str) -> str:
-    """Return a path as text.
-
-    Raises:
-        TypeError: it is no path.
-        ValueError: no file can have this name.
-    """
-    try:
-        text = os.fsdecode(path)
-    except TypeError:
-        raise TypeError(f"{op}: {type(path).__name__} came, wanted the name of a file") from None
-    try:
-        os.lstat(text)
-    except ValueError:  # a zero, or half of a surrogate pair
-        raise ValueError(f"{op}: no file can be named {text!r}") from None
-    except OSError:
-        pass  # there is none yet, or another reason that whoever opens it finds
-    return text
 
 
 def target_of(path: Any, op: str) -> str:

@@ -6,8 +6,7 @@ import os
 import warnings
 from typing import Any, TextIO
 
-from ..files.place import name_of
-from ..files.suffixes import refuse_suffix
+from ..files.names import name_of, refuse_suffix
 from .callbacks import Callback, Logs, Monitor
 
 

@@ -1,8 +1,9 @@
-"""The suffixes of other libraries' files, which fastnn gives to none of its own."""
+"""Names of files as users give them, and the suffixes of other libraries' files, which fastnn gives to none of its own."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 KERAS = ("Keras", "model.set_weights(keras_model.get_weights()) takes the weights of the model that Keras reads")
 TORCH = ("PyTorch", "model.load_state_dict(torch.load(path, weights_only=True)) takes its weights")
@@ -29,8 +30,28 @@ SUFFIXES = {
 """Who writes files of these suffixes, and how their weights come into a model."""
 
 
+def name_of(path: Any, op: str) -> str:
+    """Return a path as text.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: no file can have this name.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{op}: {type(path).__name__} came, wanted the name of a file") from None
+    try:
+        os.lstat(text)
+    except ValueError:  # a zero, or half of a surrogate pair
+        raise ValueError(f"{op}: no file can be named {text!r}") from None
+    except OSError:
+        pass  # there is none yet, or another reason that whoever opens it finds
+    return text
+
+
 def refuse_suffix(path: str, op: str) -> None:
-    """ValueError where a path has the suffix of another library's files."""
+    """Raise ValueError where a path has the suffix of another library's files."""
     stem, suffix = os.path.splitext(path)
     if suffix.lower() in SUFFIXES:
         name = SUFFIXES[suffix.lower()][0]
