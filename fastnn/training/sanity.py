@@ -220,7 +220,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
             _warn(
                 c,
                 "logarithms " + o.name,
-                f"{o.loss.name} takes logarithms of probabilities, but the model gives other numbers ({y[outside].flat[0]:g} came "
+                f"{o.loss.name} takes logarithms of probabilities, but the model gives others ({y[outside].flat[0]:g} came "
                 "out); end it with a log_softmax",
             )
     elif o.logits and act in ("sigmoid", "softmax") and not of_torch:  # which warns by itself
