@@ -58,7 +58,7 @@ class Bindings:
         del self._ran, self._uses, self._seen  # they hold more than what is compared
 
     def hold(self) -> bool:
-        """Whether all names stand for the same objects, or for equal numbers."""
+        """Says whether all names stand for the same objects, or for equal numbers."""
         try:
             return all(map(is_, chain.from_iterable(map(map, self._gets, self._keys)), self._values)) or self._equal()
         except (LookupError, AttributeError, ValueError):
@@ -66,7 +66,7 @@ class Bindings:
             return False
 
     def _equal(self) -> bool:
-        """Whether other objects are equal numbers; if so, they are the ones to come."""
+        """Says whether other objects are equal numbers; if so, they are the ones to come."""
         now = list(chain.from_iterable(map(map, self._gets, self._keys)))
         for name, a, b in zip(self._names, self._values, now, strict=True):
             if a is not b and not same_number(a, b):
@@ -95,7 +95,7 @@ class Bindings:
             self._follow(value, name, depth + 1)
 
     def _matters(self, value: Any) -> bool:
-        """Whether a name of this value is looked up."""
+        """Says whether a name of this value is looked up."""
         return self._uses(value.data) if isinstance(value, Tensor) else not isinstance(value, ModuleType)
 
     def _follow(self, value: Any, name: str, depth: int) -> None:
@@ -181,7 +181,7 @@ class Bindings:
 
 
 def _is_filled(cell: Any) -> bool:
-    """Whether the variable of a cell has a value yet."""
+    """Says whether the variable of a cell has a value yet."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:
@@ -191,7 +191,7 @@ def _is_filled(cell: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _read(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The global variables and the attributes that code reads."""
+    """Returns the global variables and the attributes that code reads."""
     found: dict[str, set[str]] = {"LOAD_GLOBAL": set(), "LOAD_NAME": set(), "LOAD_ATTR": set(), "LOAD_METHOD": set()}
     for instruction in dis.get_instructions(code):
         if instruction.opname in found:

@@ -37,7 +37,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _array_of(value: Any) -> Array | None:
-    """The array of an argument whose content may change from call to call; None for all other arguments."""
+    """Returns the array of an argument whose content may change from call to call; None for all other arguments."""
     if isinstance(value, Tensor):
         return None if value.requires_grad else value.data
     is_array = isinstance(value, np.ndarray) or type(value) is current().xp.ndarray
@@ -58,14 +58,14 @@ class _Object:
 
 
 def _objects(value: Any) -> list[Any]:
-    """The arguments that are objects with attributes of their own."""
+    """Returns the arguments that are objects with attributes of their own."""
     if isinstance(value, dict | list | tuple):
         return [o for item in (value.values() if isinstance(value, dict) else value) for o in _objects(item)]
     return [value] if _array_of(value) is None else []
 
 
 def _key(value: Any, arrays: list[Array]) -> Any:
-    """All that is known of an argument but the content of its arrays, which are put into the list."""
+    """Returns all that is known of an argument but the content of its arrays, which are put into the list."""
     array = _array_of(value)
     if array is not None:
         arrays.append(array)
@@ -83,7 +83,7 @@ def _key(value: Any, arrays: list[Array]) -> Any:
 
 
 def _without_shapes(key: Any) -> Any:
-    """A key with the shapes of arrays left out."""
+    """Returns a key with the shapes of arrays left out."""
     if not isinstance(key, tuple):
         return key
     if len(key) == 3 and isinstance(key[0], bool) and isinstance(key[1], tuple):
@@ -92,7 +92,7 @@ def _without_shapes(key: Any) -> Any:
 
 
 def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
-    """The argument with its arrays replaced by what by(whether a Tensor) gives, in the order in which `_key` lists them.
+    """Replaces the arrays of an argument by what by(whether a Tensor) gives, in the order in which `_key` lists them.
 
     What holds no arrays is left as it is, so that changes of it reach the caller.
     """
@@ -108,13 +108,13 @@ def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
 
 
 def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
-    """The modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
+    """Returns the modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
     for m in modules:
         yield m.training, *(p.requires_grad for p in m._parameters.values() if p is not None)
 
 
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
+    """Makes a function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
 
     Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
     other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own, of which the

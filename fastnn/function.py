@@ -52,17 +52,17 @@ class Function:
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        """The outputs."""
+        """Computes the outputs."""
         raise NotImplementedError("Function: a class derived from it defines forward(ctx, ...) and backward(ctx, ...)")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """The gradients of forward's arguments."""
+        """Computes the gradients of forward's arguments."""
         raise NotImplementedError("Function: this class defines no backward(ctx, ...), so it has no gradient")
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
-        """The operation on these arguments; Tensors among them get gradients.
+        """Computes the operation on these arguments; Tensors among them get gradients.
 
         Raises:
             TypeError: forward or backward returned something else than Tensors, or gradients of another dtype.

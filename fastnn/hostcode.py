@@ -117,7 +117,7 @@ class HostCode:
                 self.found = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
 
     def _trusts(self, module: Any) -> bool:
-        """Whether the module of this name is of a package that is not looked into."""
+        """Says whether the module of this name is of a package that is not looked into."""
         if module not in self._modules:
             package = str(module).partition(".")[0]
             self._modules[module] = package in self._trusted or package.startswith("namedtuple_")
@@ -211,29 +211,29 @@ class HostCode:
 
 
 def _package(arrays: Any) -> str:
-    """The package of an array module, or of what stands for one."""
+    """Returns the package of an array module, or of what stands for one."""
     name = arrays.__name__ if isinstance(arrays, ModuleType) else type(arrays).__module__
     return str(name).partition(".")[0]
 
 
 def users_own(thing: Any) -> bool:
-    """Whether a class or a module is of the user's own."""
+    """Says whether a class or a module is of the user's own."""
     name = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
     return str(name).partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
 
 
 def _is_own(value: Any) -> bool:
-    """Whether an object is of one of fastnn's own classes."""
+    """Says whether an object is of one of fastnn's own classes."""
     return type(value).__module__.partition(".")[0] == _OWN
 
 
 def _has_attributes(value: Any) -> bool:
-    """Whether attributes of an object can be set."""
+    """Says whether attributes of an object can be set."""
     return isinstance(value, type) or isinstance(getattr(value, "__dict__", None), dict) or bool(slots_of(_class(value)))
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
-    """What a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
+    """Returns what a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
     if isinstance(value, FunctionType):
         return [("default", v) for v in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())]
     if isinstance(value, MethodType):
@@ -249,7 +249,7 @@ def _class(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def slots_of(cls: Any) -> tuple[str, ...]:
-    """The attributes of a class of the user's own that lie in slots."""
+    """Returns the attributes of a class of the user's own that lie in slots."""
     if not users_own(cls):
         return ()
     given = [vars(c).get("__slots__", ()) for c in cls.__mro__]
@@ -258,13 +258,13 @@ def slots_of(cls: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _stored(code: CodeType) -> frozenset[str]:
-    """The attributes that code sets or deletes, of whatever it is."""
+    """Returns the attributes that code sets or deletes, of whatever it is."""
     return frozenset(i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_ATTR", "DELETE_ATTR"))
 
 
 @lru_cache(maxsize=1024)
 def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
-    """What code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
+    """Returns what code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
     found: list[tuple[str, ...]] = []
     names: tuple[str, ...] = ()  # of what was loaded last
     for instruction in dis.get_instructions(code):
@@ -281,13 +281,13 @@ def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
 
 
 def _random_state() -> tuple[Any, ...]:
-    """Where the generators of Python's random and of numpy.random are."""
+    """Returns where the generators of Python's random and of numpy.random are."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (users' code draws from it)
     return random.getstate(), kind, np.asarray(keys).tobytes(), *rest
 
 
 def _state(value: Any) -> Any:
-    """What may change of an object, as a copy; None for what is not looked at."""
+    """Returns what may change of an object, as a copy; None for what is not looked at."""
     if isinstance(value, list):
         return list(value)
     if isinstance(value, dict):
@@ -322,20 +322,20 @@ def _same_item(a: Any, b: Any) -> bool:
 
 
 def same_number(a: Any, b: Any) -> bool:
-    """Whether two objects are the same plain value, to the bit."""
+    """Says whether two objects are the same plain value, to the bit."""
     if type(a) is not type(b) or not isinstance(a, int | float | str | bytes):
         return False
     return a.hex() == b.hex() if isinstance(a, float) else bool(a == b)
 
 
 def _marked(before: list[Any], now: list[Any]) -> bool:
-    """Whether plain constants alone were appended."""
+    """Says whether plain constants alone were appended."""
     new = now[len(before) :]
     return len(now) >= len(before) and all(map(_same_item, before, now)) and all(isinstance(v, int | str | None) for v in new)
 
 
 def _harmless(function: Any) -> bool:
-    """Whether a compiled function does nothing but give a value, or changes only what is compared."""
+    """Says whether a compiled function does nothing but give a value, or changes only what is compared."""
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if isinstance(owner, ModuleType) or owner is None:
         module = str(getattr(function, "__module__", None) or getattr(owner, "__name__", ""))

@@ -47,7 +47,7 @@ class Step:
         self._after = list(recorder.grads_after.items())
 
     def fits(self) -> bool:
-        """Whether its layers, their modes, parameters and gradients, and what code of the user's own reads, are as they were."""
+        """Says whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
         return (
             self.lasts()
             and said.get() is self._said
@@ -58,7 +58,7 @@ class Step:
         )
 
     def lasts(self) -> bool:
-        """Whether it may fit again: what its layers are, and where their numbers lie, does not come back once it changed."""
+        """Says whether it may fit again: what its layers are, and where their numbers lie, does not come back once it changed."""
         return (
             tuple(map(_version, self._modules)) == self._versions
             and all(map(operator.is_, map(_data, self._places), self._arrays))
@@ -78,7 +78,7 @@ class Step:
         return array
 
     def owns(self, array: Array) -> bool:
-        """Whether an array of the output lies in memory of the recording."""
+        """Says whether an array of the output lies in memory of the recording."""
         return id(array) in self._owned
 
     def run(self, n: int) -> None:
@@ -102,12 +102,12 @@ def give_back(k: Backend, given: Array, changed: Array) -> None:
 
 
 def copied(value: Any, recording: Recorder | Step) -> Any:
-    """Copy the outputs: the next replay overwrites the buffers."""
+    """Copies the outputs: the next replay overwrites the buffers."""
     return _changed(value, recording, operator.methodcaller("copy"))
 
 
 def own(value: Any, recorder: Recorder) -> Any:
-    """The output in the recording's own views, without what it came from."""
+    """Returns the output in the recording's own views, without what it came from."""
     return _changed(value, recorder, recorder.memory.own)
 
 
@@ -124,5 +124,5 @@ def _changed(value: Any, recorder: Recorder | Step, change: Any) -> Any:
 
 
 def like(value: Any, items: list[Any]) -> Any:
-    """A list, tuple or named tuple with other items."""
+    """Returns a list, tuple or named tuple with other items."""
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

@@ -33,7 +33,7 @@ def seed(n: int) -> None:
 
 
 def generator() -> np.random.Generator:
-    """The stream of the host; unpredictable until `seed` is called."""
+    """Returns the stream of the host; unpredictable until `seed` is called."""
     global _generator
     if _generator is None:
         _generator = np.random.Generator(np.random.Philox())
@@ -42,7 +42,7 @@ def generator() -> np.random.Generator:
 
 
 def stream(k: Backend) -> Any:
-    """The stream that kernels draw from: uint64 (2,), its seed and offset, in memory where recorded steps find it again."""
+    """Returns the stream that kernels draw from: uint64 (2,), seed and offset, in memory where recorded steps find it again."""
     state = _streams.get(k.xp)
     if state is None:
         state = _streams[k.xp] = k.numbers(_start(), np.uint64)
@@ -50,6 +50,6 @@ def stream(k: Backend) -> Any:
 
 
 def _start() -> Any:
-    """Where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
+    """Returns where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
     source: Any = generator().bit_generator.seed_seq
     return np.array([np.random.SeedSequence(source.entropy, spawn_key=(1,)).generate_state(1, np.uint64)[0], 0], np.uint64)

@@ -31,7 +31,7 @@ MOST_PASSES = 3
 
 
 def freeze(model: Module, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
-    """A callable that computes what the model computes now, for batches of a fixed size; see `Module.freeze`."""
+    """Makes a callable that computes what the model computes now, for batches of a fixed size; see `Module.freeze`."""
     from .dense import positive_int, shape_of
 
     batch_size = positive_int(batch_size, "freeze: batch_size")
@@ -58,7 +58,7 @@ def freeze(model: Module, batch_size: int = 1, input_shape: Any = None, input_dt
 
 
 def _inputs(model: Module, shape: Any) -> Structure:
-    """How a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
+    """Says how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
     several = isinstance(shape, dict) or (isinstance(shape, list | tuple) and any(isinstance(s, list | tuple) for s in shape))
     if not several and model.input_structure is None:
         return ONE
@@ -67,7 +67,7 @@ def _inputs(model: Module, shape: Any) -> Structure:
 
 
 def _snapshot(model: Module) -> Module:
-    """A copy that later training does not change, without what compile was given; other threads may use the model meanwhile."""
+    """Copies a model, without what compile was given: later training changes no copy, and other threads may use the model."""
     return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
 
 
@@ -106,7 +106,7 @@ class _Pass(Recorder):
 
 
 def _record(model: Module, inputs: Structure, xs: list[Array]) -> _Pass:
-    """The forward pass from these arrays in evaluation mode, recorded with its outputs."""
+    """Records the forward pass from these arrays in evaluation mode, with its outputs."""
     real: Backend = current()
     for x in xs:
         real.fill(x, 0.0)
@@ -141,7 +141,7 @@ def _arrays(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
 
 
 def _difference(first: _Pass, second: _Pass) -> str:
-    """Why what two passes recorded is not the same work, in words; empty where it is."""
+    """Says why what two passes recorded is not the same work, in words; empty where it is."""
     if first.signature == second.signature:
         return second.hindrance
     for before, now, place, (name, args) in zip(first.signature, second.signature, second.places, second.calls, strict=False):
@@ -194,7 +194,7 @@ class Door:
         self.build = outputs.build
 
     def convert(self, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
-        """The inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
+        """Returns the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
 
         Raises TypeError and ValueError for what does not fit; the message says what came and what is wanted.
         """
@@ -220,7 +220,7 @@ class Door:
         return arrays, single
 
     def arrays(self, out: Any) -> list[Any]:
-        """The arrays of out=, which several outputs are written to."""
+        """Returns the arrays of out=, which several outputs are written to."""
         return self._outputs.spread(out, "frozen model", "out")
 
     def refuse(self, i: int, out: Any, single: bool) -> NoReturn:
@@ -266,7 +266,7 @@ def _freeze(
 
 
 def _with_own_streams(real: Backend, calls: list[Call], seed: int | None) -> list[Call]:
-    """The calls with streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
+    """Gives calls streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
     shared = {id(a): a for arg, a in _arrays(calls) if arg.dtype == "u64" and arg.reads and arg.writes}
     if not shared:
         return calls
@@ -280,7 +280,7 @@ class Forward:
 
     @classmethod
     def of(cls, model: Module, inputs: Structure, features: Sequence[Array]) -> Forward | None:
-        """That of a model for arrays like these; None where it cannot be replayed."""
+        """Returns the one of a model for arrays like these; None where it cannot be replayed."""
         real: Backend = current()
         xs = [real.empty(x.shape, x.dtype) for x in features]
         parameters = tuple(model.weights)
@@ -298,7 +298,7 @@ class Forward:
         self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:
-        """Whether the weights are still in the arrays in which they were."""
+        """Says whether the weights are still in the arrays in which they were."""
         return all(map(operator.is_, map(_values, self._parameters), self._values))
 
 

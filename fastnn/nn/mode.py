@@ -14,20 +14,20 @@ sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
 
 
 def mode(training: bool) -> Block:
-    """A block in which all modules are in this mode, in this thread alone."""
+    """Returns a block in which all modules are in this mode, in this thread alone."""
     return Block(said, bool(training))
 
 
 def unsaid() -> Block:
-    """A block in which no block around it says the mode."""
+    """Returns a block in which no block around it says the mode."""
     return Block(said, None)
 
 
 def unsampled() -> Block:
-    """A block in which random layers follow the mode, inside of `sampling` too."""
+    """Returns a block in which random layers follow the mode, inside of `sampling` too."""
     return Block(sampled, False)
 
 
 def sampling() -> Block:
-    """A block in which dropout and noise are as in training, and all other layers in their own mode."""
+    """Returns a block in which dropout and noise are as in training, and all other layers in their own mode."""
     return Block(sampled, True)

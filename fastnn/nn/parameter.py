@@ -92,12 +92,12 @@ class Room:
         self.together = 0
 
     def begin(self, size: int) -> None:
-        """A layer is tried on inputs of this size."""
+        """Notes that a layer is tried on inputs of this size."""
         self.together = 0
         self.try_(size)
 
     def try_(self, size: float) -> None:
-        """An array of this size comes up; ValueError if there were too many."""
+        """Notes that an array of this size comes up; ValueError if there were too many."""
         self.trials -= int(size) + self.ARRAY
         if self.trials < 0:
             raise ValueError("its layers take too much work to try")
@@ -106,7 +106,7 @@ class Room:
             raise ValueError(f"a layer takes more than {limit} numbers to try, but there are {self.most} weights in all")
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """A parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
+        """Returns a parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
         size = prod(shape)
         self.left -= size
         if size > self.most or self.left < 0:
@@ -119,7 +119,7 @@ filling: ContextVar[Room | None] = ContextVar("fastnn_filling", default=None)
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
-    """A new parameter with the values that an initializer gives."""
+    """Makes a new parameter with the values that an initializer gives."""
     if (own := filling.get()) is not None:
         return Parameter(own.zeros(shape, dtype))
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
@@ -226,7 +226,7 @@ class TransposedParameter(_Transposed, Parameter):
 
 
 def stored(p: Tensor) -> Parameter:
-    """The parameter itself, where p may be the transposed view of one."""
+    """Returns the parameter itself, where p may be the transposed view of one."""
     base = getattr(p, "base", p)
     if not isinstance(base, Parameter):
         raise TypeError(f"wanted parameters, got a {type(p).__name__}; make it with fastnn.nn.Parameter")
@@ -267,7 +267,7 @@ class Home:
 
 
 def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:
-    """The stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
+    """Returns the stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
     unique = list(dict.fromkeys(stored(p) for p in parameters))
     homeless: dict[Any, list[Parameter]] = {}
     for p in unique:

@@ -71,7 +71,7 @@ def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[
 
 @lru_cache(64)
 def _number(backend: str, value: float) -> Array:
-    """An array that holds the number, for kernels that only read it: the same one in each call."""
+    """Returns an array that holds the number, for kernels that only read it: the same one in each call."""
     return current().numbers([value])
 
 
@@ -92,7 +92,7 @@ def _buffers(given: Any) -> _Named:
 
 
 def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]:
-    """Each of the target's with its counterpart."""
+    """Returns each of the target's with its counterpart."""
     if len(target) != len(source):
         raise ValueError(f"soft_update: the target has {len(target)} {kind}s, the source {len(source)}; wanted equally many")
     for (name, x), (other, y) in zip(target, source, strict=True):
@@ -125,5 +125,5 @@ def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array,
 
 
 def _follow(a: Parameter, b: Parameter) -> bool:
-    """Whether b lies behind a in the same home."""
+    """Says whether b lies behind a in the same home."""
     return a.home is b.home and a.end == b.start
