@@ -46,7 +46,7 @@ class PythonBlock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Undoes the newest entry of this thread and task: others may be inside of the same block."""
+        """Undo the newest entry of this thread and task: others may be inside of the same block."""
         for token in reversed(self._tokens):
             try:
                 self._variable.reset(token)
@@ -111,6 +111,6 @@ else:
 
 
 def completed(action: Callable[[], Any]) -> None:
-    """Calls action, and once more where it is interrupted, so that it comes to its end: it may be called again at any point."""
+    """Call action, and once more where it is interrupted, so that it comes to its end: it may be called again at any point."""
     with Finally(action):
         pass

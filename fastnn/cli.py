@@ -208,7 +208,7 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
 
 @contextmanager
 def _clean_errors() -> Iterator[None]:
-    """What a user can mend is one line, not a traceback."""
+    """Turn what a user can mend into one line instead of a traceback."""
     try:
         yield
     except BrokenPipeError:
@@ -218,7 +218,7 @@ def _clean_errors() -> Iterator[None]:
 
 
 def _check_targets(dataset: str, folder: str | None, targets: dict[str, str | None]) -> None:
-    """Fails before the work is done, not after, where a file cannot be written or is one that is read."""
+    """Fail before the work is done, not after, where a file cannot be written or is one that is read."""
     read = [dataset] if folder is None else [str(path) for path in Path(folder).glob("*")]
     taken = {os.path.realpath(path): path for path in read}
     for option, path in targets.items():
@@ -230,7 +230,7 @@ def _check_targets(dataset: str, folder: str | None, targets: dict[str, str | No
 
 
 def _check_finite(model: Any, losses: list[float], target: Path) -> None:
-    """Fails where training ended in numbers that are none, which are not saved."""
+    """Fail where training ended in numbers that are not finite, which are not saved."""
     bad = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
     if bad is not None or not all(np.isfinite(a).all() for a in model.get_weights()):
         what = "the weights are not finite" if bad is None else f"the loss of epoch {bad} is {losses[bad - 1]}"
@@ -243,7 +243,7 @@ def _use(backend: str | None) -> None:
 
 
 def _warm_up(kernels: Iterable[str]) -> None:
-    """Calls these kernels in all their forms, where that compiles something."""
+    """Call these kernels in all their forms, where that compiles something."""
     k = current()
     if not k.compiles:
         click.echo(f"the {k.name} backend has nothing to compile")
@@ -311,7 +311,7 @@ def _npz_part(file: Path, parts: dict[str, Array], name: str) -> tuple[Array, Ar
 
 
 def _features(x: Array) -> Array:
-    """float32 rows; uint8 is scaled to [0, 1]."""
+    """Return float32 rows; uint8 is scaled to [0, 1]."""
     rows = x.reshape(len(x), math.prod(x.shape[1:])).astype(np.float32)
     return rows / np.float32(255) if x.dtype == np.uint8 else rows
 
@@ -367,7 +367,7 @@ def _echo_test(model: Any, x: Array, y: Array) -> None:
 
 
 def _bars(p: Array, image: Array | None) -> list[str]:
-    """Probabilities as bars, one class a line; the image, where there is one, beside them."""
+    """Draw probabilities as bars, one class a line; the image, where there is one, beside them."""
     blocks = _can_print("█▏▀▄")
     drawing = [] if image is None else _draw(image, blocks)
     width = max(map(len, drawing), default=0)
@@ -388,7 +388,7 @@ def _bar(q: float, width: int, blocks: bool) -> str:
 
 
 def _draw(image: Array, blocks: bool) -> list[str]:
-    """Two rows of pixels to a line of text: half blocks, or shades of ASCII."""
+    """Draw two rows of pixels to a line of text: half blocks, or shades of ASCII."""
     top = float(image.max())
     light = image.astype(np.float64) / top if top > 0 else np.zeros(image.shape)
     if len(light) % 2:

@@ -11,14 +11,14 @@ _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def lock() -> threading.Lock:
-    """Makes a lock."""
+    """Make a lock."""
     made = threading.Lock()
     _locks.add(made)
     return made
 
 
 def rlock() -> threading.RLock:
-    """Makes a lock that its own thread may take several times."""
+    """Make a lock that its own thread may take several times."""
     made = threading.RLock()
     _locks.add(made)
     return made

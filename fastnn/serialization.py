@@ -134,7 +134,7 @@ def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def _ties(model: Any) -> dict[str, list[Any]]:
-    """The parameters that have further names: each of those, the first name, and whether it is a transposed view there."""
+    """Find the parameters that have further names: each of those, the first name, and whether it is a transposed view there."""
     first: dict[Any, str] = {}
     ties: dict[str, list[Any]] = {}
     for name, p in model._all_parameters():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def read(path: str | Path) -> bytes | None:
-    """The file's content; None, and one line on stderr that says why, where somebody else could have written it.
+    """Read a file's content; None, and one line on stderr that says why, where somebody else could have written it.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -29,7 +29,7 @@ def read(path: str | Path) -> bytes | None:
 
 
 def _foreign(status: os.stat_result, where: str = "") -> str:
-    """Who else could have written it, in words; empty where nobody could."""
+    """Say who else could have written it; empty where nobody could."""
     if not hasattr(os, "geteuid"):  # Windows: folders of a user are that user's
         return ""
     if status.st_uid not in (os.geteuid(), 0):
@@ -43,7 +43,7 @@ def _note(folder: str, why: str) -> None:
 
 
 def folder(path: str | Path) -> str:
-    """The folder itself, or where others can write to it, one inside of it that is this user's alone."""
+    """Return the folder itself, or where others can write to it, one inside of it that is this user's alone."""
     path = str(path)
     try:
         status = os.stat(path)

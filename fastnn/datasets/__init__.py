@@ -18,7 +18,7 @@ Split = tuple[Array, Array]
 
 
 def digits(as_float: bool = False) -> tuple[Split, Split]:
-    """Handwritten digits: 4,000 images to train and 1,000 to test, 20x20 grey values, ((x_train, y_train), (x_test, y_test)).
+    """Return handwritten digits: 4,000 images to train and 1,000 to test, 20x20 grey, ((x_train, y_train), (x_test, y_test)).
 
     Images are uint8 (n, 20, 20), 0 the background and 255 the pen; with as_float they are float32 (n, 400) in [0, 1]. Labels
     are int64 (n,), 0 to 9. They are MNIST's (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0), cut to the box of the digit.
@@ -33,7 +33,7 @@ def digits(as_float: bool = False) -> tuple[Split, Split]:
 
 
 def mnist(path: str | os.PathLike[str], as_float: bool = False) -> tuple[Split, Split]:
-    """MNIST from a folder with its four IDX files (``train-images-idx3-ubyte`` and so on, plain or ``.gz``).
+    """Read MNIST from a folder with its four IDX files (``train-images-idx3-ubyte`` and so on, plain or ``.gz``).
 
     Gives ((x_train, y_train), (x_test, y_test)): images uint8 (n, 28, 28), or float32 (n, 784) in [0, 1] with as_float, and
     labels int64 (n,). Raises FileNotFoundError for a missing folder or file, ValueError for one that is not what it should be.
@@ -75,7 +75,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def read_idx(file: Path, ndim: int) -> Array:
-    """The uint8 array in an IDX file with that many dimensions, gzipped if its name ends in .gz; ValueError if it is not one."""
+    """Read an IDX file of uint8 with that many dimensions, gzipped if its name ends in .gz; ValueError if it is not one."""
     import gzip
     import zlib
 

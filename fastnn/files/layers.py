@@ -24,7 +24,7 @@ DAMAGE = (TypeError, KeyError, ValueError, IndexError, AttributeError, Arithmeti
 
 @functools.cache
 def registry() -> dict[str, Any]:
-    """The layers that a file may name: those of `fastnn.nn` that give their constructor's arguments."""
+    """Return the layers that a file may name: those of `fastnn.nn` that give their constructor's arguments."""
     from .. import nn
     from ..nn import keras_activation, symbolic
     from ..nn.loss import TorchLoss
@@ -37,7 +37,7 @@ def registry() -> dict[str, Any]:
 
 
 def name_of(layer: type) -> str:
-    """What files call a class: its own name, unless another class has that too."""
+    """Return what files call a class: its own name, unless another class has that too."""
     name: str = layer.__dict__.get("saved_as", layer.__name__)
     return name
 
@@ -49,7 +49,7 @@ class Writer:
         self._numbers: dict[Any, int] = {}
 
     def layer(self, layer: Any) -> dict[str, Any]:
-        """A layer's class and arguments; TypeError if it is none of fastnn's."""
+        """Return a layer's class, arguments and name; TypeError if it is none of fastnn's."""
         if (number := self._numbers.get(layer)) is not None:
             return {"class_name": SHARED, "config": {"number": number}}
         name = name_of(type(layer))
@@ -73,7 +73,7 @@ class Reader:
         """How many layers were begun in each of the models around the one that is read."""
 
     def layer(self, config: Any) -> Any:
-        """The layer of this config."""
+        """Make the layer of this config."""
         if self._place:
             self._place[-1] += 1
         where = "model" + "".join(f".layers[{n - 1}]" for n in self._place)
@@ -121,12 +121,12 @@ class Reader:
 
 
 def layer_config(layer: Any) -> dict[str, Any]:
-    """A layer as JSON: its class's name and its arguments; TypeError if it is no layer of fastnn."""
+    """Return a layer as JSON: its class's name and its arguments; TypeError if it is no layer of fastnn."""
     return Writer().layer(layer)
 
 
 def layer_from_config(config: Any) -> Any:
-    """The layer that `layer_config` wrote; ValueError if this is none of fastnn's."""
+    """Make the layer that `layer_config` wrote; ValueError if this is none of fastnn's."""
     return Reader().layer(config)
 
 
@@ -139,12 +139,12 @@ def message(error: Exception) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A config as JSON gives it back: lists for tuples, Python's numbers for NumPy's."""
+    """Return a config as JSON gives it back: lists for tuples, Python's numbers for NumPy's."""
     return json.loads(json.dumps(value, default=number))
 
 
 def number(value: Any) -> Any:
-    """A number or an array of NumPy's as JSON."""
+    """Return a number or an array of NumPy's as JSON."""
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else float(value)
 
 
@@ -154,7 +154,7 @@ def _signature(cls: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
-    """ValueError unless what was made of arguments has them: a text for a flag, say, makes another layer than it says."""
+    """Raise ValueError unless what was made of arguments has them: a text for a flag, say, makes another layer than it says."""
     own, parameters = plain(made.get_config()) if given else {}, _signature(cls)
     for key, value in given.items():
         if value is None and key in parameters and parameters[key].default is None:
@@ -164,7 +164,7 @@ def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
 
 
 def check_keys(given: Any, what: str, **kinds: Any) -> None:
-    """ValueError unless this is a dict of these keys with values of these types; a type in a list may be left out."""
+    """Raise ValueError unless this is a dict of these keys with values of these types; a type in a list may be left out."""
     if not isinstance(given, dict):
         raise ValueError(f"{what} is {short(repr(given))}, wanted a dict")
     if unknown := [key for key in given if key not in kinds]:
@@ -179,7 +179,7 @@ def check_keys(given: Any, what: str, **kinds: Any) -> None:
 
 
 def same(given: Any, own: Any) -> bool:
-    """Whether a file's value is what was made of it: all it says, with numbers by value and flags by kind."""
+    """Return whether a file's value is what was made of it: all it says, with numbers by value and flags by kind."""
     if isinstance(given, bool) or isinstance(own, bool):
         return given is own
     if isinstance(given, int | float) and isinstance(own, int | float):

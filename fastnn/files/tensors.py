@@ -171,14 +171,14 @@ def _array(key: str, entry: dict[str, Any], content: bytearray) -> Array:
 
 
 def _native(a: Array, dtype: str) -> Array:
-    """The values in the byte order of this machine; bfloat16 as float32, which has all of its numbers."""
+    """Return the values in the byte order of this machine; bfloat16 as float32, which has all of its numbers."""
     if dtype == "BF16":
         return (a.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return a.astype(a.dtype.newbyteorder("="), copy=False)
 
 
 def _checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
-    """The CRC-32 of metadata and tensors, in whatever order a file has them."""
+    """Return the CRC-32 of metadata and tensors, in whatever order a file has them."""
     ordered = sorted(tensors.items())
     what = [sorted(metadata.items()), [(name, a.dtype.str, a.shape) for name, a in ordered]]
     checksum = zlib.crc32(json.dumps(what).encode())
@@ -226,5 +226,5 @@ def _where(root: Any, wanted: Any) -> str:
 
 
 def short(text: str) -> str:
-    """A text of the file's, without the middle of a long one."""
+    """Return a text of the file's without the middle of a long one."""
     return text if len(text) <= 160 else f"{text[:80]} ... {text[-80:]}"

@@ -31,7 +31,7 @@ _LATER = ("loss_weights", "capture", "dtype", "parameters", "state")
 
 
 def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
-    """What compile was given, and the state of the optimizer, whose arrays are added to the tensors, unless that is None.
+    """Return what compile was given, and the state of the optimizer, whose arrays are added to the tensors, unless that is None.
 
     Raises:
         TypeError: names and numbers cannot say it.
@@ -55,7 +55,7 @@ def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
 
 
 def _group_config(group: Any, names: dict[Any, str]) -> dict[str, Any]:
-    """A group of parameters as JSON: their names, and its settings."""
+    """Return a group of parameters as JSON: their names, and its settings."""
     settings = {name: _setting_config(value) for name, value in group.settings().items()}
     if odd := [name for name, value in settings.items() if not _is_json(value)]:
         raise TypeError(f"a group of the optimizer has {odd[0]}, which is a {type(settings[odd[0]]).__name__}")
@@ -153,7 +153,7 @@ def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[s
 
 
 def _check_weights(given: Any) -> None:
-    """ValueError unless these are numbers, by output."""
+    """Raise ValueError unless these are numbers, by output."""
     values = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
     for value in values:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -161,7 +161,7 @@ def _check_weights(given: Any) -> None:
 
 
 def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
-    """A state as JSON: numbers, lists and dicts, in which an array is the name of a tensor."""
+    """Return a state as JSON: numbers, lists and dicts, in which an array is the name of a tensor."""
     if isinstance(value, np.ndarray):
         tensors[name] = value
         return {"tensor": name}
@@ -175,7 +175,7 @@ def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
 
 
 def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
-    """The state that `_packed` made this of; takes its tensors out."""
+    """Return the state that `_packed` made this of, and take its tensors out."""
     if isinstance(config, list):
         return [_unpacked(item, tensors) for item in config]
     if not isinstance(config, dict):
@@ -187,7 +187,7 @@ def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
 
 
 def _each(value: Any, f: Any) -> Any:
-    """A setting by output, with f of what is inside."""
+    """Return a setting by output, with f of what is inside."""
     if isinstance(value, list | tuple):
         return [_each(item, f) for item in value]
     if isinstance(value, dict):
@@ -196,7 +196,7 @@ def _each(value: Any, f: Any) -> Any:
 
 
 def _each_back(value: Any, f: Any) -> Any:
-    """The setting that `_each` made this of."""
+    """Return the setting that `_each` made this of."""
     if isinstance(value, list):
         return [_each_back(item, f) for item in value]
     if isinstance(value, dict) and "by_output" in value:
@@ -205,7 +205,7 @@ def _each_back(value: Any, f: Any) -> Any:
 
 
 def _setting_config(value: Any) -> Any:
-    """A setting of an optimizer as JSON: a number, a flag, a schedule, or some of these."""
+    """Return a setting of an optimizer as JSON: a number, a flag, a schedule, or some of these."""
     from .. import schedules
 
     if isinstance(value, list | tuple):
@@ -214,7 +214,7 @@ def _setting_config(value: Any) -> Any:
 
 
 def _setting(config: Any) -> Any:
-    """The setting that `_setting_config` made this of."""
+    """Return the setting that `_setting_config` made this of."""
     from .. import schedules
 
     if isinstance(config, list):
@@ -232,7 +232,7 @@ def _loss_config(loss: Any) -> dict[str, Any]:
 
 
 def _metric_config(metric: Any) -> Any:
-    """A metric's name, or its class and arguments; TypeError for a function."""
+    """Return a metric's name, or its class and arguments; TypeError for a function."""
     from ..training.metrics import CLASSES
 
     if metric in CLASSES:

@@ -32,7 +32,7 @@ class State:
         _all_parameters: Callable[[], Iterator[tuple[str, Parameter]]]
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """The buffers, each once, with dotted names."""
+        """Return the buffers, each once, with dotted names."""
         seen: set[Tensor] = set()
         for prefix, module in self.named_modules():
             for name, b in module._buffers.items():
@@ -41,7 +41,7 @@ class State:
                     yield (f"{prefix}.{name}" if prefix else name), b
 
     def buffers(self) -> Iterator[Tensor]:
-        """The buffers, each once."""
+        """Return the buffers, each once."""
         return (b for _, b in self.named_buffers())
 
     @property
@@ -55,7 +55,7 @@ class State:
         return list(own)
 
     def _aliases(self) -> dict[str, Parameter]:
-        """The parameters by each of their names: also by those of layers that stand in several places."""
+        """Return the parameters by each of their names: also by those of layers that stand in several places."""
         found, stack = {}, [("", self)]
         while stack:
             prefix, module = stack.pop()
@@ -64,12 +64,12 @@ class State:
         return found
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of all parameters and buffers by name, tied ones once; layers with PyTorch's names have PyTorch's shapes."""
+        """Return copies of all parameters and buffers by name, tied ones once; layers of PyTorch's names have its shapes."""
         values = dict([*self.named_parameters(), *self.named_buffers()])
         return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Copies values into the parameters and buffers by name. A tied parameter may come under any of its names.
+        """Copy values into the parameters and buffers by name. A tied parameter may come under any of its names.
 
         Raises:
             KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
@@ -92,11 +92,11 @@ class State:
         _put([(own[name], a) for name, a in arrays.items()])
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
+        """Return copies of the stored parameters and buffers in order of definition, weights as (in, out)."""
         return [np.array(current().to_numpy(p.data)) for p in self.weights]
 
     def set_weights(self, weights: Iterable[Any]) -> None:
-        """Copies values into the parameters and buffers in order of definition, weights as (in, out)."""
+        """Copy values into the parameters and buffers in order of definition, weights as (in, out)."""
         own, given = self.weights, list(weights)
         if len(own) != len(given):
             raise ValueError(f"set_weights: {len(given)} arrays came, the model has {len(own)} parameters and buffers")
@@ -107,7 +107,7 @@ class State:
         _put(list(zip(own, arrays, strict=True)))
 
     def freeze(self, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
-        """The model as it is now, as a function of arrays for one batch size: no tape, no Python but the call itself.
+        """Return the model as it is now, as a function of arrays for one batch size: no tape, no Python but the call itself.
 
         It is a snapshot: later training does not change it; freeze again after it. It runs in evaluation mode, without dropout.
         What `forward` draws by `fastnn.randn` and its kin is drawn anew at each call, from a stream of its own.
@@ -145,7 +145,7 @@ class State:
         return freeze(model, batch_size, input_shape, input_dtype, seed)
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
-        """Writes the model into one safetensors file, from which `fastnn.load` makes it again.
+        """Write the model into one safetensors file, from which `fastnn.load` makes it again.
 
         The file holds the architecture, the weights, which parameters are frozen, where the streams of random layers are, what
         compile was given and the state of the optimizer, and a checksum. Losses, metrics and schedules that are functions cannot
@@ -167,20 +167,20 @@ class State:
         save(self, path, include_optimizer)
 
     def save_weights(self, path: Any) -> None:
-        """Writes the state_dict into a safetensors file."""
+        """Write the state_dict into a safetensors file."""
         from ..serialization import save_weights
 
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
-        """Reads a safetensors file into the parameters by name."""
+        """Read a safetensors file into the parameters by name."""
         from ..serialization import load_weights
 
         load_weights(self, path)
 
 
 def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
-    """Values as an array of a parameter's dtype, to which fractions are rounded.
+    """Return values as an array of a parameter's dtype, to which fractions are rounded.
 
     Raises:
         ValueError: a number is too large for the dtype, or a whole one has more digits than it.
@@ -198,7 +198,7 @@ def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
 
 
 def _put(values: list[tuple[Tensor, np.ndarray[Any, Any]]]) -> None:
-    """Copies each array into its Tensor: all of them, also where Ctrl-C comes in between."""
+    """Copy each array into its Tensor: all of them, also where Ctrl-C comes in between."""
 
     def put() -> None:
         with no_grad():

@@ -31,7 +31,7 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _sources() -> str:
-    """A hash of all that compiled functions are made from, where Numba itself looks at the file of the outermost function alone.
+    """Return a hash of all that compiled functions are made from; Numba itself looks at the file of the outermost function alone.
 
     Its settings for looking for errors count too: what is compiled under them is many times slower.
     """
@@ -49,7 +49,7 @@ class _Compiling:
         self.told = False
 
     def begin(self, kept: bool) -> None:
-        """Something is about to be compiled, and kept on disk or not."""
+        """Say once that much is compiled, and whether it is kept on disk."""
         if self.seconds > _NOTE_AFTER and not self.told:
             self.told = True
             note = "once: they are kept on disk" if kept else "which cannot be kept: there is no folder to write them to"
@@ -99,7 +99,7 @@ class _File(IndexDataCacheFile):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _open_for_write(self, filepath: str) -> Iterator[Any]:
-        """As Numba has it, but nobody else may write the file, whatever the umask is."""
+        """Open as Numba does, but nobody else may write the file, whatever the umask is."""
         with super()._open_for_write(filepath) as file:
             if hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode & 0o755)
