@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .hostcode import HostCode, same_number, slots_of, users_own
+from .hostcode import HostCode, same_number, slots_of, stored_attribute, users_own
 from .tensor import Array, Tensor
 
 DEPTH = 6
@@ -152,7 +152,7 @@ class Bindings:
     def _follow_object(self, value: Any, name: str, depth: int) -> None:
         from .nn.module import Module
 
-        attributes = getattr(value, "__dict__", {})
+        attributes = stored_attribute(value, "__dict__", {})
         inherited = self._follow_class(type(value), depth)
         if isinstance(value, Module):  # what is set of one itself is seen by its version
             for key in self._attributes & attributes.keys():
@@ -164,12 +164,12 @@ class Bindings:
             if isinstance(attributes, dict):  # what its class has may be set of the object, too
                 self._bind_attributes(attributes, self._attributes & attributes.keys() | inherited, name, depth)
             slots = self._attributes.intersection(slots_of(kind))
-            self._bind(partial(getattr, value), [(s, f"{name}.{s}") for s in slots if hasattr(value, s)], depth)
+            self._bind(partial(stored_attribute, value), [(s, f"{name}.{s}") for s in slots], depth)
 
     def _follow_class(self, cls: type, depth: int) -> set[str]:
         """Binds what a class and its bases have, but for methods and properties; returns the names."""
         own = [c for c in cls.__mro__ if users_own(c)]
-        names = {a for c in own for a, v in vars(c).items() if a in self._attributes and not hasattr(v, "__get__")}
+        names = {a for c in own for a, v in vars(c).items() if a in self._attributes and not hasattr(type(v), "__get__")}
         for c in own:
             if id(c) not in self._seen:
                 self._seen[id(c)] = c

@@ -111,7 +111,7 @@ class HostCode:
             values: Any = {**frame.f_globals, **frame.f_locals}
             for name in names:
                 value = values.get(name, _UNKNOWN)
-                values = getattr(value, "__dict__", {})
+                values = stored_attribute(value, "__dict__", {})
             if not names or value is _UNKNOWN or isinstance(value, (Tensor, np.ndarray, np.generic, self._array)):
                 expression = ".".join(names or ("a Tensor",))
                 self.found = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
@@ -171,7 +171,9 @@ class HostCode:
                 self._keep(type(value), type(value).__name__, depth, code)
                 items = [(k, v) for k, v in state.items() if not k.startswith("_") or k in code.co_names]
                 items += _parts(value)
-        if depth and (not hasattr(value, "__len__") or isinstance(value, type) or _has_attributes(value) or len(value) <= LONG):
+        if depth and (
+            not hasattr(type(value), "__len__") or isinstance(value, type) or _has_attributes(value) or len(value) <= LONG
+        ):
             dot = _has_attributes(value)
             for key, item in items:
                 self._keep(item, f"{name}.{key}" if dot else f"{name}[{key!r}]", depth - 1, code)
@@ -229,7 +231,15 @@ def _is_own(value: Any) -> bool:
 
 def _has_attributes(value: Any) -> bool:
     """Says whether attributes of an object can be set."""
-    return isinstance(value, type) or isinstance(getattr(value, "__dict__", None), dict) or bool(slots_of(_class(value)))
+    return isinstance(value, type) or isinstance(stored_attribute(value, "__dict__"), dict) or bool(slots_of(_class(value)))
+
+
+def stored_attribute(value: Any, name: str, default: Any = None) -> Any:
+    """Returns what an object keeps under a name; no code of its class runs."""
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return default
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
@@ -306,7 +316,8 @@ def _state(value: Any) -> Any:
         return ()
     if not _has_attributes(value):
         return None
-    return {**(getattr(value, "__dict__", None) or {}), **{name: getattr(value, name, None) for name in slots_of(_class(value))}}
+    slots = {name: stored_attribute(value, name) for name in slots_of(_class(value))}
+    return {**(stored_attribute(value, "__dict__") or {}), **slots}
 
 
 def _same(before: Any, now: Any) -> bool:

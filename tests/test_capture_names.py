@@ -205,6 +205,32 @@ def test_a_name_that_is_set_before_each_call_is_named() -> None:
             assert step(fastnn.tensor([float(v)])).item() == 2 * v
 
 
+class Proxy:
+    """An object whose attributes other code gives, which may raise or act."""
+
+    __slots__ = ("__dict__", "factor")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} is looked for")
+
+    def __len__(self) -> int:
+        raise RuntimeError("its length is asked for")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("it is compared")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_looking_runs_no_code_of_the_objects() -> None:
+    proxy = Proxy()
+    step = fastnn.capture(lambda x: x * proxy.factor)
+    for v in (2.0, 2.0, 2.0, 3.0, 3.0, 3.0):
+        proxy.factor = v
+        assert step(fastnn.tensor([1.0])).item() == v
+    assert step.captured._steps
+
+
 def test_a_name_that_is_deleted_raises_as_without_capture() -> None:
     agent = Agent()
     step = fastnn.capture(agent.step)
