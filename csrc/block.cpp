@@ -6,6 +6,18 @@ namespace fastnn {
 
 namespace {
 
+template <inquiry kClear>
+void dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_GC_UnTrack(object);
+  kClear(object);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+// Takes an argument that may be None or left out; null for those.
+void set_optional(PyObject*& member, PyObject* value) { Py_XSETREF(member, value == Py_None ? nullptr : Py_XNewRef(value)); }
+
 // Python delivers Ctrl-C where a function of its own begins, so a block whose __enter__ or __exit__ is one can be left without
 // being undone. These are not: between them and the `with` statement there is no such place.
 struct Block {
@@ -26,7 +38,7 @@ int init(PyObject* object, PyObject* args, PyObject* kwargs) {
   if (!tokens) return -1;
   Py_XSETREF(self->variable, Py_NewRef(variable));
   Py_XSETREF(self->value, Py_NewRef(value));
-  Py_XSETREF(self->check, check == Py_None ? nullptr : Py_XNewRef(check));
+  set_optional(self->check, check);
   Py_XSETREF(self->tokens, tokens);
   return 0;
 }
@@ -91,14 +103,6 @@ int clear(PyObject* object) {
   return 0;
 }
 
-void dealloc(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  PyObject_GC_UnTrack(object);
-  clear(object);
-  type->tp_free(object);
-  Py_DECREF(type);
-}
-
 // A block at whose end a function is called: once more, where it was interrupted.
 struct Finally {
   PyObject_HEAD PyObject* action;
@@ -111,7 +115,7 @@ int finally_init(PyObject* object, PyObject* args, PyObject* kwargs) {
   PyObject *action, *before = nullptr;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Finally", (char**)names, &action, &before)) return -1;
   Py_XSETREF(self->action, Py_NewRef(action));
-  Py_XSETREF(self->before, before == Py_None ? nullptr : Py_XNewRef(before));
+  set_optional(self->before, before);
   return 0;
 }
 
@@ -171,20 +175,12 @@ int finally_clear(PyObject* object) {
   return 0;
 }
 
-void finally_dealloc(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  PyObject_GC_UnTrack(object);
-  finally_clear(object);
-  type->tp_free(object);
-  Py_DECREF(type);
-}
-
 PyMethodDef kFinallyMethods[] = {{"__enter__", finally_enter, METH_NOARGS, "Calls before, if there is one."},
                                  {"__exit__", (PyCFunction)(void*)finally_leave, METH_FASTCALL, "Calls the action."},
                                  {nullptr, nullptr, 0, nullptr}};
 PyType_Slot kFinallySlots[] = {{Py_tp_init, (void*)finally_init},
                                {Py_tp_new, (void*)PyType_GenericNew},
-                               {Py_tp_dealloc, (void*)finally_dealloc},
+                               {Py_tp_dealloc, (void*)dealloc<finally_clear>},
                                {Py_tp_traverse, (void*)finally_traverse},
                                {Py_tp_clear, (void*)finally_clear},
                                {Py_tp_methods, kFinallyMethods},
@@ -200,7 +196,7 @@ PyMemberDef kMembers[] = {{"entered", T_BOOL, offsetof(Block, entered), READONLY
                           {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot kSlots[] = {{Py_tp_init, (void*)init},
                         {Py_tp_new, (void*)PyType_GenericNew},
-                        {Py_tp_dealloc, (void*)dealloc},
+                        {Py_tp_dealloc, (void*)dealloc<clear>},
                         {Py_tp_traverse, (void*)traverse},
                         {Py_tp_clear, (void*)clear},
                         {Py_tp_methods, kMethods},
