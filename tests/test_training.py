@@ -231,6 +231,14 @@ def test_check_finite_names_the_layer() -> None:
     assert model.predict(X).shape == (50, 1)
 
 
+def test_check_finite_leaves_a_forward_of_the_users_own() -> None:
+    model = classifier()
+    forward, calls = model[0].forward, []
+    model[0].forward = own = lambda x: calls.append(1) or forward(x)
+    model.fit(X, LABELS, check_finite=True, verbose=0)
+    assert model[0].forward is own and calls
+
+
 def test_an_optimizer_belongs_to_one_model() -> None:
     a, b = classifier(), classifier()
     optimizer = fastnn.optim.Adam(lr=0.1)

@@ -78,6 +78,7 @@ def explain(compiled: Compiled, why: str) -> None:
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
     """Returns a block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
+    replaced = {m: vars(m)["forward"] for _, m in leaves if "forward" in vars(m)}  # by the user
 
     def watch(name: str, m: Any) -> Callable[..., Any]:
         forward = m.forward
@@ -96,6 +97,8 @@ def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None])
     def end() -> None:
         for _, m in leaves:
             vars(m).pop("forward", None)
+        for m, forward in replaced.items():
+            object.__setattr__(m, "forward", forward)
 
     return Finally(end, begin)
 
