@@ -4,13 +4,13 @@ import json
 import os
 import pickle
 import struct
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from interrupt import Interrupt
 
 import fastnn
 import fastnn.nn as nn
@@ -255,19 +255,10 @@ def test_an_unknown_tensor_of_the_optimizer(tmp_path: Path) -> None:
 
 
 def counted(run: Any) -> int:
-    """How many functions of fastnn's are called."""
-    n, root = 0, os.path.dirname(fastnn.__file__)
-
-    def trace(frame: Any, event: str, _: Any) -> None:
-        nonlocal n
-        n += event == "call" and frame.f_code.co_filename.startswith(root)
-
-    sys.setprofile(trace)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return n
+    """Return how many functions of fastnn's are called."""
+    counter = Interrupt()
+    counter.run(run)
+    return counter.count
 
 
 @pytest.mark.parametrize("kind", ["layers", "unbuilt", "graph", "shared"])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 from hosts import host_only
+from interrupt import Interrupt
 
 import fastnn
 import fastnn.nn as nn
@@ -23,34 +21,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # it comes in a generator that is closed
 ]
-INTERRUPTED = os.path.dirname(fastnn.__file__) + os.sep, contextlib.__file__
 X = np.random.default_rng(0).random((12, 4)).astype("f4")
 Y = np.random.default_rng(1).random((12, 2)).astype("f4")
-
-
-class Interrupt:
-    """Raises KeyboardInterrupt at the n-th function of fastnn that begins; counts them."""
-
-    def __init__(self, n: int = 0) -> None:
-        self.n, self.count = n, 0
-
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(INTERRUPTED):
-            self.count += 1
-            if self.count == self.n:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
-
-    def run(self, f: Callable[[], Any]) -> bool:
-        """Whether f was interrupted."""
-        sys.setprofile(self)
-        try:
-            f()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.setprofile(None)
-        return bool(self.n) and self.count >= self.n
 
 
 def context() -> dict[str, Any]:

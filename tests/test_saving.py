@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interrupt import Interrupt
 
 import fastnn
 import fastnn.nn as nn
@@ -197,33 +198,13 @@ def test_an_interrupt_anywhere_leaves_the_old_file_or_the_new_one(tmp_path: Path
     contents = [(tmp_path / "m").read_bytes()]
     new.save(tmp_path / "m")
     contents.append((tmp_path / "m").read_bytes())
-    at, files = 0, os.path.dirname(place.__file__)
-    while True:
-        old.save(tmp_path / "m")
-        left = at
-
-        def trace(frame: Any, event: str, _: Any) -> None:
-            nonlocal left
-            if event == "call" and frame.f_code.co_filename.startswith(files):
-                left -= 1
-                if left < 0:
-                    sys.setprofile(None)
-                    raise KeyboardInterrupt
-
-        sys.setprofile(trace)
-        try:
-            new.save(tmp_path / "m")
-            done = True
-        except KeyboardInterrupt:
-            done = False
-        finally:
-            sys.setprofile(None)
+    interrupt = Interrupt(1, os.path.dirname(place.__file__))
+    while interrupt.run(lambda: new.save(tmp_path / "m")):
         assert (tmp_path / "m").read_bytes() in contents
         assert [p.name for p in tmp_path.iterdir()] == ["m"]
-        if done:
-            break
-        at += 1
-    assert at > 5
+        old.save(tmp_path / "m")
+        interrupt = Interrupt(interrupt.n + 1, interrupt.files)
+    assert interrupt.n > 5 and (tmp_path / "m").read_bytes() == contents[1]
 
 
 def test_threads_save_into_one_folder(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hosts import host_only
+from interrupt import Interrupt
 
 import fastnn
 
@@ -43,24 +44,6 @@ def settled(threads: int, files: int) -> tuple[int, int, int]:
     return used
 
 
-def interrupted(f: Callable[[], Any], n: int) -> None:
-    left = [n]
-
-    def profile(frame: Any, event: str, arg: Any) -> None:
-        left[0] -= event == "call"
-        if not left[0]:
-            sys.setprofile(None)
-            raise KeyboardInterrupt
-
-    sys.setprofile(profile)
-    try:
-        f()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.setprofile(None)
-
-
 def program(rng: random.Random, tmp: Path) -> None:
     m = fastnn.Sequential(
         [fastnn.Dense(rng.choice([3, 5]), activation="relu", input_shape=(4,)), fastnn.Dropout(0.5), fastnn.Dense(2)]
@@ -84,7 +67,7 @@ def program(rng: random.Random, tmp: Path) -> None:
     for call in rng.choices(calls, k=3):
         kind = rng.random()
         if kind < 0.3:
-            interrupted(call, rng.randrange(1, 400))
+            Interrupt(rng.randrange(1, 400), "").run(call)
         elif kind < 0.5:
             thread = threading.Thread(target=call)
             thread.start()
