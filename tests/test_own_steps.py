@@ -247,3 +247,42 @@ def test_predict_step_needs_no_compile() -> None:
 
     model = Doubles(_layers())
     np.testing.assert_allclose(model.predict(X), 2 * model(X).detach().numpy(), rtol=1e-6)
+
+
+def test_what_predict_step_may_return() -> None:
+    class Net(nn.Module):
+        gives: Any = None
+
+        def predict_step(self, data: Any) -> Any:
+            return self.gives(data)
+
+    x = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+    model = Net()
+    for gives in (lambda t: t * 2, lambda t: t.numpy() * 2, lambda t: {"a": t, "b": t.numpy() * 2}):
+        model.gives = gives
+        out = model.predict(x, batch_size=4)
+        np.testing.assert_array_equal(out["b"] if isinstance(out, dict) else out, x * 2)
+    for wrong, error, match in (
+        (lambda t: "a", TypeError, "predict: an output is a str, wanted Tensors or arrays"),
+        (lambda t: None, TypeError, "predict: an output is a NoneType"),
+        (lambda t: t.sum(), ValueError, r"predict: an output has shape \(\) for 4 samples"),
+    ):
+        model.gives = wrong
+        with pytest.raises(error, match=match):
+            model.predict(x, batch_size=4)
+
+
+def test_what_a_step_returns_has_to_be_numbers() -> None:
+    class Net(nn.Module):
+        def __init__(self, value: Any) -> None:
+            super().__init__()
+            self.layer, self.value = nn.Linear(2, 1), value
+
+        def train_step(self, data: Any) -> Any:
+            return {"loss": self.value}
+
+    for value, what in (("a", "a str"), (np.ones(3), r"an array of shape \(3,\)")):
+        model = Net(value)
+        model.compile("sgd")
+        with pytest.raises(TypeError, match=rf"^Net.train_step: loss gave {what}; wanted one number$"):
+            model.fit(np.ones((6, 2)), np.ones(6), verbose=0)

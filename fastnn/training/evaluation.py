@@ -143,7 +143,7 @@ class Evaluator(Steps):
                     )
                 else:
                     structure, tensors = Structure.of(inputs.call(model, xs, training=False))
-                outs = [k.to_numpy(t.data) for t in tensors]
+                outs = [_as_array(k, t) for t in tensors]
                 for out in outs:
                     if out.shape[:1] != batch[0].shape[:1]:
                         rows = len(batch[0])
@@ -176,3 +176,13 @@ class Evaluator(Steps):
         """Says whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
         return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
+
+
+def _as_array(k: Any, output: Any) -> Array:
+    """Returns an output of a model or of its predict_step as a NumPy array."""
+    if isinstance(output, Tensor):
+        output = output.data
+    elif not isinstance(output, np.ndarray | k.xp.ndarray):
+        raise TypeError(f"predict: an output is a {type(output).__name__}, wanted Tensors or arrays")
+    array: Array = k.to_numpy(output)
+    return array

@@ -202,7 +202,7 @@ class OwnLogs:
             if metric.name in returned and metric.name not in known:
                 known[metric.name] = metric.result()
         for key, value in returned.items():
-            name, number = str(key), as_number(f"{op}: {key}", value)
+            name, number = str(key), as_number(f"{type(self.model).__name__}.{op}: {key}", value, "{}")
             so_far = as_number(name, known[name]) if name in known else math.nan
             if name not in known or not (number == so_far or (math.isnan(number) and math.isnan(so_far))):
                 self._averaged.add(name)

@@ -86,8 +86,8 @@ def _copied(value: Any) -> Any:
     return copy.copy(value) if isinstance(value, list | dict | set | bytearray | np.ndarray) else value
 
 
-def as_number(name: str, value: Any) -> float:
-    """Returns the result of a metric for the logs.
+def as_number(name: str, value: Any, source: str = "metric {}: result()") -> float:
+    """Returns the result of a metric, or another number of this name and source, for the logs.
 
     Raises:
         TypeError: it is no number.
@@ -95,5 +95,5 @@ def as_number(name: str, value: Any) -> float:
     number = np.asarray(value.detach() if isinstance(value, Tensor) else value)
     if number.dtype.kind not in "fiub" or number.size != 1:
         what = f"an array of shape {number.shape}" if number.dtype.kind in "fiub" else f"a {type(value).__name__}"
-        raise TypeError(f"metric {name}: result() gave {what}; wanted one number or a dict of numbers")
+        raise TypeError(f"{source.format(name)} gave {what}; wanted one number{' or a dict of numbers' * (source != '{}')}")
     return float(number.reshape(()))
