@@ -52,9 +52,10 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
             text = f"save: the file has no training settings: {message(error)}; compile the model again once it is loaded"
             warnings.warn(text, UserWarning, stacklevel=3)
     text = json.dumps(header, default=number)
-    if model._loadable != model._version:  # once for a structure: checkpoints come after each epoch
+    structure = hash((model._version, *((name, a.shape, a.dtype) for name, a in tensors.items())))
+    if model._loadable != structure:  # once for each: checkpoints come after every epoch
         copy_context().run(_check_loadable, json.loads(text), tensors)
-        model._loadable = model._version
+        model._loadable = structure
     if len(text) > MAX_ARCHITECTURE:
         raise ValueError(f"save: the architecture has {len(text)} bytes, more than the {MAX_ARCHITECTURE} that load reads")
     tensors_py.save(path, tensors | state, {"format": FORMAT, "architecture": text}, "save")
@@ -116,10 +117,8 @@ def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, A
         _freeze(model, header.get("frozen") or [])
         _continue(model, header.get("random") or {})
     except DAMAGE as error:
-        why = message(error).removeprefix("load: the file's architecture is damaged: ")
-        raise ValueError(
-            f"save: load could not make the model again, as it was changed after it was made: {why}; use save_weights()"
-        ) from None
+        why = message(error).removeprefix("load: ").removeprefix("the file's architecture is damaged: ")
+        raise ValueError(f"save: load could not make the model again: {why}; use save_weights()") from None
 
 
 _PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}

@@ -268,10 +268,25 @@ def test_a_model_that_a_file_cannot_hold_is_refused(kind: str, tmp_path: Path) -
     model.save(tmp_path / "m")
     before = (tmp_path / "m").read_bytes()
     change(model)
-    with pytest.raises(ValueError, match=f"save: load could not make the model again.*: .*{words}.*; use save_weights"):
+    with pytest.raises(ValueError, match=f"save: load could not make the model again: .*{words}.*; use save_weights"):
         model.save(tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == before
     model.save_weights(tmp_path / "w")
+
+
+def test_shapes_that_change_after_a_first_save_are_noticed(tmp_path: Path) -> None:
+    model = small()
+    model.save(tmp_path / "m")
+    model[0].bias.data = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match=r"0\.bias is float32 of shape \(3,\), and would be float32 of shape \(2,\)"):
+        model.save(tmp_path / "m")
+
+
+@pytest.mark.parametrize("rule", ["kernel_regularizer", "kernel_constraint"])
+def test_a_rule_that_is_a_function_is_refused(rule: str, tmp_path: Path) -> None:
+    model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,), **{rule: lambda w: w})])
+    with pytest.raises(TypeError, match=r"save: Dense: .*FromFunction.* cannot be written down; use save_weights\(\)"):
+        model.save(tmp_path / "m")
 
 
 def test_a_graph_with_a_layer_that_nothing_calls_is_refused(tmp_path: Path) -> None:

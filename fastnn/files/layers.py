@@ -53,7 +53,12 @@ class Writer:
         if (number := self._numbers.get(layer)) is not None:
             return {"class_name": SHARED, "config": {"number": number}}
         name = name_of(type(layer))
-        config = layer.config_by(self.layer) if hasattr(layer, "config_by") else layer.get_config()
+        try:
+            config = layer.config_by(self.layer) if hasattr(layer, "config_by") else layer.get_config()
+        except TypeError as error:
+            if str(error).startswith("save:"):
+                raise
+            raise TypeError(f"save: {name}: {error}; use save_weights()") from None
         if registry().get(name) is not type(layer):
             raise TypeError(f"save: {name} is not one of fastnn's layers, so it cannot be put into a file; use save_weights()")
         if "forward" in vars(layer):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class State:
     """The half of `Module` by which values come in and out."""
 
-    _loadable = -1
-    """The version of the structure for which `save` has seen that `load` can make it again."""
+    _loadable: int | None = None
+    """The hash of the structure for which `save` has seen that `load` can make it again."""
 
     if TYPE_CHECKING:
         _parameters: dict[str, Parameter | None]
