@@ -259,3 +259,14 @@ def test_names_in_a_loss_are_followed_where_compile_asked_for_recording(where: s
         got.append(model.fit(x, x[:, :1], verbose=0).history["loss"][0] if how == "fit" else model.train_on_batch(x, x[:, :1]))
     assert np.allclose(np.divide(got, got[0]), (1, 1, 1, 1, 5, 5, 5, 1, 1), rtol=1e-6)
     assert all(step.recorded is not None for step in model._compiled.batch_steps.values())
+
+
+def test_a_name_that_is_set_before_each_batch_is_named() -> None:
+    """Though the step does the same work: to record it in each call would take longer than Python does."""
+    table, x = {"used": 2.0, "other": object()}, np.ones((4, 3), np.float32)
+    model = nn.Sequential(nn.Linear(3, 1))
+    model.compile("sgd", lambda y, p: (y - p) ** 2 * table["used"], capture=True)
+    with pytest.warns(RuntimeWarning, match=r"table\['other'\] is set between steps"):
+        for _ in range(12):
+            table["other"] = object()
+            model.train_on_batch(x, x[:, :1])

@@ -217,6 +217,7 @@ class TrainStep:
             explain(compiled, self.why_eager)
         self._watched: Watched | None = None  # the last step that was watched
         self._unsure = False  # whether the recording has to be compared with a step before it is replayed
+        self._voided = 0  # recordings in a row that were never replayed, as a name stood for something else
         self._few = False  # whether the steps to come are too few to be watched
         self._rate = 0.0  # replayed steps a second
 
@@ -298,6 +299,7 @@ class TrainStep:
             while n:
                 if self.recorded is not None and not self._unsure and self.recorded.fits():
                     self.recorded.run(n)
+                    self._voided = 0
                     return
                 self._watch()
                 n -= 1
@@ -328,6 +330,11 @@ class TrainStep:
                     self._stay_eager(f"no two steps in a row did the same work ({why})")
         else:
             if self.recorded is None or not self.recorded.fits():
+                changed = self.recorded.bindings.changed if self.recorded is not None and self.recorded.bindings else ""
+                self._voided = self._voided + 1 if changed else 0
+                if self._voided >= PATIENCE:
+                    self._stay_eager(f"{changed} is set between steps, after which the step is recorded anew")
+                    return
                 roots = [p for parts in _parts(self.model, self.compiled) for p in parts]
                 self.recorded = Step(recorder, [], None, Bindings(roots, host, recorder.uses) if host is not None else None)
             self._unsure = False
