@@ -52,6 +52,7 @@ class HostCode:
 
     def __init__(self, marks: bool) -> None:
         self.found = ""
+        self.taken = ""  # where the array of a Tensor is taken
         self._marks = marks
         self.marked: list[list[Any]] = []  # to which plain constants were appended
         self.ran: dict[CodeType, dict[str, Any]] = {}  # with their global variables
@@ -95,7 +96,7 @@ class HostCode:
         if event == "call" and code not in self.ran:
             self.ran[code] = frame.f_globals
             self._reach(frame)
-        if event == "return" and not self.found and _takes_arrays(code):
+        if event == "return" and not self.taken and _takes_arrays(code):
             self._look_for_arrays(frame)
         if code.co_freevars:
             now = {name: frame.f_locals.get(name) for name in code.co_freevars}
@@ -114,7 +115,7 @@ class HostCode:
                 values = stored_attribute(value, "__dict__", {})
             if not names or value is _UNKNOWN or isinstance(value, (Tensor, np.ndarray, np.generic, self._array)):
                 expression = ".".join(names or ("a Tensor",))
-                self.found = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
+                self.found = self.taken = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
 
     def _trusts(self, module: Any) -> bool:
         """Says whether the module of this name is of a package that is not looked into."""

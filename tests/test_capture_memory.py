@@ -159,3 +159,25 @@ def test_attributes_of_that_name_are_no_arrays() -> None:
         for _ in range(4):
             step(fastnn.tensor([1.0, 2.0]))
     assert step.captured._steps
+
+
+class Doubles(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return fastnn.tensor(x.data * 2)
+
+
+class Increments(nn.Module):
+    def forward(self, x: Any) -> Any:
+        y = x * 1.0
+        y.data[...] += 1
+        return y * 1.0
+
+
+@pytest.mark.parametrize("layer", [Doubles, Increments])
+def test_work_of_numpy_is_not_frozen(layer: Any) -> None:
+    model = layer()
+    with pytest.raises(RuntimeError, match=r"freeze: .*\.data is used in forward"):
+        model.freeze(1, input_shape=(2,))
+    for v in (1.0, 1.0, 3.0):
+        x = np.full((1, 2), v, np.float32)
+        np.testing.assert_array_equal(model.predict(x), model(fastnn.tensor(x)).numpy())

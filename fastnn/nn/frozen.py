@@ -12,6 +12,7 @@ import numpy as np
 from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
+from ..hostcode import HostCode
 from ..locks import lock
 from ..ops.door import dtype_of, whole_number
 from ..precision import autocast, precision
@@ -112,7 +113,10 @@ def _record(model: Module, inputs: Structure, xs: list[Array]) -> _Pass:
         real.fill(x, 0.0)
     recorder = _Pass(real, tuple(xs))
     with recording(recorder), no_grad(), mode(training=False):
-        recorder.structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
+        with HostCode(marks=True) as host:
+            recorder.structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
+        if host.taken:
+            recorder.give_up(f"{host.taken}, and what NumPy does there would be left out; use operations on Tensors")
         for name, y in zip(recorder.structure.names, ys, strict=True):
             if not isinstance(y, Tensor):
                 what = "output" if len(ys) == 1 else f"output {name!r}"
