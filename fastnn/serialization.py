@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from .backends import current
 from .files import tensors as tensors_py
 from .files.layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
 from .files.tensors import parsed, short
@@ -177,7 +176,7 @@ def _continue(model: Any, states: dict[str, Any]) -> None:
             raise ValueError(f"there is no random layer {short(name)}")
         if not isinstance(state, list) or len(state) != 2 or not all(type(n) is int and 0 <= n < 1 << 64 for n in state):
             raise ValueError(f"the random state of {short(name)} is {short(str(state))}, wanted two whole numbers")
-        current().write(modules[name]._state, np.array(state, np.uint64))
+        modules[name]._state[:] = state
     for name, module in modules.items():
         if name not in states and _is_random(module):
             module.seed = module.seed  # of version 1, whose streams begin anew
