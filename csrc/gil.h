@@ -1,7 +1,6 @@
 // Work without the GIL.
 #pragma once
 #include <Python.h>
-#include <cxxabi.h>
 #include <unistd.h>
 
 namespace fastnn {
@@ -15,15 +14,11 @@ class WithoutGil {
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
   ~WithoutGil() {
-#if defined(__GLIBCXX__)
     try {
       PyEval_RestoreThread(state_);
-    } catch (abi::__forced_unwind&) {
+    } catch (...) {  // the unwinding, as Python throws nothing; it has no object that a reference could be bound to
       for (;;) pause();
     }
-#else
-    PyEval_RestoreThread(state_);
-#endif
   }
 
  private:
