@@ -125,12 +125,14 @@ def test_the_library_safetensors_reads_and_writes_the_same(tmp_path: Path) -> No
     values |= {"e": np.arange(5, dtype=np.uint8), "f": np.arange(2, dtype=np.float16), "g": np.float32([1]).reshape(())}
     tensors.save(tmp_path / "ours", values, {"k": "v"}, "save")
     library.save_file(values, tmp_path / "theirs", {"k": "v"})
-    read = [tensors.load(tmp_path / name, "load")[0] for name in ("ours", "theirs")]
-    for found in (library.load_file(tmp_path / "ours"), *read):
+    for found in (library.load_file(tmp_path / "ours"), tensors.load(tmp_path / "theirs", "load")[0]):
         assert found.keys() == values.keys()
         for name, a in values.items():
             np.testing.assert_array_equal(found[name], a, strict=True)
     assert tensors.load(tmp_path / "theirs", "load")[1] == {"k": "v"}
+
+
+DAMAGED = r"it is truncated or no safetensors file \("
 
 
 def header(path: Path, change: Any, values: bytes = bytes(8)) -> None:
@@ -143,29 +145,18 @@ def header(path: Path, change: Any, values: bytes = bytes(8)) -> None:
     ("change", "words"),
     [
         (lambda e: e["a"].update(dtype="F8_E4M3", shape=[8]), "dtype F8_E4M3; fastnn reads F64"),
-        *((lambda e, d=dtype: e["a"].update(dtype=d), "has the dtype") for dtype in (4, None, ["F32"], "f32", "")),
-        *((lambda e, s=shape: e["a"].update(shape=s), r"'a' of F32 and shape \[") for shape in ([3], [1 << 61, 1 << 61], [])),
-        *(
-            (lambda e, s=shape: e["a"].update(shape=s), "'a' has the shape ")
-            for shape in ([-2], [True, 2], [2.0], 2, None, [[2]])
-        ),
-        (lambda e: e["a"].update(shape=[2] + [1] * 40), r"'a' has the shape \[2, 1"),
-        (lambda e: e.update(b={**e["a"], "shape": [1 << 62, 0], "data_offsets": [8, 8]}), r"'b' has the shape \[46\d+, 0\]"),
-        *(
-            (lambda e, o=offsets: e["a"].update(data_offsets=o), "'a' has the data_offsets")
-            for offsets in ([0], [-8, 0], [0, 8.0])
-        ),
-        *((lambda e, o=offsets: e["a"].update(data_offsets=o), "'a' of F32 and shape") for offsets in ([8, 0], [0, 1 << 65])),
-        (lambda e: e["a"].update(data_offsets=[8, 16]), "'a' begins at 8, wanted 0"),
-        (lambda e: e["a"].update(other=1), "'a' has data_offsets, dtype, other, shape"),
-        (lambda e: e.update(b=3), "'b' has 3; wanted dtype, shape, data_offsets"),
-        (lambda e: e.update(b=e["a"]), "'b' begins at 0, wanted 8"),
+        *((lambda e, s=shape: e["a"].update(shape=s), DAMAGED) for shape in ([3], [-2], [True, 2], [1 << 61, 1 << 61], [2.0], 2)),
+        (lambda e: e["a"].update(shape=[2] + [1] * 40), "has 41 dimensions"),
         (
-            lambda e: e.update(b={**e["a"], "shape": [1 << 40], "data_offsets": [8, 8 + (1 << 42)]}),
-            "tensors have 43\\d+ bytes, but 8",
+            lambda e: e.update(b={"dtype": "F32", "shape": [1 << 62, 0], "data_offsets": [8, 8]}),
+            r"'b' has the shape \[46\d+, 0\]",
         ),
+        *((lambda e, o=offsets: e["a"].update(data_offsets=o), DAMAGED) for offsets in ([8, 0], [8, 16], [0], [0, 1 << 65])),
+        (lambda e: e["a"].update(other=1), "'a' has the keys data_offsets, dtype, other, shape"),
+        (lambda e: e.update(b=e["a"]), DAMAGED),
+        (lambda e: e.update(b={"dtype": "F32", "shape": [1 << 40], "data_offsets": [8, 8 + (1 << 42)]}), DAMAGED),
         (lambda e: e.update(__metadata__={"a": 1}), "metadata is no dict of texts"),
-        (lambda e: e.clear(), "its tensors have 0 bytes, but 8 follow"),
+        (lambda e: e.clear(), DAMAGED),
         ('{"a": {"dtype": "F32", "dtype": "F32"}}', "a has the key 'dtype' twice"),
         ('{"a": ' + "[" * 100_000, "no JSON"),
     ],

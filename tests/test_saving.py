@@ -81,7 +81,7 @@ def test_what_the_format_has_no_name_for(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is bounded by /proc and RLIMIT_AS")
 def test_memory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    """Neither writing nor reading ends the process, or holds the values more often than twice."""
+    """Neither writing nor reading ends the process."""
     code = """
 import fastnn, resource, sys
 m = fastnn.Sequential([fastnn.Dense(2000, input_shape=(2000,), kernel_initializer="zeros")])

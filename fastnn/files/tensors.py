@@ -1,14 +1,12 @@
-"""Files of tensors in the format safetensors: a header of JSON with names, dtypes, shapes and places, then the values.
+"""Files of tensors: safetensors writes and checks the format, this module what lies around it.
 
-The format is written and read here, not by the library of that name, which ends the process where there is not enough memory, and
-holds the values once more. Files are read as hostile. They are read into memory, never mapped: a file that another process
-shortens meanwhile is an error and no signal. The metadata of what fastnn writes has a checksum of all that the file holds.
+Files are read as hostile. They are read into memory, never mapped: a file that another process shortens meanwhile is an error and
+no signal. The metadata of what fastnn writes has a checksum of all that the file holds.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
 import zlib
@@ -33,11 +31,12 @@ NAMES = {np.dtype(own): name for name, own in DTYPES.items() if name != "BF16"}
 """The format's names of dtypes."""
 METADATA = "__metadata__"
 """What stands among the tensors' names and is none."""
+HEADER_FACTOR = 8
+"""Bytes of memory that a byte of a header takes, at most."""
 KEYS = {"dtype": 0, "shape": 0, "data_offsets": 0}.keys()
 """What the header says of a tensor."""
 MOST_HEADER = 100_000_000
 """Bytes of a header above which a file is refused, as safetensors does."""
-SHORTENED = "it was shortened while it was read"
 CHECKSUM = "checksum"
 """The metadata's name of the CRC-32 of all that the file holds."""
 
@@ -49,21 +48,23 @@ def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], o
         OSError: the file cannot be written.
         ValueError: the format has no such name or dtype.
     """
+    from safetensors.numpy import save as serialized
+
     whole = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")).reshape(a.shape) for name, a in tensors.items()}
-    header: dict[str, Any] = {METADATA: dict(sorted({**metadata, CHECKSUM: _checksum(whole, metadata)}.items()))}
-    end, values = 0, []
-    for name in sorted(whole, key=lambda name: (-whole[name].itemsize, name)):  # wide ones first: all are aligned
-        a = whole[name]
+    for name, a in whole.items():
         if name == METADATA:
             raise ValueError(f"{op}: an array cannot be named {name!r}, which files use themselves")
         if a.dtype not in NAMES:
             raise ValueError(f"{op}: the array {name!r} is {a.dtype}; wanted one of {', '.join(map(str, NAMES))}")
-        begin, end = end, end + a.nbytes
-        header[name] = {"dtype": NAMES[a.dtype], "shape": a.shape, "data_offsets": [begin, end]}
-        values.append(a.reshape(-1).view(np.uint8))
+    _check_memory(3 * sum(a.nbytes for a in whole.values()))
+    content = memoryview(serialized(whole, {**metadata, CHECKSUM: _checksum(whole, metadata)}))
+    # The library writes metadata in any order: it is put in one, so that equal models give equal files.
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(bytes(content[8 : 8 + length]))
+    header[METADATA] = dict(sorted(header[METADATA].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    write(path, [len(text).to_bytes(8, "little"), text, *values], op)
+    write(path, [len(text).to_bytes(8, "little"), text, content[8 + length :]], op)
 
 
 def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
@@ -95,6 +96,8 @@ def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def _read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str, str]]:
+    from safetensors import SafetensorError, deserialize
+
     if not size:
         raise ValueError("it is empty, so truncated or no safetensors file")
     start = f.read(64)
@@ -105,64 +108,45 @@ def _read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str
         raise ValueError(described(name, start) or "it is truncated or no safetensors file")
     if length > MOST_HEADER:
         raise ValueError(f"it has a header of {length} bytes, more than {MOST_HEADER}")
-    f.seek(8)
-    text = f.read(length)
-    if len(text) < length:
-        raise ValueError(SHORTENED)
-    header = parsed(text, "the header")
-    metadata = header.pop(METADATA, {})
+    f.seek(0)
+    content = f.read(size)
+    if len(content) < size:
+        raise ValueError("it was shortened while it was read")
+    header = parsed(content[8 : 8 + length], "the header")
+    metadata = header.get(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("it is damaged: its metadata is no dict of texts")
-    _check_entries(header, size - 8 - length)
-    content = bytearray(size - 8 - length)
-    if f.readinto(content) < len(content):  # type: ignore[attr-defined]
-        raise ValueError(SHORTENED)
-    tensors = {key: _array(key, entry, content) for key, entry in header.items()}
+    for key, entry in header.items():
+        if key != METADATA and isinstance(entry, dict) and entry.keys() != KEYS:
+            raise ValueError(
+                f"it is damaged: {short(repr(key))} has the keys {short(', '.join(sorted(entry)))}; wanted {', '.join(KEYS)}"
+            )
+    _check_memory(size + HEADER_FACTOR * length)
+    try:
+        entries = deserialize(content)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ValueError(f"it is truncated or no safetensors file ({short(str(error))})") from None
+    tensors = {key: _array(key, entry) for key, entry in entries}
     stated = metadata.pop(CHECKSUM, None)
     if stated is not None and stated != _checksum(tensors, metadata):
         raise ValueError("it is damaged: its checksum is another than that of what it holds")
-    return {key: _native(a, header[key]["dtype"]) for key, a in tensors.items()}, metadata
+    return {key: _native(a, entry["dtype"]) for (key, entry), a in zip(entries, tensors.values(), strict=True)}, metadata
 
 
-def _check_entries(header: dict[str, Any], size: int) -> None:
-    """Raise ValueError unless a header describes tensors that fill so many bytes without gaps and overlaps."""
-    spans = []
-    for key, entry in header.items():
-        what = f"it is damaged: the tensor {short(repr(key))}"
-        if not isinstance(entry, dict) or entry.keys() != KEYS:
-            came = ", ".join(sorted(entry)) if isinstance(entry, dict) else repr(entry)
-            raise ValueError(f"{what} has {short(came)}; wanted {', '.join(KEYS)}")
-        dtype, shape, offsets = (entry[key] for key in KEYS)
-        if not isinstance(dtype, str) or dtype not in DTYPES:
-            named = short(str(dtype))
-            raise ValueError(f"the tensor {short(repr(key))} has the dtype {named}; fastnn reads {', '.join(DTYPES)}")
-        if not _are_sizes(shape) or len(shape) > 32:
-            raise ValueError(f"{what} has the shape {short(str(shape))}")
-        if not _are_sizes(offsets) or len(offsets) != 2:
-            raise ValueError(f"{what} has the data_offsets {short(str(offsets))}")
-        begin, end = offsets
-        if math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize != end - begin:
-            raise ValueError(f"{what} of {dtype} and shape {short(str(shape))} has the data_offsets {short(str(offsets))}")
-        spans.append((begin, end, key))
-    at = 0
-    for begin, end, key in sorted(spans):
-        if begin != at:
-            raise ValueError(f"it is damaged: the tensor {short(repr(key))} begins at {begin}, wanted {at}")
-        at = end
-    if at != size:
-        raise ValueError(f"it is truncated or no safetensors file: its tensors have {at} bytes, but {size} follow the header")
+def _check_memory(size: int) -> None:
+    """Raise MemoryError unless there are so many bytes, without which the library ends the process."""
+    np.empty(size, np.uint8)
 
 
-def _are_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
-
-
-def _array(key: str, entry: dict[str, Any], content: bytearray) -> Array:
-    """Return a tensor's values as they stand in the file; they share memory with the content."""
+def _array(key: str, entry: dict[str, Any]) -> Array:
+    """Return a tensor's values as they stand in the file; they share memory with the entry."""
     dtype = entry["dtype"]
-    begin, end = entry["data_offsets"]
+    if dtype not in DTYPES:
+        raise ValueError(f"the tensor {short(repr(key))} has the dtype {dtype}; fastnn reads {', '.join(DTYPES)}")
+    if len(entry["shape"]) > 32:
+        raise ValueError(f"it is damaged: the tensor {short(repr(key))} has {len(entry['shape'])} dimensions")
     try:
-        a = np.frombuffer(memoryview(content)[begin:end], DTYPES[dtype]).reshape(entry["shape"])
+        a = np.frombuffer(entry["data"], DTYPES[dtype]).reshape(entry["shape"])
     except ValueError:  # sizes that NumPy cannot count, beside a 0
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has the shape {short(str(entry['shape']))}") from None
     if dtype == "BOOL" and a.view(np.uint8).max(initial=0) > 1:
@@ -200,8 +184,6 @@ def parsed(text: bytes | str, what: str) -> Any:
         return found
 
     try:
-        if isinstance(text, bytes):
-            text = text.decode()  # what is not UTF-8 is damaged, too
         value = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError):
         raise ValueError(f"it is damaged: {what} is no JSON") from None
