@@ -25,7 +25,8 @@ class Step:
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
         self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)
-        self._prepare = Counter(recorder.prepare)  # several times where an optimizer takes several steps in one
+        # Several times where an optimizer takes several steps in one.
+        self._prepare = tuple(Counter(recorder.prepare).items())
         self.recorder = recorder
         self.buffers = buffers
         self.xp = recorder.xp
@@ -44,7 +45,7 @@ class Step:
         self._modules, self._versions, self._modes = tuple(called), tuple(map(_version, called)), tuple(map(_training, called))
         self._places, self._arrays, self._trained = tuple(leaves), tuple(map(_data, leaves)), tuple(map(_requires_grad, leaves))
         self._leaves, self._before = tuple(before), tuple(before.values())
-        self._after = list(recorder.grads_after.items())
+        self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
 
     def fits(self) -> bool:
         """Says whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
@@ -84,7 +85,9 @@ class Step:
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
         while n:
-            part = min((prepare(times * n) // times for prepare, times in self._prepare.items()), default=n)
+            part = n
+            for prepare, times in self._prepare:
+                part = min(part, prepare(times * n) // times)
             if not part:
                 raise RuntimeError("capture: one call takes more steps by a schedule than can be prepared; take fewer in a call")
             self.plan.run(part)
