@@ -357,3 +357,52 @@ def test_saved_models_keep_the_optimizer(name: str, tmp_path: Any) -> None:
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
     assert type(twin.optimizer) is type(made) and twin.optimizer.get_config() == made.get_config()
+
+
+@pytest.mark.parametrize("how", ["eager", "captured", "fit"])
+def test_values_that_are_set_as_data_are_trained(how: str) -> None:
+    """As in PyTorch: what `p.data` is set to is what the next step changes."""
+    x, y = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3), np.ones((4, 1), np.float32)
+
+    def trained(put: Any) -> list[Any]:
+        fastnn.seed(0)
+        model = nn.Sequential(nn.Linear(3, 1))
+        model.compile(fastnn.optim.SGD(lr=0.1, momentum=0.9), "mse")
+        optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+        def step(x: Any, y: Any) -> Any:
+            optimizer.zero_grad()
+            loss = ((model(x) - y) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = fastnn.capture(step) if how == "captured" else step
+        for i in range(8):
+            if i == 5:
+                put(model[0].bias, np.full(1, 3.0, np.float32))
+                put(model[0].weight, np.full((1, 3), 2.0, np.float32))
+            if how == "fit":
+                model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+            else:
+                run(fastnn.tensor(x), fastnn.tensor(y))
+        return [*model.get_weights(), model(x).numpy()]
+
+    def set_data(p: Any, values: Any) -> None:
+        p.data = current().asarray(values)
+
+    def copy(p: Any, values: Any) -> None:
+        with fastnn.no_grad():
+            p.copy_(values)
+
+    for a, b in zip(trained(set_data), trained(copy), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_data_of_another_shape_is_refused_by_the_step() -> None:
+    p = nn.Parameter([1.0, 2.0])
+    optimizer = fastnn.optim.SGD([p], lr=0.1)
+    (p * 2).sum().backward()
+    p.data = current().asarray(np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match=r"SGD.step: the parameter's data: shape \(3,\) came, wanted \(2,\)"):
+        optimizer.step()

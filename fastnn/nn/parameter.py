@@ -13,7 +13,7 @@ import numpy as np
 from ..backends import current
 from ..backends.base import ALIGN, aligned
 from ..locks import rlock
-from ..ops.door import own_array
+from ..ops.door import as_array, own_array
 from ..ops.shape import copy_array
 from ..seeding import generator
 from ..tape import Changes, changed
@@ -42,7 +42,7 @@ class Parameter(Tensor):
     True
     """
 
-    __slots__ = ("end", "home", "start")
+    __slots__ = ("end", "home", "kept", "start")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
@@ -52,6 +52,7 @@ class Parameter(Tensor):
         super().__init__(array, requires_grad)
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
+        self.kept: Array | None = None  # its values there
 
     @property
     def trainable(self) -> bool:
@@ -191,7 +192,6 @@ class _Transposed(Tensor):
 
     def _write(self, values: Any, op: str) -> None:
         from ..ops.arrays import copy_walk
-        from ..ops.door import as_array
         from ..ops.layout import strides_of
 
         array, stored_shape = as_array(values, self.dtype, self.shape, op), self.base.shape
@@ -263,7 +263,8 @@ class Home:
             copy_array(k, view, p.data)
             if p.has_grad:
                 copy_array(k, grad, p.grad_buffer())
-            p.data, p._buffer, p.home, p.start, p.end = view, grad, self, start, start + -(-p.size // step) * step
+            p.data, p.kept, p._buffer, p.home = view, view, grad, self
+            p.start, p.end = start, start + -(-p.size // step) * step
 
 
 def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:
@@ -275,4 +276,14 @@ def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:
             homeless.setdefault(p.dtype, []).append(p)
     for group in homeless.values():
         Home(group)
+    come_home(unique, "data")
     return unique
+
+
+def come_home(parameters: Iterable[Parameter], op: str) -> None:
+    """Copies what was set as a parameter's `data` into its home, where optimizers change it."""
+    for p in parameters:
+        if p.data is not p.kept and p.kept is not None:
+            copy_array(current(), p.kept, as_array(p.data, p.kept.dtype, p.kept.shape, f"{op}: the parameter's data"))
+            p.data = p.kept
+            changed(p)

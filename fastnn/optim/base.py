@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current, numbers
 from ..block import Finally, completed
-from ..nn.parameter import Parameter, fill_grad, give_homes, settings_changed
+from ..nn.parameter import Parameter, come_home, fill_grad, give_homes, settings_changed
 from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tape import changed
@@ -254,6 +254,8 @@ class Optimizer(Attributes, Stateful):
         """
         loss = None if closure is None else closure()
         k = current()
+        for s in self.segments:
+            come_home(s.parameters, f"{type(self).__name__}.step")
         runs = [run for s in self.segments for run in s.runs(k)]
         if self._update_every or self._overwrite_every:
             k.advance(self._calls, 1)
