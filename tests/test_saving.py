@@ -76,6 +76,8 @@ def test_what_the_format_has_no_name_for(tmp_path: Path) -> None:
     for name, a, words in (("a", np.zeros(2, np.complex64), "'a' is complex64; wanted"), ("__metadata__", np.zeros(2), "named")):
         with pytest.raises(ValueError, match=f"save: .*{words}"):
             tensors.save(tmp_path / "m", {name: a}, {}, "save")
+    with pytest.raises(ValueError, match=r"save: 1 arrays and 100000000 bytes of settings make no file: .*header too large"):
+        tensors.save(tmp_path / "m", {"a": np.zeros(2)}, {"k": "v" * 100_000_000}, "save")
     assert not list(tmp_path.iterdir())
 
 

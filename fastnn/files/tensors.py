@@ -46,8 +46,9 @@ def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], o
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: the format has no such name or dtype.
+        ValueError: the format has no such name or dtype, or no header of that size.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save as serialized
 
     whole = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")).reshape(a.shape) for name, a in tensors.items()}
@@ -57,7 +58,12 @@ def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], o
         if a.dtype not in NAMES:
             raise ValueError(f"{op}: the array {name!r} is {a.dtype}; wanted one of {', '.join(map(str, NAMES))}")
     _check_memory(3 * sum(a.nbytes for a in whole.values()))
-    content = memoryview(serialized(whole, {**metadata, CHECKSUM: _checksum(whole, metadata)}))
+    try:
+        content = memoryview(serialized(whole, {**metadata, CHECKSUM: _checksum(whole, metadata)}))
+    except SafetensorError as error:
+        raise ValueError(
+            f"{op}: {len(whole)} arrays and {sum(map(len, metadata.values()))} bytes of settings make no file: {error}"
+        ) from None
     # The library writes metadata in any order: it is put in one, so that equal models give equal files.
     length = int.from_bytes(content[:8], "little")
     header = json.loads(bytes(content[8 : 8 + length]))

@@ -54,7 +54,7 @@ def mutated(content: bytes, rng: random.Random, path: Path) -> bytes:
     kind = rng.choice([_flipped, _cut, _edited_header, _edited, _edited, _edited, _edited])
     try:
         return kind(content, rng, path)
-    except RecursionError:  # several changes may nest deeper than Python's own copy and json go
+    except (RecursionError, ValueError):  # several changes may nest deeper than Python copies, or give a header that no file has
         return _cut(content, rng, path)
 
 
