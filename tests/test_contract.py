@@ -40,6 +40,13 @@ def test_native_backends_have_no_gap(name: str) -> None:
     assert backends()[name].native == set(KERNELS)
 
 
+@pytest.mark.skipif(bool(unavailable("numba")), reason="numba is not installed")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_numba_has_the_arguments_of_the_spec(kernel: str) -> None:
+    names = list(inspect.signature(load("numba").table[kernel]).parameters)
+    assert [name for name in names if name != "xp"] == [a.name for a in KERNELS[kernel].args]  # the reference's own have xp
+
+
 @compiled
 @pytest.mark.parametrize("isa", ISAS)
 def test_compiled_arguments_are_those_of_the_spec(isa: str) -> None:
