@@ -98,14 +98,14 @@ PEERS: dict[str, tuple[str, Run]] = {
 
 
 def digits_runs() -> dict[str, Run]:
-    """What trains the digits: each installed peer, and fastnn with bfloat16 where it is to be had."""
+    """What trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
     short = {} if fastnn.info().lacks["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
     (ours, run), *peers = ((name, run) for name, (module, run) in PEERS.items() if find_spec(module))
     return {ours: run, **short, **dict(peers)}
 
 
 def mnist_runs(folder: str) -> dict[str, Run]:
-    """fastnn on MNIST, in each precision that is to be had."""
+    """fastnn on MNIST, in each precision that is available."""
     data = fastnn.datasets.mnist(folder, as_float=True)
 
     def run_of(dtype: str) -> Run:

@@ -13,7 +13,7 @@ FASTNN_INLINE Vec<float> round_bf16(Vec<float> x) {
   return x == x ? (Vec<float>)rounded : x;
 }
 FASTNN_INLINE Vec<double> round_bf16(Vec<double> x) {
-  // As floats, which have more than twice the bits: rounding twice makes no difference but for ties of the first rounding.
+  // As floats, which have more than twice the bits: rounding twice makes no difference except for ties of the first rounding.
   double v[kLanes<double>];
   store(v, x);
   for (double& d : v) {

@@ -77,7 +77,7 @@ Frozen::~Frozen() {
 }
 
 // In the child of a fork another thread of the parent may seem to hold the pool, which is no thread here: the list is whole
-// wherever that thread was, but for the arena that it was about to take or had.
+// wherever that thread was, except the arena that it was about to take or had.
 void Frozen::lock() {
   const unsigned me = forks;
   for (unsigned holder = 0; !locked_by_.compare_exchange_weak(holder, me, std::memory_order_acquire);)

@@ -1,5 +1,5 @@
 // The element-wise functions and their derivatives: the structs behind the table of activation.h, which one translation unit of
-// each ISA makes, isa/activation.cpp. What a struct has is told in unary.h.
+// each ISA makes, isa/activation.cpp. unary.h says what a struct has.
 //
 // To add one: a line in spec.ACTIVATIONS, and here a struct and its name in AllFunctions.
 #pragma once

@@ -92,7 +92,7 @@ struct Buffer {
 // taken back: a worker that sleeps, or whose core is taken by another process, must not hold up the caller.
 enum State { kIdle, kOffered, kAccepted, kGo, kQuit };
 
-// A worker's own mailbox: only those who take part in a job are told of it.
+// A worker's own mailbox: only those who take part in a job learn of it.
 struct alignas(64) Post {
   std::atomic<int> state{kIdle};
   std::atomic<bool> asleep{false};
@@ -296,7 +296,7 @@ int quota_cores() {
 
 std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
 constexpr double kAsleep = 10;     // times longer that waking a sleeping team takes
-std::atomic<i64> last_request{0};  // when a team that sleeps was last worth waking, but for the time that this takes
+std::atomic<i64> last_request{0};  // when a team that sleeps was last worth waking, apart from the time that this takes
 
 // Whether calls that are worth two workers come so thick that it pays to wake the team for those to come.
 bool in_a_stream() {

@@ -4,7 +4,7 @@
 
 namespace {
 
-// What a struct tells of itself beside value(x) = f(x) and slope(dy, z, y) = dy f'(z), where y = f(z); p and q are the
+// What a struct says beside value(x) = f(x) and slope(dy, z, y) = dy f'(z), where y = f(z); p and q are the
 // parameters. Where backward is not given z, slope must not look at it.
 struct Kind {
   bool saves_z;

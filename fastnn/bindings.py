@@ -167,7 +167,7 @@ class Bindings:
             self._bind(partial(stored_attribute, value), [(s, f"{name}.{s}") for s in slots], depth)
 
     def _follow_class(self, cls: type, depth: int) -> set[str]:
-        """Binds what a class and its bases have, but for methods and properties; returns the names."""
+        """Binds what a class and its bases have, except methods and properties; returns the names."""
         own = [c for c in cls.__mro__ if users_own(c)]
         names = {a for c in own for a, v in vars(c).items() if a in self._attributes and not hasattr(type(v), "__get__")}
         for c in own:

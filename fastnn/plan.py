@@ -21,7 +21,7 @@ _version, _training, _data, _requires_grad, _has_grad = map(
 
 
 class Step:
-    """A recording that can be replayed: its plan, what must hold before it, and what holds after it."""
+    """A recording that can be replayed: its plan, what must be true before it, and what is true after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
         self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)

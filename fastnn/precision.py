@@ -18,13 +18,13 @@ def checked(dtype: str, op: str) -> int:
     """The precision of that name, where the backend in use has it.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: the name is not known.
         RuntimeError: the backend, the CPU or the GPU cannot do it; the message says why.
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"{op}: dtype is {dtype!r}; there are: {', '.join(PRECISIONS)}")
     if why := current().lacks(dtype):
-        raise RuntimeError(f"{op}: dtype {dtype!r} is not to be had here: {why}")
+        raise RuntimeError(f"{op}: dtype {dtype!r} is not available here: {why}")
     return PRECISIONS.index(dtype)
 
 

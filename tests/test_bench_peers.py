@@ -99,7 +99,7 @@ def test_bfloat16_is_measured_beside_float32() -> None:
     r = row("bfloat16, 784")
     with peers("measure").Bench([], 0.002) as bench:
         if lacking := fastnn.info().lacks["bfloat16"]:
-            with pytest.raises(RuntimeError, match="is not to be had here"):
+            with pytest.raises(RuntimeError, match="is not available here"):
                 bench.measure(r)
             assert "bfloat16" in lacking
         else:

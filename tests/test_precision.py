@@ -516,7 +516,7 @@ def test_unknown_names(dtype: Any) -> None:
 def refused(why: str) -> None:
     """Everything that is refused, with the reason."""
     for op, call in (("autocast", lambda: fastnn.autocast("bfloat16")), ("compile", classifier)):
-        with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'bfloat16' is not to be had here: .*{why}"):
+        with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'bfloat16' is not available here: .*{why}"):
             call()
     lacking = fastnn.info().lacks["bfloat16"]
     assert why in lacking and f"bfloat16 not available: {lacking}" in str(fastnn.info())
@@ -536,7 +536,7 @@ def test_cpus_have_no_tf32(refusable: None, backend: str) -> None:
     with fastnn.use_backend(backend):
         for op, call in (("autocast", fastnn.autocast), ("compile", classifier)):
             with pytest.raises(
-                RuntimeError, match=rf"^{op}: dtype 'tf32' is not to be had here: tf32 is a format of NVIDIA GPUs"
+                RuntimeError, match=rf"^{op}: dtype 'tf32' is not available here: tf32 is a format of NVIDIA GPUs"
             ):
                 call("tf32")
         assert f"tf32     not available: {fastnn.info().lacks['tf32']}" in str(fastnn.info())
@@ -588,7 +588,7 @@ def test_a_switch_after_compile_is_refused(refusable: None, switch: str, monkeyp
             lambda: model.train_on_batch(X, LABELS),
             lambda: model.profile(X, LABELS, print_fn=None),
         ):
-            with pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16' is not to be had here"):
+            with pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16' is not available here"):
                 call()
         with pytest.raises(RuntimeError, match=r"^autocast: "), block:
             pass

@@ -25,7 +25,7 @@ MOST_THREADS = 1024
 
 
 class BackendInfo(NamedTuple):
-    """One backend as `fastnn.backends()` tells of it."""
+    """What `fastnn.backends()` says of one backend."""
 
     name: str
     available: bool
@@ -318,7 +318,7 @@ class Info(NamedTuple):
     isa: str
     threads: int
     lacks: dict[str, str]
-    """By the name of a precision ("bfloat16", "tf32"), why its products cannot be had; empty where they can."""
+    """By the name of a precision ("bfloat16", "tf32"), why its products are not available; empty where they are."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
 

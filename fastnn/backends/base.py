@@ -100,7 +100,7 @@ class Backend:
         return self.xp.empty(shape, dtype) if act.saves_z else self.absent
 
     def lacks(self, precision: str) -> str:
-        """Why products of that precision (`spec.PRECISIONS`) cannot be had, in words; empty where they can."""
+        """Why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""
         if precision == "bfloat16":
             return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
         if precision == "tf32":

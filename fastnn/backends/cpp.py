@@ -13,7 +13,7 @@ from .spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES
 
 try:
     from .. import _core
-except ImportError as error:  # a pure wheel, or an extension that does not load: told apart in unavailable()
+except ImportError as error:  # a pure wheel, or an extension that does not load: unavailable() says which
     _missing = str(error)
 else:
     _missing = ""

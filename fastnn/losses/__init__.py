@@ -101,7 +101,7 @@ def serialize(loss: Loss) -> dict[str, Any] | None:
 
 
 def deserialize(config: dict[str, Any]) -> Any:
-    """The loss that `serialize` told of.
+    """Makes the loss again that `serialize` wrote down.
 
     Raises:
         KeyError, TypeError, ValueError: there is no such loss, or its arguments are wrong.

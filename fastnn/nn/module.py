@@ -32,7 +32,7 @@ class Module(Trainer, State, Regularized):
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
     hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
-    dict of Tensors. Keras's way works too: `call` is another name of `forward`, told the mode where it takes `training`; a
+    dict of Tensors. Keras's way works too: `call` is another name of `forward`, and gets the mode where it takes `training`; a
     `build(input_shape)` is called once, before the first forward, with the shape of one sample of the first input (without the
     batch), and makes the parameters by `add_weight`.
 
@@ -130,7 +130,7 @@ class Module(Trainer, State, Regularized):
 
     @property
     def training(self) -> bool:
-        """Whether it is in training mode: as `train` and `eval` set it, but for a call or a fit that says otherwise."""
+        """Whether it is in training mode: as `train` and `eval` set it, unless a call or a fit says otherwise."""
         block = said.get()
         return bool(self._training) if block is None else block
 
@@ -442,7 +442,7 @@ def _symbolic(x: Any) -> bool:
 
 
 def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written call(x, training=...) that is told the mode, as Keras does."""
+    """A hand-written call(x, training=...) that gets the mode, as in Keras."""
 
     @functools.wraps(call)
     def forward(self: Module, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""PyTorch's losses of several inputs: a mean and a variance, pairs and triplets. They are for loops of one's own, not for fit."""
+"""PyTorch's losses of several inputs: a mean and a variance, pairs and triplets. They are for hand-written loops, not for fit."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from .module import Module
 from .parameter import filling
 
 _SAMPLES = 2
-"""Samples of the batch on which layers are tried: with two, an output that lost the batch can be told."""
+"""Samples of the batch on which layers are tried: with two, an output that lost the batch is recognised."""
 MOST_NUMBERS = 1 << 25
 """Numbers in the inputs of one layer above which a model is refused."""
 

@@ -96,7 +96,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     Args:
         x: any shape.
         axis: the axis that index counts along.
-        index: whole numbers; x's shape but for that axis.
+        index: whole numbers; x's shape except on that axis.
 
     >>> import fastnn
     >>> fastnn.gather(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, [[1], [0]]).tolist()
@@ -106,7 +106,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     axis = axis_of(axis, max(x.ndim, 1), "gather")
     index = as_index(index, "gather", x.shape[axis] if x.ndim else 1)
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
-        raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree but for axis {axis}")
+        raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree except on axis {axis}")
     k = current()
     x3, index3 = x.data.reshape(arrays.around(x.shape, axis)), index.data.reshape(arrays.around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
@@ -126,7 +126,7 @@ def _gather_backward(grads: Gradients, node: Node, dy: Array) -> None:
 def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
     """x, to which each element of src is added at its index along an axis, as PyTorch's scatter_add.
 
-    For axis 1: y[i][index[i][j]] += src[i][j]. index and src have one shape: x's but for that axis.
+    For axis 1: y[i][index[i][j]] += src[i][j]. index and src have one shape: x's except on that axis.
 
     >>> import fastnn
     >>> fastnn.scatter_add(fastnn.zeros(1, 3), 1, [[2, 2]], [[1.0, 0.5]]).tolist()
@@ -140,7 +140,7 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
     if index.shape != src.shape or src.ndim != x.ndim or any(src.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(
             f"scatter_add: index of shape {index.shape} and src of shape {src.shape} for x of shape {x.shape};"
-            f" the first two must be equal, and agree with x but for axis {axis}"
+            f" the first two must be equal, and agree with x except on axis {axis}"
         )
     k = current()
     index3, added = index.data.reshape(arrays.around(src.shape, axis)), k.empty(arrays.around(x.shape, axis), x.dtype)

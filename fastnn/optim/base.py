@@ -121,7 +121,7 @@ class Optimizer(Attributes, Stateful):
             raise ValueError(f"{type(self).__name__}: the group was made without {', '.join(lacking)}, which these settings need")
 
     def train(self) -> None:
-        """Puts the weights in place that training goes on from; the same weights but for optimizers that keep averages."""
+        """Puts the weights in place that training goes on from; other weights only for optimizers that keep averages."""
 
     def eval(self) -> None:
         """Puts the weights in place that are to be evaluated and saved."""
@@ -367,7 +367,7 @@ class Optimizer(Attributes, Stateful):
     # ---- settings ----
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments but for the parameters."""
+        """Returns the constructor's arguments except the parameters."""
         group = self.param_groups[0]
         whole = self.defaults if self._grouped else group.settings()
         config: dict[str, Any] = {name: whole[name] for name in self.defaults if name not in group.layout.hidden}

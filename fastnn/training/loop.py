@@ -274,7 +274,7 @@ class Trainer(Evaluator):
                 return
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
-        """Times every kernel of a training step on these data, and prints the table and what holds the step back.
+        """Times every kernel of a training step on these data, and prints the table and what limits the step.
 
         Args:
             x, y: one batch, as for fit. The model is not changed.

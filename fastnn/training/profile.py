@@ -80,7 +80,7 @@ class Profile:
         return "\n".join([*lines, "", *self.words()])
 
     def words(self) -> list[str]:
-        """Returns what holds the step back, in a sentence or two."""
+        """Returns what limits the speed of the step, in a sentence or two."""
         top = max(self.rows, key=lambda row: row.microseconds)
         limit = (
             "arithmetic" if top.gflops else "memory traffic" if top.peak > 0.3 else "the cost of a call, as its arrays are small"

@@ -1,4 +1,4 @@
-"""The activations of networks; what is to be written of one is told in unary.py."""
+"""The activations of networks; unary.py says what each of them needs."""
 
 from __future__ import annotations
 
