@@ -1,6 +1,7 @@
 """fastnn: small neural networks, fast on the CPU, readable, with the names of Keras and PyTorch."""
 
 from . import callbacks, constraints, datasets, initializers, losses, metrics, nn, ops, optim, plot, regularizers, schedules
+from ._version import __version__ as __version__
 from .autograd import grad
 from .backends import backends, get_backend, get_num_threads, info, set_backend, set_num_threads, use_backend
 from .captured import capture
@@ -147,7 +148,6 @@ from .seeding import seed
 from .tensor import Tensor, enable_grad, no_grad, tensor
 from .training.lr_find import lr_find
 
-__version__ = "0.1.0"
 cat = concatenate
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,8 +71,7 @@ def _full_name(function: Any) -> str:
 
 
 def _instead(function: Any) -> str:
-    import fastnn
-
+    fastnn = sys.modules[__name__.partition(".")[0]]  # as the user sees it
     name = _NAMES.get(function.__name__, function.__name__)
     same = name in fastnn.__all__ and callable(getattr(fastnn, name))
     return f"fastnn.{name}, or t.detach() for the values alone" if same else "t.detach() for the values alone"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from . import versions
 from .backends.base import Backend
 from .bindings import Bindings
-from .nn import parameter as parameters_py
 from .nn.mode import said
+from .nn.parameter import stored
 from .recorder import Recorder
 from .tensor import Array, Tensor
 
@@ -35,10 +36,10 @@ class Step:
         _changed(output, recorder, self._note)
         self.bindings = bindings  # of the user's own code, where that is looked at from call to call
         self.used = 0  # when, by the clock of the one who holds it
-        self._settings = parameters_py.settings_version
+        self._settings = versions.settings
         called, before = recorder.modules, recorder.grads_before
         modules = dict.fromkeys(m for c in called for m in c.modules())
-        parameters = dict.fromkeys(parameters_py.stored(p) for m in modules for p in m._parameters.values() if p is not None)
+        parameters = dict.fromkeys(stored(p) for m in modules for p in m._parameters.values() if p is not None)
         leaves: dict[Tensor, None] = dict.fromkeys([*parameters, *(b for m in modules for b in m._buffers.values())])
         leaves |= dict.fromkeys(leaf for leaf in before if not recorder.owns(leaf.data))
         self._said = recorder.said
@@ -63,7 +64,7 @@ class Step:
         return (
             tuple(map(_version, self._modules)) == self._versions
             and all(map(operator.is_, map(_data, self._places), self._arrays))
-            and self._settings == parameters_py.settings_version
+            and self._settings == versions.settings
         )
 
     def replay(self, inputs: list[Array]) -> Any:

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from .versions import settings_changed
+
 
 @functools.cache
 def _own_class(cls: type) -> type:
@@ -78,8 +80,6 @@ class Settings(Remade):
     def __setattr__(self, name: str, value: Any) -> None:
         own = vars(self)
         if name in own and own[name] is not value and not name.startswith("_"):
-            from .nn.parameter import settings_changed
-
             settings_changed()
         super().__setattr__(name, value)
 

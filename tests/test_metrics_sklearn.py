@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import metrics
+from fastnn import metrics, versions
 from fastnn.backends import current
 from fastnn.training.metrics import CLASSES
 
@@ -324,9 +324,7 @@ def test_an_evaluation_of_more_samples_leaves_recorded_steps_alone() -> None:
 
 
 def structure() -> int:
-    from fastnn.nn import parameter
-
-    return parameter.settings_version
+    return versions.settings
 
 
 def test_metrics_are_saved_with_a_model(tmp_path: Any) -> None:

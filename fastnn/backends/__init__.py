@@ -362,7 +362,7 @@ def info() -> Info:
     >>> fastnn.info().backend in fastnn.backends()
     True
     """
-    from .. import __version__
+    from .._version import __version__
     from .spec import PRECISIONS
 
     lacks = {name: current().lacks(name) for name in PRECISIONS[1:]}

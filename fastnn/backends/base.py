@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from . import spec
+from .lists import FrozenList, ListPlan
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -191,8 +192,6 @@ class Backend:
             reduced: what pickling gives.
             pack: whether the weights stay as they are.
         """
-        from ..nn.frozen import FrozenList
-
         return FrozenList(self, self.plan(calls), xs, outs, door, reduced)
 
     # What a recorder has to know beside the kernel calls; see fastnn/recorder.py.
@@ -234,29 +233,3 @@ class _Idle:
 
 def _nothing(*args: Any) -> None:
     pass
-
-
-_ALWAYS = (1,)
-
-
-class ListPlan:
-    """A recorded list, walked by Python."""
-
-    def __init__(self, backend: Backend, calls: Sequence[Call], flags: Mapping[int, Any]) -> None:
-        self._calls = [(backend.table[name], args, flags.get(i, _ALWAYS)) for i, (name, args) in enumerate(calls)]
-
-    def run(self, n: int = 1) -> None:
-        for _ in range(n):
-            for kernel, args, flag in self._calls:
-                if flag[0]:
-                    kernel(*args)
-
-    def profile(self, n: int) -> list[float]:
-        times: list[list[int]] = [[] for _ in self._calls]
-        for _ in range(n):
-            for own, (kernel, args, flag) in zip(times, self._calls, strict=True):
-                start = time.perf_counter_ns()
-                if flag[0]:
-                    kernel(*args)
-                own.append(time.perf_counter_ns() - start)
-        return [float(sorted(own)[n // 2]) for own in times]

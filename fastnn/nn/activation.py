@@ -10,9 +10,9 @@ from .. import activations
 from ..activations import parametric
 from ..backends.spec import Activation as Function
 from ..ops import activation as ops
+from ..ops.door import positive_int
 from ..registry import Remade, alias
 from ..tensor import Tensor, torch_names
-from .dense import positive_int
 from .module import Module
 
 

@@ -11,10 +11,10 @@ from ..backends import current
 from ..losses.base import as_labels, counting, row_weight, values, weighted
 from ..ops import activation, elementwise, logic, shape
 from ..ops import loss as ops
-from ..ops.door import as_array, check_number
+from ..ops.door import as_array, check_number, positive_int
 from ..ops.pointwise_loss import no_gradient
 from ..tensor import Array, Tensor
-from .dense import Linear, positive_int
+from .dense import Linear
 from .loss import Losses, TorchLoss
 
 _warned: set[str] = set()

@@ -10,27 +10,12 @@ from .. import activations, constraints, initializers, regularizers
 from ..backends.spec import LINEAR, Activation
 from ..ops.activation import applied
 from ..ops.dense import dense
-from ..ops.door import check_device, dtype_of
+from ..ops.door import check_device, dtype_of, positive_int, shape_of
 from ..ops.shape import transpose
 from ..tensor import Tensor
 from .module import Module
 from .parameter import Parameter, TransposedParameter, building, initial, stored
 from .penalties import RULES
-
-
-def positive_int(value: Any, name: str) -> int:
-    """The value, if it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
-    return int(value)
-
-
-def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
-    """A shape without the batch, from a tuple, a list or a single size."""
-    if shape is None:
-        return None
-    items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    return tuple(positive_int(n, name) for n in items)
 
 
 class Dense(Module):

@@ -13,8 +13,7 @@ from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
 from ..hostcode import HostCode
-from ..locks import lock
-from ..ops.door import dtype_of, whole_number
+from ..ops.door import dtype_of, positive_int, shape_of, whole_number
 from ..precision import autocast, precision
 from ..recorder import Recorder
 from ..seeding import generator, stream
@@ -33,8 +32,6 @@ MOST_PASSES = 3
 
 def freeze(model: Module, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
     """Makes a callable that computes what the model computes now, for batches of a fixed size; see `Module.freeze`."""
-    from .dense import positive_int, shape_of
-
     batch_size = positive_int(batch_size, "freeze: batch_size")
     if seed is not None:
         seed = whole_number(seed, "freeze: seed", 0)
@@ -304,38 +301,3 @@ class Forward:
     def fits(self) -> bool:
         """Says whether the weights are still in the arrays in which they were."""
         return all(map(operator.is_, map(_values, self._parameters), self._values))
-
-
-class FrozenList:
-    """A frozen model on a backend without one of its own: the recorded calls, walked by Python."""
-
-    def __init__(self, backend: Backend, plan: Any, xs: list[Array], outs: list[Array], door: Door, reduced: Any) -> None:
-        self._backend, self._plan, self._xs, self._outs, self._door, self._reduced = backend, plan, xs, outs, door, reduced
-        self._lock = lock()
-        self.batch_size = door.batch_size
-
-    def __call__(self, *x: Any, out: Any = None) -> Any:
-        given, single = self._door.convert(x)
-        targets = None if out is None else [out] if self._door.alone else self._door.arrays(out)
-        with self._lock:  # the arrays between are one caller's at a time
-            for own, a in zip(self._xs, given, strict=True):
-                self._backend.write(own, a)
-            self._plan.run()
-            results = [self._backend.to_numpy(y) for y in self._outs]
-            if single:
-                results = [a.reshape(a.shape[1:]) if a.shape[:1] == (1,) else a for a in results]
-            if targets is None:
-                return self._door.build([np.array(a) for a in results])
-            for i, (target, a) in enumerate(zip(targets, results, strict=True)):
-                fits = isinstance(target, np.ndarray) and target.shape == a.shape and target.dtype == a.dtype
-                if not fits or not target.flags.carray:
-                    self._door.refuse(i, target, single)
-            for target, a in zip(targets, results, strict=True):
-                target[...] = a
-            return out
-
-    def __reduce__(self) -> Any:
-        return self._reduced
-
-    def __repr__(self) -> str:
-        return str(self._door)

@@ -19,16 +19,6 @@ from ..seeding import generator
 from ..tape import Changes, changed
 from ..tensor import Array, Tensor
 
-settings_version = 0
-"""Grows whenever a setting that lies in no array changes of what is no module: of a loss, a rule, an optimizer's groups."""
-
-
-def settings_changed() -> None:
-    """Makes all recorded steps void; what a module is has a version of its own, and where parameters lie is looked at."""
-    global settings_version
-    settings_version += 1
-
-
 building = rlock()
 """Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import initializers
 from ..ops.activation import prelu
-from ..ops.door import check_device, dtype_of
+from ..ops.door import check_device, dtype_of, positive_int
 from ..tensor import Tensor
 from .activation import Configured
-from .dense import positive_int
 from .parameter import building, initial
 
 

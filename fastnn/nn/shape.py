@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..ops.door import axis_of, whole_number
+from ..ops.door import axis_of, shape_of, whole_number
 from ..ops.shape import reshape
 from ..tensor import Tensor
-from .dense import shape_of
 from .module import Module
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ..backends import current, recording
-from ..ops.door import dtype_of
+from ..ops.door import dtype_of, positive_int
 from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode
@@ -231,8 +231,6 @@ def Input(  # noqa: N802 (Keras's name)
     >>> model.predict([[1.0, 2.0, 3.0, 4.0]]).shape
     (1, 2)
     """
-    from .dense import positive_int
-
     if shape is None or isinstance(shape, str):
         raise ValueError("Input: no shape is given; wanted that of one sample, such as shape=(4,)")
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)

@@ -236,6 +236,21 @@ def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
     return int(value)
 
 
+def positive_int(value: Any, name: str) -> int:
+    """Returns the value, if it is a whole number of at least 1; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
+    return int(value)
+
+
+def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
+    """Returns a shape without the batch, from a tuple, a list or a single size."""
+    if shape is None:
+        return None
+    items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    return tuple(positive_int(n, name) for n in items)
+
+
 def axis_of(axis: Any, ndim: int, op: str) -> int:
     """The axis counted from the front; ValueError where there is none.
 

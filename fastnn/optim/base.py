@@ -9,11 +9,12 @@ import numpy as np
 
 from ..backends import current, numbers
 from ..block import Finally, completed
-from ..nn.parameter import Parameter, come_home, fill_grad, give_homes, settings_changed
+from ..nn.parameter import Parameter, come_home, fill_grad, give_homes
 from ..ops.door import check_number
 from ..ops.shape import copy_array
 from ..tape import changed
 from ..tensor import Array, Tensor
+from ..versions import settings_changed
 from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..backends import current, numbers
-from ..nn.parameter import Parameter, settings_changed
+from ..nn.parameter import Parameter
 from ..ops.door import check_number
 from ..schedules import Schedule
 from ..tensor import Array
+from ..versions import settings_changed
 
 Setting: TypeAlias = "float | Callable[[int], float]"
 """A hyper-parameter: a number, or a schedule, a function from the number of updates so far (from 0) to one."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
 from ..nn.mode import sampling, unsaid
+from ..ops.door import positive_int
 from ..precision import precision
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -104,8 +105,6 @@ class Evaluator(Steps):
         """
         model: Any = self
         if mc is not None:
-            from ..nn.dense import positive_int
-
             with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
                 passes, size = positive_int(mc, "predict: mc"), chunk_size(batch_size, "predict: batch_size")
                 return stacked([self.predict(x, size, 0, callbacks) for _ in range(passes)])

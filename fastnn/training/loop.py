@@ -9,6 +9,7 @@ from typing import Any
 from ..backends import current
 from ..backends.base import Backend
 from ..nn import parameter as parameters_py
+from ..ops.door import positive_int
 from ..seeding import generator
 from ..tensor import Array
 from . import data, sanity
@@ -176,8 +177,6 @@ class Trainer(Evaluator):
             ValueError: the data do not fit the model or each other, or hold NaN or infinity.
             FloatingPointError: with check_finite, an output or gradient is NaN or infinite; the message names the layer.
         """
-        from ..nn.dense import positive_int
-
         c = self._need("fit")
         if batch_size is not None:
             batch_size = positive_int(batch_size, "fit: batch_size")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..nn.dense import positive_int
-from ..ops.door import check_number
+from ..ops.door import check_number, positive_int
 from . import data
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from ..backends import current, numbers
 from ..losses.base import Loss, same_numbers
-from ..nn.parameter import settings_changed
 from ..ops import logic
 from ..ops.door import check_number
 from ..ops.elementwise import astype
 from ..ops.loss import NO_LABEL, reduce_loss
 from ..tensor import Array, Tensor
+from ..versions import settings_changed
 from . import data
 from . import metrics as metrics_py
 from .metrics import Metric

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
 from ..backends.base import seconds
-from ..nn.dense import positive_int
+from ..ops.door import positive_int
 from ..recorder import Recorder
 
 REPEATS = 30

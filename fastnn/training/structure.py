@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..ops.door import positive_int
 from ..tensor import Array, Tensor
 
 
@@ -131,8 +132,6 @@ def stacked(passes: list[Any]) -> Any:
 
 def chunk_size(batch_size: Any, name: str) -> int:
     """Returns the number of samples that evaluate and predict take at a time; name is what messages call the argument."""
-    from ..nn.dense import positive_int
-
     return CHUNK if batch_size is None else positive_int(batch_size, name)
 
 

@@ -15,6 +15,7 @@ from ...ops import arrays
 from ...ops.activation import softmax
 from ...registry import Remade
 from ...tensor import Tensor
+from ...versions import settings_changed
 from .. import data
 from ..structure import own_code
 from .own import State, Variable, made
@@ -88,8 +89,6 @@ class Metric(Remade):
         changes = self._argument_changes(name, value)
         super().__setattr__(name, value)
         if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
-            from ...nn.parameter import settings_changed
-
             settings_changed()
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...backends import numbers
 from ...ops import arrays
+from ...versions import settings_changed
 from .base import Array, Metric, by_class, by_sample, check_labels, check_values, probabilities
 
 
@@ -47,8 +48,6 @@ class AUC(Metric):
         self._expected = samples
 
     def _grow(self, size: int) -> None:
-        from ...nn.parameter import settings_changed
-
         store, taken = numbers(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
         if self._trains:
