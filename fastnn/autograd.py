@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .ops import arrays
+from . import arrays
 from .ops.elementwise import clone
 from .tape import Node, newest_first
 from .tensor import Array, Gradients, Tensor

@@ -14,9 +14,9 @@ import numpy as np
 from .backends import current, get_isa, recording
 from .backends.base import Backend
 from .bindings import Bindings
+from .convert import StepInput
 from .hostcode import HostCode
 from .locks import rlock
-from .ops.door import StepInput
 from .plan import Step, copied, give_back, like, own
 from .precision import precision
 from .recorder import PATIENCE, Recorder, Watched, difference

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import copy_array
 from .backends.base import Backend, Call, aligned
 from .backends.spec import KERNELS
 from .memory import Array, Memory
 from .nn.mode import said
-from .ops.shape import copy_array
 from .tensor import Tensor
 
 if TYPE_CHECKING:

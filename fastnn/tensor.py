@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import arrays
 from .backends import current
+from .convert import TensorBase, as_array, own_array
 from .tape import (
     COPIED,
     UNCHANGED,
@@ -81,7 +83,7 @@ class Gradients:
         elif (held := self._held.get(t.node)) is None:
             self._held[t.node] = array
         else:
-            self._held[t.node] = ops.arrays.binary(self.k, "add", held, array)
+            self._held[t.node] = arrays.binary(self.k, "add", held, array)
 
     def collect(self, node: Node, i: int, n: int, array: Array) -> None:
         """Holds the gradient of output i of n for a node that stands for all of them; its backward gets the list."""
@@ -90,9 +92,9 @@ class Gradients:
     def _accumulate(self, t: Tensor, array: Array) -> None:
         buffer = t.grad_buffer()
         if self.k.has_grad(t):
-            ops.arrays.binary(self.k, "add", buffer, array, buffer)
+            arrays.binary(self.k, "add", buffer, array, buffer)
         else:
-            ops.shape.copy_array(self.k, buffer, array)
+            arrays.copy_array(self.k, buffer, array)
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
@@ -123,11 +125,11 @@ class Gradients:
         if not t.requires_grad:
             raise RuntimeError(f"{op}: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True")
         if gradient is not None:
-            self.add(t, ops.door.as_array(gradient, t.dtype, t.shape, f"{op}: gradient"))
+            self.add(t, as_array(gradient, t.dtype, t.shape, f"{op}: gradient"))
         elif t.size != 1:
             raise ValueError(f"{op}: the Tensor has shape {t.shape}; a gradient to start with is needed, or one element")
         else:
-            self.add(t, ops.arrays.filled(self.k, t.shape, t.dtype, 1.0))
+            self.add(t, arrays.filled(self.k, t.shape, t.dtype, 1.0))
 
 
 Backward = Callable[[Gradients, Node, Array], None]
@@ -145,7 +147,7 @@ _PLAIN = frozenset({list, tuple, int, float, bool, str, type(None)})
 """What is often given to Tensor where `fastnn.tensor` was meant."""
 
 
-class Tensor(Methods):
+class Tensor(Methods, TensorBase):
     """An array of numbers that operations record themselves on; the operations are methods too, see `fastnn.methods`.
 
     Args:
@@ -301,7 +303,7 @@ class Tensor(Methods):
         if value is None:
             current().set_has_grad(self, False)
             return
-        ops.shape.copy_array(current(), self.grad_buffer(), ops.door.as_array(value, self.dtype, self.shape, "grad"))
+        arrays.copy_array(current(), self.grad_buffer(), as_array(value, self.dtype, self.shape, "grad"))
         current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:
@@ -363,14 +365,14 @@ class Tensor(Methods):
     def copy_(self, values: Any) -> Tensor:
         """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
-        ops.shape.copy_array(current(), self.data, ops.door.as_array(values, self.dtype, self.shape, "copy_"))
+        arrays.copy_array(current(), self.data, as_array(values, self.dtype, self.shape, "copy_"))
         changed(self)
         return self
 
     def fill_(self, value: float) -> Tensor:
         """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
-        ops.arrays.fill(current(), self.data, value)
+        arrays.fill(current(), self.data, value)
         changed(self)
         return self
 
@@ -421,10 +423,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     (3,)
     """
     k = current()
-    array = ops.door.own_array(k, data, dtype, "tensor", copy=True)
+    array = own_array(k, data, dtype, "tensor", copy=True)
     k.constant_enters(array)
     t = Tensor(array)
     return t.requires_grad_() if requires_grad else t
-
-
-from . import ops  # noqa: E402  (the operations need Tensor, and Tensor the operations)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.layout import layout
+from ..layout import layout
 from . import spec
 from .base import Backend, Call
 from .spec import ACTIVATIONS, ADD_DB, ADD_DW, KERNELS, LINEAR, NEED_DB, NEED_DW, NEED_DX, POINTWISE_LOSSES, Arg, Kernel

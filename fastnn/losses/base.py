@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..convert import host_array, own_array
 from ..ops import logic, shape
 from ..ops import loss as ops
-from ..ops.door import as_tensor, floating, host_array, own_array
+from ..ops.door import as_tensor, floating
 from ..ops.elementwise import astype
 from ..registry import Settings
 from ..tensor import Array, Tensor, is_grad_enabled

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..backends.spec import PointwiseLoss as Function
 from ..backends.spec import pointwise_loss as function
+from ..convert import as_array
 from ..ops import pointwise_loss as ops
 from ..ops import shape
-from ..ops.door import as_array, check_number
+from ..ops.door import check_number
 from ..tensor import Array, Tensor
 from .base import RowLoss, two, values, values_of
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..backends.spec import pointwise_loss as function
+from ..convert import as_array
 from ..ops import activation, elementwise, pointwise_loss, shape
 from ..ops import loss as ops
-from ..ops.door import as_array, axis_of, check_number
+from ..ops.door import axis_of, check_number
 from ..tensor import Array, Tensor
 from .base import RowLoss, as_labels, counting, two, values, weighted
 from .pointwise import EPSILON

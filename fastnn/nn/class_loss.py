@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..convert import as_array
 from ..losses.base import as_labels, counting, row_weight, values, weighted
 from ..ops import activation, elementwise, logic, shape
 from ..ops import loss as ops
-from ..ops.door import as_array, check_number, positive_int
+from ..ops.door import check_number, positive_int
 from ..ops.pointwise_loss import no_gradient
 from ..tensor import Array, Tensor
 from .dense import Linear

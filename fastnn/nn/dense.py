@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from ..backends.spec import LINEAR, Activation
+from ..convert import dtype_of
 from ..ops.activation import applied
 from ..ops.dense import dense
-from ..ops.door import check_device, dtype_of, positive_int, shape_of
+from ..ops.door import check_device, positive_int, shape_of
 from ..ops.shape import transpose
 from ..tensor import Tensor
 from .module import Module

@@ -9,10 +9,11 @@ import numpy as np
 from ..backends import current
 from ..backends.spec import PointwiseLoss
 from ..backends.spec import pointwise_loss as function
+from ..convert import as_array
 from ..losses.base import row_weight, values, weighted
 from ..ops import loss as ops
 from ..ops import shape
-from ..ops.door import as_array, check_number
+from ..ops.door import check_number
 from ..ops.pointwise_loss import pointwise_loss
 from ..tensor import Array, Tensor
 from .loss import Losses, TorchLoss

@@ -12,8 +12,9 @@ import numpy as np
 from ..backends import current, recording, spec
 from ..backends.base import Backend, Call
 from ..backends.spec import LINEAR, PRECISIONS
+from ..convert import dtype_of
 from ..hostcode import HostCode
-from ..ops.door import dtype_of, positive_int, shape_of, whole_number
+from ..ops.door import positive_int, shape_of, whole_number
 from ..precision import autocast, precision
 from ..recorder import Recorder
 from ..seeding import generator, stream

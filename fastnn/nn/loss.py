@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..convert import host_array
 from ..losses.base import Loss
 from ..ops import loss as ops
 from ..ops import shape
-from ..ops.door import as_tensor, floating, host_array
+from ..ops.door import as_tensor, floating
 from ..registry import Remade
 from ..tensor import Array, Tensor
 from .module import Module

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..ops.door import own_array
+from ..convert import own_array
 from ..tensor import Tensor
 from ..training.structure import Structure
 from .module import _UNRECORDED, Module

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..backends import current
 from ..block import Finally, completed
-from ..ops.door import own_array
+from ..convert import own_array
 from ..tape import owned
 from ..tensor import Tensor
 from ..training.loop import Trainer

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import copy_array
 from ..backends import current
 from ..backends.base import ALIGN, aligned
+from ..convert import as_array, own_array
 from ..locks import rlock
-from ..ops.door import as_array, own_array
-from ..ops.shape import copy_array
 from ..seeding import generator
 from ..tape import Changes, changed
 from ..tensor import Array, Tensor
@@ -181,8 +181,8 @@ class _Transposed(Tensor):
         return self
 
     def _write(self, values: Any, op: str) -> None:
-        from ..ops.arrays import copy_walk
-        from ..ops.layout import strides_of
+        from ..arrays import copy_walk
+        from ..layout import strides_of
 
         array, stored_shape = as_array(values, self.dtype, self.shape, op), self.base.shape
         copy_walk(current(), self.base.data, array, stored_shape, strides_of(stored_shape), (1, stored_shape[0]))
@@ -253,8 +253,9 @@ class Home:
             copy_array(k, view, p.data)
             if p.has_grad:
                 copy_array(k, grad, p.grad_buffer())
-            p.data, p.kept, p._buffer, p.home = view, view, grad, self
-            p.start, p.end = start, start + -(-p.size // step) * step
+            end = start + -(-p.size // step) * step
+            # Nothing is called from here on, so that Ctrl-C leaves all or none of it.
+            p.data, p.kept, p._buffer, p.home, p.start, p.end = view, view, grad, self, start, end
 
 
 def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from ..convert import dtype_of
 from ..ops.activation import prelu
-from ..ops.door import check_device, dtype_of, positive_int
+from ..ops.door import check_device, positive_int
 from ..tensor import Tensor
 from .activation import Configured
 from .parameter import building, initial

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..block import completed
-from ..ops.door import host_array
+from ..convert import host_array
 from ..tensor import Tensor, no_grad
 from .parameter import Parameter, stored
 

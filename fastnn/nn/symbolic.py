@@ -9,7 +9,8 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ..backends import current, recording
-from ..ops.door import dtype_of, positive_int
+from ..convert import dtype_of
+from ..ops.door import positive_int
 from ..tensor import Tensor, no_grad
 from ..training.structure import Structure
 from .mode import mode

@@ -2,7 +2,6 @@
 
 from . import (
     activation,
-    arrays,
     create,
     data,
     dense,
@@ -21,7 +20,6 @@ from . import (
 
 __all__ = [
     "activation",
-    "arrays",
     "create",
     "data",
     "dense",

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
+from ..convert import dtype_of
 from ..seeding import stream
 from ..tape import also_named
 from ..tensor import Tensor, tensor
-from . import arrays
-from .door import as_tensor, check_number, dtype_of, whole_number
+from .door import as_tensor, check_number, whole_number
 from .shape import sizes
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
 from ..backends.spec import BINARY_OPS, COMPARE_OPS
+from ..convert import dtype_of
+from ..layout import layout
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from . import arrays
-from .door import as_tensor, axis_of, dtype_of, floating, same_dtype, whole_number
-from .layout import layout
+from .door import as_tensor, axis_of, floating, same_dtype, whole_number
 from .shape import transpose
 
 

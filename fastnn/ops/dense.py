@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import arrays
 from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
-from . import arrays
 from . import shape as shape_ops
 from .door import as_tensor, floating, same_dtype
 

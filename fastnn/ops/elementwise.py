@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
+from ..arrays import copy_array
 from ..backends import current
 from ..backends.spec import activation
+from ..convert import dtype_of
 from ..tensor import Array, Gradients, Node, Tensor, result
-from . import arrays
 from .activation import activate
-from .door import as_tensor, dtype_of, same_dtype
-from .shape import copy_array
+from .door import as_tensor, same_dtype
 
 _ORDER = ("bool", "int64", "float32", "float64")
 

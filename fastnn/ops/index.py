@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
+from ..convert import StepInput, host_array
+from ..layout import broadcast_strides, strides_of
 from ..tape import changed, copied
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from . import arrays
 from .data import as_index
 from .data import rows as rows_of
-from .door import StepInput, as_tensor, axis_of, host_array, same_dtype, whole_number
+from .door import as_tensor, axis_of, same_dtype, whole_number
 from .elementwise import add, clone, mul
-from .layout import broadcast_strides, strides_of
 from .shape import broadcast_to, concatenate, reshape, sizes, transpose
 
 ALL = slice(None)

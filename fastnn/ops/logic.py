@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
 from ..tensor import Array, Gradients, Node, Tensor, result
-from . import arrays
 from .door import as_tensor
 from .elementwise import abs, operands
 

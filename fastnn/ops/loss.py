@@ -9,10 +9,11 @@ import numpy as np
 
 from ..backends import current
 from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, REDUCE_LOSS_MODES
+from ..convert import as_array
+from ..layout import broadcast_strides, layout, strides_of
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
-from .door import as_array, floating, same_dtype
-from .layout import broadcast_strides, layout, strides_of
+from .door import floating, same_dtype
 
 _INT64 = np.dtype(np.int64)
 NO_LABEL = -(2**62)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
 from ..backends.spec import SCAN_OPS, activation
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from . import arrays
 from .data import gather
 from .door import as_tensor, axis_of, floating
 from .elementwise import abs, astype, clone, div, maximum, minimum, mul, neg, square, sub

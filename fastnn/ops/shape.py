@@ -9,18 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
+from ..layout import broadcast_strides, strides_of
 from ..tape import copied, share_changes
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from . import arrays
 from .door import as_tensor, axis_of, same_dtype
-from .layout import broadcast_strides, strides_of
-
-
-def copy_array(k: Any, y: Array, x: Array) -> None:
-    """y = x, of one shape and dtype."""
-    n = int(x.size)
-    arrays.copy_walk(k, y, x, (n,), (1,), (1,))
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:

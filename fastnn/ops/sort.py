@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import arrays
 from ..backends import current
 from ..tensor import Array, Tensor, torch_names
-from . import arrays
 from .data import gather
 from .door import as_tensor, axis_of, floating, whole_number
 from .elementwise import add, astype, mul

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import copy_array
 from ..backends import current, numbers
 from ..block import Finally, completed
 from ..nn.parameter import Parameter, come_home, fill_grad, give_homes
 from ..ops.door import check_number
-from ..ops.shape import copy_array
 from ..tape import changed
 from ..tensor import Array, Tensor
 from ..versions import settings_changed

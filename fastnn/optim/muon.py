@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import copy_array
 from ..nn.parameter import Parameter
-from ..ops.shape import copy_array
 from ..tensor import Array
 from .adam import MOMENTS
 from .base import Optimizer

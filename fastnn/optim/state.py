@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current
+from ..convert import host_array
 from ..nn.parameter import Parameter, give_homes
-from ..ops.door import host_array, whole_number
+from ..ops.door import whole_number
 from ..tensor import Array
 from .group import Group
 from .segment import Segment

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ..arrays import copy_array, permute
 from ..backends import current
 from ..nn.parameter import Parameter, TransposedParameter, give_homes, stored
-from ..ops.arrays import permute
 from ..ops.door import check_number
-from ..ops.shape import copy_array
 from ..tape import changed
 from ..tensor import Array, Tensor
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays import copy_array
 from ..backends import current, recording
 from ..backends.base import aligned
 from ..block import Finally
 from ..nn.mode import mode
-from ..ops.shape import copy_array
 from ..precision import autocast, checked
 from ..tensor import Array, Tensor
 from .objective import BatchLoss, update_metrics

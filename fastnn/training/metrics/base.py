@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ... import arrays
 from ...backends import current, numbers
 from ...backends.spec import activation
 from ...losses.base import as_given
-from ...ops import arrays
 from ...ops.activation import softmax
 from ...registry import Remade
 from ...tensor import Tensor

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...ops import arrays
+from ... import arrays
 from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values, probabilities
 
 Average = Literal["micro", "macro", "weighted"] | None

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ... import arrays
 from ...backends.spec import activation, pointwise_loss
-from ...ops import arrays
 from ...ops.loss import NO_LABEL
 from .base import Array, Metric, by_class, by_sample, check_labels, check_shapes, check_values, probabilities
 

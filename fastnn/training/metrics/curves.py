@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ... import arrays
 from ...backends import numbers
-from ...ops import arrays
 from ...versions import settings_changed
 from .base import Array, Metric, by_class, by_sample, check_labels, check_values, probabilities
 

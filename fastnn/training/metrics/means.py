@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ... import arrays
 from ...backends.spec import activation
 from ...losses.base import as_given
-from ...ops import arrays
 from ...tensor import Tensor
 from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values, probabilities
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import initializers
 from ...backends import current
-from ...ops.door import own_array
+from ...convert import own_array
 from ...seeding import generator
 from ...tensor import Tensor, no_grad
 

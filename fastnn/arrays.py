@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, Activation
+from .backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, Activation
 from .layout import broadcast_strides, layout, strides_of
 
 Array = Any
@@ -164,3 +164,9 @@ def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
     y = k.empty(shape, x.dtype)
     copy_walk(k, y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
     return y
+
+
+def copy_array(k: Any, y: Array, x: Array) -> None:
+    """y = x, of one shape and dtype."""
+    n = int(x.size)
+    copy_walk(k, y, x, (n,), (1,), (1,))
