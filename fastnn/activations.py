@@ -22,6 +22,12 @@ ROWS = ("softmax", "log_softmax", "softmin", "sparsemax")
 """Functions of whole rows: operations of their own, not part of a kernel's epilogue."""
 
 
+NAMED: dict[Callable[..., Any], Activation | str] = {}
+"""What each operation is to a layer that applies it: an element-wise function with its defaults, or a row function.
+
+ops/activation.py, where the operations are made, puts them in."""
+
+
 _DOMAINS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "celu": (lambda p, q: p != 0, "an alpha other than 0"),
     "hard_tanh": (lambda p, q: p < q, "min_value below max_value"),
@@ -78,11 +84,9 @@ def get(identifier: Any) -> Any:
         kind = activation(identifier["name"])
         return parametric(kind.name, identifier.get("p0", kind.p0), identifier.get("p1", kind.p1))
     if callable(identifier) and not isinstance(identifier, type):
-        from .nn.activation import function_of
-        from .ops.activation import NAMED
-
         known = NAMED.get(identifier) if identifier.__hash__ is not None else None
-        return known or function_of(identifier) or identifier
+        as_function = getattr(identifier, "as_function", None)  # of a layer
+        return known or (as_function and as_function()) or identifier
     got = f"the class {identifier.__name__}" if isinstance(identifier, type) else f"{type(identifier).__name__} {identifier!r}"
     raise TypeError(
         f"activation: {got} came, wanted a name such as 'relu', {{'name': 'elu', 'p0': 0.5}}, a layer such as nn.ELU(0.5) "

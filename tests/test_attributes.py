@@ -318,7 +318,7 @@ def test_functions_and_layers_as_activations(act: Any, later: bool) -> None:
 
 
 def test_every_function_that_layers_know_is_itself() -> None:
-    from fastnn.ops.activation import NAMED
+    from fastnn.activations import NAMED
 
     x = fastnn.tensor(X)
     for function in NAMED:

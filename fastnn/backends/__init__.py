@@ -10,7 +10,8 @@ import os
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..block import Block
@@ -35,42 +36,17 @@ class BackendInfo(NamedTuple):
     """The kernels that it has of its own; the others run on the reference."""
 
 
-def _cpp() -> Any:
-    from . import cpp
-
-    return cpp
-
-
-def _numba() -> Any:
-    from . import numba
-
-    return numba
-
-
-def _numpy() -> Any:
-    from . import numpy
-
-    return numpy
-
-
-def _cupy() -> Any:
-    from . import cupy
-
-    return cupy
-
-
 class _Entry(NamedTuple):
     module: Callable[[], Any] | None
     reason: str = ""
 
 
-# In the order in which `auto` takes them.
-_LIST: dict[str, _Entry] = {
-    "cpp": _Entry(_cpp),
-    "numba": _Entry(_numba),
-    "numpy": _Entry(_numpy),
-    "cupy": _Entry(_cupy),
-}
+def _entry(name: str) -> _Entry:
+    return _Entry(partial(import_module, f"{__name__}.{name}"))
+
+
+# In the order in which `auto` takes them; a module is loaded when its backend is asked for.
+_LIST: dict[str, _Entry] = {name: _entry(name) for name in ("cpp", "numba", "numpy", "cupy")}
 
 
 def unavailable(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
-from ..activations import parametric
+from ..activations import NAMED, parametric
 from ..backends.spec import Activation as Function
 from ..ops import activation as ops
 from ..ops.door import positive_int
@@ -28,6 +28,10 @@ class Configured(Remade, Module):
 
     def _kept(self) -> frozenset[str]:
         return super()._kept() | vars(Module()).keys()
+
+    def as_function(self) -> Any:
+        """Returns the element-wise or row function of fastnn's that the layer is; None for all others."""
+        return None
 
     def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._arguments}
@@ -52,23 +56,15 @@ class Activation(Configured):
     def forward(self, x: Tensor) -> Tensor:
         return ops.applied(self.activation, x, type(self).__name__)
 
+    def as_function(self) -> Any:
+        same = type(self).forward is Activation.forward and isinstance(self.activation, Function | str)
+        return self.activation if same else None
+
     def get_config(self) -> dict[str, Any]:
         return {"activation": activations.config(self.activation)}
 
     def extra_repr(self) -> str:
         return repr(activations.label(self.activation))
-
-
-def function_of(layer: Any) -> Function | str | None:
-    """The element-wise or row function that a layer is; None for all others."""
-    if isinstance(layer, Activation) and type(layer).forward is Activation.forward:
-        found = layer.activation
-    elif isinstance(layer, _AlongAxis) and type(layer).forward is _AlongAxis.forward:
-        found = ops.NAMED[layer._function] if layer.axis == -1 else None
-    else:
-        steps: Any = getattr(layer, "_steps", ()) if isinstance(layer, Configured) else ()
-        found = steps[0] if len(steps) == 1 else None
-    return found if isinstance(found, Function | str) else None
 
 
 class ElementWise(Activation):
@@ -286,6 +282,9 @@ class _AlongAxis(Configured):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._function(x, self.axis)
+
+    def as_function(self) -> Any:
+        return NAMED.get(self._function) if self.axis == -1 and type(self).forward is _AlongAxis.forward else None
 
 
 class Softmax(_AlongAxis):

@@ -37,6 +37,9 @@ class ReLU(Configured):
             x = activate(x, act)
         return x
 
+    def as_function(self) -> Any:
+        return self._steps[0] if len(self._steps) == 1 and type(self).forward is ReLU.forward else None
+
 
 class LeakyReLU(ElementWise):
     """x where x > 0, else negative_slope x."""

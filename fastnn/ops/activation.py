@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import activations
-from ..activations import parametric
+from ..activations import NAMED, parametric
 from ..backends import current, spec
 from ..backends.spec import ADD_DW, LINEAR, NEED_DW, NEED_DX, Activation, activation
 from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
 from .door import as_tensor, axis_of, check_number, floating, same_dtype
-
-NAMED: dict[Callable[..., Any], Activation | str] = {}
-"""What each operation is to a layer that applies it: an element-wise function with its defaults, or a row function."""
 
 
 def activate(x: Tensor, act: Activation) -> Tensor:
@@ -346,10 +343,10 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
 ROWS = {"softmax": softmax, "log_softmax": log_softmax, "softmin": softmin, "sparsemax": sparsemax}
 """The functions of whole rows, by the names in `activations.ROWS`."""
 
-NAMED |= {apply: name for name, apply in ROWS.items()}
-NAMED |= {apply: activation(apply.__name__) for apply in (relu, elu, celu, gelu, hard_tanh, soft_shrink, hard_shrink)}
-NAMED |= {apply: activation(apply.__name__) for apply in (softplus, squareplus, erf)}
-NAMED |= {leaky_relu: activation("leaky_relu", 0.01), sine: activation("sin")}
+NAMED.update({apply: name for name, apply in ROWS.items()})
+NAMED.update({apply: activation(apply.__name__) for apply in (relu, elu, celu, gelu, hard_tanh, soft_shrink, hard_shrink)})
+NAMED.update({apply: activation(apply.__name__) for apply in (softplus, squareplus, erf)})
+NAMED.update({leaky_relu: activation("leaky_relu", 0.01), sine: activation("sin")})
 
 
 def applied(act: Any, x: Tensor, op: str) -> Tensor:
