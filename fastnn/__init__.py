@@ -146,6 +146,7 @@ from .optim.target import soft_update
 from .precision import autocast
 from .seeding import seed
 from .tensor import Tensor, enable_grad, no_grad, tensor
+from .training import loop as _loop  # noqa: F401  (gives Module compile, fit, evaluate and predict)
 from .training.lr_find import lr_find
 
 cat = concatenate

@@ -18,9 +18,9 @@ from ..ops.door import positive_int, shape_of, whole_number
 from ..precision import autocast, precision
 from ..recorder import Recorder
 from ..seeding import generator, stream
+from ..structure import ONE, Structure, inputs_of
 from ..tensor import Array, Tensor, no_grad
 from ..training import data
-from ..training.structure import ONE, Structure, inputs_of
 from .mode import mode
 from .module import Module
 from .parameter import Parameter

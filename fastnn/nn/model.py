@@ -9,8 +9,8 @@ import numpy as np
 
 from ..backends import current
 from ..convert import own_array
+from ..structure import Structure
 from ..tensor import Tensor
-from ..training.structure import Structure
 from .module import _UNRECORDED, Module
 from .symbolic import Call, Input, Symbol, replaced, symbols_in
 

@@ -13,14 +13,21 @@ import numpy as np
 from ..backends import current
 from ..block import Finally, completed
 from ..convert import own_array
+from ..structure import own_code
 from ..tape import owned
 from ..tensor import Tensor
-from ..training.loop import Trainer
-from ..training.structure import own_code
 from .mode import mode, said, sampled, unsampled
 from .parameter import Parameter, building, fill_grad, stored
 from .penalties import Regularized
 from .state import State
+
+if TYPE_CHECKING:
+    from ..training.loop import Trainer
+else:
+
+    class Trainer:
+        """What `fastnn.training.loop` gives Module: compile, fit, evaluate, predict."""
+
 
 _FLOAT32 = np.dtype(np.float32)
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})

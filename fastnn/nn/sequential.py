@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..training.structure import Structure, own_code
+from ..structure import Structure, own_code
 from .module import Module
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..backends import current, recording
 from ..convert import dtype_of
 from ..ops.door import positive_int
+from ..structure import Structure
 from ..tensor import Tensor, no_grad
-from ..training.structure import Structure
 from .mode import mode
 from .module import Module
 from .parameter import filling

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..ops.door import check_number
+from ..structure import own_code
 from ..tensor import Array
-from ..training.structure import own_code
 from .group import OTHER_NAMES, Group, Layout
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")

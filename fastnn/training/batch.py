@@ -11,11 +11,11 @@ import numpy as np
 
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
+from ..structure import CHUNK, Arrays
 from ..tensor import Array
 from .callbacks import CallbackList
 from .prepare import Prepared
 from .step import UNASKED
-from .structure import CHUNK, Arrays
 
 if TYPE_CHECKING:
     from .compiled import Logs

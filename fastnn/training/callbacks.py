@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..structure import own_code
 from . import metrics
-from .structure import own_code
 
 Logs: TypeAlias = "dict[str, float] | None"
 

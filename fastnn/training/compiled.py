@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ..backends import numbers
 from ..block import Finally
 from ..precision import checked
+from ..structure import Structure
 from ..tensor import Array
 from . import metrics as metrics_py
 from .metrics import Metric
 from .metrics.own import as_number
 from .names import Names
 from .objective import Objective, objectives, resolve
-from .structure import Structure
 
 if TYPE_CHECKING:
     from .own_step import OwnLogs

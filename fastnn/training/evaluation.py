@@ -13,6 +13,7 @@ from ..backends.base import Backend
 from ..nn.mode import sampling, unsaid
 from ..ops.door import positive_int
 from ..precision import precision
+from ..structure import Arrays, Structure, arrays_alone, chunk_size, chunks, kinds, own_code, stacked
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .batch import as_returned
@@ -20,7 +21,6 @@ from .callbacks import Callback, CallbackList
 from .compiled import Logs
 from .own_step import Steps
 from .progress import shown
-from .structure import Arrays, Structure, arrays_alone, chunk_size, chunks, kinds, own_code, stacked
 
 if TYPE_CHECKING:
     from ..nn.frozen import Forward

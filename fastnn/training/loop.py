@@ -8,9 +8,11 @@ from typing import Any
 
 from ..backends import current
 from ..backends.base import Backend
+from ..nn import module
 from ..nn import parameter as parameters_py
 from ..ops.door import positive_int
 from ..seeding import generator
+from ..structure import ONE, Arrays, Structure, chunk_size
 from ..tensor import Array
 from . import data, sanity
 from .callbacks import Callback, CallbackList
@@ -21,7 +23,6 @@ from .metrics import Metric
 from .own_step import OwnLogs, OwnStep
 from .progress import Progress, shown
 from .step import UNASKED, Batches, TrainStep, own_parts
-from .structure import ONE, Arrays, Structure, chunk_size
 
 
 class Trainer(Evaluator):
@@ -289,3 +290,11 @@ class Trainer(Evaluator):
         if print_fn is not None:
             print_fn(result)
         return result
+
+
+# Training stands above layers: it gives Module its methods, so that no layer imports it.
+_of_module: Any = vars(module)["Trainer"]
+for _class in reversed(Trainer.__mro__[:-1]):
+    for _name, _value in vars(_class).items():
+        if not _name.startswith("__"):
+            setattr(_of_module, _name, _value)

@@ -13,12 +13,12 @@ from ..ops import logic
 from ..ops.door import check_number
 from ..ops.elementwise import astype
 from ..ops.loss import NO_LABEL, reduce_loss
+from ..structure import Structure
 from ..tensor import Array, Tensor
 from ..versions import settings_changed
 from . import data
 from . import metrics as metrics_py
 from .metrics import Metric
-from .structure import Structure
 
 if TYPE_CHECKING:
     from .compiled import Compiled

@@ -8,13 +8,13 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ..backends import current
+from ..structure import Structure, inputs_of
 from ..tensor import Array, Tensor
 from .batch import BatchTrainer
 from .metrics import Mean, Metric
 from .metrics.own import as_number
 from .objective import BatchLoss, update_metrics
 from .step import TrainStep, watched
-from .structure import Structure, inputs_of
 
 if TYPE_CHECKING:
     from .compiled import Compiled, Logs

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..structure import Arrays, Structure, inputs_of, is_array, own_code
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
-from .structure import Arrays, Structure, inputs_of, is_array, own_code
 
 
 class Prepared:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current
+from ..structure import Structure, own_code
 from ..tensor import Array, Tensor, no_grad
 from . import metrics
 from .step import observed
-from .structure import Structure, own_code
 
 if TYPE_CHECKING:
     from .compiled import Compiled

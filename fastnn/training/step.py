@@ -18,9 +18,9 @@ from ..backends.base import aligned
 from ..block import Finally
 from ..nn.mode import mode
 from ..precision import autocast, checked
+from ..structure import Structure, own_code
 from ..tensor import Array, Tensor
 from .objective import BatchLoss, update_metrics
-from .structure import Structure, own_code
 
 if TYPE_CHECKING:
     from ..hostcode import HostCode

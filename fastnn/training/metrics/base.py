@@ -14,10 +14,10 @@ from ...backends.spec import activation
 from ...losses.base import as_given
 from ...ops.activation import softmax
 from ...registry import Remade
+from ...structure import own_code
 from ...tensor import Tensor
 from ...versions import settings_changed
 from .. import data
-from ..structure import own_code
 from .own import State, Variable, made
 
 Array = np.ndarray[Any, Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import current
-from ..ops.door import positive_int
-from ..tensor import Array, Tensor
+from .backends import current
+from .ops.door import positive_int
+from .tensor import Array, Tensor
 
 
 class Structure:
