@@ -49,6 +49,10 @@ def valid(folder: Path) -> list[bytes]:
     return contents
 
 
+LARGE = 20_000
+"""Places in a description above which it is not made larger."""
+
+
 def mutated(content: bytes, rng: random.Random, path: Path) -> bytes:
     """The content with one or a few changes."""
     kind = rng.choice([_flipped, _cut, _edited_header, _edited, _edited, _edited, _edited])
@@ -107,12 +111,15 @@ def change(root: Any, rng: random.Random) -> None:
         return
     inside, key = rng.choice(places)
     kind = rng.randrange(7)
+    if kind in (1, 2) and len(places) > LARGE:  # else a few changes in a row would fill the memory
+        kind = 0
     if kind == 0:
         del inside[key]
     elif kind == 1:
         inside[key] = copy.deepcopy(rng.choice(places)[0])
     elif kind == 2 and isinstance(inside, list):
-        inside[key:key] = copy.deepcopy(inside[key : key + 1]) * rng.choice([1, 3, 200])
+        small = sum(1 for _ in _places(inside[key])) < 200
+        inside[key:key] = copy.deepcopy(inside[key : key + 1]) * (rng.choice([1, 3, 200]) if small else 1)
     elif kind == 3 and isinstance(inside, dict):
         inside[rng.choice([*map(str, inside), "other", "name", "dtype", "units"])] = inside.pop(key)
     elif kind == 4 and isinstance(inside[key], dict | list):
