@@ -98,7 +98,7 @@ PEERS: dict[str, tuple[str, Run]] = {
 
 
 def digits_runs() -> dict[str, Run]:
-    """What trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
+    """Lists what trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
     short = {} if fastnn.info().lacks["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
     (ours, run), *peers = ((name, run) for name, (module, run) in PEERS.items() if find_spec(module))
     return {ours: run, **short, **dict(peers)}

@@ -116,7 +116,7 @@ def cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """The shape as (before, axis, after); without dimensions, as (1, 1, 1)."""
+    """Returns the shape as (before, axis, after); without dimensions, as (1, 1, 1)."""
     shape = shape or (1,)
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 

@@ -1,4 +1,4 @@
-"""What the names in code of the user's own stand for, and whether they still do: a replay does not look them up."""
+"""Looks up the names that the user's code reads, and says whether they still stand for the same: a replay does not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _data = attrgetter("data")
 
 
 class Bindings:
-    """The variables, attributes and elements that code reads, with the objects that they are.
+    """Holds the variables, attributes and elements that code reads, with the objects that they are.
 
     Args:
         roots: the function that was watched, and objects among its arguments.

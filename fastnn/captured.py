@@ -45,7 +45,7 @@ def _array_of(value: Any) -> Array | None:
 
 
 class _Object:
-    """An argument that cannot be hashed, as a part of a key: it is itself alone, and no other takes its place."""
+    """Stands for an argument that cannot be hashed in a key: it equals itself alone, and no other takes its place."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

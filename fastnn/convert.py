@@ -1,4 +1,4 @@
-"""What comes in becomes an array of the current backend, or an error that names it: the checks below Tensors."""
+"""Converts what comes in to arrays of the current backend, or raises an error that names it; knows no Tensor class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUPPORTED = tuple(np.dtype(d) for d in DTYPES)
 
 
 class TensorBase:
-    """What `Tensor` is derived from, so that the conversions here know one; its class is made above this module."""
+    """Marks Tensors for the conversions here; `Tensor`, in a module above this one, is derived from it."""
 
     __slots__ = ()
 
@@ -99,7 +99,7 @@ class StepInput(NDArrayOperatorsMixin):
         return repr(self._read("repr()"))
 
     def converted(self, dtype: np.dtype[Any] | None, copy: bool) -> np.ndarray[Any, Any]:
-        """The array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
+        """Returns the array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
         wanted = self.dtype if dtype is None else dtype
         if self.host is not None and not np.may_share_memory(self.host, self._array):  # Python may have changed it
             current().write(self._array, self.host)
@@ -114,7 +114,7 @@ class StepInput(NDArrayOperatorsMixin):
 
 
 def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
-    """A dtype that Tensors can have; TypeError for others."""
+    """Returns a dtype that Tensors can have; TypeError for others."""
     try:
         d: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
@@ -125,7 +125,7 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
 
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray[Any, Any]:
-    """Numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
+    """Returns numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
     plain = type(data) is np.ndarray and not copy and (f := data.flags).c_contiguous and f.aligned and data.dtype in _SUPPORTED
     if plain and (dtype is None or dtype is data.dtype):
         return data  # type: ignore[no-any-return]
@@ -164,7 +164,7 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
 
 
 def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False) -> Array:
-    """Numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
+    """Returns numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
     if k.xp is not np and type(data) is k.xp.ndarray:
         kind = dtype_of(data.dtype if dtype is None else dtype, op)
         return k.xp.array(data, kind, copy=True, order="C") if copy else k.xp.ascontiguousarray(data, kind)
@@ -172,7 +172,7 @@ def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False) -> Arr
 
 
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:
-    """The value as an array of the current backend with this dtype and shape."""
+    """Returns the value as an array of the current backend with this dtype and shape."""
     if isinstance(value, TensorBase):
         if value.dtype != dtype:
             raise TypeError(f"{op}: a Tensor of dtype {value.dtype} came, wanted {dtype}")

@@ -1,4 +1,4 @@
-"""What recorded steps compare to see whether anything that lies in no array has changed."""
+"""Counts the changes of settings that lie in no array, for recorded steps to compare."""
 
 settings = 0
 """Grows whenever a setting changes of what is no module: of a loss, a rule, a metric, an optimizer's groups."""

@@ -14,6 +14,17 @@ import fastnn
 OURS = os.path.dirname(fastnn.__file__) + os.sep, contextlib.__file__
 
 
+def run_under(profile: Callable[[FrameType, str, Any], None], f: Callable[[], Any]) -> None:
+    """Call f under a profile function, which may raise KeyboardInterrupt."""
+    sys.setprofile(profile)
+    try:
+        f()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+
+
 class Interrupt:
     """Raises KeyboardInterrupt at the n-th function that begins, of files whose paths begin so; counts them."""
 
@@ -29,11 +40,5 @@ class Interrupt:
 
     def run(self, f: Callable[[], Any]) -> bool:
         """Return whether f was interrupted."""
-        sys.setprofile(self)
-        try:
-            f()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.setprofile(None)
+        run_under(self, f)
         return bool(self.n) and self.count >= self.n

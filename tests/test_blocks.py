@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from interrupt import run_under
 
 import fastnn
 from fastnn.backends import _local, current, recording
@@ -152,13 +153,7 @@ def interrupted(name: str, f: Callable[[], Any]) -> None:
             sys.setprofile(None)
             raise KeyboardInterrupt
 
-    sys.setprofile(profile)
-    try:
-        f()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.setprofile(None)
+    run_under(profile, f)
 
 
 @needs_core

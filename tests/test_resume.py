@@ -143,7 +143,7 @@ def test_an_optimizer_of_some_parameters_trains_no_others_without_its_state(tmp_
     twin = fastnn.load(tmp_path / "m")
     before = twin[0].kernel.numpy().copy()
     assert losses(twin, epochs=2) == losses(model, epochs=2)
-    np.testing.assert_allclose(twin[0].kernel.numpy(), before, rtol=1e-5)  # but for its constraint
+    np.testing.assert_allclose(twin[0].kernel.numpy(), before, rtol=1e-5)  # its constraint apart
 
 
 def test_a_group_that_holds_what_no_file_can(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ MOST_THREADS = 1024
 
 
 class BackendInfo(NamedTuple):
-    """What `fastnn.backends()` says of one backend."""
+    """Describes one backend, in the answer of `fastnn.backends()`."""
 
     name: str
     available: bool

@@ -18,7 +18,7 @@ _ALWAYS = (1,)
 
 
 class ListPlan:
-    """A recorded list, walked by Python."""
+    """Runs a recorded list of calls one by one."""
 
     def __init__(self, backend: Backend, calls: Sequence[Call], flags: Mapping[int, Any]) -> None:
         self._calls = [(backend.table[name], args, flags.get(i, _ALWAYS)) for i, (name, args) in enumerate(calls)]
@@ -41,7 +41,7 @@ class ListPlan:
 
 
 class FrozenList:
-    """A frozen model: the recorded calls, from inputs to outputs."""
+    """Runs a frozen model: the recorded calls, from inputs to outputs."""
 
     def __init__(self, backend: Backend, plan: Any, xs: list[Any], outs: list[Any], door: Door, reduced: Any) -> None:
         self._backend, self._plan, self._xs, self._outs, self._door, self._reduced = backend, plan, xs, outs, door, reduced

@@ -26,7 +26,7 @@ _LEAST = np.iinfo(np.int64).min
 
 @inline
 def whole(x: Any) -> Any:
-    """A float as int64, towards zero; the least one for NaN and for what int64 does not hold."""
+    """Converts a float to int64, towards zero; the least one for NaN and for what int64 does not hold."""
     return np.int64(x) if -(2.0**63) <= x < 2.0**63 else _LEAST
 
 

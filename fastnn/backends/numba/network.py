@@ -1,4 +1,4 @@
-"""The activations of networks; unary.py says what each of them needs."""
+"""Defines the activations of networks; unary.py says what each of them needs."""
 
 from __future__ import annotations
 
