@@ -143,7 +143,7 @@ struct FrozenModel {
   int inputs, outputs;
   bool alone;         // one output, which is returned as it is
   PyObject* arrays;   // what the calls point into
-  PyObject* door;     // nn/frozen.py: takes what does not fit, puts several outputs together
+  PyObject* door;     // nn/ports.py: takes what does not fit, puts several outputs together
   PyObject* reduced;  // what pickling gives
   PyObject* batch_size;
 };

@@ -188,7 +188,7 @@ class Backend:
             calls: kernel calls.
             xs, outs: the arrays that hold the inputs and the outputs.
             owned: those between them.
-            door: a `fastnn.nn.frozen.Door`.
+            door: a `fastnn.nn.ports.Ports`.
             reduced: what pickling gives.
             pack: whether the weights stay as they are.
         """

@@ -11,7 +11,7 @@ import numpy as np
 from ..locks import lock
 
 if TYPE_CHECKING:
-    from ..nn.frozen import Door
+    from ..nn.ports import Ports
     from .base import Backend, Call
 
 _ALWAYS = (1,)
@@ -43,7 +43,7 @@ class ListPlan:
 class FrozenList:
     """Runs a frozen model: the recorded calls, from inputs to outputs."""
 
-    def __init__(self, backend: Backend, plan: Any, xs: list[Any], outs: list[Any], door: Door, reduced: Any) -> None:
+    def __init__(self, backend: Backend, plan: Any, xs: list[Any], outs: list[Any], door: Ports, reduced: Any) -> None:
         self._backend, self._plan, self._xs, self._outs, self._door, self._reduced = backend, plan, xs, outs, door, reduced
         self._lock = lock()
         self.batch_size = door.batch_size

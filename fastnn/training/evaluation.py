@@ -23,7 +23,7 @@ from .own_step import Steps
 from .progress import shown
 
 if TYPE_CHECKING:
-    from ..nn.frozen import Forward
+    from ..nn.forward_pass import Forward
 
 MOST_WORK = 1 << 22
 """Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
@@ -160,7 +160,7 @@ class Evaluator(Steps):
 
     def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
         """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
-        from ..nn.frozen import Forward
+        from ..nn.forward_pass import Forward
 
         model: Any = self
         before, forward = self._predicted
