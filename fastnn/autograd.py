@@ -1,11 +1,12 @@
-"""Gradients of any Tensors, without touching `grad`."""
+"""Gradients of any Tensors, without touching `grad`, and the graph of operations that Tensors came from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from . import arrays
+from .backends.spec import Activation, activation
 from .ops.elementwise import clone
 from .tape import Node, newest_first
 from .tensor import Array, Gradients, Tensor
@@ -18,7 +19,10 @@ class Sought(Gradients):
         super().__init__()
         self.found: dict[Tensor, Array] = {}
         self._leaves = {t for t in tensors if t.node is None}
-        self._results = {t.node: t for t in tensors if t.node is not None}
+        self._results: dict[Node, list[Tensor]] = {}
+        for t in tensors:
+            if t.node is not None:
+                self._results.setdefault(t.node, []).append(t)
         self._useful: set[Node] = set()
         for node in reversed(newest_first(t.node for t in roots)):
             if any(t in self._leaves or t.node in self._useful or t.node in self._results for t in node.inputs):
@@ -38,8 +42,11 @@ class Sought(Gradients):
             self.found[t] = array if held is None else arrays.binary(self.k, "add", held, array)
 
     def visit(self, node: Node) -> None:
-        if (t := self._results.get(node)) is not None and (held := self._held.get(node)) is not None:
-            self.found[t] = held
+        if (held := self._held.get(node)) is not None:
+            for t in self._results.get(node, ()):
+                own = held[t.index] if node.outputs else held
+                if own is not None:
+                    self.found[t] = own
         if node in self._useful:
             super().visit(node)
 
@@ -80,7 +87,7 @@ def grad(
             "grad: create_graph=True: there are no derivatives of derivatives. Central differences of forward passes,"
             " (f(x + h) - f(x - h)) / (2 h), are on the tape, and so can stand in a loss; float64 keeps them exact enough"
         )
-    outputs, given = _tensors("outputs", outputs), _tensors("inputs", inputs)
+    outputs, given = _tensors("grad", "outputs", outputs), _tensors("grad", "inputs", inputs)
     starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
     if len(starts) != len(outputs):
         raise ValueError(f"grad: {len(starts)} grad_outputs came for {len(outputs)} outputs")
@@ -103,10 +110,101 @@ def grad(
     return tuple(found)
 
 
-def _tensors(name: str, given: Any) -> tuple[Tensor, ...]:
-    """One Tensor, or several."""
+def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
+    """Returns one Tensor, or several."""
     many = (given,) if isinstance(given, Tensor) or not isinstance(given, Iterable) else tuple(given)
     for t in many:
         if not isinstance(t, Tensor):
-            raise TypeError(f"grad: a {type(t).__name__} came among the {name}, wanted Tensors")
+            raise TypeError(f"{op}: a {type(t).__name__} came among the {name}, wanted Tensors")
     return many
+
+
+class Value(NamedTuple):
+    """A Tensor in a `Graph`: a leaf, or an output of an operation."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype} {self.shape}"
+
+
+class Operation(NamedTuple):
+    """A line of a `Graph`: a node's operation and attributes, and what went in and came out."""
+
+    op: str
+    attrs: dict[str, Any]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def __str__(self) -> str:
+        attrs = (f"{name}={_text(value)}" for name, value in self.attrs.items())
+        return f"{', '.join(map(str, self.outputs))} = {self.op}({', '.join([*(v.name for v in self.inputs), *attrs])})"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, Activation):
+        return repr(value)
+    return value.name if value == activation(value.name) else f"{value.name}({value.p0:g}, {value.p1:g})"
+
+
+class Graph(list[Operation]):
+    """The operations in the order in which they ran; `leaves` are the Tensors that no operation made."""
+
+    leaves: list[Value]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, [*self.leaves, *self]))
+
+
+def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None = None) -> Graph:
+    """Lists the operations on the tape that Tensors came from, with attributes and shapes; print it to read it.
+
+    Args:
+        outputs: Tensors that require a gradient; others have no history.
+        names: what to call some of the Tensors, such as ``dict(model.named_parameters())``.
+
+    Returns:
+        A list of `Operation`.
+
+    >>> import fastnn
+    >>> w = fastnn.tensor([[1.0], [2.0]], requires_grad=True)
+    >>> x = fastnn.tensor([[3.0, 4.0]])
+    >>> print(fastnn.autograd.graph(((x @ w).tanh() * 2).sum(), {"x": x, "w": w}))
+    x: float32 (1, 2)
+    w: float32 (2, 1)
+    t0: float32 (1, 1) = matmul(x, w)
+    t1: float32 (1, 1) = tanh(t0, activation=tanh)
+    t2: float32 (1, 1) = mul(t1, activation=affine(2, 0))
+    t3: float32 () = sum(t2, axis=(0, 1), keepdims=False)
+    """
+    roots = _tensors("graph", "outputs", outputs)
+    nodes = newest_first(t.node for t in roots)[::-1]
+    given = {_place(getattr(t, "base", t)): name for name, t in (names or {}).items()}
+    met = {_place(t): t for t in (*(t for node in nodes for t in node.inputs), *roots)}
+    values: dict[Any, Value] = {}
+    for letter, keys in (
+        ("x", [key for key, t in met.items() if t.node is None]),
+        ("t", [(node, i) for node in nodes for i in range(max(len(node.outputs), 1))]),
+    ):
+        for i, key in enumerate(keys):
+            t = met.get(key)
+            shape, dtype = (t.shape, t.dtype) if t is not None else key[0].outputs[key[1]]
+            values[key] = Value(given.get(key, f"{letter}{i}"), shape, dtype.name)
+    listed = Graph(
+        Operation(
+            node.op,
+            node.attrs,
+            tuple(values[_place(t)] for t in node.inputs),
+            tuple(values[node, i] for i in range(max(len(node.outputs), 1))),
+        )
+        for node in nodes
+    )
+    listed.leaves = [value for key, value in values.items() if isinstance(key, Tensor)]
+    return listed
+
+
+def _place(t: Tensor) -> Any:
+    """Returns what is equal for Tensors that are one value: a leaf itself, or a node and a number."""
+    return t if t.node is None else (t.node, t.index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .ops.door import as_tensor
-from .tensor import Array, Gradients, Node, Tensor, is_grad_enabled, no_grad, result
+from .tensor import Array, Gradients, Node, Tensor, is_grad_enabled, no_grad, results
 
 
 class Context:
@@ -80,46 +80,16 @@ class Function:
         for out in outputs:
             if not isinstance(out, Tensor):
                 raise TypeError(f"{name}: forward returned a {type(out).__name__}, wanted a Tensor or a tuple of Tensors")
-        if not isinstance(y, tuple):
-            return result(y.data, _backward_of_one, tensors, cls, ctx, args) if y.dtype.kind == "f" else Tensor(y.data)
-        # The tape has one output for each node: a node for each output leads to one that all of them share.
-        joint = result(outputs[0].data, _backward_of_all, tensors, cls, ctx, args, [(o.shape, o.dtype) for o in outputs])
-        return tuple(
-            result(o.data, _collect, (joint,), i, len(outputs)) if o.dtype.kind == "f" else Tensor(o.data)
-            for i, o in enumerate(outputs)
-        )
+        made = results(name, [out.data for out in outputs], _backward, tensors, cls, ctx, args)
+        return made if isinstance(y, tuple) else made[0]
 
 
-def _collect(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    i, n = node.saved
-    joint = node.inputs[0].node
-    assert joint is not None
-    grads.collect(joint, i, n, dy)
-
-
-def _backward_of_one(grads: Gradients, node: Node, dy: Array) -> None:
+def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
     assert node.saved is not None
     cls, ctx, args = node.saved
-    _backward(grads, cls, ctx, args, (Tensor(dy),))
-
-
-def _backward_of_all(grads: Gradients, node: Node, collected: list[Array | None]) -> None:
-    assert node.saved is not None
-    cls, ctx, args, outputs = node.saved
-    dys = []
-    for dy, (shape, dtype) in zip(collected, outputs, strict=True):
-        if dy is None:  # this output did not count
-            dy = grads.k.empty(shape, dtype)
-            grads.k.fill(dy, 0.0)
-        dys.append(Tensor(dy))
-    _backward(grads, cls, ctx, args, tuple(dys))
-
-
-def _backward(grads: Gradients, cls: type[Function], ctx: Context, args: tuple[Any, ...], dys: tuple[Tensor, ...]) -> None:
-    name = cls.__name__
+    name = node.op
     with no_grad():
-        given = cls.backward(ctx, *dys)
+        given = cls.backward(ctx, *(Tensor(grads.or_zeros(node, i, dy)) for i, dy in enumerate(dys)))
     given = given if isinstance(given, tuple) else (given,)
     if len(given) != len(args):
         raise ValueError(f"{name}: backward returned {len(given)} gradients, forward had {len(args)} arguments")

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backends import current
-from .backends.spec import Activation
 from .block import Block, Finally
 from .nn.module import Module
 from .nn.parameter import TransposedParameter, stored
 from .ops.door import check_number
 from .ops.shape import concatenate, reshape
-from .tape import Node, newest_first, taping
+from .tape import newest_first, taping
 from .tensor import Gradients, Tensor, no_grad, tensor
 
 Array = np.ndarray[Any, Any]
@@ -259,11 +258,12 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
         node = t.node
         if node is None or node not in on_the_way:
             continue
-        grads, dy, name = _Local(), rng.standard_normal(t.shape), _name_of(node)
+        grads, dy = _Local(), rng.standard_normal(t.shape)
+        dys = [current().asarray(dy) if j == t.index else None for j in range(max(len(node.outputs), 1))]
         try:
-            node.backward(grads, node, current().asarray(dy))
-        except Exception:  # of a backward by hand, which may want several gradients or a special one: named in the message
-            unchecked.append(name)
+            node.backward(grads, node, *dys)
+        except Exception:  # of a backward by hand, which may want a special gradient: named in the message
+            unchecked.append(node.op)
             continue
         constants = [u.numpy().copy() for u in node.inputs]
         for j, u in enumerate(node.inputs):
@@ -279,7 +279,7 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
             except _OffTheTapeError:
                 continue
             if wrong:
-                return f"backward of '{name}' (operation {i + 1} of {len(made)}): gradient of its argument {j}{wrong}"
+                return f"backward of '{node.op}' (operation {i + 1} of {len(made)}): gradient of its argument {j}{wrong}"
     if unchecked:
         return (
             f"Of the {len(made)} operations, these cannot be checked by themselves, the others are right: {', '.join(unchecked)}."
@@ -326,13 +326,3 @@ def _replay(
     if follows:
         raise _OffTheTapeError
     return float((outputs[0] * dy).sum())
-
-
-def _name_of(node: Node) -> str:
-    """The operation's name: what it saved tells it where one backward serves several, else the backward's own name."""
-    for saved in node.saved or ():
-        if isinstance(saved, str | type):
-            return saved if isinstance(saved, str) else saved.__name__
-        if isinstance(saved, Activation) and node.backward.__name__ == "_activate_backward":
-            return saved.name
-    return node.backward.__name__.strip("_").removesuffix("_backward")

@@ -204,16 +204,37 @@ def share_changes(t: Tensor, source: Tensor) -> Tensor:
 
 
 class Node:
-    """An operation on the tape: its backward function, its inputs, and what backward needs beside them."""
+    """An operation on the tape. A Tensor that it made knows the node, and its own number (`index`) among the outputs.
 
-    __slots__ = ("backward", "inputs", "order", "retained", "saved")
+    Attributes:
+        op: the operation's public name, such as "dense", "softmax" or "reshape".
+        attrs: its arguments other than Tensors, by name: axes, shapes, and as "activation" the element-wise function.
+        inputs: the Tensors that it was applied to; those of whole numbers and masks too.
+        outputs: the shape and dtype of each output, where an operation has several; empty where it has one.
+        backward: called with the `Gradients`, the node and one gradient for each output. That of an only output is an array;
+            of several outputs, those that no gradient came to have None.
+        saved: what backward needs beside the inputs; None once it was used.
+    """
 
-    def __init__(self, backward: Backward, inputs: tuple[Tensor, ...], saved: tuple[Any, ...]) -> None:
+    __slots__ = ("attrs", "backward", "inputs", "op", "order", "outputs", "retained", "saved")
+
+    def __init__(
+        self,
+        op: str,
+        attrs: dict[str, Any],
+        backward: Backward,
+        inputs: tuple[Tensor, ...],
+        saved: tuple[Any, ...],
+        outputs: tuple[tuple[tuple[int, ...], Any], ...] = (),
+    ) -> None:
+        self.op = op
+        self.attrs = attrs
         self.backward = backward
         self.inputs = inputs
         self.saved: tuple[Any, ...] | None = saved
+        self.outputs = outputs
         self.order = next(_clock)
-        self.retained: ref[Tensor] | None = None  # the Tensor that keeps its gradient, if asked to
+        self.retained: dict[int, ref[Tensor]] | None = None  # the Tensors that keep their gradients, if asked to
 
 
 def newest_first(roots: Iterable[Node | None]) -> list[Node]:

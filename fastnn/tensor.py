@@ -1,13 +1,13 @@
 """Tensor, and how gradients find their way back.
 
-A Tensor that came out of an operation has a `Node`: the operation's backward function, its inputs and what it saved.
-`Tensor.backward` visits the nodes from the newest to the oldest and hands each one the gradient of its output.
+A Tensor that came out of an operation has a `Node`: the operation's name, backward function, inputs and what it saved.
+`Tensor.backward` visits the nodes from the newest to the oldest and hands each one the gradients of its outputs.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,7 @@ __all__ = [
     "is_grad_enabled",
     "no_grad",
     "result",
+    "results",
     "tensor",
     "torch_names",
 ]
@@ -61,7 +62,7 @@ class Gradients:
 
     def __init__(self) -> None:
         self.k = current()
-        self._held: dict[Node, Array] = {}
+        self._held: dict[Node, Any] = {}  # the gradient of a node's output; of several outputs, a list
 
     def target(self, t: Tensor) -> tuple[Array, bool]:
         """Where a kernel may put t's gradient, and whether it has to add to what is there. Follow it with `done`."""
@@ -78,16 +79,21 @@ class Gradients:
 
     def add(self, t: Tensor, array: Array) -> None:
         """Adds a gradient of t's shape; the array may be shared with other tensors and is not changed."""
-        if t.node is None:
+        node = t.node
+        if node is None:
             self._accumulate(t, array)
-        elif (held := self._held.get(t.node)) is None:
-            self._held[t.node] = array
+        elif node.outputs:
+            parts = self._held.setdefault(node, [None] * len(node.outputs))
+            held = parts[t.index]
+            parts[t.index] = array if held is None else arrays.binary(self.k, "add", held, array)
+        elif (held := self._held.get(node)) is None:
+            self._held[node] = array
         else:
-            self._held[t.node] = arrays.binary(self.k, "add", held, array)
+            self._held[node] = arrays.binary(self.k, "add", held, array)
 
-    def collect(self, node: Node, i: int, n: int, array: Array) -> None:
-        """Holds the gradient of output i of n for a node that stands for all of them; its backward gets the list."""
-        self._held.setdefault(node, [None] * n)[i] = array
+    def or_zeros(self, node: Node, i: int, dy: Array | None) -> Array:
+        """Returns the gradient of output i of a node with several, or zeros where none came to it."""
+        return arrays.filled(self.k, *node.outputs[i], 0.0) if dy is None else dy
 
     def _accumulate(self, t: Tensor, array: Array) -> None:
         buffer = t.grad_buffer()
@@ -98,11 +104,18 @@ class Gradients:
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
-        """Hands the gradient of the node's output to its backward function."""
+        """Hands the gradients of the node's outputs to its backward function."""
         dy = self._held.pop(node, None)
-        if dy is not None:
-            if node.retained is not None and (t := node.retained()) is not None:
-                self._accumulate(t, dy)
+        if dy is None:
+            return
+        if node.retained is not None:
+            for i, kept in node.retained.items():
+                own = dy[i] if node.outputs else dy
+                if (t := kept()) is not None and own is not None:
+                    self._accumulate(t, own)
+        if node.outputs:
+            node.backward(self, node, *dy)
+        else:
             node.backward(self, node, dy)
 
     def run(self, roots: Iterable[Tensor], retain_graph: bool, op: str) -> None:
@@ -132,7 +145,8 @@ class Gradients:
             self.add(t, arrays.filled(self.k, t.shape, t.dtype, 1.0))
 
 
-Backward = Callable[[Gradients, Node, Array], None]
+Backward = Callable[..., None]
+"""What `Node.backward` is: called with the Gradients, the node, and one gradient for each output."""
 
 
 def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray[Any, Any] | None) -> Tensor:
@@ -161,22 +175,23 @@ class Tensor(Methods, TensorBase):
     [2.0, 4.0, 6.0]
     """
 
-    __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "index", "node", "requires_grad")
     __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
 
-    def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None) -> None:
+    def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None, index: int = 0) -> None:
         if type(data) in _PLAIN:
             raise TypeError(f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes a Tensor of anything")
         self.data = data
         self.requires_grad = requires_grad
         self.node = node
+        self.index = index  # of this one among the node's outputs
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
         self.changes = UNCHANGED
 
     def __copy__(self) -> Tensor:
         if self.node is not None:
-            return share_changes(Tensor(self.data, self.requires_grad, self.node), self)
+            return share_changes(Tensor(self.data, self.requires_grad, self.node, self.index), self)
         make, arguments = self.__reduce__()
         copied: Tensor = make(*arguments)
         return copied
@@ -342,8 +357,8 @@ class Tensor(Methods, TensorBase):
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad: the Tensor does not require a gradient, so none comes to it")
-        if self.node is not None:
-            self.node.retained = weakref.ref(self)
+        if (node := self.node) is not None:
+            node.retained = {**(node.retained or {}), self.index: weakref.ref(self)}
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Adds the gradient of this Tensor to the `grad` of every leaf that it came from.
@@ -394,15 +409,40 @@ class Tensor(Methods, TensorBase):
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
 
 
-def result(data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any) -> Tensor:
-    """The Tensor that an operation returns, on the tape if a gradient is wanted of any input."""
+def result(op: str, data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any) -> Tensor:
+    """Makes the Tensor that an operation returns, on the tape if a gradient is wanted of any input.
+
+    Args:
+        op: the operation's public name.
+        data: the output.
+        backward: called with the Gradients, the node and the gradient of the output.
+        inputs: the Tensors that the operation was applied to.
+        saved: what backward needs beside them.
+        attrs: the operation's other arguments, with which it could be done again.
+    """
     records = taping.get()
     if records:
         for t in inputs:
             if t.requires_grad:
-                made = Tensor(data, True, Node(backward, inputs, saved))
+                made = Tensor(data, True, Node(op, attrs, backward, inputs, saved))
                 return made if records is True else records(made)
     return Tensor(data)
+
+
+def results(
+    op: str, outputs: Sequence[Array], backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any
+) -> tuple[Tensor, ...]:
+    """Makes the Tensors that an operation with several outputs returns; all of them have one node. See `result`.
+
+    Outputs of whole numbers are not on the tape. Backward gets one gradient for each output, and None for those that no gradient
+    came to; it is called if any did.
+    """
+    records = taping.get()
+    if not records or not any(t.requires_grad for t in inputs):
+        return tuple(map(Tensor, outputs))
+    node = Node(op, attrs, backward, inputs, saved, tuple((y.shape, y.dtype) for y in outputs))
+    made = (Tensor(y, True, node, i) if y.dtype.kind == "f" else Tensor(y) for i, y in enumerate(outputs))
+    return tuple(made) if records is True else tuple(records(t) if t.node is node else t for t in made)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -126,6 +126,7 @@ class _Transposed(Tensor):
     def __init__(self, base: Tensor) -> None:
         self.base = base
         self.node = None
+        self.index = 0
 
     @property
     def data(self) -> Array:

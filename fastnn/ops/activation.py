@@ -18,8 +18,11 @@ from . import shape as shape_ops
 from .door import as_tensor, axis_of, check_number, floating, same_dtype
 
 
-def activate(x: Tensor, act: Activation) -> Tensor:
-    """act(x), element by element; x may have any shape."""
+def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:
+    """act(x), element by element; x may have any shape.
+
+    op: the operation's public name, where it is not the function's.
+    """
     if type(x) is not Tensor:
         x = as_tensor(x, act.name)
     data = x.data
@@ -30,7 +33,7 @@ def activate(x: Tensor, act: Activation) -> Tensor:
     k = current()
     y = k.empty(data.shape, data.dtype)
     k.activation_forward(y, data, act)
-    return result(y, _activate_backward, (x,), data, y, act)
+    return result(op or act.name, y, _activate_backward, (x,), data, y, act, activation=act)
 
 
 def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -47,7 +50,7 @@ def _plain(name: str) -> Callable[[Tensor], Tensor]:
     assert isinstance(act, Activation)
 
     def apply(x: Tensor) -> Tensor:
-        return activate(x, act)
+        return activate(x, act, name)
 
     apply.__name__ = apply.__qualname__ = name
     formula = spec.ACTIVATIONS[act.id].formula.replace("p0", f"{act.p0:g}").replace("p1", f"{act.p1:g}")
@@ -81,7 +84,7 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
     [0.0, 2.0]
     """
     for act in relu_steps(negative_slope, max_value, threshold):
-        x = activate(x, act)
+        x = activate(x, act, "relu")
     return x
 
 
@@ -124,7 +127,7 @@ def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
     """
     if approximate not in (True, False, "tanh", "none"):
         raise ValueError(f"gelu: approximate={approximate!r}, wanted True, False, 'tanh' or 'none'")
-    return activate(x, activation("gelu_tanh" if approximate in (True, "tanh") else "gelu"))
+    return activate(x, activation("gelu_tanh" if approximate in (True, "tanh") else "gelu"), "gelu")
 
 
 def hard_tanh(x: Tensor, min_value: float = -1.0, max_value: float = 1.0) -> Tensor:
@@ -168,7 +171,7 @@ def sine(x: Tensor, omega: float = 1.0) -> Tensor:
 
     Source: Sitzmann et al., Implicit Neural Representations with Periodic Activation Functions, arXiv 2006.09661.
     """
-    return activate(x, parametric("sin", omega))
+    return activate(x, parametric("sin", omega), "sine")
 
 
 def erf(x: Tensor) -> Tensor:
@@ -208,7 +211,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     k = current()
     y = k.empty(rows.shape, x.dtype)
     k.prelu_forward(y, rows, slope.data.reshape(-1))
-    return result(y.reshape(x.shape), _prelu_backward, (x, slope), rows, slope.data.reshape(-1))
+    return result("prelu", y.reshape(x.shape), _prelu_backward, (x, slope), rows, slope.data.reshape(-1))
 
 
 def _prelu_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -253,7 +256,8 @@ def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
     k = current()
     y = k.empty((before, halves.shape[2]), x.dtype)
     k.glu_forward(y, halves, act)
-    return result(y.reshape(*x.shape[:axis], half, *x.shape[axis + 1 :]), _glu_backward, (x,), halves, act)
+    data = y.reshape(*x.shape[:axis], half, *x.shape[axis + 1 :])
+    return result("glu", data, _glu_backward, (x,), halves, act, axis=axis, activation=act)
 
 
 def _glu_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -375,7 +379,7 @@ def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:
     rows = x.data.reshape(x.size // n if n else 0, n)
     y = k.empty(rows.shape, x.dtype)
     getattr(k, f"{name}_forward")(y, rows)
-    return result(y.reshape(x.shape), _ROWS_BACKWARD[name], (x,), y)
+    return result(name, y.reshape(x.shape), _ROWS_BACKWARD[name], (x,), y, axis=-1)
 
 
 def _rows_backward(kernel: str) -> Backward:

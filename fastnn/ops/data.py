@@ -78,7 +78,7 @@ def rows(x: Tensor, index: Any) -> Tensor:
     flat_index = index.data.reshape(-1)
     y = k.empty((index.size, columns), x.dtype)
     k.take_forward(y, x.data.reshape(x.shape[0], columns), flat_index)
-    return result(y.reshape(index.shape + x.shape[1:]), _take_backward, (x,), flat_index)
+    return result("take", y.reshape(index.shape + x.shape[1:]), _take_backward, (x, index), flat_index, axis=0)
 
 
 def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -108,14 +108,21 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     index = as_index(index, "gather", x.shape[axis] if x.ndim else 1)
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree except on axis {axis}")
-    k = current()
-    x3, index3 = x.data.reshape(arrays.around(x.shape, axis)), index.data.reshape(arrays.around(index.shape, axis))
+    y, index3, shape = gathered(x, axis, index)
+    return result("gather", y.reshape(index.shape), gather_backward, (x, index), index3, shape, axis=axis)
+
+
+def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[int, int, int]]:
+    """Returns the elements along an axis by number, the index and the shape of x, all with the axis in the middle of three."""
+    k, shape = current(), arrays.around(x.shape, axis)
+    index3 = index.data.reshape(arrays.around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
-    k.gather_forward(y, x3, index3)
-    return result(y.reshape(index.shape), _gather_backward, (x,), index3, x3.shape)
+    k.gather_forward(y, x.data.reshape(shape), index3)
+    return y, index3, shape
 
 
-def _gather_backward(grads: Gradients, node: Node, dy: Array) -> None:
+def gather_backward(grads: Gradients, node: Node, dy: Array, *_: None) -> None:
+    """Adds the gradient of what `gathered` took, of an operation that may have an output of indices behind it."""
     assert node.saved is not None
     index, shape = node.saved
     dx = grads.k.empty(shape, dy.dtype)
@@ -147,13 +154,13 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
     index3, added = index.data.reshape(arrays.around(src.shape, axis)), k.empty(arrays.around(x.shape, axis), x.dtype)
     k.gather_backward(added, src.data.reshape(index3.shape), index3)
     y = arrays.binary(k, "add", x.data, added.reshape(x.shape))
-    return result(y, _scatter_add_backward, (x, src), index3, added.shape)
+    return result("scatter_add", y, _scatter_add_backward, (x, index, src), index3, added.shape, axis=axis)
 
 
 def _scatter_add_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     index, shape = node.saved
-    x, src = node.inputs
+    x, _, src = node.inputs
     if x.requires_grad:
         grads.add(x, dy)
     if src.requires_grad:

@@ -49,7 +49,8 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     aux = k.absent if activation is LINEAR and not rounding else k.dense_aux(rows, inputs, dtype, activation, rounding)
     k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation, rounding)
     tensors = (x, w) if b is None else (x, w, b)
-    return result(y if rows is out else y.reshape(out), _dense_backward, tensors, x2, kernel, y, aux, activation, rounding)
+    saved = x2, kernel, y, aux, activation, rounding
+    return result("dense", y if rows is out else y.reshape(out), _dense_backward, tensors, *saved, activation=activation)
 
 
 def _rows(batch: tuple[int, ...]) -> int:
@@ -95,7 +96,8 @@ def logits_of(y: Tensor) -> Tensor | None:
     if activation.name != "sigmoid":
         return None
     z = z.reshape(y.shape)
-    return Tensor(z, True, Node(_dense_backward, node.inputs, (x, w, out, current().absent, LINEAR, rounding)))
+    saved = x, w, out, current().absent, LINEAR, rounding
+    return Tensor(z, True, Node("dense", {"activation": LINEAR}, _dense_backward, node.inputs, saved))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -113,13 +115,14 @@ def matmul(a: Any, b: Any) -> Tensor:
     if b.ndim > 2:
         return matmul_batches(a, b)
     out = a.shape[:-1] + b.shape[1:]
-    a2 = shape_ops.reshape(a, (_rows(a.shape[:-1]), a.shape[-1]))
+    a2 = a if a.ndim == 2 else shape_ops.reshape(a, (_rows(a.shape[:-1]), a.shape[-1]))
     b2 = b if b.ndim == 2 else shape_ops.reshape(b, (b.shape[0], 1))
     k = current()
     c = k.empty((a2.shape[0], b2.shape[1]), a.dtype)
     rounding = precision()
     k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0, rounding)
-    return shape_ops.reshape(result(c, _matmul_backward, (a2, b2), a2.data, b2.data, rounding), out)
+    product = result("matmul", c, _matmul_backward, (a2, b2), a2.data, b2.data, rounding)
+    return product if c.shape == out else shape_ops.reshape(product, out)
 
 
 def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
@@ -147,7 +150,7 @@ def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
     c = k.empty((len(a3), a3.shape[1], b3.shape[2]), a.dtype)
     for i in range(len(c)):
         k.matmul_nn(c[i], a3[i], b3[i], 1.0, 0.0, rounding)
-    return result(c.reshape(*batch, *c.shape[1:]), _matmul_batches_backward, (a, b), a3, b3, rounding)
+    return result("matmul", c.reshape(*batch, *c.shape[1:]), _matmul_batches_backward, (a, b), a3, b3, rounding)
 
 
 def _matmul_batches_backward(grads: Gradients, node: Node, dc: Array) -> None:

@@ -39,9 +39,9 @@ def _is_number(v: Any) -> bool:
     return isinstance(v, int | float | np.integer | np.floating) and not isinstance(v, bool)
 
 
-def _affine(x: Any, scale: float, shift: float) -> Tensor | None:
+def _affine(op: str, x: Any, scale: float, shift: float) -> Tensor | None:
     """scale x + shift as one kernel, where x is a Tensor of real numbers."""
-    return activate(x, activation("affine", scale, shift)) if isinstance(x, Tensor) and x.dtype.kind == "f" else None
+    return activate(x, activation("affine", scale, shift), op) if isinstance(x, Tensor) and x.dtype.kind == "f" else None
 
 
 # ---- arithmetic ----
@@ -56,7 +56,7 @@ def add(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     """
     if alpha != 1:
         y = y * alpha if _is_number(y) else mul(y, alpha)
-    number = _affine(x, 1.0, y) if _is_number(y) else _affine(y, 1.0, x) if _is_number(x) else None
+    number = _affine("add", x, 1.0, y) if _is_number(y) else _affine("add", y, 1.0, x) if _is_number(x) else None
     return number if number is not None else _binary("add", x, y)
 
 
@@ -64,13 +64,13 @@ def sub(x: Any, y: Any, *, alpha: float = 1) -> Tensor:
     """x - alpha y with broadcasting."""
     if alpha != 1:
         y = y * alpha if _is_number(y) else mul(y, alpha)
-    number = _affine(x, 1.0, -float(y)) if _is_number(y) else _affine(y, -1.0, x) if _is_number(x) else None
+    number = _affine("sub", x, 1.0, -float(y)) if _is_number(y) else _affine("sub", y, -1.0, x) if _is_number(x) else None
     return number if number is not None else _binary("sub", x, y)
 
 
 def mul(x: Any, y: Any) -> Tensor:
     """x y, element by element with broadcasting."""
-    number = _affine(x, y, 0.0) if _is_number(y) else _affine(y, x, 0.0) if _is_number(x) else None
+    number = _affine("mul", x, y, 0.0) if _is_number(y) else _affine("mul", y, x, 0.0) if _is_number(x) else None
     return number if number is not None else _binary("mul", x, y)
 
 
@@ -93,7 +93,7 @@ def pow(x: Any, y: Any) -> Tensor:
         return _binary("pow", x, y)
     x, y = (real(v) for v in (x, y))
     if _is_number(y) and isinstance(x, Tensor):
-        return activate(x, activation("power", y))
+        return activate(x, activation("power", y), "pow")
     return _binary("pow", x, y)
 
 
@@ -121,14 +121,14 @@ def _binary(op: str, x: Any, y: Any) -> Tensor:
     x, y = operands(op, x, y)
     k = current()
     z = arrays.binary(k, op, x.data, y.data)
-    return result(z, _binary_backward, (x, y), op, x.data, y.data, z)
+    return result(op, z, _binary_backward, (x, y), x.data, y.data, z)
 
 
 def _binary_backward(grads: Gradients, node: Node, dz: Array) -> None:
     assert node.saved is not None
-    op, x, y, z = node.saved
+    x, y, z = node.saved
     k = grads.k
-    slopes = _SLOPES[op]
+    slopes = _SLOPES[node.op]
     for t, array, slope in zip(node.inputs, (x, y), slopes, strict=True):
         if t.requires_grad:
             grads.add(t, arrays.sum_to(k, slope(k, dz, x, y, z), array.shape))
@@ -210,14 +210,14 @@ def rsqrt(x: Any) -> Tensor:
     return pow(as_tensor(x, "rsqrt"), -0.5)
 
 
-def _map(name: str, x: Any) -> Tensor:
-    """The function of that name in `spec.ACTIVATIONS`, of a Tensor or of numbers."""
-    return activate(real(as_tensor(x, name)), activation(name))
+def _map(name: str, x: Any, function: str = "") -> Tensor:
+    """The operation of that name, which is the function of that or another name in `spec.ACTIVATIONS`."""
+    return activate(real(as_tensor(x, name)), activation(function or name), name)
 
 
 def exp(x: Any) -> Tensor:
     """e to the power x."""
-    return _map("exponential", x)
+    return _map("exp", x, "exponential")
 
 
 def log(x: Any) -> Tensor:
@@ -305,7 +305,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
         x = x if min is None else maximum(x, min)
         return x if max is None else minimum(x, max)
     low, high = float("-inf") if min is None else float(min), float("inf") if max is None else float(max)
-    return activate(x, activation("clip", low, high))
+    return activate(x, activation("clip", low, high), "clip")
 
 
 clamp = clip
@@ -317,7 +317,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
     if t.dtype == d:
         return t
     y = arrays.cast(current(), t.data, d)
-    return result(y, _astype_backward, (t,)) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
+    return result("astype", y, _astype_backward, (t,), dtype=d.name) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
 
 
 def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -336,7 +336,7 @@ def clone(x: Any) -> Tensor:
     k = current()
     y = k.empty(t.shape, t.dtype)
     copy_array(k, y, t.data)
-    return result(y, _clone_backward, (t,))
+    return result("clone", y, _clone_backward, (t,))
 
 
 def _clone_backward(grads: Gradients, node: Node, dy: Array) -> None:

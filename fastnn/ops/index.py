@@ -15,7 +15,7 @@ from ..backends import current
 from ..convert import StepInput, host_array
 from ..layout import broadcast_strides, strides_of
 from ..tape import changed, copied
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
+from ..tensor import Array, Gradients, Node, Tensor, result, results, torch_names
 from .data import as_index
 from .data import rows as rows_of
 from .door import as_tensor, axis_of, same_dtype, whole_number
@@ -135,7 +135,7 @@ def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
     k = current()
     y = k.empty(shape, x.dtype)
     arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
-    return result(y, _slice_backward, (x,), shape, strides, offset)
+    return result("getitem", y, _slice_backward, (x,), shape, strides, offset, key=tuple(keys))
 
 
 def _is_int(item: Any) -> bool:
@@ -239,7 +239,38 @@ def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...
     else:
         size = whole_number(size, "split: size", 1)
         bounds = [*range(0, n, size), n] if n else [0, 0]
-    return tuple(copied(_slice(x, [ALL] * axis + [slice(a, b)])) for a, b in pairwise(bounds))
+    parts = [_part(x, axis, slice(a, b)) for a, b in pairwise(bounds)]
+    return _parts("split", x, parts, size=[b - a for a, b in pairwise(bounds)], axis=axis)
+
+
+Walk = tuple[tuple[int, ...], tuple[int, ...], int]
+
+
+def _part(x: Tensor, axis: int, key: Any) -> Walk:
+    """Returns the walk over the part of x that a key takes along an axis."""
+    return _walk(x.shape, [ALL] * axis + [key], strides_of(x.shape))
+
+
+def _parts(op: str, x: Tensor, parts: list[Walk], **attrs: Any) -> tuple[Tensor, ...]:
+    """Makes the Tensors that an operation returns that cuts x into parts."""
+    k, copies = current(), []
+    for shape, strides, offset in parts:
+        y = k.empty(shape, x.dtype)
+        arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
+        copies.append(y)
+    return tuple(map(copied, results(op, copies, _parts_backward, (x,), parts, **attrs)))
+
+
+def _parts_backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
+    assert node.saved is not None
+    (parts,), x, k = node.saved, node.inputs[0], grads.k
+    dx = k.empty(x.shape, x.dtype)
+    if any(dy is None for dy in dys):
+        arrays.fill(k, dx, 0.0)
+    for dy, (shape, strides, offset) in zip(dys, parts, strict=True):
+        if dy is not None:
+            arrays.copy_walk(k, dx, dy, shape, strides, strides_of(shape), yo=offset)
+    grads.add(x, dx)
 
 
 @torch_names
@@ -255,7 +286,7 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """The entries along an axis, each without it."""
     x = as_tensor(x, "unbind")
     axis = axis_of(axis, x.ndim, "unbind")
-    return tuple(copied(_slice(x, [ALL] * axis + [i])) for i in range(x.shape[axis]))
+    return _parts("unbind", x, [_part(x, axis, i) for i in range(x.shape[axis])], axis=axis)
 
 
 @torch_names

@@ -126,14 +126,14 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     """
     c = boolean(condition, "where: the condition")
     x, y = operands("where", x, y)
-    return result(arrays.select(current(), c.data, x.data, y.data), _where_backward, (x, y), c.data)
+    return result("where", arrays.select(current(), c.data, x.data, y.data), _where_backward, (c, x, y), c.data)
 
 
 def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:
     assert node.saved is not None
     (c,) = node.saved
     k = grads.k
-    x, y = node.inputs
+    _, x, y = node.inputs
     zero = arrays.filled(k, dz.shape, dz.dtype, 0.0)
     if x.requires_grad:
         grads.add(x, arrays.sum_to(k, arrays.select(k, c, dz, zero), x.shape))

@@ -12,12 +12,12 @@ import numpy as np
 from .. import arrays
 from ..backends import current
 from ..backends.spec import SCAN_OPS, activation
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from .data import gather
+from ..tensor import Array, Gradients, Node, Tensor, result, results, torch_names
+from .data import gather_backward, gathered
 from .door import as_tensor, axis_of, floating
 from .elementwise import abs, astype, clone, div, maximum, minimum, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
-from .shape import expand, reshape, squeeze
+from .shape import expand, reshape
 
 Axis = int | Sequence[int] | None
 _EXP = activation("exponential")
@@ -115,9 +115,18 @@ def _extreme(op: str, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if isinstance(axis, Sequence):
         raise TypeError(f"{op}: several dimensions have no indices; axis={axis} and a{op} give the values alone")
     x = as_tensor(x, op)
-    indices = (argmax if op == "max" else argmin)(x, axis, True)
-    values = gather(x, axis, indices)
-    return Extreme(values, indices) if keepdims else Extreme(squeeze(values, axis), squeeze(indices, axis))
+    return picked(op, x, axis, (argmax if op == "max" else argmin)(x, axis, True), keepdims)
+
+
+def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None = None, **attrs: Any) -> Extreme:
+    """Makes the values and indices that an operation returns of its indices along an axis; of size 1, if keepdims is given."""
+    axis = axis_of(axis, builtins.max(x.ndim, 1), op)
+    y, index3, shape = gathered(x, axis, indices)
+    out = indices.shape
+    if keepdims is not None:
+        out, attrs = _without(out, (axis,), keepdims), {**attrs, "keepdims": keepdims}
+    made = y.reshape(out), indices.data.reshape(out)
+    return Extreme(*results(op, made, gather_backward, (x,), index3, shape, axis=axis, **attrs))
 
 
 def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: Sequence[str]) -> bool:
@@ -170,18 +179,19 @@ def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tenso
     if op in ("max", "min") and builtins.any(x.shape[a] == 0 for a in axes):
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
     y = arrays.reduce_axes(current(), op, x.data, axes) if axes else clone(x).data
-    return result(y.reshape(_without(x.shape, axes, keepdims)), _reduce_backward, (x,), op, x.data, y)
+    data = y.reshape(_without(x.shape, axes, keepdims))
+    return result(op, data, _reduce_backward, (x,), x.data, y, axis=axes, keepdims=keepdims)
 
 
-def shared(x: Tensor, y: Tensor) -> Tensor:
-    """y, an element of x, with a gradient that is shared by all elements that are equal to it."""
-    return result(y.data, _reduce_backward, (x,), "max", x.data, y.data.reshape((1,) * x.ndim))
+def shared(op: str, x: Tensor, y: Tensor) -> Tensor:
+    """Makes of y, an element of x, the output of an operation whose gradient all elements share that are equal to it."""
+    return result(op, y.data, _reduce_backward, (x,), x.data, y.data.reshape((1,) * x.ndim))
 
 
 def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
-    op, x, y = node.saved
-    k, own = grads.k, node.inputs[0]
+    x, y = node.saved
+    k, own, op = grads.k, node.inputs[0], node.op
     dy = dy.reshape(y.shape)
     if op == "mean":
         dy = arrays.apply(k, activation("affine", 1 / builtins.max(x.size // y.size if y.size else 1, 1), 0.0), dy)
@@ -222,9 +232,10 @@ def cumsum(x: Any, axis: int) -> Tensor:
     x = as_tensor(x, "cumsum")
     if x.dtype == np.bool_:
         x = astype(x, np.int64)
-    shape = arrays.around(x.shape, axis_of(axis, builtins.max(x.ndim, 1), "cumsum"))
+    axis = axis_of(axis, builtins.max(x.ndim, 1), "cumsum")
+    shape = arrays.around(x.shape, axis)
     y = _cumulate(current(), "sum", x.data.reshape(shape), 0, 0)
-    return result(y.reshape(x.shape), _cumsum_backward, (x,), shape)
+    return result("cumsum", y.reshape(x.shape), _cumsum_backward, (x,), shape, axis=axis)
 
 
 def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -314,7 +325,8 @@ def norm(x: Any, ord: float | str | None = 2, axis: Axis = None, keepdims: bool 
     k, axes = current(), axes_of(axis, x.ndim, "norm")
     squares = arrays.binary(k, "mul", x.data, x.data)
     y = arrays.apply(k, activation("sqrt"), arrays.reduce_axes(k, "sum", squares, axes))
-    return result(y.reshape(_without(x.shape, axes, keepdims)), _norm_backward, (x,), x.data, y)
+    data = y.reshape(_without(x.shape, axes, keepdims))
+    return result("norm", data, _norm_backward, (x,), x.data, y, ord=2, axis=axes, keepdims=keepdims)
 
 
 def _norm_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -341,7 +353,8 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     top = where(isfinite(top), top, 0.0).data
     powers = arrays.apply(k, _EXP, arrays.binary(k, "sub", x.data, top))
     y = arrays.binary(k, "add", arrays.apply(k, activation("log"), arrays.reduce_axes(k, "sum", powers, axes)), top)
-    return result(y.reshape(_without(x.shape, axes, keepdims)), _logsumexp_backward, (x,), x.data, y)
+    data = y.reshape(_without(x.shape, axes, keepdims))
+    return result("logsumexp", data, _logsumexp_backward, (x,), x.data, y, axis=axes, keepdims=keepdims)
 
 
 def _logsumexp_backward(grads: Gradients, node: Node, dy: Array) -> None:

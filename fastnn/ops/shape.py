@@ -30,7 +30,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
         data = x.data.reshape(wanted)
     except ValueError:
         raise ValueError(f"reshape: shape {x.shape} into {wanted}; the number of elements differs") from None
-    return share_changes(result(data, _reshape_backward, (x,)), x)
+    return share_changes(result("reshape", data, _reshape_backward, (x,), shape=data.shape), x)
 
 
 def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -87,7 +87,7 @@ def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
         raise ValueError(f"transpose: axes {order} of a Tensor with {x.ndim} dimensions; each must come once")
     if order == tuple(range(x.ndim)):
         return x
-    return copied(result(arrays.permute(current(), x.data, order), _transpose_backward, (x,), order))
+    return _permuted(x, order)
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
@@ -97,12 +97,15 @@ def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
     order[a], order[b] = b, a
     if a == b:
         return x
-    return copied(result(arrays.permute(current(), x.data, tuple(order)), _transpose_backward, (x,), tuple(order)))
+    return _permuted(x, tuple(order))
+
+
+def _permuted(x: Tensor, order: tuple[int, ...]) -> Tensor:
+    return copied(result("transpose", arrays.permute(current(), x.data, order), _transpose_backward, (x,), axes=order))
 
 
 def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    (order,) = node.saved
+    order = node.attrs["axes"]
     inverse = tuple(order.index(a) for a in range(len(order)))
     grads.add(node.inputs[0], arrays.permute(grads.k, dy, inverse))
 
@@ -148,7 +151,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
         raise ValueError(f"broadcast_to: shape {t.shape} does not broadcast to {wanted}")
     if wanted == t.shape:
         return t
-    return copied(result(expand(t.data, wanted), _broadcast_to_backward, (t,)))
+    return copied(result("broadcast_to", expand(t.data, wanted), _broadcast_to_backward, (t,), shape=wanted))
 
 
 def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -176,12 +179,11 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     for t in parts:
         arrays.copy_walk(k, y, t.data, t.shape, strides, strides_of(t.shape), yo=start * strides[axis])
         start += t.shape[axis]
-    return result(y, _concatenate_backward, parts, axis)
+    return result("concatenate", y, _concatenate_backward, parts, axis=axis)
 
 
 def _concatenate_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    assert node.saved is not None
-    (axis,) = node.saved
+    axis = node.attrs["axis"]
     strides, start = strides_of(dy.shape), 0
     for t in node.inputs:
         if t.requires_grad:

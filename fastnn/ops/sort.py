@@ -14,7 +14,7 @@ from .door import as_tensor, axis_of, floating, whole_number
 from .elementwise import add, astype, mul
 from .index import ALL, getitem
 from .logic import isnan, where
-from .reduce import Extreme, argmax, bound, shared, torch_call
+from .reduce import Extreme, argmax, bound, picked, shared, torch_call
 from .shape import reshape, squeeze
 
 
@@ -62,9 +62,9 @@ def sort(x: Any, *args: Any, **kwargs: Any) -> Any:
     torchs = torch_call("sort", args, kwargs, ("axis",))
     given = bound("sort", ("dim" if torchs else "axis", "descending", "stable"), args, kwargs | both)
     axis = axis_of(given.get("dim" if torchs else "axis", -1), max(x.ndim, 1), "sort")
-    indices = _order(x, axis, given.get("descending", False))
-    values = gather(x, axis, indices)
-    return Extreme(values, indices) if torchs else values
+    descending = given.get("descending", False)
+    made = picked("sort", x, axis, _order(x, axis, descending), descending=descending)
+    return made if torchs else made.values
 
 
 def median(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -98,19 +98,18 @@ def median(x: Any, *args: Any, **kwargs: Any) -> Any:
         if torchs and given:
             raise TypeError(f"median: {', '.join(given)} came without dim; over all elements, call it with keepdims=")
         flat = reshape(x, -1)
-        y = _middle(flat.detach(), 0)[0] if torchs else _mean_of_middle(flat, 0)
+        y = gather(flat.detach(), 0, _middle(flat.detach(), 0)) if torchs else _mean_of_middle(flat, 0)
         y = reshape(y, (1,) * x.ndim if keepdims else ())
-        return shared(x, y) if torchs else y
+        return shared("median", x, y) if torchs else y
     axis = axis_of(axis, max(x.ndim, 1), "median")
     if not torchs:
         y = _mean_of_middle(x, axis)
         return y if keepdims else squeeze(y, axis)
-    values, indices = _middle(x, axis)
-    return Extreme(values, indices) if keepdims else Extreme(squeeze(values, axis), squeeze(indices, axis))
+    return picked("median", x, axis, _middle(x, axis), keepdims)
 
 
-def _middle(x: Tensor, axis: int, upper: bool = False) -> tuple[Tensor, Tensor]:
-    """The element in the middle along an axis, which stays with size 1, and its place; of two the lower or the upper one."""
+def _middle(x: Tensor, axis: int, upper: bool = False) -> Tensor:
+    """Finds the place of the element in the middle along an axis, which stays with size 1; of two the lower or the upper one."""
     n = x.shape[axis] if x.ndim else 1
     if not n:
         raise ValueError(f"median: shape {x.shape} has no elements along axis {axis}")
@@ -120,14 +119,14 @@ def _middle(x: Tensor, axis: int, upper: bool = False) -> tuple[Tensor, Tensor]:
     if x.dtype.kind == "f":
         greatest = argmax(x, axis, True)  # NaN, where there is any
         place = where(isnan(gather(x.detach(), axis, greatest)), greatest, place)
-    return gather(x, axis, place), place
+    return place
 
 
 def _mean_of_middle(x: Tensor, axis: int) -> Tensor:
-    lower = _middle(floating("median", x), axis)[0]
+    lower = gather(floating("median", x), axis, _middle(x, axis))
     if x.ndim and x.shape[axis] % 2:
         return lower
-    return add(mul(lower, 0.5), mul(_middle(x, axis, upper=True)[0], 0.5))
+    return add(mul(lower, 0.5), mul(gather(x, axis, _middle(x, axis, upper=True)), 0.5))
 
 
 @torch_names
@@ -148,4 +147,4 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     if not 0 <= whole_number(k, "topk: k") <= x.shape[axis]:
         raise ValueError(f"topk: k is {k}, wanted a whole number from 0 to the {x.shape[axis]} elements along axis {axis}")
     indices = getitem(_order(x, axis, largest), (*[ALL] * axis, slice(k)))
-    return Extreme(gather(x, axis, indices), indices)
+    return picked("topk", x, axis, indices, k=int(k), largest=largest)
