@@ -1,6 +1,6 @@
 // Matrix products and the dense layer; their meaning is in fastnn/backends/reference/dense.py.
 #pragma once
-#include "gemv.h"
+#include "product.h"
 
 namespace {
 
@@ -19,7 +19,7 @@ struct MatmulArgs {
 template <class T, bool TA, bool TB>
 void matmul(const void* args, const Worker& me) {
   const auto& g = *(const MatmulArgs<T>*)args;
-  Gemm<T> p = {};
+  Product<T> p = {};
   p.m = g.M;
   p.n = p.ldc = g.N;
   p.k = g.K;
@@ -39,7 +39,7 @@ i64 matmul_scratch(const void* args, int itemsize, int nth) {
 
 double matmul_work(const void* args, int itemsize) {
   const auto& g = *(const MatmulArgs<float>*)args;
-  return gemm_work(g.M, g.N, g.K, itemsize);
+  return product_work(g.M, g.N, g.K, itemsize);
 }
 
 template <class T>
@@ -59,7 +59,7 @@ struct DenseForwardArgs {
 template <class T>
 void dense_forward(const void* args, const Worker& me) {
   const auto& d = *(const DenseForwardArgs<T>*)args;
-  Gemm<T> p = {};
+  Product<T> p = {};
   p.m = d.M;
   p.n = p.ldc = d.N;
   p.k = d.K;
@@ -77,20 +77,19 @@ void dense_forward(const void* args, const Worker& me) {
 }
 
 template <class T>
-i64 pack_weights(const DenseForwardArgs<T>& d, T* to) {
-  if (d.precision != kFullPrecision || product_way<T>(d.M, d.N, d.K, true, false) != Way::kTiles) return 0;
-  Gemm<T> p = {};
+i64 pack_weights(const void* args, void* to) {
+  const auto& d = *(const DenseForwardArgs<T>*)args;
+  Product<T> p = {};
   p.m = d.M;
   p.n = d.N;
   p.k = d.K;
   p.a = {d.x, d.K, true};
   p.b = {d.w, d.N, false};
-  return pack_whole(p, to) * (i64)sizeof(T);
+  return product_fns<T>().pack(p, d.precision, (T*)to);
 }
 
 i64 dense_forward_pack(const void* args, int itemsize, void* to) {
-  if (itemsize == 4) return pack_weights(*(const DenseForwardArgs<float>*)args, (float*)to);
-  return pack_weights(*(const DenseForwardArgs<double>*)args, (double*)to);
+  return (itemsize == 4 ? pack_weights<float> : pack_weights<double>)(args, to);
 }
 
 i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
@@ -100,7 +99,7 @@ i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
 
 double dense_forward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
-  return gemm_work(d.M, d.N, d.K, itemsize) + activation_work(d.M * d.N, itemsize, d.act);
+  return product_work(d.M, d.N, d.K, itemsize) + activation_work(d.M * d.N, itemsize, d.act);
 }
 
 template <class T>
@@ -187,7 +186,7 @@ void dense_backward(const void* args, const Worker& me) {
   Worker rest = me;
   rest.scratch += db_scratch(d.need, d.M, d.N, sizeof(T));
   if (d.need & kNeedDw) {
-    Gemm<T> p = {};
+    Product<T> p = {};
     p.m = d.K;
     p.n = p.ldc = d.N;
     p.k = d.M;
@@ -200,7 +199,7 @@ void dense_backward(const void* args, const Worker& me) {
   }
   if (d.need & kNeedDx) {
     if (d.need & kNeedDw) sync(me);  // both products use the same scratch
-    Gemm<T> p = {};
+    Product<T> p = {};
     p.m = d.M;
     p.n = p.ldc = d.K;
     p.k = d.N;
@@ -222,8 +221,8 @@ i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
 double dense_backward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
   double work = activation_work(d.M * d.N, itemsize, d.act);
-  if (d.need & kNeedDw) work += gemm_work(d.K, d.N, d.M, itemsize);
-  if (d.need & kNeedDx) work += gemm_work(d.M, d.K, d.N, itemsize);
+  if (d.need & kNeedDw) work += product_work(d.K, d.N, d.M, itemsize);
+  if (d.need & kNeedDx) work += product_work(d.M, d.K, d.N, itemsize);
   return work;
 }
 

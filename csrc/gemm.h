@@ -1,36 +1,12 @@
-// Matrix products: c = alpha op(a) op(b) + beta c, with a dense layer's bias and activation on the way out.
+// How the products of product.h are cut and computed.
 //
 // The micro-kernel reads a and b where they lie, or from panels packed for it; GemmPlan says which, and how M, N and K are cut.
 // A plan follows from the sizes alone and workers only share out its pieces, so the result has the same bits for any number
 // of them.
 #pragma once
-#include "activation.h"
 #include "bf16.h"
 
 namespace {
-
-// n things cut into pieces that differ by at most one; the larger ones come first.
-struct Cut {
-  i64 pieces, size, extra;
-  FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
-  FASTNN_INLINE Cut by(i64 n, i64 limit) { return n <= limit ? Cut{1, n, 0} : into(n, ceil_div(n, limit)); }
-  i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
-};
-
-template <class T>
-struct Gemm {
-  i64 m, n, k;
-  Operand<T> a, b;
-  T* c;
-  T alpha, beta;                                   // with beta = 0, c is only written
-  const T* bias;                                   // of length n, or null; goes with alpha = 1
-  bool relu;                                       // c = max(c, 0)
-  decltype(fastnn::ActivationFns<T>::forward) fn;  // y = fn(c), or null
-  T* y;
-  Activation act;
-  i64 ldc;          // of c and y
-  const T* packed;  // b as pack_whole left it, or null
-};
 
 // ---- how a product is cut ----
 
@@ -108,7 +84,7 @@ FASTNN_INLINE Range block_tiles(const GemmPlan& p, const Cut& tiles, i64 block) 
 
 // A block of rows of a for a block of K: a panel for each tile.
 template <class F, class T>
-void pack_tiles(const Gemm<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
+void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const Range tiles = block_tiles(p, p.tiles, block);
   for (i64 t = tiles.begin; t < tiles.end; t++) {
@@ -131,7 +107,7 @@ Panel panel_at(const GemmPlan& p, i64 n, i64 panel) {
 
 // The panels of a group of columns for a block of K.
 template <class F, class T>
-void pack_group(const Gemm<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to) {
+void pack_group(const Product<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to) {
   constexpr i64 L = kLanes<T>;
   const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
@@ -146,7 +122,7 @@ void pack_group(const Gemm<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to) {
 
 // One item for one block of K; scratch holds packed rows and takes the packed group, or the partial products.
 template <class F, class T>
-void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
+void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
   const i64 block = item / p.groups.pieces, group = item - block * p.groups.pieces;
   const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
@@ -219,7 +195,7 @@ void gemm_item(const Gemm<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch
 
 // c = alpha (sum of the partial products, in the order of K) + beta c.
 template <class T>
-void add_partial_products(const Gemm<T>& g, const GemmPlan& p, const Worker& me) {
+void add_partial_products(const Product<T>& g, const GemmPlan& p, const Worker& me) {
   const T* partial = (const T*)me.scratch;
   const i64 size = g.m * g.n;
   const Range mine = share(size, 256, me);
@@ -234,7 +210,7 @@ void add_partial_products(const Gemm<T>& g, const GemmPlan& p, const Worker& me)
 }
 
 template <class F, class T>
-void gemm(const Gemm<T>& g, const Worker& me) {
+void gemm(const Product<T>& g, const Worker& me) {
   if (!g.m || !g.n) return;
   const GemmPlan p = gemm_plan<T, F>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
   const i64 items = p.items();
@@ -259,7 +235,7 @@ void gemm(const Gemm<T>& g, const Worker& me) {
 
 // Packs all of b, for many products with it. Returns the elements; 0 where b is read in place. Counts only where `to` is null.
 template <class T>
-i64 pack_whole(const Gemm<T>& g, T* to) {
+i64 pack_whole(const Product<T>& g, T* to) {
   if (!g.m || !g.n) return 0;
   const GemmPlan p = gemm_plan<T, Full<T>>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
   if (!p.pack) return 0;
@@ -278,15 +254,6 @@ i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int nth) {
   if (!m || !n) return 0;
   const GemmPlan p = gemm_plan<T, F>(m, n, k, a_along_k, b_along_k);
   return p.scratch * (i64)sizeof(T) * (p.split ? 1 : nth);
-}
-
-// Rough nanoseconds on one worker: that of the multiply-adds, where short rows still cost whole vectors, or that of the memory.
-FASTNN_INLINE double gemm_work(i64 m, i64 n, i64 k, int itemsize) {
-  constexpr double kBytesPerNs = 100;
-  const double columns = (double)round_up(n, FASTNN_VB / itemsize);
-  const double arithmetic = 2.0 * (double)m * columns * (double)k / kGemm.flops_per_ns * (itemsize / 4);
-  const double memory = ((double)m * (double)k + (double)k * (double)n + (double)m * (double)n) * itemsize / kBytesPerNs;
-  return arithmetic > memory ? arithmetic : memory;
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ Way product_way(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
 
 // c[i0 ..][j0 ..] += alpha a b for M rows, `columns` columns and R steps of k from k0.
 template <class T, int M, int R>
-void add_axpys(const Gemm<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
+void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
   Vec<T> s[M][R];
   const T* b[R];
   T* c[M];
@@ -62,7 +62,7 @@ void add_axpys(const Gemm<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
 }
 
 template <class T, int R>
-void add_axpys(const Gemm<T>& g, i64 j0, i64 columns, i64 k0) {
+void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
   i64 i = 0;
   for (; g.m - i >= 3; i += 3) add_axpys<T, 3, R>(g, i, j0, columns, k0);
   if (g.m - i == 2) add_axpys<T, 2, R>(g, i, j0, columns, k0);
@@ -90,7 +90,7 @@ FASTNN_INLINE Vec<T> sums_of_lanes(Vec<T>* r) {
 
 // c += alpha a b^T for M rows from i0 and N columns from j0.
 template <class T, int M, int N>
-void add_dots(const Gemm<T>& g, i64 i0, i64 j0) {
+void add_dots(const Product<T>& g, i64 i0, i64 j0) {
   constexpr int L = kLanes<T>, kChains = M * N < 8 ? 2 : 1;  // several sums side by side hide the latency of the additions
   const T *a = g.a.at(i0, 0), *b = g.b.at(j0, 0);
   const i64 lda = g.a.ld, ldb = g.b.ld;
@@ -132,7 +132,7 @@ void add_dots(const Gemm<T>& g, i64 i0, i64 j0) {
 
 // For a tile of up to M rows.
 template <class T, int M, int N>
-void add_dots(const Gemm<T>& g, i64 rows, i64 i0, i64 j0) {
+void add_dots(const Product<T>& g, i64 rows, i64 i0, i64 j0) {
   if (rows == M)
     add_dots<T, M, N>(g, i0, j0);
   else if constexpr (M > 1)
@@ -140,7 +140,7 @@ void add_dots(const Gemm<T>& g, i64 rows, i64 i0, i64 j0) {
 }
 
 template <class T, int N>
-void add_dots(const Gemm<T>& g, i64 j0) {
+void add_dots(const Product<T>& g, i64 j0) {
   const Cut tiles = Cut::by(g.m, kGemv.tile_rows);
   for (i64 t = 0; t < tiles.pieces; t++)
     add_dots<T, kGemv.tile_rows, N>(g, tiles.begin(t + 1) - tiles.begin(t), tiles.begin(t), j0);
@@ -148,7 +148,7 @@ void add_dots(const Gemm<T>& g, i64 j0) {
 
 // Pieces are whole vectors and tiles, in which each element is computed alone: how many workers share them changes no bits.
 template <class T>
-void few_rows(const Gemm<T>& g, Way way, const Worker& me) {
+void few_rows(const Product<T>& g, Way way, const Worker& me) {
   const Range mine = share(g.n, kGemv.grain, me);
   for (i64 j0 = mine.begin; j0 < mine.end; j0 += kGemv.columns) {
     const i64 j1 = min_i64(j0 + kGemv.columns, mine.end), columns = j1 - j0;
@@ -175,45 +175,6 @@ void few_rows(const Gemm<T>& g, Way way, const Worker& me) {
       if (g.fn) g.fn(g.y + i * g.ldc + j0, c + j0, columns, g.act);
     }
   }
-}
-
-// What the factors of a product are rounded to; the position of its name in PRECISIONS of the spec.
-enum Precision { kFullPrecision, kBfloat16 };
-
-template <class T>
-void product(const Gemm<T>& g, i64 precision, const Worker& me) {
-  if (precision == kBfloat16) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) {
-      if (has_bf16()) return gemm<Pairs>(g, me);
-    }
-#endif
-    return gemm<Rounded<T>>(g, me);
-  }
-  const Way way = product_way<T>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
-  if (way == Way::kTiles)
-    gemm<Full<T>>(g, me);
-  else
-    few_rows(g, way, me);
-}
-
-template <class T>
-i64 scratch_of(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
-  if (precision == kBfloat16) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) {
-      if (has_bf16()) return gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth);
-    }
-#endif
-    return gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
-  }
-  const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
-  return tiles ? gemm_scratch<T, Full<T>>(m, n, k, a_along_k, b_along_k, nth) : 0;
-}
-
-// Bytes.
-FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int itemsize, int nth) {
-  return (itemsize == 4 ? scratch_of<float> : scratch_of<double>)(m, n, k, a_along_k, b_along_k, precision, nth);
 }
 
 }  // namespace

@@ -4,15 +4,6 @@
 
 namespace {
 
-// A factor of the product. i counts the rows of op(a) or the columns of op(b).
-template <class T>
-struct Operand {
-  const T* p;
-  i64 ld;
-  bool along_k;  // element (i, k) is p[i * ld + k], else p[k * ld + i]
-  const T* at(i64 i, i64 k) const { return along_k ? p + i * ld + k : p + k * ld + i; }
-};
-
 template <class T, int H, int... I>
 FASTNN_INLINE void swap_blocks(Vec<T>* r, Indices<I...>) {
   constexpr int L = kLanes<T>;

@@ -74,6 +74,14 @@ FASTNN_INLINE Range share(i64 n, i64 grain, const Worker& me) {
   return {min_i64(n, pieces * me.ith / me.nth * grain), min_i64(n, pieces * (me.ith + 1) / me.nth * grain)};
 }
 
+// n things cut into pieces that differ by at most one; the larger ones come first.
+struct Cut {
+  i64 pieces, size, extra;
+  FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
+  FASTNN_INLINE Cut by(i64 n, i64 limit) { return n <= limit ? Cut{1, n, 0} : into(n, ceil_div(n, limit)); }
+  i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
+};
+
 // Pieces for element-wise kernels, and for rows of n elements.
 constexpr i64 kGrain = 2048;
 FASTNN_INLINE i64 rows_grain(i64 n) { return max_i64(1, kGrain / max_i64(1, n)); }

@@ -1,17 +1,16 @@
 // The micro-kernel of all matrix products: a tile of c, MR rows by NV vectors, with its sums in registers.
 #pragma once
-#include "simd.h"
+#include "product.h"
 
 namespace {
 
 // How products are computed on an ISA. Tiles are counted in vectors and serve both element types.
 struct GemmTuning {
-  int wide;             // vectors across a tile that reads b in place
-  int narrow;           // vectors across a tile that reads packed panels of b
-  int rows[5];          // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
-  bool masked_loads;    // a short last vector of b can be read in place
-  bool pack_a;          // tiles have too few rows to read in place an a whose columns collide in the caches
-  double flops_per_ns;  // of float32 on one core, for gemm_work
+  int wide;           // vectors across a tile that reads b in place
+  int narrow;         // vectors across a tile that reads packed panels of b
+  int rows[5];        // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
+  bool masked_loads;  // a short last vector of b can be read in place
+  bool pack_a;        // tiles have too few rows to read in place an a whose columns collide in the caches
 
   // Bytes.
   i64 in_place = 2 << 20;      // matrices up to this size are read in place
@@ -35,11 +34,11 @@ struct GemmTuning {
   i64 split_depth = 512;    // ... and at least twice so many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false, 200};
+constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false};
 #elif defined(__AVX2__)
-constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true, 100};
+constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true};
 #else
-constexpr GemmTuning kGemm = {2, 2, {0, 8, 4}, false, true, 40};
+constexpr GemmTuning kGemm = {2, 2, {0, 8, 4}, false, true};
 #endif
 
 template <class T>

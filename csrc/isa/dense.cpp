@@ -41,6 +41,3 @@ constexpr Kernel kKernels[] = {
 }  // namespace
 
 FASTNN_EXPORT(dense)
-
-extern "C" bool FASTNN_TABLE(bf16)();
-bool FASTNN_TABLE(bf16)() { return has_bf16(); }
