@@ -10,7 +10,7 @@
 #include "binding.h"
 #include "block.h"
 #include "dispatch.h"
-#include "frozen.h"
+#include "frozen_object.h"
 #include "gil.h"
 #include "plan.h"
 #include "team.h"

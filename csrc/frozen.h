@@ -1,12 +1,10 @@
 // A model frozen for one shape of its inputs: its recorded calls on an arena of their own, callable from Python past everything
 // else.
 #pragma once
-#include <pybind11/pybind11.h>
-
 #include <atomic>
 #include <vector>
 
-#include "binding.h"
+#include "call.h"
 
 namespace fastnn {
 
@@ -17,20 +15,25 @@ class Frozen {
     u64 begin, end;
   };
 
-  // ports are the inputs and then the outputs that the recording used, and intermediates the arrays between them; everything else
-  // the calls point to stays where it is.
-  // pack: for each call, whether its weights may be packed now, if they are none of these; they are not looked at again.
+  // ports are the inputs and then the outputs that the recording used, intermediates the arrays between them, and weights those
+  // that others may take the place of; everything else the calls point to stays where it is.
+  // pack: for each call, whether its weights may be packed now, if they are no ports or intermediates.
   Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
-         const std::vector<bool>& pack);
+         const std::vector<Extent>& weights, const std::vector<bool>& pack);
+  // The same calls, with the weights at these addresses.
+  Frozen(const Frozen& from, char* const* weights);
   ~Frozen();
   // Runs the calls with these addresses of the ports.
   void run(char* const* ports);
   double work() const { return work_; }
+  // The number of processes from the first one to this, which forks count.
+  static unsigned process();
+  static void count_forks();
 
  private:
-  // A slot that holds an address in memory which another run places elsewhere: at a port, or in the arena.
+  // A slot that holds an address which is not the same in each run (at a port, in the arena), or for each set of weights.
   struct Patch {
-    int call, slot, port;
+    int call, slot, place;
     i64 offset;
   };
   struct Instance {
@@ -48,14 +51,12 @@ class Frozen {
 
   std::vector<Call> calls_;
   std::vector<char*> packed_;
-  std::vector<Patch> arena_patches_, port_patches_;
+  std::vector<int> packs_;  // the calls whose weights are packed
+  std::vector<Patch> arena_patches_, port_patches_, weight_patches_;
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;
   Instance* pool_ = nullptr;
   std::atomic<unsigned> locked_by_{0};  // the process that holds the pool, by its number of forks; 0 where it is free
 };
-
-// Adds the type FrozenModel to the module.
-void add_frozen_type(pybind11::module_& m);
 
 }  // namespace fastnn

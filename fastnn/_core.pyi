@@ -30,12 +30,15 @@ def freeze(
     inputs: Sequence[Any],
     outputs: Sequence[Any],
     intermediates: Sequence[Any],
+    weights: list[Any],
+    carried: int,
     alone: bool,
-    door: Any,
-    reduced: Any,
+    checks: Any,
+    owner: Any,
     batch_size: int,
     pack: bool,
 ) -> FrozenModel: ...
+def set_weights(models: Sequence[Any], weights: list[Any]) -> None: ...
 
 class Block:
     def __init__(self, variable: ContextVar[Any], value: Any, check: Callable[[Any], Any] | None = None) -> None: ...
@@ -51,7 +54,10 @@ class Finally:
 
 class FrozenModel:
     batch_size: int
+    state: dict[str, Any]
     def __call__(self, *x: Any, out: Any = None) -> Any: ...
+    def update(self, weights: Any) -> None: ...
+    def reset(self) -> None: ...
 
 class Plan:
     def __init__(self, calls: Sequence[Call], flags: Mapping[int, Any] = ...) -> None: ...

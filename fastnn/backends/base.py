@@ -15,7 +15,9 @@ from . import spec
 from .lists import FrozenList, ListPlan
 
 if TYPE_CHECKING:
+    from ..nn.frozen import Snapshot
     from ..nn.module import Module
+    from ..nn.ports import Ports
     from ..tensor import Tensor
 
 Call = tuple[str, tuple[Any, ...]]
@@ -180,19 +182,23 @@ class Backend:
         yield self if flag[0] else _Idle(self)
 
     def freeze(
-        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], door: Any, reduced: Any, pack: bool
+        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None
     ) -> Any:
-        """Recorded calls from inputs to outputs as a callable.
+        """Return recorded calls from inputs to outputs as a callable.
 
         Args:
             calls: kernel calls.
-            xs, outs: the arrays that hold the inputs and the outputs.
+            xs, outs: the arrays that hold the inputs and the outputs; those that are carried from call to call are last.
             owned: those between them.
-            door: a `fastnn.nn.ports.Ports`.
-            reduced: what pickling gives.
-            pack: whether the weights stay as they are.
+            ports: checks what comes in, and puts together what comes out.
+            owner: gives new weights; without one, the weights are read where they are.
         """
-        return FrozenList(self, self.plan(calls), xs, outs, door, reduced)
+        return FrozenList(self, self.plan(calls), xs, outs, ports, owner)
+
+    def set_weights(self, models: Sequence[Any], weights: Sequence[Tensor], values: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Give frozen models these values in the place of their weights, under their owner's lock, which calls hold too."""
+        for t, a in zip(weights, values, strict=True):
+            self.write(t.data, a)
 
     # What a recorder has to know beside the kernel calls; see fastnn/recorder.py.
 

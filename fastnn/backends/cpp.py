@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .base import Backend, Call, Plan
 from .reference import table
 from .spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES
+
+if TYPE_CHECKING:
+    from ..nn.frozen import Snapshot
+    from ..nn.ports import Ports
+    from ..tensor import Tensor
 
 try:
     from .. import _core
@@ -40,10 +45,19 @@ class CppBackend(Backend):
         return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
 
     def freeze(
-        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], door: Any, reduced: Any, pack: bool
+        self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None
     ) -> Any:
         between = [a for a in owned if a.size and not any(np.shares_memory(a, out) for out in outs)]
-        return _core.freeze(calls, xs, outs, between, door.alone, door, reduced, door.batch_size, pack)
+        weights = [t.data for t in owner.weights] if owner else []
+        carried = len(ports.states)
+        pack = owner is not None
+        return _core.freeze(calls, xs, outs, between, weights, carried, ports.alone, ports, owner, ports.batch_size, pack)
+
+    def set_weights(self, models: Sequence[Any], weights: Sequence[Tensor], values: Sequence[np.ndarray[Any, Any]]) -> None:
+        fresh = [np.array(a, order="C") for a in values]  # those that calls in flight read stay as they are
+        _core.set_weights(models, fresh)
+        for t, a in zip(weights, fresh, strict=True):
+            t.data = a
 
 
 def load() -> Backend:

@@ -11,6 +11,7 @@ import numpy as np
 from ..locks import lock
 
 if TYPE_CHECKING:
+    from ..nn.frozen import Snapshot
     from ..nn.ports import Ports
     from .base import Backend, Call
 
@@ -43,14 +44,18 @@ class ListPlan:
 class FrozenList:
     """Runs a frozen model: the recorded calls, from inputs to outputs."""
 
-    def __init__(self, backend: Backend, plan: Any, xs: list[Any], outs: list[Any], door: Ports, reduced: Any) -> None:
-        self._backend, self._plan, self._xs, self._outs, self._door, self._reduced = backend, plan, xs, outs, door, reduced
-        self._lock = lock()
-        self.batch_size = door.batch_size
+    def __init__(self, backend: Backend, plan: Any, xs: list[Any], outs: list[Any], ports: Ports, owner: Snapshot | None) -> None:
+        self._backend, self._plan, self._ports, self._owner = backend, plan, ports, owner
+        self._xs, self._states = xs[: len(ports.xs)], xs[len(ports.xs) :]
+        self._outs, self._next = outs[: len(ports.outs)], outs[len(ports.outs) :]
+        self._lock = owner.lock if owner else lock()
+        self.batch_size = ports.batch_size
+        if self._states:
+            self.reset()
 
     def __call__(self, *x: Any, out: Any = None) -> Any:
-        given, single = self._door.convert(x)
-        targets = None if out is None else [out] if self._door.alone else self._door.arrays(out)
+        given, single = self._ports.convert(x)
+        targets = None if out is None else [out] if self._ports.alone else self._ports.arrays(out)
         with self._lock:  # the arrays between are one caller's at a time
             for own, a in zip(self._xs, given, strict=True):
                 self._backend.write(own, a)
@@ -59,17 +64,55 @@ class FrozenList:
             if single:
                 results = [a.reshape(a.shape[1:]) if a.shape[:1] == (1,) else a for a in results]
             if targets is None:
-                return self._door.build([np.array(a) for a in results])
-            for i, (target, a) in enumerate(zip(targets, results, strict=True)):
-                fits = isinstance(target, np.ndarray) and target.shape == a.shape and target.dtype == a.dtype
-                if not fits or not target.flags.carray:
-                    self._door.refuse(i, target, single)
-            for target, a in zip(targets, results, strict=True):
-                target[...] = a
-            return out
+                results = [np.array(a) for a in results]
+            else:
+                self._copy(results, targets, single)
+            if self._states:
+                from ..block import completed
+
+                completed(self._carry)
+        return self._ports.build(results) if targets is None else out
+
+    def _copy(self, results: list[Any], targets: list[Any], single: bool) -> None:
+        """Copies results into the arrays of out=."""
+        for i, (target, a) in enumerate(zip(targets, results, strict=True)):
+            fits = isinstance(target, np.ndarray) and target.shape == a.shape and target.dtype == a.dtype
+            if not fits or not target.flags.carray:
+                self._ports.refuse(i, target, single)
+        for target, a in zip(targets, results, strict=True):
+            target[...] = a
+
+    def _carry(self) -> None:
+        for own, y in zip(self._states, self._next, strict=True):
+            self._backend.write(own, y)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is carried from call to call: arrays by the names of inputs."""
+        with self._lock:
+            return self._ports.named_state([np.array(self._backend.to_numpy(a)) for a in self._states])
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        arrays = self._ports.state_arrays(value)
+        with self._lock:
+            for own, a in zip(self._states, arrays, strict=True):
+                self._backend.write(own, a)
+
+    def reset(self) -> None:
+        """Set the state that is carried from call to call to 0."""
+        with self._lock:
+            for own in self._states:
+                self._backend.write(own, 0)
+
+    def update(self, weights: Any) -> None:
+        """Take the weights of a model of the same structure, or of a state_dict: calls see the old ones or the new ones."""
+        assert self._owner is not None
+        self._owner.update((self,), weights)
 
     def __reduce__(self) -> Any:
-        return self._reduced
+        assert self._owner is not None
+        return self._owner.reduce(self)
 
     def __repr__(self) -> str:
-        return str(self._door)
+        return str(self._ports)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..seeding import stream
 from ..structure import ONE, Structure
 from ..tensor import Array, Tensor, no_grad
 from .mode import mode
-from .ports import Ports
+from .ports import Ports, carried_outputs
 
 if TYPE_CHECKING:
     from .module import Module
@@ -39,6 +39,9 @@ class Pass(Recorder):
         self._stream = stream(real)
         self.structure = ONE
         self.outs: list[Array] = []
+        """The outputs, then those that are carried to the next call."""
+        self.carried: dict[int, int] = {}
+        """The numbers of the inputs that are carried, and of the outputs that they come from."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         run = super().__getattr__(name)
@@ -61,8 +64,11 @@ class Pass(Recorder):
             self.real.write(a, values)
 
 
-def record(model: Module, inputs: Structure, xs: list[Array]) -> Pass:
-    """Records the forward pass from these arrays in evaluation mode, with its outputs."""
+def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[int, Any] | None = None) -> Pass:
+    """Records the forward pass from these arrays in evaluation mode, with its outputs.
+
+    carried: the inputs that are carried from call to call, by number, and the outputs that they come from, by name or number.
+    """
     real: Backend = current()
     for x in xs:
         real.fill(x, 0.0)
@@ -79,7 +85,18 @@ def record(model: Module, inputs: Structure, xs: list[Array]) -> Pass:
         # An output that shows an input is read before any is written: an array of out= may be the input's.
         shown = [any(real.xp.may_share_memory(y.data, x) for x in xs) for y in ys]
         sources = [copied(recorder, y.data) if of_input else y.data for y, of_input in zip(ys, shown, strict=True)]
-        recorder.outs = [copied(recorder, source) for source in sources]
+        recorder.carried = carried_outputs(recorder.structure, carried or {})
+        hidden = set(recorder.carried.values()) if len(sources) > 1 else set()
+        shown_outs = [source for i, source in enumerate(sources) if i not in hidden]
+        states = [sources[i] for i in recorder.carried.values()]
+        for (i, o), source in zip(recorder.carried.items(), states, strict=True):
+            if source.shape != xs[i].shape or source.dtype != xs[i].dtype:
+                names = inputs.names[i], recorder.structure.names[o]
+                raise ValueError(
+                    f"freeze: state: the output {names[1]} is {source.dtype} {tuple(source.shape)}, "
+                    f"but the input {names[0]} that it is carried to is {xs[i].dtype} {tuple(xs[i].shape)}"
+                )
+        recorder.outs = [copied(recorder, source) for source in (*shown_outs, *states)]
     return recorder
 
 
@@ -143,8 +160,8 @@ class Forward:
         self, parameters: tuple[Parameter, ...], values: tuple[Array, ...], inputs: Structure, xs: list[Array], recorded: Pass
     ) -> None:
         # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
-        door = Ports(inputs, xs, recorded.structure, recorded.outs)
-        self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, door, (), False)
+        ports = Ports(inputs, xs, recorded.structure, recorded.outs, {})
+        self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, ports, None)
         self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:

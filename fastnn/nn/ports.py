@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -16,7 +16,7 @@ class Port(NamedTuple):
     """An input or output: its name, shape and dtype."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:
@@ -28,29 +28,36 @@ def _described(shape: Any, dtype: Any) -> str:
 
 
 class Ports:
-    """Checks what comes into a frozen model, and puts together what comes out. Keeps no reference to the model."""
+    """Checks what comes into a frozen model, and puts together what comes out. Keeps no reference to the model.
 
-    def __init__(self, inputs: Structure, xs: Sequence[Array], outputs: Structure, outs: Sequence[Array]) -> None:
-        names = ["x"] if len(xs) == 1 else inputs.names
-        self._inputs, self._outputs = inputs, outputs
-        self.xs = [Port(name, tuple(x.shape), np.dtype(x.dtype)) for name, x in zip(names, xs, strict=True)]
-        self.outs = [Port(name, tuple(y.shape), np.dtype(y.dtype)) for name, y in zip(outputs.names, outs, strict=True)]
-        self.alone = outputs.kind == "one"
+    Args:
+        inputs, outputs: how the model takes its inputs and gives its outputs.
+        xs, outs: arrays like them, those that are carried last.
+        carried: the inputs that are carried from call to call, by number, and the outputs that they come from.
+    """
+
+    def __init__(
+        self, inputs: Structure, xs: Sequence[Array], outputs: Structure, outs: Sequence[Array], carried: Mapping[int, int]
+    ) -> None:
+        names = ["x"] if inputs.kind == "one" else inputs.names
+        order = [*(i for i in range(len(names)) if i not in carried), *carried]
+        ports = [Port(names[i], tuple(x.shape), np.dtype(x.dtype)) for i, x in zip(order, xs, strict=True)]
+        visible = len(ports) - len(carried)
         self.batch_size = len(xs[0])
-        self.build = outputs.build
+        self.xs, self.states = ports[:visible], ports[visible:]
+        self._inputs = _without(inputs, carried)
+        self._outputs = _without(outputs, carried.values()) if len(outputs) > 1 else outputs
+        self.outs = [Port(n, tuple(y.shape), np.dtype(y.dtype)) for n, y in zip(self._outputs.names, outs, strict=False)]
+        self.alone = self._outputs.kind == "one"
+        self.build = self._outputs.build
 
     def convert(self, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
         """Returns the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
 
         Raises TypeError and ValueError for what does not fit; the message says what came and what is wanted.
         """
-        if not args or (self._inputs.kind == "one" and len(args) > 1):
-            wanted = ", ".join(port.name for port in self.xs)
-            raise TypeError(f"frozen model: {len(args)} arguments came, wanted {wanted} (and out=)")
-        x = args[0] if len(args) == 1 else list(args)
-        leaves = [x] if self._inputs.kind == "one" else self._inputs.spread(x, "frozen model", "x")
-        arrays, single = [], True
-        for leaf, (name, shape, dtype) in zip(leaves, self.xs, strict=True):
+        arrays, single = [], bool(args)
+        for leaf, (name, shape, dtype) in zip(self._leaves(args), self.xs, strict=True):
             a = data.as_features(
                 leaf[None] if isinstance(leaf, np.ndarray) and leaf.shape == () else leaf, dtype, "frozen model", name
             )
@@ -64,6 +71,56 @@ class Ports:
             arrays.append(a)
             single &= alone
         return arrays, single
+
+    def _leaves(self, args: tuple[Any, ...]) -> list[Any]:
+        if not args and not self.xs:  # all of them are carried
+            return []
+        if not args or (self._inputs.kind == "one" and len(args) > 1):
+            wanted = ", ".join(port.name for port in self.xs) or "none"
+            raise TypeError(f"frozen model: {len(args)} arguments came, wanted {wanted} (and out=)")
+        x = args[0] if len(args) == 1 else list(args)
+        return [x] if self._inputs.kind == "one" else self._inputs.spread(x, "frozen model", "x")
+
+    def rows(self, args: tuple[Any, ...]) -> tuple[Any, int]:
+        """Returns the first input, and how many samples it has. These are the ports of another batch size.
+
+        Raises ValueError for an input of another shape; the message says what came and what is wanted.
+        """
+        first, port = self._leaves(args)[0], self.xs[0]
+        shape = tuple(
+            first.shape if hasattr(first, "shape") else data.as_features(first, port.dtype, "frozen model", port.name).shape
+        )
+        wanted = port.shape[1:]
+        if len(shape) == len(port.shape) and shape[1:] == wanted:
+            return first, shape[0]
+        if shape in (wanted, wanted or (1,)):
+            return first, 1
+        sizes = ", ".join(map(str, ("n", *wanted)))
+        raise ValueError(f"frozen model: {port.name} has shape {shape}, but it was frozen for ({sizes}), {port.dtype}")
+
+    # ---- what is carried from call to call ----
+
+    def named_state(self, arrays: Sequence[Any]) -> dict[str, Any]:
+        """Returns what is carried, by the names of the inputs."""
+        return {port.name: a for port, a in zip(self.states, arrays, strict=True)}
+
+    def state_arrays(self, given: Any) -> list[Any]:
+        """Returns new arrays to be carried; TypeError or ValueError for those that do not fit."""
+        names = [port.name for port in self.states]
+        if not names:
+            raise ValueError("frozen model: it carries no state; freeze(state=...) says which input comes from which output")
+        if not isinstance(given, Mapping) or set(given) != set(names):
+            came = f"the keys {list(given)}" if isinstance(given, Mapping) else f"a {type(given).__name__}"
+            raise ValueError(f"frozen model: state is {came}, wanted a dict with: {', '.join(names)}")
+        arrays = []
+        for name, shape, dtype in self.states:
+            a = np.array(data.as_features(given[name], dtype, "frozen model", name), order="C")
+            if a.shape != shape:
+                raise ValueError(f"frozen model: state {name} is {_described(a.shape, dtype)}, wanted {_described(shape, dtype)}")
+            arrays.append(a)
+        return arrays
+
+    # ---- outputs ----
 
     def arrays(self, out: Any) -> list[Any]:
         """Returns the arrays of out=, which several outputs are written to."""
@@ -85,5 +142,46 @@ class Ports:
         raise ValueError(f"frozen model: {what} is {came}, wanted a C-contiguous, writable array of {wanted}")
 
     def __str__(self) -> str:
-        outs = ", ".join(_described(port.shape, port.dtype) if self.alone else str(port) for port in self.outs)
-        return f"FrozenModel({', '.join(map(str, self.xs))} -> {outs})"
+        return self.text()
+
+    def text(self, any_rows: bool = False) -> str:
+        """Returns the names, shapes and dtypes; with None for the number of samples where any will do."""
+
+        def shown(port: Port) -> Port:
+            return port._replace(shape=(None, *port.shape[1:])) if any_rows and port.shape[:1] == (self.batch_size,) else port
+
+        outs = [shown(port) for port in self.outs]
+        right = ", ".join(_described(port.shape, port.dtype) if self.alone else str(port) for port in outs)
+        state = f", state {', '.join(map(str, self.states))}" if self.states else ""
+        return f"FrozenModel({', '.join(str(shown(port)) for port in self.xs)} -> {right}{state})"
+
+
+def _without(structure: Structure, numbers: Collection[int]) -> Structure:
+    """Returns how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
+    if not numbers:
+        return structure
+    names = [name for i, name in enumerate(structure.names) if i not in numbers]
+    return Structure("one" if len(names) == 1 and structure.kind != "dict" else structure.kind, names)
+
+
+def carried_inputs(inputs: Structure, state: Any) -> dict[int, Any]:
+    """Returns the numbers of the inputs that are carried, and the names or numbers of the outputs that they come from."""
+    if state is None:
+        return {}
+    if not isinstance(state, Mapping):
+        raise TypeError(f"freeze: state is a {type(state).__name__}, wanted a dict from inputs to outputs, by names or numbers")
+    return {_number(inputs, key, "input"): value for key, value in state.items()}
+
+
+def carried_outputs(outputs: Structure, carried: Mapping[int, Any]) -> dict[int, int]:
+    """Returns the numbers of the inputs that are carried, and of the outputs that they come from."""
+    return {i: _number(outputs, value, "output") for i, value in carried.items()}
+
+
+def _number(structure: Structure, key: Any, what: str) -> int:
+    """Returns which of the inputs or outputs this is, by its name or number."""
+    if key in structure.names:
+        return structure.names.index(key)
+    if isinstance(key, int) and -len(structure) <= key < len(structure):
+        return key % len(structure)
+    raise ValueError(f"freeze: state has the {what} {key!r}; wanted a name or number of: {', '.join(structure.names)}")

@@ -106,30 +106,48 @@ class State:
                 raise ValueError(f"set_weights: array {i} has shape {a.shape}, wanted {p.shape}")
         _put(list(zip(own, arrays, strict=True)))
 
-    def freeze(self, batch_size: int = 1, input_shape: Any = None, input_dtype: Any = None, seed: int | None = None) -> Any:
-        """Return the model as it is now, as a function of arrays for one batch size: no tape, no Python but the call itself.
+    def freeze(
+        self,
+        batch_size: int | None = 1,
+        input_shape: Any = None,
+        input_dtype: Any = None,
+        seed: int | None = None,
+        *,
+        max_batch_size: int | None = None,
+        state: Mapping[Any, Any] | None = None,
+    ) -> Any:
+        """Return the model as it is now, as a function of arrays: no tape, no Python but the call itself.
 
-        It is a snapshot: later training does not change it; freeze again after it. It runs in evaluation mode, without dropout.
-        What `forward` draws by `fastnn.randn` and its kin is drawn anew at each call, from a stream of its own.
+        It is a snapshot: later training does not change it, until `update` gives it the new weights. It runs in evaluation mode,
+        without dropout. What `forward` draws by `fastnn.randn` and its kin is drawn anew at each call, from a stream of its own.
 
         Args:
-            batch_size: the samples in a call.
+            batch_size: the samples in a call. None serves any number: each is recorded at its first call, which takes about a
+                millisecond, and the 32 that were recorded last are kept.
             input_shape: the shape of one sample, where the first layer does not tell; a list or dict of them for several inputs.
             input_dtype: the dtype of the inputs, or a list or dict of them; if not given, what `Input` says, else the model's.
             seed: where the stream of random numbers begins: the calls of a model that was frozen with one, or of a copy of it,
                 give the same numbers in the same order. If not given, `fastnn.seed` before `freeze` makes them repeatable, and a
                 copy draws other numbers.
+            max_batch_size: with batch_size None, the most samples that a call may have.
+            state: what is carried from call to call: a dict from inputs to the outputs that are their next values, by names or
+                numbers. Calls take and give the rest; an output that is the only one is given, too. The state is 0 at first.
 
         Returns:
             A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample without the
             dimension of the batch; then so is the output. A model with several inputs or outputs takes and gives them as
             `predict` does; out is then a list or dict like the outputs. Inputs are cast to the dtypes that it was frozen for,
-            outputs have those that `forward` gives. Several threads may call it, unless `forward` changes buffers. It can be
-            pickled.
+            outputs have those that `forward` gives. Several threads may call it, unless `forward` changes buffers; calls that
+            carry a state take turns. It can be pickled.
+
+            f.update(model) takes the weights of a model of the same structure, or of a state_dict, without a new recording:
+            each call sees the old weights or the new ones, in other threads too; random numbers and the state go on.
+            f.state is a dict of copies, and can be set; f.reset() makes the state 0.
 
         Raises:
             RuntimeError: no shape is known; or forward cannot be replayed, because it reads a value, or does not do the same in
                 each call, as with random numbers of NumPy or a hidden state in an attribute. The message says which.
+            ValueError: an input of state and its output differ in shape or dtype.
 
         >>> import fastnn
         >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
@@ -138,11 +156,17 @@ class State:
         FrozenModel(x: float32 (1, 3) -> float32 (1, 2))
         >>> bool((policy([[1.0, 2.0, 3.0]]) == model.predict([[1.0, 2.0, 3.0]])).all())
         True
+        >>> model.set_weights([[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], [0.0, 0.0]])
+        >>> policy.update(model)
+        >>> policy([1.0, 2.0, 3.0])
+        array([1., 2.], dtype=float32)
+        >>> model.freeze(batch_size=None)
+        FrozenModel(x: float32 (None, 3) -> float32 (None, 2))
         """
         from .frozen import freeze
 
         model: Any = self
-        return freeze(model, batch_size, input_shape, input_dtype, seed)
+        return freeze(model, batch_size, input_shape, input_dtype, seed, max_batch_size, state)
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
         """Write the model into one safetensors file, from which `fastnn.load` makes it again.
