@@ -148,6 +148,7 @@ from .seeding import seed
 from .tensor import Tensor, enable_grad, no_grad, tensor
 from .training import loop as _loop  # noqa: F401  (gives Module compile, fit, evaluate and predict)
 from .training.lr_find import lr_find
+from .training.prefetch import Prefetch
 
 cat = concatenate
 
@@ -175,6 +176,7 @@ __all__ = [
     "Module",
     "Multiply",
     "PReLU",
+    "Prefetch",
     "ReLU",
     "Residual",
     "Sequential",

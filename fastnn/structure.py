@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -144,6 +145,14 @@ def chunks(arrays: Sequence[Array], size: int) -> Any:
 def own_code(module: str) -> bool:
     """Says whether the Python module of this name is one of fastnn's."""
     return module.partition(".")[0] == __name__.partition(".")[0]
+
+
+def users_level() -> int:
+    """Returns the stacklevel with which the function that calls this warns at the line of code that is not fastnn's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and own_code(str(frame.f_globals.get("__name__", ""))):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 @lru_cache(maxsize=1024)

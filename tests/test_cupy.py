@@ -25,7 +25,7 @@ from fastnn.backends import cupy, current
 from fastnn.backends.cupy import CupyBackend
 from fastnn.backends.cupy.device import CudaDevice
 from fastnn.backends.cupy.numbers import Numbers
-from fastnn.training.step import Batches
+from fastnn.training.source import Batches
 
 TARGETS = [*(emulator.TARGETS if emulator.runs_here() else ()), *(() if emulator.why_no_gpu() else ("gpu",))]
 

@@ -107,8 +107,8 @@ class BatchTrainer(Prepared):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Computes the loss and metrics of a batch, as `evaluate` returns them."""
-        arrays = self._prepare("test_on_batch", x, y, sample_weight).on(current())
-        return as_returned(self._evaluate(arrays, len(arrays[0]), CallbackList(None, self)), return_dict)
+        arrays = self._prepare("test_on_batch", x, y, sample_weight)
+        return as_returned(self._evaluate([arrays], CallbackList(None, self)), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Computes the outputs for a batch, in evaluation mode, as `predict` returns them."""

@@ -140,6 +140,11 @@ class Compiled:
 
         return Finally(end, begin)
 
+    def reserve(self, samples: int) -> None:
+        """Says how many samples metrics will have seen before they start anew."""
+        for m in self.metrics:
+            m.reserve(samples)
+
     def reset(self) -> None:
         """Starts the running means anew."""
         if self.active is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,12 +14,14 @@ from ..backends.base import Backend
 from ..nn.mode import sampling, unsaid
 from ..ops.door import positive_int
 from ..precision import precision
-from ..structure import Arrays, Structure, arrays_alone, chunk_size, chunks, kinds, own_code, stacked
+from ..structure import Arrays, Structure, arrays_alone, chunk_size, kinds, own_code, stacked
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .batch import as_returned
+from .batches import in_chunks, to_evaluate, to_predict
 from .callbacks import Callback, CallbackList
 from .compiled import Logs
+from .feed import gives_batches
 from .own_step import Steps
 from .progress import shown
 
@@ -42,6 +45,7 @@ class Evaluator(Steps):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Sequence[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -51,28 +55,30 @@ class Evaluator(Steps):
             x, y, sample_weight: as for fit.
             batch_size: samples that are taken at a time; results do not depend on it.
             verbose: 1 or 2 prints a line; 0 and "auto" nothing.
+            steps: so many batches and no more; of arrays, each then has 32 samples if batch_size is not given.
             callbacks: objects of `fastnn.callbacks`.
             return_dict: whether to return a dict by the names in the logs.
 
         Raises:
             ValueError: the data do not fit the model or each other.
         """
-        size = chunk_size(batch_size, "evaluate: batch_size")
+        self._need("evaluate")
         prints = verbose != "auto" and shown(verbose, "evaluate")
-        arrays = self._prepare("evaluate", x, y, sample_weight).on(current())
-        logs = self._evaluate(arrays, size, CallbackList(callbacks, self, {}, "evaluate"))
+        batches = to_evaluate(self, (x, y, sample_weight), batch_size, steps)
+        with closing(batches()) as parts:
+            logs = self._evaluate(parts, CallbackList(callbacks, self, {}, "evaluate"))
         if prints:
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
         return as_returned(logs, return_dict)
 
-    def _evaluate(self, arrays: Arrays, size: int, hooks: CallbackList) -> Logs:
+    def _evaluate(self, batches: Iterable[Arrays], hooks: CallbackList) -> Logs:
         c = self._need("evaluate")
         k: Backend = current()
         with c.set_aside():
             hooks.on_test_begin()
-            for i, batch in enumerate(chunks(arrays, size)):
+            for i, batch in enumerate(batches):
                 hooks.on_test_batch_begin(i)
-                self._test_batch([k.asarray(a) for a in batch], arrays.inputs)
+                self._test_batch([k.asarray(a) for a in batch], batch.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
             logs = c.logs()
             hooks.on_test_end(logs)
@@ -83,14 +89,16 @@ class Evaluator(Steps):
         x: Any,
         batch_size: int | None = None,
         verbose: int | str = "auto",
+        steps: int | None = None,
         callbacks: Sequence[Callback] | Callback | None = None,
         mc: int | None = None,
     ) -> Any:
         """Computes the outputs for samples, in evaluation mode.
 
         Args:
-            x: the samples, in rows.
+            x: the samples, in rows; or batches of them, as for fit, whose y and weights are left out.
             batch_size: samples that are taken at a time; results do not depend on it.
+            steps: so many batches and no more; of arrays, each then has 32 samples if batch_size is not given.
             verbose: is taken for Keras's sake; nothing is shown.
             callbacks: objects of `fastnn.callbacks`.
             mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
@@ -106,9 +114,12 @@ class Evaluator(Steps):
         model: Any = self
         if mc is not None:
             with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
-                passes, size = positive_int(mc, "predict: mc"), chunk_size(batch_size, "predict: batch_size")
-                return stacked([self.predict(x, size, 0, callbacks) for _ in range(passes)])
-        plain = batch_size is None and callbacks is None and (type(x) is np.ndarray or arrays_alone(x))
+                passes = positive_int(mc, "predict: mc")
+                if hasattr(x, "__next__"):
+                    raise ValueError(f"predict: x is a {type(x).__name__}, which has one pass; mc wants {passes}")
+                size = batch_size if gives_batches(x) or steps is not None else chunk_size(batch_size, "predict: batch_size")
+                return stacked([self.predict(x, size, 0, steps, callbacks) for _ in range(passes)])
+        plain = batch_size is None and callbacks is None and steps is None and (type(x) is np.ndarray or arrays_alone(x))
         if plain:
             name = get_backend()
             isa = get_isa() if name == "cpp" else ""
@@ -123,18 +134,23 @@ class Evaluator(Steps):
                 "predict: the model has no weights yet, because no shape is known; "
                 "give the first layer input_shape, or fit it first"
             )
-        size = chunk_size(batch_size, "predict: batch_size")
         k: Backend = current()
         k.value_leaves("predict")
-        inputs, features = self._inputs("predict", x, "x")
-        given = dict(zip(inputs.names, features, strict=True))
-        data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
+        features: Sequence[Array] = ()
+        if gives_batches(x):
+            batches = to_predict(self, x, batch_size, steps)
+        else:
+            inputs, features = self._inputs("predict", x, "x")
+            given = dict(zip(inputs.names, features, strict=True))
+            data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))
+            batches = in_chunks(Arrays(map(k.asarray, features), inputs), "predict", "batch_size", batch_size, steps)
         hooks = CallbackList(callbacks, self, {}, "predict")
         hooks.on_predict_begin()
         parts, own = [], self._overrides("predict_step")
-        with no_grad():
-            for i, batch in enumerate(chunks([k.asarray(a) for a in features], size)):
+        with no_grad(), closing(batches):
+            for i, batch in enumerate(batches):
                 hooks.on_predict_batch_begin(i)
+                inputs = batch.inputs
                 xs = [Tensor(a) for a in batch]
                 if own:
                     structure, tensors = Structure.of(

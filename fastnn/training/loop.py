@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from ..backends import current
-from ..backends.base import Backend
 from ..nn import module
 from ..nn import parameter as parameters_py
 from ..ops.door import positive_int
-from ..seeding import generator
-from ..structure import ONE, Arrays, Structure, chunk_size
+from ..structure import ONE, Arrays, Structure
 from ..tensor import Array
 from . import data, sanity
+from .batches import Validation, chunked, epochs_of, validation_of
 from .callbacks import Callback, CallbackList
-from .compiled import Compiled
+from .compiled import Compiled, Logs
 from .evaluation import Evaluator
+from .feed import PLAIN, find
 from .history import History
 from .metrics import Metric
+from .order import Order, Place
 from .own_step import OwnLogs, OwnStep
 from .progress import Progress, shown
-from .step import UNASKED, Batches, TrainStep, own_parts
+from .source import InMemory, Source
+from .step import UNASKED, TrainStep, own_parts
+from .stream import Stream
 
 
 class Trainer(Evaluator):
@@ -146,7 +150,10 @@ class Trainer(Evaluator):
         class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
+        validation_freq: int | Collection[int] = 1,
         check_finite: bool = False,
         check_data: bool = True,
     ) -> History:
@@ -154,21 +161,30 @@ class Trainer(Evaluator):
 
         Args:
             x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64. Several inputs
-                or outputs are lists, tuples or dicts of them.
-            batch_size: samples in a step; 32 if not given, all of them with L-BFGS.
+                or outputs are lists, tuples or dicts of them. Or x alone is an iterable of batches (x, y) or (x, y,
+                sample_weight): a generator, a Sequence of Keras's, a DataLoader, or a Dataset of PyTorch's, whose samples are
+                put together here.
+            batch_size: samples in a step; 32 if not given, all of them with L-BFGS. Not for iterables of batches.
             epochs: the number of the last epoch.
             verbose: 0 nothing, 1 a bar, 2 a line an epoch; "auto" is a bar on a terminal and nothing elsewhere.
             callbacks: objects of `fastnn.callbacks`.
             validation_split: the share of the samples, taken from the end before shuffling, that is kept for validation.
-            validation_data: (x, y) or (x, y, sample_weight).
-            shuffle: whether each epoch has a new order.
+            validation_data: (x, y) or (x, y, sample_weight), or an iterable of batches.
+            shuffle: whether each epoch has a new order. It changes that of the batches of a Sequence, and nothing where an
+                iterable has an order of its own.
             class_weight: a weight for each label, as a dict; validation does not take it.
             sample_weight: a weight for each sample, which validation_split divides, too; for several outputs also a list or dict
                 of weights.
             initial_epoch: the number of the first epoch.
+            steps_per_epoch: batches in an epoch, if they are not those of one pass over the data: the next epoch goes on where
+                this one stopped, and data that come to their end begin again. A generator has one pass; training stops with a
+                warning when it ends too soon.
+            validation_steps: batches that validation takes, from the beginning of validation_data each time; a generator goes on.
             validation_batch_size: samples that validation takes at a time.
-            check_data: looks at the data once, before the first step: NaN or infinity is an error, except in targets of weight 0,
-                and what trains to no purpose (labels 1 and 2 under a binary loss, ...) gives one warning.
+            validation_freq: validates after so many epochs each, or after the epochs of these numbers, counted from 1.
+            check_data: looks at the data once, before the first step, or in the first epoch batch by batch: NaN or infinity is an
+                error, except in targets of weight 0, and what trains to no purpose (labels 1 and 2 under a binary loss, ...)
+                gives one warning.
             check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
 
         Returns:
@@ -183,83 +199,105 @@ class Trainer(Evaluator):
             batch_size = positive_int(batch_size, "fit: batch_size")
         epochs = positive_int(epochs, "fit: epochs")
         initial_epoch = positive_int(initial_epoch, "fit: initial_epoch") if initial_epoch else 0
-        validation_size = chunk_size(validation_batch_size, "fit: validation_batch_size")
+        if steps_per_epoch is not None:
+            steps_per_epoch = positive_int(steps_per_epoch, "fit: steps_per_epoch")
+        validates = epochs_of(validation_freq)
         verbose = shown(verbose, "fit")
-        arrays = self._prepare("fit", x, y, sample_weight)
-        if check_data:
+        together = {"y": y, "sample_weight": sample_weight, "validation_split": validation_split or None}
+        feed = find(x, "fit", "x", batch_size, together)
+        arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight)
+        if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
         validation = None
         if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-                raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight)")
-            vx, vy, *vw = validation_data
-            validation = self._prepare("fit", vx, vy, vw[0] if vw else None, ("validation x", "validation y"))
-            if check_data:
-                sanity.check(self, c, validation.inputs, validation, (vx, vy), ("validation x", "validation y"))
-        elif validation_split:
+            validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data)
+        elif validation_split and arrays is not None:
             split = data.validation_split(arrays, validation_split)
-            arrays, validation = (Arrays(part, arrays.inputs) for part in split)
-        arrays = self._class_weighted("fit", arrays, class_weight)  # validation knows no weights of classes
-        k: Backend = current()
-        arrays, validation = arrays.on(k), validation.on(k) if validation is not None else None
+            arrays, held_back = (Arrays(part, arrays.inputs) for part in split)
+            validation = chunked(held_back.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps)
 
         history = History()
-        n = len(arrays[0])
-        if batch_size is None:
-            batch_size = max(n, 1) if c.optimizer.takes_closure else 32
-        for m in c.metrics:
-            m.reserve(n)
-        steps = -(-n // batch_size)
-        params = {"epochs": epochs, "steps": steps, "verbose": verbose}
+        params = {"epochs": epochs, "steps": None, "verbose": verbose}
         hooks = CallbackList(callbacks, self, params)
         hooks.add(history)
-        progress = Progress(verbose, epochs, steps)
-        batches = Batches(arrays)
-        sizes = [(batch_size, n // batch_size), (n % batch_size, 1 if n % batch_size else 0)]
-        trained = {
-            rows: self._train_step(batches.buffers(rows), batches.gather, check_finite, arrays.inputs, hooks.changes_batches())
-            for rows, count in sizes
-            if count
-        }
+        order = Order(shuffle)
+
+        def make(buffers: list[Array], fetch: Any, inputs: Structure, unsafe: str) -> TrainStep:
+            return self._train_step(buffers, fetch, check_finite, inputs, hooks.changes_batches() or unsafe)
+
+        source: Source
+        if feed is not None:
+            looks = check_data
+
+            def prepare(i: int, x: Any, y: Any, weight: Any) -> Arrays:
+                op = f"fit: batch {i} of x"
+                prepared = self._prepare(op, x, y, weight)
+                if looks:
+                    sanity.check(self, c, prepared.inputs, prepared, (x, y), ("x", "y"), op)
+                return self._class_weighted(op, prepared, class_weight)
+
+            source = Stream(feed, steps_per_epoch, order, prepare, make, c.reserve)
+        else:
+            assert arrays is not None
+            arrays = self._class_weighted("fit", arrays, class_weight).on(current())  # validation knows no weights of classes
+            n = len(arrays[0])
+            if batch_size is None:
+                batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
+            c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
+            source = InMemory(arrays, batch_size, steps_per_epoch, order, make)
+        params["steps"] = source.steps
+        progress = Progress(verbose, epochs, source.steps)
         alone = validation is None and not hooks.runs_users_code()
+        place = Place(source, order, initial_epoch)
+        logs: Logs | None = None
         self.stop_training = False
         hooks.on_train_begin()
         try:
             for epoch in range(initial_epoch, epochs):
                 start = time.perf_counter()
-                batches.start_epoch(generator() if shuffle else None)
+                place.epoch, place.steps = epoch, 0
+                runs = source.epoch(epochs - epoch, alone)
                 c.reset()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
-                done = 0
-                for rows, count in sizes:
-                    if count and not self.stop_training:
-                        batches.fetch_ahead(rows)
-                        trained[rows].start_epoch(count, epochs - epoch, alone)
-                        self._run(trained[rows], count, done, hooks, progress)
-                        done += count
+                for step, count in runs:
+                    self._run(step, count, place, hooks, progress)
+                    if self.stop_training:
+                        break
+                looks = False
+                if source.ended(place, epochs):
+                    self.stop_training = True
+                    if not place.steps:
+                        break
+                params["steps"] = source.steps
                 logs = c.logs()
-                if validation is not None:
-                    logs.update({f"val_{k}": v for k, v in self._evaluate(validation, validation_size, hooks).items()})
-                progress.epoch_end(epoch, logs, time.perf_counter() - start)
+                if validation is not None and validates(epoch):
+                    with closing(validation()) as batches:
+                        logs.update({f"val_{k}": v for k, v in self._evaluate(batches, hooks).items()})
+                progress.epoch_end(epoch, logs, time.perf_counter() - start, place.steps)
                 hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
             c.optimizer.finalize()
-            hooks.on_train_end(logs if epochs > initial_epoch else None)
+            hooks.on_train_end(logs)
         finally:
+            source.close()
+            if isinstance(validation, Validation):
+                validation.close()
             progress.close()
         self.history = history
         return history
 
-    def _run(self, step: TrainStep, count: int, before: int, hooks: CallbackList, progress: Progress) -> None:
-        """Runs the epoch's steps of one batch size; before and after them the weights are those to be evaluated."""
+    def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList, progress: Progress) -> None:
+        """Runs a step so many times; before and after it the weights are those to be evaluated."""
         c = self._need("fit")
+        before = place.steps
         if not hooks.wants_batches:
 
             def between(done: int) -> bool:
+                place.steps = before + done
                 if progress.verbose == 1:
-                    progress.update(before + done, c.logs())
+                    progress.update(place.steps, c.logs())
                 return True
 
             step.run_sliced(count, between)
@@ -267,6 +305,7 @@ class Trainer(Evaluator):
         for i in range(before, before + count):
             hooks.on_train_batch_begin(i)
             step.run()
+            place.steps = i + 1
             logs = c.logs()
             hooks.on_train_batch_end(i, logs)
             progress.update(i + 1, logs)

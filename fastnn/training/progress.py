@@ -11,27 +11,31 @@ class Progress:
     """The progress of fit.
 
     verbose: 0 shows nothing, 1 a bar on stderr and a line for each epoch above it, 2 prints a line for each epoch; "auto" is 1
-    on a terminal and 0 elsewhere. steps is the number of batches in an epoch.
+    on a terminal and 0 elsewhere. steps is the number of batches in an epoch; None where the first epoch will tell.
 
     >>> p = Progress(2, epochs=30, steps=125)
     >>> p.epoch_end(2, {"loss": 0.4321, "accuracy": 0.8712}, 0.04)
     Epoch 3/30  0.04 s  loss 0.4321  accuracy 0.8712
     """
 
-    def __init__(self, verbose: int | str, epochs: int, steps: int) -> None:
+    def __init__(self, verbose: int | str, epochs: int, steps: int | None) -> None:
         self.verbose = shown(verbose, "fit")
         self.epochs = epochs
         self.steps = steps
         self._epoch = 0
+        self._before = 0  # batches of the epochs before
         self._bar: Any = None
         if self.verbose == 1:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=epochs * steps, leave=False, unit="batch", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(
+                total=None if steps is None else epochs * steps, leave=False, unit="batch", dynamic_ncols=True, file=sys.stderr
+            )
 
     def epoch_begin(self, epoch: int) -> None:
         """Shows that an epoch begins; epochs count from 0."""
         self._epoch = epoch
+        self._before = epoch * (self.steps or 0)
         if self._bar is not None:
             self._bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
 
@@ -39,10 +43,14 @@ class Progress:
         """Shows that steps_done of the epoch's batches are done, with these logs so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(_numbers(logs), refresh=False)
-            self._bar.update(self._epoch * self.steps + steps_done - self._bar.n)
+            self._bar.update(self._before + steps_done - self._bar.n)
 
-    def epoch_end(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
-        """Shows that the epoch took that long, with these logs."""
+    def epoch_end(self, epoch: int, logs: Mapping[str, float], seconds: float, steps: int | None = None) -> None:
+        """Shows that the epoch took that long, with these logs; steps: how many batches it had."""
+        if self.steps is None and steps:
+            self.steps = steps
+            if self._bar is not None:
+                self._bar.total = self.epochs * steps
         if self.verbose == 0:
             return
         line = f"Epoch {epoch + 1}/{self.epochs}  {seconds:.2f} s  {_numbers(logs)}"

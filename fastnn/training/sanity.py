@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current
-from ..structure import Structure, own_code
+from ..structure import Structure, own_code, users_level
 from ..tensor import Array, Tensor, no_grad
 from . import metrics
 from .step import observed
@@ -85,7 +85,13 @@ def _finite(array: Array) -> bool:
 
 
 def check(
-    model: Any, c: Compiled, inputs: Structure, arrays: Sequence[Array], given: Sequence[Any], names: tuple[str, str]
+    model: Any,
+    c: Compiled,
+    inputs: Structure,
+    arrays: Sequence[Array],
+    given: Sequence[Any],
+    names: tuple[str, str],
+    op: str = "fit",
 ) -> None:
     """Looks at the data of a fit: an error for NaN and infinity, and one warning for each thing that trains to no purpose.
 
@@ -93,19 +99,20 @@ def check(
         arrays: the prepared inputs, targets and weights.
         given: x and y as they came.
         names: what messages call the two.
+        op: what errors begin with.
     """
     if c.own is not None:  # a step of the user's own, which knows what its arrays mean
         for i, a in enumerate(arrays):
-            check_finite("fit", names[i >= len(inputs)], a)
+            check_finite(op, names[i >= len(inputs)], a)
         return
     xs, targets, weights = c.parts(arrays)
     for key, a in zip(inputs.names, xs, strict=True):
         label = names[0] if len(xs) == 1 else f"{names[0]}[{key!r}]"
-        check_finite("fit", label, a, given[0] if len(xs) == 1 else None)
+        check_finite(op, label, a, given[0] if len(xs) == 1 else None)
     parts = c.objectives
     for o, t, w in zip(parts, targets, weights, strict=True):
         label = names[1] if len(parts) == 1 else f"{names[1]}[{o.name!r}]"
-        check_finite("fit", label, t, given[1] if len(parts) == 1 else None, w)
+        check_finite(op, label, t, given[1] if len(parts) == 1 else None, w)
         _check_targets(c, o, label, t, w)
     if c.looked_at:
         return
@@ -129,7 +136,7 @@ def check(
 def _warn(c: Compiled, kind: str, message: str) -> None:
     if kind not in c.warned:
         c.warned.add(kind)
-        warnings.warn(f"fit: {message}", stacklevel=5)
+        warnings.warn(f"fit: {message}", stacklevel=users_level())
 
 
 class _Scale:

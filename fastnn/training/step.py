@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import copy_array
 from ..backends import current, recording
-from ..backends.base import aligned
 from ..block import Finally
 from ..nn.mode import mode
 from ..precision import autocast, checked
-from ..structure import Structure, own_code
+from ..structure import Structure, own_code, users_level
 from ..tensor import Array, Tensor
 from .objective import BatchLoss, update_metrics
 
@@ -66,13 +63,10 @@ def explain(compiled: Compiled, why: str) -> None:
     if why == UNASKED or "eager" in compiled.warned:
         return
     compiled.warned.add("eager")
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and own_code(str(frame.f_globals.get("__name__", ""))):
-        level, frame = level + 1, frame.f_back
     text = f"fit: steps are not recorded and run one by one: {why}"
     if compiled.capture is None:
         text += " (compile with capture=False leaves this line out)"
-    warnings.warn(text, RuntimeWarning, stacklevel=level)
+    warnings.warn(text, RuntimeWarning, stacklevel=users_level())
 
 
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
@@ -121,61 +115,6 @@ def check_gradients(model: Any, loss: Tensor) -> None:
     for name, p in reversed(list(model.named_parameters())):
         if p.grad is not None and not np.isfinite(p.grad.numpy()).all():
             raise FloatingPointError(f"fit: the gradient of {name} is not finite")
-
-
-class Batches:
-    """Arrays in memory, and the order and place from which the next batch is taken.
-
-    Order and place lie in arrays that `gather_batch` reads, so that a recorded step finds each time another batch.
-    """
-
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self.arrays = list(arrays)  # of size 0 where absent
-        self.n = len(arrays[0])
-        k = current()
-        self.index = k.asarray(np.arange(self.n, dtype=np.int64))
-        self.cursor = k.asarray(np.zeros(1, np.int64))
-        self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
-
-    def start_epoch(self, rng: np.random.Generator | None) -> None:
-        """Goes back to the first batch, in a new random order if there is a generator."""
-        k = current()
-        if rng is not None:
-            k.write(self.index, rng.permutation(self.n))
-        k.write(self.cursor, np.zeros(1, np.int64))
-
-    def buffers(self, rows: int) -> list[Array]:
-        """Arrays for a batch."""
-        k = current()
-        return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
-
-    def fetch_ahead(self, rows: int) -> None:
-        """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
-        k = current()
-        streamed = [a for a in self.arrays if a.size and k.streams(a)]
-        if streamed and rows not in self._ahead:
-            self._ahead[rows] = [k.empty((rows, *a.shape[1:]), a.dtype) for a in streamed]
-        for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
-            self._take(a, ahead)
-
-    def gather(self, buffers: list[Array]) -> None:
-        """Writes the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
-        k, rows = current(), len(buffers[0])
-        fetched = iter(self._ahead.get(rows, ()))
-        for a, buffer in zip(self.arrays, buffers, strict=True):
-            if a.size and k.streams(a):
-                copy_array(k, buffer, next(fetched))
-            elif a.size:
-                self._take(a, buffer)
-        k.advance(self.cursor, rows)
-        with k.aside():
-            streamed = (a for a in self.arrays if a.size and k.streams(a))
-            for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
-                self._take(a, ahead)
-
-    def _take(self, a: Array, buffer: Array) -> None:
-        rows = len(buffer)
-        current().gather_batch(buffer.reshape(rows, -1), a.reshape(self.n, -1), self.index, self.cursor)
 
 
 class TrainStep:

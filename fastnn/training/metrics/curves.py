@@ -42,10 +42,14 @@ class AUC(Metric):
         self.store = numbers(np.zeros((3, 0)))  # scores, targets and weights
         self.count = numbers([0], np.int64)
         self._expected = 0  # samples until the next reset
+        self._width = 0  # scores of a sample, once they are known
         self._trains = True  # whether recorded steps may write into the store
 
     def reserve(self, samples: int) -> None:
         self._expected = samples
+        needed, room = samples * self._width, self.store.shape[1]
+        if needed > room:  # here, too, as replays do not grow the store
+            self._grow(max(needed, 2 * room))
 
     def _grow(self, size: int) -> None:
         store, taken = numbers(np.zeros((3, size))), int(self.count[0])
@@ -73,6 +77,7 @@ class AUC(Metric):
             if by_class(y_pred).shape[1] == 2:
                 p = _second_column(k, p)
         check_values(self, p, t)
+        self._width = p.shape[1]
         room, needed = self.store.shape[1], int(self.count[0]) + p.size
         if room < max(needed, self._expected * p.shape[1]):
             self._grow(max(needed, self._expected * p.shape[1], 2 * room if needed > room else 0))

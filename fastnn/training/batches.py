@@ -1,0 +1,153 @@
+"""Batches for evaluation, validation and prediction: of arrays, and of what gives batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..backends import current
+from ..ops.door import positive_int
+from ..structure import Arrays, chunk_size, chunks
+from . import sanity
+from .data import check_same_length
+from .feed import PLAIN, Feed, find, gives_batches, unpack, warn
+from .order import Order
+
+Batches = Callable[[], Generator[Arrays]]
+"""Begins a pass over the batches of an evaluation."""
+
+
+def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, Any, Any]]:
+    """Yields x, y and weights of the batches that are evaluated or predicted: a pass, or so many of them.
+
+    An iterator is left where this stops.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    if steps is not None:
+        _checked(steps, op)
+    feed.epoch_begins()
+    iterator, done = feed.run(Order(False)), 0
+    try:
+        while steps is None or done < steps:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                break
+            done += 1
+            yield unpack(item, op, feed.name)
+    finally:
+        if op == "fit":
+            feed.leave()  # the next validation may go on
+        else:
+            feed.close()
+    if steps is not None and 0 < done < steps:
+        warn(f"{op}: {feed.name} is a {feed.kind} that ran out after {done} batches; wanted {steps}")
+    if not done:
+        raise ValueError(f"{op}: {feed.name} is a {feed.kind} that gave no batches")
+    feed.epoch_ended()
+
+
+def in_chunks(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Generator[Arrays]:
+    """Yields arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
+    if steps is not None and size is None:
+        size = PLAIN
+    parts = chunks(arrays, chunk_size(size, f"{op}: {name}"))
+    for part in parts if steps is None else islice(parts, _checked(steps, op)):
+        yield Arrays(part, arrays.inputs)
+
+
+def _checked(steps: int, op: str) -> int:
+    return positive_int(steps, "fit: validation_steps" if op == "fit" else f"{op}: steps")
+
+
+def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Batches:
+    """Returns what begins `in_chunks`, with the arguments checked."""
+    chunk_size(size, f"{op}: {name}")
+    if steps is not None:
+        _checked(steps, op)
+    return lambda: in_chunks(arrays, op, name, size, steps)
+
+
+def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps: int | None) -> Batches:
+    """Returns the batches of evaluate: x, y and the weights, `steps` batches of `size` samples."""
+    x, y, weight = given
+    feed = find(x, "evaluate", "x", size, {"y": y, "sample_weight": weight})
+    if feed is None:
+        return chunked(model._prepare("evaluate", x, y, weight).on(current()), "evaluate", "batch_size", size, steps)
+    return lambda: prepared(model, "evaluate", feed, steps)
+
+
+def validation_of(model: Any, given: Any, size: int | None, steps: int | None, looks: bool) -> Batches:
+    """Returns the batches of fit's validation_data; looks: whether NaN in them is an error."""
+    c = model._need("fit")
+    if gives_batches(given):
+        feed = find(given, "fit", "validation_data", size)
+        assert feed is not None
+        if steps is not None:
+            _checked(steps, "fit")
+        return Validation(model, feed, steps, looks)
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight), and no iterable of such batches")
+    x, y, weight = (*given, None)[:3]
+    names = ("validation x", "validation y")
+    arrays = model._prepare("fit", x, y, weight, names)
+    if looks:
+        sanity.check(model, c, arrays.inputs, arrays, (x, y), names)
+    return chunked(arrays.on(current()), "fit", "validation_batch_size", size, steps)
+
+
+class Validation:
+    """Batches of a feed, which are looked at the first time."""
+
+    def __init__(self, model: Any, feed: Feed, steps: int | None, looks: bool) -> None:
+        self._model, self._feed, self._steps, self._looks = model, feed, steps, looks
+
+    def __call__(self) -> Generator[Arrays]:
+        looks, self._looks = self._looks, False
+        return prepared(self._model, "fit", self._feed, self._steps, looks)
+
+    def close(self) -> None:
+        """Ends what was fetched ahead."""
+        self._feed.close()
+
+
+def epochs_of(validation_freq: Any) -> Callable[[int], bool]:
+    """Returns what says whether there is validation after an epoch, counted from 0."""
+    if isinstance(validation_freq, Iterable) and not isinstance(validation_freq, str):
+        numbers: Collection[int] = list(validation_freq)
+        if all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
+            return lambda epoch: epoch + 1 in numbers
+    elif isinstance(validation_freq, int | np.integer):
+        every = positive_int(validation_freq, "fit: validation_freq")
+        return lambda epoch: (epoch + 1) % every == 0
+    raise TypeError(f"fit: validation_freq is {validation_freq!r}; wanted a number of epochs, or a list of the numbers of epochs")
+
+
+def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = False) -> Generator[Arrays]:
+    """Yields the batches of a feed as arrays for evaluation; looks: whether NaN in them is an error."""
+    with closing(batches_of(feed, op, steps)) as batches:
+        for i, (x, y, weight) in enumerate(batches):
+            label = f"{op}: batch {i} of {feed.name}"
+            arrays = model._prepare(label, x, y, weight)
+            if looks:
+                sanity.check(model, model._need(op), arrays.inputs, arrays, (x, y), ("x", "y"), label)
+            yield arrays
+
+
+def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays]:
+    """Yields the inputs in what x gives."""
+    feed = find(x, "predict", "x", size)
+    assert feed is not None
+    k = current()
+    with closing(batches_of(feed, "predict", steps)) as batches:
+        for i, (item, _, _) in enumerate(batches):
+            op = f"predict: batch {i} of x"
+            inputs, features = model._inputs(op, item, "x")
+            check_same_length(op, **dict(zip(inputs.names, features, strict=True)))
+            yield Arrays(map(k.asarray, features), inputs)
