@@ -144,6 +144,7 @@ from .ops.shape import broadcast_to, concatenate, flatten, permute, reshape, squ
 from .ops.sort import argsort, median, sort, topk
 from .optim.target import soft_update
 from .precision import autocast
+from .registered import register
 from .seeding import seed
 from .tensor import Tensor, enable_grad, no_grad, tensor
 from .training import loop as _loop  # noqa: F401  (gives Module compile, fit, evaluate and predict)
@@ -295,6 +296,7 @@ __all__ = [
     "randn",
     "randn_like",
     "reciprocal",
+    "register",
     "reglu",
     "regularizers",
     "relu",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .backends.spec import ACTIVATION_IDS, ACTIVATIONS, LINEAR, Activation, activation
+from .registered import named, registered_name
 
 ALIASES: dict[str, Activation] = {
     "swish": activation("silu"),
@@ -77,6 +78,8 @@ def get(identifier: Any) -> Any:
             return identifier
         if identifier in NAMES:
             return ALIASES.get(identifier) or activation(identifier)
+        if ">" in identifier:
+            return named(identifier)
         raise ValueError(f"unknown activation {identifier!r}; there are: {', '.join(NAMES + ROWS)}")
     if isinstance(identifier, dict) and identifier.get("name") in ACTIVATION_IDS:
         if unknown := identifier.keys() - {"name", "p0", "p1"}:
@@ -113,12 +116,28 @@ def config(act: Any) -> Any:
     """What `get` makes the same activation of again, as JSON; TypeError for functions and layers that have no name."""
     if isinstance(act, str):
         return act
+    if (name := registered_name(act)) is not None:
+        return name
     if not isinstance(act, Activation):
         raise TypeError(
             f"save: the activation {label(act)} has no name that a file could hold; use one of docs/activations.md, "
-            "or save_weights() or state_dict()"
+            "put @fastnn.register before its definition, or use save_weights() or state_dict()"
         )
     if act == activation(act.name) and act.name in NAMES:
         return act.name
     alias = next((name for name, same in ALIASES.items() if same == act), None)
     return alias or {"name": act.name, "p0": act.p0, "p1": act.p1}
+
+
+def function_name(function: Any) -> str | None:
+    """Return the name of one of fastnn's own functions that layers apply; None for others."""
+    known = callable(function) and function.__hash__ is not None and function in NAMED
+    return getattr(function, "__name__", None) if known else None
+
+
+def function_named(name: str) -> Any:
+    """Return the function that has this name; ValueError where fastnn has none."""
+    for function in NAMED:
+        if getattr(function, "__name__", None) == name:
+            return function
+    raise ValueError(f"unknown activation {name!r}; there are: {', '.join(NAMES + ROWS)}")

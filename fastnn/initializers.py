@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .registered import named, own_config, registered_name
 from .registry import Remade
 
 if TYPE_CHECKING:
@@ -329,12 +330,16 @@ def get(identifier: Any) -> Initializer:
     if isinstance(identifier, type) and issubclass(identifier, Initializer):
         return identifier()
     if isinstance(identifier, str):
-        return _class(identifier, INITIALIZERS)()
+        return get({"class_name": identifier}) if ">" in identifier else _class(identifier, INITIALIZERS)()
     if isinstance(identifier, Mapping):
         name, config = identifier.get("class_name"), identifier.get("config", {})
         if not isinstance(name, str) or not isinstance(config, Mapping):
             raise ValueError(f"initializer: a config needs a class_name and a config, not {dict(identifier)!r}")
-        cls = _class(name, _BY_CONFIG)
+        cls = named(name) if ">" in name else _class(name, _BY_CONFIG)
+        if not isinstance(cls, type):
+            return FromFunction(cls)
+        if not issubclass(cls, Initializer):
+            raise ValueError(f"initializer: {name!r} is registered, but it is no Initializer")
         try:
             return cls(**config)
         except TypeError as e:
@@ -350,9 +355,16 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     >>> serialize(Constant(0.5))
     {'class_name': 'Constant', 'config': {'value': 0.5}}
     """
-    if type(initializer) not in _BY_CONFIG.values():
-        raise TypeError(f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be written down")
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    if type(initializer) in _BY_CONFIG.values():
+        return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    if (name := registered_name(getattr(initializer, "fn", None))) is not None:
+        return {"class_name": name, "config": {}}
+    if (name := registered_name(type(initializer))) is not None:
+        return {"class_name": name, "config": own_config(initializer)}
+    raise TypeError(
+        f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be written down; put @fastnn.register before "
+        "its definition"
+    )
 
 
 def written(initializer: Initializer, default: str) -> dict[str, Any]:
@@ -361,7 +373,7 @@ def written(initializer: Initializer, default: str) -> dict[str, Any]:
     >>> written(Ones(), "zeros")
     {'class_name': 'Ones', 'config': {}}
     """
-    if isinstance(initializer, FromFunction):
+    if isinstance(initializer, FromFunction) and registered_name(initializer.fn) is None:
         text = f"save: the initializer {initializer.fn!r} cannot be written, so {default!r} stands for it; the weights stay"
         warnings.warn(text, UserWarning, stacklevel=2)
         initializer = get(default)

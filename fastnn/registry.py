@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from .registered import named, own_config, registered_name
 from .versions import settings_changed
 
 
@@ -134,11 +135,13 @@ class Registry(Generic[T]):
         if isinstance(identifier, type) and issubclass(identifier, self.base):
             return identifier()
         if isinstance(identifier, str):
-            return self._known(identifier, self.names)()
+            return self._registered(identifier, {}) if ">" in identifier else self._known(identifier, self.names)()
         if isinstance(identifier, Mapping):
             name, config = identifier.get("class_name"), identifier.get("config", {})
             if not isinstance(name, str) or not isinstance(config, Mapping):
                 raise ValueError(f"{self.kind}: a config needs a class_name and a config, not {dict(identifier)!r}")
+            if ">" in name:
+                return self._registered(name, config)
             cls = self._known(name, self.classes)
             try:
                 return cls(**config)
@@ -156,8 +159,22 @@ class Registry(Generic[T]):
                 return make
         raise ValueError(f"unknown {self.kind} {name!r}; there are {', '.join(self.classes)}")
 
+    def _registered(self, name: str, config: Mapping[str, Any]) -> T:
+        """Make the object that a registered class or function of the user's own gives."""
+        found = named(name)
+        if isinstance(found, type) and issubclass(found, self.base):
+            return found(**config)
+        if isinstance(found, type) or self.function is None:
+            raise ValueError(f"{self.kind}: {name!r} is registered, but it is no {self.base.__name__}")
+        return self.function(found)
+
     def serialize(self, value: Any) -> dict[str, Any]:
-        """Name and arguments, for JSON; `get` makes the object again."""
-        if self.classes.get(type(value).__name__) is not type(value):
-            raise TypeError(f"{self.kind}: {value!r} is not one of fastnn's and cannot be written down")
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        """Return name and arguments, for JSON; `get` makes the object again."""
+        if self.classes.get(type(value).__name__) is type(value):
+            return {"class_name": type(value).__name__, "config": value.get_config()}
+        if (name := registered_name(getattr(value, "fn", None))) is not None:
+            return {"class_name": name, "config": {}}
+        if (name := registered_name(type(value))) is not None:
+            return {"class_name": name, "config": own_config(value)}
+        hint = "put @fastnn.register before its definition"
+        raise TypeError(f"{self.kind}: {value!r} is not one of fastnn's and cannot be written down; {hint}")

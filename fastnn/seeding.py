@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +49,20 @@ def stream(k: Backend) -> Any:
     if state is None:
         state = _streams[k.xp] = k.numbers(_start(), np.uint64)
     return state
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put the streams back where they were after a block, that of NumPy's functions too."""
+    own, theirs = generator().bit_generator, np.random.get_state()  # noqa: NPY002 (users draw from it)
+    before, kept = own.state, [(state, state.copy()) for state in _streams.values()]
+    try:
+        yield
+    finally:
+        own.state = before
+        np.random.set_state(theirs)  # noqa: NPY002
+        for state, values in kept:
+            state[...] = values
 
 
 def _start() -> Any:

@@ -1,7 +1,8 @@
 """Models in files: one safetensors file with the weights, and the architecture as JSON in its metadata.
 
-Files are read as hostile: files/tensors.py checks the layout, the architecture is made of a closed list of layers by
-files/layers.py, and no name in it is ever imported or evaluated. Files are written beside their place and moved there, by
+Files are read as hostile: files/tensors.py checks the layout, the architecture is made of fastnn's layers and those that users
+registered by files/layers.py, and no name in it is ever imported or evaluated. files/versions.py makes files of older versions
+ones of the newest. Files are written beside their place and moved there, by
 files/place.py, so that none is ever half-written. files/training.py has what compile was given, and the optimizer's state.
 """
 
@@ -18,11 +19,12 @@ from .files import tensors as tensors_py
 from .files.layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
 from .files.tensors import parsed, short
 from .files.training import STATE, compile_from, config_of
+from .files.versions import VERSION, upgraded
 from .nn.parameter import Room, TransposedParameter, filling, stored
+from .registered import UnknownNameError
+from .seeding import undisturbed
 
 FORMAT, WEIGHTS = "fastnn", "fastnn-weights"
-VERSION = 2
-"""Version 1, of fastnn 0.1, had no checksum, no state of the optimizer, and nothing of frozen parameters and random layers."""
 MAX_ARCHITECTURE = 50_000_000
 """Bytes of JSON above which an architecture is refused."""
 MOST_INPUTS = 1 << 16
@@ -40,7 +42,7 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
         header["ties"] = ties
     if frozen := [name for name, p in model.named_parameters() if not p.requires_grad]:
         header["frozen"] = frozen
-    if random := {name: m._state.tolist() for name, m in model.named_modules() if _is_random(m)}:
+    if random := {name: m._state.tolist() for name, m in model.named_modules() if m._draws}:
         header["random"] = random
     tensors, state = model.state_dict(), dict[str, Any]()
     if model._compiled is not None:
@@ -53,7 +55,8 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
     text = json.dumps(header, default=number)
     structure = hash((model._version, *((name, a.shape, a.dtype) for name, a in tensors.items())))
     if model._loadable != structure:  # once for each: checkpoints come after every epoch
-        copy_context().run(_check_loadable, json.loads(text), tensors)
+        with undisturbed():
+            copy_context().run(_check_loadable, json.loads(text), tensors)
         model._loadable = structure
     if len(text) > MAX_ARCHITECTURE:
         raise ValueError(f"save: the architecture has {len(text)} bytes, more than the {MAX_ARCHITECTURE} that load reads")
@@ -71,16 +74,16 @@ def load(path: Any, compiled: bool) -> Any:
     try:
         if unknown := metadata.keys() - {"format", "architecture"}:
             raise ValueError(f"it is damaged: its metadata has the unknown key {short(repr(min(unknown)))}")
-        header = parsed(text, "the architecture")
-        if not isinstance(header, dict) or type(header.get("version")) is not int or header["version"] not in (1, VERSION):
-            version = header.get("version") if isinstance(header, dict) else None
-            raise ValueError(f"it has format version {short(str(version))}; this fastnn reads versions 1 and {VERSION}")
+        header = upgraded(parsed(text, "the architecture"))
         check_keys(header, "the architecture", version=int, model=dict, **{key: [kind] for key, kind in _PARTS.items()})
         state = {name: tensors.pop(name) for name in [*tensors] if name.startswith(STATE)}
         _make_room(header, tensors)
     except ValueError as error:
         raise ValueError(f"load: {path}: {error}") from None
-    model = Reader().layer(header["model"])
+    try:
+        model = Reader().layer(header["model"])
+    except UnknownNameError as error:
+        raise UnknownNameError(f"load: {path}: {str(error).removeprefix('load: ')}") from None
     try:
         _tie(model, header.get("ties") or {})
         filling.set(None)
@@ -132,12 +135,12 @@ def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def _ties(model: Any) -> dict[str, list[Any]]:
-    """Find the parameters that have further names: each of those, the first name, and whether it is a transposed view there."""
+    """Find the parameters that have further names: each of those, the first name, and the order of axes if it is a view there."""
     first: dict[Any, str] = {}
     ties: dict[str, list[Any]] = {}
     for name, p in model._all_parameters():
         if stored(p) in first:
-            ties[name] = [first[stored(p)], isinstance(p, TransposedParameter)]
+            ties[name] = [first[stored(p)], [1, 0] if isinstance(p, TransposedParameter) else None]
         first.setdefault(stored(p), name)
     return ties
 
@@ -146,10 +149,10 @@ def _tie(model: Any, ties: dict[str, Any]) -> None:
     """Make parameters one again."""
     modules, own = dict(model.named_modules()), dict(model._all_parameters())
     for name, tie in ties.items():
-        first, transposed = tie
-        if not isinstance(transposed, bool):
+        first, axes = tie
+        if axes not in (None, [1, 0]):
             raise ValueError(f"the tie of {short(name)} is {short(str(tie))}")
-        value = TransposedParameter(stored(own[first])) if transposed else stored(own[first])
+        value = stored(own[first]) if axes is None else TransposedParameter(stored(own[first]))
         if value.shape != own[name].shape or value.dtype != own[name].dtype:
             raise ValueError(f"{name} and {first} have different shapes or dtypes")
         module, _, attribute = name.rpartition(".")
@@ -162,23 +165,17 @@ def _freeze(model: Any, names: list[Any]) -> None:
         stored(own[name]).requires_grad = False
 
 
-def _is_random(module: Any) -> bool:
-    from .nn.random import _Random
-
-    return isinstance(module, _Random)
-
-
 def _continue(model: Any, states: dict[str, Any]) -> None:
     """Put the streams of random layers where they were."""
     modules = dict(model.named_modules())
     for name, state in states.items():
-        if not _is_random(modules.get(name)):
+        if name not in modules or not modules[name]._draws:
             raise ValueError(f"there is no random layer {short(name)}")
         if not isinstance(state, list) or len(state) != 2 or not all(type(n) is int and 0 <= n < 1 << 64 for n in state):
             raise ValueError(f"the random state of {short(name)} is {short(str(state))}, wanted two whole numbers")
         modules[name]._state[:] = state
     for name, module in modules.items():
-        if name not in states and _is_random(module):
+        if name not in states and module._draws:
             module.seed = module.seed  # of version 1, whose streams begin anew
 
 

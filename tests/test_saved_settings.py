@@ -12,7 +12,10 @@ import fastnn.nn as nn
 from fastnn import activations, constraints, initializers, losses, optim, regularizers, schedules
 from fastnn.files.layers import layer_config, plain
 from fastnn.files.training import _settings
+from fastnn.registered import LAYERS
 from fastnn.training.metrics import CLASSES
+
+TORCH_LOSSES = [c for name, c in LAYERS.items() if name.startswith("nn.") and not c.not_in_fit]
 
 
 def others(cls: Any) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def test_activations(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cls", "arguments"), kinds([*losses.LOSSES.values(), *losses._of_torch().values()], Tweedie={"power": 1.25, "name": "own"})
+    ("cls", "arguments"), kinds([*losses.LOSSES.values(), *TORCH_LOSSES], Tweedie={"power": 1.25, "name": "own"})
 )
 def test_losses(cls: Any, arguments: Any, tmp_path: Path) -> None:
     trained(tmp_path, loss=cls(**arguments))

@@ -15,6 +15,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.files import layers, tensors
+from fastnn.registered import LAYERS
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
 
@@ -191,7 +192,7 @@ def a_graph() -> fastnn.Model:
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
     kinds = {layers.name_of(type(m)) for root in (model, every_layer()) for m in root.modules()}
-    assert kinds == set(layers.registry())
+    assert kinds | {"ModuleList", "ModuleDict"} == {name for name in LAYERS if not name.startswith("nn.")}
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
     for a, b in zip(twin.predict([X, 2 * X]), model.predict([X, 2 * X]), strict=True):
@@ -266,12 +267,20 @@ def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ties", [3, {"2.weight": 5}, {"2.weight": ["x", True]}, {"x": ["0.weight", True]}, {"2.bias": ["0.weight", True]}]
+    "ties",
+    [
+        *(3, {"2.weight": 5}, {"2.weight": ["x", [1, 0]]}, {"x": ["0.weight", [1, 0]]}, {"2.bias": ["0.weight", [1, 0]]}),
+        *({"2.weight": ["0.weight", [0, 0]]}, {"2.weight": ["0.weight", [1]]}, {"2.weight": ["0.weight", True]}),
+    ],
 )
-def test_damaged_ties_are_refused(ties: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_damaged_ties_are_refused(ties: Any, version: int, tmp_path: Path) -> None:
     model = fastnn.Sequential([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)])
     model[2].weight = model[0].weight
-    header = {"version": 1, "model": layers.layer_config(model), "ties": ties}
+    if version == 1 and isinstance(ties, dict):
+        older = {name: [tie[0], tie[1] is not True] for name, tie in ties.items() if isinstance(tie, list)}
+        ties = older | {"2.bias": 1}
+    header = {"version": version, "model": layers.layer_config(model), "ties": ties}
     write(tmp_path / "m", model.state_dict(), header)
     with pytest.raises(ValueError, match="load:"):
         fastnn.load(tmp_path / "m")
@@ -345,7 +354,7 @@ def test_damaged_training_settings_are_refused(tmp_path: Path) -> None:
 
 def test_ties_of_other_dtypes_are_refused(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, dtype="float64"))
-    header = {"version": 1, "model": layers.layer_config(model), "ties": {"1.bias": ["0.bias", False]}}
+    header = {"version": 2, "model": layers.layer_config(model), "ties": {"1.bias": ["0.bias", None]}}
     state = {name: a for name, a in model.state_dict().items() if name != "1.bias"}
     write(tmp_path / "m", state, header)
     with pytest.raises(ValueError, match="different shapes or dtypes"):
@@ -387,6 +396,25 @@ OF_0_1 = {
     ],
     "graph": [[0.974349319934845], [0.29275527596473694], [-0.59353107213974], [-1.745310664176941]],
 }
+
+
+def test_ties_of_version_1(tmp_path: Path) -> None:
+    """A tie of version 1 says whether it is transposed."""
+    model = fastnn.Sequential([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)])
+    model[2].weight = model[0].weight
+    config, values = layers.layer_config(model), model.state_dict()
+    for ties, twice in (({"2.weight": ["0.weight", True]}, True), ({"2.weight": ["0.weight", False]}, False)):
+        write(tmp_path / "m", values, {"version": 1, "model": config, "ties": ties})
+        twin = fastnn.load(tmp_path / "m")
+        same = np.array_equal(twin.predict(X), model.predict(X))
+        assert same == twice and len(list(twin.parameters())) == 3
+
+
+@pytest.mark.parametrize(("version", "words"), [(3, "3 of a newer fastnn"), (0, "0;"), ("2", "2;"), (None, "")])
+def test_other_versions_are_refused(version: Any, words: str, tmp_path: Path) -> None:
+    write(tmp_path / "m", {}, {"version": version, "model": {}})
+    with pytest.raises(ValueError, match=f"load: .*m: it has format version {words}"):
+        fastnn.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("name", OF_0_1)

@@ -1,16 +1,21 @@
-"""The architecture of a model as JSON: layers by their names and arguments, and made again from a closed list of classes."""
+"""The architecture of a model as JSON: layers by their names and arguments, made again of classes that are known by these names.
+
+The classes are fastnn's own, and those that users registered; nothing is imported for a name.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..registered import LAYERS, UnknownNameError, named, own_config, registered_name, users_own
 from .tensors import short
+from .values import decoded, encoded
 
 MAX_DEPTH = 100
 """Models inside models."""
@@ -22,57 +27,102 @@ DAMAGE = (TypeError, KeyError, ValueError, IndexError, AttributeError, Arithmeti
 """What constructors raise where a file has other things than they expect; SyntaxError comes from dtypes."""
 
 
-@functools.cache
-def registry() -> dict[str, Any]:
-    """Return the layers that a file may name: those of `fastnn.nn` that give their constructor's arguments."""
-    from .. import nn
-    from ..nn import keras_activation, symbolic
-    from ..nn.loss import TorchLoss
-
-    public = [getattr(nn, name) for name in nn.__all__]
-    modules = [c for c in public if isinstance(c, type) and issubclass(c, nn.Module) and not issubclass(c, TorchLoss)]
-    layers = [c for c in modules if c.get_config is not nn.Module.get_config]
-    keras = keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU
-    return {name_of(c): c for c in (*layers, *keras, symbolic.Arithmetic, symbolic.Slice)}
+def name_of(cls: type) -> str | None:
+    """Return what files call a class of layers: one of fastnn's, or one that is registered; None for others."""
+    name: str = getattr(cls, "_file_prefix", "") + cls.__name__
+    own = vars(cls).get("_saved_as", name)
+    return own if LAYERS.get(own) is cls else registered_name(cls)
 
 
-def name_of(layer: type) -> str:
-    """Return what files call a class: its own name, unless another class has that too."""
-    name: str = layer.__dict__.get("saved_as", layer.__name__)
-    return name
+def _by_class(cls: type) -> bool:
+    """Return whether a class makes its layers by itself, of arguments: not a list or graph of layers that a file holds."""
+    return users_own(cls, "__init__") or not hasattr(cls, "config_by")
 
 
 class Writer:
     """Writes layers as JSON; one that comes again is named by its number, counted as layers are finished."""
 
     def __init__(self) -> None:
+        self.layers: list[Any] = []
         self._numbers: dict[Any, int] = {}
 
     def layer(self, layer: Any) -> dict[str, Any]:
-        """Return a layer's class, arguments and name; TypeError if it is none of fastnn's."""
+        """Return a layer's class, arguments and name; TypeError if it is none of fastnn's and not registered."""
         if (number := self._numbers.get(layer)) is not None:
             return {"class_name": SHARED, "config": {"number": number}}
-        name = name_of(type(layer))
+        cls: Any = type(layer)
+        name = name_of(cls)
+        if name is None:
+            raise TypeError(
+                f"save: {cls.__name__} is not one of fastnn's layers, and not registered: put @fastnn.register before its "
+                "definition, or use save_weights()"
+            )
+        if "forward" in vars(layer):
+            raise TypeError(f"save: the forward of a {name} was replaced, which cannot be put into a file; use save_weights()")
         try:
-            config = layer.config_by(self.layer) if hasattr(layer, "config_by") else layer.get_config()
+            entry: dict[str, Any] = {"class_name": name, "config": self.config(layer)}
         except TypeError as error:
             if str(error).startswith("save:"):
                 raise
-            raise TypeError(f"save: {name}: {error}; use save_weights()") from None
-        if registry().get(name) is not type(layer):
-            raise TypeError(f"save: {name} is not one of fastnn's layers, so it cannot be put into a file; use save_weights()")
-        if "forward" in vars(layer):
-            raise TypeError(f"save: the forward of a {name} was replaced, which cannot be put into a file; use save_weights()")
-        self._numbers[layer] = len(self._numbers)
-        own = {} if "name" in config or not isinstance(vars(layer).get("name"), str) else {"name": layer.name}
-        return {"class_name": name, "config": config, **own}
+            raise TypeError(f"save: {name}: {error}; or use save_weights()") from None
+        if ">" in name and (_by_class(cls) or users_own(cls, "get_config")):
+            if (shape := _shape_of(layer)) is not None:
+                entry["built"] = list(shape)
+            if layer._modules:
+                entry["layers"] = {attribute: self.layer(held) for attribute, held in layer._modules.items()}
+        self.finished(layer)
+        if "name" not in entry["config"] and isinstance(vars(layer).get("name"), str):
+            entry["name"] = layer.name
+        return entry
+
+    def config(self, layer: Any) -> dict[str, Any]:
+        """Return a layer's arguments, with the layers among them.
+
+        Raises:
+            TypeError: an argument cannot be read, or cannot be written; the message names it.
+        """
+        if users_own(type(layer), "__init__") or users_own(type(layer), "get_config"):
+            return _arguments(layer, self.layer)
+        config: dict[str, Any] = layer.config_by(self.layer) if hasattr(layer, "config_by") else layer.get_config()
+        return config
+
+    def finished(self, layer: Any) -> None:
+        """Give a layer its number."""
+        self._numbers[layer] = len(self.layers)
+        self.layers.append(layer)
+
+
+def _arguments(layer: Any, write: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the arguments of a layer of the user's own; write makes JSON of the layers among them."""
+    name = type(layer).__name__
+    return {key: encoded(value, f"the argument {key!r} of {name}", write) for key, value in own_config(layer).items()}
+
+
+def _comparable(arguments: Any) -> Any:
+    """Return arguments without the layers among them, which are compared by themselves, and with lists for tuples."""
+    if isinstance(arguments, list):
+        return [_comparable(item) for item in arguments]
+    if isinstance(arguments, dict):
+        if arguments.keys() == {"$tuple"}:
+            return _comparable(arguments["$tuple"])
+        return {key: None if key == "$layer" else _comparable(item) for key, item in arguments.items()}
+    return arguments
+
+
+def _shape_of(layer: Any) -> Any:
+    """Return the shape of samples for which a layer of the user's own was built; None where it does not depend on one."""
+    if layer._built_for is not None:
+        return layer._built_for
+    inherited = next((LAYERS[name] for c in type(layer).__mro__[:-1] if (name := name_of(c)) in LAYERS), None)
+    return inherited.get_config(layer).get("input_shape") if inherited is not None and hasattr(inherited, "build") else None
 
 
 class Reader:
     """Makes the layers again that a `Writer` wrote; ValueError where that cannot be, with the place in the file."""
 
     def __init__(self) -> None:
-        self._layers: list[Any] = []
+        self._writer = Writer()
+        """What counts the layers, and writes those again that a class of the user's own made."""
         self._sizes: dict[Any, int] = {}
         self._place: list[int] = []
         """How many layers were begun in each of the models around the one that is read."""
@@ -93,45 +143,98 @@ class Reader:
     def _made(self, config: Any, where: str) -> Any:
         damaged = f"load: the file's architecture is damaged: {where}"
         try:
-            check_keys(config, "a layer", class_name=str, config=dict, name=[str])
+            check_keys(config, "a layer", class_name=str, config=dict, name=[str], built=[list], layers=[dict])
         except ValueError as error:
             raise ValueError(f"{damaged}: {error}") from None
-        name, arguments = config["class_name"], config["config"]
+        name, arguments, layers = config["class_name"], config["config"], self._writer.layers
         if name == SHARED:
             number = arguments.get("number")
-            if type(number) is not int or not 0 <= number < len(self._layers) or len(arguments) > 1:
+            if type(number) is not int or not 0 <= number < len(layers) or len(arguments) > 1:
                 raise ValueError(f"{damaged} names layer {short(str(number))}, which does not come before")
-            return self._layers[number]
-        cls = registry().get(name)
-        if cls is None:
-            raise ValueError(f"load: the file names a layer {short(name)!r}, which fastnn does not have ({where})")
+            return layers[number]
         try:
-            if hasattr(cls, "from_config"):
-                layer = cls.from_config(arguments, self.layer)
-            else:
-                layer = cls(**arguments)
-                check_same(arguments, layer, cls)
+            cls: Any = named(name) if ">" in name else LAYERS.get(name)
+            if cls is None or (">" in name and not (isinstance(cls, type) and hasattr(cls, "named_modules"))):
+                what = "which is registered, but is no layer" if cls else "which fastnn does not have"
+                raise ValueError(f"load: the file names a layer {short(name)!r}, {what} ({where})")
+            layer = self._of_users(cls, config) if ">" in name else self._of_fastnn(cls, arguments)
+        except UnknownNameError as error:
+            raise error if str(error).startswith("load:") else UnknownNameError(f"load: {where}: {error}") from None
         except DAMAGE as error:
             if str(error).startswith("load:"):
                 raise
-            raise ValueError(f"{damaged}: {name}: {message(error)}") from None
+            begin = f"load: {where}" if ">" in name else damaged
+            raise ValueError(f"{begin}: {short(name)}: {message(error)}") from None
         if config.get("name") is not None:
             layer.name = config["name"]
         # A layer that is named by its number takes as much work as one that is written out.
         self._sizes[layer] = 1 + sum(self._sizes.get(m, 1) for m in layer.children())
         if self._sizes[layer] > MOST_LAYERS:
             raise ValueError(f"load: the file's architecture has more than {MOST_LAYERS} layers")
-        self._layers.append(layer)
+        self._writer.finished(layer)
+        return layer
+
+    def _of_fastnn(self, cls: Any, arguments: dict[str, Any]) -> Any:
+        if hasattr(cls, "config_by"):
+            return cls.from_config(arguments, self.layer)
+        layer = cls(**arguments)
+        check_same(arguments, layer, cls)
+        return layer
+
+    def _of_users(self, cls: Any, config: dict[str, Any]) -> Any:
+        """Make a layer of a registered class, and see that it is what the file says."""
+        arguments = config["config"]
+        if not _by_class(cls) and not users_own(cls, "get_config"):
+            return cls.from_config(arguments, self.layer)
+        given = decoded(arguments, self.layer)
+        layer = cls.from_config(given) if users_own(cls, "from_config") else cls(**given)
+        if type(layer) is not cls:
+            raise ValueError(f"its from_config returned a {type(layer).__name__}")
+        _build(layer, config)
+        held = config.get("layers") or {}
+        if held.keys() != layer._modules.keys():
+            here, there = (", ".join(names) or "none" for names in (held, layer._modules))
+            raise ValueError(f"the file has the layers {here}, and its class makes {there}")
+        for attribute, own in held.items():
+            made = plain(self._writer.layer(layer._modules[attribute]))
+            if (where := _difference(own, made, attribute)) is not None:
+                raise ValueError(f"{where}; what is changed after the constructor has to be an argument of it, too")
+        wanted, came = _comparable(arguments), _comparable(plain(_arguments(layer, lambda _: None)))
+        if (where := _difference(wanted, came, "its config")) is not None:
+            raise ValueError(where)
         return layer
 
 
+def _difference(given: Any, made: Any, where: str) -> str | None:
+    """Say where the config in a file and that of what was made of it differ; None where they do not."""
+    if isinstance(given, dict) and isinstance(made, dict):
+        keys = dict.fromkeys([*given, *made])
+        parts = ((given.get(key, "missing"), made.get(key, "missing"), f"{where}.{short(key)}") for key in keys)
+        return next((found for part in parts if (found := _difference(*part)) is not None), None)
+    if isinstance(given, list) and isinstance(made, list) and len(given) == len(made):
+        items = enumerate(zip(given, made, strict=True))
+        return next((found for i, pair in items if (found := _difference(*pair, f"{where}[{i}]")) is not None), None)
+    return None if same(given, made) else f"{where} is {short(repr(given))} in the file, and its class makes {short(repr(made))}"
+
+
+def _build(layer: Any, config: dict[str, Any]) -> None:
+    """Give a layer, and those that it made itself, the shapes that they had."""
+    arguments = config.get("config") or {}
+    shape = config.get("built") or arguments.get("input_shape")
+    if shape is not None and hasattr(layer, "build") and not layer._own_built():
+        layer.build(tuple(shape))
+    held = config.get("layers") or arguments.get("layers") or {}
+    for own, inner in zip(layer._modules.values(), held.values() if isinstance(held, dict) else held, strict=False):
+        _build(own, inner)
+
+
 def layer_config(layer: Any) -> dict[str, Any]:
-    """Return a layer as JSON: its class's name and its arguments; TypeError if it is no layer of fastnn."""
+    """Return a layer as JSON: its class's name and its arguments; TypeError if a file cannot hold it."""
     return Writer().layer(layer)
 
 
 def layer_from_config(config: Any) -> Any:
-    """Make the layer that `layer_config` wrote; ValueError if this is none of fastnn's."""
+    """Make the layer that `layer_config` wrote; ValueError if there is no such layer."""
     return Reader().layer(config)
 
 

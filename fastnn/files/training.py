@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..nn.parameter import stored
+from ..registered import UnknownNameError, named, own_config, registered_name
 from .layers import DAMAGE, check_keys, message, plain, same
 from .tensors import short
 
@@ -75,11 +76,12 @@ def _settings(compiled: Any) -> dict[str, Any]:
     from .. import optim
 
     optimizer, given = compiled.optimizer, compiled.given
-    if type(optimizer) not in optim.OPTIMIZERS.values():
-        raise TypeError(f"the optimizer {type(optimizer).__name__} is none of fastnn's")
+    name = registered_name(type(optimizer)) or type(optimizer).__name__
+    if ">" not in name and type(optimizer) not in optim.OPTIMIZERS.values():
+        raise TypeError(f"the optimizer {name} is none of fastnn's, and not registered by @fastnn.register")
     settings = {name: _setting_config(value) for name, value in optimizer.get_config().items()}
     return {
-        "optimizer": {"class_name": type(optimizer).__name__, "config": settings},
+        "optimizer": {"class_name": name, "config": settings},
         "loss": _each(compiled.loss, _loss_config),
         "metrics": _each(given["metrics"], _metric_config),
         "loss_weights": given["loss_weights"],
@@ -94,7 +96,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
     Raises:
         ValueError: the settings are damaged, or the state does not fit the model.
     """
-    from .. import losses, optim
+    from .. import losses
 
     try:
         kinds: dict[str, Any] = {key: [kind] if key in _LATER else kind for key, kind in _KEYS.items()}
@@ -104,7 +106,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
         own = dict(model.named_parameters())
         parameters = None if config.get("parameters") is None else [_parameters(item, own) for item in config["parameters"]]
         settings = {name: _setting(value) for name, value in given["config"].items()}
-        optimizer = optim.OPTIMIZERS[given["class_name"]](parameters, **settings)
+        optimizer = _optimizer(given["class_name"])(parameters, **settings)
         loss, metrics = _each_back(config["loss"], losses.deserialize), _each_back(config["metrics"], _metric)
         state = config.get("state")
         if state is not None:
@@ -124,10 +126,23 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
             optimizer.add(members)
             model._compiled.owns_optimizer = state["of_model"]
             optimizer.load_state_dict(_unpacked(state["values"], tensors))
+    except UnknownNameError as error:
+        text = f"load: {path}: its training settings: {error}; or give compile=False, which leaves them out"
+        raise UnknownNameError(text) from None
     except DAMAGE as error:
         raise ValueError(f"load: {path} is damaged: its training settings: {message(error)}") from None
     if tensors:
         raise ValueError(f"load: {path} is damaged: no parameter and no optimizer has {short(next(iter(tensors)))!r}")
+
+
+def _optimizer(name: str) -> Any:
+    """Return the class of optimizers of this name."""
+    from .. import optim
+
+    cls = named(name) if ">" in name else optim.OPTIMIZERS[name]
+    if not isinstance(cls, type) or not issubclass(cls, optim.Optimizer):
+        raise ValueError(f"{short(name)!r} is registered, but it is no Optimizer")
+    return cls
 
 
 def _parameters(given: Any, own: dict[str, Any]) -> Any:
@@ -227,26 +242,42 @@ def _loss_config(loss: Any) -> dict[str, Any]:
 
     config = losses.serialize(loss)
     if config is None:
-        raise TypeError(f"the loss {loss.name or type(loss).__name__} is none of fastnn's")
+        raise TypeError(
+            f"the loss {loss.name or type(loss).__name__} is none of fastnn's, and not registered by @fastnn.register"
+        )
     return config
 
 
 def _metric_config(metric: Any) -> Any:
-    """Return a metric's name, or its class and arguments; TypeError for a function."""
-    from ..training.metrics import CLASSES
+    """Return a metric's name, or its class and arguments; TypeError for what has no name in files."""
+    from ..training.metrics import CLASSES, MeanMetricWrapper, Metric
 
-    if metric in CLASSES:
+    if isinstance(metric, type) and issubclass(metric, Metric):
         metric = metric()
     if type(metric) in CLASSES:
         return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    function = metric.fn if type(metric) is MeanMetricWrapper else metric
+    if (name := registered_name(function)) is not None:
+        return {"class_name": name, "config": {"name": metric.name} if isinstance(metric, Metric) else {}}
+    if (name := registered_name(type(metric))) is not None:
+        return {"class_name": name, "config": own_config(metric)}
     if not isinstance(metric, str):
-        raise TypeError(f"the metric {metric} is neither a name nor one of fastnn's")
+        raise TypeError(f"the metric {metric} is neither a name nor one of fastnn's, and not registered by @fastnn.register")
     return metric
 
 
 def _metric(config: Any) -> Any:
-    from ..training.metrics import CLASSES
+    """Return the metric that `_metric_config` made this of."""
+    from ..training.metrics import CLASSES, MeanMetricWrapper, Metric
 
     if isinstance(config, str):
         return config
-    return {cls.__name__: cls for cls in CLASSES}[config["class_name"]](**config["config"])
+    name, arguments = config["class_name"], config["config"]
+    if ">" not in name:
+        return {cls.__name__: cls for cls in CLASSES}[name](**arguments)
+    found = named(name)
+    if isinstance(found, type):
+        if not issubclass(found, Metric):
+            raise ValueError(f"{short(name)!r} is registered, but it is no Metric")
+        return found(**arguments)
+    return MeanMetricWrapper(found, **arguments) if arguments else found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..registered import LAYERS, named, own_config, registered_name
 from .base import CustomLoss, Loss
 from .pointwise import (
     Gamma,
@@ -66,16 +67,16 @@ def get(identifier: Any) -> Any:
     'MeanSquaredError'
     """
     if isinstance(identifier, str):
+        if ">" in identifier:
+            return get(named(identifier))
         name = _ALIASES.get(identifier, identifier)
         by_class = {c.__name__: c for c in LOSSES.values()}
         if name not in LOSSES and name not in by_class:
             raise ValueError(f"unknown loss {identifier!r}; there are: {', '.join([*LOSSES, *_ALIASES])}")
         return (LOSSES.get(name) or by_class[name])()
-    from ..nn.loss import TorchLoss
-
-    if isinstance(identifier, type) and issubclass(identifier, Loss | TorchLoss):
-        identifier = identifier()  # type: ignore[call-arg]
-    if isinstance(identifier, TorchLoss):
+    if isinstance(identifier, type) and (issubclass(identifier, Loss) or hasattr(identifier, "as_keras")):
+        identifier = identifier()
+    if hasattr(identifier, "as_keras"):  # of `fastnn.nn`
         identifier = identifier.as_keras()
     if isinstance(identifier, Loss):
         if identifier.reduction in (None, "none"):
@@ -90,13 +91,17 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Loss) -> dict[str, Any] | None:
-    """A loss as JSON, its name and its arguments; None for one that is not fastnn's own."""
+    """A loss as JSON, its name and its arguments; None for one that is neither fastnn's own nor registered."""
     if LOSSES.get(type(loss).name) is type(loss):
         return {"class_name": type(loss).name, "config": loss.get_config()}
-    from ..nn.loss import AsKeras
-
-    if isinstance(loss, AsKeras) and _of_torch().get(type(loss.loss).__name__) is type(loss.loss):
-        return {"class_name": f"nn.{type(loss.loss).__name__}", "config": loss.loss.get_config()}
+    if isinstance(loss, CustomLoss) and (name := registered_name(loss.function)) is not None:
+        return {"class_name": name, "config": {}}
+    of_torch: Any = getattr(loss, "loss", None)  # of an AsKeras
+    if of_torch is not None and LAYERS.get(name := f"nn.{type(of_torch).__name__}") is type(of_torch):
+        return {"class_name": name, "config": of_torch.get_config()}
+    own = loss if of_torch is None else of_torch
+    if (registered := registered_name(type(own))) is not None:
+        return {"class_name": registered, "config": own_config(own)}
     return None
 
 
@@ -113,16 +118,12 @@ def deserialize(config: dict[str, Any]) -> Any:
     name = config["class_name"]
     if name in LOSSES:
         return LOSSES[name](**config["config"])
-    return _of_torch()[name.removeprefix("nn.")](**config["config"])
-
-
-def _of_torch() -> dict[str, Any]:
-    """The losses of `fastnn.nn` that fit takes, by name."""
-    from .. import nn
-    from ..nn.loss import TorchLoss
-
-    classes = (getattr(nn, name) for name in nn.__all__)
-    return {c.__name__: c for c in classes if isinstance(c, type) and issubclass(c, TorchLoss) and not c.not_in_fit}
+    cls = named(name) if ">" in name else LAYERS[name] if name.startswith("nn.") else None
+    if isinstance(cls, type) and (issubclass(cls, Loss) or not getattr(cls, "not_in_fit", "it is no loss")):
+        return cls(**config["config"])
+    if cls is None or isinstance(cls, type):
+        raise KeyError(f"there is no loss {name!r}")
+    return CustomLoss(cls)
 
 
 __all__ = [

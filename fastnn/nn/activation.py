@@ -19,6 +19,7 @@ from .module import Module
 class Configured(Remade, Module):
     """A layer without parameters whose arguments, given to `_configure`, are its attributes, its config and its repr."""
 
+    _saved_as = ""
     _arguments: tuple[str, ...] = ()
 
     def _configure(self, **arguments: Any) -> None:
@@ -73,6 +74,7 @@ class ElementWise(Activation):
     PyTorch's ``inplace`` is taken and changes nothing: no result depends on it.
     """
 
+    _saved_as = ""
     function = ""
 
     def __init__(self, inplace: bool = False) -> None:

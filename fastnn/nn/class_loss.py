@@ -24,6 +24,7 @@ _warned: set[str] = set()
 class ClassLoss(TorchLoss):
     """Base of the losses of a class for each row."""
 
+    _saved_as = ""
     targets = "labels"
     weight: np.ndarray[Any, Any] | None
     ignore_index = ops.NO_LABEL

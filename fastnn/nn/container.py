@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .module import Module
@@ -26,6 +26,23 @@ class ModuleList(Module):
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(() if modules is None else modules)
+
+    def get_config(self) -> dict[str, Any]:
+        from ..files.layers import Writer
+
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the modules as write gives them."""
+        return {"layers": [write(m) for m in self]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> ModuleList:
+        """Make the list of a config that get_config gave; make builds a module from its own config."""
+        from ..files.layers import Reader, check_keys
+
+        check_keys(config, "ModuleList", layers=list)
+        return cls(map(make or Reader().layer, config["layers"]))
 
     def append(self, module: Module) -> ModuleList:
         """Adds a module at the end."""
@@ -75,6 +92,23 @@ class ModuleDict(Module):
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
         self.update(modules or {})
+
+    def get_config(self) -> dict[str, Any]:
+        from ..files.layers import Writer
+
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the modules as write gives them."""
+        return {"names": list(self._modules), "layers": [write(m) for m in self._modules.values()]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> ModuleDict:
+        """Make the dict of a config that get_config gave; make builds a module from its own config."""
+        from ..files.layers import Reader, check_keys
+
+        check_keys(config, "ModuleDict", names=list, layers=list)
+        return cls(dict(zip(config["names"], map(make or Reader().layer, config["layers"]), strict=True)))
 
     def update(self, modules: Mapping[str, Module]) -> None:
         """Adds or replaces modules."""

@@ -22,6 +22,7 @@ from .loss import Losses, TorchLoss
 class ElementLoss(TorchLoss):
     """Base of these losses: one of the functions of the specification, and perhaps a weight for each element."""
 
+    _saved_as = ""
     _fn: PointwiseLoss
     weight: np.ndarray[Any, Any] | None = None
 

@@ -22,7 +22,7 @@ class ReLU(Configured):
     [0.0, 0.5, 1.0]
     """
 
-    saved_as = "keras.ReLU"
+    _saved_as = "keras.ReLU"
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, name: str | None = None
@@ -44,7 +44,7 @@ class ReLU(Configured):
 class LeakyReLU(ElementWise):
     """x where x > 0, else negative_slope x."""
 
-    saved_as = "keras.LeakyReLU"
+    _saved_as = "keras.LeakyReLU"
     alpha = alias("negative_slope")
 
     def __init__(self, negative_slope: float = 0.3, name: str | None = None) -> None:
@@ -68,7 +68,7 @@ class PReLU(LearnedSlopes):
     ([[-1.0, 2.0]], (2,))
     """
 
-    saved_as = "keras.PReLU"
+    _saved_as = "keras.PReLU"
     slopes = "alpha"
 
     def __init__(

@@ -34,6 +34,8 @@ class TorchLoss(Remade, Module):
     is True or False, reduction is "none" without reduce, "mean" with both, and "sum" without size_average.
     """
 
+    _saved_as = ""
+    _file_prefix = "nn."
     targets = "values"
     logits: str = ""
     """What makes probabilities of the inputs, "sigmoid" or "softmax", for a loss of classes."""

@@ -19,6 +19,7 @@ from .sequential import Sequential
 class Merge(Module):
     """What merging layers share: they are called on a list of Tensors, and give one."""
 
+    _saved_as = ""
     most: int | None = None
     """The greatest number of inputs."""
     broadcasts = True

@@ -13,11 +13,12 @@ import numpy as np
 from ..backends import current
 from ..block import Finally, completed
 from ..convert import own_array
+from ..registered import LAYERS, readable_arguments
 from ..structure import own_code
 from ..tape import owned
 from ..tensor import Tensor
 from .mode import mode, said, sampled, unsampled
-from .parameter import Parameter, building, fill_grad, stored
+from .parameter import Parameter, building, fill_grad, initial, stored
 from .penalties import Regularized
 from .state import State
 
@@ -75,9 +76,16 @@ class Module(Trainer, State, Regularized):
     _needs_build = False
     """Whether the class has a hand-written build."""
     _built = False
+    _built_for: Any = None
+    """The shape that a hand-written build was called with."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        own = "" if cls.__name__.startswith("_") else cls._file_prefix + cls.__name__
+        if own_code(cls.__module__) and (saved_as := vars(cls).get("_saved_as", own)):
+            if saved_as in LAYERS:
+                raise TypeError(f"{cls.__name__}: files call another layer {saved_as!r}; set _saved_as")
+            LAYERS[saved_as] = cls
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
             cls.forward = _with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
@@ -86,12 +94,20 @@ class Module(Trainer, State, Regularized):
             cls.build = _marking(cls.build)  # type: ignore[attr-defined]
             cls.__call__ = _building_call  # type: ignore[method-assign]
 
+    _saved_as = ""
+    """What files call a class of fastnn's, where that is not its name; empty for one that is only a base of others."""
+    _file_prefix = ""
+    _draws = False
+    """Whether it has a stream of random numbers, `_state`, which files keep."""
+
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, for saving; layers that can be saved define it."""
-        raise TypeError(
-            f"save: {type(self).__name__} is hand-written, so its architecture cannot be put into a file; "
-            "use save_weights() and load_weights(), or state_dict()"
-        )
+        """The constructor's arguments, for saving: here those that attributes of their names hold."""
+        return readable_arguments(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make the layer again of what get_config gave."""
+        return cls(**config)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of one sample's output, given that of its input; layers that change the shape define it."""
@@ -267,12 +283,11 @@ class Module(Trainer, State, Regularized):
             name: in state_dict and files; the attribute that it is assigned to if not given.
         """
         from .. import initializers
-        from ..seeding import generator
 
         sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
         d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
-        make = initializers.get("glorot_uniform" if initializer is None else initializer)
-        p = Parameter(np.ascontiguousarray(make(sizes, d, generator()), d), requires_grad=bool(trainable))
+        p = initial(initializers.get("glorot_uniform" if initializer is None else initializer), sizes, d)
+        p.requires_grad = bool(trainable)
         own = name or f"weight_{len(self._parameters)}"
         if name is None:
             self.__dict__.setdefault("_auto_names", []).append(own)
@@ -479,6 +494,7 @@ def _marking(build: Callable[..., Any]) -> Callable[..., Any]:
         with Finally(undo):
             build(self, input_shape)
             vars(self)["_built"] = True
+            vars(self)["_built_for"] = input_shape
             done.append(True)
 
     return marked

@@ -18,6 +18,7 @@ from .loss import TorchLoss
 class PairLoss(TorchLoss):
     """Base of these losses, of three arrays each."""
 
+    _saved_as = ""
     not_in_fit = "takes three arrays, and fit has a prediction and a target"
     takes = ("input1", "input2", "target")
 

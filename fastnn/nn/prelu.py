@@ -18,6 +18,7 @@ from .parameter import building, initial
 class LearnedSlopes(Configured):
     """x where x > 0, else slope x: base of the layers, which say how many slopes there are, and what their name is."""
 
+    _saved_as = ""
     slopes = "weight"
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -20,6 +20,7 @@ from .parameter import filling
 class _Random(Module):
     """A layer with a stream of random numbers and one setting, which lies in memory: recorded steps follow when it changes."""
 
+    _draws = True
     _operation: Callable[[Tensor, Array, Array], Tensor]
     _setting = "rate"
 

@@ -172,8 +172,9 @@ class State:
         """Write the model into one safetensors file, from which `fastnn.load` makes it again.
 
         The file holds the architecture, the weights, which parameters are frozen, where the streams of random layers are, what
-        compile was given and the state of the optimizer, and a checksum. Losses, metrics and schedules that are functions cannot
-        be written: then the file has no training settings, and a warning says so.
+        compile was given and the state of the optimizer, and a checksum. Classes and functions of your own are written by the names
+        that `fastnn.register` gave them. Losses, metrics and schedules that have none cannot be written: then the file has no
+        training settings, and a warning says so.
 
         Args:
             path: the file, which is replaced as a whole once the new one is complete, through symbolic links.
@@ -182,7 +183,8 @@ class State:
         Raises:
             OSError: the file cannot be written there: there is no such folder, or it is a folder, a pipe or a device.
             RuntimeError: no shape is known yet, so there are no weights.
-            TypeError: a layer is not one of fastnn's, or its forward was replaced.
+            TypeError: a layer is neither one of fastnn's nor registered, an argument of it cannot be read, or its forward was
+                replaced.
             ValueError: the suffix is that of another library's files, such as .keras, .h5 or .pt; or layers were changed into
                 others than their arguments make, which `load` could not make again.
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..registered import named
 from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
@@ -52,6 +53,8 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier(**settings)
+    if isinstance(identifier, str) and ">" in identifier:
+        return get(named(identifier), **settings)
     if isinstance(identifier, str):
         name = identifier.lower()
         if name not in _KERAS:

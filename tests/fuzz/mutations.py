@@ -20,6 +20,35 @@ VALUES: list[Any] = [None, True, False, 0, -1, 3, 10**6, 10**9, 2**63, 10**30, 0
 VALUES += ["", "x", "false", "9" * 5000, [], [[]], {}, [4], [10**7], ["a"] * 9, {"tensor": ".optimizer"}, {"tuple": [0, 1]}]
 
 
+@fastnn.register(package="fuzz")
+def bent(x: Any) -> Any:
+    return x * fastnn.sigmoid(x)
+
+
+@fastnn.register(package="fuzz")
+def bent_error(y_true: Any, y_pred: Any) -> Any:
+    return (bent(y_true - y_pred) ** 2).mean(-1)
+
+
+@fastnn.register(package="fuzz")
+class Own(nn.Module):
+    """A class of a user's, whose constructor takes whatever comes."""
+
+    def __init__(self, units: int, other: Any, last: Any, kind: Any) -> None:
+        super().__init__()
+        self.units, self.other, self.last, self.kind = units, other, last, kind
+        self.layers = nn.ModuleList([fastnn.Dense(units), kind(), fastnn.Sequential([fastnn.Dense(4)])])
+
+    def build(self, input_shape: Any) -> None:
+        self.gain = self.add_weight((input_shape[-1],), "ones")
+
+    def forward(self, x: Any) -> Any:
+        x = x * self.gain
+        for layer in self.layers:
+            x = layer(x)
+        return self.last(x)
+
+
 def valid(folder: Path) -> list[bytes]:
     """The contents of files of several kinds."""
     fastnn.seed(0)
@@ -42,8 +71,11 @@ def valid(folder: Path) -> list[bytes]:
     double = fastnn.Sequential([fastnn.Dense(2, input_shape=(4,))], dtype="float64")
     double.compile(fastnn.optim.LBFGS(), "mse")
     double.fit(X, X[:, :2], epochs=2, verbose=0)
+    own = fastnn.Sequential([fastnn.Dense(4, bent, input_shape=(4,)), Own(3, {"a": (1, 2.0)}, fastnn.Dense(2), nn.ReLU)])
+    own.compile("sgd", bent_error, [bent_error], capture=False)
+    own.fit(X, X[:, :2], verbose=0)
     contents = []
-    for model in (plain, graph, tied, double):
+    for model in (plain, graph, tied, double, own):
         model.save(folder / "seed")
         contents.append((folder / "seed").read_bytes())
     return contents

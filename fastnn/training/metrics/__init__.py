@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, cast
 
+from ...registered import named
 from .base import Metric
 from .classes import ConfusionMatrix, F1Score, FBetaScore, Precision, Recall
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, Perplexity, SparseCategoricalCrossentropy
@@ -154,6 +155,8 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") 
         identifier = cast("Callable[[], Metric]", identifier)()
     if isinstance(identifier, Metric):
         return identifier
+    if isinstance(identifier, str) and ">" in identifier:
+        return _resolve(named(identifier), loss_kind, n_outputs, logits)
     if isinstance(identifier, str):
         if (fitting := FITTING.get(identifier.lower())) is not None:
             binary = n_outputs == 1 or (logits == "sigmoid" and BinaryCrossentropy in fitting)
