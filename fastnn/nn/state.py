@@ -172,9 +172,9 @@ class State:
         """Write the model into one safetensors file, from which `fastnn.load` makes it again.
 
         The file holds the architecture, the weights, which parameters are frozen, where the streams of random layers are, what
-        compile was given and the state of the optimizer, and a checksum. Classes and functions of your own are written by the names
-        that `fastnn.register` gave them. Losses, metrics and schedules that have none cannot be written: then the file has no
-        training settings, and a warning says so.
+        compile was given and the state of the optimizer, and a checksum. Classes and functions of your own are written by the
+        names that `fastnn.register` gave them. Losses, metrics and schedules that have none cannot be written: then the file has
+        no training settings, and a warning says so.
 
         Args:
             path: the file, which is replaced as a whole once the new one is complete, through symbolic links.
