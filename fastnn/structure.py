@@ -1,4 +1,4 @@
-"""Several inputs and outputs: one array, or a list, tuple or dict of them, as a flat list and back."""
+"""Several inputs and outputs: how the arrays are nested and named, and what users give for each of them."""
 
 from __future__ import annotations
 
@@ -13,83 +13,138 @@ import numpy as np
 from .backends import current
 from .ops.door import positive_int
 from .tensor import Array, Tensor
+from .tree import LEAF, Tree, count, flatten, flatten_as, places, steps, unflatten
 
 
 class Structure:
-    """How arrays are put together: "one" alone, a "list", "tuple" or "dict" of them, or the "args" of a forward.
+    """How inputs, outputs or targets are nested (see `fastnn.tree`), with a name for each leaf.
 
-    >>> structure, leaves = Structure.of({"a": 1, "b": 2})
+    Args:
+        kind: what the outermost container is: "one" for a single leaf, "list", "tuple", "dict", or "args" for the arguments of
+            a forward.
+        names: of the leaves.
+        dtypes: of the leaves, if they are known.
+        tree: how they are nested; flat unless given.
+
+    >>> structure, leaves = Structure.of({"a": 1, "state": (2, 3)})
     >>> structure.kind, structure.names, leaves
-    ('dict', ['a', 'b'], [1, 2])
-    >>> structure.build([3, 4])
-    {'a': 3, 'b': 4}
+    ('dict', ['a', 'state_1', 'state_2'], [1, 2, 3])
+    >>> structure.build([4, 5, 6])
+    {'a': 4, 'state': (5, 6)}
     """
 
-    def __init__(self, kind: str, names: Sequence[str], dtypes: Sequence[Any] | None = None) -> None:
+    def __init__(self, kind: str, names: Sequence[str], dtypes: Sequence[Any] | None = None, tree: Tree | None = None) -> None:
         self.kind = kind
         self.names = list(names)
         self.dtypes = dtypes
+        self.tree = _flat(kind, self.names) if tree is None else tree
 
     @classmethod
-    def of(cls, value: Any, name: str = "output") -> tuple[Structure, list[Any]]:
-        """Returns the structure of a value, and what it holds."""
-        if isinstance(value, Mapping):
-            return cls("dict", list(value)), list(value.values())
-        if isinstance(value, list | tuple):
-            kind = "tuple" if isinstance(value, tuple) else "list"
-            return cls(kind, [f"{name}_{i + 1}" for i in range(len(value))]), list(value)
-        return cls("one", [name]), [value]
+    def of(cls, value: Any, name: str = "output", is_leaf: Callable[[Any], bool] | None = None) -> tuple[Structure, list[Any]]:
+        """Returns the structure of a value, and its leaves. None alone is a leaf."""
+        tree, leaves = (LEAF, [None]) if value is None else flatten(value, is_leaf)
+        kind = "one" if not tree else "dict" if issubclass(tree[0], Mapping) else "list" if issubclass(tree[0], list) else "tuple"
+        return cls(kind, different(_names(tree, name)), tree=tree), leaves
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Structure) and (self.kind, self.names) == (other.kind, other.names)
+        return isinstance(other, Structure) and (self.kind, self.names, self.tree) == (other.kind, other.names, other.tree)
 
     __hash__ = None  # type: ignore[assignment]
 
     def build(self, leaves: Sequence[Any]) -> Any:
         """Returns the leaves put together."""
-        if self.kind == "one":
-            return leaves[0]
-        if self.kind == "dict":
-            return dict(zip(self.names, leaves, strict=True))
-        return list(leaves) if self.kind == "list" else tuple(leaves)
+        return unflatten(self.tree, leaves)
 
-    def flatten(self, value: Any) -> list[Any]:
-        """Returns the leaves of a value that this structure has."""
-        if self.kind == "one":
-            return [value]
-        return [value[name] for name in self.names] if self.kind == "dict" else list(value)
+    def flatten(self, value: Any, name: str = "") -> list[Any]:
+        """Returns the leaves of a value that is nested so; ValueError where it is not, with the place after this name."""
+        return flatten_as(self.tree, value, name)
+
+    def places(self, name: str) -> list[str]:
+        """Returns the place of each leaf as Python writes it: name for a single one."""
+        return places(self.tree, name)
 
     def call(self, model: Any, leaves: Sequence[Any], **kwargs: Any) -> Any:
         """Calls the model with these inputs."""
         if self.kind == "one":
             return model(leaves[0], **kwargs)
-        return model(*leaves, **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
+        return model(*self.build(leaves), **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
-        """Returns what was given for each leaf, by position or by name; None where optional and left out.
+        """Returns what was given for each leaf, nested in the same way or in a dict by names; None where optional and left out.
 
         Raises:
-            ValueError: a list of another length, keys that are missing or not known; the message names them.
+            ValueError: a list of another length, keys that are missing or not known; the message names them and the place.
         """
-        own = ", ".join(self.names)
-        if isinstance(given, Mapping):
-            unknown = [str(key) for key in given if key not in self.names]
-            missing = [key for key in self.names if key not in given]
-            if unknown or (missing and not optional):
-                what = f"unknown keys {unknown}" if unknown else f"missing keys {missing}"
-                raise ValueError(f"{op}: {name} has {what}; wanted a dict with: {own}")
-            return [given.get(key) for key in self.names]
-        if len(self) == 1:
+        if len(self) == 1 and not isinstance(given, Mapping) and self.tree in (LEAF, _flat(self.kind, self.names)):
             wrapped = isinstance(given, list | tuple) and len(given) == 1 and is_array(given[0])
             return [given[0] if wrapped else given]
+        tree = self.tree or _flat("dict", self.names)  # a single leaf has a name, too
+        return _spread(tree, self.names, given, f"{op}: {name}", optional)
+
+
+def _flat(kind: str, names: Sequence[str]) -> Tree:
+    if kind == "one":
+        return LEAF
+    keys = tuple(names) if kind == "dict" else (len(names),)
+    return {"dict": dict, "list": list}.get(kind, tuple), keys, (LEAF,) * len(names)
+
+
+def _has_keys(tree: Tree) -> bool:
+    return issubclass(tree[0], Mapping) or hasattr(tree[0], "_fields")
+
+
+def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
+    """Names leaves by the way to them: keys, and numbers behind the name of what they are in."""
+    if not tree:
+        return [name]
+    keys: Sequence[Any] = tree[1] if _has_keys(tree) else [i + 1 for i in range(len(tree[2]))]
+    own = [key if top and _has_keys(tree) else f"{name}_{key}" for key in keys]
+    return [leaf for key, child in zip(own, tree[2], strict=True) for leaf in _names(child, key, False)]
+
+
+def different(names: Sequence[str]) -> list[str]:
+    """Returns the names, those that come again with a number behind."""
+    found: dict[str, None] = {}
+    for name in names:
+        own, n = name, 0
+        while own in found:
+            n += 1
+            own = f"{name}_{n}"
+        found[own] = None
+    return list(found)
+
+
+def _spread(tree: Tree, names: Sequence[str], given: Any, where: str, optional: bool) -> list[Any]:
+    if not tree:
+        return [given]
+    if given is None and (optional or not names):
+        return [None] * len(names)
+    keyed = _has_keys(tree)
+    items: Sequence[Any] = given
+    if isinstance(given, Mapping):
+        wanted = tree[1] if keyed and not set(given) <= set(names) else names
+        unknown = [str(key) for key in given if key not in wanted]
+        missing = [key for key in wanted if key not in given]
+        if unknown or (missing and not optional):
+            what = f"unknown keys {unknown}" if unknown else f"missing keys {missing}"
+            raise ValueError(f"{where} has {what}; wanted a dict with: {', '.join(map(str, wanted))}")
+        items = [given.get(key) for key in wanted]
+        if wanted is names:
+            return list(items)
+    else:
+        n, own = len(tree[2]), ", ".join(map(str, names))
         if not isinstance(given, list | tuple):
-            raise ValueError(f"{op}: {name} is a {type(given).__name__}; wanted a list, tuple or dict of {len(self)}: {own}")
-        if len(given) != len(self):
-            raise ValueError(f"{op}: {name} has {len(given)} entries; wanted {len(self)}: {own}")
-        return list(given)
+            raise ValueError(f"{where} is a {type(given).__name__}; wanted a list, tuple or dict of {n}: {own}")
+        if len(given) != n:
+            raise ValueError(f"{where} has {len(given)} entries; wanted {n}: {own}")
+    found: list[Any] = []
+    rest = iter(names)
+    for child, item, step in zip(tree[2], items, steps(tree), strict=True):
+        found += _spread(child, [next(rest) for _ in range(count(child))], item, where + step, optional)
+    return found
 
 
 class Arrays(list[Any]):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..convert import own_array
-from ..structure import Structure
+from ..structure import Structure, different
 from ..tensor import Tensor
 from .module import _UNRECORDED, Module
 from .symbolic import Call, Input, Symbol, replaced, symbols_in
@@ -66,7 +66,7 @@ class Model(Module):
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
         if len(set(names)) < len(names):
             raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
-        self._takes = Structure(structure.kind, names, [s.dtype.name for s in symbols])
+        self._takes = Structure(structure.kind, names, [s.dtype.name for s in symbols], structure.tree)
         self._input_shapes = [s.sample_shape for s in symbols]
         self._dtype = next((s.dtype.name for s in symbols if s.dtype.kind == "f"), None)
         self._symbols = (symbols, [])
@@ -102,7 +102,7 @@ class Model(Module):
         self._program = program
         self._results = [slots[s] for s in results]
         if self._outputs.kind != "dict":
-            self._outputs.names = _different([names.get(s.call.module, s.name) for s in results])
+            self._outputs.names = different([names.get(s.call.module, s.name) for s in results])
 
     def _register(self, layer: Module) -> str:
         own = str(getattr(layer, "name", None) or type(layer).__name__.lower()).replace(".", "_")
@@ -301,18 +301,6 @@ def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], lis
                 depth[s.call] = max(depth.get(s.call, 0), depth[call] + 1)
     calls = sorted(met, key=lambda call: call.number)
     return calls, sorted(farthest, key=lambda layer: -farthest[layer])
-
-
-def _different(names: list[str]) -> list[str]:
-    """The names, those that come again with a number behind."""
-    found: list[str] = []
-    for name in names:
-        own, n = name, 0
-        while own in found:
-            n += 1
-            own = f"{name}_{n}"
-        found.append(own)
-    return found
 
 
 def _located(arg: Any, slots: dict[Symbol, int]) -> Slots:

@@ -1,0 +1,179 @@
+"""Nesting: lists, tuples, dicts, named tuples and None in each other, as a flat list of leaves and back.
+
+A tree says how a value is nested and nothing of its leaves. It is made of plain tuples, so that trees can be compared, hashed
+and put into keys: `LEAF` for a leaf, else (the container's type, its keys, the trees of its items).
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+Tree = tuple[Any, ...]
+LEAF: Tree = ()
+NONE: Tree = (type(None), (), ())
+
+
+def _kind_of(cls: type) -> str:
+    """Says which container a type is: "none", "dict", "named" or "items"; empty for all other types."""
+    if cls is type(None):
+        return "none"
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return "named"
+    return "dict" if issubclass(cls, Mapping) else "items" if issubclass(cls, list | tuple) else ""
+
+
+_kind: Callable[[Any], str] = functools.lru_cache(maxsize=1024)(_kind_of)  # type: ignore[assignment]
+
+
+def _items(value: Any, kind: str) -> tuple[tuple[Any, ...], Sequence[Any]]:
+    """Returns the keys and the items of a container; of a list or tuple, its length is in place of the keys."""
+    if kind == "dict":
+        return tuple(value), list(value.values())
+    return (value._fields if kind == "named" else (len(value),)), value
+
+
+def _made(cls: Any, keys: tuple[Any, ...], items: list[Any]) -> Any:
+    kind = _kind(cls)
+    if kind == "dict":
+        return dict(zip(keys, items, strict=True))
+    return cls(*items) if kind == "named" else cls(items)
+
+
+def flatten(value: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[Tree, list[Any]]:
+    """Returns the tree of a value and its leaves, in order; a dict's in the order of its items.
+
+    Args:
+        value: anything; what is no list, tuple, dict or None is a leaf.
+        is_leaf: says which containers are leaves.
+
+    >>> tree, leaves = flatten({"y": 1, "state": (2, [3, None])})
+    >>> leaves
+    [1, 2, 3]
+    >>> unflatten(tree, ["a", "b", "c"])
+    {'y': 'a', 'state': ('b', ['c', None])}
+    """
+    leaves: list[Any] = []
+    return _walk(value, leaves, is_leaf), leaves
+
+
+def _walk(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) -> Tree:
+    kind = _kind(type(value))
+    if not kind or (is_leaf is not None and is_leaf(value)):
+        leaves.append(value)
+        return LEAF
+    if kind == "none":
+        return NONE
+    keys, items = _items(value, kind)
+    return type(value), keys, tuple([_walk(item, leaves, is_leaf) for item in items])
+
+
+def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
+    """Puts leaves together as the tree says. A dict of any class becomes a plain one."""
+    if not tree:
+        return leaves[0]
+    return _build(tree, iter(leaves))
+
+
+def _build(tree: Tree, rest: Iterator[Any]) -> Any:
+    if not tree:
+        return next(rest)
+    cls, keys, children = tree
+    return None if cls is type(None) else _made(cls, keys, [_build(child, rest) for child in children])
+
+
+def flatten_as(tree: Tree, value: Any, name: str = "") -> list[Any]:
+    """Returns the leaves of a value that is nested as the tree says; whatever stands at a leaf of the tree is one.
+
+    Lists and tuples stand for each other, and dicts may have their items in another order.
+
+    Raises:
+        ValueError: the value is nested otherwise; the message begins with the place, such as ``outputs["state"][1]``.
+
+    >>> flatten_as(flatten([0, {"a": 0, "b": 0}])[0], (1, {"b": [2], "a": 3}))
+    [1, 3, [2]]
+    """
+    leaves: list[Any] = []
+    if not _fits(tree, value, leaves):
+        raise ValueError(_misfit(tree, value, name or "the value"))
+    return leaves
+
+
+def _fits(tree: Tree, value: Any, leaves: list[Any]) -> bool:
+    if not tree:
+        leaves.append(value)
+        return True
+    cls, keys, children = tree
+    kind, own = _kind(cls), _kind(type(value))
+    if kind == "none" or own == "none" or not own:
+        return kind == own
+    if kind == "dict":
+        return (
+            own == "dict"
+            and value.keys() == set(keys)
+            and all(_fits(t, value[k], leaves) for k, t in zip(keys, children, strict=True))
+        )
+    return own != "dict" and len(value) == len(children) and all(map(_fits, children, value, [leaves] * len(children)))
+
+
+def _misfit(tree: Tree, value: Any, place: str) -> str:
+    """Says where a value is nested otherwise than the tree says; empty if it is not."""
+    if not tree or _fits(tree, value, []):
+        return ""
+    kind, own = _kind(tree[0]), _kind(type(value))
+    if kind == "none":
+        return f"{place} is a {type(value).__name__}; wanted None"
+    if own in ("", "none") or (own == "dict") is not (kind == "dict"):
+        return f"{place} is a {type(value).__name__}; wanted {describe(tree)}"
+    if kind == "dict" and value.keys() != set(tree[1]):
+        return f"{place} has the keys {list(value)}; wanted {describe(tree)}"
+    if len(value) != len(tree[2]):
+        return f"{place} has {len(value)} entries; wanted {describe(tree)}"
+    items = [value[key] for key in tree[1]] if kind == "dict" else value
+    return next(filter(None, map(_misfit, tree[2], items, [place + step for step in steps(tree)])))
+
+
+def count(tree: Tree) -> int:
+    """Returns the number of leaves."""
+    return sum(map(count, tree[2])) if tree else 1
+
+
+def describe(tree: Tree) -> str:
+    """Says in words what the outermost container of a tree is."""
+    kind = _kind(tree[0])
+    if kind == "dict":
+        return f"a dict with: {', '.join(map(str, tree[1]))}"
+    return f"a {'list' if issubclass(tree[0], list) else 'tuple'} of {len(tree[2])}"
+
+
+def steps(tree: Tree) -> list[str]:
+    """Returns how Python writes the way from a container to each of its items."""
+    kind = _kind(tree[0])
+    if kind == "named":
+        return [f".{key}" for key in tree[1]]
+    return [f"[{key!r}]" for key in (tree[1] if kind == "dict" else range(len(tree[2])))]
+
+
+def places(tree: Tree, name: str = "") -> list[str]:
+    """Returns the place of each leaf as Python writes it.
+
+    >>> places(flatten({"y": 1, "state": (2, [3, None])})[0], "outputs")
+    ["outputs['y']", "outputs['state'][0]", "outputs['state'][1][0]"]
+    """
+    if not tree:
+        return [name]
+    return [place for child, step in zip(tree[2], steps(tree), strict=True) for place in places(child, name + step)]
+
+
+def replace(value: Any, by: Callable[[Any], Any]) -> Any:
+    """Returns the value with by(leaf) in place of each leaf. Containers in which nothing is replaced are the same objects."""
+    kind = _kind(type(value))
+    if not kind:
+        return by(value)
+    if kind == "none":
+        return None
+    keys, items = _items(value, kind)
+    new = [replace(item, by) for item in items]
+    return value if all(map(operator.is_, new, items)) else _made(type(value), keys, new)
