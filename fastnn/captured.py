@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,23 +16,17 @@ from .bindings import Bindings
 from .convert import StepInput
 from .hostcode import HostCode
 from .locks import rlock
-from .plan import Step, copied, give_back, like, own
+from .plan import Step, copied, give_back, own
 from .precision import precision
 from .recorder import PATIENCE, Recorder, Watched, difference
 from .tensor import Array, Tensor, is_grad_enabled
+from .tree import flatten, replace
 
 if TYPE_CHECKING:
     from .nn.module import Module
 
 MOST_PLANS = 32
 """Recordings that one captured function keeps: those that were used last."""
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [t for item in items for t in _tensors(item)]
 
 
 def _array_of(value: Any) -> Array | None:
@@ -57,23 +50,17 @@ class _Object:
         return id(self.value)
 
 
-def _objects(value: Any) -> list[Any]:
-    """Returns the arguments that are objects with attributes of their own."""
-    if isinstance(value, dict | list | tuple):
-        return [o for item in (value.values() if isinstance(value, dict) else value) for o in _objects(item)]
-    return [value] if _array_of(value) is None else []
-
-
 def _key(value: Any, arrays: list[Array]) -> Any:
-    """Returns all that is known of an argument but the content of its arrays, which are put into the list."""
+    """Returns all that is known of arguments but the content of their arrays, which are put into the list."""
+    tree, leaves = flatten(value)
+    return tree, *[_key_of(leaf, arrays) for leaf in leaves]
+
+
+def _key_of(value: Any, arrays: list[Array]) -> Any:
     array = _array_of(value)
     if array is not None:
         arrays.append(array)
         return isinstance(value, Tensor), array.shape, array.dtype
-    if isinstance(value, dict):
-        return (dict, *[(k, _key(v, arrays)) for k, v in value.items()])
-    if isinstance(value, list | tuple):
-        return (type(value), *[_key(v, arrays) for v in value])
     try:
         hash(value)
     except TypeError:
@@ -91,20 +78,9 @@ def _without_shapes(key: Any) -> Any:
     return tuple(map(_without_shapes, key))
 
 
-def _replaced(value: Any, by: Callable[[bool], Any]) -> Any:
-    """Replaces the arrays of an argument by what by(whether a Tensor) gives, in the order in which `_key` lists them.
-
-    What holds no arrays is left as it is, so that changes of it reach the caller.
-    """
-    if _array_of(value) is not None:
-        return by(isinstance(value, Tensor))
-    if not isinstance(value, dict | list | tuple):
-        return value
-    items = list(value.values() if isinstance(value, dict) else value)
-    new = [_replaced(v, by) for v in items]
-    if all(map(operator.is_, new, items)):
-        return value
-    return dict(zip(value, new, strict=True)) if isinstance(value, dict) else like(value, new)
+def _leads_back(output: Any) -> bool:
+    """Says whether any Tensor of an output has a backward that is still to come."""
+    return any(isinstance(t, Tensor) and t.node is not None and t.node.saved is not None for t in flatten(output)[1])
 
 
 def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
@@ -189,7 +165,7 @@ class _Capture:
         buffers = [real.xp.array(array, order="C", copy=True) for array in arrays]
         recorder = Recorder(real, tuple(buffers))
         output, host = self._record(recorder, args, kwargs, arrays, buffers)
-        if not recorder.void and any(t.node is not None and t.node.saved is not None for t in _tensors(output)):
+        if not recorder.void and _leads_back(output):
             recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
         if recorder.void:
             self._stay_eager(recorder.void)
@@ -201,7 +177,7 @@ class _Capture:
         before = self._watched.get(state)
         if before is not None and not recorder.hindrance and before.signature == recorder.signature:
             before.differed = 0
-            roots = [self.fn, *_objects(args), *_objects(kwargs)]
+            roots = [self.fn, *(leaf for leaf in flatten((args, kwargs))[1] if _array_of(leaf) is None)]
             bindings = Bindings(roots, host, recorder.uses)
             self._keep(key, Step(recorder, buffers, output, bindings))
         else:
@@ -227,12 +203,15 @@ class _Capture:
     ) -> tuple[Any, HostCode]:
         rest, seen = iter(buffers), list[StepInput | None]()
 
-        def input_of_the_step(tensor: bool) -> Any:
-            array = next(rest).view()
-            seen.append(None if tensor else StepInput(array))
+        def input_of_the_step(leaf: Any) -> Any:
+            if _array_of(leaf) is None:
+                return leaf
+            array = next(rest).view()  # in the order in which `_key` lists them
+            seen.append(None if isinstance(leaf, Tensor) else StepInput(array))
             return Tensor(array) if seen[-1] is None else seen[-1]
 
-        own_args, own_kwargs = _replaced((args, kwargs), input_of_the_step)
+        # A list without arrays stays the caller's, so that changes of it reach him.
+        own_args, own_kwargs = replace((args, kwargs), input_of_the_step)
         host = HostCode(marks=True)
         try:
             with recording(recorder), host:

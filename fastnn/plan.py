@@ -15,6 +15,7 @@ from .nn.mode import said
 from .nn.parameter import stored
 from .recorder import Recorder
 from .tensor import Array, Tensor
+from .tree import replace
 
 _version, _training, _data, _requires_grad, _has_grad = map(
     operator.attrgetter, ("_version", "_training", "data", "requires_grad", "has_grad")
@@ -116,17 +117,9 @@ def own(value: Any, recorder: Recorder) -> Any:
 
 
 def _changed(value: Any, recorder: Recorder | Step, change: Any) -> Any:
-    if isinstance(value, Tensor):
-        return Tensor(change(value.data)) if value.node is not None or recorder.owns(value.data) else value
-    if isinstance(value, recorder.xp.ndarray):
-        return change(value) if recorder.owns(value) else value
-    if isinstance(value, dict):
-        return {k: _changed(v, recorder, change) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return like(value, [_changed(v, recorder, change) for v in value])
-    return value
+    def changed(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return Tensor(change(leaf.data)) if leaf.node is not None or recorder.owns(leaf.data) else leaf
+        return change(leaf) if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else leaf
 
-
-def like(value: Any, items: list[Any]) -> Any:
-    """Returns a list, tuple or named tuple with other items."""
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return replace(value, changed)

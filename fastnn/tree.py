@@ -25,7 +25,7 @@ def _kind_of(cls: type) -> str:
     return "dict" if issubclass(cls, Mapping) else "items" if issubclass(cls, list | tuple) else ""
 
 
-_kind: Callable[[Any], str] = functools.lru_cache(maxsize=1024)(_kind_of)  # type: ignore[assignment]
+_kind: Callable[[Any], str] = functools.lru_cache(maxsize=1024)(_kind_of)
 
 
 def _items(value: Any, kind: str) -> tuple[tuple[Any, ...], Sequence[Any]]:
