@@ -225,7 +225,7 @@ def test_a_graph_kept_inside_a_captured_step(backend: str, chunks: int) -> None:
     def twice(labels: Any) -> Any:
         x.zero_grad()
         w.zero_grad()
-        total = ops.linear_cross_entropy(x, w, None, fastnn.losses.base.as_labels(labels, 8, 6, "twice"))[0].sum()
+        total = ops.linear_cross_entropy(x, w, None, fastnn.losses.base.as_labels(labels, (8,), 6, "twice"))[0].sum()
         total.backward(retain_graph=True)
         total.backward()
         return total

@@ -88,6 +88,36 @@ def test_values_and_gradients(
         np.testing.assert_allclose(x.grad.numpy(), other.grad.numpy(), rtol=2e-6, atol=1e-8)
 
 
+ROW_BY_ROW = [case for case in CASES if case[1].get("axis") != 0]
+
+
+@pytest.mark.parametrize(("name", "kwargs", "targets", "predictions"), ROW_BY_ROW, ids=lambda v: v if type(v) is str else "")
+def test_a_loss_of_each_step(name: str, kwargs: dict[str, Any], targets: np.ndarray, predictions: np.ndarray) -> None:
+    p, y = predictions.reshape(3, 4, 3), targets.reshape(3, 4, *targets.shape[1:])
+    steps = WEIGHTS.reshape(3, 4)
+    mask = steps > 0.7
+    for reduction in ("mean", "mean_with_sample_weight", "sum", None):
+        ours = getattr(fastnn.losses, name)(**kwargs, reduction=reduction)
+        theirs = getattr(keras.losses, name)(**kwargs, reduction=reduction, dtype="float64")
+        for weight in (None, steps[:, :1], steps):
+            for counted in (None, mask):
+                if counted is not None and "ignore_class" in kwargs and reduction != "mean":
+                    continue  # Keras divides by all of the ignored labels, or takes their losses in
+                x, other = fastnn.tensor(p, requires_grad=True), torch.tensor(p, requires_grad=True)
+                if counted is not None:
+                    other._keras_mask = torch.tensor(counted)
+                # With (3, 1) Keras fails at masks, and "mean_with_sample_weight" divides by the sum of 3 weights for 12 losses.
+                masked = counted is not None or "ignore_class" in kwargs
+                whole = weight is not None and (masked or reduction == "mean_with_sample_weight")
+                given = np.broadcast_to(weight, (3, 4)).copy() if whole else weight
+                z = theirs(torch.tensor(y), other, None if given is None else torch.tensor(given))
+                result = ours(y, x, weight, counted)
+                np.testing.assert_allclose(result.numpy(), z.detach().numpy(), rtol=2e-6, atol=1e-9)
+                result.sum().backward()
+                z.sum().backward()
+                np.testing.assert_allclose(x.grad.numpy(), other.grad.numpy(), rtol=2e-6, atol=1e-8)
+
+
 def test_probabilities_of_exactly_0_and_1() -> None:
     x = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], np.float32)
     for name in (

@@ -231,7 +231,11 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"log_cosh: targets have shape \(6, 2\), predictions \(6, 4\)",
     ),
-    "weights": (lambda: losses.LogCosh()(COLUMNS, X, [1.0, 2.0]), ValueError, "log_cosh: sample_weight: 2 values for 6 rows"),
+    "weights": (
+        lambda: losses.LogCosh()(COLUMNS, X, [1.0, 2.0]),
+        ValueError,
+        r"log_cosh: sample_weight.*\(6,\)",
+    ),
     "whole numbers": (lambda: losses.LogCosh()([[1]], fastnn.tensor([[1]])), TypeError, "log_cosh: a Tensor of dtype int64"),
     "column": (
         lambda: apply(X, X, pointwise_loss("huber"), column=np.ones(4)),

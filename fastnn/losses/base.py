@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +9,15 @@ import numpy as np
 
 from ..backends import current
 from ..convert import host_array, own_array
-from ..ops import logic, shape
+from ..elements import same_elements, same_numbers
 from ..ops import loss as ops
+from ..ops import shape
 from ..ops.door import as_tensor, floating
 from ..ops.elementwise import astype
 from ..registry import Settings
 from ..tensor import Array, Tensor, is_grad_enabled
 from ..training.data import check_labels
+from .weights import combined, weighted, weights_of
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
@@ -45,6 +46,8 @@ class Loss(Settings):
     """The label that counts for nothing."""
     logits: str = ""
     """What makes probabilities of the outputs, "sigmoid" or "softmax", for a loss of logits."""
+    classes_first = False
+    """Whether the classes are the second axis of a prediction with more than two."""
     takes_probabilities = False
     """Whether a loss of labels takes rows of probabilities too."""
 
@@ -63,13 +66,29 @@ class Loss(Settings):
         """
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The reduced loss: a Tensor without dimensions, unless the reduction is "none"."""
-        return self.measured(y_true, y_pred, sample_weight)[0]
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Tensor:
+        """Compute the reduced loss: a Tensor without dimensions, unless the reduction is "none".
 
-    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
-        """The reduced loss, and the weights by whose sum it was divided: the loss of a batch counts that much in the mean over
-        a data set. None where it counts as many times as the batch has rows."""
+        Args:
+            y_true: targets in the shape of y_pred, or labels in that shape without its last axis, (n,) for (n, C) and (n, T)
+                for (n, T, C).
+            y_pred: predictions.
+            sample_weight: a weight for each sample, (n,), or for each element of the loss, as (n, T); sizes of 1 are repeated.
+            mask: in the same shapes, True for the elements that count: a mean is over these alone.
+
+        Raises:
+            ValueError: shapes that do not go together.
+
+        >>> import fastnn
+        >>> loss, p = fastnn.losses.SparseCategoricalCrossentropy(), fastnn.tensor([[[0.5, 0.5], [0.1, 0.9]]])
+        >>> round(loss([[0, 0]], p, mask=[[True, False]]).item(), 4)
+        0.6931
+        """
+        return self.measured(y_true, y_pred, sample_weight, mask)[0]
+
+    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Array | None]:
+        """Compute the reduced loss, and return it with the weights by whose sum it was divided: the loss of a batch counts that
+        much in the mean over a data set. None where it counts as many times as the batch has rows."""
         op = f"loss {self.name or type(self).__name__}"
         y_pred = floating(op, as_tensor(y_pred, op))
         values = self.call(*as_given(_target(y_true, op, y_pred), y_pred))
@@ -81,18 +100,17 @@ class Loss(Settings):
                 f"{op}: the result has no gradient by y_pred; what goes through NumPy, item() or detach() is a constant"
             )
         if values.ndim == 0:
-            if sample_weight is not None:
-                raise ValueError(f"{op}: sample_weight needs a loss of each sample, but the function returns one number")
+            if sample_weight is not None or mask is not None:
+                name = "mask" if sample_weight is None else "sample_weight"
+                raise ValueError(f"{op}: {name} needs a loss of each sample, but the function returns one number")
             return values, None
         if y_pred.ndim and values.shape[0] != y_pred.shape[0]:
             raise ValueError(
                 f"{op}: returned shape {values.shape} for {y_pred.shape[0]} samples, wanted a loss of each or one number"
             )
-        weight = None
-        if sample_weight is not None:
-            weight = row_weight(sample_weight, values.dtype, values.shape, f"{op}: sample_weight")
-        losses = weighted(shape.reshape(values, (-1,)), weight)
-        return self.reduced(losses, values.shape, weight)
+        weight, counted = weights_of(sample_weight, mask, values.dtype, values.shape, op)
+        losses = weighted(shape.reshape(values, (-1,)), combined(weight, counted))
+        return self.reduced(losses, values.shape, weight, counted)
 
     def reduced(
         self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None
@@ -104,11 +122,15 @@ class Loss(Settings):
         if self.reduction == "sum":
             return ops.reduce_loss(losses, "sum"), None
         if self.reduction == "mean_with_sample_weight" and weight is not None:
-            counted = weight if counted is None else (Tensor(weight) * Tensor(counted)).data
+            counted = combined(weight, counted)
         return (ops.reduce_loss(losses) if counted is None else ops.reduce_loss(losses, "weights_or_one", counted)), counted
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a sample's values, given that of its output."""
+        """Return the shape of a sample's targets, given that of its output: labels have no axis of classes."""
+        return output_shape[:-1] if self.targets == "labels" else output_shape
+
+    def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the losses of predictions of this shape, samples first: what weights are broadcast to."""
         return output_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -121,17 +143,15 @@ class RowLoss(Loss):
 
     targets = "values"
 
-    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
+    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Array | None]:
         if type(self).call is not Loss.call:  # of a class derived from one of fastnn's
-            return super().measured(y_true, y_pred, sample_weight)
+            return super().measured(y_true, y_pred, sample_weight, mask)
         y_pred = floating(self.name, as_tensor(y_pred, self.name))
         y_pred = y_pred if y_pred.ndim else shape.reshape(y_pred, (1,))
         like = self.shape_of_losses(y_pred.shape)
-        weight = None
-        if sample_weight is not None:
-            weight = row_weight(sample_weight, y_pred.dtype, like, f"{self.name}: sample_weight")
-        losses = self.rows(y_true, y_pred, weight)
-        return self.reduced(losses, like, weight, self.counted(y_true, y_pred))
+        weight, counted = weights_of(sample_weight, mask, y_pred.dtype, like, self.name)
+        losses = self.rows(y_true, y_pred, combined(weight, counted))
+        return self.reduced(losses, like, weight, combined(counted, self.counted(y_true, y_pred)))
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         """The weighted loss of each row (M,)."""
@@ -142,7 +162,7 @@ class RowLoss(Loss):
         return None
 
     def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the losses of predictions of this shape: each number of a vector is a row."""
+        """Return the shape without the outputs of a row; each number of a vector is a row."""
         return output_shape[:-1] if len(output_shape) > 1 else output_shape
 
 
@@ -199,7 +219,7 @@ def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     if y_true.ndim == y_pred.ndim:
         return y_true, y_pred
     if not same_numbers(y_true.shape, y_pred.shape):
-        if y_true.size == y_pred.size and _without_ones(y_true.shape) == _without_ones(y_pred.shape):
+        if y_true.size == y_pred.size and same_elements(y_true.shape, y_pred.shape):
             return shape.reshape(y_true, y_pred.shape), y_pred
         return y_true, y_pred
     column = (*(y_true if y_true.ndim < y_pred.ndim else y_pred).shape, 1)
@@ -207,51 +227,8 @@ def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     return shape.reshape(y_true, least), shape.reshape(y_pred, least)
 
 
-def same_numbers(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Whether the shapes are the same, up to a last size of 1: the elements of arrays of these shapes go together.
-
-    >>> same_numbers((3,), (3, 1)), same_numbers((3, 2, 1), (3, 2)), same_numbers((3, 2), (2, 3))
-    (True, True, False)
-    """
-    return a == b or (*a, 1) == b or a == (*b, 1)
-
-
-def _without_ones(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n for n in sizes if n != 1)
-
-
-def row_weight(value: Any, dtype: Any, like: tuple[int, ...], op: str) -> Array:
-    """Weights of losses of this shape, flat: one for each, or one for each sample."""
-    if isinstance(value, Tensor):
-        if value.requires_grad and is_grad_enabled():
-            raise ValueError(f"{op} requires a gradient, but losses have none by weights; use detach(), or multiply the losses")
-        value = astype(value, dtype).data
-    k = current()
-    array = own_array(k, value, dtype, op).reshape(-1)
-    k.constant_enters(array)
-    n = math.prod(like)
-    if array.size == n:
-        return array
-    if not like or array.size != like[0]:
-        raise ValueError(f"{op}: {array.size} values for {n} rows")
-    return shape.expand(array.reshape(-1, *[1] * (len(like) - 1)), like).reshape(-1)
-
-
-def weighted(losses: Tensor, weight: Array | None) -> Tensor:
-    """losses (M,) times their weights; a weight of 0 takes any loss away."""
-    if weight is None:
-        return losses
-    w = Tensor(weight)
-    return logic.where(w != 0.0, losses * w, 0.0)
-
-
-def counting(y: Tensor, weight: Array | None) -> Tensor:
-    """Rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
-    return y if weight is None else logic.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
-
-
-def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:
-    """Labels as int64 (rows,), checked to lie in 0..classes - 1 or to be ignore_index."""
+def as_labels(y_true: Any, like: tuple[int, ...], classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:
+    """Return labels of losses of this shape as int64, flat, checked to lie in 0..classes - 1 or to be ignore_index."""
     if isinstance(y_true, Tensor):
         y_true = y_true.data
     k = current()
@@ -259,13 +236,11 @@ def as_labels(y_true: Any, rows: int, classes: int, op: str, ignore_index: int =
     array = y_true if on_device else host_array(y_true, None, op)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{op}: labels of dtype {array.dtype} came, wanted whole numbers")
+    if array.shape != like and array.shape != (*like, 1):
+        raise ValueError(f"{op}: labels have shape {array.shape}, wanted {like} for predictions of shape {(*like, classes)}")
     labels = array.astype(np.int64, order="C", copy=False)
-    if labels.ndim != 1:
-        labels = labels.reshape(-1)
-    if labels.size != rows:
-        raise ValueError(f"{op}: {labels.size} labels for {rows} rows")
     check_labels(k.to_numpy(labels), classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")
-    labels = k.asarray(labels)
+    labels = k.asarray(labels).reshape(-1)
     k.constant_enters(labels)
     return labels
 

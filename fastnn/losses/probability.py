@@ -17,8 +17,9 @@ from ..ops import activation, elementwise, pointwise_loss, shape
 from ..ops import loss as ops
 from ..ops.door import axis_of, check_number
 from ..tensor import Array, Tensor
-from .base import RowLoss, as_labels, counting, two, values, weighted
+from .base import RowLoss, as_labels, two, values
 from .pointwise import EPSILON
+from .weights import counting, weighted
 
 
 class SparseCategoricalCrossentropy(RowLoss):
@@ -60,14 +61,14 @@ class SparseCategoricalCrossentropy(RowLoss):
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         logits = two(y_pred if self.from_logits else _softmax_logits(y_pred))
         ignore = ops.NO_LABEL if self.ignore_class is None else self.ignore_class
-        labels = as_labels(y_true, logits.shape[0], logits.shape[1], self.name, ignore)
+        labels = as_labels(y_true, self.shape_of_losses(y_pred.shape), logits.shape[1], self.name, ignore)
         return ops.sparse_cross_entropy(logits, labels, sample_weight, ignore_index=ignore)[0]
 
     def counted(self, y_true: Any, y_pred: Tensor) -> Array | None:
         if self.ignore_class is None:
             return None
-        rows, classes = two(y_pred).shape
-        labels = as_labels(y_true, rows, classes, self.name, self.ignore_class)
+        like, classes = self.shape_of_losses(y_pred.shape), two(y_pred).shape[1]
+        labels = as_labels(y_true, like, classes, self.name, self.ignore_class)
         return elementwise.astype(Tensor(labels) != self.ignore_class, y_pred.dtype).data
 
 

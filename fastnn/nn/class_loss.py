@@ -9,7 +9,8 @@ import numpy as np
 
 from ..backends import current
 from ..convert import as_array
-from ..losses.base import as_labels, counting, row_weight, values, weighted
+from ..losses.base import as_labels, values
+from ..losses.weights import counting, row_weight, weighted
 from ..ops import activation, elementwise, logic, shape
 from ..ops import loss as ops
 from ..ops.door import check_number, positive_int
@@ -26,34 +27,39 @@ class ClassLoss(TorchLoss):
 
     _saved_as = ""
     targets = "labels"
+    classes_first = True
     weight: np.ndarray[Any, Any] | None
     ignore_index = ops.NO_LABEL
+
+    def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape[:1] + input_shape[2:] if len(input_shape) > 1 else ()
+
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return output_shape[1:]
 
     def _rows(self, input: Tensor, target: Any, sample_weight: Any) -> tuple[Tensor, Array, Any, Any, tuple[int, ...]]:
         """(M, N, ...) as rows of classes; the labels, the weights of rows and of classes, and the shape of the losses."""
         name = type(self).__name__
-        like, logits = _like(input, name), _classes_last(input)
+        like, logits = self._like(input), _classes_last(input)
         target_shape = _shape(target, name)
         if target_shape != like:
             raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}")
-        labels = as_labels(target, logits.shape[0], logits.shape[1], name, self.ignore_index)
+        labels = as_labels(target, like, logits.shape[1], name, self.ignore_index)
         return logits, labels, *self._weights(logits, like, sample_weight), like
+
+    def _like(self, input: Tensor) -> tuple[int, ...]:
+        if not input.shape:
+            raise ValueError(f"{type(self).__name__}: input without dimensions, wanted (M, N)")
+        return self.shape_of_losses(input.shape)
 
     def _weights(self, logits: Tensor, like: tuple[int, ...], sample_weight: Any) -> tuple[Any, Any]:
         name, dtype = type(self).__name__, logits.dtype
         rows, classes = None, None
         if sample_weight is not None:
-            rows = row_weight(sample_weight, dtype, like or (1,), f"{name}: sample_weight")
+            rows = row_weight(sample_weight, dtype, like, f"{name}: sample_weight")
         if self.weight is not None:
             classes = as_array(self.weight.astype(dtype), dtype, logits.shape[1:], f"{name}: weight")
         return rows, classes
-
-
-def _like(input: Tensor, name: str) -> tuple[int, ...]:
-    """The shape of the losses of an input (M, N, ...) or (N,)."""
-    if not input.shape:
-        raise ValueError(f"{name}: input without dimensions, wanted (M, N)")
-    return input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
 
 
 class CrossEntropyLoss(ClassLoss):
@@ -99,7 +105,7 @@ class CrossEntropyLoss(ClassLoss):
                 stacklevel=4,
             )
         if input.shape and _shape(target, name) == input.shape and _kind(target) == "f":
-            like, targets = _like(input, name), values(target, input, name)
+            like, targets = self._like(input), values(target, input, name)
             no_gradient(targets, name)
             logits = _classes_last(input)
             rows, weight = self._weights(logits, like, sample_weight)
@@ -312,7 +318,7 @@ class LinearCrossEntropyLoss(TorchLoss):
             raise ValueError(
                 f"{name}: input has shape {input.shape}, so target must be labels of shape {like}, but has {target_shape}"
             )
-        labels = as_labels(target, int(np.prod(like)), sizes[0], name, self.ignore_index)
+        labels = as_labels(target, like, sizes[0], name, self.ignore_index)
         weight, rows = None, None
         if self.class_weight is not None:
             weight = as_array(self.class_weight.astype(input.dtype), input.dtype, sizes[:1], f"{name}: weight")

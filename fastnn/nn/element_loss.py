@@ -10,7 +10,8 @@ from ..backends import current
 from ..backends.spec import PointwiseLoss
 from ..backends.spec import pointwise_loss as function
 from ..convert import as_array
-from ..losses.base import row_weight, values, weighted
+from ..losses.base import values
+from ..losses.weights import combined, row_weight, weighted
 from ..ops import loss as ops
 from ..ops import shape
 from ..ops.door import check_number
@@ -51,7 +52,7 @@ class ElementLoss(TorchLoss):
             own = as_array(full.reshape(-1), input.dtype, (input.size,), f"{name}: weight")
         if sample_weight is not None:
             rows = row_weight(sample_weight, input.dtype, input.shape, f"{name}: sample_weight")
-        return own if rows is None else rows if own is None else (Tensor(own) * Tensor(rows)).data
+        return combined(own, rows)
 
 
 class MSELoss(ElementLoss):
@@ -227,12 +228,15 @@ class MultiLabelSoftMarginLoss(TorchLoss):
         self.weight = self._constant(weight, "weight")
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
-        name, like = "MultiLabelSoftMarginLoss", input.shape[:-1]
+        name, like = "MultiLabelSoftMarginLoss", self.shape_of_losses(input.shape)
         if input.ndim == 0:
             raise ValueError(f"{name}: input without dimensions, wanted (..., N)")
         each = BCEWithLogitsLoss(self.weight, reduction="none")(input, target)
-        rows = None if sample_weight is None else row_weight(sample_weight, input.dtype, like or (1,), f"{name}: sample_weight")
+        rows = None if sample_weight is None else row_weight(sample_weight, input.dtype, like, f"{name}: sample_weight")
         return weighted(shape.reshape(each.mean(-1), (-1,)), rows), like, None
+
+    def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape[:-1]
 
 
 class KLDivLoss(ElementLoss):

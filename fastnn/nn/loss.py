@@ -13,6 +13,7 @@ import numpy as np
 from ..backends import current
 from ..convert import host_array
 from ..losses.base import Loss
+from ..losses.weights import combined, weights_of
 from ..ops import loss as ops
 from ..ops import shape
 from ..ops.door import as_tensor, floating
@@ -42,6 +43,8 @@ class TorchLoss(Remade, Module):
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     takes_probabilities = False
     """Whether a loss of labels takes rows of probabilities too."""
+    classes_first = False
+    """Whether the classes are the second axis of an input with more than two."""
     not_in_fit = ""
     """Why compile does not take it; empty where it does."""
 
@@ -74,6 +77,14 @@ class TorchLoss(Remade, Module):
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         """The weighted losses (M,), their shape without reduction, and the weights by whose sum a mean is divided; None for M."""
         raise NotImplementedError(f"{type(self).__name__} defines no losses_of(input, target, sample_weight)")
+
+    def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the losses of an input of this shape, samples first: what weights are broadcast to."""
+        return input_shape
+
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a sample's target, given that of its input."""
+        return output_shape
 
     def _reduce(self, losses: Tensor, like: tuple[int, ...], weights: Array | None = None) -> Tensor:
         if self.reduction == "none":
@@ -124,10 +135,28 @@ class AsKeras(Loss):
     def ignored(self) -> int | None:  # type: ignore[override]
         return getattr(self.loss, "ignore_index", None)
 
-    def measured(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None) -> tuple[Tensor, Array | None]:
+    @property
+    def classes_first(self) -> bool:  # type: ignore[override]
+        return self.loss.classes_first
+
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.loss.target_shape(output_shape)
+
+    def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.loss.shape_of_losses(output_shape)
+
+    def measured(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Array | None]:
+        counted = None
+        if mask is not None:
+            like = self.shape_of_losses(y_pred.shape)
+            weight, counted = weights_of(sample_weight, mask, y_pred.dtype, like, self.name)
+            joint = combined(weight, counted)
+            assert joint is not None
+            sample_weight = joint.reshape(like)
         if type(self.loss).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
             return self.loss.forward(y_pred, y_true, sample_weight), None
         losses, like, weights = self.loss.losses_of(y_pred, y_true, sample_weight)
+        weights = counted if weights is None else weights  # those of the labels have the mask in them
         if weights is None or self.reduction == "sum":
             return self.loss._reduce(losses, like, weights), None
         return ops.reduce_loss(losses, "weights_or_one", weights), weights  # a batch in which nothing counts has the loss 0

@@ -117,7 +117,7 @@ class BatchTrainer(Prepared):
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
     """Returns what batches have in common that take the same step."""
-    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0
+    return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0 and weight.shape
 
 
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:

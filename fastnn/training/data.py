@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import Backend
+from ..elements import Shape, leading, wanted_weights
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -39,12 +40,19 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
 
 
 def as_targets(
-    y: Any, kind: Literal["labels", "values", "any"], dtype: DTypeLike, op: str = "fit", name: str = "y", column: bool = True
+    y: Any,
+    kind: Literal["labels", "values", "any"],
+    dtype: DTypeLike,
+    op: str = "fit",
+    name: str = "y",
+    column: bool = True,
+    sample: Shape = (),
 ) -> Array:
     """Returns the targets as a C-contiguous array.
 
-    ``kind="labels"``: class numbers of shape (n,) or (n, 1), of any integer dtype or floats that are whole numbers; gives
-    int64 (n,). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless ``column`` is false.
+    ``kind="labels"``: class numbers of shape (n, *sample) or (n, *sample, 1), of any integer dtype or floats that are whole
+    numbers; gives int64 (n, *sample). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless
+    ``column`` is false.
     ``kind="any"``: as they came, whole numbers and booleans as int64, others as ``dtype``.
 
     >>> as_targets([[0.0], [2.0]], "labels", "float32")
@@ -56,7 +64,8 @@ def as_targets(
         kind == "labels"
         and type(y) is np.ndarray
         and y.dtype == np.int64
-        and y.ndim == 1
+        and y.ndim
+        and y.shape[1:] == sample
         and len(y)
         and y.flags.c_contiguous
         and y.flags.aligned
@@ -64,51 +73,56 @@ def as_targets(
         return y
     a = _samples(y, op, name)
     if kind == "labels":
-        return _labels(a, op, name)
+        return _labels(a, op, name, sample)
     if kind == "any":
         return _cast(a, np.dtype(np.int64 if a.dtype.kind in "iub" else dtype), op, name)
     a = _cast(a, np.dtype(dtype), op, name)
     return a[:, None] if a.ndim == 1 and column else a
 
 
-def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit") -> Array:
-    """Returns one weight per sample, shape (n,) of ``dtype``; an array of size 0 for None.
+def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Shape | None = None) -> Array:
+    """Returns one weight per sample, shape (n,) of ``dtype``, or one per element of the loss; an array of size 0 for None.
 
-    Negative weights are allowed, NaN and infinity are not.
+    like: the shape of the losses, (n,) if not given; the weights have as many of its axes as they differ along. Negative
+    weights are allowed, NaN and infinity are not.
 
     >>> as_sample_weight([1, 0.5], 2, "float32")
     array([1. , 0.5], dtype=float32)
+    >>> as_sample_weight([[1, 0, 1], [1, 1, 0]], 2, "float32", like=(2, 3)).shape
+    (2, 3)
     """
     if w is None:
         return np.empty(0, dtype)
     a = _samples(w, op, "sample_weight")
-    if a.shape == (n, 1):
-        a = a[:, 0]
-    if a.shape != (n,):
-        raise ValueError(f"{op}: sample_weight has shape {a.shape}; wanted one weight for each of the {n} samples, shape ({n},)")
-    a = _cast(a, np.dtype(dtype), op, "sample_weight")
+    like = (n,) if like is None else like
+    lead = leading(a.shape, like)
+    if lead is None or len(a) != n:
+        raise ValueError(f"{op}: sample_weight has shape {a.shape}; wanted {wanted_weights(like)}")
+    lead = lead or (n,)
+    a = _cast(np.broadcast_to(a.reshape(lead), like[: len(lead)]), np.dtype(dtype), op, "sample_weight")
     finite = np.isfinite(a)
     if not finite.all():
-        i = int(finite.argmin())
-        raise ValueError(f"{op}: sample_weight[{i}] is {a[i]}; weights have to be finite")
+        where = _place(~finite)
+        raise ValueError(f"{op}: sample_weight[{_index(where)}] is {a[where]}; weights have to be finite")
     return a
 
 
 def class_weight_to_sample_weight(
-    class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit"
+    class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit", numbers: bool = False
 ) -> Array:
     """Returns the weight of each sample: that of its class (1 where none is given) times its sample weight.
 
-    labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes). sample_weight has shape
-    (n,), or size 0 when there is none; its dtype is the result's.
+    labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes), with more axes between
+    these; with ``numbers``, class numbers of any shape. sample_weight has as many axes or less, or size 0 when there is none;
+    its dtype is the result's.
 
     >>> class_weight_to_sample_weight({1: 3.0}, np.array([0, 1, 1]), np.empty(0, np.float32))
     array([1., 3., 3.], dtype=float32)
     """
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"{op}: class_weight is {_describe(class_weight)}; wanted a dict from class number to weight")
-    classes = _classes(labels)
-    weight = np.ones(len(classes))
+    classes = _classes(labels.reshape(-1)).reshape(labels.shape) if numbers else _classes(labels)
+    weight = np.ones(classes.shape)
     for key, value in class_weight.items():
         if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
             raise TypeError(f"{op}: class_weight has the key {key!r}; wanted class numbers")
@@ -116,7 +130,9 @@ def class_weight_to_sample_weight(
             raise ValueError(f"{op}: class_weight[{key}] is {value!r}; wanted a finite number")
         weight[classes == int(key)] = float(value)
     if sample_weight.size:
-        weight *= sample_weight
+        axes = max(weight.ndim, sample_weight.ndim)
+        weight, given = (a.reshape(*a.shape, *[1] * (axes - a.ndim)) for a in (weight, sample_weight))
+        weight = weight * given
     return weight.astype(sample_weight.dtype)
 
 
@@ -147,9 +163,9 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
     if ignore_index is not None:
         bad &= labels != ignore_index
     if bad.any():
-        i = int(bad.argmax())
+        where = _place(bad)
         outputs = "1 output: the label is 0" if n_classes == 1 else f"{n_classes} outputs: labels are 0 to {n_classes - 1}"
-        raise ValueError(f"{op}: {name}[{i}] is {labels[i]}, but the model has {outputs}")
+        raise ValueError(f"{op}: {name}[{_index(where)}] is {labels[where]}, but the model has {outputs}")
     return True
 
 
@@ -263,24 +279,33 @@ def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
         limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
         lost = ~((a == np.floor(a)) & (a >= -limit) & (a < limit)) if a.dtype.kind == "f" else a > np.uint64(2**63 - 1)
         if lost.any():
-            where = tuple(int(i) for i in np.unravel_index(int(lost.argmax()), a.shape))
-            raise ValueError(f"{op}: {name}[{', '.join(map(str, where))}] is {a[where]}; wanted whole numbers of {dtype}")
+            where = _place(lost)
+            raise ValueError(f"{op}: {name}[{_index(where)}] is {a[where]}; wanted whole numbers of {dtype}")
     try:
         with np.errstate(over="raise"):
             return np.require(a, dtype, ["C", "A"])
     except FloatingPointError:
         large = np.isfinite(a) & (np.abs(a) > np.finfo(dtype).max)
-        where = tuple(int(i) for i in np.unravel_index(int(large.argmax()), a.shape))
-        at = ", ".join(map(str, where))
-        raise ValueError(f"{op}: {name}[{at}] is {a[where]}, which is beyond {dtype}") from None
+        where = _place(large)
+        raise ValueError(f"{op}: {name}[{_index(where)}] is {a[where]}, which is beyond {dtype}") from None
 
 
-def _labels(a: Array, op: str, name: str) -> Array:
-    if a.ndim == 2 and a.shape[1] == 1:
-        a = a[:, 0]
-    if a.ndim != 1:
+def _place(found: Array) -> tuple[int, ...]:
+    """Returns where the first true element is."""
+    return tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
+
+
+def _index(where: tuple[int, ...]) -> str:
+    return ", ".join(map(str, where))
+
+
+def _labels(a: Array, op: str, name: str, sample: Shape) -> Array:
+    if a.shape[1:] == (*sample, 1):
+        a = a[..., 0]
+    if a.shape[1:] != sample:
+        sizes = ", ".join(["n", *map(str, sample)])
         raise ValueError(
-            f"{op}: {name} has shape {a.shape}; wanted class numbers of shape (n,) or (n, 1)"
+            f"{op}: {name} has shape {a.shape}; wanted class numbers of shape ({sizes}{'' if sample else ','}) or ({sizes}, 1)"
             " (a loss such as categorical_crossentropy takes one-hot rows)"
         )
     limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
@@ -289,8 +314,8 @@ def _labels(a: Array, op: str, name: str) -> Array:
     else:
         bad = a > np.iinfo(np.int64).max if a.dtype == np.uint64 else np.zeros(0, bool)
     if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(f"{op}: {name}[{i}] is {a[i]}; wanted class numbers")
+        where = _place(bad)
+        raise ValueError(f"{op}: {name}[{_index(where)}] is {a[where]}; wanted class numbers")
     return np.require(a, np.int64, ["C", "A"])
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current, numbers
-from ..losses.base import Loss, same_numbers
+from ..elements import same_numbers
+from ..losses.base import Loss
 from ..ops import logic
 from ..ops.door import check_number
 from ..ops.elementwise import astype
 from ..ops.loss import NO_LABEL, reduce_loss
+from ..ops.shape import transpose
 from ..structure import Structure
 from ..tensor import Array, Tensor
 from ..versions import settings_changed
@@ -85,18 +87,19 @@ class Objective:
             raise ValueError(f"{op}: {name} is missing")
         shape, loss = self.shape, self.loss
         kind: Any = "any" if loss is None else loss.targets
-        given = _shape(y)
-        if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and shape[-1] > 1:
+        given = shape_of(y)
+        wanted = shape[1:] if loss is None else loss.target_shape(shape[1:])
+        if kind == "labels" and len(given) > 1 and given[1:] == shape[1:] and self.classes > 1:
             if not loss.takes_probabilities:
                 raise ValueError(
                     f"{op}: {name} has rows of {shape[-1]} values, wanted labels; for one-hot rows: categorical_crossentropy"
                 )
-            kind = "values"
-        targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1)
+            kind, wanted = "values", shape[1:]
+        targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1, sample=wanted)
         if len(targets) == rows:  # other lengths are refused later
             if kind == "labels":
                 self.check_labels(targets, op, name)
-            elif kind == "values" and targets.shape[1:] != (wanted := loss.target_shape(shape[1:])):
+            elif kind == "values" and targets.shape[1:] != wanted:
                 if same_numbers(targets.shape, (rows, *wanted)):
                     return self._known(kind, targets.reshape(rows, *wanted))
                 other = "" if wanted == shape[1:] else f", for which the loss {loss.name} wants {(rows, *wanted)}"
@@ -105,13 +108,48 @@ class Objective:
                 )
         return self._known(kind, targets)
 
+    @property
+    def classes(self) -> int:
+        """The number of outputs of a row: the last axis, or the second where the loss has the classes there."""
+        return int(self.shape[1 if self._classes_first else -1])
+
+    @property
+    def _classes_first(self) -> bool:
+        return len(self.shape) > 2 and self.loss is not None and bool(self.loss.classes_first)
+
+    def weights(self, op: str, given: Any, rows: int, dtype: Any) -> Array:
+        """Returns the weights of this output's samples, or of the elements of its loss, checked; of size 0 for None."""
+        like, loss = (rows, *self.shape[1:]), self.loss
+        if loss is not None and type(loss).call is Loss.call and type(loss).__call__ is Loss.__call__:  # else only it knows
+            like = loss.shape_of_losses(like)
+        return data.as_sample_weight(given, rows, dtype, op, like if like[:1] == (rows,) else (rows,))
+
+    def class_weights(self, op: str, class_weight: Any, targets: Array, weights: Array) -> Array:
+        """Returns the weights with those of the targets' classes in them."""
+        rows = targets.shape == (len(targets), *self.shape[1:])
+        by_class = np.moveaxis(targets, 1, -1) if rows and self._classes_first else targets
+        found = data.class_weight_to_sample_weight(class_weight, by_class, weights, op, numbers=not rows)
+        outputs = self.classes if len(self.shape) > 1 else 1
+        ignored = self.loss.ignored if self.loss is not None else None
+        unknown = [key for key in class_weight if not 0 <= key < outputs and key != ignored]
+        if unknown and outputs > 1:
+            raise ValueError(f"{op}: class_weight has the key {unknown[0]}, but the model's classes are 0 to {outputs - 1}")
+        return found
+
     def check_labels(self, labels: Array, op: str, name: str) -> None:
         """Raises ValueError for labels that are no classes; notes those that the loss ignores."""
-        classes, ignored = self.shape[-1], self.loss.ignored
+        classes, ignored = self.classes, self.loss.ignored
         beyond = data.check_labels(labels, classes, op, ignored, name)
         if not self.ignores and (beyond or (ignored is not None and 0 <= ignored < classes)):
             self.ignores = True
             settings_changed()  # recorded steps count all rows in metrics
+
+    def by_row(self, y_pred: Tensor, y: Array) -> tuple[Tensor, Array]:
+        """Returns outputs and targets with the classes last, as metrics take them."""
+        if not self._classes_first:
+            return y_pred, y
+        axes = (0, *range(2, y_pred.ndim), 1)
+        return transpose(y_pred, axes), transpose(Tensor(y), axes).data if y.shape == y_pred.shape else y
 
     def counted(self, k: Any, y: Array, dtype: Any) -> tuple[Array, Array]:
         """Returns the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
@@ -123,15 +161,16 @@ class Objective:
     def _known(self, kind: Any, targets: Array) -> Array:
         """Returns the targets, from which follows what the metrics are if that is not known yet."""
         if self.metrics is None:
-            outputs = int(self.shape[-1]) if len(self.shape) > 1 else 1
+            outputs = self.classes if len(self.shape) > 1 else 1
             if kind == "any":
-                labels = targets.dtype == np.int64 and outputs > 1 and same_numbers(targets.shape, targets.shape[:1])
+                each = (len(targets), *self.shape[1:-1])
+                labels = targets.dtype == np.int64 and outputs > 1 and same_numbers(targets.shape, each)
                 kind = "labels" if labels else "values"
             self.metrics = [metrics_py.get(m, kind, outputs, self.logits) for m in self.given]
         return targets
 
 
-def _shape(y: Any) -> tuple[int, ...]:
+def shape_of(y: Any) -> tuple[int, ...]:
     """Returns the shape of targets as they came; () for ragged lists, which are refused later."""
     try:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
@@ -220,6 +259,7 @@ def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor]
     for o, y_pred, y in zip(parts, outputs, targets, strict=True):
         if not o.metrics:
             continue
+        y_pred, y = o.by_row(y_pred, y)
         labels, weight = o.counted(k, y, y_pred.dtype)
         for metric in o.metrics:
             if metric.recordable:

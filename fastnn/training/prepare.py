@@ -12,6 +12,7 @@ from ..structure import Arrays, Structure, inputs_of, is_array, own_code
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
+from .objective import shape_of
 
 
 class Prepared:
@@ -73,7 +74,7 @@ class Prepared:
         for i, o in enumerate(parts):
             label = names[1] if alone else f"{names[1]}[{outputs.names[i]!r}]"
             target = o.target(op, ys[i], rows, dtype, label)
-            weight = data.as_sample_weight(ws[i], rows, dtype, op)
+            weight = o.weights(op, ws[i], rows, dtype)
             data.check_same_length(op, **{first: features[0], label: target, "sample_weight": weight})
             targets.append(target)
             weights.append(weight)
@@ -93,7 +94,8 @@ class Prepared:
         else:
             c.targets, leaves = Structure("one", [names[1]]), [] if y is None else [y]
         targets = [data.as_targets(leaf, "any", model.dtype, op, names[1]) for leaf in leaves]
-        weight = data.as_sample_weight(sample_weight, len(features[0]), model.dtype, op)
+        rows = len(features[0])
+        weight = data.as_sample_weight(sample_weight, rows, model.dtype, op, (rows, *shape_of(sample_weight)[1:]))
         labelled = {f"{names[1]}[{i}]" if several else names[1]: t for i, t in enumerate(targets)}
         data.check_same_length(op, **{names[0]: features[0], **labelled})
         return Arrays((*features, *targets, weight), inputs)
@@ -106,12 +108,7 @@ class Prepared:
         if len(parts) != 1:
             raise ValueError(f"{op}: class_weight is for models with one output; use sample_weight")
         *rest, target, weight = arrays
-        weights = data.class_weight_to_sample_weight(class_weight, target, weight, op)
-        outputs = parts[0].shape[-1] if len(parts[0].shape) > 1 else 1
-        ignored = parts[0].loss.ignored if parts[0].loss is not None else None
-        unknown = [key for key in class_weight if not 0 <= key < outputs and key != ignored]
-        if unknown and outputs > 1:
-            raise ValueError(f"{op}: class_weight has the key {unknown[0]}, but the model's classes are 0 to {outputs - 1}")
+        weights = parts[0].class_weights(op, class_weight, target, weight)
         return Arrays((*rest, target, weights), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:

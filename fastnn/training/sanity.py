@@ -208,7 +208,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
     classes = isinstance(o.loss, CategoricalCrossentropy | SparseCategoricalCrossentropy)
     inner = getattr(o.loss, "loss", None)
     of_torch = isinstance(inner, CrossEntropyLoss)
-    if y.ndim > 1 and y.shape[-1] == 1 and (act == "softmax" or classes or of_torch):
+    if y.ndim > 1 and o.classes == 1 and (act == "softmax" or classes or of_torch):
         _warn(
             c,
             "one unit " + o.name,

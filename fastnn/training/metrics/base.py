@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, Literal
 
 import numpy as np
 
-from ... import arrays
 from ...backends import current, numbers
-from ...backends.spec import activation
 from ...losses.base import as_given
-from ...ops.activation import softmax
 from ...registry import Remade
 from ...structure import own_code
 from ...tensor import Tensor
@@ -54,7 +50,8 @@ class Metric(Remade):
     """
 
     targets: Literal["labels", "values", "any"] = "values"
-    """What it compares with: class labels (int64, shape (n,)), values shaped like the prediction, or either."""
+    """What it compares with: class labels (int64, without the axis of classes), values shaped like the prediction, or
+    either."""
     direction: Literal["min", "max"] | None = None
     """Which way is better; None where that is not known."""
     recordable = True
@@ -117,8 +114,8 @@ class Metric(Remade):
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         """Adds a batch. k is the backend whose kernels are used.
 
-        y_pred has shape (n, ...), y_true the labels (n,) or values like y_pred in the same dtype, sample_weight shape (n,) in
-        the same dtype or size 0.
+        y_pred has shape (n, ...), y_true values like y_pred in the same dtype, or labels in its shape without the last axis;
+        sample_weight has the first axes of y_pred, (n,) or more of them, in the same dtype, or size 0.
         """
         raise NotImplementedError(
             f"metric {self.name}: {type(self).__name__} defines no update_state(y_true, y_pred, sample_weight)"
@@ -150,11 +147,12 @@ class Metric(Remade):
         p = data.as_features(y_pred, dtype, op, "y_pred")
         kind = self.targets
         if kind == "any":
-            kind = "labels" if p.ndim > 1 and p.shape[-1] > 1 and np.size(y_true) == len(p) else "values"
-        t = data.as_targets(y_true, kind, dtype, op, "y_true", column=False)
+            each = p.ndim > 1 and p.shape[-1] > 1 and np.size(y_true) * p.shape[-1] == p.size
+            kind = "labels" if each else "values"
+        t = data.as_targets(y_true, kind, dtype, op, "y_true", column=False, sample=p.shape[1:-1])
         data.check_same_length(op, y_pred=p, y_true=t)
         k = current()
-        self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op))))
+        self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op, p.shape))))
 
     def reserve(self, samples: int) -> None:
         """Makes room for so many samples, which come before the next reset, where all have to be kept."""
@@ -201,47 +199,3 @@ class Metric(Remade):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}={np.array2string(np.asarray(self.result()), precision=4)}>"
-
-
-def probabilities(k: Any, outputs: Array, logits: str) -> Array:
-    """Returns the sigmoid of each output, or the softmax of each row."""
-    if logits == "sigmoid":
-        p: Array = arrays.apply(k, activation("sigmoid"), outputs)
-        return p
-    shares: Array = softmax(Tensor(outputs)).data
-    return shares
-
-
-def by_class(a: Array) -> Array:
-    """Returns the array in shape (rows, classes)."""
-    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) if a.ndim > 1 else a.reshape(len(a), 1)
-
-
-def by_sample(a: Array) -> Array:
-    """Returns the array in shape (samples, values in each)."""
-    return a.reshape(len(a), math.prod(a.shape[1:]))
-
-
-def check_shapes(metric: Metric, y_pred: Array, y_true: Array, fits: bool) -> None:
-    """Raises ValueError unless the shapes go together."""
-    if not fits:
-        raise ValueError(f"metric {metric.name}: y_pred of shape {y_pred.shape} does not go with y_true of shape {y_true.shape}")
-
-
-def check_values(metric: Metric, y_pred: Array, y_true: Array) -> None:
-    """Raises ValueError unless there is a target for each output."""
-    check_shapes(metric, y_pred, y_true, y_pred.size == y_true.size and len(y_pred) == len(y_true))
-
-
-def check_labels(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
-    """Returns y_pred as (rows, classes); ValueError unless there is a label for each row."""
-    p = by_class(y_pred)
-    check_shapes(metric, y_pred, y_true, y_true.size == len(p) and sample_weight.size in (0, len(p)))
-    return p
-
-
-def argmax_rows(k: Any, a: Array) -> Array:
-    """Returns the place of the greatest element of each row."""
-    index: Array = k.empty((len(a), 1), np.int64)
-    k.argmax_forward(index, a.reshape(len(a), a.shape[1], 1))
-    return index.reshape(-1)

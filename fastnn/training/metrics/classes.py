@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ... import arrays
-from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_values, probabilities
+from .base import Array, Metric
+from .rows import argmax_rows, by_class, by_label, check_values, probabilities, row_weights
 
 Average = Literal["micro", "macro", "weighted"] | None
 
@@ -50,15 +51,17 @@ class ConfusionMatrix(Metric):
 
 def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
     """Returns the confusion matrix with a batch more; made with the first one."""
-    if not _is_labels(y_pred, y_true):
+    if _is_labels(y_pred, y_true):
+        p, labels, weights = by_label(metric, y_pred, y_true, sample_weight)
+    else:
         check_values(metric, y_pred, y_true)
-        y_true = argmax_rows(k, by_class(y_true))
-    p = check_labels(metric, y_pred, y_true, sample_weight)
+        p, weights = by_class(y_pred), row_weights(metric, y_pred, sample_weight)
+        labels = argmax_rows(k, by_class(y_true.reshape(y_pred.shape)))
     if matrix is None:
         matrix = k.numbers(np.zeros((p.shape[1], p.shape[1])))
     if len(matrix) != p.shape[1]:
         raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, those before had {len(matrix)}")
-    k.confusion_matrix(matrix, p, y_true.reshape(-1), sample_weight)
+    k.confusion_matrix(matrix, p, labels, weights)
     return matrix
 
 
@@ -111,16 +114,16 @@ class _ByClass(Metric):
                 self.seen = add_to_matrix(self, k, self.seen, y_pred, y_true, k.absent)
             return
         check_values(self, y_pred, y_true)
-        p = by_sample(y_pred)
+        p = by_class(y_pred)
         given = 0.5 if self.thresholds is None else self.thresholds
         at = np.array(given if isinstance(given, list) else [given])
         if self.counts is None:
             self.counts = k.numbers(np.zeros((len(at), p.shape[1], 4)))
         if self.counts.shape[1] != p.shape[1]:
             raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
-        t = by_sample(y_true)
+        t = by_class(y_true.reshape(y_pred.shape))
         t = t if t.dtype == p.dtype else arrays.cast(k, t, p.dtype)
-        k.threshold_counts(self.counts, p, t, sample_weight, k.constant(at))
+        k.threshold_counts(self.counts, p, t, row_weights(self, y_pred, sample_weight), k.constant(at))
 
     def _score(self, positive: Array, false_positive: Array, false_negative: Array) -> Array:
         raise NotImplementedError

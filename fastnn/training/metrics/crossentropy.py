@@ -9,7 +9,8 @@ import numpy as np
 from ... import arrays
 from ...backends.spec import activation, pointwise_loss
 from ...ops.loss import NO_LABEL
-from .base import Array, Metric, by_class, by_sample, check_labels, check_shapes, check_values, probabilities
+from .base import Array, Metric
+from .rows import by_class, by_label, by_weight, check_shapes, probabilities, row_weights
 
 
 class _Crossentropy(Metric):
@@ -55,15 +56,15 @@ class SparseCategoricalCrossentropy(_Crossentropy):
         super().__init__(from_logits, name)
 
     def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
-        p = check_labels(self, y_pred, y_true, sample_weight)
+        p, labels, given = by_label(self, y_pred, y_true, sample_weight)
         z = p if logits else _log(k, p)
         losses, weights, p = (
             k.empty(len(z), z.dtype),
             k.empty(len(z), z.dtype),
             k.empty(z.shape, z.dtype),
         )
-        k.sparse_cross_entropy_forward(losses, weights, p, z, y_true.reshape(-1), k.absent, k.absent, 0.0, NO_LABEL)
-        k.mean_rows(self.total, losses, sample_weight)
+        k.sparse_cross_entropy_forward(losses, weights, p, z, labels, k.absent, k.absent, 0.0, NO_LABEL)
+        k.mean_rows(self.total, losses, given)
 
 
 class Perplexity(SparseCategoricalCrossentropy):
@@ -93,7 +94,7 @@ class CategoricalCrossentropy(_Crossentropy):
         z = by_class(y_pred) if logits else _log(k, by_class(y_pred))
         losses, p = k.empty(len(z), z.dtype), k.empty(z.shape, z.dtype)
         k.cross_entropy_forward(losses, p, z, by_class(y_true), k.absent, k.absent, 0.0)
-        k.mean_rows(self.total, losses, sample_weight)
+        k.mean_rows(self.total, losses, row_weights(self, y_pred, sample_weight))
 
 
 class BinaryCrossentropy(_Crossentropy):
@@ -111,14 +112,13 @@ class BinaryCrossentropy(_Crossentropy):
         super().__init__(from_logits, name)
 
     def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
-        check_values(self, y_pred, y_true)
-        z = by_sample(y_pred)
+        z, t, weights = by_weight(self, y_pred, y_true, sample_weight)
         if not logits:
             other = arrays.apply(k, activation("affine", -1.0, 1.0), z)
             z = arrays.binary(k, "sub", _log(k, z), _log(k, other))
         losses = k.empty(len(z), z.dtype)
-        k.pointwise_loss_forward(losses, z, by_sample(y_true), k.absent, k.absent, pointwise_loss("sigmoid_cross_entropy"))
-        k.mean_rows(self.total, losses, sample_weight)
+        k.pointwise_loss_forward(losses, z, t, k.absent, k.absent, pointwise_loss("sigmoid_cross_entropy"))
+        k.mean_rows(self.total, losses, weights)
 
 
 def _log(k: Any, p: Array) -> Array:

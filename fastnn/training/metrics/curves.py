@@ -8,8 +8,10 @@ import numpy as np
 
 from ... import arrays
 from ...backends import numbers
+from ...elements import same_elements
 from ...versions import settings_changed
-from .base import Array, Metric, by_class, by_sample, check_labels, check_values, probabilities
+from .base import Array, Metric
+from .rows import by_label, by_weight, check_shapes, probabilities
 
 
 class AUC(Metric):
@@ -70,18 +72,20 @@ class AUC(Metric):
         return probabilities(k, y_pred, logits) if logits == "softmax" else y_pred  # a sigmoid changes no order
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        p, t = by_sample(y_pred), by_sample(y_true)
-        if y_true.dtype != y_pred.dtype:
-            p = check_labels(self, y_pred, y_true, sample_weight)
-            t = arrays.cast(k, y_true.reshape(-1, 1), p.dtype)
-            if by_class(y_pred).shape[1] == 2:
-                p = _second_column(k, p)
-        check_values(self, p, t)
-        self._width = p.shape[1]
-        room, needed = self.store.shape[1], int(self.count[0]) + p.size
-        if room < max(needed, self._expected * p.shape[1]):
-            self._grow(max(needed, self._expected * p.shape[1], 2 * room if needed > room else 0))
-        k.collect_scores(self.store, self.count, p, t, sample_weight)
+        if y_true.dtype == y_pred.dtype:
+            p, t, weights = by_weight(self, y_pred, y_true, sample_weight)
+        elif same_elements(y_true.shape, y_pred.shape):
+            p, t, weights = by_weight(self, y_pred, arrays.cast(k, y_true, y_pred.dtype), sample_weight)
+        else:
+            p, labels, weights = by_label(self, y_pred, y_true, sample_weight)
+            t = arrays.cast(k, labels.reshape(-1, 1), p.dtype)
+            p = _second_column(k, p) if p.shape[1] == 2 else p
+            check_shapes(self, y_pred, y_true, p.shape[1] == 1)
+        self._width = p.size // max(len(y_pred), 1)
+        room, needed, expected = self.store.shape[1], int(self.count[0]) + p.size, self._expected * self._width
+        if room < max(needed, expected):
+            self._grow(max(needed, expected, 2 * room if needed > room else 0))
+        k.collect_scores(self.store, self.count, p, t, weights)
 
     def result(self) -> float:
         n = int(self.count[0])

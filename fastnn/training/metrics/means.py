@@ -12,7 +12,8 @@ from ... import arrays
 from ...backends.spec import activation
 from ...losses.base import as_given
 from ...tensor import Tensor
-from .base import Array, Metric, argmax_rows, by_class, by_sample, check_labels, check_shapes, check_values, probabilities
+from .base import Array, Metric
+from .rows import argmax_rows, by_class, by_label, by_weight, check_shapes, check_values, probabilities, row_weights
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -31,8 +32,7 @@ class SparseCategoricalAccuracy(Metric):
         super().__init__(name)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        p = check_labels(self, y_pred, y_true, sample_weight)
-        k.sparse_accuracy(self.total, p, y_true.reshape(-1), sample_weight)
+        k.sparse_accuracy(self.total, *by_label(self, y_pred, y_true, sample_weight))
 
 
 class CategoricalAccuracy(Metric):
@@ -45,7 +45,8 @@ class CategoricalAccuracy(Metric):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
-        k.categorical_accuracy(self.total, by_class(y_pred), by_class(y_true), sample_weight)
+        weights = row_weights(self, y_pred, sample_weight)
+        k.categorical_accuracy(self.total, by_class(y_pred), by_class(y_true), weights)
 
 
 class BinaryAccuracy(Metric):
@@ -67,8 +68,7 @@ class BinaryAccuracy(Metric):
         return probabilities(k, y_pred, logits) if 0 < self.threshold < 1 else y_pred
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        check_values(self, y_pred, y_true)
-        k.binary_accuracy(self.total, by_sample(y_pred), by_sample(y_true), sample_weight, self.threshold)
+        k.binary_accuracy(self.total, *by_weight(self, y_pred, y_true, sample_weight), self.threshold)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "threshold": self.threshold}
@@ -103,8 +103,7 @@ class SparseTopKCategoricalAccuracy(_TopKAccuracy):
         super().__init__(k, name)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        p = check_labels(self, y_pred, y_true, sample_weight)
-        k.top_k_accuracy(self.total, p, y_true.reshape(-1), sample_weight, self.k)
+        k.top_k_accuracy(self.total, *by_label(self, y_pred, y_true, sample_weight), self.k)
 
 
 class TopKCategoricalAccuracy(_TopKAccuracy):
@@ -115,7 +114,8 @@ class TopKCategoricalAccuracy(_TopKAccuracy):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
-        k.top_k_accuracy(self.total, by_class(y_pred), argmax_rows(k, by_class(y_true)), sample_weight, self.k)
+        weights = row_weights(self, y_pred, sample_weight)
+        k.top_k_accuracy(self.total, by_class(y_pred), argmax_rows(k, by_class(y_true)), weights, self.k)
 
 
 class _MeanError(Metric):
@@ -125,8 +125,7 @@ class _MeanError(Metric):
     power: int
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        check_values(self, y_pred, y_true)
-        k.error_metric(self.total, by_sample(y_pred), by_sample(y_true), sample_weight, self.power)
+        k.error_metric(self.total, *by_weight(self, y_pred, y_true, sample_weight), self.power)
 
 
 class MeanSquaredError(_MeanError):
@@ -179,18 +178,17 @@ class MeanAbsolutePercentageError(Metric):
         super().__init__(name)
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        check_values(self, y_pred, y_true)
-        p, t = by_sample(y_pred), by_sample(y_true)
+        p, t, weights = by_weight(self, y_pred, y_true, sample_weight)
         error = arrays.apply(k, _ABS, arrays.binary(k, "sub", p, t))
         share = arrays.binary(k, "div", error, _at_least(k, arrays.apply(k, _ABS, t), 1e-7))
-        k.mean_rows(self.total, arrays.reduce(k, "mean", share, 1).reshape(-1), sample_weight)
+        k.mean_rows(self.total, arrays.reduce(k, "mean", share, 1).reshape(-1), weights)
 
     def result(self) -> float:
         return 100 * float(super().result())
 
 
 class CosineSimilarity(Metric):
-    """The mean of the cosine of the angle between each sample's outputs and targets; 0 where either is 0.
+    """The mean of the cosine of the angle between the outputs and targets of each row; 0 where either is 0.
 
     >>> m = CosineSimilarity()
     >>> m.update_state([[1.0, 0.0]], [[3.0, 4.0]])
@@ -205,12 +203,12 @@ class CosineSimilarity(Metric):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
-        p, t = by_sample(y_pred), by_sample(y_true)
+        p, t = by_class(y_pred), by_class(y_true.reshape(y_pred.shape))
         along = arrays.reduce(k, "sum", arrays.binary(k, "mul", p, t), 1)
         for a in (p, t):
             size = arrays.apply(k, activation("sqrt"), arrays.reduce(k, "sum", arrays.binary(k, "mul", a, a), 1))
             along = arrays.binary(k, "div", along, _at_least(k, size, 1e-12))
-        k.mean_rows(self.total, along.reshape(-1), sample_weight)
+        k.mean_rows(self.total, along.reshape(-1), row_weights(self, y_pred, sample_weight))
 
 
 _ABS = activation("abs")
@@ -241,11 +239,11 @@ class R2Score(Metric):
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
-        p = by_sample(y_pred)
+        p, t = by_class(y_pred), by_class(y_true.reshape(y_pred.shape))
         if self.state is None:
             self.state = k.numbers(np.zeros((4, p.shape[1])))
         check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
-        k.r2_metric(self.state, p, by_sample(y_true), sample_weight)
+        k.r2_metric(self.state, p, t, row_weights(self, y_pred, sample_weight))
 
     def result(self) -> float:
         if self.state is None or not self.state[0].any():
@@ -287,6 +285,11 @@ class MeanMetricWrapper(Metric):
         if values.shape[0] != n:
             wanted = f"one number, or one for each of the {n} samples"
             raise ValueError(f"metric {self.name}: the function gave shape {values.shape}; wanted {wanted}")
-        each = by_sample(values).mean(1)
         weights = k.to_numpy(sample_weight).astype(np.float64) if sample_weight.size else np.ones(n)
+        if weights.shape != values.shape[: weights.ndim]:
+            raise ValueError(
+                f"metric {self.name}: the function gave shape {values.shape}, and sample_weight has {weights.shape}; wanted a "
+                "value for each weight"
+            )
+        each = values.reshape(*weights.shape, -1).mean(-1) if values.size else np.zeros(weights.shape)
         self.total += np.array(((each * weights).sum(), weights.sum()))

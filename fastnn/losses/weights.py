@@ -1,0 +1,81 @@
+"""Weights and masks of losses: what each element of a loss counts.
+
+A mask is a weight of 0 and 1, by whose sum a mean is divided: elements that it leaves out count neither above nor below the line.
+Masks of ignored labels, of the ``mask`` argument and of layers all go the same way: `combined` with the weights before the loss
+is computed, and with each other as what `Loss.reduced` counts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backends import current
+from ..convert import own_array
+from ..elements import Shape, leading, wanted_weights
+from ..ops import logic, shape
+from ..ops.elementwise import astype
+from ..tensor import Array, Tensor, is_grad_enabled
+
+
+def row_weight(value: Any, dtype: Any, like: Shape, op: str) -> Array:
+    """Return the weights of losses of this shape, flat.
+
+    Args:
+        value: numbers whose shape begins like that of the losses, with sizes of 1 where all have the same: (n,), (n, 1) and
+            (n, T) for losses (n, T), or one number.
+        op: what messages call the operation and the argument.
+
+    Raises:
+        ValueError: the shapes do not go together, or the weights require a gradient.
+
+    >>> import fastnn
+    >>> row_weight([1.0, 2.0], "float32", (2, 3), "loss: sample_weight").tolist()
+    [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
+    """
+    if isinstance(value, Tensor):
+        if value.requires_grad and is_grad_enabled():
+            raise ValueError(f"{op} requires a gradient, but losses have none by weights; use detach(), or multiply the losses")
+        value = astype(value, dtype).data
+    k = current()
+    array = own_array(k, value, dtype, op)
+    k.constant_enters(array)
+    if array.shape == like:
+        return array.reshape(-1)
+    lead = leading(array.shape, like)
+    if lead is None:
+        raise ValueError(f"{op} has shape {array.shape}; wanted {wanted_weights(like)}")
+    return spread(array.reshape(lead), like)
+
+
+def weights_of(sample_weight: Any, mask: Any, dtype: Any, like: Shape, op: str) -> tuple[Array | None, Array | None]:
+    """Return the weights of losses of this shape and what their mask counts, 1 or 0, flat; None for what was not given."""
+    weight = None if sample_weight is None else row_weight(sample_weight, dtype, like, f"{op}: sample_weight")
+    if mask is None:
+        return weight, None
+    return weight, astype(Tensor(row_weight(mask, dtype, like, f"{op}: mask")) != 0.0, dtype).data
+
+
+def spread(weight: Array, like: Shape) -> Array:
+    """Return weights of a shape that `leading` gave, flat: one for each element of an array of shape ``like``."""
+    if weight.size == math.prod(like):
+        return weight.reshape(-1)
+    return shape.expand(weight.reshape(*weight.shape, *[1] * (len(like) - weight.ndim)), like).reshape(-1)
+
+
+def combined(a: Array | None, b: Array | None) -> Array | None:
+    """Return the product of two weights of the same elements; None stands for ones."""
+    return a if b is None else b if a is None else (Tensor(a) * Tensor(b)).data
+
+
+def weighted(losses: Tensor, weight: Array | None) -> Tensor:
+    """Return losses (M,) times their weights; a weight of 0 takes any loss away."""
+    if weight is None:
+        return losses
+    w = Tensor(weight)
+    return logic.where(w != 0.0, losses * w, 0.0)
+
+
+def counting(y: Tensor, weight: Array | None) -> Tensor:
+    """Return rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
+    return y if weight is None else logic.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)
