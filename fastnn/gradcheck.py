@@ -112,22 +112,23 @@ def _is_numbers(inputs: Any) -> bool:
 
 
 def _in_double(fn: Any, inputs: list[Array]) -> tuple[Finally, list[Leaf]]:
-    """A block in which the parameters of a Module are float64, and those that are trained."""
+    """A block in which the parameters and floating buffers of a Module are float64, and the parameters that are trained."""
     if not isinstance(fn, Module):
         return Finally(list), []
     if not fn.built:
         with no_grad():
             fn(*inputs)
     named = [(name, p, stored(p)) for name, p in fn.named_parameters()]
-    kept = [(p, p.data, p._buffer, p.has_grad) for _, _, p in named]
+    buffers = [b for b in fn.buffers() if b.dtype.kind == "f"]
+    kept = [(t, t.data, t._buffer, t.has_grad) for t in (*(p for _, _, p in named), *buffers)]
 
     def begin() -> None:
-        for p, data, _, _ in kept:
-            p.data, p._buffer, p.has_grad = tensor(data, np.float64).data, None, False
+        for t, data, _, _ in kept:
+            t.data, t._buffer, t.has_grad = tensor(data, np.float64).data, None, False
 
     def end() -> None:
-        for p, data, buffer, has_grad in kept:
-            p.data, p._buffer, p.has_grad = data, buffer, has_grad
+        for t, data, buffer, has_grad in kept:
+            t.data, t._buffer, t.has_grad = data, buffer, has_grad
 
     leaves = [Leaf(f"parameter {n}", p, isinstance(q, TransposedParameter)) for n, q, p in named if p.requires_grad]
     return Finally(end, begin), leaves

@@ -8,14 +8,14 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from ..backends.spec import LINEAR, Activation
-from ..convert import dtype_of
 from ..ops.activation import applied
 from ..ops.dense import dense
 from ..ops.door import check_device, positive_int, shape_of
 from ..ops.shape import transpose
 from ..tensor import Tensor
+from .dtype import real_dtype
 from .module import Module
-from .parameter import Parameter, TransposedParameter, building, initial, stored
+from .parameter import Parameter, TransposedParameter, building, initial
 from .penalties import RULES
 
 
@@ -77,7 +77,7 @@ class Dense(Module):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self.input_shape = shape_of(input_shape, f"{type(self).__name__}: input_shape")
-        self._dtype = None if dtype is None else self._real(dtype)
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
         self.name = name or type(self).__name__.lower()
         if self.input_shape is not None:
             self.build(self.input_shape)
@@ -94,28 +94,12 @@ class Dense(Module):
                 value = _FIXED[name](value, f"{type(self).__name__}: {name}")
         super().__setattr__(name, value)
 
-    @staticmethod
-    def _real(dtype: Any) -> str:
-        d = dtype_of(dtype, "Dense")
-        if d.kind != "f":
-            raise TypeError(f"Dense: dtype {d} came, wanted float32 or float64")
-        return d.name
-
     @property
     def built(self) -> bool:
         return self._names[0] in self._parameters
 
     def _own_built(self) -> bool:
         return self.built
-
-    def set_dtype(self, dtype: Any) -> None:
-        """The dtype of the parameters, unless the constructor was given one; before training only."""
-        if self._dtype is None:
-            self._dtype = self._real(dtype)
-            for p in (stored(p) for p in self._parameters.values() if p is not None):
-                if p.home is not None:
-                    raise RuntimeError(f"{type(self).__name__}: the dtype of a layer that is being trained cannot change")
-                p.data = p.data.astype(self._dtype)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes the parameters for samples of this shape, whose last size is the number of inputs."""

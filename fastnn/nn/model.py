@@ -113,6 +113,13 @@ class Model(Module):
         setattr(self, name, layer)
         return name
 
+    def _change_dtype(self, name: str) -> None:
+        super()._change_dtype(name)
+        if self._program is not None:
+            dtypes = [name if np.dtype(d).kind == "f" else d for d in self._takes.dtypes or ()]
+            self._takes = Structure(self._takes.kind, self._takes.names, dtypes)
+            self._symbols = None  # which are made anew where they are asked for
+
     # ---- what it is ----
 
     @property

@@ -422,7 +422,31 @@ class Module(Trainer, State, Regularized):
         for m in self._modules.values():
             if (known := m._known_dtype()) is not None:
                 return known
-        return None
+        return next((b.dtype for b in self._buffers.values() if b.dtype.kind == "f"), None)
+
+    def set_dtype(self, dtype: Any) -> None:
+        """Change the dtype of all parameters and floating buffers, and of those that are yet to be made, before training.
+
+        Whole-number and bool buffers stay what they are. Gradients are forgotten.
+
+        Raises:
+            RuntimeError: an optimizer holds the parameters. Nothing is changed.
+            TypeError: the dtype is not float32 or float64.
+
+        >>> import fastnn
+        >>> model = fastnn.nn.Linear(2, 1)
+        >>> model.set_dtype("float64")
+        >>> model.predict([[1, 2]]).dtype
+        dtype('float64')
+        """
+        from .dtype import real_dtype, set_dtype
+
+        op = f"{type(self).__name__}: set_dtype"
+        set_dtype(self.modules(), real_dtype(dtype, op), op)
+
+    def _change_dtype(self, name: str) -> None:
+        """Note the dtype for what is yet to be made; models whose inputs have dtypes change those, too."""
+        object.__setattr__(self, "_dtype", name)
 
     # ---- how it looks ----
 

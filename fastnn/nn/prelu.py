@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from ..convert import dtype_of
 from ..ops.activation import prelu
 from ..ops.door import check_device, positive_int
 from ..tensor import Tensor
 from .activation import Configured
+from .dtype import real_dtype
 from .parameter import building, initial
 
 
@@ -31,13 +31,7 @@ class LearnedSlopes(Configured):
 
     def _start(self, initializer: initializers.Initializer, dtype: Any) -> None:
         self._initializer = initializer
-        self._dtype = None if dtype is None else self._real(dtype)
-
-    def _real(self, dtype: Any) -> str:
-        d = dtype_of(dtype, type(self).__name__)
-        if d.kind != "f":
-            raise TypeError(f"{type(self).__name__}: dtype {d} came, wanted float32 or float64")
-        return d.name
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
 
     @property
     def built(self) -> bool:
@@ -45,16 +39,6 @@ class LearnedSlopes(Configured):
 
     def _own_built(self) -> bool:
         return self.built
-
-    def set_dtype(self, dtype: Any) -> None:
-        """The dtype of the slopes, unless the constructor was given one; before training only."""
-        if self._dtype is not None:
-            return
-        self._dtype = self._real(dtype)
-        for p in (p for p in self._parameters.values() if p is not None):
-            if p.home is not None:
-                raise RuntimeError(f"{type(self).__name__}: the dtype of a layer that is being trained cannot change")
-            p.data = p.data.astype(self._dtype)
 
     def _make(self, shape: tuple[int, ...]) -> None:
         dtype = np.dtype(self._dtype or "float32")

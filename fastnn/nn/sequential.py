@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..structure import Structure, own_code
+from .dtype import offer_dtype
 from .module import Module
 
 
@@ -49,9 +50,7 @@ class Sequential(Module):
         if self in layer.modules():
             raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
         if self._dtype is not None:
-            for m in layer.modules():
-                if hasattr(m, "set_dtype"):
-                    m.set_dtype(self._dtype)
+            offer_dtype(layer, self._dtype, "Sequential")
         if not self._modules:
             shape = self._given_shape
         setattr(self, str(len(self._modules)), layer)

@@ -13,6 +13,7 @@ from ..convert import dtype_of
 from ..ops.door import positive_int
 from ..structure import Structure
 from ..tensor import Tensor, no_grad
+from .dtype import offer_dtype
 from .mode import mode
 from .module import Module
 from .parameter import filling
@@ -284,9 +285,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     if (own := filling.get()) is not None:
         own.begin(_SAMPLES * size)
     if any(s.dtype == np.float64 for s in inputs):
-        for m in module.modules():
-            if hasattr(m, "set_dtype") and not m.built:
-                m.set_dtype("float64")
+        offer_dtype(module, "float64", name, made=False)
     with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
         y = module(*(replaced(a, _samples) for a in args))
     call = Call(module, args, training)

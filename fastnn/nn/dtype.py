@@ -1,0 +1,60 @@
+"""The dtype of models: of their parameters, and of those of their buffers that are floats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..block import completed
+from ..convert import dtype_of
+from .parameter import Parameter, stored
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+    from .module import Module
+
+
+def real_dtype(dtype: Any, op: str) -> str:
+    """Return the name of a dtype of parameters; TypeError for one of whole numbers."""
+    d = dtype_of(dtype, op)
+    if d.kind != "f":
+        raise TypeError(f"{op}: dtype {d} came, wanted float32 or float64")
+    return d.name
+
+
+def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
+    """Change the dtype of the parameters and floating buffers of modules, and of those that they are yet to make.
+
+    Raises:
+        RuntimeError: an optimizer holds one of the parameters. Nothing is changed.
+    """
+    changing = list(modules)
+    held: dict[Tensor, None] = {}
+    for m in changing:
+        held.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
+        held.update(dict.fromkeys(m._buffers.values()))
+    tensors = [t for t in held if t.dtype.kind == "f" and t.dtype != name]
+    if any(isinstance(t, Parameter) and t.home is not None for t in tensors):
+        raise RuntimeError(f"{op}: the dtype of a layer that is being trained cannot change")
+
+    def change() -> None:
+        for m in changing:
+            m._structure_changed()
+            m._change_dtype(name)
+        for t in tensors:
+            t.data = t.data.astype(np.dtype(name))
+            t._buffer, t.has_grad = None, False
+
+    completed(change)
+
+
+def offer_dtype(module: Module, dtype: Any, op: str, made: bool = True) -> None:
+    """Give a dtype to the layers of a module that have none of their own.
+
+    made: also to layers that have made their parameters by an input_shape, in the dtype of those without one.
+    """
+    name = real_dtype(dtype, op)
+    without = [m for m in module.modules() if m.__dict__.get("_dtype") is None]
+    set_dtype([m for m in without if made or not m.built or "_dtype" not in m.__dict__], name, op)
