@@ -476,6 +476,11 @@ class Module(Trainer, State, Regularized):
         self._structure_changed()
 
 
+def tells_shape(layer: Module) -> bool:
+    """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
+    return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)
+
+
 def _symbolic(x: Any) -> bool:
     """Whether it is a symbol, or a list or dict that begins with one."""
     from .symbolic import Symbol

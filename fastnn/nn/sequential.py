@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..structure import Structure, own_code
+from ..structure import Structure
 from .dtype import offer_dtype
-from .module import Module
+from .module import Module, tells_shape
 
 
 class Sequential(Module):
@@ -156,7 +156,3 @@ class Sequential(Module):
             raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")
         return cls(layers, dtype=dtype, name=config.get("name"))
 
-
-def tells_shape(layer: Module) -> bool:
-    """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
-    return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model import Model
+from .module import tells_shape
 from .parameter import stored
-from .sequential import tells_shape
 
 
 def summary(model: Any) -> str:
     """The model's layers with their output shapes and numbers of parameters, as text; in a graph also what each is called on."""
-    if isinstance(model, Model) and model.input_structure is not None:
+    if hasattr(model, "calls") and model.input_structure is not None:
         rows = [("Layer", "Output shape", "Parameters", "Called on"), *_graph_rows(model)]
     else:
         rows = [("Layer", "Output shape", "Parameters"), *_rows(model)]
@@ -42,7 +41,7 @@ def _rows(model: Any) -> list[tuple[str, ...]]:
     return rows
 
 
-def _graph_rows(model: Model) -> list[tuple[str, ...]]:
+def _graph_rows(model: Any) -> list[tuple[str, ...]]:
     """Inputs, then the calls in order; a shared layer comes with each of its calls."""
     names: dict[Any, str] = {}
     rows: list[tuple[str, ...]] = []

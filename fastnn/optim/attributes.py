@@ -14,6 +14,8 @@ UNUSED = ("foreach", "fused", "capturable")
 """PyTorch's arguments that choose between its implementations: they are taken and change nothing."""
 FIXED = (*LIMITS, "use_ema", "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "maximize")
 """Settings of a whole optimizer, which groups do not have."""
+_KNOWN: set[str] = set()
+"""The settings that any of fastnn's optimizers has."""
 _PARTS = frozenset({"defaults", "segments", "params"})
 
 
@@ -45,6 +47,11 @@ class Attributes:
     _ema_momentum: Array
     _overwrite_every: int
     _update_every: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if own_code(cls.__module__) and "layout" in vars(cls):
+            _KNOWN.update(cls.layout.keys)
 
     if TYPE_CHECKING:
 
@@ -96,9 +103,7 @@ class Attributes:
         elif own_code(type(self).__module__):
             import difflib
 
-            from . import OPTIMIZERS
-
-            elsewhere = any(name in other.layout.keys for other in OPTIMIZERS.values())
+            elsewhere = name in _KNOWN
             near = difflib.get_close_matches(name, layout.keys, 1, 0.85)
             if elsewhere or near:
                 hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(layout.keys)}"
