@@ -12,19 +12,37 @@ import numpy as np
 from fastnn.backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation, activation
 
 from .activation import FUNCTION, FUNCTIONS, value
-from .case import Array, Case, Values
+from .case import FLOATS, Array, Case, Values
 
 TILES = (1, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65)
+EXTREMES = (
+    *((0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 300, 7), (2, 1, 129)),
+    *((33, 65, 17), (64, 64, 64), (97, 101, 103), (14, 64, 128), (28, 32, 512)),
+)
 SHAPES: tuple[tuple[int, int, int], ...] = (  # M, N, K
     *((m, 19, 11) for m in TILES),
     *((7, n, 11) for n in TILES),
     *((7, 19, k) for k in TILES),
-    *((0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 300, 7), (2, 1, 129)),
-    *((33, 65, 17), (64, 64, 64), (97, 101, 103), (14, 64, 128), (28, 32, 512)),
+    *EXTREMES,
 )
-# A region of packed panels ends at 4096 rows or 2048 columns; M > 512 packs; rows of 4 KiB collide in the cache.
-LARGE = ((4103, 20, 9), (9, 2100, 7), (520, 17, 1030), (20, 1024, 40), (70, 1024, 24), (64, 128, 1100))
+# A region of packed panels ends at 4096 rows or 2048 columns; M > 512 packs; rows of 4 KiB collide in the cache. Few rows times
+# many columns are sums of b's rows, four of them and three of a's at a time, in pieces of 4096 columns.
+LARGE = (
+    *((4103, 20, 9), (9, 2100, 7), (520, 17, 1030), (20, 1024, 40), (70, 1024, 24), (64, 128, 1100)),
+    *((2, 528, 9), (7, 272, 6), (1, 4150, 5)),
+)
 SPLIT = ((15, 15, 4000), (10, 15, 4000), (3, 2, 1500), (1, 33, 2049), (13, 40, 1024))
+
+
+def mixed(turn: int) -> tuple[tuple[int, int, int], ...]:
+    """Mix the tiles: each stands once for M, once for N and once for K, in other pairs at every turn.
+
+    One kernel has all of SHAPES. Tiles are computed in one way whatever the kernel, so that a mix is enough for the others.
+    """
+    count = len(TILES)
+    return tuple((TILES[i], TILES[(7 * i + turn) % count], TILES[(3 * i + 2 * turn + 1) % count]) for i in range(count))
+
+
 SCALES = ((1.0, 0.0), (1.0, 1.0), (0.5, 0.0), (-1.5, 0.25))
 """alpha and beta."""
 LAYERS = ((32, 15, 400), (32, 15, 15), (32, 10, 15), (4000, 15, 15), (4000, 10, 15), (1, 15, 400))
@@ -73,9 +91,12 @@ def _matmul(name: str, m: int, n: int, k: int, alpha: float = 1.0, beta: float =
 
 
 def _matmuls() -> Iterable[Case]:
-    for name in ("matmul_nn", "matmul_nt", "matmul_tn"):
-        for i, shape in enumerate((*SHAPES, *LARGE, *SPLIT)):
+    for turn, name in enumerate(("matmul_nn", "matmul_nt", "matmul_tn")):
+        first = name == "matmul_nn"
+        for i, shape in enumerate(SHAPES if first else (*mixed(turn), *EXTREMES)):
             yield _matmul(name, *shape, *SCALES[i % len(SCALES)], edges=shape == (33, 65, 17))
+        for i, shape in enumerate((*LARGE, *SPLIT)):
+            yield _matmul(name, *shape, *SCALES[(i + turn) % len(SCALES)], dtypes=FLOATS if first else ("float32",))
         yield _matmul(name, 15, 15, 4000, -1.5, 0.25, note="split")
         for n in (64, 512):
             yield _matmul(name, n, n, n, bench=True, test=False)
@@ -187,24 +208,33 @@ def _backward(
     )
 
 
+FEW = (RELU, LINEAR, TANH, SIGMOID, GELU)
+"""Functions that stand for all: the function of a layer is that of the activation family."""
+
+
 def _layers() -> Iterable[Case]:
-    acts = (RELU, LINEAR, TANH, SIGMOID, GELU)
-    for i, shape in enumerate((*SHAPES, *LARGE, *SPLIT)):
-        act = acts[i % len(acts)]
-        yield _forward(*shape, act, bias=i % 3 > 0)
-        yield _backward(*shape, act, ALL_NEW if i % 2 else ALL_NEW | ADD_DW | ADD_DB)
+    for i, (to, back) in enumerate(zip(mixed(3), mixed(4), strict=True)):
+        yield _forward(*to, FEW[i % len(FEW)], bias=i % 3 > 0)
+        yield _backward(*back, FEW[i % len(FEW)], ALL_NEW if i % 2 else ALL_NEW | ADD_DW | ADD_DB)
+    for i, shape in enumerate((*EXTREMES, *LARGE, *SPLIT)):
+        act, dtypes = FEW[i % len(FEW)], ("float32",) if shape in (*LARGE, *SPLIT) else FLOATS
+        yield _forward(*shape, act, bias=i % 3 > 0, dtypes=dtypes)
+        yield _backward(*shape, act, ALL_NEW if i % 2 else ALL_NEW | ADD_DW | ADD_DB, dtypes=dtypes)
+    for shape in ((1, 300, 7), (7, 272, 6)):
+        yield _forward(*shape, RELU, note="few rows")
     for shape in LAYERS:
         for act in (RELU, LINEAR):
             yield _forward(*shape, act, note="layer", bench=shape[0] == 32 and act is RELU)
             yield _backward(*shape, act, note="layer", bench=shape[0] == 32 and act is RELU)
-    for i, f in enumerate(FUNCTIONS):
-        parameters = "_".join(map(str, f.act[1:]))
-        # The exponential of large numbers overflows, and whether a sum of infinities does too depends on its order.
-        edges = f.act.name != "exponential"
-        yield _forward(17, 33, 9, f.act, edges=edges, grad=True, note=f"function_{parameters}")
-        yield _forward(17, 33, 9, f.act, bias=False, aux=not f.act.saves_z, note=f"other_aux_{parameters}")
-        yield _forward(4, 3, 1100, f.act, aux=i % 2 == 0, note=f"split_{parameters}")
-        yield _backward(17, 33, 9, f.act, edges=edges, note=f"function_{parameters}")
+    for i, act in enumerate(FEW):
+        yield _forward(17, 33, 9, act, edges=True, grad=True, note="few")
+        yield _forward(17, 33, 9, act, bias=False, aux=not act.saves_z, note="other_aux")
+        yield _forward(4, 3, 1100, act, aux=i % 2 == 0, note="split")
+        yield _backward(17, 33, 9, act, edges=True, note="few")
+    for act in {f.act.id: f.act for f in FUNCTIONS}.values():
+        # In place, as in a model that is not trained; the activation family has them from one array to another.
+        yield _forward(17, 33, 9, act, aux=False, note="function", dtypes=("float32",))
+        yield _backward(17, 33, 9, act, note="function")
     for need in NEEDS:
         for act in (RELU, LINEAR):
             yield _backward(9, 17, 5, act, need, note="need")
@@ -219,10 +249,15 @@ def _layers() -> Iterable[Case]:
 
 def _bfloat16() -> Iterable[Case]:
     """Factors rounded to bfloat16: pairs of steps of K and their rests, blocks of K, the slopes that need no rounding of dz."""
-    for i, shape in enumerate((*SHAPES, *LARGE, (3, 2, 1500), (40, 70, 2051))):
-        names = ("matmul_nn", "matmul_nt", "matmul_tn")
-        for name in names if max(shape) > 33 else (names[i % 3],):
-            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], precision=1, edges=shape == (33, 65, 17))
+    names = ("matmul_nn", "matmul_nt", "matmul_tn")
+    for turn, name in enumerate(names):
+        for i, shape in enumerate(mixed(5 + turn)):
+            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], precision=1)
+        yield _matmul(name, 33, 65, 17, precision=1, edges=True)
+    for i, shape in enumerate((*EXTREMES[:6], *EXTREMES[7:], *LARGE, (3, 2, 1500), (40, 70, 2051))):
+        blocks = shape[2] > 1000  # of K
+        for name in names if blocks else (names[i % 3],):
+            yield _matmul(name, *shape, *SCALES[i % len(SCALES)], precision=1, dtypes=("float32",) if blocks else FLOATS)
     for i, shape in enumerate(((9, 17, 5), (64, 64, 64), (130, 70, 33), (3, 40, 1101))):
         for act in (RELU, LINEAR):
             yield _forward(*shape, act, bias=i % 2 == 0, precision=1)
