@@ -9,6 +9,7 @@ import numpy as np
 
 from ..nn.parameter import stored
 from ..registered import UnknownNameError, named, own_config, registered_name
+from ..structure import users_level
 from .layers import DAMAGE, check_keys, message, plain, same
 from .tensors import short
 
@@ -26,8 +27,9 @@ _KEYS = {
     "dtype": str,
     "parameters": list,
     "state": dict,
+    "place": dict,
 }
-_LATER = ("loss_weights", "capture", "dtype", "parameters", "state")
+_LATER = ("loss_weights", "capture", "dtype", "parameters", "state", "place")
 """Keys that files of version 1 may lack."""
 
 
@@ -52,7 +54,22 @@ def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
     if tensors is not None and own:
         state = _packed(optimizer.state_dict(), STATE, tensors)
         config["state"] = {"parameters": [names[p] for p in own], "of_model": model._compiled.owns_optimizer, "values": state}
+    if tensors is not None and (place := model._compiled.place) is not None:
+        config["place"] = _place_config(place if isinstance(place, dict) else place.config(), tensors)
     return config
+
+
+def _place_config(place: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any]:
+    """Return the place that training has reached, without the state of the user's own data where no file can hold it."""
+    own: dict[str, Array] = {}
+    try:
+        source = _packed(place["source"], f"{STATE}-source", own)
+    except TypeError as error:
+        text = f"save: the file has no state of the data: {message(error)}; wanted numbers, strings, arrays, lists and dicts"
+        warnings.warn(text, UserWarning, stacklevel=users_level())
+        return {**place, "source": None}
+    tensors.update(own)
+    return {**place, "source": source}
 
 
 def _group_config(group: Any, names: dict[Any, str]) -> dict[str, Any]:
@@ -97,6 +114,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
         ValueError: the settings are damaged, or the state does not fit the model.
     """
     from .. import losses
+    from ..training.order import Resumed
 
     try:
         kinds: dict[str, Any] = {key: [kind] if key in _LATER else kind for key, kind in _KEYS.items()}
@@ -126,6 +144,11 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
             optimizer.add(members)
             model._compiled.owns_optimizer = state["of_model"]
             optimizer.load_state_dict(_unpacked(state["values"], tensors))
+        if (place := config.get("place")) is not None:
+            keys: dict[str, Any] = {"epoch": int, "steps": int, "at": int, "size": list, "stream": object, "source": object}
+            check_keys(place, "compile.place", **keys)
+            place = {**place, "source": _unpacked(place["source"], tensors)}
+            model._compiled.place, model._compiled.resumed = place, Resumed(place)
     except UnknownNameError as error:
         text = f"load: {path}: its training settings: {error}; or give compile=False, which leaves them out"
         raise UnknownNameError(text) from None
@@ -186,7 +209,7 @@ def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
         return [_packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str | np.generic):
         return value
-    raise TypeError(f"the optimizer's state has a {type(value).__name__}")
+    raise TypeError(f"{'the optimizer' if name.startswith(f'{STATE}.') else 'its'} state has a {type(value).__name__}")
 
 
 def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:

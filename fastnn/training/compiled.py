@@ -17,6 +17,7 @@ from .names import Names
 from .objective import Objective, objectives, resolve
 
 if TYPE_CHECKING:
+    from .order import Place, Resumed
     from .own_step import OwnLogs
     from .step import TrainStep
 
@@ -64,6 +65,8 @@ class Compiled:
         self.warned: set[str] = set()
         self.batch_steps: dict[Any, TrainStep] = {}
         self.batch_forms: dict[Any, TrainStep] = {}  # those of several arrays, by what the arrays have in common
+        self.place: Place | dict[str, Any] | None = None  # which training has reached
+        self.resumed: Resumed | None = None  # where it goes on after load
         self.batch_structure = -1  # the version of the structure that they were made for
 
     def bind(self, outputs: Structure) -> None:
@@ -189,7 +192,7 @@ class Compiled:
         return self._parts[id(metric), key]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, [])}
+        return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, []), "place": None, "resumed": None}
 
 
 def _mean(total: Array) -> float:

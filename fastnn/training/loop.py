@@ -220,7 +220,8 @@ class Trainer(Evaluator):
         params = {"epochs": epochs, "steps": None, "verbose": verbose}
         hooks = CallbackList(callbacks, self, params)
         hooks.add(history)
-        order = Order(shuffle)
+        resumed = c.resumed if c.resumed is not None and c.resumed.holds else None
+        order = Order(shuffle, None if resumed is None else resumed.stream)
 
         def make(buffers: list[Array], fetch: Any, inputs: Structure, unsafe: str) -> TrainStep:
             return self._train_step(buffers, fetch, check_finite, inputs, hooks.changes_batches() or unsafe)
@@ -248,15 +249,16 @@ class Trainer(Evaluator):
         params["steps"] = source.steps
         progress = Progress(verbose, epochs, source.steps)
         alone = validation is None and not hooks.runs_users_code()
-        place = Place(source, order, initial_epoch)
+        done = 0 if resumed is None else resumed.go_on(source, initial_epoch)  # steps of the first epoch, before it was saved
+        c.place = place = Place(source, order, initial_epoch, done)
         logs: Logs | None = None
         self.stop_training = False
         hooks.on_train_begin()
         try:
             for epoch in range(initial_epoch, epochs):
                 start = time.perf_counter()
-                place.epoch, place.steps = epoch, 0
                 runs = source.epoch(epochs - epoch, alone)
+                place.epoch, place.steps, done = epoch, done, 0
                 c.reset()
                 hooks.on_epoch_begin(epoch)
                 progress.epoch_begin(epoch)
@@ -281,6 +283,7 @@ class Trainer(Evaluator):
             c.optimizer.finalize()
             hooks.on_train_end(logs)
         finally:
+            c.place = place.config()
             source.close()
             if isinstance(validation, Validation):
                 validation.close()

@@ -52,9 +52,9 @@ class Place:
     epoch, steps: the epoch, from 0, and how many of its steps are done.
     """
 
-    def __init__(self, source: Source, order: Order, epoch: int) -> None:
+    def __init__(self, source: Source, order: Order, epoch: int, steps: int) -> None:
         self._source, self._order = source, order
-        self.epoch, self.steps = epoch, 0
+        self.epoch, self.steps = epoch, steps
 
     def config(self) -> dict[str, Any]:
         """Returns what a file keeps of the place."""
@@ -64,7 +64,38 @@ class Place:
         if source.steps is not None and steps >= source.steps:
             epoch, steps = epoch + 1, 0
         stream = order.now() if whole or not at else order.before()
-        return {"epoch": epoch, "steps": steps, "at": 0 if whole else at, "size": source.size, "stream": stream}
+        at = 0 if whole else at
+        return {"epoch": epoch, "steps": steps, "at": at, "size": source.size, "stream": stream, "source": source.state()}
+
+
+class Resumed:
+    """The place at which a file says that training stopped. It holds until `fastnn.seed` is called.
+
+    Args:
+        config: what `Place.config` gave.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        numbers = [config["epoch"], config["steps"], config["at"], *config["size"]]
+        if not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers):
+            raise ValueError(f"the place {str(numbers)[:40]} is no list of whole numbers")
+        self.stream = None if config["stream"] is None else generator_of(config["stream"])
+        self._config: dict[str, Any] | None = config
+        self._host = generator()
+
+    @property
+    def holds(self) -> bool:
+        return self._host is generator()
+
+    def go_on(self, source: Source, epoch: int) -> int:
+        """Puts a source where training stopped, if it is the first that begins with this epoch; returns the steps done in it."""
+        config, self._config = self._config, None
+        if config is None or config["epoch"] != epoch or not source.resume(config):
+            return 0
+        return int(config["steps"])
 
 
 def state_of(rng: np.random.Generator) -> list[int] | None:

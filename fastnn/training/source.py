@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -45,6 +45,14 @@ class Source(Protocol):
         """
         ...
 
+    def resume(self, config: dict[str, Any]) -> bool:
+        """Goes to where a source stopped, as `Place.config` has it; says whether it can."""
+        ...
+
+    def state(self) -> Any:
+        """Returns the state that the user's own object has."""
+        ...
+
     def ended(self, place: Place, epochs: int) -> bool:
         """Says whether the data ended for good, and warns if that was too soon."""
         ...
@@ -71,6 +79,7 @@ class InMemory:
         self._n, self._batch_size = n, batch_size
         self.began = 0
         self._at = self.length
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
         self._order = order
         sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
         self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, arrays.inputs, "") for rows in sizes}
@@ -81,18 +90,19 @@ class InMemory:
 
     def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         assert self.steps is not None and self.length is not None
-        self.began = -self._at
+        done, self._done = self._done, 0
+        self.began = done - self._at
         if self._at >= self.length:
-            self._begin(0)
-        return self._runs(self.steps, left, alone)
+            self._begin(done)
+        return self._runs(done, self.steps, left, alone)
 
     def _begin(self, done: int) -> None:
-        self.batches.start_epoch(self._order.draw(self.batches.n))
-        self.began, self._at = done, 0
+        self._at, self._skip = self._skip, 0
+        self.batches.start_epoch(self._order.draw(self._n), self._at * self._batch_size)
+        self.began = done - self._at
 
-    def _runs(self, steps: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+    def _runs(self, done: int, steps: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         n, batch_size = self._n, self._batch_size
-        done = 0
         while done < steps:
             if self._at * batch_size >= n:
                 self._begin(done)
@@ -104,6 +114,16 @@ class InMemory:
             yield step, count
             done += count
             self._at += count
+
+    def resume(self, config: dict[str, Any]) -> bool:
+        assert self.steps is not None and self.length is not None
+        if config["size"] != self.size or config["steps"] >= self.steps or config["at"] >= self.length:
+            return False
+        self._skip, self._done = config["at"], config["steps"]
+        return True
+
+    def state(self) -> Any:
+        return None
 
     def ended(self, place: Place, epochs: int) -> bool:
         return False
@@ -126,12 +146,12 @@ class Batches:
         self.cursor = k.asarray(np.zeros(1, np.int64))
         self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
 
-    def start_epoch(self, order: Array | None) -> None:
-        """Goes back to the first batch, in a new order if there is one."""
+    def start_epoch(self, order: Array | None, first: int = 0) -> None:
+        """Goes to the first sample of a pass, in a new order if there is one."""
         k = current()
         if order is not None:
             k.write(self.index, order)
-        k.write(self.cursor, np.zeros(1, np.int64))
+        k.write(self.cursor, np.full(1, first, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
         """Arrays for a batch."""

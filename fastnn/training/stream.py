@@ -51,6 +51,7 @@ class Stream:
         self._made: OrderedDict[Any, TrainStep] = OrderedDict()
         self._iterator: Iterator[Any] | None = None
         self._at = 0
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
         self._first = True
         self._begun: set[TrainStep] = set()  # the steps that this epoch has used
         self.exhausted = False
@@ -65,13 +66,14 @@ class Stream:
 
     def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         self.feed.epoch_begins()
-        self.began = -self._at
+        done, self._done = self._done, 0
+        self.began = done - self._at
         self._begun.clear()
-        return self._runs(left, alone)
+        return self._runs(done, left, alone)
 
-    def _runs(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+    def _runs(self, done: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
         samples = 0
-        for i, item in enumerate(self._items()):
+        for i, item in enumerate(self._items(done), done):
             arrays = self._prepare(i, *item)
             samples += len(arrays[0])
             self._reserve(samples)
@@ -85,14 +87,15 @@ class Stream:
                     write(buffer, a)
             yield step, 1
 
-    def _items(self) -> Iterator[tuple[Any, Any, Any]]:
-        """Yields the batches of an epoch."""
-        feed, done = self.feed, 0
+    def _items(self, done: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Yields the batches of an epoch of which so many steps are done."""
+        feed = self.feed
         while self._whole or self.steps is None or done < self.steps:
             if self._iterator is None:
                 self.length = feed.length
-                self._iterator = feed.run(self.order)
-                self.began, self._at = done, 0
+                self._iterator = feed.run(self.order, self._skip if feed.size else 0)
+                self._at, self._skip = self._skip, 0
+                self.began = done - self._at
             try:
                 item = next(self._iterator)
             except StopIteration:
@@ -124,6 +127,21 @@ class Stream:
         else:
             self._made.move_to_end(key)
         return step
+
+    def resume(self, config: dict[str, Any]) -> bool:
+        load = getattr(self.feed.given, "load_state_dict", None)
+        if config["source"] is not None and callable(load):
+            load(config["source"])
+        elif not self.size or config["size"] != self.size or config["at"] >= (self.length or 0):
+            return False
+        if self.steps is not None and config["steps"] >= self.steps:
+            return False
+        self._skip, self._done = config["at"], config["steps"]
+        return True
+
+    def state(self) -> Any:
+        save = getattr(self.feed.given, "state_dict", None)
+        return save() if callable(save) and not self.feed.ahead else None  # which would be of batches that are not used yet
 
     def ended(self, place: Place, epochs: int) -> bool:
         """Warns, if the data ended in this epoch, that this was too soon; says whether training stops."""
