@@ -124,8 +124,13 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
     return d
 
 
-def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray[Any, Any]:
-    """Returns numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64."""
+def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> np.ndarray[Any, Any]:
+    """Returns numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64.
+
+    floats: the dtype of all floats where dtype is None.
+    """
+    if dtype is None and floats is not None and getattr(getattr(data, "dtype", None), "kind", "") == "f":
+        dtype = floats
     plain = type(data) is np.ndarray and not copy and (f := data.flags).c_contiguous and f.aligned and data.dtype in _SUPPORTED
     if plain and (dtype is None or dtype is data.dtype):
         return data  # type: ignore[no-any-return]
@@ -156,19 +161,36 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False) -> np.ndarray
             dtype = np.bool_
         else:
             native = a.dtype.newbyteorder("=")
-            dtype = native if keeps and native in _SUPPORTED else np.float32
+            dtype = floats or (native if keeps and native in _SUPPORTED else np.float32)
     d = dtype_of(dtype, op)
     if a.dtype == np.uint64 and d == np.int64 and a.size and a.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{op}: {a.max()} came, which is beyond int64")
     return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
-def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False) -> Array:
+def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
     """Returns numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
     if k.xp is not np and type(data) is k.xp.ndarray:
+        if dtype is None and floats is not None:
+            dtype = floats if data.dtype.kind == "f" else np.bool_ if data.dtype.kind == "b" else np.int64
         kind = dtype_of(data.dtype if dtype is None else dtype, op)
         return k.xp.array(data, kind, copy=True, order="C") if copy else k.xp.ascontiguousarray(data, kind)
-    return k.asarray(host_array(data, dtype, op, copy))
+    return k.asarray(host_array(data, dtype, op, copy, floats))
+
+
+def check_whole(a: np.ndarray[Any, Any], dtype: np.dtype[Any], op: str, name: str) -> None:
+    """Raises ValueError for a number that an int64 or bool array cannot hold; the message says where it stands."""
+    if dtype.kind == "b":
+        lost = (a != 0) & (a != 1)
+    elif a.dtype.kind == "f":
+        limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
+        lost = ~((a == np.floor(a)) & (a >= -limit) & (a < limit))
+    else:
+        lost = a > np.uint64(2**63 - 1)
+    if lost.any():
+        where = tuple(int(i) for i in np.unravel_index(int(lost.argmax()), a.shape))
+        wanted = "True and False, or 1 and 0" if dtype.kind == "b" else f"whole numbers of {dtype}"
+        raise ValueError(f"{op}: {name}[{', '.join(map(str, where))}] is {a[where]}; wanted {wanted}")
 
 
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:

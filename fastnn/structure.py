@@ -23,7 +23,6 @@ class Structure:
         kind: what the outermost container is: "one" for a single leaf, "list", "tuple", "dict", or "args" for the arguments of
             a forward.
         names: of the leaves.
-        dtypes: of the leaves, if they are known.
         tree: how they are nested; flat unless given.
 
     >>> structure, leaves = Structure.of({"a": 1, "state": (2, 3)})
@@ -33,10 +32,9 @@ class Structure:
     {'a': 4, 'state': (5, 6)}
     """
 
-    def __init__(self, kind: str, names: Sequence[str], dtypes: Sequence[Any] | None = None, tree: Tree | None = None) -> None:
+    def __init__(self, kind: str, names: Sequence[str], tree: Tree | None = None) -> None:
         self.kind = kind
         self.names = list(names)
-        self.dtypes = dtypes
         self.tree = _flat(kind, self.names) if tree is None else tree
 
     @classmethod

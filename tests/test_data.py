@@ -295,9 +295,7 @@ def test_a_vector_is_no_sample_of_several_numbers() -> None:
             "fit": lambda model=model: model.fit(x, x),
             "evaluate": lambda model=model: model.evaluate(x, x),
         }.items():
-            with pytest.raises(
-                ValueError, match=rf"^{op}: x has shape \(3000,\), wanted .* \(n, 3000\); for one sample: x\[None\]"
-            ):
+            with pytest.raises(ValueError, match=rf"^{op}: x has shape \(3000,\), wanted \(n, 3000\); for one sample: x\[None\]"):
                 call()
 
 

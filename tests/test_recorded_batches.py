@@ -43,7 +43,7 @@ def test_batches_of_any_layout_are_one(layout: str) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "text"),
     [
-        (X[:, :5], LABELS, "5 features"),
+        (X[:, :5], LABELS, r"x has shape \(50, 5\), wanted \(n, 6\)"),
         (X[:0], LABELS[:0], "x has no samples"),
         (X, LABELS[:49], "50 samples, but y has 49"),
         (X, np.where(LABELS == 2, 3, LABELS), r"y\[\d+\] is 3, but the model has 3 outputs"),

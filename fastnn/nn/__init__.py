@@ -61,6 +61,7 @@ from .random import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from .regularization import ActivityRegularization
 from .sequential import Sequential
 from .shape import Flatten
+from .spec import InputSpec
 from .symbolic import Input, Symbol
 
 Layer = Module
@@ -97,6 +98,7 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Input",
+    "InputSpec",
     "KLDivLoss",
     "L1Loss",
     "Layer",

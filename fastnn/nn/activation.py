@@ -318,7 +318,7 @@ class _Shrinks(_AlongAxis):
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         at = self.axis - 1 if self.axis >= 0 else self.axis + len(input_shape)  # a sample's shape is without the batch
-        return tuple(n // self.pieces if i == at else n for i, n in enumerate(input_shape))
+        return tuple(n // self.pieces if i == at and n is not None else n for i, n in enumerate(input_shape))
 
 
 class GLU(_Shrinks):

@@ -17,6 +17,7 @@ from .dtype import real_dtype
 from .module import Module
 from .parameter import Parameter, TransposedParameter, building, initial
 from .penalties import RULES
+from .spec import InputSpec, features
 
 
 class Dense(Module):
@@ -101,8 +102,18 @@ class Dense(Module):
     def _own_built(self) -> bool:
         return self.built
 
+    @property
+    def input_spec(self) -> InputSpec:
+        """Floats with the number of inputs, where that is known, on the last axis."""
+        kernel: Any = self._parameters.get("kernel")
+        inputs = getattr(self, "in_features", None) or (kernel.shape[0] if kernel is not None else None)
+        return features(inputs)
+
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Makes the parameters for samples of this shape, whose last size is the number of inputs."""
+        if input_shape and input_shape[-1] is None:
+            shape = (None, *input_shape)
+            raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is open; wanted a number")
         if not input_shape or input_shape[-1] < 1:
             raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
         dtype = np.dtype(self._dtype or "float32")

@@ -21,6 +21,7 @@ from ..structure import ONE, Structure, inputs_of
 from ..tensor import Tensor
 from .forward_pass import Pass, arrays_of, difference, record
 from .ports import Ports, carried_inputs
+from .spec import each
 
 if TYPE_CHECKING:
     from .module import Module
@@ -59,8 +60,10 @@ def freeze(
         leaves = Structure.of(input_shape)[1]
     else:
         leaves = inputs.spread(input_shape, "freeze", "input_shape")
+    if any(isinstance(leaf, list | tuple) and None in leaf for leaf in leaves):
+        raise RuntimeError(f"freeze: the shape {input_shape} has open sizes; pass input_shape with the sizes to freeze for")
     shapes = [shape_of(leaf, "freeze: input_shape") or () for leaf in leaves]
-    dtypes = [np.dtype(d) for d in inputs.dtypes or [model.dtype] * len(shapes)]
+    dtypes = [spec.wants(model.dtype) or model.dtype for spec in each(model.input_spec, inputs, "freeze")]
     if input_dtype is not None:
         several = isinstance(input_dtype, dict | list | tuple)
         given = inputs.spread(input_dtype, "freeze", "input_dtype") if several else [input_dtype] * len(shapes)

@@ -101,6 +101,9 @@ class PReLU(LearnedSlopes):
         shared = len(self.shared_axes or ())
         if shared > len(input_shape):
             raise ValueError(f"PReLU: shared_axes is {self.shared_axes}, but samples have the shape {input_shape}")
+        if None in input_shape[shared:]:
+            wanted = "wanted numbers there, or shared_axes for the open ones"
+            raise ValueError(f"PReLU: its input, of shape {(None, *input_shape)}, has open sizes; {wanted}")
         self._input_shape = tuple(input_shape)
         self._make((1,) * shared + tuple(input_shape[shared:]))
 

@@ -67,7 +67,7 @@ class Merge(Module):
         return True
 
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
-        return tuple(int(n) for n in np.broadcast_shapes(*input_shape))
+        return tuple(next((n for n in sizes if n != 1), 1) for sizes in zip(*input_shape, strict=True))
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}
@@ -149,7 +149,8 @@ class Concatenate(Remade, Merge):
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         axis = self.axis - 1 if self.axis > 0 else self.axis
         shape = list(input_shape[0])
-        shape[axis] = sum(s[axis] for s in input_shape)
+        sizes = [s[axis] for s in input_shape]
+        shape[axis] = None if None in sizes else sum(sizes)
         return tuple(shape)
 
     def _kept(self) -> frozenset[str]:

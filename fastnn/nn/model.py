@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..convert import own_array
 from ..structure import Structure, different
 from ..tensor import Tensor
 from .module import _UNRECORDED, Module
+from .spec import ANY, InputSpec, as_input
 from .symbolic import Call, Input, Symbol, replaced, symbols_in
 
 Slots = Any
@@ -43,6 +43,8 @@ class Model(Module):
     (1, 1)
     """
 
+    _own_spec: Any = ANY
+
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         super().__init__()
         self.name = name or type(self).__name__.lower()
@@ -66,8 +68,8 @@ class Model(Module):
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
         if len(set(names)) < len(names):
             raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
-        self._takes = Structure(structure.kind, names, [s.dtype.name for s in symbols], structure.tree)
-        self._input_shapes = [s.sample_shape for s in symbols]
+        self._takes = Structure(structure.kind, names, structure.tree)
+        self._specs = [_spec(s.dtype, s.shape, name) for s, name in zip(symbols, names, strict=True)]
         self._dtype = next((s.dtype.name for s in symbols if s.dtype.kind == "f"), None)
         self._symbols = (symbols, [])
 
@@ -116,8 +118,8 @@ class Model(Module):
     def _change_dtype(self, name: str) -> None:
         super()._change_dtype(name)
         if self._program is not None:
-            dtypes = [name if np.dtype(d).kind == "f" else d for d in self._takes.dtypes or ()]
-            self._takes = Structure(self._takes.kind, self._takes.names, dtypes)
+            inputs = [(key, shape, name if np.dtype(d).kind == "f" else d) for key, shape, d in self._input_list()]
+            self._specs = [_spec(d, (None, *shape), key) for key, shape, d in inputs]
             self._symbols = None  # which are made anew where they are asked for
 
     # ---- what it is ----
@@ -125,6 +127,18 @@ class Model(Module):
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
         return self._takes if self._program is not None else None
+
+    @property
+    def input_spec(self) -> Any:
+        """What its Inputs say; without a graph what was set, else whatever comes."""
+        return self._takes.build(self._specs) if self._program is not None else self._own_spec
+
+    @input_spec.setter
+    def input_spec(self, spec: Any) -> None:
+        if self._program is not None:
+            raise AttributeError(f"{self.name}: input_spec is what the Inputs of the graph say")
+        self._structure_changed()
+        self._own_spec = spec
 
     @property
     def input_names(self) -> list[str]:
@@ -139,7 +153,7 @@ class Model(Module):
     @property
     def input_shape(self) -> Any:
         """The shape of one sample; for several inputs in the form that they have."""
-        return self._takes.build(self._input_shapes) if self._program is not None else None
+        return self._takes.build([shape for _, shape, _ in self._input_list()]) if self._program is not None else None
 
     @property
     def inputs(self) -> list[Symbol]:
@@ -163,9 +177,9 @@ class Model(Module):
         assert self._symbols is not None
         return self._symbols
 
-    def _input_list(self) -> list[tuple[str, tuple[int, ...], Any]]:
-        """Name, shape and dtype of each input."""
-        return list(zip(self._takes.names, self._input_shapes, self._takes.dtypes or (), strict=True))
+    def _input_list(self) -> list[tuple[str, tuple[int | None, ...], Any]]:
+        """Name, shape of a sample and dtype of each input."""
+        return [(name, spec.shape[1:], spec.dtype) for name, spec in zip(self._takes.names, self._specs, strict=True)]
 
     def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
         """The calls in order, with the layer's name and the symbols that it is called on."""
@@ -198,16 +212,21 @@ class Model(Module):
         structure = self.input_structure
         if structure is None:
             return super()._input(x)
-        leaves = zip(structure.spread(x, self.name, "x"), structure.dtypes or (), strict=True)
-        return structure.build([_tensor(a, dtype, self.name) for a, dtype in leaves])
+        leaves = zip(structure.spread(x, self.name, "x"), self._specs, self._labels(), strict=True)
+        return structure.build([_tensor(a, spec, self.name, label) for a, spec, label in leaves])
+
+    def _labels(self) -> list[str]:
+        """What messages call the inputs: x where there is one."""
+        return ["x"] if len(self._specs) == 1 else self._takes.names
 
     def forward(self, x: Any, *args: Any) -> Any:
         if self._program is None:
             raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
         values = self._takes.spread([x, *args] if args else x, self.name, "x")
-        for value, name, shape in zip(values, self._takes.names, self._input_shapes, strict=True):
-            if value.shape[1:] != shape or value.ndim != len(shape) + 1:
-                raise ValueError(f"{self.name}: {name} has shape {value.shape}, wanted {('n', *shape)}".replace("'n'", "n"))
+        for i, (name, spec) in enumerate(zip(self._labels(), self._specs, strict=True)):
+            came = values[i].shape
+            if came[1:] != spec.shape[1:] and (shape := spec.fitted(came, self.name, name)) != came:
+                values[i] = values[i].reshape(shape)
         modules = self._modules
         for layer, slots, out, options in self._program:
             y = modules[layer](*(_filled(a, values) for a in slots), **options)
@@ -274,12 +293,16 @@ class Model(Module):
         return {**super().__getstate__(), "_symbols": None}
 
 
-def _tensor(a: Any, dtype: str, name: str) -> Tensor:
-    """An input as a Tensor of this dtype."""
+def _spec(dtype: Any, shape: Any, name: str) -> InputSpec:
+    return InputSpec(dtype, shape, allow_last_axis_squeeze=True, name=name)
+
+
+def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
+    """An input as a Tensor."""
     if isinstance(a, Tensor):
         return a
     k = current()
-    array = own_array(k, a, np.dtype(dtype), name)
+    array = as_input(k, a, spec, np.dtype(spec.dtype), op, name)
     k.constant_enters(array)
     return Tensor(array)
 

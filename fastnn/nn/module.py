@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ..arrays import cast as cast_array
 from ..backends import current
 from ..block import Finally, completed
 from ..convert import own_array
@@ -20,6 +21,7 @@ from ..tensor import Tensor
 from .mode import mode, said, sampled, unsampled
 from .parameter import Parameter, building, fill_grad, initial, stored
 from .penalties import Regularized
+from .spec import ANY, FLOATS, InputSpec, as_input
 from .state import State
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Module(Trainer, State, Regularized):
     hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
     dict of Tensors. Keras's way works too: `call` is another name of `forward`, and gets the mode where it takes `training`; a
     `build(input_shape)` is called once, before the first forward, with the shape of one sample of the first input (without the
-    batch), and makes the parameters by `add_weight`.
+    batch), and makes the parameters by `add_weight`. `input_spec` says what it takes; without one, arrays of whole numbers stay
+    what they are, and floats come in the dtype of the parameters.
 
     >>> import fastnn
     >>> import fastnn.nn as nn
@@ -73,6 +76,15 @@ class Module(Trainer, State, Regularized):
         """What the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
+    input_spec: Any = FLOATS
+    """What each input is: an `InputSpec`, or a list, tuple or dict of them, by position or by the names of forward's arguments.
+
+    fastnn's layers take floats. A hand-written module takes what comes, unless its class or an instance sets this.
+    """
+
+    _any_dtype = False
+    """Whether it gives on what comes whatever its dtype is, so that the layer after it says what is wanted."""
+
     _needs_build = False
     """Whether the class has a hand-written build."""
     _built = False
@@ -89,7 +101,11 @@ class Module(Trainer, State, Regularized):
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
             cls.forward = _with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
-        if "build" in cls.__dict__ and not own_code(cls.__module__):
+        if own_code(cls.__module__):
+            return
+        if cls.input_spec is FLOATS and next(c for c in cls.__mro__ if "forward" in vars(c) and own_code(c.__module__)) is Module:
+            cls.input_spec = ANY  # its forward is hand-written, and replaces none of fastnn's
+        if "build" in cls.__dict__:
             cls._needs_build = True
             cls.build = _marking(cls.build)  # type: ignore[attr-defined]
             cls.__call__ = _building_call  # type: ignore[method-assign]
@@ -127,6 +143,8 @@ class Module(Trainer, State, Regularized):
 
                 return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
+        elif x.data.dtype.kind != "f":
+            x = self._as_floats(x)
         if training is None:
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
@@ -139,7 +157,7 @@ class Module(Trainer, State, Regularized):
             return self.forward(x, *args, **kwargs)
 
     def _input(self, x: Any) -> Any:
-        """Arrays and lists as a Tensor of the model's dtype; whole numbers too. Lists and dicts of Tensors stay what they are."""
+        """Arrays and lists as a Tensor of the dtype that input_spec says. Lists and dicts of Tensors stay what they are."""
         k = current()
         if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor):
             return x
@@ -147,9 +165,17 @@ class Module(Trainer, State, Regularized):
             return type(x)(self._input(a) for a in x)  # several inputs, as for fit; not the rows of one
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
-        array = own_array(k, x, self.dtype, type(self).__name__)
+        spec = self.input_spec
+        array = as_input(k, x, spec if isinstance(spec, InputSpec) else FLOATS, self.dtype, type(self).__name__)
         k.constant_enters(array)
         return Tensor(array)
+
+    def _as_floats(self, x: Tensor) -> Tensor:
+        """A Tensor of whole numbers in the dtype of the parameters, where the module takes floats."""
+        spec = self.input_spec
+        if not isinstance(spec, InputSpec) or (wanted := spec.wants(self.dtype)) is None or wanted.kind != "f":
+            return x
+        return Tensor(cast_array(current(), x.data, wanted))
 
     @property
     def training(self) -> bool:
@@ -284,7 +310,10 @@ class Module(Trainer, State, Regularized):
         """
         from .. import initializers
 
-        sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        if None in sizes:
+            raise ValueError(f"add_weight: shape is {sizes}, with a size that is open in the layer's input; wanted numbers")
+        sizes = tuple(int(n) for n in sizes)
         d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
         p = initial(initializers.get("glorot_uniform" if initializer is None else initializer), sizes, d)
         p.requires_grad = bool(trainable)

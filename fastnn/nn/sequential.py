@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ..structure import Structure
+from ..tensor import Tensor
 from .dtype import offer_dtype
 from .module import Module, tells_shape
+from .spec import ANY, InputSpec
 
 
 class Sequential(Module):
@@ -30,7 +32,8 @@ class Sequential(Module):
         super().__init__()
         self.name = name or "sequential"
         self._dtype = dtype
-        self._given_shape: tuple[int, ...] | None = None
+        self._given: InputSpec | None = None
+        """What an Input at the front said."""
         items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
         shape: tuple[int, ...] | None = None
         for layer in items:
@@ -43,7 +46,7 @@ class Sequential(Module):
     def _append(self, layer: Any, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """Appends a layer to those that make this shape, None where it is not known; returns the shape that it makes."""
         if not self._modules and type(layer).__name__ == "Symbol":
-            self._given_shape = cast(Any, layer).sample_shape
+            self._begin(layer)
             return self._given_shape
         if not isinstance(layer, Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
@@ -55,12 +58,40 @@ class Sequential(Module):
             shape = self._given_shape
         setattr(self, str(len(self._modules)), layer)
         own = getattr(layer, "input_shape", None)
-        shape = own if own is not None else shape
+        if own is not None and (self._given is None or len(self._modules) > 1):
+            shape = own
         if shape is None:
             return None
         if not layer.built and hasattr(layer, "build"):
             layer.build(shape)
         return layer.output_shape(shape) if layer.built and tells_shape(layer) else None
+
+    def _begin(self, symbol: Any) -> None:
+        """Takes the shape and the dtype of an Input at the front."""
+        if symbol.dtype == np.float64 and self._dtype is None:
+            self._dtype = "float64"  # the layers compute in it, as those of a graph do
+        kind = "float" if symbol.dtype.kind == "f" else symbol.dtype.name
+        if symbol.dtype == np.float64 != np.dtype(self._dtype):
+            raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; leave one of them out")
+        self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
+
+    @property
+    def _given_shape(self) -> tuple[int, ...] | None:
+        return None if self._given is None else tuple(self._given.shape[1:])
+
+    @property
+    def input_spec(self) -> Any:
+        """What an Input at the front says, else what the first layer takes; one that takes any dtype leaves that to the next."""
+        if self._given is not None:
+            return self._given
+        first: Any = None
+        for layer in self._modules.values():
+            spec = layer.input_spec
+            if layer._any_dtype and first is None:
+                first = spec
+            if not layer._any_dtype:
+                return spec if first is None else InputSpec(getattr(spec, "dtype", None), first.shape)
+        return ANY if first is None else first
 
     def _known_shape(self, index: int) -> tuple[int, ...] | None:
         """The input shape of the layer at this place, where the layers before it tell."""
@@ -68,7 +99,8 @@ class Sequential(Module):
         shape = self._given_shape
         for i, layer in enumerate(layers[: index + 1]):
             own = getattr(layer, "input_shape", None)
-            shape = own if own is not None else shape
+            if own is not None and (self._given is None or i):
+                shape = own
             if i == index or shape is None:
                 continue
             shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
@@ -107,6 +139,9 @@ class Sequential(Module):
         return self.layers[0]._input(x) if several else super()._input(x)
 
     def forward(self, x: Any) -> Any:
+        if self._given is not None and isinstance(x, Tensor):
+            shape = self._given.called(x.shape, type(self).__name__)
+            x = x if shape == x.shape else x.reshape(shape)
         for layer in self._modules.values():
             x = layer(x)
         return x
@@ -133,8 +168,10 @@ class Sequential(Module):
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """The config, with those of the layers as write gives them."""
         config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
-        if self._given_shape is not None:
-            config["input_shape"] = list(self._given_shape)
+        if self._given is not None:
+            config["input_shape"] = list(self._given.shape[1:])
+            if self._given.dtype != "float":
+                config["input_dtype"] = self._given.dtype
         if self._dtype is not None:
             config["dtype"] = np.dtype(self._dtype).name
         return config
@@ -144,15 +181,14 @@ class Sequential(Module):
         """Make the model of a config that get_config gave; make builds a layer from its own config."""
         from ..files.layers import Reader, check_keys
 
-        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], dtype=[str])
+        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], input_dtype=[str], dtype=[str])
         make = make or Reader().layer
         layers = [make(c) for c in config["layers"]]
         if (shape := config.get("input_shape")) is not None:
             from .symbolic import Input
 
-            layers.insert(0, Input(shape))
+            layers.insert(0, Input(shape, dtype=config.get("input_dtype")))
         dtype = config.get("dtype")
         if dtype not in (None, "float32", "float64"):
             raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")
         return cls(layers, dtype=dtype, name=config.get("name"))
-

@@ -9,6 +9,7 @@ from ..ops.door import axis_of, shape_of, whole_number
 from ..ops.shape import reshape
 from ..tensor import Tensor
 from .module import Module
+from .spec import ANY, InputSpec
 
 
 class Flatten(Module):
@@ -23,6 +24,8 @@ class Flatten(Module):
     >>> fastnn.Flatten()(x).shape, fastnn.nn.Flatten(0, 1)(x).shape
     ((1, 4), (2, 2))
     """
+
+    _any_dtype = True
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1, input_shape: Any = None, name: str | None = None) -> None:
         super().__init__()
@@ -40,21 +43,26 @@ class Flatten(Module):
             value = whole_number(value, f"Flatten: {name}")
         super().__setattr__(name, shape_of(value, "Flatten: input_shape") if name == "input_shape" else value)
 
+    @property
+    def input_spec(self) -> InputSpec:
+        """What comes, in the shape that was given."""
+        return ANY if self.input_shape is None else InputSpec(shape=(None, *self.input_shape))
+
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 1 and (self.start_dim, self.end_dim) == (1, -1):
             return x
         return reshape(x, self._merged(x.shape))
 
-    def _merged(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def _merged(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
         """The shape of a batch, after."""
         first, last = (axis_of(d, len(shape), "Flatten") for d in (self.start_dim, self.end_dim))
         if first > last:
             raise ValueError(f"Flatten: start_dim {self.start_dim} of shape {shape} comes after end_dim {self.end_dim}")
-        return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
+        merged: Any = shape[first : last + 1]  # None where one of them is open
+        return (*shape[:first], None if None in merged else math.prod(merged), *shape[last + 1 :])
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        shape = tuple(int(n) for n in input_shape)
-        return self._merged((1, *shape))[1:] if shape else (1,)  # a sample's shape is without the batch
+        return self._merged((1, *input_shape))[1:] if input_shape else (1,)  # a sample's shape is without the batch
 
     def get_config(self) -> dict[str, Any]:
         dims = {} if (self.start_dim, self.end_dim) == (1, -1) else {"start_dim": self.start_dim, "end_dim": self.end_dim}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -11,13 +13,17 @@ import numpy as np
 from ..backends import current, recording
 from ..convert import dtype_of
 from ..ops.door import positive_int
+from ..seeding import generator
 from ..structure import Structure
 from ..tensor import Tensor, no_grad
 from .dtype import offer_dtype
 from .mode import mode
 from .module import Module
 from .parameter import filling
+from .spec import ANY
 
+_OPEN_SIZES = 24, 48
+"""Sizes that stand for open ones while a layer is tried: where its output differs, its shape is open."""
 _SAMPLES = 2
 """Samples of the batch on which layers are tried: with two, an output that lost the batch is recognised."""
 MOST_NUMBERS = 1 << 25
@@ -72,7 +78,7 @@ def _no_value(what: str) -> Callable[..., Any]:
 
 
 class Symbol:
-    """A tensor of a functional model to be: it has a shape, with None for the batch, and a dtype, but no values.
+    """A tensor of a functional model to be: it has a shape, with None for the batch and open sizes, and a dtype, but no values.
 
     `fastnn.Input` makes the first ones; layers and arithmetic (+, -, *, /, **, slices) called on symbols give others.
     """
@@ -80,7 +86,7 @@ class Symbol:
     __slots__ = ("call", "dtype", "name", "shape")
     __array_ufunc__ = None  # array + symbol is left to Symbol
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], call: Call, name: str) -> None:
+    def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, name: str) -> None:
         self.shape: tuple[int | None, ...] = (None, *shape)
         self.dtype, self.call, self.name = dtype, call, name
 
@@ -89,9 +95,9 @@ class Symbol:
         return len(self.shape)
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
+    def sample_shape(self) -> tuple[int | None, ...]:
         """The shape without the batch."""
-        return tuple(n for n in self.shape if n is not None)
+        return self.shape[1:]
 
     def __repr__(self) -> str:
         return f"<symbolic tensor {self.name!r}, shape {self.shape}, {self.dtype}>"
@@ -143,6 +149,8 @@ class Arithmetic(Module):
         reflected: whether the number comes first.
     """
 
+    _any_dtype = True
+    input_spec = ANY
     _OPS: ClassVar = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "pow": "__pow__"}
 
     def __init__(self, op: str, value: float | None = None, reflected: bool = False, name: str | None = None) -> None:
@@ -186,6 +194,9 @@ class Slice(Module):
         key: for each axis after the batch, a whole number, or [start, stop, step] for a slice.
     """
 
+    _any_dtype = True
+    input_spec = ANY
+
     def __init__(self, key: Any, name: str | None = None) -> None:
         super().__init__()
         self.key = [k if isinstance(k, int) else list(k) for k in key]
@@ -217,28 +228,40 @@ def _slice_config(key: Any) -> list[Any]:
 
 
 def Input(  # noqa: N802 (Keras's name)
-    shape: Any = None, batch_size: int | None = None, dtype: Any = "float32", name: str | None = None
+    shape: Any = None, batch_size: int | None = None, dtype: Any = None, name: str | None = None, *, batch_shape: Any = None
 ) -> Symbol:
-    """An input of a functional model.
+    """An input of a functional model, or what the first layer of a `Sequential` is called on.
 
     Args:
-        shape: the shape of one sample, without the batch; () for one number each.
+        shape: the shape of one sample, without the batch; () for one number each. None stands for a size that is open: each
+            batch may have another.
         batch_size: taken for Keras's sake; models take batches of any size.
-        dtype: of the data; arrays are cast to it.
+        dtype: of the data; arrays are cast to it. float32 if not given.
         name: by which data are given in a dict, and which errors name.
+        batch_shape: in place of shape, the shape with the batch, whose size is not looked at.
 
     >>> import fastnn
     >>> x = fastnn.Input(shape=(4,), name="features")
     >>> model = fastnn.Model(x, fastnn.Dense(2)(x))
     >>> model.predict([[1.0, 2.0, 3.0, 4.0]]).shape
     (1, 2)
+    >>> fastnn.Dense(2)(fastnn.Input(shape=(None, 3))).shape
+    (None, None, 2)
     """
+    if batch_shape is not None:
+        if shape is not None or batch_size is not None:
+            raise ValueError("Input: batch_shape came with shape or batch_size; wanted one or the other")
+        if not isinstance(batch_shape, list | tuple) or not batch_shape:
+            raise ValueError(f"Input: batch_shape is {batch_shape!r}; wanted the shape with the batch, such as (None, 4)")
+        batch_size, *shape = batch_shape
+    if batch_size is not None:
+        positive_int(batch_size, "Input: batch_size")
     if shape is None or isinstance(shape, str):
         raise ValueError("Input: no shape is given; wanted that of one sample, such as shape=(4,)")
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    own = tuple(positive_int(n, "Input: shape") for n in sizes)
+    own = tuple(None if n is None else positive_int(n, "Input: shape") for n in sizes)
     call = Call(None, ())
-    symbol = Symbol(own, dtype_of(dtype, "Input"), call, name or f"input_{call.number + 1}")
+    symbol = Symbol(own, dtype_of("float32" if dtype is None else dtype, "Input"), call, name or f"input_{call.number + 1}")
     call.outputs = [symbol]
     return symbol
 
@@ -280,16 +303,38 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         if not isinstance(a, Symbol | list | tuple | dict | int | float | str | None):
             raise TypeError(f"{name}: a symbol and a {type(a).__name__} came together; wanted symbols and numbers")
     inputs = [s for a in args for s in symbols_in(a)]
-    if (size := sum(int(np.prod(s.sample_shape)) for s in inputs)) > MOST_NUMBERS:
+    if (size := sum(int(np.prod(_shape(s, _OPEN_SIZES[0]))) for s in inputs)) > MOST_NUMBERS:
         raise ValueError(f"{name}: inputs of more than {MOST_NUMBERS} numbers for one sample")
     if (own := filling.get()) is not None:
         own.begin(_SAMPLES * size)
     if any(s.dtype == np.float64 for s in inputs):
         offer_dtype(module, "float64", name, made=False)
-    with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
-        y = module(*(replaced(a, _samples) for a in args))
     call = Call(module, args, training)
-    call.structure, leaves = Structure.of(y)
+    if any(None in s.sample_shape for s in inputs):
+        call.structure, leaves = _tried_open(module, args, inputs, name)
+    else:
+        call.structure, leaves = _tried(module, args, name, _shape)
+    call.outputs = [Symbol(shape, dtype, call, name) for shape, dtype in leaves]
+    return call.structure.build(call.outputs)
+
+
+Outputs = tuple[Structure, list[tuple[tuple[int | None, ...], np.dtype[Any]]]]
+"""The structure of what a layer returned, with the shape of a sample and the dtype of each."""
+
+
+def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Symbol], Any]) -> Outputs:
+    """Returns what a layer makes of a small batch of samples of these shapes."""
+
+    def batch(symbol: Symbol) -> Tensor:
+        """Ones, at which logarithms and quotients are harmless, or index 0."""
+        k = current()
+        data = k.empty((_SAMPLES, *shape(symbol)), symbol.dtype)
+        data[...] = symbol.dtype.kind == "f"
+        return Tensor(data)
+
+    with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
+        y = module(*(replaced(a, batch) for a in args))
+    structure, leaves = Structure.of(y)
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
             raise TypeError(
@@ -297,13 +342,60 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
             )
         if not leaf.ndim or leaf.shape[0] != _SAMPLES:
             raise ValueError(f"{name}: the output for {_SAMPLES} samples has shape {leaf.shape}; its first axis is not the batch")
-    call.outputs = [Symbol(leaf.shape[1:], leaf.dtype, call, name) for leaf in leaves]
-    return call.structure.build(call.outputs)
+    return structure, [(leaf.shape[1:], leaf.dtype) for leaf in leaves]
 
 
-def _samples(symbol: Symbol) -> Tensor:
-    """A batch of the symbol's shape: of ones, at which logarithms and quotients are harmless, or of index 0."""
-    k = current()
-    data = k.empty((_SAMPLES, *symbol.sample_shape), symbol.dtype)
-    data[...] = symbol.dtype.kind == "f"
-    return Tensor(data)
+def _shape(symbol: Symbol, size: int = 0) -> tuple[int, ...]:
+    """Returns the shape of a sample, with this size for those that are open."""
+    return tuple(size if n is None else n for n in symbol.sample_shape)
+
+
+def _tried_open(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> Outputs:
+    """Returns the same where sizes are open: the layer is tried with two sizes in their place, and what differs is open.
+
+    Where that fails, an open size may have to be that of another input on the same axis, as in sums.
+
+    Raises:
+        TypeError, ValueError: the layer does not take inputs of all sizes.
+    """
+    if hasattr(module, "build") and not module.built:
+        module.build(inputs[0].sample_shape)
+    shapes = " and ".join(str(s.shape) for s in inputs)
+    known: dict[int, int] = {}
+    for s in inputs:
+        known |= {axis: n for axis, n in enumerate(s.sample_shape) if n is not None and n > 1}
+
+    def unified(symbol: Symbol, size: int) -> tuple[int, ...]:
+        return tuple(known.get(axis, size) if n is None else n for axis, n in enumerate(symbol.sample_shape))
+
+    # A layer that the first size would give its parameters is tried as a copy, which leaves the random numbers as they are.
+    state = generator().bit_generator.state
+    failed: Exception | None = None
+    for fill in (_shape, unified) if len(inputs) > 1 else (_shape,):
+        try:
+            tried = module if module.built else copy.deepcopy(module)
+            runs = [_tried(tried, args, name, partial(_sized, fill, size)) for size in _OPEN_SIZES]
+        except (TypeError, ValueError) as error:
+            failed = failed or error
+            continue
+        finally:
+            generator().bit_generator.state = state
+        if tried is not module:
+            _tried(module, args, name, partial(_sized, fill, _OPEN_SIZES[0]))
+        break
+    else:
+        sizes = " and ".join(map(str, _OPEN_SIZES))
+        raise ValueError(
+            f"{name}: inputs of shape {shapes} do not fit; sizes {sizes} were tried for None, which gave: {failed}"
+        ) from failed
+    (structure, first), (_, second) = runs
+    outputs = []
+    for (a, dtype), (b, _) in zip(first, second, strict=True):
+        if len(a) != len(b):
+            raise ValueError(f"{name}: the number of dimensions of its output depends on the size that is open in {shapes}")
+        outputs.append((tuple(n if n == m else None for n, m in zip(a, b, strict=True)), dtype))
+    return structure, outputs
+
+
+def _sized(fill: Callable[[Symbol, int], Any], size: int, symbol: Symbol) -> Any:
+    return fill(symbol, size)

@@ -39,7 +39,7 @@ def same_dtype(op: str, *tensors: Tensor) -> None:
 def floating(op: str, t: Tensor) -> Tensor:
     """TypeError unless the Tensor is float32 or float64."""
     if t.dtype.kind != "f":
-        raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted float32 or float64")
+        raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted float32 or float64; use astype")
     return t
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backends import current
 from ..backends.base import Backend
+from ..convert import check_whole
 from ..elements import Shape, leading, wanted_weights
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ Array = np.ndarray[Any, Any]
 _REAL = (int, float, np.integer, np.floating)
 
 
-def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> Array:
-    """Returns the samples as a C-contiguous array of ``dtype``, shape (n, ...).
+def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x", cast: bool = True) -> Array:
+    """Returns the samples as a C-contiguous array of ``dtype``, shape (n, ...); without cast, only floats as ``dtype``.
 
     Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
     ``__dlpack__``). Other dtypes are cast. An array that is already right is returned as it is.
@@ -36,7 +37,10 @@ def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x") -> A
     """
     if type(x) is np.ndarray and x.dtype == dtype and x.ndim and len(x) and x.flags.c_contiguous and x.flags.aligned:
         return x
-    return _cast(_samples(x, op, name), np.dtype(dtype), op, name)
+    a = _samples(x, op, name)
+    if not cast and a.dtype.kind != "f":
+        dtype = np.bool_ if a.dtype.kind == "b" else np.int64
+    return _cast(a, np.dtype(dtype), op, name)
 
 
 def as_targets(
@@ -275,12 +279,8 @@ def _array(x: Any, op: str, name: str) -> Array:
 
 
 def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
-    if dtype.kind == "i" and a.dtype.kind in "fu":
-        limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
-        lost = ~((a == np.floor(a)) & (a >= -limit) & (a < limit)) if a.dtype.kind == "f" else a > np.uint64(2**63 - 1)
-        if lost.any():
-            where = _place(lost)
-            raise ValueError(f"{op}: {name}[{_index(where)}] is {a[where]}; wanted whole numbers of {dtype}")
+    if (dtype.kind == "i" and a.dtype.kind in "fu") or (dtype.kind == "b" and a.dtype.kind != "b"):
+        check_whole(a, dtype, op, name)
     try:
         with np.errstate(over="raise"):
             return np.require(a, dtype, ["C", "A"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
+from ..nn.spec import each
 from ..structure import Arrays, Structure, inputs_of, is_array, own_code
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -35,17 +36,16 @@ class Prepared:
     def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
         """Returns x as arrays of the right dtypes, one for each of the model's inputs."""
         model: Any = self
-        structure = inputs_of(model, x, op)
-        if structure.kind == "one" and structure.dtypes is None:
-            features, labels = [data.as_features(x, model.dtype, op, name)], [name]
-        else:
-            dtypes = structure.dtypes or [model.dtype] * len(structure)
-            labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
-            given = zip(structure.spread(x, op, name), dtypes, labels, strict=True)
-            features = [data.as_features(leaf, dtype, op, label) for leaf, dtype, label in given]
-        if any(a.ndim == 1 for a in features):
-            shapes = _sample_shapes(model, structure)
-            features = [_rows(a, shape, op, label) for a, shape, label in zip(features, shapes, labels, strict=True)]
+        structure, floats = inputs_of(model, x, op), model.dtype
+        alone = structure.kind == "one" and model.input_structure is None
+        leaves = [x] if alone else structure.spread(x, op, name)
+        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
+        features = []
+        for leaf, spec, label in zip(leaves, each(model.input_spec, structure, op), labels, strict=True):
+            wanted = spec.wants(floats)
+            a = data.as_features(leaf, wanted or floats, op, label, cast=wanted is not None)
+            shape = spec.fitted(a.shape, op, label)
+            features.append(a if shape == a.shape else a.reshape(shape))
         return structure, features
 
     def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
@@ -154,31 +154,3 @@ class Prepared:
             o.shape = leaf.shape
         # The first call may have given the layers their shapes: the version is that after it.
         c.probed = ((*key, model._version), [leaf.shape for leaf in leaves])
-
-
-def _sample_shapes(model: Any, structure: Structure) -> list[tuple[int, ...] | None]:
-    """Returns the shape of a sample of each input, where fastnn's own layers tell; else None."""
-    from ..nn.dense import Dense
-    from ..nn.sequential import Sequential
-
-    shape = getattr(model, "input_shape", None) if own_code(type(model).forward.__module__) else None
-    if shape is not None:
-        return structure.flatten(shape)
-    first = model
-    while type(first).forward is Sequential.forward and first._modules:
-        first = next(iter(first._modules.values()))
-    if isinstance(first, Dense) and len(structure) == 1:
-        kernel = first._parameters.get("kernel")
-        made = None if kernel is None else kernel.shape[0]
-        return [(getattr(first, "in_features", made or 1),)]  # a vector builds a layer for one feature
-    return [None] * len(structure)
-
-
-def _rows(a: Array, shape: tuple[int, ...] | None, op: str, name: str) -> Array:
-    """Returns samples of this shape; a vector is a column where each sample is one number, as in Keras."""
-    if a.ndim != 1 or not shape:
-        return a
-    if shape == (1,):
-        return a.reshape(-1, 1)
-    wanted = ", ".join(["n", *map(str, shape)])
-    raise ValueError(f"{op}: {name} has shape {a.shape}, wanted samples in rows, shape ({wanted}); for one sample: {name}[None]")

@@ -117,7 +117,7 @@ def check(
     if c.looked_at:
         return
     c.looked_at = True
-    scale = _Scale(xs[0], given[0]) if len(xs) == 1 and inputs.dtypes is None else None
+    scale = _Scale(xs[0], given[0]) if len(xs) == 1 else None
     with no_grad(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
         samples = [Tensor(current().asarray(a[:_TRIED])) for a in xs]
         outputs = c.returned.flatten(inputs.call(model, samples, training=False))
@@ -158,8 +158,9 @@ class _Scale:
         if self._known or not parameters:
             return
         self._known = True
-        if own_code(type(layer).__module__) and any(p.ndim > 1 for p in parameters) and isinstance(inputs[0], Tensor):
-            taken = inputs[0].numpy()
+        x, weights = inputs[0], any(p.ndim > 1 for p in parameters)
+        if own_code(type(layer).__module__) and weights and isinstance(x, Tensor) and x.dtype.kind == "f":  # not ids
+            taken = x.numpy()
             self.reached = bool(taken.max() > _RAW and not (taken % 1).any())
 
 

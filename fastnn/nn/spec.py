@@ -1,0 +1,178 @@
+"""What layers take: the dtype and the shape of each input, which calls, training, freezing and graphs all ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..convert import StepInput, check_whole, dtype_of, host_array, own_array
+from ..structure import Structure
+
+_KINDS = ("float", "int", "bool")
+_INT64 = np.dtype(np.int64)
+
+
+class InputSpec:
+    """Says what one input of a layer is, as Keras's class of this name does.
+
+    Args:
+        dtype: "float" is the dtype of the layer's parameters, "int" int64, "bool" bool; a dtype's name is this dtype. None takes
+            what comes: whole numbers as int64, bool as bool, floats in the dtype of the parameters.
+        shape: the sizes with the batch first; None where a size is open.
+        ndim, min_ndim, max_ndim: the number of dimensions with the batch, where the shape does not say it.
+        axes: a dict from axis to size.
+        allow_last_axis_squeeze: whether data may lack a last axis of size 1, or have one more.
+        name: of the input.
+
+    Arrays are cast to the dtype; fractions for an int input are an error.
+
+    >>> import fastnn
+    >>> class Embed(fastnn.Module):
+    ...     input_spec = fastnn.InputSpec(dtype="int", ndim=2)
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weight = fastnn.nn.Parameter(fastnn.rand(10, 4))
+    ...     def forward(self, ids):
+    ...         return fastnn.take(self.weight, ids)
+    >>> Embed()([[1, 2, 3]]).shape
+    (1, 3, 4)
+    """
+
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: Any = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: Mapping[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.dtype = dtype if dtype is None or (isinstance(dtype, str) and dtype in _KINDS) else dtype_of(dtype, "InputSpec").name
+        self.shape: Any = None if shape is None else tuple(None if n is None else int(n) for n in shape)
+        self.ndim = ndim if self.shape is None else len(self.shape)
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        self.allow_last_axis_squeeze = allow_last_axis_squeeze
+        self.name = name
+
+    def wants(self, floats: np.dtype[Any]) -> np.dtype[Any] | None:
+        """Returns the dtype that arrays are cast to, where parameters have the dtype `floats`; None for what comes."""
+        if self.dtype is None:
+            return None
+        if self.dtype == "float":
+            return floats
+        return _INT64 if self.dtype == "int" else np.dtype(self.dtype)
+
+    def fitted(self, shape: tuple[int, ...], op: str, name: str) -> tuple[int, ...]:
+        """Returns the shape in which data of this shape are taken: one without the last axis of size 1, say.
+
+        Raises:
+            ValueError: the shape does not fit; the message names the operation, the array and what is wanted.
+        """
+        if self._fits(shape):
+            return shape
+        if self.allow_last_axis_squeeze:
+            if len(shape) == 1 and (self.shape is None or self.shape[-1] == 1) and self._fits((*shape, 1)):
+                return (*shape, 1)
+            if len(shape) > 1 and shape[-1] == 1 and self._fits(shape[:-1]):
+                return shape[:-1]
+        hint = f"; for one sample: {name}[None]" if self._fits((1, *shape)) else ""
+        raise ValueError(f"{op}: {name} has shape {shape}, wanted {self._described(len(shape))}{hint}")
+
+    def called(self, shape: tuple[int, ...], op: str, name: str = "x") -> tuple[int, ...]:
+        """Returns the same for a call by hand."""
+        return self.fitted(shape, op, name)
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        n = len(shape)
+        if self.ndim not in (None, n) or n < (self.min_ndim or 0) or (self.max_ndim is not None and n > self.max_ndim):
+            return False
+        known = dict(enumerate(self.shape or ()))
+        sizes = [*list(known.items())[1:], *self.axes.items()]
+        return all(size is None or (-n <= axis < n and shape[axis] == size) for axis, size in sizes)
+
+    def _described(self, came: int) -> str:
+        """Returns what is wanted, in words, where an array of so many dimensions came."""
+        if self.shape is not None:
+            return _sizes(self.shape[1:])
+        n = self.ndim or max(came, self.min_ndim or 0)
+        if self.max_ndim is not None:
+            n = min(n, self.max_ndim)
+        sizes: list[Any] = [None] * n
+        for axis, size in self.axes.items():
+            if -n <= axis < n:
+                sizes[axis] = size
+        if any(size is not None for size in sizes[1:]):
+            return _sizes(sizes[1:])
+        most = "at least " if self.max_ndim is None else "at most " if came > n else ""
+        return f"{'' if self.ndim else most}{n} dimension{'s' * (n != 1)}, the first of them the samples"
+
+    def __repr__(self) -> str:
+        names = "dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes", "name"
+        given = [(key, getattr(self, key)) for key in names if getattr(self, key) not in (None, {}, "")]
+        return f"InputSpec({', '.join(f'{key}={value!r}' for key, value in given if key != 'ndim' or self.shape is None)})"
+
+
+def _sizes(sizes: Sequence[Any]) -> str:
+    return f"({', '.join(['n', *map(str, sizes)])}{',' * (not sizes)})"
+
+
+class Features(InputSpec):
+    """Says that the last axis has so many floats, or any number of them where that is not known.
+
+    Data have the samples in rows; a call by hand may be on one sample without the batch, as PyTorch's layers are.
+    """
+
+    def __init__(self, inputs: int | None = None) -> None:
+        super().__init__("float", min_ndim=2, axes={-1: inputs}, allow_last_axis_squeeze=True)
+
+    def called(self, shape: tuple[int, ...], op: str, name: str = "x") -> tuple[int, ...]:
+        return shape
+
+
+FLOATS = InputSpec("float")
+"""What layers take that say nothing else."""
+ANY = InputSpec()
+"""What hand-written modules take that say nothing."""
+
+
+features = lru_cache(maxsize=256)(Features)
+"""What a dense layer takes, made once."""
+
+
+def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:
+    """Returns the spec of each input, from specs that are nested as the inputs or in a dict by names; one stands for all.
+
+    Raises:
+        TypeError, ValueError: input_spec holds other things, or more or fewer than there are inputs.
+    """
+    if isinstance(spec, InputSpec | None):
+        return [spec or ANY] * len(structure)
+    alone = isinstance(spec, list | tuple) and len(spec) == len(structure) == 1
+    found = list(spec) if alone else structure.spread(spec, op, "input_spec", optional=True)
+    for one in found:
+        if not isinstance(one, InputSpec | None):
+            raise TypeError(f"{op}: input_spec holds a {type(one).__name__}; wanted InputSpec, or a list or dict of them")
+    return [one or ANY for one in found]
+
+
+def as_input(k: Any, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:
+    """Returns what a layer is called on as an array of the backend k, in the dtype that the spec says.
+
+    Raises:
+        ValueError: the shape does not fit, a fraction came for whole numbers, or another number than 0 and 1 for bool.
+    """
+    wanted = spec.wants(floats)
+    on_device = k.xp is not np and type(x) is k.xp.ndarray
+    if wanted is not None and wanted.kind in "ib" and not on_device and not isinstance(x, StepInput):
+        x = host_array(x, None, op, floats=np.dtype(np.float64))
+        if x.dtype.kind == "f" or (wanted.kind == "b" and x.dtype.kind != "b"):
+            check_whole(x, wanted, op, name)
+    array = own_array(k, x, wanted, op, floats=floats)
+    shape = spec.called(array.shape, op, name)
+    return array if shape == array.shape else array.reshape(shape)
