@@ -133,3 +133,57 @@ def test_metrics() -> None:
             for m in (ours, theirs):
                 m.update_state(y, q, weight)
             assert ours.result() == pytest.approx(float(keras.ops.convert_to_numpy(theirs.result())), rel=1e-4), name
+
+
+@pytest.mark.parametrize("how", ["none", "column", "steps", "classes"])
+def test_weights_and_weighted_metrics_of_each_step(how: str) -> None:
+    x, y = rng.standard_normal((12, 4, 5)).astype(np.float32), rng.integers(0, 3, (12, 4))
+    steps = rng.uniform(0, 2, (12, 4)).astype(np.float32)
+    if how == "classes":  # of samples: Keras takes labels (n, T) for one-hot rows there
+        x, y = x[:, 0], y[:, 0]
+    ours = fastnn.Sequential([fastnn.Dense(3, activation="softmax", input_shape=x.shape[1:])])
+    theirs = keras.Sequential([keras.layers.Input(x.shape[1:]), keras.layers.Dense(3, activation="softmax")])
+    theirs.set_weights(ours.get_weights())
+    given: dict[str, Any] = {"column": {"sample_weight": steps[:, :1]}, "steps": {"sample_weight": steps}}.get(how, {})
+    trained = {"class_weight": {0: 2.0, 1: 0.5, 2: 1.0}} if how == "classes" else given
+    names = ["accuracy", "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy"]
+    found = []
+    for model in (ours, theirs):
+        model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy", metrics=names[:2], weighted_metrics=names)
+        validation = (x, y, *given.values())
+        kwargs = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0, "validation_data": validation, **trained}
+        history = model.fit(x, y, **kwargs).history
+        found.append({**history, **model.evaluate(x, y, verbose=0, return_dict=True, **given)})
+    assert set(found[0]) == set(found[1])
+    for name, value in found[0].items():
+        np.testing.assert_allclose(value, found[1][name], rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+def test_metrics_of_each_step() -> None:
+    labels, p = rng.integers(0, 4, (9, 5)), rng.dirichlet(np.ones(4), (9, 5)).astype(np.float32)
+    one_hot, values = np.eye(4, dtype=np.float32)[labels], rng.standard_normal((9, 5, 4)).astype(np.float32)
+    bits = rng.integers(0, 2, (9, 5, 4)).astype(np.float32)
+    weights = rng.uniform(0, 2, (9, 5)).astype(np.float32)
+    for name, kwargs, y in (
+        ("SparseCategoricalAccuracy", {}, labels),
+        ("SparseTopKCategoricalAccuracy", {"k": 2}, labels),
+        ("SparseCategoricalCrossentropy", {}, labels),
+        ("CategoricalAccuracy", {}, one_hot),
+        ("TopKCategoricalAccuracy", {"k": 2}, one_hot),
+        ("CategoricalCrossentropy", {}, one_hot),
+        ("BinaryAccuracy", {}, bits),
+        ("BinaryCrossentropy", {}, bits),
+        ("MeanSquaredError", {}, values),
+        ("MeanAbsoluteError", {}, values),
+        ("MeanAbsolutePercentageError", {}, values),
+        ("RootMeanSquaredError", {}, values),
+        ("CosineSimilarity", {}, values),
+        ("Precision", {"thresholds": 0.3}, bits),
+        ("Recall", {"thresholds": 0.3}, bits),
+        ("Recall", {"thresholds": 0.3, "class_id": 2}, bits),
+    ):
+        for weight in (None, weights, weights[:, :1])[: 1 if "class_id" in kwargs else 3]:
+            ours, theirs = getattr(fastnn.metrics, name)(**kwargs), getattr(keras.metrics, name)(**kwargs)
+            for m in (ours, theirs):
+                m.update_state(y, p, weight)
+            assert ours.result() == pytest.approx(float(keras.ops.convert_to_numpy(theirs.result())), rel=1e-4), name

@@ -22,6 +22,7 @@ _KEYS = {
     "optimizer": dict,
     "loss": object,
     "metrics": object,
+    "weighted_metrics": object,
     "loss_weights": object,
     "capture": bool,
     "dtype": str,
@@ -29,7 +30,7 @@ _KEYS = {
     "state": dict,
     "place": dict,
 }
-_LATER = ("loss_weights", "capture", "dtype", "parameters", "state", "place")
+_LATER = ("weighted_metrics", "loss_weights", "capture", "dtype", "parameters", "state", "place")
 """Keys that files of version 1 may lack."""
 
 
@@ -101,6 +102,7 @@ def _settings(compiled: Any) -> dict[str, Any]:
         "optimizer": {"class_name": name, "config": settings},
         "loss": _each(compiled.loss, _loss_config),
         "metrics": _each(given["metrics"], _metric_config),
+        "weighted_metrics": _each(given["weighted_metrics"], _metric_config),
         "loss_weights": given["loss_weights"],
         "capture": compiled.capture,
         "dtype": compiled.dtype,
@@ -180,6 +182,7 @@ def _parameters(given: Any, own: dict[str, Any]) -> Any:
 def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[str, Any], path: Any) -> None:
     dtype = config.get("dtype") or "float32"
     others: dict[str, Any] = {"capture": config.get("capture"), "loss_weights": config.get("loss_weights")}
+    others["weighted_metrics"] = _each_back(config.get("weighted_metrics"), _metric)
     if others["loss_weights"] is not None:
         _check_weights(others["loss_weights"])
     try:

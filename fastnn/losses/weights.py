@@ -68,6 +68,13 @@ def combined(a: Array | None, b: Array | None) -> Array | None:
     return a if b is None else b if a is None else (Tensor(a) * Tensor(b)).data
 
 
+def product(weight: Array, counted: Array) -> Array:
+    """Return weights of samples or elements times what each element counts; a size of 0 stands for ones."""
+    if not weight.size or not counted.size:
+        return weight if weight.size else counted
+    return (Tensor(spread(weight, counted.shape)) * Tensor(counted.reshape(-1))).data.reshape(counted.shape)
+
+
 def weighted(losses: Tensor, weight: Array | None) -> Tensor:
     """Return losses (M,) times their weights; a weight of 0 takes any loss away."""
     if weight is None:

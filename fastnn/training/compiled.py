@@ -27,13 +27,23 @@ Logs = dict[str, float]
 class Compiled:
     """What `compile` was given, and what follows from it once the shapes are known."""
 
-    def __init__(self, optimizer: Any, loss: Any, metrics: Any, loss_weights: Any, capture: bool | None, dtype: str) -> None:
+    def __init__(
+        self,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        loss_weights: Any,
+        capture: bool | None,
+        dtype: str,
+        weighted_metrics: Any = (),
+    ) -> None:
         from .. import losses, optim
 
         self.optimizer = optim.get(optimizer)
         self.loss = resolve(loss, losses.get)
         self.given = {"optimizer": optimizer, "loss": loss, "metrics": metrics, "loss_weights": loss_weights}
-        leaves = _leaves(metrics)
+        self.given["weighted_metrics"] = weighted_metrics
+        leaves = [*_leaves(metrics), *_leaves(weighted_metrics)]
         for i, m in enumerate(leaves):
             metrics_py.check(m)  # unknown names are refused here, not in fit
             if isinstance(m, Metric) and any(m is other for other in leaves[:i]):
@@ -72,7 +82,8 @@ class Compiled:
     def bind(self, outputs: Structure) -> None:
         """Takes what the model returns."""
         if outputs != self.outputs:
-            parts = objectives(outputs, self.loss, self.given["loss_weights"], self.given["metrics"])
+            given = (self.given[name] for name in ("loss_weights", "metrics", "weighted_metrics"))
+            parts = objectives(outputs, self.loss, *given)
             if all(o.loss is None for o in parts) and self.own is None:
                 raise ValueError("compile: no output has a loss")
             self.outputs, self.objectives, self._names = outputs, parts, None
@@ -106,11 +117,19 @@ class Compiled:
         names.unique("loss")
         trained = [o for o in self.objectives if o.loss is not None]
         losses = [(names.unique(f"{o.name}_loss") if len(trained) > 1 else "", o) for o in trained]
-        given = [(f"{o.name}_{m.name}" if o.name else m.name, m) for o in self.objectives for m in o.metrics or ()]
-        found = losses, [(names.unique(name), m) for name, m in given]
+        plain = [(o, m, False) for o in self.objectives for m in o.plain]
+        by_weight = [(o, m, True) for o in self.objectives for m in o.by_weight]
+        found = losses, [(self._name(o, m.name, weighs), m) for o, m, weighs in [*plain, *by_weight]]
         if all(o.metrics is not None for o in self.objectives if o.needs_target):
             self._names = found
         return found
+
+    def _name(self, objective: Objective, name: str, weighs: bool) -> str:
+        """Returns a new name in the logs for a metric of an output, or a part of one; as in Keras, "weighted_..." if its own is
+        taken and sample weights count."""
+        prefix = f"{objective.name}_" if objective.name else ""
+        taken = weighs and not self._issued.free(prefix + name)
+        return self._issued.unique(f"{prefix}weighted_{name}" if taken else prefix + name)
 
     def _totals(self) -> list[Array]:
         """Returns the running means of the outputs' losses and of the penalties."""
@@ -187,8 +206,8 @@ class Compiled:
     def _part(self, metric: Metric, key: str) -> str:
         """Returns the name in the logs of one of a metric's results, where they are a dict."""
         if (id(metric), key) not in self._parts:
-            prefix = next((f"{o.name}_" for o in self.objectives if o.name and metric in (o.metrics or ())), "")
-            self._parts[id(metric), key] = self._issued.unique(prefix + key)
+            o = next(o for o in self.objectives if any(metric is m for m in o.metrics or ()))
+            self._parts[id(metric), key] = self._name(o, key, any(metric is m for m in o.by_weight))
         return self._parts[id(metric), key]
 
     def __getstate__(self) -> dict[str, Any]:

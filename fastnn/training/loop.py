@@ -51,14 +51,15 @@ class Trainer(Evaluator):
         capture: bool | None = None,
         dtype: str = "float32",
         loss_weights: Any = None,
+        weighted_metrics: Any = None,
     ) -> None:
         """Says how to train, and puts the model into evaluation mode: called by hand, a compiled model infers, as in Keras.
 
         `fit` and `train_on_batch` train in any case; `model.train()` or `model(x, training=True)` asks for training mode.
 
-        For a model with several outputs, loss, metrics and loss_weights are lists with an entry for each, or dicts by the names
-        of the outputs: those of a functional model's layers, the keys of a dict that forward returns, else output_1, output_2
-        and so on. One loss stands for all outputs; None is that of an output that is not trained.
+        For a model with several outputs, loss, metrics, weighted_metrics and loss_weights are lists with an entry for each, or
+        dicts by the names of the outputs: those of a functional model's layers, the keys of a dict that forward returns, else
+        output_1, output_2 and so on. One loss stands for all outputs; None is that of an output that is not trained.
 
         Args:
             optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`; one that was given groups of
@@ -67,6 +68,8 @@ class Trainer(Evaluator):
                 where a train_step of the model's own computes it.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
                 class weights do not count in them.
+            weighted_metrics: the same, in which sample and class weights count; "weighted_accuracy" in the logs where metrics
+                have an "accuracy", too.
             capture: whether fit may record steps with code of your own (layers, losses, rules, optimizers) and replay them. None
                 does it where steps that are watched show nothing that a replay would leave out, and says once why not
                 elsewhere. True does it without looking anew after callbacks and validation, in train_on_batch too. False
@@ -85,9 +88,12 @@ class Trainer(Evaluator):
         steps = self._overrides("train_step", "test_step", "compute_loss", "compute_metrics")
         if loss is None and not steps:
             raise ValueError("compile: no loss is given")
-        if isinstance(metrics, str) or (metrics is not None and not isinstance(metrics, Sequence | Mapping)):
-            metrics = [metrics]
-        before, self._compiled = self._compiled, Compiled(optimizer, loss, metrics or [], loss_weights, capture, dtype)
+        given = [
+            [m] if isinstance(m, str) or (m is not None and not isinstance(m, Sequence | Mapping)) else m or []
+            for m in (metrics, weighted_metrics)
+        ]
+        before = self._compiled
+        self._compiled = Compiled(optimizer, loss, given[0], loss_weights, capture, dtype, given[1])
         if steps:
             self._compiled.own = OwnLogs(self, self._compiled)
         if before is not None and before.optimizer is self._compiled.optimizer and before.owns_optimizer:
@@ -173,8 +179,8 @@ class Trainer(Evaluator):
             shuffle: whether each epoch has a new order. It changes that of the batches of a Sequence, and nothing where an
                 iterable has an order of its own.
             class_weight: a weight for each label, as a dict; validation does not take it.
-            sample_weight: a weight for each sample, which validation_split divides, too; for several outputs also a list or dict
-                of weights.
+            sample_weight: a weight for each sample (n,), or for each element of the loss, as (n, T); validation_split divides
+                it, too; for several outputs also a list or dict of weights.
             initial_epoch: the number of the first epoch.
             steps_per_epoch: batches in an epoch, if they are not those of one pass over the data: the next epoch goes on where
                 this one stopped, and data that come to their end begin again. A generator has one pass; training stops with a

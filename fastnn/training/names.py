@@ -21,8 +21,12 @@ class Names:
     def unique(self, name: str) -> str:
         """Returns the name, with the first number behind it that makes it one of its own."""
         own, number = name, 0
-        while not self._taken.isdisjoint((own, f"val_{own}")):
+        while not self.free(own):
             number += 1
             own = f"{name}_{number}"
         self._taken |= {own, f"val_{own}"}
         return own
+
+    def free(self, name: str) -> bool:
+        """Says whether nothing has the name."""
+        return self._taken.isdisjoint((name, f"val_{name}"))

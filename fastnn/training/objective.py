@@ -10,6 +10,7 @@ import numpy as np
 from ..backends import current, numbers
 from ..elements import same_numbers
 from ..losses.base import Loss
+from ..losses.weights import product
 from ..ops import logic
 from ..ops.door import check_number
 from ..ops.elementwise import astype
@@ -33,11 +34,13 @@ class Objective:
         name: the output's name, which stands before those of its loss and metrics in the logs; "" where there is one output.
         loss: None for an output that is not trained.
         weight: the factor of its loss in the sum.
-        given: the metrics as compile was given them.
+        plain: the metrics as compile was given them.
+        by_weight: those in which the weights of samples and classes count.
     """
 
-    def __init__(self, name: str, loss: Any, weight: float, given: Sequence[Any]) -> None:
-        self.name, self.loss, self.weight, self.given = name, loss, weight, list(given)
+    def __init__(self, name: str, loss: Any, weight: float, plain: Sequence[Any], by_weight: Sequence[Any] = ()) -> None:
+        self.name, self.loss, self.weight = name, loss, weight
+        self.given, self._plain = [*plain, *by_weight], len(plain)
         self.metrics: list[Metric] | None = None
         self.total = numbers([0.0, 0.0])
         """Its losses so far, each times what it counts, and the sum of what they count."""
@@ -51,6 +54,16 @@ class Objective:
     def logits(self) -> str:
         """What makes probabilities of the output, where its loss takes logits; else ""."""
         return "" if self.loss is None else str(self.loss.logits)
+
+    @property
+    def plain(self) -> list[Metric]:
+        """The metrics in which each row counts once."""
+        return (self.metrics or [])[: self._plain]
+
+    @property
+    def by_weight(self) -> list[Metric]:
+        """The metrics in which weights count."""
+        return (self.metrics or [])[self._plain :]
 
     @property
     def needs_target(self) -> bool:
@@ -158,6 +171,14 @@ class Objective:
         counts = Tensor(y) != self.loss.ignored
         return logic.where(counts, Tensor(y), NO_LABEL).data, astype(counts, dtype).data
 
+    def update(
+        self, k: Any, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
+    ) -> None:
+        """Adds a batch to metrics: to fastnn's own by the labels and weights in which ignored rows do not count."""
+        for metric in metrics:
+            own = (labels, counted) if metric.recordable else (y, weight)
+            metric.add_batch(k, y_pred, *own, self.logits)
+
     def _known(self, kind: Any, targets: Array) -> Array:
         """Returns the targets, from which follows what the metrics are if that is not known yet."""
         if self.metrics is None:
@@ -187,7 +208,7 @@ def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
     return None if given is None else get(given)
 
 
-def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> list[Objective]:
+def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any, by_weight: Any = ()) -> list[Objective]:
     """Returns one Objective for each output of a model, from what compile was given.
 
     Raises:
@@ -199,7 +220,8 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any) -> lis
         for name, factor in zip(outputs.names, factors, strict=True)
     ]
     names = outputs.names if len(outputs) > 1 else [""]
-    return [Objective(*item) for item in zip(names, losses, checked, _metrics(outputs, metrics), strict=True)]
+    found = (_metrics(outputs, given, name) for given, name in ((metrics, "metrics"), (by_weight, "weighted_metrics")))
+    return [Objective(*item) for item in zip(names, losses, checked, *found, strict=True)]
 
 
 def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
@@ -213,14 +235,14 @@ def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
     return [given] * len(outputs)
 
 
-def _metrics(outputs: Structure, metrics: Any) -> list[list[Any]]:
+def _metrics(outputs: Structure, metrics: Any, name: str) -> list[list[Any]]:
     n = len(outputs)
     if not metrics:
         return [[] for _ in range(n)]
     if n == 1 and not isinstance(metrics, Mapping):
         flat = metrics[0] if len(metrics) == 1 and isinstance(metrics[0], list | tuple) else metrics
         return [list(flat)]
-    given = outputs.spread(metrics, "compile", "metrics", optional=True)
+    given = outputs.spread(metrics, "compile", name, optional=True)
     return [[] if m is None else list(m) if isinstance(m, list | tuple) else [m] for m in given]
 
 
@@ -254,15 +276,13 @@ class BatchLoss:
             k.mean_metric(compiled.penalty, self._penalty.data.reshape(1), float(rows))
 
 
-def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any) -> None:
+def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
     """Adds a batch to the outputs' metrics; code of the user's own gets all rows."""
-    for o, y_pred, y in zip(parts, outputs, targets, strict=True):
+    for o, y_pred, y, given in zip(parts, outputs, targets, weights, strict=True):
         if not o.metrics:
             continue
         y_pred, y = o.by_row(y_pred, y)
-        labels, weight = o.counted(k, y, y_pred.dtype)
-        for metric in o.metrics:
-            if metric.recordable:
-                metric.add_batch(k, y_pred.data, labels, weight, o.logits)
-            else:
-                metric.add_batch(k, y_pred.data, y, k.empty(0, y_pred.dtype), o.logits)
+        labels, counted = o.counted(k, y, y_pred.dtype)
+        o.update(k, o.plain, y_pred.data, y, labels, k.empty(0, y_pred.dtype), counted)
+        if o.by_weight:
+            o.update(k, o.by_weight, y_pred.data, y, labels, given, product(given, counted))

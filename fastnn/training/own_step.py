@@ -71,8 +71,7 @@ class Steps(BatchTrainer):
         if all(o.loss is None for o in c.objectives):
             raise ValueError("compute_loss: compile was given no loss; compute it in train_step, or override compute_loss")
         outputs = c.returned.flatten(y_pred)
-        targets = [_array(t) for t in self._spread("compute_loss", y, sample_weight, "y")[0]]
-        weights = [_array(w) for w in self._spread("compute_loss", y, sample_weight, "y")[1]]
+        targets, weights = ([_array(a) for a in part] for part in self._spread("compute_loss", y, sample_weight, "y"))
         assert c.own is not None
         c.own.measured = BatchLoss(self, c.objectives, outputs, targets, weights)
         return c.own.measured.total
@@ -81,8 +80,8 @@ class Steps(BatchTrainer):
         """Adds a batch to the metrics that compile was given, and gives the loss and all metrics so far."""
         c = self._need("compute_metrics")
         if c.objectives:
-            targets = [_array(t) for t in self._spread("compute_metrics", y, None, "y")[0]]
-            update_metrics(current(), c.objectives, c.returned.flatten(y_pred), targets)
+            targets, weights = ([_array(a) for a in part] for part in self._spread("compute_metrics", y, sample_weight, "y"))
+            update_metrics(current(), c.objectives, c.returned.flatten(y_pred), targets, weights)
         assert c.own is not None
         return c.own.known()
 
@@ -142,7 +141,7 @@ class Steps(BatchTrainer):
         # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
         outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
         BatchLoss(self, c.objectives, outputs, targets, weights).add(c, len(xs[0]))
-        update_metrics(current(), c.objectives, outputs, targets)
+        update_metrics(current(), c.objectives, outputs, targets, weights)
 
 
 class OwnStep(TrainStep):

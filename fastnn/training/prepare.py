@@ -57,7 +57,7 @@ class Prepared:
         model: Any = self
         current().value_leaves(op)  # its steps are recordings of their own
         inputs, features = self._inputs(op, x, names[0])
-        if c.own is not None and c.loss is None and not c.given["metrics"]:
+        if c.own is not None and c.loss is None and not (c.given["metrics"] or c.given["weighted_metrics"]):
             return self._as_they_are(op, inputs, features, y, sample_weight, names)
         if y is None:
             raise ValueError(f"{op}: {names[1]} is missing")

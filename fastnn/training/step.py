@@ -182,7 +182,7 @@ class TrainStep:
         if loss.total.requires_grad:
             self.model.apply_constraints()
         loss.add(self.compiled, len(xs[0]))
-        update_metrics(k, self.compiled.objectives, loss.outputs, targets)
+        update_metrics(k, self.compiled.objectives, loss.outputs, targets, weights)
 
     def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> BatchLoss:
         """Computes the gradients of the batch, and returns its loss."""
