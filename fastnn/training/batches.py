@@ -15,6 +15,7 @@ from ..structure import Arrays, chunk_size, chunks
 from . import sanity
 from .data import check_same_length
 from .feed import PLAIN, Feed, find, gives_batches, unpack, warn
+from .large import by_batch
 from .order import Order
 
 Batches = Callable[[], Generator[Arrays]]
@@ -55,11 +56,13 @@ def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, A
 
 def in_chunks(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Generator[Arrays]:
     """Yields arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
-    if steps is not None and size is None:
-        size = PLAIN
-    parts = chunks(arrays, chunk_size(size, f"{op}: {name}"))
+    parts = chunks(arrays, _rows_at_a_time(size, f"{op}: {name}", steps))
     for part in parts if steps is None else islice(parts, _checked(steps, op)):
         yield Arrays(part, arrays.inputs)
+
+
+def _rows_at_a_time(size: int | None, name: str, steps: int | None) -> int:
+    return chunk_size(PLAIN if size is None and steps is not None else size, name)
 
 
 def _checked(steps: int, op: str) -> int:
@@ -79,6 +82,8 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
     x, y, weight = given
     feed = find(x, "evaluate", "x", size, {"y": y, "sample_weight": weight})
     if feed is None:
+        feed = by_batch(model, "evaluate", x, y, weight, _rows_at_a_time(size, "evaluate: batch_size", steps))
+    if feed is None:
         return chunked(model._prepare("evaluate", x, y, weight).on(current()), "evaluate", "batch_size", size, steps)
     return lambda: prepared(model, "evaluate", feed, steps)
 
@@ -95,6 +100,8 @@ def validation_of(model: Any, given: Any, size: int | None, steps: int | None, l
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight), and no iterable of such batches")
     x, y, weight = (*given, None)[:3]
+    if large := by_batch(model, "fit", x, y, weight, _rows_at_a_time(size, "fit: validation_batch_size", steps)):
+        return Validation(model, large, steps, looks)
     names = ("validation x", "validation y")
     arrays = model._prepare("fit", x, y, weight, names)
     if looks:
@@ -140,10 +147,15 @@ def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = F
             yield arrays
 
 
-def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays]:
-    """Yields the inputs in what x gives."""
-    feed = find(x, "predict", "x", size)
-    assert feed is not None
+def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays] | None:
+    """Yields the inputs in the batches of x; None where x is arrays that are taken as a whole."""
+    feed: Feed | None = find(x, "predict", "x", size)
+    if feed is None:
+        feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))
+    return None if feed is None else _inputs_of(model, feed, steps)
+
+
+def _inputs_of(model: Any, feed: Feed, steps: int | None) -> Generator[Arrays]:
     k = current()
     with closing(batches_of(feed, "predict", steps)) as batches:
         for i, (item, _, _) in enumerate(batches):

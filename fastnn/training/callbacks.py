@@ -120,13 +120,13 @@ class CallbackList:
             if not isinstance(c, Callback):
                 raise TypeError(f"{op}: callbacks holds a {type(c).__name__}; wanted instances of fastnn.callbacks.Callback")
         self.callbacks: list[Callback] = []
-        self._params, self._model = params or {}, model
+        self.params, self._model = params or {}, model
         for c in given:
             self.add(c)
 
     def add(self, callback: Callback) -> None:
         """Appends one."""
-        callback.set_params(self._params)
+        callback.set_params(self.params)
         callback.set_model(self._model)
         self.callbacks.append(callback)
 

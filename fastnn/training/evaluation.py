@@ -137,9 +137,8 @@ class Evaluator(Steps):
         k: Backend = current()
         k.value_leaves("predict")
         features: Sequence[Array] = ()
-        if gives_batches(x):
-            batches = to_predict(self, x, batch_size, steps)
-        else:
+        batches = to_predict(self, x, batch_size, steps)
+        if batches is None:
             inputs, features = self._inputs("predict", x, "x")
             given = dict(zip(inputs.names, features, strict=True))
             data.check_same_length("predict", **(given if len(given) > 1 else {"x": features[0]}))

@@ -11,15 +11,16 @@ from ..backends import current
 from ..nn import module
 from ..nn import parameter as parameters_py
 from ..ops.door import positive_int
-from ..structure import ONE, Arrays, Structure
+from ..structure import ONE, Arrays, Structure, chunk_size
 from ..tensor import Array
 from . import data, sanity
-from .batches import Validation, chunked, epochs_of, validation_of
+from .batches import Batches, Validation, chunked, epochs_of, validation_of
 from .callbacks import Callback, CallbackList
 from .compiled import Compiled, Logs
 from .evaluation import Evaluator
 from .feed import PLAIN, find
 from .history import History
+from .large import by_batch
 from .metrics import Metric
 from .order import Order, Place
 from .own_step import OwnLogs, OwnStep
@@ -211,20 +212,24 @@ class Trainer(Evaluator):
         verbose = shown(verbose, "fit")
         together = {"y": y, "sample_weight": sample_weight, "validation_split": validation_split or None}
         feed = find(x, "fit", "x", batch_size, together)
+        validation: Batches | None = None
+        if feed is None and (large := by_batch(self, "fit", x, y, sample_weight, batch_size)) is not None:
+            feed = large
+            if validation_split and validation_data is None:
+                feed, held_back = large.split(validation_split, chunk_size(validation_batch_size, "fit: validation_batch_size"))
+                validation = Validation(self, held_back, validation_steps, check_data)
         arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight)
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
-        validation = None
         if validation_data is not None:
             validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data)
         elif validation_split and arrays is not None:
             split = data.validation_split(arrays, validation_split)
-            arrays, held_back = (Arrays(part, arrays.inputs) for part in split)
-            validation = chunked(held_back.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps)
+            arrays, rest = (Arrays(part, arrays.inputs) for part in split)
+            validation = chunked(rest.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps)
 
         history = History()
-        params = {"epochs": epochs, "steps": None, "verbose": verbose}
-        hooks = CallbackList(callbacks, self, params)
+        hooks = CallbackList(callbacks, self, {"epochs": epochs, "steps": None, "verbose": verbose})
         hooks.add(history)
         resumed = c.resumed if c.resumed is not None and c.resumed.holds else None
         order = Order(shuffle, None if resumed is None else resumed.stream)
@@ -234,12 +239,11 @@ class Trainer(Evaluator):
 
         source: Source
         if feed is not None:
-            looks = check_data
 
             def prepare(i: int, x: Any, y: Any, weight: Any) -> Arrays:
                 op = f"fit: batch {i} of x"
                 prepared = self._prepare(op, x, y, weight)
-                if looks:
+                if check_data and place.epoch == initial_epoch:
                     sanity.check(self, c, prepared.inputs, prepared, (x, y), ("x", "y"), op)
                 return self._class_weighted(op, prepared, class_weight)
 
@@ -252,42 +256,12 @@ class Trainer(Evaluator):
                 batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
             source = InMemory(arrays, batch_size, steps_per_epoch, order, make)
-        params["steps"] = source.steps
+        hooks.params["steps"] = source.steps
         progress = Progress(verbose, epochs, source.steps)
-        alone = validation is None and not hooks.runs_users_code()
         done = 0 if resumed is None else resumed.go_on(source, initial_epoch)  # steps of the first epoch, before it was saved
         c.place = place = Place(source, order, initial_epoch, done)
-        logs: Logs | None = None
-        self.stop_training = False
-        hooks.on_train_begin()
         try:
-            for epoch in range(initial_epoch, epochs):
-                start = time.perf_counter()
-                runs = source.epoch(epochs - epoch, alone)
-                place.epoch, place.steps, done = epoch, done, 0
-                c.reset()
-                hooks.on_epoch_begin(epoch)
-                progress.epoch_begin(epoch)
-                for step, count in runs:
-                    self._run(step, count, place, hooks, progress)
-                    if self.stop_training:
-                        break
-                looks = False
-                if source.ended(place, epochs):
-                    self.stop_training = True
-                    if not place.steps:
-                        break
-                params["steps"] = source.steps
-                logs = c.logs()
-                if validation is not None and validates(epoch):
-                    with closing(validation()) as batches:
-                        logs.update({f"val_{k}": v for k, v in self._evaluate(batches, hooks).items()})
-                progress.epoch_end(epoch, logs, time.perf_counter() - start, place.steps)
-                hooks.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
-            c.optimizer.finalize()
-            hooks.on_train_end(logs)
+            self._epochs(source, place, epochs, validation, validates, hooks, progress)
         finally:
             c.place = place.config()
             source.close()
@@ -296,6 +270,50 @@ class Trainer(Evaluator):
             progress.close()
         self.history = history
         return history
+
+    def _epochs(
+        self,
+        source: Source,
+        place: Place,
+        epochs: int,
+        validation: Batches | None,
+        validates: Callable[[int], bool],
+        hooks: CallbackList,
+        progress: Progress,
+    ) -> None:
+        """Trains from the place on to the end of the last epoch, or until something stops it."""
+        c = self._need("fit")
+        alone = validation is None and not hooks.runs_users_code()
+        logs: Logs | None = None
+        self.stop_training = False
+        hooks.on_train_begin()
+        for epoch in range(place.epoch, epochs):
+            start = time.perf_counter()
+            if logs is not None:
+                place.epoch, place.steps = epoch, 0
+            runs = source.epoch(epochs - epoch, alone)
+            c.reset()
+            hooks.on_epoch_begin(epoch)
+            progress.epoch_begin(epoch)
+            for step, count in runs:
+                self._run(step, count, place, hooks, progress)
+                if self.stop_training:
+                    break
+            if source.ended(place, epochs):
+                self.stop_training = True
+                if not place.steps:
+                    break
+            hooks.params["steps"] = source.steps
+            logs = c.logs()
+            if validation is not None and validates(epoch):
+                with closing(validation()) as batches:
+                    logs.update({f"val_{k}": v for k, v in self._evaluate(batches, hooks).items()})
+            progress.epoch_end(epoch, logs, time.perf_counter() - start, place.steps)
+            hooks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        c.optimizer.finalize()
+        hooks.on_train_end(logs)
 
     def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList, progress: Progress) -> None:
         """Runs a step so many times; before and after it the weights are those to be evaluated."""
