@@ -16,6 +16,7 @@ from .ops.door import check_number
 from .ops.shape import concatenate, reshape
 from .tape import newest_first, taping
 from .tensor import Gradients, Tensor, no_grad, tensor
+from .tree import Tree, flatten, places, unflatten
 
 Array = np.ndarray[Any, Any]
 
@@ -58,10 +59,11 @@ def gradcheck(
     operation on the tape is checked by itself, and every element of what is off.
 
     Args:
-        fn: a function of Tensors that returns a Tensor, or a tuple, list or dict of Tensors; a Module; or a loss. It must give
-            the same result each time (so put a model with dropout into evaluation mode). A Module is checked by its parameters,
-            too, which are float64 meanwhile.
-        inputs: its arguments, anything that `fastnn.tensor` takes; real ones are checked, others passed on.
+        fn: a function of Tensors that returns a Tensor, or tuples, lists and dicts of Tensors, nested to any depth; a Module; or
+            a loss. It must give the same result each time (so put a model with dropout into evaluation mode). A Module is checked
+            by its parameters, too, which are float64 meanwhile.
+        inputs: its arguments, anything that `fastnn.tensor` takes, or lists and dicts of arrays, nested to any depth; real ones
+            are checked, others passed on.
         eps: how far to step to both sides.
         rtol, atol: how far off a gradient may be, relative to its size and absolutely.
         seed: of the directions.
@@ -82,36 +84,44 @@ def gradcheck(
     True
     """
     given = inputs if isinstance(inputs, tuple | list) and not _is_numbers(inputs) else (inputs,)
-    arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in given]
+    given = tuple(given)
+    tree, values = flatten(given, lambda value: value is not given and _is_data(value))
+    arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in values]
     if not check_number(eps, "gradcheck: eps", 0):
         raise ValueError("gradcheck: eps is 0, wanted a number above it")
     settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
-    block, parameters = _in_double(fn, arrays)
+    block, parameters = _in_double(fn, unflatten(tree, arrays))
     with block:
         arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]
-        leaves = [Leaf(f"argument {i}", t) for i, t in enumerate(arguments) if t.requires_grad]
-        _check(_joined(fn), name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
+        names = [f"argument {place[1:].replace(']', '', 1)}" for place in places(tree)]  # of "[0]['h']", argument 0['h']
+        leaves = [Leaf(place, t) for place, t in zip(names, arguments, strict=True) if t.requires_grad]
+        _check(_joined(fn, tree), name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
     return True
 
 
-def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, of whose outputs, where it has several, the real ones are one behind the other."""
+def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:
+    """The function of Tensors one by one; of several outputs, the real ones are one behind the other."""
 
     def joined(*arguments: Tensor) -> Any:
-        out = fn(*arguments)
-        many = list(out.values()) if isinstance(out, dict) else out
-        if not isinstance(many, tuple | list) or not many or not all(isinstance(t, Tensor) for t in many):
+        out = fn(*unflatten(tree, arguments))
+        many = flatten(out)[1]
+        if isinstance(out, Tensor) or not many or not all(isinstance(t, Tensor) for t in many):
             return out
         return concatenate([reshape(t, -1) for t in many if t.dtype.kind == "f"])
 
     return joined
 
 
+def _is_data(value: Any) -> bool:
+    """Says whether a list or tuple is an array to be, as it holds no arrays."""
+    return isinstance(value, list | tuple) and not any(isinstance(a, np.ndarray | Tensor) for a in flatten(value)[1])
+
+
 def _is_numbers(inputs: Any) -> bool:
     return all(isinstance(v, int | float) for v in inputs)
 
 
-def _in_double(fn: Any, inputs: list[Array]) -> tuple[Finally, list[Leaf]]:
+def _in_double(fn: Any, inputs: Sequence[Any]) -> tuple[Finally, list[Leaf]]:
     """A block in which the parameters and floating buffers of a Module are float64, and the parameters that are trained."""
     if not isinstance(fn, Module):
         return Finally(list), []

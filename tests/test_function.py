@@ -181,7 +181,8 @@ def returning(forward: Any = None, backward: Any = None) -> Callable[[], Any]:
 
 ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "array": (returning(forward=X), TypeError, "Odd: forward returned a ndarray, wanted a Tensor"),
-    "list": (returning(forward=[1]), TypeError, "Odd: forward returned a list"),
+    "list": (returning(forward=[1]), TypeError, r"Odd: forward returned a int at outputs\[0\], wanted a Tensor, or a tuple"),
+    "nothing": (returning(forward=[]), TypeError, "Odd: forward returned no Tensor"),
     "number of gradients": (
         returning(backward=fastnn.tensor(X)),
         ValueError,
@@ -219,3 +220,49 @@ def test_bad_functions(case: str) -> None:
     f, kind, text = ERRORS[case]
     with pytest.raises(kind, match=text):
         f()
+
+
+class Cell(fastnn.Function):
+    """Inputs and outputs that are nested."""
+
+    wanted: Any = None
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, state: Any, scale: float) -> Any:
+        Cell.wanted = ctx.needs_input_grad
+        ctx.save_for_backward(x, state["h"])
+        ctx.scale = scale
+        return {"y": x * state["h"], "state": (state["h"] * scale, [state["rest"][0] + state["rest"][1], None])}
+
+    @staticmethod
+    def backward(ctx: Any, d: Any) -> Any:
+        x, h = ctx.saved_tensors
+        dh, (dr, nothing) = d["state"]
+        assert nothing is None
+        return d["y"] * h, {"h": d["y"] * x + dh * ctx.scale, "rest": [dr, None]}, None
+
+
+def test_arguments_and_outputs_nest() -> None:
+    rng = np.random.default_rng(1)
+    x, h, a, b = (rng.standard_normal((2, 3)) for _ in range(4))
+    constant = fastnn.tensor(b)
+
+    def f(x: Any, state: Any) -> Any:
+        return Cell.apply(x, {"h": state["h"], "rest": [state["a"], constant]}, 2.0)
+
+    assert fastnn.gradcheck(f, [x, {"h": h, "a": a}])
+    out = f(fastnn.tensor(x, requires_grad=True), {k: fastnn.tensor(v, requires_grad=True) for k, v in (("h", h), ("a", a))})
+    assert Cell.wanted == (True, {"h": True, "rest": [True, False]}, False)
+    assert out["state"][1][1] is None and out["y"].node is out["state"][1][0].node
+
+
+def test_gradients_that_are_nested_otherwise_are_named() -> None:
+    class Wrong(Cell):
+        @staticmethod
+        def backward(ctx: Any, d: Any) -> Any:
+            return None, {"h": d["y"], "rest": [d["y"]]}, None
+
+    x = fastnn.tensor(X, requires_grad=True)
+    out = Wrong.apply(x, {"h": x, "rest": [x, fastnn.tensor(X)]}, 1.0)
+    with pytest.raises(ValueError, match=r"for argument 1\['rest'\] has 1 entries; wanted a list of 2"):
+        out["y"].sum().backward()

@@ -13,6 +13,7 @@ from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
 from ..structure import CHUNK, Arrays
 from ..tensor import Array
+from ..tree import flatten
 from .callbacks import CallbackList
 from .prepare import Prepared
 from .step import UNASKED
@@ -122,16 +123,10 @@ def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
 
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
     """Returns what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
-    leaves: list[Any] = []
-    key: list[Any] = [get_backend(), get_isa()]
-    for value in (x, y):
-        named = isinstance(value, dict)
-        items = list(value.values()) if named else value if isinstance(value, list | tuple) else [value]
-        key += [type(value), tuple(value) if named else len(items)]
-        leaves += items
+    tree, leaves = flatten((x, y))
     if not all(type(a) is np.ndarray for a in leaves):
         return None, leaves
-    return (*key, *[(a.shape, a.dtype) for a in leaves]), leaves
+    return (get_backend(), get_isa(), tree, *[(a.shape, a.dtype) for a in leaves]), leaves
 
 
 def _structured_key(arrays: Arrays) -> Any:
