@@ -29,9 +29,10 @@ class Function:
     """An operation with a hand-written gradient: derive from it, define forward and backward, and call `apply`.
 
     forward(ctx, *args) gets the arguments of apply and returns a Tensor, or tuples, lists and dicts of Tensors, nested to any
-    depth. No tape runs in it. What backward needs is saved by `ctx.save_for_backward`. backward(ctx, *grads) gets the gradients of
-    the outputs, nested in the same way: those of a tuple one by one. It returns that of each argument of forward, in a tuple if
-    there are several: a Tensor of its shape and dtype, or None where there is none; of a list or dict, one of gradients. `ctx.needs_input_grad` says which are wanted. The gradients that it gets must not be changed in place.
+    depth. No tape runs in it. What backward needs is saved by `ctx.save_for_backward`. backward(ctx, *grads) gets the gradients
+    of the outputs, nested in the same way: those of a tuple one by one. It returns that of each argument of forward, in a tuple
+    if there are several: a Tensor of its shape and dtype, or None where there is none; of a list or dict, one of gradients.
+    `ctx.needs_input_grad` says which are wanted. The gradients that it gets must not be changed in place.
 
     Made of fastnn's operations alone, it takes part in `capture` and in recorded steps of `fit`.
 
