@@ -13,7 +13,7 @@ import numpy as np
 from .backends import current
 from .ops.door import positive_int
 from .tensor import Array, Tensor
-from .tree import LEAF, Tree, count, flatten, flatten_as, places, steps, unflatten
+from .tree import LEAF, Tree, count, first_leaf, flatten, flatten_as, places, steps, unflatten
 
 
 class Structure:
@@ -61,12 +61,23 @@ class Structure:
         return flatten_as(self.tree, value, name)
 
     def places(self, name: str) -> list[str]:
-        """Returns the place of each leaf as Python writes it: name for a single one."""
+        """Returns the place of each leaf as Python writes it."""
         return places(self.tree, name)
+
+    @property
+    def flat(self) -> bool:
+        """Whether it is a single leaf, or a list, tuple or dict of leaves."""
+        return self.tree == _flat(self.kind, self.names)
+
+    def labels(self, name: str) -> list[str]:
+        """Returns what messages call each leaf: the name itself for a single one, else with its own name or its place."""
+        if len(self) == 1:
+            return [name]
+        return [f"{name}[{own!r}]" for own in self.names] if self.flat else places(self.tree, name)
 
     def call(self, model: Any, leaves: Sequence[Any], **kwargs: Any) -> Any:
         """Calls the model with these inputs."""
-        if self.kind == "one":
+        if not self.tree:
             return model(leaves[0], **kwargs)
         return model(*self.build(leaves), **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
 
@@ -76,7 +87,7 @@ class Structure:
         Raises:
             ValueError: a list of another length, keys that are missing or not known; the message names them and the place.
         """
-        if len(self) == 1 and not isinstance(given, Mapping) and self.tree in (LEAF, _flat(self.kind, self.names)):
+        if len(self) == 1 and not isinstance(given, Mapping) and self.flat:
             wrapped = isinstance(given, list | tuple) and len(given) == 1 and is_array(given[0])
             return [given[0] if wrapped else given]
         tree = self.tree or _flat("dict", self.names)  # a single leaf has a name, too
@@ -131,13 +142,15 @@ def _spread(tree: Tree, names: Sequence[str], given: Any, where: str, optional: 
             raise ValueError(f"{where} has {what}; wanted a dict with: {', '.join(map(str, wanted))}")
         items = [given.get(key) for key in wanted]
         if wanted is names:
-            return list(items)
+            return items
     else:
         n, own = len(tree[2]), ", ".join(map(str, names))
         if not isinstance(given, list | tuple):
             raise ValueError(f"{where} is a {type(given).__name__}; wanted a list, tuple or dict of {n}: {own}")
         if len(given) != n:
             raise ValueError(f"{where} has {len(given)} entries; wanted {n}: {own}")
+    if not any(tree[2]):  # no leaf of it is deeper
+        return list(items)
     found: list[Any] = []
     rest = iter(names)
     for child, item, step in zip(tree[2], items, steps(tree), strict=True):
@@ -163,25 +176,20 @@ CHUNK = 1024
 
 
 def arrays_alone(x: Any) -> bool:
-    """Says whether x is a list, tuple or dict of NumPy arrays."""
-    leaves = x.values() if type(x) is dict else x if type(x) in (list, tuple) else ()
-    return bool(leaves) and all(type(a) is np.ndarray for a in leaves)
+    """Says whether x is a list, tuple or dict of NumPy arrays alone, nested to any depth."""
+    return type(x) is not np.ndarray and type(first_leaf(x)) is np.ndarray and all(type(a) is np.ndarray for a in flatten(x)[1])
 
 
 def kinds(x: Any) -> Any:
-    """Returns the shapes and dtypes of the arrays in a list, tuple or dict of them."""
-    leaves = x.values() if type(x) is dict else x
-    return type(x), tuple(x) if type(x) is dict else (), tuple((a.shape, a.dtype) for a in leaves)
+    """Returns how arrays are nested, and their shapes and dtypes."""
+    tree, leaves = flatten(x)
+    return tree, tuple((a.shape, a.dtype) for a in leaves)
 
 
 def stacked(passes: list[Any]) -> Any:
     """Stacks the outputs of several passes, each with a new first axis for them."""
-    first = passes[0]
-    if isinstance(first, dict):
-        return {name: np.stack([p[name] for p in passes]) for name in first}
-    if isinstance(first, list | tuple):
-        return type(first)(np.stack(of_one) for of_one in zip(*passes, strict=True))
-    return np.stack(passes)
+    tree = flatten(passes[0])[0]
+    return unflatten(tree, [np.stack(of_one) for of_one in zip(*(flatten(p)[1] for p in passes), strict=True)])
 
 
 def chunk_size(batch_size: Any, name: str) -> int:
@@ -236,21 +244,40 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
             missing, unknown = [n for n in names[:needed] if n not in x], [str(n) for n in x if n not in names]
             if missing or unknown or chosen != list(names[: len(chosen)]):
                 raise ValueError(f"{op}: x has the keys {list(x)}; {type(model).__name__}.forward takes {', '.join(names)}")
-            return Structure("args", chosen)
-        return Structure("dict", list(x))
-    if needed > 1 or any_number or (several and len(names) > 1 and _arrays(x)):
+            return _arguments(chosen, [x[name] for name in chosen])
+        return Structure.of(x, is_leaf=_is_one_input)[0]
+    if needed > 1 or any_number or (several and len(names) > 1 and are_inputs(x)):
         if not several or len(x) < needed or (len(x) > len(names) and not any_number):
             came = f"{len(x)} inputs" if several else f"a {type(x).__name__}"
             raise ValueError(f"{op}: x is {came}; {type(model).__name__}.forward takes {', '.join(names) or 'several inputs'}")
-        return Structure("args", [*names, *(f"input_{i + 1}" for i in range(len(names), len(x)))][: len(x)])
-    if several and model.takes_several and _arrays(x):
-        return Structure("list" if isinstance(x, list) else "tuple", [f"input_{i + 1}" for i in range(len(x))])
+        return _arguments([*names, *(f"input_{i + 1}" for i in range(len(names), len(x)))][: len(x)], x)
+    if several and model.takes_several and are_inputs(x):
+        return Structure.of(x, "input", _is_one_input)[0]
     return ONE
 
 
-def _arrays(x: Any) -> bool:
-    """Says whether these are whole inputs, not the rows of one."""
-    return bool(x) and all(is_array(a) and a.ndim > 1 for a in x)
+def _arguments(names: list[str], items: Sequence[Any]) -> Structure:
+    """Returns the structure of the arguments of a forward, each of which may be nested."""
+    trees = tuple(flatten(item, _is_one_input)[0] for item in items)
+    own = [leaf for tree, name in zip(trees, names, strict=True) for leaf in _names(tree, name, False)]
+    return Structure("args", own, tree=(tuple, (len(trees),), trees))
+
+
+def are_inputs(x: Any) -> bool:
+    """Says whether these are whole inputs, or lists and dicts of such, not the rows of one."""
+    return bool(x) and all(
+        a.ndim > 1 if is_array(a) else isinstance(a, Mapping | list | tuple) and not _is_one_input(a) for a in x
+    )
+
+
+def _is_one_input(value: Any) -> bool:
+    """Says whether a list or tuple is one input, by its rows or numbers."""
+    return isinstance(value, list | tuple) and not are_inputs(value)
+
+
+def nested_targets(y: Any, name: str) -> tuple[Structure, list[Any]]:
+    """Returns the structure and the leaves of targets that are a list or dict of several, each an array or a list of numbers."""
+    return Structure.of(y, name, lambda value: value is not y and _is_one_input(value))
 
 
 def is_array(value: Any) -> bool:

@@ -167,6 +167,15 @@ def places(tree: Tree, name: str = "") -> list[str]:
     return [place for child, step in zip(tree[2], steps(tree), strict=True) for place in places(child, name + step)]
 
 
+def first_leaf(value: Any) -> Any:
+    """Returns the first leaf of a value without looking at the others; None where there is none before a None."""
+    while kind := _kind(type(value)):
+        value = next(iter(value.values() if kind == "dict" else value), None) if kind != "none" and len(value) else None
+        if value is None:
+            return None
+    return value
+
+
 def replace(value: Any, by: Callable[[Any], Any]) -> Any:
     """Returns the value with by(leaf) in place of each leaf. Containers in which nothing is replaced are the same objects."""
     kind = _kind(type(value))

@@ -19,6 +19,7 @@ from ..precision import autocast, precision
 from ..seeding import generator
 from ..structure import ONE, Structure, inputs_of
 from ..tensor import Tensor
+from ..tree import flatten, unflatten
 from .forward_pass import Pass, arrays_of, difference, record
 from .ports import Ports, carried_inputs
 from .spec import each
@@ -57,7 +58,7 @@ def freeze(
     if inputs.kind == "one":
         leaves = [input_shape]
     elif len(inputs) == 1:
-        leaves = Structure.of(input_shape)[1]
+        leaves = inputs.flatten(input_shape, "freeze: input_shape")
     else:
         leaves = inputs.spread(input_shape, "freeze", "input_shape")
     if any(isinstance(leaf, list | tuple) and None in leaf for leaf in leaves):
@@ -93,11 +94,14 @@ def _restored(arguments: tuple[Any, ...], batch_size: int | None, max_batch_size
 
 def _inputs(model: Module, shape: Any) -> Structure:
     """Says how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
-    several = isinstance(shape, dict) or (isinstance(shape, list | tuple) and any(isinstance(s, list | tuple) for s in shape))
-    if not several and model.input_structure is None:
+    tree, leaves = flatten(shape, _is_shape)
+    if not tree and model.input_structure is None:
         return ONE
-    like = {key: np.empty((1, 1)) for key in shape} if isinstance(shape, dict) else [np.empty((1, 1))] * len(shape)
-    return inputs_of(model, like, "freeze")
+    return inputs_of(model, unflatten(tree, [np.empty((1, 1))] * len(leaves)), "freeze")
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(n is None or isinstance(n, int | np.integer) for n in value)
 
 
 def _copied_model(model: Module) -> Module:

@@ -2,20 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backends import current
 from ..structure import Structure, different
 from ..tensor import Tensor
+from ..tree import Tree, count, flatten, unflatten
 from .module import _UNRECORDED, Module
 from .spec import ANY, InputSpec, as_input
-from .symbolic import Call, Input, Symbol, replaced, symbols_in
+from .symbolic import Call, Input, Symbol, symbols_in
 
-Slots = Any
-"""Where an argument lies: the number of a value, a list of them, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+
+class Place(NamedTuple):
+    """Where an argument's values are: their numbers among all values, and how they are nested; or a constant."""
+
+    tree: Tree | None
+    numbers: tuple[int, ...] = ()
+    constant: Any = None
+
+    def filled(self, values: list[Any]) -> Any:
+        """Returns the argument, from the values so far."""
+        if self.tree is None:
+            return self.constant
+        return unflatten(self.tree, [values[i] for i in self.numbers]) if self.tree else values[self.numbers[0]]
+
+    def packed(self) -> Any:
+        """Returns it as files hold it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+        return {"value": self.constant} if self.tree is None else packed(self.tree, self.numbers)
+
+
+def packed(tree: Tree, numbers: Sequence[int]) -> Any:
+    """Returns nested numbers as files hold them; TypeError for what they cannot hold."""
+    if not tree:
+        return numbers[0]
+    cls, keys, children = tree
+    if cls is type(None):
+        return {"value": None}
+    if cls not in (list, tuple) and not issubclass(cls, Mapping):
+        raise TypeError(f"save: a {cls.__name__} of inputs or outputs, which a file cannot hold; wanted lists, tuples and dicts")
+    rest = iter(numbers)
+    items = [packed(child, [next(rest) for _ in range(count(child))]) for child in children]
+    if cls is list:
+        return items
+    return {"tuple": items} if cls is tuple else {"dict": dict(zip(keys, items, strict=True))}
+
+
+def unpacked(given: Any, known: int) -> Place:
+    """Returns the place that a file holds; ValueError unless it is one of values that are there already, so without cycles."""
+    if isinstance(given, dict) and set(given) == {"value"} and isinstance(given["value"], int | float | str | None):
+        return Place(None, (), given["value"])
+    tree, leaves = flatten(_nested(given))
+    return Place(tree, tuple(_number(i, known) for i in leaves))
+
+
+def _nested(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_nested(item) for item in given]
+    if not isinstance(given, dict):
+        return given
+    kind: str
+    inner: Any
+    kind, inner = next(iter(given.items()), ("", None))
+    if len(given) != 1 or kind not in ("tuple", "dict", "value"):
+        raise ValueError(f"an argument is {list(given)}")
+    if type(inner) is not {"tuple": list, "dict": dict, "value": type(None)}[kind]:
+        raise ValueError("an argument is damaged")
+    if kind == "dict":
+        return {key: _nested(item) for key, item in inner.items()}
+    return None if kind == "value" else tuple(map(_nested, inner))
 
 
 class Model(Module):
@@ -48,7 +105,7 @@ class Model(Module):
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
         super().__init__()
         self.name = name or type(self).__name__.lower()
-        self._program: list[tuple[str, list[Slots], Structure, dict[str, bool]]] | None = None
+        self._program: list[tuple[str, list[Place], Structure, dict[str, bool]]] | None = None
         """The calls in order: the layer's name, where its arguments lie, what it returns, and {"training": ...} if given."""
         self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
         if inputs is None and outputs is None:
@@ -60,9 +117,9 @@ class Model(Module):
 
     def _set_inputs(self, inputs: Any) -> None:
         structure, symbols = Structure.of(inputs, "input")
-        for s in symbols:
+        for s, place in zip(symbols, structure.places("inputs"), strict=True):
             if not isinstance(s, Symbol):
-                raise TypeError(f"Model: inputs has a {type(s).__name__}; wanted what fastnn.Input gives")
+                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted what fastnn.Input gives")
         if not symbols or len(set(symbols)) < len(symbols):
             raise ValueError(f"Model: inputs are {[s.name for s in symbols]}; wanted at least one, and each once")
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
@@ -77,9 +134,9 @@ class Model(Module):
         assert self._symbols is not None
         inputs = self._symbols[0]
         self._outputs, results = Structure.of(outputs)
-        for s in results:
+        for s, place in zip(results, self._outputs.places("outputs"), strict=True):
             if not isinstance(s, Symbol):
-                raise TypeError(f"Model: outputs has a {type(s).__name__}; wanted symbols, which layers called on inputs give")
+                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted symbols, which layers called on inputs give")
         if not results:
             raise ValueError("Model: there are no outputs")
         self._symbols = (inputs, results)
@@ -172,7 +229,7 @@ class Model(Module):
             symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
             values: list[Any] = list(symbols)
             for name, args, structure, options in self._program:
-                values += structure.flatten(self._modules[name](*(_filled(a, values) for a in args), **options))
+                values += structure.flatten(self._modules[name](*(a.filled(values) for a in args), **options))
             object.__setattr__(self, "_symbols", (symbols, [values[i] for i in self._results]))
         assert self._symbols is not None
         return self._symbols
@@ -229,11 +286,11 @@ class Model(Module):
                 values[i] = values[i].reshape(shape)
         modules = self._modules
         for layer, slots, out, options in self._program:
-            y = modules[layer](*(_filled(a, values) for a in slots), **options)
+            y = modules[layer](*[a.filled(values) for a in slots], **options)
             if out.kind == "one":
                 values.append(y)
             else:
-                values += out.flatten(y)
+                values += out.flatten(y, f"{layer}: the output")
         return self._outputs.build([values[i] for i in self._results])
 
     # ---- saving ----
@@ -253,12 +310,15 @@ class Model(Module):
         layers = [write(layer) for layer in self._modules.values()]
         return {
             "name": self.name,
-            "input_kind": self._takes.kind,
+            "input_kind": self._takes.kind if self._takes.flat else packed(self._takes.tree, range(len(self._takes))),
             "inputs": [list(item) for item in self._input_list()],
             "layers": layers,
             "layer_names": list(self._modules),
-            "calls": [[order[name], args, *([options] if options else [])] for name, args, _, options in self._program],
-            "outputs": _packed(self._outputs, self._results),
+            "calls": [
+                [order[name], [a.packed() for a in args], *([options] if options else [])]
+                for name, args, _, options in self._program
+            ],
+            "outputs": packed(self._outputs.tree, self._results),
         }
 
     @classmethod
@@ -266,7 +326,7 @@ class Model(Module):
         """Make the model of a config that get_config gave; make builds a layer from its own config."""
         from ..files.layers import Reader, check_keys
 
-        parts = {"input_kind": str, "inputs": list, "layers": list, "layer_names": list, "calls": list, "outputs": object}
+        parts = {"input_kind": object, "inputs": list, "layers": list, "layer_names": list, "calls": list, "outputs": object}
         check_keys(config, "Model", name=[str], **parts)
         if len(set(config["layer_names"])) < len(config["layer_names"]):
             raise ValueError("layer_names has a name twice")
@@ -277,14 +337,18 @@ class Model(Module):
             layer.name = str(name)  # by which the model is going to know it
         symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
         kind = config["input_kind"]
-        if kind not in ("one", "list", "tuple", "dict"):
-            raise ValueError(f"input_kind is {kind!r}")
+        if isinstance(kind, str):
+            if kind not in ("one", "list", "tuple", "dict"):
+                raise ValueError(f"input_kind is {kind!r}")
+            inputs = Structure(kind, [s.name for s in symbols]).build(symbols)
+        else:
+            inputs = unpacked(kind, len(symbols)).filled(symbols)
         values: list[Any] = list(symbols)
         for n, (index, args, *more) in enumerate(config["calls"]):
-            layer, options = layers[_number(index, layers)], _options(more, f"calls[{n}]")
-            values += Structure.of(layer(*(_filled(_checked(a, values), values) for a in args), **options))[1]
-        outputs = _filled(_checked(config["outputs"], values), values)
-        model = cls(Structure(kind, [s.name for s in symbols]).build(symbols), outputs, name=config.get("name"))
+            layer, options = layers[_number(index, len(layers))], _options(more, f"calls[{n}]")
+            values += Structure.of(layer(*(unpacked(a, len(values)).filled(values) for a in args), **options))[1]
+        outputs = unpacked(config["outputs"], len(values)).filled(values)
+        model = cls(inputs, outputs, name=config.get("name"))
         for layer, name in zip(layers, own, strict=True):
             layer.name = name or layer.name
         return model
@@ -333,31 +397,14 @@ def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], lis
     return calls, sorted(farthest, key=lambda layer: -farthest[layer])
 
 
-def _located(arg: Any, slots: dict[Symbol, int]) -> Slots:
-    if next(symbols_in(arg), None) is None:
-        return {"value": arg}
-    return _packed(*Structure.of(replaced(arg, slots.__getitem__)))
+def _located(arg: Any, slots: dict[Symbol, int]) -> Place:
+    tree, symbols = symbols_in(arg)
+    return Place(tree, tuple(slots[s] for s in symbols)) if symbols else Place(None, (), arg)
 
 
-def _packed(structure: Structure, slots: list[int]) -> Slots:
-    value = structure.build(slots)
-    return {structure.kind: list(value) if structure.kind == "tuple" else value} if structure.kind in ("tuple", "dict") else value
-
-
-def _filled(slot: Slots, values: list[Any]) -> Any:
-    """The argument, from the values so far."""
-    if type(slot) is int:
-        return values[slot]
-    if isinstance(slot, list):
-        return [values[i] for i in slot]
-    if "tuple" in slot:
-        return tuple(values[i] for i in slot["tuple"])
-    return {name: values[i] for name, i in slot["dict"].items()} if "dict" in slot else slot["value"]
-
-
-def _number(i: Any, items: list[Any]) -> int:
-    if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < len(items):
-        raise ValueError(f"there is no item {i!r}; there are {len(items)} so far")
+def _number(i: Any, known: int) -> int:
+    if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < known:
+        raise ValueError(f"there is no item {i!r}; there are {known} so far")
     return i
 
 
@@ -369,19 +416,3 @@ def _options(given: list[Any], where: str) -> dict[str, bool]:
         came = repr(given)[1:-1]
         raise ValueError(f"{where} ends with {came[:80]}; wanted nothing, or {{'training': True}} or {{'training': False}}")
     return dict(given[0])
-
-
-def _checked(slot: Any, values: list[Any]) -> Slots:
-    """A place as a file tells it: only of values that are there already, so that there are no cycles."""
-    if isinstance(slot, dict) and set(slot) == {"value"} and isinstance(slot["value"], int | float | str | None):
-        return slot
-    inner = slot
-    if isinstance(slot, dict):
-        if set(slot) not in ({"tuple"}, {"dict"}):
-            raise ValueError(f"an argument is {list(slot)}")
-        inner = next(iter(slot.values()))
-    if isinstance(inner, dict) is not (isinstance(slot, dict) and "dict" in slot):
-        raise ValueError("an argument is damaged")
-    for i in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else [inner]:
-        _number(i, values)
-    return slot

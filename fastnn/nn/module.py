@@ -15,9 +15,10 @@ from ..backends import current
 from ..block import Finally, completed
 from ..convert import own_array
 from ..registered import LAYERS, readable_arguments
-from ..structure import own_code
+from ..structure import are_inputs, own_code
 from ..tape import owned
 from ..tensor import Tensor
+from ..tree import first_leaf, replace
 from .mode import mode, said, sampled, unsampled
 from .parameter import Parameter, building, fill_grad, initial, stored
 from .penalties import Regularized
@@ -159,10 +160,10 @@ class Module(Trainer, State, Regularized):
     def _input(self, x: Any) -> Any:
         """Arrays and lists as a Tensor of the dtype that input_spec says. Lists and dicts of Tensors stay what they are."""
         k = current()
-        if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor):
+        if isinstance(x, list | tuple) and isinstance(first_leaf(x), Tensor):
             return x
-        if type(x) in (list, tuple) and self.takes_several and all(type(a) is np.ndarray and a.ndim > 1 for a in x) and x:
-            return type(x)(self._input(a) for a in x)  # several inputs, as for fit; not the rows of one
+        if type(x) in (list, tuple) and self.takes_several and type(first_leaf(x)) is np.ndarray and are_inputs(x):
+            return replace(x, self._input)  # several inputs, as for fit; not the rows of one
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         spec = self.input_spec
@@ -514,11 +515,7 @@ def _symbolic(x: Any) -> bool:
     """Whether it is a symbol, or a list or dict that begins with one."""
     from .symbolic import Symbol
 
-    if isinstance(x, dict):
-        x = next(iter(x.values()), None)
-    elif isinstance(x, list | tuple):
-        x = x[0] if x else None
-    return isinstance(x, Symbol)
+    return isinstance(first_leaf(x), Symbol)
 
 
 def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:

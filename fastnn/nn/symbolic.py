@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -16,6 +16,7 @@ from ..ops.door import positive_int
 from ..seeding import generator
 from ..structure import Structure
 from ..tensor import Tensor, no_grad
+from ..tree import Tree, flatten, replace
 from .dtype import offer_dtype
 from .mode import mode
 from .module import Module
@@ -64,7 +65,7 @@ class Call:
 
     def inputs(self) -> list[Symbol]:
         """The symbols among its arguments."""
-        return [s for a in self.args for s in symbols_in(a)]
+        return [s for a in self.args for s in symbols_in(a)[1]]
 
 
 def _no_value(what: str) -> Callable[..., Any]:
@@ -266,26 +267,15 @@ def Input(  # noqa: N802 (Keras's name)
     return symbol
 
 
-def symbols_in(value: Any) -> Iterator[Symbol]:
-    """The symbols in an argument of a call."""
-    if isinstance(value, Symbol):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            if not isinstance(item, Symbol):
-                raise TypeError(
-                    f"a symbol and a {type(item).__name__} came together; wanted symbols only (constants go into a layer)"
-                )
-            yield item
-
-
-def replaced(value: Any, by: Callable[[Symbol], Any]) -> Any:
-    """The argument with by(symbol) in place of each symbol."""
-    if isinstance(value, Symbol):
-        return by(value)
-    if isinstance(value, dict):
-        return {key: by(item) for key, item in value.items()}
-    return type(value)(map(by, value)) if isinstance(value, list | tuple) else value
+def symbols_in(value: Any) -> tuple[Tree, list[Symbol]]:
+    """Returns the symbols in an argument of a call, and how they are nested; none of a constant alone."""
+    tree, leaves = flatten(value)
+    for item in leaves if tree else ():
+        if not isinstance(item, Symbol):
+            raise TypeError(
+                f"a symbol and a {type(item).__name__} came together; wanted symbols only (constants go into a layer)"
+            )
+    return tree, [item for item in leaves if isinstance(item, Symbol)]
 
 
 def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None = None) -> Any:
@@ -302,7 +292,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     for a in args:
         if not isinstance(a, Symbol | list | tuple | dict | int | float | str | None):
             raise TypeError(f"{name}: a symbol and a {type(a).__name__} came together; wanted symbols and numbers")
-    inputs = [s for a in args for s in symbols_in(a)]
+    inputs = [s for a in args for s in symbols_in(a)[1]]
     if (size := sum(int(np.prod(_shape(s, _OPEN_SIZES[0]))) for s in inputs)) > MOST_NUMBERS:
         raise ValueError(f"{name}: inputs of more than {MOST_NUMBERS} numbers for one sample")
     if (own := filling.get()) is not None:
@@ -333,15 +323,17 @@ def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Sy
         return Tensor(data)
 
     with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
-        y = module(*(replaced(a, batch) for a in args))
+        y = module(*replace(args, lambda a: batch(a) if isinstance(a, Symbol) else a))
     structure, leaves = Structure.of(y)
-    for leaf in leaves:
+    for leaf, place in zip(leaves, structure.places(""), strict=True):
         if not isinstance(leaf, Tensor):
+            where = place and f" at outputs{place}"
             raise TypeError(
-                f"{name}: forward returned a {type(leaf).__name__}; wanted a Tensor, or a list, tuple or dict of Tensors"
+                f"{name}: forward returned a {type(leaf).__name__}{where}; wanted a Tensor, or a list, tuple or dict of Tensors"
             )
         if not leaf.ndim or leaf.shape[0] != _SAMPLES:
-            raise ValueError(f"{name}: the output for {_SAMPLES} samples has shape {leaf.shape}; its first axis is not the batch")
+            what = f"outputs{place}" if place else "the output"
+            raise ValueError(f"{name}: {what} for {_SAMPLES} samples has shape {leaf.shape}; its first axis is not the batch")
     return structure, [(leaf.shape[1:], leaf.dtype) for leaf in leaves]
 
 

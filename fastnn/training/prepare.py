@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..nn.spec import each
-from ..structure import Arrays, Structure, inputs_of, is_array, own_code
+from ..structure import Arrays, Structure, inputs_of, is_array, nested_targets, own_code
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
@@ -39,7 +39,7 @@ class Prepared:
         structure, floats = inputs_of(model, x, op), model.dtype
         alone = structure.kind == "one" and model.input_structure is None
         leaves = [x] if alone else structure.spread(x, op, name)
-        labels = [name if len(structure) == 1 else f"{name}[{key!r}]" for key in structure.names]
+        labels = structure.labels(name)
         features = []
         for leaf, spec, label in zip(leaves, each(model.input_spec, structure, op), labels, strict=True):
             wanted = spec.wants(floats)
@@ -63,7 +63,7 @@ class Prepared:
             raise ValueError(f"{op}: {names[1]} is missing")
         rows, dtype, first = len(features[0]), model.dtype, names[0]
         if len(inputs) > 1:
-            given = {f"{names[0]}[{key!r}]": a for key, a in zip(inputs.names, features, strict=True)}
+            given = dict(zip(inputs.labels(names[0]), features, strict=True))
             data.check_same_length(op, **given)
             first = next(iter(given))
         self._probe(inputs, features)
@@ -90,7 +90,7 @@ class Prepared:
         model: Any = self
         several = isinstance(y, Mapping) or (isinstance(y, list | tuple) and bool(y) and all(map(is_array, y)))
         if several:
-            c.targets, leaves = Structure.of(y, "y")
+            c.targets, leaves = nested_targets(y, "y")
         else:
             c.targets, leaves = Structure("one", [names[1]]), [] if y is None else [y]
         targets = [data.as_targets(leaf, "any", model.dtype, op, names[1]) for leaf in leaves]
