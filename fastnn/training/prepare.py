@@ -119,10 +119,12 @@ class Prepared:
             ys = outputs.spread(y, op, name) if isinstance(y, Mapping) else [y]
             weighted = isinstance(sample_weight, Mapping)
             return ys, outputs.spread(sample_weight, op, "sample_weight") if weighted else [sample_weight]
-        if isinstance(y, list | tuple) and len(y) < len(parts) and len(y) == sum(o.needs_target for o in parts):
+        trained = sum(o.needs_target for o in parts)
+        if isinstance(y, list | tuple) and len(y) == trained < len(parts) and len(y) != len(outputs.tree[2]):
             rest = iter(y)
-            y = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
-        ys = outputs.spread(y, op, name, optional=True)
+            ys = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
+        else:
+            ys = outputs.spread(y, op, name, optional=True)
         listed = isinstance(sample_weight, list | tuple) and any(w is None or np.ndim(w) for w in sample_weight)
         if listed or isinstance(sample_weight, Mapping):
             return ys, outputs.spread(sample_weight, op, "sample_weight", optional=True)
