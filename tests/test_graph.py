@@ -23,13 +23,11 @@ def leaf(*shape: int) -> Tensor:
 
 
 NO_GRADIENT = {
-    *("arange", "argmax", "argmin", "argsort", "autocast", "backends", "capture", "eq", "eye", "full", "full_like", "ge"),
-    *("get_backend", "get_num_threads", "grad", "gradcheck", "gt", "info", "isfinite", "isinf", "isnan", "le", "linspace"),
-    *("load", "logical_and", "logical_not", "logical_or", "logical_xor", "lr_find", "lt", "ne", "one_hot", "ones", "ones_like"),
-    *("rand", "rand_like", "randint", "randn", "randn_like", "seed", "set_backend", "set_num_threads", "soft_update", "tensor"),
-    *("use_backend", "zeros", "zeros_like", "all", "any", "Input"),
+    *("arange", "argmax", "argmin", "argsort", "eq", "eye", "full", "full_like", "ge", "gt", "isfinite", "isinf", "isnan", "le"),
+    *("linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "one_hot", "ones", "ones_like", "rand"),
+    *("rand_like", "randint", "randn", "randn_like", "zeros", "zeros_like", "all", "any"),
 }
-"""Public functions that give nothing with a gradient."""
+"""Operations that give nothing with a gradient."""
 
 ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum", "prelu"), lambda x: (x, leaf(4, 6))),
@@ -67,7 +65,8 @@ ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
 
 def functions() -> dict[str, Callable[..., Any]]:
     named = {name: getattr(fastnn, name) for name in fastnn.__all__}
-    return {name: f for name, f in named.items() if inspect.isfunction(f) and name not in NO_GRADIENT}
+    operations = {name: f for name, f in named.items() if getattr(f, "__module__", "").startswith("fastnn.ops.")}
+    return {name: f for name, f in operations.items() if name not in NO_GRADIENT}
 
 
 def public_names() -> set[str]:
