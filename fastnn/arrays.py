@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, Activation
-from .layout import broadcast_strides, layout, strides_of
+from .layout import Order, broadcast_strides, layout, strides_of
 
 Array = Any
 
@@ -164,6 +164,20 @@ def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
     y = k.empty(shape, x.dtype)
     copy_walk(k, y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
     return y
+
+
+def arranged(k: Any, stored: Array, order: Order) -> Array:
+    """Returns the values of a stored array in an order, in a new array."""
+    y = k.empty(order.shape(stored.shape), stored.dtype)
+    for part in order.parts(stored.shape):
+        copy_walk(k, y, stored, part.shape, part.strides, part.stored_strides, part.offset, part.stored_offset)
+    return y
+
+
+def store_arranged(k: Any, stored: Array, values: Array, order: Order) -> None:
+    """Writes values that are in an order into the array that stores them."""
+    for part in order.parts(stored.shape):
+        copy_walk(k, stored, values, part.shape, part.stored_strides, part.strides, part.stored_offset, part.offset)
 
 
 def copy_array(k: Any, y: Array, x: Array) -> None:

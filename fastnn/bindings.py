@@ -87,7 +87,9 @@ class Bindings:
         """Binds what get gives for keys, each of which comes with its name, and what is read of it."""
         found = [(key, name, get(key)) for key, name in names]
         kept = [
-            f for f in found if not isinstance(f[2], ModuleType) and not (isinstance(f[2], Tensor) and not self._uses(f[2].data))
+            f
+            for f in found
+            if not isinstance(f[2], ModuleType) and not (isinstance(f[2], Tensor) and not self._uses(_stored(f[2]).data))
         ]
         if kept:
             self._add(get, kept)
@@ -96,7 +98,7 @@ class Bindings:
 
     def _matters(self, value: Any) -> bool:
         """Says whether a name of this value is looked up."""
-        return self._uses(value.data) if isinstance(value, Tensor) else not isinstance(value, ModuleType)
+        return self._uses(_stored(value).data) if isinstance(value, Tensor) else not isinstance(value, ModuleType)
 
     def _follow(self, value: Any, name: str, depth: int) -> None:
         """Binds what the code may read of an object."""
@@ -106,8 +108,8 @@ class Bindings:
             return
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
-            if self._uses(value.data):
-                self._add(_data, [(value, f"{name}.data", value.data)])
+            if self._uses((own := _stored(value)).data):
+                self._add(_data, [(own, f"{name}.data", own.data)])
         elif isinstance(value, np.ndarray):
             if value.nbytes <= MOST_BYTES and not self._uses(value):  # else kernels find its numbers where they are
                 self._add(np.ndarray.tobytes, [(value, f"{name}[...]", value.tobytes())])
@@ -178,6 +180,11 @@ class Bindings:
 
     def _bind_attributes(self, attributes: Any, names: Iterable[str], name: str, depth: int) -> None:
         self._bind(attributes.get, [(a, f"{name}.{a}") for a in names], depth)
+
+
+def _stored(t: Tensor) -> Tensor:
+    """Returns the Tensor itself, or the one that it is a view of, whose array is the same each time."""
+    return getattr(t, "base", t)
 
 
 def _is_filled(cell: Any) -> bool:

@@ -10,8 +10,10 @@ import numpy as np
 
 from .backends import current
 from .block import Block, Finally
+from .layout import Order
 from .nn.module import Module
-from .nn.parameter import TransposedParameter, stored
+from .nn.parameter import stored
+from .nn.parameter_view import order_of
 from .ops.door import check_number
 from .ops.shape import concatenate, reshape
 from .tape import newest_first, taping
@@ -30,8 +32,8 @@ class Leaf(NamedTuple):
 
     name: str
     tensor: Tensor
-    turned: bool = False
-    """Whether the name is that of the Tensor's transposed view."""
+    order: Order | None = None
+    """How the Tensor's view arranges it whose name that is."""
 
 
 class Settings(NamedTuple):
@@ -140,7 +142,7 @@ def _in_double(fn: Any, inputs: Sequence[Any]) -> tuple[Finally, list[Leaf]]:
         for t, data, buffer, has_grad in kept:
             t.data, t._buffer, t.has_grad = data, buffer, has_grad
 
-    leaves = [Leaf(f"parameter {n}", p, isinstance(q, TransposedParameter)) for n, q, p in named if p.requires_grad]
+    leaves = [Leaf(f"parameter {n}", p, order_of(q)) for n, q, p in named if p.requires_grad]
     return Finally(end, begin), leaves
 
 
@@ -165,7 +167,7 @@ def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], sett
     for leaf in leaves:
         t = leaf.tensor
         grad = np.zeros(t.shape) if t.grad is None else t.grad.numpy().copy()
-        if wrong := _compare(t, grad, partial(value, t), settings, rng, leaf.turned):
+        if wrong := _compare(t, grad, partial(value, t), settings, rng, leaf.order):
             why = "" if wrong.kink else f"\n{_culprit(fn, arguments, settings, rng)}"
             raise GradcheckError(f"gradcheck: {name}: gradient of {leaf.name}{wrong}{why}")
 
@@ -189,13 +191,21 @@ class Wrong(NamedTuple):
         return f"{where} is {self.told:.9g}, by finite differences {self.found:.9g}{self.kink}"
 
 
+def _place(at: tuple[int, ...], shape: tuple[int, ...], order: Order | None) -> tuple[int, ...]:
+    """Returns where an element stands in the view that arranges the array."""
+    if order is None:
+        return at
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    return tuple(int(n) for n in np.argwhere(order.arranged(numbers) == numbers[at])[0])
+
+
 def _compare(
     t: Tensor,
     grad: Array,
     value: Callable[[Array], float],
     settings: Settings,
     rng: np.random.Generator,
-    turned: bool = False,
+    order: Order | None = None,
 ) -> Wrong | None:
     """What is off in the gradient of value at t, if anything is."""
     a, eps = t.numpy(), settings.eps
@@ -219,7 +229,7 @@ def _compare(
     kink = ""
     if apart > 1e-3 * max(abs(right[worst]), abs(left[worst])) and apart > 1e-6 * max(abs(here), 1):
         kink = f"; there is a kink there, with slope {left[worst]:.6g} to the left and {right[worst]:.6g} to the right"
-    return Wrong(worst[::-1] if turned else worst, float(grad[worst]), float(numeric[worst]), kink)
+    return Wrong(_place(worst, grad.shape, order), float(grad[worst]), float(numeric[worst]), kink)
 
 
 # ---- which operation it is: each one's backward against differences of its own output, all other inputs held ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,3 +35,58 @@ def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int,
     own = strides_of(shape)
     pad = len(to) - len(shape)
     return (0,) * pad + tuple(0 if shape[i] == 1 and to[pad + i] != 1 else own[i] for i in range(len(shape)))
+
+
+class Part(NamedTuple):
+    """A walk that copies a part of arranged values, or all of them, from or to where they are stored."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    stored_strides: tuple[int, ...]
+    stored_offset: int
+
+
+class Order(NamedTuple):
+    """How values are arranged that are stored in another order: axes in another order, then blocks along one of them.
+
+    >>> order = Order((1, 0), (0, 2, 1))
+    >>> order.shape((4, 6))
+    (6, 4)
+    >>> order.arranged(np.arange(6).reshape(1, 6)).ravel()
+    array([0, 1, 4, 5, 2, 3])
+    """
+
+    axes: tuple[int, ...]
+    """The stored axis that each axis is."""
+    blocks: tuple[int, ...] = ()
+    """The stored block that each block along `axis` is; empty where all are in place."""
+    axis: int = 0
+
+    def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the shape of the values, given that in which they are stored."""
+        return tuple(stored[a] for a in self.axes)
+
+    def parts(self, stored: tuple[int, ...]) -> list[Part]:
+        """Returns the walks that copy values from a stored array of this shape, or to it: one for each block."""
+        shape, own = self.shape(stored), strides_of(stored)
+        strides, stored_strides = strides_of(shape), tuple(own[a] for a in self.axes)
+        if not self.blocks:
+            return [Part(shape, strides, 0, stored_strides, 0)]
+        size = shape[self.axis] // len(self.blocks)
+        block = (*shape[: self.axis], size, *shape[self.axis + 1 :])
+        step, stored_step = size * strides[self.axis], size * stored_strides[self.axis]
+        return [Part(block, strides, i * step, stored_strides, b * stored_step) for i, b in enumerate(self.blocks)]
+
+    def arranged(self, stored: Any) -> Any:
+        """Returns the values of a stored array: a view of it, or a copy where blocks are in another order."""
+        values = stored.transpose(self.axes)
+        if not self.blocks:
+            return values
+        shape = values.shape
+        apart = values.reshape(*shape[: self.axis], len(self.blocks), -1, *shape[self.axis + 1 :])
+        return apart.take(self.blocks, axis=self.axis).reshape(shape)
+
+
+TRANSPOSED = Order((1, 0))
+"""A matrix that is stored as its transpose."""

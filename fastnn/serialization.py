@@ -20,7 +20,8 @@ from .files.layers import DAMAGE, Reader, Writer, check_keys, layer_config, laye
 from .files.tensors import parsed, short
 from .files.training import STATE, compile_from, config_of
 from .files.versions import VERSION, upgraded
-from .nn.parameter import Room, TransposedParameter, filling, stored
+from .nn.parameter import Room, filling, stored
+from .nn.parameter_view import ParameterView, order_of
 from .registered import UnknownNameError
 from .seeding import undisturbed
 
@@ -135,12 +136,17 @@ def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def _ties(model: Any) -> dict[str, list[Any]]:
-    """Find the parameters that have further names: each of those, the first name, and the order of axes if it is a view there."""
+    """Find the parameters that have further names: each of those, the first name, and where it is a view the order of its axes.
+
+    Where blocks are in another order, these and their axis stand behind it.
+    """
     first: dict[Any, str] = {}
     ties: dict[str, list[Any]] = {}
     for name, p in model._all_parameters():
         if stored(p) in first:
-            ties[name] = [first[stored(p)], [1, 0] if isinstance(p, TransposedParameter) else None]
+            order = order_of(p)
+            tie = [first[stored(p)], None if order is None else list(order.axes)]
+            ties[name] = [*tie, list(order.blocks), order.axis] if order is not None and order.blocks else tie
         first.setdefault(stored(p), name)
     return ties
 
@@ -149,10 +155,11 @@ def _tie(model: Any, ties: dict[str, Any]) -> None:
     """Make parameters one again."""
     modules, own = dict(model.named_modules()), dict(model._all_parameters())
     for name, tie in ties.items():
-        first, axes = tie
-        if axes not in (None, [1, 0]):
+        first, axes, *blocks = tie
+        plain = axes is None or all(type(n) is int for n in (*axes, *(b for part in blocks[:1] for b in part), *blocks[1:]))
+        if not plain or len(blocks) not in (0, 2):
             raise ValueError(f"the tie of {short(name)} is {short(str(tie))}")
-        value = stored(own[first]) if axes is None else TransposedParameter(stored(own[first]))
+        value = stored(own[first]) if axes is None else ParameterView(stored(own[first]), axes, *blocks)
         if value.shape != own[name].shape or value.dtype != own[name].dtype:
             raise ValueError(f"{name} and {first} have different shapes or dtypes")
         module, _, attribute = name.rpartition(".")

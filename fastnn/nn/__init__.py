@@ -56,6 +56,7 @@ from .model import Model
 from .module import Module
 from .pair_loss import CosineEmbeddingLoss, GaussianNLLLoss, MarginRankingLoss, TripletMarginLoss
 from .parameter import Parameter
+from .parameter_view import ParameterView
 from .prelu import PReLU
 from .random import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
 from .regularization import ActivityRegularization
@@ -123,6 +124,7 @@ __all__ = [
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "ParameterView",
     "PoissonNLLLoss",
     "ReGLU",
     "ReLU",

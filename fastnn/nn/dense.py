@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from ..backends.spec import LINEAR, Activation
+from ..layout import TRANSPOSED
 from ..ops.activation import applied
 from ..ops.dense import dense
 from ..ops.door import check_device, positive_int, shape_of
@@ -15,7 +16,8 @@ from ..ops.shape import transpose
 from ..tensor import Tensor
 from .dtype import real_dtype
 from .module import Module
-from .parameter import Parameter, TransposedParameter, building, initial
+from .parameter import Parameter, building, initial
+from .parameter_view import ParameterView, transposed
 from .penalties import RULES
 from .spec import InputSpec, features
 
@@ -135,10 +137,11 @@ class Dense(Module):
                 if not self.built:
                     self.build(self.input_shape or x.shape[-1:])
         kernel, bias = parameters[self._names[0]], parameters["bias"]
-        if isinstance(kernel, TransposedParameter):
-            kernel = kernel.base
-        elif self._names[0] == "weight":  # tied to a parameter that is stored (out, in), as an embedding's table is
-            kernel = transpose(kernel)
+        if self._names[0] == "weight":
+            if isinstance(kernel, ParameterView) and kernel.order == TRANSPOSED:
+                kernel = kernel.base
+            else:  # tied to a parameter that is stored (out, in), as an embedding's table is
+                kernel = transpose(kernel)
         if isinstance(activation, Activation):
             y = dense(x, kernel, bias, activation)
         else:
@@ -159,7 +162,7 @@ class Dense(Module):
             "kernel_initializer": initializers.written(self.kernel_initializer, "glorot_uniform"),
             "bias_initializer": initializers.written(self.bias_initializer, "zeros"),
             **{name: _rule_config(name, getattr(self, name)) for name in RULES},
-            "input_shape": self.input_shape if inputs is None or self.input_shape else [getattr(inputs, "base", inputs).shape[0]],
+            "input_shape": self.input_shape if inputs is None or self.input_shape else [inputs.shape[0]],
             "dtype": self.dtype.name,
         }
 
@@ -230,10 +233,10 @@ class Linear(Dense):
     @property
     def kernel(self) -> Parameter:
         """The stored weight, (in, out)."""
-        return cast(TransposedParameter, self._parameters["weight"]).base
+        return cast(ParameterView, self._parameters["weight"]).base
 
     def _face(self, kernel: Parameter) -> Parameter:
-        return TransposedParameter(kernel)
+        return transposed(kernel)
 
     def get_config(self) -> dict[str, Any]:
         return {

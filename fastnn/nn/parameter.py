@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from math import prod
@@ -16,7 +15,7 @@ from ..backends.base import ALIGN, aligned
 from ..convert import as_array, own_array
 from ..locks import rlock
 from ..seeding import generator
-from ..tape import Changes, changed
+from ..tape import changed
 from ..tensor import Array, Tensor
 
 building = rlock()
@@ -116,108 +115,8 @@ def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any)
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
-class _Transposed(Tensor):
-    """The (out, in) view of a Tensor that is stored (in, out) as ``base``: writing goes through to it."""
-
-    __slots__ = ()
-
-    base: Any
-
-    def __init__(self, base: Tensor) -> None:
-        self.base = base
-        self.node = None
-        self.index = 0
-
-    @property
-    def data(self) -> Array:
-        return self.base.data.T
-
-    @data.setter
-    def data(self, value: Array) -> None:
-        if not current().xp.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
-            self.base.data[...] = value.T
-
-    @property
-    def changes(self) -> Changes:
-        return self.base.changes  # type: ignore[no-any-return]
-
-    @changes.setter
-    def changes(self, value: Changes) -> None:
-        self.base.changes = value
-
-    @property
-    def requires_grad(self) -> bool:
-        return self.base.requires_grad  # type: ignore[no-any-return]
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self.base.requires_grad = value
-
-    @property
-    def has_grad(self) -> bool:
-        return self.base.has_grad  # type: ignore[no-any-return]
-
-    @has_grad.setter
-    def has_grad(self, value: bool) -> None:
-        self.base.has_grad = value
-
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient as (out, in), or None; a view of the stored one."""
-        return TransposedTensor(self.base.grad) if self.has_grad else None
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        if value is not None:
-            TransposedTensor(Tensor(self.base.grad_buffer()))._write(value, "grad")
-        current().set_has_grad(self.base, value is not None)
-
-    def grad_buffer(self) -> Array:
-        raise RuntimeError("grad_buffer: gradients are kept by the base of a transposed parameter")
-
-    def copy_(self, values: Any) -> Tensor:
-        self._check_in_place("copy_")
-        self._write(values, "copy_")
-        changed(self.base)
-        return self
-
-    def _write(self, values: Any, op: str) -> None:
-        from ..arrays import copy_walk
-        from ..layout import strides_of
-
-        array, stored_shape = as_array(values, self.dtype, self.shape, op), self.base.shape
-        copy_walk(current(), self.base.data, array, stored_shape, strides_of(stored_shape), (1, stored_shape[0]))
-
-    def fill_(self, value: float) -> Tensor:
-        self.base.fill_(value)
-        return self
-
-    def detach(self) -> Tensor:
-        return TransposedTensor(self.base.detach())
-
-    def __copy__(self) -> Tensor:
-        return type(self)(copy.copy(self.base))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.base,)
-
-
-class TransposedTensor(_Transposed):
-    """The (out, in) view of the gradient, or of the values alone, of a weight that is stored (in, out)."""
-
-    __slots__ = ("base",)
-
-
-class TransposedParameter(_Transposed, Parameter):
-    """The (out, in) view of a weight that is stored (in, out): PyTorch's face of it, values and gradient."""
-
-    __slots__ = ("base",)
-
-    base: Parameter
-
-
 def stored(p: Tensor) -> Parameter:
-    """Returns the parameter itself, where p may be the transposed view of one."""
+    """Returns the parameter itself, where p may be a view of one."""
     base = getattr(p, "base", p)
     if not isinstance(base, Parameter):
         raise TypeError(f"wanted parameters, got a {type(p).__name__}; make it with fastnn.nn.Parameter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from ..tensor import Tensor, is_grad_enabled
 
 
 def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
-    """The value as a Tensor: of like's dtype if it is none yet. A parameter's transposed view becomes a transposed copy."""
+    """The value as a Tensor: of like's dtype if it is none yet. The view of a parameter becomes a copy."""
     if isinstance(value, Tensor):
-        base = getattr(value, "base", None)
-        if base is not None:
-            from .shape import transpose
+        if hasattr(value, "order"):
+            from .shape import arranged
 
-            return transpose(base)
+            return arranged(cast(Any, value))
         return value
     if isinstance(value, list | tuple) and is_grad_enabled() and any(getattr(v, "requires_grad", False) for v in value):
         raise TypeError(f"{op}: a {type(value).__name__} of Tensors that require a gradient came; make one with fastnn.stack")

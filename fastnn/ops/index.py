@@ -43,10 +43,17 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
     if any(_is_array(item) for item in keys):
         raise TypeError("item assignment: wanted whole numbers and slices; for masks there are masked_fill and where")
-    base = getattr(x, "base", x)  # of the transposed view of a parameter, which is stored as its columns
+    base, order = getattr(x, "base", x), getattr(x, "order", None)  # of the view of a parameter, which is stored otherwise
     if not base.data.flags.c_contiguous:
         raise ValueError(f"item assignment: the array of the Tensor has strides {x.data.strides}, wanted a C-contiguous one")
-    shape, strides, offset = _walk(x.shape, keys, strides_of(x.shape) if base is x else (1, x.shape[0]))
+    if order is not None and order.blocks:  # which no strides walk: the whole is written
+        whole = Tensor(arrays.arranged(current(), base.data, order))
+        setitem(whole, key, value)
+        arrays.store_arranged(current(), base.data, whole.data, order)
+        changed(base)
+        return
+    own = strides_of(base.shape)
+    shape, strides, offset = _walk(x.shape, keys, own if order is None else tuple(own[a] for a in order.axes))
     new = as_tensor(value, "item assignment", x)
     same_dtype("item assignment", x, new)
     if current().xp.may_share_memory(x.data, new.data):

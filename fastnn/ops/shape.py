@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import arrays
 from ..backends import current
-from ..layout import broadcast_strides, strides_of
+from ..layout import Order, broadcast_strides, strides_of
 from ..tape import copied, share_changes
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .door import as_tensor, axis_of, same_dtype
@@ -88,6 +88,26 @@ def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
     if order == tuple(range(x.ndim)):
         return x
     return _permuted(x, order)
+
+
+def arranged(view: Any) -> Tensor:
+    """The values of a parameter's view, as a Tensor whose gradient goes to the base."""
+    axes, blocks, axis = view.order
+    y = transpose(view.base, axes)
+    if not blocks:
+        return y
+    k, order = current(), Order(tuple(range(y.ndim)), blocks, axis)
+    index = np.arange(y.shape[axis]).reshape(len(blocks), -1)[list(blocks)].reshape(-1)
+    taken = arrays.arranged(k, y.data, order)
+    return copied(result("take", taken, _arranged_backward, (y, Tensor(k.constant(index))), order, axis=axis))
+
+
+def _arranged_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    (order,), y = node.saved, node.inputs[0]
+    array = grads.k.empty(y.shape, y.dtype)
+    arrays.store_arranged(grads.k, array, dy, order)
+    grads.add(y, array)
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..arrays import copy_array, permute
+from ..arrays import arranged, copy_array, store_arranged
 from ..backends import current
-from ..nn.parameter import Parameter, TransposedParameter, give_homes, stored
+from ..layout import Order
+from ..nn.parameter import Parameter, give_homes, stored
+from ..nn.parameter_view import order_of
 from ..ops.door import check_number
 from ..tape import changed
 from ..tensor import Array, Tensor
@@ -109,8 +111,8 @@ def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array,
     runs: list[list[tuple[Parameter, Parameter]]] = []
     for one, other in pairs:
         x, y = stored(one), stored(other)
-        if isinstance(one, TransposedParameter) != isinstance(other, TransposedParameter):
-            views.append((x.data, permute(k, y.data, (1, 0))))
+        if order_of(one) != order_of(other):
+            views.append((x.data, _stored_as(k, y.data, order_of(one), order_of(other))))
         elif runs and _follow(runs[-1][-1][0], x) and _follow(runs[-1][-1][1], y):
             runs[-1].append((x, y))
         else:
@@ -121,6 +123,17 @@ def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array,
         size = last_x.start + last_x.size - x.start
         views.append((x.home.values[x.start : x.start + size], y.home.values[y.start : last_y.start + last_y.size]))
     return views
+
+
+def _stored_as(k: Any, y: Array, order: Order | None, own: Order | None) -> Array:
+    """Returns what a parameter that is stored as y would be stored as in another order."""
+    values = y if own is None else arranged(k, y, own)
+    if order is None:
+        return values
+    stored_shape = tuple(n for _, n in sorted(zip(order.axes, values.shape, strict=True)))
+    x = k.empty(stored_shape, values.dtype)
+    store_arranged(k, x, values, order)
+    return x
 
 
 def _follow(a: Parameter, b: Parameter) -> bool:
