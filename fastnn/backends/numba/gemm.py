@@ -2,7 +2,7 @@
 
 Only rows or columns of the result are shared out, in whole tiles: the bits do not depend on the number of threads. Packing
 costs a pass over both factors: products that read the numbers of b only once do without, those with a vector and those with few
-rows. `pytest --benchmark-only benches/bench_dense.py` measures all of it beside numpy.matmul and the C++ kernels.
+rows. `pytest --benchmark-only benches/bench_kernels.py -k dense-` measures all of it beside numpy.matmul and the C++ kernels.
 """
 
 from __future__ import annotations

@@ -1,0 +1,20 @@
+"""The kernels of every family on every backend: the cases of tests/cases that are benchmarks; `-k dense` takes one family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from cases import FAMILIES
+from cases.rates import Run, runs
+
+RUNS = [
+    pytest.param(run, id=f"{family}-{run}")
+    for family in (module.__name__.rpartition(".")[2] for module in FAMILIES)
+    for run in runs(family)
+]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def bench_kernel(bench: Callable[[Run], None], run: Run) -> None:
+    bench(run)
