@@ -1,4 +1,4 @@
-"""Runs every case with its arrays against pages that may not be touched: ``python -m cases.guard <isa>``.
+"""Run a family's cases with their arrays against pages that may not be touched: ``python -m cases.guard FAMILY ISA...``.
 
 A kernel that reads or writes beyond an array ends the process; the last line that it printed names the case.
 """
@@ -42,19 +42,23 @@ class Room:
         return view
 
 
-def main(isa: str) -> None:
-    use_isa(isa)
+def main(family: str, isas: list[str]) -> None:
     backend = load("cpp")
-    rooms = [Room() for _ in range(16)]
-    for case in TESTS:
+    cases = [case for case in TESTS if case.spec.family == family]
+    rooms = [Room() for _ in range(max(len(case.spec.arrays) for case in cases))]
+    for case in cases:
         for dtype in case.dtypes:
             values = case.make(dtype)
-            for at_end in (True, False):
-                print(case, dtype, "at the end" if at_end else "at the beginning", flush=True)
-                placed = {n: room.place(a, at_end) for (n, a), room in zip(arrays(case, values).items(), rooms, strict=False)}
-                getattr(backend, case.kernel)(*(values | placed).values())
+            before = arrays(case, values)
+            for isa in isas:
+                use_isa(isa)
+                for at_end in (True, False):
+                    print(isa, case, dtype, "at the end" if at_end else "at the beginning", flush=True)
+                    mine = rooms[: len(before)]
+                    placed = {n: room.place(a, at_end) for (n, a), room in zip(before.items(), mine, strict=True)}
+                    getattr(backend, case.kernel)(*(values | placed).values())
     print("done")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])
