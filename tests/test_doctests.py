@@ -2,18 +2,34 @@
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import fastnn
 
-MODULES = ["fastnn"] + [m.name for m in pkgutil.walk_packages(fastnn.__path__, "fastnn.") if not m.name.endswith("._core")]
+PACKAGE = Path(fastnn.__file__).parent
+MODULES = {
+    ".".join(("fastnn", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): ">>> " in file.read_text()
+    for file in sorted(PACKAGE.rglob("*.py"))
+}
+"""Every module, and whether its text has an example."""
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [name for name, example in MODULES.items() if example])
 def test_doctests(name: str) -> None:
-    if name.startswith("fastnn.backends.numba."):
-        pytest.importorskip("numba")
-    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    result = doctest.testmod(_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted, "the example of the text is in no docstring"
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples fail; see the output above"
+
+
+@pytest.mark.parametrize("name", [name for name, example in MODULES.items() if not example])
+def test_modules_can_be_imported(name: str) -> None:
+    assert _module(name).__doc__, "what the module is for"
+
+
+def _module(name: str) -> ModuleType:
+    if name.startswith("fastnn.backends.numba"):
+        pytest.importorskip("numba")
+    return importlib.import_module(name)
