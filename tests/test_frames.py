@@ -32,8 +32,75 @@ def test_the_column_that_holds_no_numbers_is_named() -> None:
     dates = pd.to_datetime(["2020", "2021"]).astype("datetime64[ns]")
     for bad in (["x", "y"], pd.Categorical(["u", "v"]), dates, pd.array(["u", "v"], dtype="string")):
         for frame in (pd.DataFrame({"age": [1.0, 2.0], "bad one": bad}), pd.DataFrame({"bad one": bad})):
-            with pytest.raises(TypeError, match=r"fit: column 'bad one' of x .*get_dummies"):
+            with pytest.raises(TypeError, match=r"fit: column 'bad one' of x .*encode it"):
                 as_features(frame, "float32")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["x", "y"], r"astype\(float\) reads numbers kept as text"),
+        ("category", "get_dummies makes a column of each category"),
+        ("datetime64[ns]", "days since a date"),
+        ("timedelta64[ns]", "total_seconds"),
+        ([1j, 2.0], "real and imaginary part"),
+        ([[1], [2]], "astype"),
+        ([10**400, 1], "astype"),
+    ],
+)
+def test_what_to_do_with_a_column(values: Any, words: str) -> None:
+    pd = pytest.importorskip("pandas")
+    column = (
+        pd.Categorical(["u", "v"]) if values == "category" else pd.Series([1, 2]).astype(values) if "64" in values else values
+    )
+    with pytest.raises(
+        TypeError, match=rf"fit: column 'bad' of x \(dtype .*\) holds no numbers; drop it, or encode it: .*{words}"
+    ):
+        as_features(pd.DataFrame({"a": [1.0, 2.0], "bad": column}), "float32")
+
+
+def test_columns_keep_whole_numbers() -> None:
+    pd = pytest.importorskip("pandas")
+    ids = pd.DataFrame({"a": pd.array([1, 2], dtype="Int64"), "b": [True, False], "c": pd.Categorical([2**60 + 1, 4])})
+    a = as_targets(ids, "any", "float32")
+    assert a.dtype == np.int64 and a.tolist() == [[1, 1, 2**60 + 1], [2, 0, 4]]
+    assert as_features(ids.assign(d=np.float32(0.5)), "float64").tolist()[1] == [2, 0, 4, 0.5]
+
+
+def test_targets_of_frames_and_series() -> None:
+    pd = pytest.importorskip("pandas")
+    for labels in (pd.Series([1, 0], dtype="category"), pd.DataFrame({"y": [True, False]}), pd.Series([1, 0], dtype="object")):
+        assert as_targets(labels, "labels", "float32").tolist() == [1, 0]
+    for words in (pd.Series(["b", "a"], dtype="category"), pd.Series(["b", "a"]), pd.Categorical(["b", "a"])):
+        with pytest.raises(TypeError, match=rf"y holds no numbers \(dtype {words.dtype}\).*np.unique\(y, return_inverse=True\)"):
+            as_targets(words, "labels", "float32")
+        assert np.unique(words, return_inverse=True)[1].tolist() == [1, 0]
+    model = fastnn.Sequential([fastnn.Dense(2, "softmax", input_shape=(2,))])
+    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [True, False]})
+    model.fit(frame, pd.Series([1, 0], dtype="category"), sample_weight=pd.Series([1, 2]), verbose=0)
+    assert model.predict(frame).shape == (2, 2)
+
+
+def test_tables_of_arrow() -> None:
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": [1.5, None], "b": [True, False], "i": [1, 2]})
+    np.testing.assert_array_equal(as_features(table, "float32"), [[1.5, 1, 1], [np.nan, 0, 2]])
+    with pytest.raises(TypeError, match=r"column 's' of x \(dtype string\) holds no numbers"):
+        as_features(pa.table({"a": [1.5, 2], "s": ["u", "v"]}), "float32")
+
+
+def test_frames_of_polars() -> None:
+    class Frame:  # as Polars's looks from outside
+        columns, dtypes = ("a", "s"), ("Int64", "String")
+
+        def get_columns(self) -> list[Any]:
+            return [np.array([1, 2]), np.array(["u", "v"], object)]
+
+    with pytest.raises(TypeError, match=r"column 's' of x \(dtype String\) holds no numbers"):
+        as_features(Frame(), "float32")
+    Frame.get_columns = lambda self: [np.array([1, 2]), np.array([True, None], object)]  # type: ignore[method-assign]
+    np.testing.assert_array_equal(as_features(Frame(), "float32"), [[1, 1], [2, np.nan]])
 
 
 def test_objects() -> None:

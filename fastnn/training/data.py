@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 import math
 import numbers
 from collections.abc import Mapping, Sequence
@@ -14,13 +13,12 @@ from ..backends import current
 from ..backends.base import Backend
 from ..convert import check_whole
 from ..elements import Shape, leading, wanted_weights
+from .frames import REAL, numbers_of, real
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 Array = np.ndarray[Any, Any]
-
-_REAL = (int, float, np.integer, np.floating)
 
 
 def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x", cast: bool = True) -> Array:
@@ -130,7 +128,7 @@ def class_weight_to_sample_weight(
     for key, value in class_weight.items():
         if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
             raise TypeError(f"{op}: class_weight has the key {key!r}; wanted class numbers")
-        if not isinstance(value, _REAL) or not math.isfinite(value):
+        if not isinstance(value, REAL) or not math.isfinite(value):
             raise ValueError(f"{op}: class_weight[{key}] is {value!r}; wanted a finite number")
         weight[classes == int(key)] = float(value)
     if sample_weight.size:
@@ -184,7 +182,7 @@ def validation_split(
     >>> val
     (array([8, 9]),)
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, _REAL):
+    if isinstance(fraction, bool) or not isinstance(fraction, REAL):
         raise TypeError(f"{op}: validation_split is {fraction!r}; wanted a number between 0 and 1")
     if not 0 < fraction < 1:
         raise ValueError(f"{op}: validation_split is {fraction}; wanted a number between 0 and 1")
@@ -202,53 +200,22 @@ def validation_split(
 
 def _samples(x: Any, op: str, name: str) -> Array:
     """Returns x as an array of real numbers with at least one sample, not yet cast."""
-    a = _array(x, op, name)
-    if (a.dtype.kind == "O" and not isinstance(x, list | tuple)) or (a.dtype.kind not in "fiub" and hasattr(x, "columns")):
-        a = _numbers(a, x, op, name)
+    a = None if isinstance(x, np.ndarray | list | tuple) else numbers_of(x, op, name)
+    if a is None:
+        a = _array(x, op, name)
+    if a.dtype.kind == "O" and not isinstance(x, list | tuple) and (found := real(a)) is not None:
+        a = found
     if a.dtype.kind not in "fiub":
         what = {"O": "Python objects", "U": "strings", "S": "strings", "T": "strings", "c": "complex numbers"}
+        dtype = getattr(x, "dtype", a.dtype)  # that of a Series says more: text, a category
+        held = what.get(a.dtype.kind, "no numbers") if str(dtype) == str(a.dtype) else "no numbers"
         hint = f"; for labels: np.unique({name}, return_inverse=True) numbers them" if a.dtype.kind in "OUST" else ""
-        raise TypeError(f"{op}: {name} holds {what.get(a.dtype.kind, 'no numbers')} (dtype {a.dtype}); wanted real numbers{hint}")
+        raise TypeError(f"{op}: {name} holds {held} (dtype {dtype}); wanted real numbers{hint}")
     if a.ndim == 0:
         raise ValueError(f"{op}: {name} is a single number, {a[()]!r}; wanted an array with one row per sample")
     if len(a) == 0:
         raise ValueError(f"{op}: {name} has no samples (shape {a.shape})")
     return a
-
-
-def _numbers(a: Array, x: Any, op: str, name: str) -> Array:
-    """Returns Python objects as float64, where all are numbers, as those of data frames with columns of several dtypes are.
-
-    Missing ones (None, pandas.NA) become NaN. Other objects are returned as they came. TypeError names the column of a frame.
-    """
-    columns = getattr(x, "columns", None)
-    if columns is None or a.ndim != 2:
-        found = _real(a)
-        return a if found is None else found
-    parts = []
-    for i, column in enumerate(columns):
-        part = _real(a[:, i])
-        if part is None:
-            kind = getattr(getattr(x, "dtypes", None), "iloc", {i: "object"})[i]
-            raise TypeError(
-                f"{op}: column {column!r} of {name} (dtype {kind}) holds no numbers; drop it, or encode it: "
-                "pandas.get_dummies for categories, .astype for numbers kept as text, days since a date for dates"
-            )
-        parts.append(part)
-    return np.stack(parts, 1)
-
-
-def _real(a: Array) -> Array | None:
-    """Objects as float64; None where one is no number."""
-    if a.dtype.kind != "O":
-        return None
-    flat = [math.nan if v is None or type(v).__name__ == "NAType" else v for v in a.ravel().tolist()]
-    if not all(isinstance(v, (*_REAL, bool, np.bool_, decimal.Decimal)) for v in flat):
-        return None
-    try:
-        return np.array(flat, np.float64).reshape(a.shape)
-    except OverflowError:  # a whole number beyond float64
-        return None
 
 
 def _array(x: Any, op: str, name: str) -> Array:

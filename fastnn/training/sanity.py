@@ -70,7 +70,7 @@ def check_finite(
     value = array[where]
     if len(where) == 2 and np.ndim(given) == 1:  # the column was given as a vector
         where = where[:1]
-    columns = getattr(given, "columns", None)
+    columns = getattr(given, "column_names", None) or getattr(given, "columns", None)
     column = f" (column {columns[where[1]]!r})" if columns is not None and len(where) == 2 and len(columns) > where[1] else ""
     what = "value that is" if count == 1 else "values that are"
     raise ValueError(
