@@ -295,6 +295,30 @@ def test_samples_of_one_number_and_samples_without_a_batch(make: Any) -> None:
                 use(ones((3000, 7, 7)))
 
 
+def test_a_hand_written_layer_behind_an_input_is_built_at_once() -> None:
+    class Double(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return fastnn.concatenate([x, x], -1)
+
+    def made(*front: Any) -> Any:
+        fastnn.seed(0)
+        return fastnn.Sequential([*front, Double(), Weight(), Double(), fastnn.Dense(1)])
+
+    model, other = made(fastnn.Input((3,))), made()
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert model.built and [shape in lines[0] for shape in ("(None, 6)", "(None, 2)", "(None, 4)", "(None, 1)")] == [True] * 4
+    x = ones((2, 3))
+    np.testing.assert_array_equal(model.predict(x), other(x).numpy())
+    model.add(Double())
+    assert model.predict(x).shape == (2, 2) and model.shapes() == [(6,), (2,), (4,), (1,), (2,)]
+    with pytest.raises(ValueError, match="axis 5"):
+        model.add(Mean(5))
+    assert len(model) == 5
+    ids = fastnn.Sequential([fastnn.Input((None,), dtype="int64"), Embed(), Lazy()])
+    assert ids.built and ids.predict(IDS).shape == (2, 3, 2)
+
+
 # ---- open sizes ----
 
 OPEN: dict[str, Any] = {
@@ -323,8 +347,12 @@ OPEN: dict[str, Any] = {
 
 
 class Mean(nn.Module):
+    def __init__(self, axis: int = 1) -> None:
+        super().__init__()
+        self.axis = axis
+
     def forward(self, x: Any) -> Any:
-        return x.mean(1)
+        return x.mean(self.axis)
 
 
 class Pairs(nn.Module):

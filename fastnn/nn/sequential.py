@@ -13,6 +13,9 @@ from .dtype import offer_dtype
 from .module import Module, tells_shape
 from .spec import ANY, InputSpec
 
+Known = tuple[Any, Any]
+"""The shape of one sample, with None for open sizes, and the dtype."""
+
 
 class Sequential(Module):
     """Layers one after the other.
@@ -35,36 +38,32 @@ class Sequential(Module):
         self._given: InputSpec | None = None
         """What an Input at the front said."""
         items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
-        shape: tuple[int, ...] | None = None
+        known: Known | None = None
         for layer in items:
-            shape = self._append(layer, shape)
+            known = self._append(layer, known)
 
     def add(self, layer: Module) -> None:
         """Appends a layer, which is built if its input shape is known."""
-        self._append(layer, self._known_shape(len(self._modules)) if self._modules else None)
+        self._append(layer, self._known(len(self._modules)))
 
-    def _append(self, layer: Any, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        """Appends a layer to those that make this shape, None where it is not known; returns the shape that it makes."""
+    def _append(self, layer: Any, known: Known | None) -> Known | None:
+        """Appends a layer to those that make this, None where it is not known; returns what it makes."""
         if not self._modules and type(layer).__name__ == "Symbol":
             self._begin(layer)
-            return self._given_shape
+            return self._known(0)
         if not isinstance(layer, Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
         if self in layer.modules():
             raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
         if self._dtype is not None:
             offer_dtype(layer, self._dtype, "Sequential")
-        if not self._modules:
-            shape = self._given_shape
+        known = self._taken(layer, len(self._modules), known)
+        if known is not None:
+            if not layer.built and hasattr(layer, "build"):
+                layer.build(known[0])
+            known = self._made(layer, known)
         setattr(self, str(len(self._modules)), layer)
-        own = getattr(layer, "input_shape", None)
-        if own is not None and (self._given is None or len(self._modules) > 1):
-            shape = own
-        if shape is None:
-            return None
-        if not layer.built and hasattr(layer, "build"):
-            layer.build(shape)
-        return layer.output_shape(shape) if layer.built and tells_shape(layer) else None
+        return known
 
     def _begin(self, symbol: Any) -> None:
         """Takes the shape and the dtype of an Input at the front."""
@@ -75,9 +74,44 @@ class Sequential(Module):
             raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; leave one of them out")
         self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
 
-    @property
-    def _given_shape(self) -> tuple[int, ...] | None:
-        return None if self._given is None else tuple(self._given.shape[1:])
+    def _taken(self, layer: Module, index: int, known: Known | None) -> Known | None:
+        """What the layer at this place is called on: what it says itself, but for an Input at the front."""
+        own = getattr(layer, "input_shape", None)
+        if own is None or (self._given is not None and index == 0):
+            return known
+        return own, known[1] if known is not None else layer.dtype
+
+    def _made(self, layer: Module, known: Known) -> Known | None:
+        """What a layer makes; behind an Input one that does not say it is tried, as in a graph. None where that is not known."""
+        shape, dtype = known
+        if layer.built and tells_shape(layer):
+            return layer.output_shape(shape), dtype if layer._any_dtype else layer.dtype
+        if self._given is None:
+            return None
+        from .symbolic import Input, Symbol
+
+        y = layer(Input(shape, dtype=dtype))
+        return (y.sample_shape, y.dtype) if isinstance(y, Symbol) else None
+
+    def _known(self, index: int) -> Known | None:
+        """What the layer at this place is called on."""
+        known: Known | None = None
+        if self._given is not None:
+            known = tuple(self._given.shape[1:]), self._given.wants(np.dtype(self._dtype or "float32"))
+        for i, layer in enumerate(self.layers[:index]):
+            known = self._taken(layer, i, known)
+            known = known and self._made(layer, known)
+        return known if index == len(self._modules) else self._taken(self.layers[index], index, known)
+
+    def shapes(self) -> list[Any]:
+        """The shapes of one sample that the layers make; None where that is not known."""
+        found: list[Any] = []
+        known = self._known(0) if self._modules else None
+        for i, layer in enumerate(self.layers):
+            known = self._taken(layer, i, known)
+            known = known and self._made(layer, known)
+            found.append(known and known[0])
+        return found
 
     @property
     def input_spec(self) -> Any:
@@ -93,23 +127,11 @@ class Sequential(Module):
                 return spec if first is None else InputSpec(getattr(spec, "dtype", None), first.shape)
         return ANY if first is None else first
 
-    def _known_shape(self, index: int) -> tuple[int, ...] | None:
-        """The input shape of the layer at this place, where the layers before it tell."""
-        layers = list(self._modules.values())
-        shape = self._given_shape
-        for i, layer in enumerate(layers[: index + 1]):
-            own = getattr(layer, "input_shape", None)
-            if own is not None and (self._given is None or i):
-                shape = own
-            if i == index or shape is None:
-                continue
-            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
-        return shape
-
     @property
     def input_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample, where the first layer tells."""
-        return self._known_shape(0) if self._modules else None
+        known = self._known(0) if self._modules else None
+        return None if known is None else known[0]
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         for layer in self._modules.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .module import tells_shape
 from .parameter import stored
 
 
@@ -33,10 +32,9 @@ def summary(model: Any) -> str:
 def _rows(model: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     seen: set[Any] = set()
-    shape = getattr(model, "input_shape", None)
-    for name, layer in list(model._modules.items()) or [("", model)]:
-        known = shape is not None and len(model._modules) and hasattr(model, "layers") and tells_shape(layer)
-        shape = layer.output_shape(shape) if known else None
+    layers = list(model._modules.items()) or [("", model)]
+    shapes = model.shapes() if hasattr(model, "shapes") else [None] * len(layers)
+    for (name, layer), shape in zip(layers, shapes or [None], strict=True):
         rows.append((_label(name, layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
     return rows
 
