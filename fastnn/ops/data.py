@@ -24,7 +24,8 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
     t = as_tensor(index, op)
     if t.dtype != np.int64:
         if t.size:
-            raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers")
+            fix = "use astype, or let the model take them: input_spec = InputSpec('int'), Input(dtype='int64')"
+            raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers; {fix}")
         t = as_tensor(np.zeros(t.shape, np.int64), op)
     k = current()
     values = k.to_numpy(t.data)

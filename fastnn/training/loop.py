@@ -167,7 +167,7 @@ class Trainer(Evaluator):
         """Trains for a number of epochs.
 
         Args:
-            x, y: samples and targets, as arrays, lists or frames; cast to the model's dtype, labels to int64. Several inputs
+            x, y: samples and targets, as arrays, lists or frames; cast to what the model takes, labels to int64. Several inputs
                 or outputs are lists, tuples or dicts of them. Or x alone is an iterable of batches (x, y) or (x, y,
                 sample_weight): a generator, a Sequence of Keras's, a DataLoader, or a Dataset of PyTorch's, whose samples are
                 put together here.

@@ -47,9 +47,10 @@ def lr_find(
     check_number(max_lr, "lr_find: max_lr", min_lr)
     positive_int(steps, "lr_find: steps")
     twin = copy.deepcopy(model)
-    features, targets = data.as_features(x, twin.dtype, "lr_find"), np.asarray(y)
-    data.check_same_length("lr_find", x=features, y=targets)
-    size = min(positive_int(batch_size, "lr_find: batch_size"), len(features))
+    (inputs, arrays), targets = twin._inputs("lr_find", x, "x"), np.asarray(y)
+    n = len(arrays[0])
+    data.check_same_length("lr_find", **dict(zip(inputs.labels("x"), arrays, strict=True)), y=targets)
+    size = min(positive_int(batch_size, "lr_find: batch_size"), n)
     rng = np.random.default_rng(0)
     rates = np.geomspace(min_lr, max_lr, steps)
     losses: list[float] = []
@@ -58,10 +59,10 @@ def lr_find(
     order = np.empty(0, np.int64)
     for rate in rates:
         if len(order) < size:
-            order = rng.permutation(len(features))
+            order = rng.permutation(n)
         batch, order = order[:size], order[size:]
         twin.optimizer.lr = float(rate)
-        loss = twin.train_on_batch(features[batch], targets[batch], return_dict=True)["loss"]
+        loss = twin.train_on_batch(inputs.build([a[batch] for a in arrays]), targets[batch], return_dict=True)["loss"]
         losses.append(loss)
         if not np.isfinite(loss) or loss > 4 * min(losses):
             break
