@@ -30,8 +30,8 @@ namespace {
 // The ids that kernels treat in a way of their own.
 enum ActivationId { kLinear, kRelu };
 
-// Which gradients are wanted, and which of them are added to what is there: NEED_DX and its kin in spec.py.
-enum Need { kNeedDx = 1, kNeedDw = 2, kNeedDb = 4, kAddDw = 8, kAddDb = 16 };
+// Whether an output, by its position, is added to what is there.
+FASTNN_INLINE bool adds(i64 mask, int output) { return mask >> output & 1; }
 
 template <class T>
 FASTNN_INLINE const fastnn::ActivationFns<T>& activation_fns(i64 id) {
@@ -188,10 +188,10 @@ FASTNN_INLINE double prelu_forward_work(const void* args, int itemsize) {
 
 template <class T>
 struct PreluBackward {
-  static constexpr const char* fields = "dx dslope dy x slope need M N C";
+  static constexpr const char* fields = "dx dslope dy x slope add M N C";
   T *dx, *dslope;
   const T *dy, *x, *slope;
-  i64 need;
+  i64 add;
   i64 M, N, C;
 };
 
@@ -202,7 +202,7 @@ template <class T>
 void prelu_backward(const void* args, const Worker& me) {
   const PreluBackward<T> a = *(const PreluBackward<T>*)args;
   const i64 rows = prelu_rows(a.M, a.N), pieces = ceil_div(a.M, rows);
-  const bool need_dx = a.need & kNeedDx, need_dslope = a.need & kNeedDw, one = a.C == 1;
+  const bool need_dx = a.dx, need_dslope = a.dslope, one = a.C == 1;
   T* partial = (T*)me.scratch;
   const auto of_slope = [&](i64 i, auto lanes) {
     const Vec<T> x = lanes.load(a.x + i);
@@ -232,7 +232,7 @@ void prelu_backward(const void* args, const Worker& me) {
   if (!need_dslope) return;
   sync(me);
   for_vectors<T>(share(a.C, 64, me), [&](i64 j, auto lanes) {
-    Vec<T> sum = a.need & kAddDw ? lanes.load(a.dslope + j) : Vec<T>{};
+    Vec<T> sum = adds(a.add, 1) ? lanes.load(a.dslope + j) : Vec<T>{};
     for (i64 piece = 0; piece < pieces; piece++) sum += lanes.load(partial + piece * a.C + j);
     lanes.store(a.dslope + j, sum);
   });
@@ -240,7 +240,7 @@ void prelu_backward(const void* args, const Worker& me) {
 
 FASTNN_INLINE i64 prelu_backward_scratch(const void* args, int itemsize, int) {
   const auto& a = *(const PreluBackward<float>*)args;
-  return a.need & kNeedDw ? ceil_div(a.M, prelu_rows(a.M, a.N)) * a.C * itemsize : 0;
+  return a.dslope ? ceil_div(a.M, prelu_rows(a.M, a.N)) * a.C * itemsize : 0;
 }
 FASTNN_INLINE double prelu_backward_work(const void* args, int itemsize) {
   const auto& a = *(const PreluBackward<float>*)args;

@@ -3,6 +3,9 @@
 #include <pybind11/numpy.h>
 #include <string.h>
 
+#include <algorithm>
+#include <map>
+
 #include "dispatch.h"
 #include "gil.h"
 #include "team.h"
@@ -26,14 +29,10 @@ int dtype_of(const py::detail::PyArray_Proxy* array) {
     case npy_api::NPY_BOOL_: return kBool;
     case npy_api::NPY_LONG_: return sizeof(long) == 8 ? (int)kInt64 : -1;
     case npy_api::NPY_LONGLONG_: return kInt64;
+    case npy_api::NPY_ULONG_: return sizeof(long) == 8 ? (int)kUint64 : -1;
+    case npy_api::NPY_ULONGLONG_: return kUint64;
     default: return -1;
   }
-}
-
-bool is_u64(const py::detail::PyArray_Proxy* array) {
-  const auto* d = py::detail::array_descriptor1_proxy(array->descr);
-  return d->byteorder != '>' &&
-         (d->type_num == npy_api::NPY_ULONGLONG_ || (d->type_num == npy_api::NPY_ULONG_ && sizeof(long) == 8));
 }
 
 bool is_array(PyObject* o) {
@@ -52,7 +51,8 @@ bool absent(const ArgSpec& arg, const py::detail::PyArray_Proxy* a) {
   return arg.optional && a->nd == 1 && a->dimensions[0] == 0;
 }
 
-const int kItemsize[kDtypes] = {4, 8, 8, 1};
+const int kItemsize[kDtypes] = {4, 8, 8, 1, 8};
+const u64 kUnknown = ~(u64)0;  // a size that no array of the call has given yet
 
 u64 bits(double x) {
   u64 u;
@@ -62,23 +62,24 @@ u64 bits(double x) {
 
 std::string shape_text(PyObject* o) { return py::str(py::handle(o).attr("shape")); }
 
-void count_slots(const std::vector<ArgSpec>& args, size_t sizes, const std::string& name) {
-  size_t slots = sizes, arrays = 0;
-  for (const ArgSpec& a : args) {
-    slots += a.kind == ArgSpec::kFunction ? 3 : 1;
-    arrays += a.kind == ArgSpec::kArray;
-  }
-  if (slots >= kMaxSlots || arrays > kMaxArrays || sizes > kMaxSizes)
-    throw py::value_error("kernel " + name + " has too many arguments");
-}
-
 }  // namespace
 
-Binding::Binding(std::string name, std::vector<ArgSpec> args, std::vector<std::string> sizes, const std::string& slots)
+Binding::Binding(std::string name, std::vector<ArgSpec> args, std::vector<std::string> sizes, const std::string& slots,
+                 const std::vector<Derived>& derived)
     : name_(std::move(name)), slots_(slots), args_(std::move(args)), sizes_(std::move(sizes)) {
-  count_slots(args_, sizes_.size(), name_);
-  for (size_t i = 0; i < args_.size(); i++)
-    if (args_[i].kind == ArgSpec::kInt && args_[i].name == "to") to_ = (int)i;
+  std::map<std::string, int> slot_of;
+  for (const ArgSpec& a : args_) {
+    slot_of[a.name] = size_slots_;
+    if (a.kind == ArgSpec::kArray) array_slots_.push_back(size_slots_);
+    if (a.kind == ArgSpec::kArray && a.type == ArgSpec::kChosen) chosen_.push_back({(int)(&a - args_.data()), -1});
+    size_slots_ += a.kind == ArgSpec::kFunction ? 3 : 1;
+  }
+  for (Chosen& c : chosen_)
+    if (!args_[c.arg].chooser.empty()) c.slot = slot_of.at(args_[c.arg].chooser);
+  for (size_t i = 0; i < sizes_.size(); i++) slot_of[sizes_[i]] = size_slots_ + (int)i;
+  for (const Derived& d : derived)
+    derived_.push_back({d.letter, d.text, slot_of.at(d.letter),
+                        Formula(d.code, [&](const std::string& word) { return (i64)slot_of.at(word); })});
   kernel();
 }
 
@@ -100,43 +101,120 @@ void Binding::fail_type(const ArgSpec& arg, PyObject* got, const char* wanted) c
   throw py::type_error(name_ + ": " + arg.name + " is " + what + ", wanted " + wanted);
 }
 
-void Binding::fail_shape(const ArgSpec& arg, PyObject* got, const i64* sizes) const {
+void Binding::fail_shape(const ArgSpec& arg, PyObject* got, const u64* sizes) const {
   std::string wanted;
   for (const auto& s : arg.shape) {
-    wanted += (wanted.empty() ? "" : ", ") + (s.symbol < 0           ? std::to_string(s.literal)
-                                              : sizes[s.symbol] >= 0 ? sizes_[s.symbol] + " = " + std::to_string(sizes[s.symbol])
-                                                                     : sizes_[s.symbol]);
+    wanted +=
+        (wanted.empty() ? "" : ", ") + (s.symbol < 0                  ? std::to_string(s.literal)
+                                        : sizes[s.symbol] != kUnknown ? sizes_[s.symbol] + " = " + std::to_string(sizes[s.symbol])
+                                                                      : sizes_[s.symbol]);
     if (s.flat) wanted += " elements";
   }
   throw py::value_error(name_ + ": " + arg.name + " has shape " + shape_text(got) + ", wanted (" + wanted + ")");
+}
+
+i64 Binding::parse_int(const ArgSpec& arg, PyObject* o) const {
+  const i64 value = PyLong_AsLongLong(o);
+  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  if (!arg.choices.empty() && (value < 0 || value >= (i64)arg.choices.size())) {
+    std::string wanted;
+    for (size_t i = 0; i < arg.choices.size(); i++) wanted += (i ? ", " : "") + std::to_string(i) + " for " + arg.choices[i];
+    throw py::value_error(name_ + ": " + arg.name + " is " + std::to_string(value) + ", wanted " + wanted);
+  }
+  if (!arg.numbers.empty() && std::find(arg.numbers.begin(), arg.numbers.end(), value) == arg.numbers.end())
+    throw py::value_error(name_ + ": " + arg.name + " is " + std::to_string(value) + ", which it cannot be");
+  if (value & ~arg.mask)
+    throw py::value_error(name_ + ": " + arg.name + " is " + std::to_string(value) +
+                          ", which has bits of outputs that nothing can be added to");
+  return value;
+}
+
+// letter: the dtype that T, N or A stands for in this call; -1 before the first array that has it.
+Dtype Binding::parse_dtype(const ArgSpec& arg, PyObject* o, int& letter) const {
+  const int dtype = dtype_of(py::detail::array_proxy(o));
+  if (dtype < 0 || !(arg.dtypes >> dtype & 1)) fail_type(arg, o, arg.wanted.c_str());
+  if (arg.type == ArgSpec::kLetter) {
+    if (letter >= 0 && dtype != letter)
+      fail_type(arg, o,
+                letter == kFloat32   ? "float32 like the arguments before it"
+                : letter == kFloat64 ? "float64 like the arguments before it"
+                                     : "the dtype of the arguments before it");
+    letter = dtype;
+  }
+  return (Dtype)dtype;
+}
+
+void Binding::parse_shape(const ArgSpec& arg, PyObject* o, u64* sizes) const {
+  const auto* array = py::detail::array_proxy(o);
+  if (arg.shape[0].flat) {
+    u64& size = sizes[arg.shape[0].symbol];
+    const u64 elements = (u64)count(array);
+    if (size != kUnknown && size != elements) fail_shape(arg, o, sizes);
+    size = elements;
+    return;
+  }
+  if ((size_t)array->nd != arg.shape.size()) fail_shape(arg, o, sizes);
+  for (int d = 0; d < array->nd; d++) {
+    const auto& s = arg.shape[d];
+    const u64 got = (u64)array->dimensions[d];
+    if (s.symbol < 0) {
+      if (got != (u64)s.literal) fail_shape(arg, o, sizes);
+    } else {
+      if (sizes[s.symbol] != kUnknown && sizes[s.symbol] != got) fail_shape(arg, o, sizes);
+      sizes[s.symbol] = got;
+    }
+  }
+}
+
+// An array whose dtype another argument chooses, or which a backend made for the dtype of the others.
+void Binding::check_chosen(const Chosen& chosen, PyObject* o, const u64* slots, int letter) const {
+  const ArgSpec& arg = args_[chosen.arg];
+  const auto* array = py::detail::array_proxy(o);
+  if (absent(arg, array) || dtype_of(array) == (chosen.slot < 0 ? letter : (int)slots[chosen.slot])) return;
+  fail_type(arg, o,
+            chosen.slot < 0 ? "the dtype of the other arguments" : ("the dtype whose number is `" + arg.chooser + "`").c_str());
+}
+
+// Sizes that follow from others: those that no array has given are set.
+void Binding::check_derived(u64* slots) const {
+  for (const Rule& rule : derived_) {
+    i64 wanted;
+    try {
+      wanted = rule.formula(slots);
+    } catch (const std::domain_error&) {
+      throw py::value_error(name_ + ": " + rule.letter + " = " + rule.text + " divides by 0");
+    }
+    if (slots[rule.slot] == kUnknown)
+      slots[rule.slot] = (u64)wanted;
+    else if ((i64)slots[rule.slot] != wanted)
+      throw py::value_error(name_ + ": the arrays have " + rule.letter + " = " + std::to_string(slots[rule.slot]) + ", wanted " +
+                            rule.text + " = " + std::to_string(wanted));
+  }
 }
 
 void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
   if ((size_t)n != args_.size())
     throw py::type_error(name_ + ": " + std::to_string(n) + " arguments, wanted " + std::to_string(args_.size()));
   call.kernel = kernel();
-  int common = -1;                 // the dtype that T, N and A stand for in this call
-  int free = -1, free_dtype = -1;  // the array that has a dtype of its own
-  i64 to = -1;
-  int slot = 0;
-  call.arrays = 0;
-  i64 sizes[kMaxSizes];
-  for (size_t i = 0; i < sizes_.size(); i++) sizes[i] = -1;
+  call.packed_slot = size_slots_ + (int)sizes_.size();
+  call.slots.resize(call.packed_slot + 1);
+  call.arrays = (int)array_slots_.size();
+  call.array_slots = array_slots_.data();
+  u64 *slots = call.slots.data(), *sizes = slots + size_slots_;
+  int letter = -1, slot = 0;
+  for (size_t i = 0; i < sizes_.size(); i++) sizes[i] = kUnknown;
 
   for (Py_ssize_t i = 0; i < n; i++) {
     const ArgSpec& arg = args_[i];
     PyObject* o = args[i];
     if (arg.kind == ArgSpec::kInt) {
-      i64 value = PyLong_AsLongLong(o);
-      if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
-      call.slots[slot++] = (u64)value;
-      if (i == to_) to = value;
+      slots[slot++] = (u64)parse_int(arg, o);
       continue;
     }
     if (arg.kind == ArgSpec::kFloat) {
       double value = PyFloat_AsDouble(o);
       if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
-      call.slots[slot++] = bits(value);
+      slots[slot++] = bits(value);
       continue;
     }
     if (arg.kind == ArgSpec::kFunction) {
@@ -147,82 +225,32 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
       if (id < 0 || id >= arg.functions)
         throw py::value_error(name_ + ": " + arg.name + " is function " + std::to_string(id) + ", but there are " +
                               std::to_string(arg.functions));
-      call.slots[slot++] = (u64)id;
-      call.slots[slot++] = bits(p0);
-      call.slots[slot++] = bits(p1);
+      slots[slot++] = (u64)id;
+      slots[slot++] = bits(p0);
+      slots[slot++] = bits(p1);
       continue;
     }
 
     if (!is_array(o)) fail_type(arg, o, "a numpy array");
     const auto* array = py::detail::array_proxy(o);
     if (absent(arg, array)) {
-      call.array_slots[call.arrays++] = (u8)slot;
-      call.slots[slot++] = 0;
+      slots[slot++] = 0;
       continue;
     }
     constexpr int kLayout = npy_api::NPY_ARRAY_C_CONTIGUOUS_ | npy_api::NPY_ARRAY_ALIGNED_;
     if ((array->flags & kLayout) != kLayout)
       throw py::value_error(name_ + ": " + arg.name + " is not a C-contiguous, aligned array");
     if (arg.writes && !(array->flags & kWritable)) throw py::value_error(name_ + ": " + arg.name + " is read-only");
-    int dtype = dtype_of(array);
-    switch (arg.type) {
-      case ArgSpec::kReal:
-      case ArgSpec::kNumber:
-      case ArgSpec::kAny:
-        if (dtype < 0 || (arg.type == ArgSpec::kReal && dtype > kFloat64) || (arg.type == ArgSpec::kNumber && dtype > kInt64))
-          fail_type(arg, o, arg.type == ArgSpec::kReal ? "float32 or float64" : "float32, float64, int64 or bool");
-        if (common >= 0 && dtype != common)
-          fail_type(arg, o,
-                    common == kFloat32   ? "float32 like the arguments before it"
-                    : common == kFloat64 ? "float64 like the arguments before it"
-                                         : "the dtype of the arguments before it");
-        common = dtype;
-        break;
-      case ArgSpec::kI64:
-        if (dtype != kInt64) fail_type(arg, o, "int64");
-        break;
-      case ArgSpec::kF64:
-        if (dtype != kFloat64) fail_type(arg, o, "float64");
-        break;
-      case ArgSpec::kBoolean:
-        if (dtype != kBool) fail_type(arg, o, "bool");
-        break;
-      case ArgSpec::kU64:
-        if (!is_u64(array)) fail_type(arg, o, "uint64");
-        break;
-      case ArgSpec::kFree:
-        if (dtype < 0) fail_type(arg, o, "float32, float64, int64 or bool");
-        free = (int)i;
-        free_dtype = dtype;
-        break;
-    }
-    if (arg.shape[0].flat) {
-      i64& size = sizes[arg.shape[0].symbol];
-      i64 elements = count(array);
-      if (size >= 0 && size != elements) fail_shape(arg, o, sizes);
-      size = elements;
-    } else {
-      if ((size_t)array->nd != arg.shape.size()) fail_shape(arg, o, sizes);
-      for (int d = 0; d < array->nd; d++) {
-        const auto& s = arg.shape[d];
-        i64 got = array->dimensions[d];
-        if (s.symbol < 0) {
-          if (got != s.literal) fail_shape(arg, o, sizes);
-        } else {
-          if (sizes[s.symbol] >= 0 && sizes[s.symbol] != got) fail_shape(arg, o, sizes);
-          sizes[s.symbol] = got;
-        }
-      }
-    }
-    call.array_slots[call.arrays++] = (u8)slot;
-    call.slots[slot++] = (u64)array->data;
+    parse_dtype(arg, o, letter);
+    parse_shape(arg, o, sizes);
+    slots[slot++] = (u64)array->data;
   }
-  if (free >= 0 && free_dtype != (to_ < 0 ? common : to))
-    fail_type(args_[free], args[free], to_ < 0 ? "the dtype of the other arguments" : "the dtype whose number is `to`");
-  for (size_t i = 0; i < sizes_.size(); i++) call.slots[slot++] = sizes[i] < 0 ? 0 : (u64)sizes[i];
-  call.slots[slot] = 0;  // weights are not packed
-  call.packed_slot = (u8)slot;
-  call.dtype = common < 0 ? kFloat32 : (Dtype)common;
+  for (const Chosen& c : chosen_) check_chosen(c, args[c.arg], slots, letter);
+  if (!derived_.empty()) check_derived(slots);
+  for (size_t i = 0; i < sizes_.size(); i++)
+    if (sizes[i] == kUnknown) sizes[i] = 0;
+  slots[call.packed_slot] = 0;  // weights are not packed
+  call.dtype = letter < 0 ? kFloat32 : (Dtype)letter;
   call.itemsize = kItemsize[call.dtype];
   if (!call.kernel->run[call.dtype]) throw py::type_error(name_ + ": not offered for this dtype");
 }

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <map>
 #include <new>
 #include <stdexcept>
@@ -20,31 +21,38 @@ using namespace fastnn;
 
 namespace {
 
-ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes) {
-  static const std::map<std::string, ArgSpec::Kind> kinds = {{"array", ArgSpec::kArray},
-                                                             {"int", ArgSpec::kInt},
-                                                             {"float", ArgSpec::kFloat},
-                                                             {"act", ArgSpec::kFunction},
-                                                             {"loss", ArgSpec::kFunction}};
-  static const std::map<std::string, ArgSpec::Type> types = {
-      {"T", ArgSpec::kReal},  {"N", ArgSpec::kNumber}, {"A", ArgSpec::kAny},        {"X", ArgSpec::kFree}, {"i64", ArgSpec::kI64},
-      {"u64", ArgSpec::kU64}, {"f64", ArgSpec::kF64},  {"bool", ArgSpec::kBoolean}, {"", ArgSpec::kFree}};
+ArgSpec read_arg(py::handle arg, const std::vector<std::string>& sizes, const std::vector<std::string>& dtypes) {
   ArgSpec spec;
   spec.name = py::cast<std::string>(arg.attr("name"));
-  spec.kind = kinds.at(py::cast<std::string>(arg.attr("kind")));
-  spec.type = types.at(py::cast<std::string>(arg.attr("dtype")));
+  const auto kind = py::cast<std::string>(arg.attr("kind"));
+  spec.kind = kind == "array"                   ? ArgSpec::kArray
+              : kind == "float"                 ? ArgSpec::kFloat
+              : kind == "act" || kind == "loss" ? ArgSpec::kFunction
+                                                : ArgSpec::kInt;
   spec.optional = py::cast<bool>(arg.attr("optional"));
   spec.reads = py::cast<bool>(arg.attr("reads"));
   spec.writes = py::cast<bool>(arg.attr("writes"));
-  const bool loss = py::cast<std::string>(arg.attr("kind")) == "loss";
-  spec.functions = (loss ? current_isa().losses : current_isa().activations)->count;
+  spec.functions = (kind == "loss" ? current_isa().losses : current_isa().activations)->count;
+  spec.mask = -1;
+  if (kind == "choice") spec.choices = py::cast<std::vector<std::string>>(arg.attr("choices"));
+  if (kind == "int") spec.numbers = py::cast<std::vector<i64>>(arg.attr("choices"));
+  if (kind != "array") return spec;
+  const auto letter = py::cast<std::string>(arg.attr("letter")), dtype = py::cast<std::string>(arg.attr("dtype"));
+  spec.type = letter == "T" ? ArgSpec::kLetter : letter == "X" ? ArgSpec::kChosen : ArgSpec::kNamed;
+  if (spec.type == ArgSpec::kChosen && dtype != "own") spec.chooser = dtype;
+  spec.dtypes = 0;
+  const auto offered = py::cast<std::vector<std::string>>(arg.attr("dtypes"));
+  for (size_t i = 0; i < offered.size(); i++) {
+    spec.dtypes |= 1u << (std::find(dtypes.begin(), dtypes.end(), offered[i]) - dtypes.begin());
+    spec.wanted += (i == 0 ? "" : i + 1 == offered.size() ? " or " : ", ") + offered[i];
+  }
   for (const auto& size : py::cast<std::vector<std::string>>(arg.attr("shape"))) {
     bool flat = size[0] == '*';
-    std::string letter = flat ? size.substr(1) : size;
+    std::string letters = flat ? size.substr(1) : size;
     int symbol = -1;
     for (size_t i = 0; i < sizes.size(); i++)
-      if (sizes[i] == letter) symbol = (int)i;
-    spec.shape.push_back({flat, symbol, symbol < 0 ? std::stoll(letter) : 0});
+      if (sizes[i] == letters) symbol = (int)i;
+    spec.shape.push_back({flat, symbol, symbol < 0 ? std::stoll(letters) : 0});
   }
   return spec;
 }
@@ -79,9 +87,19 @@ PyObject* call_kernel(PyObject* self, PyObject* const* args, Py_ssize_t n) {
 py::object bind(py::handle kernel) {
   std::string name = py::cast<std::string>(kernel.attr("name"));
   auto sizes = py::cast<std::vector<std::string>>(kernel.attr("sizes"));
+  const auto dtypes = py::cast<std::vector<std::string>>(py::module_::import("fastnn.backends.spec").attr("DTYPES"));
   std::vector<ArgSpec> args;
-  for (py::handle arg : kernel.attr("args")) args.push_back(read_arg(arg, sizes));
-  auto* binding = new Binding(name, std::move(args), sizes, py::cast<std::string>(kernel.attr("slots")));
+  i64 may_add = 0, output = 0;
+  for (py::handle arg : kernel.attr("args")) {
+    args.push_back(read_arg(arg, sizes, dtypes));
+    if (args.back().writes) may_add |= (i64)args.back().reads << output++;
+    if (py::cast<std::string>(arg.attr("kind")) == "mask") args.back().mask = may_add;
+  }
+  std::vector<Binding::Derived> derived;
+  for (const auto& item : py::cast<py::dict>(kernel.attr("derived")))
+    derived.push_back({py::cast<std::string>(item.first), py::cast<std::string>(item.second.attr("text")),
+                       py::cast<std::vector<std::string>>(item.second.attr("code"))});
+  auto* binding = new Binding(name, std::move(args), sizes, py::cast<std::string>(kernel.attr("slots")), derived);
   registry()[name] = binding;
   auto* def = new PyMethodDef{binding->name().c_str(), (PyCFunction)(void*)call_kernel, METH_FASTCALL, nullptr};
   py::capsule self(binding);

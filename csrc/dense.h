@@ -104,7 +104,7 @@ double dense_forward_work(const void* args, int itemsize) {
 
 template <class T>
 struct DenseBackwardArgs {
-  static constexpr const char* fields = "dx dw db dz dy x w y aux act need precision M K N L";
+  static constexpr const char* fields = "dx dw db dz dy x w y aux act add precision M K N L";
   T* dx;
   T* dw;
   T* db;
@@ -115,7 +115,7 @@ struct DenseBackwardArgs {
   const T* y;
   const T* aux;
   Activation act;
-  i64 need, precision;
+  i64 add, precision;
   i64 M, K, N, L;
 };
 
@@ -141,7 +141,7 @@ void column_sums(T* sums, const T* dz, i64 rows, i64 columns, i64 ld, bool add) 
 // dz = dy act'(z), and db = column sums of dz. Returns when dz is complete.
 template <class T>
 void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
-  const bool linear = d.act.id == kLinear, need_db = d.need & kNeedDb, add = d.need & kAddDb;
+  const bool linear = d.act.id == kLinear, need_db = d.db, add = adds(d.add, 2);
   const auto& fns = activation_fns<T>(d.act.id);
   const T* z = fns.saves_z ? d.aux : nullptr;
   const T* dz = linear ? d.dy : d.dz;
@@ -173,9 +173,9 @@ void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
 }
 
 // Bytes before the scratch of the products.
-FASTNN_INLINE i64 db_scratch(i64 need, i64 M, i64 N, int itemsize) {
+FASTNN_INLINE i64 db_scratch(bool need_db, i64 M, i64 N, int itemsize) {
   const i64 pieces = db_rows(M).pieces;
-  return need & kNeedDb && pieces > 1 ? round_up(pieces * N * itemsize, 64) : 0;
+  return need_db && pieces > 1 ? round_up(pieces * N * itemsize, 64) : 0;
 }
 
 template <class T>
@@ -184,8 +184,8 @@ void dense_backward(const void* args, const Worker& me) {
   activation_gradient(d, me);
   const T* dz = d.act.id == kLinear ? d.dy : d.dz;
   Worker rest = me;
-  rest.scratch += db_scratch(d.need, d.M, d.N, sizeof(T));
-  if (d.need & kNeedDw) {
+  rest.scratch += db_scratch(d.db, d.M, d.N, sizeof(T));
+  if (d.dw) {
     Product<T> p = {};
     p.m = d.K;
     p.n = p.ldc = d.N;
@@ -194,11 +194,11 @@ void dense_backward(const void* args, const Worker& me) {
     p.b = {dz, d.N, false};
     p.c = d.dw;
     p.alpha = 1;
-    p.beta = d.need & kAddDw ? 1 : 0;
+    p.beta = adds(d.add, 1) ? 1 : 0;
     product(p, d.precision, rest);
   }
-  if (d.need & kNeedDx) {
-    if (d.need & kNeedDw) sync(me);  // both products use the same scratch
+  if (d.dx) {
+    if (d.dw) sync(me);  // both products use the same scratch
     Product<T> p = {};
     p.m = d.M;
     p.n = p.ldc = d.K;
@@ -213,16 +213,16 @@ void dense_backward(const void* args, const Worker& me) {
 
 i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
-  const i64 dw = d.need & kNeedDw ? product_scratch(d.K, d.N, d.M, false, false, d.precision, itemsize, nth) : 0;
-  const i64 dx = d.need & kNeedDx ? product_scratch(d.M, d.K, d.N, true, true, d.precision, itemsize, nth) : 0;
-  return db_scratch(d.need, d.M, d.N, itemsize) + max_i64(dw, dx);
+  const i64 dw = d.dw ? product_scratch(d.K, d.N, d.M, false, false, d.precision, itemsize, nth) : 0;
+  const i64 dx = d.dx ? product_scratch(d.M, d.K, d.N, true, true, d.precision, itemsize, nth) : 0;
+  return db_scratch(d.db, d.M, d.N, itemsize) + max_i64(dw, dx);
 }
 
 double dense_backward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
   double work = activation_work(d.M * d.N, itemsize, d.act);
-  if (d.need & kNeedDw) work += product_work(d.K, d.N, d.M, itemsize);
-  if (d.need & kNeedDx) work += product_work(d.M, d.K, d.N, itemsize);
+  if (d.dw) work += product_work(d.K, d.N, d.M, itemsize);
+  if (d.dx) work += product_work(d.M, d.K, d.N, itemsize);
   return work;
 }
 

@@ -2,7 +2,8 @@
 //
 // A kernel is `void f(const Args& a, const Worker& me)`: it computes the share of worker me.ith of me.nth, and starts no
 // thread, allocates nothing, prints nothing and checks nothing. Its argument struct stands beside it in the family's header;
-// all fields are eight bytes (pointers, i64, double; a Function is three of them), in the order of fastnn/backends/spec.py.
+// all fields are eight bytes (pointers, i64, double; a Function is three of them), in the order of the family's line in
+// fastnn/backends/spec.
 #pragma once
 #include <stdint.h>
 
@@ -31,7 +32,8 @@ struct Worker {
   char* scratch;  // what the kernel's `scratch` asked for, shared by all workers, 64-byte aligned
 };
 
-enum Dtype { kFloat32, kFloat64, kInt64, kBool, kDtypes };
+// The dtypes of arrays, in the order of DTYPES in fastnn/backends/spec/dtypes.py.
+enum Dtype { kFloat32, kFloat64, kInt64, kBool, kUint64, kDtypes };
 
 struct Kernel {
   const char* name;

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .backends.spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, Activation
+from .backends.spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, TENSOR_DTYPES, Activation
 from .layout import Order, broadcast_strides, layout, strides_of
 
 Array = Any
@@ -108,7 +108,7 @@ def apply(k: Any, act: Activation, x: Array) -> Array:
 def cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
     """x in another dtype."""
     y = k.empty(x.shape, dtype)
-    k.cast(y, x, DTYPES.index(dtype.name))
+    k.cast(y, x, TENSOR_DTYPES.index(dtype.name))
     return y
 
 

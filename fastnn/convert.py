@@ -9,11 +9,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .arrays import permute
 from .backends import current
-from .backends.spec import DTYPES
+from .backends.spec import TENSOR_DTYPES
 
 Array = Any
 
-_SUPPORTED = tuple(np.dtype(d) for d in DTYPES)
+_SUPPORTED = tuple(np.dtype(d) for d in TENSOR_DTYPES)
 
 
 class TensorBase:
@@ -109,7 +109,7 @@ class StepInput(NDArrayOperatorsMixin):
             return self._read(f"conversion of a {self.dtype} argument").astype(wanted, order="C")
         k = current()
         y: np.ndarray[Any, Any] = k.empty(self.shape, wanted)
-        k.cast(y, self._array, DTYPES.index(wanted.name))
+        k.cast(y, self._array, TENSOR_DTYPES.index(wanted.name))
         return y
 
 
@@ -118,9 +118,9 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
     try:
         d: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{op}: {dtype!r} is no dtype; there are: {', '.join(DTYPES)}") from None
+        raise TypeError(f"{op}: {dtype!r} is no dtype; there are: {', '.join(TENSOR_DTYPES)}") from None
     if d not in _SUPPORTED:
-        raise TypeError(f"{op}: dtype {d} is not supported; there are: {', '.join(DTYPES)}")
+        raise TypeError(f"{op}: dtype {d} is not supported; there are: {', '.join(TENSOR_DTYPES)}")
     return d
 
 

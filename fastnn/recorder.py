@@ -156,8 +156,8 @@ class Recorder:
     def empty_beside(self, array: Array) -> Array:
         return self.empty(array.shape, array.dtype) if self.owns(array) else self.real.empty(array.shape, array.dtype)
 
-    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Any, precision: int) -> Array:
-        array = self.real.dense_aux(shape, inputs, dtype, act, precision)
+    def aux(self, kernel: str, *args: Any) -> Array:
+        array = self.real.aux(kernel, *args)
         self.memory.add(array, counted=False)
         self.owned.append(array)
         return array

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 def test_the_page_of_kernels_is_up_to_date() -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "kernels_page"))
     assert (ROOT / "docs" / "kernels.md").read_text() == script["page"](), "run scripts/kernels_page"
+    assert (ROOT / "fastnn" / "backends" / "kernels.pyi").read_text() == script["stub"](), "run scripts/kernels_page"
 
 
 def blocks(path: Path) -> list[str]:

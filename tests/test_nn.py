@@ -231,15 +231,14 @@ def test_attributes_of_modules_follow_what_is_set() -> None:
 
 def test_the_first_layer_computes_no_dx() -> None:
     from fastnn.backends import current, recording
-    from fastnn.backends.spec import NEED_DX
     from fastnn.recorder import Recorder
 
     model = fastnn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     recorder = Recorder(current())
     with recording(recorder):
         model(fastnn.tensor(X)).sum().backward()
-    needs = [args[10] & NEED_DX for name, args in recorder.calls if name == "dense_backward"]
-    assert needs == [NEED_DX, 0]
+    computed = [args[0].size > 0 for name, args in recorder.calls if name == "dense_backward"]
+    assert computed == [True, False]
 
 
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.MSELoss])

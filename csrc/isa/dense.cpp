@@ -6,7 +6,7 @@ namespace {
 
 static_assert(sizeof(MatmulArgs<float>) == 8 * 9, "c a b alpha beta precision M N K");
 static_assert(sizeof(DenseForwardArgs<float>) == 8 * 14, "y aux x w b act(3) precision M N L K, packed");
-static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 18, "dx dw db dz dy x w y aux act(3) need precision M K N L");
+static_assert(sizeof(DenseBackwardArgs<float>) == 8 * 18, "dx dw db dz dy x w y aux act(3) add precision M K N L");
 
 constexpr Kernel kKernels[] = {
     {"matmul_nn",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..nn.module import Module
     from ..nn.ports import Ports
     from ..tensor import Tensor
+    from .kernels import Kernels
+    from .reference import Aux
+else:
+    Kernels = object
 
 Call = tuple[str, tuple[Any, ...]]
 """A kernel call: the kernel's name and its arguments."""
@@ -61,7 +65,7 @@ def seconds(f: Callable[[], Any], wait: Callable[[], None]) -> float:
     return sorted(times)[15]
 
 
-class Backend:
+class Backend(Kernels):
     """A table of kernels laid over the reference: each kernel of the contract is an attribute.
 
     Args:
@@ -69,6 +73,7 @@ class Backend:
         xp: the array module whose arrays the kernels take.
         reference: the table of reference kernels over xp.
         native: the kernels that this backend has of its own; they replace the reference's.
+        auxiliary: its own rules of what kernels leave for their backward, where they are not the reference's.
     """
 
     compiles = False
@@ -80,11 +85,15 @@ class Backend:
         xp: ModuleType,
         reference: Mapping[str, Callable[..., None]],
         native: Mapping[str, Callable[..., None]] | None = None,
+        auxiliary: Mapping[str, Aux] | None = None,
     ) -> None:
+        from .reference import auxiliary as rules
+
         self.name = name
         self.xp = xp
         self.native = frozenset(native or ())
         self.table = {**reference, **(native or {})}
+        self._auxiliary = {**rules(), **(auxiliary or {})}
         for kernel in spec.KERNELS:
             setattr(self, kernel, self.table[kernel])
         self.empty: Callable[[int | tuple[int, ...], Any], Any] = xp.empty
@@ -92,15 +101,21 @@ class Backend:
         self.absent = xp.empty(0)
         """What stands for an array that a kernel may do without, whatever the dtype of the others."""
 
-    def __getattr__(self, name: str) -> Any:  # kernels are set in __init__; this is for the type checker and for typing errors
-        raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
+    if not TYPE_CHECKING:  # which would take every name for a kernel
 
-    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: spec.Activation, precision: int) -> Any:
-        """The array in which `dense_forward` leaves what `dense_backward` needs beside its output; of size 0 if nothing.
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
-        That of the sigmoid has the output's shape and dtype and holds z, which losses take; others are the backend's own.
+    def aux(self, kernel: str, *args: Any) -> Any:
+        """Makes the array in which a kernel leaves what its backward needs beside the outputs; absent if nothing.
+
+        Args:
+            kernel: one with an array of the dtype ``own``.
+            args: the sizes of the other arrays in the order of the kernel's line, their dtype, and the scalars: for
+                `dense_forward` M, N, K, dtype, act, precision. That of the sigmoid holds z, which losses take.
         """
-        return self.xp.empty(shape, dtype) if act.saves_z else self.absent
+        wanted = self._auxiliary[kernel](*args)
+        return self.absent if wanted is None else self.empty(*wanted)
 
     def lacks(self, precision: str) -> str:
         """Why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""

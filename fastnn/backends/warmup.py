@@ -15,37 +15,17 @@ import numpy as np
 from ..layout import layout
 from . import spec
 from .base import Backend, Call
-from .spec import ACTIVATIONS, ADD_DB, ADD_DW, KERNELS, LINEAR, NEED_DB, NEED_DW, NEED_DX, POINTWISE_LOSSES, Arg, Kernel
+from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel
 
 _SIZE = 2
 """What the letters of the contract stand for: no array is empty, and all shapes fit together."""
-
-_DTYPES = {"T": ("float32", "float64"), "N": ("float32", "float64", "int64"), "A": spec.DTYPES}
-_NAMED = {"i64": "int64", "u64": "uint64", "f64": "float64", "bool": "bool"}
-
-_OPS = {
-    "binary_forward": spec.BINARY_OPS,
-    "compare_forward": spec.COMPARE_OPS,
-    "reduce_forward": spec.REDUCE_OPS,
-    "cumulate": spec.SCAN_OPS,
-}
-# Of other whole numbers 1 will do.
-_WHOLE: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("add", "reverse", "exclusive", "descending", "log_variance"), (0, 1)),
-    "mode": tuple(range(len(spec.REDUCE_LOSS_MODES))),
-    "to": tuple(range(len(spec.DTYPES))),
-    "power": (1, 2),
-    "precision": (0,),
-    "need": tuple(add | dx | NEED_DW | NEED_DB for add in (0, ADD_DW | ADD_DB) for dx in (0, NEED_DX)),
-}
 
 _COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
 
 # Arrays whose presence follows from the scalars; of the others there is a call with and one without each.
 _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-    "aux": lambda s: True,  # what `Backend.dense_aux` says
+    "aux": lambda s: True,  # what `Backend.aux` gives
     "dz": lambda s: s["act"].id != LINEAR.id,
-    "dx": lambda s: bool(s["need"] & NEED_DX),
     **dict.fromkeys(("dw", "db", "dslope"), lambda s: True),
 }
 
@@ -53,8 +33,7 @@ _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 def calls(backend: Backend, kernels: Iterable[str] = KERNELS) -> Iterator[Call]:
     """The calls of these kernels, with arrays of the backend."""
     for kernel in (KERNELS[name] for name in kernels):
-        letters = {a.dtype for a in kernel.arrays}
-        dtypes = next((_DTYPES[letter] for letter in "TNA" if letter in letters), ("float64",))
+        dtypes = kernel.dtypes or ("float64",)
         scalars = [a for a in kernel.args if a.kind != "array"]
         for values in itertools.product(*(_choices(kernel, a) for a in scalars)):
             given = dict(zip((a.name for a in scalars), values, strict=True))
@@ -70,7 +49,12 @@ def _choices(kernel: Kernel, arg: Arg) -> Iterable[Any]:
         return (spec.pointwise_loss(kind.name) for kind in POINTWISE_LOSSES)
     if arg.kind == "float":
         return (0.5,)
-    return range(len(_OPS[kernel.name])) if arg.name == "op" else _WHOLE.get(arg.name, (1,))
+    if arg.kind == "mask":
+        adding = sum(1 << i for i, output in enumerate(kernel.outputs) if output.reads)
+        return (0, adding)
+    if arg.name == "precision":
+        return (0,)  # the others are not available everywhere
+    return range(len(arg.choices)) if arg.kind == "choice" else arg.choices or (1,)  # of other whole numbers 1 will do
 
 
 def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
@@ -89,14 +73,14 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
         return scalars[arg.name]
     if arg.name in absent:
         return backend.absent
-    if arg.name == "aux" and arg.dtype == "X":
-        return backend.dense_aux((_SIZE, _SIZE), _SIZE, dtype, scalars["act"], scalars["precision"])
+    if arg.dtype == "own":
+        return backend.aux("dense_forward", _SIZE, _SIZE, _SIZE, dtype, scalars["act"], scalars["precision"])
     if arg.name == "layout":
         walked = len(kernel.arrays) - 1 if kernel.name == "strided_copy" else len(kernel.arrays) - 2
         offsets = (0, 0) if kernel.name == "strided_copy" else None
         return backend.asarray(layout((_SIZE,), *[(1,)] * walked, offsets=offsets))
     shape = tuple(int(s) if s.isdigit() else _SIZE for s in arg.shape)
-    dtype = spec.DTYPES[scalars["to"]] if arg.dtype == "X" else _NAMED.get(arg.dtype, dtype)
+    dtype = spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype)
     # Indices and labels are 0: that of the first.
     fill = 0 if arg.dtype == "i64" and arg.name != "step" else 0.5 if np.dtype(dtype).kind == "f" else 1
     return backend.asarray(np.full(shape, fill, dtype))

@@ -105,7 +105,7 @@ def copied(k: Recorder, source: Array) -> Array:
     if source.dtype.kind == "f":
         k.activation_forward(out, source, LINEAR)
     else:
-        k.cast(out, source, spec.DTYPES.index(source.dtype.name))
+        k.cast(out, source, spec.TENSOR_DTYPES.index(source.dtype.name))
     return out
 
 

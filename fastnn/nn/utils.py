@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..backends.spec import DTYPES
+from ..backends.spec import TENSOR_DTYPES
 from ..ops.door import check_number
 from ..ops.elementwise import abs as absolute
 from ..ops.elementwise import maximum
@@ -74,7 +74,7 @@ def clip_grad_norm_(
             norm = maximum(norm, part.max()) if norm_type == np.inf else norm + (part**norm_type).sum()
         norm = norm if norm_type == np.inf else norm ** (1 / norm_type)
         wide = k.empty(1, np.float64)
-        k.cast(wide, norm.data.reshape(1), DTYPES.index("float64"))
+        k.cast(wide, norm.data.reshape(1), TENSOR_DTYPES.index("float64"))
         k.sum_squares(total, wide)
     if error_if_nonfinite:
         k.value_leaves("error_if_nonfinite")
@@ -85,7 +85,7 @@ def clip_grad_norm_(
     for g in grads:
         k.clip_norm(g, total, limit)
     narrow = k.empty(1, grads[0].dtype)
-    k.cast(narrow, Tensor(total).sqrt().data, DTYPES.index(grads[0].dtype.name))
+    k.cast(narrow, Tensor(total).sqrt().data, TENSOR_DTYPES.index(grads[0].dtype.name))
     return Tensor(narrow.reshape(()))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import activations
 from ..activations import NAMED, parametric
 from ..backends import current, spec
-from ..backends.spec import ADD_DW, LINEAR, NEED_DW, NEED_DX, Activation, activation
+from ..backends.spec import LINEAR, Activation, activation
 from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
@@ -217,17 +217,17 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
 def _prelu_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     x, slope = node.saved
-    k, need = grads.k, 0
+    k, mask = grads.k, 0
     dx = dslope = k.absent
     if node.inputs[0].requires_grad:
-        dx, need = k.empty(x.shape, x.dtype), NEED_DX
+        dx = k.empty(x.shape, x.dtype)
     if node.inputs[1].requires_grad:
         dslope, add = grads.target(node.inputs[1])
-        need |= NEED_DW | ADD_DW if add else NEED_DW
-    k.prelu_backward(dx, dslope.reshape(-1), dy.reshape(x.shape), x, slope, need)
-    if need & NEED_DW:
+        mask = 2 if add else 0  # dslope is the second output
+    k.prelu_backward(dx, dslope.reshape(-1), dy.reshape(x.shape), x, slope, mask)
+    if node.inputs[1].requires_grad:
         grads.done(node.inputs[1], dslope)
-    if need & NEED_DX:
+    if node.inputs[0].requires_grad:
         grads.add(node.inputs[0], dx.reshape(dy.shape))
 
 

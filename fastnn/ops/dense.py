@@ -6,11 +6,14 @@ from typing import Any
 
 from .. import arrays
 from ..backends import current
-from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
+from ..backends.spec import LINEAR, Activation
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
 from . import shape as shape_ops
 from .door import as_tensor, floating, same_dtype
+
+ADD_DW, ADD_DB = 2, 4
+"""Bits of the mask of `dense_backward`: its second and third output add to what is there."""
 
 
 def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation = LINEAR) -> Tensor:
@@ -46,7 +49,9 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     x2 = data if len(out) == 2 else data.reshape(rows[0], inputs)
     y = k.empty(rows, dtype)
     rounding = precision()
-    aux = k.absent if activation is LINEAR and not rounding else k.dense_aux(rows, inputs, dtype, activation, rounding)
+    aux = (
+        k.absent if activation is LINEAR and not rounding else k.aux("dense_forward", *rows, inputs, dtype, activation, rounding)
+    )
     k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation, rounding)
     tensors = (x, w) if b is None else (x, w, b)
     saved = x2, kernel, y, aux, activation, rounding
@@ -65,24 +70,26 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
     x, w, y, aux, activation, rounding = node.saved
     k, inputs = grads.k, node.inputs
     dx = dw = db = dz = k.absent
-    shape, need = y.shape, 0
-    if inputs[0].requires_grad:
-        dx, need = k.empty(x.shape, x.dtype), NEED_DX
-    if inputs[1].requires_grad:
+    shape, mask = y.shape, 0
+    need_dx, need_dw = inputs[0].requires_grad, inputs[1].requires_grad
+    need_db = len(inputs) == 3 and inputs[2].requires_grad
+    if need_dx:
+        dx = k.empty(x.shape, x.dtype)
+    if need_dw:
         dw, add = grads.target(inputs[1])
-        need |= NEED_DW | ADD_DW if add else NEED_DW
-    if len(inputs) == 3 and inputs[2].requires_grad:
+        mask = ADD_DW if add else 0
+    if need_db:
         db, add = grads.target(inputs[2])
-        need |= NEED_DB | ADD_DB if add else NEED_DB
+        mask |= ADD_DB if add else 0
     if activation.id != LINEAR.id:
         dz = k.empty(shape, y.dtype)
-    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, need, rounding)
+    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, mask, rounding)
     # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
-    if need & NEED_DW:
+    if need_dw:
         grads.done(inputs[1], dw)
-    if need & NEED_DB:
+    if need_db:
         grads.done(inputs[2], db)
-    if need & NEED_DX:
+    if need_dx:
         shape = inputs[0].data.shape
         grads.add(inputs[0], dx if len(shape) == 2 else dx.reshape(shape))
 

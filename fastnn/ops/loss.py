@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..backends.spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, REDUCE_LOSS_MODES
+from ..backends.spec import LINEAR, REDUCE_LOSS_MODES
 from ..convert import as_array
 from ..layout import broadcast_strides, layout, strides_of
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
+from .dense import ADD_DB, ADD_DW
 from .door import floating, same_dtype
 
 _INT64 = np.dtype(np.int64)
@@ -151,18 +152,18 @@ class _Head:
             k.strided_copy(z, self.b, k.constant(layout(z.shape, *strides, offsets=(0, 0))))
         k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0, self.rounding)
 
-    def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, need: int) -> None:
-        """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward` with this need."""
+    def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, add: int) -> None:
+        """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward`: those that are not absent, with its mask."""
         absent = k.absent
         if not self.transposed:
-            k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, need, self.rounding)
+            k.dense_backward(dx, dw, db, absent, dz, x, self.w, dz, absent, LINEAR, add, self.rounding)
             return
-        if need & NEED_DB:  # a dense layer without inputs has the same db
+        if db.size:  # a dense layer without inputs has the same db
             none = k.empty((len(dz), 0), dz.dtype), k.empty((0, dz.shape[1]), dz.dtype)
-            k.dense_backward(absent, absent, db, absent, dz, *none, dz, absent, LINEAR, need & (NEED_DB | ADD_DB), self.rounding)
-        if need & NEED_DW:
-            k.matmul_tn(dw, dz, x, 1.0, 1.0 if need & ADD_DW else 0.0, self.rounding)
-        if need & NEED_DX:
+            k.dense_backward(absent, absent, db, absent, dz, *none, dz, absent, LINEAR, add & ADD_DB, self.rounding)
+        if dw.size:
+            k.matmul_tn(dw, dz, x, 1.0, 1.0 if add & ADD_DW else 0.0, self.rounding)
+        if dx.size:
             k.matmul_nn(dx, dz, self.w, 1.0, 0.0, self.rounding)
 
 
@@ -182,19 +183,19 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     head, x, chunks, kept, labels, sw, cw, smoothing, ignore_index = node.saved
     k = grads.k
     absent = k.absent
-    (dx, add_dx), (dw, add_dw), (db, add_db), need = (absent, False), (absent, False), (absent, False), 0
-    if node.inputs[0].requires_grad:
-        need = NEED_DX
+    (dx, add_dx), (dw, add_dw), (db, add_db) = (absent, False), (absent, False), (absent, False)
+    need_dx, need_dw = node.inputs[0].requires_grad, node.inputs[1].requires_grad
+    need_db = len(node.inputs) == 3 and node.inputs[2].requires_grad
+    if need_dx:
         dx, add_dx = grads.target(node.inputs[0])
         if add_dx or node.inputs[0] is node.inputs[1]:
             dx, add_dx = k.empty(x.shape, x.dtype), True
         dx = dx.reshape(x.shape)
-    if node.inputs[1].requires_grad:
+    if need_dw:
         dw, add_dw = grads.target(node.inputs[1])
-        need |= NEED_DW | (ADD_DW if add_dw else 0)
-    if len(node.inputs) == 3 and node.inputs[2].requires_grad:
+    if need_db:
         db, add_db = grads.target(node.inputs[2])
-        need |= NEED_DB | (ADD_DB if add_db else 0)
+    add = ADD_DW * add_dw | ADD_DB * add_db
     filled = bool(kept)
     z = kept.pop() if filled else k.empty((_longest(chunks), head.classes), x.dtype)
     for chunk in reversed(chunks):  # the last one's probabilities are there already
@@ -204,14 +205,14 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
             spare = k.empty((2, len(chunk)), x.dtype)
             k.sparse_cross_entropy_forward(spare[0], spare[1], d, d, labels[at], sw[at], cw, smoothing, ignore_index)
         k.sparse_cross_entropy_backward(d, dlosses[at], d, labels[at], sw[at], cw, smoothing, ignore_index)
-        head.gradients(k, dx[at], dw, db, d, x[at], need)
-        filled, need = False, need | ADD_DW | ADD_DB  # the chunks that follow add theirs
+        head.gradients(k, dx[at], dw, db, d, x[at], add)
+        filled, add = False, ADD_DW * need_dw | ADD_DB * need_db  # the chunks that follow add theirs
     # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
-    if need & NEED_DW:
+    if need_dw:
         grads.done(node.inputs[1], dw)
-    if need & NEED_DB:
+    if need_db:
         grads.done(node.inputs[2], db)
-    if need & NEED_DX:
+    if need_dx:
         (grads.add if add_dx else grads.done)(node.inputs[0], dx.reshape(node.inputs[0].shape))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.backends.reference.activation import forward, sparsemax_forward
-from fastnn.backends.spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation, activation
+from fastnn.backends.spec import ACTIVATIONS, Activation, activation
 
 from .case import Array, Case, Values
 
@@ -164,21 +164,21 @@ def _gated(a: int, c: int, f: Function, **flags: Any) -> list[Case]:
 
 
 def _prelu_backward(v: SimpleNamespace, want: Values) -> Values:
-    errors: Values = {"dx": v.eps * np.abs(want["dx"])} if v.need & NEED_DX else {}
-    if v.need & NEED_DW:
+    errors: Values = {"dx": v.eps * np.abs(want["dx"])} if v.dx.size else {}
+    if v.dslope.size:
         size = np.where(v.x > 0, 0, np.abs(v.x * v.dy)).sum(0)
         size = size.sum() if v.slope.size == 1 else size
         errors["dslope"] = v.eps * (4 + v.x.size**0.5 / 2) * (size + np.abs(want["dslope"]))
     return errors
 
 
-def _prelu(m: int, n: int, c: int, need: int = NEED_DX | NEED_DW, **flags: Any) -> list[Case]:
+def _prelu(m: int, n: int, c: int, wanted: tuple[str, ...] = ("dx", "dslope"), add: int = 0, **flags: Any) -> list[Case]:
     sizes = {"M": m, "N": n, "C": c}
-    absent = (*(() if need & NEED_DX else ("dx",)), *(() if need & NEED_DW else ("dslope",)))
-    start = {"dslope": np.full(c, np.nan)} if need & NEED_DW and not need & ADD_DW else {}
+    absent = tuple(name for name in ("dx", "dslope") if name not in wanted)
+    start = {} if add else {"dslope": np.full(c, np.nan)}
     return [
         Case("prelu_forward", sizes, error=1.0, grad=m == 7, **flags),
-        Case("prelu_backward", sizes, {"need": need}, absent, arrays=start, error=_prelu_backward, **flags),
+        Case("prelu_backward", sizes, {"add": add}, absent, arrays=start, error=_prelu_backward, **flags),
     ]
 
 
@@ -259,7 +259,7 @@ ROWS = (
 # Halves that end within chunks and vectors, and rows that are cut.
 GATED = ((0, 3), (2, 0), (1, 1), (1, 16), (5, 17), (3, 513), (2, 2100), (600, 4))
 GATES = tuple(FUNCTION[activation(name)] for name in ("sigmoid", "silu", "gelu", "relu", "linear"))
-PRELU_NEEDS = (NEED_DX, NEED_DW, NEED_DX | NEED_DW, NEED_DX | NEED_DW | ADD_DW)
+PRELU_WANTED = ((("dx",), 0), (("dslope",), 0), (("dslope",), 2), (("dx", "dslope"), 0), (("dx", "dslope"), 2))
 
 CASES = [
     *(case for n in LENGTHS for case in _pair(FUNCTIONS[1], n)),
@@ -276,6 +276,13 @@ CASES = [
     *(case for f in GATES for case in _gated(7, 33, f)),
     *_gated(512, 1000, GATES[1], bench=True, test=False),
     *(case for m, n in ((0, 3), (1, 1), (7, 17), (33, 64), (300, 5), (4133, 1)) for c in {1, n} for case in _prelu(m, n, c)),
-    *(case for c in (1, 9) for need in PRELU_NEEDS for case in _prelu(200, 9, c, need, edges=need == 3, note=f"need{need}")),
+    *(
+        case
+        for c in (1, 9)
+        for wanted, add in PRELU_WANTED
+        for case in _prelu(
+            200, 9, c, wanted, add, edges=len(wanted) == 2 and not add, note="_".join(wanted) + "_added" * bool(add)
+        )
+    ),
     *_prelu(512, 1000, 1000, bench=True, test=False),
 ]

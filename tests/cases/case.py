@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, Activation, Arg, Kernel, PointwiseLoss
+from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, SHORT, Activation, Arg, Kernel, PointwiseLoss
 
 Array = np.ndarray[Any, Any]
 Values = dict[str, Any]
@@ -21,8 +21,6 @@ Errors = Callable[[SimpleNamespace, Values], Mapping[str, Any]]
 """(arguments and ``eps``, exact results) -> the error allowed in each output; an output that is not named must be exact."""
 
 FLOATS = ("float32", "float64")
-_OFFERED = {"T": FLOATS, "N": (*FLOATS, "int64"), "A": (*FLOATS, "int64", "bool")}
-_NAMED = {"i64": "int64", "u64": "uint64", "f64": "float64", "bool": "bool"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,6 @@ class Case:
         error: the error allowed. A number is relative, in units of eps; a function gives it for each output; None means that
             every bit must be right.
         dtypes: what the letter of the spec stands for; all that it may, if not given.
-        flops: floating-point operations, for kernels that compute more than they move.
         touched: how many elements of an array the call has to look at, where that is not all.
         bench, test: whether benchmarks and tests take it.
         edges: whether tests put NaN, infinity and the like into its inputs.
@@ -58,7 +55,6 @@ class Case:
     arrays: Mapping[str, Any] = field(default_factory=dict)
     error: Errors | float | None = None
     dtypes: tuple[str, ...] = ()
-    flops: int = 0
     touched: Mapping[str, int] = field(default_factory=dict)
     bench: bool = False
     test: bool = True
@@ -67,13 +63,18 @@ class Case:
     note: str = ""
 
     def __post_init__(self) -> None:
-        letters = {a.dtype for a in self.spec.arrays}
-        offered = next((_OFFERED[letter] for letter in "TNA" if letter in letters), ("int64",))
-        object.__setattr__(self, "dtypes", self.dtypes or offered)
+        object.__setattr__(self, "dtypes", self.dtypes or self.spec.dtypes or ("int64",))
 
     @property
     def spec(self) -> Kernel:
         return KERNELS[self.kernel]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations, for kernels that compute more than they move; 0 for the others."""
+        formula = self.spec.formulas.get("flops")
+        there = {a.name: int(a.name not in self.absent) for a in self.spec.arrays}
+        return formula({**there, **self.sizes}) if formula else 0
 
     @property
     def precision(self) -> str:
@@ -82,7 +83,7 @@ class Case:
 
     def __str__(self) -> str:
         names = {a.name for a in self.spec.args}
-        letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "X" for s in a.shape}
+        letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "own" for s in a.shape}
         # Walks are named by their note.
         sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]
         named = (v for name, v in self.scalars.items() if name not in ("op", "to", "precision"))
@@ -95,9 +96,9 @@ class Case:
 
     def dtype(self, arg: Arg, dtype: str) -> str:
         """The dtype of an argument in a call with that dtype."""
-        if arg.dtype == "X" and "to" in self.scalars:
-            return DTYPES[self.scalars["to"]]
-        return _NAMED.get(arg.dtype, dtype)
+        if arg.dtype in self.scalars:
+            return DTYPES[self.scalars[arg.dtype]]
+        return SHORT.get(arg.dtype, dtype)
 
     def make(self, dtype: str, unwritten: float = np.nan, put: tuple[str, float] | None = None) -> Values:
         """The arguments: the same at every call.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
-from ..spec import LINEAR, Activation
+from ..spec import LINEAR
 from .device import Device
 from .numbers import Numbers
 
@@ -31,7 +31,9 @@ class CupyBackend(Backend):
     """
 
     def __init__(self, device: Device, native: Mapping[str, Any]) -> None:
-        super().__init__("cupy", device.xp, reference(device.xp), native)
+        from .dense import dense_forward_aux
+
+        super().__init__("cupy", device.xp, reference(device.xp), native, {"dense_forward": dense_forward_aux})
         self.device = device
         self.empty = device.empty
         self._constants: dict[Any, Any] = {}
@@ -41,12 +43,6 @@ class CupyBackend(Backend):
         if precision == "float32" or have >= need:
             return ""
         return f"products of {precision} need a GPU of compute capability {need / 10}, this one has {have / 10}"
-
-    def dense_aux(self, shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> Any:
-        from .dense import aux_size
-
-        n, kind = aux_size(shape, inputs, dtype, act, precision)
-        return self.empty(shape if kind == dtype else n, kind) if n else self.absent
 
     compiles = True
     processor = "the GPU"

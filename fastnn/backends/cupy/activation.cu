@@ -84,18 +84,15 @@ __device__ void prelu_forward(const prelu_forward_args<T>& a) {
   }
 }
 
-// Which gradients are wanted, and which of them are added to what is there: as in spec.py.
-enum Need { NEED_DX = 1, NEED_DW = 2, ADD_DW = 8 };
-
 template <typename T>
 __device__ void prelu_backward(const prelu_backward_args<T>& a) {
   const auto of = [&](i64 i, i64) {
     const T x = a.x[i], dy = a.dy[i];
-    if (a.need & NEED_DX) a.dx[i] = x > 0 ? dy : slope_at(a.slope, a.C, i) * dy;
+    if (a.dx) a.dx[i] = x > 0 ? dy : slope_at(a.slope, a.C, i) * dy;
     return x > 0 ? 0.0 : (double)x * dy;
   };
   const auto write = [&](i64 c, double sum) {
-    if (a.need & NEED_DW) a.dslope[c] = (T)(a.need & ADD_DW ? a.dslope[c] + sum : sum);
+    if (a.dslope) a.dslope[c] = (T)(a.add & 2 ? a.dslope[c] + sum : sum);
   };
   if (a.C == 1)
     fold_all(a.M * a.N, 0.0, Sum(), of, write);

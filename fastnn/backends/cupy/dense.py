@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation, activation
+from ..spec import LINEAR, PRECISIONS, Activation, activation
 from .blas import CublasLt, Product, Products, alignment
 from .device import Device
 from .launch import MOST_BLOCKS, THREADS
@@ -50,12 +50,11 @@ def _small(m: int, n: int, *sums: int) -> bool:
     return m * n * sums[0] <= SMALL_PRODUCT and max(sums) <= LONGEST_SUM
 
 
-def aux_size(shape: tuple[int, int], inputs: int, dtype: Any, act: Activation, precision: int) -> tuple[int, Any]:
-    """How much of what dtype forward leaves for backward: z, and x and w in bfloat16 where cuBLASLt takes those."""
-    (m, n), k = shape, inputs
+def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, precision: int) -> tuple[Any, Any] | None:
+    """Returns the shape and dtype of what forward leaves for backward: z, and x and w in bfloat16 where cuBLASLt takes those."""
     if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
         return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
-    return act.saves_z * m * n, dtype
+    return ((m, n), dtype) if act.saves_z else None
 
 
 def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
@@ -223,7 +222,7 @@ class Dense:
         y: Array,
         aux: Array,
         act: Activation,
-        need: int,
+        add: int,
         precision: int,
     ) -> None:
         (m, k), n, dtype = x.shape, w.shape[1], y.dtype
@@ -231,13 +230,12 @@ class Dense:
         pdx, pdw, pdb, pdz, pdy, px, pw, py, paux = self._pointers("dense_backward", **arrays)
         z, copies = _saved(paux, aux, act, y.size)
         z = z if act.saves_z else py
-        pdx, pdw, pdb = (p if need & bit else 0 for p, bit in ((pdx, NEED_DX), (pdw, NEED_DW), (pdb, NEED_DB)))
         if _small(m, n, k, m, n):
             dx_wide, dx_tiles = _tiles(m, k) if pdx else (False, 0)
             dw_wide, dw_tiles = _tiles(k, n) if pdw else (False, 0)
             strips = -(-n // 32) if pdb or pdz else 0
-            add = bool(need & ADD_DW), bool(need & ADD_DB)
-            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *add, dx_tiles, dw_tiles, strips
+            adds = bool(add & 2), bool(add & 4)  # dw and db, the second and third output
+            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *adds, dx_tiles, dw_tiles, strips
             if blocks := min(dx_tiles + dw_tiles + strips, MOST_BLOCKS):
                 self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
             return
@@ -253,12 +251,12 @@ class Dense:
                 slopes = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
                 self._launch("Slopes", min(MOST_BLOCKS, -(-n // 32) * slabs), dtype, slopes, precision, act.id)
             if pdb:
-                self._launch("Columns", _elements(n, 1), dtype, (pdb, to_sums, n, slabs, bool(need & ADD_DB)))
+                self._launch("Columns", _elements(n, 1), dtype, (pdb, to_sums, n, slabs, bool(add & 4)))
             slope = out if short else self._factor(pdy if linear else pdz, y.size, dtype, precision, to_dz)
             factors = _factors(dtype, precision)
             if pdw:
                 factor = copies or self._factor(px, x.size, dtype, precision, to_x)
-                beta = 1.0 if need & ADD_DW else 0.0
+                beta = 1.0 if add & 2 else 0.0
                 product = Product(k, n, m, True, False, factors, alignment(pdw, factor, slope))
                 self._products.multiply(product, pdw, factor, slope, 1.0, beta)
             if pdx:

@@ -85,8 +85,8 @@ class Launch:
         self._kernel, self._blocks, self._device = kernel, blocks, device
         self._letters = letters(kernel)
         self._entries: dict[Any, Any] = {}
-        codes = {"array": "Q", "int": "q", "float": "d", "act": "qdd", "loss": "qdd"}
-        layout = struct.Struct("<" + "".join(codes[a.kind] for a in kernel.args) + "q" * len(kernel.sizes))
+        codes = {"array": "Q", "float": "d", "act": "qdd", "loss": "qdd"}
+        layout = struct.Struct("<" + "".join(codes.get(a.kind, "q") for a in kernel.args) + "q" * len(kernel.sizes))
         self._pack = layout.pack
         self._flat = [tuple(s.lstrip("*") for s in a.shape) if a.kind == "array" else () for a in kernel.args]
         self._any_shape = [a.kind == "array" and a.shape[0].startswith("*") for a in kernel.args]
@@ -102,8 +102,8 @@ class Launch:
                 absent = arg.optional and not value.size
                 slots.append(0 if absent else device.pointer(value, kernel.name, arg.name))
                 if not absent:
-                    if arg.dtype in self._letters:
-                        found.setdefault(arg.dtype, value.dtype.name)
+                    if arg.letter:
+                        found.setdefault(arg.letter, value.dtype.name)
                     if flat:
                         sizes[shape[0]] = value.size
                     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from ..spec import KERNELS, Arg, Kernel
+from ..spec import KERNELS, SHORT, Arg, Kernel
 
 FOLDER = Path(__file__).parent
 
@@ -29,20 +29,18 @@ FILES: dict[str, tuple[str, ...]] = {
 """What the program of a family consists of, after common.cuh."""
 
 TYPES = {"float32": "float", "float64": "double", "int64": "i64", "uint64": "u64", "bool": "bool"}
-_NAMED = {"f64": "double", "i64": "i64", "u64": "u64", "bool": "bool"}
-_SCALARS = {"int": "i64", "float": "double", "act": "Function", "loss": "Function"}
+_SCALARS = {"float": "double", "act": "Function", "loss": "Function"}
 
 
 def letters(kernel: Kernel) -> tuple[str, ...]:
-    """The free dtypes of a kernel: the letter of the spec, and X where it has one."""
-    found = dict.fromkeys(a.dtype for a in kernel.arrays if a.dtype not in _NAMED)
-    return tuple(sorted(found, key=lambda letter: letter == "X"))
+    """Lists the free dtypes of a kernel: T, and X where an array has one of its own."""
+    return tuple(sorted({a.letter for a in kernel.arrays} - {""}))
 
 
 def _field(arg: Arg) -> str:
     if arg.kind != "array":
-        return f"{_SCALARS[arg.kind]} {arg.name};"
-    kind = _NAMED.get(arg.dtype) or ("X" if arg.dtype == "X" else "T")
+        return f"{_SCALARS.get(arg.kind, 'i64')} {arg.name};"
+    kind = arg.letter or TYPES[SHORT[arg.dtype]]
     return f"{'' if arg.writes else 'const '}{kind}* {arg.name};"
 
 
@@ -50,7 +48,7 @@ def _field(arg: Arg) -> str:
 def arguments(name: str) -> str:
     """The argument struct of a kernel."""
     kernel = KERNELS[name]
-    free = ", ".join(f"typename {'X' if letter == 'X' else 'T'}" for letter in letters(kernel))
+    free = ", ".join(f"typename {letter}" for letter in letters(kernel))
     fields = [_field(a) for a in kernel.args] + [f"i64 {size};" for size in kernel.sizes]
     return f"{f'template <{free}> ' if free else ''}struct {name}_args {{ {' '.join(fields)} }};\n"
 

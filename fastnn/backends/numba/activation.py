@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ..spec import ACTIVATIONS, ADD_DW, NEED_DW, NEED_DX, Activation
+from ..spec import ACTIVATIONS, Activation
 from .functions import backward_loop, forward_loop, named
 from .jit import jit
 from .rows import add
@@ -104,12 +104,12 @@ def prelu_forward(y: Array, x: Array, slope: Array) -> None:
     _prelu(y, x, x, slope)  # it is what becomes of dy = x
 
 
-def prelu_backward(dx: Array, dslope: Array, dy: Array, x: Array, slope: Array, need: int) -> None:
-    if need & NEED_DX:
+def prelu_backward(dx: Array, dslope: Array, dy: Array, x: Array, slope: Array, add: int) -> None:
+    if dx.size:
         _prelu(dx, dy, x, slope)
-    if need & NEED_DW:
+    if dslope.size:
         sums = _one_slope_sum if slope.size == 1 else _column_slope_sums
-        sums(dslope, dy, x, need & ADD_DW)
+        sums(dslope, dy, x, add & 2)
 
 
 def _prelu(dx: Array, dy: Array, x: Array, slope: Array) -> None:

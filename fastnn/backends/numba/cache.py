@@ -36,7 +36,7 @@ def _sources() -> str:
     Its settings for looking for errors count too: what is compiled under them is many times slower.
     """
     here = Path(__file__).parent
-    files = [here.parent / "spec.py", *sorted(here.glob("*.py"))]
+    files = [*sorted((here.parent / "spec").glob("*.py")), *sorted(here.glob("*.py"))]
     settings = f"{config.OPT} {config.BOUNDSCHECK} {config.DEBUGINFO_DEFAULT}".encode()
     return hashlib.sha256(settings + b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..reference.dense import rounded
-from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, Activation
+from ..spec import LINEAR, Activation
 from .functions import backward_loop, forward_loop, in_place_loop
 from .gemm import product
 from .jit import jit
@@ -51,7 +51,7 @@ def dense_backward(
     y: Array,
     aux: Array,
     act: Activation,
-    need: int,
+    add: int,
     precision: int,
 ) -> None:
     if act.id == LINEAR.id:
@@ -59,12 +59,12 @@ def dense_backward(
     else:
         outputs = y.ravel()
         backward_loop(act.id)(dz.ravel(), dy.ravel(), aux.ravel() if act.saves_z else outputs, outputs, act.p0, act.p1)
-    if need & NEED_DB:
-        _column_sums(db, dz, need & ADD_DB)
+    if db.size:
+        _column_sums(db, dz, add & 4)
     dz = rounded(np, dz, precision)
-    if need & NEED_DW:
-        product(dw, dw, rounded(np, x, precision), dz, 1, 0, 1.0, 1.0 if need & ADD_DW else 0.0)
-    if need & NEED_DX:
+    if dw.size:
+        product(dw, dw, rounded(np, x, precision), dz, 1, 0, 1.0, 1.0 if add & 2 else 0.0)
+    if dx.size:
         product(dx, dx, dz, rounded(np, w, precision), 0, 1, 1.0, 0.0)
 
 

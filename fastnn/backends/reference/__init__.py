@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..spec import KERNELS
-from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
+from ..spec import FAMILIES, KERNELS
 
-MODULES = {
-    m.__name__.rpartition(".")[2]: m for m in (activation, data, dense, elementwise, loss, metrics, optim, random, regularization)
-}
+MODULES = {family: import_module(f".{family}", __name__) for family in FAMILIES}
+
+Aux = Callable[..., tuple[Any, Any] | None]
+"""From a call's sizes, dtype and scalars: the shape and dtype of what a kernel leaves for its backward, or None."""
 
 
 def functions() -> dict[str, Callable[..., None]]:
     """Every kernel's reference function, with ``xp`` as its first argument."""
     return {name: getattr(MODULES[kernel.family], name) for name, kernel in KERNELS.items()}
+
+
+def auxiliary() -> dict[str, Aux]:
+    """Returns by the kernel's name the rules of arrays of the dtype ``own``: functions ``<kernel>_aux``."""
+    own = (kernel for kernel in KERNELS.values() if any(a.dtype == "own" for a in kernel.outputs))
+    return {kernel.name: getattr(MODULES[kernel.family], f"{kernel.name}_aux") for kernel in own}
 
 
 def table(xp: ModuleType) -> dict[str, Callable[..., None]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..spec import ADD_DW, NEED_DW, NEED_DX, Activation
+from ..spec import Activation
 
 Array = Any
 Forward = Callable[[Any, Array, float, float], Array]
@@ -47,17 +47,14 @@ def prelu_forward(xp: Any, y: Array, x: Array, slope: Array) -> None:
     y[...] = xp.where(x > 0, x, slope * x)
 
 
-def prelu_backward(xp: Any, dx: Array, dslope: Array, dy: Array, x: Array, slope: Array, need: int) -> None:
-    """dx = dy where x > 0, else slope dy; dslope = the sums of x dy where x <= 0.
-
-    ``need`` says which of dx and dslope (`spec.NEED_DW`) are wanted, and whether dslope is set or added to (`spec.ADD_DW`).
-    """
-    if need & NEED_DX:
+def prelu_backward(xp: Any, dx: Array, dslope: Array, dy: Array, x: Array, slope: Array, add: int) -> None:
+    """dx = dy where x > 0, else slope dy; dslope = the sums of x dy where x <= 0, added to what is there by bit 1 of ``add``."""
+    if dx.size:
         dx[...] = xp.where(x > 0, dy, slope * dy)
-    if need & NEED_DW:
+    if dslope.size:
         sums = xp.where(x > 0, 0, x * dy).sum(0, keepdims=True)
         sums = sums.sum(1) if slope.size == 1 else sums[0]
-        dslope[...] = dslope + sums if need & ADD_DW else sums
+        dslope[...] = dslope + sums if add & 2 else sums
 
 
 def softmax_forward(xp: Any, y: Array, x: Array) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import ADD_DB, ADD_DW, LINEAR, NEED_DB, NEED_DW, NEED_DX, PRECISIONS, Activation
+from ..spec import LINEAR, PRECISIONS, Activation
 from .activation import backward, forward
 
 Array = Any  # numpy.ndarray or cupy.ndarray
@@ -59,6 +59,11 @@ def dense_forward(xp: Any, y: Array, aux: Array, x: Array, w: Array, b: Array, a
         aux[...] = z
 
 
+def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, precision: int) -> tuple[Any, Any] | None:
+    """Returns the shape and dtype of z, which is kept for the functions whose slope needs it."""
+    return ((m, n), dtype) if act.saves_z else None
+
+
 def dense_backward(
     xp: Any,
     dx: Array,
@@ -71,12 +76,12 @@ def dense_backward(
     y: Array,
     aux: Array,
     act: Activation,
-    need: int,
+    add: int,
     precision: int,
 ) -> None:
     """dz = dy act'(z); dx = dz w^T, dw = x^T dz, db = column sums of dz.
 
-    ``need`` says which of dx, dw, db are wanted, and whether dw and db are set or added to (`spec.NEED_DX` and its kin).
+    Of dx, dw and db those that are absent are not wanted; bits 1 and 2 of ``add`` add dw and db to what is there.
     z is aux for the functions that save it, else recovered from y. dz is scratch, absent for a linear layer (dz is dy).
     ``precision`` says what the factors of the products are rounded to.
     """
@@ -84,9 +89,9 @@ def dense_backward(
         dz = dy
     else:
         dz[...] = backward(xp, dy, aux if act.saves_z else y, y, act)
-    if need & NEED_DX:
+    if dx.size:
         dx[...] = _product(xp, dz, w.T, precision)
-    if need & NEED_DW:
-        _update(dw, _product(xp, x.T, dz, precision), 1.0, 1.0 if need & ADD_DW else 0.0)
-    if need & NEED_DB:
-        _update(db, dz.sum(0), 1.0, 1.0 if need & ADD_DB else 0.0)
+    if dw.size:
+        _update(dw, _product(xp, x.T, dz, precision), 1.0, 1.0 if add & 2 else 0.0)
+    if db.size:
+        _update(db, dz.sum(0), 1.0, 1.0 if add & 4 else 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import BINARY_OPS, COMPARE_OPS, DTYPES, REDUCE_OPS, SCAN_OPS
+from ..spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS, TENSOR_DTYPES
 
 Array = Any
 
@@ -78,15 +78,15 @@ def strided_copy(xp: Any, y: Array, x: Array, layout: Array) -> None:
 
 def fill(xp: Any, y: Array, value: float) -> None:
     """y = value, converted to y's dtype as `cast` does it."""
-    cast(xp, y, xp.asarray(value, xp.float64), DTYPES.index(y.dtype.name))
+    cast(xp, y, xp.asarray(value, xp.float64), TENSOR_DTYPES.index(y.dtype.name))
 
 
 def cast(xp: Any, y: Array, x: Array, to: int) -> None:
-    """y = x converted to y's dtype, which is number ``to`` of `spec.DTYPES`.
+    """y = x converted to y's dtype, which is number ``to`` of `spec.TENSOR_DTYPES`.
 
     Floats become whole numbers towards zero, and the least int64 where they are NaN or lie beyond int64.
     """
-    y[...] = _whole(xp, x) if DTYPES[to] == "int64" else x.astype(DTYPES[to])
+    y[...] = _whole(xp, x) if TENSOR_DTYPES[to] == "int64" else x.astype(TENSOR_DTYPES[to])
 
 
 def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:
