@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,8 @@ from cases.case import Case, Values
 from fastnn.backends import backends, cpp, isas, load, spec, unavailable, use_isa
 from fastnn.backends.reference import functions
 from fastnn.backends.spec import KERNELS, LINEAR, Arg
+from fastnn.backends.spec.formula import Formula
+from fastnn.backends.spec.grammar import read
 
 compiled = pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
 ISAS = [name for name, lacking in isas().items() if not lacking]
@@ -199,3 +203,86 @@ def test_a_function_that_there_is_not(number: int) -> None:
         k.activation_forward(np.empty((2, 3)), x, spec.Activation(number))
     with pytest.raises(ValueError, match=f"pointwise_loss_forward: fn is function {number}, but there are"):
         k.pointwise_loss_forward(np.empty(2), x, x, k.absent, k.absent, spec.PointwiseLoss(number))
+
+
+@compiled
+def test_the_binding_checks_choices_numbers_and_masks() -> None:
+    k, x = load("cpp"), np.ones((2, 3))
+    z, layout = np.empty(6), np.zeros((3, 1), np.int64)
+    with pytest.raises(ValueError, match=r"^binary_forward: op is 7, wanted 0 for add, 1 for sub, .*, 6 for minimum"):
+        k.binary_forward(z, x, x, layout, 7)
+    with pytest.raises(ValueError, match=r"^binary_forward: op is -1, wanted"):
+        k.binary_forward(z, x, x, layout, -1)
+    with pytest.raises(ValueError, match=r"^error_metric: power is 3, which it cannot be"):
+        k.error_metric(np.zeros(2), x, x, k.absent, 3)
+    with pytest.raises(ValueError, match=r"^prelu_backward: add is 1, which has bits of outputs that nothing can be added to"):
+        k.prelu_backward(np.empty((2, 3)), np.zeros(3), x, x, np.ones(3), 1)
+
+
+@compiled
+def test_the_binding_checks_sizes_that_follow_from_others(tmp_path: Any) -> None:
+    """In a process of its own, as a binding replaces the one before it: c of a product is given a formula for its columns."""
+    program = """
+import numpy as np
+from fastnn import _core
+from fastnn.backends.spec import KERNELS
+from fastnn.backends.spec.formula import Formula
+
+def bind(**formulas):
+    return _core.bind(KERNELS["matmul_nn"]._replace(formulas={name: Formula(text) for name, text in formulas.items()}))
+
+a, b, c = np.ones((2, 7)), np.ones((7, 4)), np.empty((2, 4))
+bind(N="(K + 2*1 - 3)/precision + 1")
+for formula, words in (
+    ("(K - 3)/2 + 2", ""),  # 7 - 3 = 4: N = 4
+    ("(K - 2)/2 + 3", "matmul_nn: the arrays have N = 4, wanted (K - 2)/2 + 3 = 5"),
+    ("(M - K)/2 + 7", ""),  # -5 / 2 is -3, as it rounds down
+    ("K/precision", "matmul_nn: N = K/precision divides by 0"),
+):
+    try:
+        bind(N=formula)(c, a, b, 1.0, 0.0, 0)
+        found = ""
+    except ValueError as error:
+        found = str(error)
+    assert found == words, (formula, found)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_formulas_round_down_and_name_what_they_cannot_read() -> None:
+    assert Formula("(H + 2*P - KH)/S + 1")({"H": 7, "P": 1, "KH": 3, "S": 2}) == 4
+    assert Formula("(M - 7)/2")({"M": 2}) == -3
+    for text in ("f(x)", "x ** 2", "x and y", "1.5 * x", "-x"):
+        with pytest.raises(ValueError, match="cannot read"):
+            Formula(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("f y:Q[M] <- x:T[M]", "y has dtype 'Q', wanted T, N, A"),
+        ("f y:T[M] <- x:T[M] op:OPS", "cannot read 'op:OPS'"),
+        ("f y:T[M] alpha:float <- x:T[M]", "cannot read 'alpha:float'"),
+        ("f y:T[M] <- x:T[M] | Q=M+1", "a formula of 'Q', which is no size"),
+        ("f y:T[M,N] <- x:T[M] | N=M+K", "names 'K', which the line does not have"),
+    ],
+)
+def test_lines_that_do_not_follow_the_grammar(line: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read("family", line, {})
+
+
+def test_a_line_with_everything_in_it() -> None:
+    """Many arrays and sizes, derived sizes, a choice, a mask and an array that chooses its dtype."""
+    arrays = " ".join(f"x{i}:T[A{i},{i}]" for i in range(1, 20))
+    kernel = read(
+        "family",
+        f"f y:to[*n] &s:T[M]? aux:own[*L]? <- {arrays} ids:i64[M] to:TYPES mode:1|2 add:mask | n=A1*A2+M flops=2*n*s",
+        {"TYPES": ("float32", "int64")},
+    )
+    assert len(kernel.arrays) == 23 and len(kernel.sizes) == 22
+    assert list(kernel.derived) == ["n"] and [a.name for a in kernel.outputs] == ["y", "s", "aux"]
+    args = [np.zeros(9), np.zeros(5), np.zeros(0), *(np.zeros((2, i)) for i in range(1, 20)), np.zeros(5, np.int64), 1, 2, 2]
+    values = kernel.values(args)
+    assert values["n"] == kernel.derived["n"](values) == 9 and values["aux"] == 0 and values["s"] == 1
+    assert kernel.formulas["flops"](values) == 18
