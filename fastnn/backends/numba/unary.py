@@ -2,7 +2,7 @@
 
 Of each there is the value f(x) and the slope dy f'(z), where y = f(z). They take T, the type of their numbers, first (see
 vmath.py), and the parameters p and q last. Where spec.ACTIVATIONS does not say ``saves_z``, a slope must not look at z. What they
-compute is defined in spec.py and backends/reference/activation.py; the formulas here keep to float32's range.
+compute is defined in the spec and backends/reference/activation.py; the formulas here keep to float32's range.
 
 To add one: a line in spec.ACTIVATIONS, and here or in network.py its value and its slope.
 """
