@@ -225,6 +225,12 @@ def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool
     return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
 
 
+def argument_names(model: Any, n: int) -> list[str]:
+    """Returns the names of the first n arguments of a forward; input_3 and so on for those behind an asterisk."""
+    names = _parameters(type(model).forward)[0][:n]
+    return [*names, *(f"input_{i + 1}" for i in range(len(names), n))]
+
+
 def inputs_of(model: Any, x: Any, op: str) -> Structure:
     """Returns how x, as users pass it to fit or predict, becomes the inputs of the model.
 
@@ -250,7 +256,7 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
         if not several or len(x) < needed or (len(x) > len(names) and not any_number):
             came = f"{len(x)} inputs" if several else f"a {type(x).__name__}"
             raise ValueError(f"{op}: x is {came}; {type(model).__name__}.forward takes {', '.join(names) or 'several inputs'}")
-        return _arguments([*names, *(f"input_{i + 1}" for i in range(len(names), len(x)))][: len(x)], x)
+        return _arguments(argument_names(model, len(x)), x)
     if several and model.takes_several and are_inputs(x):
         return Structure.of(x, "input", _is_one_input)[0]
     return ONE

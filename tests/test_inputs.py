@@ -459,6 +459,14 @@ REFUSED: dict[str, Any] = {
     "sum": (lambda: fastnn.Input((None, 3)) + fastnn.Input((None, 4)), r"\(None, None, 3\) and \(None, None, 4\) do not fit"),
     "weights": (lambda: Weight()(fastnn.Input((3, None))), r"add_weight: shape is \(None, 2\), with a size that is open"),
     "both shapes": (lambda: fastnn.Input((3,), batch_shape=(None, 3)), "batch_shape came with shape"),
+    "spec": (
+        lambda: Sees(fastnn.InputSpec(ndim=3))(fastnn.Input((3,), name="a")),
+        r"sees: a has shape \(None, 3\), wanted 3 dim",
+    ),
+    "spec behind an input": (
+        lambda: fastnn.Sequential([fastnn.Input((3,)), Sees(fastnn.InputSpec(axes={-1: 4}))]),
+        r"has shape \(None, 3\), wanted \(n, 4\)",
+    ),
     "no shape": (lambda: fastnn.Input(batch_shape=()), "wanted the shape with the batch"),
     "size 0": (lambda: fastnn.Input((None, 0)), "Input: shape is 0"),
     "dtypes": (lambda: fastnn.Sequential([fastnn.Input((3,), dtype="float64")], dtype="float32"), "its Input is float64"),
@@ -478,6 +486,28 @@ def test_refused(case: str) -> None:
     make, text = REFUSED[case]
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_graphs_ask_for_dtypes() -> None:
+    for make in (
+        lambda: SaysInt()(fastnn.Input((3,), name="a")),
+        lambda: fastnn.Sequential([fastnn.Input((3,), name="a"), SaysInt()]),
+        lambda: Sees([fastnn.InputSpec("int"), None])(fastnn.Input((3,), name="a"), fastnn.Input((3,))),
+        lambda: Both()(fastnn.Input((3,)), fastnn.Input((3,), name="a")),
+    ):
+        with pytest.raises(
+            TypeError, match=r"<symbolic tensor '.*', shape \(None, 3\), float32> came, wanted int64; Input takes"
+        ):
+            make()
+    x = fastnn.Input((None,), dtype="int64")
+    assert SaysInt()(x).shape == (None, None, 2) and Sees(fastnn.InputSpec(shape=(None, 3)))(x).shape == (None, 1)
+
+
+class Both(nn.Module):
+    input_spec = {"ids": fastnn.InputSpec("int")}  # noqa: RUF012
+
+    def forward(self, x: Any, ids: Any) -> Any:
+        return x * 1.0
 
 
 def test_a_layer_that_was_refused_can_be_used() -> None:

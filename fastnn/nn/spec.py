@@ -68,7 +68,7 @@ class InputSpec:
             return floats
         return _INT64 if self.dtype == "int" else np.dtype(self.dtype)
 
-    def fitted(self, shape: tuple[int, ...], op: str, name: str) -> tuple[int, ...]:
+    def fitted(self, shape: tuple[Any, ...], op: str, name: str) -> tuple[Any, ...]:
         """Returns the shape in which data of this shape are taken: one without the last axis of size 1, say.
 
         Raises:
@@ -88,13 +88,13 @@ class InputSpec:
         """Returns the same for a call by hand."""
         return self.fitted(shape, op, name)
 
-    def _fits(self, shape: tuple[int, ...]) -> bool:
+    def _fits(self, shape: tuple[Any, ...]) -> bool:
         n = len(shape)
         if self.ndim not in (None, n) or n < (self.min_ndim or 0) or (self.max_ndim is not None and n > self.max_ndim):
             return False
         known = dict(enumerate(self.shape or ()))
         sizes = [*list(known.items())[1:], *self.axes.items()]
-        return all(size is None or (-n <= axis < n and shape[axis] == size) for axis, size in sizes)
+        return all(size is None or (-n <= axis < n and shape[axis] in (None, size)) for axis, size in sizes)
 
     def _described(self, came: int) -> str:
         """Returns what is wanted, in words, where an array of so many dimensions came."""

@@ -14,14 +14,14 @@ from ..backends import current, recording
 from ..convert import dtype_of
 from ..ops.door import positive_int
 from ..seeding import generator
-from ..structure import Structure
+from ..structure import Structure, argument_names
 from ..tensor import Tensor, no_grad
 from ..tree import Tree, flatten, replace
 from .dtype import offer_dtype
 from .mode import mode
 from .module import Module
 from .parameter import filling
-from .spec import ANY
+from .spec import ANY, each
 
 _OPEN_SIZES = 24, 48
 """Sizes that stand for open ones while a layer is tried: where its output differs, its shape is open."""
@@ -299,6 +299,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         own.begin(_SAMPLES * size)
     if any(s.dtype == np.float64 for s in inputs):
         offer_dtype(module, "float64", name, made=False)
+    _check(module, args, inputs, name)
     call = Call(module, args, training)
     if any(None in s.sample_shape for s in inputs):
         call.structure, leaves = _tried_open(module, args, inputs, name)
@@ -306,6 +307,18 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         call.structure, leaves = _tried(module, args, name, _shape)
     call.outputs = [Symbol(shape, dtype, call, name) for shape, dtype in leaves]
     return call.structure.build(call.outputs)
+
+
+def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> None:
+    """Raises ValueError or TypeError where a layer says that it takes other inputs; models look at theirs by themselves."""
+    if module.input_structure is not None:
+        return
+    structure = Structure.of(args[0])[0] if len(args) == 1 else Structure("args", argument_names(module, len(inputs)))
+    for s, spec in zip(inputs, each(module.input_spec, structure, name), strict=False):
+        spec.fitted(s.shape, name, s.name)
+        wanted = spec.wants(module.dtype)
+        if wanted is not None and wanted.kind in "ib" and s.dtype.kind != wanted.kind:
+            raise TypeError(f"{name}: {s!r} came, wanted {wanted}; Input takes dtype={wanted.name!r}")
 
 
 Outputs = tuple[Structure, list[tuple[tuple[int | None, ...], np.dtype[Any]]]]
