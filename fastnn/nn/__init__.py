@@ -1,154 +1,34 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
-from . import init, utils
-from .activation import (
-    CELU,
-    ELU,
-    GEGLU,
-    GELU,
-    GLU,
-    SELU,
-    Activation,
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Maxout,
-    Mish,
-    ReGLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Sine,
-    Softmax,
-    Softmin,
-    Softplus,
-    Softshrink,
-    Softsign,
-    Sparsemax,
-    SwiGLU,
-    Tanh,
-    Tanhshrink,
-    Threshold,
-)
-from .class_loss import CrossEntropyLoss, LinearCrossEntropyLoss, MultiMarginLoss, NLLLoss
-from .container import ModuleDict, ModuleList
-from .dense import Dense, Linear
-from .element_loss import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    HingeEmbeddingLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MSELoss,
-    MultiLabelSoftMarginLoss,
-    PoissonNLLLoss,
-    SmoothL1Loss,
-    SoftMarginLoss,
-)
-from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Residual, Subtract
-from .model import Model
-from .module import Module
-from .pair_loss import CosineEmbeddingLoss, GaussianNLLLoss, MarginRankingLoss, TripletMarginLoss
-from .parameter import Parameter
-from .parameter_view import ParameterView
-from .prelu import PReLU
-from .random import AlphaDropout, Dropout, GaussianDropout, GaussianNoise
-from .regularization import ActivityRegularization
-from .sequential import Sequential
-from .shape import Flatten
-from .spec import InputSpec
-from .symbolic import Input, Symbol
+from ..lazy import lazily as _lazily
 
-Layer = Module
-"Keras's name of Module."
+_NAMES = {
+    ".": "init utils",
+    ".activation": (
+        "Activation CELU ELU GEGLU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Maxout "
+        "Mish ReGLU ReLU ReLU6 SELU SiLU Sigmoid Sine Softmax Softmin Softplus Softshrink Softsign Sparsemax SwiGLU Tanh "
+        "Tanhshrink Threshold"
+    ),
+    ".class_loss": "CrossEntropyLoss LinearCrossEntropyLoss MultiMarginLoss NLLLoss",
+    ".container": "ModuleDict ModuleList",
+    ".dense": "Dense Linear",
+    ".element_loss": (
+        "BCELoss BCEWithLogitsLoss HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MultiLabelSoftMarginLoss "
+        "PoissonNLLLoss SmoothL1Loss SoftMarginLoss"
+    ),
+    ".merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
+    ".model": "Model",
+    ".module": "Layer=Module Module",
+    ".pair_loss": "CosineEmbeddingLoss GaussianNLLLoss MarginRankingLoss TripletMarginLoss",
+    ".parameter": "Parameter",
+    ".parameter_view": "ParameterView",
+    ".prelu": "PReLU",
+    ".random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
+    ".regularization": "ActivityRegularization",
+    ".sequential": "Sequential",
+    ".shape": "Flatten",
+    ".spec": "InputSpec",
+    ".symbolic": "Input Symbol",
+}
 
-__all__ = [
-    "CELU",
-    "ELU",
-    "GEGLU",
-    "GELU",
-    "GLU",
-    "SELU",
-    "Activation",
-    "ActivityRegularization",
-    "Add",
-    "AlphaDropout",
-    "Average",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "Concatenate",
-    "CosineEmbeddingLoss",
-    "CrossEntropyLoss",
-    "Dense",
-    "Dot",
-    "Dropout",
-    "Flatten",
-    "GaussianDropout",
-    "GaussianNLLLoss",
-    "GaussianNoise",
-    "Hardshrink",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "HingeEmbeddingLoss",
-    "HuberLoss",
-    "Input",
-    "InputSpec",
-    "KLDivLoss",
-    "L1Loss",
-    "Layer",
-    "LeakyReLU",
-    "Linear",
-    "LinearCrossEntropyLoss",
-    "LogSigmoid",
-    "LogSoftmax",
-    "MSELoss",
-    "MarginRankingLoss",
-    "Maximum",
-    "Maxout",
-    "Minimum",
-    "Mish",
-    "Model",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "MultiLabelSoftMarginLoss",
-    "MultiMarginLoss",
-    "Multiply",
-    "NLLLoss",
-    "PReLU",
-    "Parameter",
-    "ParameterView",
-    "PoissonNLLLoss",
-    "ReGLU",
-    "ReLU",
-    "ReLU6",
-    "Residual",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Sine",
-    "SmoothL1Loss",
-    "SoftMarginLoss",
-    "Softmax",
-    "Softmin",
-    "Softplus",
-    "Softshrink",
-    "Softsign",
-    "Sparsemax",
-    "Subtract",
-    "SwiGLU",
-    "Symbol",
-    "Tanh",
-    "Tanhshrink",
-    "Threshold",
-    "TripletMarginLoss",
-    "init",
-    "utils",
-]
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)

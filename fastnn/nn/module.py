@@ -6,6 +6,7 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..backends import current
 from ..block import Finally, completed
 from ..convert import own_array
 from ..registered import LAYERS, readable_arguments
-from ..structure import are_inputs, own_code
+from ..structure import Structure, are_inputs, own_code
 from ..tape import owned
 from ..tensor import Tensor
 from ..tree import first_leaf, replace
@@ -30,10 +31,29 @@ if TYPE_CHECKING:
 else:
 
     class Trainer:
-        """What `fastnn.training.loop` gives Module: compile, fit, evaluate, predict."""
+        """What `fastnn.training` gives Module: compile, fit, evaluate, predict."""
+
+    class _OfTraining:
+        """A name of `Trainer`, until it is first asked for: then training is loaded, which puts its own in the place of these."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __get__(self, instance: Any, owner: type) -> Any:
+            import_module("fastnn.training.loop")  # by its name: training stands above layers, and no layer imports it
+            return vars(Trainer)[self.name].__get__(instance, owner)
+
+    for _name in (
+        *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "metrics"),
+        *("optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
+    ):
+        setattr(Trainer, _name, _OfTraining(_name))
+    del _name
 
 
 _FLOAT32 = np.dtype(np.float32)
+_NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
+"""Attributes that a copy does not have."""
 _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
 
@@ -69,7 +89,17 @@ class Module(Trainer, State, Regularized):
         object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_training", True)
         object.__setattr__(self, "_frozen", False)
-        self._init_trainer()
+
+    _compiled: Any = None
+    """What compile was given."""
+    stop_training = False
+    input_structure: Structure | None = None
+    """What a model says about its inputs; None where arrays and `forward` tell."""
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
+        return not own_code(type(self).__module__)
 
     # ---- to be defined by layers ----
 
@@ -497,7 +527,7 @@ class Module(Trainer, State, Regularized):
         print_fn(summary(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._trainer_state({k: v for k, v in self.__dict__.items() if k != "_holders"})
+        return {k: v for k, v in self.__dict__.items() if k not in _NOT_COPIED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

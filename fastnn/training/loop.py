@@ -36,14 +36,6 @@ class Trainer(Evaluator):
     stop_training: bool
     _compiled: Compiled | None
 
-    def _init_trainer(self) -> None:
-        object.__setattr__(self, "_compiled", None)
-        object.__setattr__(self, "stop_training", False)
-
-    def _trainer_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Returns the state without what cannot be copied."""
-        return {k: v for k, v in state.items() if k not in ("history", "_predicted", "_activity")}
-
     def compile(
         self,
         optimizer: Any = "adam",

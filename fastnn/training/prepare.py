@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backends import current
 from ..nn.spec import each
-from ..structure import Arrays, Structure, inputs_of, is_array, nested_targets, own_code
+from ..structure import Arrays, Structure, inputs_of, is_array, nested_targets
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .compiled import Compiled
@@ -20,13 +20,6 @@ class Prepared:
     """What a model knows of the data that it takes."""
 
     _compiled: Compiled | None
-    input_structure: Structure | None = None
-    """What a model says about its inputs; None where arrays and `forward` tell."""
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
-        return not own_code(type(self).__module__)
 
     def _need(self, op: str) -> Compiled:
         if self._compiled is None:

@@ -1,0 +1,406 @@
+# Written by scripts/stubs.
+
+from . import callbacks as callbacks
+from . import constraints as constraints
+from . import datasets as datasets
+from . import initializers as initializers
+from . import losses as losses
+from . import metrics as metrics
+from . import nn as nn
+from . import ops as ops
+from . import optim as optim
+from . import plot as plot
+from . import regularizers as regularizers
+from . import schedules as schedules
+from ._version import __version__ as __version__
+from .autograd import grad as grad
+from .backends import backends as backends
+from .backends import get_backend as get_backend
+from .backends import get_num_threads as get_num_threads
+from .backends import info as info
+from .backends import set_backend as set_backend
+from .backends import set_num_threads as set_num_threads
+from .backends import use_backend as use_backend
+from .captured import capture as capture
+from .files import load as load
+from .function import Function as Function
+from .gradcheck import gradcheck as gradcheck
+from .nn import Activation as Activation
+from .nn import ActivityRegularization as ActivityRegularization
+from .nn import Add as Add
+from .nn import AlphaDropout as AlphaDropout
+from .nn import Average as Average
+from .nn import Concatenate as Concatenate
+from .nn import Dense as Dense
+from .nn import Dot as Dot
+from .nn import Dropout as Dropout
+from .nn import ELU as ELU
+from .nn import Flatten as Flatten
+from .nn import GaussianDropout as GaussianDropout
+from .nn import GaussianNoise as GaussianNoise
+from .nn import Input as Input
+from .nn import InputSpec as InputSpec
+from .nn import Layer as Layer
+from .nn import Maximum as Maximum
+from .nn import Minimum as Minimum
+from .nn import Model as Model
+from .nn import Module as Module
+from .nn import Multiply as Multiply
+from .nn import Residual as Residual
+from .nn import Sequential as Sequential
+from .nn import Softmax as Softmax
+from .nn import Subtract as Subtract
+from .nn.keras_activation import LeakyReLU as LeakyReLU
+from .nn.keras_activation import PReLU as PReLU
+from .nn.keras_activation import ReLU as ReLU
+from .ops.activation import celu as celu
+from .ops.activation import elu as elu
+from .ops.activation import erf as erf
+from .ops.activation import geglu as geglu
+from .ops.activation import gelu as gelu
+from .ops.activation import glu as glu
+from .ops.activation import hard_shrink as hard_shrink
+from .ops.activation import hard_sigmoid as hard_sigmoid
+from .ops.activation import hard_silu as hard_silu
+from .ops.activation import hard_tanh as hard_tanh
+from .ops.activation import leaky_relu as leaky_relu
+from .ops.activation import log_sigmoid as log_sigmoid
+from .ops.activation import log_softmax as log_softmax
+from .ops.activation import maxout as maxout
+from .ops.activation import mish as mish
+from .ops.activation import prelu as prelu
+from .ops.activation import quick_gelu as quick_gelu
+from .ops.activation import reglu as reglu
+from .ops.activation import relu as relu
+from .ops.activation import relu6 as relu6
+from .ops.activation import relu_squared as relu_squared
+from .ops.activation import selu as selu
+from .ops.activation import sigmoid as sigmoid
+from .ops.activation import silu as silu
+from .ops.activation import sine as sine
+from .ops.activation import soft_shrink as soft_shrink
+from .ops.activation import softmax as softmax
+from .ops.activation import softmin as softmin
+from .ops.activation import softplus as softplus
+from .ops.activation import softsign as softsign
+from .ops.activation import sparse_plus as sparse_plus
+from .ops.activation import sparse_sigmoid as sparse_sigmoid
+from .ops.activation import sparsemax as sparsemax
+from .ops.activation import squareplus as squareplus
+from .ops.activation import swiglu as swiglu
+from .ops.activation import tanh as tanh
+from .ops.activation import tanh_shrink as tanh_shrink
+from .ops.activation import threshold as threshold
+from .ops.create import arange as arange
+from .ops.create import eye as eye
+from .ops.create import full as full
+from .ops.create import full_like as full_like
+from .ops.create import linspace as linspace
+from .ops.create import ones as ones
+from .ops.create import ones_like as ones_like
+from .ops.create import rand as rand
+from .ops.create import rand_like as rand_like
+from .ops.create import randint as randint
+from .ops.create import randn as randn
+from .ops.create import randn_like as randn_like
+from .ops.create import zeros as zeros
+from .ops.create import zeros_like as zeros_like
+from .ops.data import gather as gather
+from .ops.data import one_hot as one_hot
+from .ops.data import scatter_add as scatter_add
+from .ops.data import take as take
+from .ops.dense import dot as dot
+from .ops.dense import matmul as matmul
+from .ops.dense import outer as outer
+from .ops.elementwise import abs as abs
+from .ops.elementwise import add as add
+from .ops.elementwise import ceil as ceil
+from .ops.elementwise import clamp as clamp
+from .ops.elementwise import clip as clip
+from .ops.elementwise import clone as clone
+from .ops.elementwise import cos as cos
+from .ops.elementwise import div as div
+from .ops.elementwise import exp as exp
+from .ops.elementwise import expm1 as expm1
+from .ops.elementwise import floor as floor
+from .ops.elementwise import log as log
+from .ops.elementwise import log1p as log1p
+from .ops.elementwise import maximum as maximum
+from .ops.elementwise import minimum as minimum
+from .ops.elementwise import mul as mul
+from .ops.elementwise import neg as neg
+from .ops.elementwise import pow as pow
+from .ops.elementwise import reciprocal as reciprocal
+from .ops.elementwise import round as round
+from .ops.elementwise import rsqrt as rsqrt
+from .ops.elementwise import sign as sign
+from .ops.elementwise import sin as sin
+from .ops.elementwise import sqrt as sqrt
+from .ops.elementwise import square as square
+from .ops.elementwise import sub as sub
+from .ops.index import chunk as chunk
+from .ops.index import flip as flip
+from .ops.index import index_select as index_select
+from .ops.index import repeat_interleave as repeat_interleave
+from .ops.index import roll as roll
+from .ops.index import split as split
+from .ops.index import tile as tile
+from .ops.index import unbind as unbind
+from .ops.logic import eq as eq
+from .ops.logic import ge as ge
+from .ops.logic import gt as gt
+from .ops.logic import isfinite as isfinite
+from .ops.logic import isinf as isinf
+from .ops.logic import isnan as isnan
+from .ops.logic import le as le
+from .ops.logic import logical_and as logical_and
+from .ops.logic import logical_not as logical_not
+from .ops.logic import logical_or as logical_or
+from .ops.logic import logical_xor as logical_xor
+from .ops.logic import lt as lt
+from .ops.logic import masked_fill as masked_fill
+from .ops.logic import ne as ne
+from .ops.logic import where as where
+from .ops.reduce import all as all
+from .ops.reduce import amax as amax
+from .ops.reduce import amin as amin
+from .ops.reduce import any as any
+from .ops.reduce import argmax as argmax
+from .ops.reduce import argmin as argmin
+from .ops.reduce import cumsum as cumsum
+from .ops.reduce import logsumexp as logsumexp
+from .ops.reduce import max as max
+from .ops.reduce import mean as mean
+from .ops.reduce import min as min
+from .ops.reduce import norm as norm
+from .ops.reduce import prod as prod
+from .ops.reduce import std as std
+from .ops.reduce import sum as sum
+from .ops.reduce import var as var
+from .ops.shape import broadcast_to as broadcast_to
+from .ops.shape import concatenate as cat
+from .ops.shape import concatenate as concatenate
+from .ops.shape import flatten as flatten
+from .ops.shape import permute as permute
+from .ops.shape import reshape as reshape
+from .ops.shape import squeeze as squeeze
+from .ops.shape import stack as stack
+from .ops.shape import transpose as transpose
+from .ops.shape import unsqueeze as unsqueeze
+from .ops.sort import argsort as argsort
+from .ops.sort import median as median
+from .ops.sort import sort as sort
+from .ops.sort import topk as topk
+from .optim.target import soft_update as soft_update
+from .precision import autocast as autocast
+from .registered import register as register
+from .seeding import seed as seed
+from .tensor import Tensor as Tensor
+from .tensor import enable_grad as enable_grad
+from .tensor import no_grad as no_grad
+from .tensor import tensor as tensor
+from .training.lr_find import lr_find as lr_find
+from .training.prefetch import Prefetch as Prefetch
+
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AlphaDropout",
+    "Average",
+    "Concatenate",
+    "Dense",
+    "Dot",
+    "Dropout",
+    "ELU",
+    "Flatten",
+    "Function",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Input",
+    "InputSpec",
+    "Layer",
+    "LeakyReLU",
+    "Maximum",
+    "Minimum",
+    "Model",
+    "Module",
+    "Multiply",
+    "PReLU",
+    "Prefetch",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Softmax",
+    "Subtract",
+    "Tensor",
+    "abs",
+    "add",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "autocast",
+    "backends",
+    "broadcast_to",
+    "callbacks",
+    "capture",
+    "cat",
+    "ceil",
+    "celu",
+    "chunk",
+    "clamp",
+    "clip",
+    "clone",
+    "concatenate",
+    "constraints",
+    "cos",
+    "cumsum",
+    "datasets",
+    "div",
+    "dot",
+    "elu",
+    "enable_grad",
+    "eq",
+    "erf",
+    "exp",
+    "expm1",
+    "eye",
+    "flatten",
+    "flip",
+    "floor",
+    "full",
+    "full_like",
+    "gather",
+    "ge",
+    "geglu",
+    "gelu",
+    "get_backend",
+    "get_num_threads",
+    "glu",
+    "grad",
+    "gradcheck",
+    "gt",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "index_select",
+    "info",
+    "initializers",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "leaky_relu",
+    "linspace",
+    "load",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logsumexp",
+    "losses",
+    "lr_find",
+    "lt",
+    "masked_fill",
+    "matmul",
+    "max",
+    "maximum",
+    "maxout",
+    "mean",
+    "median",
+    "metrics",
+    "min",
+    "minimum",
+    "mish",
+    "mul",
+    "ne",
+    "neg",
+    "nn",
+    "no_grad",
+    "norm",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "ops",
+    "optim",
+    "outer",
+    "permute",
+    "plot",
+    "pow",
+    "prelu",
+    "prod",
+    "quick_gelu",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "reciprocal",
+    "register",
+    "reglu",
+    "regularizers",
+    "relu",
+    "relu6",
+    "relu_squared",
+    "repeat_interleave",
+    "reshape",
+    "roll",
+    "round",
+    "rsqrt",
+    "scatter_add",
+    "schedules",
+    "seed",
+    "selu",
+    "set_backend",
+    "set_num_threads",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sine",
+    "soft_shrink",
+    "soft_update",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softsign",
+    "sort",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "split",
+    "sqrt",
+    "square",
+    "squareplus",
+    "squeeze",
+    "stack",
+    "std",
+    "sub",
+    "sum",
+    "swiglu",
+    "take",
+    "tanh",
+    "tanh_shrink",
+    "tensor",
+    "threshold",
+    "tile",
+    "topk",
+    "transpose",
+    "unbind",
+    "unsqueeze",
+    "use_backend",
+    "var",
+    "where",
+    "zeros",
+    "zeros_like",
+]
