@@ -21,6 +21,22 @@ from .tensor import Tensor, no_grad
 if TYPE_CHECKING:
     from .nn.parameter import Parameter
 
+__all__ = [
+    "Constraint",
+    "FromFunction",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "get",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _RELU = activation("relu")
 
 

@@ -21,6 +21,37 @@ from .registry import Remade
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
+__all__ = [
+    "INITIALIZERS",
+    "Constant",
+    "FromFunction",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "LinearBias",
+    "LinearWeight",
+    "Ones",
+    "Orthogonal",
+    "RandomInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "get",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["history"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def require() -> None:
     """ImportError, saying what to install, unless Matplotlib is there."""
     try:

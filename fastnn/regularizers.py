@@ -18,6 +18,21 @@ from .ops.regularization import penalty
 from .registry import Configured, Registry, decided
 from .tensor import Tensor, tensor
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "FromFunction",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "get",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 class Regularizer(Configured):
     """Base class: gives the penalty of a Tensor."""

@@ -15,6 +15,31 @@ import numpy as np
 from .ops.door import check_number
 from .registry import Configured, Registry
 
+__all__ = [
+    "SCHEDULES",
+    "Constant",
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "Cyclic",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "Join",
+    "LinearWarmupDecay",
+    "OneCycle",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "Schedule",
+    "StepDecay",
+    "WarmupStableDecay",
+    "get",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Steps = np.ndarray[Any, np.dtype[np.float64]]
 
 

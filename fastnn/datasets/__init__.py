@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["digits", "mnist"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 Array = np.ndarray[Any, Any]
 Split = tuple[Array, Array]
 

@@ -33,9 +33,12 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
     >>> bool((fastnn.load(path).predict([[1, 2, 3]]) == model.predict([[1, 2, 3]])).all())
     True
     """
-    from .. import nn  # noqa: F401  (files may name all of its layers)
+    from .. import nn
+    from ..nn import keras_activation  # noqa: F401
     from ..serialization import load as read_model
 
+    for name in nn.__all__:  # which files may name: each puts itself among the layers that are known
+        getattr(nn, name)
     given, context = checked(custom_objects), copy_context()
 
     def read() -> Any:

@@ -118,12 +118,23 @@ def deserialize(config: dict[str, Any]) -> Any:
     name = config["class_name"]
     if name in LOSSES:
         return LOSSES[name](**config["config"])
-    cls = named(name) if ">" in name else LAYERS[name] if name.startswith("nn.") else None
+    cls = named(name) if ">" in name else _of_torch(name)
     if isinstance(cls, type) and (issubclass(cls, Loss) or not getattr(cls, "not_in_fit", "it is no loss")):
         return cls(**config["config"])
     if cls is None or isinstance(cls, type):
         raise KeyError(f"there is no loss {name!r}")
     return CustomLoss(cls)
+
+
+def _of_torch(name: str) -> Any:
+    """Return the class of a loss that files call "nn.NAME"; None where `fastnn.nn` has none."""
+    from .. import nn
+
+    own = name.removeprefix("nn.")
+    if own == name or own not in nn.__all__:
+        return None
+    found = getattr(nn, own)  # which is loaded, and puts itself among these
+    return found if LAYERS.get(name) is found else None
 
 
 __all__ = [
@@ -155,3 +166,7 @@ __all__ = [
     "get",
     "serialize",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,6 +24,28 @@ from ..ops.door import check_number
 from ..seeding import generator as own_generator
 from ..tensor import Tensor, no_grad
 
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 T = TypeVar("T", bound=Tensor)
 Generator: TypeAlias = "np.random.Generator | None"
 

@@ -26,6 +26,12 @@ from .penalties import Regularized
 from .spec import ANY, FLOATS, InputSpec, as_input
 from .state import State
 
+TRAINING = (
+    *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "metrics"),
+    *("optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
+)
+"""The public names that training gives `Module`."""
+
 if TYPE_CHECKING:
     from ..training.loop import Trainer
 else:
@@ -43,12 +49,8 @@ else:
             import_module("fastnn.training.loop")  # by its name: training stands above layers, and no layer imports it
             return vars(Trainer)[self.name].__get__(instance, owner)
 
-    for _name in (
-        *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "metrics"),
-        *("optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
-    ):
+    for _name in TRAINING:
         setattr(Trainer, _name, _OfTraining(_name))
-    del _name
 
 
 _FLOAT32 = np.dtype(np.float32)

@@ -14,6 +14,16 @@ from ..ops.elementwise import abs as absolute
 from ..ops.elementwise import maximum
 from ..tensor import Array, Tensor, no_grad
 
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _SQUARE = 2.0
 
 

@@ -37,3 +37,7 @@ __all__ = [
 ]
 
 from .. import methods  # noqa: F401  (what they are as methods of Tensor)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -68,4 +68,26 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {c.__name__: c for c, _ in _KERAS.values()}
 
-__all__ = [*OPTIMIZERS, "Optimizer", "get", "lr_scheduler"]
+__all__ = [
+    "LBFGS",
+    "OPTIMIZERS",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "AdamWScheduleFree",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "get",
+    "lr_scheduler",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
