@@ -6,6 +6,7 @@
 #include <structmember.h>
 #include <unistd.h>
 
+#include <list>
 #include <memory>
 #include <new>
 #include <string>
@@ -40,13 +41,20 @@ struct Carried {
   py::object front, back;
 };
 
+// Who uses what is carried, and who waits for it, in the process that has this number. Kept under the GIL.
+struct Turns {
+  unsigned process;
+  bool taken;
+  std::list<const void*> waiting;
+};
+
 // The Python object. A call with arrays of the right shapes, dtypes and layout goes straight to the kernels.
 struct FrozenModel {
   PyObject_HEAD vectorcallfunc vectorcall;
   Version* version;
   std::vector<Port>* ports;  // the inputs, then the outputs, without what is carried
   std::vector<Carried>* carried;
-  unsigned carrying;  // the process in which a call, or a setting, uses what is carried; 0 where none does
+  Turns* turns;  // null where nothing is carried
   int inputs, outputs;
   bool alone;        // one output, which is returned as it is
   PyObject* arrays;  // what the calls point into, besides the weights
@@ -55,27 +63,41 @@ struct FrozenModel {
   PyObject* batch_size;
 };
 
-// What is carried, for one call or setting at a time. Others wait without the GIL; after a fork the child waits for no thread of
-// its parent. What is carried changes as a whole, under the GIL, when a call has ended.
+// The use of what is carried by one call or setting at a time, in the order in which they came. Others wait without the GIL;
+// after a fork the child waits for no thread of its parent. What is carried changes as a whole, under the GIL, when a call has
+// ended.
 class Carrying {
  public:
-  explicit Carrying(FrozenModel* model) : model_(model) {
-    if (model->carried->empty()) return;
-    while (model->carrying == Frozen::process()) {
-      {
-        const WithoutGil released;
-        usleep(20);
-      }
-      if (PyErr_CheckSignals()) throw py::error_already_set();
-    }
-    model->carrying = Frozen::process();
+  explicit Carrying(FrozenModel* model) : turns_(model->turns) {
+    if (!turns_) return;
+    if (turns_->process != Frozen::process()) *turns_ = {Frozen::process(), false, {}};
+    if (turns_->taken || !turns_->waiting.empty()) wait();
+    turns_->taken = true;
   }
-  ~Carrying() { model_->carrying = 0; }
+  ~Carrying() {
+    if (turns_) turns_->taken = false;
+  }
   Carrying(const Carrying&) = delete;
   Carrying& operator=(const Carrying&) = delete;
 
  private:
-  FrozenModel* model_;
+  void wait() {
+    auto& waiting = turns_->waiting;
+    const auto me = waiting.insert(waiting.end(), this);
+    while (turns_->taken || me != waiting.begin()) {
+      {
+        const WithoutGil released;
+        usleep(50);
+      }
+      if (PyErr_CheckSignals()) {
+        waiting.erase(me);
+        throw py::error_already_set();
+      }
+    }
+    waiting.erase(me);
+  }
+
+  Turns* turns_;
 };
 
 py::object zeros_like(py::handle array) {
@@ -222,6 +244,7 @@ void free_frozen(PyObject* object) {
   auto* self = (FrozenModel*)object;
   release(self->version);
   delete self->carried;
+  delete self->turns;
   for (Port& port : *self->ports) Py_XDECREF(port.descr);
   delete self->ports;
   Py_XDECREF(self->arrays);
@@ -386,7 +409,7 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
   self->version = version.release();
   self->ports = ports.release();
   self->carried = states.release();
-  self->carrying = 0;
+  self->turns = carried ? new Turns{Frozen::process(), false, {}} : nullptr;
   self->inputs = (int)inputs.size() - carried;
   self->outputs = (int)outputs.size() - carried;
   self->alone = alone;

@@ -5,7 +5,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -360,6 +360,60 @@ def test_state_is_carried_from_call_to_call(backend: str, names: Any) -> None:
     np.testing.assert_allclose(f(xs[2]), unrolled(cell, xs[2:3], before)[0][0], rtol=1e-5)
 
 
+class State(NamedTuple):
+    h: Any
+    c: Any
+
+
+class Pair(nn.Module):
+    """y and a state of two arrays, nested as it is given."""
+
+    def __init__(self, outputs: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.layer, self.outputs = nn.Linear(3, 4), outputs
+
+    def forward(self, x: Any, state: Any) -> Any:
+        h, c = state
+        c = c * 0.5 + self.layer(x)
+        h = fastnn.tanh(h + c)
+        return self.outputs(h * 2, State(h, c))
+
+
+NESTED: dict[str, tuple[Callable[[Any, Any], Any], dict[Any, Any], Callable[[Any, Any, Any], Any]]] = {
+    "a tuple in a tuple": (lambda y, s: (y, tuple(s)), {"state": 1}, lambda y, h, c: y),
+    "each by its name": (
+        lambda y, s: (y, tuple(s)), {"state_1": "output_2_1", "state_2": "output_2_2"}, lambda y, h, c: y
+    ),
+    "a named tuple": (lambda y, s: (y, s), {1: -1}, lambda y, h, c: y),
+    "a dict": (lambda y, s: {"y": y, "new": {"h": s.h, "c": s.c}}, {"state": "new"}, lambda y, h, c: {"y": y}),
+    "others stay nested": (
+        lambda y, s: [(y, y + 1), s, {"h": s.h}], {"state": 1}, lambda y, h, c: [(y, y + 1), {"h": h}]
+    ),
+    "a part of a named tuple": (
+        lambda y, s: (y, s, s), {"state_1": "output_2_h", "state_2": "output_3_c"},
+        lambda y, h, c: (y, {"c": c}, {"h": h}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_states(backend: str, name: str) -> None:
+    outputs, state, rest = NESTED[name]
+    model = Pair(outputs)
+    f = model.freeze(2, input_shape=[(3,), [(4,), (4,)]], state=state)
+    h = c = np.zeros((2, 4), "f4")
+    layer = model.layer.freeze(2)
+    for _ in range(3):
+        x = values(2, 3)
+        c = c * np.float32(0.5) + layer(x)
+        h = np.tanh(h + c)
+        got, want = (fastnn.tree.flatten(v) for v in (f(x), rest(h * 2, h, c)))
+        assert got[0] == want[0]
+        for a, b in zip(got[1], want[1], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(f.state["state_2"], c, rtol=1e-5, atol=1e-6)
+
+
 def test_the_only_output_is_given_and_carried(backend: str) -> None:
     cell = Cell(alone=True)
     f = cell.freeze(1, input_shape=[(3,), (4,)], state={"h": 0})
@@ -414,6 +468,7 @@ STATES: dict[str, tuple[Any, type[Exception], str]] = {
     "an unknown output": ({"h": "z"}, ValueError, "output 'z'.*output_1, output_2"),
     "a number": ({"h": 2}, ValueError, "output 2"),
     "another shape": ({"x": 1}, ValueError, r"output_2 is float32 \(2, 4\), but the input x .* float32 \(2, 3\)"),
+    "two arrays for one": ({"h": "both"}, ValueError, "output 'both'"),
     "no dict": ("h", TypeError, "is a str"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..structure import Structure
 from ..tensor import Array
 from ..training import data
+from ..tree import Tree, count, unflatten
 
 
 class Port(NamedTuple):
@@ -160,28 +161,81 @@ def _without(structure: Structure, numbers: Collection[int]) -> Structure:
     """Returns how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
     if not numbers:
         return structure
-    names = [name for i, name in enumerate(structure.names) if i not in numbers]
-    return Structure("one" if len(names) == 1 and structure.kind != "dict" else structure.kind, names)
+    kept = iter([i not in numbers for i in range(len(structure))])
+    tree, kind = _rest(structure.tree, kept), structure.kind
+    tree = (tuple, (0,), ()) if tree is None else tree
+    while tree and len(tree[2]) == 1 and not issubclass(tree[0], dict):
+        tree, kind = tree[2][0], ""
+    if not kind:
+        kind = Structure.of(unflatten(tree, [0] * len(structure)))[0].kind
+    return Structure(kind, [name for i, name in enumerate(structure.names) if i not in numbers], tree)
 
 
-def carried_inputs(inputs: Structure, state: Any) -> dict[int, Any]:
-    """Returns the numbers of the inputs that are carried, and the names or numbers of the outputs that they come from."""
+def _rest(tree: Tree, kept: Iterator[bool]) -> Tree | None:
+    """Returns a tree without some of its leaves and what is empty then, None if nothing is left.
+
+    The rest of a named tuple is a dict.
+    """
+    if not tree:
+        return tree if next(kept) else None
+    cls, keys, children = tree
+    rest = [(i, left) for i, child in enumerate(children) if (left := _rest(child, kept)) is not None]
+    if len(rest) == len(children):
+        return cls, keys, tuple(child for _, child in rest)
+    if not rest:
+        return None
+    named = issubclass(cls, Mapping) or hasattr(cls, "_fields")
+    own = tuple(keys[i] for i, _ in rest) if named else (len(rest),)
+    return dict if named else cls, own, tuple(child for _, child in rest)
+
+
+# ---- what is carried from call to call ----
+
+
+class Carried(NamedTuple):
+    """An output that is carried to an input: one of the leaves of what state= names."""
+
+    key: Any
+    leaf: int
+    leaves: int
+
+
+def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
+    """Returns the numbers of the inputs that are carried, and the outputs that they come from."""
     if state is None:
         return {}
     if not isinstance(state, Mapping):
         raise TypeError(f"freeze: state is a {type(state).__name__}, wanted a dict from inputs to outputs, by names or numbers")
-    return {_number(inputs, key, "input"): value for key, value in state.items()}
+    carried = {}
+    for key, value in state.items():
+        leaves = _leaves(inputs, key, "input")
+        carried.update({i: Carried(value, n, len(leaves)) for n, i in enumerate(leaves)})
+    return carried
 
 
-def carried_outputs(outputs: Structure, carried: Mapping[int, Any]) -> dict[int, int]:
+def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[int, int]:
     """Returns the numbers of the inputs that are carried, and of the outputs that they come from."""
-    return {i: _number(outputs, value, "output") for i, value in carried.items()}
+    found = {}
+    for i, (key, leaf, n) in carried.items():
+        leaves = _leaves(outputs, key, "output")
+        if len(leaves) != n:
+            raise ValueError(f"freeze: state carries the output {key!r} of {len(leaves)} arrays to an input of {n}")
+        found[i] = leaves[leaf]
+    return found
 
 
-def _number(structure: Structure, key: Any, what: str) -> int:
-    """Returns which of the inputs or outputs this is, by its name or number."""
-    if key in structure.names:
-        return structure.names.index(key)
-    if isinstance(key, int) and -len(structure) <= key < len(structure):
-        return key % len(structure)
-    raise ValueError(f"freeze: state has the {what} {key!r}; wanted a name or number of: {', '.join(structure.names)}")
+def _leaves(structure: Structure, key: Any, what: str) -> list[int]:
+    """Returns which leaves of the inputs or outputs this is: one by its name, or all of an argument or item."""
+    names = structure.names
+    if key in names:
+        return [names.index(key)]
+    items: list[list[int]] = []
+    for tree in structure.tree[2] if structure.tree else [structure.tree]:
+        begin = items[-1][-1] + 1 if items else 0
+        items.append(list(range(begin, begin + count(tree))))
+    if isinstance(key, int) and -len(items) <= key < len(items):
+        return items[key]
+    for item in items:
+        if isinstance(key, str) and item and all(names[i].startswith(f"{key}_") for i in item):
+            return item
+    raise ValueError(f"freeze: state has the {what} {key!r}; wanted a name or number of: {', '.join(names)}")
