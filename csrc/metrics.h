@@ -22,7 +22,7 @@ void mean_metric(const void* args, const Worker& me) {
 
 FASTNN_INLINE i64 metric_chunk(i64 n) { return max_i64(1, 8192 / max_i64(1, n)); }
 
-// Adds f(row) for each row, times the row's weight.
+// Adds f(row) for each row, times the row's weight; a row of weight 0 counts for nothing, also where f gives NaN.
 template <class T, class F>
 FASTNN_INLINE void add_rows(double* total, const T* sample_weight, i64 M, i64 N, const Worker& me, F f) {
   double sums[2];
@@ -30,7 +30,7 @@ FASTNN_INLINE void add_rows(double* total, const T* sample_weight, i64 M, i64 N,
     double values = 0, weights = 0;
     for (i64 row = rows.begin; row < rows.end; row++) {
       const double weight = sample_weight ? (double)sample_weight[row] : 1;
-      values += weight * f(row);
+      values += weight == 0 ? 0 : weight * f(row);
       weights += weight;
     }
     part[0] = values;
@@ -289,12 +289,14 @@ void r2_metric(const void* args, const Worker& me) {
     if (some == a.M) continue;
     const double origin = (double)a.target[some * a.N + n];
     for (i64 row = some; row < a.M; row++) {
+      if (weight(row) == 0) continue;
       weights += weight(row);
       mean += weight(row) * ((double)a.target[row * a.N + n] - origin);
     }
     if (weights == 0) continue;
     mean = origin + mean / weights;
-    for (i64 row = 0; row < a.M; row++) {
+    for (i64 row = some; row < a.M; row++) {
+      if (weight(row) == 0) continue;
       const double y = (double)a.target[row * a.N + n], e = y - (double)a.pred[row * a.N + n];
       squares += weight(row) * ((y - mean) * (y - mean));
       errors += weight(row) * (e * e);

@@ -172,6 +172,46 @@ def test_files_have_them(tmp_path: Path) -> None:
     assert again.evaluate(X, LABELS, sample_weight=WEIGHTS, return_dict=True) == logs
 
 
+VALUES, P = rng.standard_normal((N, C)).astype(np.float32), rng.dirichlet(np.ones(C), N).astype(np.float32)
+ONE_HOT, BITS = np.eye(C, dtype=np.float32)[LABELS[:, 0]], rng.integers(0, 2, (N, C)).astype(np.float32)
+LEFT_OUT = [
+    (metrics.SparseCategoricalAccuracy, LABELS[:, 0]),
+    (metrics.SparseCategoricalCrossentropy, LABELS[:, 0]),
+    (metrics.SparseTopKCategoricalAccuracy, LABELS[:, 0]),
+    (metrics.CategoricalCrossentropy, ONE_HOT),
+    (metrics.BinaryCrossentropy, BITS),
+    (metrics.BinaryAccuracy, BITS),
+    (metrics.AUC, BITS),
+    (lambda: metrics.F1Score("macro"), ONE_HOT),
+    (metrics.Precision, BITS),
+    (metrics.MeanSquaredError, VALUES),
+    (metrics.MeanAbsoluteError, VALUES),
+    (metrics.MeanAbsolutePercentageError, VALUES),
+    (metrics.CosineSimilarity, VALUES),
+    (metrics.R2Score, VALUES),
+    (lambda: metrics.MeanMetricWrapper(lambda t, p: (t - p).mean(-1)), VALUES),
+]
+
+
+@pytest.mark.parametrize("backend", ["cpp", "numpy", "numba"])
+def test_rows_of_weight_0_may_hold_anything(backend: str) -> None:
+    weights = np.where(np.arange(N) % 3, WEIGHTS[:, 0] + 0.1, 0.0)
+    counts = weights != 0
+    with fastnn.use_backend(backend):
+        for make, y in LEFT_OUT:
+            whole, rest = make(), make()
+            rows = counts[:, None]
+            targets = y if y.ndim == 1 else np.where(rows, y, np.nan)
+            whole.update_state(targets, np.where(rows, P, np.nan), weights)
+            rest.update_state(y[counts], P[counts], weights[counts])
+            assert whole.result() == pytest.approx(rest.result(), rel=1e-5), whole.name
+        model = fastnn.Sequential([fastnn.Dense(C, input_shape=(5,))])
+        model.compile(fastnn.optim.SGD(lr=0.0), "mse", weighted_metrics=["mae", "r2_score"])
+        history = model.fit(X[:, 0], np.where(rows, VALUES, np.nan), sample_weight=weights, epochs=3, verbose=0).history
+        error = np.average(abs(model.predict(X[:, 0]) - VALUES).mean(-1), weights=weights)
+        assert history["mae"] == pytest.approx([error] * 3, rel=1e-5) and np.isfinite(history["r2_score"]).all()
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match="compile: unknown metric 'sharpness'"):
         compiled(weighted_metrics=["sharpness"])

@@ -31,7 +31,8 @@ def _count_error(v: SimpleNamespace, want: Values) -> Values:
 
 def _r2_error(v: SimpleNamespace, want: Values) -> Values:
     """Sums of rows; means are off by so much of the greatest number, and what lies around them by its square."""
-    rows, most = 4 + len(v.pred) ** 0.5, 4 + np.abs(v.target).max(initial=0) + np.abs(v.pred).max(initial=0)
+    greatest = [np.abs(np.nan_to_num(a, nan=0)).max(initial=0) for a in (v.target, v.pred)]
+    rows, most = 4 + len(v.pred) ** 0.5, 4 + sum(greatest)
     total = 1 + np.abs(v.state[:1]) + np.abs(v.sample_weight).sum() + len(v.pred)
     return {"state": EPS * 4 * rows * np.concatenate([total, most + 0 * total, total * most**2, total * most**2])}
 
@@ -68,6 +69,24 @@ def _rows(m: int, weighted: bool, **flags: Any) -> Case:
     return Case("mean_rows", {"M": m}, absent=absent, spans=spans, error=_mean_rows_error, **flags)
 
 
+def _left_out(m: int, n: int) -> Iterable[Case]:
+    """Rows of weight 0, the first of them and every third one, that are NaN."""
+    weights = np.where(np.arange(m) % 3, 1.5, 0.0)
+    common: dict[str, Any] = {"spans": {"total": (0.0, 9.0)}, "error": _sum_error, "note": "left out"}
+
+    def rows(rng: np.random.Generator, v: SimpleNamespace) -> Values:
+        return np.where(weights[:, None] == 0, np.nan, rng.uniform(-2, 2, (m, n)))
+
+    given: dict[str, Any] = {"sample_weight": weights, "pred": rows, "target": rows}
+    sizes = {"M": m, "N": n}
+    yield Case("error_metric", sizes, {"power": 2}, arrays=given, **common)
+    state: Maker = lambda rng, v: [rng.uniform(low, high, n) for low, high in ((1, 9), (-1, 1), (1, 9), (1, 9))]  # noqa: E731
+    yield Case("r2_metric", sizes, arrays={**given, "state": state}, **{**common, "error": _r2_error})
+    first: Maker = lambda rng, v: rows(rng, v)[:, 0]  # noqa: E731
+    alone = {"sample_weight": weights, "values": first}
+    yield Case("mean_rows", {"M": m}, arrays=alone, **{**common, "error": _mean_rows_error})
+
+
 def _scores(m: int, n: int, room: int, taken: int, weighted: bool, **flags: Any) -> Case:
     """Scores that go behind `taken` others where there is room for so many."""
     arrays = {"store": lambda rng, v: rng.uniform(0, 1, (3, room)), "count": [taken]}
@@ -86,6 +105,8 @@ CASES = [
     *_metrics(9, 17, True, edges=True, note="weighted"),
     *(_rows(m, weighted) for m in (0, 1, 17, 9000) for weighted in (False, True)),
     _rows(33, True, edges=True, note="edges"),
+    *_left_out(17, 5),
+    *_left_out(100, 40),
     *(_scores(m, n, 40, taken, taken > 0) for m, n in ((0, 1), (7, 1), (5, 3)) for taken in (0, 5, 33)),
     *(_scores(5, 3, 20, taken, False) for taken in (20, 21, -1, np.iinfo(np.int64).max - 15)),
     _scores(9000, 1, 9001, 1, True, edges=True),

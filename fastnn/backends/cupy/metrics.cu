@@ -65,7 +65,7 @@ __device__ inline void sum_rows(double* total, const T* sample_weight, i64 M, F 
     const double of_row = value(Lanes<L>(), row);
     if (Lanes<L>::lane() == 0) {
       const double weight = weight_of(sample_weight, row);
-      sums[0] += weight * of_row;
+      sums[0] += weight == 0 ? 0 : weight * of_row;
       sums[1] += weight;
     }
   }
@@ -74,7 +74,8 @@ __device__ inline void sum_rows(double* total, const T* sample_weight, i64 M, F 
   if (grid_reduce(sums, totals, Sum(), 0.0) && threadIdx.x == 0) add_to(total, totals[0], totals[1]);
 }
 
-// Adds value(lanes, row) for each row of N elements, times the row's weight: a thread for each row, or a warp for long ones.
+// Adds value(lanes, row) for each row of N elements, times the row's weight: a thread for each row, or a warp for long ones. A row
+// of weight 0 counts for nothing, also where its value is NaN.
 template <typename T, typename F>
 __device__ inline void add_rows(double* total, const T* sample_weight, i64 M, i64 N, F value) {
   if (N == 0) return;

@@ -69,6 +69,7 @@ __device__ void r2_metric(const r2_metric_args<T>& a) {
     const double origin = some < rows ? (double)a.target[some * a.N + n] : 0;
     for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double weight = weight_of(a.sample_weight, row);
+      if (weight == 0) continue;
       weights += weight;
       mean += weight * ((double)a.target[row * a.N + n] - origin);
     }
@@ -77,6 +78,7 @@ __device__ void r2_metric(const r2_metric_args<T>& a) {
     for (i64 row = strip.part; row < rows; row += strip.parts) {
       const double y = (double)a.target[row * a.N + n], e = y - (double)a.pred[row * a.N + n];
       const double weight = weight_of(a.sample_weight, row);
+      if (weight == 0) continue;
       squares += weight * ((y - mean) * (y - mean));
       errors += weight * (e * e);
     }

@@ -32,7 +32,8 @@ def _over_rows(measure: Any) -> Any:
             values = weights = 0.0
             for row in range(begin, min(begin + BLOCK, len(p))):
                 weight = wide_weight(sample_weight, row)
-                values += weight * measure(p, other, row, parameter)
+                if weight != 0:  # or a row that counts for nothing could be NaN
+                    values += weight * measure(p, other, row, parameter)
                 weights += weight
             all_values += values
             all_weights += weights
@@ -123,7 +124,7 @@ def _mean_rows(total: Array, values: Array, sample_weight: Array) -> None:
     sums = weights = 0.0
     for row in range(len(values)):
         weight = wide_weight(sample_weight, row)
-        sums = add(sums, weight * np.float64(values[row]))
+        sums = add(sums, weight * np.float64(values[row]) if weight != 0 else 0.0)
         weights = add(weights, weight)
     total[0] += sums
     total[1] += weights
@@ -177,15 +178,15 @@ def _r2_metric(state: Array, pred: Array, target: Array, sample_weight: Array) -
         for row in range(len(pred)):
             weight = wide_weight(sample_weight, row)
             new = add(new, weight)
-            mean = add(mean, weight * (np.float64(target[row, i]) - some))
+            mean = add(mean, weight * (np.float64(target[row, i]) - some) if weight != 0 else 0.0)
         if new == 0:
             continue
         mean = some + mean / new
         for row in range(len(pred)):
             weight, y = wide_weight(sample_weight, row), np.float64(target[row, i])
             e = y - np.float64(pred[row, i])
-            squares = add(squares, weight * ((y - mean) * (y - mean)))
-            errors = add(errors, weight * (e * e))
+            squares = add(squares, weight * ((y - mean) * (y - mean)) if weight != 0 else 0.0)
+            errors = add(errors, weight * (e * e) if weight != 0 else 0.0)
         total, apart = state[0, i] + new, mean - state[1, i]
         state[2, i] += squares + apart * apart * (state[0, i] * new / total)
         state[1, i] += apart * (new / total)

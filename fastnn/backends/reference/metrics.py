@@ -1,7 +1,7 @@
 """Running metrics: what they add to for every batch.
 
 A ``total`` has a sum of values in total[0] and of weights in total[1]; the metric is their quotient. Rows without sample_weight
-have the weight 1.
+have the weight 1; those of weight 0 count for nothing, whatever their values are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def mean_metric(xp: Any, total: Array, value: Array, count: float) -> None:
 
 def _add(xp: Any, total: Array, values: Array, sample_weight: Array) -> None:
     if sample_weight.size:
-        total[0] += (values * sample_weight.astype(xp.float64)).sum()
+        total[0] += xp.where(sample_weight != 0, values * sample_weight.astype(xp.float64), 0).sum()
         total[1] += sample_weight.sum(dtype=xp.float64)
     else:
         total[0] += values.sum(dtype=xp.float64)
@@ -97,8 +97,10 @@ def r2_metric(xp: Any, state: Array, pred: Array, target: Array, sample_weight: 
     new = weights.sum()
     if new == 0:
         return
-    y, e = target.astype(xp.float64), target.astype(xp.float64) - pred
-    some = y[xp.argmax(weights != 0)]
+    counts = (weights != 0)[:, None]
+    some = target[xp.argmax(weights != 0)].astype(xp.float64)
+    y = xp.where(counts, target.astype(xp.float64), some)
+    e = xp.where(counts, y - pred, 0)
     mean = some + weights @ (y - some) / new
     total, apart = state[0] + new, mean - state[1]
     state[2] += weights @ (y - mean) ** 2 + apart**2 * state[0] * new / total

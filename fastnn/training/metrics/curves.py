@@ -92,6 +92,8 @@ class AUC(Metric):
         if n > self.store.shape[1]:
             raise RuntimeError(f"metric {self.name}: {n} scores came, but there was room for {self.store.shape[1]}")
         scores, targets, weights = self.store[:, :n]
+        if not weights.all():  # what weighs nothing may be NaN
+            scores, targets, weights = (a[weights != 0] for a in (scores, targets, weights))
         if np.isnan(scores).any():
             return float("nan")
         distinct, place = np.unique(scores, return_inverse=True)

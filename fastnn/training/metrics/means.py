@@ -292,4 +292,4 @@ class MeanMetricWrapper(Metric):
                 "value for each weight"
             )
         each = values.reshape(*weights.shape, -1).mean(-1) if values.size else np.zeros(weights.shape)
-        self.total += np.array(((each * weights).sum(), weights.sum()))
+        self.total += np.array((np.where(weights != 0, each * weights, 0).sum(), weights.sum()))

@@ -17,7 +17,7 @@ class _Tracker(Metric):
         """Adds values: a number or an array-like, with a weight for each, or for each of the first dimension."""
         v, w = (np.asarray(a.detach() if isinstance(a, Tensor) else a, np.float64) for a in (values, _or_one(sample_weight)))
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (v.ndim - w.ndim)), v.shape)
-        self.total += np.array(((v * w).sum(), w.sum()))
+        self.total += np.array((np.where(w != 0, v * w, 0).sum(), w.sum()))
 
     def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         name = type(self).__name__
