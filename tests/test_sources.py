@@ -10,6 +10,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.training.feed import unpack
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 3)).astype(np.float32)
@@ -101,6 +102,28 @@ def test_a_dataset_is_shuffled_as_arrays_are() -> None:
     data, torch = pytest.importorskip("torch.utils.data"), pytest.importorskip("torch")
     tensors = data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
     assert run(net(), X, Y, shuffle=True) == run(net(), tensors, shuffle=True)
+
+
+def test_tensors_are_not_copied() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(3, 2)
+    parts = unpack([x, {"a": x}, None], "fit", "x")
+    for part in (parts[0], parts[1]["a"]):
+        assert isinstance(part, np.ndarray) and np.shares_memory(part, x.numpy())
+    assert unpack((X,), "fit", "x")[0] is X
+
+
+def test_a_dataset_is_one_batch_for_an_optimizer_that_takes_a_closure() -> None:
+    data, torch = pytest.importorskip("torch.utils.data"), pytest.importorskip("torch")
+    tensors = data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    weights = []
+    for given in ((X, Y), (tensors,)):
+        fastnn.seed(0)
+        model = fastnn.Sequential([fastnn.Dense(1, input_shape=(3,))])
+        model.compile(fastnn.optim.LBFGS(), "mse")
+        assert model.fit(*given, verbose=0).params["steps"] == 1
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(*weights)
 
 
 def test_evaluate_and_predict() -> None:

@@ -71,6 +71,7 @@ class Compiled:
         self.objectives: list[Objective] = []
         """One for each output, once the outputs are known."""
         self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # what _probe found, and for which samples
+        self.known_shapes: dict[Any, list[tuple[int, ...]]] = {}  # the same for other samples, with these outputs
         self.looked_at = False  # whether the outputs were looked at, and what fit warned of: once each
         self.warned: set[str] = set()
         self.batch_steps: dict[Any, TrainStep] = {}
@@ -87,6 +88,7 @@ class Compiled:
             if all(o.loss is None for o in parts) and self.own is None:
                 raise ValueError("compile: no output has a loss")
             self.outputs, self.objectives, self._names = outputs, parts, None
+            self.known_shapes.clear()
 
     @property
     def returned(self) -> Structure:
@@ -211,7 +213,15 @@ class Compiled:
         return self._parts[id(metric), key]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "batch_steps": {}, "batch_forms": {}, "probed": (None, []), "place": None, "resumed": None}
+        return {
+            **vars(self),
+            "batch_steps": {},
+            "batch_forms": {},
+            "probed": (None, []),
+            "known_shapes": {},
+            "place": None,
+            "resumed": None,
+        }
 
 
 def _mean(total: Array) -> float:

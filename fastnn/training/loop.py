@@ -18,7 +18,7 @@ from .batches import Batches, Validation, chunked, epochs_of, validation_of
 from .callbacks import Callback, CallbackList
 from .compiled import Compiled, Logs
 from .evaluation import Evaluator
-from .feed import PLAIN, find
+from .feed import PLAIN, Rows, find
 from .history import History
 from .large import by_batch
 from .metrics import Metric
@@ -231,6 +231,8 @@ class Trainer(Evaluator):
 
         source: Source
         if feed is not None:
+            if batch_size is None and c.optimizer.takes_closure and isinstance(feed, Rows):
+                feed.batch_size = feed.n
 
             def prepare(i: int, x: Any, y: Any, weight: Any) -> Arrays:
                 op = f"fit: batch {i} of x"
