@@ -4,15 +4,14 @@
 #include <pybind11/numpy.h>
 #include <string.h>
 #include <structmember.h>
-#include <unistd.h>
 
-#include <list>
 #include <memory>
 #include <new>
 #include <string>
 
 #include "binding.h"
 #include "frozen.h"
+#include "frozen_carried.h"
 #include "frozen_ports.h"
 #include "gil.h"
 
@@ -36,18 +35,6 @@ void release(Version* version) {
   if (--version->users == 0) delete version;
 }
 
-// Memory that is carried from call to call: what the last one left, and where the next one writes.
-struct Carried {
-  py::object front, back;
-};
-
-// Who uses what is carried, and who waits for it, in the process that has this number. Kept under the GIL.
-struct Turns {
-  unsigned process;
-  bool taken;
-  std::list<const void*> waiting;
-};
-
 // The Python object. A call with arrays of the right shapes, dtypes and layout goes straight to the kernels.
 struct FrozenModel {
   PyObject_HEAD vectorcallfunc vectorcall;
@@ -63,50 +50,6 @@ struct FrozenModel {
   PyObject* batch_size;
 };
 
-// The use of what is carried by one call or setting at a time, in the order in which they came. Others wait without the GIL;
-// after a fork the child waits for no thread of its parent. What is carried changes as a whole, under the GIL, when a call has
-// ended.
-class Carrying {
- public:
-  explicit Carrying(FrozenModel* model) : turns_(model->turns) {
-    if (!turns_) return;
-    if (turns_->process != Frozen::process()) *turns_ = {Frozen::process(), false, {}};
-    if (turns_->taken || !turns_->waiting.empty()) wait();
-    turns_->taken = true;
-  }
-  ~Carrying() {
-    if (turns_) turns_->taken = false;
-  }
-  Carrying(const Carrying&) = delete;
-  Carrying& operator=(const Carrying&) = delete;
-
- private:
-  void wait() {
-    auto& waiting = turns_->waiting;
-    const auto me = waiting.insert(waiting.end(), this);
-    while (turns_->taken || me != waiting.begin()) {
-      {
-        const WithoutGil released;
-        usleep(50);
-      }
-      if (PyErr_CheckSignals()) {
-        waiting.erase(me);
-        throw py::error_already_set();
-      }
-    }
-    waiting.erase(me);
-  }
-
-  Turns* turns_;
-};
-
-py::object zeros_like(py::handle array) {
-  auto like = py::reinterpret_borrow<py::array>(array);
-  py::array made(like.dtype(), std::vector<py::ssize_t>(like.shape(), like.shape() + like.ndim()));
-  memset(made.mutable_data(), 0, (size_t)made.nbytes());
-  return made;
-}
-
 // Runs the calls with these arrays, whose references the caller holds, and with what is carried.
 void run(FrozenModel* self, Held& held) {
   struct InUse {
@@ -114,7 +57,7 @@ void run(FrozenModel* self, Held& held) {
     explicit InUse(Version* v) : version(v) { v->users++; }
     ~InUse() { release(version); }
   };
-  const Carrying carrying(self);
+  const Carrying carrying(self->turns);
   const InUse use(self->version);
   const int carried = (int)self->carried->size(), ports = self->inputs + self->outputs + 2 * carried;
   constexpr int kFew = 8;
@@ -271,7 +214,7 @@ PyObject* get_state(PyObject* object, void*) {
   try {
     py::list copies;
     {
-      const Carrying carrying(self);
+      const Carrying carrying(self->turns);
       for (const Carried& c : *self->carried) copies.append(c.front.attr("copy")());
     }
     return PyObject_CallMethod(self->checks, "named_state", "(O)", copies.ptr());
@@ -291,7 +234,7 @@ int set_state(PyObject* object, PyObject* value, void*) {
     auto given = py::reinterpret_steal<py::object>(PyObject_CallMethod(self->checks, "state_arrays", "(O)", value));
     if (!given) return -1;
     const py::list arrays(given);
-    const Carrying carrying(self);
+    const Carrying carrying(self->turns);
     for (size_t i = 0; i < self->carried->size(); i++) (*self->carried)[i].front = arrays[i];
     return 0;
   } catch (py::error_already_set& error) {
@@ -303,7 +246,7 @@ int set_state(PyObject* object, PyObject* value, void*) {
 PyObject* reset_frozen(PyObject* object, PyObject*) {
   auto* self = (FrozenModel*)object;
   try {
-    const Carrying carrying(self);
+    const Carrying carrying(self->turns);
     for (Carried& c : *self->carried) memset(data_of(c.front), 0, (size_t)py::reinterpret_borrow<py::array>(c.front).nbytes());
     return Py_NewRef(Py_None);
   } catch (py::error_already_set& error) {

@@ -142,7 +142,7 @@ def test_what_is_trained_stays() -> None:
 
 def test_recordings_of_the_other_dtype_are_void() -> None:
     model = fastnn.Sequential([nn.Linear(3, 1), Shift()])
-    step = fastnn.capture(lambda x: model(x))
+    step = fastnn.capture(lambda x: model(x).detach())
     for _ in range(3):
         step(fastnn.tensor(X.astype("f4")))
         model.predict(X)
@@ -169,3 +169,23 @@ def test_gradients_of_layers_with_buffers_are_checked() -> None:
     layer = fastnn.Sequential([nn.Linear(3, 2), nn.PReLU()])
     fastnn.gradcheck(layer, X)
     assert {p.dtype for p in layer.parameters()} == {np.dtype("float32")}
+
+
+@fastnn.register(name="Norm", package="test_dtype")
+class Saved(Norm):
+    def get_config(self) -> dict[str, Any]:
+        return {"size": 3}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_files_of_models_in_double(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "Norm", Saved)
+    monkeypatch.setitem(globals(), "Shift", Saved)
+    model = MODELS[name]()
+    model.compile("adam", "mse")
+    model.fit(X, Y, epochs=2, verbose=0)
+    model.save(tmp_path / "m.fastnn")
+    other = fastnn.load(tmp_path / "m.fastnn")
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    assert {n: t.dtype for n, t in other.named_buffers()} == {n: t.dtype for n, t in model.named_buffers()}
+    assert other.predict(X).dtype == np.float64
