@@ -131,7 +131,8 @@ class State:
                 copy draws other numbers.
             max_batch_size: with batch_size None, the most samples that a call may have.
             state: what is carried from call to call: a dict from inputs to the outputs that are their next values, by names or
-                numbers; an argument or item of several arrays is carried as a whole. Calls take and give the rest; an output that is the only one is given, too. The state is 0 at first.
+                numbers; an argument or item of several arrays is carried as a whole. Calls take and give the rest; an output
+                that is the only one is given, too. The state is 0 at first.
 
         Returns:
             A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample without the
