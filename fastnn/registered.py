@@ -143,17 +143,22 @@ def checked(given: Any) -> CustomObjects | None:
 def arguments_of(item: Any) -> dict[str, Any]:
     """Return the arguments of an object's constructor, from the attributes of their names, with or without an underscore.
 
+    Those that it hands on to a constructor of fastnn's, as `**kwargs`, are taken from the config of that class.
+
     Raises:
         TypeError: an argument is not kept in such an attribute; the message names it.
     """
     found: dict[str, Any] = {}
-    name = type(item).__name__
-    for argument in _constructor(type(item)):
+    for owner, argument in _constructor(type(item)):
+        if _is_own(owner):
+            config = owner.get_config(item)
+            found |= {argument: config[argument]} if argument in config else {}
+            continue
         attribute = argument if hasattr(item, argument) else f"_{argument}"
         if not hasattr(item, attribute):
             raise TypeError(
-                f"the argument {argument!r} of {name} cannot be read from an attribute: keep it as self.{argument}, or define "
-                "get_config"
+                f"the argument {argument!r} of {type(item).__name__} cannot be read from an attribute: keep it as "
+                f"self.{argument}, or define get_config"
             )
         found[argument] = getattr(item, attribute)
     return found
@@ -170,30 +175,34 @@ def own_config(item: Any) -> dict[str, Any]:
 def users_own(cls: type, method: str) -> bool:
     """Return whether a method of a class is none of fastnn's."""
     owner = next((c for c in cls.__mro__ if method in vars(c)), object)
-    return owner is not object and owner.__module__.partition(".")[0] != __name__.partition(".")[0]
+    return owner is not object and not _is_own(owner)
+
+
+def _is_own(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def readable_arguments(item: Any) -> dict[str, Any]:
     """Return those arguments of an object's constructor that attributes of their names hold."""
-    return {name: getattr(item, name) for name in _constructor(type(item), strict=False) if hasattr(item, name)}
+    return {name: getattr(item, name) for _, name in _constructor(type(item), strict=False) if hasattr(item, name)}
 
 
-def _constructor(cls: type, strict: bool = True) -> list[str]:
-    """Return the names of a constructor's arguments; those of its base class too, where it takes any others for it."""
-    found: dict[str, None] = {}
+def _constructor(cls: type, strict: bool = True) -> list[tuple[Any, str]]:
+    """Return the names of a constructor's arguments, each with its class; those of a base too, to which it hands others on."""
+    found: dict[str, type] = {}
     for c in cls.__mro__[:-1]:
         if "__init__" not in vars(c):
             continue
         parameters = list(inspect.signature(vars(c)["__init__"]).parameters.values())[1:]
         for p in parameters:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-                found[p.name] = None
-            elif strict and p.kind is not p.VAR_KEYWORD:
+                found.setdefault(p.name, c)
+            elif strict and p.kind is not p.VAR_KEYWORD and not _is_own(c):
                 star = "*" if p.kind is p.VAR_POSITIONAL else ""
                 raise TypeError(f"the argument {star}{p.name} of {c.__name__} cannot be given by its name: define get_config")
         if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break
-    return list(found)
+    return [(c, name) for name, c in found.items()]
 
 
 def _place(item: Any) -> str:

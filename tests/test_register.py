@@ -235,6 +235,56 @@ def test_a_class_derived_from_a_layer_with_its_own_constructor(tmp_path: Path) -
     assert twin[0].units == 6 and len(twin[1]) == 3
 
 
+def test_arguments_that_a_constructor_hands_on(tmp_path: Path) -> None:
+    @fastnn.register(package="tests")
+    class Net(fastnn.Model):
+        def __init__(self, width: int, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.width = width
+            self.hidden, self.last = fastnn.Dense(width, "relu"), fastnn.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.hidden(x))
+
+    @fastnn.register(package="tests")
+    class Noisy(fastnn.Dense):
+        def __init__(self, units: int, *, level: float, **kwargs: Any) -> None:
+            super().__init__(units, **kwargs)
+            self.level = level
+
+    model = fastnn.Sequential([Noisy(4, level=0.5, activation="tanh", kernel_regularizer="l2"), Net(3, name="inner")])
+    model(X)
+    twin = comes_back(model, tmp_path)
+    assert twin[0].level == 0.5 and twin[0].kernel_regularizer == fastnn.regularizers.L2() and twin[1].name == "inner"
+
+
+def test_a_train_step_of_an_own_model(tmp_path: Path) -> None:
+    @fastnn.register(package="tests")
+    class Stepping(nn.Module):
+        def __init__(self, rate: float) -> None:
+            super().__init__()
+            self.rate, self.layer, self.loss = rate, nn.Linear(4, 2), nn.MSELoss(reduction="sum")
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)
+
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            loss = self.loss(self(x), y) * self.rate
+            self.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            return {"loss": loss}
+
+    model = Stepping(0.5)
+    model.compile("sgd")
+    model.fit(X, Y, batch_size=4, verbose=0, shuffle=False)
+    twin = comes_back(model, tmp_path)
+    for m in (model, twin):
+        m.fit(X, Y, batch_size=4, verbose=0, shuffle=False)
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+
+
 def test_keras_get_config_and_from_config(tmp_path: Path) -> None:
     @fastnn.register(package="tests")
     class Repeat(nn.Module):
