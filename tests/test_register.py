@@ -451,6 +451,19 @@ def more() -> Any:
     return block
 
 
+def taken() -> Any:
+    @fastnn.register(package="tests")
+    class Taken(fastnn.Layer):
+        def __init__(self, drop: float) -> None:
+            super().__init__()
+            self.drop = fastnn.Dropout(drop)
+
+        def forward(self, x: Any) -> Any:
+            return self.drop(x)
+
+    return Taken(0.5)
+
+
 def other_value() -> Any:
     @fastnn.register(package="tests")
     class Other(fastnn.Layer):
@@ -471,6 +484,7 @@ REFUSED: dict[Any, str] = {
     odd: "Custom>Scale: the argument 'axes' of Scale is a object, which a file cannot hold: define get_config",
     changed: "first.config.activation is 'tanh' in the file, and its class makes 'relu'",
     more: "the file has the layers .*extra, and its class makes first, rest, heads",
+    taken: r"the constructor of Taken does not take \{'drop': Dropout.*an attribute with the name of an argument has to hold it",
     other_value: "its config.n is 3 in the file, and its class makes 4",
 }
 

@@ -187,7 +187,15 @@ class Reader:
         if not _by_class(cls) and not users_own(cls, "get_config"):
             return cls.from_config(arguments, self.layer)
         given = decoded(arguments, self.layer)
-        layer = cls.from_config(given) if users_own(cls, "from_config") else cls(**given)
+        try:
+            layer = cls.from_config(given) if users_own(cls, "from_config") else cls(**given)
+        except DAMAGE as error:
+            if isinstance(error, UnknownNameError) or str(error).startswith("load:"):
+                raise
+            raise ValueError(
+                f"the constructor of {cls.__name__} does not take {short(str(given))}: {message(error)}; an attribute with the "
+                "name of an argument has to hold it as it came, else define get_config"
+            ) from error
         if type(layer) is not cls:
             raise ValueError(f"its from_config returned a {type(layer).__name__}")
         _build(layer, config)
