@@ -160,10 +160,13 @@ def test_steps_of_an_epoch() -> None:
     assert model.optimizer.iterations == 18
 
 
-def test_a_sequence_is_shuffled_by_batches() -> None:
+@pytest.mark.parametrize("prefetched", [False, True])
+def test_a_sequence_is_shuffled_by_batches(prefetched: bool) -> None:
     sequence = Sequence(X, Y)
-    fastnn.seed(1)
-    net().fit(sequence, epochs=2, verbose=0)
+    draws = fastnn.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: fastnn.seed(0))  # after the order was drawn
+    net().fit(fastnn.Prefetch(sequence) if prefetched else sequence, epochs=2, verbose=0, callbacks=draws)
+    wanted = np.random.Generator(np.random.Philox(0))
+    assert sequence.taken[4:] == wanted.permutation(4).tolist()
     first, second = sequence.taken[:4], sequence.taken[4:]
     assert sorted(first) == sorted(second) == [0, 1, 2, 3] and sequence.taken != [0, 1, 2, 3] * 2
 
@@ -187,8 +190,11 @@ def test_a_generator_that_runs_out() -> None:
         assert len(run(net(), generate(X, Y), steps_per_epoch=4)[0]["loss"]) == 1
     run(net(), generate(X, Y, passes=3), steps_per_epoch=4)  # to the last batch
     run(net(), generate(X, Y), epochs=1)
-    with pytest.warns(RuntimeWarning, match="validation_data is a generator that ran out after 1 batches; wanted 3"):
-        run(net(), X, Y, validation_data=generate(X, Y), validation_steps=3, epochs=2)
+    with pytest.warns(RuntimeWarning) as warned:
+        history = run(net(), X, Y, validation_data=generate(X, Y), validation_steps=3, epochs=3)[0]
+    ends = [f"validation_data is a generator that ran out after {n} batches; wanted 3" for n in (1, 0)]
+    assert all(end in str(w.message) for end, w in zip(ends, warned, strict=True))
+    assert len(history["val_loss"]) == 2 and len(history["loss"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -207,6 +213,16 @@ def test_a_generator_that_runs_out() -> None:
         (lambda m: m.fit(X, Y, steps_per_epoch=0), ValueError, "fit: steps_per_epoch is 0"),
         (lambda m: m.fit(X, Y, validation_data=(X, Y), validation_steps=-1), ValueError, "fit: validation_steps is -1"),
         (lambda m: m.fit(X, Y, validation_freq="a"), TypeError, "fit: validation_freq is 'a'"),
+        (
+            lambda m: m.fit(X, Y, validation_data=generate(X, Y), epochs=2),
+            ValueError,
+            "fit: .* wanted 2 times; pass validation_steps",
+        ),
+        (
+            lambda m: m.fit(X, Y, validation_data=iter([]), validation_freq=2, epochs=2),
+            ValueError,
+            "validation_data .* no batches",
+        ),
         (lambda m: m.fit(iter([])), ValueError, "fit: x is a list_iterator that gave no batches"),
         (lambda m: m.fit(Again()), ValueError, "fit: a batch of x has 0 parts"),
         (lambda m: m.fit(iter([(X, Y, W, W)])), ValueError, r"fit: a batch of x has 4 parts; wanted \(x, y\)"),
@@ -327,6 +343,14 @@ def test_steps_of_a_models_own() -> None:
         model.compile("adam", "mse")
     assert run(models[0], X, Y, batch_size=SIZE) == run(models[1], Again(X, Y))
     assert models[0].rows == models[1].rows == [16, 16, 16, 2] * 3
+
+    class Alone(fastnn.Sequential):
+        def train_step(self, data: Any) -> Any:
+            return {"rows": len(data)}
+
+    model = Alone([fastnn.Dense(1, input_shape=(3,))])
+    model.compile("adam")
+    assert run(model, (x for (x,) in generate(X)), epochs=1)[0] == run(model, X, batch_size=SIZE, epochs=1)[0]
 
 
 def test_own_code_is_not_recorded_beside_an_iterable() -> None:

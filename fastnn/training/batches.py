@@ -47,9 +47,9 @@ def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, A
             feed.leave()  # the next validation may go on
         else:
             feed.close()
-    if steps is not None and 0 < done < steps:
+    if steps is not None and done < steps and (done or feed.once):
         warn(f"{op}: {feed.name} is a {feed.kind} that ran out after {done} batches; wanted {steps}")
-    if not done:
+    if not done and not (op == "fit" and steps is not None and feed.once):  # where fit goes on without validation
         raise ValueError(f"{op}: {feed.name} is a {feed.kind} that gave no batches")
     feed.epoch_ended()
 
@@ -88,14 +88,25 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
     return lambda: prepared(model, "evaluate", feed, steps)
 
 
-def validation_of(model: Any, given: Any, size: int | None, steps: int | None, looks: bool) -> Batches:
-    """Returns the batches of fit's validation_data; looks: whether NaN in them is an error."""
+def validation_of(model: Any, given: Any, size: int | None, steps: int | None, looks: bool, times: int) -> Batches:
+    """Returns the batches of fit's validation_data.
+
+    Args:
+        size, steps: samples in a batch, and batches.
+        looks: whether NaN in them is an error.
+        times: how often they are wanted.
+    """
     c = model._need("fit")
     if gives_batches(given):
         feed = find(given, "fit", "validation_data", size)
         assert feed is not None
         if steps is not None:
             _checked(steps, "fit")
+        elif feed.once and times > 1:
+            raise ValueError(
+                f"fit: validation_data is a {feed.kind}, which gives its batches once, and they are wanted {times} times; "
+                "pass validation_steps, or an object whose __iter__ begins anew"
+            )
         return Validation(model, feed, steps, looks)
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight), and no iterable of such batches")

@@ -76,11 +76,12 @@ class Evaluator(Steps):
         k: Backend = current()
         with c.set_aside():
             hooks.on_test_begin()
+            i = -1
             for i, batch in enumerate(batches):
                 hooks.on_test_batch_begin(i)
                 self._test_batch([k.asarray(a) for a in batch], batch.inputs)
                 hooks.on_test_batch_end(i, c.logs() if hooks.callbacks else None)
-            logs = c.logs()
+            logs = c.logs() if i >= 0 else {}
             hooks.on_test_end(logs)
         return logs
 

@@ -108,9 +108,8 @@ class Indexed(Feed):
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
         n = self.length
         assert n is not None  # checked by `find`
-        places = order.draw(n)
-        for i in (range(n) if places is None else places.tolist())[skip:]:
-            yield self.given[i]
+        places = order.draw(n)  # now, and not on the thread that may fetch the batches
+        return (self.given[i] for i in (range(n) if places is None else places.tolist())[skip:])
 
 
 class Rows(Feed):
@@ -136,9 +135,8 @@ class Rows(Feed):
 
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
         places = order.draw(self.n)
-        for i in range(skip * self.batch_size, self.n, self.batch_size):
-            j = min(i + self.batch_size, self.n)
-            yield self.rows(slice(i, j) if places is None else places[i:j])
+        parts = (slice(i, i + self.batch_size) for i in range(skip * self.batch_size, self.n, self.batch_size))
+        return (self.rows(part if places is None else places[part]) for part in parts)
 
     def epoch_ended(self) -> None:
         pass
@@ -212,7 +210,7 @@ class Samples:
         self.dataset, self.op, self.name = dataset, op, name
 
     def __call__(self, places: Any) -> Any:
-        indices = range(places.start, places.stop) if isinstance(places, slice) else places.tolist()
+        indices = range(len(self.dataset))[places] if isinstance(places, slice) else places.tolist()
         return self._stacked([self.dataset[i] for i in indices])
 
     def _stacked(self, samples: list[Any]) -> Any:

@@ -214,7 +214,8 @@ class Trainer(Evaluator):
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
         if validation_data is not None:
-            validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data)
+            times = sum(map(validates, range(initial_epoch, epochs)))
+            validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data, times)
         elif validation_split and arrays is not None:
             split = data.validation_split(arrays, validation_split)
             arrays, rest = (Arrays(part, arrays.inputs) for part in split)

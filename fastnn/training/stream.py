@@ -69,6 +69,8 @@ class Stream:
         done, self._done = self._done, 0
         self.began = done - self._at
         self._begun.clear()
+        if self._iterator is None:
+            self._begin(done)  # draws its order before callbacks draw numbers, as arrays do
         return self._runs(done, left, alone)
 
     def _runs(self, done: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
@@ -87,17 +89,21 @@ class Stream:
                     write(buffer, a)
             yield step, 1
 
+    def _begin(self, done: int) -> None:
+        """Begins a pass over the data after so many steps of the epoch."""
+        self.length = self.feed.length
+        self._iterator = self.feed.run(self.order, self._skip if self.feed.size else 0)
+        self._at, self._skip = self._skip, 0
+        self.began = done - self._at
+
     def _items(self, done: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yields the batches of an epoch of which so many steps are done."""
         feed = self.feed
         while self._whole or self.steps is None or done < self.steps:
             if self._iterator is None:
-                self.length = feed.length
-                self._iterator = feed.run(self.order, self._skip if feed.size else 0)
-                self._at, self._skip = self._skip, 0
-                self.began = done - self._at
+                self._begin(done)
             try:
-                item = next(self._iterator)
+                item = next(self._iterator)  # type: ignore[arg-type]
             except StopIteration:
                 self._iterator = None
                 self.exhausted = feed.once
