@@ -162,7 +162,7 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         if self._given is not None and isinstance(x, Tensor):
-            shape = self._given.called(x.shape, type(self).__name__)
+            shape = self._given.fitted(x.shape, type(self).__name__, "x")
             x = x if shape == x.shape else x.reshape(shape)
         for layer in self._modules.values():
             x = layer(x)

@@ -57,6 +57,10 @@ class InputSpec:
         self.ndim = ndim if self.shape is None else len(self.shape)
         self.max_ndim, self.min_ndim = max_ndim, min_ndim
         self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        known = [*[(i, n) for i, n in enumerate(self.shape or ()) if i], *self.axes.items()]
+        self._sizes = tuple((axis, size) for axis, size in known if size is not None)
+        self.checks_calls = bool(self._sizes) or (self.ndim, max_ndim, min_ndim) != (None, None, None)
+        """Whether the shape is looked at in calls by hand."""
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name = name
 
@@ -84,17 +88,14 @@ class InputSpec:
         hint = f"; for one sample: {name}[None]" if self._fits((1, *shape)) else ""
         raise ValueError(f"{op}: {name} has shape {shape}, wanted {self._described(len(shape))}{hint}")
 
-    def called(self, shape: tuple[int, ...], op: str, name: str = "x") -> tuple[int, ...]:
-        """Returns the same for a call by hand."""
-        return self.fitted(shape, op, name)
-
     def _fits(self, shape: tuple[Any, ...]) -> bool:
         n = len(shape)
-        if self.ndim not in (None, n) or n < (self.min_ndim or 0) or (self.max_ndim is not None and n > self.max_ndim):
+        if self.ndim is not None:
+            if n != self.ndim:
+                return False
+        elif n < (self.min_ndim or 0) or (self.max_ndim is not None and n > self.max_ndim):
             return False
-        known = dict(enumerate(self.shape or ()))
-        sizes = [*list(known.items())[1:], *self.axes.items()]
-        return all(size is None or (-n <= axis < n and shape[axis] in (None, size)) for axis, size in sizes)
+        return all(-n <= axis < n and shape[axis] in (size, None) for axis, size in self._sizes)
 
     def _described(self, came: int) -> str:
         """Returns what is wanted, in words, where an array of so many dimensions came."""
@@ -130,9 +131,7 @@ class Features(InputSpec):
 
     def __init__(self, inputs: int | None = None) -> None:
         super().__init__("float", min_ndim=2, axes={-1: inputs}, allow_last_axis_squeeze=True)
-
-    def called(self, shape: tuple[int, ...], op: str, name: str = "x") -> tuple[int, ...]:
-        return shape
+        self.checks_calls = False
 
 
 FLOATS = InputSpec("float")
@@ -168,11 +167,12 @@ def as_input(k: Any, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, na
         ValueError: the shape does not fit, a fraction came for whole numbers, or another number than 0 and 1 for bool.
     """
     wanted = spec.wants(floats)
-    on_device = k.xp is not np and type(x) is k.xp.ndarray
-    if wanted is not None and wanted.kind in "ib" and not on_device and not isinstance(x, StepInput):
+    whole = wanted if wanted is not floats and wanted is not None and wanted.kind in "ib" else None
+    if whole is not None and not isinstance(x, StepInput) and (k.xp is np or type(x) is not k.xp.ndarray):
         x = host_array(x, None, op, floats=np.dtype(np.float64))
-        if x.dtype.kind == "f" or (wanted.kind == "b" and x.dtype.kind != "b"):
-            check_whole(x, wanted, op, name)
-    array = own_array(k, x, wanted, op, floats=floats)
-    shape = spec.called(array.shape, op, name)
-    return array if shape == array.shape else array.reshape(shape)
+        if x.dtype.kind == "f" or (whole.kind == "b" and x.dtype.kind != "b"):
+            check_whole(x, whole, op, name)
+    array = own_array(k, x, wanted, op, False, floats)
+    if spec.checks_calls and (shape := spec.fitted(array.shape, op, name)) != array.shape:
+        array = array.reshape(shape)
+    return array
