@@ -196,6 +196,19 @@ def test_weights_of_classes_of_each_element() -> None:
     assert loss == pytest.approx((each * np.where(t == 1, 3, 1) * WEIGHTS).mean(), rel=1e-5)
 
 
+def test_targets_of_weight_0_may_be_nan() -> None:
+    broken = np.where(WEIGHTS[..., None] == 0, np.nan, VALUES)
+    for loss in ("mse", nn.MSELoss(), losses.CosineSimilarity()):
+        assert np.isfinite(compiled(loss).fit(X, broken, sample_weight=WEIGHTS, epochs=3, verbose=0).history["loss"]).all()
+    full = np.repeat(WEIGHTS[..., None], C, -1)
+    assert np.isfinite(compiled(nn.L1Loss()).fit(X, broken, sample_weight=full, verbose=0).history["loss"]).all()
+    turned = np.moveaxis(np.where(WEIGHTS[..., None] == 0, np.nan, ONE_HOT), -1, 1)
+    model = compiled(nn.CrossEntropyLoss(), classes_first=True)
+    assert np.isfinite(model.fit(X, turned, sample_weight=WEIGHTS, epochs=3, verbose=0).history["loss"]).all()
+    with pytest.raises(ValueError, match=r"y has 8 values that are NaN or infinite, the first at y\[3, 0, 0\]"):
+        compiled("mse").fit(X, np.where(np.eye(N, T, -3)[..., None] == 1, np.nan, broken), sample_weight=WEIGHTS, verbose=0)
+
+
 REDUCED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Any]] = {
     "sum_over_batch_size": lambda each, weight, mask: (each * weight * mask).sum() / mask.sum(),
     "mean": lambda each, weight, mask: (each * weight * mask).sum() / mask.sum(),

@@ -323,7 +323,7 @@ class LinearCrossEntropyLoss(TorchLoss):
         if self.class_weight is not None:
             weight = as_array(self.class_weight.astype(input.dtype), input.dtype, sizes[:1], f"{name}: weight")
         if sample_weight is not None:
-            rows = as_array(sample_weight, input.dtype, like, f"{name}: sample_weight").reshape(-1)
+            rows = row_weight(sample_weight, input.dtype, like, f"{name}: sample_weight")
         base = getattr(w, "base", None)  # a weight that is not stored (in, out) is taken as it is
         stored, transposed = (w, True) if base is None else (base, False)
         losses, weights = ops.linear_cross_entropy(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backends import current, numbers
-from ..elements import same_numbers
+from ..elements import Shape, same_numbers
 from ..losses.base import Loss
 from ..losses.weights import product
 from ..ops import logic
@@ -46,9 +46,21 @@ class Objective:
         """Its losses so far, each times what it counts, and the sum of what they count."""
         self.is_sum = False
         """Whether the loss of a data set is the sum of those of its batches."""
-        self.shape: tuple[int, ...] = ()
+        self.shape = ()
         self.ignores = False
         """Whether labels came that the loss ignores, which count in fastnn's own metrics neither."""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the output for one sample, with the axis of samples."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self._shape = shape
+        self._classes_first = len(shape) > 2 and self.loss is not None and bool(self.loss.classes_first)
+        self.classes = int(shape[1 if self._classes_first else -1]) if shape else 0
+        """The number of outputs of a row: the last axis, or the second where the loss has the classes there."""
 
     @property
     def logits(self) -> str:
@@ -121,15 +133,6 @@ class Objective:
                 )
         return self._known(kind, targets)
 
-    @property
-    def classes(self) -> int:
-        """The number of outputs of a row: the last axis, or the second where the loss has the classes there."""
-        return int(self.shape[1 if self._classes_first else -1])
-
-    @property
-    def _classes_first(self) -> bool:
-        return len(self.shape) > 2 and self.loss is not None and bool(self.loss.classes_first)
-
     def weights(self, op: str, given: Any, rows: int, dtype: Any) -> Array:
         """Returns the weights of this output's samples, or of the elements of its loss, checked; of size 0 for None."""
         like, loss = (rows, *self.shape[1:]), self.loss
@@ -156,6 +159,13 @@ class Objective:
         if not self.ignores and (beyond or (ignored is not None and 0 <= ignored < classes)):
             self.ignores = True
             settings_changed()  # recorded steps count all rows in metrics
+
+    def counts(self, targets: Array, weights: Array) -> Array:
+        """Returns which targets count, by the first axes of the targets; of size 0 where all do."""
+        counts: Array = weights != 0
+        if self._classes_first and targets.ndim == len(self.shape) and counts.ndim > 1:  # one-hot, and the weights of rows
+            return np.broadcast_to(counts[:, None], targets.shape)
+        return counts.any(tuple(range(targets.ndim, counts.ndim)))
 
     def by_row(self, y_pred: Tensor, y: Array) -> tuple[Tensor, Array]:
         """Returns outputs and targets with the classes last, as metrics take them."""

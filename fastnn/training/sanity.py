@@ -45,11 +45,12 @@ def check_finite(
     name: str,
     array: Array,
     given: Any = None,
-    weight: Array | None = None,
+    counts: Array | None = None,
     hint: str = " (check_data=False lets it pass)",
 ) -> None:
-    """Raises ValueError if an array has values that are NaN or infinite; rows of weight 0 may hold any values.
+    """Raises ValueError if an array has values that are NaN or infinite; what does not count may hold any values.
 
+    counts: which rows or elements count, by the first axes of the array; of size 0 where all do.
     given: the array as the user gave it; the message names the columns of a data frame.
     hint: what stands at the end of the message.
 
@@ -61,8 +62,8 @@ def check_finite(
     if array.dtype.kind != "f" or _finite(array):
         return
     bad = ~np.isfinite(array)
-    if weight is not None and weight.size:
-        bad[weight == 0] = False
+    if counts is not None and counts.size:
+        bad[~counts] = False
     count = int(bad.sum())
     if not count:
         return
@@ -112,8 +113,9 @@ def check(
     parts = c.objectives
     for o, t, w in zip(parts, targets, weights, strict=True):
         label = names[1] if len(parts) == 1 else f"{names[1]}[{o.name!r}]"
-        check_finite(op, label, t, given[1] if len(parts) == 1 else None, w)
-        _check_targets(c, o, label, t, w)
+        counts = o.counts(t, w)
+        check_finite(op, label, t, given[1] if len(parts) == 1 else None, counts)
+        _check_targets(c, o, label, t, counts)
     if c.looked_at:
         return
     c.looked_at = True
@@ -164,7 +166,7 @@ class _Scale:
             self.reached = bool(taken.max() > _RAW and not (taken % 1).any())
 
 
-def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array) -> None:
+def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array) -> None:
     """Warns of targets outside 0..1 where the loss or a metric takes probabilities; rows of weight 0 may hold any values."""
     by, binary = _takes_probabilities(o)
     if t.dtype.kind != "f" or not t.size or not by:
@@ -174,7 +176,7 @@ def _check_targets(c: Compiled, o: Objective, name: str, t: Array, weight: Array
         return low < -_ROUNDED or (binary and high > 1 + _ROUNDED)  # rows over classes may be counts
 
     low, high = float(t.min()), float(t.max())
-    if outside(low, high) and weight.size and (counts := weight != 0).any():
+    if outside(low, high) and counts.size and counts.any():
         t = t[counts]
         low, high = float(t.min()), float(t.max())
     if not outside(low, high):
