@@ -1,5 +1,5 @@
-// Rows by index: batches, look-ups and their gradients. An index outside the array gives NaN (0 in whole-number arrays) where it
-// reads, and is skipped where it adds. T is the dtype; u8 stands for bool.
+// Rows by index: batches, look-ups and their gradients. An index below 0 counts from the end. One outside the array gives NaN (0
+// in whole-number arrays) where it reads, and is skipped where it adds. T is the dtype; u8 stands for bool.
 #pragma once
 #include "simd.h"
 
@@ -10,12 +10,14 @@ FASTNN_INLINE T outside_value() {
   return (T)0.5 == 0 ? (T)0 : (T)__builtin_nan("");
 }
 
+FASTNN_INLINE i64 from_0(i64 index, i64 n) { return index < 0 ? index + n : index; }
+
 // y[j] = x[index[j]] for the rows j of a range.
 template <class T>
 FASTNN_INLINE void take_rows(T* y, const T* x, const i64* index, Range rows, i64 B, i64 C) {
   for (i64 j = rows.begin; j < rows.end; j++) {
     T* to = y + j * C;
-    const i64 row = index[j];
+    const i64 row = from_0(index[j], B);
     if ((u64)row < (u64)B)
       memcpy(to, x + row * C, (size_t)C * sizeof(T));
     else
@@ -69,16 +71,17 @@ void take_forward(const void* args, const Worker& me) {
 
 template <class T>
 struct TakeBackward {
-  static constexpr const char* fields = "dx dy index B C J";
+  static constexpr const char* fields = "dx touched dy index add B C J";
   T* dx;
+  u8* touched;  // null if absent
   const T* dy;
   const i64* index;
-  i64 B, C, J;
+  i64 add, B, C, J;
 };
 
 FASTNN_INLINE double take_backward_work(const void* args, int itemsize) {
   const TakeBackward<float> a = *(const TakeBackward<float>*)args;
-  return 5.0 * (double)a.J + elements_work((a.B + a.J) * a.C, itemsize, 0.1, 0.2);
+  return 5.0 * (double)a.J + elements_work(((a.add & 1 ? 0 : a.B) + a.J) * a.C, itemsize, 0.1, 0.2);
 }
 
 // Each worker owns rows of dx and goes through the whole index: what is added to a row comes in the order of the index.
@@ -87,10 +90,12 @@ void take_backward(const void* args, const Worker& me) {
   const TakeBackward<T> a = *(const TakeBackward<T>*)args;
   const Range own = share(a.B, rows_grain(a.C), me);
   if (own.begin >= own.end) return;
-  memset(a.dx + own.begin * a.C, 0, (size_t)((own.end - own.begin) * a.C) * sizeof(T));
+  if (!(a.add & 1)) memset(a.dx + own.begin * a.C, 0, (size_t)((own.end - own.begin) * a.C) * sizeof(T));
+  if (!(a.add & 2) && a.touched) memset(a.touched + own.begin, 0, (size_t)(own.end - own.begin));
   for (i64 j = 0; j < a.J; j++) {
-    const i64 row = a.index[j];
+    const i64 row = from_0(a.index[j], a.B);
     if (row < own.begin || row >= own.end) continue;
+    if (a.touched) a.touched[row] = 1;
     T* dx = a.dx + row * a.C;
     const T* dy = a.dy + j * a.C;
     for_vectors<T>({0, a.C}, [&](i64 c, auto lanes) { lanes.store(dx + c, lanes.load(dx + c) + lanes.load(dy + c)); });
@@ -119,7 +124,10 @@ void gather_forward(const void* args, const Worker& me) {
     const i64* index = a.index + row * a.L;
     const T* x = a.x + row / a.J * a.K * a.L;
     T* y = a.y + row * a.L;
-    for (i64 l = 0; l < a.L; l++) y[l] = (u64)index[l] < (u64)a.K ? x[index[l] * a.L + l] : outside_value<T>();
+    for (i64 l = 0; l < a.L; l++) {
+      const i64 k = from_0(index[l], a.K);
+      y[l] = (u64)k < (u64)a.K ? x[k * a.L + l] : outside_value<T>();
+    }
   }
 }
 
@@ -149,7 +157,7 @@ void gather_backward(const void* args, const Worker& me) {
     T* dx = a.dx + i * a.K * a.L;
     for (i64 j = i * a.J; j < (i + 1) * a.J; j++)
       for (i64 l = 0; l < a.L; l++) {
-        const i64 k = a.index[j * a.L + l];
+        const i64 k = from_0(a.index[j * a.L + l], a.K);
         if (k >= first && k < last) dx[k * a.L + l] += a.dy[j * a.L + l];
       }
   }

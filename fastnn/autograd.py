@@ -31,7 +31,7 @@ class Sought(Gradients):
     def target(self, t: Tensor) -> tuple[Array, bool]:
         return self.k.empty(t.shape, t.dtype), False
 
-    def done(self, t: Tensor, array: Array) -> None:
+    def done(self, t: Tensor, array: Array, marked: bool = False) -> None:
         self.add(t, array)
 
     def add(self, t: Tensor, array: Array) -> None:

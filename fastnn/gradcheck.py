@@ -249,7 +249,7 @@ class _Local(Gradients):
     def target(self, t: Tensor) -> tuple[Any, bool]:
         return self.k.empty(t.shape, t.dtype), False
 
-    def done(self, t: Tensor, array: Any) -> None:
+    def done(self, t: Tensor, array: Any, marked: bool = False) -> None:
         self.add(t, array)
 
     def add(self, t: Tensor, array: Any) -> None:

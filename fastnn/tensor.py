@@ -70,9 +70,15 @@ class Gradients:
             return t.grad_buffer(), self.k.has_grad(t)
         return self.k.empty(t.shape, t.dtype), False
 
-    def done(self, t: Tensor, array: Array) -> None:
-        """The target is written."""
+    def touched(self, t: Tensor, target: Array) -> Array:
+        """Returns where a kernel marks the rows that it adds to a target; of size 0 where nobody asked for them."""
+        return self.k.absent if t.touched is None or target is not t._buffer else t.touched
+
+    def done(self, t: Tensor, array: Array, marked: bool = False) -> None:
+        """Notes that the target is written; marked says that the rows are, of which any may be touched otherwise."""
         if t.node is None:
+            if t.touched is not None and not marked:
+                self.k.fill(t.touched, 1.0)
             self.k.set_has_grad(t, True)
         else:
             self.add(t, array)
@@ -101,6 +107,8 @@ class Gradients:
             arrays.binary(self.k, "add", buffer, array, buffer)
         else:
             arrays.copy_array(self.k, buffer, array)
+        if t.touched is not None:
+            self.k.fill(t.touched, 1.0)
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
@@ -176,6 +184,8 @@ class Tensor(Methods, TensorBase):
     """
 
     __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "index", "node", "requires_grad")
+    touched: Array | None = None
+    """Of a parameter that was asked to `track_rows`, which rows its gradient may differ from 0 in."""
     __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None, index: int = 0) -> None:
@@ -319,6 +329,8 @@ class Tensor(Methods, TensorBase):
             current().set_has_grad(self, False)
             return
         arrays.copy_array(current(), self.grad_buffer(), as_array(value, self.dtype, self.shape, "grad"))
+        if self.touched is not None:
+            current().fill(self.touched, 1.0)
         current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:

@@ -31,7 +31,7 @@ class Parameter(Tensor):
     True
     """
 
-    __slots__ = ("end", "home", "kept", "start")
+    __slots__ = ("end", "home", "kept", "start", "touched")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..tensor import tensor
@@ -42,6 +42,7 @@ class Parameter(Tensor):
         self.home: Home | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
         self.kept: Array | None = None  # its values there
+        self.touched: Array | None = None  # which rows its gradient may differ from 0 in, once asked for
 
     @property
     def trainable(self) -> bool:
@@ -51,6 +52,28 @@ class Parameter(Tensor):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self.requires_grad = bool(value)
+
+    def track_rows(self) -> Tensor:
+        """Returns a bool Tensor (rows,) that says from the next backward on in which rows the gradient may differ from 0.
+
+        These are the rows that `take` took; all of them where another operation used the parameter, or `grad` was set. Kernels
+        write it, in replays of recorded steps too, so that optimizers and norms can leave out the other rows. It is right while
+        there is a gradient; after `zero_grad` the next backward begins anew. A gradient that is there already marks all rows.
+
+        >>> import fastnn
+        >>> table = fastnn.nn.Parameter([[1.0], [2.0], [3.0]])
+        >>> touched = table.track_rows()
+        >>> fastnn.take(table, [2, 2]).sum().backward()
+        >>> touched.tolist(), table.grad.tolist()
+        ([False, False, True], [[0.0], [0.0], [2.0]])
+        """
+        if not self.ndim:
+            raise ValueError("track_rows: the parameter has no rows; wanted at least one dimension")
+        if self.touched is None:
+            k = current()
+            self.touched = k.empty(self.shape[0], np.bool_)
+            k.fill(self.touched, 1.0 if self.has_grad else 0.0)
+        return Tensor(self.touched)
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()

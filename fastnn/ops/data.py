@@ -8,41 +8,45 @@ import numpy as np
 
 from .. import arrays
 from ..backends import current
-from ..backends.spec import BINARY_OPS, COMPARE_OPS
-from ..convert import dtype_of
-from ..layout import layout
+from ..convert import dtype_of, own_array
 from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
 from .door import as_tensor, axis_of, floating, same_dtype, whole_number
 from .shape import transpose
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
-    """Whole numbers from -limit to limit - 1 as an int64 Tensor from 0 on.
+    """Returns whole numbers from -limit to limit - 1 as an int64 Tensor.
 
-    They are checked here, when the operation runs; what a replay finds out of range gives NaN.
+    They are checked here, when the operation runs. What a replay finds out of range, kernels read as NaN and skip where they add.
+
+    Raises:
+        IndexError: one is out of range; the message names it and its place.
+        TypeError: they are no whole numbers.
     """
+    k = current()
+    if type(index) is k.xp.ndarray and index.dtype.kind in "iu":
+        index = own_array(k, index, np.int64, op)
     t = as_tensor(index, op)
     if t.dtype != np.int64:
-        if t.size:
+        if t.size and t.dtype.kind not in "iu":
             fix = "use astype, or let the model take them: input_spec = InputSpec('int'), Input(dtype='int64')"
             raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers; {fix}")
-        t = as_tensor(np.zeros(t.shape, np.int64), op)
-    k = current()
-    values = k.to_numpy(t.data)
+        t = Tensor(arrays.cast(k, t.data, np.dtype(np.int64))) if t.size else as_tensor(np.zeros(t.shape, np.int64), op)
+    values = t.data
     if values.size and (values.min() < -limit or values.max() >= limit):
-        bad = values[(values < -limit) | (values >= limit)].flat[0]
-        raise IndexError(f"{op}: index {bad} is out of range for {limit}")
-    # By kernels, and whether any is negative or not: the next replay may bring some.
-    walk = layout((t.size,), (1,), (0,))
-    limits, negative, wrapped, result = (
-        k.empty(n, d) for n, d in ((1, np.int64), (t.size, np.bool_), (t.size, np.int64), (t.shape, np.int64))
-    )
-    k.fill(limits, float(limit))
-    k.binary_forward(wrapped, t.data, limits, k.constant(walk), BINARY_OPS.index("add"))
-    k.fill(limits, 0.0)
-    k.compare_forward(negative, t.data, limits, k.constant(walk), COMPARE_OPS.index("lt"))
-    k.where_forward(result, negative, wrapped, t.data, k.constant(layout((t.size,), (1,), (1,), (1,))))
-    return Tensor(result)
+        values = k.to_numpy(values)
+        place = np.unravel_index(int(((values < -limit) | (values >= limit)).argmax()), values.shape)
+        at = f", at [{', '.join(map(str, place))}]" if place else ""
+        raise IndexError(f"{op}: index {values[place]} is out of range for {limit}{at}")
+    return t
+
+
+def from_0(index: Tensor, limit: int) -> Tensor:
+    """Returns an index whose numbers below 0 count from the end as one that counts from 0; by kernels, for replays."""
+    k, data = current(), index.data
+    zero, limits = (arrays.filled(k, (1,) * data.ndim, data.dtype, n) for n in (0, limit))
+    negative = arrays.compare(k, "lt", data, zero)
+    return Tensor(arrays.select(k, negative, arrays.binary(k, "add", data, limits), data))
 
 
 @torch_names
@@ -86,9 +90,10 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     x, (index,) = node.inputs[0], node.saved
     columns = int(np.prod(x.shape[1:], dtype=np.int64))
-    dx = grads.k.empty((x.shape[0], columns), x.dtype)
-    grads.k.take_backward(dx, dy.reshape(len(index), columns), index)
-    grads.add(x, dx.reshape(x.shape))
+    dx, add = grads.target(x)
+    touched = grads.touched(x, dx)
+    grads.k.take_backward(dx.reshape(x.shape[0], columns), touched, dy.reshape(len(index), columns), index, 3 * add)  # both outputs
+    grads.done(x, dx, marked=True)
 
 
 @torch_names

@@ -16,7 +16,7 @@ from ..convert import StepInput, host_array
 from ..layout import broadcast_strides, strides_of
 from ..tape import changed, copied
 from ..tensor import Array, Gradients, Node, Tensor, result, results, torch_names
-from .data import as_index
+from .data import as_index, from_0
 from .data import rows as rows_of
 from .door import as_tensor, axis_of, same_dtype, whole_number
 from .elementwise import add, clone, mul
@@ -170,7 +170,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     # As in NumPy, int beside an index array is one, too, and ... stands between two of them even where it is for no axis.
     own = [i for i, item in enumerate(keys) if not (item is None or item is Ellipsis or isinstance(item, slice))]
     together = own == list(range(own[0], own[-1] + 1))
-    keys = _complete(keys, x.ndim)
+    keys, single = _complete(keys, x.ndim), len(own) == 1  # of several, the numbers are put together
     basic: list[Any] = []
     picked: list[tuple[int, Tensor]] = []  # the dimension after the slices, and its index
     axis = 0
@@ -188,7 +188,8 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
             item = np.int64(_in_range(item, n, axis))
         elif not _is_array(item):
             raise TypeError(f"indexing: {type(item).__name__} {item!r} beside an index array")
-        picked.append((at, as_index(item, "indexing", n)))
+        index = as_index(item, "indexing", n)
+        picked.append((at, index if single else from_0(index, n)))
         basic.append(ALL)
         axis += 1
     if any(item is None or item != ALL for item in basic):

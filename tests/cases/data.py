@@ -12,10 +12,10 @@ from .case import Array, Case, Maker, Values
 
 
 def _index(shape: tuple[int, ...], n: int, strays: bool = True) -> Maker:
-    """Places 0..n-1, and some outside."""
+    """Places 0..n-1, some counted from the end, and some outside."""
 
     def make(rng: np.random.Generator, v: Values) -> Array:
-        index = rng.integers(-2, n + 2, shape) if strays else rng.integers(0, n, shape)
+        index = rng.integers(-n - 2, n + 2, shape) if strays else rng.integers(0, n, shape)
         if strays and index.size > 3:
             index.flat[[0, -1]] = np.iinfo(np.int64).min, np.iinfo(np.int64).max
         return index
@@ -28,6 +28,8 @@ def _sum_error(add: Any) -> Any:
 
     def error(v: SimpleNamespace, want: Values) -> Values:
         total, count = np.zeros_like(want["dx"]), np.zeros_like(want["dx"])
+        if getattr(v, "add", 0) & 1:
+            total, count = total + np.abs(v.dx), count + 1
         add(total, np.abs(v.dy), v.index)
         add(count, np.ones_like(v.dy), v.index)
         return {"dx": v.eps * np.sqrt(count) * total}
@@ -36,19 +38,21 @@ def _sum_error(add: Any) -> Any:
 
 
 def _add_rows(dx: Array, dy: Array, index: Array) -> None:
-    inside = (index >= 0) & (index < len(dx))
+    inside = (index >= -len(dx)) & (index < len(dx))
     np.add.at(dx, index[inside], dy[inside])
 
 
 def _add_places(dx: Array, dy: Array, index: Array) -> None:
-    i, j, rest = np.nonzero((index >= 0) & (index < dx.shape[1]))
+    i, j, rest = np.nonzero((index >= -dx.shape[1]) & (index < dx.shape[1]))
     np.add.at(dx, (i, index[i, j, rest], rest), dy[i, j, rest])
 
 
 def _rows(b: int, j: int, c: int, strays: bool = True, **flags: Any) -> Iterable[Case]:
     sizes, index = {"B": b, "J": j, "C": c}, {"index": _index((j,), b, strays)}
     yield Case("take_forward", sizes, arrays=index, touched={"x": j * c}, **flags)
-    yield Case("take_backward", sizes, arrays=index, error=_sum_error(_add_rows), **flags)
+    absent = ("touched",) if flags.get("grad") or flags.get("bench") else ()
+    for add in (0, 3):
+        yield Case("take_backward", sizes, {"add": add}, absent, arrays=index, error=_sum_error(_add_rows), **flags)
 
 
 def _batch(b: int, j: int, c: int, q: int, cursor: int, **flags: Any) -> Case:

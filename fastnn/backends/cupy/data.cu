@@ -1,7 +1,10 @@
-// Rows by index: batches, look-ups and their gradients. An index outside the array gives NaN (0 in whole-number arrays) where it
-// reads, and is skipped where it adds. Gradients are summed in the order of the index, by one thread each.
+// Rows by index: batches, look-ups and their gradients. An index below 0 counts from the end. One outside the array gives NaN (0
+// in whole-number arrays) where it reads, and is skipped where it adds. Gradients are summed in the order of the index, by one
+// thread each.
 
 constexpr int WARPS = THREADS / WARP;
+
+__device__ inline i64 from_0(i64 index, i64 n) { return index < 0 ? index + n : index; }
 
 // y[j] = x[row(j)] for J rows of C elements, in pieces of type V; outside for a row outside of x.
 template <typename V, typename F>
@@ -59,43 +62,50 @@ template <typename T>
 __device__ void gather_batch(const gather_batch_args<T>& a) {
   const i64 start = once_a_block([&] { return *a.cursor; });
   const i64 there = start < 0 || start > a.Q ? 0 : a.Q - start;  // indices from there on
-  take_rows(a.y, a.x, a.J, a.B, a.C, [=](i64 j) { return j < there ? a.index[start + j] : -1; });
+  take_rows(a.y, a.x, a.J, a.B, a.C, [=](i64 j) { return j < there ? from_0(a.index[start + j], a.B) : -1; });
 }
 
 template <typename T>
 __device__ void take_forward(const take_forward_args<T>& a) {
-  take_rows(a.y, a.x, a.J, a.B, a.C, [=](i64 j) { return a.index[j]; });
+  take_rows(a.y, a.x, a.J, a.B, a.C, [=](i64 j) { return from_0(a.index[j], a.B); });
 }
 
 // Each warp owns some rows of dx, or some columns of a row where there are more warps than rows, and goes through the whole
 // index for them.
 template <typename T>
 __device__ void take_backward(const take_backward_args<T>& a) {
-  if (a.B == 0 || a.C == 0) return;
+  if (a.B == 0) return;
   const i64 warps = (i64)gridDim.x * WARPS, me = (i64)blockIdx.x * WARPS + threadIdx.x / WARP;
   const int lane = threadIdx.x % WARP;
-  const i64 owners = min(warps, a.B), parts = min(warps / owners, (a.C + 4 * WARP - 1) / (4 * WARP));
+  const i64 owners = min(warps, a.B), parts = min(warps / owners, max((a.C + 4 * WARP - 1) / (4 * WARP), 1ll));
   const i64 owner = me / parts, part = me % parts;
   if (owner >= owners) return;
   const i64 top = a.B * owner / owners, bottom = a.B * (owner + 1) / owners;
   const i64 left = a.C * part / parts, right = a.C * (part + 1) / parts;
-  for (i64 b = top; b < bottom; ++b)
-    for (i64 c = left + lane; c < right; c += WARP) a.dx[b * a.C + c] = 0;
+  const bool marks = a.touched && part == 0;  // the first part of a row has its mark
+  if (!(a.add & 1))
+    for (i64 b = top; b < bottom; ++b)
+      for (i64 c = left + lane; c < right; c += WARP) a.dx[b * a.C + c] = 0;
+  if (!(a.add & 2) && marks)
+    for (i64 b = top + lane; b < bottom; b += WARP) a.touched[b] = false;
+  __syncwarp();
 
   constexpr int AHEAD = 8, EACH = 4;  // loads of the index, and of a lane's columns, in flight
   for (i64 begin = 0; begin < a.J; begin += AHEAD * WARP) {
     u32 found = 0;  // of lane k: which of the k-th WARP indices are this warp's
 #pragma unroll
     for (int k = 0; k < AHEAD; ++k) {
-      const i64 j = begin + k * WARP + lane, row = j < a.J ? a.index[j] : -1;
-      const u32 mine = __ballot_sync(ALL_LANES, row >= top && row < bottom);
+      const i64 j = begin + k * WARP + lane, row = j < a.J ? from_0(a.index[j], a.B) : -1;
+      const bool inside = row >= top && row < bottom;
+      if (inside && marks) a.touched[row] = true;
+      const u32 mine = __ballot_sync(ALL_LANES, inside);
       if (lane == k) found = mine;
     }
     for (u32 some = __ballot_sync(ALL_LANES, found != 0); some; some &= some - 1) {
       const int k = __ffs(some) - 1;
       for (u32 mine = __shfl_sync(ALL_LANES, found, k); mine; mine &= mine - 1) {
         const i64 j = begin + k * WARP + __ffs(mine) - 1;
-        T* const dx = a.dx + a.index[j] * a.C;
+        T* const dx = a.dx + from_0(a.index[j], a.B) * a.C;
         const T* const dy = a.dy + j * a.C;
         for (i64 c = left + lane; c < right; c += EACH * WARP) {
           T sum[EACH];
@@ -121,7 +131,7 @@ __device__ void gather_forward(const gather_forward_args<T>& a) {
   for (i64 r = first() / lanes; r < a.I * a.J; r += step) {
     const T* const x = a.x + r / a.J * a.K * a.L;
     for (i64 l = threadIdx.x % lanes; l < a.L; l += lanes) {
-      const i64 k = a.index[r * a.L + l];
+      const i64 k = from_0(a.index[r * a.L + l], a.K);
       a.y[r * a.L + l] = (u64)k < (u64)a.K ? x[k * a.L + l] : outside;
     }
   }
@@ -145,7 +155,7 @@ __device__ void gather_backward(const gather_backward_args<T>& a) {
     for (i64 begin = 0; begin < a.J; begin += AHEAD) {
       i64 at[AHEAD];
 #pragma unroll
-      for (int e = 0; e < AHEAD; ++e) at[e] = begin + e < a.J ? index[(begin + e) * a.L] : -1;
+      for (int e = 0; e < AHEAD; ++e) at[e] = begin + e < a.J ? from_0(index[(begin + e) * a.L], a.K) : -1;
 #pragma unroll
       for (int e = 0; e < AHEAD; ++e)
         if (at[e] >= top && at[e] < bottom) dx[at[e] * a.L] += dy[(begin + e) * a.L];

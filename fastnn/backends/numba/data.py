@@ -20,11 +20,17 @@ def _outside(y: Array) -> Any:
 
 
 @inline
+def _from_0(index: int, n: int) -> int:
+    """An index that may count from the end as one that counts from 0."""
+    return index + n if index < 0 else index
+
+
+@inline
 def _take_rows(y: Array, x: Array, index: Array, start: int, inside: int) -> None:
     """y[j] = x[index[start + j]] for the first rows of y, which have an index."""
     outside = _outside(y)
     for j in range(y.shape[0]):
-        row = index[start + j] if j < inside else -1
+        row = _from_0(index[start + j], x.shape[0]) if j < inside else -1
         if 0 <= row < x.shape[0]:
             for c in range(y.shape[1]):
                 y[j, c] = x[row, c]
@@ -44,14 +50,31 @@ def take_forward(y: Array, x: Array, index: Array) -> None:
     _take_rows(y, x, index, 0, len(y))
 
 
+def take_backward(dx: Array, touched: Array, dy: Array, index: Array, add: int) -> None:
+    if not add & 1:
+        dx[:] = 0
+    if not add & 2:
+        touched[:] = False
+    _add_rows(dx, dy, index)
+    if touched.size:
+        _mark_rows(touched, index)
+
+
 @jit
-def take_backward(dx: Array, dy: Array, index: Array) -> None:
-    dx[:] = 0
+def _add_rows(dx: Array, dy: Array, index: Array) -> None:
     for j in range(len(dy)):
-        row = index[j]
+        row = _from_0(index[j], len(dx))
         if 0 <= row < len(dx):
             for c in range(dx.shape[1]):
                 dx[row, c] += dy[j, c]
+
+
+@jit
+def _mark_rows(touched: Array, index: Array) -> None:
+    for j in range(len(index)):
+        row = _from_0(index[j], len(touched))
+        if 0 <= row < len(touched):
+            touched[row] = True
 
 
 @jit
@@ -60,7 +83,7 @@ def gather_forward(y: Array, x: Array, index: Array) -> None:
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             for c in range(y.shape[2]):
-                k = index[i, j, c]
+                k = _from_0(index[i, j, c], x.shape[1])
                 y[i, j, c] = x[i, k, c] if 0 <= k < x.shape[1] else outside
 
 
@@ -70,6 +93,6 @@ def gather_backward(dx: Array, dy: Array, index: Array) -> None:
     for i in range(dy.shape[0]):
         for j in range(dy.shape[1]):
             for c in range(dy.shape[2]):
-                k = index[i, j, c]
+                k = _from_0(index[i, j, c], dx.shape[1])
                 if 0 <= k < dx.shape[1]:
                     dx[i, k, c] += dy[i, j, c]
