@@ -92,7 +92,9 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
     columns = int(np.prod(x.shape[1:], dtype=np.int64))
     dx, add = grads.target(x)
     touched = grads.touched(x, dx)
-    grads.k.take_backward(dx.reshape(x.shape[0], columns), touched, dy.reshape(len(index), columns), index, 3 * add)  # both outputs
+    grads.k.take_backward(
+        dx.reshape(x.shape[0], columns), touched, dy.reshape(len(index), columns), index, 3 * add
+    )  # both outputs
     grads.done(x, dx, marked=True)
 
 
