@@ -62,7 +62,8 @@ class Loss(Settings):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
 
-        y_true has y_pred's dtype and as many dimensions, unless it is class labels (n,) for several outputs: int64.
+        y_true has y_pred's dtype and as many dimensions, unless it is class labels, (n,) for (n, C) or (n, T) for
+        (n, T, C): int64.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 

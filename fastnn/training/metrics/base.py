@@ -22,10 +22,11 @@ Array = np.ndarray[Any, Any]
 class Metric(Remade):
     """A number that grows batch by batch; base of a metric of your own.
 
-    Keras's way: a class defines ``update_state(y_true, y_pred, sample_weight=None)``, ``result()``, and ``reset_state()`` if
-    it has state beside that of `add_weight`. fit and evaluate hand it Tensors with as many dimensions each, y_true in the dtype
-    of y_pred unless it is class labels (n,) for several outputs (int64). The result is a number, a Tensor of one element, or a
-    dict of them. As it is Python code, fit runs the steps of its model one by one: they are not recorded.
+    Keras's way: a class defines ``update_state(y_true, y_pred, sample_weight=None)``, ``result()``, and ``reset_state()`` if it
+    has state beside that of `add_weight`. fit and evaluate hand it Tensors with as many dimensions each, y_true in the dtype of
+    y_pred unless it is class labels, (n,) for (n, C) or (n, T) for (n, T, C), which are int64; sample_weight, in
+    weighted_metrics alone, is (n,) or (n, T). The result is a number, a Tensor of one element, or a dict of them. As it is
+    Python code, fit runs the steps of its model one by one: they are not recorded.
 
     >>> class Bias(Metric):
     ...     def __init__(self, name="bias"):
