@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+OPERATIONS = "fastnn.ops"
+"""What is loaded before any name: Tensors get their methods from it, and threads that load in one order wait for each other."""
+
 
 def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__all__`, `__getattr__` and `__dir__` of a package.
@@ -28,6 +31,7 @@ def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[
         if name not in where:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, own = where[name]
+        import_module(OPERATIONS)
         found = import_module(f".{own}", package) if module == "." else getattr(import_module(module, package), own)
         vars(sys.modules[package])[name] = found
         return found

@@ -50,6 +50,29 @@ def test_every_way_in(code: str) -> None:
     assert ran(code)
 
 
+THREADS = """
+import threading, fastnn
+barrier, failed = threading.Barrier(6), []
+def run():
+    barrier.wait()
+    try:
+        fastnn.tensor([1.0]).relu().sum().item()
+        model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
+        model.compile("sgd", "mse")
+        model.fit([[1.0, 2.0, 3.0]], [[1.0, 2.0]], verbose=0)
+    except BaseException as error:
+        failed.append(error)
+threads = [threading.Thread(target=run) for _ in range(6)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert not failed, failed
+"""
+
+
+def test_threads_that_load_at_once() -> None:
+    ran(THREADS)
+
+
 def test_modules_have_the_names_of_training() -> None:
     given = {name for c in Trainer.__mro__[:-1] for name in vars(c) if not name.startswith("_")}
     assert given == set(module_py.TRAINING)

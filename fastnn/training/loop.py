@@ -355,7 +355,6 @@ class Trainer(Evaluator):
 
 # Training stands above layers: it gives Module its methods, so that no layer imports it.
 _of_module: Any = vars(module)["Trainer"]
-for _class in reversed(Trainer.__mro__[:-1]):
-    for _name, _value in vars(_class).items():
-        if not _name.startswith("__"):
-            setattr(_of_module, _name, _value)
+_given = {name: value for c in reversed(Trainer.__mro__[:-1]) for name, value in vars(c).items() if not name.startswith("__")}
+for _name in sorted(_given, key=lambda name: not name.startswith("_")):  # what another thread may call comes last
+    setattr(_of_module, _name, _given[_name])
