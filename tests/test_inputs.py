@@ -167,6 +167,15 @@ def test_layers_of_fastnn_take_whole_numbers_as_floats() -> None:
     assert fastnn.Dense(2)(fastnn.Input((3,), dtype="int64")).dtype == np.float32
 
 
+def test_merging_layers_keep_whole_numbers_and_make_floats_of_those_beside_floats() -> None:
+    ids, x = np.array([[1, 2]]), np.array([[0.5, 1.0]])
+    a, b = fastnn.Input((2,), dtype="int64"), fastnn.Input((2,))
+    for layer in (fastnn.Concatenate(), fastnn.Add(), fastnn.Maximum()):
+        assert layer([ids, ids]).dtype == layer([a, a]).dtype == np.int64
+        assert layer([ids, x]).dtype == layer([a, b]).dtype == np.float32
+        np.testing.assert_array_equal(layer([ids, x]).numpy(), layer([ids.astype(float), x]).numpy())
+
+
 def test_a_hand_written_model_of_layers_takes_whole_numbers() -> None:
     class Net(nn.Module):
         def __init__(self, dtype: Any) -> None:
@@ -438,6 +447,10 @@ def test_what_inputs_say_is_saved(make: Any, tmp_path: Any) -> None:
     model.save(tmp_path / "open.fastnn")
     again = fastnn.load(tmp_path / "open.fastnn")
     assert again.input_shape == (None, 3)
+    lines: list[str] = []
+    for m in (model, again):
+        m.summary(print_fn=lines.append)
+    assert lines[0] == lines[1] and "(None, None, 2)" in lines[0]
     np.testing.assert_array_equal(again.predict(ones((2, 5, 3))), model.predict(ones((2, 5, 3))))
     ids = fastnn.Sequential([fastnn.Input((3,), dtype="int64"), fastnn.Dense(2)])
     again = fastnn.Sequential.from_config(ids.get_config())

@@ -14,6 +14,7 @@ from ..registry import Remade
 from ..tensor import Tensor
 from .module import Module
 from .sequential import Sequential
+from .spec import ANY
 
 
 class Merge(Module):
@@ -22,6 +23,7 @@ class Merge(Module):
     _saved_as = ""
     most: int | None = None
     """The greatest number of inputs."""
+    input_spec = ANY
     broadcasts = True
     """Whether sizes of 1 are stretched to those of the other inputs."""
 
@@ -44,7 +46,10 @@ class Merge(Module):
         parts = [as_tensor(t, name) for t in x]
         if len(parts) < 2 or (self.most and len(parts) > self.most):
             raise ValueError(f"{name}: {len(parts)} inputs came, wanted {self.most or 'two or more'}")
-        same_dtype(name, *parts)
+        if any(t.dtype != parts[0].dtype for t in parts):  # whole numbers beside floats, as in Keras
+            floats = next((t.dtype for t in parts if t.dtype.kind == "f"), parts[0].dtype)
+            parts = [t if t.dtype.kind == "f" else elementwise.astype(t, floats) for t in parts]
+            same_dtype(name, *parts)
         self._check([t.shape for t in parts])
         return self.merge(parts)
 

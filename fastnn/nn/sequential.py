@@ -57,7 +57,7 @@ class Sequential(Module):
             raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
         if self._dtype is not None:
             offer_dtype(layer, self._dtype, "Sequential")
-        known = self._taken(layer, len(self._modules), known)
+        known = self._taken(layer, known)
         if known is not None:
             if not layer.built and hasattr(layer, "build"):
                 layer.build(known[0])
@@ -74,12 +74,11 @@ class Sequential(Module):
             raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; leave one of them out")
         self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
 
-    def _taken(self, layer: Module, index: int, known: Known | None) -> Known | None:
-        """What the layer at this place is called on: what it says itself, but for an Input at the front."""
+    @staticmethod
+    def _taken(layer: Module, known: Known | None) -> Known | None:
+        """What a layer is called on: what those before it make, else what it says itself."""
         own = getattr(layer, "input_shape", None)
-        if own is None or (self._given is not None and index == 0):
-            return known
-        return own, known[1] if known is not None else layer.dtype
+        return known if known is not None or own is None else (own, layer.dtype)
 
     def _made(self, layer: Module, known: Known) -> Known | None:
         """What a layer makes; behind an Input one that does not say it is tried, as in a graph. None where that is not known."""
@@ -98,17 +97,17 @@ class Sequential(Module):
         known: Known | None = None
         if self._given is not None:
             known = tuple(self._given.shape[1:]), self._given.wants(np.dtype(self._dtype or "float32"))
-        for i, layer in enumerate(self.layers[:index]):
-            known = self._taken(layer, i, known)
+        for layer in self.layers[:index]:
+            known = self._taken(layer, known)
             known = known and self._made(layer, known)
-        return known if index == len(self._modules) else self._taken(self.layers[index], index, known)
+        return known if index == len(self._modules) else self._taken(self.layers[index], known)
 
     def shapes(self) -> list[Any]:
         """The shapes of one sample that the layers make; None where that is not known."""
         found: list[Any] = []
         known = self._known(0) if self._modules else None
-        for i, layer in enumerate(self.layers):
-            known = self._taken(layer, i, known)
+        for layer in self.layers:
+            known = self._taken(layer, known)
             known = known and self._made(layer, known)
             found.append(known and known[0])
         return found
