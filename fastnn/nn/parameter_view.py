@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import store_arranged
+from ..arrays import arranged, store_arranged
 from ..backends import current
 from ..convert import as_array
 from ..layout import TRANSPOSED, Order
@@ -28,8 +28,10 @@ class _View(Tensor):
     @property
     def data(self) -> Array:
         """The values: a view of the stored ones, or where blocks are in another order a copy that cannot be written to."""
-        values = self.order.arranged(self.base.data)
-        if self.order.blocks and isinstance(values, np.ndarray):
+        if not self.order.blocks:
+            return self.base.data.transpose(self.order.axes)
+        values = arranged(current(), self.base.data, self.order)
+        if isinstance(values, np.ndarray):
             values.setflags(write=False)
         return values
 
