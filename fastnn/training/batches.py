@@ -88,13 +88,15 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
     return lambda: prepared(model, "evaluate", feed, steps)
 
 
-def validation_of(model: Any, given: Any, size: int | None, steps: int | None, looks: bool, times: int) -> Batches:
+def validation_of(
+    model: Any, given: Any, size: int | None, steps: int | None, looks: bool, epochs: Iterable[bool] = ()
+) -> Batches:
     """Returns the batches of fit's validation_data.
 
     Args:
         size, steps: samples in a batch, and batches.
         looks: whether NaN in them is an error.
-        times: how often they are wanted.
+        epochs: whether they are wanted, for each epoch.
     """
     c = model._need("fit")
     if gives_batches(given):
@@ -102,7 +104,7 @@ def validation_of(model: Any, given: Any, size: int | None, steps: int | None, l
         assert feed is not None
         if steps is not None:
             _checked(steps, "fit")
-        elif feed.once and times > 1:
+        elif feed.once and (times := sum(epochs)) > 1:
             raise ValueError(
                 f"fit: validation_data is a {feed.kind}, which gives its batches once, and they are wanted {times} times; "
                 "pass validation_steps, or an object whose __iter__ begins anew"

@@ -214,8 +214,8 @@ class Trainer(Evaluator):
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
         if validation_data is not None:
-            times = sum(map(validates, range(initial_epoch, epochs)))
-            validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data, times)
+            wanted = map(validates, range(initial_epoch, epochs))
+            validation = validation_of(self, validation_data, validation_batch_size, validation_steps, check_data, wanted)
         elif validation_split and arrays is not None:
             split = data.validation_split(arrays, validation_split)
             arrays, rest = (Arrays(part, arrays.inputs) for part in split)
@@ -252,9 +252,9 @@ class Trainer(Evaluator):
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
             source = InMemory(arrays, batch_size, steps_per_epoch, order, make)
         hooks.params["steps"] = source.steps
-        progress = Progress(verbose, epochs, source.steps)
         done = 0 if resumed is None else resumed.go_on(source, initial_epoch)  # steps of the first epoch, before it was saved
         c.place = place = Place(source, order, initial_epoch, done)
+        progress = Progress(verbose, epochs, source.steps)
         try:
             self._epochs(source, place, epochs, validation, validates, hooks, progress)
         finally:
