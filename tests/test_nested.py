@@ -101,6 +101,36 @@ def test_training(kind: Any) -> None:
     assert list(history) == ["loss"] and history["loss"][1] < history["loss"][0]
 
 
+def test_batches_from_an_iterable() -> None:
+    import torch
+
+    m = graph()
+    m.compile("sgd", "mse")
+
+    def batches(make: Any) -> Any:
+        return iter([([make(X), (make(H), make(C))], (make(Y), (make(H), make(C))))] * 2)
+
+    losses = [m.fit(batches(make), verbose=0).history["loss"][0] for make in (np.array, torch.tensor, np.array)]
+    assert losses[2] < losses[1] < losses[0]
+    named = State(torch.tensor(H), torch.tensor(C))
+    assert np.isfinite(m.fit(iter([([X, named], (Y, named))]), verbose=0).history["loss"][0])
+
+
+def test_lists_and_tuples_that_take_turns_have_their_own_steps() -> None:
+    class Kinds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = fastnn.Dense(1)
+
+        def forward(self, x: Any, state: Any) -> Any:
+            return self.inner(x) * (1.0 if isinstance(state, tuple) else 0.0)
+
+    m = Kinds()
+    m.compile(fastnn.optim.SGD(lr=0.0), "mse")
+    both = [[m.train_on_batch([X, kind([H, C])], Y) for kind in (tuple, list)] for _ in range(3)]
+    assert both[0] == both[1] == both[2] and both[0][0] != both[0][1]
+
+
 def test_a_hand_written_forward(tmp_path: Any) -> None:
     m = Cell()
     wanted = m(fastnn.tensor(X), (fastnn.tensor(H), fastnn.tensor(C)))

@@ -177,6 +177,13 @@ def test_fit_predict_and_freeze() -> None:
     np.testing.assert_allclose(m.freeze(batch_size=32, input_shape=(3,))(ids), wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_an_index_array_takes_rows_too() -> None:
+    w = nn.Parameter(W)
+    touched = w.track_rows()
+    (w[IDS].sum() + w.index_select(0, [4]).sum()).backward()
+    assert touched.numpy().nonzero()[0].tolist() == [0, 1, 3, 4, 6]
+
+
 def test_rows_that_others_touch() -> None:
     w = nn.Parameter(W)
     touched = w.track_rows()

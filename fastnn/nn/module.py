@@ -591,7 +591,7 @@ def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
     """The call of a module with a hand-written build, which runs before the first forward."""
     if not self._own_built() and not _symbolic(x):
         x = x if isinstance(x, Tensor) else self._input(x)
-        first = next(iter(x.values())) if isinstance(x, dict) else x[0] if isinstance(x, list | tuple) else x
+        first = first_leaf(x)
         with building:
             if not self._own_built():
                 cast(Any, self).build(first.shape[1:] or first.shape)

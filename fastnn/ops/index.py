@@ -203,7 +203,9 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     strides = strides_of([x.shape[d] for d in places])
     terms = (index if s == 1 else mul(index, s) for (_, index), s in zip(picked, strides, strict=True))
     rows = broadcast_to(reduce(add, terms), common)
-    table = reshape(transpose(x, (*places, *rest)), math.prod(x.shape[d] for d in places), *(x.shape[d] for d in rest))
+    table = transpose(x, (*places, *rest))
+    if len(places) > 1:
+        table = reshape(table, math.prod(table.shape[: len(places)]), *table.shape[len(places) :])
     y = rows_of(table, rows)
     # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
     front = places[0] if together else 0

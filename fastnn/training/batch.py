@@ -131,7 +131,14 @@ def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
 
 def _structured_key(arrays: Arrays) -> Any:
     """Returns the same for several inputs or outputs."""
-    return get_backend(), get_isa(), arrays.inputs.kind, *arrays.inputs.names, *((a.shape, a.dtype) for a in arrays)
+    return (
+        get_backend(),
+        get_isa(),
+        arrays.inputs.kind,
+        arrays.inputs.tree,
+        *arrays.inputs.names,
+        *((a.shape, a.dtype) for a in arrays),
+    )
 
 
 def as_returned(logs: Logs, return_dict: bool) -> Any:

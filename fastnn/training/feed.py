@@ -11,6 +11,7 @@ import numpy as np
 
 from ..structure import users_level
 from ..tensor import Tensor
+from ..tree import first_leaf, replace
 from .data import _array as np_array
 from .order import Order
 from .prefetch import Prefetch, ahead_of
@@ -244,14 +245,10 @@ def unpack(item: Any, op: str, name: str) -> tuple[Any, Any, Any]:
 
 
 def _on_host(value: Any, op: str, name: str) -> Any:
-    """Returns tensors of other libraries as NumPy arrays, also in lists and dicts; without a copy where the library allows it."""
-    if value is None or isinstance(value, np.ndarray | Tensor):
-        return value
-    if isinstance(value, Mapping):
-        return {key: _on_host(item, op, name) for key, item in value.items()}
-    if isinstance(value, list | tuple) and any(map(_is_tensor, value)):
-        return type(value)(_on_host(item, op, name) for item in value)
-    return np_array(value, op, name) if _is_tensor(value) else value
+    """Returns tensors of other libraries as NumPy arrays, also nested ones; without a copy where the library allows it."""
+    if isinstance(value, list | tuple) and not any(isinstance(a, Mapping) or _is_tensor(first_leaf(a)) for a in value):
+        return value  # rows of numbers
+    return replace(value, lambda a: np_array(a, op, name) if _is_tensor(a) else a)
 
 
 def _is_tensor(value: Any) -> bool:

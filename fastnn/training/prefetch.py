@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..block import Finally
 from ..ops.door import positive_int
+from ..tree import replace
 
 PATIENCE = 5.0
 """Seconds that the end of a pass waits for the batch that is being fetched; its thread then ends by itself."""
@@ -88,10 +89,4 @@ def ahead_of(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
 
 def _copied(item: Any) -> Any:
     """Returns an item with copies of its NumPy arrays."""
-    if isinstance(item, np.ndarray):
-        return item.copy()
-    if isinstance(item, Mapping):
-        return {key: _copied(part) for key, part in item.items()}
-    if type(item) in (list, tuple):
-        return type(item)(_copied(part) for part in item)
-    return item
+    return replace(item, lambda a: a.copy() if isinstance(a, np.ndarray) else a)

@@ -133,7 +133,7 @@ class Prepared:
         first = features[0]
         key: Any = (first.shape[1:], first.dtype)
         if inputs.kind != "one":
-            key = (inputs.kind, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
+            key = (inputs.kind, inputs.tree, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
         if c.probed[0] == (*key, model._version):
             return
         if shapes := c.known_shapes.get((*key, model._version)):  # of batches whose shapes take turns
