@@ -334,6 +334,16 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "weights turned": (_fit(LABELS, np.ones((T, N))), ValueError, r"sample_weight has shape \(3, 11\); wanted"),
     "weight NaN": (_fit(LABELS, np.full((N, T), np.nan)), ValueError, r"fit: sample_weight\[0, 0\] is nan"),
     "own loss": (_fit(VALUES, WEIGHTS, lambda t, p: (t - p).mean((1, 2))), ValueError, r"sample_weight has shape \(11, 3\)"),
+    "classes last": (
+        _fit(LABELS, None, nn.CrossEntropyLoss()),
+        ValueError,
+        r"y has shape \(11, 3\), but the model's output has \(11, 3, 4\), whose second axis .*SparseCategoricalCrossentropy",
+    ),
+    "classes last by hand": (
+        lambda: nn.CrossEntropyLoss()(fastnn.tensor(P), LABELS),
+        ValueError,
+        r"target must have \(11, 4\), but has \(11, 3\); the classes are the second axis",
+    ),
     "labels turned": (
         lambda: losses.SparseCategoricalCrossentropy()(LABELS.T, fastnn.tensor(P)),
         ValueError,

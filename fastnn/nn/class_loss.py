@@ -43,7 +43,9 @@ class ClassLoss(TorchLoss):
         like, logits = self._like(input), _classes_last(input)
         target_shape = _shape(target, name)
         if target_shape != like:
-            raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}")
+            last = target_shape == input.shape[:-1]
+            hint = "; the classes are the second axis of the input, as in PyTorch" if last else ""
+            raise ValueError(f"{name}: input has shape {input.shape}, so target must have {like}, but has {target_shape}{hint}")
         labels = as_labels(target, like, logits.shape[1], name, self.ignore_index)
         return logits, labels, *self._weights(logits, like, sample_weight), like
 

@@ -273,7 +273,7 @@ def _labels(a: Array, op: str, name: str, sample: Shape) -> Array:
         sizes = ", ".join(["n", *map(str, sample)])
         raise ValueError(
             f"{op}: {name} has shape {a.shape}; wanted class numbers of shape ({sizes}{'' if sample else ','}) or ({sizes}, 1)"
-            " (a loss such as categorical_crossentropy takes one-hot rows)"
+            + " (a loss such as categorical_crossentropy takes one-hot rows)" * (a.ndim > len(sample) + 1)
         )
     limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
     if a.dtype.kind == "f":

@@ -120,6 +120,12 @@ class Objective:
                     f"{op}: {name} has rows of {shape[-1]} values, wanted labels; for one-hot rows: categorical_crossentropy"
                 )
             kind, wanted = "values", shape[1:]
+        if kind == "labels" and self._classes_first and given[1:] != wanted and same_numbers(given[1:], shape[1:-1]):
+            raise ValueError(
+                f"{op}: {name} has shape {given}, but the model's output has {(rows, *shape[1:])}, whose second axis is that of "
+                f"the classes for {loss.name}, as in PyTorch; transpose the output, or take "
+                "fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), which has them last"
+            )
         targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1, sample=wanted)
         if len(targets) == rows:  # other lengths are refused later
             if kind == "labels":
