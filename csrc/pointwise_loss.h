@@ -271,6 +271,31 @@ FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
   for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
 }
 
+// step(i, lanes) for each vector of a range. What is cheap is there twice, for whole vectors and for the last one; of the rest
+// one copy is enough.
+template <class T, class F, class Step>
+FASTNN_INLINE void for_elements(Range r, Step step) {
+  if constexpr (F::cost.four > 0.1)
+    for (i64 i = r.begin; i < r.end; i += kLanes<T>) step(i, SomeLanes<T>{r.end - i});
+  else
+    for_vectors<T>(r, step);
+}
+
+// sum_vectors with one copy of f, for the same bits.
+template <class T, class F, class Value>
+FASTNN_INLINE Vec<T> sum_elements(i64 n, Value f) {
+  if constexpr (F::cost.four <= 0.1) return sum_vectors<T>(n, f);
+  constexpr i64 kBlock = 64 * kLanes<T>;
+  const Vec<T> nothing = splat<T>(n <= kLanes<T> ? (T)-0.0 : (T)0);  // added to -0, it stays
+  Vec<T> total = nothing;
+  for (i64 begin = 0; begin < n; begin += kBlock) {
+    Vec<T> part = nothing;
+    for_elements<T, F>({begin, min_i64(begin + kBlock, n)}, [&](i64 i, auto lanes) { part += lanes.only(f(i, lanes)); });
+    total += part;
+  }
+  return total;
+}
+
 // The losses of some rows. Rows of one element are taken together.
 template <class T, class F>
 void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
@@ -278,7 +303,7 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   const T p = (T)fn.p0, r = (T)fn.p1;
   if (N == 1) {
     const Vec<T> q = splat<T>(column ? *column : (T)1);
-    for_vectors<T>(rows, [&](i64 i, auto lanes) {
+    for_elements<T, F>(rows, [&](i64 i, auto lanes) {
       Vec<T> value = F::value(lanes.load(x + i), lanes.load(t + i), q, p, r);
       lanes.store(losses + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), value) : value);
     });
@@ -286,7 +311,7 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   }
   for (i64 row = rows.begin; row < rows.end; row++) {
     const i64 at = row * N;
-    const Vec<T> sum = sum_vectors<T>(N, [&](i64 i, auto lanes) {
+    const Vec<T> sum = sum_elements<T, F>(N, [&](i64 i, auto lanes) {
       return F::value(lanes.load(x + at + i), lanes.load(t + at + i), column ? lanes.load(column + i) : splat<T>(1), p, r);
     });
     losses[row] = weighted(sample_weight, row, hsum<T>(sum) / (T)N);
@@ -300,7 +325,7 @@ void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sampl
   const T p = (T)fn.p0, r = (T)fn.p1;
   if (N == 1) {
     const Vec<T> q = splat<T>(column ? *column : (T)1);
-    for_vectors<T>(rows, [&](i64 i, auto lanes) {
+    for_elements<T, F>(rows, [&](i64 i, auto lanes) {
       Vec<T> d = lanes.load(dlosses + i) * F::slope(lanes.load(x + i), lanes.load(t + i), q, p, r);
       lanes.store(dx + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), d) : d);
     });
@@ -313,7 +338,7 @@ void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sampl
       fill_row(dx + at, N, (T)0);
       continue;
     }
-    for_vectors<T>({0, N}, [&](i64 i, auto lanes) {
+    for_elements<T, F>({0, N}, [&](i64 i, auto lanes) {
       Vec<T> q = column ? lanes.load(column + i) : splat<T>(1);
       lanes.store(dx + at + i, d * F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r));
     });

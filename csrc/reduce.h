@@ -5,8 +5,8 @@
 
 namespace {
 
-// How values are reduced: start() changes nothing, fold() takes two vectors together, join() two partial results, and finish()
-// makes the result of B values. Floats are summed in T over a few hundred values at most, then in float64.
+// How values are reduced: start() changes nothing, fold() takes two vectors together and join() two partial results. Floats are
+// summed in T over a few hundred values at most, then in float64.
 template <class T>
 struct SumPart {
   typedef double Type;
@@ -16,46 +16,20 @@ struct SumPart<i64> {
   typedef i64 Type;
 };
 
-// Vectors of whole numbers wrap around, too.
-template <class T>
-struct Wrapping {
-  typedef Vec<T> Type;
-};
-template <>
-struct Wrapping<i64> {
-  typedef u64 Type __attribute__((vector_size(sizeof(Vec<i64>))));
-};
-
 template <class T>
 struct Sum {
   typedef typename SumPart<T>::Type Part;
   FASTNN_INLINE T start() { return 0; }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) {
-    typedef typename Wrapping<T>::Type W;
-    return (Vec<T>)((W)a + (W)b);
-  }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return add<Vec<T>>(a, b); }
   FASTNN_INLINE Part join(Part a, Part b) { return add<Part>(a, b); }
-  FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
-};
-
-template <class T>
-struct Mean : Sum<T> {
-  FASTNN_INLINE T finish(typename Sum<T>::Part a, i64 B) {
-    if constexpr (kWhole<T>) return B == 0 ? 0 : whole((double)a / (double)B);
-    return (T)((double)a / (double)B);
-  }
 };
 
 template <class T>
 struct Prod {
   typedef typename SumPart<T>::Type Part;
   FASTNN_INLINE T start() { return 1; }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) {
-    typedef typename Wrapping<T>::Type W;
-    return (Vec<T>)((W)a * (W)b);
-  }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return multiply<Vec<T>>(a, b); }
   FASTNN_INLINE Part join(Part a, Part b) { return multiply<Part>(a, b); }
-  FASTNN_INLINE T finish(Part a, i64) { return (T)a; }
 };
 
 // NaN wins over any number.
@@ -65,7 +39,6 @@ struct Max {
   FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MIN : -(T)__builtin_inf(); }
   FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b > a) | (b != b) ? b : a; }
   FASTNN_INLINE T join(T a, T b) { return maximum(b, a); }
-  FASTNN_INLINE T finish(T a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : a; }
 };
 
 template <class T>
@@ -74,7 +47,6 @@ struct Min {
   FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MAX : (T)__builtin_inf(); }
   FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b < a) | (b != b) ? b : a; }
   FASTNN_INLINE T join(T a, T b) { return minimum(b, a); }
-  FASTNN_INLINE T finish(T a, i64 B) { return kWhole<T> && B == 0 ? (T)0 : a; }
 };
 
 // acc[k] takes x[i step + k next] for the vectors i of a run: four chains hide the latency of an addition.
@@ -169,6 +141,20 @@ FASTNN_INLINE double reduce_forward_work(const void* args, int itemsize) {
   return 5.0 * (double)a.A + elements_work(a.A * (a.B + 1) * a.C, itemsize, 0.1, 0.2);
 }
 
+enum ReduceOp { kSum, kMean, kMax, kMin, kProd };  // in the order of spec.REDUCE_OPS
+
+template <class T, class Part>
+FASTNN_INLINE T finished(Part part, const ReduceForward<T>& a) {
+  if (kWhole<T> && a.B == 0 && a.op != kSum && a.op != kProd) return 0;
+  if (a.op != kMean) return (T)part;
+  return kWhole<T> ? (T)whole((double)part / (double)a.B) : (T)((double)part / (double)a.B);
+}
+// The results of n reductions.
+template <class T, class Part>
+void finish(T* y, const Part* part, i64 n, const ReduceForward<T>& a) {
+  for (i64 j = 0; j < n; j++) y[j] = finished(part[j], a);
+}
+
 template <class T, class R>
 FASTNN_INLINE void reduce(const ReduceForward<T>& a, const Worker& me) {
   typedef typename R::Part Part;
@@ -186,11 +172,12 @@ FASTNN_INLINE void reduce(const ReduceForward<T>& a, const Worker& me) {
       part[0] = reduce_run<T, R>(x, rows);
     else
       reduce_columns<T, R>(part, x, rows, a.C, columns);
-    for (i64 j = 0; j < columns; j++)
-      if (pieces.splits > 1)
-        parts[row * a.C + c + j] = part[j];
-      else
-        a.y[outer * a.C + c + j] = R::finish(part[j], a.B);
+    if (pieces.splits > 1)
+      memcpy(parts + row * a.C + c, part, (size_t)columns * sizeof(Part));
+    else if (columns == 1)
+      a.y[outer * a.C + c] = finished(part[0], a);
+    else
+      finish(a.y + outer * a.C + c, part, columns, a);
   }
   if (pieces.splits == 1) return;
   sync(me);
@@ -199,18 +186,16 @@ FASTNN_INLINE void reduce(const ReduceForward<T>& a, const Worker& me) {
     for (i64 c = 0; c < a.C; c++) {
       Part total = (Part)R::start();
       for (i64 s = 0; s < pieces.splits; s++) total = R::join(total, parts[(outer * pieces.splits + s) * a.C + c]);
-      a.y[outer * a.C + c] = R::finish(total, a.B);
+      a.y[outer * a.C + c] = finished(total, a);
     }
 }
-
-enum ReduceOp { kSum, kMean, kMax, kMin, kProd };  // in the order of spec.REDUCE_OPS
 
 template <class T>
 void reduce_forward(const void* args, const Worker& me) {
   const ReduceForward<T> a = *(const ReduceForward<T>*)args;
   switch (a.op) {
-    case kSum: return reduce<T, Sum<T>>(a, me);
-    case kMean: return reduce<T, Mean<T>>(a, me);
+    case kSum:
+    case kMean: return reduce<T, Sum<T>>(a, me);
     case kMax: return reduce<T, Max<T>>(a, me);
     case kMin: return reduce<T, Min<T>>(a, me);
     case kProd: return reduce<T, Prod<T>>(a, me);

@@ -60,6 +60,16 @@ using IVec = typename Simd<T>::I;
 template <class T>
 constexpr int kLanes = FASTNN_VB / (int)sizeof(T);
 
+// UpTo<N>::type is Indices<0, ..., N - 1>.
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct UpTo : UpTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct UpTo<0, I...> {
+  typedef Indices<I...> type;
+};
+
 FASTNN_INLINE i64 min_i64(i64 a, i64 b) { return a < b ? a : b; }
 FASTNN_INLINE i64 max_i64(i64 a, i64 b) { return a > b ? a : b; }
 FASTNN_INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
@@ -187,6 +197,7 @@ struct SomeLanes {
     else
       store_n(p, v, left);
   }
+  __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return left >= kLanes<T> ? v : select_n<T>(v, left, Vec<T>{}); }
 };
 
 // f(i, lanes) for each vector of a range; the last one may be short.

@@ -169,15 +169,6 @@ void ukern(const Tile<T>& t) {
 template <class T>
 using Ukern = void (*)(const Tile<T>&);
 
-template <int... I>
-struct Indices {};
-template <int N, int... I>
-struct UpTo : UpTo<N - 1, N - 1, I...> {};
-template <int... I>
-struct UpTo<0, I...> {
-  typedef Indices<I...> type;
-};
-
 template <class T, int NV, bool MASK, int... I>
 Ukern<T> pick_ukern(i64 rows, Indices<I...>) {
   static constexpr Ukern<T> list[] = {ukern<T, I + 1, NV, MASK>...};
