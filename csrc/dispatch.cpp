@@ -8,6 +8,7 @@
 // What each ISA's objects export; see isa/. A new family has a line here and one in CMakeLists.txt.
 #define FASTNN_FAMILIES(F, isa) \
   F(activation, isa)            \
+  F(batched, isa)               \
   F(data, isa)                  \
   F(dense, isa)                 \
   F(elementwise, isa)           \

@@ -131,7 +131,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
   Tile<T> t;
   t.k = ceil_div(depth, F::kSteps);
-  t.ldc = g.ldc;
+  t.ldc = p.split ? g.n : g.ldc;
   t.alpha = p.split ? (T)1 : g.alpha;
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
   t.relu = g.relu && last;
@@ -175,7 +175,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
       t.ldb = p.pack ? q.vectors * L : g.b.ld;
       t.last = q.last;
       t.bias = g.bias && kb == 0 ? g.bias + q.j0 : nullptr;
-      t.c = c + i0 * g.ldc + q.j0;
+      t.c = c + i0 * t.ldc + q.j0;
       const bool mask = !p.pack && q.last < L;
       if (rows != size.rows || q.vectors != size.vectors || mask != size.mask) {
         size = {rows, q.vectors, mask};
@@ -199,14 +199,19 @@ void add_partial_products(const Product<T>& g, const GemmPlan& p, const Worker& 
   const T* partial = (const T*)me.scratch;
   const i64 size = g.m * g.n;
   const Range mine = share(size, 256, me);
-  for_vectors<T>(mine, [&](i64 i, auto lanes) {
-    Vec<T> sum = lanes.load(partial + i);
-    for (i64 kb = 1; kb < p.k.pieces; kb++) sum += lanes.load(partial + kb * size + i);
-    if (g.alpha != 1) sum *= g.alpha;
-    if (g.beta != 0) sum += g.beta * lanes.load(g.c + i);
-    lanes.store(g.c + i, g.relu ? vmax<T>(sum, Vec<T>{}) : sum);
-  });
-  if (g.fn) g.fn(g.y + mine.begin, g.c + mine.begin, mine.end - mine.begin, g.act);
+  for (i64 begin = mine.begin, end; begin < mine.end; begin = end) {
+    const i64 row = g.ldc == g.n ? 0 : begin / g.n, ahead = row * (g.ldc - g.n);  // rows that lie together are one run
+    end = g.ldc == g.n ? mine.end : min_i64((row + 1) * g.n, mine.end);
+    T* c = g.c + ahead;
+    for_vectors<T>({begin, end}, [&](i64 i, auto lanes) {
+      Vec<T> sum = lanes.load(partial + i);
+      for (i64 kb = 1; kb < p.k.pieces; kb++) sum += lanes.load(partial + kb * size + i);
+      if (g.alpha != 1) sum *= g.alpha;
+      if (g.beta != 0) sum += g.beta * lanes.load(c + i);
+      lanes.store(c + i, g.relu ? vmax<T>(sum, Vec<T>{}) : sum);
+    });
+    if (g.fn) g.fn(g.y + ahead + begin, c + begin, end - begin, g.act);
+  }
 }
 
 template <class F, class T>

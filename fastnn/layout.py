@@ -90,3 +90,30 @@ class Order(NamedTuple):
 
 TRANSPOSED = Order((1, 0))
 """A matrix that is stored as its transpose."""
+
+
+@lru_cache(maxsize=4096)
+def products(sizes: tuple[int, ...], *places: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """The layout of `matmul_batched` (see the reference's batched module): sizes, and where c, a and b lie."""
+    table = np.array([sizes, *places], np.int64)
+    table.setflags(write=False)
+    return table
+
+
+def within(sizes: Sequence[int], places: Sequence[Sequence[int]], counts: Sequence[int]) -> bool:
+    """Whether the matrices of such a layout lie within arrays of so many elements, and their rows or columns together."""
+    if len(sizes) < 3 or min(sizes) < 0:
+        return False
+    *batch, m, n, k = sizes
+    for number, (place, count, matrix) in enumerate(zip(places, counts, ((m, n), (m, k), (k, n)), strict=True)):
+        offset, *strides = place
+        added = [number == 0 and strides[axis] == 0 and size != 1 for axis, size in enumerate(batch)]
+        shape = [1 if skip else size for skip, size in zip(added, batch, strict=True)] + list(matrix)
+        if not all(shape):
+            continue
+        spans = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
+        low, high = offset + sum(s for s in spans if s < 0), offset + sum(s for s in spans if s > 0)
+        columns = shape[-1] == 1 or strides[-1] == 1
+        if low < 0 or high >= count or not (columns or (number > 0 and (shape[-2] == 1 or strides[-2] == 1))):
+            return False
+    return True

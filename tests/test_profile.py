@@ -6,6 +6,7 @@ import pytest
 import fastnn
 from fastnn.backends import cost
 from fastnn.backends.spec import LINEAR
+from fastnn.layout import products
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((32, 20)).astype(np.float32), rng.integers(0, 3, 32)
@@ -35,6 +36,8 @@ def test_flops_of_products() -> None:
     assert cost.flops("matmul_nt", (c, a, b.T.copy(), 1.0, 0.0, 0)) == 2 * 4 * 5 * 6
     assert cost.flops("matmul_tn", (c, a.T.copy(), b, 1.0, 0.0, 0)) == 2 * 4 * 5 * 6
     assert cost.flops("dense_forward", (c, e, a, b, e, LINEAR, 0)) == 2 * 4 * 5 * 6
+    layout = products((3, 4, 5, 6), (0, 20, 5, 1), (0, 24, 6, 1), (0, 30, 5, 1))
+    assert cost.flops("matmul_batched", (c, a, b, layout, 1.0, 0.0, 0)) == 2 * 3 * 4 * 5 * 6
     inputs = (c, a, b, c, e, LINEAR, 0, 0)
     assert cost.flops("dense_backward", (a, b, e, c, *inputs)) == 4 * 4 * 5 * 6
     assert cost.flops("dense_backward", (e, b, e, c, *inputs)) == 2 * 4 * 5 * 6

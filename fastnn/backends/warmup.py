@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import layout
+from ..layout import layout, products
 from . import spec
 from .base import Backend, Call
 from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel
@@ -75,6 +75,8 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
         return backend.absent
     if arg.dtype == "own":
         return backend.aux("dense_forward", _SIZE, _SIZE, _SIZE, dtype, scalars["act"], scalars["precision"])
+    if kernel.name == "matmul_batched" and arg.name == "layout":
+        return backend.asarray(products((1, 1, 1), *[(0, 1, 1)] * 3))
     if arg.name == "layout":
         walked = len(kernel.arrays) - 1 if kernel.name == "strided_copy" else len(kernel.arrays) - 2
         offsets = (0, 0) if kernel.name == "strided_copy" else None

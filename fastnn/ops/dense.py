@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from .. import arrays
 from ..backends import current
 from ..backends.spec import LINEAR, Activation
+from ..layout import broadcast_strides, products, strides_of
 from ..precision import precision
 from ..tensor import Array, Gradients, Node, Tensor, result
 from . import shape as shape_ops
@@ -151,30 +155,64 @@ def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
     if a.ndim == 1:
         return shape_ops.squeeze(matmul_batches(shape_ops.unsqueeze(a, 0), b), -2)
     batch, _ = arrays.broadcast("matmul", a.shape[:-2], b.shape[:-2])
-    a, b = (shape_ops.broadcast_to(t, (*batch, *t.shape[-2:])) for t in (a, b))
-    a3, b3 = (t.data.reshape(_rows(batch), *t.shape[-2:]) for t in (a, b))
     k, rounding = current(), precision()
-    c = k.empty((len(a3), a3.shape[1], b3.shape[2]), a.dtype)
-    for i in range(len(c)):
-        k.matmul_nn(c[i], a3[i], b3[i], 1.0, 0.0, rounding)
-    return result("matmul", c.reshape(*batch, *c.shape[1:]), _matmul_batches_backward, (a, b), a3, b3, rounding)
+    c = k.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+    _multiply(k, c, a.data, b.data, batch, rounding=rounding)
+    return result("matmul", c, _matmul_batches_backward, (a, b), a.data, b.data, rounding)
+
+
+def _multiply(
+    k: Any,
+    c: Array,
+    a: Array,
+    b: Array,
+    batch: tuple[int, ...],
+    ta: bool = False,
+    tb: bool = False,
+    beta: float = 0.0,
+    rounding: int = 0,
+) -> None:
+    """c = a b + beta c for each index of the batch axes, with factors transposed where ta and tb say so.
+
+    Where c has size 1 along a batch axis, or lacks it, the products are added up.
+    """
+    (m, n), inner = c.shape[-2:], a.shape[-2 if ta else -1]
+    k.matmul_batched(c, a, b, k.constant(_layout(batch, m, n, inner, c.shape, a.shape, b.shape, ta, tb)), 1.0, beta, rounding)
+
+
+@lru_cache(maxsize=4096)
+def _layout(
+    batch: tuple[int, ...],
+    m: int,
+    n: int,
+    inner: int,
+    c: tuple[int, ...],
+    a: tuple[int, ...],
+    b: tuple[int, ...],
+    ta: bool,
+    tb: bool,
+) -> np.ndarray[Any, Any]:
+    """The layout for arrays of these shapes, which broadcast to the batch."""
+    places = []
+    for shape, transposed in ((c, False), (a, ta), (b, tb)):
+        strides = broadcast_strides(shape, (*batch, *shape[-2:]))
+        row, column = strides_of(shape)[-2:]
+        places.append((0, *strides[:-2], *((column, row) if transposed else (row, column))))
+    return products((*batch, m, n, inner), *places)
 
 
 def _matmul_batches_backward(grads: Gradients, node: Node, dc: Array) -> None:
     assert node.saved is not None
     a, b, rounding = node.saved
-    k = grads.k
-    dc = dc.reshape(len(a), a.shape[1], b.shape[2])
+    batch = dc.shape[:-2]
     if node.inputs[0].requires_grad:
-        da = k.empty(a.shape, a.dtype)
-        for i in range(len(a)):
-            k.matmul_nt(da[i], dc[i], b[i], 1.0, 0.0, rounding)
-        grads.add(node.inputs[0], da.reshape(node.inputs[0].shape))
+        da, add = grads.target(node.inputs[0])
+        _multiply(grads.k, da, dc, b, batch, False, True, 1.0 if add else 0.0, rounding)
+        grads.done(node.inputs[0], da)
     if node.inputs[1].requires_grad:
-        db = k.empty(b.shape, b.dtype)
-        for i in range(len(b)):
-            k.matmul_tn(db[i], a[i], dc[i], 1.0, 0.0, rounding)
-        grads.add(node.inputs[1], db.reshape(node.inputs[1].shape))
+        db, add = grads.target(node.inputs[1])
+        _multiply(grads.k, db, a, dc, batch, True, False, 1.0 if add else 0.0, rounding)
+        grads.done(node.inputs[1], db)
 
 
 def dot(a: Any, b: Any) -> Tensor:

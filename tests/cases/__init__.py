@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
+from . import activation, batched, data, dense, elementwise, loss, metrics, optim, random, regularization
 from .case import Case
 
-FAMILIES = (dense, activation, loss, optim, random, regularization, data, elementwise, metrics)
+FAMILIES = (dense, batched, activation, loss, optim, random, regularization, data, elementwise, metrics)
 ALL: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 TESTS: tuple[Case, ...] = tuple(case for case in ALL if case.test)
 

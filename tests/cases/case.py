@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Case:
     @property
     def flops(self) -> int:
         """Floating-point operations, for kernels that compute more than they move; 0 for the others."""
+        if self.kernel == "matmul_batched":
+            return 2 * math.prod(self.arrays["layout"][0])
         formula = self.spec.formulas.get("flops")
         there = {a.name: int(a.name not in self.absent) for a in self.spec.arrays}
         return formula({**there, **self.sizes}) if formula else 0

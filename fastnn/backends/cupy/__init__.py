@@ -119,10 +119,10 @@ def load() -> Backend:
 
 def kernels(device: Device) -> dict[str, Any]:
     """All kernels of the contract on a device."""
-    from . import activation, data, dense, elementwise, loss, metrics, optim, random, regularization
+    from . import activation, batched, data, dense, elementwise, loss, metrics, optim, random, regularization
     from .launch import table
 
-    families = (activation, data, elementwise, loss, metrics, optim, random, regularization)
+    families = (activation, batched, data, elementwise, loss, metrics, optim, random, regularization)
     return {**dense.table(device), **{name: k for m in families for name, k in table(device, m.BLOCKS).items()}}
 
 

@@ -128,3 +128,11 @@ template <>
 __device__ inline double not_a_number<double>() {
   return __longlong_as_double(0x7ff8000000000000LL);
 }
+
+// The type at a place of a list.
+template <int I, typename First, typename... Rest>
+struct Pick : Pick<I - 1, Rest...> {};
+template <typename First, typename... Rest>
+struct Pick<0, First, Rest...> {
+  using Type = First;
+};

@@ -342,14 +342,6 @@ struct ShiftedRelu : SavesZ {
 #undef VALUE
 #undef SLOPE
 
-// The type at a place of a list.
-template <int I, typename First, typename... Rest>
-struct Pick : Pick<I - 1, Rest...> {};
-template <typename First, typename... Rest>
-struct Pick<0, First, Rest...> {
-  using Type = First;
-};
-
 // The function of this program, in the order of spec.ACTIVATIONS; the first where it has none.
 using Activated =
     typename Pick<(FUNCTION < 0 ? 0 : FUNCTION), Linear, Relu, LeakyRelu, Sigmoid, Tanh, Gelu, GeluTanh, Exponential, Log, Sqrt,

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent
 
 FILES: dict[str, tuple[str, ...]] = {
     "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
+    "batched": ("product.cuh", "batched.cu"),
     "data": ("elements.cuh", "data.cu"),
     "dense": ("functions.cuh", "product.cuh", "dense.cu"),
     "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),

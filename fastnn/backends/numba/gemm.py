@@ -52,6 +52,16 @@ def product(c: Array, d: Array, a: Array, b: Array, ta: int, tb: int, alpha: flo
     team.run(tiles, [(c, d, a, b, ta, tb, alpha, beta, *r, *s) for r in rows for s in columns])
 
 
+@jit
+def multiply(c: Array, a: Array, b: Array, alpha: float, beta: float) -> None:
+    """c = alpha a b + beta c, for kernels that are compiled and share their work out themselves."""
+    M, N = c.shape
+    if N <= _NARROW or M <= _LOW:
+        _direct(c, c, a, b, 0, 0, alpha, beta, 0, M, 0, N)
+    else:
+        _packed(c, c, a, b, 0, 0, alpha, beta, 0, M, 0, N)
+
+
 def _parts(size: int, tile: int, count: int) -> list[tuple[int, int]]:
     """Ranges of whole tiles that are about equal."""
     tiles = -(-size // tile)

@@ -66,7 +66,7 @@ __all__ = [
     "pointwise_loss",
 ]
 
-FAMILIES = ("dense", "activation", "loss", "optim", "random", "regularization", "data", "elementwise", "metrics")
+FAMILIES = ("dense", "batched", "activation", "loss", "optim", "random", "regularization", "data", "elementwise", "metrics")
 """The families of kernels: the modules here, and on every backend."""
 
 KERNELS: dict[str, Kernel]

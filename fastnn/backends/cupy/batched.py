@@ -1,0 +1,8 @@
+"""How many blocks the kernels of the batched family take."""
+
+from __future__ import annotations
+
+from .launch import Blocks, elements
+
+BLOCKS: dict[str, Blocks] = {"matmul_batched": elements("n", each=2)}
+"""A tile has two elements for each thread of its block; c may be larger than what is written."""
