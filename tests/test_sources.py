@@ -188,6 +188,19 @@ def test_a_generator_that_runs_out() -> None:
         assert len(run(net(), generate(X, Y), steps_per_epoch=3)[0]["loss"]) == 2
     with pytest.warns(RuntimeWarning, match="epoch 2 of 3, after 0 of 4 steps; training stops"):
         assert len(run(net(), generate(X, Y), steps_per_epoch=4)[0]["loss"]) == 1
+
+    class Forgets:
+        """Its `__iter__` does not begin anew."""
+
+        def __init__(self) -> None:
+            self.batches = generate(X, Y)
+
+        def __iter__(self) -> Iterator[Any]:
+            return self.batches
+
+    for steps, wanted in ((None, 1), (3, 2), (4, 1)):
+        with pytest.warns(RuntimeWarning, match="x is a Forgets, which gives its batches once, and ran out in epoch 2 of 3"):
+            assert len(run(net(), Forgets(), steps_per_epoch=steps)[0]["loss"]) == wanted
     run(net(), generate(X, Y, passes=3), steps_per_epoch=4)  # to the last batch
     run(net(), generate(X, Y), epochs=1)
     with pytest.warns(RuntimeWarning) as warned:
@@ -301,6 +314,27 @@ def test_several_inputs_and_outputs() -> None:
     second.set_weights(first.get_weights())
     assert run(first, x, y, batch_size=SIZE, epochs=1) == run(second, batches(), epochs=1)
     np.testing.assert_array_equal(first.predict(x, SIZE)["q"], first.predict(batches())["q"])
+
+
+def test_inputs_that_differ_in_their_nesting_alone() -> None:
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.Parameter(np.ones((1, 1), np.float32))
+
+        def forward(self, x: Any) -> Any:
+            parts = x["s"] if "s" in x else (x["s_1"] * 2, x["s_2"])
+            return (parts[0] + parts[1]).sum(1, True) * self.w
+
+    batches = [({"s": (X, X)}, Y), ({"s_1": X, "s_2": X}, Y)] * 4
+    models = [Sums() for _ in range(3)]
+    for model, capture in zip(models, (True, True, False), strict=True):
+        model.compile("sgd", "mse", capture=capture)
+    models[0].fit(iter(batches), verbose=0)
+    models[2].fit(iter(batches), verbose=0)
+    for batch in batches:
+        models[1].train_on_batch(*batch)
+    assert models[0].get_weights() == models[1].get_weights() == models[2].get_weights() != [1.0]
 
 
 class Mean(nn.Module):

@@ -66,7 +66,7 @@ class BatchTrainer(Prepared):
         """Returns the step for arrays of these shapes."""
         c = self._need("train_on_batch")
         alone = len(arrays) == 3 and arrays.inputs.kind == "one"
-        key = _batch_key(*arrays) if alone else _structured_key(arrays)
+        key = _batch_key(*arrays) if alone else structured_key(arrays)
         step = c.batch_steps.get(key) if c.batch_structure == self._version else None
         if step is None:
             if c.batch_structure != self._version or len(c.batch_steps) >= MOST_BATCH_SHAPES:
@@ -129,7 +129,7 @@ def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
     return (get_backend(), get_isa(), tree, *[(a.shape, a.dtype) for a in leaves]), leaves
 
 
-def _structured_key(arrays: Arrays) -> Any:
+def structured_key(arrays: Arrays) -> Any:
     """Returns the same for several inputs or outputs."""
     return (
         get_backend(),

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..backends import current, get_backend, get_isa
+from ..backends import current
 from ..backends.base import aligned
 from ..structure import Arrays
 from ..tensor import Array
-from .batch import MOST_BATCH_SHAPES
+from .batch import MOST_BATCH_SHAPES, structured_key
 from .feed import Feed, unpack, warn
 from .order import Order, Place
 from .source import Make
@@ -52,13 +52,13 @@ class Stream:
         self._iterator: Iterator[Any] | None = None
         self._at = 0
         self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
-        self._first = True
+        self._first = True  # until a pass has given a batch
         self._begun: set[TrainStep] = set()  # the steps that this epoch has used
         self.exhausted = False
-        self._unsafe = feed.own and (
-            f"the batches come from {feed.name}, a {feed.kind}, which may change between steps what your code depends on; "
-            "if it does not, compile with capture=True"
-        )
+        self._unsafe = ""
+        if feed.own:
+            batches = f"the batches come from {feed.name}, a {feed.kind}"
+            self._unsafe = f"{batches}, which may change what your code depends on; if it does not, compile with capture=True"
 
     @property
     def size(self) -> list[int]:
@@ -106,12 +106,10 @@ class Stream:
                 item = next(self._iterator)  # type: ignore[arg-type]
             except StopIteration:
                 self._iterator = None
-                self.exhausted = feed.once
-                if not self._at and (done or self._first):
+                if self._first:
                     raise ValueError(f"fit: {feed.name} is a {feed.kind} that gave no batches") from None
-                if feed.once:
-                    break
-                if self._whole:
+                self.exhausted = feed.once or not self._at  # or its __iter__ does not begin anew
+                if self.exhausted or self._whole:
                     break
                 continue  # begins again, within the epoch
             done += 1
@@ -124,10 +122,10 @@ class Stream:
 
     def _step(self, arrays: Arrays) -> TrainStep:
         """Returns the step for arrays of these shapes; those that were used last are kept."""
-        key = (get_backend(), get_isa(), arrays.inputs.kind, *arrays.inputs.names, *((a.shape, a.dtype) for a in arrays))
+        key = structured_key(arrays)
         step = self._made.get(key)
         if step is None:
-            step = self._made[key] = self._make([buffer(a) for a in arrays], None, arrays.inputs, self._unsafe or "")
+            step = self._made[key] = self._make([buffer(a) for a in arrays], None, arrays.inputs, self._unsafe)
             if len(self._made) > MOST_BATCH_SHAPES:
                 self._made.popitem(last=False)
         else:
@@ -142,7 +140,7 @@ class Stream:
             return False
         if self.steps is not None and config["steps"] >= self.steps:
             return False
-        self._skip, self._done = config["at"], config["steps"]
+        self._skip, self._done, self._first = config["at"], config["steps"], False
         return True
 
     def state(self) -> Any:
