@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fastnn
-from fastnn.nn import module as module_py
+from fastnn.nn.of_training import TRAINING
 from fastnn.training.loop import Trainer
 
 PACKAGES = ["fastnn", *(f"fastnn.{name}" for name in fastnn.__all__ if isinstance(getattr(fastnn, name), type(sys)))]
@@ -75,7 +75,7 @@ def test_threads_that_load_at_once() -> None:
 
 def test_modules_have_the_names_of_training() -> None:
     given = {name for c in Trainer.__mro__[:-1] for name in vars(c) if not name.startswith("_")}
-    assert given == set(module_py.TRAINING)
+    assert given == set(TRAINING)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import weakref
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..arrays import cast as cast_array
 from ..backends import current
-from ..block import Finally, completed
+from ..block import completed
 from ..convert import own_array
 from ..registered import LAYERS, readable_arguments
 from ..structure import Structure, are_inputs, own_code
 from ..tape import owned
 from ..tensor import Tensor
 from ..tree import first_leaf, replace
+from .keras_style import marking, with_mode
 from .mode import mode, said, sampled, unsampled
-from .parameter import Parameter, building, fill_grad, initial, stored
+from .of_training import Trainer
+from .parameter import Parameter, building, initial
 from .penalties import Regularized
 from .spec import ANY, FLOATS, InputSpec, as_input
 from .state import State
-
-TRAINING = (
-    *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "metrics"),
-    *("optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
-)
-"""The public names that training gives `Module`."""
-
-if TYPE_CHECKING:
-    from ..training.loop import Trainer
-else:
-
-    class Trainer:
-        """What `fastnn.training` gives Module: compile, fit, evaluate, predict."""
-
-    class _OfTraining:
-        """A name of `Trainer`, until it is first asked for: then training is loaded, which puts its own in the place of these."""
-
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def __get__(self, instance: Any, owner: type) -> Any:
-            import_module("fastnn.training.loop")  # by its name: training stands above layers, and no layer imports it
-            return vars(Trainer)[self.name].__get__(instance, owner)
-
-    for _name in TRAINING:
-        setattr(Trainer, _name, _OfTraining(_name))
-
 
 _FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
@@ -133,14 +106,14 @@ class Module(Trainer, State, Regularized):
             LAYERS[saved_as] = cls
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
-            cls.forward = _with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
+            cls.forward = with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
         if own_code(cls.__module__):
             return
         if cls.input_spec is FLOATS and next(c for c in cls.__mro__ if "forward" in vars(c) and own_code(c.__module__)) is Module:
             cls.input_spec = ANY  # its forward is hand-written, and replaces none of fastnn's
         if "build" in cls.__dict__:
             cls._needs_build = True
-            cls.build = _marking(cls.build)  # type: ignore[attr-defined]
+            cls.build = marking(cls.build)  # type: ignore[attr-defined]
             cls.__call__ = _building_call  # type: ignore[method-assign]
 
     _saved_as = ""
@@ -370,104 +343,8 @@ class Module(Trainer, State, Regularized):
         self._structure_changed()
         self._buffers[name] = self.__dict__[name] = tensor
 
-    def children(self) -> Iterator[Module]:
-        """The modules that this one holds itself."""
-        return iter(self._modules.values())
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules that this one holds itself, with their names."""
-        return iter(self._modules.items())
-
-    def apply(self, fn: Callable[[Module], Any]) -> Module:
-        """Calls fn with each module below this one, then with it itself, as PyTorch does."""
-        for m in self.children():
-            m.apply(fn)
-        fn(self)
-        return self
-
-    def get_parameter(self, name: str) -> Parameter:
-        """The parameter of that dotted name."""
-        found = self._aliases().get(name)
-        if found is None:
-            raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {name!r}")
-        return found
-
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names."""
-        seen: set[Module] = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            name, module = stack.pop()
-            if module in seen:
-                continue
-            seen.add(module)
-            yield name, module
-            dot = f"{name}." if name else ""
-            stack += [(dot + child, m) for child, m in reversed(module._modules.items())]
-
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        return (m for _, m in self.named_modules())
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters, each once, with dotted names, in order of definition.
-
-        Raises:
-            RuntimeError: a layer has no shape yet.
-        """
-        seen: set[Parameter] = set()
-        for name, p in self._all_parameters():
-            if stored(p) not in seen:
-                seen.add(stored(p))
-                yield name, p
-
-    def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters under all of their names: tied ones come more than once."""
-        for prefix, module in self.named_modules():
-            if not module._own_built():
-                raise RuntimeError(
-                    f"parameters: {prefix or type(module).__name__} ({type(module).__name__}) has no shape yet; "
-                    "give it input_shape, or call the model once"
-                )
-            for name, p in module._parameters.items():
-                if p is not None:
-                    yield (f"{prefix}.{name}" if prefix else name), p
-
     def _own_built(self) -> bool:
         return self._built or not self._needs_build
-
-    def parameters(self) -> Iterator[Parameter]:
-        """The parameters, each once, in order of definition."""
-        return (p for _, p in self.named_parameters())
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of all parameters; set_to_none=False makes them 0 instead."""
-        for p in self.parameters():
-            stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
-
-    @property
-    def trainable(self) -> bool:
-        """Whether any parameter is trained; setting it freezes or frees all of them."""
-        return any(p.requires_grad for p in self.parameters()) if self.built else not self._frozen
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Module:
-        """Freezes (False) or frees all parameters."""
-        modules = list(self.modules())
-
-        def set_all() -> None:
-            self._structure_changed()
-            for m in modules:
-                object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
-                for p in m._parameters.values():
-                    if p is not None:
-                        stored(p).requires_grad = bool(requires_grad)
-
-        completed(set_all)
-        return self
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -548,43 +425,6 @@ def _symbolic(x: Any) -> bool:
     from .symbolic import Symbol
 
     return isinstance(first_leaf(x), Symbol)
-
-
-def _with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written call(x, training=...) that gets the mode, as in Keras."""
-
-    @functools.wraps(call)
-    def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
-        return call(self, *args, **{"training": self.training, **kwargs})
-
-    return forward
-
-
-def _marking(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written build that leaves word that it ran, and nothing of what it made where it fails: it is called again."""
-
-    @functools.wraps(build)
-    def marked(self: Module, input_shape: Any) -> None:
-        held: list[dict[str, Any]] = [vars(self), self._parameters, self._modules, self._buffers]
-        before = [dict(own) for own in held]
-        before[0]["_auto_names"] = list(vars(self).get("_auto_names", ()))
-
-        done: list[bool] = []
-
-        def undo() -> None:
-            for own, kept in zip(held, before, strict=True):
-                if not done:
-                    own.update(kept)
-                    for name in own.keys() - kept.keys():
-                        del own[name]
-
-        with Finally(undo):
-            build(self, input_shape)
-            vars(self)["_built"] = True
-            vars(self)["_built_for"] = input_shape
-            done.append(True)
-
-    return marked
 
 
 def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,25 +11,18 @@ from ..backends import current
 from ..block import completed
 from ..convert import host_array
 from ..tensor import Tensor, no_grad
+from .members import Members
 from .parameter import Parameter, stored
 
 if TYPE_CHECKING:
-    from .module import Module
+    pass
 
 
-class State:
+class State(Members):
     """The half of `Module` by which values come in and out."""
 
     _loadable: int | None = None
     """The hash of the structure for which `save` has seen that `load` can make it again."""
-
-    if TYPE_CHECKING:
-        _parameters: dict[str, Parameter | None]
-        _modules: dict[str, Module]
-        modules: Callable[[], Iterator[Module]]
-        named_modules: Callable[[], Iterator[tuple[str, Module]]]
-        named_parameters: Callable[[], Iterator[tuple[str, Parameter]]]
-        _all_parameters: Callable[[], Iterator[tuple[str, Parameter]]]
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Return the buffers, each once, with dotted names."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from ..backends import current
-from ..nn import module
+from ..nn import of_training
 from ..nn import parameter as parameters_py
 from ..ops.door import positive_int
 from ..structure import ONE, Arrays, Structure, chunk_size
@@ -354,7 +354,7 @@ class Trainer(Evaluator):
 
 
 # Training stands above layers: it gives Module its methods, so that no layer imports it.
-_of_module: Any = vars(module)["Trainer"]
+_of_module: Any = vars(of_training)["Trainer"]
 _given = {name: value for c in reversed(Trainer.__mro__[:-1]) for name, value in vars(c).items() if not name.startswith("__")}
 for _name in sorted(_given, key=lambda name: not name.startswith("_")):  # what another thread may call comes last
     setattr(_of_module, _name, _given[_name])

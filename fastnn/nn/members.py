@@ -1,0 +1,122 @@
+"""What a module holds: the modules and parameters below it, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from ..block import completed
+from .parameter import Parameter, fill_grad, stored
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+class Members:
+    """The part of `Module` that goes through what it holds."""
+
+    if TYPE_CHECKING:
+        _parameters: dict[str, Parameter | None]
+        _modules: dict[str, Module]
+        _frozen: bool
+        _aliases: Callable[[], dict[str, Parameter]]
+        _structure_changed: Callable[[], None]
+
+        @property
+        def built(self) -> bool: ...
+
+    def children(self) -> Iterator[Module]:
+        """The modules that this one holds itself."""
+        return iter(self._modules.values())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that this one holds itself, with their names."""
+        return iter(self._modules.items())
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Calls fn with each module below this one, then with it itself, as PyTorch does."""
+        for m in self.children():
+            m.apply(fn)
+        fn(cast("Module", self))
+        return cast("Module", self)
+
+    def get_parameter(self, name: str) -> Parameter:
+        """The parameter of that dotted name."""
+        found = self._aliases().get(name)
+        if found is None:
+            raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {name!r}")
+        return found
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted names."""
+        seen: set[Module] = set()
+        stack: list[tuple[str, Any]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if module in seen:
+                continue
+            seen.add(module)
+            yield name, module
+            dot = f"{name}." if name else ""
+            stack += [(dot + child, m) for child, m in reversed(module._modules.items())]
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (m for _, m in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters, each once, with dotted names, in order of definition.
+
+        Raises:
+            RuntimeError: a layer has no shape yet.
+        """
+        seen: set[Parameter] = set()
+        for name, p in self._all_parameters():
+            if stored(p) not in seen:
+                seen.add(stored(p))
+                yield name, p
+
+    def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters under all of their names: tied ones come more than once."""
+        for prefix, module in self.named_modules():
+            if not module._own_built():
+                raise RuntimeError(
+                    f"parameters: {prefix or type(module).__name__} ({type(module).__name__}) has no shape yet; "
+                    "give it input_shape, or call the model once"
+                )
+            for name, p in module._parameters.items():
+                if p is not None:
+                    yield (f"{prefix}.{name}" if prefix else name), p
+
+    def parameters(self) -> Iterator[Parameter]:
+        """The parameters, each once, in order of definition."""
+        return (p for _, p in self.named_parameters())
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of all parameters; set_to_none=False makes them 0 instead."""
+        for p in self.parameters():
+            stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any parameter is trained; setting it freezes or frees all of them."""
+        return any(p.requires_grad for p in self.parameters()) if self.built else not self._frozen
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Freezes (False) or frees all parameters."""
+        modules = list(self.modules())
+
+        def set_all() -> None:
+            self._structure_changed()
+            for m in modules:
+                object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
+                for p in m._parameters.values():
+                    if p is not None:
+                        stored(p).requires_grad = bool(requires_grad)
+
+        completed(set_all)
+        return cast("Module", self)
