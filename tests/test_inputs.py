@@ -11,6 +11,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.training.large import by_batch
 
 BACKENDS = ("numpy", "cpp", "numba")
 IDS = np.array([[1, 2, 3], [4, 0, 1]])
@@ -112,6 +113,23 @@ def test_a_model_of_its_own_with_ids_beside_floats() -> None:
     x, ids, y = np.ones((4, 3)), np.array([0, 1, 2, 3]), np.zeros((4, 2))
     assert len(model.fit([x, ids], y, epochs=3, verbose=0).history["loss"]) == 3
     assert model.predict({"x": x, "ids": ids}).shape == (4, 2)
+
+
+def test_memory_maps_of_ids_are_used_as_they_are(tmp_path: Any) -> None:
+    np.save(tmp_path / "ids.npy", IDS)
+    np.save(tmp_path / "small.npy", IDS.astype(np.int32))
+    ids, small = (np.load(tmp_path / name, mmap_mode="r") for name in ("ids.npy", "small.npy"))
+    y = np.zeros((2, 2), np.float32)
+    for make, embed in itertools.product((sequential, with_input, graph), (Embed, SaysInt)):
+        model = make(embed)
+        model.compile("sgd", "mse")
+        assert by_batch(model, "fit", ids, y, None, 2) is None
+        assert by_batch(model, "fit", small, y, None, 2) is not None
+        models = [make(embed) for _ in range(2)]
+        for m, x in zip(models, (ids, small), strict=True):
+            m.compile("sgd", "mse")
+            m.fit(x, y, epochs=2, verbose=0)
+        assert models[0].evaluate(ids, y) == models[1].evaluate(small, y)
 
 
 def test_a_spec_says_what_freeze_takes() -> None:

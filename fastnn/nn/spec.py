@@ -12,7 +12,7 @@ from ..convert import StepInput, check_whole, dtype_of, host_array, own_array
 from ..structure import Structure
 
 _KINDS = ("float", "int", "bool")
-_INT64 = np.dtype(np.int64)
+_INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 
 class InputSpec:
@@ -71,6 +71,10 @@ class InputSpec:
         if self.dtype == "float":
             return floats
         return _INT64 if self.dtype == "int" else np.dtype(self.dtype)
+
+    def cast(self, dtype: np.dtype[Any], floats: np.dtype[Any]) -> np.dtype[Any]:
+        """Returns the dtype that an array of this dtype is cast to."""
+        return self.wants(floats) or (floats if dtype.kind == "f" else _BOOL if dtype.kind == "b" else _INT64)
 
     def fitted(self, shape: tuple[Any, ...], op: str, name: str) -> tuple[Any, ...]:
         """Returns the shape in which data of this shape are taken: one without the last axis of size 1, say.

@@ -10,13 +10,14 @@ import numpy as np
 from ..tree import Tree, flatten, unflatten
 from .data import Array, check_same_length, validation_split
 from .feed import PLAIN, Rows
+from .prepare import inputs_given
 
 LARGE = 1 << 30
 """Bytes above which no cast copy of an array is made; of a memory map there is none in any case."""
 
 
 def by_batch(model: Any, op: str, x: Any, y: Any, weight: Any, batch_size: int | None) -> ArrayRows | None:
-    """Returns a feed that casts each batch, if an array among these is large and not of the model's dtype; else None.
+    """Returns a feed that casts each batch, if an array among these is large and not what the model takes; else None.
 
     Raises:
         ValueError: the arrays have different lengths.
@@ -27,7 +28,9 @@ def by_batch(model: Any, op: str, x: Any, y: Any, weight: Any, batch_size: int |
         trees.append(tree)
         parts.append(leaves)
     dtype = np.dtype(model.dtype)
-    if not any(_is_large(a, dtype, i == 1) for i, leaves in enumerate(parts) for a in leaves):
+    wanted = [(a, spec.cast(a.dtype, dtype)) for a, spec in inputs_given(model, x, op, "x")[1] if isinstance(a, np.ndarray)]
+    wanted += [(a, np.dtype(np.int64) if i == 1 and a.dtype == np.int64 else dtype) for i in (1, 2) for a in _arrays(parts[i])]
+    if not any(_is_large(a, d) for a, d in wanted):
         return None
     arrays = [[np.asarray(a) for a in leaves] for leaves in parts]
     names = ("x", "y", "sample_weight")
@@ -62,10 +65,12 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, list | tuple) and not any(isinstance(item, np.ndarray | Mapping) for item in value)
 
 
-def _is_large(a: Any, dtype: np.dtype[Any], labels: bool) -> bool:
+def _arrays(leaves: list[Any]) -> list[Array]:
+    return [a for a in leaves if isinstance(a, np.ndarray)]
+
+
+def _is_large(a: Array, dtype: np.dtype[Any]) -> bool:
     """Says whether a cast of the array would be another large one."""
-    if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub" or not a.ndim:
-        return False
-    if a.flags.c_contiguous and a.flags.aligned and (a.dtype == dtype or (labels and a.dtype == np.int64)):
+    if a.dtype.kind not in "fiub" or not a.ndim or (a.flags.c_contiguous and a.flags.aligned and a.dtype == dtype):
         return False
     return isinstance(a, np.memmap) or a.size * dtype.itemsize > LARGE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import current
-from ..nn.spec import each
+from ..nn.spec import InputSpec, each
 from ..structure import Arrays, Structure, inputs_of, is_array, nested_targets
 from ..tensor import Array, Tensor, no_grad
 from . import data
@@ -32,12 +32,10 @@ class Prepared:
     def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
         """Returns x as arrays of the right dtypes, one for each of the model's inputs."""
         model: Any = self
-        structure, floats = inputs_of(model, x, op), model.dtype
-        alone = structure.kind == "one" and model.input_structure is None
-        leaves = [x] if alone else structure.spread(x, op, name)
-        labels = structure.labels(name)
+        structure, leaves = inputs_given(model, x, op, name)
+        floats, labels = model.dtype, structure.labels(name)
         features = []
-        for leaf, spec, label in zip(leaves, each(model.input_spec, structure, op), labels, strict=True):
+        for (leaf, spec), label in zip(leaves, labels, strict=True):
             wanted = spec.wants(floats)
             a = data.as_features(leaf, wanted or floats, op, label, cast=wanted is not None)
             shape = spec.fitted(a.shape, op, label)
@@ -160,3 +158,11 @@ class Prepared:
         if len(c.known_shapes) >= MOST_SHAPES:
             c.known_shapes.clear()
         c.known_shapes[c.probed[0]] = c.probed[1]
+
+
+def inputs_given(model: Any, x: Any, op: str, name: str) -> tuple[Structure, list[tuple[Any, InputSpec]]]:
+    """Returns how a model takes x, and what was given for each of its inputs with what the model says of it."""
+    structure = inputs_of(model, x, op)
+    alone = structure.kind == "one" and model.input_structure is None
+    leaves = [x] if alone else structure.spread(x, op, name)
+    return structure, list(zip(leaves, each(model.input_spec, structure, op), strict=True))
