@@ -15,7 +15,7 @@ from .nn.mode import said
 from .nn.parameter import stored
 from .recorder import Recorder
 from .tensor import Array, Tensor
-from .tree import replace
+from .tree import flatten, replace, unflatten
 
 _version, _training, _data, _requires_grad, _has_grad = map(
     operator.attrgetter, ("_version", "_training", "data", "requires_grad", "has_grad")
@@ -32,9 +32,9 @@ class Step:
         self.recorder = recorder
         self.buffers = buffers
         self.xp = recorder.xp
-        self.output = output
-        self._owned: set[int] = set()  # the arrays of the output that replays write to, by identity
-        _changed(output, recorder, self._note)
+        # The leaves of the output: what is returned as it is has no array. What holds none of them stays one object.
+        self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
+        self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
         self.bindings = bindings  # of the user's own code, where that is looked at from call to call
         self.used = 0  # when, by the clock of the one who holds it
         self._settings = versions.settings
@@ -74,15 +74,11 @@ class Step:
         self.run(1)
         for i in self.recorder.changed:
             give_back(self.recorder.real, inputs[i], self.buffers[i])
-        return copied(self.output, self)
-
-    def _note(self, array: Array) -> Array:
-        self._owned.add(id(array))
-        return array
-
-    def owns(self, array: Array) -> bool:
-        """Says whether an array of the output lies in memory of the recording."""
-        return id(array) in self._owned
+        made = [
+            leaf if array is None else Tensor(array.copy()) if is_tensor else array.copy()
+            for leaf, array, is_tensor in self._outputs
+        ]
+        return unflatten(self._tree, made)
 
     def run(self, n: int) -> None:
         """Runs the plan n times and sets what Python knows of gradients."""
@@ -106,9 +102,9 @@ def give_back(k: Backend, given: Array, changed: Array) -> None:
         given[...] = k.to_numpy(changed)
 
 
-def copied(value: Any, recording: Recorder | Step) -> Any:
+def copied(value: Any, recorder: Recorder) -> Any:
     """Copies the outputs: the next replay overwrites the buffers."""
-    return _changed(value, recording, operator.methodcaller("copy"))
+    return _changed(value, recorder, operator.methodcaller("copy"))
 
 
 def own(value: Any, recorder: Recorder) -> Any:
@@ -116,10 +112,16 @@ def own(value: Any, recorder: Recorder) -> Any:
     return _changed(value, recorder, recorder.memory.own)
 
 
-def _changed(value: Any, recorder: Recorder | Step, change: Any) -> Any:
+def _array(leaf: Any, recorder: Recorder) -> Array | None:
+    """Returns the array of an output that the recording made; None for what is returned as it is."""
+    if isinstance(leaf, Tensor):
+        return leaf.data if leaf.node is not None or recorder.owns(leaf.data) else None
+    return leaf if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else None
+
+
+def _changed(value: Any, recorder: Recorder, change: Any) -> Any:
     def changed(leaf: Any) -> Any:
-        if isinstance(leaf, Tensor):
-            return Tensor(change(leaf.data)) if leaf.node is not None or recorder.owns(leaf.data) else leaf
-        return change(leaf) if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else leaf
+        array = _array(leaf, recorder)
+        return leaf if array is None else Tensor(change(array)) if isinstance(leaf, Tensor) else change(array)
 
     return replace(value, changed)

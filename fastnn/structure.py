@@ -13,7 +13,7 @@ import numpy as np
 from .backends import current
 from .ops.door import positive_int
 from .tensor import Array, Tensor
-from .tree import LEAF, Tree, count, first_leaf, flatten, flatten_as, places, steps, unflatten
+from .tree import LEAF, Tree, count, first_leaf, flatten, flatten_as, has_keys, places, steps, unflatten
 
 
 class Structure:
@@ -36,6 +36,7 @@ class Structure:
         self.kind = kind
         self.names = list(names)
         self.tree = _flat(kind, self.names) if tree is None else tree
+        self._flat = bool(self.tree) and not any(self.tree[2])
 
     @classmethod
     def of(cls, value: Any, name: str = "output", is_leaf: Callable[[Any], bool] | None = None) -> tuple[Structure, list[Any]]:
@@ -87,7 +88,10 @@ class Structure:
         Raises:
             ValueError: a list of another length, keys that are missing or not known; the message names them and the place.
         """
-        if len(self) == 1 and not isinstance(given, Mapping) and self.flat:
+        n = len(self.names)
+        if n > 1 and type(given) in (list, tuple) and len(given) == n and self._flat:
+            return list(given)
+        if n == 1 and not isinstance(given, Mapping) and self.flat:
             wrapped = isinstance(given, list | tuple) and len(given) == 1 and is_array(given[0])
             return [given[0] if wrapped else given]
         tree = self.tree or _flat("dict", self.names)  # a single leaf has a name, too
@@ -101,16 +105,12 @@ def _flat(kind: str, names: Sequence[str]) -> Tree:
     return {"dict": dict, "list": list}.get(kind, tuple), keys, (LEAF,) * len(names)
 
 
-def _has_keys(tree: Tree) -> bool:
-    return issubclass(tree[0], Mapping) or hasattr(tree[0], "_fields")
-
-
 def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
     """Names leaves by the way to them: keys, and numbers behind the name of what they are in."""
     if not tree:
         return [name]
-    keys: Sequence[Any] = tree[1] if _has_keys(tree) else [i + 1 for i in range(len(tree[2]))]
-    own = [key if top and _has_keys(tree) else f"{name}_{key}" for key in keys]
+    keys: Sequence[Any] = tree[1] if has_keys(tree) else [i + 1 for i in range(len(tree[2]))]
+    own = [key if top and has_keys(tree) else f"{name}_{key}" for key in keys]
     return [leaf for key, child in zip(own, tree[2], strict=True) for leaf in _names(child, key, False)]
 
 
@@ -131,7 +131,7 @@ def _spread(tree: Tree, names: Sequence[str], given: Any, where: str, optional: 
         return [given]
     if given is None and (optional or not names):
         return [None] * len(names)
-    keyed = _has_keys(tree)
+    keyed = has_keys(tree)
     items: Sequence[Any] = given
     if isinstance(given, Mapping):
         wanted = tree[1] if keyed and not set(given) <= set(names) else names
@@ -175,15 +175,14 @@ CHUNK = 1024
 """Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
 
 
-def arrays_alone(x: Any) -> bool:
-    """Says whether x is a list, tuple or dict of NumPy arrays alone, nested to any depth."""
-    return type(x) is not np.ndarray and type(first_leaf(x)) is np.ndarray and all(type(a) is np.ndarray for a in flatten(x)[1])
-
-
 def kinds(x: Any) -> Any:
-    """Returns how arrays are nested, and their shapes and dtypes."""
+    """Returns how NumPy arrays are nested, with their shapes and dtypes; None where there is anything else among them."""
+    if type(x) is np.ndarray:
+        return x.shape, x.dtype
+    if type(first_leaf(x)) is not np.ndarray:
+        return None
     tree, leaves = flatten(x)
-    return tree, tuple((a.shape, a.dtype) for a in leaves)
+    return (tree, *[(a.shape, a.dtype) for a in leaves]) if set(map(type, leaves)) == {np.ndarray} else None
 
 
 def stacked(passes: list[Any]) -> Any:

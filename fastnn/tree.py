@@ -28,11 +28,14 @@ def _kind_of(cls: type) -> str:
 _kind: Callable[[Any], str] = functools.lru_cache(maxsize=1024)(_kind_of)
 
 
-def _items(value: Any, kind: str) -> tuple[tuple[Any, ...], Sequence[Any]]:
-    """Returns the keys and the items of a container; of a list or tuple, its length is in place of the keys."""
-    if kind == "dict":
-        return tuple(value), list(value.values())
-    return (value._fields if kind == "named" else (len(value),)), value
+def has_keys(tree: Tree) -> bool:
+    """Says whether the outermost container of a tree is a dict or a named tuple."""
+    return _kind(tree[0]) in ("dict", "named")
+
+
+def _keys(value: Any, kind: str) -> tuple[Any, ...]:
+    """Returns the keys of a container; of a list or tuple, its length stands for them."""
+    return (len(value),) if kind == "items" else value._fields if kind == "named" else tuple(value)
 
 
 def _made(cls: Any, keys: tuple[Any, ...], items: list[Any]) -> Any:
@@ -60,14 +63,21 @@ def flatten(value: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[T
 
 
 def _walk(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) -> Tree:
-    kind = _kind(type(value))
+    cls = type(value)
+    kind = _kind(cls)
     if not kind or (is_leaf is not None and is_leaf(value)):
         leaves.append(value)
         return LEAF
     if kind == "none":
         return NONE
-    keys, items = _items(value, kind)
-    return type(value), keys, tuple([_walk(item, leaves, is_leaf) for item in items])
+    children = []
+    for item in value.values() if kind == "dict" else value:
+        if _kind(type(item)):
+            children.append(_walk(item, leaves, is_leaf))
+        else:  # most are leaves, for which no function is called
+            leaves.append(item)
+            children.append(LEAF)
+    return cls, _keys(value, kind), tuple(children)
 
 
 def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
@@ -81,7 +91,10 @@ def _build(tree: Tree, rest: Iterator[Any]) -> Any:
     if not tree:
         return next(rest)
     cls, keys, children = tree
-    return None if cls is type(None) else _made(cls, keys, [_build(child, rest) for child in children])
+    items = [_build(child, rest) if child else next(rest) for child in children]
+    if cls is tuple or cls is list:
+        return items if cls is list else tuple(items)
+    return None if cls is type(None) else _made(cls, keys, items)
 
 
 def flatten_as(tree: Tree, value: Any, name: str = "") -> list[Any]:
@@ -183,6 +196,6 @@ def replace(value: Any, by: Callable[[Any], Any]) -> Any:
         return by(value)
     if kind == "none":
         return None
-    keys, items = _items(value, kind)
+    items = list(value.values()) if kind == "dict" else value
     new = [replace(item, by) for item in items]
-    return value if all(map(operator.is_, new, items)) else _made(type(value), keys, new)
+    return value if all(map(operator.is_, new, items)) else _made(type(value), _keys(value, kind), new)

@@ -124,7 +124,7 @@ def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
     """Returns what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
     tree, leaves = flatten((x, y))
-    if not all(type(a) is np.ndarray for a in leaves):
+    if set(map(type, leaves)) != {np.ndarray}:
         return None, leaves
     return (get_backend(), get_isa(), tree, *[(a.shape, a.dtype) for a in leaves]), leaves
 

@@ -14,7 +14,7 @@ from ..backends.base import Backend
 from ..nn.mode import sampling, unsaid
 from ..ops.door import positive_int
 from ..precision import precision
-from ..structure import Arrays, Structure, arrays_alone, chunk_size, kinds, own_code, stacked
+from ..structure import Arrays, Structure, chunk_size, kinds, own_code, stacked
 from ..tensor import Array, Tensor, no_grad
 from . import data
 from .batch import as_returned
@@ -120,11 +120,11 @@ class Evaluator(Steps):
                     raise ValueError(f"predict: x is a {type(x).__name__}, which has one pass; mc wants {passes}")
                 size = batch_size if gives_batches(x) or steps is not None else chunk_size(batch_size, "predict: batch_size")
                 return stacked([self.predict(x, size, 0, steps, callbacks) for _ in range(passes)])
-        plain = batch_size is None and callbacks is None and steps is None and (type(x) is np.ndarray or arrays_alone(x))
+        kind = kinds(x) if batch_size is None and callbacks is None and steps is None else None
+        plain = kind is not None
         if plain:
             name = get_backend()
             isa = get_isa() if name == "cpp" else ""
-            kind = (x.shape, x.dtype) if type(x) is np.ndarray else kinds(x)
             key = (name, isa, precision(), kind, model._version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
