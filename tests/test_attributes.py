@@ -108,7 +108,7 @@ def layer_does(layer: Any) -> list[Any]:
             layer.train(mode)
             results.append(layer(x).numpy())
     if not several:
-        captured = fastnn.capture(lambda x: layer(x))
+        captured = fastnn.capture(lambda x: layer(x).detach())
         results += [captured(x).numpy() for _ in range(3)]
     layer.apply_constraints()
     return [*results, *[p.item() for p in layer.losses], *layer.get_weights(), repr(layer), layer.get_config()]
