@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-
 MODEL = "fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])"
 
 
