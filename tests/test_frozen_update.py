@@ -1,8 +1,10 @@
 """Frozen models go on: new weights without a new recording, batches of any size, a state that is carried from call to call."""
 
 import copy
+import gc
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -71,6 +73,18 @@ def test_update_takes_the_weights_of_a_model(backend: str) -> None:
     with fastnn.no_grad():
         model.a.weight.fill_(0.0)
     np.testing.assert_array_equal(f(x), old)
+
+
+def test_models_that_gave_their_weights_are_freed() -> None:
+    f, x = Net().freeze(2, 3), values(2, 3)
+    model = changed(Net())
+    f.update(model)
+    f.update(model)
+    want, held = f(x), [weakref.ref(t) for t in model.weights]
+    del model
+    gc.collect()
+    assert not any(ref() for ref in held)
+    np.testing.assert_array_equal(f(x), want)
 
 
 @pytest.mark.parametrize("sizes", [(40, 512, 70), (64, 1024, 130)])
@@ -261,6 +275,10 @@ def test_a_bound_and_other_shapes() -> None:
         f(values(5, 3))
     with pytest.raises(ValueError, match=r"x has shape \(4, 2\), but it was frozen for \(n, 3\)"):
         f(values(4, 2))
+    both = Cell().freeze(None, input_shape=[(3,), (4,)])
+    assert [y.shape for y in both(values(5, 3), values(5, 4))] == [(5, 4), (5, 4)]
+    with pytest.raises(ValueError, match=r"h has shape \(2, 4\), wanted \(5, 4\), float32, with as many samples as x"):
+        both(values(5, 3), values(2, 4))
     for call in (lambda: f(), lambda: f(values(4, 3), values(4, 3))):
         with pytest.raises(TypeError, match="arguments came"):
             call()

@@ -147,10 +147,14 @@ class Snapshot:
         self.ports: Ports | None = None
         """Those of the last recording."""
         self._streams: dict[int, Any] = {}
-        self._known: tuple[Any, int, list[Tensor]] = (None, 0, [])  # the model that gave weights last, its version, its weights
+        self._known: tuple[Any, int, list[weakref.ref[Tensor]]] = (None, 0, [])
+        """The model that gave weights last, its version, and its weights, which live as long as it does."""
 
-    def record(self, batch_size: int) -> Any:
-        """Records forward passes for batches of this size; RuntimeError where they cannot be replayed."""
+    def record(self, batch_size: int, any_rows: bool = False) -> Any:
+        """Records forward passes for batches of this size; RuntimeError where they cannot be replayed.
+
+        any_rows: whether users know the size as one of many, in messages.
+        """
         inputs, shapes, dtypes, rounded, seed, carried = self._arguments
         with self.lock, recording(self.real), autocast(rounded):  # type: ignore[arg-type]
             xs = [self.real.empty((batch_size, *shape), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
@@ -165,7 +169,7 @@ class Snapshot:
                 recorded.restore()
             last = passes[-1]
             xs = [*(x for i, x in enumerate(xs) if i not in carried), *(xs[i] for i in carried)]
-            self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried)
+            self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried, any_rows)
             return self.real.freeze(self._with_own_streams(last.calls, seed), xs, last.outs, last.owned, ports, self)
 
     def _with_own_streams(self, calls: list[Call], seed: int | None) -> list[Call]:
@@ -199,14 +203,15 @@ class Snapshot:
             if own.data.shape != a.shape or own.data.dtype != a.dtype:
                 came = f"{a.dtype} {tuple(a.shape)}, wanted {own.data.dtype} {tuple(own.data.shape)}"
                 raise ValueError(f"update: {self._name(i)} is {came} as it was frozen; freeze the model anew")
+        to_numpy = current().to_numpy
         with self.lock:
-            self.real.set_weights(models, self.weights, [current().to_numpy(a) for a in arrays])
+            self.real.set_weights(models, self.weights, [to_numpy(a) for a in arrays])
 
     def _weights_of(self, source: Module) -> list[Tensor]:
         """Returns the weights of a model whose structure is that of this one."""
-        known, version, weights = self._known
+        known, version, held = self._known
         if known is not None and known() is source and version == source._version:
-            return weights
+            return [t for t in (ref() for ref in held) if t is not None]
         version, weights = source._version, _weights(source)
         from .alike import structure_difference
 
@@ -214,7 +219,7 @@ class Snapshot:
             raise ValueError(f"update: {why} as it was frozen; freeze the model anew")
         if len(weights) != len(self.weights):
             raise ValueError("update: weights are tied otherwise than when it was frozen; freeze the model anew")
-        self._known = weakref.ref(source), version, weights
+        self._known = weakref.ref(source), version, [weakref.ref(t) for t in weights]
         return weights
 
     def _name(self, i: int) -> str:

@@ -25,7 +25,7 @@ class FrozenBatches:
     def __init__(self, snapshot: Snapshot, max_batch_size: int | None) -> None:
         self.max_batch_size = max_batch_size
         self._snapshot = snapshot
-        self._sizes = {_TRIED: snapshot.record(_TRIED)}
+        self._sizes = {_TRIED: snapshot.record(_TRIED, any_rows=True)}
         assert snapshot.ports is not None
         self._ports = snapshot.ports
         self._by_shape: dict[tuple[int, ...], Any] = {}  # by the shape of the first input
@@ -44,7 +44,7 @@ class FrozenBatches:
             raise ValueError(f"frozen model: {rows} samples came; it was frozen with max_batch_size={self.max_batch_size}")
         with self._snapshot.lock:
             if rows not in self._sizes:
-                self._sizes[rows] = self._snapshot.record(rows)
+                self._sizes[rows] = self._snapshot.record(rows, any_rows=True)
                 if len(self._sizes) > MOST_SIZES:
                     oldest = self._sizes.pop(next(iter(self._sizes)))
                     self._by_shape = {shape: f for shape, f in self._by_shape.items() if f is not oldest}
@@ -67,4 +67,4 @@ class FrozenBatches:
         return self._snapshot.reduce(self)
 
     def __repr__(self) -> str:
-        return self._ports.text(any_rows=True)
+        return str(self._ports)

@@ -35,11 +35,19 @@ class Ports:
         inputs, outputs: how the model takes its inputs and gives its outputs.
         xs, outs: arrays like them, those that are carried last.
         carried: the inputs that are carried from call to call, by number, and the outputs that they come from.
+        any_rows: whether users know the number of samples as one of many.
     """
 
     def __init__(
-        self, inputs: Structure, xs: Sequence[Array], outputs: Structure, outs: Sequence[Array], carried: Mapping[int, int]
+        self,
+        inputs: Structure,
+        xs: Sequence[Array],
+        outputs: Structure,
+        outs: Sequence[Array],
+        carried: Mapping[int, int],
+        any_rows: bool = False,
     ) -> None:
+        self._any_rows = any_rows
         names = ["x"] if inputs.kind == "one" else inputs.names
         order = [*(i for i in range(len(names)) if i not in carried), *carried]
         ports = [Port(names[i], tuple(x.shape), np.dtype(x.dtype)) for i, x in zip(order, xs, strict=True)]
@@ -66,6 +74,9 @@ class Ports:
             if alone:
                 a = a[None] if len(shape) > 1 else a
             if a.shape != shape:
+                if self._any_rows:
+                    same = f", {dtype}, with as many samples as {self.xs[0].name}"
+                    raise ValueError(f"frozen model: {name} has shape {a.shape}, wanted {shape}{same}")
                 raise ValueError(
                     f"frozen model: {name} has shape {a.shape}, but it was frozen for {shape}, {dtype}; freeze takes batch_size"
                 )
@@ -143,13 +154,10 @@ class Ports:
         raise ValueError(f"frozen model: {what} is {came}, wanted a C-contiguous, writable array of {wanted}")
 
     def __str__(self) -> str:
-        return self.text()
-
-    def text(self, any_rows: bool = False) -> str:
-        """Returns the names, shapes and dtypes; with None for the number of samples where any will do."""
-
         def shown(port: Port) -> Port:
-            return port._replace(shape=(None, *port.shape[1:])) if any_rows and port.shape[:1] == (self.batch_size,) else port
+            return (
+                port._replace(shape=(None, *port.shape[1:])) if self._any_rows and port.shape[:1] == (self.batch_size,) else port
+            )
 
         outs = [shown(port) for port in self.outs]
         right = ", ".join(_described(port.shape, port.dtype) if self.alone else str(port) for port in outs)
