@@ -80,6 +80,30 @@ def test_a_cast_by_batches_trains_as_one_of_the_whole(monkeypatch: pytest.Monkey
     np.testing.assert_equal(results[0], results[1])
 
 
+def test_whole_numbers_of_models_that_take_them(tmp_path: Path) -> None:
+    class Rows(fastnn.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = fastnn.nn.Parameter(np.eye(7, 3, dtype=np.float32))
+
+        def forward(self, x: Any) -> Any:
+            return self.table[x].mean(1)
+
+    ids = RNG.integers(0, 7, (40, 6))
+    small, right = mapped(tmp_path / "a.npy", ids.astype(np.uint16)), mapped(tmp_path / "b.npy", ids)
+    y = np.ones((40, 3), np.float32)
+    found = []
+    for given in (small, right, ids):
+        model = Rows()
+        model.compile("sgd", "mse")
+        assert (large.by_batch(model, "fit", given, y, None, 8) is None) == (given is not small)
+        model.fit(given, y, batch_size=8, shuffle=False, verbose=0)
+        found.append((model.get_weights(), model.predict(given)))
+    np.testing.assert_equal(found[0], found[1])
+    np.testing.assert_equal(found[1], found[2])
+    assert large.by_batch(net(6), "fit", right, y, None, 8) is not None  # which takes float32
+
+
 def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "LARGE", 100)
     x, y = np.zeros((90, 5)), np.zeros(90, int)
