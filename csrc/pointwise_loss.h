@@ -271,39 +271,45 @@ FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
   for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
 }
 
-// step(i, lanes) for each vector of a range. What is cheap is there twice, for whole vectors and for the last one; of the rest
-// one copy is enough.
-template <class T, class F, class Step>
-FASTNN_INLINE void for_elements(Range r, Step step) {
-  if constexpr (F::cost.four > 0.1)
-    for (i64 i = r.begin; i < r.end; i += kLanes<T>) step(i, SomeLanes<T>{r.end - i});
-  else
-    for_vectors<T>(r, step);
-}
+// What costs more than a few operations is computed in one place, which the compiler takes its time for: for whole vectors and
+// the last one, and for rows of one element, which are taken together, and longer ones.
+template <class F>
+constexpr bool kDear = F::cost.four > 0.1;
 
-// sum_vectors with one copy of f, for the same bits.
-template <class T, class F, class Value>
-FASTNN_INLINE Vec<T> sum_elements(i64 n, Value f) {
-  if constexpr (F::cost.four <= 0.1) return sum_vectors<T>(n, f);
-  constexpr i64 kBlock = 64 * kLanes<T>;
-  const Vec<T> nothing = splat<T>(n <= kLanes<T> ? (T)-0.0 : (T)0);  // added to -0, it stays
-  Vec<T> total = nothing;
-  for (i64 begin = 0; begin < n; begin += kBlock) {
-    Vec<T> part = nothing;
-    for_elements<T, F>({begin, min_i64(begin + kBlock, n)}, [&](i64 i, auto lanes) { part += lanes.only(f(i, lanes)); });
-    total += part;
-  }
-  return total;
-}
-
-// The losses of some rows. Rows of one element are taken together.
+// The losses of some rows.
 template <class T, class F>
 void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn) {
   const T p = (T)fn.p0, r = (T)fn.p1;
-  if (N == 1) {
+  const bool together = N == 1;
+  if constexpr (kDear<F>) {
+    constexpr i64 L = kLanes<T>, kBlock = 64 * L;
+    const i64 n = together ? rows.end - rows.begin : N;
+    const Vec<T> nothing = splat<T>(n <= L ? (T)-0.0 : (T)0);  // as sum_vectors has it: a sum of nothing but -0 is -0
+    for (i64 row = rows.begin; row < rows.end; row += together ? n : 1) {
+      const i64 at = row * N;
+      Vec<T> total = nothing, part = nothing;
+      for (i64 i = 0; i < n; i += L) {
+        const SomeLanes<T> lanes = {n - i};
+        const Vec<T> q = !column ? splat<T>(1) : together ? splat<T>(*column) : lanes.load(column + i);
+        const Vec<T> value = F::value(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r);
+        if (together) {
+          lanes.store(losses + at + i, sample_weight ? weighted<T>(lanes.load(sample_weight + at + i), value) : value);
+          continue;
+        }
+        part += lanes.only(value);
+        if (i % kBlock == kBlock - L || i + L >= n) {
+          total += part;
+          part = nothing;
+        }
+      }
+      if (!together) losses[row] = weighted(sample_weight, row, hsum<T>(total) / (T)N);
+    }
+    return;
+  }
+  if (together) {
     const Vec<T> q = splat<T>(column ? *column : (T)1);
-    for_elements<T, F>(rows, [&](i64 i, auto lanes) {
+    for_vectors<T>(rows, [&](i64 i, auto lanes) {
       Vec<T> value = F::value(lanes.load(x + i), lanes.load(t + i), q, p, r);
       lanes.store(losses + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), value) : value);
     });
@@ -311,7 +317,7 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   }
   for (i64 row = rows.begin; row < rows.end; row++) {
     const i64 at = row * N;
-    const Vec<T> sum = sum_elements<T, F>(N, [&](i64 i, auto lanes) {
+    const Vec<T> sum = sum_vectors<T>(N, [&](i64 i, auto lanes) {
       return F::value(lanes.load(x + at + i), lanes.load(t + at + i), column ? lanes.load(column + i) : splat<T>(1), p, r);
     });
     losses[row] = weighted(sample_weight, row, hsum<T>(sum) / (T)N);
@@ -323,25 +329,26 @@ template <class T, class F>
 void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn) {
   const T p = (T)fn.p0, r = (T)fn.p1;
-  if (N == 1) {
-    const Vec<T> q = splat<T>(column ? *column : (T)1);
-    for_elements<T, F>(rows, [&](i64 i, auto lanes) {
-      Vec<T> d = lanes.load(dlosses + i) * F::slope(lanes.load(x + i), lanes.load(t + i), q, p, r);
-      lanes.store(dx + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), d) : d);
-    });
-    return;
-  }
-  for (i64 row = rows.begin; row < rows.end; row++) {
+  const bool together = N == 1;
+  const i64 n = together ? rows.end - rows.begin : N;
+  for (i64 row = rows.begin; row < rows.end; row += together ? n : 1) {
     const i64 at = row * N;
-    const T w = sample_weight ? sample_weight[row] : (T)1, d = dlosses[row] * w / (T)N;
+    const T w = sample_weight && !together ? sample_weight[row] : (T)1, factor = together ? (T)1 : dlosses[row] * w / (T)N;
     if (w == 0) {
       fill_row(dx + at, N, (T)0);
       continue;
     }
-    for_elements<T, F>({0, N}, [&](i64 i, auto lanes) {
-      Vec<T> q = column ? lanes.load(column + i) : splat<T>(1);
-      lanes.store(dx + at + i, d * F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r));
-    });
+    const auto step = [&](i64 i, auto lanes) __attribute__((always_inline)) {
+      const Vec<T> q = !column ? splat<T>(1) : together ? splat<T>(*column) : lanes.load(column + i);
+      const Vec<T> slope = F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r);
+      Vec<T> d = (together ? lanes.load(dlosses + at + i) : splat<T>(factor)) * slope;
+      if (together && sample_weight) d = weighted<T>(lanes.load(sample_weight + at + i), d);
+      lanes.store(dx + at + i, d);
+    };
+    if constexpr (kDear<F>)
+      for (i64 i = 0; i < n; i += kLanes<T>) step(i, SomeLanes<T>{n - i});
+    else
+      for_vectors<T>({0, n}, step);
   }
 }
 
