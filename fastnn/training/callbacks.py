@@ -20,8 +20,8 @@ _TRAIN_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_be
 class Callback:
     """Base class: override the hooks that are wanted.
 
-    ``model`` is the model at work, ``params`` a dict with ``epochs``, ``steps`` and ``verbose``. ``logs`` maps names to
-    numbers: the loss and metrics so far within an epoch, those of the whole epoch (with ``val_``) at its end; all callbacks
+    ``model`` is the model at work, ``params`` a dict with ``epochs``, ``steps`` (None while it is not known) and ``verbose``.
+    ``logs`` maps names to numbers: the loss and metrics so far within an epoch, those of the whole epoch (with ``val_``) at its end; all callbacks
     get the same dict, so that one can add to it for those after it. ``model.stop_training = True`` ends training after the
     running batch or epoch.
 
