@@ -21,9 +21,9 @@ class Callback:
     """Base class: override the hooks that are wanted.
 
     ``model`` is the model at work, ``params`` a dict with ``epochs``, ``steps`` (None while it is not known) and ``verbose``.
-    ``logs`` maps names to numbers: the loss and metrics so far within an epoch, those of the whole epoch (with ``val_``) at its end; all callbacks
-    get the same dict, so that one can add to it for those after it. ``model.stop_training = True`` ends training after the
-    running batch or epoch.
+    ``logs`` maps names to numbers: the loss and metrics so far within an epoch, those of the whole epoch (with ``val_``) at its
+    end; all callbacks get the same dict, so that one can add to it for those after it. ``model.stop_training = True`` ends
+    training after the running batch or epoch.
 
     A callback with batch hooks makes training come back to Python after every batch, which costs time on small models.
 
