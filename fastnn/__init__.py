@@ -10,7 +10,7 @@ from ._version import __version__ as __version__
 from .lazy import lazily as _lazily
 
 _NAMES = {
-    ".": "callbacks constraints datasets initializers losses metrics nn ops optim plot regularizers schedules",
+    ".": "autograd callbacks constraints datasets initializers losses metrics nn ops optim plot regularizers schedules",
     ".autograd": "grad",
     ".backends": "backends get_backend get_num_threads info set_backend set_num_threads use_backend",
     ".captured": "capture",

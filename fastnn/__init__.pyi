@@ -1,5 +1,6 @@
 # Written by scripts/stubs.
 
+from . import autograd as autograd
 from . import callbacks as callbacks
 from . import constraints as constraints
 from . import datasets as datasets
@@ -245,6 +246,7 @@ __all__ = [
     "argmin",
     "argsort",
     "autocast",
+    "autograd",
     "backends",
     "broadcast_to",
     "callbacks",

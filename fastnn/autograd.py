@@ -11,6 +11,12 @@ from .ops.elementwise import clone
 from .tape import Node, newest_first
 from .tensor import Array, Gradients, Tensor
 
+__all__ = ["Graph", "Operation", "Value", "grad", "graph"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 class Sought(Gradients):
     """The gradients of the Tensors asked for alone; leaves keep what they have."""
@@ -183,25 +189,19 @@ def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None
     nodes = newest_first(t.node for t in roots)[::-1]
     given = {_place(getattr(t, "base", t)): name for name, t in (names or {}).items()}
     met = {_place(t): t for t in (*(t for node in nodes for t in node.inputs), *roots)}
+    made = {node: [(node, i) for i in range(max(len(node.outputs), 1))] for node in nodes}
+    leaves: list[Any] = [t for t in met.values() if t.node is None]
     values: dict[Any, Value] = {}
-    for letter, keys in (
-        ("x", [key for key, t in met.items() if t.node is None]),
-        ("t", [(node, i) for node in nodes for i in range(max(len(node.outputs), 1))]),
-    ):
-        for i, key in enumerate(keys):
-            t = met.get(key)
-            shape, dtype = (t.shape, t.dtype) if t is not None else key[0].outputs[key[1]]
-            values[key] = Value(given.get(key, f"{letter}{i}"), shape, dtype.name)
+    for letter, places in (("x", leaves), ("t", [place for own in made.values() for place in own])):
+        for i, place in enumerate(places):
+            t = met.get(place)
+            shape, dtype = (t.shape, t.dtype) if t is not None else place[0].outputs[place[1]]  # an output that is not used
+            values[place] = Value(given.get(place, f"{letter}{i}"), shape, dtype.name)
     listed = Graph(
-        Operation(
-            node.op,
-            node.attrs,
-            tuple(values[_place(t)] for t in node.inputs),
-            tuple(values[node, i] for i in range(max(len(node.outputs), 1))),
-        )
+        Operation(node.op, node.attrs, tuple(values[_place(t)] for t in node.inputs), tuple(map(values.__getitem__, made[node])))
         for node in nodes
     )
-    listed.leaves = [value for key, value in values.items() if isinstance(key, Tensor)]
+    listed.leaves = [value for place, value in values.items() if isinstance(place, Tensor)]
     return listed
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fastnn
-from fastnn import autograd, ops
+from fastnn import activations, autograd, ops
 from fastnn.backends.spec import Activation, pointwise_loss
 from fastnn.tensor import Tensor
 
@@ -73,7 +73,7 @@ def public_names() -> set[str]:
     """The names of the functions in fastnn and fastnn.ops, and of the element-wise functions that layers take by name."""
     modules = [m for _, m in inspect.getmembers(ops, inspect.ismodule)]
     own = {name for m in modules for name, f in vars(m).items() if callable(f) and not name.startswith("_")}
-    return own | set(fastnn.activations.NAMES)
+    return own | set(activations.NAMES)
 
 
 def outputs(value: Any) -> list[Tensor]:

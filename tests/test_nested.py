@@ -9,6 +9,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn import tree
 from fastnn.tensor import Tensor
 
 rng = np.random.default_rng(0)
@@ -57,11 +58,11 @@ def nested(kind: Any) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    return fastnn.tree.flatten(value)[1]
+    return tree.flatten(value)[1]
 
 
 def same(a: Any, b: Any) -> None:
-    assert fastnn.tree.flatten(a)[0] == fastnn.tree.flatten(b)[0]
+    assert tree.flatten(a)[0] == tree.flatten(b)[0]
     for one, other in zip(leaves(a), leaves(b), strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-6, atol=1e-6)
 
@@ -70,11 +71,8 @@ def same(a: Any, b: Any) -> None:
 def test_graphs(kind: Any, tmp_path: Any) -> None:
     m = graph(kind)
     data = nested(kind)
-    wanted = fastnn.tree.replace(m(data), lambda t: t.numpy())
-    assert (
-        fastnn.tree.flatten(wanted)[0]
-        == fastnn.tree.flatten({"y": 0, "state": {"h": 0, "c": [0]}} if kind is dict else (0, (0, 0)))[0]
-    )
+    wanted = tree.replace(m(data), lambda t: t.numpy())
+    assert tree.flatten(wanted)[0] == tree.flatten({"y": 0, "state": {"h": 0, "c": [0]}} if kind is dict else (0, (0, 0)))[0]
     for _ in range(4):  # recorded from the third call on
         same(m.predict(data), wanted)
     same(m.predict(dict(zip(m.input_names, (X, H, C), strict=True))), wanted)
@@ -82,7 +80,7 @@ def test_graphs(kind: Any, tmp_path: Any) -> None:
     m.save(tmp_path / "m.fastnn")
     same(fastnn.load(tmp_path / "m.fastnn").predict(data), wanted)
     same(fastnn.Model.from_config(m.get_config()).input_shape, m.input_shape)
-    outer = fastnn.Model(m.inputs, m(fastnn.tree.unflatten(m.input_structure.tree, m.inputs)))
+    outer = fastnn.Model(m.inputs, m(tree.unflatten(m.input_structure.tree, m.inputs)))
     same(outer.predict([X, H, C]), wanted)
 
 
