@@ -234,12 +234,34 @@ def test_one_spec_stands_for_all_inputs_and_names_are_those_of_forward() -> None
         model.input_spec = spec
         model.predict([x, x])
         assert model._saw == came
+    model.input_spec = [fastnn.InputSpec("int"), None]
+    model(x.astype(float), fastnn.ones(2, 1))
+    assert model._saw[0] == "int64"
+    model.input_spec = {"ids": fastnn.InputSpec("bool")}
+    model(x, fastnn.ones(2, 1))
+    assert model._saw[0] == "bool"
     model.input_spec = [fastnn.InputSpec()]
     with pytest.raises(ValueError, match="predict: input_spec has 1 entries; wanted 2: ids, x"):
         model.predict([x, x])
     model.input_spec = ["int64", None]
     with pytest.raises(TypeError, match="input_spec holds a str"):
         model.predict([x, x])
+
+
+def test_calls_on_a_list_of_arrays_ask_for_each() -> None:
+    class Pair(nn.Module):
+        input_spec = [fastnn.InputSpec("int"), fastnn.InputSpec("float64")]  # noqa: RUF012
+
+        def forward(self, pair: Any) -> Any:
+            self._saw = [a.dtype.name for a in pair]
+            return pair[1]
+
+    model, x = Pair(), np.ones((2, 2), np.float32)
+    for use in (model, model.predict):
+        use([x, x])
+        assert model._saw == ["int64", "float64"]
+    with pytest.raises(ValueError, match=r"Pair: x\[0, 0\] is 0.5; wanted whole numbers"):
+        model([x * 0.5, x])
 
 
 def test_classes_derived_from_layers_and_from_own_modules_keep_what_they_take() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..backends import current
 from ..block import completed
 from ..convert import own_array
 from ..registered import LAYERS, readable_arguments
-from ..structure import Structure, are_inputs, own_code
+from ..structure import Structure, are_inputs, argument_names, own_code
 from ..tape import owned
 from ..tensor import Tensor
 from ..tree import first_leaf, replace
@@ -23,7 +23,7 @@ from .mode import mode, said, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
 from .penalties import Regularized
-from .spec import ANY, FLOATS, InputSpec, as_input
+from .spec import ANY, FLOATS, InputSpec, as_input, each
 from .state import State
 
 _FLOAT32 = np.dtype(np.float32)
@@ -164,15 +164,22 @@ class Module(Trainer, State, Regularized):
 
     def _input(self, x: Any) -> Any:
         """Arrays and lists as a Tensor of the dtype that input_spec says. Lists and dicts of Tensors stay what they are."""
-        k = current()
+        name = type(self).__name__
         if isinstance(x, list | tuple) and isinstance(first_leaf(x), Tensor):
             return x
         if type(x) in (list, tuple) and self.takes_several and type(first_leaf(x)) is np.ndarray and are_inputs(x):
-            return replace(x, self._input)  # several inputs, as for fit; not the rows of one
+            specs = iter(each(self.input_spec, Structure.of(x, "input")[0], name))
+            return replace(x, lambda a: self._input_tensor(a, next(specs)))  # several inputs, as for fit; not the rows of one
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         spec = self.input_spec
-        array = as_input(k, x, spec if isinstance(spec, InputSpec) else FLOATS, self.dtype, type(self).__name__)
+        if not isinstance(spec, InputSpec):  # of several arguments, which come as they are but for the first
+            spec = spec.get(argument_names(self, 1)[0]) if isinstance(spec, Mapping) else spec[0]
+        return self._input_tensor(x, spec or ANY)
+
+    def _input_tensor(self, x: Any, spec: InputSpec) -> Tensor:
+        k = current()
+        array = as_input(k, x, spec, self.dtype, type(self).__name__)
         k.constant_enters(array)
         return Tensor(array)
 
