@@ -141,7 +141,11 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "one more layer": (lambda m: setattr(m, "d", nn.ReLU()), "layer d is a ReLU, wanted nothing"),
     "one less parameter": (lambda m: setattr(m.a, "bias", None), r"a.bias is missing, wanted float32 \(4,\)"),
     "a buffer": (lambda m: m.register_buffer("mean", np.zeros(4)), r"mean is float64 \(4,\), wanted float32 \(4,\)"),
-    "other ties": (lambda m: setattr(m.c, "weight", nn.Linear(4, 4).weight), "tied otherwise"),
+    "no tie": (lambda m: setattr(m.c, "weight", nn.Linear(4, 4).weight), "weights are not tied or ordered as it was frozen"),
+    "another order": (
+        lambda m: setattr(m.c, "weight", nn.ParameterView(m.b.kernel)),
+        "weights are not tied or ordered as it was frozen",
+    ),
     "data": (lambda m: setattr(m.act.weight, "data", np.zeros(1)), r"act.weight is float64 \(1,\), wanted float32 \(1,\)"),
 }
 
@@ -166,6 +170,17 @@ def test_settings_of_layers_are_compared() -> None:
     model.layers[0].activation = "tanh"
     with pytest.raises(ValueError, match=r"update: .*activation.*freeze the model anew"):
         f.update(model)
+
+
+def test_functions_are_the_same_where_their_code_is() -> None:
+    def made() -> fastnn.Sequential:
+        return fastnn.Sequential([fastnn.Dense(2, activation=lambda t: t * 2, input_shape=(3,))])
+
+    f, x, other = made().freeze(), values(1, 3), made()
+    f.update(other)
+    np.testing.assert_array_equal(f(x), other.predict(x))
+    with pytest.raises(ValueError, match="activation"):
+        f.update(fastnn.Sequential([fastnn.Dense(2, activation=lambda t: t * 3, input_shape=(3,))]))
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..structure import own_code
+from .parameter_view import order_of
 
 if TYPE_CHECKING:
     from .module import Module
@@ -30,7 +31,14 @@ def structure_difference(frozen: Module, model: Module) -> str:
         for pair in pairs:
             if why := compared(*pair):
                 return why
-    return ""
+    return "" if _ties(frozen) == _ties(model) else "weights are not tied or ordered"
+
+
+def _ties(model: Module) -> list[Any]:
+    """Returns which stored tensor each parameter and buffer is, by number, and in which order."""
+    numbers: dict[Any, int] = {}
+    held = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+    return [(numbers.setdefault(getattr(t, "base", t), len(numbers)), order_of(t)) for t in held]
 
 
 def _values_difference(kind: str, dot: str, own: Module, other: Module) -> str:
@@ -49,11 +57,16 @@ def _settings_difference(dot: str, own: Module, other: Module) -> str:
     for key in vars(own).keys() | vars(other).keys():
         a, b = vars(own).get(key), vars(other).get(key)
         plain = not key.startswith("_") and key not in _OTHER_SETTINGS and isinstance(b, _LIKE_NUMBERS)
-        if plain and isinstance(a, _LIKE_NUMBERS) and a != b:
+        if plain and isinstance(a, _LIKE_NUMBERS) and _number(a) != _number(b):
             return f"{dot}{key} is {b!r}, wanted {a!r}"
     if _program(own) != _program(other):
         return f"the graph of {dot[:-1] or type(own).__name__} calls its layers otherwise, wanted the same calls"
     return ""
+
+
+def _number(value: Any) -> Any:
+    """Returns the code of a function, which is made anew where a model is; else the value itself."""
+    return value.__code__ if isinstance(value, FunctionType) else value
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

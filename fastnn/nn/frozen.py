@@ -217,8 +217,6 @@ class Snapshot:
 
         if why := structure_difference(self.model, source):
             raise ValueError(f"update: {why} as it was frozen; freeze the model anew")
-        if len(weights) != len(self.weights):
-            raise ValueError("update: weights are tied otherwise than when it was frozen; freeze the model anew")
         self._known = weakref.ref(source), version, [weakref.ref(t) for t in weights]
         return weights
 
