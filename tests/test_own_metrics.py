@@ -63,7 +63,7 @@ def test_a_last_size_of_one_may_be_there_or_not(make: Any, tail: tuple[int, ...]
     fastnn.seed(0)
     model = Flat(tail)
     metrics = [_squares, Error()] if make in OWN else [Error()]
-    model.compile(fastnn.optim.SGD(lr=0.0), make(), metrics=metrics)
+    model.compile(fastnn.optim.SGD(lr=0.0), make(), metrics=metrics, capture=False)
     y = rng.normal(size=(40, *given)).astype(np.float32)
     right = np.square(model.predict(X).ravel() - y.ravel(), dtype=np.float64).mean()
     if make is OWN[0]:
@@ -86,7 +86,7 @@ def test_own_losses_get_targets_in_the_dtype_of_the_model(make: Any, dtype: Any)
     def of(y: Any) -> Any:
         fastnn.seed(0)
         model = fastnn.Sequential([fastnn.Dense(1, activation="sigmoid", input_shape=(3,))])
-        model.compile("adam", make(), metrics=[lambda t, p: abs(t - p), Error()])
+        model.compile("adam", make(), metrics=[lambda t, p: abs(t - p), Error()], capture=False)
         return model.fit(X, y, epochs=2, verbose=0).history
 
     assert of(Y.astype(dtype)) == of(Y.astype(np.float32)[:, None])
@@ -230,7 +230,7 @@ def test_classes_derived_from_metrics_of_fastnn() -> None:
     class Same(fastnn.metrics.BinaryAccuracy):
         pass
 
-    model = _model([Other("other"), Same("same")])
+    model = _model([Other("other"), Same("same")], capture=False)
     logs = model.fit(X, Y, epochs=2, batch_size=8, verbose=0).history
     np.testing.assert_allclose(np.add(logs["other"], logs["same"]), 1.0, atol=1e-6)
 

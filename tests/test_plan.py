@@ -271,7 +271,7 @@ def test_structures_in_and_out() -> None:
 
 def test_the_plan_runs_many_steps_in_one_call() -> None:
     model = net()
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", fastnn.nn.CrossEntropyLoss())
     eager = copy.deepcopy(model)
     kwargs: dict[str, Any] = {"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0}
     x, y = X.reshape(48, 5), Y.reshape(48)

@@ -436,7 +436,8 @@ def test_a_saved_model_trains_in_float32_anywhere(tmp_path: Path, request: pytes
     model.save(tmp_path / "model.fastnn")
     request.getfixturevalue("refusable")
     with fastnn.use_backend("numpy"):
-        loaded = fastnn.load(tmp_path / "model.fastnn")
+        with pytest.warns(UserWarning, match="goes on in float32 here"):
+            loaded = fastnn.load(tmp_path / "model.fastnn")
         np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
         loaded.fit(X, LABELS, verbose=0)
         own = copy.deepcopy(model)  # arrays of this backend

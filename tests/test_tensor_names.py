@@ -84,6 +84,7 @@ SCALARS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")  # PyTorch's std and var
 @pytest.mark.parametrize("name", SCALARS)
 def test_a_tensor_without_dimensions_has_axis_0(name: str) -> None:
     torch = pytest.importorskip("torch")
