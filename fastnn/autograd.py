@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import arrays
-from .backends.spec import Activation, activation
+from .backends.spec import Activation, PointwiseLoss, activation
 from .ops.elementwise import clone
 from .tape import Node, newest_first
 from .tensor import Array, Gradients, Tensor
@@ -150,6 +150,8 @@ class Operation(NamedTuple):
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, PointwiseLoss):
+        return value.name
     if not isinstance(value, Activation):
         return repr(value)
     return value.name if value == activation(value.name) else f"{value.name}({value.p0:g}, {value.p1:g})"

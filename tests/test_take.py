@@ -145,6 +145,19 @@ def test_captured_steps_are_eager_ones(tied: bool) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_rows_that_are_asked_for_after_a_step_was_recorded() -> None:
+    m = Tagger(tied=False)
+    m.compile("sgd", "mse")
+    for _ in range(4):
+        m.train_on_batch(IDS, np.zeros((2, 1), np.float32))
+    touched = m.table.track_rows()
+    m.table.zero_grad()
+    m.train_on_batch(IDS[:, ::-1].copy(), np.zeros((2, 1), np.float32))
+    assert touched.numpy().nonzero()[0].tolist() == [0, 1, 3, 6]
+    with pytest.raises(ValueError, match="a view of one that is stored in another order"):
+        m.inner.weight.track_rows()
+
+
 def test_a_replay_touches_no_memory_outside() -> None:
     w = nn.Parameter(W)
     touched = w.track_rows()

@@ -17,6 +17,7 @@ from ..locks import rlock
 from ..seeding import generator
 from ..tape import changed
 from ..tensor import Array, Tensor
+from ..versions import settings_changed
 
 building = rlock()
 """Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
@@ -67,12 +68,15 @@ class Parameter(Tensor):
         >>> touched.tolist(), table.grad.tolist()
         ([False, False, True], [[0.0], [0.0], [2.0]])
         """
+        if getattr(self, "base", self) is not self:
+            raise ValueError("track_rows: the parameter is a view of one that is stored in another order, whose rows are others")
         if not self.ndim:
             raise ValueError("track_rows: the parameter has no rows; wanted at least one dimension")
         if self.touched is None:
             k = current()
             self.touched = k.empty(self.shape[0], np.bool_)
             k.fill(self.touched, 1.0 if self.has_grad else 0.0)
+            settings_changed()  # recorded steps would go on without marks
         return Tensor(self.touched)
 
     def __repr__(self) -> str:
