@@ -232,3 +232,13 @@ def test_none_is_no_value() -> None:
     m = fastnn.Model(i, (y, None))
     made = m(X)
     assert isinstance(made[0], Tensor) and made[1] is None
+
+
+@pytest.mark.parametrize(
+    "damaged", [None, [None], {"tuple": [0, None]}, {"dict": [0]}, {"tuple": {}}, {"list": [0]}, {}, [99], [[-1]], ["0"]]
+)
+def test_damaged_places_are_refused(damaged: Any) -> None:
+    config = graph().get_config()
+    for broken in ({**config, "outputs": damaged}, {**config, "input_kind": damaged}):
+        with pytest.raises(ValueError):
+            fastnn.Model.from_config(broken)

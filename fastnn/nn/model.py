@@ -61,6 +61,8 @@ def unpacked(given: Any, known: int) -> Place:
 def _nested(given: Any) -> Any:
     if isinstance(given, list):
         return [_nested(item) for item in given]
+    if given is None:
+        raise ValueError("an argument is damaged")
     if not isinstance(given, dict):
         return given
     kind: str
