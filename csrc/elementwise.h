@@ -234,17 +234,19 @@ void binary_run(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy) {
   constexpr bool kOne = sizeof(Z) == sizeof(T);
   i64 i = 0;
   if (n >= (kOne ? L : kStep) && (u64)sx <= 1 && (u64)sy <= 1) {
-    T repeated[2][kStep];
-    const T *u = vectors_from<T, kVectors>(x, sx, repeated[0]), *v = vectors_from<T, kVectors>(y, sy, repeated[1]);
-    for (; i + kStep <= n; i += kStep, u += sx * kStep, v += sy * kStep) {
-      decltype(vector_op(load(u), load(v))) results[kVectors];
+    if (n >= kStep) {
+      T repeated[2][kStep];
+      const T *u = vectors_from<T, kVectors>(x, sx, repeated[0]), *v = vectors_from<T, kVectors>(y, sy, repeated[1]);
+      for (; i + kStep <= n; i += kStep, u += sx * kStep, v += sy * kStep) {
+        decltype(vector_op(load(u), load(v))) results[kVectors];
 #pragma GCC unroll 8
-      for (int k = 0; k < kVectors; k++) results[k] = vector_op(load(u + k * L), load(v + k * L));
-      put(z + i, results);
+        for (int k = 0; k < kVectors; k++) results[k] = vector_op(load(u + k * L), load(v + k * L));
+        put(z + i, results);
+      }
     }
     if constexpr (kOne) {
       if (i + L <= n) {
-        store(z + i, vector_op(load(u), load(v)));
+        store(z + i, vector_op(sx ? load(x + i) : splat<T>(*x), sy ? load(y + i) : splat<T>(*y)));
         i += L;
       }
     }

@@ -271,8 +271,8 @@ FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
   for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
 }
 
-// What costs more than a few operations is computed in one place, which the compiler takes its time for: for whole vectors and
-// the last one, and for rows of one element, which are taken together, and longer ones.
+// Rows of one element are taken together. A formula of more than a few operations stands once in the machine code, for whole
+// vectors and the last one, and of losses for rows of one element and longer ones, too.
 template <class F>
 constexpr bool kDear = F::cost.four > 0.1;
 
@@ -324,31 +324,39 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   }
 }
 
+// step(i, lanes) for each vector of a range.
+template <class T, class F, class Step>
+FASTNN_INLINE void for_elements(Range r, Step step) {
+  if constexpr (kDear<F>)
+    for (i64 i = r.begin; i < r.end; i += kLanes<T>) step(i, SomeLanes<T>{r.end - i});
+  else
+    for_vectors<T>(r, step);
+}
+
 // Their gradients: dx = dlosses sample_weight slope / N.
 template <class T, class F>
 void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn) {
   const T p = (T)fn.p0, r = (T)fn.p1;
-  const bool together = N == 1;
-  const i64 n = together ? rows.end - rows.begin : N;
-  for (i64 row = rows.begin; row < rows.end; row += together ? n : 1) {
+  if (N == 1) {
+    const Vec<T> q = splat<T>(column ? *column : (T)1);
+    for_elements<T, F>(rows, [&](i64 i, auto lanes) {
+      Vec<T> d = lanes.load(dlosses + i) * F::slope(lanes.load(x + i), lanes.load(t + i), q, p, r);
+      lanes.store(dx + i, sample_weight ? weighted<T>(lanes.load(sample_weight + i), d) : d);
+    });
+    return;
+  }
+  for (i64 row = rows.begin; row < rows.end; row++) {
     const i64 at = row * N;
-    const T w = sample_weight && !together ? sample_weight[row] : (T)1, factor = together ? (T)1 : dlosses[row] * w / (T)N;
+    const T w = sample_weight ? sample_weight[row] : (T)1, d = dlosses[row] * w / (T)N;
     if (w == 0) {
       fill_row(dx + at, N, (T)0);
       continue;
     }
-    const auto step = [&](i64 i, auto lanes) __attribute__((always_inline)) {
-      const Vec<T> q = !column ? splat<T>(1) : together ? splat<T>(*column) : lanes.load(column + i);
-      const Vec<T> slope = F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r);
-      Vec<T> d = (together ? lanes.load(dlosses + at + i) : splat<T>(factor)) * slope;
-      if (together && sample_weight) d = weighted<T>(lanes.load(sample_weight + at + i), d);
-      lanes.store(dx + at + i, d);
-    };
-    if constexpr (kDear<F>)
-      for (i64 i = 0; i < n; i += kLanes<T>) step(i, SomeLanes<T>{n - i});
-    else
-      for_vectors<T>({0, n}, step);
+    for_elements<T, F>({0, N}, [&](i64 i, auto lanes) {
+      Vec<T> q = column ? lanes.load(column + i) : splat<T>(1);
+      lanes.store(dx + at + i, d * F::slope(lanes.load(x + at + i), lanes.load(t + at + i), q, p, r));
+    });
   }
 }
 
