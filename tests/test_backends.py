@@ -185,8 +185,9 @@ def test_importing_reads_no_variable_and_starts_no_thread() -> None:
         "import fastnn, threading, os; tasks = '/proc/self/task'; "
         "print(threading.active_count(), len(os.listdir(tasks)) if os.path.isdir(tasks) else 1)"
     )
-    with_numpy = run(code.replace("import fastnn,", "import numpy,"))
-    assert run(code, FASTNN_BACKEND="nonsense") == with_numpy
+    threads, tasks = map(int, run(code, FASTNN_BACKEND="nonsense").split())
+    with_numpy = int(run(code.replace("import fastnn,", "import numpy,")).split()[1])
+    assert threads == 1 and tasks <= with_numpy  # NumPy itself may be loaded later
 
 
 def test_info_tells_what_runs() -> None:
