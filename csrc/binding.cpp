@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 
 #include "dispatch.h"
 #include "gil.h"
@@ -80,7 +81,8 @@ Binding::Binding(std::string name, std::vector<ArgSpec> args, std::vector<std::s
   for (const Derived& d : derived)
     derived_.push_back({d.letter, d.text, slot_of.at(d.letter),
                         Formula(d.code, [&](const std::string& word) { return (i64)slot_of.at(word); })});
-  kernel();
+  std::istringstream weights(kernel()->weights);
+  for (std::string weight; weights >> weight;) weight_slots_.push_back(slot_of.at(weight));
 }
 
 const Kernel* Binding::kernel() {
@@ -197,7 +199,9 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
     throw py::type_error(name_ + ": " + std::to_string(n) + " arguments, wanted " + std::to_string(args_.size()));
   call.kernel = kernel();
   call.packed_slot = size_slots_ + (int)sizes_.size();
-  call.slots.resize(call.packed_slot + 1);
+  call.weights = (int)weight_slots_.size();
+  call.weight_slots = weight_slots_.data();
+  call.slots.resize(call.packed_slot + call.weights);
   call.arrays = (int)array_slots_.size();
   call.array_slots = array_slots_.data();
   u64 *slots = call.slots.data(), *sizes = slots + size_slots_;
@@ -249,7 +253,7 @@ void Binding::parse(PyObject* const* args, Py_ssize_t n, Call& call) {
   if (!derived_.empty()) check_derived(slots);
   for (size_t i = 0; i < sizes_.size(); i++)
     if (sizes[i] == kUnknown) sizes[i] = 0;
-  slots[call.packed_slot] = 0;  // weights are not packed
+  for (int i = 0; i < call.weights; i++) slots[call.packed_slot + i] = 0;  // not packed
   call.dtype = letter < 0 ? kFloat32 : (Dtype)letter;
   call.itemsize = kItemsize[call.dtype];
   if (!call.kernel->run[call.dtype]) throw py::type_error(name_ + ": not offered for this dtype");

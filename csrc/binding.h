@@ -71,9 +71,10 @@ class Binding {
     Formula formula;
   };
   std::vector<Rule> derived_;
-  std::vector<Chosen> chosen_;    // arrays of a dtype of their own
-  std::vector<int> array_slots_;  // the slots that hold addresses
-  int size_slots_ = 0;            // where the sizes begin
+  std::vector<Chosen> chosen_;     // arrays of a dtype of their own
+  std::vector<int> array_slots_;   // the slots that hold addresses
+  std::vector<int> weight_slots_;  // those of arguments that may be packed
+  int size_slots_ = 0;             // where the sizes begin
   const Kernel* kernel_ = nullptr;
   int version_ = -1;
 };

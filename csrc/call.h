@@ -46,15 +46,17 @@ struct Call {
   const Kernel* kernel;
   Dtype dtype;
   int itemsize;
-  int packed_slot;  // where packed weights go
+  int packed_slot;  // where packed weights go, one slot after the other
   int arrays;       // how many slots hold addresses, and which: the binding's list
   const int* array_slots;
+  int weights;  // how many arguments may be packed, and their slots: the binding's list
+  const int* weight_slots;
   Slots slots;
 
   double work() const { return kernel->work ? kernel->work(slots.data(), itemsize) : 0; }
   i64 scratch(int workers) const { return kernel->scratch ? kernel->scratch(slots.data(), itemsize, workers) : 0; }
-  // Bytes of packed weights, written to `to` unless that is null.
-  i64 pack(void* to) const { return kernel->pack ? kernel->pack(slots.data(), itemsize, to) : 0; }
+  // Bytes of a packed weight, written to `to` unless that is null.
+  i64 pack(int weight, void* to) const { return kernel->pack(slots.data(), itemsize, weight, to); }
   void run(const Worker& me) const { kernel->run[dtype](slots.data(), me); }
 };
 

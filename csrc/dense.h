@@ -88,7 +88,7 @@ i64 pack_weights(const void* args, void* to) {
   return product_fns<T>().pack(p, d.precision, (T*)to);
 }
 
-i64 dense_forward_pack(const void* args, int itemsize, void* to) {
+i64 dense_forward_pack(const void* args, int itemsize, int, void* to) {
   return (itemsize == 4 ? pack_weights<float> : pack_weights<double>)(args, to);
 }
 

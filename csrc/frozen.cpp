@@ -23,7 +23,7 @@ int place(u64 address, const std::vector<Frozen::Extent>& extents) {
 }  // namespace
 
 Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
-               const std::vector<Extent>& weights, const std::vector<bool>& pack)
+               const std::vector<Extent>& weights, const std::vector<std::vector<bool>>& pack)
     : calls_(std::move(calls)) {
   std::vector<i64> offsets;
   for (const Extent& e : intermediates) {
@@ -32,7 +32,7 @@ Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const 
   }
   for (int c = 0; c < (int)calls_.size(); c++) {
     Call& call = calls_[c];
-    bool fixed = pack[c];  // the weights are the same in every run
+    std::vector<bool> fixed = pack[c];  // the weights are the same in every run
     work_ += call.work();
     if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
     for (int s = 0; s < call.arrays; s++) {
@@ -45,11 +45,13 @@ Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const 
         arena_patches_.push_back({c, slot, -1, offsets[between] + (i64)(address - intermediates[between].begin)});
       else if (const int weight = place(address, weights); weight >= 0)
         weight_patches_.push_back({c, slot, weight, (i64)(address - weights[weight].begin)});
-      if (slot == call.kernel->weights && (port >= 0 || between >= 0)) fixed = false;
+      for (int w = 0; w < call.weights; w++)
+        if (slot == call.weight_slots[w] && (port >= 0 || between >= 0)) fixed[w] = false;
     }
-    if (fixed) packs_.push_back(c);
+    for (int w = 0; w < call.weights; w++)
+      if (fixed[w]) packs_.push_back({c, w});
   }
-  for (const int c : packs_) pack_weights(calls_[c]);
+  pack_weights();
 }
 
 Frozen::Frozen(const Frozen& from, char* const* weights)
@@ -62,16 +64,19 @@ Frozen::Frozen(const Frozen& from, char* const* weights)
       scratch_(from.scratch_),
       work_(from.work_) {
   for (const Patch& p : weight_patches_) calls_[p.call].slots[p.slot] = (u64)(weights[p.place] + p.offset);
-  for (const int c : packs_) pack_weights(calls_[c]);
+  pack_weights();
 }
 
-void Frozen::pack_weights(Call& call) {
-  const i64 bytes = call.pack(nullptr);
-  if (!bytes) return;
-  char* memory = allocate(bytes);
-  packed_.push_back(memory);
-  call.pack(memory);
-  call.slots[call.packed_slot] = (u64)memory;
+void Frozen::pack_weights() {
+  for (const Pack& p : packs_) {
+    Call& call = calls_[p.call];
+    const i64 bytes = call.pack(p.weight, nullptr);
+    if (!bytes) continue;
+    char* memory = allocate(bytes);
+    packed_.push_back(memory);
+    call.pack(p.weight, memory);
+    call.slots[call.packed_slot + p.weight] = (u64)memory;
+  }
 }
 
 Frozen::~Frozen() {

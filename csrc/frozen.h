@@ -17,9 +17,9 @@ class Frozen {
 
   // ports are the inputs and then the outputs that the recording used, intermediates the arrays between them, and weights those
   // that others may take the place of; everything else the calls point to stays where it is.
-  // pack: for each call, whether its weights may be packed now, if they are no ports or intermediates.
+  // pack: for each call, whether each of its weights may be packed now, if it is no port or intermediate.
   Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
-         const std::vector<Extent>& weights, const std::vector<bool>& pack);
+         const std::vector<Extent>& weights, const std::vector<std::vector<bool>>& pack);
   // The same calls, with the weights at these addresses.
   Frozen(const Frozen& from, char* const* weights);
   ~Frozen();
@@ -47,11 +47,14 @@ class Frozen {
   void lock();
   void unlock() { locked_by_.store(0, std::memory_order_release); }
 
-  void pack_weights(Call& call);
+  struct Pack {
+    int call, weight;
+  };
+  void pack_weights();
 
   std::vector<Call> calls_;
   std::vector<char*> packed_;
-  std::vector<int> packs_;  // the calls whose weights are packed
+  std::vector<Pack> packs_;  // the weights that are packed
   std::vector<Patch> arena_patches_, port_patches_, weight_patches_;
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;

@@ -284,13 +284,17 @@ Frozen::Extent extent(py::handle array) {
   return {(u64)a->data, (u64)a->data + py::cast<u64>(array.attr("nbytes"))};
 }
 
-// The memory of the weights of a call; empty where its kernel packs none.
-Frozen::Extent weights_of(const Call& call, const py::tuple& args) {
+// The memory of the arguments of a call that its kernel packs.
+std::vector<Frozen::Extent> weights_of(const Call& call, const py::tuple& args) {
+  std::vector<Frozen::Extent> found((size_t)call.weights);
   int array = 0;
-  for (py::handle item : args)
-    if (py::isinstance<py::array>(item) && call.array_slots[array++] == call.kernel->weights && call.kernel->pack)
-      return extent(item);
-  return {0, 0};
+  for (py::handle item : args) {
+    if (!py::isinstance<py::array>(item)) continue;
+    const int slot = call.array_slots[array++];
+    for (int w = 0; w < call.weights; w++)
+      if (slot == call.weight_slots[w]) found[(size_t)w] = extent(item);
+  }
+  return found;
 }
 
 py::object freeze(const py::sequence& calls, const py::sequence& inputs, const py::sequence& outputs,
@@ -299,8 +303,9 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
   std::vector<Frozen::Extent> extents;
   for (py::handle a : weights) extents.push_back(extent(a));
   std::vector<Call> parsed;
-  std::vector<Frozen::Extent> written, packed;
-  py::list arrays;  // besides the weights, whose references the version holds
+  std::vector<Frozen::Extent> written;
+  std::vector<std::vector<Frozen::Extent>> packed;  // the weights of each call
+  py::list arrays;                                  // besides the weights, whose references the version holds
   for (py::handle item : calls) {
     auto pair = py::reinterpret_borrow<py::tuple>(item);
     auto args = py::reinterpret_borrow<py::tuple>(pair[1]);
@@ -320,11 +325,14 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
         if (!of_weights) arrays.append(arg);
       }
   }
-  std::vector<bool> packable;
-  for (const Frozen::Extent& w : packed) {
-    bool constant = pack;
-    for (const Frozen::Extent& by : written) constant &= !(w.begin < by.end && by.begin < w.end);
-    packable.push_back(constant);
+  std::vector<std::vector<bool>> packable;
+  for (const auto& of_call : packed) {
+    packable.emplace_back();
+    for (const Frozen::Extent& w : of_call) {
+      bool constant = pack;
+      for (const Frozen::Extent& by : written) constant &= !(w.begin < by.end && by.begin < w.end);
+      packable.back().push_back(constant);
+    }
   }
   std::vector<Frozen::Extent> between, at_ports;
   for (py::handle a : intermediates) between.push_back(extent(a));

@@ -43,11 +43,11 @@ struct Kernel {
   i64 (*scratch)(const void* args, int itemsize, int nth);
   // Rough cost on one worker, in nanoseconds: decides one worker or all of them. Null: always one.
   double (*work)(const void* args, int itemsize);
-  // Bytes of the weights, the argument in slot `weights`, in the order in which the kernel reads them: written to `to` unless
-  // that is null; 0 where they are read as they are. Such a kernel has one argument after those of its fields: what was written,
-  // or null.
-  i64 (*pack)(const void* args, int itemsize, void* to) = nullptr;
-  int weights = 0;
+  // Arguments that do not change while a model is frozen, by name, and bytes of the one at this position of the list in the order
+  // in which the kernel reads it: written to `to` unless that is null; 0 where it is read as it is. Such a kernel has an argument
+  // more after its fields for each: what was written, or null.
+  i64 (*pack)(const void* args, int itemsize, int weight, void* to) = nullptr;
+  const char* weights = "";
 };
 
 struct KernelTable {

@@ -30,7 +30,7 @@ constexpr Kernel kKernels[] = {
      dense_forward_scratch,
      dense_forward_work,
      dense_forward_pack,
-     3},
+     "w"},
     {"dense_backward",
      DenseBackwardArgs<float>::fields,
      {dense_backward<float>, dense_backward<double>},
