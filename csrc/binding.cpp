@@ -28,6 +28,9 @@ int dtype_of(const py::detail::PyArray_Proxy* array) {
     case npy_api::NPY_FLOAT_: return kFloat32;
     case npy_api::NPY_DOUBLE_: return kFloat64;
     case npy_api::NPY_BOOL_: return kBool;
+    case npy_api::NPY_UBYTE_: return kUint8;
+    case npy_api::NPY_INT_: return kInt32;
+    case npy_api::NPY_USHORT_: return kBfloat16;
     case npy_api::NPY_LONG_: return sizeof(long) == 8 ? (int)kInt64 : -1;
     case npy_api::NPY_LONGLONG_: return kInt64;
     case npy_api::NPY_ULONG_: return sizeof(long) == 8 ? (int)kUint64 : -1;
@@ -52,7 +55,7 @@ bool absent(const ArgSpec& arg, const py::detail::PyArray_Proxy* a) {
   return arg.optional && a->nd == 1 && a->dimensions[0] == 0;
 }
 
-const int kItemsize[kDtypes] = {4, 8, 8, 1, 8};
+const int kItemsize[kDtypes] = {4, 8, 8, 1, 1, 4, 2, 8};
 const u64 kUnknown = ~(u64)0;  // a size that no array of the call has given yet
 
 u64 bits(double x) {

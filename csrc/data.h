@@ -7,7 +7,10 @@ namespace {
 
 template <class T>
 FASTNN_INLINE T outside_value() {
-  return (T)0.5 == 0 ? (T)0 : (T)__builtin_nan("");
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return {0x7fc0};
+  else
+    return (T)0.5 == 0 ? (T)0 : (T)__builtin_nan("");
 }
 
 FASTNN_INLINE i64 from_0(i64 index, i64 n) { return index < 0 ? index + n : index; }

@@ -10,6 +10,8 @@
 typedef int64_t i64;
 typedef uint64_t u64;
 typedef uint32_t u32;
+typedef int32_t i32;
+typedef uint16_t u16;
 typedef uint8_t u8;
 
 namespace fastnn {
@@ -33,7 +35,8 @@ struct Worker {
 };
 
 // The dtypes of arrays, in the order of DTYPES in fastnn/backends/spec/dtypes.py.
-enum Dtype { kFloat32, kFloat64, kInt64, kBool, kUint64, kDtypes };
+// Bits of bfloat16 lie in arrays of uint16.
+enum Dtype { kFloat32, kFloat64, kInt64, kBool, kUint8, kInt32, kBfloat16, kUint64, kDtypes };
 
 struct Kernel {
   const char* name;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "kernels.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -26,6 +28,19 @@ namespace {
 using fastnn::Activation;
 using fastnn::PointwiseLoss;
 using fastnn::Worker;
+
+// The upper half of a float32, as it lies in memory.
+struct Bfloat16 {
+  u16 bits;
+};
+
+template <class To, class From>
+FASTNN_INLINE To bit_cast(From x) {
+  static_assert(sizeof(To) == sizeof(From));
+  To y;
+  memcpy(&y, &x, sizeof y);
+  return y;
+}
 
 template <class T>
 struct Simd;

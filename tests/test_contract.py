@@ -148,7 +148,7 @@ def test_binding_refuses_mixed_dtypes_and_wrong_counts(kernel: str) -> None:
     for args in ([], list(values.values())[:-1], [*values.values(), 0]):
         with pytest.raises(TypeError, match=rf"^{kernel}: {len(args)} arguments, wanted {len(values)}"):
             call(*args)
-    common = [a.name for a in case.spec.arrays if a.dtype in "TNA" and a.name not in case.absent]
+    common = [a.name for a in case.spec.arrays if a.letter == "T" and a.name not in case.absent]
     for name in common if len(common) > 1 else ():
         with pytest.raises(TypeError, match=rf"^{kernel}: \w+ is an array of dtype"):
             _call(case, values | {name: values[name].astype(np.float64)})

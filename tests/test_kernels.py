@@ -139,7 +139,7 @@ def _at_the_edges(case: Case) -> list[tuple[str, str, Values, Values, Values, Va
     calls = []
     for dtype in (d for d in case.dtypes if d in FLOATS):
         values = case.make(dtype)
-        for arg in (a for a in case.spec.arrays if a.reads and a.dtype in "TNA" and values[a.name].size):
+        for arg in (a for a in case.spec.arrays if a.reads and a.letter == "T" and values[a.name].size):
             # Weights are finite: in the reference others spread by 0 times NaN to classes that they do not belong to.
             for special in (x for x in SPECIALS if np.isfinite(x) or "weight" not in arg.name):
                 values = case.make(dtype, unwritten=777.0, put=(arg.name, special))

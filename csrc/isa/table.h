@@ -22,11 +22,13 @@ constexpr const char* fields() {
   return Args::fields;
 }
 
-// A column for each dtype: T float32 and float64, N also int64, A also bool; bits: A by the size of the elements.
+// A column for each dtype: T float32 and float64, N also int64, A also bool, S also uint8, int32 and bfloat16; bits: S by the
+// size of the elements.
 #define FASTNN_T(name) {name<float>, name<double>, nullptr, nullptr}
 #define FASTNN_N(name) {name<float>, name<double>, name<i64>, nullptr}
 #define FASTNN_A(name) {name<float>, name<double>, name<i64>, name<u8>}
-#define FASTNN_BITS(name) {name<u32>, name<u64>, name<u64>, name<u8>}
+#define FASTNN_S(name) {name<float>, name<double>, name<i64>, name<u8>, name<u8>, name<i32>, name<Bfloat16>}
+#define FASTNN_BITS(name) {name<u32>, name<u64>, name<u64>, name<u8>, name<u8>, name<u32>, name<u16>}
 
 }  // namespace
 

@@ -82,7 +82,7 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
         offsets = (0, 0) if kernel.name == "strided_copy" else None
         return backend.asarray(layout((_SIZE,), *[(1,)] * walked, offsets=offsets))
     shape = tuple(int(s) if s.isdigit() else _SIZE for s in arg.shape)
-    dtype = spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype)
+    dtype = spec.array_dtype(spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype))
     # Indices and labels are 0: that of the first.
     fill = 0 if arg.dtype == "i64" and arg.name != "step" else 0.5 if np.dtype(dtype).kind == "f" else 1
     return backend.asarray(np.full(shape, fill, dtype))

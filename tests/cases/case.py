@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, SHORT, Activation, Arg, Kernel, PointwiseLoss
+from fastnn.backends.spec import DTYPES, KERNELS, PRECISIONS, SHORT, Activation, Arg, Kernel, PointwiseLoss, array_dtype
 
 Array = np.ndarray[Any, Any]
 Values = dict[str, Any]
@@ -100,8 +100,8 @@ class Case:
     def dtype(self, arg: Arg, dtype: str) -> str:
         """The dtype of an argument in a call with that dtype."""
         if arg.dtype in self.scalars:
-            return DTYPES[self.scalars[arg.dtype]]
-        return SHORT.get(arg.dtype, dtype)
+            return array_dtype(DTYPES[self.scalars[arg.dtype]])
+        return array_dtype(SHORT.get(arg.dtype, dtype))
 
     def make(self, dtype: str, unwritten: float = np.nan, put: tuple[str, float] | None = None) -> Values:
         """The arguments: the same at every call.
@@ -122,6 +122,8 @@ class Case:
                 a = np.array(made(rng, values) if callable(made) else made, kind).reshape(shape)
             elif not arg.reads:
                 a = np.full(shape, unwritten if kind.kind == "f" else kind.type(1), kind)
+            elif kind == np.uint16:  # bfloat16
+                a = (rng.uniform(*self.spans.get(arg.name, self.span), shape).astype(np.float32).view(np.uint32) >> 16).astype(kind)
             elif kind.kind == "b":
                 a = rng.integers(0, 2, shape).astype(kind)
             else:

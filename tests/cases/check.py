@@ -42,7 +42,7 @@ def expected(case: Case, dtype: str, values: Values) -> tuple[Values, Values]:
         return reference(case, values), {}
     wide = dict(values)
     for arg in case.spec.arrays:
-        if arg.dtype in "TNAX":
+        if arg.letter:
             wide[arg.name] = values[arg.name].astype(WIDE[dtype])
     want = reference(case, wide)
     if callable(case.error):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS, TENSOR_DTYPES
+from fastnn.backends.spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS, STORED, TENSOR_DTYPES
 
 from .case import FLOATS, Case, Values
 
@@ -120,16 +120,16 @@ def _fill(n: int, value: float, **flags: Any) -> Case:
 
 def _cast(n: int, dtype: str, to: str, **flags: Any) -> Case:
     return Case(
-        "cast", {"n": n}, {"to": TENSOR_DTYPES.index(to)}, dtypes=(dtype,), note=f"{dtype}_{to}", span=(-99.0, 99.0), **flags
+        "cast", {"n": n}, {"to": STORED.index(to)}, dtypes=(dtype,), note=f"{dtype}_{to}", span=(-99.0, 99.0), **flags
     )
 
 
-def _cast_beyond(dtype: str) -> Case:
-    """Floats that int64 does not hold, and the last ones that it does."""
+def _cast_beyond(dtype: str, to: str) -> Case:
+    """Floats that int64 does not hold, the last ones that it does, and halves of the last bit of a bfloat16."""
     last = float(np.nextafter(np.array(2.0**63, dtype), np.array(0, dtype)))
-    x = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**63, -(2.0**63), last, 0.9, -0.9, -2.7] * 3
+    x = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**63, -(2.0**63), last, 0.9, -0.9, -2.7, 1 + 2**-8, 1 + 3 * 2**-8, 3.4e38] * 3
     return Case(
-        "cast", {"n": len(x)}, {"to": TENSOR_DTYPES.index("int64")}, dtypes=(dtype,), arrays={"x": x}, note=f"{dtype}_beyond"
+        "cast", {"n": len(x)}, {"to": STORED.index(to)}, dtypes=(dtype,), arrays={"x": x}, note=f"{dtype}_{to}_beyond"
     )
 
 
@@ -206,9 +206,9 @@ CASES = [
     _where((17,), (1,), ()),
     *COPIES,
     *(_fill(n, value) for n, value in ((0, 1.0), (1, 0.0), (17, 1.0), (2049, -3.0))),
-    *(_cast(n, a, b) for a in TENSOR_DTYPES for b in TENSOR_DTYPES for n in (0, 1, 17, 2049)),
-    *(_cast(33, a, b, edges=True) for a in FLOATS for b in TENSOR_DTYPES),
-    *map(_cast_beyond, FLOATS),
+    *(_cast(n, a, b) for a in STORED for b in STORED for n in ((0, 1, 17, 2049) if {a, b} <= {*TENSOR_DTYPES} else (33,))),
+    *(_cast(33, a, b, edges=True) for a in FLOATS for b in STORED if b in TENSOR_DTYPES or a == "float32"),
+    *(_cast_beyond(a, b) for a in FLOATS for b in ("int64", "int32", "uint8", "bfloat16")),
     *map(_whole_numbers, BINARY_OPS),
     *(case for shape in REDUCTIONS for case in _reductions(*shape, edges=shape in ((3, 7, 5), (1, 33, 1)))),
     *_reductions(1, 3, 70001, ("sum",)),

@@ -9,6 +9,11 @@ typedef unsigned long long u64;
 typedef unsigned int u32;
 typedef unsigned char u8;
 
+// The upper half of a float, as it lies in memory.
+struct Bfloat16 {
+  unsigned short bits;
+};
+
 struct Function {
   i64 id;
   double p0, p1;
@@ -119,6 +124,10 @@ __device__ inline bool aligned16(const void* p) { return ((u64)p & 15) == 0; }
 template <typename T>
 __device__ inline T not_a_number() {
   return (T)0;
+}
+template <>
+__device__ inline Bfloat16 not_a_number<Bfloat16>() {
+  return {0x7fc0};
 }
 template <>
 __device__ inline float not_a_number<float>() {

@@ -45,6 +45,10 @@ __device__ inline Piece outside_piece<float>() {
   return {0x7fc000007fc00000, 0x7fc000007fc00000};
 }
 template <>
+__device__ inline Piece outside_piece<Bfloat16>() {
+  return {0x7fc07fc07fc07fc0, 0x7fc07fc07fc07fc0};
+}
+template <>
 __device__ inline Piece outside_piece<double>() {
   return {0x7ff8000000000000, 0x7ff8000000000000};
 }

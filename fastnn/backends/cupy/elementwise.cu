@@ -203,6 +203,46 @@ struct Convert<i64> {
   }
 };
 
+// Short whole numbers keep the last bits of the long ones.
+template <>
+struct Convert<int> {
+  template <typename From>
+  __device__ int operator()(From x) const {
+    return (int)Convert<i64>()(x);
+  }
+};
+template <>
+struct Convert<u8> {
+  template <typename From>
+  __device__ u8 operator()(From x) const {
+    return (u8)Convert<i64>()(x);
+  }
+};
+// To the nearest, of two the even one; through float.
+template <>
+struct Convert<Bfloat16> {
+  template <typename From>
+  __device__ Bfloat16 operator()(From x) const {
+    const u32 bits = __float_as_uint((float)x);
+    if ((bits & 0x7fffffff) > 0x7f800000) return {(unsigned short)(bits >> 16 | 0x40)};  // NaN stays one
+    return {(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+  }
+};
+
+template <typename T>
+__device__ inline T value(T x) {
+  return x;
+}
+__device__ inline float value(Bfloat16 x) { return __uint_as_float((u32)x.bits << 16); }
+
+template <typename X>
+struct Cast {
+  template <typename T>
+  __device__ X operator()(T x) const {
+    return Convert<X>()(value(x));
+  }
+};
+
 template <typename T>
 __device__ void fill(const fill_args<T>& a) {
   const T value = Convert<T>()(a.value);
@@ -211,5 +251,5 @@ __device__ void fill(const fill_args<T>& a) {
 
 template <typename T, typename X>
 __device__ void cast(const cast_args<T, X>& a) {
-  map(a.n, Convert<X>(), a.y, a.x);
+  map(a.n, Cast<X>(), a.y, a.x);
 }

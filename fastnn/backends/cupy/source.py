@@ -29,7 +29,17 @@ FILES: dict[str, tuple[str, ...]] = {
 }
 """What the program of a family consists of, after common.cuh."""
 
-TYPES = {"float32": "float", "float64": "double", "int64": "i64", "uint64": "u64", "bool": "bool"}
+TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int64": "i64",
+    "bool": "bool",
+    "uint8": "u8",
+    "int32": "int",
+    "uint16": "Bfloat16",
+    "uint64": "u64",
+}
+"""By the dtype of an array, the type of its elements in CUDA; uint16 holds bfloat16."""
 _SCALARS = {"float": "double", "act": "Function", "loss": "Function"}
 
 
@@ -64,7 +74,7 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
 
     Args:
         name: a kernel of the contract.
-        dtypes: names as in `spec.DTYPES`.
+        dtypes: names of the arrays' dtypes.
         function: the id of the activation or loss that it computes; -1 where it takes none.
     """
     types = f"<{', '.join(TYPES[d] for d in dtypes)}>" if dtypes else ""

@@ -14,8 +14,10 @@ Array = Any
 
 @inline
 def _outside(y: Array) -> Any:
-    """What is read outside of the array: NaN, or 0 where numbers are whole."""
+    """What is read outside of the array: NaN, in the bits of bfloat16 too, or 0 where numbers are whole."""
     T = y.dtype.type
+    if y.itemsize == 2:
+        return T(0x7FC0)
     return T(np.nan) if T(0.5) == 0.5 else T(0)
 
 

@@ -203,8 +203,34 @@ def _fill_whole(y: Array, value: float) -> None:
 
 
 def cast(y: Array, x: Array, to: int) -> None:
-    of_floats = y.dtype == np.int64 and x.dtype.kind == "f"
+    if x.dtype == np.uint16:  # bfloat16
+        short, x = x, np.empty(x.shape, np.float32)
+        _widen(x.ravel(), short.ravel())
+    if y.dtype == np.uint16:
+        if x.dtype != np.float32:
+            given, x = x, np.empty(x.shape, np.float32)
+            _cast(x.ravel(), given.ravel())
+        _narrow(y.ravel(), x.ravel().view(np.uint32))
+        return
+    of_floats = y.dtype.kind in "iu" and x.dtype.kind == "f"
     (_cast_whole if of_floats else _cast)(y.ravel(), x.ravel())
+
+
+@jit
+def _widen(y: Array, x: Array) -> None:
+    bits = y.view(np.uint32)
+    for i in range(x.size):
+        bits[i] = np.uint32(x[i]) << np.uint32(16)
+
+
+@jit
+def _narrow(y: Array, bits: Array) -> None:
+    for i in range(y.size):
+        b = bits[i]
+        if b & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+            y[i] = np.uint16(b >> np.uint32(16) | np.uint32(0x40))
+        else:
+            y[i] = np.uint16((b + np.uint32(0x7FFF) + (b >> np.uint32(16) & np.uint32(1))) >> np.uint32(16))
 
 
 @jit
@@ -216,5 +242,6 @@ def _cast(y: Array, x: Array) -> None:
 
 @jit
 def _cast_whole(y: Array, x: Array) -> None:
+    T = y.dtype.type
     for i in range(y.size):
-        y[i] = arithmetic.whole(x[i])
+        y[i] = T(arithmetic.whole(x[i]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS, TENSOR_DTYPES
+from ..spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS, STORED, TENSOR_DTYPES
 
 Array = Any
 
@@ -82,11 +82,20 @@ def fill(xp: Any, y: Array, value: float) -> None:
 
 
 def cast(xp: Any, y: Array, x: Array, to: int) -> None:
-    """y = x converted to y's dtype, which is number ``to`` of `spec.TENSOR_DTYPES`.
+    """y = x converted to y's dtype, which is number ``to`` of `spec.STORED`.
 
-    Floats become whole numbers towards zero, and the least int64 where they are NaN or lie beyond int64.
+    Floats become whole numbers towards zero, and the least int64 where they are NaN or lie beyond int64; short whole numbers keep
+    the last bits of those. bfloat16, in uint16 arrays, is rounded from float32 to the nearest, of two the even one.
     """
-    y[...] = _whole(xp, x) if TENSOR_DTYPES[to] == "int64" else x.astype(TENSOR_DTYPES[to])
+    name = STORED[to]
+    if x.dtype == xp.uint16:
+        x = (x.astype(xp.uint32) << 16).view(xp.float32)
+    if name == "bfloat16":
+        bits = x.astype(xp.float32).view(xp.uint32)
+        rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+        y[...] = xp.where((bits & 0x7FFFFFFF) > 0x7F800000, bits >> 16 | 0x40, rounded)
+    else:
+        y[...] = (_whole(xp, x) if name in ("int64", "int32", "uint8") else x).astype(name)
 
 
 def reduce_forward(xp: Any, y: Array, x: Array, op: int) -> None:

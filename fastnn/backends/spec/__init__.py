@@ -8,7 +8,8 @@ An array is ``name:dtype[shape]``. ``&`` before the name means that the kernel r
 may be absent (an array of size 0): an output that is absent is not wanted. In a shape, a letter is a size that all arrays of the
 call share, a number is itself, and ``*n`` stands for any shape with ``n`` elements in all.
 
-dtypes: ``T`` float32 or float64, ``N`` those and int64, ``A`` those and bool (one letter is one dtype throughout a call);
+dtypes: ``T`` float32 or float64, ``N`` those and int64, ``A`` those and bool, ``S`` those and uint8, int32 and bfloat16 (in
+uint16 arrays, as NumPy has none): one letter is one dtype throughout a call;
 ``own`` is a backend's own, in an array that `Backend.aux` makes; the name of an argument, the dtype that the argument chooses;
 the rest by name. All arrays are C-contiguous and aligned.
 
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from .activation import ACTIVATION_IDS, ACTIVATIONS, LINEAR, Activation, ActivationKind, activation
 from .dense import PRECISIONS
-from .dtypes import DTYPES, LETTERS, SHORT, TENSOR_DTYPES
+from .dtypes import DTYPES, LETTERS, SHORT, STORED, TENSOR_DTYPES, array_dtype
 from .elementwise import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, SCAN_OPS
 from .loss import POINTWISE_LOSS_IDS, POINTWISE_LOSSES, REDUCE_LOSS_MODES, PointwiseKind, PointwiseLoss, pointwise_loss
 
@@ -55,6 +56,7 @@ __all__ = [
     "REDUCE_OPS",
     "SCAN_OPS",
     "SHORT",
+    "STORED",
     "TENSOR_DTYPES",
     "Activation",
     "ActivationKind",
@@ -63,6 +65,7 @@ __all__ = [
     "PointwiseKind",
     "PointwiseLoss",
     "activation",
+    "array_dtype",
     "pointwise_loss",
 ]
 
@@ -76,7 +79,7 @@ KERNELS: dict[str, Kernel]
 def lists(family: str) -> dict[str, tuple[str, ...]]:
     """Returns the tuples of names that a family's lines choose from, by their names."""
     module = import_module(f".{family}", __name__)
-    found = {"TENSOR_DTYPES": TENSOR_DTYPES, **vars(module)}
+    found = {"STORED": STORED, **vars(module)}
     return {
         key: value for key, value in found.items() if key.isupper() and isinstance(value, tuple) and isinstance(value[0], str)
     }
