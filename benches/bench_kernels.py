@@ -10,7 +10,7 @@ from cases.rates import Run, runs
 
 RUNS = [
     pytest.param(run, id=f"{family}-{run}")
-    for family in (module.__name__.rpartition(".")[2] for module in FAMILIES)
+    for family in FAMILIES
     for run in runs(family)
 ]
 

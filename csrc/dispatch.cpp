@@ -1,22 +1,13 @@
 #include "dispatch.h"
 
+#include "families.h"
+
 #include <string.h>
 
 #include <atomic>
 #include <stdexcept>
 
-// What each ISA's objects export; see isa/. A new family has a line here and one in CMakeLists.txt.
-#define FASTNN_FAMILIES(F, isa) \
-  F(activation, isa)            \
-  F(batched, isa)               \
-  F(data, isa)                  \
-  F(dense, isa)                 \
-  F(elementwise, isa)           \
-  F(loss, isa)                  \
-  F(metrics, isa)               \
-  F(optim, isa)                 \
-  F(random, isa)                \
-  F(regularization, isa)
+// What each ISA's objects export; see isa/. FASTNN_FAMILIES(F, isa), which CMake writes, is F(family, isa) for each family there.
 #define FASTNN_DECLARE_TABLE(family, isa) extern "C" const fastnn::KernelTable fastnn_##family##_##isa;
 #define FASTNN_TABLE_OF(family, isa) &fastnn_##family##_##isa,
 #define FASTNN_DECLARE(isa)                                            \

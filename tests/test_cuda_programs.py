@@ -12,8 +12,7 @@ from cases.case import Case
 from emulator.programs import Program, programs
 
 from fastnn.backends.cupy.nvrtc import machine_code
-from fastnn.backends.cupy.source import FILES
-from fastnn.backends.spec import KERNELS
+from fastnn.backends.spec import FAMILIES, KERNELS
 
 try:
     from cupy_backends.cuda.libs import nvrtc
@@ -88,7 +87,7 @@ def wanted(case: Case) -> bool:
     return case.spec.family != "dense" or function(case) in FEW | {""}
 
 
-@pytest.mark.parametrize(("family", "part"), [(family, part) for family in FILES for part in range(PARTS.get(family, 1))])
+@pytest.mark.parametrize(("family", "part"), [(family, part) for family in FAMILIES for part in range(PARTS.get(family, 1))])
 def test_programs_compile_without_spills(family: str, part: int) -> None:
     cases = [case for case in TESTS if case.spec.family == family and wanted(case)]
     functions = sorted({function(case) for case in cases})[part :: PARTS.get(family, 1)]
@@ -102,7 +101,7 @@ def test_programs_compile_without_spills(family: str, part: int) -> None:
 
 
 @pytest.mark.parametrize("architecture", OTHERS)
-@pytest.mark.parametrize("family", FILES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_other_generations(family: str, architecture: str) -> None:
     listed = []
     for kernel in (k for k in KERNELS if KERNELS[k].family == family):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import import_module
 
-from . import activation, batched, data, dense, elementwise, loss, metrics, optim, random, regularization
+from fastnn.backends.spec import FAMILIES
+
 from .case import Case
 
-FAMILIES = (dense, batched, activation, loss, optim, random, regularization, data, elementwise, metrics)
-ALL: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.CASES)
+ALL: tuple[Case, ...] = tuple(case for family in FAMILIES for case in import_module(f".{family}", __name__).CASES)
 TESTS: tuple[Case, ...] = tuple(case for case in ALL if case.test)
 
 if twice := [name for name, n in Counter(map(str, ALL)).items() if n > 1]:

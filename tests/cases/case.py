@@ -123,7 +123,8 @@ class Case:
             elif not arg.reads:
                 a = np.full(shape, unwritten if kind.kind == "f" else kind.type(1), kind)
             elif kind == np.uint16:  # bfloat16
-                a = (rng.uniform(*self.spans.get(arg.name, self.span), shape).astype(np.float32).view(np.uint32) >> 16).astype(kind)
+                floats = rng.uniform(*self.spans.get(arg.name, self.span), shape).astype(np.float32)
+                a = (floats.view(np.uint32) >> 16).astype(kind)
             elif kind.kind == "b":
                 a = rng.integers(0, 2, shape).astype(kind)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
-from ..spec import LINEAR
+from ..spec import FAMILIES, LINEAR
 from .device import Device
 from .numbers import Numbers
 
@@ -119,11 +120,12 @@ def load() -> Backend:
 
 def kernels(device: Device) -> dict[str, Any]:
     """All kernels of the contract on a device."""
-    from . import activation, batched, data, dense, elementwise, loss, metrics, optim, random, regularization
     from .launch import table
 
-    families = (activation, batched, data, elementwise, loss, metrics, optim, random, regularization)
-    return {**dense.table(device), **{name: k for m in families for name, k in table(device, m.BLOCKS).items()}}
+    found: dict[str, Any] = {}
+    for family in (import_module(f".{name}", __name__) for name in FAMILIES):
+        found |= family.table(device) if hasattr(family, "table") else table(device, family.BLOCKS)
+    return found
 
 
 def unavailable() -> str:

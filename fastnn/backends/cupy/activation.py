@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .launch import Blocks, elements, short_rows
 
+FILES = ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu")
+
 _ROWS = short_rows("M", "N")
 
 BLOCKS: dict[str, Blocks] = {

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from .launch import MOST_STREAMS, Blocks, elements
 
+FILES = ("elements.cuh", "data.cu")
+
 MOST_SCANS = 264
 """Blocks that go through a whole index: more would read it more often than they would gain."""
 

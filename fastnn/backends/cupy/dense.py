@@ -16,6 +16,8 @@ from .device import Device
 from .launch import MOST_BLOCKS, THREADS
 from .source import TYPES, own_program
 
+FILES = ("functions.cuh", "product.cuh", "dense.cu")
+
 Array = Any
 
 SMALL_PRODUCT = 1 << 26

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .launch import Blocks, elements
 
+FILES = ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu")
+
 BLOCKS: dict[str, Blocks] = {
     "binary_forward": elements("n"),
     "compare_forward": elements("n"),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from .launch import Blocks, elements, short_rows
 
+FILES = ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu")
+
 _ROWS, _THREADS = short_rows("M", "N"), elements("M", each=1)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from .launch import MOST_BLOCKS, THREADS, Blocks, elements, one, rows, strips
 
+FILES = ("elements.cuh", "metrics.cu", "metrics_counts.cu")
+
 WARP = 32
 
 

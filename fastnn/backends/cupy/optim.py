@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .launch import MOST_STREAMS, Blocks, elements, one
 
+FILES = ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu")
+
 _step = elements("n", each=8, most=MOST_STREAMS)
 _scale = elements("n", each=16, most=MOST_STREAMS)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .launch import MOST_STREAMS, Blocks, elements, strips
 
+FILES = ("elements.cuh", "regularization.cu")
+
 BLOCKS: dict[str, Blocks] = {
     "penalty_forward": elements("n", each=16),
     "penalty_backward": elements("n", each=16, most=MOST_STREAMS),

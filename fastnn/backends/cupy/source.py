@@ -9,25 +9,12 @@ of a program has one dtype, and one function where the kernel takes one by numbe
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from ..spec import KERNELS, SHORT, Arg, Kernel
 
 FOLDER = Path(__file__).parent
-
-FILES: dict[str, tuple[str, ...]] = {
-    "activation": ("functions.cuh", "map.cuh", "rows.cuh", "fold.cuh", "activation.cu", "softmax.cu"),
-    "batched": ("product.cuh", "batched.cu"),
-    "data": ("elements.cuh", "data.cu"),
-    "dense": ("functions.cuh", "product.cuh", "dense.cu"),
-    "elementwise": ("map.cuh", "walk.cuh", "fold.cuh", "elementwise.cu", "reduce.cu", "scan.cu", "sort.cu"),
-    "loss": ("functions.cuh", "map.cuh", "rows.cuh", "pointwise_loss.cuh", "loss.cu"),
-    "metrics": ("elements.cuh", "metrics.cu", "metrics_counts.cu"),
-    "optim": ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu"),
-    "random": ("elements.cuh", "random.cu"),
-    "regularization": ("elements.cuh", "regularization.cu"),
-}
-"""What the program of a family consists of, after common.cuh."""
 
 TYPES = {
     "float32": "float",
@@ -64,6 +51,12 @@ def arguments(name: str) -> str:
     return f"{f'template <{free}> ' if free else ''}struct {name}_args {{ {' '.join(fields)} }};\n"
 
 
+def files(family: str) -> tuple[str, ...]:
+    """Returns what the program of a family consists of, after common.cuh: the FILES of its module here."""
+    names: tuple[str, ...] = import_module(f".{family}", __package__).FILES
+    return names
+
+
 @cache
 def _text(file: str) -> str:
     return (FOLDER / file).read_text(encoding="utf-8")
@@ -96,7 +89,7 @@ def own_program(
         structs: what comes before the files.
         blocks_at_once: how many blocks shall fit on a multiprocessor, by their registers.
     """
-    parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, FILES[family])]
+    parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, files(family))]
     bounds = f"__launch_bounds__(THREADS, {blocks_at_once})"
     entry = f'extern "C" __global__ void {bounds} {name}_entry(const {struct} a) {{ {call}(a); }}\n'
     return "\n".join([*parts, entry])
