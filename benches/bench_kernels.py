@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from cases import FAMILIES
 from cases.rates import Run, runs
+
+from fastnn.backends.spec import FAMILIES
 
 RUNS = [
     pytest.param(run, id=f"{family}-{run}")
