@@ -9,11 +9,7 @@ from cases.rates import Run, runs
 
 from fastnn.backends.spec import FAMILIES
 
-RUNS = [
-    pytest.param(run, id=f"{family}-{run}")
-    for family in FAMILIES
-    for run in runs(family)
-]
+RUNS = [pytest.param(run, id=f"{family}-{run}") for family in FAMILIES for run in runs(family)]
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -73,8 +72,6 @@ class Case:
     @property
     def flops(self) -> int:
         """Floating-point operations, for kernels that compute more than they move; 0 for the others."""
-        if self.kernel == "matmul_batched":
-            return 2 * math.prod(self.arrays["layout"][0])
         formula = self.spec.formulas.get("flops")
         there = {a.name: int(a.name not in self.absent) for a in self.spec.arrays}
         return formula({**there, **self.sizes}) if formula else 0
@@ -123,8 +120,9 @@ class Case:
             elif not arg.reads:
                 a = np.full(shape, unwritten if kind.kind == "f" else kind.type(1), kind)
             elif kind == np.uint16:  # bfloat16
-                floats = rng.uniform(*self.spans.get(arg.name, self.span), shape).astype(np.float32)
-                a = (floats.view(np.uint32) >> 16).astype(kind)
+                a = (rng.uniform(*self.spans.get(arg.name, self.span), shape).astype(np.float32).view(np.uint32) >> 16).astype(
+                    kind
+                )
             elif kind.kind == "b":
                 a = rng.integers(0, 2, shape).astype(kind)
             else:
