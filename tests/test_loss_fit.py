@@ -229,7 +229,8 @@ def test_one_number_has_no_sample_weights() -> None:
 
 def test_a_function_is_no_part_of_a_file(tmp_path: Path) -> None:
     model = model_of(fourth_power)
-    model.save(tmp_path / "m")
+    with pytest.warns(UserWarning, match="the file has no training settings"):
+        model.save(tmp_path / "m")
     assert fastnn.load(tmp_path / "m")._compiled is None
 
 

@@ -279,6 +279,7 @@ def test_a_model_whose_layers_are_all_frozen() -> None:
     assert not layer.kernel.requires_grad
 
 
+@pytest.mark.filterwarnings("ignore:CrossEntropyLoss takes logits")  # the classifier ends with a softmax
 def test_losses_of_nn_in_fit() -> None:
     labels = LABELS.copy()
     labels[:10] = -100
