@@ -527,11 +527,25 @@ struct Bfloat16Element {
   }
 };
 
+// Casts that data and ids take: bytes and half-size floats to float32 and back to bfloat16, int32 to int64. Others with short
+// elements are rare.
+template <class T>
+constexpr bool kShort = std::is_same_v<T, Element<u8>> || std::is_same_v<T, Element<i32>> || std::is_same_v<T, Bfloat16Element>;
+template <class To, class From>
+constexpr bool kUsual = std::is_same_v<From, Element<i32>> ? std::is_same_v<To, Element<i64>>
+                        : kShort<From> ? std::is_same_v<To, Element<float>>
+                                       : std::is_same_v<From, Element<float>> && std::is_same_v<To, Bfloat16Element>;
+template <class To, class From>
+constexpr bool kRare = (kShort<To> || kShort<From>) && !kUsual<To, From>;
+
 template <class To, class From>
 void cast_range(const Cast& a, Range r) {
   auto* y = (typename To::Type*)a.y;
   const auto* x = (const typename From::Type*)a.x;
-  for (i64 i = r.begin; i < r.end; i++) y[i] = To::of(From::value(x[i]));
+  for (i64 i = r.begin; i < r.end; i++) {
+    if constexpr (kRare<To, From>) asm volatile("");  // one at a time: vectors would be much code
+    y[i] = To::of(From::value(x[i]));
+  }
 }
 
 template <class From>
