@@ -67,12 +67,8 @@ def _rounded(a: Array, precision: int) -> Array:
 
 
 def dot_error(k: int, eps: float, precision: int) -> float:
-    """The error of a sum of k products, in units of the sum of their absolute values.
-
-    Each of k roundings is off by up to eps / 2, at random: by 0.29 eps on average, so that sqrt(k) eps is over three times what
-    they add up to.
-    """
-    return eps * (2 + math.sqrt(k)) + (CUT_OFF if precision == 2 else 0)
+    """The error of a sum of k products, in units of the sum of their absolute values."""
+    return eps * (2 + math.sqrt(k) / 2) + (CUT_OFF if precision == 2 else 0)
 
 
 def _matmul_error(v: SimpleNamespace, want: Values, ta: bool, tb: bool) -> Values:
