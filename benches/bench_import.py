@@ -1,4 +1,4 @@
-"""What `import fastnn`, and a first model, cost over `import numpy`: a fifth of that at most is meant for the import."""
+"""Time `import fastnn`, and a first model, beside `import numpy`: the import is to cost at most a fifth of that."""
 
 from __future__ import annotations
 

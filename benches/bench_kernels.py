@@ -1,4 +1,4 @@
-"""The kernels of every family on every backend: the cases of tests/cases that are benchmarks; `-k dense` takes one family."""
+"""Time the kernels of every family on every backend, by the cases of tests/cases that are benchmarks; `-k dense` takes one."""
 
 from __future__ import annotations
 

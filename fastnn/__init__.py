@@ -50,7 +50,7 @@ _NAMES = {
 
 
 class _Package(_ModuleType):
-    """The package, where functions stand before the modules of their names: `fastnn.tensor` is the function."""
+    """Gives functions before the modules of their names: `fastnn.tensor` is the function."""
 
     def __setattr__(self, name: str, value: _Any) -> None:
         if not isinstance(value, _ModuleType) or name not in ("backends", "gradcheck", "tensor"):

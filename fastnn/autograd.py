@@ -126,7 +126,7 @@ def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
 
 
 class Value(NamedTuple):
-    """A Tensor in a `Graph`: a leaf, or an output of an operation."""
+    """Names a Tensor in a `Graph`: a leaf, or an output of an operation."""
 
     name: str
     shape: tuple[int, ...]
@@ -137,7 +137,7 @@ class Value(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A line of a `Graph`: a node's operation and attributes, and what went in and came out."""
+    """Describes a node in a `Graph`: its operation and attributes, and what went in and came out."""
 
     op: str
     attrs: dict[str, Any]
@@ -158,7 +158,7 @@ def _text(value: Any) -> str:
 
 
 class Graph(list[Operation]):
-    """The operations in the order in which they ran; `leaves` are the Tensors that no operation made."""
+    """Lists operations in the order in which they ran; `leaves` are the Tensors that no operation made."""
 
     leaves: list[Value]
 

@@ -213,3 +213,29 @@ def test_threads_can_be_set() -> None:
         assert fastnn.get_num_threads() == 3
     finally:
         fastnn.set_num_threads(before)
+
+
+def test_warmup_follows_the_lines_of_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes come from their formulas, arrays of a backend's own dtype from the forward kernel's rule, whatever its arguments."""
+    from fastnn.backends import warmup
+    from fastnn.backends.spec.grammar import read
+
+    lines = (
+        "pool_forward y:T[B,O] aux:own[*L]? <- x:T[B,N] width:int stride:1|2 | O=(N-width)/stride+1",
+        "pool_backward dx:T[B,N] <- dy:T[B,O] aux:own[*L]? width:int stride:1|2 | O=(N-width)/stride+1",
+    )
+    monkeypatch.setattr(warmup, "KERNELS", {k.name: k for k in (read("pool", line, {}) for line in lines)})
+    asked = []
+
+    class Pool:
+        absent = np.empty(0)
+        asarray = staticmethod(np.asarray)
+
+        def aux(self, *args: object) -> object:
+            asked.append(args)
+            return np.empty(7)
+
+    calls = list(warmup.calls(Pool(), ["pool_forward", "pool_backward"]))  # type: ignore[arg-type]
+    assert {name: args[0].shape for name, args in calls if args[-1] == 1} == {"pool_forward": (2, 2), "pool_backward": (2, 2)}
+    assert {args[0].shape for name, args in calls if name == "pool_forward" and args[-1] == 2} == {(2, 1)}
+    assert {len(args) for args in asked} == {7} and asked[0] == ("pool_forward", 2, 2, 2, "float32", 1, 1)

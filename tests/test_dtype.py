@@ -188,3 +188,22 @@ def test_files_of_models_in_double(name: str, tmp_path: Path, monkeypatch: pytes
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
     assert {n: t.dtype for n, t in other.named_buffers()} == {n: t.dtype for n, t in model.named_buffers()}
     assert other.predict(X).dtype == np.float64
+
+
+def test_buffers_that_keep_their_dtype(tmp_path: Path) -> None:
+    """Sums that kernels want in float64 stay so in models of either dtype, in copies and after loading."""
+
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(np.ones(3, "f4"))
+            self.register_buffer("sums", np.zeros(2), keep_dtype=True)
+            self.register_buffer("mean", np.zeros(3, "f4"))
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale
+
+    for model in (Sums(), copy.deepcopy(Sums())):
+        for dtype in ("float64", "float32"):
+            model.set_dtype(dtype)
+            assert model.scale.dtype == model.mean.dtype == dtype and model.sums.dtype == "float64"

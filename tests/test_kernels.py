@@ -210,7 +210,7 @@ def test_gradients(case: Case) -> None:
     by = [a.name[1:] for a in backward.args if a.writes and a.name[1:] in inputs]
     towards = {name: rng.uniform(-1, 1, inputs[name].shape) for name in by}
     assert towards, "nothing to differentiate by"
-    told = sum(float((args[f"d{n}"] * d).sum()) for n, d in towards.items() if d.size)
+    slope = sum(float((args[f"d{n}"] * d).sum()) for n, d in towards.items() if d.size)
 
     h = 1e-6
 
@@ -220,7 +220,7 @@ def test_gradients(case: Case) -> None:
 
     found = (at(h) - at(-h)) / (2 * h)
     size = sum(float(np.abs(d * outputs[n[1:]]).sum()) for n, d in upstream.items())
-    assert abs(told - found) <= 1e-6 * (abs(found) + size) + 1e-9, f"backward says {told}, differences say {found}"
+    assert abs(slope - found) <= 1e-6 * (abs(found) + size) + 1e-9, f"backward gives {slope}, differences give {found}"
 
 
 def test_every_gradient_is_checked() -> None:

@@ -111,7 +111,7 @@ class Backend(Kernels):
 
         Args:
             kernel: one with an array of the dtype ``own``.
-            args: the sizes of the other arrays in the order of the kernel's line, their dtype, and the scalars: for
+            args: the letters of the other arrays in order of appearance in the kernel's line, their dtype, and the scalars: for
                 `dense_forward` M, N, K, dtype, act, precision. That of the sigmoid holds z, which losses take.
         """
         wanted = self._auxiliary[kernel](*args)

@@ -88,7 +88,7 @@ class FrozenList:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What is carried from call to call: arrays by the names of inputs."""
+        """Returns the arrays that are carried from call to call, by the names of inputs."""
         with self._lock:
             return self._ports.named_state([np.array(self._backend.to_numpy(a)) for a in self._states])
 

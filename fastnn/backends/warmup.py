@@ -18,7 +18,7 @@ from .base import Backend, Call
 from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel
 
 _SIZE = 2
-"""What the letters of the contract stand for: no array is empty, and all shapes fit together."""
+"""What the letters of the contract stand for, where they do not follow from others: no array is empty, and all shapes fit."""
 
 _COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
 
@@ -68,20 +68,36 @@ def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
         yield fixed | {name for name, leave in zip(free, chosen, strict=True) if leave}
 
 
+def _sizes(kernel: Kernel, scalars: Mapping[str, Any]) -> dict[str, int]:
+    """Returns the letters of a kernel: those that follow from others by their formulas."""
+    sizes = dict.fromkeys(kernel.sizes, _SIZE)
+    whole = {name: value for name, value in scalars.items() if isinstance(value, int)}
+    return sizes | {letter: formula(sizes | whole) for letter, formula in kernel.derived.items()}
+
+
+def _own(backend: Backend, kernel: Kernel, dtype: str, scalars: Mapping[str, Any]) -> Any:
+    """Makes the array of a backend's own dtype that the forward kernel leaves, for it and for its backward."""
+    forward = KERNELS[kernel.name.replace("_backward", "_forward")]
+    letters = {s.lstrip("*") for a in forward.arrays if a.dtype != "own" for s in a.shape}
+    given = [n for letter, n in _sizes(forward, scalars).items() if letter in letters]
+    return backend.aux(forward.name, *given, dtype, *(scalars[a.name] for a in forward.args if a.kind != "array"))
+
+
 def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: Mapping[str, Any], absent: set[str]) -> Any:
     if arg.kind != "array":
         return scalars[arg.name]
     if arg.name in absent:
         return backend.absent
     if arg.dtype == "own":
-        return backend.aux("dense_forward", _SIZE, _SIZE, _SIZE, dtype, scalars["act"], scalars["precision"])
+        return _own(backend, kernel, dtype, scalars)
     if kernel.name == "matmul_batched" and arg.name == "layout":
         return backend.asarray(products((1, 1, 1), *[(0, 1, 1)] * 3))
     if arg.name == "layout":
         walked = len(kernel.arrays) - 1 if kernel.name == "strided_copy" else len(kernel.arrays) - 2
         offsets = (0, 0) if kernel.name == "strided_copy" else None
         return backend.asarray(layout((_SIZE,), *[(1,)] * walked, offsets=offsets))
-    shape = tuple(int(s) if s.isdigit() else _SIZE for s in arg.shape)
+    sizes = _sizes(kernel, scalars)
+    shape = tuple(int(s) if s.isdigit() else sizes[s.lstrip("*")] for s in arg.shape)
     dtype = spec.array_dtype(spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype))
     # Indices and labels are 0: that of the first.
     fill = 0 if arg.dtype == "i64" and arg.name != "step" else 0.5 if np.dtype(dtype).kind == "f" else 1

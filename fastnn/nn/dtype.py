@@ -27,6 +27,8 @@ def real_dtype(dtype: Any, op: str) -> str:
 def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
     """Change the dtype of the parameters and floating buffers of modules, and of those that they are yet to make.
 
+    Buffers that were registered with keep_dtype=True stay as they are.
+
     Raises:
         RuntimeError: an optimizer holds one of the parameters. Nothing is changed.
     """
@@ -34,7 +36,8 @@ def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
     held: dict[Tensor, None] = {}
     for m in changing:
         held.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
-        held.update(dict.fromkeys(m._buffers.values()))
+        kept = m.__dict__.get("_keep_dtype", ())
+        held.update(dict.fromkeys(t for name, t in m._buffers.items() if name not in kept))
     tensors = [t for t in held if t.dtype.kind == "f" and t.dtype != name]
     if any(isinstance(t, Parameter) and t.home is not None for t in tensors):
         raise RuntimeError(f"{op}: the dtype of a layer that is being trained cannot change")

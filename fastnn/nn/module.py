@@ -173,7 +173,7 @@ class Module(Trainer, State, Regularized):
         if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
             return x
         spec = self.input_spec
-        if not isinstance(spec, InputSpec):  # of several arguments, which come as they are but for the first
+        if not isinstance(spec, InputSpec):  # of several arguments, of which only the first is cast
             spec = spec.get(argument_names(self, 1)[0]) if isinstance(spec, Mapping) else spec[0]
         return self._input_tensor(x, spec or ANY)
 
@@ -338,10 +338,11 @@ class Module(Trainer, State, Regularized):
         self.register_parameter(own, p)
         return p
 
-    def register_buffer(self, name: str, value: Any) -> None:
+    def register_buffer(self, name: str, value: Any, *, keep_dtype: bool = False) -> None:
         """Holds state that is saved with the parameters but not trained, such as running means, under a name.
 
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
+        keep_dtype: a change of the model's dtype leaves it as it is; otherwise it goes along, if it is one of floats.
         """
         tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:
@@ -349,6 +350,8 @@ class Module(Trainer, State, Regularized):
         owned(tensor)
         self._structure_changed()
         self._buffers[name] = self.__dict__[name] = tensor
+        if keep_dtype:
+            self.__dict__["_keep_dtype"] = {*self.__dict__.get("_keep_dtype", ()), name}
 
     def _own_built(self) -> bool:
         return self._built or not self._needs_build

@@ -29,7 +29,7 @@ class Case:
 
     Args:
         kernel: its name.
-        sizes: the letters of the spec.
+        sizes: the letters of the spec; those that follow from others may be left out.
         scalars: its int, float, act and loss arguments.
         absent: optional arrays that are left out.
         span: the values of arrays are uniform in this range; ``spans`` has the exceptions by name.
@@ -64,6 +64,9 @@ class Case:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtypes", self.dtypes or self.spec.dtypes or ("int64",))
+        known = {**self.scalars, **self.sizes}
+        derived = {letter: formula(known) for letter, formula in self.spec.derived.items() if letter not in self.sizes}
+        object.__setattr__(self, "sizes", {**self.sizes, **derived})
 
     @property
     def spec(self) -> Kernel:

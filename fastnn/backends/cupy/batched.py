@@ -1,4 +1,4 @@
-"""How many blocks the kernels of the batched family take."""
+"""Say how the kernels of the batched family are launched."""
 
 from __future__ import annotations
 

@@ -115,7 +115,8 @@ class Launch:
                 slots += value
             else:
                 slots.append(value)
-        dtypes = tuple(found[letter] for letter in self._letters)
+        # What is absent has no dtype: that of the others will do.
+        dtypes = tuple(found.get(letter) or next(iter(found.values())) for letter in self._letters)
         entry = self._entries.get((dtypes, function))
         if entry is None:
             source = program(kernel.name, dtypes, function)

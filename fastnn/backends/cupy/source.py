@@ -1,9 +1,10 @@
 """The CUDA program of a kernel: its argument struct, made from the contract, the family's source, and one entry point.
 
-In ``<family>.cu`` a kernel ``f`` of the contract is ``template <typename T> __device__ void f(const f_args<T>& a)`` (without
-the template where no dtype is free, with ``typename X`` after T for the letter X). The struct has the fields of the contract in
-its order, all of eight bytes: pointers, ``i64``, ``double``, a ``Function`` for act and loss; then the sizes. The entry point
-of a program has one dtype, and one function where the kernel takes one by number: ``FUNCTION`` is its id.
+In ``<family>.cu`` a kernel ``f`` of the contract is ``template <typename T> __device__ void f(const f_args<T>& a)``: without the
+template where no dtype is free, with ``typename X`` after T where an array has a dtype of its own, ``own`` or chosen. The struct
+has the fields of the contract in its order, all of eight bytes: pointers, ``i64``, ``double``, a ``Function`` for act and loss;
+then the sizes. The entry point of a program has one dtype, and one function where the kernel takes one by number: ``FUNCTION`` is
+its id.
 """
 
 from __future__ import annotations
