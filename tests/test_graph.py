@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import fastnn
 from fastnn import activations, autograd, ops
@@ -182,6 +181,7 @@ def test_attributes_of_other_operations() -> None:
 
 
 def test_gradients_of_parts() -> None:
+    torch = pytest.importorskip("torch")
     a = rng.standard_normal((4, 6)).astype(np.float32)
     for cut in (
         lambda x: x.split(4, 1),

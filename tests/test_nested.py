@@ -100,8 +100,7 @@ def test_training(kind: Any) -> None:
 
 
 def test_batches_from_an_iterable() -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     m = graph()
     m.compile("sgd", "mse")
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import fastnn
 import fastnn.nn as nn
@@ -21,6 +20,7 @@ IDS = np.array([[1, 6, 1], [0, 3, 6]])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("ids", [IDS, IDS.astype(np.int32), IDS.tolist(), np.int64(3), np.zeros((2, 0), np.int64)])
 def test_as_torchs_embedding(dtype: str, ids: Any) -> None:
+    torch = pytest.importorskip("torch")
     w = nn.Parameter(W.astype(dtype))
     t = torch.tensor(W.astype(dtype), requires_grad=True)
     for _ in range(2):  # the second adds to the gradient of the first
@@ -101,6 +101,7 @@ class Tagger(nn.Module):
 
 
 def test_tied_weights_as_in_torch() -> None:
+    torch = pytest.importorskip("torch")
     fastnn.seed(0)
     m, labels = Tagger(), np.array([2, 5])
     t = torch.tensor(W, requires_grad=True)
