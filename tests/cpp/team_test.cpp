@@ -180,7 +180,6 @@ struct Args {
   i64 factor;
   i64 work;
 };
-static_assert(sizeof(Args) <= sizeof(Call::slots), "");
 
 double work_of(const void* args, int) { return (double)((const Args*)args)->work; }
 
@@ -220,12 +219,13 @@ Call make_call(const Kernel& kernel, i64* y, const i64* x, i64 factor, double wo
   call.kernel = &kernel;
   call.dtype = kInt64;
   call.itemsize = 8;
-  *(Args*)call.slots = {y, x, factor, (i64)work};
+  call.slots.resize(sizeof(Args) / 8);
+  *(Args*)call.slots.data() = {y, x, factor, (i64)work};
   return call;
 }
 
 void add_call(Plan& plan, const Call& call, const i64* flag = nullptr) {
-  const Args& a = *(const Args*)call.slots;
+  const Args& a = *(const Args*)call.slots.data();
   plan.add(call, {{(const char*)a.y, (const char*)(a.y + kSize), true}, {(const char*)a.x, (const char*)(a.x + kSize), false}},
            flag);
 }
