@@ -185,7 +185,7 @@ PyType_Slot kFinallySlots[] = {{Py_tp_init, (void*)finally_init},
                                {Py_tp_clear, (void*)finally_clear},
                                {Py_tp_methods, kFinallyMethods},
                                {Py_tp_doc, (void*)"Finally(action, before=None)\n--\n\n"
-                                                  "A `with` block at whose end action() is called; see fastnn/block.py."},
+                                                  "A `with` block at whose end action() is called; see fastnn/core/block.py."},
                                {0, nullptr}};
 PyType_Spec kFinallyType = {"fastnn._core.Finally", sizeof(Finally), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, kFinallySlots};
 
@@ -202,7 +202,7 @@ PyType_Slot kSlots[] = {{Py_tp_init, (void*)init},
                         {Py_tp_methods, kMethods},
                         {Py_tp_members, kMembers},
                         {Py_tp_doc, (void*)"Block(variable, value, check=None)\n--\n\n"
-                                           "A `with` block in which a context variable has another value; see fastnn/block.py."},
+                                           "A `with` block in which a context variable has another value; see fastnn/core/block.py."},
                         {0, nullptr}};
 PyType_Spec kType = {"fastnn._core.Block", sizeof(Block), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                      kSlots};

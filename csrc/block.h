@@ -1,4 +1,4 @@
-// The types of `with` blocks that Ctrl-C cannot leave on: fastnn/block.py says what they are for.
+// The types of `with` blocks that Ctrl-C cannot leave on: fastnn/core/block.py says what they are for.
 #pragma once
 #include <pybind11/pybind11.h>
 

@@ -7,21 +7,24 @@ from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
 from ._version import __version__ as __version__
-from .lazy import lazily as _lazily
+from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": "autograd callbacks constraints datasets initializers losses metrics nn ops optim plot regularizers schedules",
-    ".autograd": "grad",
+    ".autograd.function": "Function",
+    ".autograd.gradcheck": "gradcheck",
+    ".autograd.gradients": "grad",
+    ".autograd.tensor": "Tensor enable_grad no_grad tensor",
     ".backends": "backends get_backend get_num_threads info set_backend set_num_threads use_backend",
-    ".captured": "capture",
+    ".core.precision": "autocast",
+    ".core.registered": "register",
+    ".core.seeding": "seed",
     ".files": "load",
-    ".function": "Function",
-    ".gradcheck": "gradcheck",
     ".nn": (
         "Activation ActivityRegularization Add AlphaDropout Average Concatenate Dense Dot Dropout ELU Flatten GaussianDropout "
         "GaussianNoise Input InputSpec Layer Maximum Minimum Model Module Multiply Residual Sequential Softmax Subtract"
     ),
-    ".nn.keras_activation": "LeakyReLU PReLU ReLU",
+    ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
     ".ops.activation": (
         "celu elu erf geglu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax maxout "
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "
@@ -40,23 +43,18 @@ _NAMES = {
     ".ops.shape": "broadcast_to cat=concatenate concatenate flatten permute reshape squeeze stack transpose unsqueeze",
     ".ops.sort": "argsort median sort topk",
     ".optim.target": "soft_update",
-    ".precision": "autocast",
-    ".registered": "register",
-    ".seeding": "seed",
-    ".tensor": "Tensor enable_grad no_grad tensor",
+    ".replay.capture": "capture",
+    ".training.data.prefetch": "Prefetch",
     ".training.lr_find": "lr_find",
-    ".training.prefetch": "Prefetch",
 }
 
 
 class _Package(_ModuleType):
-    """Gives functions before the modules of their names: `fastnn.tensor` is the function."""
+    """Gives functions before the modules of their names: `fastnn.backends` is the function."""
 
     def __setattr__(self, name: str, value: _Any) -> None:
-        if not isinstance(value, _ModuleType) or name not in ("backends", "gradcheck", "tensor"):
+        if name != "backends" or not isinstance(value, _ModuleType):
             super().__setattr__(name, value)
-        elif name == "tensor":
-            from . import ops  # noqa: F401  (whoever loads Tensor gets its methods)
 
 
 _sys.modules[__name__].__class__ = _Package

@@ -14,7 +14,13 @@ from . import plot as plot
 from . import regularizers as regularizers
 from . import schedules as schedules
 from ._version import __version__ as __version__
-from .autograd import grad as grad
+from .autograd.function import Function as Function
+from .autograd.gradcheck import gradcheck as gradcheck
+from .autograd.gradients import grad as grad
+from .autograd.tensor import Tensor as Tensor
+from .autograd.tensor import enable_grad as enable_grad
+from .autograd.tensor import no_grad as no_grad
+from .autograd.tensor import tensor as tensor
 from .backends import backends as backends
 from .backends import get_backend as get_backend
 from .backends import get_num_threads as get_num_threads
@@ -22,10 +28,10 @@ from .backends import info as info
 from .backends import set_backend as set_backend
 from .backends import set_num_threads as set_num_threads
 from .backends import use_backend as use_backend
-from .captured import capture as capture
+from .core.precision import autocast as autocast
+from .core.registered import register as register
+from .core.seeding import seed as seed
 from .files import load as load
-from .function import Function as Function
-from .gradcheck import gradcheck as gradcheck
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
 from .nn import Add as Add
@@ -51,9 +57,9 @@ from .nn import Residual as Residual
 from .nn import Sequential as Sequential
 from .nn import Softmax as Softmax
 from .nn import Subtract as Subtract
-from .nn.keras_activation import LeakyReLU as LeakyReLU
-from .nn.keras_activation import PReLU as PReLU
-from .nn.keras_activation import ReLU as ReLU
+from .nn.layers.keras_activation import LeakyReLU as LeakyReLU
+from .nn.layers.keras_activation import PReLU as PReLU
+from .nn.layers.keras_activation import ReLU as ReLU
 from .ops.activation import celu as celu
 from .ops.activation import elu as elu
 from .ops.activation import erf as erf
@@ -193,15 +199,9 @@ from .ops.sort import median as median
 from .ops.sort import sort as sort
 from .ops.sort import topk as topk
 from .optim.target import soft_update as soft_update
-from .precision import autocast as autocast
-from .registered import register as register
-from .seeding import seed as seed
-from .tensor import Tensor as Tensor
-from .tensor import enable_grad as enable_grad
-from .tensor import no_grad as no_grad
-from .tensor import tensor as tensor
+from .replay.capture import capture as capture
+from .training.data.prefetch import Prefetch as Prefetch
 from .training.lr_find import lr_find as lr_find
-from .training.prefetch import Prefetch as Prefetch
 
 __all__ = [
     "Activation",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .backends.spec import ACTIVATION_IDS, ACTIVATIONS, LINEAR, Activation, activation
-from .registered import named, registered_name
+from .core.registered import named, registered_name
 
 ALIASES: dict[str, Activation] = {
     "swish": activation("silu"),

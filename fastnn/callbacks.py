@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .training.callbacks import Callback, CallbackList, EarlyStopping, LambdaCallback, TerminateOnNaN
-from .training.files import CSVLogger, ModelCheckpoint
-from .training.history import History
-from .training.rates import HyperparameterScheduler, LearningRateScheduler, ReduceLROnPlateau
+from .training.callbacks.base import Callback, CallbackList, EarlyStopping, LambdaCallback, TerminateOnNaN
+from .training.callbacks.files import CSVLogger, ModelCheckpoint
+from .training.callbacks.history import History
+from .training.callbacks.rates import HyperparameterScheduler, LearningRateScheduler, ReduceLROnPlateau
 
 __all__ = [
     "CSVLogger",

@@ -26,7 +26,8 @@ from .backends.spec import KERNELS
 from .backends.warmup import calls
 from .datasets.arrays import read_npy, read_npz
 from .files.place import target_of
-from .training import data, sanity
+from .training import sanity
+from .training.data import arrays as data
 
 Array = np.ndarray[Any, Any]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .autograd.tape import changed
+from .autograd.tensor import Tensor, no_grad
 from .backends import current
 from .backends.spec import activation
-from .ops.door import axis_of, check_number
-from .registry import Configured, Registry
-from .tape import changed
-from .tensor import Tensor, no_grad
+from .core.registry import Configured, Registry
+from .ops.checks import axis_of, check_number
 
 if TYPE_CHECKING:
     from .nn.parameter import Parameter

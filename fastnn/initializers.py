@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .registered import named, own_config, registered_name
-from .registry import Remade
+from .core.registered import named, own_config, registered_name
+from .core.registry import Remade
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

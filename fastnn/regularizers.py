@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from .autograd.tensor import Tensor, tensor
 from .backends import numbers
+from .core.registry import Configured, Registry, decided
 from .ops import dense, elementwise, reduce, shape
-from .ops.door import check_number
+from .ops.checks import check_number
 from .ops.regularization import penalty
-from .registry import Configured, Registry, decided
-from .tensor import Tensor, tensor
 
 __all__ = [
     "L1",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .ops.door import check_number
-from .registry import Configured, Registry
+from .core.registry import Configured, Registry
+from .ops.checks import check_number
 
 __all__ = [
     "SCHEDULES",

@@ -11,9 +11,9 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.initializers import INITIALIZERS
-from fastnn.nn import keras_activation
-from fastnn.nn.loss import TorchLoss
-from fastnn.nn.pair_loss import PairLoss
+from fastnn.losses.torch.base import TorchLoss
+from fastnn.losses.torch.pairs import PairLoss
+from fastnn.nn.layers import keras_activation
 from fastnn.training.step import TrainStep
 
 rng = np.random.default_rng(0)

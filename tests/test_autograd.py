@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.tensor import Tensor
+from fastnn.autograd.tensor import Tensor
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((3, 4))

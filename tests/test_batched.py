@@ -10,7 +10,7 @@ from cases import check
 
 import fastnn
 from fastnn.backends import current
-from fastnn.layout import products
+from fastnn.core.layout import products
 
 rng = np.random.default_rng(0)
 

@@ -16,12 +16,12 @@ import pytest
 from interrupt import run_under
 
 import fastnn
+from fastnn.autograd.tape import is_grad_enabled
 from fastnn.backends import _local, current, recording
-from fastnn.block import Block, Finally, PythonBlock
+from fastnn.core.block import Block, Finally, PythonBlock
+from fastnn.core.precision import precision
 from fastnn.nn.mode import mode, said, sampled, sampling
-from fastnn.precision import precision
-from fastnn.recorder import Recorder
-from fastnn.tape import is_grad_enabled
+from fastnn.replay.recorder import Recorder
 
 KINDS = list(dict.fromkeys([Block, PythonBlock]))
 BLOCKS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
@@ -117,7 +117,7 @@ def test_a_block_that_is_no_one_s_is_collected(kind: Any, variable: contextvars.
     code = f"""
 import gc, weakref
 from contextvars import ContextVar
-from fastnn.block import {kind.__name__}
+from fastnn.core.block import {kind.__name__}
 class Own({kind.__name__}): pass
 v = ContextVar("v")
 block = Own(v, value := type("Value", (), {{}})())

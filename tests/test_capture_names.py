@@ -13,7 +13,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.recorder import PATIENCE
+from fastnn.replay.recorder import PATIENCE
 
 ONES = np.ones(2, np.float32)
 FACTOR: Any = 2.0

@@ -10,7 +10,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 import fastnn.training.step
-from fastnn.captured import MOST_PLANS
+from fastnn.replay.capture import MOST_PLANS
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((8, 3)).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastnn.backends.cupy.device import LARGE, CudaDevice
-from fastnn.backends.cupy.numbers import pending
+from fastnn.backends.cupy.shared import pending
 
 
 class CUDARuntimeError(RuntimeError):

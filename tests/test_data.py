@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import fastnn
-from fastnn.tensor import tensor
-from fastnn.training.data import (
+from fastnn.training.data.arrays.arrays import (
     as_features,
     as_sample_weight,
     as_targets,
@@ -18,6 +15,9 @@ from fastnn.training.data import (
     class_weight_to_sample_weight,
     validation_split,
 )
+
+import fastnn
+from fastnn.autograd.tensor import tensor
 
 F32 = np.float32
 NO_WEIGHT = np.empty(0, F32)

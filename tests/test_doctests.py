@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 import fastnn
-from fastnn.registered import LAYERS
+from fastnn.core.registered import LAYERS
 
 PACKAGE = Path(fastnn.__file__).parent
 MODULES = {

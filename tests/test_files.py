@@ -304,7 +304,7 @@ def test_an_interrupted_load_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 
     for name in ("Reader", "_tie", "_put"):
         with monkeypatch.context() as patch:
-            patch.setattr(fastnn.serialization, name, interrupt)
+            patch.setattr(fastnn.files.models, name, interrupt)
             with pytest.raises(KeyboardInterrupt):
                 fastnn.load(tmp_path / "m")
         assert filling.get() is None

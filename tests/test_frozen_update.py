@@ -275,7 +275,7 @@ def test_new_weights_reach_all_sizes(backend: str) -> None:
 
 
 def test_only_the_last_sizes_are_kept() -> None:
-    from fastnn.nn.frozen_batches import MOST_SIZES
+    from fastnn.replay.frozen_batches import MOST_SIZES
 
     f = nn.Linear(3, 2).freeze(None)
     for rows in [*range(1, MOST_SIZES + 9), 1, 2]:
@@ -440,7 +440,7 @@ def test_nested_states(backend: str, name: str) -> None:
         x = values(2, 3)
         c = c * np.float32(0.5) + layer(x)
         h = np.tanh(h + c)
-        got, want = (fastnn.tree.flatten(v) for v in (f(x), rest(h * 2, h, c)))
+        got, want = (fastnn.core.tree.flatten(v) for v in (f(x), rest(h * 2, h, c)))
         assert got[0] == want[0]
         for a, b in zip(got[1], want[1], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -9,8 +9,8 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.gradcheck import GradcheckError
-from fastnn.tensor import Gradients, Node, Tensor, result
+from fastnn.autograd.gradcheck import GradcheckError
+from fastnn.autograd.tensor import Gradients, Node, Tensor, result
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((3, 4))

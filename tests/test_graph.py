@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import activations, autograd, ops
+from fastnn import activations, ops
+from fastnn.autograd import gradients as autograd
+from fastnn.autograd.tensor import Tensor
 from fastnn.backends.spec import Activation, pointwise_loss
-from fastnn.tensor import Tensor
 
 rng = np.random.default_rng(0)
 

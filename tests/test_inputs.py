@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastnn.training.data.arrays.large import by_batch
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.training.large import by_batch
 
 BACKENDS = [b.name for b in fastnn.backends().values() if b.available and b.name != "cupy"]
 IDS = np.array([[1, 2, 3], [4, 0, 1]])
@@ -424,7 +424,7 @@ def test_open_sizes_in_graphs(case: str) -> None:
     x = fastnn.Input((None, 3))
     y = make(x)
     assert y.shape == shape
-    inputs = [s for s in fastnn.nn.symbolic.Call(None, (y,)).inputs() if s is x]
+    inputs = [s for s in fastnn.nn.graph.symbolic.Call(None, (y,)).inputs() if s is x]
     assert not inputs
     others = [s for s in _inputs_of(y) if s is not x]
     model = fastnn.Model([x, *others], y)

@@ -18,7 +18,7 @@ import fastnn
 from fastnn.backends import backends, get_isa, isas, load, recording, unavailable, use_isa
 from fastnn.backends.base import Backend
 from fastnn.backends.spec import ACTIVATIONS, KERNELS, Activation, PointwiseLoss
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 ISAS = [name for name, lacking in isas().items() if not lacking]
 EMULATED = list(emulator.TARGETS) if emulator.runs_here() else []

@@ -11,7 +11,7 @@ import fastnn.nn as nn
 from fastnn.backends import backends, get_isa, isas, load, recording, unavailable, use_isa
 from fastnn.ops import loss as ops
 from fastnn.ops.dense import dense
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 rng = np.random.default_rng(0)
 BACKENDS = [b.name for b in backends().values() if b.available]

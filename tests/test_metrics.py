@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fastnn import metrics
+from fastnn.autograd.tensor import tensor
 from fastnn.backends import load
-from fastnn.tensor import tensor
 from fastnn.training.metrics import METRICS, check, direction
 
 K = load("numpy")

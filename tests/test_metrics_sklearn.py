@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import metrics, versions
+from fastnn import metrics
 from fastnn.backends import current
+from fastnn.core import versions
 from fastnn.training.metrics import CLASSES
 
 sk: Any = pytest.importorskip("sklearn.metrics")

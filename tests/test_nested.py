@@ -9,8 +9,8 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn import tree
-from fastnn.tensor import Tensor
+from fastnn.autograd.tensor import Tensor
+from fastnn.core import tree
 
 rng = np.random.default_rng(0)
 N = 8

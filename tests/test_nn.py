@@ -10,7 +10,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current
-from fastnn.memory import Memory
+from fastnn.replay.memory import Memory
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
 
@@ -99,7 +99,7 @@ def test_dense_gradients(activation: str | None) -> None:
 
 
 def test_gradcheck_finds_and_names_what_is_wrong() -> None:
-    from fastnn.tensor import Gradients, Node, result
+    from fastnn.autograd.tensor import Gradients, Node, result
 
     def wrong(grads: Gradients, node: Node, dy: Any) -> None:
         d = 2 * node.saved[0] * dy
@@ -231,7 +231,7 @@ def test_attributes_of_modules_follow_what_is_set() -> None:
 
 def test_the_first_layer_computes_no_dx() -> None:
     from fastnn.backends import current, recording
-    from fastnn.recorder import Recorder
+    from fastnn.replay.recorder import Recorder
 
     model = fastnn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     recorder = Recorder(current())

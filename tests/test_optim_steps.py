@@ -15,7 +15,7 @@ import fastnn.nn as nn
 from fastnn import optim
 from fastnn.backends import current, get_isa, recording
 from fastnn.optim import group as group_py
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 rng = np.random.default_rng(0)
 # ---- recorded steps ----

@@ -11,7 +11,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((6, 8, 5)).astype(np.float32)

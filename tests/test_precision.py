@@ -21,7 +21,7 @@ import fastnn.nn as nn
 from fastnn.backends import current, get_isa, isas, recording, unavailable, use_isa
 from fastnn.backends.base import Backend
 from fastnn.backends.cpp import CppBackend
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 needs_cpp = pytest.mark.skipif(bool(unavailable("cpp")), reason="this installation has no compiled kernels")
 

@@ -6,7 +6,7 @@ import pytest
 import fastnn
 from fastnn.backends import cost
 from fastnn.backends.spec import LINEAR
-from fastnn.layout import products
+from fastnn.core.layout import products
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((32, 20)).astype(np.float32), rng.integers(0, 3, 32)

@@ -9,7 +9,7 @@ from own_layers import ABlock, Power, Scale, X, bent, fourth, sequential
 
 import fastnn
 import fastnn.nn as nn
-from fastnn import registered, seeding
+from fastnn.core import registered, seeding
 from fastnn.files.values import decoded, encoded
 
 

@@ -10,9 +10,9 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn import activations, constraints, initializers, losses, optim, regularizers, schedules
+from fastnn.core.registered import LAYERS
 from fastnn.files.layers import layer_config, plain
 from fastnn.files.training import _settings
-from fastnn.registered import LAYERS
 from fastnn.training.metrics import CLASSES
 
 TORCH_LOSSES = [c for name, c in LAYERS.items() if name.startswith("nn.") and not c.not_in_fit]

@@ -14,8 +14,8 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.core.registered import LAYERS
 from fastnn.files import layers, tensors
-from fastnn.registered import LAYERS
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
 

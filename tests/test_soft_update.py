@@ -10,7 +10,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current, recording
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 
 def net(dtype: Any = "float32") -> nn.Sequential:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.autograd.tensor import Tensor
 from fastnn.backends import current
-from fastnn.tensor import Tensor
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((3, 4))

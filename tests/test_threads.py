@@ -20,7 +20,7 @@ from cases.check import arrays, copied
 import fastnn
 from fastnn.backends import get_isa, isas, load, recording, unavailable, use_isa
 from fastnn.backends.spec import KERNELS
-from fastnn.recorder import Recorder
+from fastnn.replay.recorder import Recorder
 
 pytestmark = pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
 ISAS = [name for name, lacking in isas().items() if not lacking]

@@ -264,7 +264,7 @@ def test_tensor_operations() -> None:
 
 
 def test_a_softmax_before_cross_entropy_warns_once() -> None:
-    from fastnn.nn import class_loss
+    from fastnn.losses.torch import classes as class_loss
 
     class_loss._warned.clear()
     x = fastnn.tensor(rng.standard_normal((2, 3)), requires_grad=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnn import tree
-from fastnn.structure import Structure
+from fastnn.core import tree
+from fastnn.core.structure import Structure
 
 
 class State(NamedTuple):

@@ -14,12 +14,12 @@ from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..block import Block
-from ..locks import rlock
+from ..core.block import Block
+from ..core.locks import rlock
 from .base import Backend
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from ..replay.recorder import Recorder
 
 
 MOST_THREADS = 1024

@@ -15,10 +15,10 @@ from . import spec
 from .lists import FrozenList, ListPlan
 
 if TYPE_CHECKING:
-    from ..nn.frozen import Snapshot
+    from ..autograd.tensor import Tensor
     from ..nn.module import Module
-    from ..nn.ports import Ports
-    from ..tensor import Tensor
+    from ..replay.frozen import Snapshot
+    from ..replay.ports import Ports
     from .kernels import Kernels
     from .reference import Aux
 else:
@@ -215,7 +215,7 @@ class Backend(Kernels):
         for t, a in zip(weights, values, strict=True):
             self.write(t.data, a)
 
-    # What a recorder has to know beside the kernel calls; see fastnn/recorder.py.
+    # What a recorder has to know beside the kernel calls; see fastnn/replay/recorder.py.
 
     def value_leaves(self, how: str) -> None:
         """A value is about to be read by Python."""

@@ -12,9 +12,9 @@ from .reference import table
 from .spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES
 
 if TYPE_CHECKING:
-    from ..nn.frozen import Snapshot
-    from ..nn.ports import Ports
-    from ..tensor import Tensor
+    from ..autograd.tensor import Tensor
+    from ..replay.frozen import Snapshot
+    from ..replay.ports import Ports
 
 try:
     from .. import _core

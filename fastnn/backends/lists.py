@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..locks import lock
+from ..core.locks import lock
 
 if TYPE_CHECKING:
-    from ..nn.frozen import Snapshot
-    from ..nn.ports import Ports
+    from ..replay.frozen import Snapshot
+    from ..replay.ports import Ports
     from .base import Backend, Call
 
 _ALWAYS = (1,)
@@ -68,7 +68,7 @@ class FrozenList:
             else:
                 self._copy(results, targets, single)
             if self._states:
-                from ..block import completed
+                from ..core.block import completed
 
                 completed(self._carry)
         return self._ports.build(results) if targets is None else out

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layout import layout, products
+from ..core.layout import layout, products
 from . import spec
 from .base import Backend, Call
 from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel

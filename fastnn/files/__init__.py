@@ -1,4 +1,4 @@
-"""What files hold, and how they come to their place; `fastnn.serialization` puts the parts together."""
+"""What files hold, and how they come to their place; `fastnn.files.models` puts the parts together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextvars import copy_context
 from typing import Any
 
-from ..registered import checked
-from ..registered import custom_objects as custom_objects_of_file
+from ..core.registered import checked
+from ..core.registered import custom_objects as custom_objects_of_file
 
 
 def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -34,8 +34,8 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
     True
     """
     from .. import nn
-    from ..nn import keras_activation  # noqa: F401
-    from ..serialization import load as read_model
+    from ..nn.layers import keras_activation  # noqa: F401
+    from .models import load as read_model
 
     for name in nn.__all__:  # which files may name: each puts itself among the layers that are known
         getattr(nn, name)

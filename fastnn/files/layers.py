@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..registered import LAYERS, UnknownNameError, named, own_config, registered_name, users_own
+from ..core.registered import LAYERS, UnknownNameError, named, own_config, registered_name, users_own
 from .tensors import short
 from .values import decoded, encoded
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.registered import UnknownNameError, named, own_config, registered_name
+from ..core.structure import users_level
 from ..nn.parameter import stored
-from ..registered import UnknownNameError, named, own_config, registered_name
-from ..structure import users_level
 from .layers import DAMAGE, check_keys, message, plain, same
 from .tensors import short
 
@@ -116,7 +116,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
         ValueError: the settings are damaged, or the state does not fit the model.
     """
     from .. import losses
-    from ..training.order import Resumed
+    from ..training.data.order import Resumed
 
     try:
         kinds: dict[str, Any] = {key: [kind] if key in _LATER else kind for key, kind in _KEYS.items()}

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import activations
 from ..backends.spec import Activation
-from ..registered import LAYERS, named, registered_name
+from ..core.registered import LAYERS, named, registered_name
 from .tensors import short
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..registered import LAYERS, named, own_config, registered_name
+from ..core.registered import LAYERS, named, own_config, registered_name
 from .base import CustomLoss, Loss
-from .pointwise import (
+from .keras.pointwise import (
     Gamma,
     GaussianNLL,
     Hinge,
@@ -24,7 +24,7 @@ from .pointwise import (
     SquaredHinge,
     Tweedie,
 )
-from .probability import (
+from .keras.probability import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,

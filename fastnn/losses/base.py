@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor, is_grad_enabled
 from ..backends import current
-from ..convert import host_array, own_array
-from ..elements import same_elements, same_numbers
+from ..core.convert import host_array, own_array
+from ..core.elements import same_elements, same_numbers
+from ..core.registry import Settings
 from ..ops import loss as ops
 from ..ops import shape
-from ..ops.door import as_tensor, floating
+from ..ops.checks import as_tensor, floating
 from ..ops.elementwise import astype
-from ..registry import Settings
-from ..tensor import Array, Tensor, is_grad_enabled
-from ..training.data import check_labels
+from ..training.data.arrays import check_labels
 from .weights import combined, weighted, weights_of
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..autograd.tensor import Array, Tensor, is_grad_enabled
 from ..backends import current
-from ..convert import own_array
-from ..elements import Shape, leading, wanted_weights
+from ..core.convert import own_array
+from ..core.elements import Shape, leading, wanted_weights
 from ..ops import logic, shape
 from ..ops.elementwise import astype
-from ..tensor import Array, Tensor, is_grad_enabled
 
 
 def row_weight(value: Any, dtype: Any, like: Shape, op: str) -> Array:

@@ -1,34 +1,34 @@
 """Layers and losses: the names of `fastnn`, and PyTorch's."""
 
-from ..lazy import lazily as _lazily
+from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": "init utils",
-    ".activation": (
+    "..losses.torch.classes": "CrossEntropyLoss LinearCrossEntropyLoss MultiMarginLoss NLLLoss",
+    "..losses.torch.pairs": "CosineEmbeddingLoss GaussianNLLLoss MarginRankingLoss TripletMarginLoss",
+    "..losses.torch.pointwise": (
+        "BCELoss BCEWithLogitsLoss HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MultiLabelSoftMarginLoss "
+        "PoissonNLLLoss SmoothL1Loss SoftMarginLoss"
+    ),
+    ".graph.container": "ModuleDict ModuleList",
+    ".graph.model": "Model",
+    ".graph.sequential": "Sequential",
+    ".graph.symbolic": "Input Symbol",
+    ".layers.activation": (
         "Activation CELU ELU GEGLU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Maxout "
         "Mish ReGLU ReLU ReLU6 SELU SiLU Sigmoid Sine Softmax Softmin Softplus Softshrink Softsign Sparsemax SwiGLU Tanh "
         "Tanhshrink Threshold"
     ),
-    ".class_loss": "CrossEntropyLoss LinearCrossEntropyLoss MultiMarginLoss NLLLoss",
-    ".container": "ModuleDict ModuleList",
-    ".dense": "Dense Linear",
-    ".element_loss": (
-        "BCELoss BCEWithLogitsLoss HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MultiLabelSoftMarginLoss "
-        "PoissonNLLLoss SmoothL1Loss SoftMarginLoss"
-    ),
-    ".merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
-    ".model": "Model",
+    ".layers.dense": "Dense Linear",
+    ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
+    ".layers.prelu": "PReLU",
+    ".layers.random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
+    ".layers.regularization": "ActivityRegularization",
+    ".layers.shape": "Flatten",
     ".module": "Layer=Module Module",
-    ".pair_loss": "CosineEmbeddingLoss GaussianNLLLoss MarginRankingLoss TripletMarginLoss",
     ".parameter": "Parameter",
     ".parameter_view": "ParameterView",
-    ".prelu": "PReLU",
-    ".random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
-    ".regularization": "ActivityRegularization",
-    ".sequential": "Sequential",
-    ".shape": "Flatten",
     ".spec": "InputSpec",
-    ".symbolic": "Input Symbol",
 }
 
 __all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..block import completed
-from ..convert import dtype_of
+from ..core.block import completed
+from ..core.convert import dtype_of
 from .parameter import Parameter, stored
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from ..autograd.tensor import Tensor
     from .module import Module
 
 

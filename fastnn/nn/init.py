@@ -18,11 +18,11 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from ..autograd.tensor import Tensor, no_grad
+from ..core.seeding import generator as own_generator
 from ..initializers import orthogonal, truncated_normal
+from ..ops.checks import check_number
 from ..ops.create import rand, randn
-from ..ops.door import check_number
-from ..seeding import generator as own_generator
-from ..tensor import Tensor, no_grad
 
 __all__ = [
     "calculate_gain",

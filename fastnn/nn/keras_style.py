@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..block import Finally
+from ..core.block import Finally
 
 if TYPE_CHECKING:
     from .module import Module

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from ..block import completed
+from ..core.block import completed
 from .parameter import Parameter, fill_grad, stored
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from ..block import Block
+from ..core.block import Block
 
 said: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
 """The mode that the block says; None outside of such blocks."""

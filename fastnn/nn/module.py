@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..arrays import cast as cast_array
+from ..autograd.tape import owned
+from ..autograd.tensor import Tensor
 from ..backends import current
-from ..block import completed
-from ..convert import own_array
-from ..registered import LAYERS, readable_arguments
-from ..structure import Structure, are_inputs, argument_names, own_code
-from ..tape import owned
-from ..tensor import Tensor
-from ..tree import first_leaf, replace
+from ..core.arrays import cast as cast_array
+from ..core.block import completed
+from ..core.convert import own_array
+from ..core.registered import LAYERS, readable_arguments
+from ..core.structure import Structure, are_inputs, argument_names, own_code
+from ..core.tree import first_leaf, replace
 from .keras_style import marking, with_mode
 from .mode import mode, said, sampled, unsampled
 from .of_training import Trainer
@@ -145,7 +145,7 @@ class Module(Trainer, State, Regularized):
     def __call__(self, x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if not isinstance(x, Tensor):
             if _symbolic(x):
-                from .symbolic import call_on_symbols
+                from .graph.symbolic import call_on_symbols
 
                 return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
@@ -432,7 +432,7 @@ def tells_shape(layer: Module) -> bool:
 
 def _symbolic(x: Any) -> bool:
     """Whether it is a symbol, or a list or dict that begins with one."""
-    from .symbolic import Symbol
+    from .graph.symbolic import Symbol
 
     return isinstance(first_leaf(x), Symbol)
 

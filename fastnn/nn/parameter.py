@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import copy_array
+from ..autograd.tape import changed
+from ..autograd.tensor import Array, Tensor
 from ..backends import current
 from ..backends.base import ALIGN, aligned
-from ..convert import as_array, own_array
-from ..locks import rlock
-from ..seeding import generator
-from ..tape import changed
-from ..tensor import Array, Tensor
-from ..versions import settings_changed
+from ..core.arrays import copy_array
+from ..core.convert import as_array, own_array
+from ..core.locks import rlock
+from ..core.seeding import generator
+from ..core.versions import settings_changed
 
 building = rlock()
 """Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
@@ -35,7 +35,7 @@ class Parameter(Tensor):
     __slots__ = ("end", "home", "kept", "start", "touched")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        from ..tensor import tensor
+        from ..autograd.tensor import tensor
 
         own = isinstance(data, np.ndarray)  # which is not copied, where kernels can read it and write to it
         array = own_array(current(), data, None, "Parameter", not data.flags.writeable) if own else tensor(data).data

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import arranged, store_arranged
+from ..autograd.tape import Changes, changed
+from ..autograd.tensor import Array, Tensor
 from ..backends import current
-from ..convert import as_array
-from ..layout import TRANSPOSED, Order
-from ..tape import Changes, changed
-from ..tensor import Array, Tensor
+from ..core.arrays import arranged, store_arranged
+from ..core.convert import as_array
+from ..core.layout import TRANSPOSED, Order
 from .parameter import Parameter
 
 

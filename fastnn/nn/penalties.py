@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..autograd.tensor import Tensor
 from ..ops import elementwise
-from ..tensor import Tensor
 from .parameter import Parameter, stored
 
 RULES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")

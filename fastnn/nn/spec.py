@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..convert import StepInput, check_whole, dtype_of, host_array, own_array
-from ..structure import Structure
+from ..core.convert import StepInput, check_whole, dtype_of, host_array, own_array
+from ..core.structure import Structure
 
 _KINDS = ("float", "int", "bool")
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)

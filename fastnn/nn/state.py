@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Tensor, no_grad
 from ..backends import current
-from ..block import completed
-from ..convert import host_array
-from ..tensor import Tensor, no_grad
+from ..core.block import completed
+from ..core.convert import host_array
 from .members import Members
 from .parameter import Parameter, stored
 
@@ -157,7 +157,7 @@ class State(Members):
         >>> model.freeze(batch_size=None)
         FrozenModel(x: float32 (None, 3) -> float32 (None, 2))
         """
-        from .frozen import freeze
+        from ..replay.frozen import freeze
 
         model: Any = self
         return freeze(model, batch_size, input_shape, input_dtype, seed, max_batch_size, state)
@@ -182,19 +182,19 @@ class State(Members):
             ValueError: the suffix is that of another library's files, such as .keras, .h5 or .pt; or layers were changed into
                 others than their arguments make, which `load` could not make again.
         """
-        from ..serialization import save
+        from ..files.models import save
 
         save(self, path, include_optimizer)
 
     def save_weights(self, path: Any) -> None:
         """Write the state_dict into a safetensors file."""
-        from ..serialization import save_weights
+        from ..files.models import save_weights
 
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
         """Read a safetensors file into the parameters by name."""
-        from ..serialization import load_weights
+        from ..files.models import load_weights
 
         load_weights(self, path)
 

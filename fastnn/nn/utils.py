@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current
 from ..backends.spec import TENSOR_DTYPES
-from ..ops.door import check_number
+from ..ops.checks import check_number
 from ..ops.elementwise import abs as absolute
 from ..ops.elementwise import maximum
-from ..tensor import Array, Tensor, no_grad
 
 __all__ = [
     "clip_grad_norm_",

@@ -5,7 +5,6 @@ from . import (
     create,
     data,
     dense,
-    door,
     elementwise,
     index,
     logic,
@@ -16,6 +15,9 @@ from . import (
     regularization,
     shape,
     sort,
+)
+from . import (
+    checks as door,
 )
 
 __all__ = [
@@ -36,7 +38,7 @@ __all__ = [
     "sort",
 ]
 
-from .. import methods  # noqa: F401  (what they are as methods of Tensor)
+from ..autograd import methods  # noqa: F401  (what they are as methods of Tensor)
 
 
 def __dir__() -> list[str]:

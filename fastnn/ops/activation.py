@@ -10,12 +10,12 @@ import numpy as np
 
 from .. import activations
 from ..activations import NAMED, parametric
+from ..autograd.tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from ..backends import current, spec
 from ..backends.spec import LINEAR, Activation, activation
-from ..tensor import Array, Backward, Gradients, Node, Tensor, result, torch_names
 from . import dense
 from . import shape as shape_ops
-from .door import as_tensor, axis_of, check_number, floating, same_dtype
+from .checks import as_tensor, axis_of, check_number, floating, same_dtype
 
 
 def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:

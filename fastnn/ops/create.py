@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tape import also_named
+from ..autograd.tensor import Tensor, tensor
 from ..backends import current
-from ..convert import dtype_of
-from ..seeding import stream
-from ..tape import also_named
-from ..tensor import Tensor, tensor
-from .door import as_tensor, check_number, whole_number
+from ..core import arrays
+from ..core.convert import dtype_of
+from ..core.seeding import stream
+from .checks import as_tensor, check_number, whole_number
 from .shape import sizes
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result, torch_names
 from ..backends import current
-from ..convert import dtype_of, own_array
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from .door import as_tensor, axis_of, floating, same_dtype, whole_number
+from ..core import arrays
+from ..core.convert import dtype_of, own_array
+from .checks import as_tensor, axis_of, floating, same_dtype, whole_number
 from .shape import transpose
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
 from ..backends.spec import LINEAR, Activation
-from ..layout import broadcast_strides, products, strides_of
-from ..precision import precision
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..core import arrays
+from ..core.layout import broadcast_strides, products, strides_of
+from ..core.precision import precision
 from . import shape as shape_ops
-from .door import as_tensor, floating, same_dtype
+from .checks import as_tensor, floating, same_dtype
 
 ADD_DW, ADD_DB = 2, 4
 """Bits of the mask of `dense_backward`: its second and third output add to what is there."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
-from ..arrays import copy_array
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
 from ..backends.spec import activation
-from ..convert import dtype_of
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..core import arrays
+from ..core.arrays import copy_array
+from ..core.convert import dtype_of
 from .activation import activate
-from .door import as_tensor, same_dtype
+from .checks import as_tensor, same_dtype
 
 _ORDER = ("bool", "int64", "float32", "float64")
 

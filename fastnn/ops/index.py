@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tape import changed, copied
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result, results, torch_names
 from ..backends import current
-from ..convert import StepInput, host_array
-from ..layout import broadcast_strides, strides_of
-from ..tape import changed, copied
-from ..tensor import Array, Gradients, Node, Tensor, result, results, torch_names
+from ..core import arrays
+from ..core.convert import StepInput, host_array
+from ..core.layout import broadcast_strides, strides_of
+from .checks import as_tensor, axis_of, same_dtype, whole_number
 from .data import as_index, from_0
 from .data import rows as rows_of
-from .door import as_tensor, axis_of, same_dtype, whole_number
 from .elementwise import add, clone, mul
 from .shape import broadcast_to, concatenate, reshape, sizes, transpose
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
-from ..tensor import Array, Gradients, Node, Tensor, result
-from .door import as_tensor
+from ..core import arrays
+from .checks import as_tensor
 from .elementwise import abs, operands
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
 from ..backends.spec import LINEAR, REDUCE_LOSS_MODES
-from ..convert import as_array
-from ..layout import broadcast_strides, layout, strides_of
-from ..precision import precision
-from ..tensor import Array, Gradients, Node, Tensor, result
+from ..core.convert import as_array
+from ..core.layout import broadcast_strides, layout, strides_of
+from ..core.precision import precision
+from .checks import floating, same_dtype
 from .dense import ADD_DB, ADD_DW
-from .door import floating, same_dtype
 
 _INT64 = np.dtype(np.int64)
 NO_LABEL = -(2**62)

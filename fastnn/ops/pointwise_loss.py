@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.tensor import Array, Gradients, Node, Tensor, is_grad_enabled, result
 from ..backends import current
 from ..backends.spec import PointwiseLoss, activation
-from ..tensor import Array, Gradients, Node, Tensor, is_grad_enabled, result
 
 
 def pointwise_loss(

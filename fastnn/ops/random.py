@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
-from ..tensor import Array, Gradients, Node, Tensor, result
-from .door import as_tensor, floating
+from .checks import as_tensor, floating
 
 
 def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result, results, torch_names
 from ..backends import current
 from ..backends.spec import SCAN_OPS, activation
-from ..tensor import Array, Gradients, Node, Tensor, result, results, torch_names
+from ..core import arrays
+from .checks import as_tensor, axis_of, floating
 from .data import gather_backward, gathered
-from .door import as_tensor, axis_of, floating
 from .elementwise import abs, astype, clone, div, maximum, minimum, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
 from .shape import expand, reshape

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
-from ..tensor import Array, Gradients, Node, Tensor, result
-from .door import as_tensor, floating
+from .checks import as_tensor, floating
 
 
 def penalty(x: Tensor, weights: Array) -> Tensor:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tape import copied, share_changes
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result, torch_names
 from ..backends import current
-from ..layout import Order, broadcast_strides, strides_of
-from ..tape import copied, share_changes
-from ..tensor import Array, Gradients, Node, Tensor, result, torch_names
-from .door import as_tensor, axis_of, same_dtype
+from ..core import arrays
+from ..core.layout import Order, broadcast_strides, strides_of
+from .checks import as_tensor, axis_of, same_dtype
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:

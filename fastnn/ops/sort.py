@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from ..autograd.tensor import Array, Tensor, torch_names
 from ..backends import current
-from ..tensor import Array, Tensor, torch_names
+from ..core import arrays
+from .checks import as_tensor, axis_of, floating, whole_number
 from .data import gather
-from .door import as_tensor, axis_of, floating, whole_number
 from .elementwise import add, astype, mul
 from .index import ALL, getitem
 from .logic import isnan, where

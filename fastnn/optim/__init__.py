@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..registered import named
+from ..core.registered import named
 from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop

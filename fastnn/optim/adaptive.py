@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..ops.door import check_number
+from ..ops.checks import check_number
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run

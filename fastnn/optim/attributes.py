@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..ops.door import check_number
-from ..structure import own_code
-from ..tensor import Array
+from ..autograd.tensor import Array
+from ..core.structure import own_code
+from ..ops.checks import check_number
 from .group import OTHER_NAMES, Group, Layout
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")

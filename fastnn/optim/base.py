@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import copy_array
+from ..autograd.tape import changed
+from ..autograd.tensor import Array, Tensor
 from ..backends import current, numbers
-from ..block import Finally, completed
+from ..core.arrays import copy_array
+from ..core.block import Finally, completed
+from ..core.versions import settings_changed
 from ..nn.parameter import Parameter, come_home, fill_grad, give_homes
-from ..ops.door import check_number
-from ..tape import changed
-from ..tensor import Array, Tensor
-from ..versions import settings_changed
+from ..ops.checks import check_number
 from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..autograd.tensor import Array
 from ..backends import current, numbers
+from ..core.versions import settings_changed
 from ..nn.parameter import Parameter
-from ..ops.door import check_number
+from ..ops.checks import check_number
 from ..schedules import Schedule
-from ..tensor import Array
-from ..versions import settings_changed
 
 Setting: TypeAlias = "float | Callable[[int], float]"
 """A hyper-parameter: a number, or a schedule, a function from the number of updates so far (from 0) to one."""

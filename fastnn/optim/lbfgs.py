@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autograd.tape import changed
 from ..backends import current
-from ..block import Finally
+from ..core.block import Finally
 from ..nn.parameter import Parameter
-from ..tape import changed
 from .base import Optimizer
 from .group import Layout
 

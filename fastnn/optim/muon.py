@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import copy_array
+from ..autograd.tensor import Array
+from ..core.arrays import copy_array
 from ..nn.parameter import Parameter
-from ..tensor import Array
 from .adam import MOMENTS
 from .base import Optimizer
 from .group import Group, Layout, Setting

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..arrays import copy_array
 from ..backends import current
-from ..block import Finally, completed
+from ..core.arrays import copy_array
+from ..core.block import Finally, completed
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run

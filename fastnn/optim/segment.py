@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.tensor import Array
 from ..backends import current
 from ..nn.parameter import Parameter
-from ..tensor import Array
 from .group import Group
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Array
 from ..backends import current
-from ..convert import host_array
+from ..core.convert import host_array
 from ..nn.parameter import Parameter, give_homes
-from ..ops.door import whole_number
-from ..tensor import Array
+from ..ops.checks import whole_number
 from .group import Group
 from .segment import Segment
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..arrays import arranged, copy_array, store_arranged
+from ..autograd.tape import changed
+from ..autograd.tensor import Array, Tensor
 from ..backends import current
-from ..layout import Order
+from ..core.arrays import arranged, copy_array, store_arranged
+from ..core.layout import Order
 from ..nn.parameter import Parameter, give_homes, stored
 from ..nn.parameter_view import order_of
-from ..ops.door import check_number
-from ..tape import changed
-from ..tensor import Array, Tensor
+from ..ops.checks import check_number
 
 if TYPE_CHECKING:
     from ..nn.module import Module

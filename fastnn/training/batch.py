@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Array
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend, aligned
-from ..structure import CHUNK, Arrays
-from ..tensor import Array
-from ..tree import flatten
-from .callbacks import CallbackList
-from .prepare import Prepared
+from ..core.structure import CHUNK, Arrays
+from ..core.tree import flatten
+from .callbacks.base import CallbackList
+from .data.checks import Prepared
 from .step import UNASKED
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..autograd.tensor import Array
 from ..backends import numbers
-from ..block import Finally
-from ..precision import checked
-from ..structure import Structure
-from ..tensor import Array
+from ..core.block import Finally
+from ..core.precision import checked
+from ..core.structure import Structure
 from . import metrics as metrics_py
 from .metrics import Metric
 from .metrics.own import as_number
@@ -17,7 +17,7 @@ from .names import Names
 from .objective import Objective, objectives, resolve
 
 if TYPE_CHECKING:
-    from .order import Place, Resumed
+    from .data.order import Place, Resumed
     from .own_step import OwnLogs
     from .step import TrainStep
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
+from ..core.precision import precision
+from ..core.structure import Arrays, Structure, chunk_size, kinds, own_code, stacked
 from ..nn.mode import sampling, unsaid
-from ..ops.door import positive_int
-from ..precision import precision
-from ..structure import Arrays, Structure, chunk_size, kinds, own_code, stacked
-from ..tensor import Array, Tensor, no_grad
-from . import data
+from ..ops.checks import positive_int
 from .batch import as_returned
-from .batches import in_chunks, to_evaluate, to_predict
-from .callbacks import Callback, CallbackList
+from .callbacks.base import Callback, CallbackList
+from .callbacks.progress import shown
 from .compiled import Logs
-from .feed import gives_batches
+from .data import arrays as data
+from .data.batches import in_chunks, to_evaluate, to_predict
+from .data.feed import gives_batches
 from .own_step import Steps
-from .progress import shown
 
 if TYPE_CHECKING:
-    from ..nn.forward_pass import Forward
+    from ..replay.forward_pass import Forward
 
 MOST_WORK = 1 << 22
 """Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
@@ -176,7 +176,7 @@ class Evaluator(Steps):
 
     def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
         """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
-        from ..nn.forward_pass import Forward
+        from ..replay.forward_pass import Forward
 
         model: Any = self
         before, forward = self._predicted

@@ -7,27 +7,28 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+from ..autograd.tensor import Array
 from ..backends import current
+from ..core.structure import ONE, Arrays, Structure, chunk_size
 from ..nn import of_training
 from ..nn import parameter as parameters_py
-from ..ops.door import positive_int
-from ..structure import ONE, Arrays, Structure, chunk_size
-from ..tensor import Array
-from . import data, sanity
-from .batches import Batches, Validation, chunked, epochs_of, validation_of
-from .callbacks import Callback, CallbackList
+from ..ops.checks import positive_int
+from . import sanity
+from .callbacks.base import Callback, CallbackList
+from .callbacks.history import History
+from .callbacks.progress import Progress, shown
 from .compiled import Compiled, Logs
+from .data import arrays as data
+from .data.batches import Batches, Validation, chunked, epochs_of, validation_of
+from .data.feed import PLAIN, Rows, find
+from .data.large import by_batch
+from .data.order import Order, Place
+from .data.source import InMemory, Source
+from .data.stream import Stream
 from .evaluation import Evaluator
-from .feed import PLAIN, Rows, find
-from .history import History
-from .large import by_batch
 from .metrics import Metric
-from .order import Order, Place
 from .own_step import OwnLogs, OwnStep
-from .progress import Progress, shown
-from .source import InMemory, Source
 from .step import UNASKED, TrainStep, own_parts
-from .stream import Stream
 
 
 class Trainer(Evaluator):

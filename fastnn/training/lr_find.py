@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.door import check_number, positive_int
-from . import data
+from ..ops.checks import check_number, positive_int
+from .data import arrays as data
 
 
 def lr_find(

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor
 from ..backends import current, numbers
-from ..elements import Shape, same_numbers
+from ..core.elements import Shape, same_numbers
+from ..core.structure import Structure
+from ..core.versions import settings_changed
 from ..losses.base import Loss
 from ..losses.weights import product
 from ..ops import logic
-from ..ops.door import check_number
+from ..ops.checks import check_number
 from ..ops.elementwise import astype
 from ..ops.loss import NO_LABEL, reduce_loss
 from ..ops.shape import transpose
-from ..structure import Structure
-from ..tensor import Array, Tensor
-from ..versions import settings_changed
-from . import data
 from . import metrics as metrics_py
+from .data import arrays as data
 from .metrics import Metric
 
 if TYPE_CHECKING:

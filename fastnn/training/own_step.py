@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ..autograd.tensor import Array, Tensor
 from ..backends import current
-from ..structure import Structure, inputs_of
-from ..tensor import Array, Tensor
+from ..core.structure import Structure, inputs_of
 from .batch import BatchTrainer
 from .metrics import Mean, Metric
 from .metrics.own import as_number

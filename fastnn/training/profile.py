@@ -8,8 +8,8 @@ from typing import Any
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
 from ..backends.base import seconds
-from ..ops.door import positive_int
-from ..recorder import Recorder
+from ..ops.checks import positive_int
+from ..replay.recorder import Recorder
 
 REPEATS = 30
 

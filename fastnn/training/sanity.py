@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current
-from ..structure import Structure, own_code, users_level
-from ..tensor import Array, Tensor, no_grad
+from ..core.structure import Structure, own_code, users_level
 from . import metrics
 from .step import observed
 
@@ -251,7 +251,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
 
 def _last_activation(model: Any) -> str:
     """Returns the name of the activation that a Sequential's last layer has; "" where it is not known, as in users' code."""
-    from ..nn.sequential import Sequential
+    from ..nn.graph.sequential import Sequential
 
     while type(model).forward is Sequential.forward and len(layers := list(model.children())):
         model = layers[-1]

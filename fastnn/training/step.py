@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autograd.tensor import Array, Tensor
 from ..backends import current, recording
-from ..block import Finally
+from ..core.block import Finally
+from ..core.precision import autocast, checked
+from ..core.structure import Structure, own_code, users_level
 from ..nn.mode import mode
-from ..precision import autocast, checked
-from ..structure import Structure, own_code, users_level
-from ..tensor import Array, Tensor
 from .objective import BatchLoss, update_metrics
 
 if TYPE_CHECKING:
-    from ..hostcode import HostCode
-    from ..recorder import Watched
+    from ..replay.host_code import HostCode
+    from ..replay.recorder import Watched
     from .compiled import Compiled
 
 SLICE = 0.05
@@ -35,7 +35,7 @@ UNASKED = "not asked for"
 
 def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
     """Lists what takes part in a step: layers, losses, metrics and optimizers, and functions that they were given."""
-    from ..nn.loss import AsKeras
+    from ..losses.torch.base import AsKeras
     from ..optim.base import Optimizer
 
     modules, optimizer = list(model.modules()), compiled.optimizer
@@ -244,9 +244,9 @@ class TrainStep:
                 n -= 1
 
     def _watch(self) -> None:
-        from ..bindings import Bindings
-        from ..plan import Step
-        from ..recorder import PATIENCE, Recorder, Watched, difference
+        from ..replay.lookups import Bindings
+        from ..replay.plan import Step
+        from ..replay.recorder import PATIENCE, Recorder, Watched, difference
 
         real = current()
         if self.why_eager or self._few or isinstance(real, Recorder):
@@ -284,7 +284,7 @@ class TrainStep:
             recorder.carry_buffers()
 
     def _look_for_host_code(self, recorder: Any) -> HostCode:
-        from ..hostcode import HostCode
+        from ..replay.host_code import HostCode
 
         with HostCode(marks=False) as host:
             self._record(recorder)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.backends.reference.batched import matmul_batched
-from fastnn.layout import strides_of, within
+from fastnn.core.layout import strides_of, within
 
 from .case import Case, Values
 from .dense import dot_error

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.backends.cupy.device import elsewhere
-from fastnn.backends.cupy.numbers import Numbers, pending
+from fastnn.backends.cupy.shared import Numbers, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
 

@@ -13,7 +13,7 @@ from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
 from ..spec import FAMILIES, LINEAR
 from .device import Device
-from .numbers import Numbers
+from .shared import Numbers
 
 INSTALL = 'pip install "fastnn[cuda]"'
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .numbers import Numbers, pending
 from .nvrtc import machine_code
+from .shared import Numbers, pending
 
 
 class Device(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layout import within
+from ...core.layout import within
 from .. import get_num_threads
 from ..reference.dense import rounded
 from . import team

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..spec import ACTIVATIONS
-from . import network  # noqa: F401 (its functions enter the table)
+from . import activation_functions as network  # noqa: F401 (its functions enter the table)
 from .jit import jit
 from .unary import NEAR, SLOPES, VALUES, Function
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...layout import within
+from ...core.layout import within
 from .dense import rounded
 
 Array = Any

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...locks import lock
+from ...core.locks import lock
 
 Array = Any
 

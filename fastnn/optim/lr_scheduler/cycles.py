@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...ops.door import check_number
+from ...ops.checks import check_number
 from .base import LRScheduler, above_zero, between, half_cosine
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ...ops.door import check_number
+from ...ops.checks import check_number
 from .base import LRScheduler, above_zero, between, half_cosine
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, cast
 
-from ...registered import named
+from ...core.registered import named
 from .base import Metric
 from .classes import ConfusionMatrix, F1Score, FBetaScore, Precision, Recall
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, Perplexity, SparseCategoricalCrossentropy

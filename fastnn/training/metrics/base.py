@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...autograd.tensor import Tensor
 from ...backends import current, numbers
+from ...core.registry import Remade
+from ...core.structure import own_code
+from ...core.versions import settings_changed
 from ...losses.base import as_given
-from ...registry import Remade
-from ...structure import own_code
-from ...tensor import Tensor
-from ...versions import settings_changed
-from .. import data
+from ..data import arrays as data
 from .own import State, Variable, made
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ... import arrays
+from ...core import arrays
 from .base import Array, Metric
 from .rows import argmax_rows, by_class, by_label, check_values, probabilities, row_weights
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import arrays
 from ...backends.spec import activation, pointwise_loss
+from ...core import arrays
 from ...ops.loss import NO_LABEL
 from .base import Array, Metric
 from .rows import by_class, by_label, by_weight, check_shapes, probabilities, row_weights

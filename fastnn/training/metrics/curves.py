@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ... import arrays
 from ...backends import numbers
-from ...elements import same_elements
-from ...versions import settings_changed
+from ...core import arrays
+from ...core.elements import same_elements
+from ...core.versions import settings_changed
 from .base import Array, Metric
 from .rows import by_label, by_weight, check_shapes, probabilities
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ... import arrays
+from ...autograd.tensor import Tensor
 from ...backends.spec import activation
+from ...core import arrays
 from ...losses.base import as_given
-from ...tensor import Tensor
 from .base import Array, Metric
 from .rows import argmax_rows, by_class, by_label, by_weight, check_shapes, check_values, probabilities, row_weights
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ... import initializers
+from ...autograd.tensor import Tensor, no_grad
 from ...backends import current
-from ...convert import own_array
-from ...seeding import generator
-from ...tensor import Tensor, no_grad
+from ...core.convert import own_array
+from ...core.seeding import generator
 
 Array = np.ndarray[Any, Any]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import arrays
+from ...autograd.tensor import Tensor
 from ...backends.spec import activation
-from ...elements import same_elements
+from ...core import arrays
+from ...core.elements import same_elements
 from ...losses.weights import spread
 from ...ops.activation import softmax
-from ...tensor import Tensor
 
 if TYPE_CHECKING:
     from .base import Metric

@@ -1,0 +1,23 @@
+"""Gradients of any Tensors, and the graph of operations that Tensors came from."""
+
+import sys as _sys
+from types import ModuleType as _ModuleType
+from typing import Any as _Any
+
+from ..core.lazy import lazily as _lazily
+
+_NAMES = {".gradients": "Graph Operation Value grad graph"}
+
+
+class _Package(_ModuleType):
+    """Loads the operations with `tensor`, as Tensors get their methods from them: whoever loads Tensor, unpickling too."""
+
+    def __setattr__(self, name: str, value: _Any) -> None:
+        super().__setattr__(name, value)
+        if name == "tensor":
+            from .. import ops  # noqa: F401
+
+
+_sys.modules[__name__].__class__ = _Package
+
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)

@@ -1,0 +1,123 @@
+"""Operations with a backward of their own, by PyTorch's protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.tree import flatten, flatten_as, places, replace, unflatten
+from ..ops.checks import as_tensor
+from .tensor import Array, Gradients, Node, Tensor, is_grad_enabled, no_grad, results
+
+
+class Context:
+    """What forward leaves for backward: saved Tensors, and any attributes that are set on it."""
+
+    def __init__(self, needs_input_grad: tuple[Any, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        """For each argument of forward, whether its gradient is wanted; nested as the arguments are."""
+        self.saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keeps Tensors for backward, which finds them as `saved_tensors`."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward: a {type(t).__name__} came, wanted Tensors; set attributes for other things")
+        self.saved_tensors = tensors
+
+
+class Function:
+    """An operation with a hand-written gradient: derive from it, define forward and backward, and call `apply`.
+
+    forward(ctx, *args) gets the arguments of apply and returns a Tensor, or tuples, lists and dicts of Tensors, nested to any
+    depth. No tape runs in it. What backward needs is saved by `ctx.save_for_backward`. backward(ctx, *grads) gets the gradients
+    of the outputs, nested in the same way: those of a tuple one by one. It returns that of each argument of forward, in a tuple
+    if there are several: a Tensor of its shape and dtype, or None where there is none; of a list or dict, one of gradients.
+    `ctx.needs_input_grad` says which are wanted. The gradients that it gets must not be changed in place.
+
+    Made of fastnn's operations alone, it takes part in `capture` and in recorded steps of `fit`.
+
+    >>> import fastnn
+    >>> class Square(fastnn.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x
+    ...     @staticmethod
+    ...     def backward(ctx, dy):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 2 * x * dy
+    >>> x = fastnn.tensor([1.0, 3.0], requires_grad=True)
+    >>> Square.apply(x).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 6.0]
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """Computes the outputs."""
+        raise NotImplementedError("Function: a class derived from it defines forward(ctx, ...) and backward(ctx, ...)")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Computes the gradients of forward's arguments."""
+        raise NotImplementedError("Function: this class defines no backward(ctx, ...), so it has no gradient")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Computes the operation on these arguments; Tensors among them get gradients.
+
+        Raises:
+            TypeError: forward or backward returned something else than Tensors, or gradients of another dtype.
+            ValueError: backward returned gradients of other shapes, or as many as there are no arguments.
+        """
+        name = cls.__name__
+        args = replace(args, lambda a: as_tensor(a, name) if isinstance(a, Tensor) else a)
+        tensors = tuple(a for a in flatten(args)[1] if isinstance(a, Tensor))
+        ctx = Context(replace(args, lambda a: isinstance(a, Tensor) and a.requires_grad and is_grad_enabled()))
+        with no_grad():
+            y = cls.forward(ctx, *args)
+        tree, outputs = flatten(y)
+        wanted = "a Tensor, or a tuple, list or dict of Tensors"
+        if not outputs:
+            raise TypeError(f"{name}: forward returned {'None' if y is None else 'no Tensor'}, wanted {wanted}")
+        for out, place in zip(outputs, places(tree, ""), strict=True):
+            if not isinstance(out, Tensor):
+                where = place and f" at outputs{place}"
+                raise TypeError(f"{name}: forward returned a {type(out).__name__}{where}, wanted {wanted}")
+        return unflatten(tree, results(name, [out.data for out in outputs], _backward, tensors, cls, ctx, args, tree))
+
+
+def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
+    assert node.saved is not None
+    cls, ctx, args, tree = node.saved
+    name = node.op
+    outputs = unflatten(tree, [Tensor(grads.or_zeros(node, i, dy)) for i, dy in enumerate(dys)])
+    with no_grad():
+        given = cls.backward(ctx, *(outputs if isinstance(outputs, tuple) else (outputs,)))
+    given = given if isinstance(given, tuple) else (given,)
+    if len(given) != len(args):
+        raise ValueError(f"{name}: backward returned {len(given)} gradients, forward had {len(args)} arguments")
+    for i, (arg, gradient) in enumerate(zip(args, given, strict=True)):
+        if gradient is not None:
+            _add(grads, name, f"argument {i}", arg, gradient)
+
+
+def _add(grads: Gradients, name: str, argument: str, arg: Any, gradient: Any) -> None:
+    """Adds the gradients that backward returned for the Tensors of an argument, which are nested as these are."""
+    tree, tensors = flatten(arg)
+    if not tensors:
+        raise TypeError(f"{name}: backward returned a gradient for {argument}, a {type(arg).__name__}; wanted None")
+    gradients = flatten_as(tree, gradient, f"{name}: the gradient that backward returned for {argument}")
+    for i, a, g in zip(places(tree, argument), tensors, gradients, strict=True):
+        if g is None:
+            continue
+        if not isinstance(g, Tensor):
+            raise TypeError(f"{name}: backward returned a {type(g).__name__} for {i}, wanted a Tensor or None")
+        if not isinstance(a, Tensor):
+            raise TypeError(f"{name}: backward returned a gradient for {i}, a {type(a).__name__}; wanted None")
+        if g.shape != a.shape:
+            raise ValueError(f"{name}: backward returned a gradient of shape {g.shape} for {i} of shape {a.shape}")
+        if g.dtype != a.dtype:
+            raise TypeError(f"{name}: backward returned a gradient of dtype {g.dtype} for {i} of dtype {a.dtype}")
+        if a.requires_grad:
+            grads.add(a, as_tensor(g, name).data)

@@ -1,0 +1,262 @@
+"""The operations as methods and operators of Tensor: the table of what is called as ``t.exp()`` or ``t + u``.
+
+A method is the function itself: what it does, and what it takes after the Tensor, is documented there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ops import activation, data, dense, elementwise, index, logic, reduce, shape
+from ..ops import sort as sorting
+from . import numpy_functions as numpys
+from .tape import no_grad
+from .tensor import Tensor
+
+
+def _swapped(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    """The operator of a Tensor that stands on the right."""
+
+    def right(self: Any, other: Any) -> Tensor:
+        return f(other, self)
+
+    return right
+
+
+def _to(dtype: Any) -> Callable[[Any], Tensor]:
+    def cast(self: Any) -> Tensor:
+        return elementwise.astype(self, dtype)
+
+    cast.__doc__ = f"The values as {np.dtype(dtype)}."
+    return cast
+
+
+def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    """What changes a leaf, under `no_grad` if it requires a gradient."""
+
+    def change(self: Any, other: Any) -> Tensor:
+        self._check_in_place(name)
+        with no_grad():
+            changed: Tensor = self.copy_(f(self, other))
+        return changed
+
+    change.__doc__ = f"Overwrites a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
+    return change
+
+
+def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[..., Tensor]:
+    """The same for a sum or difference, whose second operand PyTorch takes times alpha."""
+    in_place = _in_place(name, f)
+
+    def change(self: Any, other: Any, *, alpha: float = 1) -> Tensor:
+        if alpha == 1:
+            return in_place(self, other)
+        with no_grad():
+            scaled = elementwise.mul(other, alpha) if isinstance(other, Tensor) else np.multiply(other, alpha)
+        return in_place(self, scaled)
+
+    change.__doc__ = f"{in_place.__doc__} With alpha, other counts times alpha."
+    return change
+
+
+def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+    """``p -= lr * p.grad``: in place on a leaf that requires a gradient, elsewhere Python binds the name anew."""
+
+    def assign(self: Any, other: Any) -> Tensor:
+        value: Tensor = f(self, other)
+        return self.copy_(value) if self.node is None and self.requires_grad else value
+
+    return assign
+
+
+_OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
+    np.add: elementwise.add,
+    np.subtract: elementwise.sub,
+    np.multiply: elementwise.mul,
+    np.true_divide: elementwise.div,
+    np.power: elementwise.pow,
+    np.matmul: dense.matmul,
+    np.less: logic.lt,
+    np.less_equal: logic.le,
+    np.greater: logic.gt,
+    np.greater_equal: logic.ge,
+    np.equal: logic.eq,
+    np.not_equal: logic.ne,
+    np.bitwise_and: logic.logical_and,
+    np.bitwise_or: logic.logical_or,
+    np.bitwise_xor: logic.logical_xor,
+}
+"""What NumPy calls where one of its arrays stands on the left of an operator."""
+
+
+class Methods:
+    """What Tensor has beside its own methods."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        operator = _OPERATORS.get(ufunc)
+        if operator is not None and method == "__call__" and not kwargs:
+            return operator(*inputs)
+        return numpys.call(ufunc, getattr(ufunc, method), inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return numpys.call(function, function, args, kwargs)
+
+    __add__ = elementwise.add
+    __radd__ = _swapped(elementwise.add)
+    __iadd__ = _augmented(elementwise.add)
+    __sub__ = elementwise.sub
+    __rsub__ = _swapped(elementwise.sub)
+    __isub__ = _augmented(elementwise.sub)
+    __mul__ = elementwise.mul
+    __rmul__ = _swapped(elementwise.mul)
+    __imul__ = _augmented(elementwise.mul)
+    __truediv__ = elementwise.div
+    __rtruediv__ = _swapped(elementwise.div)
+    __itruediv__ = _augmented(elementwise.div)
+    __pow__ = elementwise.pow
+    __rpow__ = _swapped(elementwise.pow)
+    __matmul__ = dense.matmul
+    __rmatmul__ = _swapped(dense.matmul)
+    __neg__ = elementwise.neg
+    __abs__ = elementwise.abs
+    __lt__ = logic.lt
+    __le__ = logic.le
+    __gt__ = logic.gt
+    __ge__ = logic.ge
+    __invert__ = logic.logical_not
+    __and__ = logic.logical_and
+    __rand__ = _swapped(logic.logical_and)
+    __or__ = logic.logical_or
+    __ror__ = _swapped(logic.logical_or)
+    __xor__ = logic.logical_xor
+    __rxor__ = _swapped(logic.logical_xor)
+    __getitem__ = index.getitem
+    __setitem__ = index.setitem
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return NotImplemented if other is None else logic.eq(self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return NotImplemented if other is None else logic.ne(self, other)
+
+    add = elementwise.add
+    sub = elementwise.sub
+    mul = elementwise.mul
+    div = elementwise.div
+    pow = elementwise.pow
+    neg = elementwise.neg
+    abs = elementwise.abs
+    square = elementwise.square
+    reciprocal = elementwise.reciprocal
+    exp = elementwise.exp
+    log = elementwise.log
+    sqrt = elementwise.sqrt
+    rsqrt = elementwise.rsqrt
+    sin = elementwise.sin
+    cos = elementwise.cos
+    log1p = elementwise.log1p
+    expm1 = elementwise.expm1
+    sign = elementwise.sign
+    floor = elementwise.floor
+    ceil = elementwise.ceil
+    round = elementwise.round
+    erf = activation.erf
+    clip = clamp = elementwise.clip
+    maximum = elementwise.maximum
+    minimum = elementwise.minimum
+    add_ = _scaled_in_place("add_", elementwise.add)
+    sub_ = _scaled_in_place("sub_", elementwise.sub)
+    mul_ = _in_place("mul_", elementwise.mul)
+    div_ = _in_place("div_", elementwise.div)
+
+    relu = activation.relu
+    sigmoid = activation.sigmoid
+    tanh = activation.tanh
+    softmax = activation.softmax
+    log_softmax = activation.log_softmax
+
+    eq = logic.eq
+    ne = logic.ne
+    lt = logic.lt
+    le = logic.le
+    gt = logic.gt
+    ge = logic.ge
+    isnan = logic.isnan
+    isinf = logic.isinf
+    isfinite = logic.isfinite
+    logical_not = logic.logical_not
+    logical_and = logic.logical_and
+    logical_or = logic.logical_or
+    logical_xor = logic.logical_xor
+    masked_fill = logic.masked_fill
+
+    sum = reduce.sum
+    mean = reduce.mean
+    max = reduce.max
+    min = reduce.min
+    amax = reduce.amax
+    amin = reduce.amin
+    prod = reduce.prod
+    var = reduce.var
+    std = reduce.std
+    norm = reduce.norm
+    logsumexp = reduce.logsumexp
+    cumsum = reduce.cumsum
+    any = reduce.any
+    all = reduce.all
+    argmax = reduce.argmax
+    argmin = reduce.argmin
+
+    matmul = dense.matmul
+    dot = dense.dot
+    outer = dense.outer
+
+    reshape = view = shape.reshape
+    flatten = shape.flatten
+    squeeze = shape.squeeze
+    unsqueeze = shape.unsqueeze
+    transpose = shape.transpose
+    permute = shape.permute
+    broadcast_to = expand = shape.broadcast_to
+    T = property(shape.transpose)
+
+    split = index.split
+    chunk = index.chunk
+    unbind = index.unbind
+    flip = index.flip
+    roll = index.roll
+    tile = repeat = index.tile
+    repeat_interleave = index.repeat_interleave
+    index_select = index.index_select
+    sort = sorting.sort
+    argsort = sorting.argsort
+    median = sorting.median
+    topk = sorting.topk
+    take = data.take
+    gather = data.gather
+    scatter_add = data.scatter_add
+
+    astype = to = elementwise.astype
+    float = _to(np.float32)
+    double = _to(np.float64)
+    long = _to(np.int64)
+    bool = _to(np.bool_)
+    clone = elementwise.clone
+
+
+for _name, _method in vars(Methods).items():
+    if _name not in (
+        "__module__",
+        "__qualname__",
+        "__doc__",
+        "__slots__",
+        "__hash__",
+        "__firstlineno__",
+        "__static_attributes__",
+    ):
+        setattr(Tensor, _name, _method)

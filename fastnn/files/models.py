@@ -1,0 +1,219 @@
+"""Models in files: one safetensors file with the weights, and the architecture as JSON in its metadata.
+
+Files are read as hostile: files/tensors.py checks the layout, the architecture is made of fastnn's layers and those that users
+registered by files/layers.py, and no name in it is ever imported or evaluated. files/versions.py makes files of older versions
+ones of the newest. Files are written beside their place and moved there, by
+files/place.py, so that none is ever half-written. files/training.py has what compile was given, and the optimizer's state.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from contextvars import copy_context
+from typing import Any
+
+import numpy as np
+
+from ..core.registered import UnknownNameError
+from ..core.seeding import undisturbed
+from ..nn.parameter import Room, filling, stored
+from ..nn.parameter_view import ParameterView, order_of
+from . import tensors as tensors_py
+from .layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
+from .tensors import parsed, short
+from .training import STATE, compile_from, config_of
+from .versions import VERSION, upgraded
+
+FORMAT, WEIGHTS = "fastnn", "fastnn-weights"
+MAX_ARCHITECTURE = 50_000_000
+"""Bytes of JSON above which an architecture is refused."""
+MOST_INPUTS = 1 << 16
+"""The size along one axis that an input of a graph may have however few weights there are."""
+MOST_TIES = 256
+"""Tied parameters are made apart before they are tied: so many times the weights of the file."""
+
+
+def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
+    """Write a model into one file; `load` makes it again."""
+    if not model.built:
+        raise RuntimeError("save: the model has no weights yet, because no shape is known; give input_shape, or call it first")
+    header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
+    if ties := _ties(model):
+        header["ties"] = ties
+    if frozen := [name for name, p in model.named_parameters() if not p.requires_grad]:
+        header["frozen"] = frozen
+    if random := {name: m._state.tolist() for name, m in model.named_modules() if m._draws}:
+        header["random"] = random
+    tensors, state = model.state_dict(), dict[str, Any]()
+    if model._compiled is not None:
+        try:
+            header["compile"] = config_of(model, state if include_optimizer else None)
+        except TypeError as error:
+            state = {}
+            text = f"save: the file has no training settings: {message(error)}; compile the model again once it is loaded"
+            warnings.warn(text, UserWarning, stacklevel=3)
+    text = json.dumps(header, default=number)
+    structure = hash((model._version, *((name, a.shape, a.dtype) for name, a in tensors.items())))
+    if model._loadable != structure:  # once for each: checkpoints come after every epoch
+        with undisturbed():
+            copy_context().run(_check_loadable, json.loads(text), tensors)
+        model._loadable = structure
+    if len(text) > MAX_ARCHITECTURE:
+        raise ValueError(f"save: the architecture has {len(text)} bytes, more than the {MAX_ARCHITECTURE} that load reads")
+    tensors_py.save(path, tensors | state, {"format": FORMAT, "architecture": text}, "save")
+
+
+def load(path: Any, compiled: bool) -> Any:
+    """Read the model in a file: `fastnn.load`, which calls this in a context of its own."""
+    tensors, metadata = tensors_py.load(path, "load")
+    if metadata.get("format") != FORMAT or "architecture" not in metadata:
+        raise ValueError(f"load: {path} is a safetensors file, but no model that fastnn saved; load_weights() reads its tensors")
+    text = metadata["architecture"]
+    if len(text) > MAX_ARCHITECTURE:
+        raise ValueError(f"load: {path} has an architecture of {len(text)} bytes, more than {MAX_ARCHITECTURE}")
+    try:
+        if unknown := metadata.keys() - {"format", "architecture"}:
+            raise ValueError(f"it is damaged: its metadata has the unknown key {short(repr(min(unknown)))}")
+        header = upgraded(parsed(text, "the architecture"))
+        check_keys(header, "the architecture", version=int, model=dict, **{key: [kind] for key, kind in _PARTS.items()})
+        state = {name: tensors.pop(name) for name in [*tensors] if name.startswith(STATE)}
+        _make_room(header, tensors)
+    except ValueError as error:
+        raise ValueError(f"load: {path}: {error}") from None
+    try:
+        model = Reader().layer(header["model"])
+    except UnknownNameError as error:
+        raise UnknownNameError(f"load: {path}: {str(error).removeprefix('load: ')}") from None
+    try:
+        _tie(model, header.get("ties") or {})
+        filling.set(None)
+        _put(model, tensors)
+        _freeze(model, header.get("frozen") or [])
+        _continue(model, header.get("random") or {})
+    except DAMAGE as error:
+        raise ValueError(f"load: {path}: weights and architecture do not fit: {message(error)}") from None
+    if compiled and header.get("compile") is not None:
+        compile_from(model, header["compile"], state, path)
+    return model.eval()
+
+
+def _make_room(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Bound what the layers of an architecture may take by the weights of its file; their parameters will be 0 at first."""
+    ties, numbers = header.get("ties") or {}, sum(a.size for a in tensors.values())
+    _check_inputs(header["model"], numbers)
+    filling.set(Room(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
+
+
+def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Raise ValueError unless `load` makes a model of this architecture that takes these weights."""
+    try:
+        _make_room(header, tensors)
+        model = Reader().layer(header["model"])
+        _tie(model, header.get("ties") or {})
+        made = {name: (t.shape, t.dtype) for name, t in [*model.named_parameters(), *model.named_buffers()]}
+        own = {name: (a.shape, a.dtype) for name, a in tensors.items()}
+        for name in {**own, **made}:
+            if made.get(name) != own.get(name):
+                here, there = (f"{at[name][1]} of shape {at[name][0]}" if name in at else "missing" for at in (own, made))
+                raise ValueError(f"{name} is {here}, and would be {there}")
+        _freeze(model, header.get("frozen") or [])
+        _continue(model, header.get("random") or {})
+    except DAMAGE as error:
+        why = message(error).removeprefix("load: ").removeprefix("the file's architecture is damaged: ")
+        raise ValueError(f"save: load could not make the model again: {why}; use save_weights()") from None
+
+
+_PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}
+
+
+def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Give a model the values of its file, which have the dtypes of its parameters or lesser ones."""
+    for name, p in [*model.named_parameters(), *model.named_buffers()]:
+        if name in tensors and not np.can_cast(tensors[name].dtype, p.dtype, "safe"):
+            raise ValueError(f"{name} is {tensors[name].dtype} in the file, which does not fit {p.dtype}")
+    model.load_state_dict(tensors)
+
+
+def _ties(model: Any) -> dict[str, list[Any]]:
+    """Find the parameters that have further names: each of those, the first name, and where it is a view the order of its axes.
+
+    Where blocks are in another order, these and their axis stand behind it.
+    """
+    first: dict[Any, str] = {}
+    ties: dict[str, list[Any]] = {}
+    for name, p in model._all_parameters():
+        if stored(p) in first:
+            order = order_of(p)
+            tie = [first[stored(p)], None if order is None else list(order.axes)]
+            ties[name] = [*tie, list(order.blocks), order.axis] if order is not None and order.blocks else tie
+        first.setdefault(stored(p), name)
+    return ties
+
+
+def _tie(model: Any, ties: dict[str, Any]) -> None:
+    """Make parameters one again."""
+    modules, own = dict(model.named_modules()), dict(model._all_parameters())
+    for name, tie in ties.items():
+        first, axes, *blocks = tie
+        plain = axes is None or all(type(n) is int for n in (*axes, *(b for part in blocks[:1] for b in part), *blocks[1:]))
+        if not plain or len(blocks) not in (0, 2):
+            raise ValueError(f"the tie of {short(name)} is {short(str(tie))}")
+        value = stored(own[first]) if axes is None else ParameterView(stored(own[first]), axes, *blocks)
+        if value.shape != own[name].shape or value.dtype != own[name].dtype:
+            raise ValueError(f"{name} and {first} have different shapes or dtypes")
+        module, _, attribute = name.rpartition(".")
+        setattr(modules[module], attribute, value)
+
+
+def _freeze(model: Any, names: list[Any]) -> None:
+    own = dict(model.named_parameters())
+    for name in names:
+        stored(own[name]).requires_grad = False
+
+
+def _continue(model: Any, states: dict[str, Any]) -> None:
+    """Put the streams of random layers where they were."""
+    modules = dict(model.named_modules())
+    for name, state in states.items():
+        if name not in modules or not modules[name]._draws:
+            raise ValueError(f"there is no random layer {short(name)}")
+        if not isinstance(state, list) or len(state) != 2 or not all(type(n) is int and 0 <= n < 1 << 64 for n in state):
+            raise ValueError(f"the random state of {short(name)} is {short(str(state))}, wanted two whole numbers")
+        modules[name]._state[:] = state
+    for name, module in modules.items():
+        if name not in states and module._draws:
+            module.seed = module.seed  # of version 1, whose streams begin anew
+
+
+def save_weights(model: Any, path: Any) -> None:
+    """Write a model's state_dict into a safetensors file."""
+    tensors_py.save(path, model.state_dict(), {"format": WEIGHTS}, "save_weights")
+
+
+def load_weights(model: Any, path: Any) -> None:
+    """Read a safetensors file, or the weights of a saved model, into a model's parameters by name."""
+    tensors, metadata = tensors_py.load(path, "load_weights")
+    if metadata.get("format") == FORMAT:
+        tensors = {name: a for name, a in tensors.items() if not name.startswith(STATE)}
+    model.load_state_dict(tensors)
+
+
+def _check_inputs(config: Any, numbers: int) -> None:
+    """Refuse a graph whose inputs, which layers are tried on, are far greater than the file's weights."""
+    stack, inputs = [config], 0
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+            given = item.get("inputs")  # of a graph: name, shape and dtype
+            entries = given if isinstance(given, list) else []
+            shapes = [entry[1] for entry in entries if isinstance(entry, list) and len(entry) == 3]
+            inputs = max(inputs, *(s for shape in shapes if isinstance(shape, list) for s in shape if isinstance(s, int)), 0)
+        elif isinstance(item, list):
+            stack += item
+    if inputs > max(numbers, MOST_INPUTS):
+        raise ValueError(f"it is damaged: an input of size {inputs}, but {numbers} weights in all")
+
+
+__all__ = ["FORMAT", "VERSION", "Writer", "layer_config", "layer_from_config", "load", "load_weights", "save", "save_weights"]

@@ -1,0 +1,1 @@
+"""Losses by Keras's names; `fastnn.losses` exports them."""

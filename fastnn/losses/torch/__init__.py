@@ -1,0 +1,1 @@
+"""Losses by PyTorch's names; `fastnn.nn` exports them."""

@@ -1,0 +1,420 @@
+"""Functional models: layers put together as a graph, by calling them on symbolic inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...autograd.tensor import Tensor
+from ...backends import current
+from ...core.structure import Structure, different
+from ...core.tree import Tree, count, flatten, unflatten
+from ..module import _UNRECORDED, Module
+from ..spec import ANY, InputSpec, as_input
+from .symbolic import Call, Input, Symbol, symbols_in
+
+
+class Place(NamedTuple):
+    """Where an argument's values are: their numbers among all values, and how they are nested; or a constant."""
+
+    tree: Tree | None
+    numbers: tuple[int, ...] = ()
+    constant: Any = None
+
+    def filled(self, values: list[Any]) -> Any:
+        """Returns the argument, from the values so far."""
+        if self.tree is None:
+            return self.constant
+        return unflatten(self.tree, [values[i] for i in self.numbers]) if self.tree else values[self.numbers[0]]
+
+    def packed(self) -> Any:
+        """Returns it as files hold it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+        return {"value": self.constant} if self.tree is None else packed(self.tree, self.numbers)
+
+
+def packed(tree: Tree, numbers: Sequence[int]) -> Any:
+    """Returns nested numbers as files hold them; TypeError for what they cannot hold."""
+    if not tree:
+        return numbers[0]
+    cls, keys, children = tree
+    if cls is type(None):
+        return {"value": None}
+    if cls not in (list, tuple) and not issubclass(cls, Mapping):
+        raise TypeError(f"save: a {cls.__name__} of inputs or outputs, which a file cannot hold; wanted lists, tuples and dicts")
+    rest = iter(numbers)
+    items = [packed(child, [next(rest) for _ in range(count(child))]) for child in children]
+    if cls is list:
+        return items
+    return {"tuple": items} if cls is tuple else {"dict": dict(zip(keys, items, strict=True))}
+
+
+def unpacked(given: Any, known: int) -> Place:
+    """Returns the place that a file holds; ValueError unless it is one of values that are there already, so without cycles."""
+    if isinstance(given, dict) and set(given) == {"value"} and isinstance(given["value"], int | float | str | None):
+        return Place(None, (), given["value"])
+    tree, leaves = flatten(_nested(given))
+    return Place(tree, tuple(_number(i, known) for i in leaves))
+
+
+def _nested(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_nested(item) for item in given]
+    if given is None:
+        raise ValueError("an argument is damaged")
+    if not isinstance(given, dict):
+        return given
+    kind: str
+    inner: Any
+    kind, inner = next(iter(given.items()), ("", None))
+    if len(given) != 1 or kind not in ("tuple", "dict", "value"):
+        raise ValueError(f"an argument is {list(given)}")
+    if type(inner) is not {"tuple": list, "dict": dict, "value": type(None)}[kind]:
+        raise ValueError("an argument is damaged")
+    if kind == "dict":
+        return {key: _nested(item) for key, item in inner.items()}
+    return None if kind == "value" else tuple(map(_nested, inner))
+
+
+class Model(Module):
+    """A model from symbolic inputs to outputs, which layers were called on in between.
+
+    Args:
+        inputs: one `fastnn.Input`, or a list, tuple or dict of them; data come in the same form, or in a dict by their names.
+        outputs: one symbol, or a list, tuple or dict of symbols.
+        name: the model's.
+
+    Layers may be called several times (shared layers), and models like layers. A layer or model that is called with
+    `training=True` or `training=False` is in that mode whatever the model's is: dropout that draws in `predict` too (Monte Carlo
+    dropout), a base whose dropout never drops. Layers are registered under their names, made
+    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived
+    from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+
+    Raises:
+        ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
+
+    >>> import fastnn
+    >>> a, b = fastnn.Input(shape=(3,), name="a"), fastnn.Input(shape=(2,), name="b")
+    >>> x = fastnn.Concatenate()([fastnn.Dense(4, activation="relu")(a), b])
+    >>> model = fastnn.Model([a, b], fastnn.Dense(1, name="price")(x))
+    >>> model.predict({"a": [[1.0, 2.0, 3.0]], "b": [[4.0, 5.0]]}).shape
+    (1, 1)
+    """
+
+    _own_spec: Any = ANY
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or type(self).__name__.lower()
+        self._program: list[tuple[str, list[Place], Structure, dict[str, bool]]] | None = None
+        """The calls in order: the layer's name, where its arguments lie, what it returns, and {"training": ...} if given."""
+        self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
+        if inputs is None and outputs is None:
+            if type(self).forward is Model.forward:
+                raise TypeError("Model: no inputs and outputs are given; wanted both, or a class that defines forward")
+            return
+        self._set_inputs(inputs)
+        self._set_program(outputs)
+
+    def _set_inputs(self, inputs: Any) -> None:
+        structure, symbols = Structure.of(inputs, "input")
+        for s, place in zip(symbols, structure.places("inputs"), strict=True):
+            if not isinstance(s, Symbol):
+                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted what fastnn.Input gives")
+        if not symbols or len(set(symbols)) < len(symbols):
+            raise ValueError(f"Model: inputs are {[s.name for s in symbols]}; wanted at least one, and each once")
+        names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Model: inputs have the names {names}; wanted different ones")
+        self._takes = Structure(structure.kind, names, structure.tree)
+        self._specs = [_spec(s.dtype, s.shape, name) for s, name in zip(symbols, names, strict=True)]
+        self._dtype = next((s.dtype.name for s in symbols if s.dtype.kind == "f"), None)
+        self._symbols = (symbols, [])
+
+    def _set_program(self, outputs: Any) -> None:
+        assert self._symbols is not None
+        inputs = self._symbols[0]
+        self._outputs, results = Structure.of(outputs)
+        for s, place in zip(results, self._outputs.places("outputs"), strict=True):
+            if not isinstance(s, Symbol):
+                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted symbols, which layers called on inputs give")
+        if not results:
+            raise ValueError("Model: there are no outputs")
+        self._symbols = (inputs, results)
+        slots, count = {s: i for i, s in enumerate(inputs)}, len(inputs)
+        program = []
+        by_name = sorted(zip(self._outputs.names, results, strict=True), key=lambda item: item[0])  # Keras's order of dicts
+        calls, layers = _graph(inputs, [s for _, s in by_name] if self._outputs.kind == "dict" else results)
+        for call in calls:
+            if call.module is None:
+                s = call.outputs[0]
+                raise ValueError(f"Model: the outputs need {s!r}, which is not among the inputs {self._takes.names}")
+        used = {s for call in calls for s in call.inputs()}
+        names = {layer: self._register(layer) for layer in layers}
+        for call in calls:
+            program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure, call.options))
+            for i, s in enumerate(call.outputs, count):
+                slots.setdefault(s, i)  # not for one that is given, though a call that is needed makes it too
+            count += len(call.outputs)
+        for s, key in zip(inputs, self._takes.names, strict=True):
+            if s not in used and s not in results:
+                raise ValueError(f"Model: the input {key!r} leads to none of the outputs")
+        self._program = program
+        self._results = [slots[s] for s in results]
+        if self._outputs.kind != "dict":
+            self._outputs.names = different([names.get(s.call.module, s.name) for s in results])
+
+    def _register(self, layer: Module) -> str:
+        own = str(getattr(layer, "name", None) or type(layer).__name__.lower()).replace(".", "_")
+        name, n = own, 0
+        while name in self._modules or name in _UNRECORDED or hasattr(self, name):
+            n += 1
+            name = f"{own}_{n}"
+        setattr(self, name, layer)
+        return name
+
+    def _change_dtype(self, name: str) -> None:
+        super()._change_dtype(name)
+        if self._program is not None:
+            inputs = [(key, shape, name if np.dtype(d).kind == "f" else d) for key, shape, d in self._input_list()]
+            self._specs = [_spec(d, (None, *shape), key) for key, shape, d in inputs]
+            self._symbols = None  # which are made anew where they are asked for
+
+    # ---- what it is ----
+
+    @property
+    def input_structure(self) -> Structure | None:  # type: ignore[override]
+        return self._takes if self._program is not None else None
+
+    @property
+    def input_spec(self) -> Any:
+        """What its Inputs say; without a graph what was set, else whatever comes."""
+        return self._takes.build(self._specs) if self._program is not None else self._own_spec
+
+    @input_spec.setter
+    def input_spec(self, spec: Any) -> None:
+        if self._program is not None:
+            raise AttributeError(f"{self.name}: input_spec is what the Inputs of the graph say")
+        self._structure_changed()
+        self._own_spec = spec
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self._takes.names) if self._program is not None else []
+
+    @property
+    def output_names(self) -> list[str] | None:
+        """The names of the outputs, which stand before those of their losses and metrics."""
+        return list(self._outputs.names) if self._program is not None else None
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of one sample; for several inputs in the form that they have."""
+        return self._takes.build([shape for _, shape, _ in self._input_list()]) if self._program is not None else None
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbolic inputs, to build further models on."""
+        return list(self._graph()[0])
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbolic outputs, to build further models on."""
+        return list(self._graph()[1])
+
+    def _graph(self) -> tuple[list[Symbol], list[Symbol]]:
+        if self._program is None:
+            raise AttributeError(f"{type(self).__name__}: a model with a forward of its own has no symbolic inputs and outputs")
+        if self._symbols is None:  # a copy
+            symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
+            values: list[Any] = list(symbols)
+            for name, args, structure, options in self._program:
+                values += structure.flatten(self._modules[name](*(a.filled(values) for a in args), **options))
+            object.__setattr__(self, "_symbols", (symbols, [values[i] for i in self._results]))
+        assert self._symbols is not None
+        return self._symbols
+
+    def _input_list(self) -> list[tuple[str, tuple[int | None, ...], Any]]:
+        """Name, shape of a sample and dtype of each input."""
+        return [(name, spec.shape[1:], spec.dtype) for name, spec in zip(self._takes.names, self._specs, strict=True)]
+
+    def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
+        """The calls in order, with the layer's name and the symbols that it is called on."""
+        inputs, outputs = self._graph()
+        names = {m: name for name, m in self._modules.items()}
+        calls, _ = _graph(inputs, outputs)
+        return [(call, names[call.module], call.inputs()) for call in calls if call.module is not None]
+
+    @property
+    def layers(self) -> list[Module]:
+        """The layers, each once: those farthest from the outputs first, as in Keras."""
+        return list(self._modules.values())
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
+        """The layer of this name, or at this place."""
+        if name is not None and name in self._modules:
+            return self._modules[name]
+        if index is not None:
+            return self.layers[index]
+        raise ValueError(f"get_layer: there is no layer {name!r}; there are: {', '.join(self._modules)}")
+
+    def output_shape(self, input_shape: Any) -> Any:
+        if self._program is None:
+            return super().output_shape(input_shape)
+        return self._outputs.build([s.sample_shape for s in self._graph()[1]])
+
+    # ---- calling ----
+
+    def _input(self, x: Any) -> Any:
+        structure = self.input_structure
+        if structure is None:
+            return super()._input(x)
+        leaves = zip(structure.spread(x, self.name, "x"), self._specs, self._labels(), strict=True)
+        return structure.build([_tensor(a, spec, self.name, label) for a, spec, label in leaves])
+
+    def _labels(self) -> list[str]:
+        """What messages call the inputs: x where there is one."""
+        return ["x"] if len(self._specs) == 1 else self._takes.names
+
+    def forward(self, x: Any, *args: Any) -> Any:
+        if self._program is None:
+            raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
+        values = self._takes.spread([x, *args] if args else x, self.name, "x")
+        for i, (name, spec) in enumerate(zip(self._labels(), self._specs, strict=True)):
+            came = values[i].shape
+            if came[1:] != spec.shape[1:] and (shape := spec.fitted(came, self.name, name)) != came:
+                values[i] = values[i].reshape(shape)
+        modules = self._modules
+        for layer, slots, out, options in self._program:
+            y = modules[layer](*[a.filled(values) for a in slots], **options)
+            if out.kind == "one":
+                values.append(y)
+            else:
+                values += out.flatten(y, f"{layer}: the output")
+        return self._outputs.build([values[i] for i in self._results])
+
+    # ---- saving ----
+
+    def get_config(self) -> dict[str, Any]:
+        if self._program is None:
+            return super().get_config()
+        from ...files.layers import Writer
+
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the layers as write gives them."""
+        if self._program is None:
+            return super().get_config()
+        order = {name: i for i, name in enumerate(self._modules)}
+        layers = [write(layer) for layer in self._modules.values()]
+        return {
+            "name": self.name,
+            "input_kind": self._takes.kind if self._takes.flat else packed(self._takes.tree, range(len(self._takes))),
+            "inputs": [list(item) for item in self._input_list()],
+            "layers": layers,
+            "layer_names": list(self._modules),
+            "calls": [
+                [order[name], [a.packed() for a in args], *([options] if options else [])]
+                for name, args, _, options in self._program
+            ],
+            "outputs": packed(self._outputs.tree, self._results),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Model:
+        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        from ...files.layers import Reader, check_keys
+
+        parts = {"input_kind": object, "inputs": list, "layers": list, "layer_names": list, "calls": list, "outputs": object}
+        check_keys(config, "Model", name=[str], **parts)
+        if len(set(config["layer_names"])) < len(config["layer_names"]):
+            raise ValueError("layer_names has a name twice")
+        make = make or Reader().layer
+        layers = [make(c) for c in config["layers"]]
+        own = [c.get("name") or c["config"].get("name") for c in config["layers"]]
+        for layer, name in zip(layers, config["layer_names"], strict=True):
+            layer.name = str(name)  # by which the model is going to know it
+        symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
+        kind = config["input_kind"]
+        if isinstance(kind, str):
+            if kind not in ("one", "list", "tuple", "dict"):
+                raise ValueError(f"input_kind is {kind!r}")
+            inputs = Structure(kind, [s.name for s in symbols]).build(symbols)
+        else:
+            inputs = unpacked(kind, len(symbols)).filled(symbols)
+        values: list[Any] = list(symbols)
+        for n, (index, args, *more) in enumerate(config["calls"]):
+            layer, options = layers[_number(index, len(layers))], _options(more, f"calls[{n}]")
+            values += Structure.of(layer(*(unpacked(a, len(values)).filled(values) for a in args), **options))[1]
+        outputs = unpacked(config["outputs"], len(values)).filled(values)
+        model = cls(inputs, outputs, name=config.get("name"))
+        for layer, name in zip(layers, own, strict=True):
+            layer.name = name or layer.name
+        return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_symbols": None}
+
+
+def _spec(dtype: Any, shape: Any, name: str) -> InputSpec:
+    return InputSpec(dtype, shape, allow_last_axis_squeeze=True, name=name)
+
+
+def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
+    """An input as a Tensor."""
+    if isinstance(a, Tensor):
+        return a
+    k = current()
+    array = as_input(k, a, spec, np.dtype(spec.dtype), op, name)
+    k.constant_enters(array)
+    return Tensor(array)
+
+
+def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:
+    """All calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
+
+    The layers come in Keras's order, which its lists of weights have: those farthest from the outputs first, those equally far
+    as a search from the outputs meets them.
+    """
+    given, met, finished = set(inputs), dict[Call, None](), list[Call]()
+    stack = [(s.call, False) for s in reversed(outputs) if s not in given]
+    while stack:  # depth first: each call is finished after those of its arguments
+        call, entered = stack.pop()
+        if entered:
+            finished.append(call)
+        elif call not in met:
+            met[call] = None
+            stack += [(call, True), *((s.call, False) for s in reversed(call.inputs()) if s not in given)]
+    depth: dict[Call, int] = {}
+    farthest = dict.fromkeys((call.module for call in met), 0)
+    for call in reversed(finished):
+        farthest[call.module] = depth[call] = max(depth.get(call, 0), farthest[call.module])
+        for s in call.inputs():
+            if s not in given:
+                depth[s.call] = max(depth.get(s.call, 0), depth[call] + 1)
+    calls = sorted(met, key=lambda call: call.number)
+    return calls, sorted(farthest, key=lambda layer: -farthest[layer])
+
+
+def _located(arg: Any, slots: dict[Symbol, int]) -> Place:
+    tree, symbols = symbols_in(arg)
+    return Place(tree, tuple(slots[s] for s in symbols)) if symbols else Place(None, (), arg)
+
+
+def _number(i: Any, known: int) -> int:
+    if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < known:
+        raise ValueError(f"there is no item {i!r}; there are {known} so far")
+    return i
+
+
+def _options(given: list[Any], where: str) -> dict[str, bool]:
+    """The options of a call as a file tells them."""
+    if not given:
+        return {}
+    if len(given) > 1 or given[0] not in ({"training": True}, {"training": False}) or type(given[0]["training"]) is not bool:
+        came = repr(given)[1:-1]
+        raise ValueError(f"{where} ends with {came[:80]}; wanted nothing, or {{'training': True}} or {{'training': False}}")
+    return dict(given[0])

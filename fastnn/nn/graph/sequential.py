@@ -1,0 +1,215 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...autograd.tensor import Tensor
+from ...core.structure import Structure
+from ..dtype import offer_dtype
+from ..module import Module, tells_shape
+from ..spec import ANY, InputSpec
+
+Known = tuple[Any, Any]
+"""The shape of one sample, with None for open sizes, and the dtype."""
+
+
+class Sequential(Module):
+    """Layers one after the other.
+
+    Args:
+        layers: a list of layers, or the layers themselves. A `fastnn.Input` at the front gives the shape. A layer may stand in
+            several places.
+        dtype: the dtype of layers that have none of their own.
+
+    >>> import fastnn
+    >>> model = fastnn.Sequential([fastnn.Dense(4, activation="relu", input_shape=(3,)), fastnn.Dense(2)])
+    >>> model.predict([[1.0, 2.0, 3.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(self, *layers: Any, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or "sequential"
+        self._dtype = dtype
+        self._given: InputSpec | None = None
+        """What an Input at the front said."""
+        items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
+        known: Known | None = None
+        for layer in items:
+            known = self._append(layer, known)
+
+    def add(self, layer: Module) -> None:
+        """Appends a layer, which is built if its input shape is known."""
+        self._append(layer, self._known(len(self._modules)))
+
+    def _append(self, layer: Any, known: Known | None) -> Known | None:
+        """Appends a layer to those that make this, None where it is not known; returns what it makes."""
+        if not self._modules and type(layer).__name__ == "Symbol":
+            self._begin(layer)
+            return self._known(0)
+        if not isinstance(layer, Module):
+            raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
+        if self in layer.modules():
+            raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
+        if self._dtype is not None:
+            offer_dtype(layer, self._dtype, "Sequential")
+        known = self._taken(layer, known)
+        if known is not None:
+            if not layer.built and hasattr(layer, "build"):
+                layer.build(known[0])
+            known = self._made(layer, known)
+        setattr(self, str(len(self._modules)), layer)
+        return known
+
+    def _begin(self, symbol: Any) -> None:
+        """Takes the shape and the dtype of an Input at the front."""
+        if symbol.dtype == np.float64 and self._dtype is None:
+            self._dtype = "float64"  # the layers compute in it, as those of a graph do
+        kind = "float" if symbol.dtype.kind == "f" else symbol.dtype.name
+        if symbol.dtype == np.float64 != np.dtype(self._dtype):
+            raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; leave one of them out")
+        self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
+
+    @staticmethod
+    def _taken(layer: Module, known: Known | None) -> Known | None:
+        """What a layer is called on: what those before it make, else what it says itself."""
+        own = getattr(layer, "input_shape", None)
+        return known if known is not None or own is None else (own, layer.dtype)
+
+    def _made(self, layer: Module, known: Known) -> Known | None:
+        """What a layer makes; behind an Input one that does not say it is tried, as in a graph. None where that is not known."""
+        shape, dtype = known
+        if layer.built and tells_shape(layer):
+            return layer.output_shape(shape), dtype if layer._any_dtype else layer.dtype
+        if self._given is None:
+            return None
+        from .symbolic import Input, Symbol
+
+        y = layer(Input(shape, dtype=dtype))
+        return (y.sample_shape, y.dtype) if isinstance(y, Symbol) else None
+
+    def _known(self, index: int) -> Known | None:
+        """What the layer at this place is called on."""
+        known: Known | None = None
+        if self._given is not None:
+            known = tuple(self._given.shape[1:]), self._given.wants(np.dtype(self._dtype or "float32"))
+        for layer in self.layers[:index]:
+            known = self._taken(layer, known)
+            known = known and self._made(layer, known)
+        return known if index == len(self._modules) else self._taken(self.layers[index], known)
+
+    def shapes(self) -> list[Any]:
+        """The shapes of one sample that the layers make; None where that is not known."""
+        found: list[Any] = []
+        known = self._known(0) if self._modules else None
+        for layer in self.layers:
+            known = self._taken(layer, known)
+            known = known and self._made(layer, known)
+            found.append(known and known[0])
+        return found
+
+    @property
+    def input_spec(self) -> Any:
+        """What an Input at the front says, else what the first layer takes; one that takes any dtype leaves that to the next."""
+        if self._given is not None:
+            return self._given
+        first: Any = None
+        for layer in self._modules.values():
+            spec = layer.input_spec
+            if layer._any_dtype and first is None:
+                first = spec
+            if not layer._any_dtype:
+                return spec if first is None else InputSpec(getattr(spec, "dtype", None), first.shape)
+        return ANY if first is None else first
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample, where the first layer tells."""
+        known = self._known(0) if self._modules else None
+        return None if known is None else known[0]
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        for layer in self._modules.values():
+            input_shape = layer.output_shape(input_shape)
+        return input_shape
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Gives the layers their parameters for samples of this shape, as far as the layers before each tell their shape."""
+        shape: tuple[int, ...] | None = input_shape
+        for layer in self._modules.values():
+            if shape is None:
+                break  # after a hand-written layer: the first call tells
+            if not layer.built and hasattr(layer, "build"):
+                layer.build(shape)
+            shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
+
+    @property
+    def input_structure(self) -> Structure | None:  # type: ignore[override]
+        return self.layers[0].input_structure if self._modules else None
+
+    @property
+    def takes_several(self) -> bool:
+        return self.layers[0].takes_several if self._modules else False
+
+    def _input(self, x: Any) -> Any:
+        several = self.takes_several or self.input_structure is not None
+        return self.layers[0]._input(x) if several else super()._input(x)
+
+    def forward(self, x: Any) -> Any:
+        if self._given is not None and isinstance(x, Tensor):
+            shape = self._given.fitted(x.shape, type(self).__name__, "x")
+            x = x if shape == x.shape else x.reshape(shape)
+        for layer in self._modules.values():
+            x = layer(x)
+        return x
+
+    @property
+    def layers(self) -> list[Module]:
+        """The layers in order."""
+        return list(self._modules.values())
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return Sequential(self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def get_config(self) -> dict[str, Any]:
+        from ...files.layers import Writer
+
+        return self.config_by(Writer().layer)
+
+    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
+        """The config, with those of the layers as write gives them."""
+        config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
+        if self._given is not None:
+            config["input_shape"] = list(self._given.shape[1:])
+            if self._given.dtype != "float":
+                config["input_dtype"] = self._given.dtype
+        if self._dtype is not None:
+            config["dtype"] = np.dtype(self._dtype).name
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Sequential:
+        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        from ...files.layers import Reader, check_keys
+
+        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], input_dtype=[str], dtype=[str])
+        make = make or Reader().layer
+        layers = [make(c) for c in config["layers"]]
+        if (shape := config.get("input_shape")) is not None:
+            from .symbolic import Input
+
+            layers.insert(0, Input(shape, dtype=config.get("input_dtype")))
+        dtype = config.get("dtype")
+        if dtype not in (None, "float32", "float64"):
+            raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")
+        return cls(layers, dtype=dtype, name=config.get("name"))

@@ -1,0 +1,1 @@
+"""Layers, one module for each family; `fastnn` and `fastnn.nn` export them."""

@@ -1,0 +1,250 @@
+"""The dense layer, by Keras's name and by PyTorch's."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from ... import activations, constraints, initializers, regularizers
+from ...autograd.tensor import Tensor
+from ...backends.spec import LINEAR, Activation
+from ...core.layout import TRANSPOSED
+from ...ops.activation import applied
+from ...ops.checks import check_device, positive_int, shape_of
+from ...ops.dense import dense
+from ...ops.shape import transpose
+from ..dtype import real_dtype
+from ..module import Module
+from ..parameter import Parameter, building, initial
+from ..parameter_view import ParameterView, transposed
+from ..penalties import RULES
+from ..spec import InputSpec, features
+
+
+class Dense(Module):
+    """y = activation(x kernel + bias).
+
+    Args:
+        units: the number of neurons.
+        activation: a Keras name ("relu", "sigmoid", "softmax", ...), a layer such as ``nn.ELU(0.5)``, a function of a Tensor
+            (`fastnn.relu`, or one of your own, which files cannot hold), or None.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: names or objects of `fastnn.initializers`.
+        kernel_regularizer, bias_regularizer, activity_regularizer: penalties on weights and output that fit adds to the loss:
+            names or objects of `fastnn.regularizers`, or functions.
+        kernel_constraint, bias_constraint: what weights are put back into after each step: names or objects of
+            `fastnn.constraints`, or functions.
+        input_shape: the shape of one sample; without it the first call tells.
+        dtype: "float32" or "float64".
+
+    All but sizes, ``use_bias`` and initializers may be changed at any time by setting the attribute; those until the layer is
+    built. An activation that is a layer of its own with parameters is held as one.
+
+    Shapes: x (..., K), kernel (K, units), bias (units,), y (..., units).
+
+    >>> import fastnn
+    >>> layer = fastnn.Dense(15, activation="relu", input_shape=(400,))
+    >>> layer.kernel.shape, layer.bias.shape
+    ((400, 15), (15,))
+    """
+
+    _names = ("kernel", "bias")
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
+        input_shape: Any = None,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.units = positive_int(units, f"{type(self).__name__}: units")
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.input_shape = shape_of(input_shape, f"{type(self).__name__}: input_shape")
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
+        self.name = name or type(self).__name__.lower()
+        if self.input_shape is not None:
+            self.build(self.input_shape)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) and value is not vars(self)[name]:
+            if name in _CHANGEABLE:
+                value = _CHANGEABLE[name](value)
+                self._modules.pop(name, None)  # an activation with parameters may become a function
+            elif name in _FIXED:
+                if self.built:
+                    what = f"{type(self).__name__}: {name} is fixed once the layer has its parameters"
+                    raise AttributeError(f"{what}; make another layer, or write into {' and '.join(self._names)}")
+                value = _FIXED[name](value, f"{type(self).__name__}: {name}")
+        super().__setattr__(name, value)
+
+    @property
+    def built(self) -> bool:
+        return self._names[0] in self._parameters
+
+    def _own_built(self) -> bool:
+        return self.built
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Floats with the number of inputs, where that is known, on the last axis."""
+        kernel: Any = self._parameters.get("kernel")
+        inputs = getattr(self, "in_features", None) or (kernel.shape[0] if kernel is not None else None)
+        return features(inputs)
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Makes the parameters for samples of this shape, whose last size is the number of inputs."""
+        if input_shape and input_shape[-1] is None:
+            shape = (None, *input_shape)
+            raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is open; wanted a number")
+        if not input_shape or input_shape[-1] < 1:
+            raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
+        dtype = np.dtype(self._dtype or "float32")
+        kernel = initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype)
+        bias = initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None
+        if hasattr(self.activation, "build") and not self.activation.built:
+            self.activation.build((*input_shape[:-1], self.units))
+        self._hold({self._names[0]: self._face(kernel), "bias": bias})
+
+    def _face(self, kernel: Parameter) -> Parameter:
+        """The parameter under whose name the kernel is held."""
+        return kernel
+
+    def forward(self, x: Tensor) -> Tensor:
+        parameters: dict[str, Any] = self._parameters
+        activation = self.activation
+        if self._names[0] not in parameters:
+            with building:
+                if not self.built:
+                    self.build(self.input_shape or x.shape[-1:])
+        kernel, bias = parameters[self._names[0]], parameters["bias"]
+        if self._names[0] == "weight":
+            if isinstance(kernel, ParameterView) and kernel.order == TRANSPOSED:
+                kernel = kernel.base
+            else:  # tied to a parameter that is stored (out, in), as an embedding's table is
+                kernel = transpose(kernel)
+        if isinstance(activation, Activation):
+            y = dense(x, kernel, bias, activation)
+        else:
+            y = applied(activation, dense(x, kernel, bias), type(self).__name__)
+        if self.activity_regularizer is not None:
+            self._activity = y
+        return y
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        inputs = self._parameters[self._names[0]] if self.built else None
+        return {
+            "units": self.units,
+            "activation": activations.config(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.written(self.kernel_initializer, "glorot_uniform"),
+            "bias_initializer": initializers.written(self.bias_initializer, "zeros"),
+            **{name: _rule_config(name, getattr(self, name)) for name in RULES},
+            "input_shape": self.input_shape if inputs is None or self.input_shape else [inputs.shape[0]],
+            "dtype": self.dtype.name,
+        }
+
+    def extra_repr(self) -> str:
+        act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
+        return f"{self.units}{act}"
+
+
+def _flag(value: Any, name: str) -> bool:
+    return bool(value)
+
+
+def _initializer(value: Any, name: str) -> Any:
+    return initializers.get(value)
+
+
+_CHANGEABLE: dict[str, Any] = {
+    "activation": activations.get,
+    **{name: constraints.get if name.endswith("constraint") else regularizers.get for name in RULES},
+}
+"""The arguments of `Dense` that may be changed at any time, and what is made of a value."""
+_FIXED: dict[str, Any] = {
+    **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
+    **dict.fromkeys(("kernel_initializer", "bias_initializer"), _initializer),
+    "use_bias": _flag,
+    "input_shape": shape_of,
+}
+"""Those that are fixed once the layer has its parameters."""
+
+
+def _rule_config(name: str, rule: Any) -> dict[str, Any] | None:
+    module = constraints if name.endswith("constraint") else regularizers
+    return None if rule is None else module.serialize(rule)
+
+
+class Linear(Dense):
+    """y = x weight^T + bias, with PyTorch's names, shapes and initial values.
+
+    Args:
+        in_features, out_features: the sizes of input and output.
+        bias: whether there is a bias.
+        device: "cpu" where the backend computes there; taken for PyTorch's sake.
+        dtype: "float32" or "float64".
+
+    ``weight`` is the (out, in) view of the kernel, which is stored (in, out).
+
+    >>> import fastnn
+    >>> fastnn.nn.Linear(3, 4).weight.shape
+    (4, 3)
+    """
+
+    _names = ("weight", "bias")
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        check_device(device, "Linear")
+        inputs = positive_int(in_features, "Linear: in_features")
+        positive_int(out_features, "Linear: out_features")
+        super().__init__(
+            out_features,
+            use_bias=bias,
+            kernel_initializer=initializers.LinearWeight(),
+            bias_initializer=initializers.LinearBias(inputs),
+            input_shape=(inputs,),
+            dtype=dtype,
+        )
+        self.in_features, self.out_features = inputs, self.units
+
+    @property
+    def kernel(self) -> Parameter:
+        """The stored weight, (in, out)."""
+        return cast(ParameterView, self._parameters["weight"]).base
+
+    def _face(self, kernel: Parameter) -> Parameter:
+        return transposed(kernel)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": self.use_bias,
+            "dtype": self.dtype.name,
+        }
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.use_bias}"

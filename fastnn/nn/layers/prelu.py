@@ -1,0 +1,86 @@
+"""Activations with slopes that are learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import initializers
+from ...autograd.tensor import Tensor
+from ...ops.activation import prelu
+from ...ops.checks import check_device, positive_int
+from ..dtype import real_dtype
+from ..parameter import building, initial
+from .activation import Configured
+
+
+class LearnedSlopes(Configured):
+    """x where x > 0, else slope x: base of the layers, which say how many slopes there are, and what their name is."""
+
+    _saved_as = ""
+    slopes = "weight"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.built and name in self._arguments and value is not getattr(self, name):
+            own = type(self).__name__
+            raise AttributeError(
+                f"{own}: {name} is fixed once the slopes are made; write into {self.slopes}, or make another layer"
+            )
+        super().__setattr__(name, value)
+
+    def _start(self, initializer: initializers.Initializer, dtype: Any) -> None:
+        self._initializer = initializer
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
+
+    @property
+    def built(self) -> bool:
+        return self.slopes in self.__dict__.get("_parameters", ())
+
+    def _own_built(self) -> bool:
+        return self.built
+
+    def _make(self, shape: tuple[int, ...]) -> None:
+        dtype = np.dtype(self._dtype or "float32")
+        self.register_parameter(self.slopes, initial(self._initializer, shape, dtype))
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Makes the slopes for samples of this shape."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.built:
+            with building:
+                if not self.built:
+                    self.build(x.shape[1:])
+        parameters: dict[str, Any] = self._parameters
+        return prelu(x, parameters[self.slopes])
+
+
+class PReLU(LearnedSlopes):
+    """x where x > 0, else weight x, where the weight is learned.
+
+    Args:
+        num_parameters: one slope for all, or the size of the last axis, where each channel has its own. (PyTorch counts the
+            channels along axis 1.)
+        init: the slopes at the beginning.
+        device: "cpu" where the backend computes there; taken for PyTorch's sake.
+        dtype: "float32" or "float64".
+
+    Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.
+
+    >>> import fastnn
+    >>> fastnn.nn.PReLU()(fastnn.tensor([-1.0, 1.0])).tolist()
+    [-0.25, 1.0]
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        check_device(device, "PReLU")
+        n = positive_int(num_parameters, "PReLU: num_parameters")
+        self._configure(num_parameters=n, init=float(init))
+        self._start(initializers.Constant(init), dtype)
+        self._make((n,))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dtype": self.dtype.name}

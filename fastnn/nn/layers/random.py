@@ -1,0 +1,173 @@
+"""Layers that are random in training, and do nothing in evaluation: dropout and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...autograd.tensor import Array, Tensor
+from ...backends import numbers
+from ...core.registry import alias
+from ...core.seeding import generator
+from ...ops import random as ops
+from ..mode import sampled
+from ..module import Module
+from ..parameter import filling
+
+
+class _Random(Module):
+    """A layer with a stream of random numbers and one setting, which lies in memory: recorded steps follow when it changes."""
+
+    _draws = True
+    _operation: Callable[[Tensor, Array, Array], Tensor]
+    _setting = "rate"
+
+    def __init__(self, value: float, seed: int | None, name: str | None) -> None:
+        super().__init__()
+        self._value = numbers([0.0])
+        setattr(self, self._setting, value)
+        self._state = numbers(np.array([0, 0], np.uint64), np.uint64)
+        self.seed = seed
+        self.name = name or type(self).__name__.lower()
+
+    @property
+    def seed(self) -> int | None:
+        """What its stream of random numbers begins with; None follows `fastnn.seed`. Setting it begins the stream anew."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+            raise TypeError(f"{type(self).__name__}: seed is {value!r}, wanted a whole number or None")
+        self._seed = None if value is None else int(value)
+        if value is None and filling.get() is not None:
+            return  # where the stream is comes from the file
+        self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
+
+    def _set(self, value: float, wanted: str, fits: bool) -> None:
+        if not fits:
+            raise ValueError(f"{type(self).__name__}: {self._setting} is {value!r}, wanted a number {wanted}")
+        self._value[0] = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return type(self)._operation(x, self._state, self._value) if self.training or sampled.get() else x
+
+    def get_config(self) -> dict[str, Any]:
+        return {self._setting: getattr(self, self._setting), "seed": self.seed}
+
+    def extra_repr(self) -> str:
+        return f"{self._setting}={getattr(self, self._setting)}"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+class Dropout(_Random):
+    """Sets a random share of the elements to 0 in training, and scales the others up; does nothing in evaluation.
+
+    Source: Srivastava et al., JMLR 15, 2014.
+
+    Args:
+        rate: the share that is dropped, 0 <= rate <= 1; it may be changed at any time, in recorded steps too. PyTorch's name
+            for it, p, will do.
+        inplace: taken for PyTorch's sake; no result depends on it.
+        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+
+    >>> import fastnn
+    >>> fastnn.Dropout(0.5).eval()(fastnn.tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    _operation = staticmethod(ops.dropout)
+    p = alias("rate")
+
+    def __init__(
+        self,
+        rate: float = 0.5,
+        inplace: bool | None = False,
+        seed: int | None = None,
+        name: str | None = None,
+        *,
+        p: float | None = None,
+    ) -> None:
+        if not isinstance(inplace, bool | None):  # Keras has noise_shape here, and None for it
+            hint = "; a seed has a name: seed=..." if isinstance(inplace, int) else "; there is no noise_shape"
+            raise TypeError(f"{type(self).__name__}: inplace is {inplace!r}, wanted True or False{hint}")
+        super().__init__(rate if p is None else p, seed, name)
+
+    @property
+    def rate(self) -> float:
+        """The share that is dropped."""
+        return float(self._value[0])
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self._set(value, "from 0 to 1", _number(value) and 0 <= value <= 1)
+
+
+class AlphaDropout(Dropout):
+    """Dropout for networks of SELU: drops to SELU's floor of -1.758, then scales and shifts, so that mean 0 and variance 1 stay.
+
+    Source: Klambauer et al., arXiv 1706.02515. Arguments as those of `Dropout`.
+
+    >>> import fastnn
+    >>> y = fastnn.AlphaDropout(0.5, seed=0)(fastnn.tensor([0.0] * 50))
+    >>> sorted({round(v, 4) for v in y.tolist()})
+    [-0.7792, 0.7792]
+    """
+
+    _operation = staticmethod(ops.alpha_dropout)
+
+
+class GaussianDropout(Dropout):
+    """Multiplies by normal numbers of mean 1 and variance rate / (1 - rate) in training: what dropout does, without zeros.
+
+    Source: Srivastava et al., JMLR 15, 2014, section 10.
+
+    Args:
+        rate: 0 <= rate < 1; it may be changed at any time.
+        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+
+    >>> import fastnn
+    >>> fastnn.GaussianDropout(0.5).eval()(fastnn.tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    _operation = staticmethod(ops.gaussian_dropout)
+
+    def __init__(self, rate: float, seed: int | None = None, name: str | None = None) -> None:
+        super().__init__(rate, seed=seed, name=name)
+
+    def _set(self, value: float, wanted: str, fits: bool) -> None:
+        super()._set(value, "from 0 to below 1", fits and value < 1)
+
+
+class GaussianNoise(_Random):
+    """Adds normal numbers of mean 0 in training.
+
+    Args:
+        stddev: their standard deviation, at least 0; it may be changed at any time.
+        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+
+    >>> import fastnn
+    >>> fastnn.GaussianNoise(0.1).eval()(fastnn.tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    _operation = staticmethod(ops.gaussian_noise)
+    _setting = "stddev"
+
+    def __init__(self, stddev: float, seed: int | None = None, name: str | None = None) -> None:
+        super().__init__(stddev, seed, name)
+
+    @property
+    def stddev(self) -> float:
+        """The standard deviation of the noise."""
+        return float(self._value[0])
+
+    @stddev.setter
+    def stddev(self, value: float) -> None:
+        self._set(value, "of at least 0", _number(value) and 0 <= value < np.inf)

@@ -1,0 +1,72 @@
+"""Layers that only change the shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...autograd.tensor import Tensor
+from ...ops.checks import axis_of, shape_of, whole_number
+from ...ops.shape import reshape
+from ..module import Module
+from ..spec import ANY, InputSpec
+
+
+class Flatten(Module):
+    """Each sample as one row of numbers.
+
+    Args:
+        start_dim, end_dim: the first and the last of the axes that become one, as in PyTorch; all but the batch if not given.
+        input_shape: the shape of one sample.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> fastnn.Flatten()(x).shape, fastnn.nn.Flatten(0, 1)(x).shape
+    ((1, 4), (2, 2))
+    """
+
+    _any_dtype = True
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1, input_shape: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        if isinstance(start_dim, tuple | list):
+            raise TypeError(
+                f"Flatten: start_dim is {start_dim}, wanted a whole number; a shape has a name: input_shape={start_dim}"
+            )
+        self.start_dim = whole_number(start_dim, "Flatten: start_dim")
+        self.end_dim = whole_number(end_dim, "Flatten: end_dim")
+        self.input_shape = shape_of(input_shape, "Flatten: input_shape")
+        self.name = name or "flatten"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("start_dim", "end_dim"):
+            value = whole_number(value, f"Flatten: {name}")
+        super().__setattr__(name, shape_of(value, "Flatten: input_shape") if name == "input_shape" else value)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """What comes, in the shape that was given."""
+        return ANY if self.input_shape is None else InputSpec(shape=(None, *self.input_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 1 and (self.start_dim, self.end_dim) == (1, -1):
+            return x
+        return reshape(x, self._merged(x.shape))
+
+    def _merged(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """The shape of a batch, after."""
+        first, last = (axis_of(d, len(shape), "Flatten") for d in (self.start_dim, self.end_dim))
+        if first > last:
+            raise ValueError(f"Flatten: start_dim {self.start_dim} of shape {shape} comes after end_dim {self.end_dim}")
+        merged: Any = shape[first : last + 1]  # None where one of them is open
+        return (*shape[:first], None if None in merged else math.prod(merged), *shape[last + 1 :])
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self._merged((1, *input_shape))[1:] if input_shape else (1,)  # a sample's shape is without the batch
+
+    def get_config(self) -> dict[str, Any]:
+        dims = {} if (self.start_dim, self.end_dim) == (1, -1) else {"start_dim": self.start_dim, "end_dim": self.end_dim}
+        return {**dims, "input_shape": self.input_shape}
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,99 @@
+"""The checks at the door of the operations: what comes in becomes an array or a Tensor, or an error that names it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from ..autograd.tensor import Tensor, is_grad_enabled
+from ..backends import current
+from ..core.convert import own_array
+
+
+def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
+    """The value as a Tensor: of like's dtype if it is none yet. The view of a parameter becomes a copy."""
+    if isinstance(value, Tensor):
+        if hasattr(value, "order"):
+            from .shape import arranged
+
+            return arranged(cast(Any, value))
+        return value
+    if isinstance(value, list | tuple) and is_grad_enabled() and any(getattr(v, "requires_grad", False) for v in value):
+        raise TypeError(f"{op}: a {type(value).__name__} of Tensors that require a gradient came; make one with fastnn.stack")
+    k = current()
+    array = own_array(k, value, None if like is None else like.dtype, op)
+    k.constant_enters(array)
+    return Tensor(array)
+
+
+def same_dtype(op: str, *tensors: Tensor) -> None:
+    """TypeError unless all have one dtype."""
+    first = tensors[0].dtype
+    for t in tensors[1:]:
+        if t.dtype != first:
+            raise TypeError(f"{op}: Tensors of dtype {first} and {t.dtype} came, wanted one dtype; use astype")
+
+
+def floating(op: str, t: Tensor) -> Tensor:
+    """TypeError unless the Tensor is float32 or float64."""
+    if t.dtype.kind != "f":
+        raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted float32 or float64; use astype")
+    return t
+
+
+def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
+    """The value, if it is a finite number from low to high; ValueError otherwise."""
+    if (
+        not isinstance(value, int | float | np.integer | np.floating)
+        or not np.isfinite(np.float64(value))
+        or not low <= value <= high
+    ):
+        wanted = f"of at least {low}" if high == float("inf") else f"from {low} to {high}"
+        raise ValueError(f"{name} is {value!r}, wanted a finite number {wanted}")
+    return float(value)
+
+
+def check_device(device: Any, op: str) -> None:
+    """ValueError unless the device is None or the one on which the backend computes: "cpu", or "cuda" for CuPy's."""
+    own = "cpu" if current().xp is np else "cuda"
+    if device is not None and str(device).partition(":")[0] != own:
+        raise ValueError(
+            f"{op}: device is {str(device)!r}, but the backend {current().name!r} computes on {own!r}; use fastnn.use_backend"
+        )
+
+
+def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
+    """The value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}, wanted a whole number")
+    if value < low:
+        raise ValueError(f"{name} is {value}, wanted a whole number of at least {low}")
+    return int(value)
+
+
+def positive_int(value: Any, name: str) -> int:
+    """Returns the value, if it is a whole number of at least 1; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
+    return int(value)
+
+
+def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
+    """Returns a shape without the batch, from a tuple, a list or a single size."""
+    if shape is None:
+        return None
+    items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    return tuple(positive_int(n, name) for n in items)
+
+
+def axis_of(axis: Any, ndim: int, op: str) -> int:
+    """The axis counted from the front; ValueError where there is none.
+
+    Operations for which a Tensor without dimensions has one of size 1, as in PyTorch, give at least 1 as ndim.
+    """
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"{op}: axis {axis!r}, wanted a whole number")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{op}: axis {axis} of a Tensor with {ndim} dimensions")
+    return int(axis) % ndim

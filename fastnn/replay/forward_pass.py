@@ -1,0 +1,169 @@
+"""A forward pass recorded: its kernel calls from inputs to outputs, for models that are frozen and for predict."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..autograd.tensor import Array, Tensor, no_grad
+from ..backends import current, recording, spec
+from ..backends.base import Backend, Call
+from ..backends.spec import LINEAR
+from ..core.seeding import stream
+from ..core.structure import ONE, Structure
+from ..nn.mode import mode
+from .host_code import HostCode
+from .ports import Ports, carried_outputs
+from .recorder import Recorder
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+    from ..nn.parameter import Parameter
+
+
+_values = operator.attrgetter("data")
+
+
+class Pass(Recorder):
+    """A recorder that also keeps what arrays from outside held before they were written, and what the model returns.
+
+    The stream of random numbers that all threads draw from is left where it is then: another thread may have drawn meanwhile.
+    """
+
+    def __init__(self, real: Backend, inputs: tuple[Array, ...]) -> None:
+        super().__init__(real, inputs)
+        self.before: dict[int, tuple[Array, Any]] = {}
+        self._stream = stream(real)
+        self.structure = ONE
+        self.outs: list[Array] = []
+        """The outputs, then those that are carried to the next call."""
+        self.carried: dict[int, int] = {}
+        """The numbers of the inputs that are carried, and of the outputs that they come from."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        run = super().__getattr__(name)
+        if name not in self.real.table:
+            return run
+        written = [i for i, arg in enumerate(spec.KERNELS[name].args) if arg.writes]
+
+        def kernel(*args: Any) -> None:
+            for a in (args[i] for i in written):
+                if a.size and a is not self._stream and id(a) not in self.before and not self.owns(a):
+                    self.before[id(a)] = a, np.array(self.real.to_numpy(a))
+            run(*args)
+
+        setattr(self, name, kernel)
+        return kernel
+
+    def restore(self) -> None:
+        """Gives arrays from outside the values that they had before the pass."""
+        for a, values in reversed(self.before.values()):
+            self.real.write(a, values)
+
+
+def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[int, Any] | None = None) -> Pass:
+    """Records the forward pass from these arrays in evaluation mode, with its outputs.
+
+    carried: the inputs that are carried from call to call, by number, and the outputs that they come from, by name or number.
+    """
+    real: Backend = current()
+    for x in xs:
+        real.fill(x, 0.0)
+    recorder = Pass(real, tuple(xs))
+    with recording(recorder), no_grad(), mode(training=False):
+        with HostCode(marks=True) as host:
+            recorder.structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
+        if host.taken:
+            recorder.give_up(f"{host.taken}, and what NumPy does there would be left out; use operations on Tensors")
+        for name, y in zip(recorder.structure.names, ys, strict=True):
+            if not isinstance(y, Tensor):
+                what = "output" if len(ys) == 1 else f"output {name!r}"
+                raise TypeError(f"freeze: the model's {what} is a {type(y).__name__}, wanted a Tensor")
+        # An output that shows an input is read before any is written: an array of out= may be the input's.
+        shown = [any(real.xp.may_share_memory(y.data, x) for x in xs) for y in ys]
+        sources = [copied(recorder, y.data) if of_input else y.data for y, of_input in zip(ys, shown, strict=True)]
+        recorder.carried = carried_outputs(recorder.structure, carried or {})
+        hidden = set(recorder.carried.values()) if len(sources) > 1 else set()
+        shown_outs = [source for i, source in enumerate(sources) if i not in hidden]
+        states = [sources[i] for i in recorder.carried.values()]
+        for (i, o), source in zip(recorder.carried.items(), states, strict=True):
+            if source.shape != xs[i].shape or source.dtype != xs[i].dtype:
+                names = inputs.names[i], recorder.structure.names[o]
+                raise ValueError(
+                    f"freeze: state: the output {names[1]} is {source.dtype} {tuple(source.shape)}, "
+                    f"but the input {names[0]} that it is carried to is {xs[i].dtype} {tuple(xs[i].shape)}"
+                )
+        recorder.outs = [copied(recorder, source) for source in (*shown_outs, *states)]
+    return recorder
+
+
+def copied(k: Recorder, source: Array) -> Array:
+    out = k.empty(source.shape, source.dtype)
+    if source.dtype.kind == "f":
+        k.activation_forward(out, source, LINEAR)
+    else:
+        k.cast(out, source, spec.TENSOR_DTYPES.index(source.dtype.name))
+    return out
+
+
+def arrays_of(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
+    for name, args in calls:
+        for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
+            if arg.kind == "array" and value.size:
+                yield arg, value
+
+
+def difference(first: Pass, second: Pass) -> str:
+    """Says why what two passes recorded is not the same work, in words; empty where it is."""
+    if first.signature == second.signature:
+        return second.hindrance
+    for before, now, place, (name, args) in zip(first.signature, second.signature, second.places, second.calls, strict=False):
+        if before[0] != now[0]:
+            break
+        for arg, a, b, value in zip(spec.KERNELS[name].args, before[1:], now[1:], args, strict=True):
+            if a == b or arg.kind != "array":
+                continue
+            if arg.writes:
+                return "what it changes is made anew in each call, as by a random layer; make it once, in __init__"
+            if first.owns(value):
+                return (
+                    "it reads what it computed in the call before, as models with a hidden state do; "
+                    "make the state an input and an output, or keep it in a buffer that copy_ changes"
+                )
+            if a[0] == b[0] == "constant":
+                return (
+                    f"an array of the host ({place}) differs from call to call; if it is random, draw it with fastnn.rand, "
+                    "fastnn.randn or fastnn.randint, or make it an input"
+                )
+            return "it read other arrays in the second call than in the first"
+    return "it did not do the same work in two calls in a row"
+
+
+class Forward:
+    """The forward pass of a model in evaluation mode for one shape, recorded. Unlike a frozen model it follows the weights."""
+
+    @classmethod
+    def of(cls, model: Module, inputs: Structure, features: Sequence[Array]) -> Forward | None:
+        """Returns the one of a model for arrays like these; None where it cannot be replayed."""
+        real: Backend = current()
+        xs = [real.empty(x.shape, x.dtype) for x in features]
+        parameters = tuple(model.weights)
+        values = tuple(map(_values, parameters))  # before: another thread that begins to train the model may move them meanwhile
+        recorded = record(model, inputs, xs)
+        recorded.restore()
+        return None if recorded.void else cls(parameters, values, inputs, xs, recorded)
+
+    def __init__(
+        self, parameters: tuple[Parameter, ...], values: tuple[Array, ...], inputs: Structure, xs: list[Array], recorded: Pass
+    ) -> None:
+        # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
+        ports = Ports(inputs, xs, recorded.structure, recorded.outs, {})
+        self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, ports, None)
+        self._parameters, self._values = parameters, values
+
+    def fits(self) -> bool:
+        """Says whether the weights are still in the arrays in which they were."""
+        return all(map(operator.is_, map(_values, self._parameters), self._values))

@@ -1,0 +1,238 @@
+"""Frozen models: forward passes recorded for one batch size each, and called past everything but their kernels."""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..autograd.tensor import Tensor
+from ..backends import current, recording
+from ..backends.base import Backend, Call
+from ..backends.spec import PRECISIONS
+from ..core.convert import dtype_of
+from ..core.locks import rlock
+from ..core.precision import autocast, precision
+from ..core.seeding import generator
+from ..core.structure import ONE, Structure, inputs_of
+from ..core.tree import flatten, unflatten
+from ..nn.spec import each
+from ..ops.checks import positive_int, shape_of, whole_number
+from .forward_pass import Pass, arrays_of, difference, record
+from .ports import Ports, carried_inputs
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+
+
+MOST_PASSES = 3
+"""Forward passes in which two in a row must do the same: the first may make what later ones keep."""
+
+
+def freeze(
+    model: Module,
+    batch_size: int | None = 1,
+    input_shape: Any = None,
+    input_dtype: Any = None,
+    seed: int | None = None,
+    max_batch_size: int | None = None,
+    state: Mapping[Any, Any] | None = None,
+) -> Any:
+    """Makes a callable that computes what the model computes now; see `Module.freeze`."""
+    if batch_size is not None:
+        batch_size = positive_int(batch_size, "freeze: batch_size")
+    if max_batch_size is not None:
+        if batch_size is not None:
+            raise ValueError(f"freeze: max_batch_size is for batch_size=None; batch_size {batch_size} came")
+        max_batch_size = positive_int(max_batch_size, "freeze: max_batch_size")
+    if seed is not None:
+        seed = whole_number(seed, "freeze: seed", 0)
+    if input_shape is None:
+        input_shape = getattr(model, "input_shape", None)
+    if not model.built or input_shape is None:
+        raise RuntimeError("freeze: no shape is known; give the first layer input_shape, or pass input_shape")
+    inputs = _inputs(model, input_shape)
+    if inputs.kind == "one":
+        leaves = [input_shape]
+    elif len(inputs) == 1:
+        leaves = inputs.flatten(input_shape, "freeze: input_shape")
+    else:
+        leaves = inputs.spread(input_shape, "freeze", "input_shape")
+    if any(isinstance(leaf, list | tuple) and None in leaf for leaf in leaves):
+        raise RuntimeError(f"freeze: the shape {input_shape} has open sizes; pass input_shape with the sizes to freeze for")
+    shapes = [shape_of(leaf, "freeze: input_shape") or () for leaf in leaves]
+    dtypes = [spec.wants(model.dtype) or model.dtype for spec in each(model.input_spec, inputs, "freeze")]
+    if input_dtype is not None:
+        several = isinstance(input_dtype, dict | list | tuple)
+        given = inputs.spread(input_dtype, "freeze", "input_dtype") if several else [input_dtype] * len(shapes)
+        dtypes = [dtype_of(d, "freeze: input_dtype") for d in given]
+    carried = carried_inputs(inputs, state)
+    if carried and batch_size is None:
+        raise ValueError("freeze: state belongs to the samples of one batch; it needs a batch_size")
+    current().value_leaves("freeze")
+    snapshot = Snapshot(_copied_model(model), inputs, shapes, dtypes, PRECISIONS[precision()], seed, carried)
+    return _frozen(snapshot, batch_size, max_batch_size)
+
+
+def _frozen(snapshot: Snapshot, batch_size: int | None, max_batch_size: int | None) -> Any:
+    if batch_size is not None:
+        return snapshot.record(batch_size)
+    from .frozen_batches import FrozenBatches
+
+    return FrozenBatches(snapshot, max_batch_size)
+
+
+def _restored(arguments: tuple[Any, ...], batch_size: int | None, max_batch_size: int | None, state: Any) -> Any:
+    frozen = _frozen(Snapshot(*arguments), batch_size, max_batch_size)
+    if state:
+        frozen.state = state
+    return frozen
+
+
+def _inputs(model: Module, shape: Any) -> Structure:
+    """Says how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
+    tree, leaves = flatten(shape, _is_shape)
+    if not tree and model.input_structure is None:
+        return ONE
+    return inputs_of(model, unflatten(tree, [np.empty((1, 1))] * len(leaves)), "freeze")
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(n is None or isinstance(n, int | np.integer) for n in value)
+
+
+def _copied_model(model: Module) -> Module:
+    """Copies a model, without what compile was given: later training changes no copy, and other threads may use the model."""
+    return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
+
+
+def _weights(model: Module) -> list[Any]:
+    """Returns the stored parameters and the buffers, which several layers may share, each once."""
+    return list(dict.fromkeys(model.weights))
+
+
+class Snapshot:
+    """A copy of a model that nothing else changes, from which frozen models are recorded, and which takes new weights.
+
+    Frozen models hold it; it holds none of them, as the garbage collector does not look into compiled objects.
+
+    Args:
+        model: the copy.
+        inputs: how it takes its inputs.
+        shapes, dtypes: those of one sample of each.
+        rounded: the precision of products.
+        seed: where the stream of random numbers begins, or None.
+        carried: inputs that are carried from call to call, by number, and the names or numbers of the outputs they come from.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        inputs: Structure,
+        shapes: Sequence[tuple[int, ...]],
+        dtypes: Sequence[Any],
+        rounded: str,
+        seed: int | None,
+        carried: Mapping[int, Any],
+    ) -> None:
+        self._arguments = inputs, shapes, dtypes, rounded, seed, carried
+        self.model = model
+        self.real: Backend = current()
+        self.lock = rlock()
+        """Held while passes are recorded and while weights change."""
+        self.weights: list[Tensor] = _weights(model)
+        self.ports: Ports | None = None
+        """Those of the last recording."""
+        self._streams: dict[int, Any] = {}
+        self._known: tuple[Any, int, list[weakref.ref[Tensor]]] = (None, 0, [])
+        """The model that gave weights last, its version, and its weights, which live as long as it does."""
+
+    def record(self, batch_size: int, any_rows: bool = False) -> Any:
+        """Records forward passes for batches of this size; RuntimeError where they cannot be replayed.
+
+        any_rows: whether users know the size as one of many, in messages.
+        """
+        inputs, shapes, dtypes, rounded, seed, carried = self._arguments
+        with self.lock, recording(self.real), autocast(rounded):  # type: ignore[arg-type]
+            xs = [self.real.empty((batch_size, *shape), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+            passes: list[Pass] = []
+            while len(passes) < 2 or (why := difference(*passes[-2:])):
+                if len(passes) == MOST_PASSES:
+                    raise RuntimeError(f"freeze: the model cannot be frozen: {why}")
+                passes.append(record(self.model, inputs, xs, carried))
+                if passes[-1].void:
+                    raise RuntimeError(f"freeze: the model cannot be frozen: {passes[-1].void}")
+            for recorded in reversed(passes):
+                recorded.restore()
+            last = passes[-1]
+            xs = [*(x for i, x in enumerate(xs) if i not in carried), *(xs[i] for i in carried)]
+            self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried, any_rows)
+            return self.real.freeze(self._with_own_streams(last.calls, seed), xs, last.outs, last.owned, ports, self)
+
+    def _with_own_streams(self, calls: list[Call], seed: int | None) -> list[Call]:
+        """Gives calls streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
+        shared = {id(a): a for arg, a in arrays_of(calls) if arg.dtype == "u64" and arg.reads and arg.writes}
+        rng = generator() if seed is None else np.random.Generator(np.random.Philox(seed))
+        for key in shared:
+            if key not in self._streams:
+                self._streams[key] = self.real.numbers(np.array([rng.integers(2**63), 0], np.uint64), np.uint64)
+        return [(name, tuple(self._streams.get(id(a), a) for a in args)) for name, args in calls] if shared else calls
+
+    # ---- new weights ----
+
+    def update(self, models: Sequence[Any], source: Any) -> None:
+        """Gives frozen models the weights of a model of the same structure, or of a state_dict; `FrozenModel.update` calls it.
+
+        Raises:
+            TypeError: it is no model of the same class, and no dict.
+            ValueError: its structure, or the shape or dtype of a weight, is another; the message names the first.
+        """
+        if isinstance(source, Mapping):
+            with self.lock:
+                twin = _copied_model(self.model)
+            twin.load_state_dict(dict(source))
+            source = twin
+        if type(source) is not type(self.model):
+            wanted = type(self.model).__name__
+            raise TypeError(f"update: a {type(source).__name__} came, wanted a {wanted} as it was frozen, or its state_dict")
+        arrays = [t.data for t in self._weights_of(source)]
+        for i, (own, a) in enumerate(zip(self.weights, arrays, strict=True)):
+            if own.data.shape != a.shape or own.data.dtype != a.dtype:
+                came = f"{a.dtype} {tuple(a.shape)}, wanted {own.data.dtype} {tuple(own.data.shape)}"
+                raise ValueError(f"update: {self._name(i)} is {came} as it was frozen; freeze the model anew")
+        to_numpy = current().to_numpy
+        with self.lock:
+            self.real.set_weights(models, self.weights, [to_numpy(a) for a in arrays])
+
+    def _weights_of(self, source: Module) -> list[Tensor]:
+        """Returns the weights of a model whose structure is that of this one."""
+        known, version, held = self._known
+        if known is not None and known() is source and version == source._version:
+            return [t for t in (ref() for ref in held) if t is not None]
+        version, weights = source._version, _weights(source)
+        from .same_structure import structure_difference
+
+        if why := structure_difference(self.model, source):
+            raise ValueError(f"update: {why} as it was frozen; freeze the model anew")
+        self._known = weakref.ref(source), version, [weakref.ref(t) for t in weights]
+        return weights
+
+    def _name(self, i: int) -> str:
+        """Returns the name of a weight by its number."""
+        from ..nn.parameter import stored
+
+        named = [*((stored(p), name) for name, p in self.model.named_parameters())]
+        named += [(b, name) for name, b in self.model.named_buffers()]  # type: ignore[misc]
+        return next(name for t, name in named if t is self.weights[i])
+
+    # ---- copies ----
+
+    def reduce(self, frozen: Any) -> Any:
+        """Returns what pickling and copying a frozen model takes: a copy of the model, which may get new weights meanwhile."""
+        with self.lock:
+            state = frozen.state
+            arguments = _copied_model(self.model), *self._arguments
+        return _restored, (arguments, frozen.batch_size, getattr(frozen, "max_batch_size", None), state)

@@ -1,0 +1,127 @@
+"""Replay: a recorded step as a list of kernel calls that runs without Python, with what must hold before and after it."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tensor import Array, Tensor
+from ..backends.base import Backend
+from ..core import versions
+from ..core.tree import flatten, replace, unflatten
+from ..nn.mode import said
+from ..nn.parameter import stored
+from .lookups import Bindings
+from .recorder import Recorder
+
+_version, _training, _data, _requires_grad, _has_grad = map(
+    operator.attrgetter, ("_version", "_training", "data", "requires_grad", "has_grad")
+)
+
+
+class Step:
+    """A recording that can be replayed: its plan, what must be true before it, and what is true after it."""
+
+    def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
+        self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)
+        # Several times where an optimizer takes several steps in one.
+        self._prepare = tuple(Counter(recorder.prepare).items())
+        self.recorder = recorder
+        self.buffers = buffers
+        self.xp = recorder.xp
+        # The leaves of the output: what is returned as it is has no array. What holds none of them stays one object.
+        self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
+        self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
+        self.bindings = bindings  # of the user's own code, where that is looked at from call to call
+        self.used = 0  # when, by the clock of the one who holds it
+        self._settings = versions.settings
+        called, before = recorder.modules, recorder.grads_before
+        modules = dict.fromkeys(m for c in called for m in c.modules())
+        parameters = dict.fromkeys(stored(p) for m in modules for p in m._parameters.values() if p is not None)
+        leaves: dict[Tensor, None] = dict.fromkeys([*parameters, *(b for m in modules for b in m._buffers.values())])
+        leaves |= dict.fromkeys(leaf for leaf in before if not recorder.owns(leaf.data))
+        self._said = recorder.said
+        self._modules, self._versions, self._modes = tuple(called), tuple(map(_version, called)), tuple(map(_training, called))
+        self._places, self._arrays, self._trained = tuple(leaves), tuple(map(_data, leaves)), tuple(map(_requires_grad, leaves))
+        self._leaves, self._before = tuple(before), tuple(before.values())
+        self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
+
+    def fits(self) -> bool:
+        """Says whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
+        return (
+            self.lasts()
+            and said.get() is self._said
+            and tuple(map(_training, self._modules)) == self._modes
+            and tuple(map(_requires_grad, self._places)) == self._trained
+            and tuple(map(_has_grad, self._leaves)) == self._before
+            and (self.bindings is None or self.bindings.hold())
+        )
+
+    def lasts(self) -> bool:
+        """Says whether it may fit again: what its layers are, and where their numbers lie, does not come back once it changed."""
+        return (
+            tuple(map(_version, self._modules)) == self._versions
+            and all(map(operator.is_, map(_data, self._places), self._arrays))
+            and self._settings == versions.settings
+        )
+
+    def replay(self, inputs: list[Array]) -> Any:
+        for buffer, array in zip(self.buffers, inputs, strict=True):
+            self.recorder.real.write(buffer, array)
+        self.run(1)
+        for i in self.recorder.changed:
+            give_back(self.recorder.real, inputs[i], self.buffers[i])
+        made = [
+            leaf if array is None else Tensor(array.copy()) if is_tensor else array.copy()
+            for leaf, array, is_tensor in self._outputs
+        ]
+        return unflatten(self._tree, made)
+
+    def run(self, n: int) -> None:
+        """Runs the plan n times and sets what Python knows of gradients."""
+        while n:
+            part = n
+            for prepare, times in self._prepare:
+                part = min(part, prepare(times * n) // times)
+            if not part:
+                raise RuntimeError("capture: one call takes more steps by a schedule than can be prepared; take fewer in a call")
+            self.plan.run(part)
+            n -= part
+        for leaf, value in self._after:
+            leaf.has_grad = value
+
+
+def give_back(k: Backend, given: Array, changed: Array) -> None:
+    """Writes what was changed in place into the argument that it is a copy of."""
+    if not isinstance(given, np.ndarray):
+        given[...] = k.xp.asarray(changed)
+    elif given.flags.writeable:
+        given[...] = k.to_numpy(changed)
+
+
+def copied(value: Any, recorder: Recorder) -> Any:
+    """Copies the outputs: the next replay overwrites the buffers."""
+    return _changed(value, recorder, operator.methodcaller("copy"))
+
+
+def own(value: Any, recorder: Recorder) -> Any:
+    """Returns the output in the recording's own views, without what it came from."""
+    return _changed(value, recorder, recorder.memory.own)
+
+
+def _array(leaf: Any, recorder: Recorder) -> Array | None:
+    """Returns the array of an output that the recording made; None for what is returned as it is."""
+    if isinstance(leaf, Tensor):
+        return leaf.data if leaf.node is not None or recorder.owns(leaf.data) else None
+    return leaf if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else None
+
+
+def _changed(value: Any, recorder: Recorder, change: Any) -> Any:
+    def changed(leaf: Any) -> Any:
+        array = _array(leaf, recorder)
+        return leaf if array is None else Tensor(change(array)) if isinstance(leaf, Tensor) else change(array)
+
+    return replace(value, changed)

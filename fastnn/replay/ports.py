@@ -1,0 +1,249 @@
+"""The inputs and outputs of a frozen model: their names, shapes and dtypes, and what is checked of arrays that come in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from ..autograd.tensor import Array
+from ..core.structure import Structure
+from ..core.tree import Tree, count, unflatten
+from ..training.data import arrays as data
+
+
+class Port(NamedTuple):
+    """An input or output: its name, shape and dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_described(self.shape, self.dtype)}"
+
+
+def _described(shape: Any, dtype: Any) -> str:
+    return f"{dtype} {tuple(shape)}"
+
+
+class Ports:
+    """Checks what comes into a frozen model, and puts together what comes out. Keeps no reference to the model.
+
+    Args:
+        inputs, outputs: how the model takes its inputs and gives its outputs.
+        xs, outs: arrays like them, those that are carried last.
+        carried: the inputs that are carried from call to call, by number, and the outputs that they come from.
+        any_rows: whether users know the number of samples as one of many.
+    """
+
+    def __init__(
+        self,
+        inputs: Structure,
+        xs: Sequence[Array],
+        outputs: Structure,
+        outs: Sequence[Array],
+        carried: Mapping[int, int],
+        any_rows: bool = False,
+    ) -> None:
+        self._any_rows = any_rows
+        names = ["x"] if inputs.kind == "one" else inputs.names
+        order = [*(i for i in range(len(names)) if i not in carried), *carried]
+        ports = [Port(names[i], tuple(x.shape), np.dtype(x.dtype)) for i, x in zip(order, xs, strict=True)]
+        visible = len(ports) - len(carried)
+        self.batch_size = len(xs[0])
+        self.xs, self.states = ports[:visible], ports[visible:]
+        self._inputs = _without(inputs, carried)
+        self._outputs = _without(outputs, carried.values()) if len(outputs) > 1 else outputs
+        self.outs = [Port(n, tuple(y.shape), np.dtype(y.dtype)) for n, y in zip(self._outputs.names, outs, strict=False)]
+        self.alone = self._outputs.kind == "one"
+        self.build = self._outputs.build
+
+    def convert(self, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
+        """Returns the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
+
+        Raises TypeError and ValueError for what does not fit; the message says what came and what is wanted.
+        """
+        arrays, single = [], bool(args)
+        for leaf, (name, shape, dtype) in zip(self._leaves(args), self.xs, strict=True):
+            a = data.as_features(
+                leaf[None] if isinstance(leaf, np.ndarray) and leaf.shape == () else leaf, dtype, "frozen model", name
+            )
+            alone = shape[0] == 1 and a.shape == (shape[1:] or (1,)) and a.shape != shape
+            if alone:
+                a = a[None] if len(shape) > 1 else a
+            if a.shape != shape:
+                if self._any_rows:
+                    same = f", {dtype}, with as many samples as {self.xs[0].name}"
+                    raise ValueError(f"frozen model: {name} has shape {a.shape}, wanted {shape}{same}")
+                raise ValueError(
+                    f"frozen model: {name} has shape {a.shape}, but it was frozen for {shape}, {dtype}; freeze takes batch_size"
+                )
+            arrays.append(a)
+            single &= alone
+        return arrays, single
+
+    def _leaves(self, args: tuple[Any, ...]) -> list[Any]:
+        if not args and not self.xs:  # all of them are carried
+            return []
+        if not args or (self._inputs.kind == "one" and len(args) > 1):
+            wanted = ", ".join(port.name for port in self.xs) or "none"
+            raise TypeError(f"frozen model: {len(args)} arguments came, wanted {wanted} (and out=)")
+        x = args[0] if len(args) == 1 else list(args)
+        return [x] if self._inputs.kind == "one" else self._inputs.spread(x, "frozen model", "x")
+
+    def rows(self, args: tuple[Any, ...]) -> tuple[Any, int]:
+        """Returns the first input, and how many samples it has. These are the ports of another batch size.
+
+        Raises ValueError for an input of another shape; the message says what came and what is wanted.
+        """
+        first, port = self._leaves(args)[0], self.xs[0]
+        shape = tuple(
+            first.shape if hasattr(first, "shape") else data.as_features(first, port.dtype, "frozen model", port.name).shape
+        )
+        wanted = port.shape[1:]
+        if len(shape) == len(port.shape) and shape[1:] == wanted:
+            return first, shape[0]
+        if shape in (wanted, wanted or (1,)):
+            return first, 1
+        sizes = ", ".join(map(str, ("n", *wanted)))
+        raise ValueError(f"frozen model: {port.name} has shape {shape}, but it was frozen for ({sizes}), {port.dtype}")
+
+    # ---- what is carried from call to call ----
+
+    def named_state(self, arrays: Sequence[Any]) -> dict[str, Any]:
+        """Returns what is carried, by the names of the inputs."""
+        return {port.name: a for port, a in zip(self.states, arrays, strict=True)}
+
+    def state_arrays(self, given: Any) -> list[Any]:
+        """Returns new arrays to be carried; TypeError or ValueError for those that do not fit."""
+        names = [port.name for port in self.states]
+        if not names:
+            raise ValueError("frozen model: it carries no state; freeze(state=...) says which input comes from which output")
+        if not isinstance(given, Mapping) or set(given) != set(names):
+            came = f"the keys {list(given)}" if isinstance(given, Mapping) else f"a {type(given).__name__}"
+            raise ValueError(f"frozen model: state is {came}, wanted a dict with: {', '.join(names)}")
+        arrays = []
+        for name, shape, dtype in self.states:
+            a = np.array(data.as_features(given[name], dtype, "frozen model", name), order="C")
+            if a.shape != shape:
+                raise ValueError(f"frozen model: state {name} is {_described(a.shape, dtype)}, wanted {_described(shape, dtype)}")
+            arrays.append(a)
+        return arrays
+
+    # ---- outputs ----
+
+    def arrays(self, out: Any) -> list[Any]:
+        """Returns the arrays of out=, which several outputs are written to."""
+        return self._outputs.spread(out, "frozen model", "out")
+
+    def refuse(self, i: int, out: Any, single: bool) -> NoReturn:
+        """Raises ValueError for an array of out= that does not fit the output of this number."""
+        name, shape, dtype = self.outs[i]
+        what = "out" if self.alone else f"out[{name!r}]"
+        wanted = _described(shape[1:] if single else shape, dtype)
+        came = f"a {type(out).__name__}"
+        if isinstance(out, np.ndarray):
+            flags = [
+                text
+                for flag, text in ((out.flags.c_contiguous, "not C-contiguous"), (out.flags.writeable, "read-only"))
+                if not flag
+            ]
+            came = " and ".join([_described(out.shape, out.dtype), *flags])
+        raise ValueError(f"frozen model: {what} is {came}, wanted a C-contiguous, writable array of {wanted}")
+
+    def __str__(self) -> str:
+        def shown(port: Port) -> Port:
+            return (
+                port._replace(shape=(None, *port.shape[1:])) if self._any_rows and port.shape[:1] == (self.batch_size,) else port
+            )
+
+        outs = [shown(port) for port in self.outs]
+        right = ", ".join(_described(port.shape, port.dtype) if self.alone else str(port) for port in outs)
+        state = f", state {', '.join(map(str, self.states))}" if self.states else ""
+        return f"FrozenModel({', '.join(str(shown(port)) for port in self.xs)} -> {right}{state})"
+
+
+def _without(structure: Structure, numbers: Collection[int]) -> Structure:
+    """Returns how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
+    if not numbers:
+        return structure
+    kept = iter([i not in numbers for i in range(len(structure))])
+    tree, kind = _rest(structure.tree, kept), structure.kind
+    tree = (tuple, (0,), ()) if tree is None else tree
+    while tree and len(tree[2]) == 1 and not issubclass(tree[0], dict):
+        tree, kind = tree[2][0], ""
+    if not kind:
+        kind = Structure.of(unflatten(tree, [0] * len(structure)))[0].kind
+    return Structure(kind, [name for i, name in enumerate(structure.names) if i not in numbers], tree)
+
+
+def _rest(tree: Tree, kept: Iterator[bool]) -> Tree | None:
+    """Returns a tree without some of its leaves and what is empty then, None if nothing is left.
+
+    The rest of a named tuple is a dict.
+    """
+    if not tree:
+        return tree if next(kept) else None
+    cls, keys, children = tree
+    rest = [(i, left) for i, child in enumerate(children) if (left := _rest(child, kept)) is not None]
+    if len(rest) == len(children):
+        return cls, keys, tuple(child for _, child in rest)
+    if not rest:
+        return None
+    named = issubclass(cls, Mapping) or hasattr(cls, "_fields")
+    own = tuple(keys[i] for i, _ in rest) if named else (len(rest),)
+    return dict if named else cls, own, tuple(child for _, child in rest)
+
+
+# ---- what is carried from call to call ----
+
+
+class Carried(NamedTuple):
+    """An output that is carried to an input: one of the leaves of what state= names."""
+
+    key: Any
+    leaf: int
+    leaves: int
+
+
+def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
+    """Returns the numbers of the inputs that are carried, and the outputs that they come from."""
+    if state is None:
+        return {}
+    if not isinstance(state, Mapping):
+        raise TypeError(f"freeze: state is a {type(state).__name__}, wanted a dict from inputs to outputs, by names or numbers")
+    carried = {}
+    for key, value in state.items():
+        leaves = _leaves(inputs, key, "input")
+        carried.update({i: Carried(value, n, len(leaves)) for n, i in enumerate(leaves)})
+    return carried
+
+
+def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[int, int]:
+    """Returns the numbers of the inputs that are carried, and of the outputs that they come from."""
+    found = {}
+    for i, (key, leaf, n) in carried.items():
+        leaves = _leaves(outputs, key, "output")
+        if len(leaves) != n:
+            raise ValueError(f"freeze: state carries the output {key!r} of {len(leaves)} arrays to an input of {n}")
+        found[i] = leaves[leaf]
+    return found
+
+
+def _leaves(structure: Structure, key: Any, what: str) -> list[int]:
+    """Returns which leaves of the inputs or outputs this is: one by its name, or all of an argument or item."""
+    names = structure.names
+    if key in names:
+        return [names.index(key)]
+    items: list[list[int]] = []
+    for tree in structure.tree[2] if structure.tree else [structure.tree]:
+        begin = items[-1][-1] + 1 if items else 0
+        items.append(list(range(begin, begin + count(tree))))
+    if isinstance(key, int) and -len(items) <= key < len(items):
+        return items[key]
+    for item in items:
+        if isinstance(key, str) and item and all(names[i].startswith(f"{key}_") for i in item):
+            return item
+    raise ValueError(f"freeze: state has the {what} {key!r}; wanted a name or number of: {', '.join(names)}")

@@ -1,0 +1,324 @@
+"""Recording: a step's kernel calls written down while they run, with all that a replay of them depends on."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..autograd.tensor import Tensor
+from ..backends.base import Backend, Call, aligned
+from ..backends.spec import KERNELS
+from ..core.arrays import copy_array
+from ..nn.mode import said
+from .memory import Array, Memory
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+
+_ARRAYS = frozenset({"address", "wait", "dataset", "streams", "to_numpy", "write", "lacks"})
+"""What a recorder leaves to the backend that computes."""
+PATIENCE = 6
+"""Steps in a row that may differ before recording ends."""
+_WRITES = {name: tuple(arg.writes for arg in kernel.args) for name, kernel in KERNELS.items()}
+
+
+class Recorder:
+    """A backend that runs kernels on the real one and writes the calls down, with all that a replay depends on.
+
+    The signature of a recording says of each argument of each kernel where it lies: in which memory that was made inside, in
+    which input, or at which address outside; constants, which are made of Python's values, by their content. Two calls of equal
+    signatures are the same work on the same memory.
+
+    Args:
+        real: the backend that computes.
+        inputs: arrays whose content changes from replay to replay, in place.
+        lines: keeps the line of the user's code that each call came from, for messages; it takes time.
+    """
+
+    def __init__(self, real: Backend, inputs: tuple[Array, ...] = (), lines: bool = True) -> None:
+        self.real = real
+        self._line = caller if lines else str
+        self.name = real.name
+        self.xp = real.xp
+        self.absent = real.absent
+        self.calls: list[Call] = []
+        self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
+        self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
+        self._flag: Array | None = None  # of the block that is being recorded
+        self.asides: set[int] = set()  # the indices of calls that may run beside those that follow
+        self._aside = False
+        self.signature: list[Any] = []
+        self.places: list[str] = []  # the line outside of fastnn that each call came from
+        self.void = ""  # why no call like this one can be replayed; empty while it can
+        self.hindrance = ""  # why this call cannot, though the next one may: a first call sets things up
+        self.grads_before: dict[Tensor, bool] = {}
+        self.grads_after: dict[Tensor, bool] = {}
+        self.said = said.get()
+        self.modules: dict[Module, None] = {}
+        self.owned: list[Array] = []  # arrays that were made inside
+        self.outside: dict[int, Array] = {}  # arrays that were there before, by address: while they are here, no other takes it
+        self.changed: set[int] = set()  # the inputs that kernels write to, by number
+        self._inputs = len(inputs)
+        self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
+        self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
+        self.memory = Memory(real)
+        for array in inputs:
+            block = self.memory.add(array)
+            if block.root is not None:
+                block.expected = block.references
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in _ARRAYS:
+            return getattr(self.real, name)  # type: ignore[no-any-return]
+        if name not in self.real.table:
+            raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
+        run, calls, writes = self.real.table[name], self.calls, _WRITES[name]
+
+        def kernel(*args: Any) -> None:
+            if self._flag is None:
+                run(*args)
+            else:
+                if self._flag[0]:
+                    run(*args)
+                self.flags[len(calls)] = self._flag
+            if self._aside:
+                self.asides.add(len(calls))
+            entry: list[Any] = [name]
+            own: list[Any] = []
+            for arg, write in zip(args, writes, strict=True):
+                if hasattr(arg, "shape"):
+                    place, array = self._place(arg, write)
+                    entry.append(place)
+                    own.append(array)
+                else:
+                    entry.append(arg.hex() if isinstance(arg, float) else arg)
+                    own.append(arg)
+            calls.append((name, tuple(own)))
+            self.signature.append(tuple(entry))
+            self.places.append(self._line())
+
+        watched = unwatched(kernel)
+        setattr(self, name, watched)
+        return watched
+
+    def _place(self, array: Array, write: bool) -> tuple[tuple[Any, ...], Array]:
+        """Returns what the signature says of an argument of a kernel, and the argument as it is written down."""
+        begin, end = self.memory.extent(array)
+        if begin == end:
+            return ("nothing", array.shape), array
+        if (block := self.memory.find(begin, end)) is not None:
+            if write and block.number < self._inputs:
+                self.changed.add(block.number)
+            return ("inside", block.number, begin - block.begin, array.shape), block.own(array)
+        if (constant := self._constants.get((begin, end))) is not None:
+            if write:
+                self.hinder(
+                    "an array that was made of Python's values inside is changed in place, which a replay would do to what the "
+                    f"last one left ({caller()}); make it by fastnn.zeros or full, or outside"
+                )
+            return ("constant", constant[0], array.shape), array
+        known = self.outside.get(begin)
+        if known is None or known.nbytes < array.nbytes:
+            self.outside[begin] = array
+        return ("outside", begin, array.shape), array
+
+    @contextmanager
+    def when(self, flag: Array) -> Iterator[Recorder]:
+        self._flag = flag
+        try:
+            yield self
+        finally:
+            self._flag = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
+    # ---- memory ----
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
+        array = aligned(self.real, shape, dtype)
+        block = self.memory.add(array, self._line())
+        if block.root is not None:
+            block.expected = block.references - 1  # the one that is given away here
+        self.owned.append(block.own(array))
+        return array
+
+    def empty_beside(self, array: Array) -> Array:
+        return self.empty(array.shape, array.dtype) if self.owns(array) else self.real.empty(array.shape, array.dtype)
+
+    def aux(self, kernel: str, *args: Any) -> Array:
+        array = self.real.aux(kernel, *args)
+        self.memory.add(array, counted=False)
+        self.owned.append(array)
+        return array
+
+    def asarray(self, a: Any, dtype: Any = None) -> Array:
+        array = self.real.asarray(a, dtype)
+        self.constant_enters(array)
+        return array
+
+    def numbers(self, values: Any, dtype: Any = np.float64) -> Array:
+        array = self.real.numbers(values, dtype)
+        self.constant_enters(array)
+        return array
+
+    def constant(self, a: np.ndarray[Any, Any]) -> Array:
+        array = self.real.constant(a)
+        self.constant_enters(array)
+        return array
+
+    def owns(self, array: Array) -> bool:
+        """Says whether the array lies in memory that the recording made or was given."""
+        return self.memory.find(*self.memory.extent(array)) is not None
+
+    def uses(self, array: Array) -> bool:
+        """Says whether a kernel was given memory of an array from outside, or a constant that lies there."""
+        begin, end = self.memory.extent(array)
+        places = [*map(self.memory.extent, self.outside.values()), *self._constants]
+        return any(first < end and begin < last for first, last in places)
+
+    def escaped(self) -> str:
+        """Says where memory was made that is still held outside, in words; empty if there is none."""
+        for grads in (self.grads_before, self.grads_after):
+            made = [leaf for leaf in grads if self.owns(leaf.data)]  # they end with the step
+            while made:
+                del grads[made.pop()]
+        for m in self.modules:  # what fastnn's own layers keep for their penalties is used in the step alone
+            if (kept := m.__dict__.get("_activity")) is not None and self.owns(kept.data):
+                object.__setattr__(m, "_activity", Tensor(self.memory.own(kept.data)))
+                del kept
+        held = self.memory.held()
+        if held:  # by work that is under way, or by cycles of objects, perhaps, that only the collector finds
+            self.real.wait()
+            gc.collect()
+            held = self.memory.held()
+        if not held:
+            return ""
+        where = next((f", made in {b.where}," for b in held if b.where), "")
+        return (
+            f"a Tensor of the step{where} is kept outside of it, where a replay would change it or leave it as it is; "
+            "return it, or copy it into a Tensor that is there already (copy_)"
+        )
+
+    # ---- what Python sees and says ----
+
+    def give_up(self, why: str) -> None:
+        """Says why neither this call nor one like it can be replayed."""
+        self.void = self.void or why
+
+    def hinder(self, why: str) -> None:
+        """Says why this call cannot be replayed; if the next one is hindered too, recording ends."""
+        self.hindrance = self.hindrance or why
+
+    def value_leaves(self, how: str) -> None:
+        self.give_up(f"a value was read by Python ({how}, {caller()}), which a replay would not do again")
+
+    def constant_enters(self, array: Array) -> None:
+        place = self.memory.extent(array)
+        if place[0] != place[1] and place not in self._constants and self.memory.find(*place) is None:
+            import hashlib
+
+            digest = hashlib.blake2b(self.real.to_numpy(array).tobytes(), digest_size=16).digest()
+            self._constants[place] = digest, array
+
+    def has_grad(self, leaf: Tensor) -> bool:
+        if leaf not in self.grads_after:  # what the step itself sets is no condition of its replay
+            self.grads_before.setdefault(leaf, leaf.has_grad)
+        return leaf.has_grad
+
+    def set_has_grad(self, leaf: Tensor, value: bool) -> None:
+        self.grads_after[leaf] = leaf.has_grad = value
+
+    def module_called(self, module: Module) -> None:
+        self.modules.setdefault(module)
+
+    def prepares(self, prepare: Callable[[int], int]) -> None:
+        self.prepare.append(prepare)
+        prepare(1)
+
+    # ---- buffers of modules that the step assigns ----
+
+    def buffer_assigned(self, module: Module, name: str, before: Tensor, value: Tensor) -> None:
+        first = self._buffers[module, name][0] if (module, name) in self._buffers else before
+        self._buffers[module, name] = first, value
+
+    def carry_buffers(self) -> None:
+        """Copies what was assigned to modules' buffers into those that were there before, so that the next step finds it."""
+        assigned, self._buffers = self._buffers, {}
+        for (module, name), (first, value) in assigned.items():
+            if value is first:
+                continue
+            if value.shape != first.shape or value.dtype != first.dtype or self.owns(first.data) or not self.owns(value.data):
+                self.hinder(
+                    f"the buffer {name} of {type(module).__name__} is assigned a Tensor of another shape or dtype, or one from "
+                    "outside; assign the result of an operation, or change it in place (copy_)"
+                )
+                continue
+            copy_array(self, first.data, value.data)
+            module._buffers[name] = module.__dict__[name] = first
+
+
+class Watched:
+    """What is known of a step that was watched, until the next one."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance
+        self.outside = recorder.outside  # kept, so that no other memory has their addresses
+        self.differed = 0  # how many in a row, with this one, did not do what the one before did
+
+
+def difference(before: Watched, now: Watched) -> str:
+    """Says what the second of two calls did otherwise."""
+    for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
+        if a == b:
+            continue
+        if a[0] != b[0]:
+            return f"{a[0]} in one, {b[0]} in the next, {place}"
+        kinds = {u[0] for u, v in zip(a, b, strict=False) if u != v and isinstance(u, tuple) and isinstance(v, tuple)}
+        if "outside" in kinds:
+            return (
+                f"{b[0]} uses other memory from outside in each, {place}; change Tensors in place (copy_), "
+                "or pass them as arguments"
+            )
+        if kinds == {"constant"}:
+            return f"an array made inside differs, or the part of a Tensor that is taken, {place}; pass it as an argument"
+        return f"{b[0]} was called with other numbers, {place}; pass numbers that change as arrays"
+    return "the number of operations differs"
+
+
+_TRANSPARENT = frozenset({__name__.partition(".")[0], "numpy"})
+
+
+def unwatched(run: Callable[..., None]) -> Callable[..., None]:
+    """Returns the kernel, in which `HostCode` does not look: what compiles it and writes it down is no code of the user's."""
+
+    def kernel(*args: Any) -> None:
+        watch = sys.getprofile()
+        if not callable(watch):
+            run(*args)
+            return
+        sys.setprofile(None)
+        try:
+            run(*args)
+        finally:
+            sys.setprofile(watch)
+
+    return kernel
+
+
+def caller() -> str:
+    """Finds the line outside of fastnn and NumPy that is running, as file:line."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _TRANSPARENT:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,1 @@
+"""Callbacks; `fastnn.callbacks` exports them."""

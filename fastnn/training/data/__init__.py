@@ -1,0 +1,1 @@
+"""Data for training: checks, casts, batches, and where they come from."""

@@ -1,0 +1,178 @@
+"""Batches for evaluation, validation and prediction: of arrays, and of what gives batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ...backends import current
+from ...core.structure import Arrays, chunk_size, chunks
+from ...ops.checks import positive_int
+from .. import sanity
+from .arrays import check_same_length
+from .feed import PLAIN, Feed, find, gives_batches, unpack, warn
+from .large import by_batch
+from .order import Order
+
+Batches = Callable[[], Generator[Arrays]]
+"""Begins a pass over the batches of an evaluation."""
+
+
+def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, Any, Any]]:
+    """Yields x, y and weights of the batches that are evaluated or predicted: a pass, or so many of them.
+
+    An iterator is left where this stops.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    if steps is not None:
+        _checked(steps, op)
+    feed.epoch_begins()
+    iterator, done = feed.run(Order(False)), 0
+    try:
+        while steps is None or done < steps:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                break
+            done += 1
+            yield unpack(item, op, feed.name)
+    finally:
+        if op == "fit":
+            feed.leave()  # the next validation may go on
+        else:
+            feed.close()
+    if steps is not None and done < steps and (done or feed.once):
+        warn(f"{op}: {feed.name} is a {feed.kind} that ran out after {done} batches; wanted {steps}")
+    if not done and not (op == "fit" and steps is not None and feed.once):  # where fit goes on without validation
+        raise ValueError(f"{op}: {feed.name} is a {feed.kind} that gave no batches")
+    feed.epoch_ended()
+
+
+def in_chunks(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Generator[Arrays]:
+    """Yields arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
+    parts = chunks(arrays, _rows_at_a_time(size, f"{op}: {name}", steps))
+    for part in parts if steps is None else islice(parts, _checked(steps, op)):
+        yield Arrays(part, arrays.inputs)
+
+
+def _rows_at_a_time(size: int | None, name: str, steps: int | None) -> int:
+    return chunk_size(PLAIN if size is None and steps is not None else size, name)
+
+
+def _checked(steps: int, op: str) -> int:
+    return positive_int(steps, "fit: validation_steps" if op == "fit" else f"{op}: steps")
+
+
+def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Batches:
+    """Returns what begins `in_chunks`, with the arguments checked."""
+    chunk_size(size, f"{op}: {name}")
+    if steps is not None:
+        _checked(steps, op)
+    return lambda: in_chunks(arrays, op, name, size, steps)
+
+
+def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps: int | None) -> Batches:
+    """Returns the batches of evaluate: x, y and the weights, `steps` batches of `size` samples."""
+    x, y, weight = given
+    feed = find(x, "evaluate", "x", size, {"y": y, "sample_weight": weight})
+    if feed is None:
+        feed = by_batch(model, "evaluate", x, y, weight, _rows_at_a_time(size, "evaluate: batch_size", steps))
+    if feed is None:
+        return chunked(model._prepare("evaluate", x, y, weight).on(current()), "evaluate", "batch_size", size, steps)
+    return lambda: prepared(model, "evaluate", feed, steps)
+
+
+def validation_of(
+    model: Any, given: Any, size: int | None, steps: int | None, looks: bool, epochs: Iterable[bool] = ()
+) -> Batches:
+    """Returns the batches of fit's validation_data.
+
+    Args:
+        size, steps: samples in a batch, and batches.
+        looks: whether NaN in them is an error.
+        epochs: whether they are wanted, for each epoch.
+    """
+    c = model._need("fit")
+    if gives_batches(given):
+        feed = find(given, "fit", "validation_data", size)
+        assert feed is not None
+        if steps is not None:
+            _checked(steps, "fit")
+        elif feed.once and (times := sum(epochs)) > 1:
+            raise ValueError(
+                f"fit: validation_data is a {feed.kind}, which gives its batches once, and they are wanted {times} times; "
+                "pass validation_steps, or an object whose __iter__ begins anew"
+            )
+        return Validation(model, feed, steps, looks)
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight), and no iterable of such batches")
+    x, y, weight = (*given, None)[:3]
+    if large := by_batch(model, "fit", x, y, weight, _rows_at_a_time(size, "fit: validation_batch_size", steps)):
+        return Validation(model, large, steps, looks)
+    names = ("validation x", "validation y")
+    arrays = model._prepare("fit", x, y, weight, names)
+    if looks:
+        sanity.check(model, c, arrays.inputs, arrays, (x, y), names)
+    return chunked(arrays.on(current()), "fit", "validation_batch_size", size, steps)
+
+
+class Validation:
+    """Batches of a feed, which are looked at the first time."""
+
+    def __init__(self, model: Any, feed: Feed, steps: int | None, looks: bool) -> None:
+        self._model, self._feed, self._steps, self._looks = model, feed, steps, looks
+
+    def __call__(self) -> Generator[Arrays]:
+        looks, self._looks = self._looks, False
+        return prepared(self._model, "fit", self._feed, self._steps, looks)
+
+    def close(self) -> None:
+        """Ends what was fetched ahead."""
+        self._feed.close()
+
+
+def epochs_of(validation_freq: Any) -> Callable[[int], bool]:
+    """Returns what says whether there is validation after an epoch, counted from 0."""
+    if isinstance(validation_freq, Iterable) and not isinstance(validation_freq, str):
+        numbers: Collection[int] = list(validation_freq)
+        if all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
+            return lambda epoch: epoch + 1 in numbers
+    elif isinstance(validation_freq, int | np.integer):
+        every = positive_int(validation_freq, "fit: validation_freq")
+        return lambda epoch: (epoch + 1) % every == 0
+    raise TypeError(f"fit: validation_freq is {validation_freq!r}; wanted a number of epochs, or a list of the numbers of epochs")
+
+
+def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = False) -> Generator[Arrays]:
+    """Yields the batches of a feed as arrays for evaluation; looks: whether NaN in them is an error."""
+    with closing(batches_of(feed, op, steps)) as batches:
+        for i, (x, y, weight) in enumerate(batches):
+            label = f"{op}: batch {i} of {feed.name}"
+            arrays = model._prepare(label, x, y, weight)
+            if looks:
+                sanity.check(model, model._need(op), arrays.inputs, arrays, (x, y), ("x", "y"), label)
+            yield arrays
+
+
+def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays] | None:
+    """Yields the inputs in the batches of x; None where x is arrays that are taken as a whole."""
+    feed: Feed | None = find(x, "predict", "x", size)
+    if feed is None:
+        feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))
+    return None if feed is None else _inputs_of(model, feed, steps)
+
+
+def _inputs_of(model: Any, feed: Feed, steps: int | None) -> Generator[Arrays]:
+    k = current()
+    with closing(batches_of(feed, "predict", steps)) as batches:
+        for i, (item, _, _) in enumerate(batches):
+            op = f"predict: batch {i} of x"
+            inputs, features = model._inputs(op, item, "x")
+            check_same_length(op, **dict(zip(inputs.names, features, strict=True)))
+            yield Arrays(map(k.asarray, features), inputs)

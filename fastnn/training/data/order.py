@@ -1,0 +1,129 @@
+"""The order of samples in training, and the place that training has reached: what a file keeps to go on there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...core.seeding import generator
+
+if TYPE_CHECKING:
+    from .source import Source
+
+Array = np.ndarray[Any, Any]
+
+
+class Order:
+    """The stream of random numbers that shuffles the samples of each pass.
+
+    Args:
+        shuffle: whether it does.
+        own: the stream of a model that was loaded; else that of `fastnn.seed`.
+    """
+
+    def __init__(self, shuffle: bool, own: np.random.Generator | None = None) -> None:
+        self.shuffle = shuffle
+        self._own = own
+        self._before: list[int] | None = None
+
+    def draw(self, n: int) -> Array | None:
+        """Returns a new order of n things; None where they stay as they are."""
+        if not self.shuffle:
+            return None
+        self._before = self.now()
+        return self._stream().permutation(n)
+
+    def before(self) -> list[int] | None:
+        """Returns the state of the stream before the last order was drawn."""
+        return self._before
+
+    def now(self) -> list[int] | None:
+        """Returns the state of the stream."""
+        return state_of(self._stream()) if self.shuffle else None
+
+    def _stream(self) -> np.random.Generator:
+        return generator() if self._own is None else self._own
+
+
+class Place:
+    """The place that a fit has reached.
+
+    epoch, steps: the epoch, from 0, and how many of its steps are done.
+    """
+
+    def __init__(self, source: Source, order: Order, epoch: int, steps: int) -> None:
+        self._source, self._order = source, order
+        self.epoch, self.steps = epoch, steps
+
+    def config(self) -> dict[str, Any]:
+        """Returns what a file keeps of the place."""
+        source, order, epoch, steps = self._source, self._order, self.epoch, self.steps
+        at = steps - source.began
+        whole = source.length is not None and at >= source.length
+        if source.steps is not None and steps >= source.steps:
+            epoch, steps = epoch + 1, 0
+        stream = order.now() if whole or not at else order.before()
+        at = 0 if whole else at
+        return {"epoch": epoch, "steps": steps, "at": at, "size": source.size, "stream": stream, "source": source.state()}
+
+
+class Resumed:
+    """The place at which a file says that training stopped. It holds until `fastnn.seed` is called.
+
+    Args:
+        config: what `Place.config` gave.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        numbers = [config["epoch"], config["steps"], config["at"], *config["size"]]
+        if not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers):
+            raise ValueError(f"the place {str(numbers)[:40]} is no list of whole numbers")
+        self.stream = None if config["stream"] is None else generator_of(config["stream"])
+        self._config: dict[str, Any] | None = config
+        self._host = generator()
+
+    @property
+    def holds(self) -> bool:
+        return self._host is generator()
+
+    def go_on(self, source: Source, epoch: int) -> int:
+        """Puts a source where training stopped, if it is the first that begins with this epoch; returns the steps done in it."""
+        config, self._config = self._config, None
+        if config is None or config["epoch"] != epoch or not source.resume(config):
+            return 0
+        return int(config["steps"])
+
+
+def state_of(rng: np.random.Generator) -> list[int] | None:
+    """Returns the state of a generator as whole numbers; None for one that is not fastnn's."""
+    state: Any = rng.bit_generator.state
+    if state["bit_generator"] != "Philox":
+        return None
+    inner = state["state"]
+    words = [*inner["counter"], *inner["key"], *state["buffer"]]
+    return [*map(int, words), state["buffer_pos"], state["has_uint32"], state["uinteger"]]
+
+
+def generator_of(state: Any) -> np.random.Generator:
+    """Returns the generator that has this state.
+
+    Raises:
+        ValueError: it is none.
+    """
+    words = isinstance(state, list) and len(state) == 13 and all(type(n) is int and 0 <= n < 1 << 64 for n in state)
+    if not words or state[10] > 4 or state[11] > 1 or state[12] >= 1 << 32:
+        raise ValueError(f"the state of a stream of random numbers is {str(state)[:40]}, wanted 13 whole numbers")
+    bits = np.random.Philox()
+    bits.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": np.array(state[:4], np.uint64), "key": np.array(state[4:6], np.uint64)},
+        "buffer": np.array(state[6:10], np.uint64),
+        "buffer_pos": state[10],
+        "has_uint32": state[11],
+        "uinteger": state[12],
+    }
+    return np.random.Generator(bits)

@@ -1,0 +1,187 @@
+"""Where fit takes its batches from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ...autograd.tensor import Array
+from ...backends import current
+from ...backends.base import aligned
+from ...core.arrays import copy_array
+
+if TYPE_CHECKING:
+    from ...core.structure import Arrays, Structure
+    from ..step import TrainStep
+    from .order import Order, Place
+
+Make = Callable[["list[Array]", "Callable[[list[Array]], None] | None", "Structure", str], "TrainStep"]
+"""Makes a training step: of buffers, what fills them, how the model takes them, and why Python may change between steps what code
+of the user's own depends on."""
+
+
+class Source(Protocol):
+    """The batches of fit, as training steps that are ready to run."""
+
+    steps: int | None
+    """Batches in an epoch; None where that is not known yet."""
+    length: int | None
+    """Batches in one pass over the data; None where that is not known."""
+    began: int
+    """The step of this epoch at which the pass over the data began; negative where it began in an epoch before."""
+
+    @property
+    def size(self) -> list[int]:
+        """What two sources have in common of which one can go on where the other stopped."""
+        ...
+
+    def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+        """Begins an epoch, and returns its steps, each with how often it is to run before the next one is asked for.
+
+        left: how many epochs are left, with this one.
+        alone: whether no code of the user's own runs between epochs.
+        """
+        ...
+
+    def resume(self, config: dict[str, Any]) -> bool:
+        """Goes to where a source stopped, as `Place.config` has it; says whether it can."""
+        ...
+
+    def state(self) -> Any:
+        """Returns the state that the user's own object has."""
+        ...
+
+    def ended(self, place: Place, epochs: int) -> bool:
+        """Says whether the data ended for good, and warns if that was too soon."""
+        ...
+
+    def close(self) -> None:
+        """Ends what was begun to fetch batches."""
+        ...
+
+
+class InMemory:
+    """Arrays in memory, of which a recorded step gathers its batches itself: many steps are one call.
+
+    Args:
+        steps: batches in an epoch, which goes on where the last one stopped; None for all of them.
+        order: shuffles the samples.
+        make: makes the training steps.
+    """
+
+    def __init__(self, arrays: Arrays, batch_size: int, steps: int | None, order: Order, make: Make) -> None:
+        self.batches = Batches(arrays)
+        n = self.batches.n
+        self.length: int | None = -(-n // batch_size)
+        self.steps: int | None = self.length if steps is None else steps
+        self._n, self._batch_size = n, batch_size
+        self.began = 0
+        self._at = self.length
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
+        self._order = order
+        sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
+        self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, arrays.inputs, "") for rows in sizes}
+
+    @property
+    def size(self) -> list[int]:
+        return [self._n, self._batch_size]
+
+    def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+        assert self.steps is not None and self.length is not None
+        done, self._done = self._done, 0
+        self.began = done - self._at
+        if self._at >= self.length:
+            self._begin(done)
+        return self._runs(done, self.steps, left, alone)
+
+    def _begin(self, done: int) -> None:
+        self._at, self._skip = self._skip, 0
+        self.batches.start_epoch(self._order.draw(self._n), self._at * self._batch_size)
+        self.began = done - self._at
+
+    def _runs(self, done: int, steps: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+        n, batch_size = self._n, self._batch_size
+        while done < steps:
+            if self._at * batch_size >= n:
+                self._begin(done)
+            rows = n - self._at * batch_size
+            count = min(max(rows // batch_size, 1), steps - done)
+            step = self._made[min(rows, batch_size)]
+            self.batches.fetch_ahead(min(rows, batch_size))
+            step.start_epoch(count, left, alone)
+            yield step, count
+            done += count
+            self._at += count
+
+    def resume(self, config: dict[str, Any]) -> bool:
+        assert self.steps is not None and self.length is not None
+        if config["size"] != self.size or config["steps"] >= self.steps or config["at"] >= self.length:
+            return False
+        self._skip, self._done = config["at"], config["steps"]
+        return True
+
+    def state(self) -> Any:
+        return None
+
+    def ended(self, place: Place, epochs: int) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+class Batches:
+    """Arrays in memory, and the order and place from which the next batch is taken.
+
+    Order and place lie in arrays that `gather_batch` reads, so that a recorded step finds each time another batch.
+    """
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = list(arrays)  # of size 0 where absent
+        self.n = len(arrays[0])
+        k = current()
+        self.index = k.asarray(np.arange(self.n, dtype=np.int64))
+        self.cursor = k.asarray(np.zeros(1, np.int64))
+        self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
+
+    def start_epoch(self, order: Array | None, first: int = 0) -> None:
+        """Goes to the first sample of a pass, in a new order if there is one."""
+        k = current()
+        if order is not None:
+            k.write(self.index, order)
+        k.write(self.cursor, np.full(1, first, np.int64))
+
+    def buffers(self, rows: int) -> list[Array]:
+        """Arrays for a batch."""
+        k = current()
+        return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
+
+    def fetch_ahead(self, rows: int) -> None:
+        """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
+        k = current()
+        streamed = [a for a in self.arrays if a.size and k.streams(a)]
+        if streamed and rows not in self._ahead:
+            self._ahead[rows] = [k.empty((rows, *a.shape[1:]), a.dtype) for a in streamed]
+        for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
+            self._take(a, ahead)
+
+    def gather(self, buffers: list[Array]) -> None:
+        """Writes the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
+        k, rows = current(), len(buffers[0])
+        fetched = iter(self._ahead.get(rows, ()))
+        for a, buffer in zip(self.arrays, buffers, strict=True):
+            if a.size and k.streams(a):
+                copy_array(k, buffer, next(fetched))
+            elif a.size:
+                self._take(a, buffer)
+        k.advance(self.cursor, rows)
+        with k.aside():
+            streamed = (a for a in self.arrays if a.size and k.streams(a))
+            for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
+                self._take(a, ahead)
+
+    def _take(self, a: Array, buffer: Array) -> None:
+        rows = len(buffer)
+        current().gather_batch(buffer.reshape(rows, -1), a.reshape(self.n, -1), self.index, self.cursor)

@@ -1,0 +1,169 @@
+"""Batches that come from Python: for training, evaluation and prediction."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...autograd.tensor import Array
+from ...backends import current
+from ...backends.base import aligned
+from ...core.structure import Arrays
+from ..batch import MOST_BATCH_SHAPES, structured_key
+from ..step import FEW
+from .feed import Feed, unpack, warn
+from .order import Order, Place
+from .source import Make
+
+if TYPE_CHECKING:
+    from ..step import TrainStep
+
+
+class Stream:
+    """Batches of a feed, each of which is copied to where the recorded step for its shape finds it.
+
+    Args:
+        feed: gives the batches.
+        steps: batches in an epoch, the next of which goes on where this one stopped; None for a whole pass.
+        order: shuffles what has numbers.
+        prepare: makes arrays of a batch: its number in the epoch, x, y and the weights.
+        make: makes the training steps.
+        reserve: is called with the number of samples that metrics will have seen.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        steps: int | None,
+        order: Order,
+        prepare: Callable[[int, Any, Any, Any], Arrays],
+        make: Make,
+        reserve: Callable[[int], Any],
+    ) -> None:
+        self.feed, self.steps, self.order = feed, steps, order
+        self.length = feed.length
+        self.began = 0
+        self._whole = steps is None
+        if self._whole:
+            self.steps = self.length
+        self._prepare, self._make, self._reserve = prepare, make, reserve
+        self._made: OrderedDict[Any, TrainStep] = OrderedDict()
+        self._iterator: Iterator[Any] | None = None
+        self._at = 0
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
+        self._first = True  # until a pass has given a batch
+        self._begun: set[TrainStep] = set()  # the steps that this epoch has used
+        self.exhausted = False
+        self._unsafe = ""
+        if feed.own:
+            batches = f"the batches come from {feed.name}, a {feed.kind}"
+            self._unsafe = f"{batches}, which may change what your code depends on; if it does not, compile with capture=True"
+
+    @property
+    def size(self) -> list[int]:
+        return list(self.feed.size)
+
+    def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+        self.feed.epoch_begins()
+        done, self._done = self._done, 0
+        self.began = done - self._at
+        self._begun.clear()
+        if self._iterator is None:
+            self._begin(done)  # draws its order before callbacks draw numbers, as arrays do
+        return self._runs(done, left, alone)
+
+    def _runs(self, done: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
+        samples = 0
+        for i, item in enumerate(self._items(done), done):
+            arrays = self._prepare(i, *item)
+            samples += len(arrays[0])
+            self._reserve(samples)
+            step = self._step(arrays)
+            if step not in self._begun:
+                self._begun.add(step)
+                step.start_epoch(self.steps or FEW, left, alone)
+            write = current().write
+            for buffer, a in zip(step.buffers, arrays, strict=True):
+                if a.size:
+                    write(buffer, a)
+            yield step, 1
+
+    def _begin(self, done: int) -> None:
+        """Begins a pass over the data after so many steps of the epoch."""
+        self.length = self.feed.length
+        self._iterator = self.feed.run(self.order, self._skip if self.feed.size else 0)
+        self._at, self._skip = self._skip, 0
+        self.began = done - self._at
+
+    def _items(self, done: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Yields the batches of an epoch of which so many steps are done."""
+        feed = self.feed
+        while self._whole or self.steps is None or done < self.steps:
+            if self._iterator is None:
+                self._begin(done)
+            try:
+                item = next(self._iterator)  # type: ignore[arg-type]
+            except StopIteration:
+                self._iterator = None
+                if self._first:
+                    raise ValueError(f"fit: {feed.name} is a {feed.kind} that gave no batches") from None
+                self.exhausted = feed.once or not self._at  # or its __iter__ does not begin anew
+                if self.exhausted or self._whole:
+                    break
+                continue  # begins again, within the epoch
+            done += 1
+            self._at += 1
+            self._first = False
+            yield unpack(item, "fit", feed.name)
+        if self._whole and not self.exhausted:
+            self.steps = self.length = done
+        feed.epoch_ended()
+
+    def _step(self, arrays: Arrays) -> TrainStep:
+        """Returns the step for arrays of these shapes; those that were used last are kept."""
+        key = structured_key(arrays)
+        step = self._made.get(key)
+        if step is None:
+            step = self._made[key] = self._make([buffer(a) for a in arrays], None, arrays.inputs, self._unsafe)
+            if len(self._made) > MOST_BATCH_SHAPES:
+                self._made.popitem(last=False)
+        else:
+            self._made.move_to_end(key)
+        return step
+
+    def resume(self, config: dict[str, Any]) -> bool:
+        load = getattr(self.feed.given, "load_state_dict", None)
+        if config["source"] is not None and callable(load):
+            load(config["source"])
+        elif not self.size or config["size"] != self.size or config["at"] >= (self.length or 0):
+            return False
+        if self.steps is not None and config["steps"] >= self.steps:
+            return False
+        self._skip, self._done, self._first = config["at"], config["steps"], False
+        return True
+
+    def state(self) -> Any:
+        save = getattr(self.feed.given, "state_dict", None)
+        return save() if callable(save) and not self.feed.ahead else None  # which would be of batches that are not used yet
+
+    def ended(self, place: Place, epochs: int) -> bool:
+        """Warns, if the data ended in this epoch, that this was too soon; says whether training stops."""
+        if not self.exhausted:
+            return False
+        feed, epoch, more = self.feed, place.epoch + 1, epochs - place.epoch - 1
+        ended = f"fit: {feed.name} is a {feed.kind}, which gives its batches once, and ran out in epoch {epoch} of {epochs}"
+        if not self._whole and (more or place.steps < (self.steps or 0)):
+            warn(f"{ended}, after {place.steps} of {self.steps} steps; training stops")
+        elif more:
+            warn(f"{ended}; training stops. Pass steps_per_epoch, or an object whose __iter__ begins anew")
+        return True
+
+    def close(self) -> None:
+        self._iterator = None
+        self.feed.close()
+
+
+def buffer(a: Array) -> Array:
+    """Returns memory for arrays like this one."""
+    return aligned(current(), a.shape, a.dtype) if a.size else a
