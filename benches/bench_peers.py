@@ -38,7 +38,7 @@ def main() -> None:
         parser.error("--write writes the whole page; leave --only out")
     if options.seconds <= 0:
         parser.error("--seconds must be more than 0")
-    everything = rows(freeze=hasattr(fastnn.Module, "freeze"), bfloat16=not fastnn.info().lacks["bfloat16"])
+    everything = rows(freeze=hasattr(fastnn.Module, "freeze"), bfloat16=not fastnn.info().precisions["bfloat16"])
     chosen = [row for row in everything if not options.only or any(part in row.name for part in options.only)]
     processes = not options.only or PROCESSES in options.only
     if not chosen and not processes:

@@ -99,7 +99,7 @@ PEERS: dict[str, tuple[str, Run]] = {
 
 def digits_runs() -> dict[str, Run]:
     """Lists what trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
-    short = {} if fastnn.info().lacks["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
+    short = {} if fastnn.info().precisions["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
     (ours, run), *peers = ((name, run) for name, (module, run) in PEERS.items() if find_spec(module))
     return {ours: run, **short, **dict(peers)}
 
@@ -111,7 +111,7 @@ def mnist_runs(folder: str) -> dict[str, Run]:
     def run_of(dtype: str) -> Run:
         return lambda seed: train_fastnn(MNIST, data, MNIST_BATCH, MNIST_EPOCHS, seed, dtype)
 
-    dtypes = ["float32"] if fastnn.info().lacks["bfloat16"] else ["float32", "bfloat16"]
+    dtypes = ["float32"] if fastnn.info().precisions["bfloat16"] else ["float32", "bfloat16"]
     return {f"fastnn, {dtype}": run_of(dtype) for dtype in dtypes}
 
 

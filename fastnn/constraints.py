@@ -86,7 +86,7 @@ class MinMaxNorm(Constraint):
             raise ValueError(f"{type(self).__name__}: axis {self.axis}, wanted axes that are neighbours")
         sizes = [math.prod(part) for part in (p.shape[: axes[0]], p.shape[axes[0] : axes[-1] + 1], p.shape[axes[-1] + 1 :])]
         k = current()
-        k.limit_norms(p.data.reshape(sizes), k.numbers([self.min_value, self.max_value, self.rate]))
+        k.limit_norms(p.data.reshape(sizes), k.shared_array([self.min_value, self.max_value, self.rate]))
 
 
 class MaxNorm(MinMaxNorm):

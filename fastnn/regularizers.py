@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .autograd.tensor import Tensor, tensor
-from .backends import numbers
+from .backends import shared_array
 from .core.registry import Configured, Registry, decided
 from .ops import dense, elementwise, reduce, shape
 from .ops.checks import check_number
@@ -72,7 +72,7 @@ class L1L2(Regularizer):
     l2 = _Factor(1)
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self._weights = numbers([0.0, 0.0])
+        self._weights = shared_array([0.0, 0.0])
         self.l1, self.l2 = l1, l2
 
     def __call__(self, x: Tensor) -> Tensor:

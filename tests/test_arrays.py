@@ -136,7 +136,7 @@ def _array(value: Any) -> Any:
     return np.asarray(value.detach().numpy() if isinstance(value, fastnn.Tensor) else value)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("checks", DOORS)
 def test_arrays_of_any_form_are_taken_for_what_they_hold(door: str) -> None:
     function, plain = DOORS[door]
     for form, make in FORMS.items():

@@ -98,7 +98,7 @@ def test_a_head_is_checked_part_by_part_and_its_memory_measured() -> None:
 def test_bfloat16_is_measured_beside_float32() -> None:
     r = row("bfloat16, 784")
     with peers("measure").Bench([], 0.002) as bench:
-        if lacking := fastnn.info().lacks["bfloat16"]:
+        if lacking := fastnn.info().precisions["bfloat16"]:
             with pytest.raises(RuntimeError, match="is not available here"):
                 bench.measure(r)
             assert "bfloat16" in lacking

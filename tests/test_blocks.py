@@ -20,13 +20,13 @@ from fastnn.autograd.tape import is_grad_enabled
 from fastnn.backends import _local, current, recording
 from fastnn.core.block import Block, Finally, PythonBlock
 from fastnn.core.precision import precision
-from fastnn.nn.mode import mode, said, sampled, sampling
+from fastnn.nn.mode import mode, mode_override, sampled, sampling
 from fastnn.replay.recorder import Recorder
 
 KINDS = list(dict.fromkeys([Block, PythonBlock]))
 BLOCKS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "no_grad": (fastnn.no_grad, is_grad_enabled),
-    "mode": (lambda: mode(False), said.get),
+    "mode": (lambda: mode(False), mode_override.get),
     "sampling": (sampling, sampled.get),
     "autocast": (lambda: Block(precision.__self__, 1), precision),  # type: ignore[attr-defined]
     "use_backend": (lambda: fastnn.use_backend("numpy"), _local.get),
@@ -169,7 +169,7 @@ def test_between_a_block_and_its_inside_no_function_begins(block: Callable[[], A
     own.__exit__(None, None, None)
     after = begun[len(inside) :]
     sys.setprofile(None)
-    assert inside in ([], ["_leaves", "current", "value_leaves"]) and not after
+    assert inside in ([], ["_leaves", "current", "host_reads"]) and not after
     assert state() == before
 
 

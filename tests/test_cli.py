@@ -67,7 +67,7 @@ def model(small: Path) -> Path:
 def test_info() -> None:
     out = good("info")
     assert "fastnn" in out and fastnn.get_backend() in out
-    for name, lacking in fastnn.info().lacks.items():
+    for name, lacking in fastnn.info().precisions.items():
         assert f"{name:8} {f'not available: {lacking}' if lacking else 'available'}\n" in out
 
 

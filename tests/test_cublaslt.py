@@ -154,10 +154,10 @@ def test_what_there_is_no_algorithm_for() -> None:
 
 def test_what_older_gpus_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     k, _ = backend()
-    assert not any(k.lacks(precision) for precision in ("float32", "bfloat16", "tf32"))
+    assert not any(k.why_unavailable(precision) for precision in ("float32", "bfloat16", "tf32"))
     monkeypatch.setattr(EmulatedDevice, "capability", 75)
-    assert k.lacks("tf32") == "products of tf32 need a GPU of compute capability 8.0, this one has 7.5"
-    assert "bfloat16" in k.lacks("bfloat16") and not k.lacks("float32")
+    assert k.why_unavailable("tf32") == "products of tf32 need a GPU of compute capability 8.0, this one has 7.5"
+    assert "bfloat16" in k.why_unavailable("bfloat16") and not k.why_unavailable("float32")
 
 
 def test_without_nvmath(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def launch(device: CudaDevice, name: str) -> None:
 def test_work_aside_joins_the_capture(device: CudaDevice) -> None:
     def work() -> None:
         launch(device, "first")
-        with device.aside():
+        with device.overlap():
             launch(device, "aside")
         launch(device, "last")
 

@@ -25,7 +25,7 @@ import fastnn
 from fastnn.backends import cupy, current
 from fastnn.backends.cupy import CupyBackend
 from fastnn.backends.cupy.device import CudaDevice
-from fastnn.backends.cupy.shared import Numbers
+from fastnn.backends.cupy.shared import SharedArray
 
 TARGETS = [*(emulator.TARGETS if emulator.runs_here() else ()), *(() if emulator.why_no_gpu() else ("gpu",))]
 
@@ -80,7 +80,7 @@ READS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("read", READS)
 def test_numbers_are_read_when_the_device_is_done(k: CupyBackend, read: str) -> None:
-    n = k.numbers([40], np.int64)
+    n = k.shared_array([40], np.int64)
     for count in (41, 42):
         k.advance(n, 1)
         assert READS[read](n) == count
@@ -101,7 +101,7 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("write", WRITES)
 def test_numbers_are_written_when_the_device_has_read_them(k: CupyBackend, write: str) -> None:
-    x, y, scale = k.asarray(np.ones(3)), k.asarray(np.zeros(3)), k.numbers([0.5])
+    x, y, scale = k.asarray(np.ones(3)), k.asarray(np.zeros(3)), k.shared_array([0.5])
     k.accumulate(y, x, scale)
     WRITES[write](scale)
     assert k.to_numpy(y).tolist() == [0.5, 0.5, 0.5] and scale[0] >= 9
@@ -110,22 +110,22 @@ def test_numbers_are_written_when_the_device_has_read_them(k: CupyBackend, write
 
 
 def test_what_is_made_of_numbers_is_no_memory_of_the_device(k: CupyBackend) -> None:
-    n = k.numbers([1.0, 2.0])
+    n = k.shared_array([1.0, 2.0])
     x = k.asarray(np.ones(1))
     for made in (n.copy(), n + 1, n.astype(np.float64), n.plain(), np.concatenate([n, n]), np.zeros_like(n), np.array(n)):
         assert type(made) is np.ndarray
         with pytest.raises(TypeError, match=r"accumulate: share is a numpy.ndarray, wanted memory of the GPU"):
             k.accumulate(x, x, made[:1])
-    with pytest.raises(TypeError, match="Numbers, wanted memory of the GPU"):
-        k.accumulate(x, x, np.ndarray.__new__(Numbers, 1))
+    with pytest.raises(TypeError, match="SharedArray, wanted memory of the GPU"):
+        k.accumulate(x, x, np.ndarray.__new__(SharedArray, 1))
     k.accumulate(x, x, n[1:])  # a part of them is
     assert k.to_numpy(x).tolist() == [3.0]
 
 
 def test_copies_of_numbers_are_numbers_of_the_backend_in_use(k: CupyBackend) -> None:
-    n = k.numbers([1, 2], np.uint64)
+    n = k.shared_array([1, 2], np.uint64)
     for made in (copy.deepcopy(n), pickle.loads(pickle.dumps(n))):
-        assert type(made) is Numbers and made.dtype == np.uint64 and made.tolist() == [1, 2]
+        assert type(made) is SharedArray and made.dtype == np.uint64 and made.tolist() == [1, 2]
         made[0] = 7
     assert n[0] == 1
     with fastnn.use_backend("numpy"):
@@ -137,7 +137,7 @@ def test_numbers_of_several_threads(k: CupyBackend) -> None:
     barrier = threading.Barrier(3)
 
     def count(_: int) -> bool:
-        n = k.numbers([0], np.int64)
+        n = k.shared_array([0], np.int64)
         barrier.wait()
         for i in range(150):
             k.advance(n, 1)
@@ -177,7 +177,7 @@ def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytes
 
     def spy(self: Batches, arrays: Any) -> None:
         make(self, arrays)
-        streamed.append(any(k.streams(a) for a in self.arrays if a.size))
+        streamed.append(any(k.is_streamed(a) for a in self.arrays if a.size))
 
     monkeypatch.setattr(Batches, "__init__", spy)
     given = FITS[options]
@@ -196,12 +196,12 @@ def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytes
 
 def test_what_fits_is_not_streamed(k: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(k.device, "free", lambda: 0)
-    assert not k.streams(k.dataset(X))  # small arrays always fit
+    assert not k.is_streamed(k.dataset(X))  # small arrays always fit
     monkeypatch.setattr(cupy, "SURELY_FITS", X.nbytes - 1)
     monkeypatch.setattr(k.device, "free", lambda: 2 * X.nbytes)
-    assert not k.streams(k.dataset(X))
+    assert not k.is_streamed(k.dataset(X))
     monkeypatch.setattr(k.device, "free", lambda: 2 * X.nbytes - 2)
-    assert k.streams(k.dataset(X))
+    assert k.is_streamed(k.dataset(X))
 
 
 # ---- arrays of CuPy ----

@@ -71,7 +71,7 @@ def test_a_device_is_a_target_where_one_answers(request: pytest.FixtureRequest) 
 
 def _offers(backend: Backend, case: Case) -> bool:
     """Whether it has the case's products: tf32 is an NVIDIA GPU's; all kernels round to bfloat16."""
-    return case.precision != "tf32" or not backend.lacks("tf32")
+    return case.precision != "tf32" or not backend.why_unavailable("tf32")
 
 
 def _dtypes(target: str, case: Case) -> tuple[str, ...]:

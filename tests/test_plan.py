@@ -344,7 +344,12 @@ def test_a_block_that_runs_by_a_flag(backend: str) -> None:
         x = rng.standard_normal(5000)
 
         def start() -> tuple[Any, ...]:
-            return real.numbers([0], np.int64), real.numbers([0], np.int64), real.asarray(x.copy()), real.asarray(np.zeros(5000))
+            return (
+                real.shared_array([0], np.int64),
+                real.shared_array([0], np.int64),
+                real.asarray(x.copy()),
+                real.asarray(np.zeros(5000)),
+            )
 
         def step(k: Any, count: Any, flag: Any, a: Any, b: Any) -> None:
             k.advance(count, 1)

@@ -33,7 +33,7 @@ DTYPES = ("float32", "float64")
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     for backend in (Backend, CppBackend):
-        monkeypatch.setattr(backend, "lacks", lambda self, precision: "")
+        monkeypatch.setattr(backend, "why_unavailable", lambda self, precision: "")
 
 
 @pytest.fixture
@@ -519,7 +519,7 @@ def refused(why: str) -> None:
     for op, call in (("autocast", lambda: fastnn.autocast("bfloat16")), ("compile", classifier)):
         with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'bfloat16' is not available here: .*{why}"):
             call()
-    lacking = fastnn.info().lacks["bfloat16"]
+    lacking = fastnn.info().precisions["bfloat16"]
     assert why in lacking and f"bfloat16 not available: {lacking}" in str(fastnn.info())
     with fastnn.autocast("float32"):
         assert product_of_third() == pytest.approx(PLAIN)
@@ -540,7 +540,7 @@ def test_cpus_have_no_tf32(refusable: None, backend: str) -> None:
                 RuntimeError, match=rf"^{op}: dtype 'tf32' is not available here: tf32 is a format of NVIDIA GPUs"
             ):
                 call("tf32")
-        assert f"tf32     not available: {fastnn.info().lacks['tf32']}" in str(fastnn.info())
+        assert f"tf32     not available: {fastnn.info().precisions['tf32']}" in str(fastnn.info())
 
 
 @needs_cpp
@@ -557,7 +557,7 @@ def test_other_kernels_refuse(refusable: None, isa: str) -> None:
 def test_where_the_cpu_multiplies_it_nothing_is_refused(refusable: None) -> None:
     with fastnn.use_backend("cpp"):
         use_isa(next(name for name, reason in isas().items() if not reason))
-        if fastnn.info().lacks["bfloat16"]:
+        if fastnn.info().precisions["bfloat16"]:
             refused("need a CPU with AVX512_BF16")
         else:
             with fastnn.autocast():

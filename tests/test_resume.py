@@ -168,7 +168,7 @@ def test_a_dtype_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     model = net("adam")
     model._compiled.dtype = "bfloat16"
     model.save(tmp_path / "m")
-    monkeypatch.setattr(type(current()), "lacks", lambda self, dtype: "no such products" if dtype == "bfloat16" else "")
+    monkeypatch.setattr(type(current()), "why_unavailable", lambda self, dtype: "no such products" if dtype == "bfloat16" else "")
     with pytest.warns(UserWarning, match="goes on in float32 here: .*no such products"):
         assert fastnn.load(tmp_path / "m")._compiled.dtype == "float32"
 

@@ -104,7 +104,7 @@ def test_training_in_bfloat16_gives_the_same_bits_for_any_number_of_threads(
     all_workers: None, isa: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred steps, of which the first run by Python; kernels round wherever they run, whatever the CPU is given leave to."""
-    monkeypatch.setattr(type(load("cpp")), "lacks", lambda self, precision: "")
+    monkeypatch.setattr(type(load("cpp")), "why_unavailable", lambda self, precision: "")
     use_isa(isa)
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((1000, 70)).astype(np.float32), rng.integers(0, 10, 1000)

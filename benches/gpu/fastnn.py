@@ -183,7 +183,7 @@ class Contender:
         k = self.backend
         w, dw = map(k.asarray, nets.flat(n))
         m, v = (k.asarray(np.zeros(n, np.float32)) for _ in range(2))
-        hyper, step = k.numbers([nets.LR, 0.9, 0.999, 1e-8, 0.0, 0.0]), k.numbers([0], np.int64)
+        hyper, step = k.shared_array([nets.LR, 0.9, 0.999, 1e-8, 0.0, 0.0]), k.shared_array([0], np.int64)
 
         def run() -> None:
             k.advance(step, 1)

@@ -43,8 +43,8 @@ class Settings(NamedTuple):
     rtol: float
     atol: float
 
-    def off(self, told: float, found: float, scale: float) -> bool:
-        return not abs(told - found) <= self.atol + self.rtol * max(abs(found), scale)
+    def off(self, analytic: float, numeric: float, scale: float) -> bool:
+        return not abs(analytic - numeric) <= self.atol + self.rtol * max(abs(numeric), scale)
 
 
 def gradcheck(
@@ -182,13 +182,13 @@ class Wrong(NamedTuple):
     """The worst element of a gradient that is off."""
 
     place: tuple[int, ...]
-    told: float
-    found: float
+    analytic: float
+    numeric: float
     kink: str
 
     def __str__(self) -> str:
         where = f"[{', '.join(map(str, self.place))}]" if self.place else ""
-        return f"{where} is {self.told:.9g}, by finite differences {self.found:.9g}{self.kink}"
+        return f"{where} is {self.analytic:.9g}, by finite differences {self.numeric:.9g}{self.kink}"
 
 
 def _place(at: tuple[int, ...], shape: tuple[int, ...], order: Order | None) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class Sought(Gradients):
+class RequestedGradients(Gradients):
     """The gradients of the Tensors asked for alone; leaves keep what they have."""
 
     def __init__(self, tensors: Sequence[Tensor], roots: Sequence[Tensor]) -> None:
@@ -101,7 +101,7 @@ def grad(
     for i, t in enumerate(stored):
         if not t.requires_grad:
             raise RuntimeError(f"grad: input {i} does not require a gradient; set requires_grad=True before the forward pass")
-    grads = Sought(stored, outputs)
+    grads = RequestedGradients(stored, outputs)
     for t, start in zip(outputs, starts, strict=True):
         grads.start(t, start, "grad")
     grads.run(outputs, retain_graph, "grad")

@@ -267,7 +267,7 @@ class Tensor(Methods, TensorBase):
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array, which shares their memory on the host backends."""
         k = current()
-        k.value_leaves("numpy()")
+        k.host_reads("numpy()")
         result: np.ndarray[Any, Any] = k.to_numpy(self.data)
         return result
 
@@ -280,7 +280,7 @@ class Tensor(Methods, TensorBase):
         return a
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        current().value_leaves("__dlpack__()")
+        current().host_reads("__dlpack__()")
         return self.data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
@@ -290,7 +290,7 @@ class Tensor(Methods, TensorBase):
         """The value of a Tensor with one element, as a Python number."""
         if self.size != 1:
             raise ValueError(f"item: the Tensor has shape {self.shape}, wanted one element")
-        current().value_leaves("item()")
+        current().host_reads("item()")
         return self.data.item()
 
     def tolist(self) -> Any:
@@ -476,6 +476,6 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     k = current()
     array = own_array(k, data, dtype, "tensor", copy=True)
-    k.constant_enters(array)
+    k.host_wrote(array)
     t = Tensor(array)
     return t.requires_grad_() if requires_grad else t

@@ -127,9 +127,9 @@ def _first_use() -> Backend:
     return _default
 
 
-def numbers(values: Any, dtype: Any = "float64") -> Any:
-    """A small array that Python and kernels both use, of the backend that runs (see `Backend.numbers`)."""
-    return current().numbers(values, dtype)
+def shared_array(values: Any, dtype: Any = "float64") -> Any:
+    """A small array that Python and kernels both use, of the backend that runs (see `Backend.shared_array`)."""
+    return current().shared_array(values, dtype)
 
 
 def get_backend() -> str:
@@ -159,12 +159,12 @@ def set_backend(name: str) -> None:
     """
     global _default
     backend = _resolve(name)
-    current().value_leaves("set_backend")  # a replay would not do it again
+    current().host_reads("set_backend")  # a replay would not do it again
     _default = backend
 
 
 def _leaves(_: Backend) -> None:
-    current().value_leaves("use_backend")  # a recording would miss what runs on the other backend
+    current().host_reads("use_backend")  # a recording would miss what runs on the other backend
 
 
 class use_backend(Block):  # noqa: N801 (a function to its users)
@@ -293,7 +293,7 @@ class Info(NamedTuple):
     backend: str
     isa: str
     threads: int
-    lacks: dict[str, str]
+    precisions: dict[str, str]
     """By the name of a precision ("bfloat16", "tf32"), why its products are not available; empty where they are."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
@@ -306,7 +306,7 @@ class Info(NamedTuple):
             f"backend  {self.backend}",
             f"ISA      {self.isa}",
             f"threads  {self.threads}",
-            *(f"{name:8} {f'not available: {why}' if why else 'available'}" for name, why in self.lacks.items()),
+            *(f"{name:8} {f'not available: {why}' if why else 'available'}" for name, why in self.precisions.items()),
             "",
             "backends",
         ]
@@ -341,5 +341,5 @@ def info() -> Info:
     from .._version import __version__
     from .spec import PRECISIONS
 
-    lacks = {name: current().lacks(name) for name in PRECISIONS[1:]}
-    return Info(__version__, get_backend(), get_isa(), get_num_threads(), lacks, backends(), isas())
+    precisions = {name: current().why_unavailable(name) for name in PRECISIONS[1:]}
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), precisions, backends(), isas())

@@ -117,7 +117,7 @@ class Backend(Kernels):
         wanted = self._auxiliary[kernel](*args)
         return self.absent if wanted is None else self.empty(*wanted)
 
-    def lacks(self, precision: str) -> str:
+    def why_unavailable(self, precision: str) -> str:
         """Why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""
         if precision == "bfloat16":
             return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
@@ -152,7 +152,7 @@ class Backend(Kernels):
         """The host array on this backend, for kernels that only read it: equal ones may share memory."""
         return self.asarray(a)
 
-    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
+    def shared_array(self, values: Any, dtype: Any = np.float64) -> Any:
         """A small array with these values that Python and kernels both read and write, to Python a NumPy array."""
         return np.array(values, dtype)
 
@@ -168,22 +168,22 @@ class Backend(Kernels):
         """The host array where `gather_batch` finds it: in the backend's memory where there is room."""
         return self.asarray(a)
 
-    def streams(self, a: Any) -> bool:
+    def is_streamed(self, a: Any) -> bool:
         """Whether the array is not in the backend's memory, so that a batch of it is best fetched while another is computed."""
         return False
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def overlap(self) -> Iterator[None]:
         """A block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
         yield
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
         """A list of calls as one thing to run.
 
         Args:
             calls: kernel calls.
             flags: by a call's index, the array that says whether it runs.
-            asides: the indices of those that may run beside all that follow.
+            overlapping: the indices of those that may run beside all that follow.
         """
         return ListPlan(self, calls, flags or {})
 
@@ -217,10 +217,10 @@ class Backend(Kernels):
 
     # What a recorder has to know beside the kernel calls; see fastnn/replay/recorder.py.
 
-    def value_leaves(self, how: str) -> None:
+    def host_reads(self, how: str) -> None:
         """A value is about to be read by Python."""
 
-    def constant_enters(self, array: Any) -> None:
+    def host_wrote(self, array: Any) -> None:
         """An array was made from values that Python had."""
 
     def has_grad(self, leaf: Tensor) -> bool:

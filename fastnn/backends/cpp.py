@@ -27,7 +27,7 @@ else:
 class CppBackend(Backend):
     """Kernels in C++, run by the thread team of `_core`."""
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})
 
     def address(self, array: Any) -> int:
@@ -37,9 +37,9 @@ class CppBackend(Backend):
         memory = np.ones(max(size, 1 << 14) // 8)
         return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)
 
-    def lacks(self, precision: str) -> str:
+    def why_unavailable(self, precision: str) -> str:
         if precision != "bfloat16":
-            return super().lacks(precision)
+            return super().why_unavailable(precision)
         if _core.bf16():
             return ""
         return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"

@@ -49,7 +49,7 @@ class StepInput(NDArrayOperatorsMixin):
         return len(self._array)
 
     def _read(self, how: str) -> np.ndarray[Any, Any]:
-        current().value_leaves(how)
+        current().host_reads(how)
         if self.host is None:
             self.host = current().to_numpy(self._array)
         return self.host
@@ -204,7 +204,7 @@ def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) 
     else:
         k = current()
         array = own_array(k, value, dtype, op)
-        k.constant_enters(array)
+        k.host_wrote(array)
     if tuple(array.shape) != tuple(shape):
         raise ValueError(f"{op}: shape {tuple(array.shape)} came, wanted {tuple(shape)}")
     return array

@@ -23,7 +23,7 @@ def checked(dtype: str, op: str) -> int:
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"{op}: dtype is {dtype!r}; there are: {', '.join(PRECISIONS)}")
-    if why := current().lacks(dtype):
+    if why := current().why_unavailable(dtype):
         raise RuntimeError(f"{op}: dtype {dtype!r} is not available here: {why}")
     return PRECISIONS.index(dtype)
 

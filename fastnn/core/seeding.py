@@ -47,7 +47,7 @@ def stream(k: Backend) -> Any:
     """Returns the stream that kernels draw from: uint64 (2,), seed and offset, in memory where recorded steps find it again."""
     state = _streams.get(k.xp)
     if state is None:
-        state = _streams[k.xp] = k.numbers(_start(), np.uint64)
+        state = _streams[k.xp] = k.shared_array(_start(), np.uint64)
     return state
 
 

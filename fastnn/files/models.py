@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.registered import UnknownNameError
 from ..core.seeding import undisturbed
-from ..nn.parameter import Room, filling, stored
+from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
 from . import tensors as tensors_py
 from .layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
@@ -102,7 +102,7 @@ def _make_room(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]])
     """Bound what the layers of an architecture may take by the weights of its file; their parameters will be 0 at first."""
     ties, numbers = header.get("ties") or {}, sum(a.size for a in tensors.values())
     _check_inputs(header["model"], numbers)
-    filling.set(Room(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
+    filling.set(LoadLimit(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
 
 
 def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:

@@ -195,7 +195,7 @@ def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
     """Targets as a Tensor: whole numbers as int64, others in the predictions' dtype."""
     k = current()
     if type(y_true) is k.xp.ndarray and y_true.dtype in (like.dtype, np.int64) and y_true.flags.c_contiguous:
-        k.constant_enters(y_true)
+        k.host_wrote(y_true)
         return Tensor(y_true)
     whole = not isinstance(y_true, Tensor) and getattr(y_true, "dtype", np.asarray(y_true).dtype).kind in "iub"
     return as_tensor(y_true, op, None if whole else like)
@@ -242,7 +242,7 @@ def as_labels(y_true: Any, like: tuple[int, ...], classes: int, op: str, ignore_
     labels = array.astype(np.int64, order="C", copy=False)
     check_labels(k.to_numpy(labels), classes, op, None if ignore_index == ops.NO_LABEL else ignore_index, "target")
     labels = k.asarray(labels).reshape(-1)
-    k.constant_enters(labels)
+    k.host_wrote(labels)
     return labels
 
 
@@ -263,7 +263,7 @@ def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
     k = current()
     if type(y_true) is k.xp.ndarray and y_true.dtype == dtype:
         array = own_array(k, y_true, dtype, op)
-        k.constant_enters(array)
+        k.host_wrote(array)
         return Tensor(array)
     return as_tensor(host_array(y_true, dtype, op), op)
 

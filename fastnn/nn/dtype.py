@@ -39,7 +39,7 @@ def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
         kept = m.__dict__.get("_keep_dtype", ())
         held.update(dict.fromkeys(t for name, t in m._buffers.items() if name not in kept))
     tensors = [t for t in held if t.dtype.kind == "f" and t.dtype != name]
-    if any(isinstance(t, Parameter) and t.home is not None for t in tensors):
+    if any(isinstance(t, Parameter) and t.flat is not None for t in tensors):
         raise RuntimeError(f"{op}: the dtype of a layer that is being trained cannot change")
 
     def change() -> None:

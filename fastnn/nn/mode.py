@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from ..core.block import Block
 
-said: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
+mode_override: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
 """The mode that the block says; None outside of such blocks."""
 
 sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
@@ -15,12 +15,12 @@ sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
 
 def mode(training: bool) -> Block:
     """Returns a block in which all modules are in this mode, in this thread alone."""
-    return Block(said, bool(training))
+    return Block(mode_override, bool(training))
 
 
 def unsaid() -> Block:
     """Returns a block in which no block around it says the mode."""
-    return Block(said, None)
+    return Block(mode_override, None)
 
 
 def unsampled() -> Block:

@@ -19,7 +19,7 @@ from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import Structure, are_inputs, argument_names, own_code
 from ..core.tree import first_leaf, replace
 from .keras_style import marking, with_mode
-from .mode import mode, said, sampled, unsampled
+from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
 from .penalties import Regularized
@@ -154,7 +154,7 @@ class Module(Trainer, State, Regularized):
         if training is None:
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
-        if sampled.get() and said.get() is not None:  # inside of predict(mc=...): this layer's mode is its own
+        if sampled.get() and mode_override.get() is not None:  # inside of predict(mc=...): this layer's mode is its own
             with mode(training), unsampled():
                 current().module_called(self)
                 return self.forward(x, *args, **kwargs)
@@ -180,7 +180,7 @@ class Module(Trainer, State, Regularized):
     def _input_tensor(self, x: Any, spec: InputSpec) -> Tensor:
         k = current()
         array = as_input(k, x, spec, self.dtype, type(self).__name__)
-        k.constant_enters(array)
+        k.host_wrote(array)
         return Tensor(array)
 
     def _as_floats(self, x: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class Module(Trainer, State, Regularized):
     @property
     def training(self) -> bool:
         """Whether it is in training mode: as `train` and `eval` set it, unless a call or a fit says otherwise."""
-        block = said.get()
+        block = mode_override.get()
         return bool(self._training) if block is None else block
 
     @training.setter

@@ -32,7 +32,7 @@ class Parameter(Tensor):
     True
     """
 
-    __slots__ = ("end", "home", "kept", "start", "touched")
+    __slots__ = ("end", "flat", "kept", "start", "touched")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..autograd.tensor import tensor
@@ -40,7 +40,7 @@ class Parameter(Tensor):
         own = isinstance(data, np.ndarray)  # which is not copied, where kernels can read it and write to it
         array = own_array(current(), data, None, "Parameter", not data.flags.writeable) if own else tensor(data).data
         super().__init__(array, requires_grad)
-        self.home: Home | None = None
+        self.flat: FlatBuffer | None = None
         self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
         self.kept: Array | None = None  # its values there
         self.touched: Array | None = None  # which rows its gradient may differ from 0 in, once asked for
@@ -90,7 +90,7 @@ def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
     return Parameter(current().asarray(data), requires_grad)
 
 
-class Room:
+class LoadLimit:
     """What the model in a file may take.
 
     Args:
@@ -131,7 +131,7 @@ class Room:
         return np.zeros(shape, dtype)
 
 
-filling: ContextVar[Room | None] = ContextVar("fastnn_filling", default=None)
+filling: ContextVar[LoadLimit | None] = ContextVar("fastnn_filling", default=None)
 """What may still be made of the model in the file that is read, in whose context new parameters are 0 until they are filled."""
 
 
@@ -157,7 +157,7 @@ def fill_grad(p: Parameter) -> None:
         k.fill(p.grad_buffer(), 0.0)
 
 
-class Home:
+class FlatBuffer:
     """Flat buffers that hold parameters and their gradients, one behind the other."""
 
     def __init__(self, parameters: list[Parameter]) -> None:
@@ -182,23 +182,23 @@ class Home:
                 copy_array(k, grad, p.grad_buffer())
             end = start + -(-p.size // step) * step
             # Nothing is called from here on, so that Ctrl-C leaves all or none of it.
-            p.data, p.kept, p._buffer, p.home, p.start, p.end = view, view, grad, self, start, end
+            p.data, p.kept, p._buffer, p.flat, p.start, p.end = view, view, grad, self, start, end
 
 
-def give_homes(parameters: Iterable[Tensor]) -> list[Parameter]:
+def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
     """Returns the stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
     unique = list(dict.fromkeys(stored(p) for p in parameters))
     homeless: dict[Any, list[Parameter]] = {}
     for p in unique:
-        if p.home is None:
+        if p.flat is None:
             homeless.setdefault(p.dtype, []).append(p)
     for group in homeless.values():
-        Home(group)
-    come_home(unique, "data")
+        FlatBuffer(group)
+    take_assigned(unique, "data")
     return unique
 
 
-def come_home(parameters: Iterable[Parameter], op: str) -> None:
+def take_assigned(parameters: Iterable[Parameter], op: str) -> None:
     """Copies what was set as a parameter's `data` into its home, where optimizers change it."""
     for p in parameters:
         if p.data is not p.kept and p.kept is not None:

@@ -87,11 +87,11 @@ def clip_grad_norm_(
         k.cast(wide, norm.data.reshape(1), TENSOR_DTYPES.index("float64"))
         k.sum_squares(total, wide)
     if error_if_nonfinite:
-        k.value_leaves("error_if_nonfinite")
+        k.host_reads("error_if_nonfinite")
         if not np.isfinite(norm_squared := float(total[0])):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {np.sqrt(norm_squared)}, which is not finite")
-    limit = k.numbers([float(max_norm)])
-    k.constant_enters(limit)
+    limit = k.shared_array([float(max_norm)])
+    k.host_wrote(limit)
     for g in grads:
         k.clip_norm(g, total, limit)
     narrow = k.empty(1, grads[0].dtype)
@@ -102,7 +102,7 @@ def clip_grad_norm_(
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Brings each element of the gradients into [-clip_value, clip_value]; foreach is PyTorch's and changes nothing."""
     k = current()
-    limit = k.numbers([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
-    k.constant_enters(limit)
+    limit = k.shared_array([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
+    k.host_wrote(limit)
     for g in _gradients(parameters, "clip_grad_value_"):
         k.clip_value(g, limit)

@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    checks,
     create,
     data,
     dense,
@@ -16,16 +17,13 @@ from . import (
     shape,
     sort,
 )
-from . import (
-    checks as door,
-)
 
 __all__ = [
     "activation",
+    "checks",
     "create",
     "data",
     "dense",
-    "door",
     "elementwise",
     "index",
     "logic",

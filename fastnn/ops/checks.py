@@ -23,7 +23,7 @@ def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
         raise TypeError(f"{op}: a {type(value).__name__} of Tensors that require a gradient came; make one with fastnn.stack")
     k = current()
     array = own_array(k, value, None if like is None else like.dtype, op)
-    k.constant_enters(array)
+    k.host_wrote(array)
     return Tensor(array)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..autograd.tape import changed
 from ..autograd.tensor import Array, Tensor
-from ..backends import current, numbers
+from ..backends import current, shared_array
 from ..core.arrays import copy_array
 from ..core.block import Finally, completed
 from ..core.versions import settings_changed
-from ..nn.parameter import Parameter, come_home, fill_grad, give_homes
+from ..nn.parameter import Parameter, fill_grad, flatten_parameters, take_assigned
 from ..ops.checks import check_number
 from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
@@ -75,19 +75,19 @@ class Optimizer(Attributes, Stateful):
         limit = limits.get(self._clip or "")
         if limit is not None and check_number(limit, f"{name}: {self._clip}", 0) == 0:
             raise ValueError(f"{name}: {self._clip} is {limit!r}, wanted a number above 0")
-        self._limit = numbers([limit or 0.0])
-        self._total = numbers([0.0])
+        self._limit = shared_array([limit or 0.0])
+        self._total = shared_array([0.0])
         self.use_ema = bool(use_ema)
-        self._ema_momentum = numbers([check_number(ema_momentum, f"{name}: ema_momentum", 0, 1)])
+        self._ema_momentum = shared_array([check_number(ema_momentum, f"{name}: ema_momentum", 0, 1)])
         self._overwrite_every = _every(ema_overwrite_frequency, f"{name}: ema_overwrite_frequency")
         if self._overwrite_every and not use_ema:
             raise ValueError(f"{name}: ema_overwrite_frequency needs use_ema=True")
         self._update_every = _every(gradient_accumulation_steps, f"{name}: gradient_accumulation_steps")
         self.maximize = bool(maximize)
-        self._share = numbers([(-1 if maximize else 1) / (self._update_every or 1)])
+        self._share = shared_array([(-1 if maximize else 1) / (self._update_every or 1)])
         # Counts that kernels read: of calls of step, and of updates of the weights; kept only where something follows them.
-        self._calls, self._updates = numbers([0], np.int64), numbers([0], np.int64)
-        self._flags = numbers([[0], [0]], np.int64)
+        self._calls, self._updates = shared_array([0], np.int64), shared_array([0], np.int64)
+        self._flags = shared_array([[0], [0]], np.int64)
         self.defaults = dict(settings)
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []
@@ -160,7 +160,7 @@ class Optimizer(Attributes, Stateful):
     def add(self, params: Iterable[Tensor]) -> None:
         """Takes parameters that it does not hold yet into its first group."""
         own = set(self.params)
-        fresh = [p for p in give_homes(self._listed(params)) if p not in own]
+        fresh = [p for p in flatten_parameters(self._listed(params)) if p not in own]
         if not fresh and not self.params:
             raise ValueError(f"{type(self).__name__}: params is empty; a model has parameters once its layers have their shapes")
         for group, members in self._assigned(fresh):
@@ -179,7 +179,7 @@ class Optimizer(Attributes, Stateful):
         given = [given] if isinstance(given, Tensor) else self._listed(given)
         if not given:
             raise ValueError(f"{name}: params of a group is empty")
-        members = give_homes(given)
+        members = flatten_parameters(given)
         if len(members) < len(given) or not set(members).isdisjoint(self.params):
             raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
         settings = {key: value for key, value in param_group.items() if key != "params"}
@@ -193,8 +193,8 @@ class Optimizer(Attributes, Stateful):
         if self.params:
             settings_changed()  # recorded steps know nothing of the new ones
         segments = list(self.segments)
-        for home in dict.fromkeys(p.home for p in members):
-            for run in neighbours(p for p in members if p.home is home):
+        for home in dict.fromkeys(p.flat for p in members):
+            for run in neighbours(p for p in members if p.flat is home):
                 segments.append(Segment(group, run, group.states or {}, len(self.carried)))
         own, params = [*group.parameters, *members], [*self.params, *members]
 
@@ -230,7 +230,7 @@ class Optimizer(Attributes, Stateful):
     @property
     def iterations(self) -> int:
         """The number of updates that the weights have had."""
-        current().value_leaves("the number of steps")
+        current().host_reads("the number of steps")
         if self._pending is not None:
             return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
@@ -256,7 +256,7 @@ class Optimizer(Attributes, Stateful):
         loss = None if closure is None else closure()
         k = current()
         for s in self.segments:
-            come_home(s.parameters, f"{type(self).__name__}.step")
+            take_assigned(s.parameters, f"{type(self).__name__}.step")
         runs = [run for s in self.segments for run in s.runs(k)]
         if self._update_every or self._overwrite_every:
             k.advance(self._calls, 1)
@@ -352,7 +352,7 @@ class Optimizer(Attributes, Stateful):
         if not self.use_ema:
             return
         k = current()
-        k.value_leaves("the averages that an optimizer keeps")
+        k.host_reads("the averages that an optimizer keeps")
 
         def replace() -> None:
             for s in self.segments:

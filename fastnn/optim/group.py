@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..autograd.tensor import Array
-from ..backends import current, numbers
+from ..backends import current, shared_array
 from ..core.versions import settings_changed
 from ..nn.parameter import Parameter
 from ..ops.checks import check_number
@@ -52,8 +52,8 @@ class Schedules:
     def __init__(self, group: Group, functions: dict[int, Callable[[int], float]], updates: Array) -> None:
         self.functions = functions
         self.updates = updates
-        self.slots = numbers(list(functions), np.int64)
-        self.values = numbers(np.zeros((len(functions), RING)))
+        self.slots = shared_array(list(functions), np.int64)
+        self.values = shared_array(np.zeros((len(functions), RING)))
         self._group = group
         self._begin = self._end = 0  # the steps whose values are in the ring
 
@@ -110,7 +110,7 @@ class Group(MutableMapping[str, Any]):
         self.states: dict[str, float] | None = (
             None  # the buffers that its parameters have, and what they are filled with at first
         )
-        self.hyper = numbers(np.zeros(len(layout.names)))
+        self.hyper = shared_array(np.zeros(len(layout.names)))
         self.schedules: Schedules | None = None
         self.options = {name: settings[name] for name in layout.options}
         self._updates = updates
@@ -228,7 +228,7 @@ class Group(MutableMapping[str, Any]):
         if name == "betas" and "beta1" in self.layout.names:
             return self["beta1"], self["beta2"]
         if name in self.layout.names:
-            current().value_leaves("the learning rate" if name == "lr" else name)
+            current().host_reads("the learning rate" if name == "lr" else name)
             return bool(self.number(name)) if name in FLAGS else self.number(name)
         return self.options[name] if name in self.options else self._other[name]
 
@@ -241,7 +241,7 @@ class Group(MutableMapping[str, Any]):
             if value != self.options[name]:
                 raise ValueError(f"{self.owner}: {name} of a group is fixed once it is made")
         elif name in self.layout.names or (name == "betas" and "beta1" in self.layout.names):
-            current().value_leaves("the learning rate" if name == "lr" else name)
+            current().host_reads("the learning rate" if name == "lr" else name)
             self._set(name, value)
         else:
             self._check_other(name, value, self.layout)

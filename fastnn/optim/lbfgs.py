@@ -94,7 +94,7 @@ class LBFGS(Optimizer):
         """
         if closure is None:
             raise ValueError("LBFGS: step: the closure is missing; it evaluates the loss and calls backward")
-        current().value_leaves("L-BFGS")
+        current().host_reads("L-BFGS")
         trained = [p for p in self.params if p.requires_grad]
         if not trained:
             return closure()

@@ -99,10 +99,10 @@ class AdamWScheduleFree(Optimizer):
         if self._training is training:
             return
         k = current()
-        k.value_leaves("the weights that an optimizer keeps for training or evaluation")
+        k.host_reads("the weights that an optimizer keeps for training or evaluation")
         moved = []
         for s in self.segments:
-            share = k.numbers([weight(s.group.number("beta1"))])
+            share = k.shared_array([weight(s.group.number("beta1"))])
             for run in s.stepped():
                 values = k.empty(run.w.shape, run.w.dtype)
                 copy_array(k, values, run.w)

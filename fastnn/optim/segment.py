@@ -24,19 +24,19 @@ class Segment:
     """
 
     def __init__(self, group: Group, parameters: list[Parameter], states: dict[str, float], carried: int) -> None:
-        assert parameters[0].home is not None
+        assert parameters[0].flat is not None
         self.group = group
-        self.home = parameters[0].home
+        self.flat = parameters[0].flat
         self.parameters = parameters
         self.first = parameters[0].start
         size = parameters[-1].start + parameters[-1].size - self.first
         k = current()
         self.states: dict[str, Array] = {}
         for name, value in states.items():
-            self.states[name] = k.empty(size, self.home.dtype)
+            self.states[name] = k.empty(size, self.flat.dtype)
             k.fill(self.states[name], value)
-        self.steps = k.numbers(np.zeros(len(parameters)), np.int64)
-        self.carried = k.numbers(np.zeros((len(parameters), carried)))
+        self.steps = k.shared_array(np.zeros(len(parameters)), np.int64)
+        self.carried = k.shared_array(np.zeros((len(parameters), carried)))
 
     def runs(self, k: Any) -> list[Run]:
         """Neighbouring parameters that have a gradient and have taken equally many steps."""
@@ -70,7 +70,7 @@ class Segment:
         here = slice(there.start - self.first, there.stop - self.first)
         states = {name: state[here] for name, state in self.states.items()}
         own = slice(begin, end)
-        home = self.home
+        home = self.flat
         return Run(self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..autograd.tensor import Array
 from ..backends import current
 from ..core.convert import host_array
-from ..nn.parameter import Parameter, give_homes
+from ..nn.parameter import Parameter, flatten_parameters
 from ..ops.checks import whole_number
 from .group import Group
 from .segment import Segment
@@ -53,7 +53,7 @@ class Stateful:
         """
         if self._pending is not None:
             return copy.deepcopy(dict(self._pending))
-        current().value_leaves("state_dict")
+        current().host_reads("state_dict")
         state: dict[int, dict[str, Any]] = {}
         for n, (p, s, i) in enumerate(self._placed()):
             run = s.run(i, i + 1)
@@ -98,7 +98,7 @@ class Stateful:
         for group, given in zip(self.param_groups, groups, strict=True):
             if changed := [key for key in group.options if key in given and _plain(given[key]) != _plain(group.options[key])]:
                 raise ValueError(f"{name}: {changed[0]} is {given[changed[0]]!r}, but the group was made with another")
-        current().value_leaves("load_state_dict")
+        current().host_reads("load_state_dict")
         order = [n for g in groups for n in g["params"]]
         writes: list[tuple[Array, Any]] = []
         for n, (p, s, i) in zip(order, self._placed(), strict=True):
@@ -137,7 +137,7 @@ class Stateful:
         groups, values = state.pop("_saved")
         vars(self).update(state, segments=[], params=[], _groups=())
         for settings, parameters in groups:
-            self._take(self._new_group(settings), give_homes(parameters))
+            self._take(self._new_group(settings), flatten_parameters(parameters))
         self.load_state_dict(values)
 
 

@@ -11,7 +11,7 @@ from ..autograd.tensor import Array, Tensor
 from ..backends import current
 from ..core.arrays import arranged, copy_array, store_arranged
 from ..core.layout import Order
-from ..nn.parameter import Parameter, give_homes, stored
+from ..nn.parameter import Parameter, flatten_parameters, stored
 from ..nn.parameter_view import order_of
 from ..ops.checks import check_number
 
@@ -55,10 +55,10 @@ def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[
     buffers = _matched("buffer", _buffers(target), _buffers(source))
 
     k = current()
-    give_homes(p for p, _ in pairs)
-    give_homes(p for _, p in pairs)
+    flatten_parameters(p for p, _ in pairs)
+    flatten_parameters(p for _, p in pairs)
     weight = _number(k.name, share)
-    k.constant_enters(weight)
+    k.host_wrote(weight)
     for x, y in _flat(k, pairs):
         if share == 1:
             copy_array(k, x, y)
@@ -73,7 +73,7 @@ def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[
 @lru_cache(64)
 def _number(backend: str, value: float) -> Array:
     """Returns an array that holds the number, for kernels that only read it: the same one in each call."""
-    return current().numbers([value])
+    return current().shared_array([value])
 
 
 def _parameters(given: Any, name: str) -> _Named:
@@ -119,9 +119,9 @@ def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array,
             runs.append([(x, y)])
     for run in runs:
         (x, y), (last_x, last_y) = run[0], run[-1]
-        assert x.home is not None and y.home is not None
+        assert x.flat is not None and y.flat is not None
         size = last_x.start + last_x.size - x.start
-        views.append((x.home.values[x.start : x.start + size], y.home.values[y.start : last_y.start + last_y.size]))
+        views.append((x.flat.values[x.start : x.start + size], y.flat.values[y.start : last_y.start + last_y.size]))
     return views
 
 
@@ -138,4 +138,4 @@ def _stored_as(k: Any, y: Array, order: Order | None, own: Order | None) -> Arra
 
 def _follow(a: Parameter, b: Parameter) -> bool:
     """Says whether b lies behind a in the same home."""
-    return a.home is b.home and a.end == b.start
+    return a.flat is b.flat and a.end == b.start

@@ -173,7 +173,7 @@ class _Capture:
         output = own(output, recorder)
         if not recorder.hindrance:
             recorder.hindrance = recorder.escaped()
-        state = key, recorder.said, *_modes(recorder.modules)
+        state = key, recorder.mode_override, *_modes(recorder.modules)
         before = self._watched.get(state)
         if before is not None and not recorder.hindrance and before.signature == recorder.signature:
             before.differed = 0

@@ -72,7 +72,7 @@ def freeze(
     carried = carried_inputs(inputs, state)
     if carried and batch_size is None:
         raise ValueError("freeze: state belongs to the samples of one batch; it needs a batch_size")
-    current().value_leaves("freeze")
+    current().host_reads("freeze")
     snapshot = Snapshot(_copied_model(model), inputs, shapes, dtypes, PRECISIONS[precision()], seed, carried)
     return _frozen(snapshot, batch_size, max_batch_size)
 
@@ -178,7 +178,7 @@ class Snapshot:
         rng = generator() if seed is None else np.random.Generator(np.random.Philox(seed))
         for key in shared:
             if key not in self._streams:
-                self._streams[key] = self.real.numbers(np.array([rng.integers(2**63), 0], np.uint64), np.uint64)
+                self._streams[key] = self.real.shared_array(np.array([rng.integers(2**63), 0], np.uint64), np.uint64)
         return [(name, tuple(self._streams.get(id(a), a) for a in args)) for name, args in calls] if shared else calls
 
     # ---- new weights ----

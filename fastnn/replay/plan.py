@@ -12,7 +12,7 @@ from ..autograd.tensor import Array, Tensor
 from ..backends.base import Backend
 from ..core import versions
 from ..core.tree import flatten, replace, unflatten
-from ..nn.mode import said
+from ..nn.mode import mode_override
 from ..nn.parameter import stored
 from .lookups import Bindings
 from .recorder import Recorder
@@ -26,7 +26,7 @@ class Step:
     """A recording that can be replayed: its plan, what must be true before it, and what is true after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
-        self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.asides)
+        self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.overlapping)
         # Several times where an optimizer takes several steps in one.
         self._prepare = tuple(Counter(recorder.prepare).items())
         self.recorder = recorder
@@ -43,7 +43,7 @@ class Step:
         parameters = dict.fromkeys(stored(p) for m in modules for p in m._parameters.values() if p is not None)
         leaves: dict[Tensor, None] = dict.fromkeys([*parameters, *(b for m in modules for b in m._buffers.values())])
         leaves |= dict.fromkeys(leaf for leaf in before if not recorder.owns(leaf.data))
-        self._said = recorder.said
+        self._mode_override = recorder.mode_override
         self._modules, self._versions, self._modes = tuple(called), tuple(map(_version, called)), tuple(map(_training, called))
         self._places, self._arrays, self._trained = tuple(leaves), tuple(map(_data, leaves)), tuple(map(_requires_grad, leaves))
         self._leaves, self._before = tuple(before), tuple(before.values())
@@ -53,7 +53,7 @@ class Step:
         """Says whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
         return (
             self.lasts()
-            and said.get() is self._said
+            and mode_override.get() is self._mode_override
             and tuple(map(_training, self._modules)) == self._modes
             and tuple(map(_requires_grad, self._places)) == self._trained
             and tuple(map(_has_grad, self._leaves)) == self._before

@@ -14,13 +14,13 @@ from ..autograd.tensor import Tensor
 from ..backends.base import Backend, Call, aligned
 from ..backends.spec import KERNELS
 from ..core.arrays import copy_array
-from ..nn.mode import said
+from ..nn.mode import mode_override
 from .memory import Array, Memory
 
 if TYPE_CHECKING:
     from ..nn.module import Module
 
-_ARRAYS = frozenset({"address", "wait", "dataset", "streams", "to_numpy", "write", "lacks"})
+_ARRAYS = frozenset({"address", "wait", "dataset", "is_streamed", "to_numpy", "write", "why_unavailable"})
 """What a recorder leaves to the backend that computes."""
 PATIENCE = 6
 """Steps in a row that may differ before recording ends."""
@@ -50,7 +50,7 @@ class Recorder:
         self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
         self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
         self._flag: Array | None = None  # of the block that is being recorded
-        self.asides: set[int] = set()  # the indices of calls that may run beside those that follow
+        self.overlapping: set[int] = set()  # the indices of calls that may run beside those that follow
         self._aside = False
         self.signature: list[Any] = []
         self.places: list[str] = []  # the line outside of fastnn that each call came from
@@ -58,7 +58,7 @@ class Recorder:
         self.hindrance = ""  # why this call cannot, though the next one may: a first call sets things up
         self.grads_before: dict[Tensor, bool] = {}
         self.grads_after: dict[Tensor, bool] = {}
-        self.said = said.get()
+        self.mode_override = mode_override.get()
         self.modules: dict[Module, None] = {}
         self.owned: list[Array] = []  # arrays that were made inside
         self.outside: dict[int, Array] = {}  # arrays that were there before, by address: while they are here, no other takes it
@@ -87,7 +87,7 @@ class Recorder:
                     run(*args)
                 self.flags[len(calls)] = self._flag
             if self._aside:
-                self.asides.add(len(calls))
+                self.overlapping.add(len(calls))
             entry: list[Any] = [name]
             own: list[Any] = []
             for arg, write in zip(args, writes, strict=True):
@@ -136,7 +136,7 @@ class Recorder:
             self._flag = None
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def overlap(self) -> Iterator[None]:
         self._aside = True
         try:
             yield
@@ -164,17 +164,17 @@ class Recorder:
 
     def asarray(self, a: Any, dtype: Any = None) -> Array:
         array = self.real.asarray(a, dtype)
-        self.constant_enters(array)
+        self.host_wrote(array)
         return array
 
-    def numbers(self, values: Any, dtype: Any = np.float64) -> Array:
-        array = self.real.numbers(values, dtype)
-        self.constant_enters(array)
+    def shared_array(self, values: Any, dtype: Any = np.float64) -> Array:
+        array = self.real.shared_array(values, dtype)
+        self.host_wrote(array)
         return array
 
     def constant(self, a: np.ndarray[Any, Any]) -> Array:
         array = self.real.constant(a)
-        self.constant_enters(array)
+        self.host_wrote(array)
         return array
 
     def owns(self, array: Array) -> bool:
@@ -220,10 +220,10 @@ class Recorder:
         """Says why this call cannot be replayed; if the next one is hindered too, recording ends."""
         self.hindrance = self.hindrance or why
 
-    def value_leaves(self, how: str) -> None:
+    def host_reads(self, how: str) -> None:
         self.give_up(f"a value was read by Python ({how}, {caller()}), which a replay would not do again")
 
-    def constant_enters(self, array: Array) -> None:
+    def host_wrote(self, array: Array) -> None:
         place = self.memory.extent(array)
         if place[0] != place[1] and place not in self._constants and self.memory.find(*place) is None:
             import hashlib

@@ -15,7 +15,7 @@ from ..backends.base import Backend, aligned
 from ..core.structure import CHUNK, Arrays
 from ..core.tree import flatten
 from .callbacks.base import CallbackList
-from .data.checks import Prepared
+from .data.checks import DataChecks
 from .step import UNASKED
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MOST_BATCH_SHAPES = 16
 """Shapes of batches for which train_on_batch keeps a step."""
 
 
-class BatchTrainer(Prepared):
+class BatchTrainer(DataChecks):
     """The methods of a model that take one batch."""
 
     if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class BatchTrainer(Prepared):
             return None
         step = c.batch_steps.get(_batch_key(x, y))
         if step is not None:
-            current().value_leaves("train_on_batch")
+            current().host_reads("train_on_batch")
             objective = c.objectives[0]
             if objective.loss.targets == "labels" and y.dtype == np.int64:
                 objective.check_labels(y, "train_on_batch", "y")
@@ -99,7 +99,7 @@ class BatchTrainer(Prepared):
         c = self._need("train_on_batch")
         step = c.batch_forms.get(form) if c.batch_structure == self._version else None
         if step is not None:
-            current().value_leaves("train_on_batch")
+            current().host_reads("train_on_batch")
             targets = leaves[-len(c.objectives) :]
             for o, y, name in zip(c.objectives, targets, c.returned.names, strict=True):
                 if o.loss is not None and o.loss.targets == "labels" and y.dtype == np.int64:

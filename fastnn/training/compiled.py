@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.tensor import Array
-from ..backends import numbers
+from ..backends import shared_array
 from ..core.block import Finally
 from ..core.precision import checked
 from ..core.structure import Structure
@@ -48,7 +48,7 @@ class Compiled:
             metrics_py.check(m)  # unknown names are refused here, not in fit
             if isinstance(m, Metric) and any(m is other for other in leaves[:i]):
                 raise ValueError(f"compile: the metric object {m.name!r} stands in metrics twice; make one for each place")
-        self.penalty = numbers([0.0, 0.0])
+        self.penalty = shared_array([0.0, 0.0])
         """The running mean of the regularizers' penalties, for models that have some."""
         self.penalised = False
         self._issued = Names()

@@ -128,7 +128,7 @@ class Evaluator(Steps):
             key = (name, isa, precision(), kind, model._version)
             before, forward = self._predicted
             if before == key and forward and forward.fits():
-                current().value_leaves("predict")
+                current().host_reads("predict")
                 return forward.run(x)
         if not model.built:
             raise RuntimeError(
@@ -136,7 +136,7 @@ class Evaluator(Steps):
                 "give the first layer input_shape, or fit it first"
             )
         k: Backend = current()
-        k.value_leaves("predict")
+        k.host_reads("predict")
         features: Sequence[Array] = ()
         batches = to_predict(self, x, batch_size, steps)
         if batches is None:

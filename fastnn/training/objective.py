@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autograd.tensor import Array, Tensor
-from ..backends import current, numbers
+from ..backends import current, shared_array
 from ..core.elements import Shape, same_numbers
 from ..core.structure import Structure
 from ..core.versions import settings_changed
@@ -42,7 +42,7 @@ class Objective:
         self.name, self.loss, self.weight = name, loss, weight
         self.given, self._plain = [*plain, *by_weight], len(plain)
         self.metrics: list[Metric] | None = None
-        self.total = numbers([0.0, 0.0])
+        self.total = shared_array([0.0, 0.0])
         """Its losses so far, each times what it counts, and the sum of what they count."""
         self.is_sum = False
         """Whether the loss of a data set is the sum of those of its batches."""

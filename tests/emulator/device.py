@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.backends.cupy.device import elsewhere
-from fastnn.backends.cupy.shared import Numbers, pending
+from fastnn.backends.cupy.shared import SharedArray, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
 
@@ -114,7 +114,7 @@ class _Capture(threading.local):
     """What a thread is capturing: all in order, and what may run beside the rest."""
 
     captured: list[Callable[[], None]] | None = None
-    aside: list[Callable[[], None]] | None = None
+    overlapped: list[Callable[[], None]] | None = None
 
 
 class EmulatedDevice:
@@ -144,7 +144,7 @@ class EmulatedDevice:
             if not array.flags.c_contiguous:
                 raise AssertionError(f"{kernel}: {name} is not contiguous")
             return int(array.data.ptr)
-        if isinstance(array, Numbers) and (address := array.address):
+        if isinstance(array, SharedArray) and (address := array.address):
             return address
         raise elsewhere(array, kernel, name)
 
@@ -213,12 +213,12 @@ class EmulatedDevice:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Records launches, which do not run meanwhile; to read or write arrays from the host is an error there."""
         captured: list[Callable[[], None]] = []
-        before, self._own.captured, self._own.aside = self._own.captured, captured, []
+        before, self._own.captured, self._own.overlap = self._own.captured, captured, []
         try:
             work()
         finally:
             self._own.captured = before
-        captured += self._own.aside
+        captured += self._own.overlap
 
         def replay() -> None:
             for start in captured:
@@ -227,11 +227,11 @@ class EmulatedDevice:
         return replay
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def overlap(self) -> Iterator[None]:
         """What is captured here runs as late as it may: after all else, unless launches have their usual order."""
         captured = self._own.captured
         if self._order != FORWARD:
-            self._own.captured = self._own.aside
+            self._own.captured = self._own.overlap
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from ..base import Backend, Call, Plan, seconds
 from ..reference import table as reference
 from ..spec import FAMILIES, LINEAR
 from .device import Device
-from .shared import Numbers
+from .shared import SharedArray
 
 INSTALL = 'pip install "fastnn[cuda]"'
 
@@ -39,7 +39,7 @@ class CupyBackend(Backend):
         self.empty = device.empty
         self._constants: dict[Any, Any] = {}
 
-    def lacks(self, precision: str) -> str:
+    def why_unavailable(self, precision: str) -> str:
         have, need = self.device.capability, 80
         if precision == "float32" or have >= need:
             return ""
@@ -59,9 +59,9 @@ class CupyBackend(Backend):
     def wait(self) -> None:
         self.device.wait()
 
-    def numbers(self, values: Any, dtype: Any = np.float64) -> Any:
+    def shared_array(self, values: Any, dtype: Any = np.float64) -> Any:
         given = np.asarray(values, dtype)
-        own = self.device.page_locked(given.nbytes)[: given.nbytes].view(given.dtype).reshape(given.shape).view(Numbers)
+        own = self.device.page_locked(given.nbytes)[: given.nbytes].view(given.dtype).reshape(given.shape).view(SharedArray)
         own[...] = given
         return own
 
@@ -85,7 +85,7 @@ class CupyBackend(Backend):
         with self.device.stream:
             if isinstance(values, np.ndarray):
                 # A copy of page-locked memory would not have read it when Python goes on.
-                values = values.copy() if isinstance(values, Numbers) else values
+                values = values.copy() if isinstance(values, SharedArray) else values
                 array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
             else:
                 array[...] = values
@@ -100,16 +100,16 @@ class CupyBackend(Backend):
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:
         if a.nbytes > SURELY_FITS and a.nbytes > self.device.free() // 2:
-            return self.numbers(a, a.dtype)
+            return self.shared_array(a, a.dtype)
         return self.asarray(a)
 
-    def streams(self, a: Any) -> bool:
+    def is_streamed(self, a: Any) -> bool:
         return isinstance(a, np.ndarray)
 
-    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, asides: Collection[int] = ()) -> Plan:
+    def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
         from .graph import GraphPlan
 
-        return GraphPlan(self, self.device, calls, flags or {}, asides)
+        return GraphPlan(self, self.device, calls, flags or {}, overlapping)
 
 
 def load() -> Backend:

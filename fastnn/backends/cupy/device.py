@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .nvrtc import machine_code
-from .shared import Numbers, pending
+from .shared import SharedArray, pending
 
 
 class Device(Protocol):
@@ -55,7 +55,7 @@ class Device(Protocol):
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """What work starts on the device, as one thing to start again."""
 
-    def aside(self) -> AbstractContextManager[None]:
+    def overlap(self) -> AbstractContextManager[None]:
         """A block in `capture` whose launches may run beside those after it."""
 
 
@@ -102,7 +102,7 @@ class CudaDevice:
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         if type(array) is self._array:
             return int(array.data.ptr)
-        if isinstance(array, Numbers) and (address := array.address):
+        if isinstance(array, SharedArray) and (address := array.address):
             return address
         raise elsewhere(array, kernel, name)
 
@@ -173,7 +173,7 @@ class CudaDevice:
         stream.wait_event(self._own.events[-1])
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def overlap(self) -> Iterator[None]:
         stream = self._own.stream
         side = self._own.side = self._own.side or self.xp.cuda.Stream(non_blocking=True)
         self._after(side, stream)

@@ -32,8 +32,8 @@ class _Part:
         self.start()
 
     def _work(self) -> None:
-        for kernel, args, _, aside in self._calls:
-            with self._device.aside() if aside else nullcontext():
+        for kernel, args, _, overlaps in self._calls:
+            with self._device.overlap() if overlaps else nullcontext():
                 kernel(*args)
 
 
@@ -48,13 +48,13 @@ class GraphPlan:
         device: where they run.
         calls: kernel calls.
         flags: by a call's index, the array that says whether it runs.
-        asides: the indices of calls that may run beside all that follow.
+        overlapping: the indices of calls that may run beside all that follow.
     """
 
     def __init__(
-        self, backend: Backend, device: Device, calls: Sequence[Call], flags: Mapping[int, Any], asides: Collection[int]
+        self, backend: Backend, device: Device, calls: Sequence[Call], flags: Mapping[int, Any], overlapping: Collection[int]
     ) -> None:
-        self._calls = [(backend.table[name], args, flags.get(i), i in asides) for i, (name, args) in enumerate(calls)]
+        self._calls = [(backend.table[name], args, flags.get(i), i in overlapping) for i, (name, args) in enumerate(calls)]
         self._device = device
         self._parts = [_Part(device, list(together)) for _, together in groupby(self._calls, lambda call: id(call[2]))]
 

@@ -46,7 +46,7 @@ def _waiting(name: str) -> Any:
     """A method of ndarray that lets the device finish first."""
     plain = getattr(np.ndarray, name)
 
-    def method(self: Numbers, *args: Any, **kwargs: Any) -> Any:
+    def method(self: SharedArray, *args: Any, **kwargs: Any) -> Any:
         if pending.given is not pending.done:
             pending.finish()
         return plain(self, *args, **kwargs)
@@ -56,15 +56,15 @@ def _waiting(name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value with ordinary arrays in place of Numbers."""
-    if isinstance(value, Numbers):
+    """The value with ordinary arrays in place of SharedArray."""
+    if isinstance(value, SharedArray):
         return value.plain()
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
-class Numbers(np.ndarray[Any, Any]):
+class SharedArray(np.ndarray[Any, Any]):
     """A NumPy array in page-locked memory of the host, where the GPU reads and writes it too.
 
     Python's access waits until the device has done what it was given; copies are plain arrays. Results of arithmetic are plain
@@ -102,9 +102,9 @@ class Numbers(np.ndarray[Any, Any]):
 
     def __reduce__(self) -> Any:
         """Elsewhere they are memory of the backend that is in use there."""
-        from .. import numbers
+        from .. import shared_array
 
-        return numbers, (self.copy(), self.dtype.str)
+        return shared_array, (self.copy(), self.dtype.str)
 
     def __deepcopy__(self, memo: Any) -> Any:
         make, args = self.__reduce__()
@@ -112,4 +112,4 @@ class Numbers(np.ndarray[Any, Any]):
 
 
 for _name in ACCESS:
-    setattr(Numbers, _name, _waiting(_name))
+    setattr(SharedArray, _name, _waiting(_name))

@@ -46,12 +46,12 @@ class _Compiling:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.told = False
+        self.noted = False
 
     def begin(self, kept: bool) -> None:
         """Say once that much is compiled, and whether it is kept on disk."""
-        if self.seconds > _NOTE_AFTER and not self.told:
-            self.told = True
+        if self.seconds > _NOTE_AFTER and not self.noted:
+            self.noted = True
             note = "once: they are kept on disk" if kept else "which cannot be kept: there is no folder to write them to"
             print(f"fastnn: compiling Numba kernels, {note}", file=sys.stderr, flush=True)
 

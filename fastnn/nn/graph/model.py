@@ -369,7 +369,7 @@ def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
         return a
     k = current()
     array = as_input(k, a, spec, np.dtype(spec.dtype), op, name)
-    k.constant_enters(array)
+    k.host_wrote(array)
     return Tensor(array)
 
 

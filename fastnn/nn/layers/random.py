@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tensor import Array, Tensor
-from ...backends import numbers
+from ...backends import shared_array
 from ...core.registry import alias
 from ...core.seeding import generator
 from ...ops import random as ops
@@ -26,9 +26,9 @@ class _Random(Module):
 
     def __init__(self, value: float, seed: int | None, name: str | None) -> None:
         super().__init__()
-        self._value = numbers([0.0])
+        self._value = shared_array([0.0])
         setattr(self, self._setting, value)
-        self._state = numbers(np.array([0, 0], np.uint64), np.uint64)
+        self._state = shared_array(np.array([0, 0], np.uint64), np.uint64)
         self.seed = seed
         self.name = name or type(self).__name__.lower()
 

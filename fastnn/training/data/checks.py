@@ -19,7 +19,7 @@ MOST_SHAPES = 256
 """Kinds of inputs whose outputs' shapes are kept."""
 
 
-class Prepared:
+class DataChecks:
     """What a model knows of the data that it takes."""
 
     _compiled: Compiled | None
@@ -49,7 +49,7 @@ class Prepared:
         """
         c = self._need(op)
         model: Any = self
-        current().value_leaves(op)  # its steps are recordings of their own
+        current().host_reads(op)  # its steps are recordings of their own
         inputs, features = self._inputs(op, x, names[0])
         if c.own is not None and c.loss is None and not (c.given["metrics"] or c.given["weighted_metrics"]):
             return self._as_they_are(op, inputs, features, y, sample_weight, names)

@@ -161,7 +161,7 @@ class Batches:
     def fetch_ahead(self, rows: int) -> None:
         """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
         k = current()
-        streamed = [a for a in self.arrays if a.size and k.streams(a)]
+        streamed = [a for a in self.arrays if a.size and k.is_streamed(a)]
         if streamed and rows not in self._ahead:
             self._ahead[rows] = [k.empty((rows, *a.shape[1:]), a.dtype) for a in streamed]
         for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
@@ -172,13 +172,13 @@ class Batches:
         k, rows = current(), len(buffers[0])
         fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):
-            if a.size and k.streams(a):
+            if a.size and k.is_streamed(a):
                 copy_array(k, buffer, next(fetched))
             elif a.size:
                 self._take(a, buffer)
         k.advance(self.cursor, rows)
-        with k.aside():
-            streamed = (a for a in self.arrays if a.size and k.streams(a))
+        with k.overlap():
+            streamed = (a for a in self.arrays if a.size and k.is_streamed(a))
             for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
                 self._take(a, ahead)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...autograd.tensor import Tensor
-from ...backends import current, numbers
+from ...backends import current, shared_array
 from ...core.registry import Remade
 from ...core.structure import own_code
 from ...core.versions import settings_changed
@@ -77,7 +77,7 @@ class Metric(Remade):
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         self.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         self.dtype = np.dtype(np.float32 if dtype is None else dtype)
-        self.total = numbers([0.0, 0.0])
+        self.total = shared_array([0.0, 0.0])
         self._variables: list[Variable] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -177,7 +177,7 @@ class Metric(Remade):
             return
         for name in self.arrays:
             array = getattr(self, name)
-            setattr(self, name, None if array is None else numbers(np.zeros(array.shape), array.dtype))
+            setattr(self, name, None if array is None else shared_array(np.zeros(array.shape), array.dtype))
 
     def take_back(self, kept: Any) -> None:
         """Takes what `saved` gave; may be called again."""

@@ -58,7 +58,7 @@ def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y
         p, weights = by_class(y_pred), row_weights(metric, y_pred, sample_weight)
         labels = argmax_rows(k, by_class(y_true.reshape(y_pred.shape)))
     if matrix is None:
-        matrix = k.numbers(np.zeros((p.shape[1], p.shape[1])))
+        matrix = k.shared_array(np.zeros((p.shape[1], p.shape[1])))
     if len(matrix) != p.shape[1]:
         raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, those before had {len(matrix)}")
     k.confusion_matrix(matrix, p, labels, weights)
@@ -118,7 +118,7 @@ class _ByClass(Metric):
         given = 0.5 if self.thresholds is None else self.thresholds
         at = np.array(given if isinstance(given, list) else [given])
         if self.counts is None:
-            self.counts = k.numbers(np.zeros((len(at), p.shape[1], 4)))
+            self.counts = k.shared_array(np.zeros((len(at), p.shape[1], 4)))
         if self.counts.shape[1] != p.shape[1]:
             raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
         t = by_class(y_true.reshape(y_pred.shape))

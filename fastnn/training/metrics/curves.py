@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...backends import numbers
+from ...backends import shared_array
 from ...core import arrays
 from ...core.elements import same_elements
 from ...core.versions import settings_changed
@@ -41,8 +41,8 @@ class AUC(Metric):
         if curve not in ("ROC", "PR"):
             raise ValueError(f"AUC: curve is {curve!r}, wanted 'ROC' or 'PR'")
         self.curve = curve
-        self.store = numbers(np.zeros((3, 0)))  # scores, targets and weights
-        self.count = numbers([0], np.int64)
+        self.store = shared_array(np.zeros((3, 0)))  # scores, targets and weights
+        self.count = shared_array([0], np.int64)
         self._expected = 0  # samples until the next reset
         self._width = 0  # scores of a sample, once they are known
         self._trains = True  # whether recorded steps may write into the store
@@ -54,7 +54,7 @@ class AUC(Metric):
             self._grow(max(needed, 2 * room))
 
     def _grow(self, size: int) -> None:
-        store, taken = numbers(np.zeros((3, size))), int(self.count[0])
+        store, taken = shared_array(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
         if self._trains:
             settings_changed()  # recorded steps write into the store of before

@@ -241,7 +241,7 @@ class R2Score(Metric):
         check_values(self, y_pred, y_true)
         p, t = by_class(y_pred), by_class(y_true.reshape(y_pred.shape))
         if self.state is None:
-            self.state = k.numbers(np.zeros((4, p.shape[1])))
+            self.state = k.shared_array(np.zeros((4, p.shape[1])))
         check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
         k.r2_metric(self.state, p, t, row_weights(self, y_pred, sample_weight))
 
