@@ -107,12 +107,14 @@ def _resolve(name: str) -> Backend:
 
 _default: Backend | None = None
 _isa = ""  # the instruction set that runs, once it was asked for
-_local: ContextVar[Backend | Recorder | None] = ContextVar("fastnn_backend", default=None)
+# Any: a recorder stands in for a Backend without being one.
+_local: ContextVar[Any] = ContextVar("fastnn_backend", default=None)
 
 
-def current() -> Any:
+def current() -> Backend:
     """The backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
-    return _local.get() or _default or _first_use()
+    backend: Backend = _local.get() or _default or _first_use()
+    return backend
 
 
 def _first_use() -> Backend:

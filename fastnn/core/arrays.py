@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backends.spec import BINARY_OPS, COMPARE_OPS, REDUCE_OPS, TENSOR_DTYPES, Activation
 from .layout import Order, broadcast_strides, layout, strides_of
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 Array = Any
 
@@ -49,7 +52,7 @@ def _collapse(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return [tuple(c[i] for c in columns) for i in range(len(rows))]
 
 
-def binary(k: Any, op: str, x: Array, y: Array, z: Array = None) -> Array:
+def binary(k: Backend, op: str, x: Array, y: Array, z: Array = None) -> Array:
     """x op y with broadcasting, into z if given."""
     shape, walk = broadcast(op, x.shape, y.shape)
     if z is None:
@@ -58,7 +61,7 @@ def binary(k: Any, op: str, x: Array, y: Array, z: Array = None) -> Array:
     return z
 
 
-def compare(k: Any, op: str, x: Array, y: Array) -> Array:
+def compare(k: Backend, op: str, x: Array, y: Array) -> Array:
     """Whether x op y, with broadcasting."""
     shape, walk = broadcast(op, x.shape, y.shape)
     z = k.empty(shape, np.bool_)
@@ -66,7 +69,7 @@ def compare(k: Any, op: str, x: Array, y: Array) -> Array:
     return z
 
 
-def select(k: Any, c: Array, x: Array, y: Array) -> Array:
+def select(k: Backend, c: Array, x: Array, y: Array) -> Array:
     """x where c, else y, with broadcasting."""
     shape, walk = broadcast("where", c.shape, x.shape, y.shape)
     z = k.empty(shape, x.dtype)
@@ -77,14 +80,14 @@ def select(k: Any, c: Array, x: Array, y: Array) -> Array:
 # ---- one array ----
 
 
-def filled(k: Any, shape: tuple[int, ...], dtype: Any, value: float) -> Array:
+def filled(k: Backend, shape: tuple[int, ...], dtype: Any, value: float) -> Array:
     """An array of one value."""
     y = k.empty(shape, dtype)
     fill(k, y, value)
     return y
 
 
-def fill(k: Any, y: Array, value: Any) -> None:
+def fill(k: Backend, y: Array, value: Any) -> None:
     """y = value; ValueError for a value that whole numbers cannot hold."""
     if y.dtype.kind == "i":
         value = value.item() if hasattr(value, "item") else value
@@ -98,14 +101,14 @@ def fill(k: Any, y: Array, value: Any) -> None:
     k.fill(y, float(value))
 
 
-def apply(k: Any, act: Activation, x: Array) -> Array:
+def apply(k: Backend, act: Activation, x: Array) -> Array:
     """act(x), element by element."""
     y = k.empty(x.shape, x.dtype)
     k.activation_forward(y, x, act)
     return y
 
 
-def cast(k: Any, x: Array, dtype: np.dtype[Any]) -> Array:
+def cast(k: Backend, x: Array, dtype: np.dtype[Any]) -> Array:
     """x in another dtype."""
     y = k.empty(x.shape, dtype)
     k.cast(y, x, TENSOR_DTYPES.index(dtype.name))
@@ -121,7 +124,7 @@ def around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
-def reduce(k: Any, op: str, x: Array, axis: int) -> Array:
+def reduce(k: Backend, op: str, x: Array, axis: int) -> Array:
     """The reduction along an axis, which stays with size 1."""
     a, b, c = around(x.shape, axis)
     y = k.empty((a, c), x.dtype)
@@ -129,7 +132,7 @@ def reduce(k: Any, op: str, x: Array, axis: int) -> Array:
     return y.reshape(x.shape[:axis] + (1,) + x.shape[axis + 1 :])
 
 
-def reduce_axes(k: Any, op: str, x: Array, axes: Sequence[int]) -> Array:
+def reduce_axes(k: Backend, op: str, x: Array, axes: Sequence[int]) -> Array:
     """The reduction along several axes, which stay with size 1."""
     if len(axes) == x.ndim and axes:  # all of it is one run of memory
         return reduce(k, op, x.reshape(-1), 0).reshape((1,) * x.ndim)
@@ -138,7 +141,7 @@ def reduce_axes(k: Any, op: str, x: Array, axes: Sequence[int]) -> Array:
     return x
 
 
-def sum_to(k: Any, d: Array, shape: tuple[int, ...]) -> Array:
+def sum_to(k: Backend, d: Array, shape: tuple[int, ...]) -> Array:
     """The sum over what broadcasting repeated: the gradient of an operand of this shape."""
     if d.shape == shape:
         return d
@@ -152,13 +155,13 @@ def sum_to(k: Any, d: Array, shape: tuple[int, ...]) -> Array:
 
 
 def copy_walk(
-    k: Any, y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0
+    k: Backend, y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0
 ) -> None:
     """Copies x into y along a walk of this shape, with strides ys and xs from the offsets yo and xo, in elements."""
     k.strided_copy(y, x, k.constant(layout(shape, ys, xs, offsets=(yo, xo))))
 
 
-def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
+def permute(k: Backend, x: Array, order: tuple[int, ...]) -> Array:
     """The axes in another order, in a new array."""
     shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)
     y = k.empty(shape, x.dtype)
@@ -166,7 +169,7 @@ def permute(k: Any, x: Array, order: tuple[int, ...]) -> Array:
     return y
 
 
-def arranged(k: Any, stored: Array, order: Order) -> Array:
+def arranged(k: Backend, stored: Array, order: Order) -> Array:
     """Returns the values of a stored array in an order, in a new array."""
     y = k.empty(order.shape(stored.shape), stored.dtype)
     for part in order.parts(stored.shape):
@@ -174,13 +177,13 @@ def arranged(k: Any, stored: Array, order: Order) -> Array:
     return y
 
 
-def store_arranged(k: Any, stored: Array, values: Array, order: Order) -> None:
+def store_arranged(k: Backend, stored: Array, values: Array, order: Order) -> None:
     """Writes values that are in an order into the array that stores them."""
     for part in order.parts(stored.shape):
         copy_walk(k, stored, values, part.shape, part.stored_strides, part.strides, part.stored_offset, part.offset)
 
 
-def copy_array(k: Any, y: Array, x: Array) -> None:
+def copy_array(k: Backend, y: Array, x: Array) -> None:
     """y = x, of one shape and dtype."""
     n = int(x.size)
     copy_walk(k, y, x, (n,), (1,), (1,))

@@ -15,6 +15,9 @@ Array = Any
 
 _SUPPORTED = tuple(np.dtype(d) for d in TENSOR_DTYPES)
 
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+
 
 class TensorBase:
     """Marks Tensors for the conversions here; `Tensor`, in a module above this one, is derived from it."""
@@ -168,7 +171,7 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any =
     return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
-def own_array(k: Any, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
+def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
     """Returns numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
     if k.xp is not np and type(data) is k.xp.ndarray:
         if dtype is None and floats is not None:

@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..autograd.tensor import Array, Tensor
 from ..backends import current
 from ..ops.checks import positive_int
 from .tree import LEAF, Tree, count, first_leaf, flatten, flatten_as, has_keys, places, steps, unflatten
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 class Structure:
@@ -165,7 +168,7 @@ class Arrays(list[Any]):
         super().__init__(arrays)
         self.inputs = inputs
 
-    def on(self, k: Any) -> Arrays:
+    def on(self, k: Backend) -> Arrays:
         """Puts the arrays where the backend's kernels find them."""
         return Arrays(map(k.dataset, self), self.inputs)
 

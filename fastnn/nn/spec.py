@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.convert import StepInput, check_whole, dtype_of, host_array, own_array
 from ..core.structure import Structure
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 _KINDS = ("float", "int", "bool")
 _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
@@ -164,7 +167,7 @@ def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:
     return [one or ANY for one in found]
 
 
-def as_input(k: Any, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:
+def as_input(k: Backend, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:
     """Returns what a layer is called on as an array of the backend k, in the dtype that the spec says.
 
     Raises:

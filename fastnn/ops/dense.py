@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..core.layout import broadcast_strides, products, strides_of
 from ..core.precision import precision
 from . import shape as shape_ops
 from .checks import as_tensor, floating, same_dtype
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 ADD_DW, ADD_DB = 2, 4
 """Bits of the mask of `dense_backward`: its second and third output add to what is there."""
@@ -162,7 +165,7 @@ def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _multiply(
-    k: Any,
+    k: Backend,
     c: Array,
     a: Array,
     b: Array,

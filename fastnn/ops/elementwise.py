@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..core.arrays import copy_array
 from ..core.convert import dtype_of
 from .activation import activate
 from .checks import as_tensor, same_dtype
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 _ORDER = ("bool", "int64", "float32", "float64")
 
@@ -137,11 +140,11 @@ def _binary_backward(grads: Gradients, node: Node, dz: Array) -> None:
 _NEGATIVE = activation("affine", -1.0, 0.0)
 
 
-def _times(k: Any, a: Array, b: Array) -> Array:
+def _times(k: Backend, a: Array, b: Array) -> Array:
     return arrays.binary(k, "mul", a, b)
 
 
-def _pow_base_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
+def _pow_base_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> Array:
     # y x^(y - 1) is 0 times infinity where y and x are 0: x^0 is 1 everywhere.
     one_less = arrays.apply(k, activation("affine", 1.0, -1.0), y)
     slope = _times(k, dz, _times(k, y, arrays.binary(k, "pow", x, one_less)))
@@ -149,7 +152,7 @@ def _pow_base_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
     return arrays.select(k, arrays.compare(k, "eq", y, zero), zero, slope)
 
 
-def _pow_exponent_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Array:
+def _pow_exponent_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> Array:
     # z log(x) is 0 times minus infinity where z is 0: its limit is 0. And 0^0 is 1, but 0 to its right.
     zero = arrays.filled(k, (1,) * z.ndim, z.dtype, 0.0)
     slope = _times(k, dz, _times(k, z, arrays.apply(k, activation("log"), x)))
@@ -158,7 +161,7 @@ def _pow_exponent_slope(k: Any, dz: Array, x: Array, y: Array, z: Array) -> Arra
     return arrays.select(k, arrays.compare(k, "eq", x, zero), corner, slope)
 
 
-def _extreme_slope(k: Any, dz: Array, own: Array, other: Array, loses: str) -> Array:
+def _extreme_slope(k: Backend, dz: Array, own: Array, other: Array, loses: str) -> Array:
     """dz where own is the result, half of it where both are, 0 where own loses the comparison."""
     zero, half = arrays.filled(k, dz.shape, dz.dtype, 0.0), arrays.apply(k, activation("affine", 0.5, 0.0), dz)
     kept = arrays.select(k, arrays.compare(k, "eq", own, other), half, dz)

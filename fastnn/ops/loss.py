@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..core.layout import broadcast_strides, layout, strides_of
 from ..core.precision import precision
 from .checks import floating, same_dtype
 from .dense import ADD_DB, ADD_DW
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 _INT64 = np.dtype(np.int64)
 NO_LABEL = -(2**62)
@@ -56,7 +59,7 @@ def sparse_cross_entropy(
 
 
 def _labels_and_weights(
-    k: Any, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
+    k: Backend, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
 ) -> tuple[Array, Array, Array]:
     """Labels, weights of rows and weights of classes as arrays of the backend, absent ones of size 0, for logits (M, N)."""
     sw = k.absent if sample_weight is None else as_array(sample_weight, dtype, shape[:1], f"{op}: sample_weight")
@@ -141,7 +144,7 @@ class _Head:
         self.rounding = precision()
         self.inputs, self.classes = w.shape[:: -1 if transposed else 1] if w.ndim == 2 else (0, 0)
 
-    def logits(self, k: Any, z: Array, x: Array) -> None:
+    def logits(self, k: Backend, z: Array, x: Array) -> None:
         """z = x w + b."""
         if not self.transposed:
             absent = k.absent
@@ -152,7 +155,7 @@ class _Head:
             k.strided_copy(z, self.b, k.constant(layout(z.shape, *strides, offsets=(0, 0))))
         k.matmul_nt(z, x, self.w, 1.0, 0.0 if self.b is None else 1.0, self.rounding)
 
-    def gradients(self, k: Any, dx: Array, dw: Array, db: Array, dz: Array, x: Array, add: int) -> None:
+    def gradients(self, k: Backend, dx: Array, dw: Array, db: Array, dz: Array, x: Array, add: int) -> None:
         """dx = dz w^T, dw = x^T dz, db = column sums of dz, as `dense_backward`: those that are not absent, with its mask."""
         absent = k.absent
         if not self.transposed:

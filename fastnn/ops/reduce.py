@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from .data import gather_backward, gathered
 from .elementwise import abs, astype, clone, div, maximum, minimum, mul, neg, square, sub
 from .logic import boolean, isfinite, logical_not, where
 from .shape import expand, reshape
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 Axis = int | Sequence[int] | None
 _EXP = activation("exponential")
@@ -205,7 +208,7 @@ def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
         grads.add(own, arrays.binary(k, "mul", ones, share))
 
 
-def _others(k: Any, x: Array, kept: tuple[int, ...]) -> Array:
+def _others(k: Backend, x: Array, kept: tuple[int, ...]) -> Array:
     """For each element the product of those that it is multiplied with, where the axes that are 1 in kept are reduced."""
     axes = [d for d, n in enumerate(kept) if n == 1]
     order = [d for d in range(x.ndim) if d not in axes] + axes
@@ -215,7 +218,7 @@ def _others(k: Any, x: Array, kept: tuple[int, ...]) -> Array:
     return arrays.permute(k, product, tuple(order.index(d) for d in range(x.ndim)))
 
 
-def _cumulate(k: Any, op: str, x: Array, reverse: int, exclusive: int) -> Array:
+def _cumulate(k: Backend, op: str, x: Array, reverse: int, exclusive: int) -> Array:
     y = k.empty(x.shape, x.dtype)
     k.cumulate(y, x, SCAN_OPS.index(op), reverse, exclusive)
     return y

@@ -31,6 +31,7 @@ def penalty(x: Tensor, weights: Array) -> Tensor:
 
 def _penalty_backward(grads: Gradients, node: Node, dvalue: Array) -> None:
     assert node.saved is not None
+    x, weights = node.saved
     dx, add = grads.target(node.inputs[0])
-    grads.k.penalty_backward(dx, dvalue.reshape(1), *node.saved, int(add))
+    grads.k.penalty_backward(dx, dvalue.reshape(1), x, weights, int(add))
     grads.done(node.inputs[0], dx)

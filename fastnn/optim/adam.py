@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 MOMENTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
@@ -56,7 +59,7 @@ class Adam(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {**MOMENTS, "max_exp_avg_sq": 0.0} if group.options["amsgrad"] else MOMENTS
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         group, states = run.segment.group, run.states
         m, v = states["exp_avg"], states["exp_avg_sq"]
         if group.options["amsgrad"]:
@@ -109,7 +112,7 @@ class RAdam(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return MOMENTS
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.radam_step(run.w, run.states["exp_avg"], run.states["exp_avg_sq"], run.dw, run.group.hyper, run.steps)
 
 
@@ -142,7 +145,7 @@ class NAdam(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return MOMENTS
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         product, hyper = run.carried.reshape(-1), run.group.hyper
         k.nadam_product(product, hyper, run.steps)
         k.nadam_step(run.w, run.states["exp_avg"], run.states["exp_avg_sq"], run.dw, hyper, product, run.steps)
@@ -177,5 +180,5 @@ class Adamax(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.adamax_step(run.w, run.states["exp_avg"], run.states["exp_inf"], run.dw, run.group.hyper, run.steps)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ops.checks import check_number
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 class RMSprop(Optimizer):
@@ -56,7 +59,7 @@ class RMSprop(Optimizer):
         wanted = {"square_avg": True, "grad_avg": group.options["centered"], "momentum_buffer": group.positive("momentum")}
         return {name: 0.0 for name, there in wanted.items() if there}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         mean, buffer = (run.states.get(name, k.absent) for name in ("grad_avg", "momentum_buffer"))
         k.rmsprop_step(run.w, run.states["square_avg"], mean, buffer, run.dw, run.group.hyper)
 
@@ -98,7 +101,7 @@ class Adagrad(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {"sum": group.options["initial_accumulator_value"]}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.adagrad_step(run.w, run.states["sum"], run.dw, run.group.hyper, run.steps)
 
 
@@ -136,5 +139,5 @@ class Adadelta(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.adadelta_step(run.w, run.states["square_avg"], run.states["acc_delta"], run.dw, run.group.hyper)

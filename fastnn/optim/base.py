@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
 from .state import Stateful
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 AVERAGE, COLLECTED = "average", "collected"
 """States that any optimizer may have beside its own: the average of the weights, and the gradients since the last update."""
@@ -109,7 +112,7 @@ class Optimizer(Attributes, Stateful):
         """The buffers of state that a group's parameters need, and what they are filled with at first."""
         return {}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         """One update of the parameters of a run, whose steps have been counted."""
         raise NotImplementedError
 
@@ -284,7 +287,7 @@ class Optimizer(Attributes, Stateful):
                     copy_array(block, run.w, run.states[AVERAGE])
         return loss
 
-    def _update_all(self, k: Any, runs: list[Run]) -> None:
+    def _update_all(self, k: Backend, runs: list[Run]) -> None:
         scheduled = [g.schedules for g in self.param_groups if g.schedules]
         for schedules in scheduled:
             schedules.write(k)
@@ -299,7 +302,7 @@ class Optimizer(Attributes, Stateful):
         if scheduled:
             k.advance(self._updates, 1)
 
-    def _clip_gradients(self, k: Any, runs: list[Run]) -> None:
+    def _clip_gradients(self, k: Backend, runs: list[Run]) -> None:
         if self._clip == "clipvalue":
             for run in runs:
                 k.clip_value(run.dw, self._limit)
@@ -361,7 +364,7 @@ class Optimizer(Attributes, Stateful):
 
         completed(replace)
 
-    def _replace(self, k: Any, run: Run, values: Array) -> None:
+    def _replace(self, k: Backend, run: Run, values: Array) -> None:
         copy_array(k, run.w, values)
         changed(*run.parameters)
 

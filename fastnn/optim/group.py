@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..core.versions import settings_changed
 from ..nn.parameter import Parameter
 from ..ops.checks import check_number
 from ..schedules import Schedule
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 Setting: TypeAlias = "float | Callable[[int], float]"
 """A hyper-parameter: a number, or a schedule, a function from the number of updates so far (from 0) to one."""
@@ -76,7 +79,7 @@ class Schedules:
         for i, function in self.functions.items():
             self._group.hyper[i] = self._group.checked(i, function(step), f" at step {step}")
 
-    def write(self, k: Any) -> None:
+    def write(self, k: Backend) -> None:
         """The values of this step."""
         k.prepares(self.prepare)
         k.scheduled(self._group.hyper, self.values, self.slots, self.updates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .adam import MOMENTS
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 def _original(rows: int, columns: int) -> float:
@@ -140,7 +143,7 @@ class Muon(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {"momentum_buffer": 0.0} if group.options["use_muon"] else MOMENTS
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         hyper, options = run.group.hyper, run.group.options
         if not options["use_muon"]:
             k.adam_step(run.w, run.states["exp_avg"], run.states["exp_avg_sq"], run.dw, hyper, run.steps)
@@ -160,7 +163,7 @@ class Muon(Optimizer):
         return config | {f"adamw_{name}": own[name] for name in ("lr", "betas", "eps", "weight_decay")}
 
 
-def orthogonal(k: Any, x: Array, coefficients: tuple[float, float, float], steps: int, eps: Array) -> Array:
+def orthogonal(k: Backend, x: Array, coefficients: tuple[float, float, float], steps: int, eps: Array) -> Array:
     """The matrix with its singular values brought near 1, by an iteration of Newton and Schulz; x is overwritten."""
     a, b, c = coefficients
     wide = x.shape[0] <= x.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends import current
 from ..core.arrays import copy_array
@@ -11,6 +11,9 @@ from ..core.block import Finally, completed
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 class AdamWScheduleFree(Optimizer):
@@ -82,7 +85,7 @@ class AdamWScheduleFree(Optimizer):
             raise RuntimeError("AdamWScheduleFree: step: the weights are the averages; call train() before training goes on")
         return n
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         hyper = run.group.hyper
         k.schedule_free_weight(run.carried, hyper, run.steps)
         k.schedule_free_step(run.w, run.states["z"], run.states["exp_avg_sq"], run.dw, hyper, run.carried, run.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ..autograd.tensor import Array
 from ..backends import current
 from ..nn.parameter import Parameter
 from .group import Group
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 class Segment:
@@ -38,7 +41,7 @@ class Segment:
         self.steps = k.shared_array(np.zeros(len(parameters)), np.int64)
         self.carried = k.shared_array(np.zeros((len(parameters), carried)))
 
-    def runs(self, k: Any) -> list[Run]:
+    def runs(self, k: Backend) -> list[Run]:
         """Neighbouring parameters that have a gradient and have taken equally many steps."""
         runs: list[Run] = []
         marks: list[Any] = self.steps.tolist()

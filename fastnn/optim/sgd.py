@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .base import Optimizer
 from .group import Group, Layout, Setting
 from .segment import Run
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 MOMENTUM = "momentum_buffer"
 
@@ -54,7 +57,7 @@ class SGD(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {MOMENTUM: 0.0} if group.positive("momentum") else {}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.sgd_step(run.w, run.states.get(MOMENTUM, k.absent), run.dw, run.group.hyper, run.steps)
 
 
@@ -88,5 +91,5 @@ class Lion(Optimizer):
     def state_names(self, group: Group) -> dict[str, float]:
         return {"exp_avg": 0.0}
 
-    def update(self, k: Any, run: Run) -> None:
+    def update(self, k: Backend, run: Run) -> None:
         k.lion_step(run.w, run.states["exp_avg"], run.dw, run.group.hyper)

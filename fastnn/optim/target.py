@@ -16,6 +16,7 @@ from ..nn.parameter_view import order_of
 from ..ops.checks import check_number
 
 if TYPE_CHECKING:
+    from ..backends.base import Backend
     from ..nn.module import Module
 
 _Named = list[tuple[str, Any]]
@@ -105,7 +106,7 @@ def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]
     return [(x, y) for (_, x), (_, y) in zip(target, source, strict=True)]
 
 
-def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array, Array]]:
+def _flat(k: Backend, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array, Array]]:
     """Views of the flat buffers: one for neighbours in both models; a weight that is stored in another order comes alone."""
     views: list[tuple[Array, Array]] = []
     runs: list[list[tuple[Parameter, Parameter]]] = []
@@ -125,7 +126,7 @@ def _flat(k: Any, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array,
     return views
 
 
-def _stored_as(k: Any, y: Array, order: Order | None, own: Order | None) -> Array:
+def _stored_as(k: Backend, y: Array, order: Order | None, own: Order | None) -> Array:
     """Returns what a parameter that is stored as y would be stored as in another order."""
     values = y if own is None else arranged(k, y, own)
     if order is None:

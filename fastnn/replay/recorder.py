@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Recorder:
         self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
         self._flag: Array | None = None  # of the block that is being recorded
         self.overlapping: set[int] = set()  # the indices of calls that may run beside those that follow
-        self._aside = False
+        self._overlapping = False
         self.signature: list[Any] = []
         self.places: list[str] = []  # the line outside of fastnn that each call came from
         self.void = ""  # why no call like this one can be replayed; empty while it can
@@ -86,7 +86,7 @@ class Recorder:
                 if self._flag[0]:
                     run(*args)
                 self.flags[len(calls)] = self._flag
-            if self._aside:
+            if self._overlapping:
                 self.overlapping.add(len(calls))
             entry: list[Any] = [name]
             own: list[Any] = []
@@ -137,11 +137,11 @@ class Recorder:
 
     @contextmanager
     def overlap(self) -> Iterator[None]:
-        self._aside = True
+        self._overlapping = True
         try:
             yield
         finally:
-            self._aside = False
+            self._overlapping = False
 
     # ---- memory ----
 
@@ -264,7 +264,7 @@ class Recorder:
                     "outside; assign the result of an operation, or change it in place (copy_)"
                 )
                 continue
-            copy_array(self, first.data, value.data)
+            copy_array(cast("Backend", self), first.data, value.data)
             module._buffers[name] = module.__dict__[name] = first
 
 

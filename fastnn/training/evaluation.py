@@ -193,7 +193,7 @@ class Evaluator(Steps):
         return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 
 
-def _as_array(k: Any, output: Any) -> Array:
+def _as_array(k: Backend, output: Any) -> Array:
     """Returns an output of a model or of its predict_step as a NumPy array."""
     if isinstance(output, Tensor):
         output = output.data

@@ -24,6 +24,7 @@ from .data import arrays as data
 from .metrics import Metric
 
 if TYPE_CHECKING:
+    from ..backends.base import Backend
     from .compiled import Compiled
 
 
@@ -88,7 +89,7 @@ class Objective:
         measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
         return measured
 
-    def add(self, k: Any, loss: Tensor, counted: Array | None, rows: int) -> None:
+    def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
         """Adds the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
         value = loss.data.reshape(1)
         self.is_sum = self.loss.reduction == "sum"
@@ -180,7 +181,7 @@ class Objective:
         axes = (0, *range(2, y_pred.ndim), 1)
         return transpose(y_pred, axes), transpose(Tensor(y), axes).data if y.shape == y_pred.shape else y
 
-    def counted(self, k: Any, y: Array, dtype: Any) -> tuple[Array, Array]:
+    def counted(self, k: Backend, y: Array, dtype: Any) -> tuple[Array, Array]:
         """Returns the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
         if not self.ignores or y.dtype != np.int64:
             return y, k.empty(0, dtype)
@@ -188,7 +189,7 @@ class Objective:
         return logic.where(counts, Tensor(y), NO_LABEL).data, astype(counts, dtype).data
 
     def update(
-        self, k: Any, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
+        self, k: Backend, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
     ) -> None:
         """Adds a batch to metrics: to fastnn's own by the labels and weights in which ignored rows do not count."""
         for metric in metrics:
@@ -292,7 +293,7 @@ class BatchLoss:
             k.mean_metric(compiled.penalty, self._penalty.data.reshape(1), float(rows))
 
 
-def update_metrics(k: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
+def update_metrics(k: Backend, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
     """Adds a batch to the outputs' metrics; code of the user's own gets all rows."""
     for o, y_pred, y, given in zip(parts, outputs, targets, weights, strict=True):
         if not o.metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ...core.versions import settings_changed
 from ...losses.base import as_given
 from ..data import arrays as data
 from .own import State, Variable, made
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 Array = np.ndarray[Any, Any]
 
@@ -112,7 +115,7 @@ class Metric(Remade):
         """Says whether the result is one number for so many outputs, as `fit` needs it."""
         return True
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         """Adds a batch. k is the backend whose kernels are used.
 
         y_pred has shape (n, ...), y_true values like y_pred in the same dtype, or labels in its shape without the last axis;
@@ -122,7 +125,7 @@ class Metric(Remade):
             f"metric {self.name}: {type(self).__name__} defines no update_state(y_true, y_pred, sample_weight)"
         )
 
-    def add_batch(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: str = "") -> None:
+    def add_batch(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str = "") -> None:
         """Adds a batch of training or evaluation; logits says what makes probabilities of y_pred, where the loss takes logits."""
         if self._by_state:
             weight = (Tensor(sample_weight),) if sample_weight.size else ()
@@ -132,11 +135,11 @@ class Metric(Remade):
         else:
             self.update(k, y_pred, y_true, sample_weight)
 
-    def update_logits(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
+    def update_logits(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
         """Adds a batch whose outputs are logits, of a "sigmoid" or a "softmax"."""
         self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
 
-    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+    def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         """Returns what `update` takes of such outputs: themselves, except for metrics of probabilities."""
         return y_pred
 

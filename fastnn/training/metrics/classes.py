@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...core import arrays
 from .base import Array, Metric
 from .rows import argmax_rows, by_class, by_label, check_values, probabilities, row_weights
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 Average = Literal["micro", "macro", "weighted"] | None
 
@@ -41,7 +44,7 @@ class ConfusionMatrix(Metric):
     def scalar(self, outputs: int) -> bool:
         return False
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
 
     def result(self) -> Array:
@@ -49,7 +52,7 @@ class ConfusionMatrix(Metric):
         return np.zeros((0, 0)) if self.matrix is None else self.matrix.copy()
 
 
-def add_to_matrix(metric: Metric, k: Any, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
+def add_to_matrix(metric: Metric, k: Backend, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
     """Returns the confusion matrix with a batch more; made with the first one."""
     if _is_labels(y_pred, y_true):
         p, labels, weights = by_label(metric, y_pred, y_true, sample_weight)
@@ -101,13 +104,13 @@ class _ByClass(Metric):
         one_class = self.average is not None or self.class_id is not None or outputs == 1
         return one_class and not isinstance(self.thresholds, list)
 
-    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+    def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         at = 0.5 if self.thresholds is None else self.thresholds
         lowest, highest = (min(at, default=0.5), max(at, default=0.5)) if isinstance(at, list) else (at, at)
         # Thresholds beyond the probabilities are meant for the logits themselves, and so is 0 alone.
         return probabilities(k, y_pred, logits) if 0 <= lowest <= highest <= 1 and highest > 0 and lowest < 1 else y_pred
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         if _is_labels(y_pred, y_true) or (self.thresholds is None and by_class(y_pred).shape[1] > 1):
             self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
             if self.average == "macro" and sample_weight.size:

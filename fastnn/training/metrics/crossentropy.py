@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ...core import arrays
 from ...ops.loss import NO_LABEL
 from .base import Array, Metric
 from .rows import by_class, by_label, by_weight, check_shapes, probabilities, row_weights
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 
 class _Crossentropy(Metric):
@@ -24,16 +27,16 @@ class _Crossentropy(Metric):
         super().__init__(name)
         self.from_logits = bool(from_logits)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         self.update_from(k, y_pred, y_true, sample_weight, self.from_logits)
 
-    def update_logits(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
+    def update_logits(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
         if logits == self.takes or self.from_logits:
             self.update_from(k, y_pred, y_true, sample_weight, True)
         else:
             self.update_from(k, probabilities(k, y_pred, logits), y_true, sample_weight, False)
 
-    def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
+    def update_from(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
         """Adds a batch of logits or of probabilities."""
         raise NotImplementedError
 
@@ -55,7 +58,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     def __init__(self, from_logits: bool = False, name: str = "sparse_categorical_crossentropy") -> None:
         super().__init__(from_logits, name)
 
-    def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
+    def update_from(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
         p, labels, given = by_label(self, y_pred, y_true, sample_weight)
         z = p if logits else _log(k, p)
         losses, weights, p = (
@@ -89,7 +92,7 @@ class CategoricalCrossentropy(_Crossentropy):
     def __init__(self, from_logits: bool = False, name: str = "categorical_crossentropy") -> None:
         super().__init__(from_logits, name)
 
-    def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
+    def update_from(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
         z = by_class(y_pred) if logits else _log(k, by_class(y_pred))
         losses, p = k.empty(len(z), z.dtype), k.empty(z.shape, z.dtype)
@@ -111,7 +114,7 @@ class BinaryCrossentropy(_Crossentropy):
     def __init__(self, from_logits: bool = False, name: str = "binary_crossentropy") -> None:
         super().__init__(from_logits, name)
 
-    def update_from(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
+    def update_from(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
         z, t, weights = by_weight(self, y_pred, y_true, sample_weight)
         if not logits:
             other = arrays.apply(k, activation("affine", -1.0, 1.0), z)
@@ -121,7 +124,7 @@ class BinaryCrossentropy(_Crossentropy):
         k.mean_rows(self.total, losses, weights)
 
 
-def _log(k: Any, p: Array) -> Array:
+def _log(k: Backend, p: Array) -> Array:
     """Returns the logarithm of probabilities, which are the logits of a softmax."""
     eps = float(np.finfo(p.dtype).eps)
     log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ...core.elements import same_elements
 from ...core.versions import settings_changed
 from .base import Array, Metric
 from .rows import by_label, by_weight, check_shapes, probabilities
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 
 class AUC(Metric):
@@ -68,10 +71,10 @@ class AUC(Metric):
         self._trains = True
         super().take_back(kept)
 
-    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+    def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         return probabilities(k, y_pred, logits) if logits == "softmax" else y_pred  # a sigmoid changes no order
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         if y_true.dtype == y_pred.dtype:
             p, t, weights = by_weight(self, y_pred, y_true, sample_weight)
         elif same_elements(y_true.shape, y_pred.shape):
@@ -104,7 +107,7 @@ class AUC(Metric):
         return {"name": self.name, "curve": self.curve}
 
 
-def _second_column(k: Any, p: Array) -> Array:
+def _second_column(k: Backend, p: Array) -> Array:
     n = len(p)
     column: Array = k.empty((n, 1), p.dtype)
     arrays.copy_walk(k, column, p, (n,), (1,), (2,), xo=1)

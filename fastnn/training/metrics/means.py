@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ...core import arrays
 from ...losses.base import as_given
 from .base import Array, Metric
 from .rows import argmax_rows, by_class, by_label, by_weight, check_shapes, check_values, probabilities, row_weights
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 
 class SparseCategoricalAccuracy(Metric):
@@ -31,7 +34,7 @@ class SparseCategoricalAccuracy(Metric):
     def __init__(self, name: str = "sparse_categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         k.sparse_accuracy(self.total, *by_label(self, y_pred, y_true, sample_weight))
 
 
@@ -43,7 +46,7 @@ class CategoricalAccuracy(Metric):
     def __init__(self, name: str = "categorical_accuracy") -> None:
         super().__init__(name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
         weights = row_weights(self, y_pred, sample_weight)
         k.categorical_accuracy(self.total, by_class(y_pred), by_class(y_true), weights)
@@ -64,10 +67,10 @@ class BinaryAccuracy(Metric):
         super().__init__(name)
         self.threshold = float(threshold)
 
-    def of_logits(self, k: Any, y_pred: Array, logits: str) -> Array:
+    def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         return probabilities(k, y_pred, logits) if 0 < self.threshold < 1 else y_pred
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         k.binary_accuracy(self.total, *by_weight(self, y_pred, y_true, sample_weight), self.threshold)
 
     def get_config(self) -> dict[str, Any]:
@@ -102,7 +105,7 @@ class SparseTopKCategoricalAccuracy(_TopKAccuracy):
     def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy") -> None:
         super().__init__(k, name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         k.top_k_accuracy(self.total, *by_label(self, y_pred, y_true, sample_weight), self.k)
 
 
@@ -112,7 +115,7 @@ class TopKCategoricalAccuracy(_TopKAccuracy):
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy") -> None:
         super().__init__(k, name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_shapes(self, y_pred, y_true, y_pred.shape == y_true.shape)
         weights = row_weights(self, y_pred, sample_weight)
         k.top_k_accuracy(self.total, by_class(y_pred), argmax_rows(k, by_class(y_true)), weights, self.k)
@@ -124,7 +127,7 @@ class _MeanError(Metric):
     direction = "min"
     power: int
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         k.error_metric(self.total, *by_weight(self, y_pred, y_true, sample_weight), self.power)
 
 
@@ -177,7 +180,7 @@ class MeanAbsolutePercentageError(Metric):
     def __init__(self, name: str = "mean_absolute_percentage_error") -> None:
         super().__init__(name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         p, t, weights = by_weight(self, y_pred, y_true, sample_weight)
         error = arrays.apply(k, _ABS, arrays.binary(k, "sub", p, t))
         share = arrays.binary(k, "div", error, _at_least(k, arrays.apply(k, _ABS, t), 1e-7))
@@ -201,7 +204,7 @@ class CosineSimilarity(Metric):
     def __init__(self, name: str = "cosine_similarity") -> None:
         super().__init__(name)
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
         p, t = by_class(y_pred), by_class(y_true.reshape(y_pred.shape))
         along = arrays.reduce(k, "sum", arrays.binary(k, "mul", p, t), 1)
@@ -214,7 +217,7 @@ class CosineSimilarity(Metric):
 _ABS = activation("abs")
 
 
-def _at_least(k: Any, a: Array, least: float) -> Array:
+def _at_least(k: Backend, a: Array, least: float) -> Array:
     result: Array = arrays.binary(k, "maximum", a, arrays.filled(k, (1,) * a.ndim, a.dtype, least))
     return result
 
@@ -237,7 +240,7 @@ class R2Score(Metric):
         super().__init__(name)
         self.state: Array | None = None  # weights, means, squares around them and squared errors of each output
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
         p, t = by_class(y_pred), by_class(y_true.reshape(y_pred.shape))
         if self.state is None:
@@ -271,7 +274,7 @@ class MeanMetricWrapper(Metric):
         super().__init__(name or str(getattr(fn, "__name__", type(fn).__name__)))
         self.fn = fn
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         n = len(y_pred)
         given = self.fn(*as_given(Tensor(y_true), Tensor(y_pred)))
         values = np.asarray(given)

@@ -15,12 +15,13 @@ from ...losses.weights import spread
 from ...ops.activation import softmax
 
 if TYPE_CHECKING:
+    from ...backends.base import Backend
     from .base import Metric
 
 Array = np.ndarray[Any, Any]
 
 
-def probabilities(k: Any, outputs: Array, logits: str) -> Array:
+def probabilities(k: Backend, outputs: Array, logits: str) -> Array:
     """Returns the sigmoid of each output, or the softmax of each row."""
     if logits == "sigmoid":
         p: Array = arrays.apply(k, activation("sigmoid"), outputs)
@@ -84,7 +85,7 @@ def by_weight(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array
     return y_pred.reshape(sizes), y_true.reshape(sizes), sample_weight.reshape(-1)
 
 
-def argmax_rows(k: Any, a: Array) -> Array:
+def argmax_rows(k: Backend, a: Array) -> Array:
     """Returns the place of the greatest element of each row."""
     index: Array = k.empty((len(a), 1), np.int64)
     k.argmax_forward(index, a.reshape(len(a), a.shape[1], 1))

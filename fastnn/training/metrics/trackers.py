@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...autograd.tensor import Tensor
 from .base import Array, Metric
+
+if TYPE_CHECKING:
+    from ...backends.base import Backend
 
 
 class _Tracker(Metric):
@@ -19,7 +22,7 @@ class _Tracker(Metric):
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (v.ndim - w.ndim)), v.shape)
         self.total += np.array((np.where(w != 0, v * w, 0).sum(), w.sum()))
 
-    def update(self, k: Any, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
+    def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         name = type(self).__name__
         raise TypeError(f"metric {self.name}: {name} takes values by update_state(values), not targets and predictions")
 
