@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.backends.base import Backend
+from fastnn.backends.cpp import CppBackend
+from fastnn.losses.torch import classes as class_loss
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,3 +86,16 @@ def seeded(request: pytest.FixtureRequest) -> None:
     rng = getattr(module.obj, "rng", None) if module else None
     if isinstance(rng, np.random.Generator):
         rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture
+def every_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All precisions are available: kernels round on any CPU, only the permission depends on it. `monkeypatch.undo` ends this."""
+    for backend in (Backend, CppBackend):
+        monkeypatch.setattr(backend, "why_unavailable", lambda self, precision: "")
+
+
+@pytest.fixture(autouse=True)
+def warnings_come_again() -> None:
+    """What warns once in a process warns in each test, so that no test depends on those before it."""
+    class_loss._warned.clear()

@@ -86,7 +86,9 @@ def test_an_output_without_a_loss() -> None:
     for model in (ours, theirs):
         model.compile(optimizer="sgd", loss=["mean_squared_error", None])
     kwargs: dict[str, Any] = {"batch_size": 8, "epochs": 2, "shuffle": False, "verbose": 0}
-    a, b = ours.fit([A, B], [PRICE, KIND], **kwargs).history, theirs.fit([A, B], [PRICE, KIND], **kwargs).history
+    a = ours.fit([A, B], [PRICE, KIND], **kwargs).history
+    with pytest.warns(UserWarning, match="Gradients do not exist"):  # which Keras says where it runs on PyTorch
+        b = theirs.fit([A, B], [PRICE, KIND], **kwargs).history
     assert set(a) == set(b)
     np.testing.assert_allclose(a["loss"], b["loss"], rtol=1e-5)
 
