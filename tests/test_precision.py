@@ -1,68 +1,21 @@
-"""Mixed precision: what autocast and compile(dtype="bfloat16") round, what they leave alone, and where they are refused.
+"""Mixed precision: what autocast rounds, and what it leaves alone."""
 
-The kernels round wherever they run; only CPUs that multiply bfloat16 are given leave to. The tests give it everywhere, so that
-none depends on the CPU; those of the refusal take it back.
-"""
+from __future__ import annotations
 
-import copy
-import pickle
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rounding import DTYPES, PLAIN, SHORT, Array, check, normal, product_of_third, rng, rounded
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.backends import current, get_isa, isas, recording, unavailable, use_isa
-from fastnn.backends.base import Backend
-from fastnn.backends.cpp import CppBackend
+from fastnn.backends import current, recording
 from fastnn.replay.recorder import Recorder
 
-needs_cpp = pytest.mark.skipif(bool(unavailable("cpp")), reason="this installation has no compiled kernels")
-
-Array = np.ndarray[Any, Any]
-rng = np.random.default_rng(0)
-DTYPES = ("float32", "float64")
-
-
-@pytest.fixture(autouse=True)
-def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for backend in (Backend, CppBackend):
-        monkeypatch.setattr(backend, "why_unavailable", lambda self, precision: "")
-
-
-@pytest.fixture
-def refusable(allowed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Backends and CPUs are asked as always; the ISA is put back afterwards."""
-    monkeypatch.undo()
-    before = get_isa()
-    yield
-    if before != "none":
-        use_isa(before)
-
-
-def normal(*shape: int, dtype: str = "float32") -> Array:
-    return rng.standard_normal(shape).astype(dtype)
-
-
-def rounded(a: Array, significant: int = 8) -> Array:
-    """To that many significant bits, in float64."""
-    m, e = np.frexp(a.astype(np.float64))
-    return np.ldexp(np.round(np.ldexp(m, significant)), e - significant)
-
-
-def check(value: Any, want: Array, other: Array | None = None) -> None:
-    """Equal to what is wanted but for rounding of float32; and by far not to what comes out otherwise."""
-    got = value if isinstance(value, np.ndarray) else value.numpy()
-    scale = np.abs(want).max()
-    assert np.abs(got - want).max() <= 1e-5 * scale
-    if other is not None:
-        assert np.abs(got - other).max() > 1e-3 * scale
+pytestmark = pytest.mark.usefixtures("every_precision")
 
 
 def gradients(loss: fastnn.Tensor, *leaves: fastnn.Tensor) -> list[Array]:
@@ -70,9 +23,6 @@ def gradients(loss: fastnn.Tensor, *leaves: fastnn.Tensor) -> list[Array]:
         leaf.zero_grad()
     loss.backward()
     return [leaf.grad.numpy() for leaf in leaves if leaf.grad is not None]
-
-
-# ---- autocast ----
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -211,14 +161,6 @@ def test_other_operations_keep_their_bits() -> None:
     assert inside == compute()
 
 
-def product_of_third() -> float:
-    """1/3 squared, or what is left of it."""
-    return fastnn.matmul([[1 / 3]], [[1 / 3]]).item()
-
-
-PLAIN, SHORT = 1 / 9, 0.333984375**2
-
-
 def test_blocks_may_be_nested_and_used_again() -> None:
     block = fastnn.autocast("bfloat16")
     assert product_of_third() == pytest.approx(PLAIN)
@@ -311,171 +253,6 @@ def test_blocks_inside_of_captured_functions() -> None:
     assert both.captured._steps  # type: ignore[attr-defined]
 
 
-# ---- compile ----
-
-X = normal(96, 20)
-LABELS = (X @ normal(20, 4)).argmax(1)
-
-
-def classifier(dtype: str = "bfloat16", **args: Any) -> fastnn.Sequential:
-    fastnn.seed(0)
-    layers = [fastnn.Dense(40, activation="relu", input_shape=(20,)), fastnn.Dense(30, activation="tanh")]
-    model = fastnn.Sequential([*layers, fastnn.Dense(4, activation="softmax")])
-    model.compile(fastnn.optim.Adam(lr=0.01), "sparse_categorical_crossentropy", ["accuracy"], dtype=dtype, **args)
-    return model
-
-
-class ByHand(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Linear(20, 30), nn.Linear(30, 4)
-
-    def forward(self, x: Any) -> Any:
-        return self.b(fastnn.relu(self.a(x)))
-
-
-def bits(model: Any) -> list[bytes]:
-    return [w.tobytes() for w in model.get_weights()]
-
-
-def fitted(dtype: str, **args: Any) -> list[bytes]:
-    model = classifier(dtype)
-    model.fit(X, LABELS, batch_size=16, epochs=2, shuffle=False, verbose=0, **args)
-    return bits(model)
-
-
-def test_fit_does_what_a_loop_under_autocast_does() -> None:
-    model = classifier("float32")
-    loss_of = fastnn.losses.SparseCategoricalCrossentropy()
-    optimizer = fastnn.optim.Adam(model.parameters(), lr=0.01)
-    for i in list(range(0, 96, 16)) * 2:
-        optimizer.zero_grad()
-        with fastnn.autocast():
-            y = model(fastnn.tensor(X[i : i + 16]), training=True)
-        loss_of(LABELS[i : i + 16], y, None).backward()
-        optimizer.step()
-    assert fitted("bfloat16") == bits(model)
-    assert fitted("float32") != bits(model)
-
-
-def test_ways_to_train_agree() -> None:
-    """Recorded steps, eager ones, and single batches."""
-    want = fitted("bfloat16")
-    assert fitted("bfloat16", check_finite=True) == want
-    model = classifier()
-    for i in list(range(0, 96, 16)) * 2:
-        model.train_on_batch(X[i : i + 16], LABELS[i : i + 16])
-    assert bits(model) == want
-    with fastnn.autocast("bfloat16"):  # fit follows compile
-        assert fitted("float32") == fitted("float32", check_finite=True) != want
-
-
-@pytest.mark.parametrize("capture", [False, True])
-def test_hand_written_models(capture: bool) -> None:
-    results = []
-    for dtype in ("bfloat16", "bfloat16", "float32"):
-        fastnn.seed(0)
-        model = ByHand()
-        model.compile("sgd", nn.CrossEntropyLoss(), capture=capture if not results else not capture, dtype=dtype)
-        model.fit(X, LABELS, batch_size=16, epochs=2, verbose=0)
-        results.append(bits(model))
-    assert results[0] == results[1] != results[2]
-
-
-def test_products_of_a_loss_are_rounded_too() -> None:
-    def loss(y: Any, p: Any) -> Any:
-        return fastnn.matmul(fastnn.tensor([[1 / 3]]), fastnn.tensor([[1 / 3]])).mean() + (p - y).mean() * 0.0
-
-    for dtype, value in (("bfloat16", SHORT), ("float32", PLAIN)):
-        model = fastnn.Sequential([fastnn.Dense(1, input_shape=(20,))])
-        model.compile("sgd", loss, dtype=dtype)
-        assert model.fit(X, X[:, :1], verbose=0).history["loss"] == pytest.approx([value])
-
-
-def test_evaluation_and_prediction_are_not_rounded() -> None:
-    short, plain = classifier("bfloat16"), classifier("float32")
-    history = short.fit(X, LABELS, epochs=2, validation_data=(X, LABELS), verbose=0)
-    plain.set_weights(short.get_weights())
-    frozen = short.freeze(batch_size=96)
-    for _ in range(3):
-        np.testing.assert_array_equal(short.predict(X), plain.predict(X))
-        np.testing.assert_array_equal(frozen(X), plain.predict(X))
-    assert short.evaluate(X, LABELS, verbose=0) == plain.evaluate(X, LABELS, verbose=0)
-    assert short.test_on_batch(X, LABELS) == plain.test_on_batch(X, LABELS)
-    assert history.history["val_loss"][-1] == plain.evaluate(X, LABELS, verbose=0)[0]
-
-
-def test_prediction_in_a_block_is_rounded_and_does_not_last() -> None:
-    model = classifier()
-    plain = model.predict(X)
-    for _ in range(2):
-        for _ in range(3):
-            with fastnn.autocast():
-                short = model.predict(X)
-            assert 1e-4 < np.abs(short - plain).max() < 1e-1
-        for _ in range(3):
-            np.testing.assert_array_equal(model.predict(X), plain)
-    with fastnn.autocast():
-        frozen = model.freeze(batch_size=96)
-    for call in (frozen, pickle.loads(pickle.dumps(frozen))):
-        np.testing.assert_array_equal(call(X), short)
-
-
-def test_copies_go_on_in_the_same_precision() -> None:
-    model = classifier()
-    model.train_on_batch(X, LABELS)
-    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
-    for m in (model, *copies):
-        m.train_on_batch(X, LABELS)
-    assert bits(copies[0]) == bits(copies[1]) == bits(model)
-
-
-def test_a_saved_model_trains_in_float32_anywhere(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    model = classifier()
-    model.fit(X, LABELS, epochs=2, verbose=0)
-    model.save(tmp_path / "model.fastnn")
-    request.getfixturevalue("refusable")
-    with fastnn.use_backend("numpy"):
-        with pytest.warns(UserWarning, match="goes on in float32 here"):
-            loaded = fastnn.load(tmp_path / "model.fastnn")
-        np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
-        loaded.fit(X, LABELS, verbose=0)
-        own = copy.deepcopy(model)  # arrays of this backend
-        with pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16'"):
-            own.fit(X, LABELS, verbose=0)
-
-
-def test_a_profile_tells_what_was_rounded() -> None:
-    profile = classifier().profile(X, LABELS, print_fn=None)
-    short = {row.kernel for row in profile.rows if row.precision == "bfloat16"}
-    assert short == {"dense_forward", "dense_backward"}
-    text = str(profile)
-    assert "dense_backward bfloat16" in text and "GFLOP/s of float32" in text and f"of the peak of {profile.processor}" in text
-    assert "bfloat16" not in str(classifier("float32").profile(X, LABELS, print_fn=None))
-
-
-@pytest.mark.long
-def test_the_digits_are_learnt_as_well() -> None:
-    """Mean test accuracies after ten epochs lie within 0.02 of each other, and most is learnt by then."""
-    (x, y), (x_test, y_test) = fastnn.datasets.digits(as_float=True)
-    means = []
-    for dtype in ("float32", "bfloat16"):
-        found = []
-        for seed in range(3):
-            fastnn.seed(seed)
-            layers = [fastnn.Dense(n, activation="relu") for n in (32, 32)]
-            model = fastnn.Sequential([fastnn.Flatten(input_shape=(400,)), *layers, fastnn.Dense(10, activation="softmax")])
-            model.compile("adam", "sparse_categorical_crossentropy", dtype=dtype)
-            model.fit(x, y, batch_size=64, epochs=10, verbose=0)
-            found.append((model.predict(x_test).argmax(1) == y_test).mean())
-        means.append(np.mean(found))
-    assert min(means) > 0.85
-    assert means[1] == pytest.approx(means[0], abs=0.02)
-
-
-# ---- tf32 ----
-
-
 def test_factors_of_tf32_have_11_bits() -> None:
     """To the nearest, ties away from zero; NaN and infinity pass."""
     values = {
@@ -495,108 +272,3 @@ def test_factors_of_tf32_have_11_bits() -> None:
         a, b = normal(20, 30), normal(30, 10)
         check(fastnn.matmul(a, b), rounded(a, 11) @ rounded(b, 11), rounded(a) @ rounded(b))
         assert np.abs(fastnn.matmul(a, b).numpy() - a @ b).max() > 1e-4
-
-
-def test_training_in_tf32() -> None:
-    with fastnn.use_backend("numpy"):
-        want = {dtype: fitted(dtype) for dtype in ("float32", "bfloat16", "tf32")}
-        assert want["tf32"] == fitted("tf32") and len({w[0] for w in want.values()}) == 3
-
-
-# ---- refusals ----
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bf16", "", None, np.float32])
-def test_unknown_names(dtype: Any) -> None:
-    with pytest.raises(ValueError, match=r"^autocast: dtype is .*; there are: float32, bfloat16, tf32$"):
-        fastnn.autocast(dtype)
-    with pytest.raises(ValueError, match=r"^compile: dtype is .*; there are: float32, bfloat16, tf32$"):
-        classifier(dtype)
-
-
-def refused(why: str) -> None:
-    """Everything that is refused, with the reason."""
-    for op, call in (("autocast", lambda: fastnn.autocast("bfloat16")), ("compile", classifier)):
-        with pytest.raises(RuntimeError, match=rf"^{op}: dtype 'bfloat16' is not available here: .*{why}"):
-            call()
-    lacking = fastnn.info().precisions["bfloat16"]
-    assert why in lacking and f"bfloat16 not available: {lacking}" in str(fastnn.info())
-    with fastnn.autocast("float32"):
-        assert product_of_third() == pytest.approx(PLAIN)
-    classifier("float32").fit(X, LABELS, verbose=0)
-
-
-def test_the_reference_refuses(refusable: None) -> None:
-    with fastnn.use_backend("numpy"):
-        refused("the numpy backend has no products of bfloat16")
-
-
-@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=needs_cpp)])
-def test_cpus_have_no_tf32(refusable: None, backend: str) -> None:
-    """Nor is anything done in float32 instead."""
-    with fastnn.use_backend(backend):
-        for op, call in (("autocast", fastnn.autocast), ("compile", classifier)):
-            with pytest.raises(
-                RuntimeError, match=rf"^{op}: dtype 'tf32' is not available here: tf32 is a format of NVIDIA GPUs"
-            ):
-                call("tf32")
-        assert f"tf32     not available: {fastnn.info().precisions['tf32']}" in str(fastnn.info())
-
-
-@needs_cpp
-@pytest.mark.parametrize("isa", ["avx2", "base"])
-def test_other_kernels_refuse(refusable: None, isa: str) -> None:
-    if isas().get(isa, "not there"):
-        isa = "base"  # which every machine has
-    use_isa(isa)
-    with fastnn.use_backend("cpp"):
-        refused(f"AVX512_BF16 and the avx512 kernels; {isa} is in use")
-
-
-@needs_cpp
-def test_where_the_cpu_multiplies_it_nothing_is_refused(refusable: None) -> None:
-    with fastnn.use_backend("cpp"):
-        use_isa(next(name for name, reason in isas().items() if not reason))
-        if fastnn.info().precisions["bfloat16"]:
-            refused("need a CPU with AVX512_BF16")
-        else:
-            with fastnn.autocast():
-                assert product_of_third() == pytest.approx(SHORT)
-            classifier().fit(X, LABELS, verbose=0)
-            assert "bfloat16 available" in str(fastnn.info())
-
-
-@needs_cpp
-@pytest.mark.parametrize("switch", ["numpy", "base"])
-def test_a_switch_after_compile_is_refused(refusable: None, switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also by the batch steps that were recorded before."""
-    from fastnn import _core
-
-    best = next(name for name, reason in isas().items() if not reason)
-    monkeypatch.setattr(_core, "bf16", lambda: _core.isa() == best)  # as if this CPU had it
-    with fastnn.use_backend("cpp"), ExitStack() as switched:
-        use_isa(best)
-        model, block = classifier(), fastnn.autocast("bfloat16")
-        for _ in range(4):
-            model.train_on_batch(X, LABELS)
-        before = bits(model)
-        if switch == "numpy" or best == "base":
-            switched.enter_context(fastnn.use_backend("numpy"))
-        else:
-            use_isa(switch)
-        for call in (
-            lambda: model.fit(X, LABELS, verbose=0),
-            lambda: model.train_on_batch(X, LABELS),
-            lambda: model.profile(X, LABELS, print_fn=None),
-        ):
-            with pytest.raises(RuntimeError, match=r"^fit: dtype 'bfloat16' is not available here"):
-                call()
-        with pytest.raises(RuntimeError, match=r"^autocast: "), block:
-            pass
-        assert product_of_third() == pytest.approx(PLAIN)
-        assert bits(model) == before
-        model.evaluate(X, LABELS, verbose=0)
-        switched.close()
-        use_isa(best)
-        model.train_on_batch(X, LABELS)
-        assert bits(model) != before
