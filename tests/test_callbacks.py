@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fastnn.training.callbacks.base.progress import Progress
 
 from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, TerminateOnNaN
+from fastnn.training.callbacks.progress import Progress
 
 
 class Model:

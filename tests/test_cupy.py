@@ -19,13 +19,13 @@ from typing import Any
 import emulator
 import numpy as np
 import pytest
-from fastnn.training.data.arrays.source import Batches
 
 import fastnn
 from fastnn.backends import cupy, current
 from fastnn.backends.cupy import CupyBackend
 from fastnn.backends.cupy.device import CudaDevice
 from fastnn.backends.cupy.shared import SharedArray
+from fastnn.training.data.source import Batches
 
 TARGETS = [*(emulator.TARGETS if emulator.runs_here() else ()), *(() if emulator.why_no_gpu() else ("gpu",))]
 

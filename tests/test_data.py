@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn.training.data.arrays.arrays import (
+
+import fastnn
+from fastnn.autograd.tensor import tensor
+from fastnn.training.data.arrays import (
     as_features,
     as_sample_weight,
     as_targets,
@@ -15,9 +18,6 @@ from fastnn.training.data.arrays.arrays import (
     class_weight_to_sample_weight,
     validation_split,
 )
-
-import fastnn
-from fastnn.autograd.tensor import tensor
 
 F32 = np.float32
 NO_WEIGHT = np.empty(0, F32)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn.training.data.arrays.arrays import as_features, as_targets
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.training.data.arrays import as_features, as_targets
 
 
 def test_columns_of_all_kinds_of_numbers() -> None:

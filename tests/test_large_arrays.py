@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.training.data.arrays import large
+from fastnn.training.data import large
 
 N = 20_000
 WIDE = 64

@@ -9,6 +9,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn import losses
+from fastnn.losses.torch.base import TorchLoss
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((24, 5)).astype(np.float32)
@@ -54,7 +55,7 @@ LOSSES: list[tuple[Any, np.ndarray, str]] = [
     (nn.SoftMarginLoss(), 2 * ONE_HOT - 1, "linear"),
 ]
 _classes = [c for c in map(nn.__dict__.get, nn.__all__) if isinstance(c, type)]
-_named = [*losses.LOSSES.values(), *(c for c in _classes if issubclass(c, nn.loss.TorchLoss))]
+_named = [*losses.LOSSES.values(), *(c for c in _classes if issubclass(c, TorchLoss))]
 _special = {type(loss) for loss, _, _ in LOSSES}
 LOSSES += [(c(), VALUES, "linear") for c in _named if c not in _special and not getattr(c, "not_in_fit", "")]
 IDS = [type(loss).__name__ for loss, _, _ in LOSSES]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn.training.data.arrays.order import Order, Resumed, generator_of, state_of
 
 import fastnn
+from fastnn.training.data.order import Order, Resumed, generator_of, state_of
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 3)).astype(np.float32)

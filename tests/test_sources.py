@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastnn.training.data.arrays.feed import unpack
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.training.data.feed import unpack
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 3)).astype(np.float32)
