@@ -4,7 +4,7 @@
     python benches/bench_builds.py OLD/bin/python NEW/bin/python --only inference --rounds 40
 
 Each argument is a Python in whose environment a build is installed. Both run the jobs of this folder, each in a process of its
-own; a round times a job on one build, then on the other, and every second round the other way about. Prints the medians and the
+own; a round times a job on one build, then on the other, and every second round in the opposite order. Prints the medians and the
 median of the rounds' ratios: more than 1 means that the second build is slower.
 """
 
@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from peers.rows import Row
@@ -28,35 +28,36 @@ SECONDS = 0.05
 
 def serve() -> None:
     """Times jobs as the lines of standard input ask for, in a process of one build."""
-    from peers import fastnn as jobs
+    from peers.fastnn import Contender
 
-    made: dict[str, Any] = {}
+    contender, made = Contender("cpu", 0), {}
+    clock = contender.clock()
     for line in sys.stdin:
-        how, args = json.loads(line)
-        name = json.dumps([how, args])
-        if name not in made:
-            job = getattr(jobs, how)(*(tuple(a) if isinstance(a, list) else a for a in args))
+        kind, *args = json.loads(line)
+        if line not in made:
+            job = getattr(contender, kind)(*(tuple(a) if isinstance(a, list) else a for a in args))
+            job.settle()
             for _ in range(3):  # a step is recorded at its second call
-                job.seconds(1)
-            once = max(job.seconds(3), 1e-9)
-            made[name] = job, max(1, round(SECONDS / once))
-        job, n = made[name]
+                job.block(clock, 1)
+            made[line] = job, max(1, round(SECONDS / max(job.block(clock, 3).wall, 1e-9)))
+        job, n = made[line]
         job.warm(n)
-        print(json.dumps(job.seconds(n)), flush=True)
+        print(json.dumps(job.block(clock, n).wall), flush=True)
 
 
 class Build:
-    """Times jobs in a process on the build of one Python, with the threads and the instruction set that a row says."""
+    """Times jobs in a process on the build of one Python, with a row's number of threads and instruction set."""
 
     def __init__(self, python: str, row: Row) -> None:
         settings = {"FASTNN_NUM_THREADS": str(row.threads) if row.threads else "", "FASTNN_ISA": row.isa}
         env = {**os.environ, **{name: value for name, value in settings.items() if value}}
         command = [python, str(Path(__file__).resolve()), "--serve"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self._work = json.dumps([row.kind, *row.args, row.precision, row.columns["fastnn"].mode])
 
-    def seconds(self, how: str, args: Any) -> float:
+    def seconds(self) -> float:
         assert self._process.stdin and self._process.stdout
-        print(json.dumps([how, args]), file=self._process.stdin, flush=True)
+        print(self._work, file=self._process.stdin, flush=True)
         return float(json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
@@ -69,7 +70,6 @@ def main() -> None:
     if sys.argv[1:] == ["--serve"]:
         serve()
         return
-    from peers import nets
     from peers.rows import rows
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,16 +79,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="pairs of measurements of a row (20)")
     options = parser.parse_args()
     print(f"{'old us':>12} {'new us':>12} {'ratio':>7}")
-    for row in rows(freeze=True, bfloat16=False):
+    for row in rows("cpu", bfloat16=False):
         if options.only and not any(part in row.name for part in options.only):
             continue
         builds = Build(options.old, row), Build(options.new, row)
-        args = (*row.args, nets.STILL) if row.kind == "train" else row.args
         try:
             times: tuple[list[float], list[float]] = ([], [])
             for i in range(options.rounds):
                 for which in (0, 1) if i % 2 else (1, 0):
-                    times[which].append(builds[which].seconds(row.ours, args))
+                    times[which].append(builds[which].seconds())
             old, new = (statistics.median(t) * 1e6 for t in times)
             ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
             print(f"{old:12.2f} {new:12.2f} {ratio:7.3f}  {row.name}", flush=True)

@@ -1,16 +1,25 @@
-"""The comparison with other libraries: wrong results are refused, and the table says what was measured."""
+"""The comparison with other libraries, on a CPU and, as far as it runs without one, on a GPU.
+
+Wrong results are refused, nobody is left out silently, and the pages show what was measured.
+"""
 
 import dataclasses
 import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import emulator
 import numpy as np
 import pytest
 
 import fastnn
 
 BENCHES = Path(__file__).parents[1] / "benches"
+DEVICES = ("cpu", "cuda")
 
 
 @pytest.fixture(autouse=True)
@@ -22,139 +31,331 @@ def peers(module: str) -> Any:
     return importlib.import_module(f"peers.{module}")
 
 
-def row(name: str) -> Any:
-    return next(r for r in peers("rows").rows(freeze=False, bfloat16=True) if name in r.name)
+class Local:
+    """A worker in this process."""
 
-
-class Answer:
-    """A worker that knows one result."""
-
-    name = "contender"
-
-    def __init__(self, result: Any) -> None:
-        self.result = result
+    def __init__(self, module: str, device: str, threads: int, isa: str = "") -> None:
+        self.commands = peers("worker").Commands(module, device, threads)
 
     def __call__(self, command: str, *args: Any) -> Any:
-        return self.result
+        try:
+            return getattr(self.commands, command)(*args)
+        except Exception as error:
+            raise peers("worker").WorkerError(peers("worker").words(error)) from error
+
+    def close(self) -> None:
+        pass
 
 
-def test_rows_have_contenders() -> None:
-    rows = peers("rows").rows(freeze=True, bfloat16=True)
-    assert len({r.name for r in rows}) == len(rows)
-    for r in rows:
-        for module, function in [("fastnn", r.ours), *r.peers.values(), *([("fastnn", r.limit)] if r.limit else [])]:
-            assert callable(getattr(peers(module), function)), f"{r.name}: {module}.{function}"
-        assert r.target is None or {*r.target.times, *r.target.memory} <= set(r.peers)
-    assert [r for r in rows if r.dtype == "float32"] == peers("rows").rows(freeze=True, bfloat16=False)
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A bench of fastnn alone, in this process."""
+    monkeypatch.setattr(peers("measure"), "Worker", Local)
+    with peers("measure").Bench("cpu", [], 0.001) as bench:
+        yield bench
 
 
-def test_wrong_results_are_refused() -> None:
-    check, expected = peers("measure").check, np.array([[1.0, -2.0]])
-    check("work", "predict", "fastnn", expected * (1 + 1e-7), expected)
-    check("work", "predict", "scikit-learn", np.exp(expected) / np.exp(expected).sum(), expected)
-    for wrong in (expected * 1.001, expected * np.nan, expected[0]):
-        with pytest.raises(ValueError, match="work"):
-            check("work", "predict", "fastnn", wrong, expected)
-    check("work", "train", "PyTorch", expected * 1.005, expected, "bfloat16")
-    for dtype, factor in (("float32", 1.005), ("bfloat16", 1.05)):
-        with pytest.raises(ValueError, match="is wrong"):
-            check("work", "train", "PyTorch", expected * factor, expected, dtype)
-    peers("measure").check_accuracies({"fastnn": 0.87, "PyTorch": 0.88})
-    with pytest.raises(ValueError, match="test accuracy"):
-        peers("measure").check_accuracies({"fastnn": 0.80, "PyTorch": 0.88})
+def row(name: str, device: str = "cpu") -> Any:
+    return next(r for r in peers("rows").rows(device) if name in r.name)
 
 
-def test_a_contender_that_learns_otherwise_is_refused() -> None:
-    with peers("measure").Bench([], 0.001) as bench:
-        worker = bench.worker("fastnn", 1)
-        for name in ("training step in fit, 8-64", "train_on_batch", "loop by hand, captured"):
-            r = row(name)
-            good = peers("numpy").reference("train", r.args)
-            peers("measure").check(name, "train", "fastnn", worker("result", r.ours, (*r.args, 1e-3)), np.asarray(good))
-            with pytest.raises(ValueError, match="is wrong"):
-                peers("measure").check(name, "train", "fastnn", worker("result", r.ours, (*r.args, 3e-3)), np.asarray(good))
-        with pytest.raises(RuntimeError, match=r"fastnn, 1 thread: result.* failed: AttributeError"):
-            worker("result", "nothing", ())
+SMALL = {
+    "matmul": ((24, 16, 40),),
+    "train": ((8, 64, 64, 4), 16),
+    "predict": ((8, 64, 64, 4), 3),
+    "head": (12, 300, 20),
+    "adam": (5000,),
+}
 
 
-def test_a_head_is_checked_part_by_part_and_its_memory_measured() -> None:
-    args = (16, 5000, 300)
-    r = dataclasses.replace(row("LM head"), args=args, memory=(args, (16, 5000, 600)))
-    expected = peers("numpy").reference("head", args)
-    assert [part.shape for part in expected] == [(), (300, 16), (16,), (5000,), (16, 64)]
-    with peers("measure").Bench([], 0.002) as bench:
+def small(kind: str, device: str = "cuda", **more: Any) -> Any:
+    """The first row of a kind with a small piece of work, without its target."""
+    found = next(r for r in peers("rows").rows(device) if r.kind == kind)
+    limit = {"amount": 1e-9, "limit_args": (4096,)} if kind == "adam" else {"memory": ()}
+    return dataclasses.replace(found, name=f"a small {kind}", args=SMALL[kind], target=None, **{**limit, **more})
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_rows_have_contenders_and_checks(device: str) -> None:
+    rows, most = peers("rows"), peers("reference").MOST
+    every, libraries = rows.rows(device), {library.module for library in rows.LIBRARIES[device].values()}
+    assert len({r.name for r in every}) == len(every)
+    assert {*SMALL, "digits"} - ({"adam"} if device == "cpu" else set()) == {r.kind for r in every}
+    for r in every:
+        assert r.section in peers("notes").SECTIONS
+        assert r.kind == "digits" or r.precision in most[r.kind]
+        assert r.target is None or {*r.target.times, *r.target.memory} <= set(r.columns)
+        assert "fastnn" in {way.module for way in r.columns.values()} <= libraries
+        for module, function in [
+            *((way.module, r.kind) for way in r.columns.values()),
+            *([("fastnn", r.limit)] if r.limit else []),
+        ]:
+            assert f"def {function}(" in (BENCHES / "peers" / f"{module}.py").read_text(), f"{r.name}: {module}.{function}"
+    if device == "cpu":
+        assert [r for r in every if r.precision == "float32"] == rows.rows("cpu", bfloat16=False)
+    else:
+        assert all(("JAX scan" in r.columns) == (r.kind == "train" and r.args[1] < 256) for r in every)
+
+
+def modes(kind: str, devices: Sequence[str]) -> dict[str, Any]:
+    """fastnn's columns for a kind of work, in all its modes."""
+    rows = [r for device in devices for r in peers("rows").rows(device) if r.kind == kind]
+    ways = [way for r in rows for way in r.columns.values() if way.module == "fastnn"]
+    return {f"fastnn {way.mode}": way._replace(precision="") for way in ways}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_fastnn_is_right_and_timed_in_every_mode(kind: str, local: Any) -> None:
+    columns = modes(kind, DEVICES)
+    found = local.measure(small(kind, columns={**columns, "PyTorch": peers("rows").Way("torch", "eager")}))
+    assert set(found.took) == set(found.errors) == set(columns) and len(columns) >= 1
+    assert not found.left_out and not found.failed
+    assert all(0 < s < 1 for s in [*found.seconds.values(), *found.wall.values()])
+    if kind == "adam":
+        assert 0 < found.share < 1e6
+
+
+@pytest.mark.skipif(not emulator.runs_here(), reason="no compiler for the emulated device")
+@pytest.mark.parametrize("kind", SMALL)
+def test_fastnn_is_right_on_a_device(kind: str, local: Any) -> None:
+    columns = {column: way for column, way in modes(kind, ["cuda"]).items() if way.mode != "fit"}  # its epochs take long there
+    with emulator.using("emulated"):
+        found = local.measure(small(kind, columns=columns))
+    assert set(found.took) == set(columns) and not found.failed
+
+
+PEERS = [
+    *(("torch", kind, "float32", "eager") for kind in SMALL),
+    *(("jax", kind, "float32", "jit") for kind in SMALL),
+    ("jax", "train", "float32", "scan"),
+    *((peer, "train", "float32", "on_batch") for peer in ("torch", "jax")),
+    *((peer, kind, "bfloat16", "eager") for peer in ("torch", "jax") for kind in ("matmul", "train")),
+    *(("onnxruntime", "predict", "float32", mode) for mode in ("eager", "bound")),
+    ("sklearn", "predict", "float32", "eager"),
+    *(("numpy", kind, "float32", "eager") for kind in ("matmul", "train", "predict")),
+]
+
+
+@pytest.mark.parametrize(("peer", "kind", "precision", "mode"), PEERS)
+def test_peers_are_right(peer: str, kind: str, precision: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip(peer)
+    if peer == "onnxruntime":
+        pytest.importorskip("onnx")
+    if peer == "jax":
+        monkeypatch.setattr("os.sched_setaffinity", lambda pid, cores: None)
+    before = library.get_num_threads() if peer == "torch" else library.get_config() if peer == "sklearn" else None
+    try:
+        contender, reference = peers(peer).Contender("cpu", 1), peers("reference")
+        job, want = getattr(contender, kind)(*SMALL[kind], precision, mode), reference.expected(kind, SMALL[kind])
+        want = [*map(reference.probabilities, want)] if peer == "sklearn" else want
+        reference.check(kind, precision, job.result(), want)
+        job.settle()
+        assert 0 < job.block(contender.clock(), 2).device < 1
+        contender.free()
+    finally:
+        if peer == "torch":
+            library.set_num_threads(before)
+        if peer == "sklearn":
+            library.set_config(**before)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_wrong_results_are_refused(kind: str, local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = peers("reference")
+    want = reference.expected(kind, SMALL[kind])
+    for precision, most in reference.MOST[kind].items():
+        reference.check(kind, precision, [w * (1 + most / 2) for w in want], want)
+        for wrong in ([w * (1 + 2 * most) for w in want], [w * np.nan for w in want], want[:-1], [w[..., None] for w in want]):
+            with pytest.raises(reference.WrongResultError):
+                reference.check(kind, precision, wrong, want)
+        for i in range(len(want)):
+            with pytest.raises(reference.WrongResultError):
+                reference.check(kind, precision, [w * (1 + 2 * most * (i == j)) for j, w in enumerate(want)], want)
+    monkeypatch.setattr(local, "_expected", lambda kind, args: [1.1 * w for w in want])
+    found = local.measure(small(kind))
+    assert not found.took and found.failed and all("wrong: an error of" in line for line in found.failed)
+
+
+def test_one_wrong_element_and_the_smaller_bounds_of_a_cpu() -> None:
+    reference = peers("reference")
+    want = [np.ones((1000, 1000))]
+    got = want[0].copy()
+    got[3, 4] += 1e-3  # of the norm, a millionth
+    with pytest.raises(reference.WrongResultError, match=r"an error of 1\.0e-03, wanted 1e-05"):
+        reference.check("predict", "float32", [got], want)
+    reference.check("train", "bfloat16", [np.array([1.02])], [np.ones(1)], "cuda")
+    with pytest.raises(reference.WrongResultError):
+        reference.check("train", "bfloat16", [np.array([1.02])], [np.ones(1)], "cpu")
+    reference.check_accuracies({"fastnn": 0.87, "PyTorch": 0.88})
+    with pytest.raises(reference.WrongResultError, match="test accuracy"):
+        reference.check_accuracies({"fastnn": 0.80, "PyTorch": 0.88})
+
+
+@pytest.mark.parametrize("mode", ["fit", "on_batch", "captured"])
+def test_a_contender_that_learns_otherwise_is_refused(mode: str, local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"fastnn": peers("rows").Way("fastnn", mode)}
+    assert set(local.measure(small("train", columns=columns)).took) == {"fastnn"}
+    monkeypatch.setattr(peers("nets"), "lr", lambda sizes: 3e-3)
+    found = local.measure(small("train", columns=columns))
+    assert not found.took and "wrong: an error of" in found.failed[0]
+
+
+def test_who_fails_is_left_out_with_the_reason(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> Any:
+        raise MemoryError("no room\nat all")
+
+    contender = peers("fastnn").Contender
+    monkeypatch.setattr(contender, "copy", broken)
+    found = local.measure(small("adam"))
+    assert set(found.took) == {"fastnn"} and found.failed == ["the copy bandwidth: MemoryError: no room at all"]
+    monkeypatch.setattr(contender, "matmul", broken)
+    found = local.measure(small("matmul"))
+    assert found.left_out["fastnn"] == "MemoryError: no room at all" and not found.took
+    assert found.failed == [f"{column}: MemoryError: no room at all" for column in ("fastnn", "fastnn captured")]
+    monkeypatch.setattr(contender, "matmul", lambda *args: peers("job").Job(broken))
+    assert local.measure(small("matmul")).left_out["fastnn"] == "MemoryError: no room at all"
+    monkeypatch.setattr(contender, "free", broken)
+    local.measure(small("head"))
+    assert not local._workers  # the next row starts anew
+    monkeypatch.setattr(contender, "__init__", broken)
+    assert local.measure(small("head")).left_out["fastnn captured"] == "MemoryError: no room at all"
+
+
+def test_a_process_that_ends_or_fails_says_so() -> None:
+    worker = peers("worker")
+    process = worker.Worker("fastnn", "cpu", 1)
+    try:
+        process("load")
+        with pytest.raises(worker.WorkerError, match=r"AttributeError: .*nothing"):
+            process("make", "a key", "nothing", ())
+        process.process.kill()
+        with pytest.raises(worker.WorkerError, match="fastnn, 1 thread: the process ended during load"):
+            process("load")
+    finally:
+        process.close()
+
+
+def test_the_memory_of_a_head_is_measured() -> None:
+    args, more = (16, 5000, 300), (16, 5000, 600)
+    r = dataclasses.replace(row("LM head"), args=args, memory=(args, more))
+    with peers("measure").Bench("cpu", [], 0.002) as bench:
         measured = bench.measure(r)
-        for i in range(len(expected)):
-            wrong = [part * (1.001 if i == j else 1) for j, part in enumerate(expected)]
-            with pytest.raises(ValueError, match=r"LM head.* is wrong"):
-                bench._check(r, [("fastnn", 1, Answer(wrong), "head")])
+    assert not measured.failed
     if all(measured.memory.values()):  # logits of 300 rows take 5.7 MiB
         most = 40 if fastnn.get_backend() == "cpp" else 120  # NumPy's expressions have results between
-        assert 4 < measured.memory[args]["fastnn"] < measured.memory[(16, 5000, 600)]["fastnn"] < most
+        assert 4 < measured.memory[args]["fastnn"] < measured.memory[more]["fastnn"] < most
         assert "300 rows: fastnn " in peers("page").text(measured)
     assert "<= 0.5x the memory of PyTorch at 300 rows" in peers("page").target(measured)[0]
 
 
 def test_bfloat16_is_measured_beside_float32() -> None:
-    r = row("bfloat16, 784")
-    with peers("measure").Bench([], 0.002) as bench:
-        if lacking := fastnn.info().precisions["bfloat16"]:
-            with pytest.raises(RuntimeError, match="is not available here"):
-                bench.measure(r)
-            assert "bfloat16" in lacking
+    with peers("measure").Bench("cpu", [], 0.002) as bench:
+        measured = bench.measure(dataclasses.replace(row("bfloat16, 784"), args=SMALL["train"]))
+        if fastnn.info().precisions["bfloat16"]:
+            assert set(measured.seconds) == {"fastnn float32"} and "is not available here" in measured.failed[0]
         else:
-            measured = bench.measure(r)
-            assert set(measured.seconds) == {"fastnn", "fastnn float32"}
-            processes = [worker.process.pid for key, worker in bench._workers.items() if key[0] == "fastnn"]
-            assert len(set(processes)) == len(processes) == 2
-            losses = peers("numpy").reference("train", r.args)
-            with pytest.raises(ValueError, match="is wrong"):
-                bench._check(r, [("fastnn", 1, Answer(np.multiply(losses, 1.02)), "fit_bfloat16")])
-            with pytest.raises(ValueError, match="is wrong"):  # of float32 more is wanted
-                bench._check(r, [("fastnn float32", 1, Answer(np.multiply(losses, 1.002)), "fit")])
+            processes = {worker.process.pid for worker in bench._workers.values()}
+            assert set(measured.seconds) == {"fastnn", "fastnn float32"} and len(processes) == 2
 
 
-def test_bfloat16_on_the_page() -> None:
-    page = peers("page")
-    measured = peers("measure").Measured(row("bfloat16, 784"), 5, {"fastnn": 1e-3, "fastnn float32": 1.2e-3, "PyTorch": 2e-3})
-    assert page.target(measured) == (">= 1.3x fastnn float32", "missed: 1.20x fastnn float32, 7.69 % short")
-    assert measured.best == "PyTorch"
-    measured.seconds["fastnn float32"] = 1.5e-3
-    text = page.page([measured], {}, page.Machine("a processor", 2, "avx512", 0.0, "a system"), ["fastnn"], "command", 1.0)
-    head, line = text.partition("## Networks, products of bfloat16")[2].split("\n\n")[2].splitlines()[::2]
-    assert head.startswith("| work | fastnn | fastnn float32 | PyTorch |")
-    assert line.startswith(f"| {measured.row.name} | 1.00 ms | 1.50 ms | 2.00 ms | 2.00x PyTorch |") and line.endswith("| met |")
+def test_the_large_net_repeats_rows() -> None:
+    nets = peers("nets")
+    x, y = nets.data(nets.LARGE, 1100)[0]
+    assert x.shape == (1100, 4096) and y.shape == (1100,)
+    assert (x[:512] == x[512:1024]).all() and (y[:76] == y[1024:]).all()
+
+
+def measured(found: Any, **seconds: float) -> Any:
+    """Two blocks for each column; underscores are spaces."""
+    took = {name.replace("_", " "): [peers("job").Took(s, s)] * 2 for name, s in seconds.items()}
+    return peers("measure").Measured(found, took)
 
 
 def test_targets_in_words() -> None:
-    page = peers("page")
-    measured = peers("measure").Measured(row("training step in fit, 400"), 5)
-    measured.seconds.update({"fastnn": 8e-6, "JAX": 100e-6, "PyTorch": 200e-6})
-    assert page.target(measured) == ("<= 8.00 us; >= 10x JAX; >= 20x PyTorch", "met")
-    measured.seconds["fastnn"] = 20e-6
-    assert page.target(measured)[1] == "missed: 20.0 us, 150 % over; 5.00x JAX, 50.0 % short; 10.0x PyTorch, 50.0 % short"
-    del measured.seconds["JAX"]
-    assert "JAX not measured" in page.target(measured)[1]
-    product = peers("measure").Measured(
-        row("sgemm 1024^3, 2 threads"), 5, {"fastnn": 2.0 * 1.024**3 / 360, "JAX": 1.0}, limit=200.0
-    )
-    assert product.share == pytest.approx(0.9)
-    assert page.target(product)[1] == "missed: 90.0 %, 2.0 points short"
+    target = peers("page").target
+    found = measured(row("training step in fit, 400"), fastnn=8e-6, JAX=100e-6, PyTorch=200e-6)
+    assert target(found) == ("<= 8.00 us; >= 10x JAX; >= 20x PyTorch", "met")
+    found = measured(row("training step in fit, 400"), fastnn=20e-6, JAX=100e-6, PyTorch=200e-6)
+    assert target(found)[1] == "missed: 20.0 us, 150 % over; 5.00x JAX, 50.0 % short; 10.0x PyTorch, 50.0 % short"
+    del found.took["JAX"]
+    assert "JAX not measured" in target(found)[1]
+    assert "fastnn not measured" in target(measured(row("training step in fit, 400"), JAX=1e-4))[1]
+    found = measured(row("sgemm 1024^3, 2 threads"), fastnn=2.0 * 1.024**3 / 360, JAX=1.0)
+    found.limit = 200.0
+    assert found.share == pytest.approx(0.9) and target(found)[1] == "missed: 90.0 %, 2.0 points short"
+    found = measured(row("bfloat16, 784"), fastnn=1e-3, fastnn_float32=1.2e-3, PyTorch=2e-3)
+    assert target(found) == (">= 1.3x fastnn float32", "missed: 1.20x fastnn float32, 7.69 % short")
+    assert (found.ours, found.best) == ("fastnn", "PyTorch")
+
+
+def test_targets_on_a_gpu_in_words() -> None:
+    target, r = peers("page").target, row("training step, 400", "cuda")
+    assert target(measured(r, fastnn=1e-5, PyTorch=1e-4, PyTorch_CUDA_graph=1e-5))[1] == "met"
+    aims, outcome = target(measured(r, fastnn=5e-5, fastnn_captured=1e-5, PyTorch=1e-4))
+    assert aims == ">= 5x PyTorch; >= 1x PyTorch CUDA graph"
+    assert outcome == "missed: 2.00x PyTorch, 60.0 % short; PyTorch CUDA graph not measured"
+    close = row("training step, 4096", "cuda")
+    found = measured(close, fastnn=2e-3, fastnn_captured=1e-3, PyTorch=3e-3, PyTorch_compiled=0.9e-3)
+    assert target(found) == (">= 0.95x PyTorch's best", "missed: 0.90x PyTorch compiled, 5.26 % short")
+    assert target(measured(close, fastnn=1e-3))[1] == "missed: PyTorch's best not measured"
+    adam = measured(dataclasses.replace(row("Adam", "cuda"), amount=8e-4), fastnn=1e-3)
+    assert target(adam)[1] == "missed: not measured"
+    adam.limit = 1.0
+    assert target(adam)[1] == "missed: 80.0 %, 5.0 points short"
+    adam.limit = 0.9
+    assert target(adam)[1] == "met"
+
+
+def test_bfloat16_on_the_page() -> None:
+    found = measured(row("bfloat16, 784"), fastnn=1e-3, fastnn_float32=1.5e-3, PyTorch=2e-3)
+    text = peers("page").page([found], run_of("cpu"))
+    head, line = text.partition("## Networks, products of bfloat16")[2].split("\n\n")[2].splitlines()[::2]
+    assert head.startswith("| work | fastnn | fastnn float32 | PyTorch |")
+    assert line.startswith(f"| {found.row.name} | 1.00 ms | 1.50 ms | 2.00 ms | 2.00x PyTorch |") and line.endswith("| met |")
+
+
+def run_of(device: str) -> Any:
+    contenders = ["fastnn 1", "PyTorch 2"]
+    return peers("page").Run(device, ["a processor"], "a system", contenders, 0.0, "a command", 0.3, {"numpy": "2"})
 
 
 def test_a_run_becomes_a_page() -> None:
     names = ("training step in fit, 8-64", "predict_on_batch, 400-15-15-15-10, batch 1", "loop by hand, eager")
     page, process = peers("page"), peers("process")
-    with peers("measure").Bench(["NumPy"], 0.002) as bench:
-        measured = [bench.measure(row(name)) for name in names]
-    assert [set(m.seconds) for m in measured] == [{"fastnn", "NumPy"}, {"fastnn", "NumPy"}, {"fastnn"}]
-    assert all(0 < s < 1 for m in measured for s in m.seconds.values())
-    costs = process.costs(["NumPy"], 1)
-    machine = page.Machine("a processor", 2, "avx512", 0.0, "a system")
-    text = page.page(measured, costs, machine, ["fastnn", "NumPy"], "python benches/bench_peers.py --write", 0.002)
-    for m in measured:
-        assert f"| {m.row.name} | {page.time(m.ours)} |" in text
-    assert "a processor, 2 cores, avx512" in text
+    with peers("measure").Bench("cpu", ["NumPy"], 0.002) as bench:
+        found = [bench.measure(row(name)) for name in names]
+    assert [set(m.seconds) for m in found] == [{"fastnn", "NumPy"}, {"fastnn", "NumPy"}, {"fastnn"}]
+    assert all(0 < s < 1 for m in found for s in m.seconds.values())
+    text = page.page(found, run_of("cpu"), page.costs(process.costs([], 1), None))
+    for m in found:
+        assert f"| {m.row.name} | {page.time(m.seconds['fastnn'])} |" in text
+    assert "a processor" in text and "Targets met:" in text and "nan" not in text
     assert "| fastnn |" in text.partition("## Processes")[2]
-    assert "Targets met:" in text
-    assert "nan" not in text
+
+
+def test_numbers_of_a_gpu_become_a_page_and_json() -> None:
+    page, run = peers("page"), run_of("cuda")
+    m = measured(row("training step, 400", "cuda"), fastnn=1e-5, fastnn_captured=2e-5, PyTorch=1e-4, PyTorch_CUDA_graph=3e-5)
+    m.left_out["JAX"], m.wrong["JAX scan"] = "RuntimeError: not here", "wrong: an error of 1"
+    text = page.page([m], run)
+    cells = "| 10.0 us | 20.0 us | 100 us | 30.0 us | wrong | 3.00x PyTorch CUDA graph |"
+    assert f"| {m.row.name} {cells}" in text and text.count("| met |") == 1
+    for part in ("- GPU: a processor", "fastnn 1, PyTorch 2", "`a command`", "2 to 2 rounds", "Targets met: 1 of 1."):
+        assert part in text
+    assert f"- {m.row.name}: JAX: RuntimeError: not here" in text and "JAX scan: wrong: an error of 1" in text
+    assert "JAX: RuntimeError: not here" in page.text(m)
+    written = json.loads(json.dumps(page.as_json([m], run)))["rows"][0]
+    assert written["seconds"]["fastnn"] == 1e-5 and written["blocks"]["PyTorch"] == [1e-4, 1e-4] and written["outcome"] == "met"
+
+
+@pytest.mark.parametrize("script", ["bench_peers.py", "bench_gpu.py"])
+def test_the_command_line(script: str) -> None:
+    for arguments, message in ((["--only", "nonsense"], "no row has that"), (["--seconds", "0"], "--seconds must be")):
+        command = [sys.executable, str(BENCHES / script), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 2 and message in done.stderr
+
+
+def test_the_command_line_of_the_script_for_a_gpu() -> None:
+    done = subprocess.run(["bash", str(BENCHES / "gpu.sh"), "a", "b"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2 and "usage:" in done.stderr

@@ -1,1 +1,1 @@
-"""fastnn beside other libraries: one module for each of them, and the rows, measurements and page of bench_peers.py."""
+"""fastnn beside other libraries, on a CPU or a GPU: a module for each library, the rows, how they are measured, and the pages."""

@@ -1,184 +1,279 @@
-"""fastnn as its users write it; the kernels themselves for matrix products.
+"""fastnn as its users write it, and the kernels themselves for products and Adam.
 
-It always has both threads where a row does not say one. `fit` shuffles and gathers its batches, and its figure is that of the
-whole call, what it does before the first step included.
+On a CPU it always has all threads where a row does not fix their number. `fit` takes NumPy arrays, shuffles and gathers its
+batches, and on a GPU uploads all data anew; its figure is that of the whole call. All else on a GPU finds its inputs there and
+leaves its outputs there; captured functions copy their arguments into the step and the outputs out of it.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import cycle, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import nets
-from .job import Digits, Epochs, Job, Rate
-from .numpy import CHECKED
+import fastnn
+from fastnn import nn
+from fastnn.backends import current
+from fastnn.backends.spec import PRECISIONS
+
+from . import job, nets
+from .job import Clock, Epochs, Job, Rate, Training, event_clock, host_clock
+from .reference import ADAM_STEPS, ends, head_result, rows_of
+
+TOGETHER = 20
+"""Products in one graph."""
 
 
-def start(threads: int) -> None:
-    """The number of threads comes from FASTNN_NUM_THREADS."""
+class Contender(job.Contender):
+    """fastnn: the cupy backend on "cuda"; the backend that is in use on "cpu"."""
+
+    def __init__(self, device: str, threads: int) -> None:
+        super().__init__(device, threads)
+        if device == "cuda":
+            fastnn.set_backend("cupy")
+        self.backend = current()
+
+    def clock(self) -> Clock:
+        if self.device != "cuda":
+            return host_clock()
+        from cupy import cuda
+
+        def record() -> Any:
+            event = cuda.Event()
+            event.record(cuda.Stream.null)
+            return event
+
+        return event_clock(record, cuda.Stream.null.synchronize, cuda.get_elapsed_time)
+
+    def free(self) -> None:
+        if self.device == "cuda":
+            import cupy
+
+            cupy.get_default_memory_pool().free_all_blocks()
+
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        """The kernel, called or as a graph of several calls."""
+        if precision not in PRECISIONS:
+            raise ValueError(f"no products of {precision}; the precisions are {', '.join(PRECISIONS)}")
+        k = self.backend
+        a, b = map(k.asarray, nets.matrices(*shape))
+        c = k.empty((shape[0], shape[2]), "float32")
+        args = (c, a, b, 1.0, 0.0, PRECISIONS.index(precision))
+        kernel = k.table["matmul_nn"]
+        kernel(*args)
+
+        def result_of(call: Callable[[], Any]) -> list[np.ndarray]:
+            k.write(c, 0)
+            call()
+            return [k.to_numpy(c)[rows_of(shape)]]
+
+        if mode == "captured":
+            run = k.plan([("matmul_nn", args)] * TOGETHER).run
+            return Job(run, result=lambda: result_of(run), steps=TOGETHER)
+        return Job(kernel, args, lambda: result_of(lambda: kernel(*args)))
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        how = {"fit": self._fit, "on_batch": self._on_batch}.get(mode)
+        return how(sizes, batch, precision) if how else self._loop(sizes, batch, precision, mode)
+
+    def _fit(self, sizes: tuple[int, ...], batch: int, precision: str) -> Job:
+        model, data = compiled(sizes, precision), nets.data(sizes, batch)
+        x, y = (np.concatenate(arrays) for arrays in zip(*data, strict=True))
+        few = nets.checked(sizes)
+
+        def result() -> list[np.ndarray]:
+            model.fit(x[: few * batch], y[: few * batch], batch_size=batch, shuffle=False, verbose=0)
+            return [np.array([model.test_on_batch(*one) for one in data[:few]])]
+
+        def train(epochs: int) -> None:
+            model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
+
+        return Epochs(train, result=result, settle=lambda: setattr(model.optimizer, "lr", nets.STILL), steps=len(data))
+
+    def _on_batch(self, sizes: tuple[int, ...], batch: int, precision: str) -> Job:
+        """train_on_batch: NumPy arrays in, the loss out."""
+        model, data = compiled(sizes, precision), nets.data(sizes, batch)
+        following = cycle(data)
+
+        def result() -> list[np.ndarray]:
+            few = data[: nets.checked(sizes)]
+            for x, y in few:
+                model.train_on_batch(x, y)
+            return [np.array([model.test_on_batch(x, y) for x, y in few])]
+
+        return Job(
+            lambda: model.train_on_batch(*next(following)),
+            result=result,
+            settle=lambda: setattr(model.optimizer, "lr", nets.STILL),
+        )
+
+    def _loop(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """The loop written by hand, eager or captured."""
+        model = _modules(sizes)
+        optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=nets.lr(sizes)), nn.CrossEntropyLoss()
+        data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.data(sizes, batch)]
+        following = cycle(data)
+
+        def step(x: Any, y: Any) -> Any:
+            optimizer.zero_grad()
+            with nullcontext() if precision == "float32" else fastnn.autocast(precision):
+                loss = loss_of(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = fastnn.capture(step) if mode == "captured" else step
+
+        def result() -> list[np.ndarray]:
+            few = data[: nets.checked(sizes)]
+            for x, y in few:
+                step(x, y)
+            with fastnn.no_grad():
+                return [np.array([loss_of(model(x), y).item() for x, y in few])]
+
+        def settle() -> None:
+            optimizer.lr = nets.STILL
+            if mode == "captured":
+                _replayed(step, *next(following))
+
+        return Job(lambda: step(*next(following)), result=result, settle=settle)
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """predict_on_batch or a frozen model, from a NumPy array to another; or a captured forward function."""
+        x = nets.samples(sizes, batch)[0]
+        if mode == "captured":
+            return self._forward(sizes, fastnn.tensor(x))
+        model = _model(sizes, None)
+        call = model.freeze(batch_size=batch) if mode == "frozen" else model.predict_on_batch
+        return Job(call, (x,), lambda: [call(x)])
+
+    def _forward(self, sizes: tuple[int, ...], x: Any) -> Job:
+        model = _modules(sizes)
+
+        @fastnn.capture
+        def forward(x: Any) -> Any:
+            with fastnn.no_grad():
+                return model(x)
+
+        return Job(forward, (x,), lambda: [_replayed(forward, x).numpy()])
+
+    def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
+        """nn.LinearCrossEntropyLoss, captured."""
+        x, w, labels = nets.head(features, classes, rows)
+        inputs, loss_of, labels = nn.Parameter(x), nn.LinearCrossEntropyLoss(features, classes), fastnn.tensor(labels)
+        loss_of.set_weights([w])
+        weight = loss_of.weights[0]
+
+        @fastnn.capture
+        def run(labels: Any) -> Any:
+            inputs.zero_grad()
+            loss_of.zero_grad()
+            loss = loss_of(inputs, labels)
+            loss.backward()
+            return loss
+
+        def result() -> list[np.ndarray]:
+            loss = _replayed(run, labels)
+            return head_result(loss.item(), inputs.grad.numpy(), weight.grad.numpy())
+
+        return Job(run, (labels,), result)
+
+    def adam(self, n: int, precision: str, mode: str) -> Job:
+        """The kernel, with the count of its steps."""
+        k = self.backend
+        w, dw = map(k.asarray, nets.flat(n))
+        m, v = (k.asarray(np.zeros(n, np.float32)) for _ in range(2))
+        hyper, step = k.shared_array([nets.LR, 0.9, 0.999, 1e-8, 0.0, 0.0]), k.shared_array([0], np.int64)
+
+        def run() -> None:
+            k.advance(step, 1)
+            k.adam_step(w, m, v, dw, hyper, step)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(ADAM_STEPS):
+                run()
+            return ends(k.to_numpy, w, m, v)
+
+        return Job(run, result=result)
+
+    def digits(self, precision: str, mode: str) -> Job:
+        from bench_training import run_fastnn
+
+        return Training(run_fastnn)
+
+    def peak(self, shape: tuple[int, int, int]) -> Job:
+        """GFLOP/s of multiply-adds in the registers of one core."""
+        from fastnn import _core
+
+        return Rate(_core.peak_gflops, (0,))
+
+    def reading(self, shape: tuple[int, int, int]) -> Job:
+        """GB/s of one core that reads the matrix b."""
+        from fastnn import _core
+
+        return Rate(_core.read_gbytes, (nets.matrices(*shape)[1],))
+
+    def copy(self, nbytes: int) -> Job:
+        """TB/s, read and written, of a copy from device memory to device memory.
+
+        Raises:
+            RuntimeError: nothing was copied.
+        """
+        k, clock = self.backend, self.clock()
+        source, target = k.empty(nbytes // 4, "float32"), k.empty(nbytes // 4, "float32")
+        k.write(source, 0)
+        k.write(target, 1)
+
+        def copies(n: int) -> int:
+            for _ in range(n):
+                if self.device == "cuda":
+                    target.data.copy_from_device_async(source.data, source.nbytes, k.xp.cuda.Stream.null)
+                else:
+                    target[...] = source
+            return n
+
+        copies(1)
+        if k.to_numpy(target[-1:]).any():
+            raise RuntimeError("the copy in device memory is not one")
+        return Rate(lambda: 2e-12 * nbytes / clock(functools.partial(copies, 10)).device)
 
 
-def matmul(*shape: int) -> Job:
-    from fastnn.backends import load
-
-    a, b = nets.matrices(*shape)
-    c = np.empty((shape[0], shape[2]), np.float32)
-    kernel, args = load("cpp").table["matmul_nn"], (c, a, b, 1.0, 0.0, 0)
-    return Job(kernel, args, result=lambda: (kernel(*args), c)[1])
-
-
-def peak(*shape: int) -> Job:
-    """GFLOP/s of multiply-adds in the registers of one core."""
-    from fastnn import _core
-
-    return Rate(_core.peak_gflops, (0,))
-
-
-def reading(*shape: int) -> Job:
-    """GB/s of one core that reads the matrix b."""
-    from fastnn import _core
-
-    return Rate(_core.read_gbytes, (nets.matrices(*shape)[1],))
+def compiled(sizes: tuple[int, ...], precision: str) -> Any:
+    """Returns a model with Adam and cross-entropy."""
+    model = _model(sizes, "softmax")
+    model.compile(fastnn.optim.Adam(lr=nets.lr(sizes)), "sparse_categorical_crossentropy", dtype=precision)
+    return model
 
 
 def _model(sizes: tuple[int, ...], last: str | None) -> Any:
-    import fastnn
-
-    ends = list(pairwise(sizes))
-    layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in ends[:-1]]
-    model = fastnn.Sequential([*layers, fastnn.Dense(ends[-1][1], activation=last, input_shape=(ends[-1][0],))])
+    activations = ["relu"] * (len(sizes) - 2) + [last]
+    layers = [fastnn.Dense(o, a, input_shape=(i,)) for (i, o), a in zip(pairwise(sizes), activations, strict=True)]
+    model = fastnn.Sequential(layers)
     model.set_weights([a for layer in nets.weights(sizes) for a in layer])
     return model
 
 
-def trained(sizes: tuple[int, ...], lr: float, dtype: str = "float32") -> Any:
-    import fastnn
-
-    model = _model(sizes, "softmax")
-    model.compile(fastnn.optim.Adam(lr=lr), "sparse_categorical_crossentropy", dtype=dtype)
-    return model
-
-
-def fit(sizes: tuple[int, ...], batch: int, lr: float, dtype: str = "float32") -> Job:
-    model = trained(sizes, lr, dtype)
-    x, y = nets.samples(sizes, batch * nets.batches(sizes))
-
-    def result() -> list[float]:
-        few = nets.training_data(sizes, batch, CHECKED)
-        model.fit(np.concatenate([x for x, _ in few]), np.concatenate([y for _, y in few]), batch, shuffle=False, verbose=0)
-        return [model.test_on_batch(*one) for one in few]
-
-    return Epochs(lambda epochs: model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0), nets.batches(sizes), result)
-
-
-def fit_bfloat16(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    return fit(sizes, batch, lr, "bfloat16")
-
-
-def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """train_on_batch: NumPy arrays in, the loss out."""
-    model, data = trained(sizes, lr), nets.training_data(sizes, batch)
-    following = cycle(data)
-
-    def result() -> list[float]:
-        for x, y in data[:CHECKED]:
-            model.train_on_batch(x, y)
-        return [model.test_on_batch(x, y) for x, y in data[:CHECKED]]
-
-    return Job(lambda: model.train_on_batch(*next(following)), result=result)
-
-
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    """predict_on_batch: a NumPy array in, another out."""
-    model, x = _model(sizes, None), nets.samples(sizes, batch)[0]
-    return Job(model.predict_on_batch, (x,), result=lambda: model.predict_on_batch(x))
-
-
-def frozen(sizes: tuple[int, ...], batch: int) -> Job:
-    """A frozen model: a NumPy array in, another out."""
-    call, x = _model(sizes, None).freeze(batch_size=batch), nets.samples(sizes, batch)[0]
-    return Job(call, (x,), result=lambda: call(x))
-
-
-def _loop(sizes: tuple[int, ...], batch: int, lr: float, wrap: Callable[..., Any]) -> Job:
-    import fastnn
-    from fastnn import nn
-
+def _modules(sizes: tuple[int, ...]) -> Any:
     layers: list[Any] = []
     for i, o in pairwise(sizes):
         layers += [nn.Linear(i, o), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     model.set_weights([a for layer in nets.weights(sizes) for a in layer])
-    optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=lr), nn.CrossEntropyLoss()
-    data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.training_data(sizes, batch)]
-    following = cycle(data)
-
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = loss_of(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    step = wrap(step)
-
-    def result() -> list[float]:
-        for x, y in data[:CHECKED]:
-            step(x, y)
-        with fastnn.no_grad():
-            return [loss_of(model(x), y).item() for x, y in data[:CHECKED]]
-
-    return Job(lambda: step(*next(following)), result=result)
+    return model
 
 
-def loop(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """The loop written by hand in PyTorch's words."""
-    return _loop(sizes, batch, lr, lambda step: step)
+def _replayed(function: Any, *args: Any) -> Any:
+    """Returns the value of a captured function's third call, which replays.
 
-
-def captured(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """The same under `fastnn.capture`."""
-    from fastnn import capture
-
-    return _loop(sizes, batch, lr, capture)
-
-
-def head(features: int, classes: int, rows: int) -> Job:
-    """nn.LinearCrossEntropyLoss, captured."""
-    import fastnn
-    from fastnn import nn
-
-    from .numpy import head_result
-
-    x, w, labels = nets.head(features, classes, rows)
-    inputs, loss_of = nn.Parameter(x), nn.LinearCrossEntropyLoss(features, classes)
-    loss_of.set_weights([w])
-    weight = loss_of.weights[0]
-
-    @fastnn.capture
-    def run(labels: Any) -> Any:
-        inputs.zero_grad()
-        loss_of.zero_grad()
-        loss = loss_of(inputs, labels)
-        loss.backward()
-        return loss
-
-    return Job(run, (labels,), result=lambda: head_result(run(labels).item(), inputs.grad.numpy(), weight.grad.numpy()))
-
-
-def bench_training() -> Any:
-    """benches/bench_training.py as a module."""
-    spec = importlib.util.spec_from_file_location("bench_training", Path(__file__).parents[1] / "bench_training.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def digits() -> Job:
-    return Digits(bench_training().run_fastnn)
+    Raises:
+        RuntimeError: it does not replay.
+    """
+    for _ in range(3):
+        value = function(*args)
+    if why := function.captured.eager:
+        raise RuntimeError(f"the function was not captured: {why}")
+    return value

@@ -1,176 +1,205 @@
-"""JAX and optax: one jitted training step with donated buffers, or a whole epoch of them as one jitted `lax.scan`.
+"""JAX: a jitted step with donated buffers, or a whole epoch of them as one jitted `lax.scan`, with Adam in plain JAX.
 
-Arrays are on the device beforehand, the weights are constants of the inference function, and dispatch is synchronous
-(`jax_cpu_enable_async_dispatch` off), which is faster for every net here. JAX has no setting for its number of threads:
-its process may use as many cores.
+Arrays are on the device beforehand. Weights are arguments; those of inference on a CPU are constants, which is faster there. On
+a CPU dispatch is synchronous (`jax_cpu_enable_async_dispatch` off), which is faster for every net here, and as JAX has no setting
+for its number of threads its process may use as many cores. On a GPU tf32 is the default precision of its products, float32 the
+highest; bfloat16 rounds the factors and leaves bfloat16 between the layers, as autocast does.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from itertools import cycle
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from . import nets
-from .job import Epochs, Job
-from .numpy import CHECKED
+from . import job, nets
+from .job import Clock, Job, host_clock
+from .reference import ADAM_STEPS, ends, head_result, rows_of
 
 
-def start(threads: int) -> None:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
-    import jax
+class Contender(job.Contender):
+    """JAX.
 
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    Raises:
+        RuntimeError: JAX has no such device.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        super().__init__(device, threads)
+        if device == "cpu":
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+            jax.config.update("jax_cpu_enable_async_dispatch", False)
+        jax.config.update("jax_default_device", jax.devices(device)[0])
+        self.last: Any = None  # what was started last
+
+    def clock(self) -> Clock:
+        """JAX has no events: it is waited for what was started last."""
+        return host_clock(lambda: jax.block_until_ready(self.last))
+
+    def free(self) -> None:
+        self.last = None
+        if self.device == "cuda":
+            jax.clear_caches()
+
+    def _started(self, value: Any) -> Any:
+        """Remembers what a call has started; a call on a CPU waits for it, as its user would."""
+        self.last = jax.block_until_ready(value) if self.device == "cpu" else value
+        return value
+
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+        a, b = (jax.device_put(m).astype(dtype) for m in nets.matrices(*shape))
+        product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=_precision(precision)))
+
+        def result() -> list[np.ndarray]:
+            return [np.asarray(product(a, b)[rows_of(shape)].astype(jnp.float32))]
+
+        return Job(lambda: self._started(product(a, b)), result=result)
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """A step or a scan on batches that are JAX's already, or a step from NumPy arrays to the loss."""
+        net, data = Net(sizes, precision), nets.data(sizes, batch)
+        if mode != "on_batch":
+            data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in data]
+        few = data[: nets.checked(sizes)]
+        xs, ys = (jnp.stack(arrays) for arrays in zip(*data, strict=True)) if mode == "scan" else (None, None)
+        following = cycle(data)
+
+        def step() -> None:
+            self.last = net.step(*next(following))
+
+        def epoch() -> None:
+            self.last = net.epoch(xs, ys)
+
+        def result() -> list[np.ndarray]:
+            if mode == "scan":
+                net.epoch(xs[: len(few)], ys[: len(few)])
+            else:
+                for x, y in few:
+                    net.step(x, y)
+            return [np.array([float(net.loss(net.layers, x, y)) for x, y in few])]
+
+        call = {"scan": epoch, "on_batch": lambda: float(net.step(*next(following)))}.get(mode, step)
+        return Job(call, (), result, lambda: net.set_lr(nets.STILL), len(data) if mode == "scan" else 1)
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        layers, x = jax.device_put(nets.weights(sizes)), jax.device_put(nets.samples(sizes, batch)[0])
+        if self.device == "cpu":
+            forward = jax.jit(lambda x: _forward(layers, x, precision))
+        else:
+            forward = functools.partial(jax.jit(lambda layers, x: _forward(layers, x, precision)), layers)
+        return Job(lambda: self._started(forward(x)), result=lambda: [np.asarray(forward(x))])
+
+    def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
+        """Loss and both gradients as one jitted `value_and_grad`; the gradients of the call before are given back first."""
+        x, w, labels = nets.head(features, classes, rows)
+        x, w, labels = jax.device_put((x, w, labels.astype(np.int32)))
+
+        def loss(x: Any, w: Any, labels: Any) -> Any:
+            return _cross_entropy(jnp.matmul(x, w, precision=_precision(precision)), labels)
+
+        step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+
+        def run() -> Any:
+            self.last = None
+            return self._started(step(x, w, labels))
+
+        def result() -> list[np.ndarray]:
+            value, (dx, dw) = run()
+            return head_result(float(value), np.asarray(dx), np.asarray(dw))
+
+        return Job(run, result=result)
+
+    def adam(self, n: int, precision: str, mode: str) -> Job:
+        w, dw = map(jax.device_put, nets.flat(n))
+        state = [w, jnp.zeros(n, jnp.float32), jnp.zeros(n, jnp.float32), jnp.zeros((), jnp.float32)]
+        step = jax.jit(lambda w, m, v, t, dw: (*_adam(w, m, v, dw, t + 1, nets.LR), t + 1), donate_argnums=(0, 1, 2, 3))
+
+        def run() -> None:
+            state[:] = self.last = step(*state, dw)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(ADAM_STEPS):
+                run()
+            return ends(np.asarray, *state[:3])
+
+        return Job(run, result=result)
 
 
-def matmul(*shape: int) -> Job:
-    import jax
-
-    a, b = map(jax.device_put, nets.matrices(*shape))
-    product = jax.jit(lambda a, b: a @ b)
-    return Job(lambda: product(a, b).block_until_ready(), result=lambda: np.asarray(product(a, b)))
+def _precision(name: str) -> Any:
+    return jax.lax.Precision.HIGHEST if name == "float32" else jax.lax.Precision.DEFAULT
 
 
-def _forward(layers: Any, x: Any) -> Any:
-    import jax
+def _forward(layers: Any, x: Any, precision: str) -> Any:
+    """Returns the logits, in float32."""
+    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    x = x.astype(dtype)
+    for i, (w, b) in enumerate(layers):
+        x = jnp.matmul(x, w.astype(dtype), precision=_precision(precision)) + b.astype(dtype)
+        if i < len(layers) - 1:
+            x = jax.nn.relu(x)
+    return x.astype(jnp.float32)
 
-    for w, b in layers[:-1]:
-        x = jax.nn.relu(x @ w + b)
-    w, b = layers[-1]
-    return x @ w + b
+
+def _cross_entropy(logits: Any, labels: Any) -> Any:
+    chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
+
+
+def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any]:
+    """Returns weights and moments after step t, which counts from 1."""
+    m = 0.9 * m + 0.1 * g
+    v = 0.999 * v + 0.001 * g * g
+    return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
+
+
+@functools.cache
+def _loss(precision: str) -> Any:
+    """Returns the loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
+    return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
 
 
 class Net:
-    """Weights, optimizer state, and the functions of a step."""
+    """Weights, the optimizer's state, and the functions of a step."""
 
-    def __init__(self, sizes: tuple[int, ...], lr: float) -> None:
-        import jax
-        import optax
-
-        optimizer = optax.adam(lr)
+    def __init__(self, sizes: tuple[int, ...], precision: str) -> None:
         self.layers = jax.device_put(nets.weights(sizes))
-        self.state = optimizer.init(self.layers)
+        # Two sets of zeros: buffers that are donated must not be the same one.
+        self.state = (jax.tree.map(jnp.zeros_like, self.layers), jax.tree.map(jnp.zeros_like, self.layers), jnp.zeros(()))
+        self.set_lr(nets.lr(sizes))
 
-        def loss(layers: Any, x: Any, y: Any) -> Any:
-            return optax.softmax_cross_entropy_with_integer_labels(_forward(layers, x), y).mean()
+        self.loss = _loss(precision)
 
-        def step(layers: Any, state: Any, x: Any, y: Any) -> Any:
-            value, grads = jax.value_and_grad(loss)(layers, x, y)
-            updates, state = optimizer.update(grads, state)
-            return optax.apply_updates(layers, updates), state, value
+        def step(layers: Any, state: Any, lr: Any, x: Any, y: Any) -> Any:
+            value, grads = jax.value_and_grad(self.loss)(layers, x, y)
+            m, v, t = state
+            new = jax.tree.map(lambda w, m, v, g: _adam(w, m, v, g, t + 1, lr), layers, m, v, grads)
+            layers, m, v = jax.tree.transpose(jax.tree.structure(layers), jax.tree.structure((0, 0, 0)), new)
+            return layers, (m, v, t + 1), value
 
-        def epoch(layers: Any, state: Any, xs: Any, ys: Any) -> Any:
+        def epoch(layers: Any, state: Any, lr: Any, xs: Any, ys: Any) -> Any:
             def one(carry: Any, batch: Any) -> Any:
-                layers, state, value = step(*carry, *batch)
+                layers, state, value = step(*carry, lr, *batch)
                 return (layers, state), value
 
             (layers, state), values = jax.lax.scan(one, (layers, state), (xs, ys))
             return layers, state, values
 
-        self.loss = jax.jit(loss)
         self._step = jax.jit(step, donate_argnums=(0, 1))
         self._epoch = jax.jit(epoch, donate_argnums=(0, 1))
 
+    def set_lr(self, lr: float) -> None:
+        self.lr = jnp.float32(lr)
+
     def step(self, x: Any, y: Any) -> Any:
-        self.layers, self.state, value = self._step(self.layers, self.state, x, y)
+        self.layers, self.state, value = self._step(self.layers, self.state, self.lr, x, y)
         return value
 
     def epoch(self, xs: Any, ys: Any) -> Any:
-        self.layers, self.state, values = self._epoch(self.layers, self.state, xs, ys)
+        self.layers, self.state, values = self._epoch(self.layers, self.state, self.lr, xs, ys)
         return values
-
-    def wait(self) -> None:
-        import jax
-
-        jax.block_until_ready(self.layers)
-
-
-def _arrays(sizes: tuple[int, ...], batch: int) -> list[Any]:
-    import jax
-
-    return [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in nets.training_data(sizes, batch)]
-
-
-def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """Steps on batches that are JAX's already; the loss is not read, and only the last step is waited for."""
-    net, data = Net(sizes, lr), _arrays(sizes, batch)
-    following = cycle(data)
-
-    def result() -> list[float]:
-        for x, y in data[:CHECKED]:
-            net.step(x, y)
-        return [float(net.loss(net.layers, x, y)) for x, y in data[:CHECKED]]
-
-    return Job(lambda: net.step(*next(following)), result=result, finish=net.wait)
-
-
-def scan(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """A call for each epoch, whose batches are stacked beforehand, in the same order each time."""
-    import jax.numpy as jnp
-
-    net, data = Net(sizes, lr), _arrays(sizes, batch)
-    xs, ys = (jnp.stack(arrays) for arrays in zip(*data, strict=True))
-
-    def train(epochs: int) -> None:
-        for _ in range(epochs):
-            net.epoch(xs, ys)
-        net.wait()
-
-    def result() -> list[float]:
-        net.epoch(xs[:CHECKED], ys[:CHECKED])
-        return [float(net.loss(net.layers, x, y)) for x, y in data[:CHECKED]]
-
-    return Epochs(train, len(data), result)
-
-
-def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """NumPy arrays in, the loss out."""
-    net, data = Net(sizes, lr), nets.training_data(sizes, batch)
-    following = cycle(data)
-
-    def result() -> list[float]:
-        for x, y in data[:CHECKED]:
-            net.step(x, y)
-        return [float(net.loss(net.layers, x, y)) for x, y in data[:CHECKED]]
-
-    return Job(lambda: float(net.step(*next(following))), result=result)
-
-
-def head(features: int, classes: int, rows: int) -> Job:
-    """Loss and both gradients as one jitted `value_and_grad`; the gradients of the call before are given back first."""
-    import jax
-    import optax
-
-    from .numpy import head_result
-
-    x, w, labels = nets.head(features, classes, rows)
-    x, w, labels = jax.device_put((x, w, labels.astype(np.int32)))
-
-    def loss(x: Any, w: Any, labels: Any) -> Any:
-        return optax.softmax_cross_entropy_with_integer_labels(x @ w, labels).mean()
-
-    step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
-
-    found: list[Any] = []
-
-    def run() -> None:
-        found.clear()
-        found.append(jax.block_until_ready(step(x, w, labels)))
-
-    def result() -> list[np.ndarray]:
-        run()
-        value, (dx, dw) = found[0]
-        return head_result(float(value), np.asarray(dx), np.asarray(dw))
-
-    return Job(run, result=result)
-
-
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    import jax
-
-    layers = jax.device_put(nets.weights(sizes))
-    x = jax.device_put(nets.samples(sizes, batch)[0])
-    forward = jax.jit(lambda x: _forward(layers, x))
-    return Job(lambda: forward(x).block_until_ready(), result=lambda: np.asarray(forward(x)))

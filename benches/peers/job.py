@@ -1,94 +1,154 @@
-"""A piece of work that can be timed and checked."""
+"""A piece of work that can be checked and timed, and the base class of the libraries that do it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 
+class Took(NamedTuple):
+    """Seconds of one step: `device` by the device's events where there are any, `wall` by the host's clock."""
+
+    device: float
+    wall: float
+
+
+Clock = Callable[[Callable[[], int]], Took]
+"""Times a function that starts work and returns the number of its steps; waits until the work is done."""
+
+
+def host_clock(wait: Callable[[], Any] = lambda: None) -> Clock:
+    """Times by the host's clock, until `wait` returns."""
+
+    def timed(work: Callable[[], int]) -> Took:
+        wait()
+        start = time.perf_counter()
+        steps = work()
+        wait()
+        seconds = (time.perf_counter() - start) / steps
+        return Took(seconds, seconds)
+
+    return timed
+
+
+def event_clock(record: Callable[[], Any], wait: Callable[[], Any], elapsed: Callable[[Any, Any], float]) -> Clock:
+    """Times by two events, before and after the work, in the stream of the work.
+
+    Args:
+        record: makes an event and puts it into the stream.
+        wait: lets the device finish.
+        elapsed: milliseconds between two events.
+    """
+
+    def timed(work: Callable[[], int]) -> Took:
+        wait()
+        start = time.perf_counter()
+        first = record()
+        steps = work()
+        last = record()
+        wait()
+        return Took(elapsed(first, last) / 1e3 / steps, (time.perf_counter() - start) / steps)
+
+    return timed
+
+
+@dataclass
 class Job:
     """Calls of one function.
 
     Args:
-        call: what is timed.
+        call: starts one call's work.
         args: its arguments.
-        result: what it computes, as an array, for the check; None where there is nothing to compare.
-        finish: waits for calls that may still be under way; part of the time.
+        result: returns a list of arrays, to be compared with the reference; called once, before any timing. None where there is
+            nothing to compare.
+        settle: called after the check: from now on nothing may be learnt (see `nets.STILL`).
+        steps: the number of steps in a call.
     """
 
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        args: tuple[Any, ...] = (),
-        result: Callable[[], Any] = lambda: None,
-        finish: Callable[[], Any] | None = None,
-    ) -> None:
-        self.call, self.args, self.result, self.finish = call, args, result, finish
+    call: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    result: Callable[[], Any] = lambda: None
+    settle: Callable[[], Any] = lambda: None
+    steps: int = 1
 
-    def seconds(self, n: int) -> float:
-        """The time of one of n calls."""
+    def run(self, n: int) -> int:
+        """Starts about n steps; returns how many they are."""
+        calls = max(1, round(n / self.steps))
         call, args = self.call, self.args
-        start = time.perf_counter()
-        for _ in repeat(None, n):
+        for _ in repeat(None, calls):
             call(*args)
-        if self.finish:
-            self.finish()
-        return (time.perf_counter() - start) / n
+        return calls * self.steps
+
+    def block(self, clock: Clock, n: int) -> Took:
+        """Times about n steps."""
+        return clock(lambda: self.run(n))
 
     def warm(self, n: int) -> None:
-        """Brings caches, threads and the clock of the cores back to where they are in the middle of such calls."""
-        self.seconds(max(1, n // 2))
+        """Brings caches, threads and clock rates to where they are in the middle of such steps."""
+        self.run(max(1, n // 2))
 
 
+@dataclass
 class Epochs(Job):
-    """Training by a call that takes whole epochs.
+    """Training by a function of the number of epochs: a block is one call, with all that it does before and after the epochs.
+    `steps` is an epoch's."""
 
-    Args:
-        train: trains for a number of epochs.
-        steps: steps in an epoch.
-        result: as in Job.
-    """
-
-    def __init__(self, train: Callable[[int], Any], steps: int, result: Callable[[], Any] = lambda: None) -> None:
-        super().__init__(train, result=result)
-        self.steps = steps
-
-    def seconds(self, n: int) -> float:
-        """The time of one step, from as many epochs as come closest to n steps."""
+    def run(self, n: int) -> int:
         epochs = max(1, round(n / self.steps))
-        start = time.perf_counter()
         self.call(epochs)
-        return (time.perf_counter() - start) / (epochs * self.steps)
+        return epochs * self.steps
 
     def warm(self, n: int) -> None:
-        """Nothing: an epoch is long."""
+        """Does nothing: an epoch is long."""
 
 
 class Rate(Job):
-    """A measurement that gives its own number, such as a peak; `seconds` hands it on."""
+    """A measurement that returns a rate itself, such as a peak; its figure is the time of one unit."""
 
-    def seconds(self, n: int) -> float:
-        return float(self.call(*self.args))
+    def block(self, clock: Clock, n: int) -> Took:
+        seconds = 1 / float(self.call(*self.args))
+        return Took(seconds, seconds)
 
     def warm(self, n: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
-class Digits(Rate):
-    """30 epochs of the digits, a seed for each call; the result is the mean of the test accuracies.
+class Training(Job):
+    """Training from new weights to a trained model, with a seed for each call, timed by the function itself.
 
     Args:
-        run: seed -> (seconds, accuracy), from bench_training.py.
+        train: seed -> (seconds, test accuracy).
     """
 
-    def __init__(self, run: Callable[[int], tuple[float, float]]) -> None:
-        super().__init__(self._next, result=lambda: sum(self.accuracies) / len(self.accuracies))
-        self.run = run
+    def __init__(self, train: Callable[[int], tuple[float, float]]) -> None:
+        super().__init__(train)
         self.accuracies: list[float] = []
 
-    def _next(self) -> float:
-        seconds, accuracy = self.run(len(self.accuracies))
+    def block(self, clock: Clock, n: int) -> Took:
+        seconds, accuracy = self.call(len(self.accuracies))
         self.accuracies.append(accuracy)
-        return seconds
+        return Took(seconds, seconds)
+
+    def warm(self, n: int) -> None:
+        """Does nothing: training is long."""
+
+
+class Contender:
+    """A library on a device. Subclasses have a method for each kind of row that they take part in; it returns a Job.
+
+    Args:
+        device: "cpu" or "cuda".
+        threads: the number of threads that it may use.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        self.device, self.threads = device, threads
+
+    def clock(self) -> Clock:
+        return host_clock()
+
+    def free(self) -> None:
+        """Gives device memory that is not in use back."""

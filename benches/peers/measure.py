@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,79 +13,124 @@ from typing import Any
 
 import numpy as np
 
-from . import nets
-from .numpy import reference
-from .rows import MODULES, OURS, Row, Way
-from .worker import Worker
+from .job import Took
+from .reference import WrongResultError, check, check_accuracies, expected, probabilities
+from .rows import LIBRARIES, OURS, Row
+from .worker import Worker, WorkerError
 
 ROUNDS = (5, 10)
 """The fewest and the most."""
-ACCURACY = 0.03
-"""How far mean test accuracies of the digits may lie apart: a seed more or less moves one by 0.02."""
+FAILED = "failed"
 
 
 @dataclass
 class Measured:
-    """A row's figures.
+    """A row's figures, each by column.
 
     Args:
-        seconds: medians, of fastnn under "fastnn"; of each peer with its better number of threads.
+        took: the blocks' times; where several numbers of threads were tried, those of the fastest.
         threads: that number.
-        limit: what one core can do, in the row's unit; 0 where the row has none.
+        errors: the results' errors.
+        wrong: in words, what is wrong with results, for which a contender was not timed.
+        left_out: why a contender is missing for other reasons.
+        prepared: seconds of making and checking: compiling, above all.
         accuracy: mean test accuracies, of the digits.
-        memory: for each of the row's `memory`, MiB of each contender; empty where the system does not tell.
-        rounds: how many.
+        limit: the rate that the machine reaches at most, in the row's unit; on one core of a CPU.
+        memory: for each of the row's `memory`, MiB of each contender; empty where the system does not report it.
     """
 
     row: Row
-    rounds: int
-    seconds: dict[str, float] = field(default_factory=dict)
+    took: dict[str, list[Took]] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
-    limit: float = 0.0
+    errors: dict[str, float] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    prepared: dict[str, float] = field(default_factory=dict)
     accuracy: dict[str, float] = field(default_factory=dict)
+    limit: float = 0.0
     memory: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
 
     @property
-    def ours(self) -> float:
-        return self.seconds["fastnn"]
+    def seconds(self) -> dict[str, float]:
+        """Medians of a step, by the device's events where it has them."""
+        return {column: statistics.median(t.device for t in took) for column, took in self.took.items()}
 
     @property
-    def share(self) -> float:
-        """Of what as many cores can do."""
-        return self.row.amount / self.ours / (self.limit * (self.row.threads or 1))
+    def wall(self) -> dict[str, float]:
+        """Medians of a step by the host's clock."""
+        return {column: statistics.median(t.wall for t in took) for column, took in self.took.items()}
+
+    def fastest(self, *modules: str) -> str:
+        """Returns the fastest column of these modules; empty where there is none."""
+        found = self.seconds
+        return min((c for c in found if c != OURS and self.row.columns[c].module in modules), key=found.__getitem__, default="")
+
+    @property
+    def ours(self) -> str:
+        """fastnn's fastest column."""
+        return self.fastest("fastnn")
 
     @property
     def best(self) -> str:
-        """The fastest peer; empty where there is none."""
-        return min((p for p in self.seconds if p not in ("fastnn", OURS)), key=self.seconds.__getitem__, default="")
+        """The fastest peer's column."""
+        return self.fastest(*(way.module for way in self.row.columns.values() if way.module != "fastnn"))
 
-    def times(self, peer: str) -> float:
-        """How many times as fast as the peer."""
-        return self.seconds[peer] / self.ours
+    def times(self, peer: str, ours: str = "fastnn") -> float:
+        """Returns how many times as fast as a peer fastnn is."""
+        return self.seconds[peer] / self.seconds[ours]
+
+    @property
+    def share(self) -> float:
+        """The share of what as many cores, or the device, can do at most."""
+        return self.row.amount / self.seconds[self.ours] / (self.limit * (self.row.threads or 1))
+
+    @property
+    def failed(self) -> list[str]:
+        """What must not be: wrong results of anyone, and fastnn left out."""
+        peers = {column for column, way in self.row.columns.items() if way.module != "fastnn"}
+        ours = (f"{column}: {why}" for column, why in self.left_out.items() if column not in peers)
+        return [*(f"{column}: {why}" for column, why in self.wrong.items()), *ours]
 
 
 def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def installed() -> list[str]:
-    """The peers that are here."""
-    needs = {"jax": ("jax", "optax"), "onnxruntime": ("onnxruntime", "onnx")}
-    return [name for name, module in MODULES.items() if all(map(find_spec, needs.get(module, (module,))))]
+def installed(device: str) -> list[str]:
+    """Lists the peers that are installed and have the device."""
+    libraries = [name for name in LIBRARIES[device] if name != "fastnn"]
+    return [name for name in libraries if all(map(find_spec, LIBRARIES[device][name].needs))]
+
+
+@dataclass
+class _Entry:
+    """A contender of a row, with a number of threads."""
+
+    column: str
+    threads: int
+    worker: Worker
+    key: tuple[str, int]
+    estimate: float = 0.0
+    steps: int = 1
+    took: list[Took] = field(default_factory=list)
 
 
 class Bench:
     """The contenders' processes, each started when it is first needed.
 
     Args:
-        peers: those that take part; all that are installed if not given.
+        device: "cpu" or "cuda".
+        peers: those that take part beside fastnn, such as "PyTorch"; all that are installed if not given.
         seconds: to be spent on timing each contender in each row.
     """
 
-    def __init__(self, peers: Collection[str] | None = None, seconds: float = 1.0) -> None:
-        self.modules = {MODULES[name] for name in (installed() if peers is None else peers)}
-        self.budget = seconds
+    def __init__(self, device: str = "cpu", peers: Collection[str] | None = None, seconds: float = 1.0) -> None:
+        self.device, self.seconds = device, seconds
+        self.peers = installed(device) if peers is None else list(peers)
+        self.modules = {"fastnn", *(LIBRARIES[device][name].module for name in self.peers)}
         self._workers: dict[tuple[str, int, str, str], Worker] = {}
+        self._absent: dict[str, WorkerError] = {}
+        self._expected = functools.lru_cache(maxsize=4)(expected)
 
     def __enter__(self) -> Bench:
         return self
@@ -92,117 +139,150 @@ class Bench:
         for worker in self._workers.values():
             worker.close()
 
-    def worker(self, module: str, threads: int, isa: str = "", name: str = "") -> Worker:
-        """The process of a module; one of its own for each name, for a module that takes part twice."""
-        key = (module, threads, isa, name)
+    def worker(self, module: str, threads: int, isa: str = "", precision: str = "") -> Worker:
+        """Returns the process of a module; where a row has the module with two precisions, the second has its own.
+
+        Raises:
+            WorkerError: the library does not load.
+        """
+        key = (module, threads, isa, precision)
         if key not in self._workers:
-            self._workers[key] = Worker(module, threads, isa)
-            self._workers[key]("load")
+            if module in self._absent:
+                raise self._absent[module]
+            worker = Worker(module, self.device, threads, isa)
+            try:
+                worker("load")
+            except WorkerError as error:
+                worker.close()
+                self._absent[module] = error
+                raise
+            self._workers[key] = worker
         return self._workers[key]
 
     def measure(self, row: Row) -> Measured:
-        """The row's figures.
-
-        Raises:
-            ValueError: a contender's results are not what they should be.
-        """
-        most = min(2, cores())
-        entries: list[tuple[str, int, Worker, str]] = []
-        ways: dict[str, Way] = {"fastnn": ("fastnn", row.ours), **row.peers}
-        for name, (module, function) in ways.items():
-            if module == "fastnn" or module in self.modules:
-                # fastnn is never given the choice: with all threads it must be as fast as with one.
-                counts = {row.threads} if row.threads else {most} if module == "fastnn" else {1, most}
-                isa, own = row.isa if module == "fastnn" else "", OURS if name == OURS else ""
-                entries += [(name, n, self.worker(module, n, isa, own), function) for n in sorted(counts)]
-        if row.kind != "digits":
-            self._check(row, entries)
-        rounds, times = self._times(row, entries)
-        measured = Measured(row, rounds)
-        for i, (name, threads, worker, _) in enumerate(entries):
-            seconds = statistics.median(times[i])
+        """Returns the row's figures; what goes wrong is in `wrong` and `left_out`."""
+        measured = Measured(row)
+        entries: list[_Entry] = []
+        for column, way in row.columns.items():
+            for threads in self._counts(row, way.module):
+                if entry := self._prepared(measured, column, threads):
+                    entries.append(entry)
+        entries = [entry for entry in entries if entry.column not in measured.wrong]
+        limit = self._limit(measured, entries)
+        self._time(measured, entries, limit)
+        for entry in entries:
             if row.kind == "digits":
-                accuracy = worker("computed", i)
-                measured.accuracy[name] = min(accuracy, measured.accuracy.get(name, accuracy))
-            if seconds < measured.seconds.get(name, float("inf")):
-                measured.seconds[name], measured.threads[name] = seconds, threads
-            worker("drop", i)
-        if row.limit:
-            measured.limit = statistics.median(times[-1])
-            entries[0][2]("drop", len(entries))
-        check_accuracies(measured.accuracy)
-        if row.memory:
-            entered = {name: ways[name] for name in measured.seconds}
-            measured.memory = {args: self._memory(entered, args, most) for args in row.memory}
+                accuracy = float(np.mean(entry.worker("accuracies", entry.key)))
+                measured.accuracy[entry.column] = min(accuracy, measured.accuracy.get(entry.column, accuracy))
+            if statistics.median(t.device for t in entry.took) < measured.seconds.get(entry.column, float("inf")):
+                measured.took[entry.column], measured.threads[entry.column] = entry.took, entry.threads
+        if limit and limit.took:
+            measured.limit = 1 / statistics.median(t.device for t in limit.took)
+        self._clear()
+        if "fastnn" in measured.accuracy:
+            try:
+                check_accuracies(measured.accuracy)
+            except WrongResultError as error:
+                measured.wrong["fastnn"] = str(error)
+        for args in row.memory:
+            measured.memory[args] = self._memory(measured, args)
         return measured
 
-    def _memory(self, ways: dict[str, Way], args: tuple[Any, ...], threads: int) -> dict[str, float]:
-        """MiB that calls need for a while, each contender in a process that has done nothing else."""
-        found = {}
-        for name, (module, function) in ways.items():
-            worker = Worker(module, threads)
+    def _counts(self, row: Row, module: str) -> list[int]:
+        """Lists the numbers of threads to try. fastnn gets no choice: with all threads it must be as fast as with one."""
+        if module not in self.modules:
+            return []
+        most = min(2, cores()) if self.device == "cpu" else cores()
+        return [row.threads or most] if row.threads or module == "fastnn" or self.device == "cuda" else sorted({1, most})
+
+    def _prepared(self, measured: Measured, column: str, threads: int) -> _Entry | None:
+        """Makes and checks a contender's job; where that fails, the reason is in measured."""
+        row, way = measured.row, measured.row.columns[column]
+        precision = way.precision or row.precision
+        start = time.perf_counter()
+        try:
+            worker = self.worker(way.module, threads, row.isa if way.module == "fastnn" else "", way.precision)
+            entry = _Entry(column, threads, worker, (column, threads))
+            got = worker("make", entry.key, row.kind, (*row.args, precision, way.mode))
+            if got is not None:
+                want = self._expected(row.kind, row.args)
+                want = [*map(probabilities, want)] if way.module == "sklearn" else want
+                measured.errors[column] = check(row.kind, precision, got, want, self.device)
+            return entry
+        except WrongResultError as error:
+            measured.wrong[column] = f"wrong: {error}"
+        except WorkerError as error:
+            measured.left_out[column] = str(error)
+        finally:
+            measured.prepared[column] = time.perf_counter() - start
+        return None
+
+    def _limit(self, measured: Measured, entries: list[_Entry]) -> _Entry | None:
+        """Makes the job that measures what the machine can do, in fastnn's process."""
+        row = measured.row
+        worker = next((e.worker for e in entries if row.columns[e.column].module == "fastnn"), None)
+        if not row.limit or worker is None:
+            return None
+        entry = _Entry(row.limit_name, row.threads or 1, worker, (row.limit, 0))
+        made = self._ask(measured, entry, "make", row.limit, row.limit_args)
+        return entry if made != FAILED else None
+
+    def _ask(self, measured: Measured, entry: _Entry, command: str, *args: Any) -> Any:
+        """Returns the answer of a contender's process; FAILED, with the reason in measured, where there is none."""
+        try:
+            return entry.worker(command, entry.key, *args)
+        except WorkerError as error:
+            measured.left_out[entry.column] = str(error)
+            return FAILED
+
+    def _time(self, measured: Measured, entries: list[_Entry], limit: _Entry | None) -> None:
+        """Fills in the times; takes contenders that fail out of the entries."""
+
+        def ask(entry: _Entry, command: str, *args: Any) -> Any:
+            answer = self._ask(measured, entry, command, *args)
+            if answer == FAILED:
+                entries.remove(entry)
+            return answer
+
+        for entry in list(entries):
+            entry.estimate = ask(entry, "start")
+        if not entries:
+            return
+        rounds = int(min(max(self.seconds / max(e.estimate for e in entries), ROUNDS[0]), ROUNDS[1]))
+        for entry in list(entries):
+            n = max(1, int(self.seconds / rounds / entry.estimate))
+            if n > 1 and (took := ask(entry, "block", max(1, n // 8))) != FAILED:  # the first calls are not the fastest
+                n = max(1, int(self.seconds / rounds / took[1]))
+            entry.steps = n
+        for _ in range(rounds):
+            for entry in list(entries):
+                if (took := ask(entry, "block", entry.steps)) != FAILED:
+                    entry.took.append(Took(*took))
+            if limit and (took := self._ask(measured, limit, "block", 1)) != FAILED:
+                limit.took.append(Took(*took))
+
+    def _clear(self) -> None:
+        """Gives the memory of a row's jobs back; a process that cannot is ended, and the next row starts a new one."""
+        for key, worker in list(self._workers.items()):
+            try:
+                worker("drop")
+            except WorkerError:
+                self._workers.pop(key).close()
+
+    def _memory(self, measured: Measured, args: tuple[Any, ...]) -> dict[str, float]:
+        """Returns the MiB that calls need for a while, each contender in a process that has done nothing else."""
+        found, row = {}, measured.row
+        for column in measured.seconds:
+            way = row.columns[column]
+            worker = Worker(way.module, self.device, self._counts(row, way.module)[-1])
             try:
                 worker("load")
-                mib = worker("memory", function, args, (*args[:-2], 64, 64))
+                how = row.precision, way.mode
+                mib = worker("memory", row.kind, (*args, *how), (*args[:-2], 64, 64, *how))
+            except WorkerError as error:
+                measured.left_out[column] = str(error)
+            else:
+                found |= {column: mib} if mib is not None else {}
             finally:
                 worker.close()
-            if mib is not None:
-                found[name] = mib
         return found
-
-    def _times(self, row: Row, entries: list[tuple[str, int, Worker, str]]) -> tuple[int, list[list[float]]]:
-        """Of each entry and round; the last list is the limit's, where the row has one."""
-        args = (*row.args, nets.STILL) if row.kind == "train" else row.args
-        jobs: list[tuple[Worker, int, int]] = []
-        estimates = [worker("make", i, function, args) for i, (_, _, worker, function) in enumerate(entries)]
-        rounds = int(min(max(self.budget / max(estimates), ROUNDS[0]), ROUNDS[1]))
-        for i, ((_, _, worker, _), estimate) in enumerate(zip(entries, estimates, strict=True)):
-            n = max(1, int(self.budget / rounds / estimate))
-            if n > 1:  # the first calls are not the fastest
-                n = max(1, int(self.budget / rounds / worker("block", i, max(1, n // 8))))
-            jobs.append((worker, i, n))
-        if row.limit:
-            worker = entries[0][2]
-            worker("make", len(entries), row.limit, row.args)
-            jobs.append((worker, len(entries), 1))
-        times: list[list[float]] = [[] for _ in jobs]
-        for _ in range(rounds):
-            for found, (worker, key, n) in zip(times, jobs, strict=True):
-                found.append(worker("block", key, n))
-        return rounds, times
-
-    def _check(self, row: Row, entries: list[tuple[str, int, Worker, str]]) -> None:
-        expected = reference(row.kind, row.args)
-        args = (*row.args, nets.LR) if row.kind == "train" else row.args
-        for name, _, worker, function in entries:
-            value = worker("result", function, args)
-            if value is not None:
-                for got, want in zip(value, expected, strict=True) if row.kind == "head" else [(value, expected)]:
-                    dtype = "float32" if name == OURS else row.dtype
-                    check(f"{row.name}: {worker.name}", row.kind, name, got, np.asarray(want), dtype)
-
-
-def check(what: str, kind: str, name: str, value: Any, expected: np.ndarray, dtype: str = "float32") -> None:
-    """Compares a result with the reference's, computed in float64; dtype is that of the products' factors.
-
-    Raises:
-        ValueError: they differ by more than rounding explains.
-    """
-    value = np.asarray(value, np.float64)
-    if kind == "predict" and name == "scikit-learn":  # probabilities
-        expected = np.exp(expected - expected.max(1, keepdims=True))
-        expected /= expected.sum(1, keepdims=True)
-    if value.shape != expected.shape:
-        raise ValueError(f"{what} gives shape {value.shape}, wanted {expected.shape}")
-    error = np.abs(value - expected).max() / np.abs(expected).max()
-    # Factors of 8 bits are off by up to 2^-9 each; of four steps' losses, about 1e-3 is left of it.
-    most = 1e-5 if kind != "train" else 1e-3 if dtype == "float32" else 1e-2
-    if not error <= most:
-        raise ValueError(f"{what} is wrong: it differs by {error:.1e} of the greatest value, wanted {most:.0e} at most")
-
-
-def check_accuracies(accuracy: dict[str, float]) -> None:
-    """ValueError if fastnn's test accuracy is not that of the others."""
-    for name, value in accuracy.items():
-        if accuracy["fastnn"] < value - ACCURACY:
-            raise ValueError(f"the digits: fastnn's test accuracy is {accuracy['fastnn']:.3f}, that of {name} {value:.3f}")

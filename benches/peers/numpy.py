@@ -1,27 +1,25 @@
 """NumPy: matrix products by its BLAS, every array made beforehand and written through `out=`, Adam in place on one flat buffer.
 
-In float64 the same code is the reference that all results are checked against.
+The number of threads comes from the environment (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS, MKL_NUM_THREADS). In float64 the same
+net is the reference for training and inference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from . import nets
+from . import job, nets
 from .job import Job
 
 
-def start(threads: int) -> None:
-    """The number of threads comes from the environment (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS, MKL_NUM_THREADS)."""
-
-
 class Net:
-    """A net with its gradients, Adam's state and all that a step needs in between."""
+    """A net with its gradients, Adam's state and all intermediate arrays of a step."""
 
-    def __init__(self, sizes: tuple[int, ...], rows: int, lr: float = nets.LR, dtype: Any = np.float32) -> None:
+    def __init__(self, sizes: tuple[int, ...], rows: int, dtype: Any = np.float32) -> None:
         given = nets.weights(sizes)
         n = sum(w.size + b.size for w, b in given)
         self.flat, self.grads, self.m, self.v, self.work = (np.zeros(n, dtype) for _ in range(5))
@@ -34,10 +32,10 @@ class Net:
             self.layers[-1][0][:], self.layers[-1][1][:] = w, b
         self.a = [np.zeros((rows, o), dtype) for o in sizes[1:]]
         self.da = [np.zeros((rows, o), dtype) for o in sizes[1:]]
-        self.every, self.lr, self.t = np.arange(rows), lr, 0
+        self.every, self.lr, self.t = np.arange(rows), nets.lr(sizes), 0
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """The logits."""
+        """Returns the logits."""
         for (w, b), a in zip(self.layers, self.a, strict=True):
             np.matmul(x, w, out=a)
             a += b
@@ -52,7 +50,7 @@ class Net:
         return float(np.mean(np.log(np.exp(z).sum(1)) - z[self.every, y]))
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """One step of Adam; the loss before it."""
+        """Makes one step of Adam; returns the loss before it."""
         z = self.forward(x)
         z -= z.max(1, keepdims=True)
         p = np.exp(z, out=self.da[-1])
@@ -86,77 +84,35 @@ class Net:
         work *= self.lr / (1 - 0.9**self.t)
         self.flat -= work
 
-
-def matmul(*shape: int) -> Job:
-    a, b = nets.matrices(*shape)
-    c = np.empty((shape[0], shape[2]), np.float32)
-
-    def run() -> None:
-        np.matmul(a, b, out=c)
-
-    return Job(run, result=lambda: (run(), c)[1])
+    def after(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+        """Returns the losses of some batches after one step on each."""
+        batches = list(batches)
+        for x, y in batches:
+            self.step(x, y)
+        return [np.array([self.loss(x, y) for x, y in batches])]
 
 
-def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    net, data = Net(sizes, batch, lr), nets.training_data(sizes, batch)
-    following = cycle(data)
-    return Job(lambda: net.step(*next(following)), result=lambda: after(net, data[:CHECKED]))
+class Contender(job.Contender):
+    """NumPy."""
 
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        a, b = nets.matrices(*shape)
+        c = np.empty((shape[0], shape[2]), np.float32)
 
-on_batch = fit
+        def run() -> None:
+            np.matmul(a, b, out=c)
 
+        return Job(run, result=lambda: (run(), [c])[1])
 
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    net, x = Net(sizes, batch), nets.samples(sizes, batch)[0]
-    return Job(net.forward, (x,), result=lambda: net.forward(x))
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        net, data = Net(sizes, batch), nets.data(sizes, batch)
+        following = cycle(data)
+        return Job(
+            lambda: net.step(*next(following)),
+            result=lambda: net.after(data[: nets.checked(sizes)]),
+            settle=lambda: setattr(net, "lr", nets.STILL),
+        )
 
-
-CHECKED = 4
-"""Training steps after which losses are compared."""
-
-
-def after(net: Net, data: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """The losses of some batches after one step on each."""
-    for x, y in data:
-        net.step(x, y)
-    return [net.loss(x, y) for x, y in data]
-
-
-def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
-    """What is compared of a head's loss and gradients: dw (features, classes) is too large to be sent about, so its products
-    with a random vector on each side, of which every element is a part, and some of its columns."""
-    rng = np.random.default_rng(5)
-    k, n = dw.shape
-    right, left = rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, k)
-    blocks = [(slice(i, i + 4096), dw[:, i : i + 4096].astype(np.float64)) for i in range(0, n, 4096)]
-    rows, columns = sum(block @ right[at] for at, block in blocks), np.concatenate([left @ block for _, block in blocks])
-    return [np.asarray(loss), np.asarray(dx), rows, columns, dw[:, rng.integers(0, n, 64)]]
-
-
-def _head(features: int, classes: int, rows: int) -> list[np.ndarray]:
-    """Loss and gradients in float64."""
-    x, w, labels = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in nets.head(features, classes, rows))
-    z = x @ w
-    z -= z.max(1, keepdims=True)
-    at = np.arange(rows), labels
-    chosen = z[at]
-    p = np.exp(z, out=z)
-    total = p.sum(1, keepdims=True)
-    loss = np.mean(np.log(total[:, 0]) - chosen)
-    p /= total
-    p[at] -= 1
-    p /= rows
-    return head_result(loss, p @ w.T, x.T @ p)
-
-
-def reference(task: str, args: tuple[Any, ...]) -> Any:
-    """The result in float64."""
-    if task == "matmul":
-        a, b = nets.matrices(*args)
-        return a.astype(np.float64) @ b
-    if task == "head":
-        return _head(*args)
-    sizes, batch = args
-    if task == "predict":
-        return Net(sizes, batch, dtype=np.float64).forward(nets.samples(sizes, batch)[0])
-    return after(Net(sizes, batch, dtype=np.float64), nets.training_data(sizes, batch, CHECKED))
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        net, x = Net(sizes, batch), nets.samples(sizes, batch)[0]
+        return Job(net.forward, (x,), result=lambda: [net.forward(x)])

@@ -5,22 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
-from . import nets
+from . import job, nets
 from .job import Job
 
-_threads = 1
+
+class Contender(job.Contender):
+    """ONNX Runtime."""
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        session, x = _session(sizes, batch, self.threads), nets.samples(sizes, batch)[0]
+        if mode == "bound":
+            return _bound(session, x, np.empty((batch, sizes[-1]), np.float32))
+        return Job(session.run, (["y"], {"x": x}), result=lambda: session.run(["y"], {"x": x}))
 
 
-def start(threads: int) -> None:
-    global _threads
-    _threads = threads
+def _bound(session: Any, *arrays: np.ndarray) -> Job:
+    """Binds input and output once: each call reads and writes the same memory."""
+    binding = session.io_binding()
+    x, y = map(onnxruntime.OrtValue.ortvalue_from_numpy, arrays)
+    binding.bind_ortvalue_input("x", x)
+    binding.bind_ortvalue_output("y", y)
+    held = x, y  # neither the binding nor the array of numpy() keeps their memory
+
+    def result() -> list[np.ndarray]:
+        session.run_with_iobinding(binding)
+        return [held[1].numpy().copy()]
+
+    return Job(session.run_with_iobinding, (binding,), result=result)
 
 
-def _session(sizes: tuple[int, ...], batch: int) -> Any:
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
-
+def _session(sizes: tuple[int, ...], batch: int, threads: int) -> Any:
     nodes, constants, x = [], [], "x"
     for i, (w, b) in enumerate(nets.weights(sizes)):
         constants += [numpy_helper.from_array(w, f"w{i}"), numpy_helper.from_array(b, f"b{i}")]
@@ -33,31 +50,5 @@ def _session(sizes: tuple[int, ...], batch: int) -> Any:
     graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    """A NumPy array in, another out."""
-    session, feed = _session(sizes, batch), {"x": nets.samples(sizes, batch)[0]}
-    return Job(session.run, (["y"], feed), result=lambda: session.run(["y"], feed)[0])
-
-
-def bound(sizes: tuple[int, ...], batch: int) -> Job:
-    """Input and output bound once: each call reads and writes the same memory."""
-    from onnxruntime import OrtValue
-
-    session = _session(sizes, batch)
-    binding = session.io_binding()
-    x = OrtValue.ortvalue_from_numpy(nets.samples(sizes, batch)[0])
-    y = OrtValue.ortvalue_from_numpy(np.empty((batch, sizes[-1]), np.float32))
-    binding.bind_ortvalue_input("x", x)
-    binding.bind_ortvalue_output("y", y)
-    run = session.run_with_iobinding
-    held = x, y  # the binding does not keep their memory, nor does what numpy() gives
-
-    def result() -> np.ndarray:
-        run(binding)
-        return held[1].numpy().copy()
-
-    return Job(run, (binding,), result=result)

@@ -1,55 +1,92 @@
-"""The table as text and as docs/performance.md: every number in it was measured in the run."""
+"""The tables as text, as a page of Markdown and as JSON: every number in them was measured in the run."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
-from .measure import Measured
+from . import notes
+from .measure import Measured, cores
 from .process import Cost
-from .rows import OURS
-
-COLUMNS = (OURS, "NumPy", "PyTorch", "PyTorch chunked", "JAX", "JAX scan", "ONNX Runtime", "ONNX Runtime bound", "scikit-learn")
-PACKAGES = {
-    "NumPy": ("numpy",),
-    "PyTorch": ("torch",),
-    "JAX": ("jax", "jaxlib", "optax"),
-    "ONNX Runtime": ("onnxruntime", "onnx"),
-    "scikit-learn": ("scikit-learn",),
-}
+from .rows import LIBRARIES
 
 
 @dataclass
-class Machine:
-    """Where it was measured; load is the machine's mean load in the minute before."""
+class Run:
+    """What a page says of a run beside its rows.
 
-    cpu: str
-    cores: int
-    isa: str
-    load: float
+    Args:
+        device: "cpu" or "cuda".
+        hardware: lines that name the CPU, its cores and its instruction set, or the GPUs with driver and memory.
+        system: operating system, and Python's version.
+        contenders: those that take part, with their packages' versions, and those that are not installed.
+        load: the machine's mean load in the minute before.
+        command: what was typed.
+        seconds: those spent on each contender in each row.
+    """
+
+    device: str
+    hardware: list[str]
     system: str
+    contenders: list[str]
+    load: float
+    command: str = ""
+    seconds: float = 0.0
+    packages: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def this(cls, isa: str) -> Machine:
-        lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        cpu = names[0] if names else platform.processor() or platform.machine()
+    def this(cls, device: str, isa: str, backend: str, peers: Sequence[str], command: str, seconds: float) -> Run:
+        """Describes this machine."""
+        hardware = _gpus() if device == "cuda" else [f"{_cpu()}, {cores()} cores, {isa}"]
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
-        return cls(cpu, len(os.sched_getaffinity(0)), isa, os.getloadavg()[0], system)
+        packages = _versions(package for library in LIBRARIES[device].values() for package in library.packages)
+        contenders = []
+        for name, library in LIBRARIES[device].items():
+            found = ", ".join(f"{package} {packages[package]}" for package in library.packages if package in packages)
+            if name == "fastnn":
+                contenders.append(f"fastnn {packages.get('fastnn', '')} ({'cupy' if device == 'cuda' else backend})")
+            else:
+                contenders.append(f"{name} ({found if name in peers else 'does not take part'})")
+        return cls(device, hardware, system, contenders, os.getloadavg()[0], command, seconds, packages)
+
+    def __str__(self) -> str:
+        return f"{'; '.join(self.hardware)}; {self.system}; load {self.load:.2f}; {', '.join(self.contenders)}"
 
 
-def versions(peers: Sequence[str]) -> list[str]:
-    """Each peer with its packages' versions."""
-    return [f"{name} ({', '.join(f'{p} {version(p)}' for p in PACKAGES[name])})" for name in peers]
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip().splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return ["no GPU that nvidia-smi reports"]
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def time(seconds: float) -> str:
-    """Three digits and a unit."""
+    """Formats three digits and a unit."""
     unit, name = next((u, n) for u, n in ((1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 999.5 * u or u == 1.0)
     return f"{digits(seconds / unit)} {name}"
 
@@ -63,80 +100,122 @@ def factor(value: float) -> str:
 
 
 def target(m: Measured) -> tuple[str, str]:
-    """What is aimed at, and whether it is reached: "met", or by how much each part is missed."""
-    t = m.row.target
+    """Returns what is aimed at, and the outcome: "met", or by how much each part is missed."""
+    t, seconds = m.row.target, m.seconds
     if t is None:
         return "", ""
     aims, missed = [], []
+
+    def compare(aim: float, name: str, peer: str, ours: str) -> None:
+        aims.append(f">= {aim:g}x {name}")
+        if peer not in seconds or ours not in seconds:
+            missed.append(f"{(peer or name) if ours in seconds else 'fastnn'} not measured")
+        elif (found := m.times(peer, ours)) < aim:
+            missed.append(f"{factor(found)} {peer}, {digits(100 * (1 - found / aim))} % short")
+
     if t.seconds is not None:
         aims.append(f"<= {time(t.seconds)}")
-        if m.ours > t.seconds:
-            missed.append(f"{time(m.ours)}, {digits(100 * (m.ours / t.seconds - 1))} % over")
+        if "fastnn" not in seconds:
+            missed.append("fastnn not measured")
+        elif seconds["fastnn"] > t.seconds:
+            missed.append(f"{time(seconds['fastnn'])}, {digits(100 * (seconds['fastnn'] / t.seconds - 1))} % over")
     if t.share is not None:
         aims.append(f">= {100 * t.share:.0f} % of {m.row.limit_name}")
-        if m.share < t.share:
+        if not m.ours or not m.limit:
+            missed.append("not measured")
+        elif m.share < t.share:
             missed.append(f"{100 * m.share:.1f} %, {100 * (t.share - m.share):.1f} points short")
     for peer, times in t.times.items():
-        aims.append(f">= {times:g}x {peer}")
-        if peer not in m.seconds:
-            missed.append(f"{peer} not measured")
-        elif m.times(peer) < times:
-            missed.append(f"{factor(m.times(peer))} {peer}, {digits(100 * (1 - m.times(peer) / times))} % short")
+        compare(times, peer, peer, "fastnn")
+    if t.best is not None:
+        compare(t.best, "PyTorch's best", m.fastest("torch"), m.ours)
     for args, found in m.memory.items():
         for peer, share in t.memory.items():
             aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} rows")
-            if peer in found and found["fastnn"] > share * found[peer]:
+            if peer not in found or "fastnn" not in found:
+                missed.append(f"memory of {peer if 'fastnn' in found else 'fastnn'} not measured")
+            elif found["fastnn"] > share * found[peer]:
                 missed.append(f"{factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
-            elif peer not in found:
-                missed.append(f"memory of {peer} not measured")
     return "; ".join(aims), "missed: " + "; ".join(missed) if missed else "met"
 
 
 def memory(m: Measured) -> list[str]:
-    """For each number of rows, what the contenders needed for a while."""
+    """Lists, for each number of rows, what the contenders needed for a while."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
     return [f"{n} rows: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
-def _figure(m: Measured, name: str) -> str:
-    """A contender's figure: a rate where the row has a limit, else a time."""
-    if name not in m.seconds:
-        return ""
+def _figure(m: Measured, column: str) -> str:
+    """Formats a contender's figure: a rate and fastnn's share of the limit in a CPU's products, else a time."""
+    if column not in m.seconds:
+        return "wrong" if column in m.wrong else ""
+    seconds = m.seconds[column]
+    rate = digits(m.row.amount / seconds)
+    if m.row.kind != "matmul":
+        return time(seconds) + ("*" if not m.row.threads and m.threads.get(column) == 1 and column != "fastnn" else "")
     if not m.row.limit:
-        return time(m.seconds[name])
-    return digits(m.row.amount / m.seconds[name])
+        return f"{time(seconds)} ({rate})"
+    return f"{rate} ({100 * m.share:.1f} %)" if column == "fastnn" and m.limit else rate
 
 
-def _cells(m: Measured) -> list[str]:
-    """A line of the table."""
-    ours = _figure(m, "fastnn")
-    if m.row.limit:
-        ours += f" ({100 * m.share:.1f} %)"
-    marks = [_figure(m, c) + ("*" if not m.row.threads and m.threads.get(c) == 1 else "") for c in COLUMNS]
-    best = f"{factor(m.times(m.best))} {m.best}" if m.best else ""
-    return [m.row.name, ours, *marks, best, *target(m)]
+def _compared(m: Measured) -> str:
+    """Compares fastnn's better way with the best peer."""
+    return f"{factor(m.times(m.best, m.ours))} {m.best}" if m.ours and m.best else ""
 
 
-HEAD = ["work", "fastnn", *COLUMNS, "fastnn over the best peer", "target", "outcome"]
+def _columns(measured: Sequence[Measured]) -> list[str]:
+    """Orders the columns: by library, as the rows name them."""
+    every = dict.fromkeys(column for m in measured for column in m.row.columns)
+    libraries = list(LIBRARIES["cpu"])
+    return sorted(every, key=lambda c: next(i for i, name in enumerate(libraries) if c.startswith(name)))
+
+
+def _section(measured: Sequence[Measured]) -> list[str]:
+    columns = _columns(measured)
+    head = ["work", *columns, "fastnn's best over the best peer", "target", "outcome"]
+    cells = [[m.row.name, *(_figure(m, column) for column in columns), _compared(m), *target(m)] for m in measured]
+    return table([head, *cells])
 
 
 def table(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Markdown, without the columns that are empty."""
+    """Returns a table in Markdown, without the columns that are empty."""
     kept = [i for i in range(len(lines[0])) if i == 0 or any(line[i] for line in lines[1:])]
     rows = ["| " + " | ".join(line[i] for i in kept) + " |" for line in lines]
     return [rows[0], "|" + "---|" * len(kept), *rows[1:]]
 
 
+def _absences(m: Measured) -> list[str]:
+    """Lists who was to take part and has no figure, and why."""
+    return [f"{column}: {why}" for column, why in {**m.wrong, **m.left_out}.items()]
+
+
+def _share(m: Measured) -> str:
+    if not m.row.limit or not m.limit or not m.ours:
+        return ""
+    return f"fastnn at {100 * m.share:.1f} % of {m.row.limit_name}, {digits(m.limit)} {m.row.unit}"
+
+
+def _accuracy(m: Measured) -> str:
+    values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
+    return f"mean test accuracy on the digits: {values}" if values else ""
+
+
 def text(m: Measured) -> str:
-    """A row as a few words on a line."""
-    figures = [f"{name} {_figure(m, name)}" for name in ("fastnn", *COLUMNS) if name in m.seconds]
-    share = f"{100 * m.share:.1f} % of {digits(m.limit)} {m.row.unit} a core" if m.row.limit else ""
-    parts = [", ".join(figures), share, _cells(m)[-3], *memory(m), target(m)[1]]
-    return f"{m.row.name}: " + "; ".join(p for p in parts if p)
+    """Formats a row as a few lines."""
+    figures = ", ".join(f"{column} {_figure(m, column)}" for column in m.row.columns if column in m.seconds)
+    prepared = ", ".join(f"{column} {seconds:.1f} s" for column, seconds in m.prepared.items() if seconds >= 1)
+    parts = [figures, _share(m), _accuracy(m), _compared(m), *memory(m), target(m)[1]]
+    lines = [f"{m.row.name}: " + "; ".join(part for part in parts if part), *(f"  {line}" for line in _absences(m))]
+    return "\n".join([*lines, f"  prepared in: {prepared}"] if prepared else lines)
+
+
+def costs(found: dict[str, Cost], wheel: Path | None) -> list[str]:
+    """Returns the page's section on processes."""
+    return ["", "## Processes", "", cleandoc(notes.COSTS), "", *cost_table(found, wheel)] if found else []
 
 
 def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
-    """What the libraries cost a process."""
+    """Returns the table of what the libraries cost a process."""
     lines = [["", "import", "resident after it", "first prediction", "first training step", "installed", "wheel"]]
     for name, c in costs.items():
         size = f"{wheel.stat().st_size / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
@@ -145,102 +224,82 @@ def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
     return table(lines)
 
 
-def page(
-    measured: Sequence[Measured],
-    costs: dict[str, Cost],
-    machine: Machine,
-    contenders: Sequence[str],
-    command: str,
-    seconds: float,
-    wheel: Path | None = None,
-    why: Sequence[str] = (),
-) -> str:
-    """docs/performance.md.
-
-    Args:
-        contenders: names and versions of all that took part.
-        command: what was typed.
-        seconds: those spent on each contender in each row.
-        why: lines on the rows that miss their targets.
-    """
-    products = [m for m in measured if m.row.limit]
-    nets = [m for m in measured if not m.row.limit and m.row.dtype == "float32"]
-    mixed = [m for m in measured if m.row.dtype == "bfloat16"]
-    rounds = sorted(m.rounds for m in measured)
-    met = [m for m in measured if target(m)[1] == "met"]
+def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> str:
+    """Returns docs/performance.md or docs/performance-gpu.md; `more` are lines after the tables."""
+    rounds = sorted(len(took) for m in measured for took in m.took.values()) or [0]
     aimed = [m for m in measured if m.row.target]
+    met = [m for m in aimed if target(m)[1] == "met"]
     lines = [
-        "# Performance",
+        "# Performance on a GPU" if run.device == "cuda" else "# Performance",
         "",
-        f"Measured on {date.today().isoformat()} by `{command}`, which writes this page.",
+        f"Measured on {date.today().isoformat()} by `{run.command}`, which writes this page.",
         "",
-        f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.isa}; {machine.system}",
-        f"- Load of the machine in the minute before: {machine.load:.2f}",
-        *(f"- Measured: {line}" for line in _limits(products)),
-        f"- Contenders: {', '.join(contenders)}",
+        f"- {'GPU' if run.device == 'cuda' else 'Machine'}: {'; '.join(run.hardware)}; {run.system}",
+        f"- Load of the machine in the minute before: {run.load:.2f}",
+        *(f"- Measured: {line}" for line in _limits(measured)),
+        f"- Contenders: {', '.join(run.contenders)}",
         "",
-        "Each contender runs in a process of its own, on one thread and on two, of which the better counts (`*`: one); fastnn",
-        f"always has two. They take turns in short blocks, {rounds[0]} to {rounds[-1]} rounds of them and about {seconds:g} s",
-        "each; the figures are medians over the rounds. Before a row is timed its results are checked against float64. How each",
-        "peer is set up stands in `benches/peers/`. Ratios within this page mean something; another machine, or a busy one,",
-        "gives other figures.",
+        cleandoc(notes.TIMED[run.device]),
+        f"There were {rounds[0]} to {rounds[-1]} rounds, about {run.seconds:g} s in all for each contender in each row.",
+        "",
+        cleandoc(notes.CHECKED),
         "",
         f"Targets met: {len(met)} of {len(aimed)}.",
     ]
-    if products:
-        lines += [
-            "",
-            "## Matrix products, float32",
-            "",
-            "GFLOP/s; GB/s for the product of one row. In brackets, the share of what as many cores",
-        ]
-        lines += ["can do at most.", "", *table([HEAD, *map(_cells, products)])]
-    if nets:
-        lines += ["", "## Networks, float32", "", *NOTES, "", *table([HEAD, *map(_cells, nets)])]
-    if mixed:
-        lines += ["", "## Networks, products of bfloat16", "", *MIXED, "", *table([HEAD, *map(_cells, mixed)])]
-    for m in measured:
-        if m.accuracy:
-            values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
-            lines += ["", f"Mean test accuracy on the digits: {values}."]
-        if any(m.memory.values()):
-            lines += ["", *MEMORY, "", *(f"- {line}" for line in memory(m))]
-    lines += why
-    if costs:
-        lines += ["", "## Processes", "", *COSTS, "", *cost_table(costs, wheel)]
-    return "\n".join(lines) + "\n"
+    for title in dict.fromkeys(m.row.section for m in measured):
+        chosen = [m for m in measured if m.row.section == title]
+        lines += ["", f"## {title}", "", cleandoc(notes.SECTIONS[title]), "", *_section(chosen)]
+        for m in chosen:
+            if m.row.limit == "copy" and (share := _share(m)):
+                lines += ["", f"{share}."]
+            if accuracy := _accuracy(m):
+                lines += ["", f"{accuracy[0].upper()}{accuracy[1:]}."]
+            if any(m.memory.values()):
+                lines += ["", cleandoc(notes.MEMORY), "", *(f"- {line}" for line in memory(m))]
+    if absent := [f"- {m.row.name}: {line}" for m in measured for line in _absences(m)]:
+        lines += ["", "## Left out", "", *absent]
+    return "\n".join([*lines, *more]) + "\n"
 
 
-NOTES = [
-    "Adam and cross-entropy in all training. `fit`, fastnn's and scikit-learn's, shuffles and gathers each batch within the time",
-    "shown; the steps of the other peers are given batches that are their own arrays already, in a fixed order. JAX scan is an",
-    "epoch in one call. Inference takes a NumPy array and gives another with fastnn, ONNX Runtime and scikit-learn; NumPy,",
-    "PyTorch, JAX and ONNX Runtime bound find the input in place and leave the output there. The LM head is a weight without",
-    "bias and the mean cross-entropy, with the gradients of weight and input: nn.LinearCrossEntropyLoss under capture in fastnn,",
-    "linear and cross_entropy in PyTorch, its linear_cross_entropy by 64 rows in PyTorch chunked, jitted value_and_grad in JAX.",
-]
-MIXED = [
-    "Mixed precision: weights, gradients and Adam stay float32. `compile(dtype=...)` in fastnn, `torch.autocast` around forward",
-    "pass and loss in PyTorch; fastnn float32 is the same `fit` without it, in a process of its own.",
-]
-MEMORY = [
-    "Memory that the LM head needs for a while: by how much three calls, in a fresh process, raise the most that is resident",
-    "over what is there after a first one, the weight, the input and the gradients of both. PyTorch and JAX give the gradients",
-    "back before each call, as zero_grad does, so that what they need next takes their place.",
-]
-COSTS = [
-    "Each in a process of its own. First results are those of 400-15-15-15-10, at batch 1 and batch 32, from importing the",
-    "library (NumPy is there already) to the result.",
-]
-
-
-def _limits(products: Sequence[Measured]) -> list[str]:
-    """What one core did at most, as measured along with the rows."""
+def _limits(measured: Sequence[Measured]) -> list[str]:
+    """Lists what one core of a CPU did at most, as measured along with the rows."""
     found: dict[str, list[float]] = {}
-    for m in products:
-        what = f"{m.row.limit_name} of one core{f' with {m.row.isa}' if m.row.isa else ''}, {m.row.unit}"
-        found.setdefault(what, []).append(m.limit)
-    return [
-        f"{what}: {digits(min(v))}" + (f" to {digits(max(v))}" if digits(min(v)) != digits(max(v)) else "")
-        for what, v in found.items()
-    ]
+    for m in measured:
+        if m.limit and m.row.kind == "matmul":
+            what = f"{m.row.limit_name} of one core{f' with {m.row.isa}' if m.row.isa else ''}, {m.row.unit}"
+            found.setdefault(what, []).append(m.limit)
+    ends = {what: (digits(min(rates)), digits(max(rates))) for what, rates in found.items()}
+    return [f"{what}: {low}" + (f" to {high}" if low != high else "") for what, (low, high) in ends.items()]
+
+
+def as_json(measured: Sequence[Measured], run: Run) -> dict[str, Any]:
+    """Returns all numbers of a run, as JSON has them."""
+    return {
+        "date": date.today().isoformat(),
+        "command": run.command,
+        "seconds": run.seconds,
+        "machine": {"gpus" if run.device == "cuda" else "cpu": run.hardware, "system": run.system, "packages": run.packages},
+        "contenders": run.contenders,
+        "rows": [_row(m) for m in measured],
+    }
+
+
+def _row(m: Measured) -> dict[str, Any]:
+    aim, outcome = target(m)
+    return {
+        "name": m.row.name,
+        "kind": m.row.kind,
+        "args": m.row.args,
+        "precision": m.row.precision,
+        "seconds": m.seconds,
+        "wall_seconds": m.wall,
+        "blocks": {column: [t.device for t in took] for column, took in m.took.items()},
+        "errors": m.errors,
+        "wrong": m.wrong,
+        "left_out": m.left_out,
+        "prepared_seconds": m.prepared,
+        "accuracy": m.accuracy,
+        "copy_bytes_per_second": 1e12 * m.limit if m.row.limit == "copy" else 0.0,
+        "target": aim,
+        "outcome": outcome,
+    }

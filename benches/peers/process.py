@@ -13,25 +13,10 @@ from pathlib import Path
 
 from . import nets
 from .measure import cores
-from .rows import MODULES
+from .rows import LIBRARIES
 from .worker import Worker
 
-IMPORTS = {
-    "fastnn": "fastnn",
-    "NumPy": "numpy",
-    "PyTorch": "torch",
-    "JAX": "jax",
-    "ONNX Runtime": "onnxruntime",
-    "scikit-learn": "sklearn.neural_network",
-}
-PACKAGES = {
-    "fastnn": ("fastnn",),
-    "NumPy": ("numpy",),
-    "PyTorch": ("torch",),
-    "JAX": ("jax", "jaxlib"),
-    "ONNX Runtime": ("onnxruntime",),
-    "scikit-learn": ("scikit-learn",),
-}
+CPU = LIBRARIES["cpu"]
 
 CODE = """
 import time
@@ -46,7 +31,7 @@ print(seconds, kilobytes / 1024)
 
 @dataclass
 class Cost:
-    """Of one library.
+    """What one library costs.
 
     Args:
         importing: seconds of the import, in a process of its own, everything it imports included.
@@ -64,39 +49,40 @@ class Cost:
 
 
 def costs(peers: Collection[str], rounds: int) -> dict[str, Cost]:
-    """Of fastnn and the peers, in turn."""
-    names = [name for name in IMPORTS if name == "fastnn" or name in peers]
+    """Measures fastnn and the peers, in turn."""
+    names = [name for name in CPU if name == "fastnn" or name in peers]
     samples: dict[str, list[list[float]]] = {name: [] for name in names}
     for i in range(rounds + 1):
         for name in names:
-            sample = [*_import(IMPORTS[name]), _first(name, "on_batch"), _first(name, "predict")]
+            sample = [*_import(name), _first(name, "train"), _first(name, "predict")]
             if i:  # the first round brings the files into memory
                 samples[name].append(sample)
     return {
-        name: Cost(*(statistics.median(column) for column in zip(*samples[name], strict=True)), _size(PACKAGES[name]))
-        for name in names
+        name: Cost(*(statistics.median(column) for column in zip(*samples[name], strict=True)), _size(name)) for name in names
     }
 
 
-def _import(module: str) -> list[float]:
+def _import(name: str) -> list[float]:
+    module = {"scikit-learn": "sklearn.neural_network"}.get(name, CPU[name].needs[0])
     done = subprocess.run([sys.executable, "-c", CODE.format(module)], capture_output=True, text=True, check=True)
     return [float(number) for number in done.stdout.split()]
 
 
-def _first(name: str, function: str) -> float:
-    """Of the seed net: a training step on a batch of 32, or a prediction of one sample."""
-    args = (nets.SEED, 32, nets.LR) if function == "on_batch" else (nets.SEED, 1)
-    if name == "ONNX Runtime" and function == "on_batch":
+def _first(name: str, kind: str) -> float:
+    """Times the seed net's first training step on a batch of 32, or first prediction of one sample."""
+    if name == "ONNX Runtime" and kind == "train":
         return 0.0
-    worker = Worker(MODULES.get(name, "fastnn"), min(2, cores()))
+    mode = "on_batch" if kind == "train" else "predict_on_batch"
+    worker = Worker(CPU[name].module, "cpu", min(2, cores()))
     try:
-        return float(worker("first", function, args))
+        return float(worker("first", kind, (nets.SEED, 32 if kind == "train" else 1, "float32", mode)))
     finally:
         worker.close()
 
 
-def _size(packages: tuple[str, ...]) -> float:
+def _size(name: str) -> float:
     total = 0
+    packages = CPU[name].packages[:1] if name == "ONNX Runtime" else CPU[name].packages  # onnx makes its models only
     for package in packages:
         try:
             files = [Path(str(f.locate())) for f in distribution(package).files or ()]

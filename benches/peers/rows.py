@@ -1,41 +1,67 @@
-"""The table's rows: what is done, by whom, and what is aimed at."""
+"""The tables' rows, for a CPU and for a GPU: what is done, by whom, and what is aimed at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import nets
 
-Way = tuple[str, str]
-"""A module of this package and its function."""
+
+class Library(NamedTuple):
+    """A library: its module in this package, the modules that it needs, and its packages."""
+
+    module: str
+    needs: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+FASTNN = Library("fastnn", ("fastnn",), ("fastnn",))
+LIBRARIES: dict[str, dict[str, Library]] = {
+    "cpu": {
+        "fastnn": FASTNN,
+        "NumPy": Library("numpy", ("numpy",), ("numpy",)),
+        "PyTorch": Library("torch", ("torch",), ("torch",)),
+        "JAX": Library("jax", ("jax",), ("jax", "jaxlib")),
+        "ONNX Runtime": Library("onnxruntime", ("onnxruntime", "onnx"), ("onnxruntime", "onnx")),
+        "scikit-learn": Library("sklearn", ("sklearn",), ("scikit-learn",)),
+    },
+    "cuda": {
+        "fastnn": FASTNN._replace(packages=("fastnn", "numpy", "cupy-cuda13x", "nvmath-python")),
+        "PyTorch": Library("torch", ("torch",), ("torch", "triton")),
+        "JAX": Library("jax", ("jax",), ("jax", "jaxlib", "jax-cuda13-plugin")),
+    },
+}
+"""By device, who can take part."""
 
 OURS = "fastnn float32"
-"""fastnn itself as a peer, in rows of bfloat16."""
+"""The column of fastnn itself as a peer, in rows of bfloat16 on a CPU."""
 
-MODULES = {
-    "NumPy": "numpy",
-    "PyTorch": "torch",
-    "JAX": "jax",
-    "ONNX Runtime": "onnxruntime",
-    "scikit-learn": "sklearn",
-}
+
+class Way(NamedTuple):
+    """How a column does a row's work: the module, the mode of its function, and the precision where it is not the row's."""
+
+    module: str
+    mode: str
+    precision: str = ""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is aimed at: any of a time, a share of what the machine can do, factors over peers, and shares of their memory.
+    """What is aimed at.
 
     Args:
-        seconds: the longest time.
+        seconds: the longest time of fastnn.
         share: the least share of the limit.
-        times: how many times as fast as a peer.
-        memory: the largest share of a peer's memory.
+        times: how many times as fast as a column the column "fastnn" is to be.
+        best: how many times as fast as PyTorch's best column fastnn's best one is to be.
+        memory: the largest share of a column's memory.
     """
 
     seconds: float | None = None
     share: float | None = None
     times: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
     memory: dict[str, float] = field(default_factory=dict)
 
 
@@ -45,121 +71,220 @@ class Row:
 
     Args:
         name: what the table calls it.
-        kind: "matmul", "predict", "train", "head" or "digits": how results are checked.
-        ours: fastnn's function.
-        args: the arguments of the functions of all contenders.
-        peers: their functions, by the name of the column.
-        threads: the number of threads, where the row is about one.
-        limit: fastnn's function that measures what the machine can do, in units of `amount` a second and core.
-        unit: of that limit, and amount: how much of it a call takes.
-        isa: the instruction set, where it is not the best one.
+        section: the page's section.
+        kind: a function of each contender, and how its results are checked.
+        args: that function's arguments; the precision and the mode come after them.
+        columns: who takes part, and how.
+        target: what is aimed at.
+        precision: what factors of products are rounded to.
+        threads: the number of threads, where the row has a fixed one.
+        isa: the instruction set of fastnn, where it is not the best one.
+        amount: how much of `unit` a call takes.
+        unit: a rate's, such as GFLOP/s.
+        limit: fastnn's function that measures the rate that the machine reaches at most, and its arguments.
         memory: arguments with which the memory of calls is measured too.
-        dtype: "bfloat16" where factors of products are rounded to it; results then differ by more.
     """
 
     name: str
+    section: str
     kind: str
-    ours: str
     args: tuple[Any, ...]
-    peers: dict[str, Way]
+    columns: dict[str, Way]
     target: Target | None = None
+    precision: str = "float32"
     threads: int | None = None
-    limit: str = ""
-    unit: str = ""
-    amount: float = 0.0
     isa: str = ""
+    amount: float = 0.0
+    unit: str = ""
+    limit: str = ""
+    limit_args: tuple[Any, ...] = ()
     memory: tuple[tuple[Any, ...], ...] = ()
-    dtype: str = "float32"
 
     @property
     def limit_name(self) -> str:
         """The limit in words."""
-        return {"peak": "the multiply-add peak", "reading": "the read bandwidth"}[self.limit]
+        return {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}[self.limit]
 
 
-def _ways(function: str, *names: str, **more: Way) -> dict[str, Way]:
-    return {name: (MODULES[name], function) for name in names} | {k.replace("_", " "): way for k, way in more.items()}
+PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", "Networks, products of bfloat16"
 
 
-def _product(m: int, k: int, n: int, threads: int, target: Target | None, isa: str = "") -> Row:
-    shape = f"{m}^3" if m == k == n else f"{m}x{k}x{n}"
-    peers = {} if isa else _ways("matmul", "NumPy", "PyTorch", "JAX")
-    name = f"sgemm {shape}, {threads} thread{'s' if threads > 1 else ''}{', AVX2' if isa else ''}"
-    return Row(name, "matmul", "matmul", (m, k, n), peers, target, threads, "peak", "GFLOP/s", 2e-9 * m * k * n, isa)
+def _cpu(ours: str, mode: str, *names: str) -> dict[str, Way]:
+    """Returns the columns of fastnn and of libraries that share a mode."""
+    return {"fastnn": Way("fastnn", ours)} | {name: Way(LIBRARIES["cpu"][name].module, mode) for name in names}
 
 
-def _training(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
-    peers = _ways("fit", *(p for p in MODULES if p != "ONNX Runtime"), JAX_scan=("jax", "scan"))
-    return Row(f"training step in fit, {nets.title(sizes)}, batch {batch}", "train", "fit", (sizes, batch), peers, target)
+def _product(shape: tuple[int, int, int], threads: int, target: Target | None, isa: str = "", limit: str = "peak") -> Row:
+    m, k, n = shape
+    size, what = f"{m}^3" if m == k == n else f"{m}x{k}x{n}", "sgemm" if limit == "peak" else "gemv"
+    columns = _cpu("called", "eager", *([] if isa else ["NumPy", "PyTorch", "JAX"]))
+    name = f"{what} {size}, {threads} thread{'s' if threads > 1 else ''}{', AVX2' if isa else ''}"
+    amount, unit = (2e-9 * m * k * n, "GFLOP/s") if limit == "peak" else (4e-9 * k * n, "GB/s")
+    limited = {"amount": amount, "unit": unit, "limit": limit, "limit_args": (shape,)}
+    return Row(name, PRODUCTS, "matmul", (shape,), columns, target, threads=threads, isa=isa, **limited)
+
+
+def _fit(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
+    columns = _cpu("fit", "eager", "NumPy", "PyTorch", "JAX")
+    columns |= {"JAX scan": Way("jax", "scan"), "scikit-learn": Way("sklearn", "fit")}
+    return Row(f"training step in fit, {nets.title(sizes)}, batch {batch}", NETWORKS, "train", (sizes, batch), columns, target)
 
 
 def _mixed(sizes: tuple[int, ...], batch: int, times: float) -> Row:
-    """Training with products of bfloat16, beside our own with float32."""
-    peers = {OURS: ("fastnn", "fit"), **_ways("fit_bfloat16", "PyTorch")}
-    name = f"training step in fit, bfloat16, {nets.title(sizes)}, batch {batch}"
-    target = Target(times={OURS: times})
-    return Row(name, "train", "fit_bfloat16", (sizes, batch), peers, target, dtype="bfloat16")
+    """Training with products of bfloat16, beside fastnn's own with float32."""
+    columns = {"fastnn": Way("fastnn", "fit"), OURS: Way("fastnn", "fit", "float32"), "PyTorch": Way("torch", "eager")}
+    name, target = f"training step in fit, bfloat16, {nets.title(sizes)}, batch {batch}", Target(times={OURS: times})
+    return Row(name, BFLOAT16, "train", (sizes, batch), columns, target, "bfloat16")
 
 
-def _inference(sizes: tuple[int, ...], batch: int, target: Target, freeze: bool) -> list[Row]:
-    """Through predict_on_batch and, where models have it, frozen; the target is the faster one's."""
-    peers = _ways("predict", *MODULES, ONNX_Runtime_bound=("onnxruntime", "bound"))
-    work, args = f"{nets.title(sizes)}, batch {batch}", (sizes, batch)
-    frozen = [Row(f"inference, frozen, {work}", "predict", "frozen", args, peers, target)] if freeze else []
-    return [Row(f"inference, predict_on_batch, {work}", "predict", "predict", args, peers, None if freeze else target), *frozen]
+def _frozen(sizes: tuple[int, ...], batch: int, target: Target) -> list[Row]:
+    """Through predict_on_batch and frozen; the target is the faster one's."""
+    found = []
+    for mode, aim in (("predict_on_batch", None), ("frozen", target)):
+        columns = _cpu(mode, "eager", *list(LIBRARIES["cpu"])[1:]) | {"ONNX Runtime bound": Way("onnxruntime", "bound")}
+        name = f"inference, {mode}, {nets.title(sizes)}, batch {batch}"
+        found.append(Row(name, NETWORKS, "predict", (sizes, batch), columns, aim))
+    return found
 
 
-def _loop(how: str, ours: str, times: float) -> Row:
-    args, target = (nets.SEED, 32), Target(times={"PyTorch": times})
-    return Row(f"loop by hand, {how}, {nets.title(nets.SEED)}, batch 32", "train", ours, args, _ways("loop", "PyTorch"), target)
+def _loop(mode: str, times: float) -> Row:
+    name, target = f"loop by hand, {mode}, {nets.title(nets.SEED)}, batch 32", Target(times={"PyTorch": times})
+    return Row(name, NETWORKS, "train", (nets.SEED, 32), _cpu(mode, "eager", "PyTorch"), target)
 
 
-def _head(features: int, classes: int, rows: int, more: int) -> Row:
-    """A language model's last layer and its loss; the memory for more rows too."""
-    peers = _ways("head", "PyTorch", "JAX", PyTorch_chunked=("torch", "chunked_head"))
-    target = Target(times={"JAX": 1.3, "PyTorch": 2.0, "PyTorch chunked": 2.0}, memory={"PyTorch": 0.5})
-    name = f"LM head {features} -> {classes} + cross-entropy, {rows} rows, forward and backward"
-    args = (features, classes, rows)
-    return Row(name, "head", "head", args, peers, target, memory=(args, (features, classes, more)))
-
-
-def rows(freeze: bool, bfloat16: bool) -> list[Row]:
-    """All rows; freeze tells whether models can be frozen, bfloat16 whether this CPU multiplies it."""
+def _cpu_rows(bfloat16: bool) -> list[Row]:
     good, fair = Target(share=0.95), Target(share=0.92)
     seed = nets.title(nets.SEED)
+    head, more = (768, 50257, 256), (768, 50257, 2048)
+    head_target = Target(times={"JAX": 1.3, "PyTorch": 2.0, "PyTorch chunked": 2.0}, memory={"PyTorch": 0.5})
+    digits_target = Target(0.045, times={"scikit-learn": 15, "PyTorch": 20})
     return [
-        _product(64, 64, 64, 1, fair),
-        _product(128, 784, 512, 1, fair),
-        _product(512, 512, 512, 1, good),
-        _product(1024, 1024, 1024, 1, good),
-        _product(2048, 2048, 2048, 1, fair),
-        _product(128, 784, 512, 2, None),
-        _product(1024, 1024, 1024, 2, Target(share=0.92, times={"JAX": 1.0})),
-        _product(512, 512, 512, 1, Target(share=0.93), "avx2"),
-        Row(
-            *("gemv 1x1024x1024, 1 thread", "matmul", "matmul", (1, 1024, 1024)),
-            *(_ways("matmul", "NumPy", "PyTorch", "JAX"), Target(share=0.85), 1, "reading", "GB/s", 4e-9 * 1024 * 1024),
-        ),
-        _training(nets.SEED, 32, Target(8e-6, times={"JAX": 10, "PyTorch": 20})),
-        _training(nets.SMALL, 64, Target(12e-6, times={"JAX": 5})),
-        _training(nets.MEDIUM, 128, Target(times={"JAX": 1.4, "PyTorch": 2.3})),
-        _training(nets.WIDE, 256, Target(times={"JAX": 1.3, "PyTorch": 2.1})),
+        _product((64, 64, 64), 1, fair),
+        _product((128, 784, 512), 1, fair),
+        _product((512, 512, 512), 1, good),
+        _product((1024, 1024, 1024), 1, good),
+        _product((2048, 2048, 2048), 1, fair),
+        _product((128, 784, 512), 2, None),
+        _product((1024, 1024, 1024), 2, Target(share=0.92, times={"JAX": 1.0})),
+        _product((512, 512, 512), 1, Target(share=0.93), "avx2"),
+        _product((1, 1024, 1024), 1, Target(share=0.85), limit="reading"),
+        _fit(nets.SEED, 32, Target(8e-6, times={"JAX": 10, "PyTorch": 20})),
+        _fit(nets.SMALL, 64, Target(12e-6, times={"JAX": 5})),
+        _fit(nets.MEDIUM, 128, Target(times={"JAX": 1.4, "PyTorch": 2.3})),
+        _fit(nets.WIDE, 256, Target(times={"JAX": 1.3, "PyTorch": 2.1})),
         *([_mixed(nets.MEDIUM, 128, 1.3), _mixed(nets.WIDE, 256, 1.5)] if bfloat16 else []),
         Row(
-            *(f"train_on_batch, {seed}, batch 32", "train", "on_batch", (nets.SEED, 32)),
-            *(_ways("on_batch", *(p for p in MODULES if p != "ONNX Runtime")), Target(15e-6)),
+            *(f"train_on_batch, {seed}, batch 32", NETWORKS, "train", (nets.SEED, 32)),
+            *(_cpu("on_batch", "on_batch", "NumPy", "PyTorch", "JAX", "scikit-learn"), Target(15e-6)),
         ),
-        _loop("eager", "loop", 3.0),
-        _loop("captured", "captured", 10.0),
-        *_inference(nets.SEED, 1, Target(1e-6, times={"ONNX Runtime": 4}), freeze),
-        *_inference(nets.SEED, 32, Target(3e-6, times={"ONNX Runtime": 2}), freeze),
-        *_inference(nets.SMALL, 1, Target(0.8e-6, times={"ONNX Runtime": 5}), freeze),
-        *_inference(nets.MEDIUM, 1, Target(times={"ONNX Runtime": 1.0}), freeze),
-        *_inference(nets.MEDIUM, 128, Target(times={"ONNX Runtime": 1.0}), freeze),
-        *_inference(nets.WIDE, 256, Target(times={"JAX": 1.1}), freeze),
-        _head(768, 50257, 256, 2048),
+        _loop("eager", 3.0),
+        _loop("captured", 10.0),
+        *_frozen(nets.SEED, 1, Target(1e-6, times={"ONNX Runtime": 4})),
+        *_frozen(nets.SEED, 32, Target(3e-6, times={"ONNX Runtime": 2})),
+        *_frozen(nets.SMALL, 1, Target(0.8e-6, times={"ONNX Runtime": 5})),
+        *_frozen(nets.MEDIUM, 1, Target(times={"ONNX Runtime": 1.0})),
+        *_frozen(nets.MEDIUM, 128, Target(times={"ONNX Runtime": 1.0})),
+        *_frozen(nets.WIDE, 256, Target(times={"JAX": 1.1})),
         Row(
-            *(f"30 epochs of the digits, {seed}, batch 32", "digits", "digits", ()),
-            *(_ways("digits", "PyTorch", "scikit-learn"), Target(0.045, times={"scikit-learn": 15, "PyTorch": 20})),
+            *("LM head 768 -> 50257 + cross-entropy, 256 rows, forward and backward", NETWORKS, "head", head),
+            *(_cpu("captured", "eager", "PyTorch", "JAX") | {"PyTorch chunked": Way("torch", "chunked")}, head_target),
+            memory=(head, more),
+        ),
+        Row(
+            *(f"30 epochs of the digits, {seed}, batch 32", NETWORKS, "digits", ()),
+            *(_cpu("fit", "eager", "PyTorch", "scikit-learn"), digits_target),
         ),
     ]
+
+
+SECTIONS = {
+    "matmul": "Matrix products",
+    "train": "Training steps",
+    "predict": "Inference",
+    "head": "A language model's last layer",
+    "adam": "Adam",
+    "digits": "The digits",
+}
+"""The GPU page's sections, by kind of work."""
+
+GPU_COLUMNS = {
+    "fastnn": Way("fastnn", "called"),
+    "fastnn captured": Way("fastnn", "captured"),
+    "PyTorch": Way("torch", "eager"),
+    "PyTorch compiled": Way("torch", "compiled"),
+    "PyTorch CUDA graph": Way("torch", "graph"),
+    "JAX": Way("jax", "jit"),
+    "JAX scan": Way("jax", "scan"),
+}
+MISSING = {
+    "matmul": {"PyTorch compiled", "JAX scan"},
+    "train": set(),
+    "predict": {"fastnn", "JAX scan"},
+    "head": {"fastnn", "JAX scan"},
+    "adam": {"fastnn captured", "PyTorch compiled", "PyTorch CUDA graph", "JAX scan"},
+    "digits": {"fastnn captured", "PyTorch compiled", "JAX", "JAX scan"},
+}
+"""By the kind of work, the columns that have no part in it."""
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+CLOSE = Target(best=0.95)
+
+
+def _gpu(name: str, kind: str, args: tuple[Any, ...] = (), precision: str = "float32", **more: Any) -> Row:
+    columns = {column: way for column, way in GPU_COLUMNS.items() if column not in MISSING[kind]}
+    if kind in ("train", "digits"):
+        columns["fastnn"] = Way("fastnn", "fit")
+    if kind == "train" and args[0] in (nets.WIDE, nets.LARGE):  # long steps are not worth compiling once more, as an epoch
+        del columns["JAX scan"]
+    return Row(name, SECTIONS[kind], kind, args, columns, precision=precision, **more)
+
+
+def _gpu_product(n: int, precision: str) -> Row:
+    target = CLOSE if n == 4096 and precision != "float32" else None
+    rate = {"amount": 2e-12 * n**3, "unit": "TFLOP/s"}
+    return _gpu(f"product {n}^3, {precision}", "matmul", ((n, n, n),), precision, target=target, **rate)
+
+
+def _gpu_training(sizes: tuple[int, ...], batch: int, precision: str = "float32", target: Target | None = None) -> Row:
+    name = f"training step, {nets.title(sizes)}, batch {batch}, {precision}"
+    return _gpu(name, "train", (sizes, batch), precision, target=target)
+
+
+def _gpu_inference(sizes: tuple[int, ...], batch: int) -> Row:
+    return _gpu(f"inference, {nets.title(sizes)}, batch {batch}", "predict", (sizes, batch))
+
+
+def _gpu_head(rows: int) -> Row:
+    return _gpu(f"LM head 768 -> 50257 + cross-entropy, {rows} rows, forward and backward", "head", (768, 50257, rows))
+
+
+def _gpu_adam(n: int, copied: int = 4_000_000_000) -> Row:
+    """A parameter is 28 bytes: weight, gradient and moments are read, all but the gradient written."""
+    limited = {"amount": 28e-12 * n, "unit": "TB/s", "limit": "copy", "limit_args": (copied,)}
+    return _gpu(f"Adam, {n // 1_000_000}M parameters", "adam", (n,), target=Target(share=0.85), **limited)
+
+
+def _gpu_rows() -> list[Row]:
+    """All rows, those with targets first."""
+    return [
+        *(_gpu_product(n, precision) for n in (1024, 4096) for precision in PRECISIONS),
+        _gpu_training(nets.SEED, 32, target=Target(times={"PyTorch": 5.0, "PyTorch CUDA graph": 1.0})),
+        *(_gpu_training(nets.LARGE, 4096, precision, CLOSE) for precision in PRECISIONS),
+        _gpu_adam(100_000_000),
+        _gpu(f"30 epochs of the digits, {nets.title(nets.SEED)}, batch 32", "digits"),
+        _gpu_training(nets.SMALL, 64),
+        _gpu_training(nets.MEDIUM, 128),
+        *(_gpu_training(nets.WIDE, 256, precision) for precision in PRECISIONS),
+        *(_gpu_inference(nets.SEED, batch) for batch in (1, 32)),
+        _gpu_inference(nets.SMALL, 1),
+        *(_gpu_inference(nets.MEDIUM, batch) for batch in (1, 128)),
+        _gpu_inference(nets.WIDE, 256),
+        _gpu_inference(nets.LARGE, 4096),
+        _gpu_head(256),
+        _gpu_head(2048),
+    ]
+
+
+def rows(device: str, bfloat16: bool = True) -> list[Row]:
+    """Lists all rows of a device, "cpu" or "cuda"; bfloat16: whether a CPU multiplies it."""
+    return _cpu_rows(bfloat16) if device == "cpu" else _gpu_rows()

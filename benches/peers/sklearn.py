@@ -1,6 +1,7 @@
 """scikit-learn: MLPClassifier with Adam, no penalty and no early end, input in float32, `assume_finite`.
 
-Its BLAS takes its number of threads from the environment.
+The number of threads of its BLAS comes from the environment. Its training cannot start from given weights, so results of it are
+not compared.
 """
 
 from __future__ import annotations
@@ -10,51 +11,47 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import sklearn
+from sklearn.neural_network import MLPClassifier
 
-from . import nets
-from .job import Digits, Epochs, Job
-
-
-def start(threads: int) -> None:
-    import sklearn
-
-    sklearn.set_config(assume_finite=True)
-    warnings.simplefilter("ignore")  # it says that the epochs are not convergence
+from . import job, nets
+from .job import Epochs, Job, Training
 
 
-def _model(sizes: tuple[int, ...], batch: int, lr: float) -> Any:
-    from sklearn.neural_network import MLPClassifier
+class Contender(job.Contender):
+    """scikit-learn."""
 
+    def __init__(self, device: str, threads: int) -> None:
+        super().__init__(device, threads)
+        sklearn.set_config(assume_finite=True)
+        warnings.simplefilter("ignore")  # it warns that the epochs are not convergence
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """The time of `fit` divided by its steps, shuffling included; or `partial_fit` of one batch, which keeps its loss."""
+        model = _model(sizes, batch)
+        if mode == "fit":
+            x, y = nets.samples(sizes, batch * nets.BATCHES[sizes])
+            return Epochs(lambda epochs: model.set_params(max_iter=epochs).fit(x, y), steps=nets.BATCHES[sizes])
+        data = nets.data(sizes, batch)
+        model.partial_fit(*data[0], classes=np.arange(sizes[-1]))
+        following = cycle(data)
+        return Job(lambda: model.partial_fit(*next(following)))
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """Probabilities: it does not return logits."""
+        model = _model(sizes, sizes[-1])
+        model.partial_fit(*nets.samples(sizes, sizes[-1]), classes=np.arange(sizes[-1]))
+        model.coefs_, model.intercepts_ = map(list, zip(*nets.weights(sizes), strict=True))
+        x = nets.samples(sizes, batch)[0]
+        return Job(model.predict_proba, (x,), result=lambda: [model.predict_proba(x)])
+
+    def digits(self, precision: str, mode: str) -> Job:
+        from bench_training import run_sklearn
+
+        return Training(run_sklearn)
+
+
+def _model(sizes: tuple[int, ...], batch: int) -> Any:
     return MLPClassifier(
-        sizes[1:-1], alpha=0.0, batch_size=batch, learning_rate_init=lr, tol=0.0, n_iter_no_change=10**9, random_state=0
+        sizes[1:-1], alpha=0.0, batch_size=batch, learning_rate_init=nets.STILL, tol=0.0, n_iter_no_change=10**9, random_state=0
     )
-
-
-def fit(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """The time of `fit` divided by its steps, shuffling included."""
-    model = _model(sizes, batch, lr)
-    x, y = nets.samples(sizes, batch * nets.batches(sizes))
-    return Epochs(lambda epochs: model.set_params(max_iter=epochs).fit(x, y), nets.batches(sizes))
-
-
-def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """partial_fit of one batch, which keeps its loss in `loss_`."""
-    model, data = _model(sizes, batch, lr), nets.training_data(sizes, batch)
-    model.partial_fit(*data[0], classes=np.arange(sizes[-1]))
-    following = cycle(data)
-    return Job(lambda: model.partial_fit(*next(following)))
-
-
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    """Probabilities: it does not give logits."""
-    model = _model(sizes, sizes[-1], nets.LR)
-    model.partial_fit(*nets.samples(sizes, sizes[-1]), classes=np.arange(sizes[-1]))
-    model.coefs_, model.intercepts_ = map(list, zip(*nets.weights(sizes), strict=True))
-    x = nets.samples(sizes, batch)[0]
-    return Job(model.predict_proba, (x,), result=lambda: model.predict_proba(x))
-
-
-def digits() -> Job:
-    from .fastnn import bench_training
-
-    return Digits(bench_training().run_sklearn)

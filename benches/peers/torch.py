@@ -1,160 +1,334 @@
-"""PyTorch: eager, fused Adam, `torch.inference_mode`, tensors made beforehand; one and two threads by `torch.set_num_threads`."""
+"""PyTorch in three modes, with fused Adam and all data on the device.
+
+eager: as it comes. compiled: `torch.compile(mode="reduce-overhead")` of model and loss, a capturable Adam after it. graph: the
+whole step, Adam included, as one `torch.cuda.graph`, into whose inputs each batch is copied. tf32 is
+`torch.backends.cuda.matmul.allow_tf32`, bfloat16 `torch.autocast` around model and loss, or products of bfloat16 arrays.
+"""
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
-from . import nets
-from .job import Digits, Job
-from .numpy import CHECKED
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, linear
 
-_threads = 1
+from . import job, nets
+from .job import Clock, Job, Training, event_clock, host_clock
+from .reference import ADAM_STEPS, ends, head_result, rows_of
 
-
-def start(threads: int) -> None:
-    global _threads
-    import torch
-
-    _threads = threads
-    torch.set_num_threads(threads)
-
-
-def matmul(*shape: int) -> Job:
-    import torch
-
-    a, b = map(torch.from_numpy, nets.matrices(*shape))
-    c = torch.empty(shape[0], shape[2])
-
-    def run() -> None:
-        torch.mm(a, b, out=c)
-
-    return Job(run, result=lambda: (run(), c.numpy())[1])
+TOGETHER = 20
+"""Products in one graph."""
+WARM = 3
+"""Calls before a graph is captured, in a stream of its own, as PyTorch asks for."""
 
 
-class Net:
-    """The model, its optimizer and its loss."""
+class Contender(job.Contender):
+    """PyTorch.
 
-    def __init__(self, sizes: tuple[int, ...], lr: float, bfloat16: bool = False) -> None:
-        import torch
-        from torch import nn
+    Raises:
+        RuntimeError: PyTorch has no such device.
+    """
 
-        layers: list[Any] = []
-        for w, b in nets.weights(sizes):
-            linear = nn.Linear(*w.shape)
+    def __init__(self, device: str, threads: int) -> None:
+        super().__init__(device, threads)
+        torch.set_num_threads(threads)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError("this PyTorch finds no GPU")
+
+    def clock(self) -> Clock:
+        if self.device != "cuda":
+            return host_clock()
+
+        def record() -> Any:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            return event
+
+        return event_clock(record, torch.cuda.synchronize, lambda first, last: first.elapsed_time(last))
+
+    def free(self) -> None:
+        """Also forgets what was compiled."""
+        if self.device == "cuda":
+            torch.compiler.reset()
+            torch.cuda.empty_cache()
+
+    def _precision(self, name: str) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+
+    def _graph(self, work: Callable[[], Any], restore: Callable[[], Any] = lambda: None) -> tuple[Callable[[], Any], Any]:
+        """Returns a replay of the work and what the work returned; restore undoes what the calls before the capture changed."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM):
+                work()
+        torch.cuda.current_stream().wait_stream(side)
+        restore()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the device
+            output = work()
+        return graph.replay, output
+
+    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+        """torch.mm of arrays of the precision."""
+        self._precision(precision)
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        a, b = (torch.from_numpy(m).to(self.device, dtype) for m in nets.matrices(*shape))
+        c = torch.empty(shape[0], shape[2], dtype=dtype, device=self.device)
+        call: Callable[[], Any] = functools.partial(torch.mm, a, b, out=c)
+        if mode == "graph":
+            call, _ = self._graph(lambda: [torch.mm(a, b, out=c) for _ in range(TOGETHER)])
+
+        def result() -> list[np.ndarray]:
+            c.zero_()
+            call()
+            return [c[rows_of(shape)].float().cpu().numpy()]
+
+        return Job(call, result=result, steps=TOGETHER if mode == "graph" else 1)
+
+    def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        """Steps on batches that are tensors already, with a loss that is not read; on_batch: from NumPy arrays, without a copy,
+        to the loss."""
+        self._precision(precision)
+        net = Net(sizes, self.device, precision, mode)
+        data = [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in nets.data(sizes, batch)]
+        step = net.step
+        if mode == "graph":
+            step = self._replayed(net, *data[0])
+        following = cycle(data)
+
+        def result() -> list[np.ndarray]:
+            few = data[: nets.checked(sizes)]
+            for x, y in few:
+                step(x, y)
             with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(w.T.copy()))
-                linear.bias.copy_(torch.from_numpy(b))
-            layers += [linear, nn.ReLU()]
-        self.model = nn.Sequential(*layers[:-1])
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr, fused=True)
-        self.loss_of = nn.CrossEntropyLoss()
-        self.forward = torch.autocast("cpu", torch.bfloat16)(self.loss) if bfloat16 else self.loss
+                return [np.array([net.plain(x, y).item() for x, y in few])]
 
-    def loss(self, x: Any, y: Any) -> Any:
-        return self.loss_of(self.model(x), y)
+        def on_batch() -> float:
+            x, y = next(arrays)
+            return float(step(torch.from_numpy(x), torch.from_numpy(y)).item())
 
-    def step(self, x: Any, y: Any) -> Any:
-        self.optimizer.zero_grad()
-        loss = self.forward(x, y)
-        loss.backward()
-        self.optimizer.step()
-        return loss
+        arrays = cycle(nets.data(sizes, batch))
+        call = on_batch if mode == "on_batch" else lambda: step(*next(following))
+        return Job(call, result=result, settle=lambda: net.set_lr(nets.STILL))
 
-    def after(self, data: list[Any]) -> list[float]:
-        """The losses of some batches after one step on each."""
-        import torch
+    def _replayed(self, net: Net, x: Any, y: Any) -> Callable[[Any, Any], Any]:
+        """Returns the net's step as a graph: a function that copies a batch into the graph's and replays it."""
+        xs, ys, start = x.clone(), y.clone(), net.state()
+        replay, _ = self._graph(lambda: net.step(xs, ys), lambda: net.restore(start))
 
-        for x, y in data:
-            self.step(x, y)
+        def step(x: Any, y: Any) -> None:
+            xs.copy_(x)
+            ys.copy_(y)
+            replay()
+
+        return step
+
+    def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
+        self._precision(precision)
+        model = Net(sizes, self.device, precision, "eager").model.eval()
+        x = torch.from_numpy(nets.samples(sizes, batch)[0]).to(self.device)
+        forward: Callable[[Any], Any] = model
+        if mode == "compiled":
+            forward = compiled(model)
+        if mode == "graph":
+            xs = x.clone()
+            with torch.no_grad():
+                replay, y = self._graph(lambda: model(xs))
+
+            def forward(x: Any) -> Any:
+                xs.copy_(x)
+                replay()
+                return y
+
+        def call() -> Any:
+            with torch.inference_mode():
+                return forward(x)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(WARM):
+                call()
+            return [call().cpu().numpy()]
+
+        return Job(call, result=result)
+
+    def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
+        """F.linear, then F.cross_entropy, or both by rows; the weight is (classes, features), as that of torch.nn.Linear."""
+        self._precision(precision)
+        x, w, labels = (torch.from_numpy(a).to(self.device) for a in nets.head(features, classes, rows))
+        model = Head(x, w.T.contiguous(), _chunked() if mode == "chunked" else _whole)
+        forward = compiled(model) if mode == "compiled" else model
+
+        def run() -> Any:
+            model.zero_grad()
+            loss = forward(labels)
+            loss.backward()
+            return loss.detach()
+
+        call, output = self._graph(run) if mode == "graph" else (run, None)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(WARM):
+                loss = call()
+            loss = output if mode == "graph" else loss
+            return head_result(loss.item(), model.x.grad.cpu().numpy(), model.weight.grad.cpu().numpy().T)
+
+        return Job(call, result=result)
+
+    def adam(self, n: int, precision: str, mode: str) -> Job:
+        """torch.optim.Adam(fused=True) with one parameter."""
+        w, dw = (torch.from_numpy(a).to(self.device) for a in nets.flat(n))
+        w.requires_grad_()
+        w.grad = dw
+        optimizer = torch.optim.Adam([w], lr=nets.LR, fused=True)
+
+        def result() -> list[np.ndarray]:
+            for _ in range(ADAM_STEPS):
+                optimizer.step()
+            state = optimizer.state[w]
+            return ends(lambda a: a.detach().cpu().numpy(), w, state["exp_avg"], state["exp_avg_sq"])
+
+        return Job(optimizer.step, result=result)
+
+    def digits(self, precision: str, mode: str) -> Job:
+        """The data are on the device beforehand; a graph is captured within the time, and the batches are full ones."""
+        self._precision(precision)
+        return Training(lambda seed: self._digits(seed, mode))
+
+    def _digits(self, seed: int, mode: str) -> tuple[float, float]:
+        import bench_training as training
+
+        x, y, x_test, y_test = (
+            torch.from_numpy(a).to(self.device) for a in (training.X, training.Y, training.X_TEST, training.Y_TEST)
+        )
+        batch = training.BATCH
+        if len(x) % batch:
+            raise ValueError(f"{len(x)} samples are no whole number of batches of {batch}")
+        torch.manual_seed(seed)
+        net = Net(nets.SEED, self.device, "float32", mode, seeded=True)
+        net.set_lr(training.LR)
+        start = time.perf_counter()
+        step = self._replayed(net, x[:batch], y[:batch]) if mode == "graph" else net.step
+        for _ in range(training.EPOCHS):
+            order = torch.randperm(len(x), device=self.device)
+            xs, ys = x[order], y[order]
+            for i in range(0, len(xs), batch):
+                step(xs[i : i + batch], ys[i : i + batch])
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
         with torch.inference_mode():
-            return [self.loss(x, y).item() for x, y in data]
+            return seconds, float((net.model(x_test).argmax(1) == y_test).float().mean())
 
 
-def _tensors(sizes: tuple[int, ...], batch: int) -> list[Any]:
-    import torch
-
-    return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in nets.training_data(sizes, batch)]
+def _whole(x: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(linear(x, weight), labels)
 
 
-def fit(sizes: tuple[int, ...], batch: int, lr: float, bfloat16: bool = False) -> Job:
-    """Steps on batches that are tensors already; the loss is not read."""
-    net, data = Net(sizes, lr, bfloat16), _tensors(sizes, batch)
-    following = cycle(data)
-    return Job(lambda: net.step(*next(following)), result=lambda: net.after(data[:CHECKED]))
-
-
-loop = fit
-
-
-def fit_bfloat16(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """The same under autocast: forward pass and loss within it, backward and the optimizer outside."""
-    return fit(sizes, batch, lr, bfloat16=True)
-
-
-def on_batch(sizes: tuple[int, ...], batch: int, lr: float) -> Job:
-    """NumPy arrays in (without a copy), the loss out."""
-    from torch import from_numpy
-
-    net, data = Net(sizes, lr), nets.training_data(sizes, batch)
-    following = cycle(data)
-
-    def step() -> float:
-        x, y = next(following)
-        return float(net.step(from_numpy(x), from_numpy(y)).item())
-
-    return Job(step, result=lambda: net.after(_tensors(sizes, batch)[:CHECKED]))
-
-
-def predict(sizes: tuple[int, ...], batch: int) -> Job:
-    import torch
-
-    model = Net(sizes, nets.LR).model.eval()
-    x = torch.from_numpy(nets.samples(sizes, batch)[0])
-
-    def run() -> Any:
-        with torch.inference_mode():
-            return model(x)
-
-    return Job(run, result=lambda: run().numpy())
-
-
-def _head(loss_of: Any, features: int, classes: int, rows: int) -> Job:
-    """The weight lies as torch.nn.Linear has it, (classes, features)."""
-    import torch
-
-    from .numpy import head_result
-
-    x, w, labels = nets.head(features, classes, rows)
-    x, w, labels = torch.from_numpy(x).requires_grad_(), torch.from_numpy(w.T.copy()).requires_grad_(), torch.from_numpy(labels)
-
-    def run() -> Any:
-        x.grad = w.grad = None
-        loss = loss_of(x, w, labels)
-        loss.backward()
-        return loss
-
-    return Job(run, result=lambda: head_result(run().item(), x.grad.numpy(), w.grad.numpy().T))
-
-
-def head(features: int, classes: int, rows: int) -> Job:
-    """F.linear, then F.cross_entropy."""
-    from torch.nn.functional import cross_entropy, linear
-
-    return _head(lambda x, w, labels: cross_entropy(linear(x, w), labels), features, classes, rows)
-
-
-def chunked_head(features: int, classes: int, rows: int) -> Job:
+def _chunked() -> Callable[..., torch.Tensor]:
     """F.linear_cross_entropy in chunks of 64 rows: those that it chooses itself are of two rows, and ten times as slow."""
     from torch.nn import LinearCrossEntropyOptions
     from torch.nn.functional import linear_cross_entropy
 
     options = LinearCrossEntropyOptions(batch_chunk_size=64, chunking_method=None)
-    return _head(lambda x, w, labels: linear_cross_entropy(x, w, labels, options=options), features, classes, rows)
+    return functools.partial(linear_cross_entropy, options=options)
 
 
-def digits() -> Job:
-    from .fastnn import bench_training
+class Head(nn.Module):
+    """A language model's last layer and its loss; the input is a parameter too, for its gradient."""
 
-    module = bench_training()
-    return Digits(lambda seed: module.run_torch(seed, _threads))
+    def __init__(self, x: torch.Tensor, weight: torch.Tensor, loss_of: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.x, self.weight, self.loss_of = nn.Parameter(x), nn.Parameter(weight), loss_of
+
+    def forward(self, labels: torch.Tensor) -> torch.Tensor:
+        return self.loss_of(self.x, self.weight, labels)
+
+
+class WithLoss(nn.Module):
+    """A model and the cross-entropy, under autocast where products are of bfloat16: without its cache of rounded weights, which
+    graphs must not have, and which saves nothing where each weight is used once."""
+
+    def __init__(self, model: nn.Module, device: str, bfloat16: bool) -> None:
+        super().__init__()
+        self.model, self.device, self.bfloat16 = model, device, bfloat16
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if not self.bfloat16:
+            return cross_entropy(self.model(x), y)
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
+            return cross_entropy(self.model(x), y)
+
+
+def compiled(function: Any) -> Any:
+    """Compiles for graphs, each call a step of its own."""
+    fast = torch.compile(function, mode="reduce-overhead", dynamic=False)
+
+    def call(*args: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        return fast(*args)
+
+    return call
+
+
+class Net:
+    """The model, its optimizer and its loss.
+
+    Args:
+        sizes: of the layers.
+        device: where its arrays are.
+        precision: of the products.
+        mode: "eager", "compiled" or "graph".
+        seeded: weights by PyTorch's own random numbers, in place of `nets.weights`.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], device: str, precision: str, mode: str, seeded: bool = False) -> None:
+        layers: list[Any] = []
+        for w, b in nets.weights(sizes):
+            linear = nn.Linear(*w.shape)
+            if not seeded:
+                with torch.no_grad():
+                    linear.weight.copy_(torch.from_numpy(w.T.copy()))
+                    linear.bias.copy_(torch.from_numpy(b))
+            layers += [linear, nn.ReLU()]
+        self.model = nn.Sequential(*layers[:-1]).to(device)
+        self.parameters = list(self.model.parameters())
+        self.plain = WithLoss(self.model, device, precision == "bfloat16")
+        self.loss = compiled(self.plain) if mode == "compiled" else self.plain
+        self.capturable = device == "cuda" and mode != "eager"
+        lr = torch.tensor(nets.lr(sizes), device=device) if self.capturable else nets.lr(sizes)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=lr, fused=True, capturable=self.capturable)
+
+    def step(self, x: Any, y: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss(x, y)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def set_lr(self, lr: float) -> None:
+        group = self.optimizer.param_groups[0]
+        if self.capturable:
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+    def state(self) -> list[Any]:
+        """Returns copies of the weights."""
+        return [p.detach().clone() for p in self.parameters]
+
+    def restore(self, weights: list[Any]) -> None:
+        """Sets these weights, no gradients and a new optimizer's state, all in place."""
+        with torch.no_grad():
+            for p, w in zip(self.parameters, weights, strict=True):
+                p.copy_(w)
+            for state in self.optimizer.state.values():
+                for value in state.values():
+                    value.zero_()
+        self.optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""Why a row misses its target, in words that profiling gave, and the profiles of training steps as measured in the run."""
+"""Why a row misses its target, as profiling showed, and the profiles of training steps as measured in the run."""
 
 from __future__ import annotations
 
@@ -67,24 +67,25 @@ REASONS = {
 
 
 def _training_nets(measured: Sequence[Measured]) -> list[tuple[tuple[int, ...], int]]:
-    """Sizes and batch of the missed training rows."""
-    return list(dict.fromkeys((m.row.args[0], m.row.args[1]) for m in measured if m.row.ours == "fit"))
+    """Lists sizes and batch of the training rows."""
+    rows = [m.row for m in measured if m.row.kind == "train" and m.row.precision == "float32"]
+    return list(dict.fromkeys(row.args for row in rows if row.columns["fastnn"].mode == "fit"))
 
 
 def profile(sizes: tuple[int, ...], batch: int) -> str:
-    """The table of `model.profile` for the net of a row."""
-    from .fastnn import trained
+    """Returns the table of `model.profile` for the net of a row."""
+    from .fastnn import compiled
 
     x, y = nets.samples(sizes, batch)
-    return str(trained(sizes, nets.STILL).profile(x, y.astype(np.int64), print_fn=None))
+    return str(compiled(sizes, "float32").profile(x, y.astype(np.int64), print_fn=None))
 
 
 def section(measured: Sequence[Measured]) -> list[str]:
-    """The page's section on the rows that miss their targets."""
+    """Returns the page's section on the rows that miss their targets."""
     missed = [m for m in measured if target(m)[1].startswith("missed")]
     if not missed:
         return []
-    lines = ["", "## What holds the missed rows back", ""]
+    lines = ["", "## Why rows miss their targets", ""]
     for m in missed:
         reason = next((text for part, text in REASONS.items() if part in m.row.name), "Not looked into.")
         lines.append(f"- {m.row.name} ({target(m)[1]}). {' '.join(reason.split())}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import time
+import traceback
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,44 +15,50 @@ from typing import Any
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
 
 
+class WorkerError(RuntimeError):
+    """A command failed in a worker's process, or the process has ended."""
+
+
 class Worker:
-    """A process that runs the jobs of one contender; commands are functions of `Commands`.
+    """A process that runs the jobs of one contender; commands are methods of `Commands`.
 
     Args:
-        contender: the module's name in this package.
-        threads: how many it may use.
+        module: the contender's module in this package.
+        device: "cpu" or "cuda".
+        threads: the number of threads that it may use.
         isa: the instruction set of fastnn's kernels; the best one if empty.
     """
 
-    def __init__(self, contender: str, threads: int, isa: str = "") -> None:
-        own = dict.fromkeys(THREADS, str(threads)) | ({"FASTNN_ISA": isa} if isa else {})
-        before = {name: os.environ.get(name) for name in own}
-        os.environ.update(own)  # libraries read it when they load
+    def __init__(self, module: str, device: str, threads: int, isa: str = "") -> None:
+        # Libraries read these when they load. JAX would otherwise take most of a GPU's memory from the others.
+        own = dict.fromkeys(THREADS, str(threads)) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        own |= {"FASTNN_ISA": isa} if isa else {}
+        before = dict(os.environ)
+        os.environ.update(own)
         context = get_context("spawn")
         self.connection, there = context.Pipe()
-        self.process = context.Process(target=serve, args=(there, contender, threads), daemon=True)
+        self.process = context.Process(target=serve, args=(there, module, device, threads))
         self.process.start()
         there.close()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        self.name = f"{contender}, {threads} thread{'s' if threads > 1 else ''}"
+        for name in own:
+            os.environ.pop(name)
+            if name in before:
+                os.environ[name] = before[name]
+        self.name = f"{module}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, command: str, *args: Any) -> Any:
-        """The command's result.
+        """Returns the command's result.
 
         Raises:
-            RuntimeError: it failed in the other process, or that has ended; the message says how.
+            WorkerError: with what went wrong in the other process.
         """
         try:
             self.connection.send((command, args))
             good, value = self.connection.recv()
         except (EOFError, OSError):
-            raise RuntimeError(f"{self.name}: the process ended during {command}{args}") from None
+            raise WorkerError(f"{self.name}: the process ended during {command}{args}") from None
         if not good:
-            raise RuntimeError(f"{self.name}: {command}{args} failed: {value}")
+            raise WorkerError(value)
         return value
 
     def close(self) -> None:
@@ -58,77 +66,87 @@ class Worker:
         self.process.join(5)
         if self.process.is_alive():
             self.process.terminate()
+            self.process.join()
 
 
 class Commands:
-    """What a worker's process does."""
+    """The commands of a worker's process."""
 
-    def __init__(self, contender: str, threads: int) -> None:
-        self.contender, self.threads = contender, threads
-        self.jobs: dict[int, Any] = {}
+    def __init__(self, module: str, device: str, threads: int) -> None:
+        self.module, self.device, self.threads = module, device, threads
+        self.jobs: dict[Any, Any] = {}
 
     def load(self) -> float:
-        """Imports the library; the seconds that takes."""
+        """Imports the library; returns the seconds that this takes."""
         start = time.perf_counter()
-        self.module = importlib.import_module(f"peers.{self.contender}")
-        self.module.start(self.threads)
+        self.contender = importlib.import_module(f"peers.{self.module}").Contender(self.device, self.threads)
+        self.clock = self.contender.clock()
         return time.perf_counter() - start
 
-    def result(self, function: str, args: tuple[Any, ...]) -> Any:
-        """What a fresh job computes."""
-        return getattr(self.module, function)(*args).result()
+    def make(self, key: Any, kind: str, args: tuple[Any, ...]) -> Any:
+        """Makes a job; returns its results, for the check."""
+        job = getattr(self.contender, kind)(*args)
+        result = job.result()
+        self.jobs[key] = job
+        return result
 
-    def make(self, key: int, function: str, args: tuple[Any, ...]) -> float:
-        """Makes a job; a first estimate of the seconds of one call."""
-        job = self.jobs[key] = getattr(self.module, function)(*args)
-        seconds: float = job.seconds(1)
-        return min(seconds, job.seconds(1), job.seconds(1)) if seconds < 0.1 else seconds
+    def start(self, key: Any) -> float:
+        """Stops a job's learning; returns a first estimate of the seconds of a step."""
+        self.jobs[key].settle()
+        seconds = self._seconds(key, 1)
+        return min(seconds, self._seconds(key, 1), self._seconds(key, 1)) if seconds < 0.1 else seconds
 
-    def block(self, key: int, n: int) -> float:
-        """The seconds of one of n calls."""
+    def _seconds(self, key: Any, n: int) -> float:
+        return float(self.jobs[key].block(self.clock, n).wall)
+
+    def block(self, key: Any, n: int) -> tuple[float, float]:
+        """Returns the time of a step, from about n of them: by the device and by the host, as in `Took`."""
         self.jobs[key].warm(n)
-        seconds: float = self.jobs[key].seconds(n)
+        took: tuple[float, float] = self.jobs[key].block(self.clock, n)
         settle()
-        return seconds
+        return took
 
-    def computed(self, key: int) -> Any:
-        """What the job that was timed computed."""
-        return self.jobs[key].result()
+    def accuracies(self, key: Any) -> list[float]:
+        """Returns the test accuracies of the models that a job has trained."""
+        return list(self.jobs[key].accuracies)
 
-    def memory(self, function: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
-        """MiB by which three calls of a job raise the most that is resident over what is there after a first call; None where
-        the system does not tell. A small job goes before it and brings in what the library loads when it is used."""
-        getattr(self.module, function)(*warm).seconds(3)
-        job = getattr(self.module, function)(*args)
-        job.seconds(1)
+    def memory(self, kind: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
+        """Returns the MiB by which three calls of a job raise the peak of the resident memory over what is resident after a first
+        call; None where the system does not report it. A small job goes before it and loads what the library loads late."""
+        getattr(self.contender, kind)(*warm).run(3)
+        job = getattr(self.contender, kind)(*args)
+        job.run(1)
         try:
             Path("/proc/self/clear_refs").write_text("5")  # the peak is what is resident now
         except OSError:
             return None
         before = resident("VmRSS")
-        job.seconds(3)
+        job.run(3)
         return max(0.0, resident("VmHWM") - before)
 
-    def drop(self, key: int) -> None:
-        del self.jobs[key]
+    def drop(self) -> None:
+        """Forgets all jobs and gives their memory back."""
+        self.jobs.clear()
+        gc.collect()
+        self.contender.free()
 
-    def first(self, function: str, args: tuple[Any, ...]) -> float:
-        """The seconds from importing the library to its first result."""
+    def first(self, kind: str, args: tuple[Any, ...]) -> float:
+        """Returns the seconds from importing the library to its first result."""
         start = time.perf_counter()
         self.load()
-        getattr(self.module, function)(*args).seconds(1)
+        getattr(self.contender, kind)(*args).block(self.clock, 1)
         return time.perf_counter() - start
 
 
 def resident(what: str) -> float:
-    """MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
+    """Returns the MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith(what)) / 1024
 
 
 def settle(most: float = 2.0) -> None:
     """Returns once the process is idle: threads that still wait for work at full speed would take the next contender's core.
-    The system counts the time of a thread that runs on only every few milliseconds: shorter looks see nothing of it."""
+    The system counts the time of a running thread only every few milliseconds: shorter looks do not see it."""
     end = time.perf_counter() + most
     while time.perf_counter() < end:
         before = time.process_time()
@@ -137,9 +155,9 @@ def settle(most: float = 2.0) -> None:
             return
 
 
-def serve(connection: Connection, contender: str, threads: int) -> None:
-    """The process's loop; it ends when the other end closes."""
-    commands = Commands(contender, threads)
+def serve(connection: Connection, module: str, device: str, threads: int) -> None:
+    """Answers commands; ends when the other end closes."""
+    commands = Commands(module, device, threads)
     while True:
         try:
             command, args = connection.recv()
@@ -147,6 +165,12 @@ def serve(connection: Connection, contender: str, threads: int) -> None:
             return
         try:
             answer = True, getattr(commands, command)(*args)
-        except Exception as error:
-            answer = False, f"{type(error).__name__}: {error}"
+        except Exception as error:  # whatever a library raises is the answer
+            traceback.print_exc()
+            answer = False, words(error)
         connection.send(answer)
+
+
+def words(error: Exception) -> str:
+    """Formats an error as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -1,0 +1,72 @@
+"""The command line of bench_peers.py and bench_gpu.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import fastnn
+
+from . import page, process, why
+from .measure import Bench
+from .rows import rows
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+PROCESSES = "processes"
+
+
+def main(device: str, script: str, doc: str | None) -> int:
+    """Measures the rows of a device that the arguments choose; returns the exit status: 1 where something failed."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    also = f"; {PROCESSES!r}: import and memory" if device == "cpu" else ""
+    parser.add_argument("--only", action="append", metavar="ROW", help=f"rows with this in their name{also}")
+    parser.add_argument("--seconds", type=float, default=1.0, help="to be spent on each contender in each row (1)")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="where the page is written")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where all numbers are written")
+    if device == "cpu":
+        parser.add_argument("--wheel", type=Path, help="fastnn's wheel, for its size")
+        parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[1])}, the whole page")
+    options = parser.parse_args()
+    wheel, write = (options.wheel, options.write) if device == "cpu" else (None, False)
+    if write and options.only:
+        parser.error("--write writes the whole page; leave --only out")
+    if options.seconds <= 0:
+        parser.error("--seconds must be more than 0")
+    info = fastnn.info()
+    every = rows(device, bfloat16=not info.precisions["bfloat16"])
+    chosen = [row for row in every if not options.only or any(part in row.name for part in options.only)]
+    processes = device == "cpu" and (not options.only or PROCESSES in options.only)
+    if not chosen and not processes:
+        names = [row.name for row in every] + [PROCESSES] * (device == "cpu")
+        parser.error("--only: no row has that in its name; there are\n  " + "\n  ".join(names))
+
+    start, markdown = time.perf_counter(), PAGE if write else options.markdown
+    given = [Path(a).name if a == str(wheel) else a for a in sys.argv[1:]]  # the wheel without this machine's folders
+    command = shlex.join(["python", script, *given])
+    measured = []
+    with Bench(device, seconds=options.seconds) as bench:
+        run = page.Run.this(device, info.isa, info.backend, bench.peers, command, options.seconds)
+        print(run, flush=True)
+        for row in chosen:
+            measured.append(bench.measure(row))
+            print(page.text(measured[-1]), flush=True)
+            if markdown:  # after each row: a run that is stopped leaves what it has
+                markdown.write_text(page.page(measured, run))
+            if options.json:
+                options.json.write_text(json.dumps(page.as_json(measured, run), indent=1) + "\n")
+        costs = process.costs(bench.peers, rounds=max(1, min(5, round(5 * options.seconds)))) if processes else {}
+    if costs:
+        print("\n".join(page.cost_table(costs, wheel)))
+    print(f"{len(measured)} rows in {time.perf_counter() - start:.0f} s")
+    if markdown:
+        more = why.section(measured) if device == "cpu" else []
+        markdown.write_text(page.page(measured, run, [*more, *page.costs(costs, wheel)]))
+        print(f"wrote {markdown}")
+    failed = [f"{m.row.name}: {line}" for m in measured for line in m.failed]
+    if failed:
+        print("\nFAILED\n  " + "\n  ".join(failed))
+    return 1 if failed else 0
