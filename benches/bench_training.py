@@ -1,6 +1,6 @@
 """The main job against its peers: 30 epochs of the digits through 400-15-15-15-10, batch 32, Adam, at equal accuracy.
 
-Run as a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread
+As a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread
 and on two), several rounds of each in one process, and prints the median times, the ratios and the mean test accuracies. Where
 the CPU multiplies bfloat16, fastnn takes part with it too. With `--mnist FOLDER`, the folder of MNIST's four IDX files, both
 precisions also train 784-512-512-10 on it, 5 epochs, batch 128.
@@ -31,12 +31,18 @@ Run = Callable[[int], tuple[float, float]]
 (X, Y), (X_TEST, Y_TEST) = fastnn.datasets.digits(as_float=True)
 
 
-def train_fastnn(sizes: tuple[int, ...], data: Any, batch: int, epochs: int, seed: int, dtype: str) -> tuple[float, float]:
-    (x, y), (x_test, y_test) = data
+def compiled(sizes: tuple[int, ...], seed: int, dtype: str = "float32") -> fastnn.Sequential:
+    """Returns a classifier with ReLU between its layers, Adam and cross-entropy."""
     fastnn.seed(seed)
     layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in pairwise(sizes[:-1])]
     model = fastnn.Sequential([*layers, fastnn.Dense(sizes[-1], activation="softmax", input_shape=(sizes[-2],))])
     model.compile(fastnn.optim.Adam(lr=LR), "sparse_categorical_crossentropy", dtype=dtype)
+    return model
+
+
+def train_fastnn(sizes: tuple[int, ...], data: Any, batch: int, epochs: int, seed: int, dtype: str) -> tuple[float, float]:
+    (x, y), (x_test, y_test) = data
+    model = compiled(sizes, seed, dtype)
     start = time.perf_counter()
     model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - start
@@ -54,7 +60,7 @@ def run_sklearn(seed: int) -> tuple[float, float]:
         (15, 15, 15), alpha=0.0, batch_size=BATCH, learning_rate_init=LR, max_iter=EPOCHS, tol=0.0, random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that 30 epochs are not convergence
+        warnings.simplefilter("ignore")  # it warns that 30 epochs are not convergence
         start = time.perf_counter()
         model.fit(X, Y)
         seconds = time.perf_counter() - start
@@ -63,30 +69,9 @@ def run_sklearn(seed: int) -> tuple[float, float]:
 
 
 def run_torch(seed: int, threads: int) -> tuple[float, float]:
-    import torch
-    from torch import nn
+    from peers.torch import Contender
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    layers: list[Any] = []
-    for i, o in ((400, 15), (15, 15), (15, 15)):
-        layers += [nn.Linear(i, o), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.Linear(15, 10))
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
-    loss_of = nn.CrossEntropyLoss()
-    x, y = torch.from_numpy(X), torch.from_numpy(Y)
-    start = time.perf_counter()
-    for _ in range(EPOCHS):
-        order = torch.randperm(len(x))
-        xs, ys = x[order], y[order]  # one gather an epoch, then slices: faster than a DataLoader
-        for i in range(0, len(xs), BATCH):
-            optimizer.zero_grad()
-            loss_of(model(xs[i : i + BATCH]), ys[i : i + BATCH]).backward()
-            optimizer.step()
-    seconds = time.perf_counter() - start
-    with torch.inference_mode():
-        accuracy = (model(torch.from_numpy(X_TEST)).argmax(1).numpy() == Y_TEST).mean()
-    return seconds, float(accuracy)
+    return Contender("cpu", threads).train_digits(seed, "eager")
 
 
 PEERS: dict[str, tuple[str, Run]] = {
@@ -105,7 +90,7 @@ def digits_runs() -> dict[str, Run]:
 
 
 def mnist_runs(folder: str) -> dict[str, Run]:
-    """fastnn on MNIST, in each precision that is available."""
+    """Lists fastnn on MNIST, in each precision that is available."""
     data = fastnn.datasets.mnist(folder, as_float=True)
 
     def run_of(dtype: str) -> Run:
@@ -116,7 +101,7 @@ def mnist_runs(folder: str) -> dict[str, Run]:
 
 
 def compare(runs: dict[str, Run], rounds: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Times and accuracies of each, interleaved."""
+    """Runs all in turn, with a seed for each round; returns the times and the accuracies of each."""
     results: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in runs}
     for run in runs.values():
         run(1000)  # warm-up
@@ -136,17 +121,14 @@ HOST = [b.name for b in fastnn.backends().values() if b.available and b.name != 
 @pytest.mark.parametrize("backend", HOST)
 @pytest.mark.parametrize("sizes", NETS, ids=lambda sizes: "-".join(map(str, sizes)))
 def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
-    """An epoch of training in fit, for each backend of the host."""
+    """Times an epoch of training in fit, for each backend of the host."""
     batch, steps = NETS[sizes], 64 if sizes[0] < 1024 else 4
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((steps * batch, sizes[0]), np.float32), rng.integers(0, sizes[-1], steps * batch)
     losses = {}
     for name in dict.fromkeys(("numpy", backend)):
         with fastnn.use_backend(name):
-            fastnn.seed(0)
-            layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in pairwise(sizes[:-1])]
-            model = fastnn.Sequential([*layers, fastnn.Dense(sizes[-1], activation="softmax", input_shape=(sizes[-2],))])
-            model.compile(fastnn.optim.Adam(lr=LR), "sparse_categorical_crossentropy")
+            model = compiled(sizes, 0)
             losses[name] = model.fit(x, y, batch_size=batch, verbose=0).history["loss"][0]
     assert abs(losses[backend] - losses["numpy"]) < 1e-3 * losses["numpy"]
     benchmark.group = f"training: {steps} steps of {'-'.join(map(str, sizes))}, batch {batch}"
@@ -158,7 +140,7 @@ def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
 
 
 def bench_digits(benchmark: Any) -> None:
-    """30 epochs of the digits on the current backend."""
+    """Times 30 epochs of the digits on the current backend."""
     accuracies = []
     benchmark.group = "training: 30 epochs of the digits"
     benchmark.extra_info["backend"] = fastnn.get_backend()
@@ -179,7 +161,7 @@ def main() -> None:
 
 
 def table(title: str, results: dict[str, tuple[list[float], list[float]]]) -> None:
-    """Prints them; ratios are to the first."""
+    """Prints medians, ratios to the first, and accuracies."""
     ours = statistics.median(next(iter(results.values()))[0])
     print(f"{title}\n{'':22}{'median s':>10}{'ratio':>8}{'test accuracy, mean and range':>34}")
     for name, (seconds, accuracies) in results.items():

@@ -41,7 +41,7 @@ def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Benchmarks are left out of a run of the tests, and tests out of a run of the benchmarks, without a word for each."""
+    """Leaves benchmarks out of a run of the tests, and tests out of a run of the benchmarks, without a report of each."""
     only = bool(config.getoption("benchmark_only"))
     if only or config.getoption("benchmark_skip"):
         left_out = [item for item in items if ("benchmark" in getattr(item, "fixturenames", ())) != only]
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """One table for each group, in place of pytest-benchmark's own (which a comparison with earlier runs still shows)."""
+    """Prints one table for each group, in place of pytest-benchmark's own, which a comparison with earlier runs still shows."""
     session = config._benchmarksession  # type: ignore[attr-defined]
     session.quiet = not config.getoption("benchmark_compare")
     groups: dict[str, list[list[str]]] = {}

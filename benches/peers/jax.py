@@ -46,10 +46,12 @@ class Contender(job.Contender):
         if self.device == "cuda":
             jax.clear_caches()
 
-    def _started(self, value: Any) -> Any:
-        """Remembers what a call has started; a call on a CPU waits for it, as its user would."""
-        self.last = jax.block_until_ready(value) if self.device == "cpu" else value
-        return value
+    def _job(self, function: Any, args: tuple[Any, ...], result: Any) -> Job:
+        """Calls a function that returns an array. On a CPU each call waits for it, as its user would; a GPU's clock waits for the
+        last one."""
+        if self.device == "cpu":
+            return Job(lambda: function(*args).block_until_ready(), result=result)
+        return Job(lambda: setattr(self, "last", function(*args)), result=result)
 
     def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
         dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
@@ -59,7 +61,7 @@ class Contender(job.Contender):
         def result() -> list[np.ndarray]:
             return [np.asarray(product(a, b)[rows_of(shape)].astype(jnp.float32))]
 
-        return Job(lambda: self._started(product(a, b)), result=result)
+        return self._job(product, (a, b), result)
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
         """A step or a scan on batches that are JAX's already, or a step from NumPy arrays to the loss."""
@@ -90,10 +92,10 @@ class Contender(job.Contender):
     def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
         layers, x = jax.device_put(nets.weights(sizes)), jax.device_put(nets.samples(sizes, batch)[0])
         if self.device == "cpu":
-            forward = jax.jit(lambda x: _forward(layers, x, precision))
+            forward, args = jax.jit(lambda x: _forward(layers, x, precision)), (x,)
         else:
-            forward = functools.partial(jax.jit(lambda layers, x: _forward(layers, x, precision)), layers)
-        return Job(lambda: self._started(forward(x)), result=lambda: [np.asarray(forward(x))])
+            forward, args = jax.jit(lambda layers, x: _forward(layers, x, precision)), (layers, x)
+        return self._job(forward, args, lambda: [np.asarray(forward(*args))])
 
     def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
         """Loss and both gradients as one jitted `value_and_grad`; the gradients of the call before are given back first."""
@@ -107,7 +109,8 @@ class Contender(job.Contender):
 
         def run() -> Any:
             self.last = None
-            return self._started(step(x, w, labels))
+            self.last = step(x, w, labels)
+            return jax.block_until_ready(self.last) if self.device == "cpu" else self.last
 
         def result() -> list[np.ndarray]:
             value, (dx, dw) = run()

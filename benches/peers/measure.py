@@ -6,7 +6,8 @@ import functools
 import os
 import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -20,7 +21,6 @@ from .worker import Worker, WorkerError
 
 ROUNDS = (5, 10)
 """The fewest and the most."""
-FAILED = "failed"
 
 
 @dataclass
@@ -97,22 +97,41 @@ def cores() -> int:
 
 
 def installed(device: str) -> list[str]:
-    """Lists the peers that are installed and have the device."""
+    """Lists the peers that are installed."""
     libraries = [name for name in LIBRARIES[device] if name != "fastnn"]
     return [name for name in libraries if all(map(find_spec, LIBRARIES[device][name].needs))]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Entry:
-    """A contender of a row, with a number of threads."""
+    """A contender's job with a number of threads, or the job that measures a limit."""
 
     column: str
     threads: int
     worker: Worker
-    key: tuple[str, int]
     estimate: float = 0.0
     steps: int = 1
     took: list[Took] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.column, self.threads
+
+    def start(self) -> None:
+        self.estimate = self.worker("start", self.key)
+
+    def calibrate(self, seconds: float) -> None:
+        """Chooses the number of steps of a block that lasts about so long."""
+        self.steps = max(1, int(seconds / self.estimate))
+        if self.steps > 1:  # the first calls are not the fastest
+            self.steps = max(1, int(seconds / self.worker("block", self.key, max(1, self.steps // 8))[1]))
+
+    def block(self) -> None:
+        self.took.append(Took(*self.worker("block", self.key, self.steps)))
+
+    @property
+    def median(self) -> float:
+        return statistics.median(t.device for t in self.took)
 
 
 class Bench:
@@ -161,31 +180,32 @@ class Bench:
 
     def measure(self, row: Row) -> Measured:
         """Returns the row's figures; what goes wrong is in `wrong` and `left_out`."""
-        measured = Measured(row)
-        entries: list[_Entry] = []
+        measured, entries = Measured(row), list[_Entry]()
         for column, way in row.columns.items():
             for threads in self._counts(row, way.module):
-                if entry := self._prepared(measured, column, threads):
-                    entries.append(entry)
+                with _noted(measured, column):
+                    entries.append(self._made(measured, column, threads))
         entries = [entry for entry in entries if entry.column not in measured.wrong]
-        limit = self._limit(measured, entries)
-        self._time(measured, entries, limit)
+        self._time(measured, entries)
         for entry in entries:
+            if row.limit and entry.column == row.limit_name:
+                measured.limit = 1 / entry.median
+                continue
             if row.kind == "digits":
                 accuracy = float(np.mean(entry.worker("accuracies", entry.key)))
                 measured.accuracy[entry.column] = min(accuracy, measured.accuracy.get(entry.column, accuracy))
-            if statistics.median(t.device for t in entry.took) < measured.seconds.get(entry.column, float("inf")):
+            if entry.median < measured.seconds.get(entry.column, float("inf")):
                 measured.took[entry.column], measured.threads[entry.column] = entry.took, entry.threads
-        if limit and limit.took:
-            measured.limit = 1 / statistics.median(t.device for t in limit.took)
         self._clear()
         if "fastnn" in measured.accuracy:
-            try:
+            with _noted(measured, "fastnn"):
                 check_accuracies(measured.accuracy)
-            except WrongResultError as error:
-                measured.wrong["fastnn"] = str(error)
         for args in row.memory:
-            measured.memory[args] = self._memory(measured, args)
+            measured.memory[args] = {}
+            for column in measured.seconds:
+                with _noted(measured, column):
+                    if (mib := self._memory(row, column, args)) is not None:
+                        measured.memory[args][column] = mib
         return measured
 
     def _counts(self, row: Row, module: str) -> list[int]:
@@ -195,71 +215,51 @@ class Bench:
         most = min(2, cores()) if self.device == "cpu" else cores()
         return [row.threads or most] if row.threads or module == "fastnn" or self.device == "cuda" else sorted({1, most})
 
-    def _prepared(self, measured: Measured, column: str, threads: int) -> _Entry | None:
-        """Makes and checks a contender's job; where that fails, the reason is in measured."""
+    def _made(self, measured: Measured, column: str, threads: int) -> _Entry:
+        """Makes and checks a contender's job.
+
+        Raises:
+            WorkerError: that fails.
+            WrongResultError: its results are not what they should be.
+        """
         row, way = measured.row, measured.row.columns[column]
-        precision = way.precision or row.precision
+        precision, isa = way.precision or row.precision, row.isa if way.module == "fastnn" else ""
         start = time.perf_counter()
         try:
-            worker = self.worker(way.module, threads, row.isa if way.module == "fastnn" else "", way.precision)
-            entry = _Entry(column, threads, worker, (column, threads))
-            got = worker("make", entry.key, row.kind, (*row.args, precision, way.mode))
+            entry = _Entry(column, threads, self.worker(way.module, threads, isa, way.precision))
+            got = entry.worker("make", entry.key, row.kind, (*row.args, precision, way.mode))
             if got is not None:
                 want = self._expected(row.kind, row.args)
                 want = [*map(probabilities, want)] if way.module == "sklearn" else want
                 measured.errors[column] = check(row.kind, precision, got, want, self.device)
             return entry
-        except WrongResultError as error:
-            measured.wrong[column] = f"wrong: {error}"
-        except WorkerError as error:
-            measured.left_out[column] = str(error)
         finally:
             measured.prepared[column] = time.perf_counter() - start
-        return None
 
-    def _limit(self, measured: Measured, entries: list[_Entry]) -> _Entry | None:
-        """Makes the job that measures what the machine can do, in fastnn's process."""
-        row = measured.row
-        worker = next((e.worker for e in entries if row.columns[e.column].module == "fastnn"), None)
-        if not row.limit or worker is None:
-            return None
-        entry = _Entry(row.limit_name, row.threads or 1, worker, (row.limit, 0))
-        made = self._ask(measured, entry, "make", row.limit, row.limit_args)
-        return entry if made != FAILED else None
+    def _time(self, measured: Measured, entries: list[_Entry]) -> None:
+        """Fills in the times, and adds an entry for the row's limit; takes those that fail out of the entries."""
 
-    def _ask(self, measured: Measured, entry: _Entry, command: str, *args: Any) -> Any:
-        """Returns the answer of a contender's process; FAILED, with the reason in measured, where there is none."""
-        try:
-            return entry.worker(command, entry.key, *args)
-        except WorkerError as error:
-            measured.left_out[entry.column] = str(error)
-            return FAILED
+        def each(do: Callable[[_Entry], None]) -> None:
+            for entry in list(entries):
+                try:
+                    do(entry)
+                except WorkerError as error:
+                    measured.left_out[entry.column] = str(error)
+                    entries.remove(entry)
 
-    def _time(self, measured: Measured, entries: list[_Entry], limit: _Entry | None) -> None:
-        """Fills in the times; takes contenders that fail out of the entries."""
-
-        def ask(entry: _Entry, command: str, *args: Any) -> Any:
-            answer = self._ask(measured, entry, command, *args)
-            if answer == FAILED:
-                entries.remove(entry)
-            return answer
-
-        for entry in list(entries):
-            entry.estimate = ask(entry, "start")
+        each(_Entry.start)
         if not entries:
             return
         rounds = int(min(max(self.seconds / max(e.estimate for e in entries), ROUNDS[0]), ROUNDS[1]))
-        for entry in list(entries):
-            n = max(1, int(self.seconds / rounds / entry.estimate))
-            if n > 1 and (took := ask(entry, "block", max(1, n // 8))) != FAILED:  # the first calls are not the fastest
-                n = max(1, int(self.seconds / rounds / took[1]))
-            entry.steps = n
+        each(lambda entry: entry.calibrate(self.seconds / rounds))
+        row = measured.row
+        if row.limit and (ours := next((e for e in entries if row.columns[e.column].module == "fastnn"), None)):
+            limit = _Entry(row.limit_name, ours.threads, ours.worker)
+            with _noted(measured, limit.column):
+                limit.worker("make", limit.key, row.limit, row.limit_args)
+                entries.append(limit)
         for _ in range(rounds):
-            for entry in list(entries):
-                if (took := ask(entry, "block", entry.steps)) != FAILED:
-                    entry.took.append(Took(*took))
-            if limit and (took := self._ask(measured, limit, "block", 1)) != FAILED:
-                limit.took.append(Took(*took))
+            each(_Entry.block)
 
     def _clear(self) -> None:
         """Gives the memory of a row's jobs back; a process that cannot is ended, and the next row starts a new one."""
@@ -269,20 +269,24 @@ class Bench:
             except WorkerError:
                 self._workers.pop(key).close()
 
-    def _memory(self, measured: Measured, args: tuple[Any, ...]) -> dict[str, float]:
-        """Returns the MiB that calls need for a while, each contender in a process that has done nothing else."""
-        found, row = {}, measured.row
-        for column in measured.seconds:
-            way = row.columns[column]
-            worker = Worker(way.module, self.device, self._counts(row, way.module)[-1])
-            try:
-                worker("load")
-                how = row.precision, way.mode
-                mib = worker("memory", row.kind, (*args, *how), (*args[:-2], 64, 64, *how))
-            except WorkerError as error:
-                measured.left_out[column] = str(error)
-            else:
-                found |= {column: mib} if mib is not None else {}
-            finally:
-                worker.close()
-        return found
+    def _memory(self, row: Row, column: str, args: tuple[Any, ...]) -> float | None:
+        """Returns the MiB that calls need for a while, in a process that has done nothing else."""
+        way = row.columns[column]
+        worker, how = Worker(way.module, self.device, self._counts(row, way.module)[-1]), (row.precision, way.mode)
+        try:
+            worker("load")
+            mib: float | None = worker("memory", row.kind, (*args, *how), (*args[:-2], 64, 64, *how))
+            return mib
+        finally:
+            worker.close()
+
+
+@contextmanager
+def _noted(measured: Measured, column: str) -> Iterator[None]:
+    """Writes down what goes wrong with a contender in this block, and goes on after it."""
+    try:
+        yield
+    except WrongResultError as error:
+        measured.wrong[column] = f"wrong: {error}"
+    except WorkerError as error:
+        measured.left_out[column] = str(error)
