@@ -32,10 +32,10 @@ class Plan(Protocol):
     """A recorded list of calls."""
 
     def run(self, n: int = 1) -> None:
-        """Runs the list n times."""
+        """Run the list n times."""
 
     def profile(self, n: int) -> list[float]:
-        """Runs the list n times, each call by itself; the median nanoseconds of each call."""
+        """Run the list n times, one call after another. Return the median nanoseconds of each call."""
 
 
 ALIGN = 64
@@ -54,7 +54,7 @@ def aligned(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Any:
 
 
 def seconds(f: Callable[[], Any], wait: Callable[[], None]) -> float:
-    """The median time of a call of f, until what it started is done."""
+    """Return the median time of a call of f, until the work that it started is done."""
     times = []
     for _ in range(30):
         wait()
@@ -145,7 +145,7 @@ class Backend(Kernels):
         return self.empty(array.shape, array.dtype)
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
-        """The host array on this backend, C-contiguous; shares memory where it can."""
+        """Return the host array on this backend, C-contiguous. Share memory where possible."""
         return self.xp.asarray(a, dtype, order="C")
 
     def constant(self, a: np.ndarray[Any, Any]) -> Any:
@@ -157,11 +157,11 @@ class Backend(Kernels):
         return np.array(values, dtype)
 
     def write(self, array: Any, values: Any) -> None:
-        """Writes host values, or one number, into an array of this backend."""
+        """Write host values, or one number, into an array of this backend."""
         array[...] = values
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
-        """The array on the host, also if another backend made it; shares memory where it can."""
+        """Return the array on the host, also if another backend made it. Share memory where possible."""
         return np.asarray(a) if isinstance(a, np.ndarray) else np.asarray(a.get())
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:
@@ -218,10 +218,10 @@ class Backend(Kernels):
     # What a recorder has to know beside the kernel calls; see fastnn/replay/recorder.py.
 
     def host_reads(self, how: str) -> None:
-        """A value is about to be read by Python."""
+        """Note that Python is about to read a value."""
 
     def host_wrote(self, array: Any) -> None:
-        """An array was made from values that Python had."""
+        """Note that an array was made from values of Python."""
 
     def has_grad(self, leaf: Tensor) -> bool:
         """Whether the leaf's gradient buffer holds a gradient."""
@@ -232,10 +232,10 @@ class Backend(Kernels):
         leaf.has_grad = value
 
     def module_called(self, module: Module) -> None:
-        """A module is about to run, in its mode."""
+        """Note that a module is about to run, in its mode."""
 
     def buffer_assigned(self, module: Module, name: str, before: Tensor, value: Tensor) -> None:
-        """A module's buffer is now another Tensor."""
+        """Note that a module's buffer is now another Tensor."""
 
     def prepares(self, prepare: Callable[[int], int]) -> None:
         """Calls prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""

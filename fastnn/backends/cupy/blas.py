@@ -221,7 +221,7 @@ class CublasLt:
         return None
 
     def _set(self, of: str, what: int, name: str, value: int) -> None:
-        """Sets an attribute of a descriptor or of the preference."""
+        """Set an attribute of a descriptor or of the preference."""
         lt = self._lt
         attributes = lt.MatmulDescAttribute if of == "matmul_desc" else lt.MatmulPreferenceAttribute
         attribute = attributes[name]

@@ -48,12 +48,15 @@ STRUCTS = {
 
 
 def _small(m: int, n: int, *sums: int) -> bool:
-    """Whether own kernels compute a product of these sizes, of which some are lengths of sums."""
+    """Return whether the kernels of dense.cu compute a product of these sizes; `sums` are lengths of sums."""
     return m * n * sums[0] <= SMALL_PRODUCT and max(sums) <= LONGEST_SUM
 
 
 def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, precision: int) -> tuple[Any, Any] | None:
-    """Returns the shape and dtype of what forward leaves for backward: z, and x and w in bfloat16 where cuBLASLt takes those."""
+    """Return the shape and dtype of the array that forward saves for backward.
+
+    It holds z, and x and w in bfloat16 where cuBLASLt multiplies bfloat16.
+    """
     if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
         return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
     return ((m, n), dtype) if act.saves_z else None
@@ -67,7 +70,7 @@ def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[in
 
 
 def _short(dtype: Any, precision: int) -> bool:
-    """Whether cuBLASLt multiplies factors of bfloat16."""
+    """Return whether cuBLASLt multiplies factors of bfloat16."""
     return PRECISIONS[precision] == "bfloat16" and bool(dtype == np.float32)
 
 
@@ -125,7 +128,7 @@ class Dense:
         self._device.launch(entry, blocks, THREADS, self._packs[kind](*slots))
 
     def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
-        """Where the arrays lie; 0 for what is absent."""
+        """Return the addresses of the arrays; 0 for an absent array."""
         return [self._device.pointer(a, kernel, name) if a.size else 0 for name, a in arrays.items()]
 
     def _room(self, *nbytes: int) -> list[int]:
