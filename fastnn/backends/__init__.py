@@ -135,7 +135,7 @@ def shared_array(values: Any, dtype: Any = "float64") -> Any:
 
 
 def get_backend() -> str:
-    """The name of the backend that runs.
+    """Return the name of the backend that runs.
 
     >>> import fastnn
     >>> with fastnn.use_backend("numpy"):
@@ -236,7 +236,7 @@ _threads = 0  # what set_num_threads said; the compiled core keeps it by itself
 
 
 def set_num_threads(n: int) -> None:
-    """Sets the number of threads that large calls use. More than the machine has cores is allowed. Results do not change.
+    """Set the number of threads that large calls use. More than the machine has cores is allowed. Results do not change.
 
     >>> import fastnn
     >>> fastnn.set_num_threads(2)
@@ -251,7 +251,7 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that large calls use, on the backends that share calls out: cpp and numba."""
+    """Return the number of threads that large calls use, on the backends that share calls out: cpp and numba."""
     if not unavailable("cpp"):
         load("cpp")
         return int(_core().threads())
@@ -266,14 +266,14 @@ def cores() -> int:
 
 
 def isas() -> dict[str, str]:
-    """The instruction sets compiled in, best first, each with the reason why this CPU cannot run it (empty where it can)."""
+    """Return the instruction sets compiled in, best first, each with the reason why this CPU cannot run it, or ""."""
     if unavailable("cpp"):
         return {}
     return {name: "" if supported else f"this CPU lacks {needs}" for name, supported, needs in _core().isas()}
 
 
 def get_isa() -> str:
-    """The instruction set whose kernels run; "none" without compiled kernels."""
+    """Return the name of the instruction set in use; "none" without compiled kernels."""
     global _isa
     if not _isa:
         _isa = "none" if unavailable("cpp") else str((load("cpp"), _core().isa())[1])

@@ -141,7 +141,7 @@ class Backend(Kernels):
         """Until all that was started is done; backends of the host are done when a kernel returns."""
 
     def empty_beside(self, array: Any) -> Any:
-        """An array like this one, for a gradient or a state that is used as long as it is."""
+        """Return an array like this one, for a gradient or a state that is used as long as it is."""
         return self.empty(array.shape, array.dtype)
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
@@ -149,11 +149,11 @@ class Backend(Kernels):
         return self.xp.asarray(a, dtype, order="C")
 
     def constant(self, a: np.ndarray[Any, Any]) -> Any:
-        """The host array on this backend, for kernels that only read it: equal ones may share memory."""
+        """Return the host array on this backend, for kernels that only read it: equal ones may share memory."""
         return self.asarray(a)
 
     def shared_array(self, values: Any, dtype: Any = np.float64) -> Any:
-        """A small array with these values that Python and kernels both read and write, to Python a NumPy array."""
+        """Return a small array with these values that Python and kernels both read and write, to Python a NumPy array."""
         return np.array(values, dtype)
 
     def write(self, array: Any, values: Any) -> None:
@@ -228,7 +228,7 @@ class Backend(Kernels):
         return leaf.has_grad
 
     def set_has_grad(self, leaf: Tensor, value: bool) -> None:
-        """The leaf's gradient buffer now holds a gradient, or none."""
+        """Note that the leaf's gradient buffer now holds a gradient, or none."""
         leaf.has_grad = value
 
     def module_called(self, module: Module) -> None:

@@ -75,7 +75,7 @@ def _short(dtype: Any, precision: int) -> bool:
 
 
 def _tiles(m: int, n: int) -> tuple[bool, int]:
-    """Which tiles a product of m rows and n columns takes, and how many."""
+    """Return whether a product of m rows and n columns takes wide tiles, and the number of tiles."""
     counts = [-(-m // rows) * -(-n // columns) for rows, columns in TILES]
     wide = counts[1] >= FEW_TILES and n > TILES[0][1]
     return wide, counts[wide]
@@ -87,7 +87,7 @@ def _elements(n: int, each: int) -> int:
 
 
 def step_program(kind: str, dtype: str, precision: int, function: int, flags: tuple[bool, ...]) -> str:
-    """The program of the kernel in dense.cu that takes the struct `kind`."""
+    """Return the program of the kernel in dense.cu that takes the struct `kind`."""
     name = TYPES[dtype]
     rounds = () if kind in ("Activate", "Columns") else (precision,)
     call = f"{kind.lower()}<{', '.join([name, *map(str, rounds), *(str(int(flag)) for flag in flags)])}>"
@@ -119,7 +119,7 @@ class Dense:
         function: int = -1,
         flags: tuple[bool, ...] = (),
     ) -> None:
-        """Starts the kernel that takes the struct `kind`: its template has the dtype, the precision if it rounds, and flags."""
+        """Start the kernel that takes the struct `kind`: its template has the dtype, the precision if it rounds, and flags."""
         key = kind, dtype.char, precision, function, flags
         entry = self._entries.get(key)
         if entry is None:
