@@ -24,7 +24,9 @@
   }
 
 // FASTNN_HAS_* come from CMakeLists.txt: what kernels were compiled for.
+#ifdef FASTNN_HAS_base
 FASTNN_DECLARE(base)
+#endif
 #ifdef FASTNN_HAS_avx2
 FASTNN_DECLARE(avx2)
 #endif
@@ -35,7 +37,9 @@ FASTNN_DECLARE(avx512)
 namespace fastnn {
 namespace {
 
+#ifdef FASTNN_HAS_base
 bool always() { return true; }
+#endif
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers.
 #ifdef FASTNN_HAS_avx2
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
@@ -60,7 +64,9 @@ const std::vector<Isa>& isas() {
 #ifdef FASTNN_HAS_avx2
       FASTNN_ENTRY(avx2, "AVX2 and FMA", has_avx2),
 #endif
+#ifdef FASTNN_HAS_base
       FASTNN_ENTRY(base, "nothing special", always),
+#endif
   };
   return list;
 }
@@ -70,6 +76,7 @@ const Isa& current_isa() {
   if (!isa) {
     for (const Isa& candidate : isas())
       if (!isa && candidate.supported()) isa = &candidate;
+    if (!isa) throw std::runtime_error("this CPU runs none of the kernels of this build");
     current = isa;
   }
   return *isa;
