@@ -11,6 +11,7 @@
 
 #include "binding.h"
 #include "frozen.h"
+#include "frozen_calls.h"
 #include "frozen_carried.h"
 #include "frozen_ports.h"
 #include "gil.h"
@@ -279,61 +280,12 @@ PyType_Spec kType = {"fastnn._core.FrozenModel", sizeof(FrozenModel), 0,
                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, kSlots};
 PyTypeObject* frozen_type = nullptr;
 
-Frozen::Extent extent(py::handle array) {
-  const NumpyArray* a = py::detail::array_proxy(array.ptr());
-  return {(u64)a->data, (u64)a->data + py::cast<u64>(array.attr("nbytes"))};
-}
-
-// The memory of the arguments of a call that its kernel packs.
-std::vector<Frozen::Extent> weights_of(const Call& call, const py::tuple& args) {
-  std::vector<Frozen::Extent> found((size_t)call.weights);
-  int array = 0;
-  for (py::handle item : args) {
-    if (!py::isinstance<py::array>(item)) continue;
-    const int slot = call.array_slots[array++];
-    for (int w = 0; w < call.weights; w++)
-      if (slot == call.weight_slots[w]) found[(size_t)w] = extent(item);
-  }
-  return found;
-}
-
 py::object freeze(const py::sequence& calls, const py::sequence& inputs, const py::sequence& outputs,
                   const py::sequence& intermediates, const py::list& weights, int carried, bool alone, py::object checks,
                   py::object owner, py::object batch_size, bool pack) {
   std::vector<Frozen::Extent> extents;
   for (py::handle a : weights) extents.push_back(extent(a));
-  std::vector<Call> parsed;
-  std::vector<Frozen::Extent> written;
-  std::vector<std::vector<Frozen::Extent>> packed;  // the weights of each call
-  py::list arrays;                                  // besides the weights, whose references the version holds
-  for (py::handle item : calls) {
-    auto pair = py::reinterpret_borrow<py::tuple>(item);
-    auto args = py::reinterpret_borrow<py::tuple>(pair[1]);
-    PyObject* const* items = ((PyTupleObject*)args.ptr())->ob_item;
-    Binding& binding = find_binding(py::cast<std::string>(pair[0]));
-    Call call;
-    binding.parse(items, (Py_ssize_t)args.size(), call);
-    parsed.push_back(call);
-    packed.push_back(weights_of(call, args));
-    for (const Access& a : binding.accesses(items))
-      if (a.writes) written.push_back({(u64)a.begin, (u64)a.end});
-    for (py::handle arg : args)
-      if (py::isinstance<py::array>(arg)) {
-        const Frozen::Extent own = extent(arg);
-        bool of_weights = false;
-        for (const Frozen::Extent& w : extents) of_weights |= own.begin >= w.begin && own.end <= w.end && own.begin < own.end;
-        if (!of_weights) arrays.append(arg);
-      }
-  }
-  std::vector<std::vector<bool>> packable;
-  for (const auto& of_call : packed) {
-    packable.emplace_back();
-    for (const Frozen::Extent& w : of_call) {
-      bool constant = pack;
-      for (const Frozen::Extent& by : written) constant &= !(w.begin < by.end && by.begin < w.end);
-      packable.back().push_back(constant);
-    }
-  }
+  RecordedCalls recorded(calls, extents, pack);
   std::vector<Frozen::Extent> between, at_ports;
   for (py::handle a : intermediates) between.push_back(extent(a));
   auto ports = std::make_unique<std::vector<Port>>();
@@ -352,7 +304,8 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
       }
     }
   }
-  std::unique_ptr<Version> version(new Version{{std::move(parsed), at_ports, between, extents, packable}, weights});
+  std::unique_ptr<Version> version(
+      new Version{{std::move(recorded.calls), at_ports, between, extents, recorded.packable}, weights});
   auto* self = PyObject_New(FrozenModel, frozen_type);
   if (!self) throw py::error_already_set();
   for (Port& port : *ports) Py_INCREF(port.descr);
@@ -364,7 +317,7 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
   self->inputs = (int)inputs.size() - carried;
   self->outputs = (int)outputs.size() - carried;
   self->alone = alone;
-  self->arrays = arrays.release().ptr();
+  self->arrays = recorded.arrays.release().ptr();
   self->checks = checks.release().ptr();
   self->owner = owner.release().ptr();
   self->batch_size = batch_size.release().ptr();

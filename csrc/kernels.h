@@ -16,7 +16,7 @@ typedef uint8_t u8;
 
 namespace fastnn {
 
-// A function and its parameters: the ids are the enum in activation.h or in pointwise_loss.h.
+// A function and its parameters: the ids are places in AllFunctions (functions.h) or AllLosses (loss_functions.h).
 struct Function {
   i64 id;
   double p0, p1;

@@ -1,4 +1,6 @@
 #include "../elementwise.h"
+#include "../cast.h"
+#include "../copy.h"
 #include "../reduce.h"
 #include "../scan.h"
 #include "../sort.h"

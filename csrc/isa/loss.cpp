@@ -31,4 +31,4 @@ constexpr Kernel kKernels[] = {
 FASTNN_EXPORT(loss)
 
 extern "C" const fastnn::FunctionList FASTNN_TABLE(pointwise_losses);
-const fastnn::FunctionList FASTNN_TABLE(pointwise_losses) = {AllLosses<float>::count, nullptr};
+const fastnn::FunctionList FASTNN_TABLE(pointwise_losses) = {PointwiseTable<float, AllLosses>::count, nullptr};

@@ -75,7 +75,7 @@ def _check_functions() -> None:
         i = next(i for i, pair in enumerate(zip(compiled, wanted, strict=True)) if pair[0] != pair[1])
         what = f"saves_z of {ACTIVATIONS[i].name} is {compiled[i]} in csrc/functions.h, {wanted[i]} in spec.ACTIVATIONS"
     elif _core.losses() != len(POINTWISE_LOSSES):
-        what = f"csrc/pointwise_loss.h has {_core.losses()} losses, spec.POINTWISE_LOSSES {len(POINTWISE_LOSSES)}"
+        what = f"csrc/loss_functions.h has {_core.losses()} losses, spec.POINTWISE_LOSSES {len(POINTWISE_LOSSES)}"
     else:
         return
     raise RuntimeError(f"cpp: {what}: they must go together; after a change of csrc, build it anew")
