@@ -194,16 +194,17 @@ PyMethodDef kMethods[] = {{"__enter__", enter, METH_NOARGS, "Gives the variable 
                           {nullptr, nullptr, 0, nullptr}};
 PyMemberDef kMembers[] = {{"entered", T_BOOL, offsetof(Block, entered), READONLY, "Whether the block was ever entered."},
                           {nullptr, 0, 0, 0, nullptr}};
-PyType_Slot kSlots[] = {{Py_tp_init, (void*)init},
-                        {Py_tp_new, (void*)PyType_GenericNew},
-                        {Py_tp_dealloc, (void*)dealloc<clear>},
-                        {Py_tp_traverse, (void*)traverse},
-                        {Py_tp_clear, (void*)clear},
-                        {Py_tp_methods, kMethods},
-                        {Py_tp_members, kMembers},
-                        {Py_tp_doc, (void*)"Block(variable, value, check=None)\n--\n\n"
-                                           "A `with` block in which a context variable has another value; see fastnn/core/block.py."},
-                        {0, nullptr}};
+PyType_Slot kSlots[] = {
+    {Py_tp_init, (void*)init},
+    {Py_tp_new, (void*)PyType_GenericNew},
+    {Py_tp_dealloc, (void*)dealloc<clear>},
+    {Py_tp_traverse, (void*)traverse},
+    {Py_tp_clear, (void*)clear},
+    {Py_tp_methods, kMethods},
+    {Py_tp_members, kMembers},
+    {Py_tp_doc, (void*)"Block(variable, value, check=None)\n--\n\n"
+                       "A `with` block in which a context variable has another value; see fastnn/core/block.py."},
+    {0, nullptr}};
 PyType_Spec kType = {"fastnn._core.Block", sizeof(Block), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                      kSlots};
 
