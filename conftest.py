@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The processes of `-n auto`, which is the setting in pyproject.toml; `-n 0` runs tests in pytest's own."""
+    """Return the processes of `-n auto`, the setting in pyproject.toml; `-n 0` runs tests in pytest's own."""
     if config.getoption("benchmark_only", False):
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -27,7 +27,7 @@ SECONDS = 0.05
 
 
 def serve() -> None:
-    """Times jobs as the lines of standard input ask for, in a process of one build."""
+    """Time jobs as the lines of standard input ask for, in a process of one build."""
     from peers.fastnn import Contender
 
     contender, made = Contender("cpu", 0), {}

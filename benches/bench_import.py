@@ -13,7 +13,7 @@ MODEL = "fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])"
 
 
 def start(code: str) -> None:
-    """A Python process, away from the checkout."""
+    """Run a Python process away from the checkout."""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(sys.executable).parent)
 
 

@@ -32,7 +32,7 @@ Run = Callable[[int], tuple[float, float]]
 
 
 def compiled(sizes: tuple[int, ...], seed: int, dtype: str = "float32") -> fastnn.Sequential:
-    """Returns a classifier with ReLU between its layers, Adam and cross-entropy."""
+    """Return a classifier with ReLU between its layers, Adam and cross-entropy."""
     fastnn.seed(seed)
     layers = [fastnn.Dense(o, activation="relu", input_shape=(i,)) for i, o in pairwise(sizes[:-1])]
     model = fastnn.Sequential([*layers, fastnn.Dense(sizes[-1], activation="softmax", input_shape=(sizes[-2],))])
@@ -83,14 +83,14 @@ PEERS: dict[str, tuple[str, Run]] = {
 
 
 def digits_runs() -> dict[str, Run]:
-    """Lists what trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
+    """List what trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
     short = {} if fastnn.info().precisions["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
     (ours, run), *peers = ((name, run) for name, (module, run) in PEERS.items() if find_spec(module))
     return {ours: run, **short, **dict(peers)}
 
 
 def mnist_runs(folder: str) -> dict[str, Run]:
-    """Lists fastnn on MNIST, in each precision that is available."""
+    """List fastnn on MNIST, in each precision that is available."""
     data = fastnn.datasets.mnist(folder, as_float=True)
 
     def run_of(dtype: str) -> Run:
@@ -101,7 +101,7 @@ def mnist_runs(folder: str) -> dict[str, Run]:
 
 
 def compare(runs: dict[str, Run], rounds: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Runs all in turn, with a seed for each round; returns the times and the accuracies of each."""
+    """Run all in turn, with a seed for each round; return the times and the accuracies of each."""
     results: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in runs}
     for run in runs.values():
         run(1000)  # warm-up
@@ -121,7 +121,7 @@ HOST = [b.name for b in fastnn.backends().values() if b.available and b.name != 
 @pytest.mark.parametrize("backend", HOST)
 @pytest.mark.parametrize("sizes", NETS, ids=lambda sizes: "-".join(map(str, sizes)))
 def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
-    """Times an epoch of training in fit, for each backend of the host."""
+    """Time an epoch of training in fit, for each backend of the host."""
     batch, steps = NETS[sizes], 64 if sizes[0] < 1024 else 4
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((steps * batch, sizes[0]), np.float32), rng.integers(0, sizes[-1], steps * batch)
@@ -140,7 +140,7 @@ def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
 
 
 def bench_digits(benchmark: Any) -> None:
-    """Times 30 epochs of the digits on the current backend."""
+    """Time 30 epochs of the digits on the current backend."""
     accuracies = []
     benchmark.group = "training: 30 epochs of the digits"
     benchmark.extra_info["backend"] = fastnn.get_backend()
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def table(title: str, results: dict[str, tuple[list[float], list[float]]]) -> None:
-    """Prints medians, ratios to the first, and accuracies."""
+    """Print medians, ratios to the first, and accuracies."""
     ours = statistics.median(next(iter(results.values()))[0])
     print(f"{title}\n{'':22}{'median s':>10}{'ratio':>8}{'test accuracy, mean and range':>34}")
     for name, (seconds, accuracies) in results.items():

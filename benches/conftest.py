@@ -17,7 +17,7 @@ LEGEND = "GFLOP/s of multiply-adds in registers, or GB/s of reading as many byte
 
 @pytest.fixture
 def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
-    """Runs a case of a kernel on a backend."""
+    """Run a case of a kernel on a backend."""
     before = fastnn.get_num_threads()
 
     def timed(run: Run) -> None:
@@ -41,7 +41,7 @@ def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves benchmarks out of a run of the tests, and tests out of a run of the benchmarks, without a report of each."""
+    """Leave benchmarks out of a run of the tests, and tests out of a run of the benchmarks, without a report of each."""
     only = bool(config.getoption("benchmark_only"))
     if only or config.getoption("benchmark_skip"):
         left_out = [item for item in items if ("benchmark" in getattr(item, "fixturenames", ())) != only]
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Prints one table for each group, in place of pytest-benchmark's own, which a comparison with earlier runs still shows."""
+    """Print one table for each group, in place of pytest-benchmark's own, which a comparison with earlier runs still shows."""
     session = config._benchmarksession  # type: ignore[attr-defined]
     session.quiet = not config.getoption("benchmark_compare")
     groups: dict[str, list[list[str]]] = {}

@@ -13,7 +13,7 @@ CARTS, LIMIT = 32, 500
 
 
 def moved(state, right):
-    """The states (x, speed, angle, turning speed) of the carts 0.02 s later; right tells which way each is pushed.
+    """Return the states (x, speed, angle, turning speed) of the carts 0.02 s later; right tells which way each is pushed.
 
     Barto, Sutton and Anderson, IEEE Transactions on Systems, Man, and Cybernetics 13, 1983, without friction; numbers and
     Euler's method as in CartPole-v1 of Gymnasium.
@@ -29,7 +29,7 @@ def moved(state, right):
 
 
 def played(policy, rng):
-    """A run of every cart: states (steps, carts, 4), pushes and whether the cart still ran, (steps, carts)."""
+    """Run every cart; return: states (steps, carts, 4), pushes and whether the cart still ran, (steps, carts)."""
     state = rng.uniform(-0.05, 0.05, (CARTS, 4))
     running = np.ones(CARTS, bool)
     states, pushes, ran = [], [], []

@@ -40,7 +40,7 @@ model.fit(x, y, epochs=epochs, callbacks=[falling], verbose=0)
 
 
 def plane(columns, rows):
-    """The probability of arm 1 at the points of a grid over [-1.1, 1.1] x [-1.1, 1.1], the first row on top."""
+    """Return the probability of arm 1 at the points of a grid over [-1.1, 1.1] x [-1.1, 1.1], the first row on top."""
     across, down = np.meshgrid(np.linspace(-1.1, 1.1, columns), np.linspace(1.1, -1.1, rows))
     return model.predict(np.stack([across.ravel(), down.ravel()], axis=1)).reshape(rows, columns)
 

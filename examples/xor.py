@@ -9,7 +9,7 @@ y = np.array([0, 1, 1, 0])
 
 
 def trained(*hidden):
-    """What a network with these hidden layers says of the four inputs after training."""
+    """Return what a network with these hidden layers outputs for the four inputs after training."""
     fastnn.seed(0)
     model = fastnn.Sequential([*hidden, fastnn.Dense(1, activation="sigmoid")])
     model.compile(fastnn.optim.Adam(lr=0.05), loss="binary_crossentropy")

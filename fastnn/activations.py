@@ -41,7 +41,7 @@ _DOMAINS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 
 
 def parametric(name: str, p0: Any, p1: Any = None) -> Activation:
-    """An element-wise function with parameters of the caller's.
+    """Return an element-wise function with parameters of the caller's.
 
     Raises:
         ValueError: they are no numbers, or not such as the function can have.
@@ -55,7 +55,7 @@ def parametric(name: str, p0: Any, p1: Any = None) -> Activation:
 
 
 def get(identifier: Any) -> Any:
-    """What a layer applies to its output, from None, a name, a config, an `Activation`, a layer or a function.
+    """Return what a layer applies to its output, from None, a name, a config, an `Activation`, a layer or a function.
 
     Returns:
         An element-wise `Activation`, also for functions and layers of fastnn that are one; one of `ROWS` by name; or the layer or
@@ -98,7 +98,7 @@ def get(identifier: Any) -> Any:
 
 
 def elementwise(identifier: Any, op: str) -> Activation:
-    """The same where only element-wise functions of fastnn will do; ValueError for others."""
+    """Return the same where only element-wise functions of fastnn will do; ValueError for others."""
     act = get(identifier)
     if not isinstance(act, Activation):
         why = "works on rows" if isinstance(act, str) else "is a function of your own"
@@ -107,13 +107,13 @@ def elementwise(identifier: Any, op: str) -> Activation:
 
 
 def label(act: Any) -> Any:
-    """What an activation looks like in the repr of a layer: its config, or the name of a function."""
+    """Return what an activation looks like in the repr of a layer: its config, or the name of a function."""
     known = isinstance(act, str | Activation)
     return config(act) if known else getattr(act, "__name__", None) or type(act).__name__
 
 
 def config(act: Any) -> Any:
-    """What `get` makes the same activation of again, as JSON; TypeError for functions and layers that have no name."""
+    """Return what `get` makes the same activation of again, as JSON; TypeError for functions and layers that have no name."""
     if isinstance(act, str):
         return act
     if (name := registered_name(act)) is not None:

@@ -121,7 +121,7 @@ serialize = _REGISTRY.serialize
 
 
 def get(identifier: Any) -> Constraint | None:
-    """The constraint of that name ("max_norm", "non_neg", ...), class, config or function; or itself, or None.
+    """Return the constraint of that name ("max_norm", "non_neg", ...), class, config or function; or itself, or None.
 
     >>> get("max_norm")
     MaxNorm(max_value=2.0, axis=0)

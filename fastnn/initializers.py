@@ -70,7 +70,7 @@ class Initializer(Remade):
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {}
 
     def __eq__(self, other: object) -> bool:
@@ -351,7 +351,7 @@ _ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones
 
 
 def get(identifier: Any) -> Initializer:
-    """The initialiser of that name; or of that class, config (as `serialize` gives) or function; or itself.
+    """Return the initialiser of that name; or of that class, config (as `serialize` gives) or function; or itself.
 
     >>> get("glorot_uniform") == get("GlorotUniform") == GlorotUniform()
     True
@@ -399,7 +399,7 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
 
 
 def written(initializer: Initializer, default: str) -> dict[str, Any]:
-    """What files say of the initialiser of a layer: a function cannot be written, so the default stands for it.
+    """Return what files say of the initialiser of a layer: a function cannot be written, so the default stands for it.
 
     >>> written(Ones(), "zeros")
     {'class_name': 'Ones', 'config': {}}
@@ -412,7 +412,7 @@ def written(initializer: Initializer, default: str) -> dict[str, Any]:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """How many inputs an output has, and how many outputs an input: (in, out) for weights of that shape.
+    """Return how many inputs an output has, and how many outputs an input: (in, out) for weights of that shape.
 
     >>> fans((400, 15)), fans((3, 3, 8, 16)), fans((15,))
     ((400, 15), (72, 144), (15, 15))
@@ -447,7 +447,7 @@ def _within(fan_in: int, shape: Shape, rng: np.random.Generator) -> Array:
 
 
 def truncated_normal(shape: Shape, low: float, high: float, rng: np.random.Generator) -> Array:
-    """Normal numbers of mean 0 and variance 1 between low and high, by rejection."""
+    """Draw normal numbers of mean 0 and variance 1 between low and high, by rejection."""
     n = math.prod(shape)
     if math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2)) > 0.2:
         values = rng.standard_normal(n)
@@ -466,7 +466,7 @@ def truncated_normal(shape: Shape, low: float, high: float, rng: np.random.Gener
 
 
 def orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Array:
-    """A random matrix with orthonormal rows or columns, whichever are fewer, all such matrices being equally likely."""
+    """Return a random matrix with orthonormal rows or columns, whichever are fewer, all such matrices being equally likely."""
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q *= np.sign(np.diag(r))
     return q if rows >= columns else q.T

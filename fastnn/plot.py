@@ -25,7 +25,7 @@ def require() -> None:
 
 
 def history(h: Any, path: str | os.PathLike[str] | None = None, ax: Axes | None = None) -> Axes:
-    """The curves of a training: accuracies on the right axis, all else (losses, errors) on the left.
+    """Return the curves of a training: accuracies on the right axis, all else (losses, errors) on the left.
 
     h is what fit returned, or its ``history`` dict. Validation is drawn dashed in the colour of its training curve. With path
     the figure is written there, as PNG, PDF or SVG by its name. Draws on ax, or on a new figure that needs no display; gives

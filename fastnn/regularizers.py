@@ -150,7 +150,7 @@ serialize = _REGISTRY.serialize
 
 
 def get(identifier: Any) -> Regularizer | None:
-    """The regularizer of that name ("l1", "l2", "l1_l2": factors of 0.01), class, config or function; or itself, or None.
+    """Return the regularizer of that name ("l1", "l2", "l1_l2": factors of 0.01), class, config or function; or itself, or None.
 
     >>> get("l2")
     L2(l2=0.01)

@@ -52,7 +52,7 @@ class Schedule(Configured):
     """
 
     def __call__(self, step: Any) -> Any:
-        """The value at a step, or at each of an array of steps.
+        """Return the value at a step, or at each of an array of steps.
 
         Raises:
             ValueError: a step is negative.
@@ -103,7 +103,7 @@ def _shape(owner: object, name: str) -> Any:
 
 
 def _share(step: Steps, begin: float, length: float) -> Steps:
-    """How much of the stretch from begin on is done, from 0 to 1; 1 at once where its length is 0."""
+    """Return how much of the stretch from begin on is done, from 0 to 1; 1 at once where its length is 0."""
     return np.clip((step - begin) / length, 0, 1) if length else (step >= begin).astype(np.float64)
 
 

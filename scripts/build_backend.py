@@ -21,7 +21,7 @@ COMPILERS = ("c++", "g++", "clang++")
 
 
 def find_compiler(environ: Mapping[str, str]) -> str | None:
-    """The C++ compiler that CMake will find: the one that CXX names, or the first of the usual names on the PATH.
+    """Return the C++ compiler that CMake will find: the one that CXX names, or the first of the usual names on the PATH.
 
     Raises:
         SystemExit: CXX names a program that is not there.
@@ -35,7 +35,7 @@ def find_compiler(environ: Mapping[str, str]) -> str | None:
 
 
 def wheel_settings(settings: Settings | None, environ: Mapping[str, str]) -> Settings:
-    """The settings of the wheel: the given ones, with the compiled part off where there is no compiler.
+    """Return the settings of the wheel: the given ones, with the compiled part off where there is no compiler.
 
     Raises:
         SystemExit: there is no compiler, and FASTNN_REQUIRE_NATIVE is set.
@@ -52,7 +52,7 @@ def wheel_settings(settings: Settings | None, environ: Mapping[str, str]) -> Set
 
 
 def _prepare(config_settings: Settings | None) -> Settings:
-    """The wheel's settings; compiles on all cores, also where make is the build tool."""
+    """Return the wheel's settings; compile on all cores, also where make is the build tool."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(cores))
     return wheel_settings(config_settings, os.environ)

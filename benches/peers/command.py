@@ -20,7 +20,7 @@ PROCESSES = "processes"
 
 
 def main(device: str, script: str, doc: str | None) -> int:
-    """Measures the rows of a device that the arguments choose; returns the exit status: 1 where something failed."""
+    """Measure the rows of a device that the arguments choose; return the exit status: 1 where something failed."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     also = f"; {PROCESSES!r}: import and memory" if device == "cpu" else ""
     parser.add_argument("--only", action="append", metavar="ROW", help=f"rows with this in their name{also}")

@@ -56,7 +56,7 @@ class Contender(job.Contender):
             cupy.get_default_memory_pool().free_all_blocks()
 
     def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
-        """The kernel, called or as a graph of several calls."""
+        """Return the kernel, called or as a graph of several calls."""
         if precision not in PRECISIONS:
             raise ValueError(f"no products of {precision}; the precisions are {', '.join(PRECISIONS)}")
         k = self.backend
@@ -112,7 +112,7 @@ class Contender(job.Contender):
         )
 
     def _loop(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """The loop written by hand, eager or captured."""
+        """Return the loop written by hand, eager or captured."""
         model = _modules(sizes)
         optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=nets.lr(sizes)), nn.CrossEntropyLoss()
         data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.data(sizes, batch)]
@@ -183,7 +183,7 @@ class Contender(job.Contender):
         return Job(run, (labels,), result)
 
     def adam(self, n: int, precision: str, mode: str) -> Job:
-        """The kernel, with the count of its steps."""
+        """Return the kernel, with the count of its steps."""
         k = self.backend
         w, dw = map(k.asarray, nets.flat(n))
         m, v = (k.asarray(np.zeros(n, np.float32)) for _ in range(2))
@@ -243,7 +243,7 @@ class Contender(job.Contender):
 
 
 def compiled(sizes: tuple[int, ...], precision: str) -> Any:
-    """Returns a model with Adam and cross-entropy."""
+    """Return a model with Adam and cross-entropy."""
     model = _model(sizes, "softmax")
     model.compile(fastnn.optim.Adam(lr=nets.lr(sizes)), "sparse_categorical_crossentropy", dtype=precision)
     return model
@@ -267,7 +267,7 @@ def _modules(sizes: tuple[int, ...]) -> Any:
 
 
 def _replayed(function: Any, *args: Any) -> Any:
-    """Returns the value of a captured function's third call, which replays.
+    """Return the value of a captured function's third call, which replays.
 
     Raises:
         RuntimeError: it does not replay.

@@ -47,7 +47,7 @@ class Contender(job.Contender):
             jax.clear_caches()
 
     def _job(self, function: Any, args: tuple[Any, ...], result: Any) -> Job:
-        """Calls a function that returns an array. On a CPU each call waits for it, as its user would; a GPU's clock waits for the
+        """Call a function that returns an array. On a CPU each call waits for it, as its user would; a GPU's clock waits for the
         last one."""
         if self.device == "cpu":
             return Job(lambda: function(*args).block_until_ready(), result=result)
@@ -64,7 +64,7 @@ class Contender(job.Contender):
         return self._job(product, (a, b), result)
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """A step or a scan on batches that are JAX's already, or a step from NumPy arrays to the loss."""
+        """Return a step or a scan on batches that are JAX's already, or a step from NumPy arrays to the loss."""
         net, data = Net(sizes, precision), nets.data(sizes, batch)
         if mode != "on_batch":
             data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in data]
@@ -139,7 +139,7 @@ def _precision(name: str) -> Any:
 
 
 def _forward(layers: Any, x: Any, precision: str) -> Any:
-    """Returns the logits, in float32."""
+    """Return the logits, in float32."""
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
     x = x.astype(dtype)
     for i, (w, b) in enumerate(layers):
@@ -155,7 +155,7 @@ def _cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any]:
-    """Returns weights and moments after step t, which counts from 1."""
+    """Return weights and moments after step t, which counts from 1."""
     m = 0.9 * m + 0.1 * g
     v = 0.999 * v + 0.001 * g * g
     return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
@@ -163,7 +163,7 @@ def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, An
 
 @functools.cache
 def _loss(precision: str) -> Any:
-    """Returns the loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
+    """Return the loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
     return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
 
 

@@ -21,7 +21,7 @@ Clock = Callable[[Callable[[], int]], Took]
 
 
 def host_clock(wait: Callable[[], Any] = lambda: None) -> Clock:
-    """Times by the host's clock, until `wait` returns."""
+    """Time by the host's clock, until `wait` returns."""
 
     def timed(work: Callable[[], int]) -> Took:
         wait()
@@ -35,7 +35,7 @@ def host_clock(wait: Callable[[], Any] = lambda: None) -> Clock:
 
 
 def event_clock(record: Callable[[], Any], wait: Callable[[], Any], elapsed: Callable[[Any, Any], float]) -> Clock:
-    """Times by two events, before and after the work, in the stream of the work.
+    """Time by two events, before and after the work, in the stream of the work.
 
     Args:
         record: makes an event and puts it into the stream.
@@ -75,7 +75,7 @@ class Job:
     steps: int = 1
 
     def run(self, n: int) -> int:
-        """Starts about n steps; returns how many they are."""
+        """Start about n steps; return how many they are."""
         calls = max(1, round(n / self.steps))
         call, args = self.call, self.args
         for _ in repeat(None, calls):
@@ -83,11 +83,11 @@ class Job:
         return calls * self.steps
 
     def block(self, clock: Clock, n: int) -> Took:
-        """Times about n steps."""
+        """Time about n steps."""
         return clock(lambda: self.run(n))
 
     def warm(self, n: int) -> None:
-        """Brings caches, threads and clock rates to where they are in the middle of such steps."""
+        """Bring caches, threads and clock rates to where they are in the middle of such steps."""
         self.run(max(1, n // 2))
 
 
@@ -102,7 +102,7 @@ class Epochs(Job):
         return epochs * self.steps
 
     def warm(self, n: int) -> None:
-        """Does nothing: an epoch is long."""
+        """Do nothing: an epoch is long."""
 
 
 class Rate(Job):
@@ -113,7 +113,7 @@ class Rate(Job):
         return Took(seconds, seconds)
 
     def warm(self, n: int) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 class Training(Job):
@@ -133,7 +133,7 @@ class Training(Job):
         return Took(seconds, seconds)
 
     def warm(self, n: int) -> None:
-        """Does nothing: training is long."""
+        """Do nothing: training is long."""
 
 
 class Contender:
@@ -151,4 +151,4 @@ class Contender:
         return host_clock()
 
     def free(self) -> None:
-        """Gives device memory that is not in use back."""
+        """Give device memory that is not in use back."""

@@ -61,7 +61,7 @@ class Measured:
         return {column: statistics.median(t.wall for t in took) for column, took in self.took.items()}
 
     def fastest(self, *modules: str) -> str:
-        """Returns the fastest column of these modules; empty where there is none."""
+        """Return the fastest column of these modules; empty where there is none."""
         found = self.seconds
         return min((c for c in found if c != OURS and self.row.columns[c].module in modules), key=found.__getitem__, default="")
 
@@ -72,21 +72,21 @@ class Measured:
 
     @property
     def best(self) -> str:
-        """The fastest peer's column."""
+        """Return the fastest peer's column."""
         return self.fastest(*(way.module for way in self.row.columns.values() if way.module != "fastnn"))
 
     def times(self, peer: str, ours: str = "fastnn") -> float:
-        """Returns how many times as fast as a peer fastnn is."""
+        """Return how many times as fast as a peer fastnn is."""
         return self.seconds[peer] / self.seconds[ours]
 
     @property
     def share(self) -> float:
-        """The share of what as many cores, or the device, can do at most."""
+        """Return the share of what as many cores, or the device, can do at most."""
         return self.row.amount / self.seconds[self.ours] / (self.limit * (self.row.threads or 1))
 
     @property
     def failed(self) -> list[str]:
-        """What must not be: wrong results of anyone, and fastnn left out."""
+        """Return what must not be: wrong results of anyone, and fastnn left out."""
         peers = {column for column, way in self.row.columns.items() if way.module != "fastnn"}
         ours = (f"{column}: {why}" for column, why in self.left_out.items() if column not in peers)
         return [*(f"{column}: {why}" for column, why in self.wrong.items()), *ours]
@@ -97,7 +97,7 @@ def cores() -> int:
 
 
 def installed(device: str) -> list[str]:
-    """Lists the peers that are installed."""
+    """List the peers that are installed."""
     libraries = [name for name in LIBRARIES[device] if name != "fastnn"]
     return [name for name in libraries if all(map(find_spec, LIBRARIES[device][name].needs))]
 
@@ -121,7 +121,7 @@ class _Entry:
         self.estimate = self.worker("start", self.key)
 
     def calibrate(self, seconds: float) -> None:
-        """Chooses the number of steps of a block that lasts about so long."""
+        """Choose the number of steps of a block that lasts about so long."""
         self.steps = max(1, int(seconds / self.estimate))
         if self.steps > 1:  # the first calls are not the fastest
             self.steps = max(1, int(seconds / self.worker("block", self.key, max(1, self.steps // 8))[1]))
@@ -159,7 +159,7 @@ class Bench:
             worker.close()
 
     def worker(self, module: str, threads: int, isa: str = "", precision: str = "") -> Worker:
-        """Returns the process of a module; where a row has the module with two precisions, the second has its own.
+        """Return the process of a module; where a row has the module with two precisions, the second has its own.
 
         Raises:
             WorkerError: the library does not load.
@@ -179,7 +179,7 @@ class Bench:
         return self._workers[key]
 
     def measure(self, row: Row) -> Measured:
-        """Returns the row's figures; what goes wrong is in `wrong` and `left_out`."""
+        """Return the row's figures; what goes wrong is in `wrong` and `left_out`."""
         measured, entries = Measured(row), list[_Entry]()
         for column, way in row.columns.items():
             for threads in self._counts(row, way.module):
@@ -209,14 +209,14 @@ class Bench:
         return measured
 
     def _counts(self, row: Row, module: str) -> list[int]:
-        """Lists the numbers of threads to try. fastnn gets no choice: with all threads it must be as fast as with one."""
+        """List the numbers of threads to try. fastnn gets no choice: with all threads it must be as fast as with one."""
         if module not in self.modules:
             return []
         most = min(2, cores()) if self.device == "cpu" else cores()
         return [row.threads or most] if row.threads or module == "fastnn" or self.device == "cuda" else sorted({1, most})
 
     def _made(self, measured: Measured, column: str, threads: int) -> _Entry:
-        """Makes and checks a contender's job.
+        """Make and check a contender's job.
 
         Raises:
             WorkerError: that fails.
@@ -237,7 +237,7 @@ class Bench:
             measured.prepared[column] = time.perf_counter() - start
 
     def _time(self, measured: Measured, entries: list[_Entry]) -> None:
-        """Fills in the times, and adds an entry for the row's limit; takes those that fail out of the entries."""
+        """Fill in the times and add an entry for the row's limit. Take those that fail out of the entries."""
 
         def each(do: Callable[[_Entry], None]) -> None:
             for entry in list(entries):
@@ -262,7 +262,7 @@ class Bench:
             each(_Entry.block)
 
     def _clear(self) -> None:
-        """Gives the memory of a row's jobs back; a process that cannot is ended, and the next row starts a new one."""
+        """Give the memory of a row's jobs back; a process that cannot is ended, and the next row starts a new one."""
         for key, worker in list(self._workers.items()):
             try:
                 worker("drop")
@@ -270,7 +270,7 @@ class Bench:
                 self._workers.pop(key).close()
 
     def _memory(self, row: Row, column: str, args: tuple[Any, ...]) -> float | None:
-        """Returns the MiB that calls need for a while, in a process that has done nothing else."""
+        """Return the MiB that calls need for a while, in a process that has done nothing else."""
         way = row.columns[column]
         worker, how = Worker(way.module, self.device, self._counts(row, way.module)[-1]), (row.precision, way.mode)
         try:
@@ -283,7 +283,7 @@ class Bench:
 
 @contextmanager
 def _noted(measured: Measured, column: str) -> Iterator[None]:
-    """Writes down what goes wrong with a contender in this block, and goes on after it."""
+    """Write down what goes wrong with a contender in this block, and go on after it."""
     try:
         yield
     except WrongResultError as error:

@@ -29,7 +29,7 @@ def title(sizes: Sequence[int]) -> str:
 
 
 def lr(sizes: tuple[int, ...]) -> float:
-    """Returns the learning rate of steps that are checked.
+    """Return the learning rate of steps that are checked.
 
     Adam moves a weight by the sign of its gradient, however small, which rounding may turn: with many weights the losses after
     large steps differ by more than the rounding of the products explains.
@@ -38,13 +38,13 @@ def lr(sizes: tuple[int, ...]) -> float:
 
 
 def checked(sizes: tuple[int, ...]) -> int:
-    """Returns the number of training steps after which losses are compared."""
+    """Return the number of training steps after which losses are compared."""
     return 3 if sizes == LARGE else 4
 
 
 @functools.lru_cache(maxsize=2)
 def weights(sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns (in, out) matrices and biases; there is a ReLU between the layers."""
+    """Return (in, out) matrices and biases; there is a ReLU between the layers."""
     rng = np.random.default_rng(1)
     return [
         ((rng.standard_normal((i, o)) * (2 / i) ** 0.5).astype(np.float32), (0.1 * rng.standard_normal(o)).astype(np.float32))
@@ -53,13 +53,13 @@ def weights(sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def samples(sizes: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns normal inputs and random labels, with an equal share of each class."""
+    """Return normal inputs and random labels, with an equal share of each class."""
     rng = np.random.default_rng(2)
     return rng.standard_normal((n, sizes[0])).astype(np.float32), rng.permutation(np.arange(n) % sizes[-1])
 
 
 def distinct(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the batches of the training data, without the rows that repeat others."""
+    """Return the batches of the training data, without the rows that repeat others."""
     rows = min(batch, DISTINCT) if sizes == LARGE else batch
     x, y = samples(sizes, rows * BATCHES[sizes])
     return [(x[i : i + rows], y[i : i + rows]) for i in range(0, len(x), rows)]
@@ -67,20 +67,20 @@ def distinct(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.nd
 
 @functools.lru_cache(maxsize=2)
 def data(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the batches of the training data, views of one array where no rows repeat."""
+    """Return the batches of the training data, views of one array where no rows repeat."""
     few = distinct(sizes, batch)
     return few if len(few[0][0]) == batch else [(np.resize(x, (batch, sizes[0])), np.resize(y, batch)) for x, y in few]
 
 
 def flat(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns weights and gradients of n parameters, which repeat after 2^20."""
+    """Return weights and gradients of n parameters, which repeat after 2^20."""
     rng = np.random.default_rng(6)
     w, dw = (rng.standard_normal(1 << 20, np.float32) for _ in range(2))
     return np.resize(w, n), np.resize(dw, n)
 
 
 def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns hidden states (rows, features), a weight (features, classes), and labels."""
+    """Return hidden states (rows, features), a weight (features, classes), and labels."""
     rng = np.random.default_rng(4)
     x = rng.standard_normal((rows, features), np.float32)
     w = rng.standard_normal((features, classes), np.float32) * np.float32(features**-0.5)
@@ -88,7 +88,7 @@ def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray
 
 
 def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a (m, k) and b (k, n), at multiples of 64 bytes, where all libraries put their parameters."""
+    """Return a (m, k) and b (k, n), at multiples of 64 bytes, where all libraries put their parameters."""
     m, k, n = shape
     rng = np.random.default_rng(3)
     return _aligned(rng.standard_normal((m, k))), _aligned(rng.standard_normal((k, n)))

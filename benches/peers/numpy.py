@@ -35,7 +35,7 @@ class Net:
         self.every, self.lr, self.t = np.arange(rows), nets.lr(sizes), 0
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        """Returns the logits."""
+        """Return the logits."""
         for (w, b), a in zip(self.layers, self.a, strict=True):
             np.matmul(x, w, out=a)
             a += b
@@ -50,7 +50,7 @@ class Net:
         return float(np.mean(np.log(np.exp(z).sum(1)) - z[self.every, y]))
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Makes one step of Adam; returns the loss before it."""
+        """Make one step of Adam; return the loss before it."""
         z = self.forward(x)
         z -= z.max(1, keepdims=True)
         p = np.exp(z, out=self.da[-1])
@@ -85,7 +85,7 @@ class Net:
         self.flat -= work
 
     def after(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-        """Returns the losses of some batches after one step on each."""
+        """Return the losses of some batches after one step on each."""
         batches = list(batches)
         for x, y in batches:
             self.step(x, y)

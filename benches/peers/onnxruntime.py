@@ -23,7 +23,7 @@ class Contender(job.Contender):
 
 
 def _bound(session: Any, *arrays: np.ndarray) -> Job:
-    """Binds input and output once: each call reads and writes the same memory."""
+    """Bind input and output once: each call reads and writes the same memory."""
     binding = session.io_binding()
     x, y = map(onnxruntime.OrtValue.ortvalue_from_numpy, arrays)
     binding.bind_ortvalue_input("x", x)

@@ -44,7 +44,7 @@ class Run:
 
     @classmethod
     def this(cls, device: str, isa: str, backend: str, peers: Sequence[str], command: str, seconds: float) -> Run:
-        """Describes this machine."""
+        """Describe this machine."""
         hardware = _gpus() if device == "cuda" else [f"{_cpu()}, {cores()} cores, {isa}"]
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         packages = _versions(package for library in LIBRARIES[device].values() for package in library.packages)
@@ -86,7 +86,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def time(seconds: float) -> str:
-    """Formats three digits and a unit."""
+    """Format three digits and a unit."""
     unit, name = next((u, n) for u, n in ((1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 999.5 * u or u == 1.0)
     return f"{digits(seconds / unit)} {name}"
 
@@ -100,7 +100,7 @@ def factor(value: float) -> str:
 
 
 def target(m: Measured) -> tuple[str, str]:
-    """Returns what is aimed at, and the outcome: "met", or by how much each part is missed."""
+    """Return what is aimed at, and the outcome: "met", or by how much each part is missed."""
     t, seconds = m.row.target, m.seconds
     if t is None:
         return "", ""
@@ -140,13 +140,13 @@ def target(m: Measured) -> tuple[str, str]:
 
 
 def memory(m: Measured) -> list[str]:
-    """Lists, for each number of rows, what the contenders needed for a while."""
+    """List, for each number of rows, what the contenders needed for a while."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
     return [f"{n} rows: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
 def _figure(m: Measured, column: str) -> str:
-    """Formats a contender's figure: a rate and fastnn's share of the limit in a CPU's products, else a time."""
+    """Format a contender's figure: a rate and fastnn's share of the limit in a CPU's products, else a time."""
     if column not in m.seconds:
         return "wrong" if column in m.wrong else ""
     seconds = m.seconds[column]
@@ -159,12 +159,12 @@ def _figure(m: Measured, column: str) -> str:
 
 
 def _compared(m: Measured) -> str:
-    """Compares fastnn's better way with the best peer."""
+    """Compare fastnn's better way with the best peer."""
     return f"{factor(m.times(m.best, m.ours))} {m.best}" if m.ours and m.best else ""
 
 
 def _columns(measured: Sequence[Measured]) -> list[str]:
-    """Orders the columns: by library, as the rows name them."""
+    """Order the columns: by library, as the rows name them."""
     every = dict.fromkeys(column for m in measured for column in m.row.columns)
     libraries = list(LIBRARIES["cpu"])
     return sorted(every, key=lambda c: next(i for i, name in enumerate(libraries) if c.startswith(name)))
@@ -178,14 +178,14 @@ def _section(measured: Sequence[Measured]) -> list[str]:
 
 
 def table(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Returns a table in Markdown, without the columns that are empty."""
+    """Return a table in Markdown, without the columns that are empty."""
     kept = [i for i in range(len(lines[0])) if i == 0 or any(line[i] for line in lines[1:])]
     rows = ["| " + " | ".join(line[i] for i in kept) + " |" for line in lines]
     return [rows[0], "|" + "---|" * len(kept), *rows[1:]]
 
 
 def _absences(m: Measured) -> list[str]:
-    """Lists who was to take part and has no figure, and why."""
+    """List who was to take part and has no figure, and why."""
     return [f"{column}: {why}" for column, why in {**m.wrong, **m.left_out}.items()]
 
 
@@ -201,7 +201,7 @@ def _accuracy(m: Measured) -> str:
 
 
 def text(m: Measured) -> str:
-    """Formats a row as a few lines."""
+    """Format a row as a few lines."""
     figures = ", ".join(f"{column} {_figure(m, column)}" for column in m.row.columns if column in m.seconds)
     prepared = ", ".join(f"{column} {seconds:.1f} s" for column, seconds in m.prepared.items() if seconds >= 1)
     parts = [figures, _share(m), _accuracy(m), _compared(m), *memory(m), target(m)[1]]
@@ -210,12 +210,12 @@ def text(m: Measured) -> str:
 
 
 def costs(found: dict[str, Cost], wheel: Path | None) -> list[str]:
-    """Returns the page's section on processes."""
+    """Return the page's section on processes."""
     return ["", "## Processes", "", cleandoc(notes.COSTS), "", *cost_table(found, wheel)] if found else []
 
 
 def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
-    """Returns the table of what the libraries cost a process."""
+    """Return the table of what the libraries cost a process."""
     lines = [["", "import", "resident after it", "first prediction", "first training step", "installed", "wheel"]]
     for name, c in costs.items():
         size = f"{wheel.stat().st_size / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
@@ -225,7 +225,7 @@ def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
 
 
 def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> str:
-    """Returns docs/performance.md or docs/performance-gpu.md; `more` are lines after the tables."""
+    """Return docs/performance.md or docs/performance-gpu.md; `more` are lines after the tables."""
     rounds = sorted(len(took) for m in measured for took in m.took.values()) or [0]
     aimed = [m for m in measured if m.row.target]
     met = [m for m in aimed if target(m)[1] == "met"]
@@ -262,7 +262,7 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
 
 
 def _limits(measured: Sequence[Measured]) -> list[str]:
-    """Lists what one core of a CPU did at most, as measured along with the rows."""
+    """List what one core of a CPU did at most, as measured along with the rows."""
     found: dict[str, list[float]] = {}
     for m in measured:
         if m.limit and m.row.kind == "matmul":
@@ -273,7 +273,7 @@ def _limits(measured: Sequence[Measured]) -> list[str]:
 
 
 def as_json(measured: Sequence[Measured], run: Run) -> dict[str, Any]:
-    """Returns all numbers of a run, as JSON has them."""
+    """Return all numbers of a run, as JSON has them."""
     return {
         "date": date.today().isoformat(),
         "command": run.command,

@@ -49,7 +49,7 @@ class Cost:
 
 
 def costs(peers: Collection[str], rounds: int) -> dict[str, Cost]:
-    """Measures fastnn and the peers, in turn."""
+    """Measure fastnn and the peers, in turn."""
     names = [name for name in CPU if name == "fastnn" or name in peers]
     samples: dict[str, list[list[float]]] = {name: [] for name in names}
     for i in range(rounds + 1):
@@ -69,7 +69,7 @@ def _import(name: str) -> list[float]:
 
 
 def _first(name: str, kind: str) -> float:
-    """Times the seed net's first training step on a batch of 32, or first prediction of one sample."""
+    """Time the seed net's first training step on a batch of 32, or first prediction of one sample."""
     if name == "ONNX Runtime" and kind == "train":
         return 0.0
     mode = "on_batch" if kind == "train" else "predict_on_batch"

@@ -32,13 +32,13 @@ class WrongResultError(Exception):
 
 
 def rows_of(shape: tuple[int, int, int]) -> np.ndarray:
-    """Returns the rows of a product that are compared: all of them, or of a large one some that are spread over all."""
+    """Return the rows of a product that are compared: all of them, or of a large one some that are spread over all."""
     m, _, n = shape
     return np.arange(m) if m * n <= 1 << 22 else np.unique(np.linspace(0, m - 1, 64).astype(int))
 
 
 def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
-    """Returns the result in float64, as a list of arrays."""
+    """Return the result in float64, as a list of arrays."""
     if kind == "matmul":
         a, b = nets.matrices(*args[0])
         return [a[rows_of(args[0])].astype(np.float64) @ b.astype(np.float64)]
@@ -69,7 +69,7 @@ def _head(features: int, classes: int, rows: int) -> list[np.ndarray]:
 
 
 def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
-    """Returns what is compared of a head's loss and gradients: dw (features, classes) is too large to be sent, so its products
+    """Return what is compared of a head's loss and gradients: dw (features, classes) is too large to be sent, so its products
     with a random vector on each side, in which every element takes part, and some of its columns."""
     rng = np.random.default_rng(5)
     k, n = dw.shape
@@ -80,7 +80,7 @@ def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
 
 
 def _adam(n: int) -> list[np.ndarray]:
-    """Returns what `ends` returns: the weights from the first one on; then, up to the last one, weights and both moments."""
+    """Return what `ends` returns: the weights from the first one on; then, up to the last one, weights and both moments."""
     w, g = (a.astype(np.float64) for a in nets.flat(min(n, 1 << 20)))
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t in range(1, ADAM_STEPS + 1):
@@ -91,7 +91,7 @@ def _adam(n: int) -> list[np.ndarray]:
 
 
 def ends(host: Callable[[Any], np.ndarray], w: Any, m: Any, v: Any) -> list[np.ndarray]:
-    """Returns what is compared of Adam's arrays: at most 2^20 elements of each, which `nets.flat` then repeats.
+    """Return what is compared of Adam's arrays: at most 2^20 elements of each, which `nets.flat` then repeats.
 
     Args:
         host: turns an array of the device into one of NumPy.
@@ -108,7 +108,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def check(kind: str, precision: str, got: Sequence[Any], want: Sequence[np.ndarray], device: str = "cuda") -> float:
-    """Returns the largest of the errors of the parts.
+    """Return the largest of the errors of the parts.
 
     Raises:
         WrongResultError: it is larger than rounding explains, or the parts are other ones or have other shapes.
@@ -126,7 +126,7 @@ def check(kind: str, precision: str, got: Sequence[Any], want: Sequence[np.ndarr
 
 
 def _error(kind: str, precision: str, got: np.ndarray, want: np.ndarray) -> float:
-    """Returns one part's error; NaN where there is one in it."""
+    """Return one part's error; NaN where there is one in it."""
     difference = got - want
     if kind == "train":
         return float(np.abs(difference / want).max())
@@ -137,7 +137,7 @@ def _error(kind: str, precision: str, got: np.ndarray, want: np.ndarray) -> floa
 
 
 def check_accuracies(accuracy: dict[str, float]) -> None:
-    """Compares mean test accuracies of the digits.
+    """Compare mean test accuracies of the digits.
 
     Raises:
         WrongResultError: fastnn's is lower than that of the others.

@@ -102,7 +102,7 @@ class Row:
 
     @property
     def limit_name(self) -> str:
-        """The limit in words."""
+        """Return the limit in words."""
         return {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}[self.limit]
 
 
@@ -110,7 +110,7 @@ PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", 
 
 
 def _cpu(ours: str, mode: str, *names: str) -> dict[str, Way]:
-    """Returns the columns of fastnn and of libraries that share a mode."""
+    """Return the columns of fastnn and of libraries that share a mode."""
     return {"fastnn": Way("fastnn", ours)} | {name: Way(LIBRARIES["cpu"][name].module, mode) for name in names}
 
 
@@ -259,13 +259,13 @@ def _gpu_head(rows: int) -> Row:
 
 
 def _gpu_adam(n: int, copied: int = 4_000_000_000) -> Row:
-    """A parameter is 28 bytes: weight, gradient and moments are read, all but the gradient written."""
+    """Return a parameter is 28 bytes: weight, gradient and moments are read, all but the gradient written."""
     limited = {"amount": 28e-12 * n, "unit": "TB/s", "limit": "copy", "limit_args": (copied,)}
     return _gpu(f"Adam, {n // 1_000_000}M parameters", "adam", (n,), target=Target(share=0.85), **limited)
 
 
 def _gpu_rows() -> list[Row]:
-    """All rows, those with targets first."""
+    """Return all rows, those with targets first."""
     return [
         *(_gpu_product(n, precision) for n in (1024, 4096) for precision in PRECISIONS),
         _gpu_training(nets.SEED, 32, target=Target(times={"PyTorch": 5.0, "PyTorch CUDA graph": 1.0})),
@@ -286,5 +286,5 @@ def _gpu_rows() -> list[Row]:
 
 
 def rows(device: str, bfloat16: bool = True) -> list[Row]:
-    """Lists all rows of a device, "cpu" or "cuda"; bfloat16: whether a CPU multiplies it."""
+    """List all rows of a device, "cpu" or "cuda"; bfloat16: whether a CPU multiplies it."""
     return _cpu_rows(bfloat16) if device == "cpu" else _gpu_rows()

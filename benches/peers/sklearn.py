@@ -27,7 +27,7 @@ class Contender(job.Contender):
         warnings.simplefilter("ignore")  # it warns that the epochs are not convergence
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """The time of `fit` divided by its steps, shuffling included; or `partial_fit` of one batch, which keeps its loss."""
+        """Return `fit` by its steps, shuffling included; or `partial_fit` of one batch, which keeps its loss."""
         model = _model(sizes, batch)
         if mode == "fit":
             x, y = nets.samples(sizes, batch * nets.BATCHES[sizes])

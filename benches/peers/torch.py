@@ -62,7 +62,7 @@ class Contender(job.Contender):
         torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
 
     def _graph(self, work: Callable[[], Any], restore: Callable[[], Any] = lambda: None) -> tuple[Callable[[], Any], Any]:
-        """Returns a replay of the work and what the work returned; restore undoes what the calls before the capture changed."""
+        """Return a replay of the work and what the work returned; restore undoes what the calls before the capture changed."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -93,7 +93,7 @@ class Contender(job.Contender):
         return Job(call, result=result, steps=TOGETHER if mode == "graph" else 1)
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Steps on batches that are tensors already, with a loss that is not read; on_batch: from NumPy arrays, without a copy,
+        """Step on batches that are tensors already, with a loss that is not read; on_batch: from NumPy arrays, without a copy,
         to the loss."""
         self._precision(precision)
         net = Net(sizes, self.device, precision, mode)
@@ -119,7 +119,7 @@ class Contender(job.Contender):
         return Job(call, result=result, settle=lambda: net.set_lr(nets.STILL))
 
     def _replayed(self, net: Net, x: Any, y: Any) -> Callable[[Any, Any], Any]:
-        """Returns the net's step as a graph: a function that copies a batch into the graph's and replays it."""
+        """Return the net's step as a graph: a function that copies a batch into the graph's and replays it."""
         xs, ys, start = x.clone(), y.clone(), net.state()
         replay, _ = self._graph(lambda: net.step(xs, ys), lambda: net.restore(start))
 
@@ -197,12 +197,12 @@ class Contender(job.Contender):
         return Job(optimizer.step, result=result)
 
     def digits(self, precision: str, mode: str) -> Job:
-        """The data are on the device beforehand; a graph is captured within the time, and the batches are full ones."""
+        """Return the data are on the device beforehand; a graph is captured within the time, and the batches are full ones."""
         self._precision(precision)
         return Training(lambda seed: self.train_digits(seed, mode))
 
     def train_digits(self, seed: int, mode: str) -> tuple[float, float]:
-        """Trains one model; returns the seconds and the test accuracy. Slices of one gather an epoch beat a DataLoader."""
+        """Train one model; return the seconds and the test accuracy. Slices of one gather an epoch beat a DataLoader."""
         import bench_training as training
 
         x, y, x_test, y_test = (
@@ -268,7 +268,7 @@ class WithLoss(nn.Module):
 
 
 def compiled(function: Any) -> Any:
-    """Compiles for graphs, each call a step of its own."""
+    """Compile for graphs, each call a step of its own."""
     fast = torch.compile(function, mode="reduce-overhead", dynamic=False)
 
     def call(*args: Any) -> Any:
@@ -321,11 +321,11 @@ class Net:
             group["lr"] = lr
 
     def state(self) -> list[Any]:
-        """Returns copies of the weights."""
+        """Return copies of the weights."""
         return [p.detach().clone() for p in self.parameters]
 
     def restore(self, weights: list[Any]) -> None:
-        """Sets these weights, no gradients and a new optimizer's state, all in place."""
+        """Set these weights, no gradients and a new optimizer's state, all in place."""
         with torch.no_grad():
             for p, w in zip(self.parameters, weights, strict=True):
                 p.copy_(w)

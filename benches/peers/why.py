@@ -67,13 +67,13 @@ REASONS = {
 
 
 def _training_nets(measured: Sequence[Measured]) -> list[tuple[tuple[int, ...], int]]:
-    """Lists sizes and batch of the training rows."""
+    """List sizes and batch of the training rows."""
     rows = [m.row for m in measured if m.row.kind == "train" and m.row.precision == "float32"]
     return list(dict.fromkeys(row.args for row in rows if row.columns["fastnn"].mode == "fit"))
 
 
 def profile(sizes: tuple[int, ...], batch: int) -> str:
-    """Returns the table of `model.profile` for the net of a row."""
+    """Return the table of `model.profile` for the net of a row."""
     from .fastnn import compiled
 
     x, y = nets.samples(sizes, batch)
@@ -81,7 +81,7 @@ def profile(sizes: tuple[int, ...], batch: int) -> str:
 
 
 def section(measured: Sequence[Measured]) -> list[str]:
-    """Returns the page's section on the rows that miss their targets."""
+    """Return the page's section on the rows that miss their targets."""
     missed = [m for m in measured if target(m)[1].startswith("missed")]
     if not missed:
         return []

@@ -47,7 +47,7 @@ class Worker:
         self.name = f"{module}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, command: str, *args: Any) -> Any:
-        """Returns the command's result.
+        """Return the command's result.
 
         Raises:
             WorkerError: with what went wrong in the other process.
@@ -77,21 +77,21 @@ class Commands:
         self.jobs: dict[Any, Any] = {}
 
     def load(self) -> float:
-        """Imports the library; returns the seconds that this takes."""
+        """Import the library; return the seconds that this takes."""
         start = time.perf_counter()
         self.contender = importlib.import_module(f"peers.{self.module}").Contender(self.device, self.threads)
         self.clock = self.contender.clock()
         return time.perf_counter() - start
 
     def make(self, key: Any, kind: str, args: tuple[Any, ...]) -> Any:
-        """Makes a job; returns its results, for the check."""
+        """Make a job; return its results, for the check."""
         job = getattr(self.contender, kind)(*args)
         result = job.result()
         self.jobs[key] = job
         return result
 
     def start(self, key: Any) -> float:
-        """Stops a job's learning; returns a first estimate of the seconds of a step."""
+        """Stop a job's learning; return a first estimate of the seconds of a step."""
         self.jobs[key].settle()
         seconds = self._seconds(key, 1)
         return min(seconds, self._seconds(key, 1), self._seconds(key, 1)) if seconds < 0.1 else seconds
@@ -100,18 +100,18 @@ class Commands:
         return float(self.jobs[key].block(self.clock, n).wall)
 
     def block(self, key: Any, n: int) -> tuple[float, float]:
-        """Returns the time of a step, from about n of them: by the device and by the host, as in `Took`."""
+        """Return the time of a step, from about n of them: by the device and by the host, as in `Took`."""
         self.jobs[key].warm(n)
         took: tuple[float, float] = self.jobs[key].block(self.clock, n)
         settle()
         return took
 
     def accuracies(self, key: Any) -> list[float]:
-        """Returns the test accuracies of the models that a job has trained."""
+        """Return the test accuracies of the models that a job has trained."""
         return list(self.jobs[key].accuracies)
 
     def memory(self, kind: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
-        """Returns the MiB by which three calls of a job raise the peak of the resident memory over what is resident after a first
+        """Return the MiB by which three calls of a job raise the peak of the resident memory over what is resident after a first
         call; None where the system does not report it. A small job goes before it and loads what the library loads late."""
         getattr(self.contender, kind)(*warm).run(3)
         job = getattr(self.contender, kind)(*args)
@@ -125,13 +125,13 @@ class Commands:
         return max(0.0, resident("VmHWM") - before)
 
     def drop(self) -> None:
-        """Forgets all jobs and gives their memory back."""
+        """Forget all jobs and give their memory back."""
         self.jobs.clear()
         gc.collect()
         self.contender.free()
 
     def first(self, kind: str, args: tuple[Any, ...]) -> float:
-        """Returns the seconds from importing the library to its first result."""
+        """Return the seconds from importing the library to its first result."""
         start = time.perf_counter()
         self.load()
         getattr(self.contender, kind)(*args).block(self.clock, 1)
@@ -139,13 +139,13 @@ class Commands:
 
 
 def resident(what: str) -> float:
-    """Returns the MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
+    """Return the MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith(what)) / 1024
 
 
 def settle(most: float = 2.0) -> None:
-    """Returns once the process is idle: threads that still wait for work at full speed would take the next contender's core.
+    """Return once the process is idle: threads that still wait for work at full speed would take the next contender's core.
     The system counts the time of a running thread only every few milliseconds: shorter looks do not see it."""
     end = time.perf_counter() + most
     while time.perf_counter() < end:
@@ -156,7 +156,7 @@ def settle(most: float = 2.0) -> None:
 
 
 def serve(connection: Connection, module: str, device: str, threads: int) -> None:
-    """Answers commands; ends when the other end closes."""
+    """Answer commands; end when the other end closes."""
     commands = Commands(module, device, threads)
     while True:
         try:
@@ -172,5 +172,5 @@ def serve(connection: Connection, module: str, device: str, threads: int) -> Non
 
 
 def words(error: Exception) -> str:
-    """Formats an error as one line."""
+    """Format an error as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

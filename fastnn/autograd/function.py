@@ -18,7 +18,7 @@ class Context:
         self.saved_tensors: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keeps Tensors for backward, which finds them as `saved_tensors`."""
+        """Keep Tensors for backward, which finds them as `saved_tensors`."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(f"save_for_backward: a {type(t).__name__} came, wanted Tensors; set attributes for other things")
@@ -54,17 +54,17 @@ class Function:
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        """Computes the outputs."""
+        """Compute the outputs."""
         raise NotImplementedError("Function: a class derived from it defines forward(ctx, ...) and backward(ctx, ...)")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Computes the gradients of forward's arguments."""
+        """Compute the gradients of forward's arguments."""
         raise NotImplementedError("Function: this class defines no backward(ctx, ...), so it has no gradient")
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
-        """Computes the operation on these arguments; Tensors among them get gradients.
+        """Compute the operation on these arguments; Tensors among them get gradients.
 
         Raises:
             TypeError: forward or backward returned something else than Tensors, or gradients of another dtype.
@@ -103,7 +103,7 @@ def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
 
 
 def _add(grads: Gradients, name: str, argument: str, arg: Any, gradient: Any) -> None:
-    """Adds the gradients that backward returned for the Tensors of an argument, which are nested as these are."""
+    """Add the gradients that backward returned for the Tensors of an argument, which are nested as these are."""
     tree, tensors = flatten(arg)
     if not tensors:
         raise TypeError(f"{name}: backward returned a gradient for {argument}, a {type(arg).__name__}; wanted None")

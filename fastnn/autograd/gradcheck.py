@@ -55,7 +55,7 @@ def gradcheck(
     atol: float = 1e-8,
     seed: int = 0,
 ) -> bool:
-    """Whether backward's gradients agree with finite differences, in float64.
+    """Return whether backward's gradients agree with finite differences, in float64.
 
     Of one number, or a random sum of several, also of several outputs. Along random directions at first; where one is off, every
     operation on the tape is checked by itself, and every element of what is off.
@@ -102,7 +102,7 @@ def gradcheck(
 
 
 def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:
-    """The function of Tensors one by one; of several outputs, the real ones are one behind the other."""
+    """Return the function of Tensors one by one; of several outputs, the real ones are one behind the other."""
 
     def joined(*arguments: Tensor) -> Any:
         out = fn(*unflatten(tree, arguments))
@@ -115,7 +115,7 @@ def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:
 
 
 def _is_data(value: Any) -> bool:
-    """Says whether a list or tuple is an array to be, as it holds no arrays."""
+    """Return whether a list or tuple is an array to be, as it holds no arrays."""
     return isinstance(value, list | tuple) and not any(isinstance(a, np.ndarray | Tensor) for a in flatten(value)[1])
 
 
@@ -124,7 +124,7 @@ def _is_numbers(inputs: Any) -> bool:
 
 
 def _in_double(fn: Any, inputs: Sequence[Any]) -> tuple[Finally, list[Leaf]]:
-    """A block in which the parameters and floating buffers of a Module are float64, and the parameters that are trained."""
+    """Return a block with a Module's parameters and floating buffers in float64, and the parameters that are trained."""
     if not isinstance(fn, Module):
         return Finally(list), []
     if not fn.built:
@@ -173,7 +173,7 @@ def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], sett
 
 
 def _moved(leaf: Tensor, at: Array) -> Finally:
-    """A block in which the leaf has other values."""
+    """Return a block in which the leaf has other values."""
     values = current().asarray(at)
     return Finally(partial(setattr, leaf, "data", leaf.data), partial(setattr, leaf, "data", values))
 
@@ -192,7 +192,7 @@ class Wrong(NamedTuple):
 
 
 def _place(at: tuple[int, ...], shape: tuple[int, ...], order: Order | None) -> tuple[int, ...]:
-    """Returns where an element stands in the view that arranges the array."""
+    """Return where an element stands in the view that arranges the array."""
     if order is None:
         return at
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
@@ -207,7 +207,7 @@ def _compare(
     rng: np.random.Generator,
     order: Order | None = None,
 ) -> Wrong | None:
-    """What is off in the gradient of value at t, if anything is."""
+    """Return what is off in the gradient of value at t, if anything is."""
     a, eps = t.numpy(), settings.eps
     if not a.size:
         return None
@@ -258,7 +258,7 @@ class _Local(Gradients):
 
 
 def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) -> Tensor:
-    """The function, where each Tensor that it puts on the tape becomes what watch gives for it."""
+    """Return the function, where each Tensor that it puts on the tape becomes what watch gives for it."""
     with Block(taping, watch):
         result: Tensor = fn(*arguments)
         return result
@@ -322,7 +322,7 @@ def _replay(
     index: int | None,
     at: Array,
 ) -> float:
-    """The output of operation i, times dy, where its input u (the result of operation index, or a leaf) is at; the rest holds."""
+    """Return the output of operation i times dy, with `at` for its input u (the result of operation index, or a leaf)."""
     k, seen = current(), 0
     outputs: list[Array] = []
     follows = False

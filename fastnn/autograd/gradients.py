@@ -65,7 +65,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of outputs with respect to inputs, as torch.autograd.grad: no leaf's `grad` changes.
+    """Return the gradients of outputs with respect to inputs, as torch.autograd.grad: no leaf's `grad` changes.
 
     Args:
         outputs: what is differentiated; of several, the sum.
@@ -117,7 +117,7 @@ def grad(
 
 
 def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
-    """Returns one Tensor, or several."""
+    """Return one Tensor, or several."""
     many = (given,) if isinstance(given, Tensor) or not isinstance(given, Iterable) else tuple(given)
     for t in many:
         if not isinstance(t, Tensor):
@@ -167,7 +167,7 @@ class Graph(list[Operation]):
 
 
 def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None = None) -> Graph:
-    """Lists the operations on the tape that Tensors came from, with attributes and shapes; print it to read it.
+    """List the operations on the tape that Tensors came from, with attributes and shapes; print it to read it.
 
     Args:
         outputs: Tensors that require a gradient; others have no history.
@@ -208,5 +208,5 @@ def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None
 
 
 def _place(t: Tensor) -> Any:
-    """Returns what is equal for Tensors that are one value: a leaf itself, or a node and a number."""
+    """Return what is equal for Tensors that are one value: a leaf itself, or a node and a number."""
     return t if t.node is None else (t.node, t.index)

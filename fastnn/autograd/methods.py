@@ -18,7 +18,7 @@ from .tensor import Tensor
 
 
 def _swapped(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The operator of a Tensor that stands on the right."""
+    """Return the operator of a Tensor that stands on the right."""
 
     def right(self: Any, other: Any) -> Tensor:
         return f(other, self)
@@ -35,7 +35,7 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
 
 
 def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """What changes a leaf, under `no_grad` if it requires a gradient."""
+    """Return what changes a leaf, under `no_grad` if it requires a gradient."""
 
     def change(self: Any, other: Any) -> Tensor:
         self._check_in_place(name)
@@ -48,7 +48,7 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
 
 
 def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[..., Tensor]:
-    """The same for a sum or difference, whose second operand PyTorch takes times alpha."""
+    """Return the same for a sum or difference, whose second operand PyTorch takes times alpha."""
     in_place = _in_place(name, f)
 
     def change(self: Any, other: Any, *, alpha: float = 1) -> Tensor:

@@ -48,7 +48,7 @@ _WITHOUT_GRADIENT = frozenset(
 
 
 def call(function: Any, of_values: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """What a NumPy function gives for the values of Tensors; of_values is the function itself or a method of it.
+    """Return what a NumPy function gives for the values of Tensors; of_values is the function itself or a method of it.
 
     Raises:
         TypeError: a Tensor requires a gradient, which would be lost; or the result was to be put into a Tensor.

@@ -24,7 +24,7 @@ taping: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_tapin
 
 
 def also_named(**names: str) -> Callable[[F], F]:
-    """Lets a function be called with other names of its arguments. TypeError where both names of one came."""
+    """Let a function be called with other names of its arguments. TypeError where both names of one came."""
 
     def decorator(f: F) -> F:
         @functools.wraps(f)
@@ -44,7 +44,7 @@ def also_named(**names: str) -> Callable[[F], F]:
 
 
 def torch_names(f: F) -> F:
-    """Lets a function with axis and keepdims be called with PyTorch's dim and keepdim.
+    """Let a function with axis and keepdims be called with PyTorch's dim and keepdim.
 
     TypeError where both names came, and for an empty dim, which means all axes in PyTorch and no axis in NumPy.
     """
@@ -92,7 +92,7 @@ class _Mode(Block):
 
 
 def _resumed(block: Block, f: F) -> F:
-    """A generator function that runs inside of the block, while those who take its values are outside."""
+    """Return a generator function that runs inside of the block, while those who take its values are outside."""
 
     @functools.wraps(f)
     def generator(*args: Any, **kwargs: Any) -> Any:
@@ -147,7 +147,7 @@ class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded for backward in this thread."""
+    """Return whether operations are recorded for backward in this thread."""
     return bool(taping.get())
 
 
@@ -180,13 +180,13 @@ def copied(t: Tensor) -> Tensor:
 
 
 def owned(t: Tensor) -> None:
-    """Notes that a copy is a Tensor of its own now, such as a buffer."""
+    """Note that a copy is a Tensor of its own now, such as a buffer."""
     if t.changes is COPIED:
         t.changes = UNCHANGED
 
 
 def changed(*tensors: Tensor) -> None:
-    """Notes that their values were changed in place: gradients of what was computed from them would be wrong."""
+    """Note that their values were changed in place: gradients of what was computed from them would be wrong."""
     now = next(_clock)
     for t in tensors:
         changes = t.changes
@@ -238,7 +238,7 @@ class Node:
 
 
 def newest_first(roots: Iterable[Node | None]) -> list[Node]:
-    """All nodes that the roots came from, newest first: each stands before the nodes of its inputs."""
+    """Return all nodes that the roots came from, newest first: each stands before the nodes of its inputs."""
     seen = {node for node in roots if node is not None}
     stack = list(seen)
     while stack:

@@ -65,17 +65,17 @@ class Gradients:
         self._held: dict[Node, Any] = {}  # the gradient of a node's output; of several outputs, a list
 
     def target(self, t: Tensor) -> tuple[Array, bool]:
-        """Where a kernel may put t's gradient, and whether it has to add to what is there. Follow it with `done`."""
+        """Return where a kernel may put t's gradient, and whether it has to add to what is there. Follow it with `done`."""
         if t.node is None:
             return t.grad_buffer(), self.k.has_grad(t)
         return self.k.empty(t.shape, t.dtype), False
 
     def touched(self, t: Tensor, target: Array) -> Array:
-        """Returns where a kernel marks the rows that it adds to a target; of size 0 where nobody asked for them."""
+        """Return where a kernel marks the rows that it adds to a target; of size 0 where nobody asked for them."""
         return self.k.absent if t.touched is None or target is not t._buffer else t.touched
 
     def done(self, t: Tensor, array: Array, marked: bool = False) -> None:
-        """Notes that the target is written; marked says that the rows are, of which any may be touched otherwise."""
+        """Note that the target is written; marked says that the rows are, of which any may be touched otherwise."""
         if t.node is None:
             if t.touched is not None and not marked:
                 self.k.fill(t.touched, 1.0)
@@ -84,7 +84,7 @@ class Gradients:
             self.add(t, array)
 
     def add(self, t: Tensor, array: Array) -> None:
-        """Adds a gradient of t's shape; the array may be shared with other tensors and is not changed."""
+        """Add a gradient of t's shape; the array may be shared with other tensors and is not changed."""
         node = t.node
         if node is None:
             self._accumulate(t, array)
@@ -98,7 +98,7 @@ class Gradients:
             self._held[node] = arrays.binary(self.k, "add", held, array)
 
     def or_zeros(self, node: Node, i: int, dy: Array | None) -> Array:
-        """Returns the gradient of output i of a node with several, or zeros where none came to it."""
+        """Return the gradient of output i of a node with several, or zeros where none came to it."""
         return arrays.filled(self.k, *node.outputs[i], 0.0) if dy is None else dy
 
     def _accumulate(self, t: Tensor, array: Array) -> None:
@@ -112,7 +112,7 @@ class Gradients:
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
-        """Hands the gradients of the node's outputs to its backward function."""
+        """Hand the gradients of the node's outputs to its backward function."""
         dy = self._held.pop(node, None)
         if dy is None:
             return
@@ -127,7 +127,7 @@ class Gradients:
             node.backward(self, node, dy)
 
     def run(self, roots: Iterable[Tensor], retain_graph: bool, op: str) -> None:
-        """Visits all nodes that the roots came from, whose gradients are here."""
+        """Visit all nodes that the roots came from, whose gradients are here."""
         for node in newest_first(t.node for t in roots):
             if node.saved is None:
                 raise RuntimeError(
@@ -142,7 +142,7 @@ class Gradients:
                 node.saved = None
 
     def start(self, t: Tensor, gradient: Any, op: str) -> None:
-        """Begins with the gradient of t: 1 for one element, if none is given."""
+        """Begin with the gradient of t: 1 for one element, if none is given."""
         if not t.requires_grad:
             raise RuntimeError(f"{op}: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True")
         if gradient is not None:
@@ -230,15 +230,15 @@ class Tensor(Methods, TensorBase):
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
         return int(self.data.size)
 
     def dim(self) -> int:
-        """The number of dimensions."""
+        """Return the number of dimensions."""
         return self.ndim
 
     def numel(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
         return self.size
 
     @property
@@ -265,7 +265,7 @@ class Tensor(Methods, TensorBase):
     # ---- where a value leaves ----
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """The values as a NumPy array, which shares their memory on the host backends."""
+        """Return the values as a NumPy array, which shares their memory on the host backends."""
         k = current()
         k.host_reads("numpy()")
         result: np.ndarray[Any, Any] = k.to_numpy(self.data)
@@ -287,14 +287,14 @@ class Tensor(Methods, TensorBase):
         return self.data.__dlpack_device__()  # type: ignore[no-any-return]
 
     def item(self) -> Any:
-        """The value of a Tensor with one element, as a Python number."""
+        """Return the value of a Tensor with one element, as a Python number."""
         if self.size != 1:
             raise ValueError(f"item: the Tensor has shape {self.shape}, wanted one element")
         current().host_reads("item()")
         return self.data.item()
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
+        """Return the values as nested lists of Python numbers."""
         return self.numpy().tolist()
 
     def __float__(self) -> float:
@@ -320,7 +320,7 @@ class Tensor(Methods, TensorBase):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward left, or None."""
+        """Return the gradient that backward left, or None."""
         return Tensor(self._buffer) if self.has_grad else None
 
     @grad.setter
@@ -334,21 +334,21 @@ class Tensor(Methods, TensorBase):
         current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:
-        """The array that the gradient is kept in, made at first use."""
+        """Return the array that the gradient is kept in, made at first use."""
         if self._buffer is None:
             self._buffer = current().empty_beside(self.data)
         return self._buffer
 
     def zero_grad(self) -> None:
-        """Forgets the gradient: the next backward overwrites it."""
+        """Forget the gradient: the next backward overwrites it."""
         current().set_has_grad(self, False)
 
     def detach(self) -> Tensor:
-        """The same values without their history; shares memory."""
+        """Return the same values without their history; shares memory."""
         return share_changes(Tensor(self.data), self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Sets requires_grad of a leaf."""
+        """Set requires_grad of a leaf."""
         if self.node is not None:
             raise RuntimeError("requires_grad_: only leaves can be changed; this Tensor came out of an operation")
         if requires_grad and self.dtype.kind != "f":
@@ -357,7 +357,7 @@ class Tensor(Methods, TensorBase):
         return self
 
     def retain_grad(self) -> None:
-        """Asks backward to fill the `grad` of this Tensor too, though it came out of an operation.
+        """Ask backward to fill the `grad` of this Tensor too, though it came out of an operation.
 
         >>> import fastnn
         >>> x = fastnn.tensor([3.0], requires_grad=True)
@@ -373,7 +373,7 @@ class Tensor(Methods, TensorBase):
             node.retained = {**(node.retained or {}), self.index: weakref.ref(self)}
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Adds the gradient of this Tensor to the `grad` of every leaf that it came from.
+        """Add the gradient of this Tensor to the `grad` of every leaf that it came from.
 
         Args:
             gradient: the gradient to start with, of this Tensor's shape; 1 for a Tensor with one element.
@@ -390,21 +390,21 @@ class Tensor(Methods, TensorBase):
     # ---- in place, on leaves ----
 
     def copy_(self, values: Any) -> Tensor:
-        """Overwrites the values of a leaf; under `no_grad` if it requires a gradient."""
+        """Overwrite the values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("copy_")
         arrays.copy_array(current(), self.data, as_array(values, self.dtype, self.shape, "copy_"))
         changed(self)
         return self
 
     def fill_(self, value: float) -> Tensor:
-        """Sets all values of a leaf; under `no_grad` if it requires a gradient."""
+        """Set all values of a leaf; under `no_grad` if it requires a gradient."""
         self._check_in_place("fill_")
         arrays.fill(current(), self.data, value)
         changed(self)
         return self
 
     def zero_(self) -> Tensor:
-        """Sets all values of a leaf to 0; under `no_grad` if it requires a gradient."""
+        """Set all values of a leaf to 0; under `no_grad` if it requires a gradient."""
         return self.fill_(0.0)
 
     def _check_in_place(self, name: str) -> None:
@@ -422,7 +422,7 @@ class Tensor(Methods, TensorBase):
 
 
 def result(op: str, data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any) -> Tensor:
-    """Makes the Tensor that an operation returns, on the tape if a gradient is wanted of any input.
+    """Make the Tensor that an operation returns, on the tape if a gradient is wanted of any input.
 
     Args:
         op: the operation's public name.
@@ -444,7 +444,7 @@ def result(op: str, data: Array, backward: Backward, inputs: tuple[Tensor, ...],
 def results(
     op: str, outputs: Sequence[Array], backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any
 ) -> tuple[Tensor, ...]:
-    """Makes the Tensors that an operation with several outputs returns; all of them have one node. See `result`.
+    """Make the Tensors that an operation with several outputs returns; all of them have one node. See `result`.
 
     Outputs of whole numbers are not on the tape. Backward gets one gradient for each output, and None for those that no gradient
     came to; it is called if any did.
@@ -458,7 +458,7 @@ def results(
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor with a copy of the data.
+    """Return a Tensor with a copy of the data.
 
     Args:
         data: numbers, nested lists, an array, or anything that turns into one. Python floats become float32, Python integers

@@ -50,7 +50,7 @@ _LIST: dict[str, _Entry] = {name: _entry(name) for name in ("cpp", "numba", "num
 
 
 def unavailable(name: str) -> str:
-    """Why a backend of the list cannot be used; empty where it can."""
+    """Return why a backend of the list cannot be used; empty where it can."""
     entry = _LIST[name]
     return entry.reason if entry.module is None else str(entry.module().unavailable())
 
@@ -85,7 +85,7 @@ def _loaded(name: str) -> Backend:
 
 
 def backends() -> dict[str, BackendInfo]:
-    """All backends in the order in which ``auto`` takes them, with the reason where one is not available.
+    """Return all backends in the order in which ``auto`` takes them, with the reason where one is not available.
 
     >>> import fastnn
     >>> fastnn.backends()["numpy"].available
@@ -112,7 +112,7 @@ _local: ContextVar[Any] = ContextVar("fastnn_backend", default=None)
 
 
 def current() -> Backend:
-    """The backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
+    """Return the backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
     backend: Backend = _local.get() or _default or _first_use()
     return backend
 
@@ -130,7 +130,7 @@ def _first_use() -> Backend:
 
 
 def shared_array(values: Any, dtype: Any = "float64") -> Any:
-    """A small array that Python and kernels both use, of the backend that runs (see `Backend.shared_array`)."""
+    """Return a small array that Python and kernels both use, of the backend that runs (see `Backend.shared_array`)."""
     return current().shared_array(values, dtype)
 
 
@@ -147,7 +147,7 @@ def get_backend() -> str:
 
 
 def set_backend(name: str) -> None:
-    """Chooses the backend for the whole process. Threads inside of a `use_backend` block keep theirs until they leave it.
+    """Choose the backend for the whole process. Threads inside of a `use_backend` block keep theirs until they leave it.
 
     Args:
         name: auto, cpp, numba, cupy or numpy.
@@ -281,7 +281,7 @@ def get_isa() -> str:
 
 
 def use_isa(name: str) -> None:
-    """Chooses the instruction set for the whole process; ValueError where it is unknown or this CPU lacks it."""
+    """Choose the instruction set for the whole process; ValueError where it is unknown or this CPU lacks it."""
     global _isa
     load("cpp")
     _core().use_isa(name)
@@ -334,7 +334,7 @@ class Info(NamedTuple):
 
 
 def info() -> Info:
-    """What runs and why: backend, instruction set, threads, and which kernels are native.
+    """Return what runs and why: backend, instruction set, threads, and which kernels are native.
 
     >>> import fastnn
     >>> fastnn.info().backend in fastnn.backends()

@@ -43,7 +43,7 @@ ALIGN = 64
 
 
 def aligned(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Any:
-    """An array that begins where a cache line does, so that no vector lies across two: for what is used often."""
+    """Return an array that begins where a cache line does, so that no vector lies across two: for what is used often."""
     if k.xp is not np:
         return k.xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
@@ -107,7 +107,7 @@ class Backend(Kernels):
             raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
     def aux(self, kernel: str, *args: Any) -> Any:
-        """Makes the array in which a kernel leaves what its backward needs beside the outputs; absent if nothing.
+        """Make the array in which a kernel leaves what its backward needs beside the outputs; absent if nothing.
 
         Args:
             kernel: one with an array of the dtype ``own``.
@@ -118,7 +118,7 @@ class Backend(Kernels):
         return self.absent if wanted is None else self.empty(*wanted)
 
     def why_unavailable(self, precision: str) -> str:
-        """Why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""
+        """Return why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""
         if precision == "bfloat16":
             return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
         if precision == "tf32":
@@ -129,12 +129,12 @@ class Backend(Kernels):
     """Whose `peaks` they are."""
 
     def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
-        """What the processor can do at most, measured: GFLOP/s of products, and GB/s of reading about so many bytes."""
+        """Return what the processor can do at most, measured: GFLOP/s of products, and GB/s of reading about so many bytes."""
         a, memory = np.ones((512, 512), dtype), np.ones(max(size, 1 << 14) // 8)
         return 2e-9 * 512**3 / seconds(lambda: a @ a, self.wait), 1e-9 * memory.nbytes / seconds(memory.sum, self.wait)
 
     def address(self, array: Any) -> int:
-        """Where an array of this backend begins in memory."""
+        """Return where an array of this backend begins in memory."""
         return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
 
     def wait(self) -> None:
@@ -165,20 +165,20 @@ class Backend(Kernels):
         return np.asarray(a) if isinstance(a, np.ndarray) else np.asarray(a.get())
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:
-        """The host array where `gather_batch` finds it: in the backend's memory where there is room."""
+        """Return the host array where `gather_batch` finds it: in the backend's memory where there is room."""
         return self.asarray(a)
 
     def is_streamed(self, a: Any) -> bool:
-        """Whether the array is not in the backend's memory, so that a batch of it is best fetched while another is computed."""
+        """Return whether the array is outside the backend's memory: a batch of it is best fetched while another is computed."""
         return False
 
     @contextmanager
     def overlap(self) -> Iterator[None]:
-        """A block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
+        """Return a block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
         yield
 
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
-        """A list of calls as one thing to run.
+        """Return a list of calls as one thing to run.
 
         Args:
             calls: kernel calls.
@@ -189,7 +189,7 @@ class Backend(Kernels):
 
     @contextmanager
     def when(self, flag: Any) -> Iterator[Any]:
-        """A block whose kernels run only if flag[0] is not 0 when their turn comes, also in replays.
+        """Return a block whose kernels run only if flag[0] is not 0 when their turn comes, also in replays.
 
         ``with k.when(flag) as k:`` gives the backend to call them on. The flag is an int64 array of one element that an
         earlier kernel wrote, and that those of the block leave alone. Blocks do not nest.
@@ -224,7 +224,7 @@ class Backend(Kernels):
         """Note that an array was made from values of Python."""
 
     def has_grad(self, leaf: Tensor) -> bool:
-        """Whether the leaf's gradient buffer holds a gradient."""
+        """Return whether the leaf's gradient buffer holds a gradient."""
         return leaf.has_grad
 
     def set_has_grad(self, leaf: Tensor, value: bool) -> None:
@@ -238,7 +238,7 @@ class Backend(Kernels):
         """Note that a module's buffer is now another Tensor."""
 
     def prepares(self, prepare: Callable[[int], int]) -> None:
-        """Calls prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""
+        """Call prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""
         prepare(1)
 
 

@@ -9,7 +9,7 @@ from . import spec
 
 
 def flops(name: str, args: tuple[Any, ...]) -> int:
-    """Counts floating-point operations by the kernel's line in the contract; 0 for kernels that memory limits."""
+    """Count floating-point operations by the kernel's line in the contract; 0 for kernels that memory limits."""
     if name == "matmul_batched":  # its sizes are values of an array
         return 2 * math.prod(int(n) for n in args[3][0])
     kernel = spec.KERNELS[name]
@@ -18,7 +18,7 @@ def flops(name: str, args: tuple[Any, ...]) -> int:
 
 
 def precision(name: str, args: tuple[Any, ...]) -> str:
-    """Returns what the factors of a product are rounded to; "float32" where nothing is."""
+    """Return what the factors of a product are rounded to; "float32" where nothing is."""
     for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
         if arg.name == "precision":
             return spec.PRECISIONS[value]
@@ -26,7 +26,7 @@ def precision(name: str, args: tuple[Any, ...]) -> str:
 
 
 def traffic(name: str, args: tuple[Any, ...]) -> int:
-    """Counts the bytes read and written, each array once for either."""
+    """Count the bytes read and written, each array once for either."""
     total = 0
     for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
         if arg.kind == "array":

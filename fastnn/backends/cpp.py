@@ -82,7 +82,7 @@ def _check_functions() -> None:
 
 
 def unavailable() -> str:
-    """Why the compiled kernels cannot be used, in words; empty where they can."""
+    """Return why the compiled kernels cannot be used, in words; empty where they can."""
     if not _missing:
         return ""
     from pathlib import Path

@@ -74,7 +74,7 @@ class FrozenList:
         return self._ports.build(results) if targets is None else out
 
     def _copy(self, results: list[Any], targets: list[Any], single: bool) -> None:
-        """Copies results into the arrays of out=."""
+        """Copy results into the arrays of out=."""
         for i, (target, a) in enumerate(zip(targets, results, strict=True)):
             fits = isinstance(target, np.ndarray) and target.shape == a.shape and target.dtype == a.dtype
             if not fits or not target.flags.carray:
@@ -88,7 +88,7 @@ class FrozenList:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Returns the arrays that are carried from call to call, by the names of inputs."""
+        """Return the arrays that are carried from call to call, by the names of inputs."""
         with self._lock:
             return self._ports.named_state([np.array(self._backend.to_numpy(a)) for a in self._states])
 

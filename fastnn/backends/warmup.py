@@ -31,7 +31,7 @@ _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 
 def calls(backend: Backend, kernels: Iterable[str] = KERNELS) -> Iterator[Call]:
-    """The calls of these kernels, with arrays of the backend."""
+    """Yield the calls of these kernels, with arrays of the backend."""
     for kernel in (KERNELS[name] for name in kernels):
         dtypes = kernel.dtypes or ("float64",)
         scalars = [a for a in kernel.args if a.kind != "array"]
@@ -58,7 +58,7 @@ def _choices(kernel: Kernel, arg: Arg) -> Iterable[Any]:
 
 
 def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
-    """The sets of arrays to leave out."""
+    """Yield the sets of arrays to leave out."""
     optional = [a.name for a in kernel.arrays if a.optional]
     fixed = {name for name in optional if name in _PRESENT and not _PRESENT[name](scalars)}
     if "fn" in scalars and scalars["fn"].name not in _COLUMNS:
@@ -69,14 +69,14 @@ def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
 
 
 def _sizes(kernel: Kernel, scalars: Mapping[str, Any]) -> dict[str, int]:
-    """Returns the letters of a kernel: those that follow from others by their formulas."""
+    """Return the letters of a kernel: those that follow from others by their formulas."""
     sizes = dict.fromkeys(kernel.sizes, _SIZE)
     whole = {name: value for name, value in scalars.items() if isinstance(value, int)}
     return sizes | {letter: formula(sizes | whole) for letter, formula in kernel.derived.items()}
 
 
 def _own(backend: Backend, kernel: Kernel, dtype: str, scalars: Mapping[str, Any]) -> Any:
-    """Makes the array of a backend's own dtype that the forward kernel leaves, for it and for its backward."""
+    """Make the array of a backend's own dtype that the forward kernel leaves, for it and for its backward."""
     forward = KERNELS[kernel.name.replace("_backward", "_forward")]
     letters = {s.lstrip("*") for a in forward.arrays if a.dtype != "own" for s in a.shape}
     given = [n for letter, n in _sizes(forward, scalars).items() if letter in letters]

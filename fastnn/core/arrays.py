@@ -29,7 +29,7 @@ _REDUCE = {name: i for i, name in enumerate(REDUCE_OPS)}
 
 @lru_cache(maxsize=4096)
 def broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[tuple[int, ...], np.ndarray[Any, Any]]:
-    """The common shape and the layout of a walk over it; ValueError if there is none."""
+    """Return the common shape and the layout of a walk over it; ValueError if there is none."""
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -39,7 +39,7 @@ def broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[tuple[int, ...], np.nd
 
 
 def _collapse(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """The same walk with neighbouring dimensions joined where every operand allows it."""
+    """Return the same walk with neighbouring dimensions joined where every operand allows it."""
     columns: list[list[int]] = []
     for column in zip(*rows, strict=True):
         n, *strides = column
@@ -62,7 +62,7 @@ def binary(k: Backend, op: str, x: Array, y: Array, z: Array = None) -> Array:
 
 
 def compare(k: Backend, op: str, x: Array, y: Array) -> Array:
-    """Whether x op y, with broadcasting."""
+    """Return whether x op y, with broadcasting."""
     shape, walk = broadcast(op, x.shape, y.shape)
     z = k.empty(shape, np.bool_)
     k.compare_forward(z, x, y, k.constant(walk), _COMPARE[op])
@@ -81,7 +81,7 @@ def select(k: Backend, c: Array, x: Array, y: Array) -> Array:
 
 
 def filled(k: Backend, shape: tuple[int, ...], dtype: Any, value: float) -> Array:
-    """An array of one value."""
+    """Return an array of one value."""
     y = k.empty(shape, dtype)
     fill(k, y, value)
     return y
@@ -119,13 +119,13 @@ def cast(k: Backend, x: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """Returns the shape as (before, axis, after); without dimensions, as (1, 1, 1)."""
+    """Return the shape as (before, axis, after); without dimensions, as (1, 1, 1)."""
     shape = shape or (1,)
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 def reduce(k: Backend, op: str, x: Array, axis: int) -> Array:
-    """The reduction along an axis, which stays with size 1."""
+    """Return the reduction along an axis, which stays with size 1."""
     a, b, c = around(x.shape, axis)
     y = k.empty((a, c), x.dtype)
     k.reduce_forward(y, x.reshape(a, b, c), _REDUCE[op])
@@ -133,7 +133,7 @@ def reduce(k: Backend, op: str, x: Array, axis: int) -> Array:
 
 
 def reduce_axes(k: Backend, op: str, x: Array, axes: Sequence[int]) -> Array:
-    """The reduction along several axes, which stay with size 1."""
+    """Return the reduction along several axes, which stay with size 1."""
     if len(axes) == x.ndim and axes:  # all of it is one run of memory
         return reduce(k, op, x.reshape(-1), 0).reshape((1,) * x.ndim)
     for axis in reversed(axes):
@@ -142,7 +142,7 @@ def reduce_axes(k: Backend, op: str, x: Array, axes: Sequence[int]) -> Array:
 
 
 def sum_to(k: Backend, d: Array, shape: tuple[int, ...]) -> Array:
-    """The sum over what broadcasting repeated: the gradient of an operand of this shape."""
+    """Return the sum over what broadcasting repeated: the gradient of an operand of this shape."""
     if d.shape == shape:
         return d
     pad = d.ndim - len(shape)
@@ -157,12 +157,12 @@ def sum_to(k: Backend, d: Array, shape: tuple[int, ...]) -> Array:
 def copy_walk(
     k: Backend, y: Array, x: Array, shape: tuple[int, ...], ys: tuple[int, ...], xs: tuple[int, ...], yo: int = 0, xo: int = 0
 ) -> None:
-    """Copies x into y along a walk of this shape, with strides ys and xs from the offsets yo and xo, in elements."""
+    """Copy x into y along a walk of this shape, with strides ys and xs from the offsets yo and xo, in elements."""
     k.strided_copy(y, x, k.constant(layout(shape, ys, xs, offsets=(yo, xo))))
 
 
 def permute(k: Backend, x: Array, order: tuple[int, ...]) -> Array:
-    """The axes in another order, in a new array."""
+    """Return the axes in another order, in a new array."""
     shape, strides = tuple(x.shape[a] for a in order), strides_of(x.shape)
     y = k.empty(shape, x.dtype)
     copy_walk(k, y, x, shape, strides_of(shape), tuple(strides[a] for a in order))
@@ -170,7 +170,7 @@ def permute(k: Backend, x: Array, order: tuple[int, ...]) -> Array:
 
 
 def arranged(k: Backend, stored: Array, order: Order) -> Array:
-    """Returns the values of a stored array in an order, in a new array."""
+    """Return the values of a stored array in an order, in a new array."""
     y = k.empty(order.shape(stored.shape), stored.dtype)
     for part in order.parts(stored.shape):
         copy_walk(k, y, stored, part.shape, part.strides, part.stored_strides, part.offset, part.stored_offset)
@@ -178,7 +178,7 @@ def arranged(k: Backend, stored: Array, order: Order) -> Array:
 
 
 def store_arranged(k: Backend, stored: Array, values: Array, order: Order) -> None:
-    """Writes values that are in an order into the array that stores them."""
+    """Write values that are in an order into the array that stores them."""
     for part in order.parts(stored.shape):
         copy_walk(k, stored, values, part.shape, part.stored_strides, part.strides, part.stored_offset, part.offset)
 

@@ -102,7 +102,7 @@ class StepInput(NDArrayOperatorsMixin):
         return repr(self._read("repr()"))
 
     def converted(self, dtype: np.dtype[Any] | None, copy: bool) -> np.ndarray[Any, Any]:
-        """Returns the array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
+        """Return the array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
         wanted = self.dtype if dtype is None else dtype
         if self.host is not None and not np.may_share_memory(self.host, self._array):  # Python may have changed it
             current().write(self._array, self.host)
@@ -117,7 +117,7 @@ class StepInput(NDArrayOperatorsMixin):
 
 
 def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
-    """Returns a dtype that Tensors can have; TypeError for others."""
+    """Return a dtype that Tensors can have; TypeError for others."""
     try:
         d: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
@@ -128,7 +128,7 @@ def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
 
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> np.ndarray[Any, Any]:
-    """Returns numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64.
+    """Return numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64.
 
     floats: the dtype of all floats where dtype is None.
     """
@@ -172,7 +172,7 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any =
 
 
 def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
-    """Returns numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
+    """Return numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
     if k.xp is not np and type(data) is k.xp.ndarray:
         if dtype is None and floats is not None:
             dtype = floats if data.dtype.kind == "f" else np.bool_ if data.dtype.kind == "b" else np.int64
@@ -182,7 +182,7 @@ def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, fl
 
 
 def check_whole(a: np.ndarray[Any, Any], dtype: np.dtype[Any], op: str, name: str) -> None:
-    """Raises ValueError for a number that an int64 or bool array cannot hold; the message says where it stands."""
+    """Raise ValueError for a number that an int64 or bool array cannot hold; the message says where it stands."""
     if dtype.kind == "b":
         lost = (a != 0) & (a != 1)
     elif a.dtype.kind == "f":
@@ -197,7 +197,7 @@ def check_whole(a: np.ndarray[Any, Any], dtype: np.dtype[Any], op: str, name: st
 
 
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:
-    """Returns the value as an array of the current backend with this dtype and shape."""
+    """Return the value as an array of the current backend with this dtype and shape."""
     if isinstance(value, TensorBase):
         if value.dtype != dtype:
             raise TypeError(f"{op}: a Tensor of dtype {value.dtype} came, wanted {dtype}")

@@ -20,7 +20,7 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def layout(shape: tuple[int, ...], *strides: tuple[int, ...], offsets: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
-    """The layout of a walk as kernels take it (see the reference's elementwise module), with at least two dimensions."""
+    """Return the layout of a walk as kernels take it (see the reference's elementwise module), with at least two dimensions."""
     pad = max(2 - len(shape), 0)
     rows = [(1,) * pad + shape] + [(0,) * pad + s for s in strides]
     if offsets is not None:
@@ -64,11 +64,11 @@ class Order(NamedTuple):
     axis: int = 0
 
     def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
-        """Returns the shape of the values, given that in which they are stored."""
+        """Return the shape of the values, given that in which they are stored."""
         return tuple(stored[a] for a in self.axes)
 
     def parts(self, stored: tuple[int, ...]) -> list[Part]:
-        """Returns the walks that copy values from a stored array of this shape, or to it: one for each block."""
+        """Return the walks that copy values from a stored array of this shape, or to it: one for each block."""
         shape, own = self.shape(stored), strides_of(stored)
         strides, stored_strides = strides_of(shape), tuple(own[a] for a in self.axes)
         if not self.blocks:
@@ -79,7 +79,7 @@ class Order(NamedTuple):
         return [Part(block, strides, i * step, stored_strides, b * stored_step) for i, b in enumerate(self.blocks)]
 
     def arranged(self, stored: Any) -> Any:
-        """Returns the values of a stored array: a view of it, or a copy where blocks are in another order."""
+        """Return the values of a stored array: a view of it, or a copy where blocks are in another order."""
         values = stored.transpose(self.axes)
         if not self.blocks:
             return values
@@ -94,14 +94,14 @@ TRANSPOSED = Order((1, 0))
 
 @lru_cache(maxsize=4096)
 def products(sizes: tuple[int, ...], *places: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """The layout of `matmul_batched` (see the reference's batched module): sizes, and where c, a and b lie."""
+    """Return the layout of `matmul_batched` (see the reference's batched module): sizes, and where c, a and b lie."""
     table = np.array([sizes, *places], np.int64)
     table.setflags(write=False)
     return table
 
 
 def within(sizes: Sequence[int], places: Sequence[Sequence[int]], counts: Sequence[int]) -> bool:
-    """Whether the matrices of such a layout lie within arrays of so many elements, and their rows or columns together."""
+    """Return whether the matrices of such a layout lie within arrays of so many elements, and their rows or columns together."""
     if len(sizes) < 3 or min(sizes) < 0:
         return False
     *batch, m, n, k = sizes

@@ -15,7 +15,7 @@ precision = _precision.get
 
 
 def checked(dtype: str, op: str) -> int:
-    """The precision of that name, where the backend in use has it.
+    """Return the precision of that name, where the backend in use has it.
 
     Raises:
         ValueError: the name is not known.

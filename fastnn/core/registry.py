@@ -13,27 +13,27 @@ from .versions import settings_changed
 
 @functools.cache
 def _own_class(cls: type) -> type:
-    """The first of fastnn's classes that a class is derived from, or itself."""
+    """Return the first of fastnn's classes that a class is derived from, or itself."""
     package = __name__.partition(".")[0]
     return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == package)
 
 
 @functools.cache
 def _arguments(cls: type) -> tuple[str, ...]:
-    """The names of a constructor's arguments that make a difference to what the object does."""
+    """Return the names of a constructor's arguments that make a difference to what the object does."""
     return tuple(name for name in inspect.signature(cls).parameters if name not in ("self", "name"))
 
 
 @functools.cache
 def decided(cls: type, name: str) -> str:
-    """The base class that takes an argument which a class decides by itself; empty where there is none."""
+    """Return the base class that takes an argument which a class decides by itself; empty where there is none."""
     if name == "name" or name in _arguments(cls):
         return ""
     return next((c.__name__ for c in cls.__mro__[1:-1] if hasattr(c, "_remade") and name in _arguments(c)), "")
 
 
 def alias(name: str) -> Any:
-    """An attribute that is another name of one."""
+    """Return an attribute that is another name of one."""
     return property(
         lambda self: getattr(self, name), lambda self, value: setattr(self, name, value), doc=f"Another name of {name}."
     )
@@ -60,7 +60,7 @@ class Remade:
         super().__setattr__(name, value)
 
     def _argument_changes(self, name: str, value: Any) -> bool:
-        """Whether this sets an argument of the constructor to another value."""
+        """Return whether this sets an argument of the constructor to another value."""
         own, own_type = vars(self), cast(Any, type(self))
         return name in own and own[name] is not value and name in _arguments(_own_class(own_type))
 
@@ -89,7 +89,7 @@ class Configured(Settings):
     """Base of what is said by its class and its constructor's arguments, which are attributes of the same names."""
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def __eq__(self, other: object) -> bool:
@@ -129,7 +129,7 @@ class Registry(Generic[T]):
         self.names: dict[str, Callable[[], T]] = {**(names or {}), **self.classes}
 
     def get(self, identifier: Any) -> T:
-        """The object of that name, class, config or function; or itself."""
+        """Return the object of that name, class, config or function; or itself."""
         if isinstance(identifier, self.base):
             return identifier
         if isinstance(identifier, type) and issubclass(identifier, self.base):

@@ -16,7 +16,7 @@ _streams: dict[Any, Any] = {}  # by the array module of the backends that draw f
 
 
 def seed(n: int) -> None:
-    """Makes everything random from here on repeatable: initial weights, the order of batches, dropout, `rand` and its kin.
+    """Make everything random from here on repeatable: initial weights, the order of batches, dropout, `rand` and its kin.
 
     Recorded steps and models draw from the same streams, and follow. A frozen model has a stream of its own.
 
@@ -35,7 +35,7 @@ def seed(n: int) -> None:
 
 
 def generator() -> np.random.Generator:
-    """Returns the stream of the host; unpredictable until `seed` is called."""
+    """Return the stream of the host; unpredictable until `seed` is called."""
     global _generator
     if _generator is None:
         _generator = np.random.Generator(np.random.Philox())
@@ -44,7 +44,7 @@ def generator() -> np.random.Generator:
 
 
 def stream(k: Backend) -> Any:
-    """Returns the stream that kernels draw from: uint64 (2,), seed and offset, in memory where recorded steps find it again."""
+    """Return the stream that kernels draw from: uint64 (2,), seed and offset, in memory where recorded steps find it again."""
     state = _streams.get(k.xp)
     if state is None:
         state = _streams[k.xp] = k.shared_array(_start(), np.uint64)
@@ -66,6 +66,6 @@ def undisturbed() -> Iterator[None]:
 
 
 def _start() -> Any:
-    """Returns where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
+    """Return where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
     source: Any = generator().bit_generator.seed_seq
     return np.array([np.random.SeedSequence(source.entropy, spawn_key=(1,)).generate_state(1, np.uint64)[0], 0], np.uint64)

@@ -43,7 +43,7 @@ class Structure:
 
     @classmethod
     def of(cls, value: Any, name: str = "output", is_leaf: Callable[[Any], bool] | None = None) -> tuple[Structure, list[Any]]:
-        """Returns the structure of a value, and its leaves. None alone is a leaf."""
+        """Return the structure of a value, and its leaves. None alone is a leaf."""
         tree, leaves = (LEAF, [None]) if value is None else flatten(value, is_leaf)
         kind = "one" if not tree else "dict" if issubclass(tree[0], Mapping) else "list" if issubclass(tree[0], list) else "tuple"
         return cls(kind, different(_names(tree, name)), tree=tree), leaves
@@ -57,36 +57,36 @@ class Structure:
     __hash__ = None  # type: ignore[assignment]
 
     def build(self, leaves: Sequence[Any]) -> Any:
-        """Returns the leaves put together."""
+        """Return the leaves put together."""
         return unflatten(self.tree, leaves)
 
     def flatten(self, value: Any, name: str = "") -> list[Any]:
-        """Returns the leaves of a value that is nested so; ValueError where it is not, with the place after this name."""
+        """Return the leaves of a value that is nested so; ValueError where it is not, with the place after this name."""
         return flatten_as(self.tree, value, name)
 
     def places(self, name: str) -> list[str]:
-        """Returns the place of each leaf as Python writes it."""
+        """Return the place of each leaf as Python writes it."""
         return places(self.tree, name)
 
     @property
     def flat(self) -> bool:
-        """Whether it is a single leaf, or a list, tuple or dict of leaves."""
+        """Return whether it is a single leaf, or a list, tuple or dict of leaves."""
         return self.tree == _flat(self.kind, self.names)
 
     def labels(self, name: str) -> list[str]:
-        """Returns what messages call each leaf: the name itself for a single one, else with its own name or its place."""
+        """Return what messages call each leaf: the name itself for a single one, else with its own name or its place."""
         if len(self) == 1:
             return [name]
         return [f"{name}[{own!r}]" for own in self.names] if self.flat else places(self.tree, name)
 
     def call(self, model: Any, leaves: Sequence[Any], **kwargs: Any) -> Any:
-        """Calls the model with these inputs."""
+        """Call the model with these inputs."""
         if not self.tree:
             return model(leaves[0], **kwargs)
         return model(*self.build(leaves), **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
-        """Returns what was given for each leaf, nested in the same way or in a dict by names; None where optional and left out.
+        """Return what was given for each leaf, nested in the same way or in a dict by names; None where optional and left out.
 
         Raises:
             ValueError: a list of another length, keys that are missing or not known; the message names them and the place.
@@ -109,7 +109,7 @@ def _flat(kind: str, names: Sequence[str]) -> Tree:
 
 
 def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
-    """Names leaves by the way to them: keys, and numbers behind the name of what they are in."""
+    """Name leaves by the way to them: keys, and numbers behind the name of what they are in."""
     if not tree:
         return [name]
     keys: Sequence[Any] = tree[1] if has_keys(tree) else [i + 1 for i in range(len(tree[2]))]
@@ -118,7 +118,7 @@ def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
 
 
 def different(names: Sequence[str]) -> list[str]:
-    """Returns the names, those that come again with a number behind."""
+    """Return the names, those that come again with a number behind."""
     found: dict[str, None] = {}
     for name in names:
         own, n = name, 0
@@ -169,7 +169,7 @@ class Arrays(list[Any]):
         self.inputs = inputs
 
     def on(self, k: Backend) -> Arrays:
-        """Puts the arrays where the backend's kernels find them."""
+        """Put the arrays where the backend's kernels find them."""
         return Arrays(map(k.dataset, self), self.inputs)
 
 
@@ -179,7 +179,7 @@ CHUNK = 1024
 
 
 def kinds(x: Any) -> Any:
-    """Returns how NumPy arrays are nested, with their shapes and dtypes; None where there is anything else among them."""
+    """Return how NumPy arrays are nested, with their shapes and dtypes; None where there is anything else among them."""
     if type(x) is np.ndarray:
         return x.shape, x.dtype
     if type(first_leaf(x)) is not np.ndarray:
@@ -189,29 +189,29 @@ def kinds(x: Any) -> Any:
 
 
 def stacked(passes: list[Any]) -> Any:
-    """Stacks the outputs of several passes, each with a new first axis for them."""
+    """Stack the outputs of several passes, each with a new first axis for them."""
     tree = flatten(passes[0])[0]
     return unflatten(tree, [np.stack(of_one) for of_one in zip(*(flatten(p)[1] for p in passes), strict=True)])
 
 
 def chunk_size(batch_size: Any, name: str) -> int:
-    """Returns the number of samples that evaluate and predict take at a time; name is what messages call the argument."""
+    """Return the number of samples that evaluate and predict take at a time; name is what messages call the argument."""
     return CHUNK if batch_size is None else positive_int(batch_size, name)
 
 
 def chunks(arrays: Sequence[Array], size: int) -> Any:
-    """Returns the arrays in parts of so many samples."""
+    """Return the arrays in parts of so many samples."""
     for i in range(0, len(arrays[0]), size):
         yield tuple(a[i : i + size] if a.size else a for a in arrays)
 
 
 def own_code(module: str) -> bool:
-    """Says whether the Python module of this name is one of fastnn's."""
+    """Return whether the Python module of this name is one of fastnn's."""
     return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 def users_level() -> int:
-    """Returns the stacklevel with which the function that calls this warns at the line of code that is not fastnn's."""
+    """Return the stacklevel with which the function that calls this warns at the line of code that is not fastnn's."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and own_code(str(frame.f_globals.get("__name__", ""))):
         level, frame = level + 1, frame.f_back
@@ -220,7 +220,7 @@ def users_level() -> int:
 
 @lru_cache(maxsize=1024)
 def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
-    """Returns the names of a forward's inputs, how many of them it needs, and whether it takes any number."""
+    """Return the names of a forward's inputs, how many of them it needs, and whether it takes any number."""
     parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # no input
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in plain)
@@ -228,13 +228,13 @@ def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool
 
 
 def argument_names(model: Any, n: int) -> list[str]:
-    """Returns the names of the first n arguments of a forward; input_3 and so on for those behind an asterisk."""
+    """Return the names of the first n arguments of a forward; input_3 and so on for those behind an asterisk."""
     names = _parameters(type(model).forward)[0][:n]
     return [*names, *(f"input_{i + 1}" for i in range(len(names), n))]
 
 
 def inputs_of(model: Any, x: Any, op: str) -> Structure:
-    """Returns how x, as users pass it to fit or predict, becomes the inputs of the model.
+    """Return how x, as users pass it to fit or predict, becomes the inputs of the model.
 
     Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
     one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
@@ -265,26 +265,26 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
 
 
 def _arguments(names: list[str], items: Sequence[Any]) -> Structure:
-    """Returns the structure of the arguments of a forward, each of which may be nested."""
+    """Return the structure of the arguments of a forward, each of which may be nested."""
     trees = tuple(flatten(item, _is_one_input)[0] for item in items)
     own = [leaf for tree, name in zip(trees, names, strict=True) for leaf in _names(tree, name, False)]
     return Structure("args", own, tree=(tuple, (len(trees),), trees))
 
 
 def are_inputs(x: Any) -> bool:
-    """Says whether these are whole inputs, or lists and dicts of such, not the rows of one."""
+    """Return whether these are whole inputs, or lists and dicts of such, not the rows of one."""
     return bool(x) and all(
         a.ndim > 1 if is_array(a) else isinstance(a, Mapping | list | tuple) and not _is_one_input(a) for a in x
     )
 
 
 def _is_one_input(value: Any) -> bool:
-    """Says whether a list or tuple is one input, by its rows or numbers."""
+    """Return whether a list or tuple is one input, by its rows or numbers."""
     return isinstance(value, list | tuple) and not are_inputs(value)
 
 
 def nested_targets(y: Any, name: str) -> tuple[Structure, list[Any]]:
-    """Returns the structure and the leaves of targets that are a list or dict of several, each an array or a list of numbers."""
+    """Return the structure and the leaves of targets that are a list or dict of several, each an array or a list of numbers."""
     return Structure.of(y, name, lambda value: value is not y and _is_one_input(value))
 
 

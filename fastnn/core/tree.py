@@ -17,7 +17,7 @@ NONE: Tree = (type(None), (), ())
 
 
 def _kind_of(cls: type) -> str:
-    """Says which container a type is: "none", "dict", "named" or "items"; empty for all other types."""
+    """Return which container a type is: "none", "dict", "named" or "items"; empty for all other types."""
     if cls is type(None):
         return "none"
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
@@ -29,12 +29,12 @@ _kind: Callable[[Any], str] = functools.lru_cache(maxsize=1024)(_kind_of)
 
 
 def has_keys(tree: Tree) -> bool:
-    """Says whether the outermost container of a tree is a dict or a named tuple."""
+    """Return whether the outermost container of a tree is a dict or a named tuple."""
     return _kind(tree[0]) in ("dict", "named")
 
 
 def _keys(value: Any, kind: str) -> tuple[Any, ...]:
-    """Returns the keys of a container; of a list or tuple, its length stands for them."""
+    """Return the keys of a container; of a list or tuple, its length stands for them."""
     return (len(value),) if kind == "items" else value._fields if kind == "named" else tuple(value)
 
 
@@ -46,7 +46,7 @@ def _made(cls: Any, keys: tuple[Any, ...], items: list[Any]) -> Any:
 
 
 def flatten(value: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[Tree, list[Any]]:
-    """Returns the tree of a value and its leaves, in order; a dict's in the order of its items.
+    """Return the tree of a value and its leaves, in order; a dict's in the order of its items.
 
     Args:
         value: anything; what is no list, tuple, dict or None is a leaf.
@@ -81,7 +81,7 @@ def _walk(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) 
 
 
 def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
-    """Puts leaves together as the tree says. A dict of any class becomes a plain one."""
+    """Put leaves together as the tree says. A dict of any class becomes a plain one."""
     if not tree:
         return leaves[0]
     return _build(tree, iter(leaves))
@@ -98,7 +98,7 @@ def _build(tree: Tree, rest: Iterator[Any]) -> Any:
 
 
 def flatten_as(tree: Tree, value: Any, name: str = "") -> list[Any]:
-    """Returns the leaves of a value that is nested as the tree says; whatever stands at a leaf of the tree is one.
+    """Return the leaves of a value that is nested as the tree says; whatever stands at a leaf of the tree is one.
 
     Lists and tuples stand for each other, and dicts may have their items in another order.
 
@@ -132,7 +132,7 @@ def _fits(tree: Tree, value: Any, leaves: list[Any]) -> bool:
 
 
 def _misfit(tree: Tree, value: Any, place: str) -> str:
-    """Says where a value is nested otherwise than the tree says; empty if it is not."""
+    """Return where a value is nested otherwise than the tree says; empty if it is not."""
     if not tree or _fits(tree, value, []):
         return ""
     kind, own = _kind(tree[0]), _kind(type(value))
@@ -149,7 +149,7 @@ def _misfit(tree: Tree, value: Any, place: str) -> str:
 
 
 def count(tree: Tree) -> int:
-    """Returns the number of leaves."""
+    """Return the number of leaves."""
     return sum(map(count, tree[2])) if tree else 1
 
 
@@ -162,7 +162,7 @@ def describe(tree: Tree) -> str:
 
 
 def steps(tree: Tree) -> list[str]:
-    """Returns how Python writes the way from a container to each of its items."""
+    """Return how Python writes the way from a container to each of its items."""
     kind = _kind(tree[0])
     if kind == "named":
         return [f".{key}" for key in tree[1]]
@@ -170,7 +170,7 @@ def steps(tree: Tree) -> list[str]:
 
 
 def places(tree: Tree, name: str = "") -> list[str]:
-    """Returns the place of each leaf as Python writes it.
+    """Return the place of each leaf as Python writes it.
 
     >>> places(flatten({"y": 1, "state": (2, [3, None])})[0], "outputs")
     ["outputs['y']", "outputs['state'][0]", "outputs['state'][1][0]"]
@@ -181,7 +181,7 @@ def places(tree: Tree, name: str = "") -> list[str]:
 
 
 def first_leaf(value: Any) -> Any:
-    """Returns the first leaf of a value without looking at the others; None where there is none before a None."""
+    """Return the first leaf of a value without looking at the others; None where there is none before a None."""
     while kind := _kind(type(value)):
         value = next(iter(value.values() if kind == "dict" else value), None) if kind != "none" and len(value) else None
         if value is None:
@@ -190,7 +190,7 @@ def first_leaf(value: Any) -> Any:
 
 
 def replace(value: Any, by: Callable[[Any], Any]) -> Any:
-    """Returns the value with by(leaf) in place of each leaf. Containers in which nothing is replaced are the same objects."""
+    """Return the value with by(leaf) in place of each leaf. Containers in which nothing is replaced are the same objects."""
     kind = _kind(type(value))
     if not kind:
         return by(value)

@@ -5,6 +5,6 @@ settings = 0
 
 
 def settings_changed() -> None:
-    """Makes all recorded steps void; modules have versions of their own, and where parameters lie is looked at."""
+    """Make all recorded steps void; modules have versions of their own, and where parameters lie is looked at."""
     global settings
     settings += 1

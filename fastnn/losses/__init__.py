@@ -56,8 +56,8 @@ _ALIASES |= {alias.upper(): name for alias, name in _ALIASES.items()} | {"pinbal
 
 
 def get(identifier: Any) -> Any:
-    """The loss that training takes: from its Keras name, an instance or class of a loss, a loss of `fastnn.nn`, or a function
-    of y_true and y_pred.
+    """Return the loss for training, given a Keras name, a loss or its class, a loss of `fastnn.nn`, or a function of y_true and
+    y_pred.
 
     Raises:
         ValueError: the name is not known, or the loss's reduction leaves no single number.
@@ -91,7 +91,7 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Loss) -> dict[str, Any] | None:
-    """A loss as JSON, its name and its arguments; None for one that is neither fastnn's own nor registered."""
+    """Return a loss as JSON, its name and its arguments; None for one that is neither fastnn's own nor registered."""
     if LOSSES.get(type(loss).name) is type(loss):
         return {"class_name": type(loss).name, "config": loss.get_config()}
     if isinstance(loss, CustomLoss) and (name := registered_name(loss.function)) is not None:
@@ -106,7 +106,7 @@ def serialize(loss: Loss) -> dict[str, Any] | None:
 
 
 def deserialize(config: dict[str, Any]) -> Any:
-    """Makes the loss again that `serialize` wrote down.
+    """Make the loss again that `serialize` wrote down.
 
     Raises:
         KeyError, TypeError, ValueError: there is no such loss, or its arguments are wrong.

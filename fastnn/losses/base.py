@@ -60,7 +60,7 @@ class Loss(Settings):
             self.name = str(name)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
+        """Return the loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
 
         y_true has y_pred's dtype and as many dimensions, unless it is class labels, (n,) for (n, C) or (n, T) for
         (n, T, C): int64.
@@ -116,8 +116,10 @@ class Loss(Settings):
     def reduced(
         self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None
     ) -> tuple[Tensor, Array | None]:
-        """What the reduction makes of weighted losses (M,), of shape ``like``, and what `measured` says of it; counted is 1 where
-        a row counts, else 0."""
+        """Reduce weighted losses (M,), of shape ``like``, and return the result with the weights as `measured` does.
+
+        counted is 1 where a row counts, else 0.
+        """
         if self.reduction in (None, "none"):
             return shape.reshape(losses, like), None
         if self.reduction == "sum":
@@ -135,7 +137,7 @@ class Loss(Settings):
         return output_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {k: v for k, v in vars(self).items() if not k.startswith("_")}
 
 
@@ -155,7 +157,7 @@ class RowLoss(Loss):
         return self.reduced(losses, like, weight, combined(counted, self.counted(y_true, y_pred)))
 
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
-        """The weighted loss of each row (M,)."""
+        """Return the weighted loss of each row (M,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no rows(y_true, y_pred, sample_weight)")
 
     def counted(self, y_true: Any, y_pred: Tensor) -> Array | None:
@@ -212,10 +214,10 @@ def as_given(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with the same number of dimensions where they differ by sizes of 1, as in Keras: arithmetic on (n,) and (n, 1) would
-    make (n, n) of the two.
+    """Return both with the same number of dimensions where they differ by sizes of 1, as in Keras.
 
-    A vector becomes a column; of others, the one with more dimensions loses its last.
+    Arithmetic on (n,) and (n, 1) would make (n, n) of the two. A vector becomes a column; of others, the one with more
+    dimensions loses its last.
     """
     if y_true.ndim == y_pred.ndim:
         return y_true, y_pred

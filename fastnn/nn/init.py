@@ -54,7 +54,7 @@ _LINEAR = ("linear", "sigmoid", *(f"conv{t}{d}d" for t in ("", "_transpose") for
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """What keeps the variance before a function after it: 1 for linear, sqrt 2 for relu, 5/3 for tanh, 3/4 for selu.
+    """Return what keeps the variance before a function after it: 1 for linear, sqrt 2 for relu, 5/3 for tanh, 3/4 for selu.
 
     param is the slope of leaky_relu, 0.01 if not given: sqrt(2 / (1 + param^2)).
     """
@@ -77,7 +77,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator = N
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> T:
-    """Normal; drawn anew in each replay of a recorded step, unless a generator is given."""
+    """Draw from a normal distribution; drawn anew in each replay of a recorded step, unless a generator is given."""
     check_number(std, "normal_: std", 0)
     if generator is None:
         return _write(tensor, randn(tensor.shape, dtype=tensor.dtype) * std + mean)
@@ -87,7 +87,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
 def trunc_normal_(
     tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator = None
 ) -> T:
-    """Normal, of which only values from a to b are taken."""
+    """Draw from a normal distribution of which only values from a to b are taken."""
     if not (std > 0 and a < b):
         raise ValueError(f"trunc_normal_: std is {std!r} and the range {a!r} to {b!r}; wanted std > 0 and a < b")
     z = truncated_normal(tensor.shape, (a - mean) / std, (b - mean) / std, _rng(generator))
@@ -121,7 +121,7 @@ def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator = None) -
 
 
 def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
-    """Normal of standard deviation gain sqrt(2 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
+    """Draw from a normal distribution of standard deviation gain sqrt(2 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor, "xavier_normal_"))), generator)
 
 
@@ -136,12 +136,12 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
 ) -> T:
-    """Normal of standard deviation gain / sqrt(fan), with the gain of nonlinearity (of slope a); He et al., 2015."""
+    """Draw from a normal distribution of deviation gain / sqrt(fan), gain that of nonlinearity (slope a); He et al., 2015."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity, "kaiming_normal_"), generator)
 
 
 def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
-    """A random matrix with orthonormal rows or columns, times gain; all dimensions but the first together are its columns."""
+    """Draw a matrix with orthonormal rows or columns, times gain; all dimensions after the first are its columns."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: shape {tensor.shape}; wanted two dimensions or more")
     if tensor.size == 0:
@@ -151,7 +151,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
 
 
 def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator = None) -> T:
-    """Normal, with a share of each column of a matrix set to 0 (Martens, ICML 2010); the number of zeros is rounded up."""
+    """Draw from a normal distribution, with a share of each column, rounded up, set to 0 (Martens, ICML 2010)."""
     rows, columns = _matrix(tensor, "sparse_")
     check_number(sparsity, "sparse_: sparsity", 0, 1)
     rng = _rng(generator)
@@ -178,7 +178,7 @@ def _matrix(tensor: Tensor, op: str) -> tuple[int, int]:
 
 
 def _fans(tensor: Tensor, op: str) -> tuple[int, int]:
-    """How many inputs an output has, and how many outputs an input, where dimensions are (out, in, ...)."""
+    """Return how many inputs an output has, and how many outputs an input, where dimensions are (out, in, ...)."""
     if tensor.ndim < 2:
         raise ValueError(f"{op}: shape {tensor.shape}; wanted two dimensions or more, (out, in, ...)")
     window = math.prod(tensor.shape[2:])

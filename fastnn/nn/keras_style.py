@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written call(x, training=...) that gets the mode, as in Keras."""
+    """Return a hand-written call(x, training=...) that gets the mode, as in Keras."""
 
     @functools.wraps(call)
     def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -23,7 +23,7 @@ def with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def marking(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A hand-written build that leaves word that it ran, and nothing of what it made where it fails: it is called again."""
+    """Return a hand-written build that notes that it ran, and undoes what it made if it fails: it is called again."""
 
     @functools.wraps(build)
     def marked(self: Module, input_shape: Any) -> None:

@@ -26,29 +26,29 @@ class Members:
         def built(self) -> bool: ...
 
     def children(self) -> Iterator[Module]:
-        """The modules that this one holds itself."""
+        """Return the modules that this one holds itself."""
         return iter(self._modules.values())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules that this one holds itself, with their names."""
+        """Return the modules that this one holds itself, with their names."""
         return iter(self._modules.items())
 
     def apply(self, fn: Callable[[Module], Any]) -> Module:
-        """Calls fn with each module below this one, then with it itself, as PyTorch does."""
+        """Call fn with each module below this one, then with it itself, as PyTorch does."""
         for m in self.children():
             m.apply(fn)
         fn(cast("Module", self))
         return cast("Module", self)
 
     def get_parameter(self, name: str) -> Parameter:
-        """The parameter of that dotted name."""
+        """Return the parameter of that dotted name."""
         found = self._aliases().get(name)
         if found is None:
             raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {name!r}")
         return found
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names."""
+        """Iterate over this module and all below it, each once, with dotted names."""
         seen: set[Module] = set()
         stack: list[tuple[str, Any]] = [(prefix, self)]
         while stack:
@@ -61,11 +61,11 @@ class Members:
             stack += [(dot + child, m) for child, m in reversed(module._modules.items())]
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
+        """Iterate over this module and all below it, each once."""
         return (m for _, m in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters, each once, with dotted names, in order of definition.
+        """Yield the parameters, each once, with dotted names, in order of definition.
 
         Raises:
             RuntimeError: a layer has no shape yet.
@@ -77,7 +77,7 @@ class Members:
                 yield name, p
 
     def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters under all of their names: tied ones come more than once."""
+        """Yield the parameters under all of their names: tied ones come more than once."""
         for prefix, module in self.named_modules():
             if not module._own_built():
                 raise RuntimeError(
@@ -89,17 +89,17 @@ class Members:
                     yield (f"{prefix}.{name}" if prefix else name), p
 
     def parameters(self) -> Iterator[Parameter]:
-        """The parameters, each once, in order of definition."""
+        """Return the parameters, each once, in order of definition."""
         return (p for _, p in self.named_parameters())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of all parameters; set_to_none=False makes them 0 instead."""
+        """Forget the gradients of all parameters; set_to_none=False makes them 0 instead."""
         for p in self.parameters():
             stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
 
     @property
     def trainable(self) -> bool:
-        """Whether any parameter is trained; setting it freezes or frees all of them."""
+        """Return whether any parameter is trained; setting it freezes or frees all of them."""
         return any(p.requires_grad for p in self.parameters()) if self.built else not self._frozen
 
     @trainable.setter
@@ -107,7 +107,7 @@ class Members:
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
-        """Freezes (False) or frees all parameters."""
+        """Freeze (False) or free all parameters."""
         modules = list(self.modules())
 
         def set_all() -> None:

@@ -14,20 +14,20 @@ sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
 
 
 def mode(training: bool) -> Block:
-    """Returns a block in which all modules are in this mode, in this thread alone."""
+    """Return a block in which all modules are in this mode, in this thread alone."""
     return Block(mode_override, bool(training))
 
 
 def unsaid() -> Block:
-    """Returns a block in which no block around it says the mode."""
+    """Return a block in which no block around it says the mode."""
     return Block(mode_override, None)
 
 
 def unsampled() -> Block:
-    """Returns a block in which random layers follow the mode, inside of `sampling` too."""
+    """Return a block in which random layers follow the mode, inside of `sampling` too."""
     return Block(sampled, False)
 
 
 def sampling() -> Block:
-    """Returns a block in which dropout and noise are as in training, and all other layers in their own mode."""
+    """Return a block in which dropout and noise are as in training, and all other layers in their own mode."""
     return Block(sampled, True)

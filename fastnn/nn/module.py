@@ -73,13 +73,13 @@ class Module(Trainer, State, Regularized):
 
     @property
     def takes_several(self) -> bool:
-        """Whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
+        """Return whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
         return not own_code(type(self).__module__)
 
     # ---- to be defined by layers ----
 
     def forward(self, x: Any) -> Any:
-        """What the module computes; defined by each layer and model."""
+        """Return what the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
     input_spec: Any = FLOATS
@@ -123,7 +123,7 @@ class Module(Trainer, State, Regularized):
     """Whether it has a stream of random numbers, `_state`, which files keep."""
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, for saving: here those that attributes of their names hold."""
+        """Return the constructor's arguments, for saving: here those that attributes of their names hold."""
         return readable_arguments(self)
 
     @classmethod
@@ -132,12 +132,12 @@ class Module(Trainer, State, Regularized):
         return cls(**config)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of one sample's output, given that of its input; layers that change the shape define it."""
+        """Return the shape of one sample's output, given that of its input; layers that change the shape define it."""
         return input_shape
 
     @property
     def built(self) -> bool:
-        """Whether all parameters have their shapes."""
+        """Return whether all parameters have their shapes."""
         return Module._own_built(self) and all(m.built for m in self._modules.values())
 
     # ---- calling ----
@@ -184,7 +184,7 @@ class Module(Trainer, State, Regularized):
         return Tensor(array)
 
     def _as_floats(self, x: Tensor) -> Tensor:
-        """A Tensor of whole numbers in the dtype of the parameters, where the module takes floats."""
+        """Return a Tensor of whole numbers in the dtype of the parameters, where the module takes floats."""
         spec = self.input_spec
         if not isinstance(spec, InputSpec) or (wanted := spec.wants(self.dtype)) is None or wanted.kind != "f":
             return x
@@ -192,7 +192,7 @@ class Module(Trainer, State, Regularized):
 
     @property
     def training(self) -> bool:
-        """Whether it is in training mode: as `train` and `eval` set it, unless a call or a fit says otherwise."""
+        """Return whether it is in training mode: as `train` and `eval` set it, unless a call or a fit says otherwise."""
         block = mode_override.get()
         return bool(self._training) if block is None else block
 
@@ -201,7 +201,7 @@ class Module(Trainer, State, Regularized):
         object.__setattr__(self, "_training", bool(value))
 
     def train(self, mode: bool = True) -> Module:
-        """Sets training mode, in which dropout drops, in this module and all it holds."""
+        """Set training mode, in which dropout drops, in this module and all it holds."""
         modules = list(self.modules())
 
         def set_all() -> None:
@@ -212,7 +212,7 @@ class Module(Trainer, State, Regularized):
         return self
 
     def eval(self) -> Module:
-        """Sets evaluation mode in this module and all it holds."""
+        """Set evaluation mode in this module and all it holds."""
         return self.train(False)
 
     # ---- what it holds ----
@@ -227,7 +227,7 @@ class Module(Trainer, State, Regularized):
         object.__setattr__(self, "_holders", [*alive, weakref.ref(holder)])
 
     def _structure_changed(self) -> None:
-        """Notes a change here, and in all that hold this module."""
+        """Note a change here, and in all that hold this module."""
         found: dict[Module, None] = {}
         stack = [self]
         while stack:
@@ -291,11 +291,11 @@ class Module(Trainer, State, Regularized):
         object.__delattr__(self, name)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
-        """Holds a parameter, or its absence, under a name."""
+        """Hold a parameter, or its absence, under a name."""
         self._hold({name: value})
 
     def _hold(self, parameters: dict[str, Parameter | None]) -> None:
-        """Holds all of them at once: no other thread, and no error or Ctrl-C, finds a part of them."""
+        """Hold all of them at once: no other thread, and no error or Ctrl-C, finds a part of them."""
         if self._frozen:
             for p in parameters.values():
                 if p is not None:
@@ -312,7 +312,7 @@ class Module(Trainer, State, Regularized):
         trainable: bool = True,
         name: str | None = None,
     ) -> Parameter:
-        """Makes a parameter and holds it under its name; for `build` methods, as in Keras.
+        """Make a parameter and hold it under its name; for `build` methods, as in Keras.
 
         Args:
             shape: its shape.
@@ -339,7 +339,7 @@ class Module(Trainer, State, Regularized):
         return p
 
     def register_buffer(self, name: str, value: Any, *, keep_dtype: bool = False) -> None:
-        """Holds state that is saved with the parameters but not trained, such as running means, under a name.
+        """Hold state that is saved with the parameters but not trained, such as running means, under a name.
 
         value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
         keep_dtype: a change of the model's dtype leaves it as it is; otherwise it goes along, if it is one of floats.
@@ -358,7 +358,7 @@ class Module(Trainer, State, Regularized):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of the parameters; float32 where there are none."""
+        """Return the dtype of the parameters; float32 where there are none."""
         return self._known_dtype() or _FLOAT32
 
     def _known_dtype(self) -> np.dtype[Any] | None:
@@ -400,7 +400,7 @@ class Module(Trainer, State, Regularized):
     # ---- how it looks ----
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of a layer's repr."""
+        """Return what stands between the parentheses of a layer's repr."""
         return ""
 
     def __repr__(self) -> str:
@@ -410,7 +410,7 @@ class Module(Trainer, State, Regularized):
         return f"{type(self).__name__}(\n" + "\n".join(lines) + "\n)"
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Prints the layers with their output shapes and numbers of parameters."""
+        """Print the layers with their output shapes and numbers of parameters."""
         from .summary import summary
 
         print_fn(summary(self))
@@ -426,19 +426,19 @@ class Module(Trainer, State, Regularized):
 
 
 def tells_shape(layer: Module) -> bool:
-    """Whether the layer says which shape it makes: a hand-written one without output_shape does not."""
+    """Return whether the layer says which shape it makes: a hand-written one without output_shape does not."""
     return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)
 
 
 def _symbolic(x: Any) -> bool:
-    """Whether it is a symbol, or a list or dict that begins with one."""
+    """Return whether it is a symbol, or a list or dict that begins with one."""
     from .graph.symbolic import Symbol
 
     return isinstance(first_leaf(x), Symbol)
 
 
 def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
-    """The call of a module with a hand-written build, which runs before the first forward."""
+    """Return the call of a module with a hand-written build, which runs before the first forward."""
     if not self._own_built() and not _symbolic(x):
         x = x if isinstance(x, Tensor) else self._input(x)
         first = first_leaf(x)

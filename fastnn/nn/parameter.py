@@ -47,7 +47,7 @@ class Parameter(Tensor):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes it; Keras's name of requires_grad."""
+        """Return whether training changes it; Keras's name of requires_grad."""
         return self.requires_grad
 
     @trainable.setter
@@ -55,7 +55,7 @@ class Parameter(Tensor):
         self.requires_grad = bool(value)
 
     def track_rows(self) -> Tensor:
-        """Returns a bool Tensor (rows,) that says from the next backward on in which rows the gradient may differ from 0.
+        """Return a bool Tensor (rows,) that says from the next backward on in which rows the gradient may differ from 0.
 
         These are the rows that `take` took; all of them where another operation used the parameter, or `grad` was set. Kernels
         write it, in replays of recorded steps too, so that optimizers and norms can leave out the other rows. It is right while
@@ -109,12 +109,12 @@ class LoadLimit:
         self.together = 0
 
     def begin(self, size: int) -> None:
-        """Notes that a layer is tried on inputs of this size."""
+        """Note that a layer is tried on inputs of this size."""
         self.together = 0
         self.try_(size)
 
     def try_(self, size: float) -> None:
-        """Notes that an array of this size comes up; ValueError if there were too many."""
+        """Note that an array of this size comes up; ValueError if there were too many."""
         self.trials -= int(size) + self.ARRAY
         if self.trials < 0:
             raise ValueError("its layers take too much work to try")
@@ -123,7 +123,7 @@ class LoadLimit:
             raise ValueError(f"a layer takes more than {limit} numbers to try, but there are {self.most} weights in all")
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Returns a parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
+        """Return a parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
         size = prod(shape)
         self.left -= size
         if size > self.most or self.left < 0:
@@ -136,14 +136,14 @@ filling: ContextVar[LoadLimit | None] = ContextVar("fastnn_filling", default=Non
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
-    """Makes a new parameter with the values that an initializer gives."""
+    """Make a new parameter with the values that an initializer gives."""
     if (own := filling.get()) is not None:
         return Parameter(own.zeros(shape, dtype))
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
 def stored(p: Tensor) -> Parameter:
-    """Returns the parameter itself, where p may be a view of one."""
+    """Return the parameter itself, where p may be a view of one."""
     base = getattr(p, "base", p)
     if not isinstance(base, Parameter):
         raise TypeError(f"wanted parameters, got a {type(p).__name__}; make it with fastnn.nn.Parameter")
@@ -151,7 +151,7 @@ def stored(p: Tensor) -> Parameter:
 
 
 def fill_grad(p: Parameter) -> None:
-    """Makes a parameter's gradient 0, where it has one."""
+    """Make a parameter's gradient 0, where it has one."""
     k = current()
     if k.has_grad(p):
         k.fill(p.grad_buffer(), 0.0)
@@ -186,7 +186,7 @@ class FlatBuffer:
 
 
 def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
-    """Returns the stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
+    """Return the stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
     unique = list(dict.fromkeys(stored(p) for p in parameters))
     homeless: dict[Any, list[Parameter]] = {}
     for p in unique:
@@ -199,7 +199,7 @@ def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
 
 
 def take_assigned(parameters: Iterable[Parameter], op: str) -> None:
-    """Copies what was set as a parameter's `data` into its home, where optimizers change it."""
+    """Copy what was set as a parameter's `data` into its home, where optimizers change it."""
     for p in parameters:
         if p.data is not p.kept and p.kept is not None:
             copy_array(current(), p.kept, as_array(p.data, p.kept.dtype, p.kept.shape, f"{op}: the parameter's data"))

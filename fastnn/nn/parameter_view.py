@@ -27,7 +27,7 @@ class _View(Tensor):
 
     @property
     def data(self) -> Array:
-        """The values: a view of the stored ones, or where blocks are in another order a copy that cannot be written to."""
+        """Return the values: a view of the stored ones, or where blocks are in another order a copy that cannot be written to."""
         if not self.order.blocks:
             return self.base.data.transpose(self.order.axes)
         values = arranged(current(), self.base.data, self.order)
@@ -78,7 +78,7 @@ class _View(Tensor):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient in the order of the values, or None; a view of the stored one."""
+        """Return the gradient in the order of the values, or None; a view of the stored one."""
         return TensorView(self.base.grad, self.order) if self.has_grad else None
 
     @grad.setter
@@ -183,10 +183,10 @@ class ParameterView(_View, Parameter):
 
 
 def transposed(base: Parameter) -> ParameterView:
-    """Returns the (out, in) view of a weight that is stored (in, out): PyTorch's face of it."""
+    """Return the (out, in) view of a weight that is stored (in, out): PyTorch's face of it."""
     return ParameterView(base, TRANSPOSED.axes)
 
 
 def order_of(p: Tensor) -> Order | None:
-    """Returns how a parameter arranges its base; None where it is stored itself."""
+    """Return how a parameter arranges its base; None where it is stored itself."""
     return p.order if isinstance(p, _View) else None

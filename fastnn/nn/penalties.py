@@ -21,7 +21,7 @@ class Regularized:
 
     @property
     def losses(self) -> list[Tensor]:
-        """The penalties of all regularizers: of the activities in the last call, of the weights that are trained.
+        """Return the penalties of all regularizers: of the activities in the last call, of the weights that are trained.
 
         A layer that is called several times in one pass counts its last call. An activity's penalty is divided by the
         number of samples, as in Keras. fit adds them to the loss; a training loop by hand does it itself.
@@ -39,14 +39,14 @@ class Regularized:
         return found + [rule(p) for rule, p in self._ruled("regularizer")]
 
     def regularization_loss(self) -> Tensor | float:
-        """The sum of `losses`, to be added to a loss; 0.0 where there are none."""
+        """Return the sum of `losses`, to be added to a loss; 0.0 where there are none."""
         total: Tensor | float = 0.0
         for value in self.losses:
             total = value if isinstance(total, float) else elementwise.add(total, value)
         return total
 
     def apply_constraints(self) -> None:
-        """Puts the weights that are trained back into their constraints; fit does it after each step.
+        """Put the weights that are trained back into their constraints; fit does it after each step.
 
         >>> import fastnn
         >>> layer = fastnn.Dense(1, input_shape=(2,), kernel_initializer="ones", kernel_constraint="unit_norm")
@@ -58,7 +58,7 @@ class Regularized:
             rule(p)
 
     def _ruled(self, kind: str) -> Iterator[tuple[Any, Parameter]]:
-        """The rules of this kind for weights that are trained, each with its parameter."""
+        """Yield the rules of this kind for weights that are trained, each with its parameter."""
         for m in self._all():
             for name in ("kernel", "bias"):
                 rule = m.__dict__.get(f"{name}_{kind}")

@@ -68,7 +68,7 @@ class InputSpec:
         self.name = name
 
     def wants(self, floats: np.dtype[Any]) -> np.dtype[Any] | None:
-        """Returns the dtype that arrays are cast to, where parameters have the dtype `floats`; None for what comes."""
+        """Return the dtype that arrays are cast to, where parameters have the dtype `floats`; None for what comes."""
         if self.dtype is None:
             return None
         if self.dtype == "float":
@@ -76,11 +76,11 @@ class InputSpec:
         return _INT64 if self.dtype == "int" else np.dtype(self.dtype)
 
     def cast(self, dtype: np.dtype[Any], floats: np.dtype[Any]) -> np.dtype[Any]:
-        """Returns the dtype that an array of this dtype is cast to."""
+        """Return the dtype that an array of this dtype is cast to."""
         return self.wants(floats) or (floats if dtype.kind == "f" else _BOOL if dtype.kind == "b" else _INT64)
 
     def fitted(self, shape: tuple[Any, ...], op: str, name: str) -> tuple[Any, ...]:
-        """Returns the shape in which data of this shape are taken: one without the last axis of size 1, say.
+        """Return the shape in which data of this shape are taken: one without the last axis of size 1, say.
 
         Raises:
             ValueError: the shape does not fit; the message names the operation, the array and what is wanted.
@@ -105,7 +105,7 @@ class InputSpec:
         return all(-n <= axis < n and shape[axis] in (size, None) for axis, size in self._sizes)
 
     def _described(self, came: int) -> str:
-        """Returns what is wanted, in words, where an array of so many dimensions came."""
+        """Return what is wanted, in words, where an array of so many dimensions came."""
         if self.shape is not None:
             return _sizes(self.shape[1:])
         n = self.ndim or max(came, self.min_ndim or 0)
@@ -152,7 +152,7 @@ features = lru_cache(maxsize=256)(Features)
 
 
 def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:
-    """Returns the spec of each input, from specs that are nested as the inputs or in a dict by names; one stands for all.
+    """Return the spec of each input, from specs that are nested as the inputs or in a dict by names; one stands for all.
 
     Raises:
         TypeError, ValueError: input_spec holds other things, or more or fewer than there are inputs.
@@ -168,7 +168,7 @@ def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:
 
 
 def as_input(k: Backend, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:
-    """Returns what a layer is called on as an array of the backend k, in the dtype that the spec says.
+    """Return what a layer is called on as an array of the backend k, in the dtype that the spec says.
 
     Raises:
         ValueError: the shape does not fit, a fraction came for whole numbers, or another number than 0 and 1 for bool.

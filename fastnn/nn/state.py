@@ -39,7 +39,7 @@ class State(Members):
 
     @property
     def weights(self) -> list[Parameter]:
-        """The stored parameters, weights as (in, out), and after those of each layer its buffers."""
+        """Return the stored parameters, weights as (in, out), and after those of each layer its buffers."""
         own: dict[Any, None] = {}
         list(self._all_parameters())  # which says what has no shape yet
         for m in self.modules():

@@ -28,7 +28,7 @@ _SQUARE = 2.0
 
 
 def _gradients(parameters: Any, op: str) -> list[Array]:
-    """The gradients that there are, each once."""
+    """Return the gradients that there are, each once."""
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if others := [type(p).__name__ for p in given if not isinstance(p, Tensor)]:
         raise TypeError(f"{op}: parameters holds a {others[0]}, wanted parameters")
@@ -45,7 +45,7 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scales the gradients so that their norm, all of them as one vector, is at most max_norm.
+    """Scale the gradients so that their norm, all of them as one vector, is at most max_norm.
 
     Args:
         parameters: those without a gradient are left out.
@@ -100,7 +100,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
-    """Brings each element of the gradients into [-clip_value, clip_value]; foreach is PyTorch's and changes nothing."""
+    """Bring each element of the gradients into [-clip_value, clip_value]; foreach is PyTorch's and changes nothing."""
     k = current()
     limit = k.shared_array([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
     k.host_wrote(limit)

@@ -45,7 +45,7 @@ def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def _plain(name: str) -> Callable[[Tensor], Tensor]:
-    """The operation of an element-wise function without parameters, by the name that layers know it by."""
+    """Return the operation of an element-wise function without parameters, by the name that layers know it by."""
     act = activations.get(name)
     assert isinstance(act, Activation)
 
@@ -89,7 +89,7 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
 
 
 def relu_steps(negative_slope: float, max_value: float | None, threshold: float) -> tuple[Activation, ...]:
-    """The element-wise functions that `relu` is made of, one after the other."""
+    """Return the element-wise functions that `relu` is made of, one after the other."""
     slope = check_number(negative_slope, "relu: negative_slope", 0.0)
     start = check_number(threshold, "relu: threshold", -math.inf)
     top = math.inf if max_value is None else check_number(max_value, "relu: max_value", 0.0)
@@ -175,7 +175,7 @@ def sine(x: Tensor, omega: float = 1.0) -> Tensor:
 
 
 def erf(x: Tensor) -> Tensor:
-    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+    """Return the error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 
     >>> import fastnn
     >>> fastnn.erf(fastnn.tensor([0.0, 10.0])).tolist()
@@ -233,7 +233,7 @@ def _prelu_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
-    """a act(b), where a is the first half of x along an axis and b, the gate, the second, as in PyTorch.
+    """Compute a act(b), where a is the first half of x along an axis and b, the gate, the second, as in PyTorch.
 
     Args:
         x: of even size along the axis.
@@ -288,7 +288,7 @@ def reglu(x: Tensor, axis: int = -1) -> Tensor:
 
 @torch_names
 def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
-    """The greatest of each num_pieces neighbours along an axis; equal ones share the gradient.
+    """Return the greatest of each num_pieces neighbours along an axis; equal ones share the gradient.
 
     Source: Goodfellow et al., Maxout Networks, arXiv 1302.4389.
 
@@ -327,13 +327,13 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 @torch_names
 def softmin(x: Tensor, axis: int = -1) -> Tensor:
-    """The softmax of -x along an axis."""
+    """Return the softmax of -x along an axis."""
     return softmax(-as_tensor(x, "softmin"), axis)
 
 
 @torch_names
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
-    """The nearest point to x, along an axis, whose numbers are at least 0 and sum to 1: a softmax with true zeros.
+    """Return the nearest point to x, along an axis, whose numbers are at least 0 and sum to 1: a softmax with true zeros.
 
     Source: Martins and Astudillo, From Softmax to Sparsemax, 2016.
 
@@ -397,12 +397,12 @@ _ROWS_BACKWARD = {name: _rows_backward(f"{name}_backward") for name in ("softmax
 
 
 def softmax_logits(y: Tensor) -> Tensor | None:
-    """The input of the softmax over the last axis that made y, where it is on the tape."""
+    """Return the input of the softmax over the last axis that made y, where it is on the tape."""
     return _made_by(_ROWS_BACKWARD["softmax"], y)
 
 
 def log_softmax_logits(y: Tensor) -> Tensor | None:
-    """The input of the log-softmax over the last axis that made y, where it is on the tape."""
+    """Return the input of the log-softmax over the last axis that made y, where it is on the tape."""
     return _made_by(_ROWS_BACKWARD["log_softmax"], y)
 
 
@@ -414,7 +414,7 @@ def _made_by(backward: Backward, y: Tensor) -> Tensor | None:
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:
-    """The input of the sigmoid that made y, where it is on the tape."""
+    """Return the input of the sigmoid that made y, where it is on the tape."""
     node = y.node
     if node is not None and node.retained is not None:  # y's own gradient is wanted
         return None

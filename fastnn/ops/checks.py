@@ -12,7 +12,7 @@ from ..core.convert import own_array
 
 
 def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
-    """The value as a Tensor: of like's dtype if it is none yet. The view of a parameter becomes a copy."""
+    """Return the value as a Tensor: of like's dtype if it is none yet. The view of a parameter becomes a copy."""
     if isinstance(value, Tensor):
         if hasattr(value, "order"):
             from .shape import arranged
@@ -43,7 +43,7 @@ def floating(op: str, t: Tensor) -> Tensor:
 
 
 def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
-    """The value, if it is a finite number from low to high; ValueError otherwise."""
+    """Return the value, if it is a finite number from low to high; ValueError otherwise."""
     if (
         not isinstance(value, int | float | np.integer | np.floating)
         or not np.isfinite(np.float64(value))
@@ -64,7 +64,7 @@ def check_device(device: Any, op: str) -> None:
 
 
 def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
-    """The value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
+    """Return the value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}, wanted a whole number")
     if value < low:
@@ -73,14 +73,14 @@ def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
 
 
 def positive_int(value: Any, name: str) -> int:
-    """Returns the value, if it is a whole number of at least 1; ValueError otherwise."""
+    """Return the value, if it is a whole number of at least 1; ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
     return int(value)
 
 
 def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
-    """Returns a shape without the batch, from a tuple, a list or a single size."""
+    """Return a shape without the batch, from a tuple, a list or a single size."""
     if shape is None:
         return None
     items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
@@ -88,7 +88,7 @@ def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
 
 
 def axis_of(axis: Any, ndim: int, op: str) -> int:
-    """The axis counted from the front; ValueError where there is none.
+    """Return the axis counted from the front; ValueError where there is none.
 
     Operations for which a Tensor without dimensions has one of size 1, as in PyTorch, give at least 1 as ndim.
     """

@@ -20,7 +20,7 @@ from .shape import sizes
 
 @also_named(size="shape", value="fill_value")
 def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor of one value; float32 for a float, int64 for a whole number, bool for a bool.
+    """Return a Tensor of one value; float32 for a float, int64 for a whole number, bool for a bool.
 
     >>> import fastnn
     >>> fastnn.full((2,), 0.5).tolist()
@@ -33,7 +33,7 @@ def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool =
 
 
 def zeros(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Zeros in a shape, given as numbers or as a tuple.
+    """Zero in a shape, given as numbers or as a tuple.
 
     >>> import fastnn
     >>> fastnn.zeros(2, 3).shape, fastnn.zeros((2, 3)).shape
@@ -61,7 +61,7 @@ def _of(array: Any, requires_grad: bool) -> Tensor:
 
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """The (n, m) matrix with ones on its diagonal; m is n unless given."""
+    """Return the (n, m) matrix with ones on its diagonal; m is n unless given."""
     m = n if m is None else m
     return tensor(np.eye(whole_number(n, "eye: n", 0), whole_number(m, "eye: m", 0)), dtype, requires_grad)
 
@@ -70,7 +70,7 @@ def eye(n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bo
 def arange(
     start: float = 0, stop: float | None = None, step: float = 1, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Numbers from start (0 if one number is given) up to, but without, stop; int64 if all are whole, else float32.
+    """Return numbers from start (0 if one number is given) up to, but without, stop; int64 if all are whole, else float32.
 
     >>> import fastnn
     >>> fastnn.arange(3).tolist()
@@ -160,7 +160,7 @@ def _real(op: str, dtype: Any) -> Any:
 
 
 def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of x's shape, and dtype unless another is given."""
+    """Zero of x's shape, and dtype unless another is given."""
     return full_like(x, 0, dtype, requires_grad)
 
 
@@ -171,7 +171,7 @@ def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 @also_named(value="fill_value")
 def full_like(x: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """One value in x's shape, and dtype unless another is given."""
+    """Return one value in x's shape, and dtype unless another is given."""
     t = as_tensor(x, "full_like")
     wanted = t.dtype if dtype is None else dtype_of(dtype, "full_like")
     return _of(arrays.filled(current(), t.shape, wanted, fill_value), requires_grad)

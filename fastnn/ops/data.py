@@ -15,7 +15,7 @@ from .shape import transpose
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
-    """Returns whole numbers from -limit to limit - 1 as an int64 Tensor.
+    """Return whole numbers from -limit to limit - 1 as an int64 Tensor.
 
     They are checked here, when the operation runs. What a replay finds out of range, kernels read as NaN and skip where they add.
 
@@ -42,7 +42,7 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
 
 
 def from_0(index: Tensor, limit: int) -> Tensor:
-    """Returns an index whose numbers below 0 count from the end as one that counts from 0; by kernels, for replays."""
+    """Return an index whose numbers below 0 count from the end as one that counts from 0; by kernels, for replays."""
     k, data = current(), index.data
     zero, limits = (arrays.filled(k, (1,) * data.ndim, data.dtype, n) for n in (0, limit))
     negative = arrays.compare(k, "lt", data, zero)
@@ -51,7 +51,7 @@ def from_0(index: Tensor, limit: int) -> Tensor:
 
 @torch_names
 def take(x: Any, index: Any, axis: int = 0) -> Tensor:
-    """Elements by number along an axis: rows, as an embedding takes them, unless another is given.
+    """Return elements by number along an axis: rows, as an embedding takes them, unless another is given.
 
     The result has the shape of x with that of index in place of the axis. NumPy and PyTorch count through all elements where no
     axis is given: take `x.reshape(-1)` for that.
@@ -100,7 +100,7 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def gather(x: Tensor, axis: int, index: Any) -> Tensor:
-    """Elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
+    """Return elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
 
     Args:
         x: any shape.
@@ -121,7 +121,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
 
 
 def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[int, int, int]]:
-    """Returns the elements along an axis by number, the index and the shape of x, all with the axis in the middle of three."""
+    """Return the elements along an axis by number, the index and the shape of x, all with the axis in the middle of three."""
     k, shape = current(), arrays.around(x.shape, axis)
     index3 = index.data.reshape(arrays.around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
@@ -130,7 +130,7 @@ def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[i
 
 
 def gather_backward(grads: Gradients, node: Node, dy: Array, *_: None) -> None:
-    """Adds the gradient of what `gathered` took, of an operation that may have an output of indices behind it."""
+    """Add the gradient of what `gathered` took, of an operation that may have an output of indices behind it."""
     assert node.saved is not None
     index, shape = node.saved
     dx = grads.k.empty(shape, dy.dtype)

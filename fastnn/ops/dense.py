@@ -102,7 +102,7 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def logits_of(y: Tensor) -> Tensor | None:
-    """The input of the sigmoid that made y, where `dense` did and is on the tape: for losses that work on logits."""
+    """Return the input of the sigmoid that made y, where `dense` did and is on the tape: for losses that work on logits."""
     node = y.node
     if node is None or node.backward is not _dense_backward or node.saved is None:
         return None
@@ -115,7 +115,7 @@ def logits_of(y: Tensor) -> Tensor | None:
 
 
 def matmul(a: Any, b: Any) -> Tensor:
-    """The matrix product a b, as NumPy's ``@``: dimensions before the last two are batches, which broadcast.
+    """Return the matrix product a b, as NumPy's ``@``: dimensions before the last two are batches, which broadcast.
 
     >>> import fastnn
     >>> fastnn.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
@@ -154,7 +154,7 @@ def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
 
 
 def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
-    """The products of the matrices in two batches: (..., M, K) or (K,) by (..., K, N)."""
+    """Return the products of the matrices in two batches: (..., M, K) or (K,) by (..., K, N)."""
     if a.ndim == 1:
         return shape_ops.squeeze(matmul_batches(shape_ops.unsqueeze(a, 0), b), -2)
     batch, _ = arrays.broadcast("matmul", a.shape[:-2], b.shape[:-2])
@@ -195,7 +195,7 @@ def _layout(
     ta: bool,
     tb: bool,
 ) -> np.ndarray[Any, Any]:
-    """The layout for arrays of these shapes, which broadcast to the batch."""
+    """Return the layout for arrays of these shapes, which broadcast to the batch."""
     places = []
     for shape, transposed in ((c, False), (a, ta), (b, tb)):
         strides = broadcast_strides(shape, (*batch, *shape[-2:]))
@@ -219,7 +219,7 @@ def _matmul_batches_backward(grads: Gradients, node: Node, dc: Array) -> None:
 
 
 def dot(a: Any, b: Any) -> Tensor:
-    """The inner product of two vectors.
+    """Return the inner product of two vectors.
 
     >>> import fastnn
     >>> fastnn.dot([1.0, 2.0], [3.0, 4.0]).item()
@@ -230,7 +230,7 @@ def dot(a: Any, b: Any) -> Tensor:
 
 
 def outer(a: Any, b: Any) -> Tensor:
-    """The products of all elements of one vector with all of another: (M, N).
+    """Return the products of all elements of one vector with all of another: (M, N).
 
     >>> import fastnn
     >>> fastnn.outer([1.0, 2.0], [3.0, 4.0]).tolist()

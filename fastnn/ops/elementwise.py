@@ -23,7 +23,7 @@ _ORDER = ("bool", "int64", "float32", "float64")
 
 
 def operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of one dtype: numbers and arrays take the Tensor's, but a fraction makes whole numbers real."""
+    """Return both as Tensors of one dtype: numbers and arrays take the Tensor's, but a fraction makes whole numbers real."""
     like = x if isinstance(x, Tensor) else y if isinstance(y, Tensor) else None
     free = not (isinstance(x, Tensor) and isinstance(y, Tensor))
     if like is not None and like.dtype.kind != "f":
@@ -101,7 +101,7 @@ def pow(x: Any, y: Any) -> Tensor:
 
 
 def _is_whole(v: Any) -> bool:
-    """Whether it is a whole number, or an array or a Tensor of such."""
+    """Return whether it is a whole number, or an array or a Tensor of such."""
     return isinstance(v, int | np.integer) or (hasattr(v, "dtype") and np.dtype(v.dtype).kind in "iub")
 
 
@@ -111,12 +111,12 @@ def real(v: Any) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Tensor:
-    """The greater of x and y, element by element with broadcasting; NaN wins. Equal elements share the gradient."""
+    """Return the greater of x and y, element by element with broadcasting; NaN wins. Equal elements share the gradient."""
     return _binary("maximum", x, y)
 
 
 def minimum(x: Any, y: Any) -> Tensor:
-    """The smaller of x and y, element by element with broadcasting; NaN wins. Equal elements share the gradient."""
+    """Return the smaller of x and y, element by element with broadcasting; NaN wins. Equal elements share the gradient."""
     return _binary("minimum", x, y)
 
 
@@ -214,7 +214,7 @@ def rsqrt(x: Any) -> Tensor:
 
 
 def _map(name: str, x: Any, function: str = "") -> Tensor:
-    """The operation of that name, which is the function of that or another name in `spec.ACTIVATIONS`."""
+    """Return the operation of that name, which is the function of that or another name in `spec.ACTIVATIONS`."""
     return activate(real(as_tensor(x, name)), activation(function or name), name)
 
 
@@ -224,28 +224,28 @@ def exp(x: Any) -> Tensor:
 
 
 def log(x: Any) -> Tensor:
-    """The natural logarithm."""
+    """Return the natural logarithm."""
     return _map("log", x)
 
 
 def sqrt(x: Any) -> Tensor:
-    """The square root."""
+    """Return the square root."""
     return _map("sqrt", x)
 
 
 def abs(x: Any) -> Tensor:
-    """The absolute value; its gradient at 0 is 0."""
+    """Return the absolute value; its gradient at 0 is 0."""
     x = as_tensor(x, "abs")
     return _map("abs", x) if x.dtype.kind == "f" else maximum(x, neg(x))
 
 
 def sin(x: Any) -> Tensor:
-    """The sine."""
+    """Return the sine."""
     return _map("sin", x)
 
 
 def cos(x: Any) -> Tensor:
-    """The cosine."""
+    """Return the cosine."""
     return _map("cos", x)
 
 
@@ -266,17 +266,17 @@ def sign(x: Any) -> Tensor:
 
 
 def floor(x: Any) -> Tensor:
-    """The largest whole number of at most x, in x's dtype; its gradient is 0."""
+    """Return the largest whole number of at most x, in x's dtype; its gradient is 0."""
     return _rounded("floor", x)
 
 
 def ceil(x: Any) -> Tensor:
-    """The smallest whole number of at least x, in x's dtype; its gradient is 0."""
+    """Return the smallest whole number of at least x, in x's dtype; its gradient is 0."""
     return _rounded("ceil", x)
 
 
 def round(x: Any, decimals: int = 0) -> Tensor:
-    """The nearest number with so many decimals, the even one of two, in x's dtype; its gradient is 0.
+    """Return the nearest number with so many decimals, the even one of two, in x's dtype; its gradient is 0.
 
     >>> import fastnn
     >>> fastnn.round(fastnn.tensor([0.5, 1.5, 2.26]), 1).tolist() == fastnn.tensor([0.5, 1.5, 2.3]).tolist()
@@ -328,7 +328,7 @@ def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def clone(x: Any) -> Tensor:
-    """A copy, through which gradients flow.
+    """Return a copy, through which gradients flow.
 
     >>> import fastnn
     >>> x = fastnn.tensor([1.0])

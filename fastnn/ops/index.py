@@ -65,7 +65,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
 
 
 def _plain(item: Any) -> Any:
-    """An index array without dimensions as a whole number."""
+    """Return an index array without dimensions as a whole number."""
     if _is_array(item) and not isinstance(item, list) and item.ndim == 0 and item.dtype != np.bool_:
         return item.__index__() if isinstance(item, Tensor) else int(item)
     return item
@@ -76,7 +76,7 @@ def _is_array(item: Any) -> bool:
 
 
 def _without_masks(item: Any) -> tuple[Any, ...]:
-    """A mask as the index arrays of its true elements, all else as it is."""
+    """Return a mask as the index arrays of its true elements, all else as it is."""
     if not _is_array(item):
         return (item,)
     given = host_array(item, None, "indexing") if isinstance(item, list) else item
@@ -97,7 +97,7 @@ class _OfMask:
 
 
 def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
-    """The keys with slices for ... and for what is left out at the end."""
+    """Return the keys with slices for ... and for what is left out at the end."""
     if sum(item is Ellipsis for item in keys) > 1:
         raise IndexError("indexing: ... may stand once")
     given = sum(item is not None and item is not Ellipsis for item in keys)
@@ -112,7 +112,7 @@ def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
 
 
 def _walk(own_shape: tuple[int, ...], keys: Sequence[Any], own: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """The shape, strides and offset of what whole numbers and slices select of an array of this shape and strides."""
+    """Return the shape, strides and offset of what whole numbers and slices select of an array of this shape and strides."""
     shape: list[int] = []
     strides: list[int] = []
     axis = offset = 0
@@ -215,7 +215,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
 
 @torch_names
 def index_select(x: Any, axis: int, index: Any) -> Tensor:
-    """The entries along an axis with these numbers.
+    """Return the entries along an axis with these numbers.
 
     >>> import fastnn
     >>> fastnn.index_select(fastnn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0]).tolist()
@@ -257,12 +257,12 @@ Walk = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 def _part(x: Tensor, axis: int, key: Any) -> Walk:
-    """Returns the walk over the part of x that a key takes along an axis."""
+    """Return the walk over the part of x that a key takes along an axis."""
     return _walk(x.shape, [ALL] * axis + [key], strides_of(x.shape))
 
 
 def _parts(op: str, x: Tensor, parts: list[Walk], **attrs: Any) -> tuple[Tensor, ...]:
-    """Makes the Tensors that an operation returns that cuts x into parts."""
+    """Make the Tensors that an operation returns that cuts x into parts."""
     k, copies = current(), []
     for shape, strides, offset in parts:
         y = k.empty(shape, x.dtype)
@@ -293,7 +293,7 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 @torch_names
 def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The entries along an axis, each without it."""
+    """Return the entries along an axis, each without it."""
     x = as_tensor(x, "unbind")
     axis = axis_of(axis, x.ndim, "unbind")
     return _parts("unbind", x, [_part(x, axis, i) for i in range(x.shape[axis])], axis=axis)
@@ -301,7 +301,7 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
 
 @torch_names
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
-    """The other way round along an axis, several or all."""
+    """Return the other way round along an axis, several or all."""
     x = as_tensor(x, "flip")
     given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     axes = {axis_of(a, x.ndim, "flip") for a in given}
@@ -310,7 +310,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
 
 @torch_names
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
-    """Each entry moved on by so many places along an axis, or in the flattened Tensor; the last ones come to the front.
+    """Return each entry moved on by so many places along an axis, or in the flattened Tensor; the last ones come to the front.
 
     Several axes have as many shifts.
 
@@ -357,7 +357,7 @@ def tile(x: Any, *times: Any) -> Tensor:
 
 @torch_names
 def repeat_interleave(x: Any, repeats: int, axis: int | None = None) -> Tensor:
-    """Each entry along an axis, or of the flattened Tensor, so many times in a row; NumPy's ``repeat``.
+    """Return each entry along an axis, or of the flattened Tensor, so many times in a row; NumPy's ``repeat``.
 
     >>> import fastnn
     >>> fastnn.repeat_interleave(fastnn.tensor([1, 2]), 2, 0).tolist()

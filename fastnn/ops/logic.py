@@ -19,7 +19,7 @@ def _compare(op: str, x: Any, y: Any) -> Tensor:
 
 
 def eq(x: Any, y: Any) -> Tensor:
-    """Whether x = y, element by element with broadcasting, as a bool Tensor.
+    """Return whether x = y, element by element with broadcasting, as a bool Tensor.
 
     >>> import fastnn
     >>> fastnn.eq(fastnn.tensor([1, 2]), 2).tolist()
@@ -29,43 +29,43 @@ def eq(x: Any, y: Any) -> Tensor:
 
 
 def ne(x: Any, y: Any) -> Tensor:
-    """Whether x and y differ; NaN differs from everything."""
+    """Return whether x and y differ; NaN differs from everything."""
     return _compare("ne", x, y)
 
 
 def lt(x: Any, y: Any) -> Tensor:
-    """Whether x < y."""
+    """Return whether x < y."""
     return _compare("lt", x, y)
 
 
 def le(x: Any, y: Any) -> Tensor:
-    """Whether x <= y."""
+    """Return whether x <= y."""
     return _compare("le", x, y)
 
 
 def gt(x: Any, y: Any) -> Tensor:
-    """Whether x > y."""
+    """Return whether x > y."""
     return _compare("gt", x, y)
 
 
 def ge(x: Any, y: Any) -> Tensor:
-    """Whether x >= y."""
+    """Return whether x >= y."""
     return _compare("ge", x, y)
 
 
 def isnan(x: Any) -> Tensor:
-    """Whether the elements are NaN."""
+    """Return whether the elements are NaN."""
     x = as_tensor(x, "isnan")
     return ne(x, x)
 
 
 def isinf(x: Any) -> Tensor:
-    """Whether the elements are infinite."""
+    """Return whether the elements are infinite."""
     return eq(abs(x), float("inf"))
 
 
 def isfinite(x: Any) -> Tensor:
-    """Whether the elements are neither NaN nor infinite."""
+    """Return whether the elements are neither NaN nor infinite."""
     return lt(abs(x), float("inf"))
 
 
@@ -73,7 +73,7 @@ def isfinite(x: Any) -> Tensor:
 
 
 def boolean(x: Any, op: str) -> Tensor:
-    """The Tensor, which must be bool; TypeError otherwise."""
+    """Return the Tensor, which must be bool; TypeError otherwise."""
     t = as_tensor(x, op)
     if t.dtype != np.bool_:
         raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted bool, as a comparison gives")
@@ -81,12 +81,12 @@ def boolean(x: Any, op: str) -> Tensor:
 
 
 def logical_not(x: Any) -> Tensor:
-    """Whether x is false; also ``~x``."""
+    """Return whether x is false; also ``~x``."""
     return _choose(boolean(x, "logical_not"), False, True)
 
 
 def logical_and(x: Any, y: Any) -> Tensor:
-    """Whether x and y are true, with broadcasting; also ``x & y``.
+    """Return whether x and y are true, with broadcasting; also ``x & y``.
 
     >>> import fastnn
     >>> x = fastnn.tensor([0.5, 1.5, 2.5])
@@ -97,12 +97,12 @@ def logical_and(x: Any, y: Any) -> Tensor:
 
 
 def logical_or(x: Any, y: Any) -> Tensor:
-    """Whether x or y is true, with broadcasting; also ``x | y``."""
+    """Return whether x or y is true, with broadcasting; also ``x | y``."""
     return _choose(boolean(x, "logical_or"), True, boolean(y, "logical_or"))
 
 
 def logical_xor(x: Any, y: Any) -> Tensor:
-    """Whether one of x and y is true, with broadcasting; also ``x ^ y``."""
+    """Return whether one of x and y is true, with broadcasting; also ``x ^ y``."""
     y = boolean(y, "logical_xor")
     return _choose(boolean(x, "logical_xor"), logical_not(y), y)
 

@@ -61,7 +61,7 @@ def sparse_cross_entropy(
 def _labels_and_weights(
     k: Backend, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
 ) -> tuple[Array, Array, Array]:
-    """Labels, weights of rows and weights of classes as arrays of the backend, absent ones of size 0, for logits (M, N)."""
+    """Label, weights of rows and weights of classes as arrays of the backend, absent ones of size 0, for logits (M, N)."""
     sw = k.absent if sample_weight is None else as_array(sample_weight, dtype, shape[:1], f"{op}: sample_weight")
     cw = k.absent if class_weight is None else as_array(class_weight, dtype, shape[1:], f"{op}: class_weight")
     return as_array(labels, _INT64, shape[:1], f"{op}: labels"), sw, cw
@@ -241,8 +241,8 @@ def _cross_entropy_backward(grads: Gradients, node: Node, dlosses: Array) -> Non
 
 
 def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = None) -> Tensor:
-    """One number of losses (M,): their sum, divided by M ("batch"), by the sum of weights ("weights"; "weights_or_one": where
-    that is not 0) or by 1 ("sum")."""
+    """Reduce losses (M,) to their sum, divided by M ("batch"), by the sum of weights ("weights"; "weights_or_one": unless that is
+    0) or by 1 ("sum")."""
     k = current()
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
     w: Any = k.absent if weights is None else weights

@@ -12,7 +12,7 @@ from ..backends.spec import PointwiseLoss, activation
 def pointwise_loss(
     pred: Tensor, target: Tensor, fn: PointwiseLoss, sample_weight: Array | None = None, column: Array | None = None
 ) -> Tensor:
-    """The mean of fn(pred, target) over each row.
+    """Return the mean of fn(pred, target) over each row.
 
     Args:
         pred, target: (M, N). A gradient by the target is there for functions of the difference only.
@@ -69,7 +69,7 @@ def _pointwise_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
 def gaussian_nll(
     pred: Tensor, target: Tensor, sample_weight: Array | None = None, floor: float = 1e-6, log_variance: bool = False
 ) -> Tensor:
-    """The negative logarithm of a normal density without its constant, averaged over each row.
+    """Return the negative logarithm of a normal density without its constant, averaged over each row.
 
     Args:
         pred: (M, 2, N), the means and after them the variances, or their logarithms with log_variance.

@@ -28,7 +28,7 @@ _EXP = activation("exponential")
 
 @torch_names
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum along an axis, several or all.
+    """Return the sum along an axis, several or all.
 
     >>> import fastnn
     >>> fastnn.sum(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).tolist()
@@ -39,7 +39,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @torch_names
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean along an axis, several or all."""
+    """Return the mean along an axis, several or all."""
     return _reduce("mean", floating("mean", as_tensor(x, "mean")), axis, keepdims)
 
 
@@ -51,7 +51,7 @@ class Extreme(NamedTuple):
 
 
 def max(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """The greatest element of all, or along an axis.
+    """Return the greatest element of all, or along an axis.
 
     - ``max(x)`` gives the greatest of all as a Tensor without dimensions.
     - ``max(x, axis=1, keepdims=False)``, with NumPy's keywords, gives the values along an axis, or several in a tuple.
@@ -76,7 +76,7 @@ def max(x: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def min(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """The smallest element of all, or along an axis; called in the same ways as `max`.
+    """Return the smallest element of all, or along an axis; called in the same ways as `max`.
 
     >>> import fastnn
     >>> fastnn.min(fastnn.tensor([[1.0, 5.0], [4.0, 3.0]]), axis=0).tolist()
@@ -87,7 +87,7 @@ def min(x: Any, *args: Any, **kwargs: Any) -> Any:
 
 @torch_names
 def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The values alone of the greatest elements along an axis, several or all; equal ones share the gradient.
+    """Return the values alone of the greatest elements along an axis, several or all; equal ones share the gradient.
 
     >>> import fastnn
     >>> fastnn.amax(fastnn.tensor([[1.0, 5.0], [4.0, 3.0]]), 1).tolist()
@@ -98,7 +98,7 @@ def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @torch_names
 def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The values alone of the smallest elements along an axis, several or all; equal ones share the gradient."""
+    """Return the values alone of the smallest elements along an axis, several or all; equal ones share the gradient."""
     return _reduce("min", x, axis, keepdims)
 
 
@@ -122,7 +122,7 @@ def _extreme(op: str, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None = None, **attrs: Any) -> Extreme:
-    """Makes the values and indices that an operation returns of its indices along an axis; of size 1, if keepdims is given."""
+    """Make the values and indices that an operation returns of its indices along an axis; of size 1, if keepdims is given."""
     axis = axis_of(axis, builtins.max(x.ndim, 1), op)
     y, index3, shape = gathered(x, axis, indices)
     out = indices.shape
@@ -133,7 +133,7 @@ def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None
 
 
 def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: Sequence[str]) -> bool:
-    """Whether a call is PyTorch's: it has no keyword of NumPy's. TypeError where it has keywords of both."""
+    """Return whether a call is PyTorch's: it has no keyword of NumPy's. TypeError where it has keywords of both."""
     own = [name for name in kwargs if name in numpys]
     if own and (args or len(own) < len(kwargs)):
         others = [name for name in kwargs if name not in numpys] or ["an argument by position"]
@@ -153,12 +153,12 @@ def bound(op: str, names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str
 
 @torch_names
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product along an axis, several or all; its gradient is exact where elements are 0."""
+    """Return the product along an axis, several or all; its gradient is exact where elements are 0."""
     return _reduce("prod", x, axis, keepdims)
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
-    """The axes counted from the front, in order; all of them for None. ValueError where one comes twice.
+    """Return the axes counted from the front, in order; all of them for None. ValueError where one comes twice.
 
     A Tensor without dimensions takes 0 and -1, as in PyTorch and NumPy, and has no axes.
     """
@@ -187,7 +187,7 @@ def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tenso
 
 
 def shared(op: str, x: Tensor, y: Tensor) -> Tensor:
-    """Makes of y, an element of x, the output of an operation whose gradient all elements share that are equal to it."""
+    """Make of y, an element of x, the output of an operation whose gradient all elements share that are equal to it."""
     return result(op, y.data, _reduce_backward, (x,), x.data, y.data.reshape((1,) * x.ndim))
 
 
@@ -226,7 +226,7 @@ def _cumulate(k: Backend, op: str, x: Array, reverse: int, exclusive: int) -> Ar
 
 @torch_names
 def cumsum(x: Any, axis: int) -> Tensor:
-    """The running sum along an axis.
+    """Return the running sum along an axis.
 
     >>> import fastnn
     >>> fastnn.cumsum(fastnn.tensor([1.0, 2.0, 3.0]), 0).tolist()
@@ -251,7 +251,7 @@ def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def var(x: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """The variance along an axis, several or all: the sum of squares around the mean over n - correction.
+    """Return the variance along an axis, several or all: the sum of squares around the mean over n - correction.
 
     - With NumPy's keywords, ``var(x, axis=None, ddof=0, keepdims=False)``, the correction is ddof.
     - Any other call is PyTorch's: ``var(x, dim=None, correction=1, keepdim=False)``, where ``unbiased=False`` stands for
@@ -271,7 +271,7 @@ def var(x: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def std(x: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """The square root of `var`, which is called in the same ways; where that is 0, so is the gradient.
+    """Return the square root of `var`, which is called in the same ways; where that is 0, so is the gradient.
 
     >>> import fastnn
     >>> round(fastnn.std(fastnn.tensor([1.0, 3.0]), ddof=0).item(), 4)
@@ -283,7 +283,7 @@ def std(x: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _deviation(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Axis, bool, float]:
-    """The axis, whether it is kept, and the correction of a call of `var` or `std`."""
+    """Return the axis, whether it is kept, and the correction of a call of `var` or `std`."""
     rest = {name: value for name, value in kwargs.items() if name != "correction"}  # a name of both
     correction = kwargs.get("correction")
     numpys = not torch_call(op, args, rest, ("axis", "ddof", "keepdims"))
@@ -307,7 +307,7 @@ def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, f
 
 @torch_names
 def norm(x: Any, ord: float | str | None = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The norm along an axis, several or all: ord 2 is the root of the sum of squares, 1 the sum of sizes, inf the greatest.
+    """Compute the norm along an axis, several or all: ord 2 is the root of the sum of squares, 1 the sum, inf the greatest.
 
     None and "fro" are 2. Without an axis a matrix counts as a vector, as in torch.norm.
 
@@ -373,25 +373,25 @@ def _logsumexp_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether any element along an axis, several or all, is true; of a bool Tensor."""
+    """Return whether any element along an axis, several or all, is true; of a bool Tensor."""
     return astype(sum(boolean(x, "any"), axis, keepdims), np.bool_)
 
 
 @torch_names
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether all elements along an axis, several or all, are true; of a bool Tensor."""
+    """Return whether all elements along an axis, several or all, are true; of a bool Tensor."""
     return logical_not(any(logical_not(boolean(x, "all")), axis, keepdims))
 
 
 @torch_names
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The place of the first greatest element along an axis, or in the flattened Tensor."""
+    """Return the place of the first greatest element along an axis, or in the flattened Tensor."""
     return _argmax("argmax", as_tensor(x, "argmax"), axis, keepdims)
 
 
 @torch_names
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The place of the first smallest element along an axis, or in the flattened Tensor."""
+    """Return the place of the first smallest element along an axis, or in the flattened Tensor."""
     x = as_tensor(x, "argmin").detach()
     # -1 - x turns the order of whole numbers around without overflow.
     return _argmax("argmin", neg(x) if x.dtype.kind == "f" else sub(-1, astype(x, np.int64)), axis, keepdims)

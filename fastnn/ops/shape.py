@@ -18,7 +18,7 @@ from .checks import as_tensor, axis_of, same_dtype
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape; -1 stands for the size that is left over. Shares x's memory.
+    """Return the same elements in another shape; -1 stands for the size that is left over. Shares x's memory.
 
     >>> import fastnn
     >>> fastnn.tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
@@ -39,7 +39,7 @@ def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
-    """The dimensions from start_axis to end_axis, which is the last one unless given, as one."""
+    """Return the dimensions from start_axis to end_axis, which is the last one unless given, as one."""
     x = as_tensor(x, "flatten")
     start, end = (axis_of(axis, max(x.ndim, 1), "flatten") for axis in (start_axis, end_axis))
     if start > end:
@@ -66,7 +66,7 @@ def unsqueeze(x: Tensor, axis: int) -> Tensor:
 
 
 def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
-    """The axes in another order: reversed without arguments, as in NumPy for a tuple, two of them swapped as in PyTorch.
+    """Return the axes in another order: reversed without arguments, as in NumPy for a tuple, two of them swapped as in PyTorch.
 
     Both ways' keywords will do: ``axes=``, or ``dim0=`` and ``dim1=``.
 
@@ -91,7 +91,7 @@ def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
 
 
 def arranged(view: Any) -> Tensor:
-    """The values of a parameter's view, as a Tensor whose gradient goes to the base."""
+    """Return the values of a parameter's view, as a Tensor whose gradient goes to the base."""
     axes, blocks, axis = view.order
     y = transpose(view.base, axes)
     if not blocks:
@@ -111,7 +111,7 @@ def _arranged_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
-    """Two axes swapped."""
+    """Return two axes swapped."""
     a, b = axis_of(a, x.ndim, "swap_axes"), axis_of(b, x.ndim, "swap_axes")
     order = list(range(x.ndim))
     order[a], order[b] = b, a
@@ -131,7 +131,7 @@ def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def expand(x: Array, shape: tuple[int, ...]) -> Array:
-    """The array repeated along its dimensions of size 1, in a new array."""
+    """Return the array repeated along its dimensions of size 1, in a new array."""
     k = current()
     y = k.empty(shape, x.dtype)
     arrays.copy_walk(k, y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
@@ -139,7 +139,7 @@ def expand(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def permute(x: Tensor, *axes: Any) -> Tensor:
-    """The axes in this order.
+    """Return the axes in this order.
 
     >>> import fastnn
     >>> fastnn.permute(fastnn.zeros((2, 3, 4)), 2, 0, 1).shape

@@ -29,7 +29,7 @@ def _order(x: Tensor, axis: int, descending: bool) -> Tensor:
 
 @torch_names
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The places of the elements along an axis, in ascending order of their values; equal ones stay in order, NaN is greatest.
+    """Return the positions that sort the elements along an axis, ascending; equal ones stay in order, NaN is greatest.
 
     stable: changes nothing, for the order is stable in any case.
 
@@ -42,7 +42,7 @@ def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = Tru
 
 
 def sort(x: Any, *args: Any, **kwargs: Any) -> Any:
-    """The elements along an axis in ascending order; equal ones stay in order, NaN is greatest.
+    """Return the elements along an axis in ascending order; equal ones stay in order, NaN is greatest.
 
     - ``sort(x, axis=-1, descending=False)``, with NumPy's keyword, gives the values.
     - Any other call is PyTorch's: ``sort(x, dim=-1, descending=False, stable=True)`` gives ``(values, indices)``.
@@ -109,7 +109,7 @@ def median(x: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _middle(x: Tensor, axis: int, upper: bool = False) -> Tensor:
-    """Finds the place of the element in the middle along an axis, which stays with size 1; of two the lower or the upper one."""
+    """Find the place of the element in the middle along an axis, which stays with size 1; of two the lower or the upper one."""
     n = x.shape[axis] if x.ndim else 1
     if not n:
         raise ValueError(f"median: shape {x.shape} has no elements along axis {axis}")
@@ -131,7 +131,7 @@ def _mean_of_middle(x: Tensor, axis: int) -> Tensor:
 
 @torch_names
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
-    """The k greatest elements along an axis, greatest first, and their places: ``(values, indices)``, as in PyTorch and Keras.
+    """Return the k greatest elements along an axis, greatest first: ``(values, indices)``, as in PyTorch and Keras.
 
     Args:
         largest: False gives the smallest ones, smallest first.

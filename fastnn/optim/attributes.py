@@ -20,7 +20,7 @@ _PARTS = frozenset({"defaults", "segments", "params"})
 
 
 def check_unused(name: str, arguments: dict[str, Any]) -> None:
-    """Refuses what is not a setting of optimizers, or what they cannot do."""
+    """Refuse what is not a setting of optimizers, or what they cannot do."""
     for key, value in arguments.items():
         if key not in (*UNUSED, "differentiable"):
             raise TypeError(f"{name}: unknown argument {key!r}{_hint(key)}")
@@ -87,7 +87,7 @@ class Attributes:
 
     @property
     def param_groups(self) -> tuple[Group, ...]:
-        """The groups of parameters with their settings; `add_param_group` adds one."""
+        """Return the groups of parameters with their settings; `add_param_group` adds one."""
         return self._groups
 
     def _check_other(self, name: str, value: Any, layout: Layout) -> None:
@@ -110,7 +110,7 @@ class Attributes:
                 raise ValueError(f"{cls}: {name} is no setting of this group{hint}")
 
     def _fixed(self, name: str) -> bool:
-        """Whether this setting cannot be changed now."""
+        """Return whether this setting cannot be changed now."""
         if name in LIMITS:
             return self._clip != name
         return name in vars(self) if name in ("use_ema", "maximize") else name != "ema_momentum" or not self.use_ema
@@ -141,7 +141,7 @@ class Attributes:
 
     @property
     def ema_momentum(self) -> float:
-        """How much of the moving average of the weights is kept in each update; it may be changed where one is kept."""
+        """Return how much of the moving average of the weights is kept in each update; it may be changed where one is kept."""
         return float(self._ema_momentum[0])
 
     @ema_momentum.setter
@@ -155,7 +155,7 @@ class Attributes:
 
     @property
     def gradient_accumulation_steps(self) -> int | None:
-        """How many steps it takes to an update of the weights."""
+        """Return how many steps it takes to an update of the weights."""
         return self._update_every or None
 
     def __repr__(self) -> str:

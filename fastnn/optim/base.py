@@ -109,7 +109,7 @@ class Optimizer(Attributes, Stateful):
     # ---- what the classes define ----
 
     def state_names(self, group: Group) -> dict[str, float]:
-        """The buffers of state that a group's parameters need, and what they are filled with at first."""
+        """Return the buffers of state that a group's parameters need, and what they are filled with at first."""
         return {}
 
     def update(self, k: Backend, run: Run) -> None:
@@ -125,10 +125,10 @@ class Optimizer(Attributes, Stateful):
             raise ValueError(f"{type(self).__name__}: the group was made without {', '.join(lacking)}, which these settings need")
 
     def train(self) -> None:
-        """Puts the weights in place that training goes on from; other weights only for optimizers that keep averages."""
+        """Put the weights in place that training goes on from; other weights only for optimizers that keep averages."""
 
     def eval(self) -> None:
-        """Puts the weights in place that are to be evaluated and saved."""
+        """Put the weights in place that are to be evaluated and saved."""
 
     # ---- parameters and groups ----
 
@@ -139,7 +139,7 @@ class Optimizer(Attributes, Stateful):
         return list(params)
 
     def _own_groups(self) -> list[dict[str, Any]]:
-        """The groups of an optimizer whose parameters are not in groups: what is special about their settings."""
+        """Return the groups of an optimizer whose parameters are not in groups: what is special about their settings."""
         return [{}]
 
     def _new_group(self, settings: dict[str, Any], beside: tuple[Group, ...] | None = None) -> Group:
@@ -157,11 +157,11 @@ class Optimizer(Attributes, Stateful):
         return self.layout
 
     def _assigned(self, fresh: list[Parameter]) -> list[tuple[Group, list[Parameter]]]:
-        """Which group takes which of the parameters that were given without one."""
+        """Return which group takes which of the parameters that were given without one."""
         return [(self.param_groups[0], fresh)]
 
     def add(self, params: Iterable[Tensor]) -> None:
-        """Takes parameters that it does not hold yet into its first group."""
+        """Take parameters that it does not hold yet into its first group."""
         own = set(self.params)
         fresh = [p for p in flatten_parameters(self._listed(params)) if p not in own]
         if not fresh and not self.params:
@@ -171,7 +171,7 @@ class Optimizer(Attributes, Stateful):
         self._take_pending()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Takes a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
+        """Take a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
 
         Recorded steps are recorded anew.
         """
@@ -212,7 +212,7 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def lr(self) -> float:
-        """The first group's learning rate; it may be changed at any time between steps, recorded ones too.
+        """Return the first group's learning rate; it may be changed at any time between steps, recorded ones too.
 
         Setting it changes those of other groups by the same factor (makes them the same, where it was 0). A function of the
         number of updates so far is followed by all groups as a schedule.
@@ -232,14 +232,14 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def iterations(self) -> int:
-        """The number of updates that the weights have had."""
+        """Return the number of updates that the weights have had."""
         current().host_reads("the number of steps")
         if self._pending is not None:
             return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets all gradients; costs nothing, the next backward overwrites them. set_to_none=False makes them 0 instead."""
+        """Forget all gradients; costs nothing, the next backward overwrites them. set_to_none=False makes them 0 instead."""
         k = current()
         if not set_to_none:
             for p in self.params:
@@ -251,7 +251,7 @@ class Optimizer(Attributes, Stateful):
     # ---- the step ----
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step for all parameters that have a gradient.
+        """Return one step for all parameters that have a gradient.
 
         Args:
             closure: evaluates the loss and its gradients before the step; its result is returned.
@@ -318,7 +318,7 @@ class Optimizer(Attributes, Stateful):
     # ---- averages of the weights ----
 
     def averaged(self) -> Finally:
-        """A block in which the parameters have the averages of their values.
+        """Return a block in which the parameters have the averages of their values.
 
         >>> import fastnn
         >>> p = fastnn.nn.Parameter([0.0])
@@ -351,7 +351,7 @@ class Optimizer(Attributes, Stateful):
         return Finally(end, begin)
 
     def finalize(self) -> None:
-        """Replaces the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
+        """Replace the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
         if not self.use_ema:
             return
         k = current()
@@ -371,7 +371,7 @@ class Optimizer(Attributes, Stateful):
     # ---- settings ----
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments except the parameters."""
+        """Return the constructor's arguments except the parameters."""
         group = self.param_groups[0]
         whole = self.defaults if self._grouped else group.settings()
         config: dict[str, Any] = {name: whole[name] for name in self.defaults if name not in group.layout.hidden}
@@ -389,12 +389,12 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def plain(self) -> bool:
-        """Whether `get_config` tells all its settings: no groups were given."""
+        """Return whether `get_config` tells all its settings: no groups were given."""
         return not self._grouped
 
 
 def _every(n: Any, name: str) -> int:
-    """The number of steps, 0 for None."""
+    """Return the number of steps, 0 for None."""
     if n is None:
         return 0
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:

@@ -44,7 +44,7 @@ class Layout(NamedTuple):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The settings as constructors name them: beta1 and beta2 are one, betas."""
+        """Return the settings as constructors name them: beta1 and beta2 are one, betas."""
         shown = ["betas" if n == "beta1" else n for n in self.names if n != "beta2" and n not in self.hidden]
         return (*shown, *self.options)
 
@@ -61,7 +61,7 @@ class Schedules:
         self._begin = self._end = 0  # the steps whose values are in the ring
 
     def prepare(self, n: int) -> int:
-        """Makes the values of up to n steps; says of how many."""
+        """Make the values of up to n steps; return how many."""
         now, n = int(self.updates[0]), min(n, RING)
         if not self._begin <= now <= self._end:
             self._begin = self._end = now
@@ -80,7 +80,7 @@ class Schedules:
             self._group.hyper[i] = self._group.checked(i, function(step), f" at step {step}")
 
     def write(self, k: Backend) -> None:
-        """The values of this step."""
+        """Return the values of this step."""
         k.prepares(self.prepare)
         k.scheduled(self._group.hyper, self.values, self.slots, self.updates)
 
@@ -129,7 +129,7 @@ class Group(MutableMapping[str, Any]):
         self._check = check
 
     def checked(self, i: int, value: Any, where: str = "") -> float:
-        """The number, if the hyper-parameter in this place can have it."""
+        """Return the number, if the hyper-parameter in this place can have it."""
         name = self.layout.names[i]
         number = check_number(value, f"{self.owner}: {name}{where}", 0)
         if name in BELOW_ONE and number >= 1:
@@ -137,12 +137,12 @@ class Group(MutableMapping[str, Any]):
         return number
 
     def scheduled(self, name: str) -> Callable[[int], float] | None:
-        """The schedule that a hyper-parameter follows, or None."""
+        """Return the schedule that a hyper-parameter follows, or None."""
         return self.schedules.functions.get(self.layout.names.index(name)) if self.schedules else None
 
     @property
     def followed(self) -> set[str]:
-        """The settings that follow a schedule, as constructors name them."""
+        """Return the settings that follow a schedule, as constructors name them."""
         return self._followed_by(self.schedules)
 
     def _followed_by(self, schedules: Schedules | None) -> set[str]:
@@ -150,7 +150,7 @@ class Group(MutableMapping[str, Any]):
         return {"betas" if name in ("beta1", "beta2") else name for name in names}
 
     def release(self, name: str) -> None:
-        """Ends the schedule of a setting, if it follows one: it keeps the number that it has now.
+        """End the schedule of a setting, if it follows one: it keeps the number that it has now.
 
         >>> import fastnn
         >>> optimizer = fastnn.optim.SGD(lr=fastnn.schedules.ExponentialDecay(0.1, 10, 0.5))
@@ -167,15 +167,15 @@ class Group(MutableMapping[str, Any]):
             raise ValueError(f"{who}: {name} of {self.owner} follows a schedule, which a number would end; {hint}")
 
     def positive(self, name: str) -> bool:
-        """Whether a hyper-parameter is not 0, or may come to be."""
+        """Return whether a hyper-parameter is not 0, or may come to be."""
         return self.number(name) > 0 or self.scheduled(name) is not None
 
     def number(self, name: str) -> float:
-        """A hyper-parameter's value in the last step, or the next one's where it was just set."""
+        """Return a hyper-parameter's value in the last step, or the next one's where it was just set."""
         return float(self.hyper[self.layout.names.index(name)])
 
     def settings(self) -> dict[str, Any]:
-        """The settings, with functions where they follow a schedule: what makes a group like this one."""
+        """Return the settings, with functions where they follow a schedule: what makes a group like this one."""
         found = {name: self[name] for name in (*self.layout.keys, *self.layout.hidden)}
         if self.schedules:
             for i, function in self.schedules.functions.items():
@@ -189,7 +189,7 @@ class Group(MutableMapping[str, Any]):
         return {**found, **self._other}
 
     def _set(self, name: str, value: Any, ends_schedule: bool = False) -> None:
-        """Sets a hyper-parameter, or leaves all as they were where it cannot be; warns where a schedule ends unasked."""
+        """Set a hyper-parameter, or leave all as they were where it cannot be. Warn where a schedule ends unasked."""
         numbers, schedules = self.hyper.copy(), self.schedules
         try:
             self._write(name, value)

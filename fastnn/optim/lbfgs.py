@@ -184,7 +184,7 @@ class Memory:
         return {name: _copied(value) for name, value in vars(self).items()}
 
     def direction(self, g: Vector, most: int) -> Vector:
-        """The direction to go from where the gradient is g, by the two loops of Nocedal and Wright (2006), algorithm 7.4."""
+        """Return the direction from a point with gradient g, by the two loops of Nocedal and Wright (2006), algorithm 7.4."""
         if self.gradient is not None and self.towards is not None:
             s, y = self.length * self.towards, g - self.gradient
             if s @ y > LEAST_CURVATURE:
@@ -213,7 +213,7 @@ class Point(NamedTuple):
 
 
 def strong_wolfe(at: Callable[[float], Point], t: float, start: Point, tolerance: float) -> tuple[Point, int]:
-    """A point on the line that meets the strong Wolfe conditions, and how many were tried.
+    """Return a point on the line that meets the strong Wolfe conditions, and how many were tried.
 
     Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6, with cubic interpolation. Where none is found,
     the point with the least value of those that were tried.
@@ -254,7 +254,7 @@ def strong_wolfe(at: Callable[[float], Point], t: float, start: Point, tolerance
 
 
 def _between(a: Point, b: Point, least: float, most: float) -> float:
-    """The minimum of the cubic through two points, kept within bounds; the middle of the bounds where it has none."""
+    """Return the minimum of the cubic through two points, kept within bounds; the middle of the bounds where it has none."""
     middle = 0.5 * (least + most)
     if not all(map(math.isfinite, (a.value, b.value, a.slope, b.slope))):
         return middle
@@ -274,7 +274,7 @@ def _values(parameters: list[Parameter]) -> Vector:
 
 
 def _gradient(parameters: list[Parameter]) -> Vector:
-    """All gradients as one vector; 0 where there is none."""
+    """Return all gradients as one vector; 0 where there is none."""
     to_numpy = current().to_numpy
     parts = [to_numpy(p.grad_buffer()).reshape(-1) if p.has_grad else np.zeros(p.size) for p in parameters]
     return np.concatenate([part.astype(np.float64) for part in parts])

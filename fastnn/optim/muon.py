@@ -125,12 +125,12 @@ class Muon(Optimizer):
         return [(self._group_of(use_muon), members) for use_muon, members in kinds if members]
 
     def _group_of(self, use_muon: bool) -> Group:
-        """The first group of that kind; a new one, where groups that were given had none."""
+        """Return the first group of that kind; a new one, where groups that were given had none."""
         found = [group for group in self.param_groups if group.options["use_muon"] == use_muon]
         return found[0] if found else self._new_group({"use_muon": use_muon})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Takes a group of parameters; without "use_muon" they must all be matrices, or none of them."""
+        """Take a group of parameters; without "use_muon" they must all be matrices, or none of them."""
         if isinstance(param_group, dict) and isinstance(param_group.get("params"), Iterable):
             members = list(param_group["params"]) if not hasattr(param_group["params"], "ndim") else [param_group["params"]]
             matrices = [getattr(p, "ndim", 0) == 2 for p in members]
@@ -164,7 +164,7 @@ class Muon(Optimizer):
 
 
 def orthogonal(k: Backend, x: Array, coefficients: tuple[float, float, float], steps: int, eps: Array) -> Array:
-    """The matrix with its singular values brought near 1, by an iteration of Newton and Schulz; x is overwritten."""
+    """Return the matrix with its singular values brought near 1, by an iteration of Newton and Schulz; x is overwritten."""
     a, b, c = coefficients
     wide = x.shape[0] <= x.shape[1]
     n = min(x.shape)

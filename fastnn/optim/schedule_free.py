@@ -91,11 +91,11 @@ class AdamWScheduleFree(Optimizer):
         k.schedule_free_step(run.w, run.states["z"], run.states["exp_avg_sq"], run.dw, hyper, run.carried, run.steps)
 
     def train(self) -> None:
-        """Puts y in place, where gradients are taken."""
+        """Put y in place, where gradients are taken."""
         self._go(True, lambda beta1: 1 - beta1)
 
     def eval(self) -> None:
-        """Puts x in place, the average."""
+        """Put x in place, the average."""
         self._go(False, lambda beta1: 1 - 1 / beta1)
 
     def _go(self, training: bool, weight: Callable[[float], float]) -> None:
@@ -120,13 +120,13 @@ class AdamWScheduleFree(Optimizer):
         completed(put)
 
     def averaged(self) -> Finally:
-        """A block in which the parameters have the averages of their values."""
+        """Return a block in which the parameters have the averages of their values."""
         return Finally(self.train if self._training else self.eval, self.eval)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "training": self._training}
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Takes a state that `state_dict` gave, whose weights were those of training, or averages, as it says."""
+        """Take a state that `state_dict` gave, whose weights were those of training, or averages, as it says."""
         super().load_state_dict(state_dict)
         self._training = bool(state_dict.get("training", True))

@@ -67,7 +67,7 @@ class Segment:
         return [self.run(int(part[0]), int(part[-1]) + 1) for part in parts]
 
     def run(self, begin: int, end: int) -> Run:
-        """Those parameters, their places in all buffers."""
+        """Return those parameters, their places in all buffers."""
         first, last = self.parameters[begin], self.parameters[end - 1]
         there = slice(first.start, last.start + last.size)
         here = slice(there.start - self.first, there.stop - self.first)
@@ -100,7 +100,7 @@ class Run:
         return self.segment.group
 
     def of(self, p: Parameter, flat: Array) -> Array:
-        """One parameter's part of a buffer of the run."""
+        """Return one parameter's part of a buffer of the run."""
         start = p.start - self.parameters[0].start
         return flat[start : start + p.size]
 

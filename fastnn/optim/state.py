@@ -39,12 +39,12 @@ class Stateful:
         def _new_group(self, settings: dict[str, Any]) -> Group: ...
 
     def _placed(self) -> list[tuple[Parameter, Segment, int]]:
-        """The parameters in the order of their groups, with their places."""
+        """Return the parameters in the order of their groups, with their places."""
         place = {p: (s, i) for s in self.segments for i, p in enumerate(s.parameters)}
         return [(p, *place[p]) for group in self.param_groups for p in group.parameters]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a later step depends on beside parameters and gradients, as copies.
+        """Return all that a later step depends on beside parameters and gradients, as copies.
 
         Returns:
             "state": by the place of a parameter, its "step" and the arrays of its state, shaped as the stored parameter;
@@ -68,7 +68,7 @@ class Stateful:
         return {"state": state, "param_groups": groups, "counters": counters}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes a state that `state_dict` gave; steps then go on exactly as they would have there.
+        """Take a state that `state_dict` gave; steps then go on exactly as they would have there.
 
         Hyper-parameters that follow a schedule here go on following it. An optimizer without parameters, as compile makes it,
         keeps the state until fit gives it those of the model.
@@ -86,7 +86,7 @@ class Stateful:
         self._pending = None
 
     def _take_pending(self) -> None:
-        """Takes the state that came before the parameters; where it does not fit, it is kept, and the next fit fails too."""
+        """Take the state that came before the parameters; where it does not fit, it is kept, and the next fit fails too."""
         if self._pending is not None and self.params:
             self.load_state_dict(self._pending)
 

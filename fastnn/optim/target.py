@@ -23,7 +23,7 @@ _Named = list[tuple[str, Any]]
 
 
 def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[Parameter], tau: float) -> None:
-    """Moves the target's parameters towards the source's: target += tau (source - target). Buffers are copied.
+    """Move the target's parameters towards the source's: target += tau (source - target). Buffers are copied.
 
     This is the target network of DQN, DDPG, TD3 and SAC, or a running mean of a model. Models of one structure take one kernel
     call for all their parameters; inside of `fastnn.capture` the update is recorded. Frozen parameters of the target
@@ -73,7 +73,7 @@ def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[
 
 @lru_cache(64)
 def _number(backend: str, value: float) -> Array:
-    """Returns an array that holds the number, for kernels that only read it: the same one in each call."""
+    """Return an array that holds the number, for kernels that only read it: the same one in each call."""
     return current().shared_array([value])
 
 
@@ -94,7 +94,7 @@ def _buffers(given: Any) -> _Named:
 
 
 def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]:
-    """Returns each of the target's with its counterpart."""
+    """Return each of the target's with its counterpart."""
     if len(target) != len(source):
         raise ValueError(f"soft_update: the target has {len(target)} {kind}s, the source {len(source)}; wanted equally many")
     for (name, x), (other, y) in zip(target, source, strict=True):
@@ -107,7 +107,7 @@ def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]
 
 
 def _flat(k: Backend, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array, Array]]:
-    """Views of the flat buffers: one for neighbours in both models; a weight that is stored in another order comes alone."""
+    """Return views of the flat buffers: one for neighbours in both models, one for each weight stored in another order."""
     views: list[tuple[Array, Array]] = []
     runs: list[list[tuple[Parameter, Parameter]]] = []
     for one, other in pairs:
@@ -127,7 +127,7 @@ def _flat(k: Backend, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Ar
 
 
 def _stored_as(k: Backend, y: Array, order: Order | None, own: Order | None) -> Array:
-    """Returns what a parameter that is stored as y would be stored as in another order."""
+    """Return what a parameter that is stored as y would be stored as in another order."""
     values = y if own is None else arranged(k, y, own)
     if order is None:
         return values
@@ -138,5 +138,5 @@ def _stored_as(k: Backend, y: Array, order: Order | None, own: Order | None) -> 
 
 
 def _follow(a: Parameter, b: Parameter) -> bool:
-    """Says whether b lies behind a in the same home."""
+    """Return whether b lies behind a in the same home."""
     return a.flat is b.flat and a.end == b.start

@@ -30,7 +30,7 @@ MOST_PLANS = 32
 
 
 def _array_of(value: Any) -> Array | None:
-    """Returns the array of an argument whose content may change from call to call; None for all other arguments."""
+    """Return the array of an argument whose content may change from call to call; None for all other arguments."""
     if isinstance(value, Tensor):
         return None if value.requires_grad else value.data
     is_array = isinstance(value, np.ndarray) or type(value) is current().xp.ndarray
@@ -51,7 +51,7 @@ class _Object:
 
 
 def _key(value: Any, arrays: list[Array]) -> Any:
-    """Returns all that is known of arguments but the content of their arrays, which are put into the list."""
+    """Return all that is known of arguments but the content of their arrays, which are put into the list."""
     tree, leaves = flatten(value)
     return tree, *[_key_of(leaf, arrays) for leaf in leaves]
 
@@ -70,7 +70,7 @@ def _key_of(value: Any, arrays: list[Array]) -> Any:
 
 
 def _without_shapes(key: Any) -> Any:
-    """Returns a key with the shapes of arrays left out."""
+    """Return a key with the shapes of arrays left out."""
     if not isinstance(key, tuple):
         return key
     if len(key) == 3 and isinstance(key[0], bool) and isinstance(key[1], tuple):
@@ -79,18 +79,18 @@ def _without_shapes(key: Any) -> Any:
 
 
 def _leads_back(output: Any) -> bool:
-    """Says whether any Tensor of an output has a backward that is still to come."""
+    """Return whether any Tensor of an output has a backward that is still to come."""
     return any(isinstance(t, Tensor) and t.node is not None and t.node.saved is not None for t in flatten(output)[1])
 
 
 def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
-    """Returns the modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
+    """Return the modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
     for m in modules:
         yield m.training, *(p.requires_grad for p in m._parameters.values() if p is not None)
 
 
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
+    """Make a function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
 
     Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
     other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own, of which the
@@ -228,7 +228,7 @@ class _Capture:
         return output, host
 
     def _count(self, key: Any) -> None:
-        """Gives up where each call has other arguments than all before; other shapes do not count."""
+        """Give up where each call has other arguments than all before; other shapes do not count."""
         kind = hash(_without_shapes(key))
         self._new = 0 if kind in self._kinds else self._new + 1
         self._kinds.add(kind)
@@ -238,7 +238,7 @@ class _Capture:
             )
 
     def _keep(self, key: Any, step: Step) -> None:
-        """Keeps a recording, in place of those that will never fit again and of the ones whose last use is longest ago."""
+        """Keep a recording, in place of those that will never fit again and of the ones whose last use is longest ago."""
         step.used = next(self._clock)
         others = [s for s in self._steps.get(key, ()) if s.bindings and s.bindings.changed and s.lasts()]
         self._again = self._again + 1 if any(s.used == step.used - 1 for s in others) else 0

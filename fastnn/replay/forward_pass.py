@@ -59,13 +59,13 @@ class Pass(Recorder):
         return kernel
 
     def restore(self) -> None:
-        """Gives arrays from outside the values that they had before the pass."""
+        """Give arrays from outside the values that they had before the pass."""
         for a, values in reversed(self.before.values()):
             self.real.write(a, values)
 
 
 def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[int, Any] | None = None) -> Pass:
-    """Records the forward pass from these arrays in evaluation mode, with its outputs.
+    """Record the forward pass from these arrays in evaluation mode, with its outputs.
 
     carried: the inputs that are carried from call to call, by number, and the outputs that they come from, by name or number.
     """
@@ -117,7 +117,7 @@ def arrays_of(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
 
 
 def difference(first: Pass, second: Pass) -> str:
-    """Says why what two passes recorded is not the same work, in words; empty where it is."""
+    """Return why what two passes recorded is not the same work, in words; empty where it is."""
     if first.signature == second.signature:
         return second.hindrance
     for before, now, place, (name, args) in zip(first.signature, second.signature, second.places, second.calls, strict=False):
@@ -147,7 +147,7 @@ class Forward:
 
     @classmethod
     def of(cls, model: Module, inputs: Structure, features: Sequence[Array]) -> Forward | None:
-        """Returns the one of a model for arrays like these; None where it cannot be replayed."""
+        """Return the one of a model for arrays like these; None where it cannot be replayed."""
         real: Backend = current()
         xs = [real.empty(x.shape, x.dtype) for x in features]
         parameters = tuple(model.weights)
@@ -165,5 +165,5 @@ class Forward:
         self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:
-        """Says whether the weights are still in the arrays in which they were."""
+        """Return whether the weights are still in the arrays in which they were."""
         return all(map(operator.is_, map(_values, self._parameters), self._values))

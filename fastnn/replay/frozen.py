@@ -41,7 +41,7 @@ def freeze(
     max_batch_size: int | None = None,
     state: Mapping[Any, Any] | None = None,
 ) -> Any:
-    """Makes a callable that computes what the model computes now; see `Module.freeze`."""
+    """Make a callable that computes what the model computes now; see `Module.freeze`."""
     if batch_size is not None:
         batch_size = positive_int(batch_size, "freeze: batch_size")
     if max_batch_size is not None:
@@ -93,7 +93,7 @@ def _restored(arguments: tuple[Any, ...], batch_size: int | None, max_batch_size
 
 
 def _inputs(model: Module, shape: Any) -> Structure:
-    """Says how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
+    """Return how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
     tree, leaves = flatten(shape, _is_shape)
     if not tree and model.input_structure is None:
         return ONE
@@ -105,12 +105,12 @@ def _is_shape(value: Any) -> bool:
 
 
 def _copied_model(model: Module) -> Module:
-    """Copies a model, without what compile was given: later training changes no copy, and other threads may use the model."""
+    """Copy a model, without what compile was given: later training changes no copy, and other threads may use the model."""
     return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
 
 
 def _weights(model: Module) -> list[Any]:
-    """Returns the stored parameters and the buffers, which several layers may share, each once."""
+    """Return the stored parameters and the buffers, which several layers may share, each once."""
     return list(dict.fromkeys(model.weights))
 
 
@@ -151,7 +151,7 @@ class Snapshot:
         """The model that gave weights last, its version, and its weights, which live as long as it does."""
 
     def record(self, batch_size: int, any_rows: bool = False) -> Any:
-        """Records forward passes for batches of this size; RuntimeError where they cannot be replayed.
+        """Record forward passes for batches of this size; RuntimeError where they cannot be replayed.
 
         any_rows: whether users know the size as one of many, in messages.
         """
@@ -173,7 +173,7 @@ class Snapshot:
             return self.real.freeze(self._with_own_streams(last.calls, seed), xs, last.outs, last.owned, ports, self)
 
     def _with_own_streams(self, calls: list[Call], seed: int | None) -> list[Call]:
-        """Gives calls streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
+        """Give calls streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
         shared = {id(a): a for arg, a in arrays_of(calls) if arg.dtype == "u64" and arg.reads and arg.writes}
         rng = generator() if seed is None else np.random.Generator(np.random.Philox(seed))
         for key in shared:
@@ -184,7 +184,7 @@ class Snapshot:
     # ---- new weights ----
 
     def update(self, models: Sequence[Any], source: Any) -> None:
-        """Gives frozen models the weights of a model of the same structure, or of a state_dict; `FrozenModel.update` calls it.
+        """Give frozen models the weights of a model of the same structure, or of a state_dict; `FrozenModel.update` calls it.
 
         Raises:
             TypeError: it is no model of the same class, and no dict.
@@ -208,7 +208,7 @@ class Snapshot:
             self.real.set_weights(models, self.weights, [to_numpy(a) for a in arrays])
 
     def _weights_of(self, source: Module) -> list[Tensor]:
-        """Returns the weights of a model whose structure is that of this one."""
+        """Return the weights of a model whose structure is that of this one."""
         known, version, held = self._known
         if known is not None and known() is source and version == source._version:
             return [t for t in (ref() for ref in held) if t is not None]
@@ -221,7 +221,7 @@ class Snapshot:
         return weights
 
     def _name(self, i: int) -> str:
-        """Returns the name of a weight by its number."""
+        """Return the name of a weight by its number."""
         from ..nn.parameter import stored
 
         named = [*((stored(p), name) for name, p in self.model.named_parameters())]
@@ -231,7 +231,7 @@ class Snapshot:
     # ---- copies ----
 
     def reduce(self, frozen: Any) -> Any:
-        """Returns what pickling and copying a frozen model takes: a copy of the model, which may get new weights meanwhile."""
+        """Return what pickling and copying a frozen model takes: a copy of the model, which may get new weights meanwhile."""
         with self.lock:
             state = frozen.state
             arguments = _copied_model(self.model), *self._arguments

@@ -38,7 +38,7 @@ class FrozenBatches:
         return frozen(*x, out=out)
 
     def _of(self, x: tuple[Any, ...]) -> Any:
-        """Returns the frozen model for inputs like these."""
+        """Return the frozen model for inputs like these."""
         first, rows = self._ports.rows(x)
         if self.max_batch_size is not None and rows > self.max_batch_size:
             raise ValueError(f"frozen model: {rows} samples came; it was frozen with max_batch_size={self.max_batch_size}")

@@ -107,7 +107,7 @@ class HostCode:
                 self._set_outside |= {(code, name) for name in now if not _same_item(before[name], now[name])}
 
     def _look_for_arrays(self, frame: FrameType) -> None:
-        """Looks whether what the code takes `data` of may be Tensors, whose memory NumPy then reads or writes."""
+        """Look whether what the code takes `data` of may be Tensors, whose memory NumPy then reads or writes."""
         for names in _takes_arrays(frame.f_code):
             values: Any = {**frame.f_globals, **frame.f_locals}
             for name in names:
@@ -118,14 +118,14 @@ class HostCode:
                 self.found = self.taken = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
 
     def _trusts(self, module: Any) -> bool:
-        """Says whether the module of this name is of a package that is not looked into."""
+        """Return whether the module of this name is of a package that is not looked into."""
         if module not in self._modules:
             package = str(module).partition(".")[0]
             self._modules[module] = package in self._trusted or package.startswith("namedtuple_")
         return self._modules[module]
 
     def _reach(self, frame: FrameType) -> None:
-        """Keeps how all is that the code of a frame can reach."""
+        """Keep how all is that the code of a frame can reach."""
         self._walked = set()
         self._reach_names(frame.f_globals, frame.f_code, "")
         # What one function of the user's own gives another was reached from the first, or was made inside of the step.
@@ -136,7 +136,7 @@ class HostCode:
                 self._keep(value, name, DEPTH, frame.f_code)
 
     def _reach_names(self, namespace: dict[str, Any], code: CodeType, before: str) -> None:
-        """Keeps how the variables of a module are that the code names, and those of modules in it."""
+        """Keep how the variables of a module are that the code names, and those of modules in it."""
         if id(namespace) in self._walked:
             return
         self._walked.add(id(namespace))
@@ -214,29 +214,29 @@ class HostCode:
 
 
 def _package(arrays: Any) -> str:
-    """Returns the package of an array module, or of what stands for one."""
+    """Return the package of an array module, or of what stands for one."""
     name = arrays.__name__ if isinstance(arrays, ModuleType) else type(arrays).__module__
     return str(name).partition(".")[0]
 
 
 def users_own(thing: Any) -> bool:
-    """Says whether a class or a module is of the user's own."""
+    """Return whether a class or a module is of the user's own."""
     name = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
     return str(name).partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
 
 
 def _is_own(value: Any) -> bool:
-    """Says whether an object is of one of fastnn's own classes."""
+    """Return whether an object is of one of fastnn's own classes."""
     return type(value).__module__.partition(".")[0] == _OWN
 
 
 def _has_attributes(value: Any) -> bool:
-    """Says whether attributes of an object can be set."""
+    """Return whether attributes of an object can be set."""
     return isinstance(value, type) or isinstance(stored_attribute(value, "__dict__"), dict) or bool(slots_of(_class(value)))
 
 
 def stored_attribute(value: Any, name: str, default: Any = None) -> Any:
-    """Returns what an object keeps under a name; no code of its class runs."""
+    """Return what an object keeps under a name; no code of its class runs."""
     try:
         return object.__getattribute__(value, name)
     except AttributeError:
@@ -244,7 +244,7 @@ def stored_attribute(value: Any, name: str, default: Any = None) -> Any:
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
-    """Returns what a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
+    """Return what a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
     if isinstance(value, FunctionType):
         return [("default", v) for v in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())]
     if isinstance(value, MethodType):
@@ -260,7 +260,7 @@ def _class(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def slots_of(cls: Any) -> tuple[str, ...]:
-    """Returns the attributes of a class of the user's own that lie in slots."""
+    """Return the attributes of a class of the user's own that lie in slots."""
     if not users_own(cls):
         return ()
     given = [vars(c).get("__slots__", ()) for c in cls.__mro__]
@@ -269,13 +269,13 @@ def slots_of(cls: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _stored(code: CodeType) -> frozenset[str]:
-    """Returns the attributes that code sets or deletes, of whatever it is."""
+    """Return the attributes that code sets or deletes, of whatever it is."""
     return frozenset(i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_ATTR", "DELETE_ATTR"))
 
 
 @lru_cache(maxsize=1024)
 def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
-    """Returns what code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
+    """Return what code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
     found: list[tuple[str, ...]] = []
     names: tuple[str, ...] = ()  # of what was loaded last
     for instruction in dis.get_instructions(code):
@@ -292,13 +292,13 @@ def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
 
 
 def _random_state() -> tuple[Any, ...]:
-    """Returns where the generators of Python's random and of numpy.random are."""
+    """Return where the generators of Python's random and of numpy.random are."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (users' code draws from it)
     return random.getstate(), kind, np.asarray(keys).tobytes(), *rest
 
 
 def _state(value: Any) -> Any:
-    """Returns what may change of an object, as a copy; None for what is not looked at."""
+    """Return what may change of an object, as a copy; None for what is not looked at."""
     if isinstance(value, list):
         return list(value)
     if isinstance(value, dict):
@@ -334,20 +334,20 @@ def _same_item(a: Any, b: Any) -> bool:
 
 
 def same_number(a: Any, b: Any) -> bool:
-    """Says whether two objects are the same plain value, to the bit."""
+    """Return whether two objects are the same plain value, to the bit."""
     if type(a) is not type(b) or not isinstance(a, int | float | str | bytes):
         return False
     return a.hex() == b.hex() if isinstance(a, float) else bool(a == b)
 
 
 def _marked(before: list[Any], now: list[Any]) -> bool:
-    """Says whether plain constants alone were appended."""
+    """Return whether plain constants alone were appended."""
     new = now[len(before) :]
     return len(now) >= len(before) and all(map(_same_item, before, now)) and all(isinstance(v, int | str | None) for v in new)
 
 
 def _harmless(function: Any) -> bool:
-    """Says whether a compiled function does nothing but give a value, or changes only what is compared."""
+    """Return whether a compiled function does nothing but give a value, or changes only what is compared."""
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if isinstance(owner, ModuleType) or owner is None:
         module = str(getattr(function, "__module__", None) or getattr(owner, "__name__", ""))

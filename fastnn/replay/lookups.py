@@ -58,7 +58,7 @@ class Bindings:
         del self._ran, self._uses, self._seen  # they hold more than what is compared
 
     def hold(self) -> bool:
-        """Says whether all names stand for the same objects, or for equal numbers."""
+        """Return whether all names stand for the same objects, or for equal numbers."""
         try:
             return all(map(is_, chain.from_iterable(map(map, self._gets, self._keys)), self._values)) or self._equal()
         except (LookupError, AttributeError, ValueError):
@@ -66,7 +66,7 @@ class Bindings:
             return False
 
     def _equal(self) -> bool:
-        """Says whether other objects are equal numbers; if so, they are the ones to come."""
+        """Return whether other objects are equal numbers; if so, they are the ones to come."""
         now = list(chain.from_iterable(map(map, self._gets, self._keys)))
         for name, a, b in zip(self._names, self._values, now, strict=True):
             if a is not b and not same_number(a, b):
@@ -76,7 +76,7 @@ class Bindings:
         return True
 
     def _add(self, get: Callable[[Any], Any], key_names_values: Iterable[tuple[Any, str, Any]]) -> None:
-        """Notes names in one place, which get looks up by their keys there."""
+        """Note names in one place, which get looks up by their keys there."""
         keys, names, values = zip(*key_names_values, strict=True)
         self._gets.append(get)
         self._keys.append(keys)
@@ -84,7 +84,7 @@ class Bindings:
         self._values += values
 
     def _bind(self, get: Callable[[Any], Any], names: Iterable[tuple[Any, str]], depth: int) -> None:
-        """Binds what get gives for keys, each of which comes with its name, and what is read of it."""
+        """Bind what get gives for keys, each of which comes with its name, and what is read of it."""
         found = [(key, name, get(key)) for key, name in names]
         kept = [
             f
@@ -97,11 +97,11 @@ class Bindings:
             self._follow(value, name, depth + 1)
 
     def _matters(self, value: Any) -> bool:
-        """Says whether a name of this value is looked up."""
+        """Return whether a name of this value is looked up."""
         return self._uses(_stored(value).data) if isinstance(value, Tensor) else not isinstance(value, ModuleType)
 
     def _follow(self, value: Any, name: str, depth: int) -> None:
-        """Binds what the code may read of an object."""
+        """Bind what the code may read of an object."""
         if isinstance(value, type):
             self._follow_class(value, depth)
         if isinstance(value, (*_PLAIN, type)) or id(value) in self._seen or depth > DEPTH:
@@ -169,7 +169,7 @@ class Bindings:
             self._bind(partial(stored_attribute, value), [(s, f"{name}.{s}") for s in slots], depth)
 
     def _follow_class(self, cls: type, depth: int) -> set[str]:
-        """Binds what a class and its bases have, except methods and properties; returns the names."""
+        """Bind what a class and its bases have, except methods and properties; return the names."""
         own = [c for c in cls.__mro__ if users_own(c)]
         names = {a for c in own for a, v in vars(c).items() if a in self._attributes and not hasattr(type(v), "__get__")}
         for c in own:
@@ -183,12 +183,12 @@ class Bindings:
 
 
 def _stored(t: Tensor) -> Tensor:
-    """Returns the Tensor itself, or the one that it is a view of, whose array is the same each time."""
+    """Return the Tensor itself, or the one that it is a view of, whose array is the same each time."""
     return getattr(t, "base", t)
 
 
 def _is_filled(cell: Any) -> bool:
-    """Says whether the variable of a cell has a value yet."""
+    """Return whether the variable of a cell has a value yet."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:
@@ -198,7 +198,7 @@ def _is_filled(cell: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _read(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the global variables and the attributes that code reads."""
+    """Return the global variables and the attributes that code reads."""
     found: dict[str, set[str]] = {"LOAD_GLOBAL": set(), "LOAD_NAME": set(), "LOAD_ATTR": set(), "LOAD_METHOD": set()}
     for instruction in dis.get_instructions(code):
         if instruction.opname in found:

@@ -32,7 +32,7 @@ class Block:
         return sys.getrefcount(self.root)
 
     def own(self, array: Array) -> Array:
-        """Returns the recording's own view of an array that lies in the block."""
+        """Return the recording's own view of an array that lies in the block."""
         if self.root is None:
             return array
         self.expected += 1
@@ -53,7 +53,7 @@ class Memory:
         self._by_address: list[Block] = []
 
     def add(self, array: Array, where: str = "", counted: bool = True) -> Block:
-        """Makes the block of an array, which others hold from now on."""
+        """Make the block of an array, which others hold from now on."""
         begin, end = self.extent(array)
         base = getattr(array, "base", None)
         block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted and end > begin else None)
@@ -65,22 +65,22 @@ class Memory:
         return block
 
     def find(self, begin: int, end: int) -> Block | None:
-        """Finds the block that holds these addresses."""
+        """Find the block that holds these addresses."""
         at = bisect_right(self._begins, begin) - 1
         if at < 0 or end > (block := self._by_address[at]).end:
             return None
         return block
 
     def own(self, array: Array) -> Array:
-        """Returns the recording's own view of an array; the array itself where it lies in no block."""
+        """Return the recording's own view of an array; the array itself where it lies in no block."""
         block = self.find(*self.extent(array))
         return array if block is None else block.own(array)
 
     def held(self) -> list[Block]:
-        """Returns the blocks that others still hold."""
+        """Return the blocks that others still hold."""
         return [b for b in self.blocks if b.root is not None and b.references > b.expected]
 
     def extent(self, array: Array) -> tuple[int, int]:
-        """Returns the addresses of an array: where it begins and ends."""
+        """Return the addresses of an array: where it begins and ends."""
         begin = self._address(array)
         return begin, begin + array.nbytes

@@ -50,7 +50,7 @@ class Step:
         self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
 
     def fits(self) -> bool:
-        """Says whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
+        """Return whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
         return (
             self.lasts()
             and mode_override.get() is self._mode_override
@@ -61,7 +61,7 @@ class Step:
         )
 
     def lasts(self) -> bool:
-        """Says whether it may fit again: what its layers are, and where their numbers lie, does not come back once it changed."""
+        """Return whether it may fit again: layers, and the memory of their numbers, do not come back once they changed."""
         return (
             tuple(map(_version, self._modules)) == self._versions
             and all(map(operator.is_, map(_data, self._places), self._arrays))
@@ -81,7 +81,7 @@ class Step:
         return unflatten(self._tree, made)
 
     def run(self, n: int) -> None:
-        """Runs the plan n times and sets what Python knows of gradients."""
+        """Run the plan n times and set what Python knows of gradients."""
         while n:
             part = n
             for prepare, times in self._prepare:
@@ -95,7 +95,7 @@ class Step:
 
 
 def give_back(k: Backend, given: Array, changed: Array) -> None:
-    """Writes what was changed in place into the argument that it is a copy of."""
+    """Write what was changed in place into the argument that it is a copy of."""
     if not isinstance(given, np.ndarray):
         given[...] = k.xp.asarray(changed)
     elif given.flags.writeable:
@@ -103,17 +103,17 @@ def give_back(k: Backend, given: Array, changed: Array) -> None:
 
 
 def copied(value: Any, recorder: Recorder) -> Any:
-    """Copies the outputs: the next replay overwrites the buffers."""
+    """Copy the outputs: the next replay overwrites the buffers."""
     return _changed(value, recorder, operator.methodcaller("copy"))
 
 
 def own(value: Any, recorder: Recorder) -> Any:
-    """Returns the output in the recording's own views, without what it came from."""
+    """Return the output in the recording's own views, without what it came from."""
     return _changed(value, recorder, recorder.memory.own)
 
 
 def _array(leaf: Any, recorder: Recorder) -> Array | None:
-    """Returns the array of an output that the recording made; None for what is returned as it is."""
+    """Return the array of an output that the recording made; None for what is returned as it is."""
     if isinstance(leaf, Tensor):
         return leaf.data if leaf.node is not None or recorder.owns(leaf.data) else None
     return leaf if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else None

@@ -61,7 +61,7 @@ class Ports:
         self.build = self._outputs.build
 
     def convert(self, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
-        """Returns the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
+        """Return the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
 
         Raises TypeError and ValueError for what does not fit; the message says what came and what is wanted.
         """
@@ -94,7 +94,7 @@ class Ports:
         return [x] if self._inputs.kind == "one" else self._inputs.spread(x, "frozen model", "x")
 
     def rows(self, args: tuple[Any, ...]) -> tuple[Any, int]:
-        """Returns the first input, and how many samples it has. These are the ports of another batch size.
+        """Return the first input, and how many samples it has. These are the ports of another batch size.
 
         Raises ValueError for an input of another shape; the message says what came and what is wanted.
         """
@@ -113,11 +113,11 @@ class Ports:
     # ---- what is carried from call to call ----
 
     def named_state(self, arrays: Sequence[Any]) -> dict[str, Any]:
-        """Returns what is carried, by the names of the inputs."""
+        """Return what is carried, by the names of the inputs."""
         return {port.name: a for port, a in zip(self.states, arrays, strict=True)}
 
     def state_arrays(self, given: Any) -> list[Any]:
-        """Returns new arrays to be carried; TypeError or ValueError for those that do not fit."""
+        """Return new arrays to be carried; TypeError or ValueError for those that do not fit."""
         names = [port.name for port in self.states]
         if not names:
             raise ValueError("frozen model: it carries no state; freeze(state=...) says which input comes from which output")
@@ -135,11 +135,11 @@ class Ports:
     # ---- outputs ----
 
     def arrays(self, out: Any) -> list[Any]:
-        """Returns the arrays of out=, which several outputs are written to."""
+        """Return the arrays of out=, which several outputs are written to."""
         return self._outputs.spread(out, "frozen model", "out")
 
     def refuse(self, i: int, out: Any, single: bool) -> NoReturn:
-        """Raises ValueError for an array of out= that does not fit the output of this number."""
+        """Raise ValueError for an array of out= that does not fit the output of this number."""
         name, shape, dtype = self.outs[i]
         what = "out" if self.alone else f"out[{name!r}]"
         wanted = _described(shape[1:] if single else shape, dtype)
@@ -166,7 +166,7 @@ class Ports:
 
 
 def _without(structure: Structure, numbers: Collection[int]) -> Structure:
-    """Returns how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
+    """Return how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
     if not numbers:
         return structure
     kept = iter([i not in numbers for i in range(len(structure))])
@@ -180,7 +180,7 @@ def _without(structure: Structure, numbers: Collection[int]) -> Structure:
 
 
 def _rest(tree: Tree, kept: Iterator[bool]) -> Tree | None:
-    """Returns a tree without some of its leaves and what is empty then, None if nothing is left.
+    """Return a tree without some of its leaves and what is empty then, None if nothing is left.
 
     The rest of a named tuple is a dict.
     """
@@ -209,7 +209,7 @@ class Carried(NamedTuple):
 
 
 def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
-    """Returns the numbers of the inputs that are carried, and the outputs that they come from."""
+    """Return the numbers of the inputs that are carried, and the outputs that they come from."""
     if state is None:
         return {}
     if not isinstance(state, Mapping):
@@ -222,7 +222,7 @@ def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
 
 
 def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[int, int]:
-    """Returns the numbers of the inputs that are carried, and of the outputs that they come from."""
+    """Return the numbers of the inputs that are carried, and of the outputs that they come from."""
     found = {}
     for i, (key, leaf, n) in carried.items():
         leaves = _leaves(outputs, key, "output")
@@ -233,7 +233,7 @@ def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[
 
 
 def _leaves(structure: Structure, key: Any, what: str) -> list[int]:
-    """Returns which leaves of the inputs or outputs this is: one by its name, or all of an argument or item."""
+    """Return which leaves of the inputs or outputs this is: one by its name, or all of an argument or item."""
     names = structure.names
     if key in names:
         return [names.index(key)]

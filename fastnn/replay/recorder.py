@@ -107,7 +107,7 @@ class Recorder:
         return watched
 
     def _place(self, array: Array, write: bool) -> tuple[tuple[Any, ...], Array]:
-        """Returns what the signature says of an argument of a kernel, and the argument as it is written down."""
+        """Return what the signature says of an argument of a kernel, and the argument as it is written down."""
         begin, end = self.memory.extent(array)
         if begin == end:
             return ("nothing", array.shape), array
@@ -178,17 +178,17 @@ class Recorder:
         return array
 
     def owns(self, array: Array) -> bool:
-        """Says whether the array lies in memory that the recording made or was given."""
+        """Return whether the array lies in memory that the recording made or was given."""
         return self.memory.find(*self.memory.extent(array)) is not None
 
     def uses(self, array: Array) -> bool:
-        """Says whether a kernel was given memory of an array from outside, or a constant that lies there."""
+        """Return whether a kernel was given memory of an array from outside, or a constant that lies there."""
         begin, end = self.memory.extent(array)
         places = [*map(self.memory.extent, self.outside.values()), *self._constants]
         return any(first < end and begin < last for first, last in places)
 
     def escaped(self) -> str:
-        """Says where memory was made that is still held outside, in words; empty if there is none."""
+        """Return where memory was made that is still held outside, in words; empty if there is none."""
         for grads in (self.grads_before, self.grads_after):
             made = [leaf for leaf in grads if self.owns(leaf.data)]  # they end with the step
             while made:
@@ -253,7 +253,7 @@ class Recorder:
         self._buffers[module, name] = first, value
 
     def carry_buffers(self) -> None:
-        """Copies what was assigned to modules' buffers into those that were there before, so that the next step finds it."""
+        """Copy what was assigned to modules' buffers into those that were there before, so that the next step finds it."""
         assigned, self._buffers = self._buffers, {}
         for (module, name), (first, value) in assigned.items():
             if value is first:
@@ -278,7 +278,7 @@ class Watched:
 
 
 def difference(before: Watched, now: Watched) -> str:
-    """Says what the second of two calls did otherwise."""
+    """Return what the second of two calls did otherwise."""
     for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
         if a == b:
             continue
@@ -300,7 +300,7 @@ _TRANSPARENT = frozenset({__name__.partition(".")[0], "numpy"})
 
 
 def unwatched(run: Callable[..., None]) -> Callable[..., None]:
-    """Returns the kernel, in which `HostCode` does not look: what compiles it and writes it down is no code of the user's."""
+    """Return the kernel, in which `HostCode` does not look: what compiles it and writes it down is no code of the user's."""
 
     def kernel(*args: Any) -> None:
         watch = sys.getprofile()
@@ -317,7 +317,7 @@ def unwatched(run: Callable[..., None]) -> Callable[..., None]:
 
 
 def caller() -> str:
-    """Finds the line outside of fastnn and NumPy that is running, as file:line."""
+    """Find the line outside of fastnn and NumPy that is running, as file:line."""
     frame = sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _TRANSPARENT:
         frame = frame.f_back

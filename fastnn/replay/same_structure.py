@@ -19,7 +19,7 @@ _OTHER_SETTINGS = frozenset({"name", "input_shape", "training", "stop_training",
 
 
 def structure_difference(frozen: Module, model: Module) -> str:
-    """Says what differs between the model that was frozen and another: the first layer, weight or setting; empty if nothing."""
+    """Return what differs between the model that was frozen and another: the first layer, weight or setting; empty if nothing."""
     pairs = []
     for own, other in zip_longest(frozen.named_modules(), model.named_modules()):
         if own is None or other is None or type(own[1]) is not type(other[1]):
@@ -35,7 +35,7 @@ def structure_difference(frozen: Module, model: Module) -> str:
 
 
 def _ties(model: Module) -> list[Any]:
-    """Returns which stored tensor each parameter and buffer is, by number, and in which order."""
+    """Return which stored tensor each parameter and buffer is, by number, and in which order."""
     numbers: dict[Any, int] = {}
     held = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
     return [(numbers.setdefault(getattr(t, "base", t), len(numbers)), order_of(t)) for t in held]
@@ -51,7 +51,7 @@ def _values_difference(kind: str, dot: str, own: Module, other: Module) -> str:
 
 
 def _settings_difference(dot: str, own: Module, other: Module) -> str:
-    """Compares what the layers of fastnn depend on; which attributes matter to a forward by hand is not known."""
+    """Compare what the layers of fastnn depend on; which attributes matter to a forward by hand is not known."""
     if not own_code(type(own).__module__):
         return ""
     for key in vars(own).keys() | vars(other).keys():
@@ -65,7 +65,7 @@ def _settings_difference(dot: str, own: Module, other: Module) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Returns the code of a function, which is made anew where a model is; else the value itself."""
+    """Return the code of a function, which is made anew where a model is; else the value itself."""
     return value.__code__ if isinstance(value, FunctionType) else value
 
 
@@ -78,7 +78,7 @@ def _described(t: Any) -> str:
 
 
 def _program(model: Module) -> Any:
-    """Returns the calls of a functional model, with the numbers of layers in the place of their names."""
+    """Return the calls of a functional model, with the numbers of layers in the place of their names."""
     calls = vars(model).get("_program")
     if calls is None:
         return None

@@ -38,7 +38,7 @@ class BatchTrainer(DataChecks):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Takes one step on a batch; returns the batch's loss before it, with metrics as a list, or a dict with return_dict."""
+        """Take one step on a batch; return the batch's loss before it, with metrics as a list, or a dict with return_dict."""
         c = self._need("train_on_batch")
         arrays: Sequence[Array] = (x, y)
         form: Any = None
@@ -63,7 +63,7 @@ class BatchTrainer(DataChecks):
         return as_returned(c.logs(), return_dict)
 
     def _batch_step(self, arrays: Arrays) -> TrainStep:
-        """Returns the step for arrays of these shapes."""
+        """Return the step for arrays of these shapes."""
         c = self._need("train_on_batch")
         alone = len(arrays) == 3 and arrays.inputs.kind == "one"
         key = _batch_key(*arrays) if alone else structured_key(arrays)
@@ -79,7 +79,7 @@ class BatchTrainer(DataChecks):
         return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
-        """Returns the step for these arrays if `_prepare` would leave them as they are, by shapes and dtypes; else None."""
+        """Return the step for these arrays if `_prepare` would leave them as they are, by shapes and dtypes; else None."""
         c = self._need("train_on_batch")
         if type(x) is not np.ndarray or type(y) is not np.ndarray:
             return None
@@ -95,7 +95,7 @@ class BatchTrainer(DataChecks):
         return step
 
     def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
-        """Returns the same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
+        """Return the same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
         c = self._need("train_on_batch")
         step = c.batch_forms.get(form) if c.batch_structure == self._version else None
         if step is not None:
@@ -107,22 +107,22 @@ class BatchTrainer(DataChecks):
         return step
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Computes the loss and metrics of a batch, as `evaluate` returns them."""
+        """Compute the loss and metrics of a batch, as `evaluate` returns them."""
         arrays = self._prepare("test_on_batch", x, y, sample_weight)
         return as_returned(self._evaluate([arrays], CallbackList(None, self)), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Computes the outputs for a batch, in evaluation mode, as `predict` returns them."""
+        """Compute the outputs for a batch, in evaluation mode, as `predict` returns them."""
         return self.predict(x, None if isinstance(x, np.ndarray) and x.ndim and len(x) <= CHUNK else sys.maxsize)
 
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
-    """Returns what batches have in common that take the same step."""
+    """Return what batches have in common that take the same step."""
     return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0 and weight.shape
 
 
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
-    """Returns what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
+    """Return what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
     tree, leaves = flatten((x, y))
     if set(map(type, leaves)) != {np.ndarray}:
         return None, leaves
@@ -130,7 +130,7 @@ def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
 
 
 def structured_key(arrays: Arrays) -> Any:
-    """Returns the same for several inputs or outputs."""
+    """Return the same for several inputs or outputs."""
     return (
         get_backend(),
         get_isa(),
@@ -142,5 +142,5 @@ def structured_key(arrays: Arrays) -> Any:
 
 
 def as_returned(logs: Logs, return_dict: bool) -> Any:
-    """Logs as Keras returns them: a float, a list or a dict."""
+    """Return logs as Keras returns them: a float, a list or a dict."""
     return logs if return_dict else next(iter(logs.values())) if len(logs) == 1 else list(logs.values())

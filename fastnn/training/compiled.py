@@ -81,7 +81,7 @@ class Compiled:
         self.batch_structure = -1  # the version of the structure that they were made for
 
     def bind(self, outputs: Structure) -> None:
-        """Takes what the model returns."""
+        """Take what the model returns."""
         if outputs != self.outputs:
             given = (self.given[name] for name in ("loss_weights", "metrics", "weighted_metrics"))
             parts = objectives(outputs, self.loss, *given)
@@ -92,26 +92,26 @@ class Compiled:
 
     @property
     def returned(self) -> Structure:
-        """What the model returns, which is known once it ran."""
+        """Return what the model returns, which is known once it ran."""
         assert self.outputs is not None
         return self.outputs
 
     def parts(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:
-        """Returns the inputs, targets and weights among the arrays of a batch."""
+        """Return the inputs, targets and weights among the arrays of a batch."""
         n = len(self.objectives)
         return arrays[: -2 * n], arrays[-2 * n : -n], arrays[-n:]
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics of all outputs."""
+        """Return the metrics of all outputs."""
         return [m for o in self.objectives for m in o.metrics or ()]
 
     def named_metrics(self) -> list[tuple[str, Metric]]:
-        """Returns the metrics of all outputs with their names in the logs."""
+        """Return the metrics of all outputs with their names in the logs."""
         return self._named()[1]
 
     def _named(self) -> tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]]:
-        """Returns the names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
+        """Return the names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
         if self._names is not None:
             return self._names
         self._issued, self._parts = Names(), {}
@@ -127,18 +127,18 @@ class Compiled:
         return found
 
     def _name(self, objective: Objective, name: str, weighs: bool) -> str:
-        """Returns a new name in the logs for a metric of an output, or a part of one; as in Keras, "weighted_..." if its own is
+        """Return a new name in the logs for a metric of an output, or a part of one; as in Keras, "weighted_..." if its own is
         taken and sample weights count."""
         prefix = f"{objective.name}_" if objective.name else ""
         taken = weighs and not self._issued.free(prefix + name)
         return self._issued.unique(f"{prefix}weighted_{name}" if taken else prefix + name)
 
     def _totals(self) -> list[Array]:
-        """Returns the running means of the outputs' losses and of the penalties."""
+        """Return the running means of the outputs' losses and of the penalties."""
         return [self.penalty, *(o.total for o in self.objectives)]
 
     def set_aside(self) -> Finally:
-        """Returns a block in which losses and metrics start anew, and after which they go on with what they had summed up before.
+        """Return a block in which losses and metrics start anew, and after which they go on with what they had summed up before.
 
         Recorded steps add to the arrays that are set aside, so they have to come back, also after an error or Ctrl-C.
         """
@@ -170,7 +170,7 @@ class Compiled:
             m.reserve(samples)
 
     def reset(self) -> None:
-        """Starts the running means anew."""
+        """Start the running means anew."""
         if self.active is not None:
             self.active.reset()
         if self.penalised:
@@ -181,11 +181,11 @@ class Compiled:
                 m.reset_state()
 
     def logs(self) -> Logs:
-        """Returns what fit and evaluate report so far."""
+        """Return what fit and evaluate report so far."""
         return self.running() if self.active is None else self.active.logs()
 
     def running(self) -> Logs:
-        """Returns the running means: the loss, those of the outputs where several have one, the metrics."""
+        """Return the running means: the loss, those of the outputs where several have one, the metrics."""
         losses, metrics = self._names or self._named()
         total = _mean(self.penalty) if self.penalised else 0.0
         logs: Logs = {"loss": total}
@@ -206,7 +206,7 @@ class Compiled:
         return logs
 
     def _part(self, metric: Metric, key: str) -> str:
-        """Returns the name in the logs of one of a metric's results, where they are a dict."""
+        """Return the name in the logs of one of a metric's results, where they are a dict."""
         if (id(metric), key) not in self._parts:
             o = next(o for o in self.objectives if any(metric is m for m in o.metrics or ()))
             self._parts[id(metric), key] = self._name(o, key, any(metric is m for m in o.by_weight))
@@ -230,7 +230,7 @@ def _mean(total: Array) -> float:
 
 
 def _leaves(metrics: Any) -> list[Any]:
-    """Returns all metrics in lists and dicts."""
+    """Return all metrics in lists and dicts."""
     items = metrics.values() if isinstance(metrics, dict) else metrics if isinstance(metrics, list | tuple) else ()
     if metrics is None or isinstance(metrics, dict | list | tuple):
         return [leaf for item in items for leaf in _leaves(item)]

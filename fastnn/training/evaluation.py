@@ -49,7 +49,7 @@ class Evaluator(Steps):
         callbacks: Sequence[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Computes the loss and metrics on data: a float, or a list with the metrics; a dict with return_dict.
+        """Compute the loss and metrics on data: a float, or a list with the metrics; a dict with return_dict.
 
         Args:
             x, y, sample_weight: as for fit.
@@ -94,7 +94,7 @@ class Evaluator(Steps):
         callbacks: Sequence[Callback] | Callback | None = None,
         mc: int | None = None,
     ) -> Any:
-        """Computes the outputs for samples, in evaluation mode.
+        """Compute the outputs for samples, in evaluation mode.
 
         Args:
             x: the samples, in rows; or batches of them, as for fit, whose y and weights are left out.
@@ -175,7 +175,7 @@ class Evaluator(Steps):
         return structure.build(whole)
 
     def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
-        """Records the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
+        """Record the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
         from ..replay.forward_pass import Forward
 
         model: Any = self
@@ -188,13 +188,13 @@ class Evaluator(Steps):
         object.__setattr__(self, "_predicted", (key, forward))
 
     def _ours(self) -> bool:
-        """Says whether all layers are fastnn's own, which do the same work in each call."""
+        """Return whether all layers are fastnn's own, which do the same work in each call."""
         model: Any = self
         return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 
 
 def _as_array(k: Backend, output: Any) -> Array:
-    """Returns an output of a model or of its predict_step as a NumPy array."""
+    """Return an output of a model or of its predict_step as a NumPy array."""
     if isinstance(output, Tensor):
         output = output.data
     elif not isinstance(output, np.ndarray | k.xp.ndarray):

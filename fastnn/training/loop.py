@@ -98,7 +98,7 @@ class Trainer(Evaluator):
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics that fit and evaluate compute; known once the shapes are.
+        """Return the metrics that fit and evaluate compute; known once the shapes are.
 
         Models with steps of their own also have one of the loss, and those that are attributes of the model.
         """
@@ -109,7 +109,7 @@ class Trainer(Evaluator):
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer that compile was given."""
+        """Return the optimizer that compile was given."""
         return self._need("optimizer").optimizer
 
     def _train_step(
@@ -120,7 +120,7 @@ class Trainer(Evaluator):
         inputs: Structure = ONE,
         unsafe: str = "",
     ) -> TrainStep:
-        """Makes a step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
+        """Make a step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
         c = self._need("fit")
         model: Any = self
         if c.owns_optimizer:
@@ -157,7 +157,7 @@ class Trainer(Evaluator):
         check_finite: bool = False,
         check_data: bool = True,
     ) -> History:
-        """Trains for a number of epochs.
+        """Train for a number of epochs.
 
         Args:
             x, y: samples and targets, as arrays, lists or frames; cast to what the model takes, labels to int64. Several inputs
@@ -277,7 +277,7 @@ class Trainer(Evaluator):
         hooks: CallbackList,
         progress: Progress,
     ) -> None:
-        """Trains from the place on to the end of the last epoch, or until something stops it."""
+        """Train from the place on to the end of the last epoch, or until something stops it."""
         c = self._need("fit")
         alone = validation is None and not hooks.runs_users_code()
         logs: Logs | None = None
@@ -312,7 +312,7 @@ class Trainer(Evaluator):
         hooks.on_train_end(logs)
 
     def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList, progress: Progress) -> None:
-        """Runs a step so many times; before and after it the weights are those to be evaluated."""
+        """Run a step so many times; before and after it the weights are those to be evaluated."""
         c = self._need("fit")
         before = place.steps
         if not hooks.wants_batches:
@@ -336,7 +336,7 @@ class Trainer(Evaluator):
                 return
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
-        """Times every kernel of a training step on these data, and prints the table and what limits the step.
+        """Time every kernel of a training step on these data, and print the table and what limits the step.
 
         Args:
             x, y: one batch, as for fit. The model is not changed.

@@ -20,7 +20,7 @@ def lr_find(
     steps: int = 100,
     batch_size: int = 32,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Returns the losses of steps whose learning rates grow exponentially, each on another batch.
+    """Return the losses of steps whose learning rates grow exponentially, each on another batch.
 
     A copy of the model is trained: the model, its optimizer and the streams of random numbers stay as they are. The sweep ends
     early where the loss is not finite or four times the least so far. A good rate lies where the loss falls fastest, some

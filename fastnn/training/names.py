@@ -19,7 +19,7 @@ class Names:
         self._taken = set(RESERVED)
 
     def unique(self, name: str) -> str:
-        """Returns the name, with the first number behind it that makes it one of its own."""
+        """Return the name, with the first number behind it that makes it one of its own."""
         own, number = name, 0
         while not self.free(own):
             number += 1
@@ -28,5 +28,5 @@ class Names:
         return own
 
     def free(self, name: str) -> bool:
-        """Says whether nothing has the name."""
+        """Return whether nothing has the name."""
         return self._taken.isdisjoint((name, f"val_{name}"))

@@ -53,7 +53,7 @@ class Objective:
 
     @property
     def shape(self) -> Shape:
-        """The shape of the output for one sample, with the axis of samples."""
+        """Return the shape of the output for one sample, with the axis of samples."""
         return self._shape
 
     @shape.setter
@@ -65,17 +65,17 @@ class Objective:
 
     @property
     def logits(self) -> str:
-        """What makes probabilities of the output, where its loss takes logits; else ""."""
+        """Return what makes probabilities of the output, where its loss takes logits; else ""."""
         return "" if self.loss is None else str(self.loss.logits)
 
     @property
     def plain(self) -> list[Metric]:
-        """The metrics in which each row counts once."""
+        """Return the metrics in which each row counts once."""
         return (self.metrics or [])[: self._plain]
 
     @property
     def by_weight(self) -> list[Metric]:
-        """The metrics in which weights count."""
+        """Return the metrics in which weights count."""
         return (self.metrics or [])[self._plain :]
 
     @property
@@ -83,14 +83,14 @@ class Objective:
         return self.loss is not None or bool(self.given)
 
     def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
-        """Returns the loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
+        """Return the loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
         if type(self.loss).__call__ is not Loss.__call__:  # a class of the user's own
             return self.loss(y, y_pred, weight), None
         measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
         return measured
 
     def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
-        """Adds the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
+        """Add the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
         value = loss.data.reshape(1)
         self.is_sum = self.loss.reduction == "sum"
         if counted is None:
@@ -99,14 +99,14 @@ class Objective:
             k.mean_rows(self.total, value, reduce_loss(Tensor(counted), "sum").data.reshape(1))
 
     def mean(self) -> float:
-        """Returns the loss of all batches so far; their sum where it is a sum."""
+        """Return the loss of all batches so far; their sum where it is a sum."""
         value, count = self.total.tolist()
         if self.is_sum:
             return float(value)
         return value / count if count else 0.0
 
     def target(self, op: str, y: Any, rows: int, dtype: Any, name: str) -> Array:
-        """Returns the targets of this output as an array that fits it, checked; of size 0 if it needs none."""
+        """Return the targets of this output as an array that fits it, checked; of size 0 if it needs none."""
         if not self.needs_target:
             return np.empty(0, dtype)
         if y is None:
@@ -141,14 +141,14 @@ class Objective:
         return self._known(kind, targets)
 
     def weights(self, op: str, given: Any, rows: int, dtype: Any) -> Array:
-        """Returns the weights of this output's samples, or of the elements of its loss, checked; of size 0 for None."""
+        """Return the weights of this output's samples, or of the elements of its loss, checked; of size 0 for None."""
         like, loss = (rows, *self.shape[1:]), self.loss
         if loss is not None and type(loss).call is Loss.call and type(loss).__call__ is Loss.__call__:  # else only it knows
             like = loss.shape_of_losses(like)
         return data.as_sample_weight(given, rows, dtype, op, like if like[:1] == (rows,) else (rows,))
 
     def class_weights(self, op: str, class_weight: Any, targets: Array, weights: Array) -> Array:
-        """Returns the weights with those of the targets' classes in them."""
+        """Return the weights with those of the targets' classes in them."""
         rows = targets.shape == (len(targets), *self.shape[1:])
         by_class = np.moveaxis(targets, 1, -1) if rows and self._classes_first else targets
         found = data.class_weight_to_sample_weight(class_weight, by_class, weights, op, numbers=not rows)
@@ -160,7 +160,7 @@ class Objective:
         return found
 
     def check_labels(self, labels: Array, op: str, name: str) -> None:
-        """Raises ValueError for labels that are no classes; notes those that the loss ignores."""
+        """Raise ValueError for labels that are not classes; note those that the loss ignores."""
         classes, ignored = self.classes, self.loss.ignored
         beyond = data.check_labels(labels, classes, op, ignored, name)
         if not self.ignores and (beyond or (ignored is not None and 0 <= ignored < classes)):
@@ -168,21 +168,21 @@ class Objective:
             settings_changed()  # recorded steps count all rows in metrics
 
     def counts(self, targets: Array, weights: Array) -> Array:
-        """Returns which targets count, by the first axes of the targets; of size 0 where all do."""
+        """Return which targets count, by the first axes of the targets; of size 0 where all do."""
         counts: Array = weights != 0
         if self._classes_first and targets.ndim == len(self.shape) and counts.ndim > 1:  # one-hot, and the weights of rows
             return np.broadcast_to(counts[:, None], targets.shape)
         return counts.any(tuple(range(targets.ndim, counts.ndim)))
 
     def by_row(self, y_pred: Tensor, y: Array) -> tuple[Tensor, Array]:
-        """Returns outputs and targets with the classes last, as metrics take them."""
+        """Return outputs and targets with the classes last, as metrics take them."""
         if not self._classes_first:
             return y_pred, y
         axes = (0, *range(2, y_pred.ndim), 1)
         return transpose(y_pred, axes), transpose(Tensor(y), axes).data if y.shape == y_pred.shape else y
 
     def counted(self, k: Backend, y: Array, dtype: Any) -> tuple[Array, Array]:
-        """Returns the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
+        """Return the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
         if not self.ignores or y.dtype != np.int64:
             return y, k.empty(0, dtype)
         counts = Tensor(y) != self.loss.ignored
@@ -191,13 +191,13 @@ class Objective:
     def update(
         self, k: Backend, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
     ) -> None:
-        """Adds a batch to metrics: to fastnn's own by the labels and weights in which ignored rows do not count."""
+        """Add a batch to metrics: to fastnn's own by the labels and weights in which ignored rows do not count."""
         for metric in metrics:
             own = (labels, counted) if metric.recordable else (y, weight)
             metric.add_batch(k, y_pred, *own, self.logits)
 
     def _known(self, kind: Any, targets: Array) -> Array:
-        """Returns the targets, from which follows what the metrics are if that is not known yet."""
+        """Return the targets, from which follows what the metrics are if that is not known yet."""
         if self.metrics is None:
             outputs = self.classes if len(self.shape) > 1 else 1
             if kind == "any":
@@ -209,7 +209,7 @@ class Objective:
 
 
 def shape_of(y: Any) -> tuple[int, ...]:
-    """Returns the shape of targets as they came; () for ragged lists, which are refused later."""
+    """Return the shape of targets as they came; () for ragged lists, which are refused later."""
     try:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
     except ValueError:
@@ -217,7 +217,7 @@ def shape_of(y: Any) -> tuple[int, ...]:
 
 
 def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
-    """Makes objects of the names in a loss, or in a list or dict of losses, by get; None stays None."""
+    """Make objects of the names in a loss, or in a list or dict of losses, by get; None stays None."""
     if isinstance(given, Mapping):
         return {key: None if item is None else get(item) for key, item in given.items()}
     if isinstance(given, list | tuple):
@@ -226,7 +226,7 @@ def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
 
 
 def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any, by_weight: Any = ()) -> list[Objective]:
-    """Returns one Objective for each output of a model, from what compile was given.
+    """Return one Objective for each output of a model, from what compile was given.
 
     Raises:
         ValueError: lists of other lengths, or names that no output has.
@@ -242,7 +242,7 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any, by_wei
 
 
 def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
-    """Returns a setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
+    """Return a setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
     if isinstance(given, list | tuple) and len(outputs) == 1:
         if len(given) != 1:
             raise ValueError(f"compile: {name} has {len(given)} entries; the model has 1 output")
@@ -284,7 +284,7 @@ class BatchLoss:
         self.total: Tensor = total + self._penalty if isinstance(self._penalty, Tensor) else total
 
     def add(self, compiled: Compiled, rows: int) -> None:
-        """Adds the losses to their running means, and the penalties to theirs."""
+        """Add the losses to their running means, and the penalties to theirs."""
         k = current()
         for o, loss, counted in self._measured:
             o.add(k, loss, counted, rows)
@@ -294,7 +294,7 @@ class BatchLoss:
 
 
 def update_metrics(k: Backend, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
-    """Adds a batch to the outputs' metrics; code of the user's own gets all rows."""
+    """Add a batch to the outputs' metrics; code of the user's own gets all rows."""
     for o, y_pred, y, given in zip(parts, outputs, targets, weights, strict=True):
         if not o.metrics:
             continue

@@ -24,7 +24,7 @@ class Steps(BatchTrainer):
     """What fit, evaluate and predict do with a batch; a class that overrides a method is called there."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Takes one step of training; a class of your own may override it, and may call it by ``super()``.
+        """Take one step of training; a class of your own may override it, and may call it by ``super()``.
 
         Args:
             data: (x, y) or (x, y, sample_weight) of the batch, as Tensors or in the lists and dicts that fit was given; x alone
@@ -54,19 +54,19 @@ class Steps(BatchTrainer):
         return self._reported(x, y, weight, *done[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """Evaluates a batch; arguments and result are those of `train_step`."""
+        """Evaluate a batch; arguments and result are those of `train_step`."""
         x, y, weight = unpacked(data)
         y_pred = self._called(x, training=False)
         return self._reported(x, y, weight, y_pred, *self._own_loss(x, y, y_pred, weight, training=False))
 
     def predict_step(self, data: Any) -> Any:
-        """Computes the outputs for a batch, which is x or (x,)."""
+        """Compute the outputs for a batch, which is x or (x,)."""
         return self._called(unpacked(data)[0], training=False)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        """Computes the loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
+        """Compute the loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
         c = self._need("compute_loss")
         if all(o.loss is None for o in c.objectives):
             raise ValueError("compute_loss: compile was given no loss; compute it in train_step, or override compute_loss")
@@ -77,7 +77,7 @@ class Steps(BatchTrainer):
         return c.own.measured.total
 
     def compute_metrics(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> dict[str, Any]:
-        """Adds a batch to the metrics that compile was given, and gives the loss and all metrics so far."""
+        """Add a batch to the metrics that compile was given, and gives the loss and all metrics so far."""
         c = self._need("compute_metrics")
         if c.objectives:
             targets, weights = ([_array(a) for a in part] for part in self._spread("compute_metrics", y, sample_weight, "y"))
@@ -105,7 +105,7 @@ class Steps(BatchTrainer):
         return loss, measured if measured is not None and measured.total is loss else None
 
     def _reported(self, x: Any, y: Any, weight: Any, y_pred: Any, loss: Tensor, measured: BatchLoss | None) -> dict[str, Any]:
-        """Adds the loss to its mean, and gives what compute_metrics does."""
+        """Add the loss to its mean, and gives what compute_metrics does."""
         c = self._need("fit")
         rows = len(Structure.of(x)[1][0])
         if measured is not None:
@@ -116,7 +116,7 @@ class Steps(BatchTrainer):
         return self.compute_metrics(x, y, y_pred, weight)
 
     def _data(self, arrays: Sequence[Array], inputs: Structure) -> Any:
-        """Returns a batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
+        """Return a batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
         c = self._need("fit")
         leaves = [Tensor(a.copy()) if a.size else None for a in arrays]
         if c.objectives:
@@ -176,12 +176,12 @@ class OwnLogs:
         """Names of which some value was not that of the metric so far."""
 
     def others(self) -> list[Metric]:
-        """Returns the metrics that are not compile's."""
+        """Return the metrics that are not compile's."""
         compiled = self.compiled.metrics
         return [m for m in {id(m): m for m in (self.loss, *self.model.metrics)}.values() if all(m is not c for c in compiled)]
 
     def known(self) -> dict[str, Any]:
-        """Returns the loss and compile's metrics so far."""
+        """Return the loss and compile's metrics so far."""
         c = self.compiled
         logs: dict[str, Any] = c.running() if c.objectives else {}
         if self.loss.total[1]:
@@ -191,7 +191,7 @@ class OwnLogs:
         return logs
 
     def add(self, op: str, returned: Any, rows: int) -> None:
-        """Takes what a step returned for a batch."""
+        """Take what a step returned for a batch."""
         if not isinstance(returned, Mapping):
             raise TypeError(
                 f"{type(self.model).__name__}.{op} returned a {type(returned).__name__}; wanted a dict of names and numbers"
@@ -209,19 +209,19 @@ class OwnLogs:
             self._means[name], self._latest[name] = (total + number * rows, count + rows), number
 
     def logs(self) -> Logs:
-        """Returns the running metrics as they are now, and the means of the other numbers."""
+        """Return the running metrics as they are now, and the means of the other numbers."""
         means = {name: total / count for name, (total, count) in self._means.items()}
         return {name: means[name] if name in self._averaged else self._latest[name] for name in means}
 
     def reset(self) -> None:
-        """Starts anew."""
+        """Start anew."""
         self._clear()
         for metric in self.others():
             metric.reset_state()
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """Returns x, y and sample_weight of what `train_step` gets; None for what is not there."""
+    """Return x, y and sample_weight of what `train_step` gets; None for what is not there."""
     if not isinstance(data, tuple):
         return data, None, None
     if not 1 <= len(data) <= 3:
@@ -230,7 +230,7 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
 
 
 def _array(value: Any) -> Array:
-    """Returns targets or weights as an array; of size 0 for None."""
+    """Return targets or weights as an array; of size 0 for None."""
     k = current()
     if value is None:
         return k.empty(0, "float32")

@@ -33,7 +33,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The kernel, and what it rounds to."""
+        """Return the kernel, and what it rounds to."""
         return self.kernel if self.precision == "float32" else f"{self.kernel} {self.precision}"
 
 
@@ -62,7 +62,7 @@ class Profile:
 
     @property
     def python(self) -> float:
-        """The share of Python in a step that is not replayed."""
+        """Return the share of Python in a step that is not replayed."""
         return max(0.0, 1 - self.step / self.eager) if self.eager else 0.0
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Profile:
         return "\n".join([*lines, "", *self.words()])
 
     def words(self) -> list[str]:
-        """Returns what limits the speed of the step, in a sentence or two."""
+        """Return what limits the speed of the step, in a sentence or two."""
         top = max(self.rows, key=lambda row: row.microseconds)
         limit = (
             "arithmetic" if top.gflops else "memory traffic" if top.peak > 0.3 else "the cost of a call, as its arrays are small"
@@ -95,7 +95,7 @@ class Profile:
 
 
 def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profile:
-    """Times every kernel of a training step, on a copy of the model; see `Module.profile`."""
+    """Time every kernel of a training step, on a copy of the model; see `Module.profile`."""
     model = copy.deepcopy(model)
     real = current()
     arrays = model._prepare("profile", x, y, None).on(real)

@@ -48,7 +48,7 @@ def check_finite(
     counts: Array | None = None,
     hint: str = " (check_data=False lets it pass)",
 ) -> None:
-    """Raises ValueError if an array has values that are NaN or infinite; what does not count may hold any values.
+    """Raise ValueError if an array has values that are NaN or infinite; what does not count may hold any values.
 
     counts: which rows or elements count, by the first axes of the array; of size 0 where all do.
     given: the array as the user gave it; the message names the columns of a data frame.
@@ -94,7 +94,7 @@ def check(
     names: tuple[str, str],
     op: str = "fit",
 ) -> None:
-    """Looks at the data of a fit: an error for NaN and infinity, and one warning for each thing that trains to no purpose.
+    """Look at the data of a fit: an error for NaN and infinity, and one warning for each thing that trains to no purpose.
 
     Args:
         arrays: the prepared inputs, targets and weights.
@@ -155,7 +155,7 @@ class _Scale:
         self.reached = self._known = False
 
     def look(self, name: str, layer: Any, inputs: tuple[Any, ...], y: Any) -> None:
-        """Looks at what a layer took; for `observed`."""
+        """Look at what a layer took; for `observed`."""
         parameters = [p for p in layer._parameters.values() if p is not None]
         if self._known or not parameters:
             return
@@ -167,7 +167,7 @@ class _Scale:
 
 
 def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array) -> None:
-    """Warns of targets outside 0..1 where the loss or a metric takes probabilities; rows of weight 0 may hold any values."""
+    """Warn of targets outside 0..1 where the loss or a metric takes probabilities; rows of weight 0 may hold any values."""
     by, binary = _takes_probabilities(o)
     if t.dtype.kind != "f" or not t.size or not by:
         return
@@ -192,7 +192,7 @@ def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array
 
 
 def _takes_probabilities(o: Objective) -> tuple[str, bool]:
-    """Returns what compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
+    """Return what compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
     from ..nn import BCELoss
 
@@ -204,7 +204,7 @@ def _takes_probabilities(o: Objective) -> tuple[str, bool]:
 
 
 def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
-    """Warns of outputs that are not what the loss takes (probabilities, logits, logarithms), and of one unit for classes."""
+    """Warn of outputs that are not what the loss takes (probabilities, logits, logarithms), and of one unit for classes."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence, Poisson, SparseCategoricalCrossentropy
     from ..nn import CrossEntropyLoss, KLDivLoss, NLLLoss
 
@@ -250,7 +250,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
 
 
 def _last_activation(model: Any) -> str:
-    """Returns the name of the activation that a Sequential's last layer has; "" where it is not known, as in users' code."""
+    """Return the name of the activation that a Sequential's last layer has; "" where it is not known, as in users' code."""
     from ..nn.graph.sequential import Sequential
 
     while type(model).forward is Sequential.forward and len(layers := list(model.children())):

@@ -34,7 +34,7 @@ UNASKED = "not asked for"
 
 
 def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
-    """Lists what takes part in a step: layers, losses, metrics and optimizers, and functions that they were given."""
+    """List what takes part in a step: layers, losses, metrics and optimizers, and functions that they were given."""
     from ..losses.torch.base import AsKeras
     from ..optim.base import Optimizer
 
@@ -51,7 +51,7 @@ def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
 
 
 def own_parts(model: Any, compiled: Compiled) -> bool:
-    """Says whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+    """Return whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
     parts, functions = _parts(model, compiled)
     return not all(own_code(type(part).__module__) for part in parts) or not all(
         own_code(str(getattr(f, "__module__", ""))) for f in functions
@@ -70,7 +70,7 @@ def explain(compiled: Compiled, why: str) -> None:
 
 
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
-    """Returns a block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
+    """Return a block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
     replaced = {m: vars(m)["forward"] for _, m in leaves if "forward" in vars(m)}  # by the user
 
@@ -98,7 +98,7 @@ def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None])
 
 
 def watched(model: Any) -> Finally:
-    """Returns a block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+    """Return a block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
 
     def look(name: str, m: Any, inputs: tuple[Any, ...], y: Any) -> None:
         for out in Structure.of(y)[1]:
@@ -109,7 +109,7 @@ def watched(model: Any) -> Finally:
 
 
 def check_gradients(model: Any, loss: Tensor) -> None:
-    """Raises FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
+    """Raise FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
     if not np.isfinite(loss.item()):
         raise FloatingPointError(f"fit: the loss is {loss.item()}, though every layer's output is finite")
     for name, p in reversed(list(model.named_parameters())):
@@ -185,7 +185,7 @@ class TrainStep:
         update_metrics(k, self.compiled.objectives, loss.outputs, targets, weights)
 
     def _gradients(self, xs: Sequence[Array], targets: Sequence[Array], weights: Sequence[Array]) -> BatchLoss:
-        """Computes the gradients of the batch, and returns its loss."""
+        """Compute the gradients of the batch and return its loss."""
         c = self.compiled
         self.optimizer.zero_grad()
         with self.precision:
@@ -202,13 +202,13 @@ class TrainStep:
     # putting them in and out rounds.
 
     def run(self, n: int = 1) -> None:
-        """Takes n steps."""
+        """Take n steps."""
         with self._evaluated:
             self.optimizer.train()
             self._take(n)
 
     def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
-        """Takes n steps, calling between(steps done) after each slice of time; stops when it returns False."""
+        """Take n steps, calling between(steps done) after each slice of time; stop when it returns False."""
         with self._evaluated:
             self.optimizer.train()
             done = 0

@@ -119,7 +119,7 @@ def load() -> Backend:
 
 
 def kernels(device: Device) -> dict[str, Any]:
-    """All kernels of the contract on a device."""
+    """Return all kernels of the contract on a device."""
     from .launch import table
 
     found: dict[str, Any] = {}
@@ -129,7 +129,7 @@ def kernels(device: Device) -> dict[str, Any]:
 
 
 def unavailable() -> str:
-    """Why there are no kernels on a GPU here, in words; empty where there are."""
+    """Return why there are no kernels on a GPU here, in words; empty where there are."""
     if find_spec("cupy") is None:
         return f"CuPy is not installed; {INSTALL} installs it (for a driver of CUDA 13; for CUDA 12: cupy-cuda12x)"
     try:

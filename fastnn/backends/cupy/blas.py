@@ -52,7 +52,7 @@ class Product(NamedTuple):
 
 
 def alignment(*addresses: int) -> int:
-    """What all of them are multiples of, up to ALIGNMENT bytes."""
+    """Return what all of them are multiples of, up to ALIGNMENT bytes."""
     together = ALIGNMENT
     for address in addresses:
         together |= address
@@ -63,10 +63,10 @@ class Products(Protocol):
     """What multiplies large matrices."""
 
     def offers(self, product: Product) -> bool:
-        """Whether there is an algorithm for it, with its epilogue."""
+        """Return whether there is an algorithm for it, with its epilogue."""
 
     def multiply(self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0) -> None:
-        """Starts it on addresses; bias (n) is added, and aux (m, n) is what the epilogue saves or needs."""
+        """Start it on addresses; bias (n) is added, and aux (m, n) is what the epilogue saves or needs."""
 
 
 class Matrix(NamedTuple):
@@ -79,7 +79,7 @@ class Matrix(NamedTuple):
 
 
 def layouts(product: Product) -> tuple[Matrix, Matrix, Matrix]:
-    """The first and the second factor and the result, for cuBLASLt.
+    """Return the first and the second factor and the result, for cuBLASLt.
 
     Its matrices are column-major: there, a row-major matrix is its own transpose. What is computed is d^T = op(b)^T op(a)^T: b
     comes first, and a bias of each row of d^T is one of each column of d.
@@ -167,13 +167,13 @@ class CublasLt:
         )
 
     def _scalar(self, value: float, factors: str) -> int:
-        """Where alpha or beta lies, on the host."""
+        """Return where alpha or beta lies, on the host."""
         if (value, factors) not in self._scalars:
             self._scalars[value, factors] = np.array([value], np.float64 if factors == "float64" else np.float32)
         return int(self._scalars[value, factors].ctypes.data)
 
     def _plan(self, product: Product) -> _Plan | None:
-        """How it is done; None where cuBLASLt has no algorithm."""
+        """Return how it is done; None where cuBLASLt has no algorithm."""
         if product not in self._plans:
             self._plans[product] = self._planned(product)
         return self._plans[product]

@@ -13,7 +13,7 @@ MOST_SCANS = 264
 
 
 def _rows_of_dx(of: Mapping[str, int]) -> int:
-    """A warp for each 128 elements of a row."""
+    """Return a warp for each 128 elements of a row."""
     return min(MOST_SCANS, max(1, -(-of["B"] * -(-of["C"] // 128) // 8)))
 
 

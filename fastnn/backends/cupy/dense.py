@@ -63,7 +63,7 @@ def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, preci
 
 
 def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
-    """Where z, and where x and w in bfloat16, lie in what forward leaves; 0 for what is not there."""
+    """Return where z, and where x and w in bfloat16, lie in what forward leaves; 0 for what is not there."""
     if aux.dtype != np.uint16:
         return pointer, 0
     return (pointer, pointer + 2 * _copies(2 * elements)) if act.saves_z else (0, pointer)
@@ -82,7 +82,7 @@ def _tiles(m: int, n: int) -> tuple[bool, int]:
 
 
 def _elements(n: int, each: int) -> int:
-    """Blocks for n elements, so many at a time."""
+    """Block for n elements, so many at a time."""
     return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
 
 
@@ -164,7 +164,7 @@ class Dense:
             self._products.multiply(product, pc, pa, pb, alpha, beta)
 
     def _factor(self, pointer: int, n: int, dtype: Any, precision: int, to: int) -> int:
-        """Where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
+        """Return where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
         if not _rounded_bytes(n, dtype, precision):
             return pointer
         self._launch("Convert", _elements(n, 8), dtype, (to, pointer, n), precision)
@@ -205,7 +205,7 @@ class Dense:
                 self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
-        """The product with as much of the layer in its epilogue as cuBLASLt has.
+        """Return the product with as much of the layer in its epilogue as cuBLASLt has.
 
         Not its ReLU, of which nobody says that NaN passes through; and its GELU only where factors are rounded, as its tanh is
         the hardware's, which has no more than about ten bits.
@@ -271,24 +271,24 @@ class Dense:
 
 
 def _factors(dtype: Any, precision: int) -> str:
-    """What cuBLASLt multiplies."""
+    """Return what cuBLASLt multiplies."""
     return "float64" if dtype == np.float64 else PRECISIONS[precision]
 
 
 def _rounded_bytes(n: int, dtype: Any, precision: int) -> int:
-    """The bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
+    """Return the bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
     if dtype == np.float64:
         return 8 * n if precision else 0
     return 2 * n if _short(dtype, precision) else 0
 
 
 def _copies(n: int) -> int:
-    """The place after n numbers of 2 bytes where others may begin."""
+    """Return the place after n numbers of 2 bytes where others may begin."""
     return -(-n // 128) * 128
 
 
 def table(device: Device, products: Products | None = None) -> dict[str, Callable[..., None]]:
-    """The kernels of the family; large products are cuBLASLt's where nothing else is given."""
+    """Return the kernels of the family; large products are cuBLASLt's where nothing else is given."""
     dense = Dense(device, products or CublasLt(device))
     kinds = {"nn": (False, False), "nt": (False, True), "tn": (True, False)}
     products_of = {f"matmul_{name}": partial(dense.matmul, *transposed) for name, transposed in kinds.items()}

@@ -20,47 +20,47 @@ class Device(Protocol):
     """The module of its arrays."""
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
-        """Where an argument's elements lie, as the device sees it; TypeError for memory that it cannot reach."""
+        """Return where an argument's elements lie, as the device sees it; TypeError for memory that it cannot reach."""
 
     def compile(self, source: str, entry: str) -> Any:
-        """The entry point of a program."""
+        """Return the entry point of a program."""
 
     def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
-        """Starts an entry point with the bytes of its argument struct."""
+        """Start an entry point with the bytes of its argument struct."""
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
         """Memory of the device, aligned to 64 bytes at least; MemoryError tells what was asked and what is free."""
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
-        """Bytes of the host that the device reads and writes where they lie, at one address for both."""
+        """Return bytes of the host that the device reads and writes where they lie, at one address for both."""
 
     def free(self) -> int:
-        """Bytes of the device's memory that nobody has."""
+        """Return bytes of the device's memory that nobody has."""
 
     @property
     def stream(self) -> AbstractContextManager[Any]:
-        """The stream that launches go to; in a block with it, copies by `xp` come between them in their order."""
+        """Return the stream that launches go to; in a block with it, copies by `xp` come between them in their order."""
 
     @property
     def stream_pointer(self) -> int:
-        """The same as CUDA's libraries take it."""
+        """Return the same as CUDA's libraries take it."""
 
     @property
     def capability(self) -> int:
-        """The GPU's compute capability: 90 for 9.0."""
+        """Return the GPU's compute capability: 90 for 9.0."""
 
     def wait(self) -> None:
         """Until all that was started is done."""
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """What work starts on the device, as one thing to start again."""
+        """Return what work starts on the device, as one thing to start again."""
 
     def overlap(self) -> AbstractContextManager[None]:
-        """A block in `capture` whose launches may run beside those after it."""
+        """Return a block in `capture` whose launches may run beside those after it."""
 
 
 def elsewhere(array: Any, kernel: str, name: str) -> TypeError:
-    """The error for an argument that is not in memory of the device."""
+    """Return the error for an argument that is not in memory of the device."""
     return TypeError(
         f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU. Tensors, models and "
         "optimizers are made while the backend is chosen (FASTNN_BACKEND, fastnn.set_backend) that computes with them; weights "
@@ -88,7 +88,7 @@ class CudaDevice:
 
     @property
     def stream(self) -> Any:
-        """Where this thread's work goes."""
+        """Return where this thread's work goes."""
         return getattr(self._own, "stream", None) or self.xp.cuda.Stream.null
 
     @property
@@ -168,7 +168,7 @@ class CudaDevice:
         return replay
 
     def _after(self, stream: Any, other: Any) -> None:
-        """Lets what comes on a stream of the capture wait for what the other one has."""
+        """Let what comes on a stream of the capture wait for what the other one has."""
         self._own.events.append(other.record())
         stream.wait_event(self._own.events[-1])
 

@@ -22,7 +22,7 @@ Blocks = Callable[[Mapping[str, int]], int]
 
 
 def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
-    """A thread for every few elements of an array with these sizes."""
+    """Return a thread for every few elements of an array with these sizes."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -34,7 +34,7 @@ def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
 
 
 def rows(*sizes: str) -> Blocks:
-    """A block for each row."""
+    """Return a block for each row."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -46,7 +46,7 @@ def rows(*sizes: str) -> Blocks:
 
 
 def strips(columns: str, *sizes: str) -> Blocks:
-    """A block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
+    """Return a block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = -(-of[columns] // 32)
@@ -68,7 +68,7 @@ def short_rows(count: str, length: str) -> Blocks:
 
 
 def one(of: Mapping[str, int]) -> int:
-    """A single block."""
+    """Return a single block."""
     return 1
 
 
@@ -125,5 +125,5 @@ class Launch:
 
 
 def table(device: Device, blocks: Mapping[str, Blocks]) -> dict[str, Launch]:
-    """The kernels that have a rule for their blocks."""
+    """Return the kernels that have a rule for their blocks."""
     return {name: Launch(KERNELS[name], rule, device) for name, rule in blocks.items()}

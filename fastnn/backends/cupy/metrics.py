@@ -12,7 +12,7 @@ WARP = 32
 
 
 def _sum_of_rows(of: Mapping[str, int]) -> int:
-    """A thread for each row, or a warp for long ones."""
+    """Return a thread for each row, or a warp for long ones."""
     each = THREADS if of["N"] <= WARP else THREADS // WARP
     return min(MOST_BLOCKS, max(1, -(-of["M"] // each)))
 

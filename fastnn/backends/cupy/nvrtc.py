@@ -18,7 +18,7 @@ OPTIONS = ("-std=c++17", "-w")
 
 
 def machine_code(source: str, capability: int) -> bytes:
-    """A program's code for a GPU of this compute capability (90 for 9.0).
+    """Return a program's code for a GPU of this compute capability (90 for 9.0).
 
     Raises:
         RuntimeError: it does not compile.
@@ -54,12 +54,12 @@ def _compiled(nvrtc: Any, source: str, options: tuple[str, ...], code: Any) -> b
 
 
 def _folder() -> Path:
-    """Where CuPy keeps its kernels."""
+    """Return where CuPy keeps its kernels."""
     return Path(os.environ.get("CUPY_CACHE_DIR") or "~/.cupy/kernel_cache").expanduser()
 
 
 def _keep(file: Path, content: bytes) -> None:
-    """Writes a file that others see whole or not at all."""
+    """Write a file that others see whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
         part.write(content)

@@ -24,7 +24,7 @@ class Pending:
         self.given = object()
 
     def finish(self, synchronize: Callable[[], None] | None = None) -> None:
-        """Lets the device finish what it was given."""
+        """Let the device finish what it was given."""
         given = self.given
         (synchronize or self._synchronize)()
         self.done = given
@@ -43,7 +43,7 @@ ACCESS = (
 
 
 def _waiting(name: str) -> Any:
-    """A method of ndarray that lets the device finish first."""
+    """Return a method of ndarray that lets the device finish first."""
     plain = getattr(np.ndarray, name)
 
     def method(self: SharedArray, *args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,7 @@ def _waiting(name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value with ordinary arrays in place of SharedArray."""
+    """Return the value with ordinary arrays in place of SharedArray."""
     if isinstance(value, SharedArray):
         return value.plain()
     if isinstance(value, dict):
@@ -73,7 +73,7 @@ class SharedArray(np.ndarray[Any, Any]):
 
     @property
     def address(self) -> int:
-        """Where it lies; 0 for an array of this class that NumPy made anew, which is no memory of the device."""
+        """Return where it lies; 0 for an array of this class that NumPy made anew, which is no memory of the device."""
         return 0 if self.base is None else int(self.__array_interface__["data"][0])
 
     def astype(self, *args: Any, **kwargs: Any) -> Any:
@@ -86,7 +86,7 @@ class SharedArray(np.ndarray[Any, Any]):
         return self.copy()
 
     def plain(self) -> np.ndarray[Any, Any]:
-        """The same memory as an ordinary array, once the device is done with it."""
+        """Return the same memory as an ordinary array, once the device is done with it."""
         if pending.given is not pending.done:
             pending.finish()
         return self.view(np.ndarray)

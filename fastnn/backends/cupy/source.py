@@ -32,7 +32,7 @@ _SCALARS = {"float": "double", "act": "Function", "loss": "Function"}
 
 
 def letters(kernel: Kernel) -> tuple[str, ...]:
-    """Lists the free dtypes of a kernel: T, and X where an array has one of its own."""
+    """List the free dtypes of a kernel: T, and X where an array has one of its own."""
     return tuple(sorted({a.letter for a in kernel.arrays} - {""}))
 
 
@@ -45,7 +45,7 @@ def _field(arg: Arg) -> str:
 
 @cache
 def arguments(name: str) -> str:
-    """The argument struct of a kernel."""
+    """Return the argument struct of a kernel."""
     kernel = KERNELS[name]
     free = ", ".join(f"typename {letter}" for letter in letters(kernel))
     fields = [_field(a) for a in kernel.args] + [f"i64 {size};" for size in kernel.sizes]
@@ -53,7 +53,7 @@ def arguments(name: str) -> str:
 
 
 def files(family: str) -> tuple[str, ...]:
-    """Returns what the program of a family consists of, after common.cuh: the FILES of its module here."""
+    """Return what the program of a family consists of, after common.cuh: the FILES of its module here."""
     names: tuple[str, ...] = import_module(f".{family}", __package__).FILES
     return names
 
@@ -64,7 +64,7 @@ def _text(file: str) -> str:
 
 
 def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
-    """The source whose entry point, of the kernel's name, takes arrays of these dtypes (one for each of `letters`).
+    """Return the source whose entry point, of the kernel's name, takes arrays of these dtypes (one for each of `letters`).
 
     Args:
         name: a kernel of the contract.
@@ -79,7 +79,7 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
 def own_program(
     family: str, name: str, struct: str, call: str, function: int = -1, structs: str = "", blocks_at_once: int = 1
 ) -> str:
-    """The source whose entry point, of that name, calls a function of the family with its argument struct.
+    """Return the source whose entry point, of that name, calls a function of the family with its argument struct.
 
     Args:
         family: whose files.

@@ -22,7 +22,7 @@ class NumbaBackend(Backend):
 
 
 def unavailable() -> str:
-    """Why Numba cannot be used, in words; empty where it can."""
+    """Return why Numba cannot be used, in words; empty where it can."""
     try:
         numba = import_module("numba")
     except ImportError as error:  # Numba itself raises it for a NumPy that it does not know

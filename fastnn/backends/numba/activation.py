@@ -136,7 +136,7 @@ def _column_slopes(dx: Array, dy: Array, x: Array, slope: Array) -> None:
 
 @inline
 def _below(dy: Array, x: Array, i: int) -> Any:
-    """The sum of x dy in row i where x is not positive."""
+    """Return the sum of x dy in row i where x is not positive."""
     T = x.dtype.type
     total = T(0)
     for j in range(x.shape[1]):

@@ -26,12 +26,12 @@ _LEAST = np.iinfo(np.int64).min
 
 @inline
 def whole(x: Any) -> Any:
-    """Converts a float to int64, towards zero; the least one for NaN and for what int64 does not hold."""
+    """Convert a float to int64, towards zero; the least one for NaN and for what int64 does not hold."""
     return np.int64(x) if -(2.0**63) <= x < 2.0**63 else _LEAST
 
 
 def divide(a: Any, b: Any) -> Any:
-    """The true quotient, towards zero in whole numbers."""
+    """Return the true quotient, towards zero in whole numbers."""
 
 
 @inline

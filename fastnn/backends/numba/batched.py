@@ -54,7 +54,7 @@ def _products(
     begin: int,
     end: int,
 ) -> None:
-    """Computes the matrices of c from begin to end, each the sum of so many products."""
+    """Compute the matrices of c from begin to end, each the sum of so many products."""
     R = layout.shape[1] - 3
     M, N, K = layout[0, R], layout[0, R + 1], layout[0, R + 2]
     if each == 0:

@@ -14,7 +14,7 @@ Array = Any
 
 @inline
 def _outside(y: Array) -> Any:
-    """Returns what is read outside of the array: NaN, in the bits of bfloat16 too, or 0 where numbers are whole."""
+    """Return what is read outside of the array: NaN, in the bits of bfloat16 too, or 0 where numbers are whole."""
     T = y.dtype.type
     if y.itemsize == 2:
         return T(0x7FC0)
@@ -23,7 +23,7 @@ def _outside(y: Array) -> Any:
 
 @inline
 def _from_0(index: int, n: int) -> int:
-    """Returns an index that may count from the end as one that counts from 0."""
+    """Return an index that may count from the end as one that counts from 0."""
     return index + n if index < 0 else index
 
 

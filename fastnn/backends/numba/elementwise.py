@@ -48,7 +48,7 @@ _COMPARE = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, ope
 
 @jit
 def _merged(layout: Array, strided: int) -> Array:
-    """The walk of the first rows of a layout, with dimensions taken together where it can be: runs along the last are long.
+    """Return the walk of the first rows of a layout. Dimensions are joined where possible: runs along the last are long.
 
     The result has two dimensions more, so that there are always two; those in front that are not needed are of size 1.
     """
@@ -73,7 +73,7 @@ def _merged(layout: Array, strided: int) -> Array:
 
 @inline
 def _offset(walk: Array, k: int, place: int) -> Any:
-    """Where array k is at a place of the dimensions before the last two."""
+    """Return where array k is at a place of the dimensions before the last two."""
     offset = 0
     for d in range(walk.shape[1] - 3, -1, -1):
         offset += place % walk[0, d] * walk[k, d]

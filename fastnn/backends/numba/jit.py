@@ -13,7 +13,7 @@ _compiled = njit(nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """The function, compiled at its first call: without the GIL, kept on disk, dividing by zero as NumPy does.
+    """Return the function, compiled at its first call: without the GIL, kept on disk, dividing by zero as NumPy does.
 
     Products and sums may become one operation, and nothing else may change: NaN and infinity pass through, and sums keep their
     order but where `rows.add` makes them. A function made by another one takes from it what Python finds by name only, such as

@@ -72,7 +72,7 @@ def _target(T: Any, targets: Array, class_weight: Array, on: float, off: float, 
 def _log_likelihood(
     shifted: Array, log_sum: float, block_row: int, targets: Array, class_weight: Array, on: float, off: float, row: int
 ) -> Any:
-    """The sum of target log(p) over a row; a target of 0 adds 0."""
+    """Return the sum of target log(p) over a row; a target of 0 adds 0."""
     T = shifted.dtype.type
     total = T(0)
     for i in range(shifted.shape[1]):

@@ -23,7 +23,7 @@ def mean_metric(total: Array, value: Array, count: float) -> None:
 
 
 def _over_rows(measure: Any) -> Any:
-    """The compiled kernel that adds measure(p, other, row, parameter) for each row, times its weight."""
+    """Return the compiled kernel that adds measure(p, other, row, parameter) for each row, times its weight."""
 
     @jit
     def kernel(total: Array, p: Array, other: Array, sample_weight: Array, parameter: Any) -> None:

@@ -20,13 +20,13 @@ _LANES = 64
 
 @inline
 def _decay(lr: float, weight_decay: float, decoupled: float) -> tuple[float, float]:
-    """How much of w the gradient takes up, and how much w keeps."""
+    """Return how much of w the gradient takes up, and how much w keeps."""
     return (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
 
 
 @inline
 def _gradient(w: Any, dw: Any, coupled: Any) -> Any:
-    """What is not decayed by its gradient does not meet w there, which may be infinite."""
+    """Return what is not decayed by its gradient does not meet w there, which may be infinite."""
     return dw + coupled * w if coupled != 0 else dw
 
 
@@ -254,7 +254,7 @@ def lion_step(w: Array, m: Array, dw: Array, hyper: Array) -> None:
 
 @inline
 def _warm(hyper: Array, t: Any) -> Any:
-    """The learning rate of `schedule_free_step`, warming up."""
+    """Return the learning rate of `schedule_free_step`, warming up."""
     return hyper[0] * (t / hyper[5]) if t < hyper[5] else hyper[0]
 
 

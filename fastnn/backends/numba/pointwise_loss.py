@@ -28,7 +28,7 @@ SLOPES: dict[str, Function] = {}
 
 
 def _entry(table: dict[str, Function]) -> Callable[[str], Callable[[Function], Function]]:
-    """A decorator with a name, that of the loss in this table."""
+    """Return a decorator with a name, that of the loss in this table."""
 
     def named(name: str) -> Callable[[Function], Function]:
         def decorate(function: Function) -> Function:
@@ -210,7 +210,7 @@ def _binary_cross_entropy_slope(T: Any, x: Any, t: Any, q: Any, p: Any, r: Any) 
 
 @inline
 def _focal_weight(T: Any, wrong: Any, t: Any, p: Any, r: Any) -> Any:
-    """What the cross-entropy is multiplied with."""
+    """Return what the cross-entropy is multiplied with."""
     weight = T(1) if r < T(0) else t * r + (T(1) - t) * (T(1) - r)
     if p == T(2):
         return weight * (wrong * wrong)
@@ -313,7 +313,7 @@ CHOOSING = frozenset({"poisson", "poisson_log", "tweedie", "binary_focal", "kl_l
 
 @inline
 def _repeated(column: Array, rows: int) -> Array:
-    """The numbers of the columns as often as there are rows; None if there are none."""
+    """Return the numbers of the columns as often as there are rows; None if there are none."""
     if column is None:
         return None
     n = len(column)
@@ -325,7 +325,7 @@ def _repeated(column: Array, rows: int) -> Array:
 
 @functools.cache
 def _mean_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
-    """The compiled loop over rows whose losses are the means of this loss."""
+    """Return the compiled loop over rows whose losses are the means of this loss."""
     f, fixed = VALUES[name], name in CHOOSING
 
     def loop(losses: Array, x: Array, t: Array, sample_weight: Array, column: Array, n: int, p0: float, p1: float) -> None:
@@ -354,7 +354,7 @@ def _mean_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
 
 @functools.cache
 def _gradient_of(name: str, fixed_p: float = 0.0, fixed_r: float = 0.0) -> Any:
-    """The compiled loop over the gradients of these means."""
+    """Return the compiled loop over the gradients of these means."""
     f, fixed = SLOPES[name], name in CHOOSING
 
     def loop(

@@ -117,7 +117,7 @@ def _ratio(T: Any, powers: Any, x: Any) -> Any:
 
 @inline
 def _normal(T: Any, word: Any) -> Any:
-    """The normal quantile of (word + 1/2) / 2^32, by AS 241 as the reference.
+    """Return the normal quantile of (word + 1/2) / 2^32, by AS 241 as the reference.
 
     What is far from the middle is computed from its distance to the nearer end, which float32 holds exactly enough.
     """
@@ -211,7 +211,7 @@ def random_normal(y: Array, aux: Array, state: Array) -> None:
 
 @inline
 def _upper_product(high: Any, low: Any, factor: Any) -> Any:
-    """The upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
+    """Return the upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
     across = high * (factor & LOW) + (low * (factor & LOW) >> HALF)
     other = low * (factor >> HALF) + (across & LOW)
     return high * (factor >> HALF) + (across >> HALF) + (other >> HALF)

@@ -67,7 +67,7 @@ _OPS: tuple[tuple[Callable[..., Any], Any, Callable[..., Any]], ...] = (
 
 @functools.cache
 def _start(op: int, dtype: Any) -> Any:
-    """What a fold begins with, as a number of the type that it is done in."""
+    """Return what a fold begins with, as a number of the type that it is done in."""
     start = _OPS[op][1]
     if callable(start):
         return dtype.type(start(dtype))
@@ -142,7 +142,7 @@ def argmax_forward(index: Array, x: Array) -> None:
 
 @inline
 def _exceeds(value: Any, top: Any) -> Any:
-    """Whether a value takes the place of the greatest so far; NaN is greater than any number."""
+    """Return whether a value takes the place of the greatest so far; NaN is greater than any number."""
     return (value > top) | ((value != value) & (top == top))
 
 

@@ -20,7 +20,7 @@ CHUNK = 2048
 
 
 def present(a: Array) -> Array:
-    """The array, or None where it is absent: compiled code then leaves out what would read it."""
+    """Return the array, or None where it is absent: compiled code then leaves out what would read it."""
     return a if a.size else None
 
 
@@ -28,7 +28,7 @@ _NONE = {np.dtype(name): np.empty(0, name) for name in ("float32", "float64")}
 
 
 def of_rows(sample_weight: Array, dtype: Any) -> Array:
-    """The weights of rows, or an empty array of their type: what looks at them once a row is compiled for both."""
+    """Return the weights of rows, or an empty array of their type: what looks at them once a row is compiled for both."""
     return sample_weight if sample_weight.size else _NONE[dtype]
 
 
@@ -45,7 +45,7 @@ def add(context: Any, total: Any, term: Any) -> Any:
 
 @inline
 def _place(T: Any, x: Any) -> Any:
-    """The rank of a number among all: zeros are equal, and so are NaNs, beyond all numbers."""
+    """Return the rank of a number among all: zeros are equal, and so are NaNs, beyond all numbers."""
     r = rank(T, x + T(0))
     return r if x == x else rank(T, T(np.inf)) + 1
 
@@ -58,7 +58,7 @@ _PART = 32
 
 @inline
 def argmax(x: Array) -> int:
-    """Where the greatest of some floats comes first; a NaN is greater than all numbers. LLVM makes vectors of whole numbers."""
+    """Return the first position of the greatest float; NaN is greater than all numbers. LLVM vectorises whole numbers."""
     T, n = x.dtype.type, len(x)
     best, at = _place(T, x[0]), 0
     if n <= _PART:
@@ -87,7 +87,7 @@ def argmax(x: Array) -> int:
 
 @inline
 def weighted(sample_weight: Array, row: int, value: Any) -> Any:
-    """The value times the row's weight; a row of weight 0 counts for nothing, even where its value is infinite."""
+    """Return the value times the row's weight; a row of weight 0 counts for nothing, even where its value is infinite."""
     if len(sample_weight) == 0:
         return value
     w = sample_weight[row]
@@ -96,5 +96,5 @@ def weighted(sample_weight: Array, row: int, value: Any) -> Any:
 
 @inline
 def wide_weight(sample_weight: Array, row: int) -> float:
-    """The weight of a row in float64; 1 where there are none."""
+    """Return the weight of a row in float64; 1 where there are none."""
     return 1.0 if len(sample_weight) == 0 else np.float64(sample_weight[row])

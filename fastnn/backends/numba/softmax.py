@@ -16,7 +16,7 @@ _BLOCK = 4096
 
 @inline
 def row_sum(a: Any, i: int) -> Any:
-    """The sum of row i."""
+    """Return the sum of row i."""
     total = a.dtype.type(0)
     for j in range(a.shape[1]):
         total = add(total, a[i, j])
@@ -25,7 +25,7 @@ def row_sum(a: Any, i: int) -> Any:
 
 @inline
 def row_dot(a: Any, b: Any, i: int) -> Any:
-    """The sum of the products of row i of both."""
+    """Return the sum of the products of row i of both."""
     total = a.dtype.type(0)
     for j in range(a.shape[1]):
         total = add(total, a[i, j] * b[i, j])
@@ -34,7 +34,7 @@ def row_dot(a: Any, b: Any, i: int) -> Any:
 
 @inline
 def row_max(a: Any, i: int) -> Any:
-    """The largest of row i, which has one; where there is a NaN, that or any other."""
+    """Return the largest of row i, which has one; where there is a NaN, that or any other."""
     T = a.dtype.type
     top = rank(T, a[i, 0])
     for j in range(a.shape[1]):
@@ -116,7 +116,7 @@ def log_softmax_backward(dx: Any, dy: Any, y: Any) -> None:
 
 @inline
 def _sift_down(heap: Any, root: int, n: int) -> None:
-    """Moves the root of a heap of n numbers, whose largest is to stand first, down to its place."""
+    """Move the root of a heap of n numbers, whose largest is to stand first, down to its place."""
     moved = heap[root]
     child = 2 * root + 1
     while child < n:
@@ -132,7 +132,7 @@ def _sift_down(heap: Any, root: int, n: int) -> None:
 
 @inline
 def _threshold(z: Any, i: int, heap: Any) -> Any:
-    """What is taken off the numbers of row i, the largest of which is 0, so that the positive rests sum to 1.
+    """Return what is taken off the numbers of row i, the largest of which is 0, so that the positive rests sum to 1.
 
     NaN, if one of them is. Those that remain positive are the largest: a heap of those above -1, which alone come into question,
     hands them out.
@@ -171,7 +171,7 @@ def sparsemax_forward(y: Any, x: Any) -> None:
 
 @inline
 def _support(dy: Any, y: Any, i: int) -> Any:
-    """The sum of dy where row i of y is positive, and how many those are."""
+    """Return the sum of dy where row i of y is positive, and how many those are."""
     T = y.dtype.type
     total, count = T(0), T(0)
     for j in range(y.shape[1]):

@@ -86,7 +86,7 @@ def _sine32(x: Any, shift: Any) -> Any:
 
 @inline
 def is_near(T: Any, x: Any) -> Any:
-    """Whether sine and cosine of x are computed on vectors, as networks hardly need those of others."""
+    """Return whether sine and cosine of x are computed on vectors, as networks hardly need those of others."""
     return abs(x) < T(1e6)
 
 
@@ -96,7 +96,7 @@ def sin_near32(T: Any, x: Any) -> Any:
 
 @of_type
 def sin_near(T: Any, x: Any) -> Any:
-    """The sine of x if `is_near`."""
+    """Return the sine of x if `is_near`."""
     return math.sin(x)
 
 
@@ -106,17 +106,17 @@ def cos_near32(T: Any, x: Any) -> Any:
 
 @of_type
 def cos_near(T: Any, x: Any) -> Any:
-    """The cosine of x if `is_near`."""
+    """Return the cosine of x if `is_near`."""
     return math.cos(x)
 
 
 @inline
 def sin(T: Any, x: Any) -> Any:
-    """The sine."""
+    """Return the sine."""
     return sin_near(T, x) if is_near(T, x) else T(math.sin(x))
 
 
 @inline
 def cos(T: Any, x: Any) -> Any:
-    """The cosine."""
+    """Return the cosine."""
     return cos_near(T, x) if is_near(T, x) else T(math.cos(x))

@@ -13,7 +13,7 @@ _size = 0
 
 
 def _forget() -> None:
-    """A forked process has none of the threads."""
+    """Forget the threads: a forked process has none of them."""
     global _pool, _size
     _pool, _size = None, 0
 
@@ -32,7 +32,7 @@ def _work(function: Callable[..., Any], left: deque[tuple[Any, ...]]) -> None:
 
 
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
-    """Calls a function that releases the GIL with each of these arguments, side by side; the caller takes part.
+    """Call a function that releases the GIL with each of these arguments, side by side; the caller takes part.
 
     Where threads cannot be started, those that there are do all of it; it may be the caller alone.
     """

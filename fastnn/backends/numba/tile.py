@@ -39,7 +39,7 @@ class _Vectors:
         self._store = cgutils.get_or_insert_function(builder.module, store, f"llvm.masked.store.{suffix}")
 
     def spread(self, value: Any) -> Any:
-        """The number in all lanes."""
+        """Return the number in all lanes."""
         kind, first = ir.VectorType(value.type, self.lanes), ir.IntType(32)(0)
         one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, first)
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)

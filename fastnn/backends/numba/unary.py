@@ -27,13 +27,13 @@ NEAR: dict[str, tuple[Function, Function, Function]] = {}
 
 
 def value(function: Function) -> Function:
-    """Decorates f(T, x, p, q), the value of the activation of its name; an underscore at the end is none of the name."""
+    """Register f(T, x, p, q), the value of the activation of its name; an underscore at the end is none of the name."""
     VALUES[function.__name__.rstrip("_")] = function
     return inline(function)  # type: ignore[no-any-return]
 
 
 def slope(*names: str) -> Callable[[Function], Function]:
-    """Decorates f(T, dy, z, y, p, q), the slope of these activations."""
+    """Register f(T, dy, z, y, p, q), the slope of these activations."""
 
     def decorate(function: Function) -> Function:
         SLOPES.update(dict.fromkeys(names, function))

@@ -25,7 +25,7 @@ inline: Callable[[Callable[..., Any]], Any] = register_jitable(forceinline=True)
 
 
 def of_type(function: Callable[..., Any]) -> Any:
-    """Decorates the float64 version of a function, whose name with 32 at its end is that of the float32 version above it."""
+    """Register the float64 version of a function, whose name with 32 at its end is that of the float32 version above it."""
     single = function.__globals__[f"{function.__name__}32"]
 
     def choose(T: Any, *args: Any) -> Any:
@@ -40,7 +40,7 @@ _SAME_SIZE = {types.float32: types.int32, types.int32: types.float32, types.floa
 
 @intrinsic  # type: ignore[untyped-decorator]
 def bits(context: Any, x: Any) -> Any:
-    """The bits of a number as one of the other kind: float32 and int32, float64 and int64."""
+    """Return the bits of a number as one of the other kind: float32 and int32, float64 and int64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(signature.return_type))
@@ -55,7 +55,7 @@ def rank32(T: Any, x: Any) -> Any:
 
 @of_type
 def rank(T: Any, x: Any) -> Any:
-    """A whole number for each float, in the same order, with NaN beyond the infinities: LLVM makes vectors of their maximum."""
+    """Return a whole number for each float, in the same order, NaN beyond the infinities: LLVM vectorises their maximum."""
     b = bits(x)
     return b ^ ((b >> 63) & 0x7FFFFFFFFFFFFFFF)
 
@@ -66,7 +66,7 @@ def unrank32(T: Any, r: Any) -> Any:
 
 @of_type
 def unrank(T: Any, r: Any) -> Any:
-    """The number of that rank."""
+    """Return the number of that rank."""
     return bits(r ^ ((r >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
@@ -121,7 +121,7 @@ def _exp_reduce(x: Any) -> Any:
 
 @inline
 def _exp_reduce64(x: Any) -> Any:
-    """The same in float64, and n as an int64."""
+    """Return the same in float64, and n as an int64."""
     magic = 6755399441055744.0  # 1.5 * 2^52
     t = x * 1.4426950408889634 + magic
     n = bits(t) - bits(magic)
@@ -198,7 +198,7 @@ def tanh32(T: Any, x: Any) -> Any:
 
 @of_type
 def tanh(T: Any, x: Any) -> Any:
-    """The hyperbolic tangent."""
+    """Return the hyperbolic tangent."""
     y = expm1(T, low(abs(x), 22.0) * 2.0)
     return math.copysign(y / (y + 2.0), x)
 
@@ -250,7 +250,7 @@ def log32(T: Any, x: Any) -> Any:
 
 @of_type
 def log(T: Any, x: Any) -> Any:
-    """The natural logarithm: -infinity of 0, NaN of what is less."""
+    """Return the natural logarithm: -infinity of 0, NaN of what is less."""
     tiny = x < 2.2250738585072014e-308
     b = bits(x * 18014398509481984.0 if tiny else x)  # denormals: times 2^54
     m = bits((b & 0x000FFFFFFFFFFFFF) | 0x3FE0000000000000)  # [0.5, 1)

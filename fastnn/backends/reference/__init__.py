@@ -24,18 +24,18 @@ Aux = Callable[..., tuple[Any, Any] | None]
 
 
 def functions() -> dict[str, Callable[..., None]]:
-    """Every kernel's reference function, with ``xp`` as its first argument."""
+    """Return every kernel's reference function, with ``xp`` as its first argument."""
     return {name: getattr(MODULES[kernel.family], name) for name, kernel in KERNELS.items()}
 
 
 def auxiliary() -> dict[str, Aux]:
-    """Returns by the kernel's name the rules of arrays of the dtype ``own``: functions ``<kernel>_aux``."""
+    """Return by the kernel's name the rules of arrays of the dtype ``own``: functions ``<kernel>_aux``."""
     own = (kernel for kernel in KERNELS.values() if any(a.dtype == "own" for a in kernel.outputs))
     return {kernel.name: getattr(MODULES[kernel.family], f"{kernel.name}_aux") for kernel in own}
 
 
 def table(xp: ModuleType) -> dict[str, Callable[..., None]]:
-    """The reference over an array module, as a table of kernels."""
+    """Return the reference over an array module, as a table of kernels."""
     return {name: _quiet(f, xp) for name, f in functions().items()}
 
 

@@ -123,7 +123,7 @@ def softplus(xp: Any, x: Array) -> Array:
 
 
 def mish_slope(xp: Any, z: Array) -> Array:
-    """The derivative of z tanh(softplus(z)): t + z (1 - t^2) s, with 1 - t^2 = 4 (1 + e)^2 / (n + 2)^2 and n = e (e + 2)."""
+    """Compute the slope of z tanh(softplus(z)): t + z (1 - t^2) s, with 1 - t^2 = 4 (1 + e)^2 / (n + 2)^2 and n = e (e + 2)."""
     z = xp.minimum(z, 40)  # where t is 1
     e = xp.exp(xp.minimum(z, 20)) if z.dtype == xp.float32 else xp.exp(z)
     n = e * (e + 2)
@@ -131,7 +131,7 @@ def mish_slope(xp: Any, z: Array) -> Array:
 
 
 def gelu_tanh_slope(xp: Any, z: Array) -> Array:
-    """The derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
+    """Return the derivative of z s(2u), where u = sqrt(2/pi) (z + 0.044715 z^3) and s is the sigmoid."""
     z = xp.clip(z, -100, 100)  # where the second term is 0, and z^2 does not overflow
     two_u = _two_u(z)
     s, other = sigmoid(xp, two_u), sigmoid(xp, -two_u)  # other is 1 - s, without its cancellation

@@ -65,5 +65,5 @@ def _inside(index: Array, n: int) -> Array:
 
 
 def _outside(xp: Any, y: Array) -> Any:
-    """Returns NaN, whose bits in bfloat16 (which uint16 arrays hold) are 0x7fc0, or 0."""
+    """Return NaN, whose bits in bfloat16 (which uint16 arrays hold) are 0x7fc0, or 0."""
     return y.dtype.type(xp.nan if y.dtype.kind == "f" else 0x7FC0 if y.dtype == xp.uint16 else 0)

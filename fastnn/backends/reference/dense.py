@@ -60,7 +60,7 @@ def dense_forward(xp: Any, y: Array, aux: Array, x: Array, w: Array, b: Array, a
 
 
 def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, precision: int) -> tuple[Any, Any] | None:
-    """Returns the shape and dtype of z, which is kept for the functions whose slope needs it."""
+    """Return the shape and dtype of z, which is kept for the functions whose slope needs it."""
     return ((m, n), dtype) if act.saves_z else None
 
 

@@ -19,7 +19,7 @@ def _view(xp: Any, x: Array, shape: Array, strides: Array, offset: int = 0) -> A
 
 
 def _whole(xp: Any, x: Array) -> Array:
-    """Numbers as int64: floats towards zero, and the least int64 for NaN and for what int64 does not hold."""
+    """Return numbers as int64: floats towards zero, and the least int64 for NaN and for what int64 does not hold."""
     if x.dtype.kind != "f":
         return x.astype(xp.int64)
     held = (x >= -(2.0**63)) & (x < 2.0**63)
@@ -67,7 +67,7 @@ def where_forward(xp: Any, z: Array, c: Array, x: Array, y: Array, layout: Array
 
 
 def strided_copy(xp: Any, y: Array, x: Array, layout: Array) -> None:
-    """Copies x into y, which are walked by layout's second (y) and third row (x) from the offsets in its fourth row (y, x).
+    """Copy x into y, which are walked by layout's second (y) and third row (x) from the offsets in its fourth row (y, x).
 
     One kernel for transpose, slices, stack, concatenate, broadcasting and their gradients; the walk writes no place twice.
     """

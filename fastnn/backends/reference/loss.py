@@ -142,7 +142,7 @@ def _dense_target(targets: Array, class_weight: Array, smoothing: float) -> Arra
 def pointwise_loss_forward(
     xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array, column: Array, fn: PointwiseLoss
 ) -> None:
-    """The mean over the row of fn, a loss of each element, times the row's sample_weight.
+    """Compute the mean over the row of fn, a loss of each element, times the row's sample_weight.
 
     column has the q of fn's formula for each column; where it is absent, q is 1.
     """
@@ -162,7 +162,7 @@ def pointwise_loss_backward(
 def gaussian_nll_forward(
     xp: Any, losses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
 ) -> None:
-    """The mean over the row of (log v + (target - mean)^2 / v) / 2, times the row's sample_weight.
+    """Compute the mean over the row of (log v + (target - mean)^2 / v) / 2, times the row's sample_weight.
 
     pred holds the means and, after them, the variances v, which count as floor where they are smaller; or with log_variance
     their logarithms. Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
@@ -179,7 +179,7 @@ def gaussian_nll_forward(
 def gaussian_nll_backward(
     xp: Any, dpred: Array, dlosses: Array, pred: Array, target: Array, sample_weight: Array, floor: float, log_variance: int
 ) -> None:
-    """The gradients by the means and the variances; these as if they were not held at floor, so that small ones can grow."""
+    """Compute the gradients by means and variances; the latter as if not held at floor, so that small ones can grow."""
     if not pred.size:
         return
     e = target - pred[:, 0]

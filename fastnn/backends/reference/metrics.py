@@ -12,7 +12,7 @@ Array = Any
 
 
 def mean_metric(xp: Any, total: Array, value: Array, count: float) -> None:
-    """Adds value, counted ``count`` times."""
+    """Add value, counted ``count`` times."""
     total[0] += value[0].astype(xp.float64) * count
     total[1] += count
 
@@ -27,37 +27,37 @@ def _add(xp: Any, total: Array, values: Array, sample_weight: Array) -> None:
 
 
 def sparse_accuracy(xp: Any, total: Array, p: Array, labels: Array, sample_weight: Array) -> None:
-    """Adds 1 for each row whose greatest p is at its label."""
+    """Add 1 for each row whose greatest p is at its label."""
     if p.size:
         _add(xp, total, p.argmax(1) == labels, sample_weight)
 
 
 def categorical_accuracy(xp: Any, total: Array, p: Array, targets: Array, sample_weight: Array) -> None:
-    """Adds 1 for each row whose greatest p is where its greatest target is."""
+    """Add 1 for each row whose greatest p is where its greatest target is."""
     if p.size:
         _add(xp, total, p.argmax(1) == targets.argmax(1), sample_weight)
 
 
 def binary_accuracy(xp: Any, total: Array, p: Array, targets: Array, sample_weight: Array, threshold: float) -> None:
-    """Adds, for each row, the share of its elements in which (p > threshold) equals the target."""
+    """Add, for each row, the share of its elements in which (p > threshold) equals the target."""
     if p.size:
         _add(xp, total, ((p > threshold) == targets).mean(1, dtype=xp.float64), sample_weight)
 
 
 def error_metric(xp: Any, total: Array, pred: Array, target: Array, sample_weight: Array, power: int) -> None:
-    """Adds, for each row, the mean of |pred - target|^power over its elements; power is 1 or 2."""
+    """Add, for each row, the mean of |pred - target|^power over its elements; power is 1 or 2."""
     if pred.size:
         e = xp.abs((pred - target).astype(xp.float64))
         _add(xp, total, (e * e if power == 2 else e).mean(1), sample_weight)
 
 
 def mean_rows(xp: Any, total: Array, values: Array, sample_weight: Array) -> None:
-    """Adds the values."""
+    """Add the values."""
     _add(xp, total, values.astype(xp.float64), sample_weight)
 
 
 def top_k_accuracy(xp: Any, total: Array, p: Array, labels: Array, sample_weight: Array, k: int) -> None:
-    """Adds 1 for each row in which fewer than k elements of p are greater than that at its label, which is a number."""
+    """Add 1 for each row in which fewer than k elements of p are greater than that at its label, which is a number."""
     if p.size:
         inside = (labels >= 0) & (labels < p.shape[1])
         own = p[xp.arange(len(p)), xp.where(inside, labels, 0)]
@@ -88,7 +88,7 @@ def threshold_counts(xp: Any, counts: Array, p: Array, targets: Array, sample_we
 
 
 def r2_metric(xp: Any, state: Array, pred: Array, target: Array, sample_weight: Array) -> None:
-    """Takes a batch into the state of each output: weights, mean target, squares around that mean, squared errors.
+    """Take a batch into the state of each output: weights, mean target, squares around that mean, squared errors.
 
     Two sets are joined as Chan, Golub and LeVeque do ("Updating formulae and a pairwise algorithm", 1979). The mean is taken of
     differences from the first target that weighs something: where all are equal, squares are exactly 0.
@@ -110,7 +110,7 @@ def r2_metric(xp: Any, state: Array, pred: Array, target: Array, sample_weight: 
 
 
 def collect_scores(xp: Any, store: Array, count: Array, p: Array, targets: Array, sample_weight: Array) -> None:
-    """Appends p, the targets and their weights as columns to store, count[0] of which are taken.
+    """Append p, the targets and their weights as columns to store, count[0] of which are taken.
 
     What finds no room is counted, but not kept.
     """

@@ -14,12 +14,12 @@ Function = Callable[[Any, Array, Array, Any, float, float], Array]
 
 
 def value(xp: Any, x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
-    """The loss of each element of predictions x and targets t; q has the number of each column, or is 1."""
+    """Return the loss of each element of predictions x and targets t; q has the number of each column, or is 1."""
     return FUNCTIONS[fn.name][0](xp, x, t, q, fn.p0, fn.p1)
 
 
 def slope(xp: Any, x: Array, t: Array, q: Any, fn: PointwiseLoss) -> Array:
-    """Its derivative by x."""
+    """Return its derivative by x."""
     return FUNCTIONS[fn.name][1](xp, x, t, q, fn.p0, fn.p1)
 
 
@@ -106,7 +106,7 @@ def _binary_cross_entropy(xp: Any, x: Array, t: Array, q: Any, p0: float, p1: fl
 
 
 def _focal_parts(xp: Any, x: Array, t: Array, p1: float) -> tuple[Array, Array, Any]:
-    """How wrong the probability is, the cross-entropy, and the weight of the class."""
+    """Return how wrong the probability is, the cross-entropy, and the weight of the class."""
     wrong = t * sigmoid(xp, -x) + (1 - t) * sigmoid(xp, x)
     weight = t * p1 + (1 - t) * (1 - p1) if p1 >= 0 else 1
     return wrong, _sigmoid_cross_entropy(xp, x, t, 1, 0.0, 0.0), weight

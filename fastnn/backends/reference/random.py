@@ -99,7 +99,7 @@ def random_integers(xp: Any, y: Array, aux: Array, state: Array, low: int, last:
 
 
 def _upper_product(xp: Any, high: Array, low: Array, factor: int) -> Array:
-    """The upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
+    """Return the upper 64 bits of the product of high 2^32 + low with a number of 64 bits."""
     half, mask = xp.asarray(32, xp.uint64), xp.asarray(0xFFFFFFFF, xp.uint64)
     f_high, f_low = xp.asarray(factor >> 32, xp.uint64), xp.asarray(factor & 0xFFFFFFFF, xp.uint64)
     across = high * f_low + (low * f_low >> half)
@@ -108,7 +108,7 @@ def _upper_product(xp: Any, high: Array, low: Array, factor: int) -> Array:
 
 
 def _two_words(xp: Any, y: Array, aux: Array, state: Array) -> tuple[Array, Array]:
-    """Two words of the stream for each element of y, which lie side by side."""
+    """Return two words of the stream for each element of y, which lie side by side."""
     take(xp, aux, state, 2 * y.size)
     words = _words(xp, 2 * y.size, int(aux[0]), int(aux[1])).reshape(*y.shape, 2)
     return words[..., 0], words[..., 1]
@@ -118,7 +118,7 @@ _taking = lock()
 
 
 def take(xp: Any, aux: Array, state: Array, words: int) -> None:
-    """Takes the counters of so many words from a stream; no other thread gets the same."""
+    """Take the counters of so many words from a stream; no other thread gets the same."""
     with _taking:
         aux[...] = state
         state[1] += xp.asarray(16 * -(-words // BLOCK), xp.uint64)
@@ -175,7 +175,7 @@ TAIL = (
 
 
 def _normal(xp: Any, x: Array, state: Array) -> Array:
-    """A normal number for each element of x."""
+    """Return a normal number for each element of x."""
     word = (
         _words(xp, x.size, int(state[0]), int(state[1])).reshape(x.shape).astype(x.dtype if x.dtype.itemsize > 8 else xp.float64)
     )

@@ -23,7 +23,7 @@ def penalty_backward(xp: Any, dx: Array, dvalue: Array, x: Array, weights: Array
 
 
 def limit_norms(xp: Any, w: Array, limits: Array) -> None:
-    """Scales each w[a, :, c], whose Euclidean norm is n, by wanted / (n + 1e-7); limits = low, high, rate.
+    """Scale each w[a, :, c], whose Euclidean norm is n, by wanted / (n + 1e-7); limits = low, high, rate.
 
     wanted = rate clip(n, low, high) + (1 - rate) n: with rate 1 the norms lie between low and high, with less they move there.
     """

@@ -77,7 +77,7 @@ KERNELS: dict[str, Kernel]
 
 
 def lists(family: str) -> dict[str, tuple[str, ...]]:
-    """Returns the tuples of names that a family's lines choose from, by their names."""
+    """Return the tuples of names that a family's lines choose from, by their names."""
     module = import_module(f".{family}", __name__)
     found = {"STORED": STORED, **vars(module)}
     return {

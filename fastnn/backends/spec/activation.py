@@ -34,7 +34,7 @@ class Activation(NamedTuple):
 
     @property
     def saves_z(self) -> bool:
-        """Whether backward needs the input z of the function; the others get by with its output."""
+        """Return whether backward needs the input z of the function; the others get by with its output."""
         return ACTIVATIONS[self.id].saves_z
 
 
@@ -103,7 +103,7 @@ ACTIVATION_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(ACTIVATI
 
 
 def activation(name: str, p0: float | None = None, p1: float | None = None) -> Activation:
-    """The function of that name, with its default parameters where none are given.
+    """Return the function of that name, with its default parameters where none are given.
 
     >>> activation("leaky_relu", 0.01)
     Activation(id=2, p0=0.01, p1=0.0)

@@ -19,5 +19,5 @@ SHORT = {"f64": "float64", "i64": "int64", "u64": "uint64", "bool": "bool"}
 
 
 def array_dtype(name: str) -> str:
-    """Returns the name of the dtype that arrays have: NumPy has no bfloat16, whose bits are in uint16."""
+    """Return the name of the dtype that arrays have: NumPy has no bfloat16, whose bits are in uint16."""
     return "uint16" if name == "bfloat16" else name

@@ -31,11 +31,11 @@ class Formula:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names in the formula, in order of appearance."""
+        """Return the names in the formula, in order of appearance."""
         return tuple(dict.fromkeys(word for word in self.code if word.isidentifier()))
 
     def __call__(self, values: Mapping[str, int]) -> int:
-        """Computes it.
+        """Compute it.
 
         Raises:
             ZeroDivisionError: where it divides by a 0 among the values.

@@ -28,12 +28,12 @@ class Arg(NamedTuple):
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that an array may have."""
+        """Return the dtypes that an array may have."""
         return LETTERS.get(self.dtype) or ((SHORT[self.dtype],) if self.dtype in SHORT else DTYPES)
 
     @property
     def letter(self) -> str:
-        """What the dtype is to programs with a type for each free one: "T" the letter's, "X" one of its own, "" a fixed one."""
+        """Return the template parameter for the dtype: "T" for a letter, "X" for a dtype of its own, "" for a fixed one."""
         return "T" if self.dtype in LETTERS else "" if self.dtype in SHORT else "X"
 
 
@@ -57,27 +57,27 @@ class Kernel(NamedTuple):
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """The letters in the shapes, in order of appearance."""
+        """Return the letters in the shapes, in order of appearance."""
         letters = (s.lstrip("*") for a in self.arrays for s in a.shape)
         return tuple(dict.fromkeys(s for s in letters if not s.isdigit()))
 
     @property
     def derived(self) -> dict[str, Formula]:
-        """The sizes that follow from others."""
+        """Return the sizes that follow from others."""
         return {name: formula for name, formula in self.formulas.items() if name in self.sizes}
 
     @property
     def slots(self) -> str:
-        """The fields of the C++ argument struct: the arguments, then the sizes."""
+        """Return the fields of the C++ argument struct: the arguments, then the sizes."""
         return " ".join([a.name for a in self.args] + list(self.sizes))
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """What the letter of the line stands for; empty where it has none."""
+        """Return what the letter of the line stands for; empty where it has none."""
         return next((LETTERS[a.dtype] for a in self.arrays if a.dtype in LETTERS), ())
 
     def values(self, args: Sequence[Any]) -> dict[str, int]:
-        """The names that formulas know, for a call: sizes, whole numbers, and 1 or 0 for arrays that are there or absent."""
+        """Return the values that formulas use in a call: sizes, whole numbers, and 1 or 0 for present or absent arrays."""
         found = dict.fromkeys(self.sizes, 0)
         for arg, value in zip(self.args, args, strict=True):
             if arg.kind in ("int", "mask", "choice"):
@@ -116,7 +116,7 @@ def _parse_arg(text: str, output: bool, lists: Mapping[str, Any]) -> Arg:
 
 
 def lines(text: str) -> list[str]:
-    """Splits the text of a family into the lines of its kernels; one that stands further in than the first continues the last."""
+    """Split the text of a family into the lines of its kernels; one that stands further in than the first continues the last."""
     found: list[str] = []
     first = None
     for line in filter(str.strip, text.splitlines()):
@@ -130,7 +130,7 @@ def lines(text: str) -> list[str]:
 
 
 def read(family: str, line: str, lists: Mapping[str, Any]) -> Kernel:
-    """Reads a line of the contract.
+    """Read a line of the contract.
 
     Args:
         family: the family's name.

@@ -87,7 +87,7 @@ POINTWISE_LOSS_IDS: dict[str, int] = {kind.name: i for i, kind in enumerate(POIN
 
 
 def pointwise_loss(name: str, p0: float | None = None, p1: float | None = None) -> PointwiseLoss:
-    """The loss of that name, with its default parameters where none are given.
+    """Return the loss of that name, with its default parameters where none are given.
 
     >>> pointwise_loss("huber", 0.5)
     PointwiseLoss(id=2, p0=0.5, p1=1.0)

@@ -75,7 +75,7 @@ class TorchLoss(Remade, Module):
         return self._reduce(*self.losses_of(input, target, sample_weight))
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
-        """The weighted losses (M,), their shape without reduction, and the weights by whose sum a mean is divided; None for M."""
+        """Return the weighted losses (M,), their unreduced shape, and the weights by whose sum a mean is divided; None for M."""
         raise NotImplementedError(f"{type(self).__name__} defines no losses_of(input, target, sample_weight)")
 
     def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -92,11 +92,11 @@ class TorchLoss(Remade, Module):
         return ops.reduce_loss(losses, "sum" if self.reduction == "sum" else "batch" if weights is None else "weights", weights)
 
     def _constant(self, value: Any, argument: str) -> np.ndarray[Any, Any] | None:
-        """A weight that the constructor was given, as a copy."""
+        """Return a weight that the constructor was given, as a copy."""
         return None if value is None else host_array(value, None, f"{type(self).__name__}: {argument}", copy=True)
 
     def as_keras(self) -> Loss:
-        """This loss as `fit` calls it."""
+        """Return this loss as `fit` calls it."""
         if self.not_in_fit:
             raise ValueError(f"compile: {type(self).__name__} {self.not_in_fit}; write the loop")
         if self.reduction == "none":
@@ -104,7 +104,7 @@ class TorchLoss(Remade, Module):
         return AsKeras(self)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if name not in _LEGACY}
         return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in given.items()}
 

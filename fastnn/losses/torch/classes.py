@@ -207,7 +207,7 @@ class MultiMarginLoss(ClassLoss):
 
 
 def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Tensor:
-    """Whether each class is the label: bool (M, N); none is in ignored rows."""
+    """Return whether each class is the label: bool (M, N); none is in ignored rows."""
     column = Tensor(labels.reshape(-1, 1))
     if 0 <= ignore_index < classes:
         column = logic.where(column != ignore_index, column, -1)
@@ -284,7 +284,7 @@ class LinearCrossEntropyLoss(TorchLoss):
 
     @property
     def weight(self) -> np.ndarray[Any, Any] | None:
-        """The weights of the classes; they may be changed at any time."""
+        """Return the weights of the classes; they may be changed at any time."""
         return self.class_weight
 
     @weight.setter

@@ -32,7 +32,7 @@ class PairLoss(TorchLoss):
         return self.forward(first, *(t if t.dtype.kind == "f" else elementwise.astype(t, first.dtype) for t in rest))
 
     def _same(self, *tensors: Tensor) -> None:
-        """Refuses Tensors of different dtypes or shapes."""
+        """Refuse Tensors of different dtypes or shapes."""
         same_dtype(type(self).__name__, *tensors)
         if any(t.shape != tensors[0].shape for t in tensors):
             shapes = ", ".join(str(t.shape) for t in tensors)

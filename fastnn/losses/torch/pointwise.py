@@ -37,12 +37,12 @@ class ElementLoss(TorchLoss):
         return values(target, input, type(self).__name__)
 
     def _elements(self, input: Tensor, targets: Tensor, sample_weight: Any) -> Tensor:
-        """The weighted loss of each element, flat: every element is a row of its own."""
+        """Return the weighted loss of each element, flat: every element is a row of its own."""
         rows, targets = shape.reshape(input, (-1, 1)), shape.reshape(targets, (-1, 1))
         return pointwise_loss(rows, targets, self._fn, self._weights(input, sample_weight))
 
     def _weights(self, input: Tensor, sample_weight: Any) -> Array | None:
-        """The weight of each element, flat, from that of the loss, which is broadcast, and those of the samples."""
+        """Return the weight of each element, flat, from that of the loss, which is broadcast, and those of the samples."""
         name, own, rows = type(self).__name__, None, None
         if self.weight is not None:
             try:
@@ -200,7 +200,7 @@ class BCEWithLogitsLoss(BCELoss):
 
 
 def full(shape: tuple[int, ...], dtype: Any, value: float) -> Array:
-    """An array of one number."""
+    """Return an array of one number."""
     k = current()
     array = k.empty(shape, dtype)
     k.fill(array, value)

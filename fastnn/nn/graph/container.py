@@ -33,7 +33,7 @@ class ModuleList(Module):
         return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
-        """The config, with those of the modules as write gives them."""
+        """Return the config, with those of the modules as write gives them."""
         return {"layers": [write(m) for m in self]}
 
     @classmethod
@@ -45,18 +45,18 @@ class ModuleList(Module):
         return cls(map(make or Reader().layer, config["layers"]))
 
     def append(self, module: Module) -> ModuleList:
-        """Adds a module at the end."""
+        """Add a module at the end."""
         setattr(self, str(len(self)), _module(module, "ModuleList"))
         return self
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Adds modules at the end."""
+        """Add modules at the end."""
         for m in modules:
             self.append(m)
         return self
 
     def insert(self, index: int, module: Module) -> None:
-        """Puts a module before the one at this place."""
+        """Put a module before the one at this place."""
         items = list(self)
         items.insert(index, _module(module, "ModuleList"))
         for i, m in enumerate(items):
@@ -99,7 +99,7 @@ class ModuleDict(Module):
         return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
-        """The config, with those of the modules as write gives them."""
+        """Return the config, with those of the modules as write gives them."""
         return {"names": list(self._modules), "layers": [write(m) for m in self._modules.values()]}
 
     @classmethod
@@ -111,7 +111,7 @@ class ModuleDict(Module):
         return cls(dict(zip(config["names"], map(make or Reader().layer, config["layers"]), strict=True)))
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Adds or replaces modules."""
+        """Add or replace modules."""
         for name, m in modules.items():
             self[name] = m
 

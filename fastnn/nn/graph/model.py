@@ -24,18 +24,18 @@ class Place(NamedTuple):
     constant: Any = None
 
     def filled(self, values: list[Any]) -> Any:
-        """Returns the argument, from the values so far."""
+        """Return the argument, from the values so far."""
         if self.tree is None:
             return self.constant
         return unflatten(self.tree, [values[i] for i in self.numbers]) if self.tree else values[self.numbers[0]]
 
     def packed(self) -> Any:
-        """Returns it as files hold it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+        """Return it as files hold it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
         return {"value": self.constant} if self.tree is None else packed(self.tree, self.numbers)
 
 
 def packed(tree: Tree, numbers: Sequence[int]) -> Any:
-    """Returns nested numbers as files hold them; TypeError for what they cannot hold."""
+    """Return nested numbers as files hold them; TypeError for what they cannot hold."""
     if not tree:
         return numbers[0]
     cls, keys, children = tree
@@ -51,7 +51,7 @@ def packed(tree: Tree, numbers: Sequence[int]) -> Any:
 
 
 def unpacked(given: Any, known: int) -> Place:
-    """Returns the place that a file holds; ValueError unless it is one of values that are there already, so without cycles."""
+    """Return the place that a file holds; ValueError unless it is one of values that are there already, so without cycles."""
     if isinstance(given, dict) and set(given) == {"value"} and isinstance(given["value"], int | float | str | None):
         return Place(None, (), given["value"])
     tree, leaves = flatten(_nested(given))
@@ -189,7 +189,7 @@ class Model(Module):
 
     @property
     def input_spec(self) -> Any:
-        """What its Inputs say; without a graph what was set, else whatever comes."""
+        """Return what its Inputs say; without a graph what was set, else whatever comes."""
         return self._takes.build(self._specs) if self._program is not None else self._own_spec
 
     @input_spec.setter
@@ -201,27 +201,27 @@ class Model(Module):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the inputs."""
+        """Return the names of the inputs."""
         return list(self._takes.names) if self._program is not None else []
 
     @property
     def output_names(self) -> list[str] | None:
-        """The names of the outputs, which stand before those of their losses and metrics."""
+        """Return the names of the outputs, which stand before those of their losses and metrics."""
         return list(self._outputs.names) if self._program is not None else None
 
     @property
     def input_shape(self) -> Any:
-        """The shape of one sample; for several inputs in the form that they have."""
+        """Return the shape of one sample; for several inputs in the form that they have."""
         return self._takes.build([shape for _, shape, _ in self._input_list()]) if self._program is not None else None
 
     @property
     def inputs(self) -> list[Symbol]:
-        """The symbolic inputs, to build further models on."""
+        """Return the symbolic inputs, to build further models on."""
         return list(self._graph()[0])
 
     @property
     def outputs(self) -> list[Symbol]:
-        """The symbolic outputs, to build further models on."""
+        """Return the symbolic outputs, to build further models on."""
         return list(self._graph()[1])
 
     def _graph(self) -> tuple[list[Symbol], list[Symbol]]:
@@ -241,7 +241,7 @@ class Model(Module):
         return [(name, spec.shape[1:], spec.dtype) for name, spec in zip(self._takes.names, self._specs, strict=True)]
 
     def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
-        """The calls in order, with the layer's name and the symbols that it is called on."""
+        """Return the calls in order, with the layer's name and the symbols that it is called on."""
         inputs, outputs = self._graph()
         names = {m: name for name, m in self._modules.items()}
         calls, _ = _graph(inputs, outputs)
@@ -249,11 +249,11 @@ class Model(Module):
 
     @property
     def layers(self) -> list[Module]:
-        """The layers, each once: those farthest from the outputs first, as in Keras."""
+        """Return the layers, each once: those farthest from the outputs first, as in Keras."""
         return list(self._modules.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
-        """The layer of this name, or at this place."""
+        """Return the layer of this name, or at this place."""
         if name is not None and name in self._modules:
             return self._modules[name]
         if index is not None:
@@ -275,7 +275,7 @@ class Model(Module):
         return structure.build([_tensor(a, spec, self.name, label) for a, spec, label in leaves])
 
     def _labels(self) -> list[str]:
-        """What messages call the inputs: x where there is one."""
+        """Return what messages call the inputs: x where there is one."""
         return ["x"] if len(self._specs) == 1 else self._takes.names
 
     def forward(self, x: Any, *args: Any) -> Any:
@@ -305,7 +305,7 @@ class Model(Module):
         return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
-        """The config, with those of the layers as write gives them."""
+        """Return the config, with those of the layers as write gives them."""
         if self._program is None:
             return super().get_config()
         order = {name: i for i, name in enumerate(self._modules)}
@@ -364,7 +364,7 @@ def _spec(dtype: Any, shape: Any, name: str) -> InputSpec:
 
 
 def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
-    """An input as a Tensor."""
+    """Return an input as a Tensor."""
     if isinstance(a, Tensor):
         return a
     k = current()
@@ -374,7 +374,7 @@ def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
 
 
 def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:
-    """All calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
+    """Return all calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
 
     The layers come in Keras's order, which its lists of weights have: those farthest from the outputs first, those equally far
     as a search from the outputs meets them.
@@ -411,7 +411,7 @@ def _number(i: Any, known: int) -> int:
 
 
 def _options(given: list[Any], where: str) -> dict[str, bool]:
-    """The options of a call as a file tells them."""
+    """Return the options of a call as a file tells them."""
     if not given:
         return {}
     if len(given) > 1 or given[0] not in ({"training": True}, {"training": False}) or type(given[0]["training"]) is not bool:

@@ -43,11 +43,11 @@ class Sequential(Module):
             known = self._append(layer, known)
 
     def add(self, layer: Module) -> None:
-        """Appends a layer, which is built if its input shape is known."""
+        """Append a layer, which is built if its input shape is known."""
         self._append(layer, self._known(len(self._modules)))
 
     def _append(self, layer: Any, known: Known | None) -> Known | None:
-        """Appends a layer to those that make this, None where it is not known; returns what it makes."""
+        """Append a layer to those that make this, None where it is not known; return what it makes."""
         if not self._modules and type(layer).__name__ == "Symbol":
             self._begin(layer)
             return self._known(0)
@@ -66,7 +66,7 @@ class Sequential(Module):
         return known
 
     def _begin(self, symbol: Any) -> None:
-        """Takes the shape and the dtype of an Input at the front."""
+        """Take the shape and the dtype of an Input at the front."""
         if symbol.dtype == np.float64 and self._dtype is None:
             self._dtype = "float64"  # the layers compute in it, as those of a graph do
         kind = "float" if symbol.dtype.kind == "f" else symbol.dtype.name
@@ -76,12 +76,12 @@ class Sequential(Module):
 
     @staticmethod
     def _taken(layer: Module, known: Known | None) -> Known | None:
-        """What a layer is called on: what those before it make, else what it says itself."""
+        """Return what a layer is called on: what those before it make, else what it says itself."""
         own = getattr(layer, "input_shape", None)
         return known if known is not None or own is None else (own, layer.dtype)
 
     def _made(self, layer: Module, known: Known) -> Known | None:
-        """What a layer makes; behind an Input one that does not say it is tried, as in a graph. None where that is not known."""
+        """Return the output shape of a layer, which behind an Input may be found by a trial call; None where it is unknown."""
         shape, dtype = known
         if layer.built and tells_shape(layer):
             return layer.output_shape(shape), dtype if layer._any_dtype else layer.dtype
@@ -93,7 +93,7 @@ class Sequential(Module):
         return (y.sample_shape, y.dtype) if isinstance(y, Symbol) else None
 
     def _known(self, index: int) -> Known | None:
-        """What the layer at this place is called on."""
+        """Return what the layer at this place is called on."""
         known: Known | None = None
         if self._given is not None:
             known = tuple(self._given.shape[1:]), self._given.wants(np.dtype(self._dtype or "float32"))
@@ -103,7 +103,7 @@ class Sequential(Module):
         return known if index == len(self._modules) else self._taken(self.layers[index], known)
 
     def shapes(self) -> list[Any]:
-        """The shapes of one sample that the layers make; None where that is not known."""
+        """Return the shapes of one sample that the layers make; None where that is not known."""
         found: list[Any] = []
         known = self._known(0) if self._modules else None
         for layer in self.layers:
@@ -114,7 +114,7 @@ class Sequential(Module):
 
     @property
     def input_spec(self) -> Any:
-        """What an Input at the front says, else what the first layer takes; one that takes any dtype leaves that to the next."""
+        """Return the spec of an Input at the front, else of the first layer; one that takes any dtype asks the next."""
         if self._given is not None:
             return self._given
         first: Any = None
@@ -128,7 +128,7 @@ class Sequential(Module):
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample, where the first layer tells."""
+        """Return the shape of one sample, where the first layer tells."""
         known = self._known(0) if self._modules else None
         return None if known is None else known[0]
 
@@ -138,7 +138,7 @@ class Sequential(Module):
         return input_shape
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Gives the layers their parameters for samples of this shape, as far as the layers before each tell their shape."""
+        """Give the layers their parameters for samples of this shape, as far as the layers before each tell their shape."""
         shape: tuple[int, ...] | None = input_shape
         for layer in self._modules.values():
             if shape is None:
@@ -169,7 +169,7 @@ class Sequential(Module):
 
     @property
     def layers(self) -> list[Module]:
-        """The layers in order."""
+        """Return the layers in order."""
         return list(self._modules.values())
 
     def __len__(self) -> int:
@@ -187,7 +187,7 @@ class Sequential(Module):
         return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
-        """The config, with those of the layers as write gives them."""
+        """Return the config, with those of the layers as write gives them."""
         config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
         if self._given is not None:
             config["input_shape"] = list(self._given.shape[1:])

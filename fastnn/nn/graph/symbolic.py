@@ -64,7 +64,7 @@ class Call:
         self.number = next(Call._count)
 
     def inputs(self) -> list[Symbol]:
-        """The symbols among its arguments."""
+        """Return the symbols among its arguments."""
         return [s for a in self.args for s in symbols_in(a)[1]]
 
 
@@ -97,7 +97,7 @@ class Symbol:
 
     @property
     def sample_shape(self) -> tuple[int | None, ...]:
-        """The shape without the batch."""
+        """Return the shape without the batch."""
         return self.shape[1:]
 
     def __repr__(self) -> str:
@@ -179,7 +179,7 @@ class Arithmetic(Module):
 
 
 def arithmetic(op: str, x: Any, y: Any) -> Any:
-    """The symbol of x op y."""
+    """Return the symbol of x op y."""
     if isinstance(x, Symbol) and isinstance(y, Symbol):
         return Arithmetic(op)(x, y)
     number = y if isinstance(x, Symbol) else x
@@ -231,7 +231,7 @@ def _slice_config(key: Any) -> list[Any]:
 def Input(  # noqa: N802 (Keras's name)
     shape: Any = None, batch_size: int | None = None, dtype: Any = None, name: str | None = None, *, batch_shape: Any = None
 ) -> Symbol:
-    """An input of a functional model, or what the first layer of a `Sequential` is called on.
+    """Return an input of a functional model, or what the first layer of a `Sequential` is called on.
 
     Args:
         shape: the shape of one sample, without the batch; () for one number each. None stands for a size that is open: each
@@ -268,7 +268,7 @@ def Input(  # noqa: N802 (Keras's name)
 
 
 def symbols_in(value: Any) -> tuple[Tree, list[Symbol]]:
-    """Returns the symbols in an argument of a call, and how they are nested; none of a constant alone."""
+    """Return the symbols in an argument of a call, and how they are nested; none of a constant alone."""
     tree, leaves = flatten(value)
     for item in leaves if tree else ():
         if not isinstance(item, Symbol):
@@ -279,7 +279,7 @@ def symbols_in(value: Any) -> tuple[Tree, list[Symbol]]:
 
 
 def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None = None) -> Any:
-    """What a layer makes of symbols, which it is built for and tried on: a small batch runs through it, without a tape.
+    """Return what a layer makes of symbols, which it is built for and tried on: a small batch runs through it, without a tape.
 
     The trial is in evaluation mode, so that it draws no random numbers; with `training` the model calls the layer in that mode.
 
@@ -310,7 +310,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> None:
-    """Raises ValueError or TypeError where a layer says that it takes other inputs; models look at theirs by themselves."""
+    """Raise ValueError or TypeError where a layer says that it takes other inputs; models look at theirs by themselves."""
     if module.input_structure is not None:
         return
     structure = Structure.of(args[0])[0] if len(args) == 1 else Structure("args", argument_names(module, len(inputs)))
@@ -326,7 +326,7 @@ Outputs = tuple[Structure, list[tuple[tuple[int | None, ...], np.dtype[Any]]]]
 
 
 def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Symbol], Any]) -> Outputs:
-    """Returns what a layer makes of a small batch of samples of these shapes."""
+    """Return what a layer makes of a small batch of samples of these shapes."""
 
     def batch(symbol: Symbol) -> Tensor:
         """Ones, at which logarithms and quotients are harmless, or index 0."""
@@ -351,12 +351,12 @@ def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Sy
 
 
 def _shape(symbol: Symbol, size: int = 0) -> tuple[int, ...]:
-    """Returns the shape of a sample, with this size for those that are open."""
+    """Return the shape of a sample, with this size for those that are open."""
     return tuple(size if n is None else n for n in symbol.sample_shape)
 
 
 def _tried_open(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> Outputs:
-    """Returns the same where sizes are open: the layer is tried with two sizes in their place, and what differs is open.
+    """Return the same where sizes are open: the layer is tried with two sizes in their place, and what differs is open.
 
     Where that fails, an open size may have to be that of another input on the same axis, as in sums.
 

@@ -31,7 +31,7 @@ class Configured(Remade, Module):
         return super()._kept() | vars(Module()).keys()
 
     def as_function(self) -> Any:
-        """Returns the element-wise or row function of fastnn's that the layer is; None for all others."""
+        """Return the element-wise or row function of fastnn's that the layer is; None for all others."""
         return None
 
     def get_config(self) -> dict[str, Any]:

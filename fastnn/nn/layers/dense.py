@@ -112,7 +112,7 @@ class Dense(Module):
         return features(inputs)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes the parameters for samples of this shape, whose last size is the number of inputs."""
+        """Make the parameters for samples of this shape, whose last size is the number of inputs."""
         if input_shape and input_shape[-1] is None:
             shape = (None, *input_shape)
             raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is open; wanted a number")
@@ -126,7 +126,7 @@ class Dense(Module):
         self._hold({self._names[0]: self._face(kernel), "bias": bias})
 
     def _face(self, kernel: Parameter) -> Parameter:
-        """The parameter under whose name the kernel is held."""
+        """Return the parameter under whose name the kernel is held."""
         return kernel
 
     def forward(self, x: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ class Linear(Dense):
 
     @property
     def kernel(self) -> Parameter:
-        """The stored weight, (in, out)."""
+        """Return the stored weight, (in, out)."""
         return cast(ParameterView, self._parameters["weight"]).base
 
     def _face(self, kernel: Parameter) -> Parameter:

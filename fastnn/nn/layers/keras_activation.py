@@ -94,7 +94,7 @@ class PReLU(LearnedSlopes):
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample; None until it is known."""
+        """Return the shape of one sample; None until it is known."""
         return self._input_shape
 
     def build(self, input_shape: tuple[int, ...]) -> None:

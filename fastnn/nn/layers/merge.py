@@ -64,7 +64,7 @@ class Merge(Module):
                     raise ValueError(f"{type(self).__name__}: inputs of shapes {text} do not fit; wanted equal sizes, or 1")
 
     def merge(self, parts: list[Tensor]) -> Tensor:
-        """One Tensor from two or more that fit."""
+        """Return one Tensor from two or more that fit."""
         raise NotImplementedError
 
     @property
@@ -205,7 +205,7 @@ class Dot(Remade, Merge):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """The rows divided by their norm, as Keras does: squared norms below 1e-12 count as that."""
+    """Return the rows divided by their norm, as Keras does: squared norms below 1e-12 count as that."""
     return x / (x * x).sum(1, keepdims=True).clip(1e-12).sqrt()
 
 

@@ -45,7 +45,7 @@ class LearnedSlopes(Configured):
         self.register_parameter(self.slopes, initial(self._initializer, shape, dtype))
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes the slopes for samples of this shape."""
+        """Make the slopes for samples of this shape."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class _Random(Module):
 
     @property
     def seed(self) -> int | None:
-        """What its stream of random numbers begins with; None follows `fastnn.seed`. Setting it begins the stream anew."""
+        """Return what its stream of random numbers begins with; None follows `fastnn.seed`. Setting it begins the stream anew."""
         return self._seed
 
     @seed.setter
@@ -100,7 +100,7 @@ class Dropout(_Random):
 
     @property
     def rate(self) -> float:
-        """The share that is dropped."""
+        """Return the share that is dropped."""
         return float(self._value[0])
 
     @rate.setter
@@ -146,7 +146,7 @@ class GaussianDropout(Dropout):
 
 
 class GaussianNoise(_Random):
-    """Adds normal numbers of mean 0 in training.
+    """Add normal numbers of mean 0 in training.
 
     Args:
         stddev: their standard deviation, at least 0; it may be changed at any time.
@@ -165,7 +165,7 @@ class GaussianNoise(_Random):
 
     @property
     def stddev(self) -> float:
-        """The standard deviation of the noise."""
+        """Return the standard deviation of the noise."""
         return float(self._value[0])
 
     @stddev.setter

@@ -26,7 +26,7 @@ class ActivityRegularization(Module):
 
     @property
     def l1(self) -> float:
-        """The weight of sum |x|; it may be changed at any time, in recorded steps too."""
+        """Return the weight of sum |x|; it may be changed at any time, in recorded steps too."""
         return float(self.activity_regularizer.l1)
 
     @l1.setter
@@ -35,7 +35,7 @@ class ActivityRegularization(Module):
 
     @property
     def l2(self) -> float:
-        """The weight of sum x^2; it may be changed at any time, in recorded steps too."""
+        """Return the weight of sum x^2; it may be changed at any time, in recorded steps too."""
         return float(self.activity_regularizer.l2)
 
     @l2.setter

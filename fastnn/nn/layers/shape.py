@@ -45,7 +45,7 @@ class Flatten(Module):
 
     @property
     def input_spec(self) -> InputSpec:
-        """What comes, in the shape that was given."""
+        """Return what comes, in the shape that was given."""
         return ANY if self.input_shape is None else InputSpec(shape=(None, *self.input_shape))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Flatten(Module):
         return reshape(x, self._merged(x.shape))
 
     def _merged(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
-        """The shape of a batch, after."""
+        """Return the shape of a batch, after."""
         first, last = (axis_of(d, len(shape), "Flatten") for d in (self.start_dim, self.end_dim))
         if first > last:
             raise ValueError(f"Flatten: start_dim {self.start_dim} of shape {shape} comes after end_dim {self.end_dim}")

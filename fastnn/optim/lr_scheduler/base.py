@@ -42,7 +42,7 @@ class LRScheduler:
         object.__setattr__(self, name, value)
 
     def _rebase(self) -> None:
-        """Starts from the rates that the optimizer had first, or that a scheduler has put in their place."""
+        """Start from the rates that the optimizer had first, or that a scheduler has put in their place."""
         self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
 
     def _groups(self) -> list[Any]:
@@ -52,7 +52,7 @@ class LRScheduler:
         return groups
 
     def _per_group(self, name: str, value: Any) -> list[Any]:
-        """One value for each group, from one for all of them or from a list."""
+        """Return one value for each group, from one for all of them or from a list."""
         count = len(self._groups())
         if not isinstance(value, list | tuple):
             return [value] * count
@@ -68,7 +68,7 @@ class LRScheduler:
         raise NotImplementedError(f"{type(self).__name__} defines neither lr_at(epoch, group) nor scale_at(epoch)")
 
     def step(self) -> None:
-        """Goes to the next epoch."""
+        """Go to the next epoch."""
         self._go_to(self.last_epoch + 1)
 
     def _go_to(self, epoch: float) -> None:
@@ -84,24 +84,24 @@ class LRScheduler:
 
     @property
     def _absolute(self) -> bool:
-        """Whether its rates do not depend on those before."""
+        """Return whether its rates do not depend on those before."""
         return type(self)._chained is LRScheduler._chained and type(self).lr_at is not LRScheduler.lr_at
 
     def _restart(self) -> None:
-        """Begins anew, at the epoch 0."""
+        """Begin anew, at the epoch 0."""
         self._go_to(0)
 
     def _take_over(self) -> None:
-        """Begins where another scheduler ends."""
+        """Begin where another scheduler ends."""
         self._restart()
 
     def _initial(self, rates: list[float]) -> list[float]:
-        """What it makes of these rates at the epoch 0."""
+        """Return what it makes of these rates at the epoch 0."""
         self.last_epoch = 0
         return self._all_chained(rates)
 
     def _from(self, rates: list[float]) -> list[float]:
-        """Goes to the next epoch, and gives what it makes of these rates."""
+        """Go to the next epoch, and return what it makes of these rates."""
         self.last_epoch += 1
         return self._all_chained(rates)
 
@@ -110,22 +110,22 @@ class LRScheduler:
         return self._last_lr
 
     def _chained(self, rate: float, group: int) -> float:
-        """The rate of this epoch, where it was this one in the epoch before."""
+        """Return the rate of this epoch, where it was this one in the epoch before."""
         if self._absolute:
             return self.lr_at(self.last_epoch, group)
         before = self.scale_at(self.last_epoch - 1) if self.last_epoch else 1.0
         return rate * self.scale_at(self.last_epoch) / before if before else rate
 
     def get_last_lr(self) -> list[float]:
-        """The rates that were set last, one for each group."""
+        """Return the rates that were set last, one for each group."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the optimizer and functions."""
+        """Return all but the optimizer and functions."""
         return {k: v for k, v in vars(self).items() if k not in _UNSAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from what state_dict gave; the optimizer's rates are its own to restore."""
+        """Go on from what state_dict gave; the optimizer's rates are its own to restore."""
         vars(self).update(state)
 
 

@@ -60,13 +60,13 @@ class SequentialLR(_Composed):
         super().__init__(optimizer, schedulers, last_epoch)
 
     def _begins(self) -> tuple[LRScheduler, bool]:
-        """The scheduler of the next epoch, and whether it begins there."""
+        """Return the scheduler of the next epoch, and whether it begins there."""
         self.last_epoch += 1
         scheduler = self.schedulers[bisect_right(self.milestones, self.last_epoch)]
         return scheduler, self.last_epoch == 0 or self.last_epoch in self.milestones
 
     def step(self) -> None:
-        """Goes to the next epoch."""
+        """Go to the next epoch."""
         scheduler, begins = self._begins()
         (scheduler.step if not begins else scheduler._take_over if self.last_epoch else scheduler._restart)()
         self._last_lr = scheduler.get_last_lr()
@@ -112,7 +112,7 @@ class ChainedScheduler(_Composed):
         super().__init__(schedulers[0].optimizer if optimizer is None else optimizer, schedulers, -1)
 
     def step(self) -> None:
-        """Goes to the next epoch."""
+        """Go to the next epoch."""
         if self.last_epoch == -1:
             self._restart()
         else:

@@ -180,7 +180,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return between(self.base_lrs[group], self.eta_min, half_cosine(epoch / length))
 
     def step(self, epoch: float | None = None) -> None:
-        """Goes to the next epoch, or to one that is given and may have a fraction."""
+        """Go to the next epoch, or to one that is given and may have a fraction."""
         self._go_to(self.last_epoch + 1 if epoch is None else check_number(epoch, "CosineAnnealingWarmRestarts: epoch", 0))
 
 

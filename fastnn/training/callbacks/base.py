@@ -49,7 +49,7 @@ class Callback:
 
     @property
     def wants_batches(self) -> bool:
-        """Whether training has to stop after every batch for this callback: it overrides a hook of training batches."""
+        """Return whether training has to stop after every batch for this callback: it overrides a hook of training batches."""
         return any(getattr(type(self), hook, None) is not getattr(Callback, hook) for hook in _TRAIN_BATCH_HOOKS)
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -125,22 +125,22 @@ class CallbackList:
             self.add(c)
 
     def add(self, callback: Callback) -> None:
-        """Appends one."""
+        """Append one."""
         callback.set_params(self.params)
         callback.set_model(self._model)
         self.callbacks.append(callback)
 
     @property
     def wants_batches(self) -> bool:
-        """Whether any callback has to be called at every training batch."""
+        """Return whether any callback has to be called at every training batch."""
         return any(c.wants_batches for c in self.callbacks)
 
     def runs_users_code(self) -> bool:
-        """Says whether code of the user's own, or what changes their objects, may run between epochs."""
+        """Return whether code of the user's own, or what changes their objects, may run between epochs."""
         return not all(vars(type(c)).get("_alone") for c in self.callbacks)
 
     def changes_batches(self) -> str:
-        """Says why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
+        """Return why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
         for c in self.callbacks:
             if c.wants_batches and (isinstance(c, LambdaCallback) or not own_code(type(c).__module__)):
                 return (
@@ -238,7 +238,7 @@ class Monitor(Callback):
         return int(patience)
 
     def _current(self, logs: Logs) -> float | None:
-        """Returns the number; None, with a warning, where the logs do not have it."""
+        """Return the number; None, with a warning, where the logs do not have it."""
         logs = logs or {}
         if self.monitor in logs:
             return logs[self.monitor]

@@ -33,20 +33,20 @@ class Progress:
             )
 
     def epoch_begin(self, epoch: int) -> None:
-        """Shows that an epoch begins; epochs count from 0."""
+        """Show that an epoch begins; epochs count from 0."""
         self._epoch = epoch
         self._before = epoch * (self.steps or 0)
         if self._bar is not None:
             self._bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
-        """Shows that steps_done of the epoch's batches are done, with these logs so far."""
+        """Show that steps_done of the epoch's batches are done, with these logs so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(_numbers(logs), refresh=False)
             self._bar.update(self._before + steps_done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float], seconds: float, steps: int | None = None) -> None:
-        """Shows that the epoch took that long, with these logs; steps: how many batches it had."""
+        """Show that the epoch took that long, with these logs; steps: how many batches it had."""
         if self.steps is None and steps:
             self.steps = steps
             if self._bar is not None:
@@ -60,13 +60,13 @@ class Progress:
             self._bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
 
 
 def shown(verbose: Any, op: str) -> int:
-    """Returns what verbose asks for, as a number.
+    """Return what verbose asks for, as a number.
 
     >>> shown(True, "fit")
     1

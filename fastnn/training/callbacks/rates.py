@@ -10,7 +10,7 @@ from .base import Callback, Logs, Monitor
 
 
 def _refuse_schedule(callback: Callback, name: str) -> None:
-    """Raises ValueError where the optimizer's setting that a callback is going to set follows a schedule."""
+    """Raise ValueError where the optimizer's setting that a callback is going to set follows a schedule."""
     for group in callback.model.optimizer.param_groups:
         group.refuse_schedule(name, type(callback).__name__)
 

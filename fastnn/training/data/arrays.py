@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x", cast: bool = True) -> Array:
-    """Returns the samples as a C-contiguous array of ``dtype``, shape (n, ...); without cast, only floats as ``dtype``.
+    """Return the samples as a C-contiguous array of ``dtype``, shape (n, ...); without cast, only floats as ``dtype``.
 
     Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
     ``__dlpack__``). Other dtypes are cast. An array that is already right is returned as it is.
@@ -50,7 +50,7 @@ def as_targets(
     column: bool = True,
     sample: Shape = (),
 ) -> Array:
-    """Returns the targets as a C-contiguous array.
+    """Return the targets as a C-contiguous array.
 
     ``kind="labels"``: class numbers of shape (n, *sample) or (n, *sample, 1), of any integer dtype or floats that are whole
     numbers; gives int64 (n, *sample). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless
@@ -83,7 +83,7 @@ def as_targets(
 
 
 def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Shape | None = None) -> Array:
-    """Returns one weight per sample, shape (n,) of ``dtype``, or one per element of the loss; an array of size 0 for None.
+    """Return one weight per sample, shape (n,) of ``dtype``, or one per element of the loss; an array of size 0 for None.
 
     like: the shape of the losses, (n,) if not given; the weights have as many of its axes as they differ along. Negative
     weights are allowed, NaN and infinity are not.
@@ -112,7 +112,7 @@ def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Sh
 def class_weight_to_sample_weight(
     class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit", numbers: bool = False
 ) -> Array:
-    """Returns the weight of each sample: that of its class (1 where none is given) times its sample weight.
+    """Return the weight of each sample: that of its class (1 where none is given) times its sample weight.
 
     labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes), with more axes between
     these; with ``numbers``, class numbers of any shape. sample_weight has as many axes or less, or size 0 when there is none;
@@ -139,7 +139,7 @@ def class_weight_to_sample_weight(
 
 
 def check_same_length(op: str, **arrays: Array | None) -> None:
-    """Raises ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
+    """Raise ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
 
     >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(3), sample_weight=None)
     """
@@ -150,7 +150,7 @@ def check_same_length(op: str, **arrays: Array | None) -> None:
 
 
 def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: int | None = None, name: str = "y") -> bool:
-    """Checks that every label is in [0, n_classes) or is ignore_index; says whether some are beyond the classes, to be ignored.
+    """Check that every label is in [0, n_classes) or is ignore_index; return whether some are beyond the classes, to be ignored.
 
     >>> check_labels(np.array([0, 3]), 3)
     Traceback (most recent call last):
@@ -174,7 +174,7 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
 def validation_split(
     arrays: Sequence[Array | None], fraction: float, op: str = "fit"
 ) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
-    """Returns the arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
+    """Return the arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
 
     None and arrays of size 0 (no weights) stay what they are in both.
 
@@ -199,7 +199,7 @@ def validation_split(
 
 
 def _samples(x: Any, op: str, name: str) -> Array:
-    """Returns x as an array of real numbers with at least one sample, not yet cast."""
+    """Return x as an array of real numbers with at least one sample, not yet cast."""
     a = None if isinstance(x, np.ndarray | list | tuple) else numbers_of(x, op, name)
     if a is None:
         a = _array(x, op, name)
@@ -258,7 +258,7 @@ def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
 
 
 def _place(found: Array) -> tuple[int, ...]:
-    """Returns where the first true element is."""
+    """Return where the first true element is."""
     return tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
 
 
@@ -287,7 +287,7 @@ def _labels(a: Array, op: str, name: str, sample: Shape) -> Array:
 
 
 def _classes(labels: Array) -> Array:
-    """Returns the class of each sample; smoothed labels are rounded, as in Keras."""
+    """Return the class of each sample; smoothed labels are rounded, as in Keras."""
     if labels.ndim > 1:
         return labels.argmax(-1) if labels.shape[-1] > 1 else np.rint(labels[..., 0])
     return np.rint(labels) if labels.dtype.kind == "f" else labels

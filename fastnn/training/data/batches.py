@@ -23,7 +23,7 @@ Batches = Callable[[], Generator[Arrays]]
 
 
 def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, Any, Any]]:
-    """Yields x, y and weights of the batches that are evaluated or predicted: a pass, or so many of them.
+    """Yield x, y and weights of the batches that are evaluated or predicted: a pass, or so many of them.
 
     An iterator is left where this stops.
 
@@ -55,7 +55,7 @@ def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, A
 
 
 def in_chunks(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Generator[Arrays]:
-    """Yields arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
+    """Yield arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
     parts = chunks(arrays, _rows_at_a_time(size, f"{op}: {name}", steps))
     for part in parts if steps is None else islice(parts, _checked(steps, op)):
         yield Arrays(part, arrays.inputs)
@@ -70,7 +70,7 @@ def _checked(steps: int, op: str) -> int:
 
 
 def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Batches:
-    """Returns what begins `in_chunks`, with the arguments checked."""
+    """Return what begins `in_chunks`, with the arguments checked."""
     chunk_size(size, f"{op}: {name}")
     if steps is not None:
         _checked(steps, op)
@@ -78,7 +78,7 @@ def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | N
 
 
 def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps: int | None) -> Batches:
-    """Returns the batches of evaluate: x, y and the weights, `steps` batches of `size` samples."""
+    """Return the batches of evaluate: x, y and the weights, `steps` batches of `size` samples."""
     x, y, weight = given
     feed = find(x, "evaluate", "x", size, {"y": y, "sample_weight": weight})
     if feed is None:
@@ -91,7 +91,7 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
 def validation_of(
     model: Any, given: Any, size: int | None, steps: int | None, looks: bool, epochs: Iterable[bool] = ()
 ) -> Batches:
-    """Returns the batches of fit's validation_data.
+    """Return the batches of fit's validation_data.
 
     Args:
         size, steps: samples in a batch, and batches.
@@ -133,12 +133,12 @@ class Validation:
         return prepared(self._model, "fit", self._feed, self._steps, looks)
 
     def close(self) -> None:
-        """Ends what was fetched ahead."""
+        """End what was fetched ahead."""
         self._feed.close()
 
 
 def epochs_of(validation_freq: Any) -> Callable[[int], bool]:
-    """Returns what says whether there is validation after an epoch, counted from 0."""
+    """Return what says whether there is validation after an epoch, counted from 0."""
     if isinstance(validation_freq, Iterable) and not isinstance(validation_freq, str):
         numbers: Collection[int] = list(validation_freq)
         if all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
@@ -150,7 +150,7 @@ def epochs_of(validation_freq: Any) -> Callable[[int], bool]:
 
 
 def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = False) -> Generator[Arrays]:
-    """Yields the batches of a feed as arrays for evaluation; looks: whether NaN in them is an error."""
+    """Yield the batches of a feed as arrays for evaluation; looks: whether NaN in them is an error."""
     with closing(batches_of(feed, op, steps)) as batches:
         for i, (x, y, weight) in enumerate(batches):
             label = f"{op}: batch {i} of {feed.name}"
@@ -161,7 +161,7 @@ def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = F
 
 
 def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays] | None:
-    """Yields the inputs in the batches of x; None where x is arrays that are taken as a whole."""
+    """Yield the inputs in the batches of x; None where x is arrays that are taken as a whole."""
     feed: Feed | None = find(x, "predict", "x", size)
     if feed is None:
         feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))

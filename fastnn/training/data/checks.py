@@ -30,7 +30,7 @@ class DataChecks:
         return self._compiled
 
     def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
-        """Returns x as arrays of the right dtypes, one for each of the model's inputs."""
+        """Return x as arrays of the right dtypes, one for each of the model's inputs."""
         model: Any = self
         structure, leaves = inputs_given(model, x, op, name)
         floats, labels = model.dtype, structure.labels(name)
@@ -43,7 +43,7 @@ class DataChecks:
         return structure, features
 
     def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
-        """Returns the inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes.
+        """Return the inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes.
 
         They are checked against each other and against the model's outputs, and of size 0 where there are none.
         """
@@ -77,7 +77,7 @@ class DataChecks:
     def _as_they_are(
         self, op: str, inputs: Structure, features: list[Array], y: Any, sample_weight: Any, names: tuple[str, str]
     ) -> Arrays:
-        """Returns the inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
+        """Return the inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
         c = self._need(op)
         if c.own is None or (op.startswith(("evaluate", "test")) and not c.own.test):
             raise ValueError(f"{op}: the model was compiled without a loss; define test_step(self, data)")
@@ -95,7 +95,7 @@ class DataChecks:
         return Arrays((*features, *targets, weight), inputs)
 
     def _class_weighted(self, op: str, arrays: Arrays, class_weight: Any) -> Arrays:
-        """Returns what `_prepare` gave, with the weights of the samples' classes in their weights."""
+        """Return what `_prepare` gave, with the weights of the samples' classes in their weights."""
         if class_weight is None:
             return arrays
         parts = self._need(op).objectives
@@ -106,7 +106,7 @@ class DataChecks:
         return Arrays((*rest, target, weights), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
-        """Returns targets and weights by output."""
+        """Return targets and weights by output."""
         c = self._need(op)
         outputs, parts = c.returned, c.objectives
         if len(parts) == 1:
@@ -125,7 +125,7 @@ class DataChecks:
         return ys, [sample_weight] * len(parts)  # one for all
 
     def _probe(self, inputs: Structure, features: list[Array]) -> None:
-        """Finds the model's outputs and their shapes; gives the layers their shapes if they have none."""
+        """Find the model's outputs and their shapes; give the layers their shapes if they have none."""
         model: Any = self
         c = self._need("fit")
         first = features[0]
@@ -161,7 +161,7 @@ class DataChecks:
 
 
 def inputs_given(model: Any, x: Any, op: str, name: str) -> tuple[Structure, list[tuple[Any, InputSpec]]]:
-    """Returns how a model takes x, and what was given for each of its inputs with what the model says of it."""
+    """Return how a model takes x, and what was given for each of its inputs with what the model says of it."""
     structure = inputs_of(model, x, op)
     alone = structure.kind == "one" and model.input_structure is None
     leaves = [x] if alone else structure.spread(x, op, name)

@@ -52,7 +52,7 @@ class Feed:
             return None
 
     def run(self, order: Order, skip: int = 0) -> Iterator[Any]:
-        """Begins a pass, of which the first `skip` batches are left out."""
+        """Begin a pass, of which the first `skip` batches are left out."""
         batches = self._batches(order, skip)
         running = self._running = ahead_of(batches, self.ahead) if self.ahead else batches
         return running
@@ -61,7 +61,7 @@ class Feed:
         return iter(self.given)
 
     def leave(self) -> None:
-        """Ends the pass that is running."""
+        """End the pass that is running."""
         running, self._running = self._running, None
         if running is not self.given and hasattr(running, "close"):
             running.close()
@@ -69,12 +69,12 @@ class Feed:
     close = leave
 
     def epoch_ended(self) -> None:
-        """Calls Keras's hook, where there is one."""
+        """Call Keras's hook, where there is one."""
         if callable(hook := getattr(self.given, "on_epoch_end", None)):
             hook()
 
     def epoch_begins(self) -> None:
-        """Calls Keras's hook, where there is one."""
+        """Call Keras's hook, where there is one."""
         if callable(hook := getattr(self.given, "on_epoch_begin", None)):
             hook()
 
@@ -89,7 +89,7 @@ class Once(Feed):
         return self._running if self._running is not None else super().run(order)
 
     def leave(self) -> None:
-        """Does nothing: what was fetched ahead belongs to the next epoch."""
+        """Do nothing: what was fetched ahead belongs to the next epoch."""
 
 
 class Indexed(Feed):
@@ -147,7 +147,7 @@ class Rows(Feed):
 
 
 def gives_batches(x: Any) -> bool:
-    """Says whether x is no array, list or frame, but an iterable of batches or a dataset.
+    """Return whether x is no array, list or frame, but an iterable of batches or a dataset.
 
     >>> gives_batches(iter([])), gives_batches([[1.0]]), gives_batches(np.ones(3))
     (True, False, False)
@@ -160,7 +160,7 @@ def gives_batches(x: Any) -> bool:
 
 
 def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Mapping[str, Any] | None = None) -> Feed | None:
-    """Returns what fit, evaluate or predict take batches from; None where x is arrays.
+    """Return what fit, evaluate or predict take batches from; None where x is arrays.
 
     Args:
         x: what the user passed as the argument `name` of `op`.
@@ -199,7 +199,7 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
 
 
 def _torch_kind(x: Any) -> str:
-    """Returns which kind of dataset of PyTorch's x is, whose items are samples; "" for others."""
+    """Return which kind of dataset of PyTorch's x is, whose items are samples; "" for others."""
     names = [cls.__name__ for cls in type(x).__mro__ if cls.__module__.startswith("torch.utils.data")]
     return next((name for name in ("IterableDataset", "Dataset") if name in names), "")
 
@@ -231,7 +231,7 @@ class Samples:
 
 
 def unpack(item: Any, op: str, name: str) -> tuple[Any, Any, Any]:
-    """Returns x, y and sample_weight of a batch, None for what it does not have.
+    """Return x, y and sample_weight of a batch, None for what it does not have.
 
     >>> unpack([1, 2], "fit", "x")
     (1, 2, None)
@@ -245,7 +245,7 @@ def unpack(item: Any, op: str, name: str) -> tuple[Any, Any, Any]:
 
 
 def _on_host(value: Any, op: str, name: str) -> Any:
-    """Returns tensors of other libraries as NumPy arrays, also nested ones; without a copy where the library allows it."""
+    """Return tensors of other libraries as NumPy arrays, also nested ones; without a copy where the library allows it."""
     if isinstance(value, list | tuple) and not any(isinstance(a, Mapping) or _is_tensor(first_leaf(a)) for a in value):
         return value  # rows of numbers
     return replace(value, lambda a: np_array(a, op, name) if _is_tensor(a) else a)
@@ -256,5 +256,5 @@ def _is_tensor(value: Any) -> bool:
 
 
 def warn(message: str) -> None:
-    """Warns at the line of the user's code that called fastnn."""
+    """Warn at the line of the user's code that called fastnn."""
     warnings.warn(message, RuntimeWarning, stacklevel=users_level())

@@ -23,7 +23,7 @@ _OF_TEXT = ".astype(float) reads numbers kept as text, pandas.get_dummies makes 
 
 
 def numbers_of(frame: Any, op: str, name: str) -> Array | None:
-    """Returns the columns of a frame of pandas, Polars or Arrow side by side; None for other things, and for plain numbers.
+    """Return the columns of a frame of pandas, Polars or Arrow side by side; None for other things, and for plain numbers.
 
     Booleans are 0 and 1, missing values are NaN, and categories that are numbers count as these.
 
@@ -49,7 +49,7 @@ def numbers_of(frame: Any, op: str, name: str) -> Array | None:
 
 
 def _columns(frame: Any) -> Sequence[tuple[Any, Any, Any]]:
-    """Returns name, dtype and values of each column."""
+    """Return name, dtype and values of each column."""
     if hasattr(frame, "iloc") and hasattr(frame, "dtypes") and hasattr(frame, "columns"):  # of pandas
         return [(label, frame.dtypes.iloc[i], frame.iloc[:, i]) for i, label in enumerate(frame.columns)]
     if hasattr(frame, "get_columns"):  # of Polars
@@ -60,7 +60,7 @@ def _columns(frame: Any) -> Sequence[tuple[Any, Any, Any]]:
 
 
 def _column(values: Any, dtype: Any) -> Array | None:
-    """Returns a column as an array of numbers; None where it holds none."""
+    """Return a column as an array of numbers; None where it holds none."""
     kind = getattr(dtype, "numpy_dtype", None)  # of pandas's dtypes with missing values
     if isinstance(kind, np.dtype) and kind.kind in "fiub":
         missing = bool(values.isna().any())
@@ -73,7 +73,7 @@ def _column(values: Any, dtype: Any) -> Array | None:
 
 
 def real(a: Array) -> Array | None:
-    """Returns Python objects as float64, None and pandas.NA as NaN; None where one is no number."""
+    """Return Python objects as float64, None and pandas.NA as NaN; None where one is no number."""
     flat = [math.nan if v is None or type(v).__name__ == "NAType" else v for v in a.ravel().tolist()]
     if not all(isinstance(v, (*REAL, bool, np.bool_, decimal.Decimal)) for v in flat):
         return None

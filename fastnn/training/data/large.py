@@ -17,7 +17,7 @@ LARGE = 1 << 30
 
 
 def by_batch(model: Any, op: str, x: Any, y: Any, weight: Any, batch_size: int | None) -> ArrayRows | None:
-    """Returns a feed that casts each batch, if an array among these is large and not what the model takes; else None.
+    """Return a feed that casts each batch, if an array among these is large and not what the model takes; else None.
 
     Raises:
         ValueError: the arrays have different lengths.
@@ -54,14 +54,14 @@ class ArrayRows(Rows):
         return tuple(unflatten(tree, [a[places] for a in arrays]) for tree, arrays in parts)
 
     def split(self, fraction: float, batch_size: int) -> tuple[ArrayRows, ArrayRows]:
-        """Returns training, and validation with the last of the samples in batches of this size."""
+        """Return training, and validation with the last of the samples in batches of this size."""
         parts = [validation_split(arrays, fraction) if arrays else ((), ()) for arrays in self.arrays]
         first, last = ([list(part[i]) for part in parts] for i in (0, 1))
         return ArrayRows(self.trees, first, self.batch_size), ArrayRows(self.trees, last, batch_size)  # type: ignore[arg-type]
 
 
 def _is_rows(value: Any) -> bool:
-    """Says whether a list holds rows of numbers, and no whole arrays."""
+    """Return whether a list holds rows of numbers, and no whole arrays."""
     return isinstance(value, list | tuple) and not any(isinstance(item, np.ndarray | Mapping) for item in value)
 
 
@@ -70,7 +70,7 @@ def _arrays(leaves: list[Any]) -> list[Array]:
 
 
 def _is_large(a: Array, dtype: np.dtype[Any]) -> bool:
-    """Says whether a cast of the array would be another large one."""
+    """Return whether a cast of the array would be another large one."""
     if a.dtype.kind not in "fiub" or not a.ndim or (a.flags.c_contiguous and a.flags.aligned and a.dtype == dtype):
         return False
     return isinstance(a, np.memmap) or a.size * dtype.itemsize > LARGE

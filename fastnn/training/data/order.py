@@ -28,18 +28,18 @@ class Order:
         self._before: list[int] | None = None
 
     def draw(self, n: int) -> Array | None:
-        """Returns a new order of n things; None where they stay as they are."""
+        """Return a new order of n things; None where they stay as they are."""
         if not self.shuffle:
             return None
         self._before = self.now()
         return self._stream().permutation(n)
 
     def before(self) -> list[int] | None:
-        """Returns the state of the stream before the last order was drawn."""
+        """Return the state of the stream before the last order was drawn."""
         return self._before
 
     def now(self) -> list[int] | None:
-        """Returns the state of the stream."""
+        """Return the state of the stream."""
         return state_of(self._stream()) if self.shuffle else None
 
     def _stream(self) -> np.random.Generator:
@@ -57,7 +57,7 @@ class Place:
         self.epoch, self.steps = epoch, steps
 
     def config(self) -> dict[str, Any]:
-        """Returns what a file keeps of the place."""
+        """Return what a file keeps of the place."""
         source, order, epoch, steps = self._source, self._order, self.epoch, self.steps
         at = steps - source.began
         whole = source.length is not None and at >= source.length
@@ -91,7 +91,7 @@ class Resumed:
         return self._host is generator()
 
     def go_on(self, source: Source, epoch: int) -> int:
-        """Puts a source where training stopped, if it is the first that begins with this epoch; returns the steps done in it."""
+        """Put a source where training stopped, if it is the first that begins with this epoch; return the steps done in it."""
         config, self._config = self._config, None
         if config is None or config["epoch"] != epoch or not source.resume(config):
             return 0
@@ -99,7 +99,7 @@ class Resumed:
 
 
 def state_of(rng: np.random.Generator) -> list[int] | None:
-    """Returns the state of a generator as whole numbers; None for one that is not fastnn's."""
+    """Return the state of a generator as whole numbers; None for one that is not fastnn's."""
     state: Any = rng.bit_generator.state
     if state["bit_generator"] != "Philox":
         return None
@@ -109,7 +109,7 @@ def state_of(rng: np.random.Generator) -> list[int] | None:
 
 
 def generator_of(state: Any) -> np.random.Generator:
-    """Returns the generator that has this state.
+    """Return the generator that has this state.
 
     Raises:
         ValueError: it is none.

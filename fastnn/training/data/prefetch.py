@@ -54,7 +54,7 @@ class _End:
 
 
 def ahead_of(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
-    """Yields the items of an iterator, of which a thread fetches so many before they are asked for."""
+    """Yield the items of an iterator, of which a thread fetches so many before they are asked for."""
     ready: SimpleQueue[Any] = SimpleQueue()
     room = threading.Semaphore(ahead)
     ended = threading.Event()
@@ -88,5 +88,5 @@ def ahead_of(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
 
 
 def _copied(item: Any) -> Any:
-    """Returns an item with copies of its NumPy arrays."""
+    """Return an item with copies of its NumPy arrays."""
     return replace(item, lambda a: a.copy() if isinstance(a, np.ndarray) else a)

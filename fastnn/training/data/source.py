@@ -34,11 +34,11 @@ class Source(Protocol):
 
     @property
     def size(self) -> list[int]:
-        """What two sources have in common of which one can go on where the other stopped."""
+        """Return what two sources have in common of which one can go on where the other stopped."""
         ...
 
     def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
-        """Begins an epoch, and returns its steps, each with how often it is to run before the next one is asked for.
+        """Begin an epoch and return its steps, each with how often it is to run before the next one is asked for.
 
         left: how many epochs are left, with this one.
         alone: whether no code of the user's own runs between epochs.
@@ -46,19 +46,19 @@ class Source(Protocol):
         ...
 
     def resume(self, config: dict[str, Any]) -> bool:
-        """Goes to where a source stopped, as `Place.config` has it; says whether it can."""
+        """Go to where a source stopped, as `Place.config` has it; return whether it can."""
         ...
 
     def state(self) -> Any:
-        """Returns the state that the user's own object has."""
+        """Return the state that the user's own object has."""
         ...
 
     def ended(self, place: Place, epochs: int) -> bool:
-        """Says whether the data ended for good, and warns if that was too soon."""
+        """Return whether the data ended for good, and warn if that was too soon."""
         ...
 
     def close(self) -> None:
-        """Ends what was begun to fetch batches."""
+        """End what was begun to fetch batches."""
         ...
 
 
@@ -147,7 +147,7 @@ class Batches:
         self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
 
     def start_epoch(self, order: Array | None, first: int = 0) -> None:
-        """Goes to the first sample of a pass, in a new order if there is one."""
+        """Go to the first sample of a pass, in a new order if there is one."""
         k = current()
         if order is not None:
             k.write(self.index, order)
@@ -159,7 +159,7 @@ class Batches:
         return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
     def fetch_ahead(self, rows: int) -> None:
-        """Fetches the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
+        """Fetch the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
         k = current()
         streamed = [a for a in self.arrays if a.size and k.is_streamed(a)]
         if streamed and rows not in self._ahead:
@@ -168,7 +168,7 @@ class Batches:
             self._take(a, ahead)
 
     def gather(self, buffers: list[Array]) -> None:
-        """Writes the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
+        """Write the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
         k, rows = current(), len(buffers[0])
         fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):

@@ -90,14 +90,14 @@ class Stream:
             yield step, 1
 
     def _begin(self, done: int) -> None:
-        """Begins a pass over the data after so many steps of the epoch."""
+        """Begin a pass over the data after so many steps of the epoch."""
         self.length = self.feed.length
         self._iterator = self.feed.run(self.order, self._skip if self.feed.size else 0)
         self._at, self._skip = self._skip, 0
         self.began = done - self._at
 
     def _items(self, done: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yields the batches of an epoch of which so many steps are done."""
+        """Yield the batches of an epoch of which so many steps are done."""
         feed = self.feed
         while self._whole or self.steps is None or done < self.steps:
             if self._iterator is None:
@@ -121,7 +121,7 @@ class Stream:
         feed.epoch_ended()
 
     def _step(self, arrays: Arrays) -> TrainStep:
-        """Returns the step for arrays of these shapes; those that were used last are kept."""
+        """Return the step for arrays of these shapes; those that were used last are kept."""
         key = structured_key(arrays)
         step = self._made.get(key)
         if step is None:
@@ -148,7 +148,7 @@ class Stream:
         return save() if callable(save) and not self.feed.ahead else None  # which would be of batches that are not used yet
 
     def ended(self, place: Place, epochs: int) -> bool:
-        """Warns, if the data ended in this epoch, that this was too soon; says whether training stops."""
+        """Warn, if the data ended in this epoch, that this was too soon; return whether training stops."""
         if not self.exhausted:
             return False
         feed, epoch, more = self.feed, place.epoch + 1, epochs - place.epoch - 1
@@ -165,5 +165,5 @@ class Stream:
 
 
 def buffer(a: Array) -> Array:
-    """Returns memory for arrays like this one."""
+    """Return memory for arrays like this one."""
     return aligned(current(), a.shape, a.dtype) if a.size else a

@@ -124,7 +124,7 @@ FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
 
 
 def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int, logits: str = "") -> Metric:
-    """Returns the metric of that name, or the metric or function itself.
+    """Return the metric of that name, or the metric or function itself.
 
     "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows; "crossentropy" beside a
     loss whose logits a sigmoid makes probabilities of is the binary one. A name in any case
@@ -146,7 +146,7 @@ def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int,
 
 
 def check(identifier: Any) -> None:
-    """Raises ValueError or TypeError unless `get` could know it, whatever the loss."""
+    """Raise ValueError or TypeError unless `get` could know it, whatever the loss."""
     _resolve(identifier, "labels", 1)
 
 
@@ -172,7 +172,7 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") 
 
 
 def direction(name: str) -> str | None:
-    """Says whether the metric of that name is better when smaller ("min") or greater ("max"); None for other names."""
+    """Return whether the metric of that name is better when smaller ("min") or greater ("max"); None for other names."""
     make = FITTING[name.lower()][0] if name.lower() in FITTING else _find(name)
     return getattr(make.func if isinstance(make, partial) else make, "direction", None)
 

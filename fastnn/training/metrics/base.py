@@ -94,11 +94,11 @@ class Metric(Remade):
 
     @property
     def variables(self) -> list[Variable]:
-        """What `add_weight` made."""
+        """Return what `add_weight` made."""
         return list(self._variables)
 
     def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None) -> Variable:
-        """Makes a Tensor that the metric counts in, with ``assign`` and ``assign_add``; `reset_state` makes it 0.
+        """Make a Tensor that the metric counts in, with ``assign`` and ``assign_add``; `reset_state` makes it 0.
 
         Args:
             shape: its shape; a number without dimensions if not given.
@@ -112,11 +112,11 @@ class Metric(Remade):
     add_variable = add_weight
 
     def scalar(self, outputs: int) -> bool:
-        """Says whether the result is one number for so many outputs, as `fit` needs it."""
+        """Return whether the result is one number for so many outputs, as `fit` needs it."""
         return True
 
     def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        """Adds a batch. k is the backend whose kernels are used.
+        """Add a batch. k is the backend whose kernels are used.
 
         y_pred has shape (n, ...), y_true values like y_pred in the same dtype, or labels in its shape without the last axis;
         sample_weight has the first axes of y_pred, (n,) or more of them, in the same dtype, or size 0.
@@ -126,7 +126,7 @@ class Metric(Remade):
         )
 
     def add_batch(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str = "") -> None:
-        """Adds a batch of training or evaluation; logits says what makes probabilities of y_pred, where the loss takes logits."""
+        """Add a batch of training or evaluation; logits says what makes probabilities of y_pred, where the loss takes logits."""
         if self._by_state:
             weight = (Tensor(sample_weight),) if sample_weight.size else ()
             self.update_state(*as_given(Tensor(y_true), Tensor(y_pred)), *weight)
@@ -136,15 +136,15 @@ class Metric(Remade):
             self.update(k, y_pred, y_true, sample_weight)
 
     def update_logits(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
-        """Adds a batch whose outputs are logits, of a "sigmoid" or a "softmax"."""
+        """Add a batch whose outputs are logits, of a "sigmoid" or a "softmax"."""
         self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
 
     def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
-        """Returns what `update` takes of such outputs: themselves, except for metrics of probabilities."""
+        """Return what `update` takes of such outputs: themselves, except for metrics of probabilities."""
         return y_pred
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch of array-likes, in Keras's order; for use without fit."""
+        """Add a batch of array-likes, in Keras's order; for use without fit."""
         op = type(self).__name__
         y_true, y_pred = (y.numpy() if isinstance(y, Tensor) else y for y in (y_true, y_pred))
         dtype = np.float64 if getattr(y_pred, "dtype", None) == np.float64 else np.float32
@@ -159,10 +159,10 @@ class Metric(Remade):
         self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op, p.shape))))
 
     def reserve(self, samples: int) -> None:
-        """Makes room for so many samples, which come before the next reset, where all have to be kept."""
+        """Make room for so many samples, which come before the next reset, where all have to be kept."""
 
     def reset_state(self) -> None:
-        """Starts anew."""
+        """Start anew."""
         for name in self.arrays:
             if (array := getattr(self, name)) is not None:
                 array[...] = 0
@@ -170,11 +170,11 @@ class Metric(Remade):
             variable.assign(0.0)
 
     def saved(self) -> Any:
-        """Returns its state, for `take_back`."""
+        """Return its state, for `take_back`."""
         return [getattr(self, name) for name in self.arrays] if self.recordable else State(self)
 
     def set_aside(self) -> None:
-        """Gives it a new state in the place of the one that `saved` gave: an evaluation in the middle of training."""
+        """Give it a new state in the place of the one that `saved` gave: an evaluation in the middle of training."""
         if not self.recordable:
             self.reset_state()
             return
@@ -183,7 +183,7 @@ class Metric(Remade):
             setattr(self, name, None if array is None else shared_array(np.zeros(array.shape), array.dtype))
 
     def take_back(self, kept: Any) -> None:
-        """Takes what `saved` gave; may be called again."""
+        """Take what `saved` gave; may be called again."""
         if isinstance(kept, State):
             kept.restore()
             return
@@ -191,14 +191,14 @@ class Metric(Remade):
             setattr(self, name, array)
 
     def result(self) -> Any:
-        """Returns the mean of what was added since the last reset; 0.0 for nothing."""
+        """Return the mean of what was added since the last reset; 0.0 for nothing."""
         if self._by_state and type(self).update is Metric.update:
             raise NotImplementedError(f"metric {self.name}: {type(self).__name__} defines no result()")
         values, weights = self.total
         return float(values / weights) if weights != 0 else 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"name": self.name}
 
     def __repr__(self) -> str:

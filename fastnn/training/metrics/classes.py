@@ -18,7 +18,7 @@ Average = Literal["micro", "macro", "weighted"] | None
 
 
 def _is_labels(y_pred: Array, y_true: Array) -> bool:
-    """Says whether the targets are a class number for each row of several outputs."""
+    """Return whether the targets are a class number for each row of several outputs."""
     several = y_pred.ndim > 1 and y_pred.shape[-1] > 1
     return bool(several and y_true.dtype == np.int64 and y_true.size * y_pred.shape[-1] == y_pred.size)
 
@@ -48,12 +48,12 @@ class ConfusionMatrix(Metric):
         self.matrix = add_to_matrix(self, k, self.matrix, y_pred, y_true, sample_weight)
 
     def result(self) -> Array:
-        """Returns the matrix, (classes, classes); (0, 0) before the first batch."""
+        """Return the matrix, (classes, classes); (0, 0) before the first batch."""
         return np.zeros((0, 0)) if self.matrix is None else self.matrix.copy()
 
 
 def add_to_matrix(metric: Metric, k: Backend, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
-    """Returns the confusion matrix with a batch more; made with the first one."""
+    """Return the confusion matrix with a batch more; made with the first one."""
     if _is_labels(y_pred, y_true):
         p, labels, weights = by_label(metric, y_pred, y_true, sample_weight)
     else:
@@ -132,12 +132,12 @@ class _ByClass(Metric):
         raise NotImplementedError
 
     def _occurring(self) -> Any:
-        """Returns 1 for each class that was meant or predicted, else 0; outputs that are compared with a threshold all count."""
+        """Return 1 for each class that was meant or predicted, else 0; outputs that are compared with a threshold all count."""
         matrices = [matrix for matrix in (self.matrix, self.seen) if matrix is not None]
         return np.any([(m != 0).any(0) | (m != 0).any(1) for m in matrices], axis=0) if matrices else 1
 
     def _by_class(self) -> Array:
-        """Returns true positives, false positives and false negatives: (3, thresholds, classes)."""
+        """Return true positives, false positives and false negatives: (3, thresholds, classes)."""
         if self.matrix is not None:
             hits = self.matrix.diagonal()
             return np.stack([hits, self.matrix.sum(0) - hits, self.matrix.sum(1) - hits])[:, None]
@@ -145,7 +145,7 @@ class _ByClass(Metric):
         return np.moveaxis(counts[..., :3], -1, 0)
 
     def result(self) -> Any:
-        """Returns the score, 0.0 where it divides by 0; an array for several thresholds or classes."""
+        """Return the score, 0.0 where it divides by 0; an array for several thresholds or classes."""
         counts = self._by_class()
         if self.class_id is not None:
             if not 0 <= self.class_id < counts.shape[2]:
@@ -170,7 +170,7 @@ class _ByClass(Metric):
 
 
 def _quotient(a: Array, b: Array) -> Array:
-    """Returns a / b, and 0 where b is."""
+    """Return a / b, and 0 where b is."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 

@@ -37,7 +37,7 @@ class _Crossentropy(Metric):
             self.update_from(k, probabilities(k, y_pred, logits), y_true, sample_weight, False)
 
     def update_from(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: bool) -> None:
-        """Adds a batch of logits or of probabilities."""
+        """Add a batch of logits or of probabilities."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class BinaryCrossentropy(_Crossentropy):
 
 
 def _log(k: Backend, p: Array) -> Array:
-    """Returns the logarithm of probabilities, which are the logits of a softmax."""
+    """Return the logarithm of probabilities, which are the logits of a softmax."""
     eps = float(np.finfo(p.dtype).eps)
     log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))
     return log

@@ -115,14 +115,14 @@ def _second_column(k: Backend, p: Array) -> Array:
 
 
 def _roc_auc(positive: Array, negative: Array) -> float:
-    """Computes the area from the weights of both kinds at each score, in ascending order."""
+    """Compute the area from the weights of both kinds at each score, in ascending order."""
     pairs = positive.sum() * negative.sum()
     below = negative.cumsum() - negative
     return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
 
 
 def _average_precision(positive: Array, negative: Array) -> float:
-    """Computes the mean precision from the weights of both kinds at each score, in descending order."""
+    """Compute the mean precision from the weights of both kinds at each score, in descending order."""
     found = positive.cumsum()
     if not found.size or not found[-1]:
         return float("nan")

@@ -26,27 +26,27 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Tensor:
-        """Its values now, as a Tensor of its own."""
+        """Return its values now, as a Tensor of its own."""
         return Tensor(current().asarray(self.numpy().copy()))
 
     def assign(self, value: Any) -> Variable:
-        """Sets its values, from numbers of its shape or a number for all."""
+        """Set its values, from numbers of its shape or a number for all."""
         with no_grad():
             given = np.asarray(value.detach() if isinstance(value, Tensor) else value, self.dtype)
             self.copy_(np.broadcast_to(given.reshape(()) if given.size == 1 else given, self.shape))
         return self
 
     def assign_add(self, value: Any) -> Variable:
-        """Adds to its values."""
+        """Add to its values."""
         return self.assign(self.numpy() + np.asarray(value.detach() if isinstance(value, Tensor) else value))
 
     def assign_sub(self, value: Any) -> Variable:
-        """Subtracts from its values."""
+        """Subtract from its values."""
         return self.assign(self.numpy() - np.asarray(value.detach() if isinstance(value, Tensor) else value))
 
 
 def made(shape: Any, initializer: Any, dtype: Any) -> Variable:
-    """Makes a variable with its first values."""
+    """Make a variable with its first values."""
     sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
     first = initializers.get("zeros" if initializer is None else initializer)(sizes, np.dtype(dtype), generator())
     return Variable(own_array(current(), first, np.dtype(dtype), "add_weight", True))
@@ -70,7 +70,7 @@ class State:
         self._inner = [(m, State(m)) for m in vars(metric).values() if isinstance(m, Metric)]
 
     def restore(self) -> None:
-        """Makes it what it was."""
+        """Make it what it was."""
         vars(self._metric).clear()
         vars(self._metric).update(self._attributes)
         for array, values in self._arrays:
@@ -82,12 +82,12 @@ class State:
 
 
 def _copied(value: Any) -> Any:
-    """Returns a copy of what is changed in place; other objects themselves."""
+    """Return a copy of what is changed in place; other objects themselves."""
     return copy.copy(value) if isinstance(value, list | dict | set | bytearray | np.ndarray) else value
 
 
 def as_number(name: str, value: Any, source: str = "metric {}: result()") -> float:
-    """Returns the result of a metric, or another number of this name and source, for the logs.
+    """Return the result of a metric, or another number of this name and source, for the logs.
 
     Raises:
         TypeError: it is no number.

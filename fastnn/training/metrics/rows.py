@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def probabilities(k: Backend, outputs: Array, logits: str) -> Array:
-    """Returns the sigmoid of each output, or the softmax of each row."""
+    """Return the sigmoid of each output, or the softmax of each row."""
     if logits == "sigmoid":
         p: Array = arrays.apply(k, activation("sigmoid"), outputs)
         return p
@@ -31,30 +31,30 @@ def probabilities(k: Backend, outputs: Array, logits: str) -> Array:
 
 
 def by_class(a: Array) -> Array:
-    """Returns the array in shape (rows, classes)."""
+    """Return the array in shape (rows, classes)."""
     return a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) if a.ndim > 1 else a.reshape(len(a), 1)
 
 
 def check_shapes(metric: Metric, y_pred: Array, y_true: Array, fits: bool) -> None:
-    """Raises ValueError unless the shapes go together."""
+    """Raise ValueError unless the shapes go together."""
     if not fits:
         raise ValueError(f"metric {metric.name}: y_pred of shape {y_pred.shape} does not go with y_true of shape {y_true.shape}")
 
 
 def check_values(metric: Metric, y_pred: Array, y_true: Array) -> None:
-    """Raises ValueError unless there is a target for each output."""
+    """Raise ValueError unless there is a target for each output."""
     check_shapes(metric, y_pred, y_true, same_elements(y_pred.shape, y_true.shape))
 
 
 def by_label(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> tuple[Array, Array, Array]:
-    """Returns outputs as (rows, classes), labels and weights as (rows,); ValueError unless there is a label for each row."""
+    """Return outputs as (rows, classes), labels and weights as (rows,); ValueError unless there is a label for each row."""
     p = by_class(y_pred)
     check_shapes(metric, y_pred, y_true, same_elements(y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape, y_true.shape))
     return p, y_true.reshape(-1), row_weights(metric, y_pred, sample_weight)
 
 
 def row_weights(metric: Metric, y_pred: Array, sample_weight: Array) -> Array:
-    """Returns the weights of the rows that `by_class` makes, of those of samples or of rows.
+    """Return the weights of the rows that `by_class` makes, of those of samples or of rows.
 
     Raises:
         ValueError: the weights are those of single outputs, which a row has several of.
@@ -70,7 +70,7 @@ def row_weights(metric: Metric, y_pred: Array, sample_weight: Array) -> Array:
 
 
 def by_weight(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> tuple[Array, Array, Array]:
-    """Returns outputs and targets as (rows, outputs in each), where a row is what has one weight; and the weights (rows,).
+    """Return outputs and targets as (rows, outputs in each), where a row is what has one weight; and the weights (rows,).
 
     Raises:
         ValueError: there is not a target for each output, or the weights have other shapes.
@@ -86,7 +86,7 @@ def by_weight(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array
 
 
 def argmax_rows(k: Backend, a: Array) -> Array:
-    """Returns the place of the greatest element of each row."""
+    """Return the place of the greatest element of each row."""
     index: Array = k.empty((len(a), 1), np.int64)
     k.argmax_forward(index, a.reshape(len(a), a.shape[1], 1))
     return index.reshape(-1)

@@ -17,7 +17,7 @@ class _Tracker(Metric):
     """Sums of values and of their weights."""
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
-        """Adds values: a number or an array-like, with a weight for each, or for each of the first dimension."""
+        """Add values: a number or an array-like, with a weight for each, or for each of the first dimension."""
         v, w = (np.asarray(a.detach() if isinstance(a, Tensor) else a, np.float64) for a in (values, _or_one(sample_weight)))
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (v.ndim - w.ndim)), v.shape)
         self.total += np.array((np.where(w != 0, v * w, 0).sum(), w.sum()))
