@@ -1,4 +1,4 @@
-"""What csrc/module.cpp offers to Python."""
+"""What csrc/python/module.cpp offers to Python."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar

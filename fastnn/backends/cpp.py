@@ -70,12 +70,12 @@ def _check_functions() -> None:
     """RuntimeError unless the functions that kernels take by number are those of the specification."""
     compiled, wanted = _core.activations(), [kind.saves_z for kind in ACTIVATIONS]
     if len(compiled) != len(wanted):
-        what = f"csrc/functions.h has {len(compiled)} activations, spec.ACTIVATIONS {len(wanted)}"
+        what = f"csrc/families/functions.h has {len(compiled)} activations, spec.ACTIVATIONS {len(wanted)}"
     elif compiled != wanted:
         i = next(i for i, pair in enumerate(zip(compiled, wanted, strict=True)) if pair[0] != pair[1])
-        what = f"saves_z of {ACTIVATIONS[i].name} is {compiled[i]} in csrc/functions.h, {wanted[i]} in spec.ACTIVATIONS"
+        what = f"saves_z of {ACTIVATIONS[i].name} is {compiled[i]} in csrc/families/functions.h, {wanted[i]} in spec.ACTIVATIONS"
     elif _core.losses() != len(POINTWISE_LOSSES):
-        what = f"csrc/loss_functions.h has {_core.losses()} losses, spec.POINTWISE_LOSSES {len(POINTWISE_LOSSES)}"
+        what = f"csrc/families/loss_functions.h has {_core.losses()} losses, spec.POINTWISE_LOSSES {len(POINTWISE_LOSSES)}"
     else:
         return
     raise RuntimeError(f"cpp: {what}: they must go together; after a change of csrc, build it anew")

@@ -1,6 +1,6 @@
 // The team and the plan without Python: jobs, barriers, callers at once, resizing, sleep, and plans with hazards. Meant for
 // ThreadSanitizer (scripts/sanitize thread); says what fails and ends with 1.
-#include "team.h"
+#include "core/team.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "plan.h"
+#include "core/plan.h"
 
 using namespace fastnn;
 

@@ -1,6 +1,6 @@
 """More of what vmath.py has: erf and the normal distribution, sine and cosine.
 
-Those of float32 are the polynomials of csrc/vmath.h, those of float64 are the C library's.
+Those of float32 are the polynomials of csrc/math/vmath.h, those of float64 are the C library's.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each is called from compiled code and takes, first of all, T, the type of its nu
 constant is written ``T(0.5)``, because a bare one would make float64 of float32. Loops get it as ``T = y.dtype.type``. There are
 no branches but those that become a choice between two values.
 
-They are polynomials, those of float32 the same as in csrc/vmath.h.
+They are polynomials, those of float32 the same as in csrc/math/vmath.h.
 """
 
 from __future__ import annotations

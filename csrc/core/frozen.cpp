@@ -1,0 +1,144 @@
+#include "core/frozen.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <memory>
+
+#include "core/team.h"
+
+namespace fastnn {
+
+namespace {
+
+unsigned forks = 1;
+
+// The first of these that an address lies in, or -1.
+int place(u64 address, const std::vector<Frozen::Extent>& extents) {
+  for (size_t i = 0; i < extents.size(); i++)
+    if (address >= extents[i].begin && address < extents[i].end) return (int)i;
+  return -1;
+}
+
+}  // namespace
+
+Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
+               const std::vector<Extent>& weights, const std::vector<std::vector<bool>>& pack)
+    : calls_(std::move(calls)) {
+  std::vector<i64> offsets;
+  for (const Extent& e : intermediates) {
+    offsets.push_back(arena_bytes_);
+    arena_bytes_ += ((i64)(e.end - e.begin) + 63) / 64 * 64;
+  }
+  for (int c = 0; c < (int)calls_.size(); c++) {
+    Call& call = calls_[c];
+    std::vector<bool> fixed = pack[c];  // the weights are the same in every run
+    work_ += call.work();
+    if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
+    for (int s = 0; s < call.arrays; s++) {
+      const int slot = call.array_slots[s];
+      const u64 address = call.slots[slot];
+      const int port = place(address, ports), between = port < 0 ? place(address, intermediates) : -1;
+      if (port >= 0)
+        port_patches_.push_back({c, slot, port, (i64)(address - ports[port].begin)});
+      else if (between >= 0)
+        arena_patches_.push_back({c, slot, -1, offsets[between] + (i64)(address - intermediates[between].begin)});
+      else if (const int weight = place(address, weights); weight >= 0)
+        weight_patches_.push_back({c, slot, weight, (i64)(address - weights[weight].begin)});
+      for (int w = 0; w < call.weights; w++)
+        if (slot == call.weight_slots[w] && (port >= 0 || between >= 0)) fixed[w] = false;
+    }
+    for (int w = 0; w < call.weights; w++)
+      if (fixed[w]) packs_.push_back({c, w});
+  }
+  pack_weights();
+}
+
+Frozen::Frozen(const Frozen& from, char* const* weights)
+    : calls_(from.calls_),
+      packs_(from.packs_),
+      arena_patches_(from.arena_patches_),
+      port_patches_(from.port_patches_),
+      weight_patches_(from.weight_patches_),
+      arena_bytes_(from.arena_bytes_),
+      scratch_(from.scratch_),
+      work_(from.work_) {
+  for (const Patch& p : weight_patches_) calls_[p.call].slots[p.slot] = (u64)(weights[p.place] + p.offset);
+  pack_weights();
+}
+
+void Frozen::pack_weights() {
+  for (const Pack& p : packs_) {
+    Call& call = calls_[p.call];
+    const i64 bytes = call.pack(p.weight, nullptr);
+    if (!bytes) continue;
+    char* memory = allocate(bytes);
+    packed_.push_back(memory);
+    call.pack(p.weight, memory);
+    call.slots[call.packed_slot + p.weight] = (u64)memory;
+  }
+}
+
+Frozen::~Frozen() {
+  for (char* memory : packed_) free(memory);
+  while (pool_) {
+    Instance* next = pool_->next;
+    free(pool_->arena);
+    delete pool_;
+    pool_ = next;
+  }
+}
+
+// In the child of a fork another thread of the parent may seem to hold the pool, which is no thread here: the list is whole
+// wherever that thread was, except the arena that it was about to take or had.
+void Frozen::lock() {
+  const unsigned me = forks;
+  for (unsigned holder = 0; !locked_by_.compare_exchange_weak(holder, me, std::memory_order_acquire);)
+    if (holder == me) holder = 0;
+}
+
+Frozen::Instance* Frozen::take() {
+  lock();
+  Instance* instance = pool_;
+  if (instance) pool_ = instance->next;
+  unlock();
+  if (instance) return instance;
+  std::unique_ptr<Instance> fresh(new Instance{calls_, nullptr, nullptr});
+  fresh->arena = allocate(arena_bytes_ + scratch_ + 64);
+  for (const Patch& p : arena_patches_) fresh->calls[p.call].slots[p.slot] = (u64)(fresh->arena + p.offset);
+  return fresh.release();
+}
+
+void Frozen::give_back(Instance* instance) {
+  lock();
+  instance->next = pool_;
+  pool_ = instance;
+  unlock();
+}
+
+void Frozen::run(char* const* ports) {
+  struct GivesBack {
+    Frozen* frozen;
+    void operator()(Instance* instance) const { frozen->give_back(instance); }
+  };
+  const std::unique_ptr<Instance, GivesBack> me(take(), {this});  // calls on many workers may find no memory
+  for (const Patch& p : port_patches_) me->calls[p.call].slots[p.slot] = (u64)(ports[p.place] + p.offset);
+  const Worker alone{0, 1, nullptr, me->arena + arena_bytes_};
+  const bool small = work_ < 2 * team_share();
+  for (const Call& call : me->calls) {
+    const double work = small ? 0 : call.work();
+    const int workers = small ? 1 : team_workers(work);
+    if (workers == 1)
+      call.run(alone);
+    else
+      team_run([](void* c, const Worker& w) { ((const Call*)c)->run(w); }, (void*)&call, workers, call.scratch(workers), work);
+  }
+}
+
+unsigned Frozen::process() { return forks; }
+
+void Frozen::count_forks() {
+  pthread_atfork(nullptr, nullptr, [] { forks++; });
+}
+
+}  // namespace fastnn

@@ -1,0 +1,99 @@
+#include "core/plan.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/team.h"
+
+namespace fastnn {
+namespace {
+
+bool conflict(const Access& a, const Access& b) { return (a.writes || b.writes) && a.begin < b.end && b.begin < a.end; }
+
+}  // namespace
+
+void Plan::add(const Call& call, const std::vector<Access>& accesses, const i64* flag) {
+  bool shared = call.work() >= team_share();
+  // Two nodes must not overlap in time where they touch the same memory and are not both worker 0's; nor may two shared nodes
+  // that use the team's scratch.
+  static const char scratch_tag[1] = {};
+  std::vector<Access> all = accesses;
+  if (shared && call.scratch(1)) all.push_back({scratch_tag, scratch_tag + 1, true});
+  // Whoever runs the call reads the flag: all of them what was written before it, none what is written after.
+  if (flag) all.push_back({(const char*)flag, (const char*)(flag + 1), false});
+  bool barrier = false;
+  for (const Open& before : open_)
+    for (const Access& now : all) barrier |= (shared || before.shared) && conflict(before, now);
+  if (barrier) open_.clear();
+  for (const Access& a : all) open_.push_back({a, shared});
+  any_shared_ |= shared;
+  work_ += call.work();
+  own_scratch_ = std::max(own_scratch_, call.scratch(1));
+  nodes_.push_back({call, shared, barrier, flag});
+}
+
+std::vector<double> Plan::profile(int n) const {
+  std::vector<std::vector<double>> times(nodes_.size());
+  for (int step = 0; step < n; step++) {
+    for (size_t i = 0; i < nodes_.size(); i++) {
+      const Call& call = nodes_[i].call;
+      const int workers = nodes_[i].shared ? team_threads() : 1;
+      const auto start = std::chrono::steady_clock::now();
+      if (!nodes_[i].skipped())
+        team_run([](void* c, const Worker& me) { ((const Call*)c)->run(me); }, (void*)&call, workers, call.scratch(workers),
+                 call.work());
+      times[i].push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count());
+    }
+  }
+  std::vector<double> medians;
+  for (auto& t : times) {
+    std::nth_element(t.begin(), t.begin() + n / 2, t.end());
+    medians.push_back(t[n / 2]);
+  }
+  return medians;
+}
+
+int Plan::shared() const {
+  int n = 0;
+  for (const Node& node : nodes_) n += node.shared;
+  return n;
+}
+
+int Plan::barriers() const {
+  int n = 0;
+  for (const Node& node : nodes_) n += node.barrier;
+  return n;
+}
+
+void Plan::walk(i64 n, const Worker& me) const {
+  for (i64 step = 0; step < n; step++) {
+    if (step && any_shared_ && me.nth > 1) fastnn_barrier_wait(me.barrier);
+    for (const Node& node : nodes_) {
+      if (node.barrier && me.nth > 1) fastnn_barrier_wait(me.barrier);
+      if (node.shared && me.nth > 1) {
+        if (!node.skipped()) node.call.run(me);
+      } else if (me.ith == 0 && !node.skipped()) {
+        i64 scratch = node.call.scratch(1);
+        node.call.run({0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
+      }
+    }
+  }
+}
+
+void Plan::run(i64 n) const {
+  int workers = any_shared_ ? team_threads() : 1;
+  if (own_scratch_) thread_scratch(own_scratch_);  // which may throw, as nothing may once the team is at work
+  i64 scratch = 0;
+  for (const Node& node : nodes_)
+    if (node.shared && workers > 1) {
+      i64 wanted = node.call.scratch(workers);
+      if (wanted > scratch) scratch = wanted;
+    }
+  struct Run {
+    const Plan* plan;
+    i64 n;
+  } job{this, n};
+  team_run([](void* c, const Worker& me) { ((Run*)c)->plan->walk(((Run*)c)->n, me); }, &job, workers, scratch, work_ * (double)n);
+}
+
+}  // namespace fastnn

@@ -1,0 +1,169 @@
+// Rows by index: batches, look-ups and their gradients. An index below 0 counts from the end. One outside the array gives NaN (0
+// in whole-number arrays) where it reads, and is skipped where it adds. T is the dtype; u8 stands for bool.
+#pragma once
+#include "math/simd.h"
+
+namespace {
+
+template <class T>
+FASTNN_INLINE T outside_value() {
+  if constexpr (std::is_same_v<T, Bfloat16>)
+    return {0x7fc0};
+  else
+    return (T)0.5 == 0 ? (T)0 : (T)__builtin_nan("");
+}
+
+FASTNN_INLINE i64 from_0(i64 index, i64 n) { return index < 0 ? index + n : index; }
+
+// y[j] = x[index[j]] for the rows j of a range.
+template <class T>
+FASTNN_INLINE void take_rows(T* y, const T* x, const i64* index, Range rows, i64 B, i64 C) {
+  for (i64 j = rows.begin; j < rows.end; j++) {
+    T* to = y + j * C;
+    const i64 row = from_0(index[j], B);
+    if ((u64)row < (u64)B)
+      memcpy(to, x + row * C, (size_t)C * sizeof(T));
+    else
+      for (i64 c = 0; c < C; c++) to[c] = outside_value<T>();
+  }
+}
+
+template <class T>
+struct GatherBatch {
+  static constexpr const char* fields = "y x index cursor J C B Q";
+  T* y;
+  const T* x;
+  const i64 *index, *cursor;
+  i64 J, C, B, Q;
+};
+
+FASTNN_INLINE double gather_batch_work(const void* args, int itemsize) {
+  const GatherBatch<float> a = *(const GatherBatch<float>*)args;
+  return 5.0 * (double)a.J + elements_work(a.J * a.C, itemsize, 0.1, 0.2);
+}
+
+template <class T>
+void gather_batch(const void* args, const Worker& me) {
+  const GatherBatch<T> a = *(const GatherBatch<T>*)args;
+  const i64 start = *a.cursor;
+  const i64 inside = start < 0 || start > a.Q ? 0 : min_i64(a.J, a.Q - start);  // rows that have an index
+  const Range rows = share(a.J, rows_grain(a.C), me);
+  take_rows(a.y, a.x, a.index + (inside ? start : 0), {rows.begin, min_i64(rows.end, inside)}, a.B, a.C);
+  for (i64 i = max_i64(rows.begin, inside) * a.C; i < rows.end * a.C; i++) a.y[i] = outside_value<T>();
+}
+
+template <class T>
+struct TakeForward {
+  static constexpr const char* fields = "y x index J C B";
+  T* y;
+  const T* x;
+  const i64* index;
+  i64 J, C, B;
+};
+
+FASTNN_INLINE double take_forward_work(const void* args, int itemsize) {
+  const TakeForward<float> a = *(const TakeForward<float>*)args;
+  return 5.0 * (double)a.J + elements_work(a.J * a.C, itemsize, 0.1, 0.2);
+}
+
+template <class T>
+void take_forward(const void* args, const Worker& me) {
+  const TakeForward<T> a = *(const TakeForward<T>*)args;
+  take_rows(a.y, a.x, a.index, share(a.J, rows_grain(a.C), me), a.B, a.C);
+}
+
+template <class T>
+struct TakeBackward {
+  static constexpr const char* fields = "dx touched dy index add B C J";
+  T* dx;
+  u8* touched;  // null if absent
+  const T* dy;
+  const i64* index;
+  i64 add, B, C, J;
+};
+
+FASTNN_INLINE double take_backward_work(const void* args, int itemsize) {
+  const TakeBackward<float> a = *(const TakeBackward<float>*)args;
+  return 5.0 * (double)a.J + elements_work(((a.add & 1 ? 0 : a.B) + a.J) * a.C, itemsize, 0.1, 0.2);
+}
+
+// Each worker owns rows of dx and goes through the whole index: what is added to a row comes in the order of the index.
+template <class T>
+void take_backward(const void* args, const Worker& me) {
+  const TakeBackward<T> a = *(const TakeBackward<T>*)args;
+  const Range own = share(a.B, rows_grain(a.C), me);
+  if (own.begin >= own.end) return;
+  if (!(a.add & 1)) memset(a.dx + own.begin * a.C, 0, (size_t)((own.end - own.begin) * a.C) * sizeof(T));
+  if (!(a.add & 2) && a.touched) memset(a.touched + own.begin, 0, (size_t)(own.end - own.begin));
+  for (i64 j = 0; j < a.J; j++) {
+    const i64 row = from_0(a.index[j], a.B);
+    if (row < own.begin || row >= own.end) continue;
+    if (a.touched) a.touched[row] = 1;
+    T* dx = a.dx + row * a.C;
+    const T* dy = a.dy + j * a.C;
+    for_vectors<T>({0, a.C}, [&](i64 c, auto lanes) { lanes.store(dx + c, lanes.load(dx + c) + lanes.load(dy + c)); });
+  }
+}
+
+template <class T>
+struct GatherForward {
+  static constexpr const char* fields = "y x index I J L K";
+  T* y;
+  const T* x;
+  const i64* index;
+  i64 I, J, L, K;
+};
+
+FASTNN_INLINE double gather_forward_work(const void* args, int itemsize) {
+  const GatherForward<float> a = *(const GatherForward<float>*)args;
+  return elements_work(a.I * a.J * a.L, itemsize, 1, 1);
+}
+
+template <class T>
+void gather_forward(const void* args, const Worker& me) {
+  const GatherForward<T> a = *(const GatherForward<T>*)args;
+  const Range rows = share(a.I * a.J, rows_grain(a.L), me);
+  for (i64 row = rows.begin; row < rows.end; row++) {
+    const i64* index = a.index + row * a.L;
+    const T* x = a.x + row / a.J * a.K * a.L;
+    T* y = a.y + row * a.L;
+    for (i64 l = 0; l < a.L; l++) {
+      const i64 k = from_0(index[l], a.K);
+      y[l] = (u64)k < (u64)a.K ? x[k * a.L + l] : outside_value<T>();
+    }
+  }
+}
+
+template <class T>
+struct GatherBackward {
+  static constexpr const char* fields = "dx dy index I K L J";
+  T* dx;
+  const T* dy;
+  const i64* index;
+  i64 I, K, L, J;
+};
+
+FASTNN_INLINE double gather_backward_work(const void* args, int itemsize) {
+  const GatherBackward<float> a = *(const GatherBackward<float>*)args;
+  return elements_work(a.I * (a.J + a.K) * a.L, itemsize, 1, 1);
+}
+
+// Each worker owns rows (i, k) of dx and goes through the index of every i that they touch.
+template <class T>
+void gather_backward(const void* args, const Worker& me) {
+  const GatherBackward<T> a = *(const GatherBackward<T>*)args;
+  const Range own = share(a.I * a.K, rows_grain(a.L), me);
+  if (own.begin >= own.end) return;
+  memset(a.dx + own.begin * a.L, 0, (size_t)((own.end - own.begin) * a.L) * sizeof(T));
+  for (i64 i = own.begin / a.K; i * a.K < own.end; i++) {
+    const i64 first = max_i64(0, own.begin - i * a.K), last = min_i64(a.K, own.end - i * a.K);
+    T* dx = a.dx + i * a.K * a.L;
+    for (i64 j = i * a.J; j < (i + 1) * a.J; j++)
+      for (i64 l = 0; l < a.L; l++) {
+        const i64 k = from_0(a.index[j * a.L + l], a.K);
+        if (k >= first && k < last) dx[k * a.L + l] += a.dy[j * a.L + l];
+      }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,70 @@
+// What this CPU can do at most with this ISA: the yardstick of the benchmarks.
+#include <time.h>
+
+#include "math/simd.h"
+
+#define FASTNN_JOIN2(a, b) a##b
+#define FASTNN_JOIN(a, b) FASTNN_JOIN2(a, b)
+
+// Keeps a vector in its register, so that the compiler cannot drop the work on it.
+#if defined(__aarch64__)
+#define FASTNN_KEEP(v) asm volatile("" : "+w"(v))
+#else
+#define FASTNN_KEEP(v) asm volatile("" : "+v"(v))
+#endif
+
+namespace {
+
+double now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// Fused multiply-adds on registers alone: twelve chains hide the latency.
+template <class T>
+double peak() {
+  constexpr int kChains = 12;
+  double best = 0;
+  for (int repeat = 0; repeat < 20; repeat++) {
+    Vec<T> acc[kChains], a = splat<T>((T)0.999), b = splat<T>((T)1e-6);
+    for (int j = 0; j < kChains; j++) acc[j] = splat<T>((T)j);
+    constexpr int kSteps = 100000;
+    double start = now();
+    for (int i = 0; i < kSteps; i++) {
+#pragma GCC unroll 12
+      for (int j = 0; j < kChains; j++) acc[j] = acc[j] * a + b;
+#pragma GCC unroll 12
+      for (int j = 0; j < kChains; j++) FASTNN_KEEP(acc[j]);
+    }
+    double seconds = now() - start;
+    double rate = 2.0 * kSteps * kChains * kLanes<T> / seconds * 1e-9;
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
+}  // namespace
+
+extern "C" double FASTNN_JOIN(fastnn_peak_gflops_, FASTNN_ISA_NAME)(int dtype) {
+  return dtype == fastnn::kFloat64 ? peak<double>() : peak<float>();
+}
+
+extern "C" double FASTNN_JOIN(fastnn_read_gbytes_, FASTNN_ISA_NAME)(const void* data, i64 bytes) {
+  constexpr int kStreams = 8;  // several streams at once reach more of the memory bandwidth than one
+  const i64 part = bytes / kStreams / FASTNN_VB * FASTNN_VB;
+  const char* p = (const char*)data;
+  double best = 0;
+  for (int repeat = 0; repeat < 10; repeat++) {
+    Vec<float> acc[kStreams] = {};
+    double start = now();
+    for (i64 i = 0; i < part; i += FASTNN_VB)
+#pragma GCC unroll 8
+      for (int j = 0; j < kStreams; j++) acc[j] += load((const float*)(p + j * part + i));
+#pragma GCC unroll 8
+    for (int j = 0; j < kStreams; j++) FASTNN_KEEP(acc[j]);
+    double rate = (double)part * kStreams / (now() - start) * 1e-9;
+    if (rate > best) best = rate;
+  }
+  return best;
+}

@@ -1,0 +1,282 @@
+// One vector type per ISA, from GCC/Clang vector extensions: loads, tails and selections.
+//
+// A vector has VB bytes: 64 with AVX-512, 32 with AVX2, 16 otherwise. Everything is in an anonymous namespace: the same text is
+// compiled for several ISAs, and no function of one may ever be linked in place of another's.
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <type_traits>
+
+#include "core/kernels.h"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define FASTNN_VB 64
+#elif defined(__AVX2__)
+#define FASTNN_VB 32
+#else
+#define FASTNN_VB 16
+#endif
+
+#define FASTNN_INLINE static inline __attribute__((always_inline))
+
+namespace {
+using fastnn::Activation;
+using fastnn::PointwiseLoss;
+using fastnn::Worker;
+
+// The upper half of a float32, as it lies in memory.
+struct Bfloat16 {
+  u16 bits;
+};
+
+template <class To, class From>
+FASTNN_INLINE To bit_cast(From x) {
+  static_assert(sizeof(To) == sizeof(From));
+  To y;
+  memcpy(&y, &x, sizeof y);
+  return y;
+}
+
+template <class T>
+struct Simd;
+template <>
+struct Simd<float> {
+  typedef float V __attribute__((vector_size(FASTNN_VB)));
+  typedef float Unaligned __attribute__((vector_size(FASTNN_VB), aligned(4), may_alias));
+  typedef int32_t I __attribute__((vector_size(FASTNN_VB)));
+  typedef int32_t Int;
+};
+template <>
+struct Simd<double> {
+  typedef double V __attribute__((vector_size(FASTNN_VB)));
+  typedef double Unaligned __attribute__((vector_size(FASTNN_VB), aligned(8), may_alias));
+  typedef int64_t I __attribute__((vector_size(FASTNN_VB)));
+  typedef int64_t Int;
+};
+
+// For whole numbers there are loads, stores, arithmetic and selections.
+template <>
+struct Simd<int64_t> {
+  typedef int64_t V __attribute__((vector_size(FASTNN_VB)));
+  typedef int64_t Unaligned __attribute__((vector_size(FASTNN_VB), aligned(8), may_alias));
+  typedef V I;
+  typedef int64_t Int;
+};
+
+template <class T>
+using Vec = typename Simd<T>::V;
+template <class T>
+using IVec = typename Simd<T>::I;
+template <class T>
+constexpr int kLanes = FASTNN_VB / (int)sizeof(T);
+
+// UpTo<N>::type is Indices<0, ..., N - 1>.
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct UpTo : UpTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct UpTo<0, I...> {
+  typedef Indices<I...> type;
+};
+
+FASTNN_INLINE i64 min_i64(i64 a, i64 b) { return a < b ? a : b; }
+FASTNN_INLINE i64 max_i64(i64 a, i64 b) { return a > b ? a : b; }
+FASTNN_INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+FASTNN_INLINE i64 round_up(i64 a, i64 b) { return ceil_div(a, b) * b; }
+
+// The share [begin, end) of worker ith in n items, cut in pieces of `grain`: the pieces do not depend on the number of workers.
+struct Range {
+  i64 begin, end;
+};
+FASTNN_INLINE Range share(i64 n, i64 grain, const Worker& me) {
+  i64 pieces = ceil_div(n, grain);
+  return {min_i64(n, pieces * me.ith / me.nth * grain), min_i64(n, pieces * (me.ith + 1) / me.nth * grain)};
+}
+
+// n things cut into pieces that differ by at most one; the larger ones come first.
+struct Cut {
+  i64 pieces, size, extra;
+  FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
+  FASTNN_INLINE Cut by(i64 n, i64 limit) { return n <= limit ? Cut{1, n, 0} : into(n, ceil_div(n, limit)); }
+  i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
+};
+
+// Pieces for element-wise kernels, and for rows of n elements.
+constexpr i64 kGrain = 2048;
+FASTNN_INLINE i64 rows_grain(i64 n) { return max_i64(1, kGrain / max_i64(1, n)); }
+
+// Nanoseconds for n elements, at so many for one of float32 and of the eight-byte types.
+FASTNN_INLINE double elements_work(i64 n, int itemsize, double four, double eight) {
+  return (double)n * (itemsize == 8 ? eight : four);
+}
+
+FASTNN_INLINE void sync(const Worker& me) {
+  if (me.nth > 1) fastnn::fastnn_barrier_wait(me.barrier);
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> load(const T* p) {
+  return *(const typename Simd<T>::Unaligned*)p;
+}
+template <class T>
+FASTNN_INLINE void store(T* p, Vec<T> v) {
+  *(typename Simd<T>::Unaligned*)p = v;
+}
+template <class T>
+FASTNN_INLINE Vec<T> splat(T x) {
+  return x - Vec<T>{};
+}
+template <class T>
+FASTNN_INLINE IVec<T> isplat(typename Simd<T>::Int x) {
+  return x - IVec<T>{};
+}
+
+// The first n lanes (0 <= n <= lanes); nothing beyond them is read or written, the rest of the vector is 0.
+#if defined(__AVX512F__)
+FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) {
+  return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) {
+  return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v); }
+FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
+#elif defined(__AVX2__)
+FASTNN_INLINE __m256i lanes_below(float, i64 n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+FASTNN_INLINE __m256i lanes_below(double, i64 n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm256_maskload_ps(p, lanes_below(0.f, n)); }
+FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm256_maskload_pd(p, lanes_below(0.0, n)); }
+FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm256_maskstore_ps(p, lanes_below(0.f, n), (__m256)v); }
+FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) { _mm256_maskstore_pd(p, lanes_below(0.0, n), (__m256d)v); }
+#else
+template <class T>
+FASTNN_INLINE Vec<T> load_n(const T* p, i64 n) {
+  Vec<T> v = {};
+  for (i64 i = 0; i < kLanes<T>; i++)
+    if (i < n) v[i] = p[i];
+  return v;
+}
+template <class T>
+FASTNN_INLINE void store_n(T* p, Vec<T> v, i64 n) {
+  for (i64 i = 0; i < kLanes<T>; i++)
+    if (i < n) p[i] = v[i];
+}
+#endif
+
+FASTNN_INLINE Vec<i64> load_n(const i64* p, i64 n) { return (Vec<i64>)load_n((const double*)p, n); }
+FASTNN_INLINE void store_n(i64* p, Vec<i64> v, i64 n) { store_n((double*)p, (Vec<double>)v, n); }
+
+// v in the first n lanes, `rest` in the others.
+template <class T>
+FASTNN_INLINE Vec<T> select_n(Vec<T> v, i64 n, Vec<T> rest) {
+  IVec<T> lane;
+  for (int i = 0; i < kLanes<T>; i++) lane[i] = i;
+  return lane < isplat<T>((typename Simd<T>::Int)n) ? v : rest;
+}
+
+// The lanes that a step of for_vectors covers: all of them, or the first n.
+template <class T>
+struct AllLanes {
+  FASTNN_INLINE Vec<T> load(const T* p) { return ::load(p); }
+  FASTNN_INLINE Vec<T> load(const T* p, Vec<T>) { return ::load(p); }
+  FASTNN_INLINE void store(T* p, Vec<T> v) { ::store(p, v); }
+  FASTNN_INLINE Vec<T> only(Vec<T> v) { return v; }
+};
+template <class T>
+struct FirstLanes {
+  i64 n;
+  __attribute__((always_inline)) Vec<T> load(const T* p) const { return load_n(p, n); }
+  __attribute__((always_inline)) Vec<T> load(const T* p, Vec<T> rest) const { return select_n<T>(load_n(p, n), n, rest); }
+  __attribute__((always_inline)) void store(T* p, Vec<T> v) const { store_n(p, v, n); }
+  __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return select_n<T>(v, n, Vec<T>{}); }  // 0 in the other lanes
+};
+
+// One that may be either: for bodies too large to be there twice.
+template <class T>
+struct SomeLanes {
+  i64 left;
+  __attribute__((always_inline)) Vec<T> load(const T* p) const { return left >= kLanes<T> ? ::load(p) : load_n(p, left); }
+  __attribute__((always_inline)) void store(T* p, Vec<T> v) const {
+    if (left >= kLanes<T>)
+      ::store(p, v);
+    else
+      store_n(p, v, left);
+  }
+  __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return left >= kLanes<T> ? v : select_n<T>(v, left, Vec<T>{}); }
+};
+
+// f(i, lanes) for each vector of a range; the last one may be short.
+template <class T, class F>
+FASTNN_INLINE void for_vectors(Range r, F f) {
+  i64 i = r.begin;
+  for (; i + kLanes<T> <= r.end; i += kLanes<T>) f(i, AllLanes<T>{});
+  if (i < r.end) f(i, FirstLanes<T>{r.end - i});
+}
+
+// Selections written so that a NaN in x stays; the other operand order would lose it.
+template <class T>
+FASTNN_INLINE Vec<T> vmin(Vec<T> x, Vec<T> hi) {
+  return x > hi ? hi : x;
+}
+template <class T>
+FASTNN_INLINE Vec<T> vmax(Vec<T> x, Vec<T> lo) {
+  return x < lo ? lo : x;
+}
+template <class T>
+FASTNN_INLINE Vec<T> vabs(Vec<T> x) {
+  typedef IVec<T> I;
+  return (Vec<T>)((I)x & ~(I)splat<T>((T)-0.0));
+}
+// |x| with the sign of s.
+template <class T>
+FASTNN_INLINE Vec<T> with_sign(Vec<T> x, Vec<T> s) {
+  typedef IVec<T> I;
+  return (Vec<T>)(((I)x & ~(I)splat<T>((T)-0.0)) | ((I)s & (I)splat<T>((T)-0.0)));
+}
+template <class T>
+FASTNN_INLINE Vec<T> vsqrt(Vec<T> x) {
+  for (int i = 0; i < kLanes<T>; i++) x[i] = sizeof(T) == 4 ? (T)__builtin_sqrtf((float)x[i]) : (T)__builtin_sqrt((double)x[i]);
+  return x;
+}
+
+// Lane i gets lane i ^ H.
+template <class T, int H>
+FASTNN_INLINE Vec<T> swap_lanes(Vec<T> v) {
+  if constexpr (kLanes<T> == 16)
+    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H, 4 ^ H, 5 ^ H, 6 ^ H, 7 ^ H, 8 ^ H, 9 ^ H, 10 ^ H, 11 ^ H,
+                                   12 ^ H, 13 ^ H, 14 ^ H, 15 ^ H);
+  else if constexpr (kLanes<T> == 8)
+    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H, 4 ^ H, 5 ^ H, 6 ^ H, 7 ^ H);
+  else if constexpr (kLanes<T> == 4)
+    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H, 2 ^ H, 3 ^ H);
+  else
+    return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H);
+}
+// f over all lanes, pairwise (the order is fixed by the vector length); every lane gets the result.
+template <class T, class F>
+FASTNN_INLINE Vec<T> fold_lanes(Vec<T> v, F f) {
+  if constexpr (kLanes<T> >= 16) v = f(v, swap_lanes<T, 8>(v));
+  if constexpr (kLanes<T> >= 8) v = f(v, swap_lanes<T, 4>(v));
+  if constexpr (kLanes<T> >= 4) v = f(v, swap_lanes<T, 2>(v));
+  return f(v, swap_lanes<T, 1>(v));
+}
+template <class T>
+FASTNN_INLINE Vec<T> sum_lanes(Vec<T> v) {
+  return fold_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; });
+}
+template <class T>
+FASTNN_INLINE T hsum(Vec<T> v) {
+  return sum_lanes<T>(v)[0];
+}
+
+}  // namespace

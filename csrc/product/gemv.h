@@ -1,0 +1,180 @@
+// Products with few rows, whose time is that of reading b: b is read once, in place, a few of its rows side by side.
+#pragma once
+#include "product/gemm.h"
+
+namespace {
+
+// How products with few rows are computed on an ISA.
+struct GemvTuning {
+  i64 axpy_rows;     // up to so many rows, and ...
+  i64 axpy_columns;  // ... from so many columns, multiples of b's rows are added up; else tiles of c are kept in registers
+  int tile_rows;     // rows of a in a tile of dot products
+
+  i64 row_columns = 128;  // one row is a sum of multiples from so many columns
+  i64 dot_rows = 32;      // up to so many rows, dot products with b's rows are cheaper than packing b
+  i64 columns = 4096;     // of c in a piece: it stays in the first-level cache
+  i64 grain = 64;         // columns that are worth handing out
+};
+#if defined(__AVX512F__)
+constexpr GemvTuning kGemv = {2, 512, 6};
+#else
+constexpr GemvTuning kGemv = {16, 256, 3};
+#endif
+
+// How a product is computed; it follows from the sizes alone.
+enum class Way { kTiles, kAxpy, kDot };
+template <class T>
+Way product_way(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
+  constexpr i64 L = kLanes<T>;
+  // Adding up the lanes of a dot product costs as much as some steps of k.
+  if (b_along_k) return a_along_k && m <= kGemv.dot_rows && m * L <= k ? Way::kDot : Way::kTiles;
+  // Rows of c that are not aligned are slow to write again and again.
+  const bool axpy = m == 1 ? n >= kGemv.row_columns : m <= kGemv.axpy_rows && n >= kGemv.axpy_columns && n % L == 0;
+  return axpy ? Way::kAxpy : Way::kTiles;
+}
+
+// c[i0 ..][j0 ..] += alpha a b for M rows, `columns` columns and R steps of k from k0.
+template <class T, int M, int R>
+void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
+  Vec<T> s[M][R];
+  const T* b[R];
+  T* c[M];
+#pragma GCC unroll 8
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) s[i][r] = splat<T>(g.alpha * *g.a.at(i0 + i, k0 + r));
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r++) b[r] = g.b.at(j0, k0 + r);
+#pragma GCC unroll 8
+  for (int i = 0; i < M; i++) c[i] = g.c + (i0 + i) * g.ldc + j0;
+  for_vectors<T>({0, columns}, [&](i64 j, auto lanes) __attribute__((always_inline)) {
+    // The products are summed first: c is rounded once in R steps.
+    Vec<T> acc[M];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+      const Vec<T> v = lanes.load(b[r] + j);
+#pragma GCC unroll 8
+      for (int i = 0; i < M; i++) acc[i] = r ? acc[i] + s[i][r] * v : s[i][r] * v;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < M; i++) lanes.store(c[i] + j, lanes.load(c[i] + j) + acc[i]);
+  });
+}
+
+template <class T, int R>
+void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
+  i64 i = 0;
+  for (; g.m - i >= 3; i += 3) add_axpys<T, 3, R>(g, i, j0, columns, k0);
+  if (g.m - i == 2) add_axpys<T, 2, R>(g, i, j0, columns, k0);
+  if (g.m - i == 1) add_axpys<T, 1, R>(g, i, j0, columns, k0);
+}
+
+// A step of folding the vectors of r into the sums of their lanes: blocks of H lanes are added, and where there are several
+// vectors, the halves of two share one.
+template <class T, int N, int H, int... I>
+FASTNN_INLINE void fold_blocks(Vec<T>* r, Indices<I...>) {
+  constexpr int L = kLanes<T>;
+#pragma GCC unroll 16
+  for (int i = 0; i < (H < N ? H : N); i++) {
+    const Vec<T> x = r[i], y = r[H < N ? i + H : i];
+    r[i] = __builtin_shufflevector(x, y, (I & H ? L + I - H : I)...) + __builtin_shufflevector(x, y, (I & H ? L + I : I + H)...);
+  }
+}
+// Lane i of the result is the sum of the lanes of r[i], for i < N; N is a power of two, at most the number of lanes.
+template <class T, int N, int H = kLanes<T> / 2>
+FASTNN_INLINE Vec<T> sums_of_lanes(Vec<T>* r) {
+  fold_blocks<T, N, H>(r, typename UpTo<kLanes<T>>::type());
+  if constexpr (H > 1) return sums_of_lanes<T, N, H / 2>(r);
+  return r[0];
+}
+
+// c += alpha a b^T for M rows from i0 and N columns from j0.
+template <class T, int M, int N>
+void add_dots(const Product<T>& g, i64 i0, i64 j0) {
+  constexpr int L = kLanes<T>, kChains = M * N < 8 ? 2 : 1;  // several sums side by side hide the latency of the additions
+  const T *a = g.a.at(i0, 0), *b = g.b.at(j0, 0);
+  const i64 lda = g.a.ld, ldb = g.b.ld;
+  Vec<T> acc[kChains][M][N] = {};
+  auto step = [&](int u, i64 k, auto lanes) __attribute__((always_inline)) {
+    Vec<T> bv[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) bv[j] = lanes.load(b + j * ldb + k);
+#pragma GCC unroll 8
+    for (int i = 0; i < M; i++) {
+      const Vec<T> av = lanes.load(a + i * lda + k);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; j++) acc[u][i][j] += av * bv[j];
+    }
+  };
+  i64 k = 0;
+  for (; k + kChains * L <= g.k; k += kChains * L)
+#pragma GCC unroll 2
+    for (int u = 0; u < kChains; u++) step(u, k + u * L, AllLanes<T>{});
+  for_vectors<T>({k, g.k}, [&](i64 k, auto lanes) __attribute__((always_inline)) { step(0, k, lanes); });
+
+  // The sums of the tile, in groups of a vector's length.
+  constexpr int kPower = M * N > 8 ? 16 : M * N > 4 ? 8 : M * N > 2 ? 4 : M * N, kGroup = kPower < L ? kPower : L;
+  constexpr int kPadded = (M * N + kGroup - 1) / kGroup * kGroup;
+  Vec<T> r[kPadded] = {};
+  T sums[kPadded + L];
+#pragma GCC unroll 8
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) {
+      r[i * N + j] = acc[0][i][j];
+      if constexpr (kChains > 1) r[i * N + j] += acc[1][i][j];
+    }
+#pragma GCC unroll 16
+  for (int q = 0; q < kPadded; q += kGroup) store(sums + q, sums_of_lanes<T, kGroup>(r + q));
+  for (int i = 0; i < M; i++)
+    for (int j = 0; j < N; j++) g.c[(i0 + i) * g.ldc + j0 + j] += g.alpha * sums[i * N + j];
+}
+
+// For a tile of up to M rows.
+template <class T, int M, int N>
+void add_dots(const Product<T>& g, i64 rows, i64 i0, i64 j0) {
+  if (rows == M)
+    add_dots<T, M, N>(g, i0, j0);
+  else if constexpr (M > 1)
+    add_dots<T, M - 1, N>(g, rows, i0, j0);
+}
+
+template <class T, int N>
+void add_dots(const Product<T>& g, i64 j0) {
+  const Cut tiles = Cut::by(g.m, kGemv.tile_rows);
+  for (i64 t = 0; t < tiles.pieces; t++)
+    add_dots<T, kGemv.tile_rows, N>(g, tiles.begin(t + 1) - tiles.begin(t), tiles.begin(t), j0);
+}
+
+// Pieces are whole vectors and tiles, in which each element is computed alone: how many workers share them changes no bits.
+template <class T>
+void few_rows(const Product<T>& g, Way way, const Worker& me) {
+  const Range mine = share(g.n, kGemv.grain, me);
+  for (i64 j0 = mine.begin; j0 < mine.end; j0 += kGemv.columns) {
+    const i64 j1 = min_i64(j0 + kGemv.columns, mine.end), columns = j1 - j0;
+    for (i64 i = 0; i < g.m; i++) {
+      T* c = g.c + i * g.ldc;
+      for_vectors<T>({j0, j1}, [&](i64 j, auto lanes) {
+        Vec<T> v = g.bias ? lanes.load(g.bias + j) : Vec<T>{};
+        if (g.beta != 0) v += g.beta * lanes.load(c + j);
+        lanes.store(c + j, v);
+      });
+    }
+    if (way == Way::kAxpy) {
+      i64 k = 0;
+      for (; k + 4 <= g.k; k += 4) add_axpys<T, 4>(g, j0, columns, k);
+      for (; k < g.k; k++) add_axpys<T, 1>(g, j0, columns, k);
+    } else {
+      i64 j = j0;
+      for (; j + 4 <= j1; j += 4) add_dots<T, 4>(g, j);
+      for (; j < j1; j++) add_dots<T, 1>(g, j);
+    }
+    for (i64 i = 0; i < g.m; i++) {
+      T* c = g.c + i * g.ldc;
+      if (g.relu) for_vectors<T>({j0, j1}, [&](i64 j, auto lanes) { lanes.store(c + j, vmax<T>(lanes.load(c + j), Vec<T>{})); });
+      if (g.fn) g.fn(g.y + i * g.ldc + j0, c + j0, columns, g.act);
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,76 @@
+// Panels: the factors of a product in the order in which the micro-kernel reads them.
+#pragma once
+#include "product/ukern.h"
+
+namespace {
+
+template <class T, int H, int... I>
+FASTNN_INLINE void swap_blocks(Vec<T>* r, Indices<I...>) {
+  constexpr int L = kLanes<T>;
+#pragma GCC unroll 16
+  for (int i = 0; i < L; i++)
+    if (!(i & H)) {
+      Vec<T> x = r[i], y = r[i + H];
+      r[i] = __builtin_shufflevector(x, y, (I & H ? L + I - H : I)...);
+      r[i + H] = __builtin_shufflevector(x, y, (I & H ? L + I : I + H)...);
+    }
+}
+// Transposes a square of lanes in registers, by swapping ever smaller off-diagonal blocks.
+template <class T, int H = kLanes<T> / 2>
+FASTNN_INLINE void transpose(Vec<T>* r) {
+  swap_blocks<T, H>(r, typename UpTo<kLanes<T>>::type());
+  if constexpr (H > 1) transpose<T, H / 2>(r);
+}
+
+// A panel: n rows of op(a) or columns of op(b) over a block of K, side by side for each k, with zeros up to full vectors.
+template <class T>
+void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
+  constexpr i64 L = kLanes<T>;
+  const i64 width = round_up(n, L), ld = from.ld;
+  const T* p = from.at(i0, k0);
+  if (!from.along_k) {
+    for (i64 k = 0; k < kc; k++, p += ld, panel += width)
+      for_vectors<T>({0, n}, [&](i64 i, auto lanes) { store(panel + i, lanes.load(p + i)); });
+    return;
+  }
+  for (i64 i = 0; i < n; i += L)
+    for (i64 k = 0; k < kc; k += L) {
+      const i64 steps = min_i64(L, kc - k), rows = min_i64(L, n - i);
+      const T* q = p + i * ld + k;
+      T* to = panel + k * width + i;
+      Vec<T> r[L];
+#pragma GCC unroll 16
+      for (int t = 0; t < L; t++) r[t] = t < rows ? (steps == L ? load(q + t * ld) : load_n(q + t * ld, steps)) : Vec<T>{};
+      transpose<T>(r);
+#pragma GCC unroll 16
+      for (int t = 0; t < L; t++)
+        if (t < steps) store(to + t * width, r[t]);
+    }
+}
+
+// `panels` panels of full vectors, `width` columns each, that lie side by side in a b which is not along K: row by row, as long
+// runs come faster out of a large b than short ones.
+template <class T>
+void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
+  constexpr i64 L = kLanes<T>, kAhead = 16;  // rows that are fetched ahead: each lies on another page
+  for (i64 k = 0; k < kc; k++) {
+    const T* p = from.at(j0, k0 + k);
+    for (i64 i = 0; i < panels * width; i += L) __builtin_prefetch(p + kAhead * from.ld + i);
+    for (i64 i = 0; i < panels; i++)
+      for (i64 j = 0; j < width; j += L, p += L) store(to + i * panel_size + k * width + j, load(p));
+  }
+}
+
+// ---- formats ----
+
+// Numbers as they are.
+template <class T>
+struct Full {
+  static constexpr bool kReads = true;  // the micro-kernel also reads factors in place
+  static constexpr int kSteps = 1;      // steps of K in one of a panel
+  static constexpr int kVectors = kGemm.narrow;
+  FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
+  FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }
+};
+
+}  // namespace

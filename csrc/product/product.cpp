@@ -1,0 +1,51 @@
+// The matrix products of an ISA, for all families; see product.h.
+#include "product/gemv.h"
+
+namespace {
+
+template <class T>
+void run_product(const Product<T>& p, i64 precision, const Worker& me) {
+  if (precision == kBfloat16) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      if (has_bf16()) return gemm<Pairs>(p, me);
+    }
+#endif
+    return gemm<Rounded<T>>(p, me);
+  }
+  const Way way = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
+  if (way == Way::kTiles)
+    gemm<Full<T>>(p, me);
+  else
+    few_rows(p, way, me);
+}
+
+template <class T>
+i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
+  if (precision == kBfloat16) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      if (has_bf16()) return gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth);
+    }
+#endif
+    return gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
+  }
+  const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
+  return tiles ? gemm_scratch<T, Full<T>>(m, n, k, a_along_k, b_along_k, nth) : 0;
+}
+
+template <class T>
+i64 pack_product(const Product<T>& p, i64 precision, T* to) {
+  const bool tiles = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k) == Way::kTiles;
+  return precision == kFullPrecision && tiles ? pack_whole(p, to) * (i64)sizeof(T) : 0;
+}
+
+template <class T>
+constexpr fastnn::ProductFns<T> kProducts = {run_product<T>, scratch_of_product<T>, pack_product<T>};
+
+}  // namespace
+
+const fastnn::ProductTable FASTNN_TABLE(products) = {kProducts<float>, kProducts<double>};
+
+extern "C" bool FASTNN_TABLE(bf16)();
+bool FASTNN_TABLE(bf16)() { return has_bf16(); }

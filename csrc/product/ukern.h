@@ -1,0 +1,199 @@
+// The micro-kernel of all matrix products: a tile of c, MR rows by NV vectors, with its sums in registers.
+#pragma once
+#include "product/product.h"
+
+namespace {
+
+// How products are computed on an ISA. Tiles are counted in vectors and serve both element types.
+struct GemmTuning {
+  int wide;           // vectors across a tile that reads b in place
+  int narrow;         // vectors across a tile that reads packed panels of b
+  int rows[5];        // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
+  bool masked_loads;  // a short last vector of b can be read in place
+  bool pack_a;        // tiles have too few rows to read in place an a whose columns collide in the caches
+
+  // Bytes.
+  i64 in_place = 2 << 20;      // matrices up to this size are read in place
+  i64 far = 12 << 20;          // a b from this size on comes out of memory
+  i64 depth_in_place = 4096;   // of K in a block, read in place
+  i64 depth_packed = 2048;     // of K in a block of packed panels
+  i64 depth_colliding = 1024;  // of K in such a block where columns of a collide in the caches and are read in place
+  i64 group = 256 << 10;       // packed panels of b that stay in the second-level cache while rows of a pass
+  i64 row_block = 128 << 10;   // of a, read in place: it stays in the second-level cache while panels of b pass
+  // Elements.
+  i64 in_place_rows = 512;   // products of up to so many rows are read in place whatever their size
+  i64 packed_rows = 256;     // so many rows are worth packing a group for
+  i64 packed_a_rows = 1024;  // rows of a that are packed at a time, about
+  i64 pack_rows = 16;        // from so many rows of a, packing a b whose rows collide pays
+  i64 pack_columns = 64;     // from so many columns of b, packing it pays where the rows of a collide
+  // Pieces of work.
+  i64 item_work = 1 << 16;  // multiply-adds that are worth handing out
+  i64 items = 32;           // so many pieces are enough for all workers
+  i64 groups = 8;           // so many groups of panels at least, where there are as many panels
+  i64 split_tiles = 8;      // K is split where there are fewer tiles than this ...
+  i64 split_depth = 512;    // ... and at least twice so many steps
+};
+#if defined(__AVX512F__)
+constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false};
+#elif defined(__AVX2__)
+constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true};
+#else
+constexpr GemmTuning kGemm = {2, 2, {0, 8, 4}, false, true};
+#endif
+
+template <class T>
+struct Tile {
+  i64 k;
+  const T* a;
+  i64 a_row, a_col;  // strides
+  const T* b;
+  i64 ldb;
+  T* c;
+  i64 ldc;
+  i64 last;  // columns in the last vector
+  const T* bias;
+  T alpha, beta;
+  bool relu;
+};
+
+// A vector of a row of a tile; the last one may be short, of n lanes. Where masks are dear, a whole one does without.
+template <class T>
+FASTNN_INLINE Vec<T> load_part(const T* p, bool last, i64 n) {
+  return last && (FASTNN_VB == 64 || n < kLanes<T>) ? load_n(p, n) : load(p);
+}
+template <class T>
+FASTNN_INLINE void store_part(T* p, Vec<T> v, bool last, i64 n) {
+  if (last && (FASTNN_VB == 64 || n < kLanes<T>))
+    store_n(p, v, n);
+  else
+    store(p, v);
+}
+
+// What happens to a tile's sums on their way into c.
+template <class T, int MR, int NV>
+FASTNN_INLINE void store_tile(const Tile<T>& t, Vec<T> (*acc)[NV]) {
+  constexpr i64 L = kLanes<T>;
+  const T alpha = t.alpha, beta = t.beta;
+  const i64 ldc = t.ldc;
+  T* c = t.c;
+  if (alpha != 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] *= alpha;
+  }
+  if (beta != 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] += beta * load_part(c + i * ldc + j * L, j == NV - 1, t.last);
+  }
+  if (t.relu) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[i][j] = vmax<T>(acc[i][j], Vec<T>{});
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[i][j], j == NV - 1, t.last);
+}
+
+// MASK: the last vector of each row of b is read in place and may be short.
+template <class T, int MR, int NV, bool MASK>
+void ukern(const Tile<T>& t) {
+  constexpr i64 L = kLanes<T>;
+  // Small tiles run several sums over k side by side, to hide the latency of the additions.
+  constexpr int kChains = MR * NV >= 6 ? 1 : MR * NV >= 3 ? 2 : 4;
+  // Three rows share a pointer: p, p + stride and p + 2 strides need no further registers.
+  constexpr int kPointers = (MR + 2) / 3;
+  const i64 row = t.a_row, row2 = 2 * row, col = t.a_col, ldb = t.ldb, last = t.last;
+  const T* a[kPointers];
+  const T* b = t.b;
+  Vec<T> acc[kChains][MR][NV];
+#pragma GCC unroll 6
+  for (int i = 0; i < kPointers; i++) a[i] = t.a + 3 * i * row;
+#pragma GCC unroll 4
+  for (int u = 0; u < kChains; u++)
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[u][i][j] = Vec<T>{};
+  // c may be far away: let it come while the products are computed.
+  if (t.beta != 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) __builtin_prefetch(t.c + i * t.ldc + j * L, 1);
+  }
+  if (t.bias) {
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) {
+      const Vec<T> v = load_part(t.bias + j * L, j == NV - 1, last);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; i++) acc[0][i][j] = v;
+    }
+  }
+  auto step = [&](int u) __attribute__((always_inline)) {
+    Vec<T> bv[NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; j++) bv[j] = MASK && j == NV - 1 ? load_n(b + j * L, last) : load(b + j * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      T s = a[i / 3][i % 3 == 0 ? 0 : i % 3 == 1 ? row : row2];
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[u][i][j] += s * bv[j];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kPointers; i++) a[i] += col;
+    b += ldb;
+  };
+  i64 k = t.k;
+  if constexpr (kChains > 1) {
+    for (; k >= kChains; k -= kChains)
+#pragma GCC unroll 4
+      for (int u = 0; u < kChains; u++) step(u);
+  }
+  for (; k > 0; k--) step(0);
+#pragma GCC unroll 4
+  for (int u = kChains - 1; u > 0; u--)
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) acc[u & (u - 1)][i][j] += acc[u][i][j];
+
+  store_tile<T, MR, NV>(t, acc[0]);
+}
+
+template <class T>
+using Ukern = void (*)(const Tile<T>&);
+
+template <class T, int NV, bool MASK, int... I>
+Ukern<T> pick_ukern(i64 rows, Indices<I...>) {
+  static constexpr Ukern<T> list[] = {ukern<T, I + 1, NV, MASK>...};
+  return list[rows - 1];
+}
+template <class T, int NV>
+Ukern<T> pick_ukern(i64 rows, bool mask) {
+  typename UpTo<kGemm.rows[NV]>::type all;
+#if defined(__AVX512F__)
+  (void)mask;  // masked loads cost nothing: one kernel serves both
+  return pick_ukern<T, NV, true>(rows, all);
+#elif defined(__AVX2__)
+  if (mask) return pick_ukern<T, NV, true>(rows, all);
+#else
+  (void)mask;  // there are no masked loads, and the plan asks for none
+#endif
+  return pick_ukern<T, NV, false>(rows, all);
+}
+template <class T>
+Ukern<T> pick_ukern(i64 rows, i64 vectors, bool mask) {
+#if defined(__AVX512F__)
+  if (vectors == 4) return pick_ukern<T, 4>(rows, mask);
+  if (vectors == 3) return pick_ukern<T, 3>(rows, mask);
+#endif
+  return vectors == 2 ? pick_ukern<T, 2>(rows, mask) : pick_ukern<T, 1>(rows, mask);
+}
+
+}  // namespace
