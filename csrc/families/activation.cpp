@@ -1,6 +1,6 @@
+#include "core/table.h"
 #include "families/functions.h"
 #include "families/softmax.h"
-#include "core/table.h"
 
 namespace {
 

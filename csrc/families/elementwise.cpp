@@ -1,10 +1,10 @@
 #include "families/elementwise.h"
+#include "core/table.h"
 #include "families/cast.h"
 #include "families/copy.h"
 #include "families/reduce.h"
 #include "families/scan.h"
 #include "families/sort.h"
-#include "core/table.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
 #include "families/optim.h"
 
+#include "core/table.h"
 #include "families/optim_adaptive.h"
 #include "families/optim_average.h"
-#include "core/table.h"
 
 namespace {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "python/binding.h"
 #include "core/frozen.h"
-#include "core/frozen_ports.h"
+#include "python/binding.h"
+#include "python/frozen_ports.h"
 
 namespace fastnn {
 

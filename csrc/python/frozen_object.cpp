@@ -9,12 +9,12 @@
 #include <new>
 #include <string>
 
-#include "python/binding.h"
 #include "core/frozen.h"
-#include "python/frozen_calls.h"
-#include "core/frozen_carried.h"
-#include "core/frozen_ports.h"
 #include "core/gil.h"
+#include "python/binding.h"
+#include "python/frozen_calls.h"
+#include "python/frozen_carried.h"
+#include "python/frozen_ports.h"
 
 namespace py = pybind11;
 using py::detail::npy_api;

@@ -8,13 +8,13 @@
 #include <new>
 #include <stdexcept>
 
-#include "python/binding.h"
-#include "python/block.h"
 #include "core/dispatch.h"
-#include "python/frozen_object.h"
 #include "core/gil.h"
 #include "core/plan.h"
 #include "core/team.h"
+#include "python/binding.h"
+#include "python/block.h"
+#include "python/frozen_object.h"
 
 namespace py = pybind11;
 using namespace fastnn;

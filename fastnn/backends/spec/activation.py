@@ -50,7 +50,7 @@ class ActivationKind(NamedTuple):
     """Whether layers take it by its name; the others are parts of Tensor arithmetic."""
 
 
-# The position is the id: it is that in AllFunctions in csrc/families/functions.h. Append, never reorder: saved models hold names, plans
+# The position is the id, as in AllFunctions of csrc/families/functions.h. Append, never reorder: saved models hold names, plans
 # hold ids.
 # sigmoid saves z for the losses, which work on logits; its own backward needs only y.
 ACTIVATIONS: tuple[ActivationKind, ...] = (
