@@ -56,7 +56,7 @@ class PointwiseKind(NamedTuple):
     """What q, a number for each output column, is; empty where there is none in the formula."""
 
 
-# The position is the id: it is the place in AllLosses of csrc/families/loss_functions.h. Append, never reorder. d is x - t, s the sigmoid.
+# The position is the id, as in csrc/families/loss_functions.h. Append, never reorder. d is x - t, s the sigmoid.
 POINTWISE_LOSSES: tuple[PointwiseKind, ...] = (
     PointwiseKind("squared_error", "d^2", difference=True),
     PointwiseKind("absolute_error", "|d|", difference=True),
