@@ -346,7 +346,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 """What `get` knows by name; aliases are normal, uniform, one and zero."""
 
-_BY_CONFIG = {**INITIALIZERS, "linear_bias": LinearBias}  # a bias needs its layer's size, which no name tells
+_BY_CONFIG = {**INITIALIZERS, "linear_bias": LinearBias}  # a bias needs its layer's size, which a name does not have
 _ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}
 
 

@@ -1,4 +1,4 @@
-"""What tells how good predictions are, over batches; see `Metric`."""
+"""Metrics, which measure how good predictions are over the batches of an epoch; see `Metric`."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ struct Buffer {
   ~Buffer() { free(data); }
 };
 
-// Where a worker stands: a job is offered to it, it accepts, it is told its number and goes. What is not accepted in time is
+// Where a worker stands: a job is offered to it, it accepts, it is given its number and starts. What is not accepted in time is
 // taken back: a worker that sleeps, or whose core is taken by another process, must not hold up the caller.
 enum State { kIdle, kOffered, kAccepted, kGo, kQuit };
 

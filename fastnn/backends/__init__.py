@@ -232,7 +232,7 @@ def _threads_asked_for() -> int:
     return int(threads or 0)
 
 
-_threads = 0  # what set_num_threads said; the compiled core keeps it by itself
+_threads = 0  # what set_num_threads was given; the compiled core keeps its own
 
 
 def set_num_threads(n: int) -> None:

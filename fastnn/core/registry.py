@@ -86,7 +86,7 @@ class Settings(Remade):
 
 
 class Configured(Settings):
-    """Base of what is said by its class and its constructor's arguments, which are attributes of the same names."""
+    """Base of objects that their class and constructor's arguments define; the arguments are attributes of the same names."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

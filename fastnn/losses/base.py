@@ -190,7 +190,7 @@ class CustomLoss(Loss):
         return self.function(y_true, y_pred)
 
 
-# ---- at the door ----
+# ---- checks of what users pass ----
 
 
 def _target(y_true: Any, op: str, like: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ building = rlock()
 
 
 class Parameter(Tensor):
-    """A Tensor that a module trains: a leaf that keeps its identity and, once it has a home, its place in memory.
+    """A Tensor that a module trains: a leaf that keeps its identity and, once it lies in a `FlatBuffer`, its place in memory.
 
     >>> import fastnn
     >>> p = fastnn.nn.Parameter([1.0, 2.0])
@@ -41,7 +41,7 @@ class Parameter(Tensor):
         array = own_array(current(), data, None, "Parameter", not data.flags.writeable) if own else tensor(data).data
         super().__init__(array, requires_grad)
         self.flat: FlatBuffer | None = None
-        self.start = self.end = 0  # the place in the home's buffers; end is where the next one starts
+        self.start = self.end = 0  # the place in the flat buffers; end is where the next one starts
         self.kept: Array | None = None  # its values there
         self.touched: Array | None = None  # which rows its gradient may differ from 0 in, once asked for
 
@@ -186,7 +186,7 @@ class FlatBuffer:
 
 
 def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
-    """Return the stored parameters, each once, all of them at home; those without a home get one together, by dtype."""
+    """Return the stored parameters, each once, all in flat buffers; those without get one together, by dtype."""
     unique = list(dict.fromkeys(stored(p) for p in parameters))
     homeless: dict[Any, list[Parameter]] = {}
     for p in unique:
@@ -199,7 +199,7 @@ def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
 
 
 def take_assigned(parameters: Iterable[Parameter], op: str) -> None:
-    """Copy what was set as a parameter's `data` into its home, where optimizers change it."""
+    """Copy what was set as a parameter's `data` into its flat buffer, where optimizers change it."""
     for p in parameters:
         if p.data is not p.kept and p.kept is not None:
             copy_array(current(), p.kept, as_array(p.data, p.kept.dtype, p.kept.shape, f"{op}: the parameter's data"))

@@ -1,4 +1,4 @@
-"""The checks at the door of the operations: what comes in becomes an array or a Tensor, or an error that names it."""
+"""Checks of the arguments of operations: they become arrays or Tensors, or an error that names the argument."""
 
 from __future__ import annotations
 

@@ -196,8 +196,8 @@ class Optimizer(Attributes, Stateful):
         if self.params:
             settings_changed()  # recorded steps know nothing of the new ones
         segments = list(self.segments)
-        for home in dict.fromkeys(p.flat for p in members):
-            for run in neighbours(p for p in members if p.flat is home):
+        for flat in dict.fromkeys(p.flat for p in members):
+            for run in neighbours(p for p in members if p.flat is flat):
                 segments.append(Segment(group, run, group.states or {}, len(self.carried)))
         own, params = [*group.parameters, *members], [*self.params, *members]
 
@@ -389,7 +389,7 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def plain(self) -> bool:
-        """Return whether `get_config` tells all its settings: no groups were given."""
+        """Return whether `get_config` has all its settings: no groups were given."""
         return not self._grouped
 
 

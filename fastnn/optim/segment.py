@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Segment:
-    """A run of parameters of one home and group that an optimizer holds, with its state in buffers of the same layout.
+    """A run of parameters of one flat buffer and group that an optimizer holds, with its state in buffers of the same layout.
 
     Args:
         group: whose hyper-parameters they have.
-        parameters: neighbours in their home.
+        parameters: neighbours in their flat buffer.
         states: the names of the buffers, and what they are filled with.
         carried: how many numbers are kept for each parameter beside the count of its steps.
     """
@@ -73,8 +73,8 @@ class Segment:
         here = slice(there.start - self.first, there.stop - self.first)
         states = {name: state[here] for name, state in self.states.items()}
         own = slice(begin, end)
-        home = self.flat
-        return Run(self, self.parameters[own], home.values[there], home.grads[there], states, self.steps[own], self.carried[own])
+        flat = self.flat
+        return Run(self, self.parameters[own], flat.values[there], flat.grads[there], states, self.steps[own], self.carried[own])
 
 
 class Run:
@@ -106,7 +106,7 @@ class Run:
 
 
 def neighbours(members: Iterable[Parameter]) -> list[list[Parameter]]:
-    """Parameters of one home in runs with nothing of anyone else between them."""
+    """Return parameters of one flat buffer in runs without others between them."""
     runs: list[list[Parameter]] = []
     for p in sorted(members, key=lambda p: p.start):
         if runs and runs[-1][-1].end == p.start:

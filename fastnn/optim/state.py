@@ -18,7 +18,7 @@ from .segment import Segment
 
 
 class Stateful:
-    """The part of `Optimizer` that tells its state and takes it back."""
+    """The part of `Optimizer` that returns its state and loads it."""
 
     carried: tuple[str, ...] = ()
     """Numbers that are kept for each parameter beside the count of its steps."""

@@ -138,5 +138,5 @@ def _stored_as(k: Backend, y: Array, order: Order | None, own: Order | None) -> 
 
 
 def _follow(a: Parameter, b: Parameter) -> bool:
-    """Return whether b lies behind a in the same home."""
+    """Return whether b follows a in the same flat buffer."""
     return a.flat is b.flat and a.end == b.start

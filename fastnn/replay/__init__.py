@@ -1,1 +1,1 @@
-"""Recording of steps and forward passes, and their replay without Python; README.md tells how."""
+"""Recording of steps and forward passes, and their replay without Python; README.md explains it."""

@@ -1,1 +1,1 @@
-"""The training loop and what belongs to it: data at the door, metrics, callbacks, history, progress."""
+"""The training loop, its data, metrics and callbacks."""

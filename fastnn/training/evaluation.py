@@ -103,7 +103,7 @@ class Evaluator(Steps):
             verbose: is taken for Keras's sake; nothing is shown.
             callbacks: objects of `fastnn.callbacks`.
             mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
-                prediction, their deviation tells how sure it is (Gal and Ghahramani, arXiv 1506.02142).
+                prediction, their deviation shows how sure it is (Gal and Ghahramani, arXiv 1506.02142).
 
         Returns:
             A NumPy array; for several outputs a list, tuple or dict of them, as the model returns them.

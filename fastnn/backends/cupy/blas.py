@@ -183,7 +183,7 @@ class CublasLt:
         aux = "AUX" in product.epilogue or product.epilogue.startswith("D")
         if aux and (product.n % AUX_COLUMNS or product.alignment < ALIGNMENT):
             return None
-        handle = self._handle  # before all else: it tells what the machine lacks
+        handle = self._handle  # first: its error says what the machine lacks
         factor, result, compute = FACTORS[product.factors]
         first, second, out = layouts(product)
         description = lt.matmul_desc_create(compute, result)

@@ -29,7 +29,7 @@ class Device(Protocol):
         """Start an entry point with the bytes of its argument struct."""
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
-        """Memory of the device, aligned to 64 bytes at least; MemoryError tells what was asked and what is free."""
+        """Memory of the device, aligned to 64 bytes at least; MemoryError says what was asked for and what is free."""
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
         """Return bytes of the host that the device reads and writes where they lie, at one address for both."""

@@ -42,7 +42,7 @@ def _sources() -> str:
 
 
 class _Compiling:
-    """The seconds that this process has compiled so far; tells the user once they are many."""
+    """The seconds that this process has compiled so far; notifies the user once they are many."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -70,7 +70,7 @@ def radam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, s
 
     r = 2 / (1 - beta2) - 1; rho = r - 2 t beta2^t / (1 - beta2^t), the length of the mean that v is. With rho > 5,
     w -= lr m / (1 - beta1^t) sqrt((rho-4)(rho-2)r / ((r-4)(r-2)rho)) sqrt(1 - beta2^t) / (sqrt(v) + eps);
-    before that v tells too little: w -= lr m / (1 - beta1^t).
+    before that v rests on too few gradients: w -= lr m / (1 - beta1^t).
     """
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()
     t = int(step[0])

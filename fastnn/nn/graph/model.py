@@ -411,7 +411,7 @@ def _number(i: Any, known: int) -> int:
 
 
 def _options(given: list[Any], where: str) -> dict[str, bool]:
-    """Return the options of a call as a file tells them."""
+    """Return the options of a call from their form in a file."""
     if not given:
         return {}
     if len(given) > 1 or given[0] not in ({"training": True}, {"training": False}) or type(given[0]["training"]) is not bool:

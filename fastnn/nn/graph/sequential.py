@@ -36,7 +36,7 @@ class Sequential(Module):
         self.name = name or "sequential"
         self._dtype = dtype
         self._given: InputSpec | None = None
-        """What an Input at the front said."""
+        """The spec of an Input at the front."""
         items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
         known: Known | None = None
         for layer in items:
@@ -128,7 +128,7 @@ class Sequential(Module):
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """Return the shape of one sample, where the first layer tells."""
+        """Return the shape of one sample, if the first layer knows it."""
         known = self._known(0) if self._modules else None
         return None if known is None else known[0]
 
@@ -142,7 +142,7 @@ class Sequential(Module):
         shape: tuple[int, ...] | None = input_shape
         for layer in self._modules.values():
             if shape is None:
-                break  # after a hand-written layer: the first call tells
+                break  # after a hand-written layer: the first call shows it
             if not layer.built and hasattr(layer, "build"):
                 layer.build(shape)
             shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None

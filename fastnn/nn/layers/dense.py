@@ -35,7 +35,7 @@ class Dense(Module):
             names or objects of `fastnn.regularizers`, or functions.
         kernel_constraint, bias_constraint: what weights are put back into after each step: names or objects of
             `fastnn.constraints`, or functions.
-        input_shape: the shape of one sample; without it the first call tells.
+        input_shape: the shape of one sample; without it the first call shows it.
         dtype: "float32" or "float64".
 
     All but sizes, ``use_bias`` and initializers may be changed at any time by setting the attribute; those until the layer is

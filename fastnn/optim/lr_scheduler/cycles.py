@@ -82,7 +82,7 @@ class CyclicLR(_WithMomentum):
             raise ValueError(f"CyclicLR: mode is {mode!r}, wanted one of {', '.join(modes)}, or a scale_fn")
         self._scale, self._scale_by = modes[mode] if scale_fn is None else (scale_fn, scale_mode)
         if last_epoch == -1:
-            self._write(list(self.low))  # what other schedulers begin with, where none has said so yet
+            self._write(list(self.low))  # what other schedulers begin with, where none has set it yet
         super().__init__(optimizer, last_epoch, cycle_momentum, base_momentum, max_momentum)
 
     def lr_at(self, epoch: float, group: int) -> float:

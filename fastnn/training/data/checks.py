@@ -1,4 +1,4 @@
-"""Data at the door: arrays for the inputs, targets and weights of a model, checked against each other and against it."""
+"""Checks of data: arrays for the inputs, targets and weights of a model, checked against each other and against it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from .prefetch import Prefetch, ahead_of
 _ARRAYS = ("__array__", "__array_interface__", "to_numpy", "__dlpack__", "toarray", "columns")
 """What arrays, frames and sparse matrices have, and no iterable of batches."""
 PLAIN = 32
-"""Samples in a batch where nothing else is said."""
+"""Samples in a batch by default."""
 
 
 class Feed:

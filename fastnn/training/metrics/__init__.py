@@ -1,4 +1,4 @@
-"""Metrics: what tells how good predictions are, over the batches of an epoch, computed by the backend's kernels."""
+"""Metrics, which measure how good predictions are over the batches of an epoch, computed by the backend's kernels."""
 
 from __future__ import annotations
 
