@@ -1,4 +1,4 @@
-"""What fit, evaluate and predict call on the way; see `Callback`."""
+"""Callbacks, whose hooks fit, evaluate and predict call; see `Callback`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weights are put back into after each step of an optimizer, with Keras's names.
+"""Constraints on weights after each step of an optimizer, with Keras's names.
 
 A constraint is called on a parameter and changes it in place. Layers take it as ``kernel_constraint`` and ``bias_constraint``.
 """

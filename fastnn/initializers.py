@@ -1,4 +1,4 @@
-"""How weights start: Keras's initialisers, and PyTorch's for its Linear layer.
+"""Initial values of weights: Keras's initialisers, and PyTorch's for its Linear layer.
 
 An initialiser is called as ``init(shape, dtype, rng)`` with a `numpy.random.Generator`. Values are drawn in float64 and then
 cast, so that a float32 and a float64 model start alike. Weights have shape (in, out), kernels of convolutions

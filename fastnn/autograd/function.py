@@ -10,7 +10,7 @@ from .tensor import Array, Gradients, Node, Tensor, is_grad_enabled, no_grad, re
 
 
 class Context:
-    """What forward leaves for backward: saved Tensors, and any attributes that are set on it."""
+    """Context that forward fills for backward: saved Tensors, and any attributes."""
 
     def __init__(self, needs_input_grad: tuple[Any, ...]) -> None:
         self.needs_input_grad = needs_input_grad

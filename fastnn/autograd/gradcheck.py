@@ -28,16 +28,16 @@ class GradcheckError(AssertionError):
 
 
 class Leaf(NamedTuple):
-    """What the function is differentiated by: its name in messages, and the Tensor."""
+    """A Tensor that the function is differentiated by, and its name in messages."""
 
     name: str
     tensor: Tensor
     order: Order | None = None
-    """How the Tensor's view arranges it whose name that is."""
+    """The order in which the view of that name arranges the Tensor."""
 
 
 class Settings(NamedTuple):
-    """How far to step, and how far off a gradient may be."""
+    """The step of finite differences, and the errors that a gradient may have."""
 
     eps: float
     rtol: float

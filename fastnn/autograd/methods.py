@@ -93,7 +93,7 @@ _OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
 
 
 class Methods:
-    """What Tensor has beside its own methods."""
+    """Operations that Tensor gets as methods and operators."""
 
     __slots__ = ()
 

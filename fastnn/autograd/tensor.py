@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 else:
 
     class Methods:
-        """What `fastnn.autograd.methods` gives Tensor, once there are operations."""
+        """Methods that `fastnn.autograd.methods` adds to Tensor once operations are loaded."""
 
         __slots__ = ()
 
@@ -154,7 +154,7 @@ class Gradients:
 
 
 Backward = Callable[..., None]
-"""What `Node.backward` is: called with the Gradients, the node, and one gradient for each output."""
+"""Type of `Node.backward`: called with the Gradients, the node, and one gradient for each output."""
 
 
 def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray[Any, Any] | None) -> Tensor:
@@ -166,7 +166,7 @@ def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray
 
 
 _PLAIN = frozenset({list, tuple, int, float, bool, str, type(None)})
-"""What is often given to Tensor where `fastnn.tensor` was meant."""
+"""Types that are often passed to Tensor in place of `fastnn.tensor`."""
 
 
 class Tensor(Methods, TensorBase):

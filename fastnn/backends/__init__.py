@@ -289,7 +289,7 @@ def use_isa(name: str) -> None:
 
 
 class Info(NamedTuple):
-    """What runs and why; its text is what `fastnn info` prints."""
+    """The backend that runs, and why; `fastnn info` prints its text."""
 
     version: str
     backend: str

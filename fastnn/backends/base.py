@@ -1,4 +1,4 @@
-"""What every backend is: a table of kernels over an array module."""
+"""The base of all backends: a table of kernels over an array module."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Backend(Kernels):
         self.empty: Callable[[int | tuple[int, ...], Any], Any] = xp.empty
         """An array of this shape and dtype, whose content a kernel is about to write."""
         self.absent = xp.empty(0)
-        """What stands for an array that a kernel may do without, whatever the dtype of the others."""
+        """Placeholder for a missing optional array, whatever the dtype of the others."""
 
     if not TYPE_CHECKING:  # which would take every name for a kernel
 

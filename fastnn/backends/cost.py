@@ -1,4 +1,4 @@
-"""What a kernel call costs in arithmetic and memory traffic: for profiles and benchmarks."""
+"""The cost of a kernel call in arithmetic and memory traffic, for profiles and benchmarks."""
 
 from __future__ import annotations
 

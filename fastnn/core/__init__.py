@@ -1,1 +1,1 @@
-"""What every floor uses and no Tensor is needed for: arrays, shapes, nesting, names, locks."""
+"""Parts that every floor uses and that need no Tensor: arrays, shapes, nesting, names, locks."""

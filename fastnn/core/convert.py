@@ -1,4 +1,4 @@
-"""Converts what comes in to arrays of the current backend, or raises an error that names it; knows no Tensor class."""
+"""Conversion of arguments to arrays of the current backend, or an error that names the argument. Tensors are not known here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How kernels walk arrays: shapes and strides, counted in elements."""
+"""Shapes and strides, counted in elements, by which kernels walk arrays."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How values are arranged that are stored in another order: axes in another order, then blocks along one of them.
+    """Order of values that are stored in another one: permuted axes, then permuted blocks along one of them.
 
     >>> order = Order((1, 0), (0, 2, 1))
     >>> order.shape((4, 6))

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 OPERATIONS = "fastnn.ops"
-"""What is loaded before any name: Tensors get their methods from it, and threads that load in one order wait for each other."""
+"""The package that is loaded before any name: Tensors get methods from it, and threads that load in one order never deadlock."""
 
 
 def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:

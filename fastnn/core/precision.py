@@ -1,4 +1,4 @@
-"""What the factors of matrix products are rounded to."""
+"""Mixed precision: the rounding of factors of matrix products."""
 
 from __future__ import annotations
 

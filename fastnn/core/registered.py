@@ -14,7 +14,7 @@ LAYERS: dict[str, Any] = {}
 
 
 class CustomObjects:
-    """What `fastnn.load` was given for names, and the names in the file that these stood for."""
+    """The classes and functions that `fastnn.load` was given by name, and which of the names the file used."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Structure:
-    """How inputs, outputs or targets are nested (see `fastnn.core.tree`), with a name for each leaf.
+    """Nesting of inputs, outputs or targets (see `fastnn.core.tree`), with a name for each leaf.
 
     Args:
         kind: what the outermost container is: "one" for a single leaf, "list", "tuple", "dict", or "args" for the arguments of

@@ -154,7 +154,7 @@ def count(tree: Tree) -> int:
 
 
 def describe(tree: Tree) -> str:
-    """Says in words what the outermost container of a tree is."""
+    """Describe the outermost container of a tree."""
     kind = _kind(tree[0])
     if kind == "dict":
         return f"a dict with: {', '.join(map(str, tree[1]))}"

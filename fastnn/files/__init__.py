@@ -1,4 +1,4 @@
-"""What files hold, and how they come to their place; `fastnn.files.models` puts the parts together."""
+"""Models in files; `models` puts the parts together: layers, tensors, training settings, writing in place."""
 
 from __future__ import annotations
 

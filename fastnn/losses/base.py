@@ -1,4 +1,4 @@
-"""What losses share: how they are called, weighted and reduced, and losses that are Python functions."""
+"""The base of losses: calls, weights and reductions, and losses that are Python functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module holds: the modules and parameters below it, by their names."""
+"""The members of a module: modules and parameters below it, by their names."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Module(Trainer, State, Regularized):
     """What compile was given."""
     stop_training = False
     input_structure: Structure | None = None
-    """What a model says about its inputs; None where arrays and `forward` tell."""
+    """The nesting of the inputs; None where arrays and `forward` show it."""
 
     @property
     def takes_several(self) -> bool:

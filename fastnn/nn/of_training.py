@@ -1,4 +1,4 @@
-"""What training gives to modules, before it is loaded: training stands above layers, and no layer imports it."""
+"""Placeholders for the training methods of modules until training is loaded: no layer imports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
 
     class Trainer:
-        """What `fastnn.training` gives Module: compile, fit, evaluate, predict."""
+        """Base class of Module with its training methods: compile, fit, evaluate, predict."""
 
     class _OfTraining:
         """A name of `Trainer`, until it is first asked for: then training is loaded, which puts its own in the place of these."""

@@ -91,7 +91,7 @@ def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
 
 
 class LoadLimit:
-    """What the model in a file may take.
+    """Limit of what a model in a file may allocate.
 
     Args:
         most: the numbers of one parameter.
@@ -132,7 +132,7 @@ class LoadLimit:
 
 
 filling: ContextVar[LoadLimit | None] = ContextVar("fastnn_filling", default=None)
-"""What may still be made of the model in the file that is read, in whose context new parameters are 0 until they are filled."""
+"""The limit of the file that is being read; while it is set, new parameters are 0 until they are filled."""
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:

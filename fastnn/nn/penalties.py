@@ -1,4 +1,4 @@
-"""What modules have of regularizers and constraints."""
+"""Regularizers and constraints of modules."""
 
 from __future__ import annotations
 

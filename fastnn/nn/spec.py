@@ -1,4 +1,4 @@
-"""What layers take: the dtype and the shape of each input, which calls, training, freezing and graphs all ask for."""
+"""Specs of the inputs of layers, dtype and shape, which calls, training, freezing and graphs all use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 
 class InputSpec:
-    """Says what one input of a layer is, as Keras's class of this name does.
+    """Spec of one input of a layer, as Keras's class of this name.
 
     Args:
         dtype: "float" is the dtype of the layer's parameters, "int" int64, "bool" bool; a dtype's name is this dtype. None takes
@@ -131,7 +131,7 @@ def _sizes(sizes: Sequence[Any]) -> str:
 
 
 class Features(InputSpec):
-    """Says that the last axis has so many floats, or any number of them where that is not known.
+    """Return the spec of floats with so many on the last axis, or any number where that is not known.
 
     Data have the samples in rows; a call by hand may be on one sample without the batch, as PyTorch's layers are.
     """
@@ -142,13 +142,13 @@ class Features(InputSpec):
 
 
 FLOATS = InputSpec("float")
-"""What layers take that say nothing else."""
+"""The spec of layers that define none."""
 ANY = InputSpec()
-"""What hand-written modules take that say nothing."""
+"""The spec of hand-written modules that define none."""
 
 
 features = lru_cache(maxsize=256)(Features)
-"""What a dense layer takes, made once."""
+"""The spec of a dense layer, made once."""
 
 
 def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:

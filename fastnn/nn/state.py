@@ -1,4 +1,4 @@
-"""What a module holds as values: copies of its parameters and buffers, in Python and in files."""
+"""The state of a module: copies of its parameters and buffers, in Python and in files."""
 
 from __future__ import annotations
 

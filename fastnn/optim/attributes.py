@@ -1,4 +1,4 @@
-"""What may be read of an optimizer and set on it: no attribute is set and then does nothing."""
+"""Attributes of optimizers that can be read and set: setting one that has no effect is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, the step with clipping and accumulation, and averages."""
+"""The base of all optimizers: groups of parameters, the step with clipping and accumulation, and averages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks up the names that the user's code reads, and says whether they still stand for the same: a replay does not."""
+"""The names that the user's code reads: looked up before each replay, which does not read them, and compared."""
 
 from __future__ import annotations
 

@@ -213,11 +213,11 @@ class Recorder:
     # ---- what Python sees and says ----
 
     def give_up(self, why: str) -> None:
-        """Says why neither this call nor one like it can be replayed."""
+        """Note why neither this call nor one like it can be replayed."""
         self.void = self.void or why
 
     def hinder(self, why: str) -> None:
-        """Says why this call cannot be replayed; if the next one is hindered too, recording ends."""
+        """Note why this call cannot be replayed; if the next one is hindered too, recording ends."""
         self.hindrance = self.hindrance or why
 
     def host_reads(self, how: str) -> None:
@@ -269,7 +269,7 @@ class Recorder:
 
 
 class Watched:
-    """What is known of a step that was watched, until the next one."""
+    """Facts about a watched step that are compared with the next one."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance

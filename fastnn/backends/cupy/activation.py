@@ -1,4 +1,4 @@
-"""How many blocks the kernels of the activation family take."""
+"""Files and numbers of blocks of the kernels of the activation family."""
 
 from __future__ import annotations
 

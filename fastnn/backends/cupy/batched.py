@@ -1,4 +1,4 @@
-"""Say how the kernels of the batched family are launched."""
+"""Files and numbers of blocks of the kernels of the batched family."""
 
 from __future__ import annotations
 

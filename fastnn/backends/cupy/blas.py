@@ -60,7 +60,7 @@ def alignment(*addresses: int) -> int:
 
 
 class Products(Protocol):
-    """What multiplies large matrices."""
+    """A library of products of large matrices."""
 
     def offers(self, product: Product) -> bool:
         """Return whether there is an algorithm for it, with its epilogue."""
@@ -98,7 +98,7 @@ class _Plan(NamedTuple):
     second: int
     result: int
     found: Any
-    """What the heuristics answered: it begins with the algorithm."""
+    """The answer of the heuristics, which begins with the algorithm."""
     workspace: int
     """Bytes that the algorithm needs."""
 

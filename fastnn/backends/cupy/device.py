@@ -14,7 +14,7 @@ from .shared import SharedArray, pending
 
 
 class Device(Protocol):
-    """What the backend asks of a device; the tests have one that runs the same programs on the CPU."""
+    """A device as the backend uses it; the tests have one that runs the same programs on the CPU."""
 
     xp: Any
     """The module of its arrays."""

@@ -1,4 +1,4 @@
-"""How many blocks the kernels of the elementwise family take."""
+"""Files and numbers of blocks of the kernels of the elementwise family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the kernels of the contract are launched: the program of their dtypes, the number of blocks, the arguments as bytes."""
+"""Launches of the kernels of the contract: the program of their dtypes, the number of blocks, the arguments as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many blocks the kernels of the loss family take."""
+"""Files and numbers of blocks of the kernels of the loss family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the kernels of the random family are launched."""
+"""Files and numbers of blocks of the kernels of the random family."""
 
 from __future__ import annotations
 

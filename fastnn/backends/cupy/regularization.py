@@ -1,4 +1,4 @@
-"""How the kernels of the regularization family are launched."""
+"""Files and numbers of blocks of the kernels of the regularization family."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Pending:
-    """What a device was given to do, and how much of that is known to be done.
+    """Work that was started on a device, and how much of it is known to be done.
 
     Both are marked by an object made for it, for several threads may give the device work and wait for it at the same time.
     """

@@ -118,7 +118,7 @@ class _OnDisk(FunctionCache):  # type: ignore[misc]
 
 
 class KernelCache(NullCache):  # type: ignore[misc]
-    """What a compiled function calls before and after it compiles: a cache on disk, without which it works too."""
+    """Cache on disk that a compiled function uses before and after it compiles; it works without, too."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         try:

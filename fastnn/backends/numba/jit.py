@@ -1,4 +1,4 @@
-"""How the kernels of this backend are compiled."""
+"""Compilation of the kernels of this backend."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from ..spec import ANY
 
 
 class Merge(Module):
-    """What merging layers share: they are called on a list of Tensors, and give one."""
+    """Base of merging layers, which are called on a list of Tensors and return one."""
 
     _saved_as = ""
     most: int | None = None

@@ -11,7 +11,7 @@ from .rules import ReduceLROnPlateau
 
 
 class _Composed(LRScheduler):
-    """What both share: their schedulers, and that those which act first start from the rates that the optimizer had first."""
+    """Base of both: their schedulers, of which those that act first start from the first rates of the optimizer."""
 
     _at_once: int | None = None
     """How many of them act from the beginning; None for all."""
