@@ -1,4 +1,4 @@
-"""Arrays as they come: any alignment, byte order, strides and flags, at every door, give what a plain array gives."""
+"""Arrays as they come: any alignment, byte order, strides and flags, at every entry, give what a plain array gives."""
 
 import warnings
 from collections.abc import Callable
@@ -106,7 +106,7 @@ def _weights(w: Any) -> Any:
 
 ELEMENT_LOSSES = ("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss", "PoissonNLLLoss", "KLDivLoss")
 KERAS_LOSSES = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy", "categorical_hinge", "cosine_similarity")
-DOORS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+ENTRIES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     **{name: (_loss(name), (X, YES, WEIGHT)) for name in ELEMENT_LOSSES},
     **{name: (_loss(name), (X, LABELS, WEIGHT)) for name in ("CrossEntropyLoss", "NLLLoss")},
     **{name: (_keras(name), (X, HOT, WEIGHT)) for name in (*KERAS_LOSSES, "binary_focal_crossentropy", "poisson")},
@@ -136,9 +136,9 @@ def _array(value: Any) -> Any:
     return np.asarray(value.detach().numpy() if isinstance(value, fastnn.Tensor) else value)
 
 
-@pytest.mark.parametrize("checks", DOORS)
-def test_arrays_of_any_form_are_taken_for_what_they_hold(door: str) -> None:
-    function, plain = DOORS[door]
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_arrays_of_any_form_are_taken_for_what_they_hold(entry: str) -> None:
+    function, plain = ENTRIES[entry]
     for form, make in FORMS.items():
         for i, array in enumerate(plain):
             other = make(array)
