@@ -47,7 +47,7 @@ struct FrozenModel {
   bool alone;        // one output, which is returned as it is
   PyObject* arrays;  // what the calls point into, besides the weights
   PyObject* checks;  // nn/ports.py: takes what does not fit, puts several outputs together
-  PyObject* owner;   // nn/frozen.py: gives new weights, and what pickling needs; None where nobody asks
+  PyObject* owner;   // replay/frozen.py: gives new weights, and what pickling needs; None where nobody asks
   PyObject* batch_size;
 };
 
