@@ -67,7 +67,7 @@ class Initializer(Remade):
     """
 
     def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__(shape, dtype, rng)")
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -138,7 +138,7 @@ class RandomInitializer(Initializer):
         return self.draw(shape, rng if self.seed is None else np.random.default_rng(self.seed)).astype(dtype)
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no draw(shape, rng)")
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}

@@ -30,7 +30,7 @@ def rounded(a: Array, significant: int = 8) -> Array:
 
 
 def check(value: Any, want: Array, other: Array | None = None) -> None:
-    """Equal to what is wanted but for rounding of float32; and by far not to what comes out otherwise."""
+    """Check that a result is what is wanted, up to rounding of float32, and far from what another precision gives."""
     got = value if isinstance(value, np.ndarray) else value.numpy()
     scale = np.abs(want).max()
     assert np.abs(got - want).max() <= 1e-5 * scale

@@ -1,4 +1,4 @@
-"""The command line of bench_peers.py and bench_gpu.py."""
+"""Command line of bench_peers.py and bench_gpu.py: chooses rows, measures them, writes pages."""
 
 from __future__ import annotations
 

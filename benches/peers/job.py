@@ -1,4 +1,4 @@
-"""A piece of work that can be checked and timed, and the base class of the libraries that do it."""
+"""Jobs, which can be checked and timed, and the base class of the libraries that make them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Epochs(Job):
 
 
 class Rate(Job):
-    """A measurement that returns a rate itself, such as a peak; its figure is the time of one unit."""
+    """Job that measures a rate itself, such as a peak; its figure is the time of one unit."""
 
     def block(self, clock: Clock, n: int) -> Took:
         seconds = 1 / float(self.call(*self.args))
@@ -137,7 +137,7 @@ class Training(Job):
 
 
 class Contender:
-    """A library on a device. Subclasses have a method for each kind of row that they take part in; it returns a Job.
+    """Base of the libraries on a device. A subclass has a method, which returns a Job, for each kind of row it takes part in.
 
     Args:
         device: "cpu" or "cuda".

@@ -25,7 +25,7 @@ ROUNDS = (5, 10)
 
 @dataclass
 class Measured:
-    """A row's figures, each by column.
+    """Figures of a row, each by column.
 
     Args:
         took: the blocks' times; where several numbers of threads were tried, those of the fastest.
@@ -104,7 +104,7 @@ def installed(device: str) -> list[str]:
 
 @dataclass(eq=False)
 class _Entry:
-    """A contender's job with a number of threads, or the job that measures a limit."""
+    """Job of a contender with a number of threads, or the job that measures a limit."""
 
     column: str
     threads: int

@@ -1,4 +1,4 @@
-"""What all contenders get: sizes, weights and samples, the same in every process."""
+"""Sizes, weights and samples for all contenders, the same in every process."""
 
 from __future__ import annotations
 

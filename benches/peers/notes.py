@@ -1,4 +1,4 @@
-"""The words of the pages: how contenders are timed and set up."""
+"""Text of the pages: explains how contenders are timed and set up."""
 
 TIMED = {
     "cpu": """

@@ -17,7 +17,7 @@ from .job import Job
 
 
 class Net:
-    """A net with its gradients, Adam's state and all intermediate arrays of a step."""
+    """Net with its gradients, Adam's state and all intermediate arrays of a step."""
 
     def __init__(self, sizes: tuple[int, ...], rows: int, dtype: Any = np.float32) -> None:
         given = nets.weights(sizes)

@@ -1,4 +1,4 @@
-"""The tables as text, as a page of Markdown and as JSON: every number in them was measured in the run."""
+"""Tables of a run as text, Markdown and JSON; every number in them was measured in the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .rows import LIBRARIES
 
 @dataclass
 class Run:
-    """What a page says of a run beside its rows.
+    """Facts about a run that its page lists beside the rows.
 
     Args:
         device: "cpu" or "cuda".

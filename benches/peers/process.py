@@ -31,7 +31,7 @@ print(seconds, kilobytes / 1024)
 
 @dataclass
 class Cost:
-    """What one library costs.
+    """Cost of one library.
 
     Args:
         importing: seconds of the import, in a process of its own, everything it imports included.

@@ -1,4 +1,4 @@
-"""The right results, in float64 by NumPy, and how far those of each precision may be from them."""
+"""Computes the right results in float64 with NumPy, and bounds the errors of each precision."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ MOST = {
     "head": {"float32": 1e-5},
     "adam": {"float32": 1e-6},
 }
-"""The largest error by kind of work and precision: of losses relative to each; of arrays their norm's relative to the right one's
-and, in float32, their largest one relative to the largest value."""
+"""Largest allowed error by kind of work and precision.
+
+Losses: relative to each. Arrays: the norm of the error relative to that of the right result and, in float32, the largest error
+relative to the largest value.
+"""
 MOST_ON_CPU = {"train": {"bfloat16": 1e-2}}
-"""The errors that are smaller on a CPU, where factors alone are rounded."""
+"""Bounds that are smaller on a CPU, where only factors are rounded."""
 
 ACCURACY = 0.03
 """How far mean test accuracies of the digits may lie apart: a seed more or less moves one by 0.02."""

@@ -67,7 +67,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """A piece of work.
+    """Row of a table: one piece of work that contenders do.
 
     Args:
         name: what the table calls it.

@@ -61,7 +61,7 @@ def sparse_cross_entropy(
 def _labels_and_weights(
     k: Backend, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
 ) -> tuple[Array, Array, Array]:
-    """Label, weights of rows and weights of classes as arrays of the backend, absent ones of size 0, for logits (M, N)."""
+    """Return labels, weights of rows and weights of classes as backend arrays, absent ones of size 0; logits are (M, N)."""
     sw = k.absent if sample_weight is None else as_array(sample_weight, dtype, shape[:1], f"{op}: sample_weight")
     cw = k.absent if class_weight is None else as_array(class_weight, dtype, shape[1:], f"{op}: class_weight")
     return as_array(labels, _INT64, shape[:1], f"{op}: labels"), sw, cw

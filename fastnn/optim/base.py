@@ -251,7 +251,7 @@ class Optimizer(Attributes, Stateful):
     # ---- the step ----
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Return one step for all parameters that have a gradient.
+        """Take one step for all parameters that have a gradient.
 
         Args:
             closure: evaluates the loss and its gradients before the step; its result is returned.

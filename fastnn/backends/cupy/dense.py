@@ -82,7 +82,7 @@ def _tiles(m: int, n: int) -> tuple[bool, int]:
 
 
 def _elements(n: int, each: int) -> int:
-    """Block for n elements, so many at a time."""
+    """Return the number of blocks for n elements, so many for each thread at a time."""
     return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
 
 

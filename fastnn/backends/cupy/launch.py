@@ -22,7 +22,7 @@ Blocks = Callable[[Mapping[str, int]], int]
 
 
 def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
-    """Return a thread for every few elements of an array with these sizes."""
+    """Return the rule of a thread for every few elements of an array with these sizes."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -34,7 +34,7 @@ def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
 
 
 def rows(*sizes: str) -> Blocks:
-    """Return a block for each row."""
+    """Return the rule that gives each row a block."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -46,7 +46,7 @@ def rows(*sizes: str) -> Blocks:
 
 
 def strips(columns: str, *sizes: str) -> Blocks:
-    """Return a block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
+    """Return the rule of a block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = -(-of[columns] // 32)
@@ -58,7 +58,7 @@ def strips(columns: str, *sizes: str) -> Blocks:
 
 
 def short_rows(count: str, length: str) -> Blocks:
-    """As `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
+    """Return the rule by which `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
 
     def blocks(of: Mapping[str, int]) -> int:
         each = THREADS // 32 if of[length] <= 256 else 1
@@ -68,7 +68,7 @@ def short_rows(count: str, length: str) -> Blocks:
 
 
 def one(of: Mapping[str, int]) -> int:
-    """Return a single block."""
+    """Return 1, the rule of a single block."""
     return 1
 
 
