@@ -226,6 +226,95 @@ def test_calls_on_a_list_of_arrays_ask_for_each() -> None:
         model([x * 0.5, x])
 
 
+class Rows(nn.Module):
+    """Adds rows, by number, to x: two inputs of different dtypes."""
+
+    input_spec: Any = [fastnn.InputSpec("float", ndim=2), fastnn.InputSpec("int", ndim=1)]  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(np.ones((5, 3), np.float32))
+
+    def forward(self, x: Any, ids: Any) -> Any:
+        self._saw = x.dtype.name, ids.dtype.name
+        return x + fastnn.take(self.rows, ids)
+
+
+class NamedRows(Rows):
+    input_spec = {"ids": fastnn.InputSpec("int", ndim=1)}  # noqa: RUF012
+
+
+class OptionalRows(Rows):
+    def forward(self, x: Any, ids: Any = None) -> Any:
+        return x if ids is None else super().forward(x, ids)
+
+
+@pytest.mark.parametrize("kind", [Rows, NamedRows, OptionalRows])
+def test_calls_cast_every_argument_that_has_a_spec(kind: Any) -> None:
+    layer, x, ids = kind(), np.ones((2, 3)), np.array([1, 4])
+    for backend in BACKENDS:
+        with fastnn.use_backend(backend):
+            want = np.full((2, 3), 2, np.float32)
+            for given in (ids, ids.tolist(), ids.astype(np.float64), ids.astype(np.int8), fastnn.tensor(ids)):
+                for y in (layer(x, given), layer(x.tolist(), ids=given), layer(fastnn.ones(2, 3), given)):
+                    np.testing.assert_array_equal(y.numpy(), want)
+                assert layer._saw == ("float32", "int64")
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: ids\[0\] is 1.5; wanted whole numbers"):
+        layer(x, ids + 0.5)
+    with pytest.raises(ValueError, match=rf"{kind.__name__}: ids has shape \(2, 1\), wanted 1 dimension"):
+        layer(x, ids=ids[:, None])
+
+
+def test_one_spec_casts_arrays_after_the_first_input_and_leaves_settings() -> None:
+    class Scaled(nn.Module):
+        input_spec = fastnn.InputSpec("float")
+
+        def forward(self, x: Any, y: Any, shape: Any = None) -> Any:
+            assert x.dtype == y.dtype == np.float32
+            return (x + y).reshape(shape)
+
+    assert Scaled()([1.0, 2.0], np.ones(2), [2, 1]).shape == (2, 1)
+    assert Scaled()([1.0, 2.0], y=fastnn.tensor([1, 2]), shape=(2, 1)).shape == (2, 1)
+
+
+def test_several_inputs_in_one_list_are_an_error_that_says_how_to_call() -> None:
+    x, ids = np.ones((2, 3)), np.array([1, 4])
+    a, b = fastnn.Input((3,)), fastnn.Input((), dtype="int64")
+    for given in ([x, ids], (x, ids), [fastnn.tensor(x), fastnn.tensor(ids)], {"x": x, "ids": ids}, [a, b]):
+        with pytest.raises(TypeError, match=r"Rows: a \w+ of 2 came for x, but .* 2 inputs: x, ids; call it as layer\(x, ids\)"):
+            Rows()(given)
+    with pytest.raises(TypeError, match=r"rows: 1 of 2 inputs came; forward takes x, ids; call it as layer\(x, ids\)"):
+        Rows()(a)
+    assert Rows()(a, b).shape == (None, 3)
+
+
+def test_sequential_refuses_a_layer_of_two_inputs_and_names_the_functional_model() -> None:
+    for make in (
+        lambda: fastnn.Sequential([Rows()]),
+        lambda: fastnn.Sequential([fastnn.Input((3,)), Rows()]),
+        lambda: fastnn.Sequential([fastnn.Dense(3), NamedRows()]),
+        lambda: fastnn.Residual(Rows()),
+        lambda: fastnn.Sequential().add(Rows()),
+    ):
+        with pytest.raises(TypeError, match=r"Rows takes 2 inputs \(x, ids\), but Sequential passes one.*fastnn.Model\(inputs"):
+            make()
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(fastnn.Sequential([OptionalRows()]).predict(x), x)
+
+
+@pytest.mark.parametrize("spec", [OptionalRows.input_spec, NamedRows.input_spec])
+def test_an_input_with_a_default_may_be_left_out_everywhere(spec: Any) -> None:
+    model, x, ids = OptionalRows(), np.ones((4, 3), np.float32), np.arange(4)
+    model.input_spec = spec
+    model.compile("sgd", "mse")
+    for given, want in ((x, 1), ({"x": x}, 1), ([x, ids], 2), ({"x": x, "ids": ids}, 2)):
+        np.testing.assert_array_equal(model.predict(given), np.full((4, 3), want))
+        assert model.evaluate(given, x * want, verbose=0) == 0.0
+    assert model.freeze(input_shape=(3,), batch_size=4)(x).sum() == 12
+    model.fit(x, x, verbose=0)
+    model.fit([x, ids], x, verbose=0)
+
+
 def test_classes_derived_from_layers_and_from_own_modules_keep_what_they_take() -> None:
     class Twice(fastnn.Dense):
         def forward(self, x: Any) -> Any:

@@ -233,6 +233,19 @@ def argument_names(model: Any, n: int) -> list[str]:
     return [*names, *(f"input_{i + 1}" for i in range(len(names), n))]
 
 
+def input_names(model: Any) -> tuple[str, ...]:
+    """Return the names of the arguments that a forward takes by position."""
+    return _parameters(type(model).forward)[0]
+
+
+def missing_inputs(model: Any, count: int, keywords: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of all inputs that a forward needs, where a call with so many by position leaves one out; else ()."""
+    names, needed, _ = _parameters(type(model).forward)
+    if needed <= count or set(names[count:needed]) <= set(keywords):
+        return ()
+    return names[:needed]
+
+
 def inputs_of(model: Any, x: Any, op: str) -> Structure:
     """Return how x, as users pass it to fit or predict, becomes the inputs of the model.
 
@@ -254,7 +267,7 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
                 raise ValueError(f"{op}: x has the keys {list(x)}; {type(model).__name__}.forward takes {', '.join(names)}")
             return _arguments(chosen, [x[name] for name in chosen])
         return Structure.of(x, is_leaf=_is_one_input)[0]
-    if needed > 1 or any_number or (several and len(names) > 1 and are_inputs(x)):
+    if needed > 1 or any_number or (several and len(names) > 1 and _are_arguments(x)):
         if not several or len(x) < needed or (len(x) > len(names) and not any_number):
             came = f"{len(x)} inputs" if several else f"a {type(x).__name__}"
             raise ValueError(f"{op}: x is {came}; {type(model).__name__}.forward takes {', '.join(names) or 'several inputs'}")
@@ -276,6 +289,11 @@ def are_inputs(x: Any) -> bool:
     return bool(x) and all(
         a.ndim > 1 if is_array(a) else isinstance(a, Mapping | list | tuple) and not _is_one_input(a) for a in x
     )
+
+
+def _are_arguments(x: Any) -> bool:
+    """Return whether these are inputs of a forward that takes several: arrays of one dimension, such as ids, are beside others."""
+    return are_inputs(x) or (all(map(is_array, x)) and any(a.ndim > 1 for a in x))
 
 
 def _is_one_input(value: Any) -> bool:

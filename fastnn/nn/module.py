@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,18 +12,18 @@ import numpy as np
 from ..autograd.tape import owned
 from ..autograd.tensor import Tensor
 from ..backends import current
-from ..core.arrays import cast as cast_array
 from ..core.block import completed
 from ..core.convert import own_array
 from ..core.registered import LAYERS, readable_arguments
-from ..core.structure import Structure, are_inputs, argument_names, own_code
-from ..core.tree import first_leaf, replace
+from ..core.structure import own_code
+from ..core.tree import first_leaf
+from .inputs import Inputs
 from .keras_style import marking, with_mode
 from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
 from .penalties import Regularized
-from .spec import ANY, FLOATS, InputSpec, as_input, each
+from .spec import ANY, FLOATS
 from .state import State
 
 _FLOAT32 = np.dtype(np.float32)
@@ -33,7 +33,7 @@ _UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 """Attributes of modules that no forward depends on."""
 
 
-class Module(Trainer, State, Regularized):
+class Module(Trainer, State, Regularized, Inputs):
     """A layer or model: parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
@@ -68,25 +68,12 @@ class Module(Trainer, State, Regularized):
     _compiled: Any = None
     """What compile was given."""
     stop_training = False
-    input_structure: Structure | None = None
-    """The nesting of the inputs; None where arrays and `forward` show it."""
-
-    @property
-    def takes_several(self) -> bool:
-        """Return whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
-        return not own_code(type(self).__module__)
 
     # ---- to be defined by layers ----
 
     def forward(self, x: Any) -> Any:
         """Return what the module computes; defined by each layer and model."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
-
-    input_spec: Any = FLOATS
-    """What each input is: an `InputSpec`, or a list, tuple or dict of them, by position or by the names of forward's arguments.
-
-    fastnn's layers take floats. A hand-written module takes what comes, unless its class or an instance sets this.
-    """
 
     _any_dtype = False
     """Whether it gives on what comes whatever its dtype is, so that the layer after it says what is wanted."""
@@ -144,13 +131,17 @@ class Module(Trainer, State, Regularized):
 
     def __call__(self, x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if not isinstance(x, Tensor):
+            if not args and type(x) is not np.ndarray:
+                self._check_container(x, kwargs)
             if _symbolic(x):
                 from .graph.symbolic import call_on_symbols
 
                 return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
         elif x.data.dtype.kind != "f":
-            x = self._as_floats(x)
+            x = self._as_floats(x, self.input_spec)
+        if args or kwargs:
+            args, kwargs = self._more_inputs(args, kwargs)
         if training is None:
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
@@ -161,34 +152,6 @@ class Module(Trainer, State, Regularized):
         with mode(training):
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
-
-    def _input(self, x: Any) -> Any:
-        """Arrays and lists as a Tensor of the dtype that input_spec says. Lists and dicts of Tensors stay what they are."""
-        name = type(self).__name__
-        if isinstance(x, list | tuple) and isinstance(first_leaf(x), Tensor):
-            return x
-        if type(x) in (list, tuple) and self.takes_several and type(first_leaf(x)) is np.ndarray and are_inputs(x):
-            specs = iter(each(self.input_spec, Structure.of(x, "input")[0], name))
-            return replace(x, lambda a: self._input_tensor(a, next(specs)))  # several inputs, as for fit; not the rows of one
-        if not isinstance(x, np.ndarray | list | tuple | int | float | np.generic) and not hasattr(x, "__array__"):
-            return x
-        spec = self.input_spec
-        if not isinstance(spec, InputSpec):  # of several arguments, of which only the first is cast
-            spec = spec.get(argument_names(self, 1)[0]) if isinstance(spec, Mapping) else spec[0]
-        return self._input_tensor(x, spec or ANY)
-
-    def _input_tensor(self, x: Any, spec: InputSpec) -> Tensor:
-        k = current()
-        array = as_input(k, x, spec, self.dtype, type(self).__name__)
-        k.host_wrote(array)
-        return Tensor(array)
-
-    def _as_floats(self, x: Tensor) -> Tensor:
-        """Return a Tensor of whole numbers in the dtype of the parameters, where the module takes floats."""
-        spec = self.input_spec
-        if not isinstance(spec, InputSpec) or (wanted := spec.wants(self.dtype)) is None or wanted.kind != "f":
-            return x
-        return Tensor(cast_array(current(), x.data, wanted))
 
     @property
     def training(self) -> bool:
@@ -439,6 +402,8 @@ def _symbolic(x: Any) -> bool:
 
 def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
     """Return the call of a module with a hand-written build, which runs before the first forward."""
+    if not args:
+        self._check_container(x, kwargs)
     if not self._own_built() and not _symbolic(x):
         x = x if isinstance(x, Tensor) else self._input(x)
         first = first_leaf(x)

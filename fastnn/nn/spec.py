@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.convert import StepInput, check_whole, dtype_of, host_array, own_array
-from ..core.structure import Structure
+from ..core.structure import Structure, input_names
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
@@ -151,20 +151,38 @@ features = lru_cache(maxsize=256)(Features)
 """The spec of a dense layer, made once."""
 
 
-def each(spec: Any, structure: Structure, op: str) -> list[InputSpec]:
-    """Return the spec of each input, from specs that are nested as the inputs or in a dict by names; one stands for all.
+def each(model: Any, structure: Structure, op: str) -> list[InputSpec]:
+    """Return what the model says of each input: its `input_spec`, nested as the inputs or in a dict by names; one stands for all.
+
+    Specs of arguments of forward that have defaults and were not given are left out.
 
     Raises:
         TypeError, ValueError: input_spec holds other things, or more or fewer than there are inputs.
     """
+    spec = model.input_spec
     if isinstance(spec, InputSpec | None):
         return [spec or ANY] * len(structure)
+    if structure.kind in ("one", "args"):
+        count = len(structure.tree[2]) if structure.tree else 1
+        if isinstance(spec, Mapping):
+            spec = {name: one for name, one in spec.items() if name not in input_names(model)[count:]}
+        else:
+            spec = spec[:count]
     alone = isinstance(spec, list | tuple) and len(spec) == len(structure) == 1
     found = list(spec) if alone else structure.spread(spec, op, "input_spec", optional=True)
     for one in found:
         if not isinstance(one, InputSpec | None):
             raise TypeError(f"{op}: input_spec holds a {type(one).__name__}; wanted InputSpec, or a list or dict of them")
     return [one or ANY for one in found]
+
+
+def of_argument(spec: Any, name: str, position: int) -> Any:
+    """Return the spec of one argument of forward, from one for all or from those in a list, tuple or dict; None without one."""
+    if isinstance(spec, Mapping):
+        return spec.get(name)
+    if isinstance(spec, list | tuple):
+        return spec[position] if position < len(spec) else None
+    return spec
 
 
 def as_input(k: Backend, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:

@@ -64,7 +64,7 @@ def freeze(
     if any(isinstance(leaf, list | tuple) and None in leaf for leaf in leaves):
         raise RuntimeError(f"freeze: the shape {input_shape} has open sizes; pass input_shape with the sizes to freeze for")
     shapes = [shape_of(leaf, "freeze: input_shape") or () for leaf in leaves]
-    dtypes = [spec.wants(model.dtype) or model.dtype for spec in each(model.input_spec, inputs, "freeze")]
+    dtypes = [spec.wants(model.dtype) or model.dtype for spec in each(model, inputs, "freeze")]
     if input_dtype is not None:
         several = isinstance(input_dtype, dict | list | tuple)
         given = inputs.spread(input_dtype, "freeze", "input_dtype") if several else [input_dtype] * len(shapes)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tensor import Tensor
-from ...core.structure import Structure
+from ...core.structure import Structure, input_names, missing_inputs
 from ..dtype import offer_dtype
 from ..module import Module, tells_shape
-from ..spec import ANY, InputSpec
+from ..spec import ANY, InputSpec, of_argument
 
 Known = tuple[Any, Any]
 """The shape of one sample, with None for open sizes, and the dtype."""
@@ -55,6 +55,12 @@ class Sequential(Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
         if self in layer.modules():
             raise ValueError(f"Sequential: {self.name} cannot be a layer of itself")
+        if inputs := missing_inputs(layer, 1):
+            raise TypeError(
+                f"Sequential: the layer {type(layer).__name__} takes {len(inputs)} inputs ({', '.join(inputs)}), but Sequential "
+                "passes one output on to the next layer; make a functional model, whose layers take several: "
+                "fastnn.Input for each input, then fastnn.Model(inputs, outputs)"
+            )
         if self._dtype is not None:
             offer_dtype(layer, self._dtype, "Sequential")
         known = self._taken(layer, known)
@@ -120,6 +126,8 @@ class Sequential(Module):
         first: Any = None
         for layer in self._modules.values():
             spec = layer.input_spec
+            if len(names := input_names(layer)) > 1:
+                spec = of_argument(spec, names[0], 0) or ANY  # the others have defaults
             if layer._any_dtype and first is None:
                 first = spec
             if not layer._any_dtype:

@@ -14,7 +14,7 @@ from ...autograd.tensor import Tensor, no_grad
 from ...backends import current, recording
 from ...core.convert import dtype_of
 from ...core.seeding import generator
-from ...core.structure import Structure, argument_names
+from ...core.structure import Structure, argument_names, missing_inputs
 from ...core.tree import Tree, flatten, replace
 from ...ops.checks import positive_int
 from ..dtype import offer_dtype
@@ -289,6 +289,11 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     name = getattr(module, "name", None) or type(module).__name__.lower()
     if kwargs:
         raise TypeError(f"{name}: keyword arguments {list(kwargs)} in a call on symbols; give them by position")
+    if missing := missing_inputs(module, len(args)):
+        arguments = ", ".join(missing)
+        raise TypeError(
+            f"{name}: {len(args)} of {len(missing)} inputs came; forward takes {arguments}; call it as layer({arguments})"
+        )
     for a in args:
         if not isinstance(a, Symbol | list | tuple | dict | int | float | str | None):
             raise TypeError(f"{name}: a symbol and a {type(a).__name__} came together; wanted symbols and numbers")
@@ -314,7 +319,7 @@ def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: st
     if module.input_structure is not None:
         return
     structure = Structure.of(args[0])[0] if len(args) == 1 else Structure("args", argument_names(module, len(inputs)))
-    for s, spec in zip(inputs, each(module.input_spec, structure, name), strict=False):
+    for s, spec in zip(inputs, each(module, structure, name), strict=False):
         spec.fitted(s.shape, name, s.name)
         wanted = spec.wants(module.dtype)
         if wanted is not None and wanted.kind in "ib" and s.dtype.kind != wanted.kind:

@@ -165,4 +165,4 @@ def inputs_given(model: Any, x: Any, op: str, name: str) -> tuple[Structure, lis
     structure = inputs_of(model, x, op)
     alone = structure.kind == "one" and model.input_structure is None
     leaves = [x] if alone else structure.spread(x, op, name)
-    return structure, list(zip(leaves, each(model.input_spec, structure, op), strict=True))
+    return structure, list(zip(leaves, each(model, structure, op), strict=True))
