@@ -292,7 +292,7 @@ def are_inputs(x: Any) -> bool:
 
 
 def _are_arguments(x: Any) -> bool:
-    """Return whether these are inputs of a forward that takes several: arrays of one dimension, such as ids, are beside others."""
+    """Return whether these are inputs of a forward that takes several: whole inputs, or arrays of one dimension beside others."""
     return are_inputs(x) or (all(map(is_array, x)) and any(a.ndim > 1 for a in x))
 
 

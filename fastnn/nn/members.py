@@ -6,24 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.block import completed
+from .attributes import Attributes
 from .parameter import Parameter, fill_grad, stored
 
 if TYPE_CHECKING:
     from .module import Module
 
 
-class Members:
+class Members(Attributes):
     """The part of `Module` that goes through what it holds."""
 
     if TYPE_CHECKING:
-        _parameters: dict[str, Parameter | None]
-        _modules: dict[str, Module]
-        _frozen: bool
         _aliases: Callable[[], dict[str, Parameter]]
-        _structure_changed: Callable[[], None]
-
-        @property
-        def built(self) -> bool: ...
 
     def children(self) -> Iterator[Module]:
         """Return the modules that this one holds itself."""

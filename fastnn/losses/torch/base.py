@@ -13,8 +13,7 @@ import numpy as np
 from ...autograd.tensor import Array, Tensor
 from ...backends import current
 from ...core.convert import host_array
-from ...core.registry import Remade
-from ...nn.module import Module
+from ...nn.remade import RemadeModule
 from ...ops import loss as ops
 from ...ops import shape
 from ...ops.checks import as_tensor, floating
@@ -28,7 +27,7 @@ _LEGACY = ("size_average", "reduce")
 """PyTorch's older arguments: together they say a reduction."""
 
 
-class TorchLoss(Remade, Module):
+class TorchLoss(RemadeModule):
     """Base of the losses: what they share is the reduction.
 
     Like PyTorch's, all take ``size_average`` and ``reduce`` where PyTorch has them, which is deprecated there: where one of them
@@ -112,9 +111,6 @@ class TorchLoss(Remade, Module):
         defaults = {p.name: p.default for p in inspect.signature(type(self)).parameters.values()}
         config = self.get_config()
         return ", ".join(f"{k}={v!r}" for k, v in config.items() if k == "reduction" or v != defaults.get(k))
-
-    def _kept(self) -> frozenset[str]:
-        return super()._kept() | vars(Module()).keys()
 
 
 class AsKeras(Loss):

@@ -11,7 +11,8 @@ from ...autograd.tensor import Tensor
 from ...backends import current
 from ...core.structure import Structure, different
 from ...core.tree import Tree, count, flatten, unflatten
-from ..module import _UNRECORDED, Module
+from ..attributes import UNRECORDED
+from ..module import Module
 from ..spec import ANY, InputSpec, as_input
 from .symbolic import Call, Input, Symbol, symbols_in
 
@@ -168,7 +169,7 @@ class Model(Module):
     def _register(self, layer: Module) -> str:
         own = str(getattr(layer, "name", None) or type(layer).__name__.lower()).replace(".", "_")
         name, n = own, 0
-        while name in self._modules or name in _UNRECORDED or hasattr(self, name):
+        while name in self._modules or name in UNRECORDED or hasattr(self, name):
             n += 1
             name = f"{own}_{n}"
         setattr(self, name, layer)

@@ -10,13 +10,13 @@ from ... import activations
 from ...activations import NAMED, parametric
 from ...autograd.tensor import Tensor, torch_names
 from ...backends.spec import Activation as Function
-from ...core.registry import Remade, alias
+from ...core.registry import alias
 from ...ops import activation as ops
 from ...ops.checks import positive_int
-from ..module import Module
+from ..remade import RemadeModule
 
 
-class Configured(Remade, Module):
+class Configured(RemadeModule):
     """A layer without parameters whose arguments, given to `_configure`, are its attributes, its config and its repr."""
 
     _saved_as = ""
@@ -26,9 +26,6 @@ class Configured(Remade, Module):
         self._arguments = tuple(arguments)
         for name, value in arguments.items():
             object.__setattr__(self, name, value)
-
-    def _kept(self) -> frozenset[str]:
-        return super()._kept() | vars(Module()).keys()
 
     def as_function(self) -> Any:
         """Return the element-wise or row function of fastnn's that the layer is; None for all others."""

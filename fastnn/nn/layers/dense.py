@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -20,6 +21,29 @@ from ..parameter import Parameter, building, initial
 from ..parameter_view import ParameterView, transposed
 from ..penalties import RULES
 from ..spec import InputSpec, features
+
+
+def _flag(value: Any, argument: str) -> bool:
+    return bool(value)
+
+
+def _by(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
+    """Return the check of an argument for which get returns the object of a name; its errors name the kind of object."""
+    return lambda value, argument: get(value)
+
+
+_CHANGEABLE: dict[str, Callable[[Any, str], Any]] = {
+    "activation": _by(activations.get),
+    **{name: _by(constraints.get if name.endswith("constraint") else regularizers.get) for name in RULES},
+}
+"""The arguments of `Dense` that may be changed at any time, with their checks."""
+_FIXED: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
+    **dict.fromkeys(("kernel_initializer", "bias_initializer"), _by(initializers.get)),
+    "use_bias": _flag,
+    "input_shape": shape_of,
+}
+"""Those that are fixed once the layer has its parameters."""
 
 
 class Dense(Module):
@@ -50,6 +74,8 @@ class Dense(Module):
     """
 
     _names = ("kernel", "bias")
+    _checked_arguments: ClassVar = {**_CHANGEABLE, **_FIXED}
+    _fixed_arguments = tuple(_FIXED)
 
     def __init__(
         self,
@@ -69,33 +95,21 @@ class Dense(Module):
         name: str | None = None,
     ) -> None:
         super().__init__()
-        self.units = positive_int(units, f"{type(self).__name__}: units")
-        self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        self.input_shape = shape_of(input_shape, f"{type(self).__name__}: input_shape")
+        self.units = units
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.activity_regularizer = activity_regularizer
+        self.kernel_constraint = kernel_constraint
+        self.bias_constraint = bias_constraint
+        self.input_shape = input_shape
         self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
         self.name = name or type(self).__name__.lower()
         if self.input_shape is not None:
             self.build(self.input_shape)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in vars(self) and value is not vars(self)[name]:
-            if name in _CHANGEABLE:
-                value = _CHANGEABLE[name](value)
-                self._modules.pop(name, None)  # an activation with parameters may become a function
-            elif name in _FIXED:
-                if self.built:
-                    what = f"{type(self).__name__}: {name} is fixed once the layer has its parameters"
-                    raise AttributeError(f"{what}; make another layer, or write into {' and '.join(self._names)}")
-                value = _FIXED[name](value, f"{type(self).__name__}: {name}")
-        super().__setattr__(name, value)
 
     @property
     def built(self) -> bool:
@@ -169,28 +183,6 @@ class Dense(Module):
     def extra_repr(self) -> str:
         act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
         return f"{self.units}{act}"
-
-
-def _flag(value: Any, name: str) -> bool:
-    return bool(value)
-
-
-def _initializer(value: Any, name: str) -> Any:
-    return initializers.get(value)
-
-
-_CHANGEABLE: dict[str, Any] = {
-    "activation": activations.get,
-    **{name: constraints.get if name.endswith("constraint") else regularizers.get for name in RULES},
-}
-"""The arguments of `Dense` that may be changed at any time, and what is made of a value."""
-_FIXED: dict[str, Any] = {
-    **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
-    **dict.fromkeys(("kernel_initializer", "bias_initializer"), _initializer),
-    "use_bias": _flag,
-    "input_shape": shape_of,
-}
-"""Those that are fixed once the layer has its parameters."""
 
 
 def _rule_config(name: str, rule: Any) -> dict[str, Any] | None:

@@ -70,6 +70,7 @@ class PReLU(LearnedSlopes):
 
     _saved_as = "keras.PReLU"
     slopes = "alpha"
+    _fixed_arguments = ("alpha_initializer", "shared_axes")
 
     def __init__(
         self,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tensor import Tensor
-from ...core.registry import Remade
 from ...ops import elementwise
 from ...ops.checks import as_tensor, axis_of, same_dtype
 from ...ops.shape import concatenate
 from ..graph.sequential import Sequential
 from ..module import Module
+from ..remade import RemadeModule
 from ..spec import ANY
 
 
@@ -127,7 +127,7 @@ class Subtract(Add):
     _op = staticmethod(elementwise.sub)
 
 
-class Concatenate(Remade, Merge):
+class Concatenate(RemadeModule, Merge):
     """Its inputs joined along an axis.
 
     Args:
@@ -158,9 +158,6 @@ class Concatenate(Remade, Merge):
         shape[axis] = None if None in sizes else sum(sizes)
         return tuple(shape)
 
-    def _kept(self) -> frozenset[str]:
-        return super()._kept() | vars(Module()).keys()
-
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis, "name": self.name}
 
@@ -168,7 +165,7 @@ class Concatenate(Remade, Merge):
         return f"axis={self.axis}"
 
 
-class Dot(Remade, Merge):
+class Dot(RemadeModule, Merge):
     """The dot product of two inputs, sample by sample: shapes (n, m) and (n, m) give (n, 1).
 
     Args:
@@ -196,9 +193,6 @@ class Dot(Remade, Merge):
 
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         return (1,)
-
-    def _kept(self) -> frozenset[str]:
-        return super()._kept() | vars(Module()).keys()
 
     def get_config(self) -> dict[str, Any]:
         return {"axes": self.axes, "normalize": self.normalize, "name": self.name}

@@ -21,14 +21,6 @@ class LearnedSlopes(Configured):
     _saved_as = ""
     slopes = "weight"
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self.built and name in self._arguments and value is not getattr(self, name):
-            own = type(self).__name__
-            raise AttributeError(
-                f"{own}: {name} is fixed once the slopes are made; write into {self.slopes}, or make another layer"
-            )
-        super().__setattr__(name, value)
-
     def _start(self, initializer: initializers.Initializer, dtype: Any) -> None:
         self._initializer = initializer
         self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
@@ -73,6 +65,8 @@ class PReLU(LearnedSlopes):
     >>> fastnn.nn.PReLU()(fastnn.tensor([-1.0, 1.0])).tolist()
     [-0.25, 1.0]
     """
+
+    _fixed_arguments = ("num_parameters", "init")
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()

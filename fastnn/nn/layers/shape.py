@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
 from ...ops.checks import axis_of, shape_of, whole_number
@@ -26,6 +26,7 @@ class Flatten(Module):
     """
 
     _any_dtype = True
+    _checked_arguments: ClassVar = {"start_dim": whole_number, "end_dim": whole_number, "input_shape": shape_of}
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1, input_shape: Any = None, name: str | None = None) -> None:
         super().__init__()
@@ -33,15 +34,10 @@ class Flatten(Module):
             raise TypeError(
                 f"Flatten: start_dim is {start_dim}, wanted a whole number; a shape has a name: input_shape={start_dim}"
             )
-        self.start_dim = whole_number(start_dim, "Flatten: start_dim")
-        self.end_dim = whole_number(end_dim, "Flatten: end_dim")
-        self.input_shape = shape_of(input_shape, "Flatten: input_shape")
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+        self.input_shape = input_shape
         self.name = name or "flatten"
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("start_dim", "end_dim"):
-            value = whole_number(value, f"Flatten: {name}")
-        super().__setattr__(name, shape_of(value, "Flatten: input_shape") if name == "input_shape" else value)
 
     @property
     def input_spec(self) -> InputSpec:
