@@ -29,6 +29,7 @@ from fastnn.backends.spec import ACTIVATION_IDS, activation
 
 CODE = """
 import sys, numpy as np
+sys.meta_path = [f for f in sys.meta_path if isinstance(f, type)]  # an editable installation's finder comes before PYTHONPATH
 from fastnn.backends import load
 from fastnn.backends.numba.functions import forward_loop
 from fastnn.backends.spec import activation
