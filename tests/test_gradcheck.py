@@ -33,7 +33,7 @@ def halved(x: Tensor) -> Tensor:
 
 def tripled(x: Tensor, wrong: float) -> Tensor:
     """3 x, whose gradient is wrong in one place."""
-    return result("tripled", x.data * 3, _tripled_backward, (x,), wrong)
+    return result("tripled", x.data * 3, _tripled_backward, (x,), (wrong,))
 
 
 def test_right_gradients() -> None:

@@ -107,7 +107,7 @@ def test_gradcheck_finds_and_names_what_is_wrong() -> None:
         grads.add(node.inputs[0], d)
 
     def square(x: Any) -> Any:
-        return result("square", x.data**2, wrong, (x,), x.data)
+        return result("square", x.data**2, wrong, (x,), (x.data,))
 
     with pytest.raises(AssertionError, match=r"square: gradient of argument 0\[1\] is"):
         fastnn.gradcheck(square, np.array([1.0, 2.0, 3.0]))

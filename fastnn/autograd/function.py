@@ -84,7 +84,7 @@ class Function:
             if not isinstance(out, Tensor):
                 where = place and f" at outputs{place}"
                 raise TypeError(f"{name}: forward returned a {type(out).__name__}{where}, wanted {wanted}")
-        return unflatten(tree, results(name, [out.data for out in outputs], _backward, tensors, cls, ctx, args, tree))
+        return unflatten(tree, results(name, [out.data for out in outputs], _backward, tensors, (cls, ctx, args, tree)))
 
 
 def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:

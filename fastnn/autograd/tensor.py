@@ -421,7 +421,14 @@ class Tensor(Methods, TensorBase):
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
 
 
-def result(op: str, data: Array, backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any) -> Tensor:
+def result(
+    op: str,
+    data: Array,
+    backward: Backward,
+    inputs: tuple[Tensor, ...],
+    saved: tuple[Any, ...] = (),
+    attrs: dict[str, Any] | None = None,
+) -> Tensor:
     """Make the Tensor that an operation returns, on the tape if a gradient is wanted of any input.
 
     Args:
@@ -430,19 +437,24 @@ def result(op: str, data: Array, backward: Backward, inputs: tuple[Tensor, ...],
         backward: called with the Gradients, the node and the gradient of the output.
         inputs: the Tensors that the operation was applied to.
         saved: what backward needs beside them.
-        attrs: the operation's other arguments, with which it could be done again.
+        attrs: the operation's other arguments by name, with which it could be done again.
     """
     records = taping.get()
     if records:
         for t in inputs:
             if t.requires_grad:
-                made = Tensor(data, True, Node(op, attrs, backward, inputs, saved))
+                made = Tensor(data, True, Node(op, {} if attrs is None else attrs, backward, inputs, saved))
                 return made if records is True else records(made)
     return Tensor(data)
 
 
 def results(
-    op: str, outputs: Sequence[Array], backward: Backward, inputs: tuple[Tensor, ...], *saved: Any, **attrs: Any
+    op: str,
+    outputs: Sequence[Array],
+    backward: Backward,
+    inputs: tuple[Tensor, ...],
+    saved: tuple[Any, ...] = (),
+    attrs: dict[str, Any] | None = None,
 ) -> tuple[Tensor, ...]:
     """Make the Tensors that an operation with several outputs returns; all of them have one node. See `result`.
 
@@ -452,7 +464,7 @@ def results(
     records = taping.get()
     if not records or not any(t.requires_grad for t in inputs):
         return tuple(map(Tensor, outputs))
-    node = Node(op, attrs, backward, inputs, saved, tuple((y.shape, y.dtype) for y in outputs))
+    node = Node(op, {} if attrs is None else attrs, backward, inputs, saved, tuple((y.shape, y.dtype) for y in outputs))
     made = (Tensor(y, True, node, i) if y.dtype.kind == "f" else Tensor(y) for i, y in enumerate(outputs))
     return tuple(made) if records is True else tuple(records(t) if t.node is node else t for t in made)
 

@@ -113,8 +113,7 @@ _local: ContextVar[Any] = ContextVar("fastnn_backend", default=None)
 
 def current() -> Backend:
     """Return the backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
-    backend: Backend = _local.get() or _default or _first_use()
-    return backend
+    return _local.get() or _default or _first_use()
 
 
 def _first_use() -> Backend:

@@ -33,7 +33,7 @@ def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:
     k = current()
     y = k.empty(data.shape, data.dtype)
     k.activation_forward(y, data, act)
-    return result(op or act.name, y, _activate_backward, (x,), data, y, act, activation=act)
+    return result(op or spec.ACTIVATIONS[act.id].name, y, _activate_backward, (x,), (data, y, act), {"activation": act})
 
 
 def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -211,7 +211,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     k = current()
     y = k.empty(rows.shape, x.dtype)
     k.prelu_forward(y, rows, slope.data.reshape(-1))
-    return result("prelu", y.reshape(x.shape), _prelu_backward, (x, slope), rows, slope.data.reshape(-1))
+    return result("prelu", y.reshape(x.shape), _prelu_backward, (x, slope), (rows, slope.data.reshape(-1)))
 
 
 def _prelu_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -257,7 +257,7 @@ def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
     y = k.empty((before, halves.shape[2]), x.dtype)
     k.glu_forward(y, halves, act)
     data = y.reshape(*x.shape[:axis], half, *x.shape[axis + 1 :])
-    return result("glu", data, _glu_backward, (x,), halves, act, axis=axis, activation=act)
+    return result("glu", data, _glu_backward, (x,), (halves, act), {"axis": axis, "activation": act})
 
 
 def _glu_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -379,7 +379,7 @@ def _along_rows(x: Tensor, axis: int, name: str) -> Tensor:
     rows = x.data.reshape(x.size // n if n else 0, n)
     y = k.empty(rows.shape, x.dtype)
     getattr(k, f"{name}_forward")(y, rows)
-    return result(name, y.reshape(x.shape), _ROWS_BACKWARD[name], (x,), y, axis=-1)
+    return result(name, y.reshape(x.shape), _ROWS_BACKWARD[name], (x,), (y,), {"axis": -1})
 
 
 def _rows_backward(kernel: str) -> Backward:

@@ -83,7 +83,7 @@ def rows(x: Tensor, index: Any) -> Tensor:
     flat_index = index.data.reshape(-1)
     y = k.empty((index.size, columns), x.dtype)
     k.take_forward(y, x.data.reshape(x.shape[0], columns), flat_index)
-    return result("take", y.reshape(index.shape + x.shape[1:]), _take_backward, (x, index), flat_index, axis=0)
+    return result("take", y.reshape(index.shape + x.shape[1:]), _take_backward, (x, index), (flat_index,), {"axis": 0})
 
 
 def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -117,7 +117,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
     if index.ndim != x.ndim or any(index.shape[d] != x.shape[d] for d in range(x.ndim) if d != axis):
         raise ValueError(f"gather: index of shape {index.shape} for x of shape {x.shape}; they must agree except on axis {axis}")
     y, index3, shape = gathered(x, axis, index)
-    return result("gather", y.reshape(index.shape), gather_backward, (x, index), index3, shape, axis=axis)
+    return result("gather", y.reshape(index.shape), gather_backward, (x, index), (index3, shape), {"axis": axis})
 
 
 def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[int, int, int]]:
@@ -162,7 +162,7 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
     index3, added = index.data.reshape(arrays.around(src.shape, axis)), k.empty(arrays.around(x.shape, axis), x.dtype)
     k.gather_backward(added, src.data.reshape(index3.shape), index3)
     y = arrays.binary(k, "add", x.data, added.reshape(x.shape))
-    return result("scatter_add", y, _scatter_add_backward, (x, index, src), index3, added.shape, axis=axis)
+    return result("scatter_add", y, _scatter_add_backward, (x, index, src), (index3, added.shape), {"axis": axis})
 
 
 def _scatter_add_backward(grads: Gradients, node: Node, dy: Array) -> None:

@@ -62,7 +62,7 @@ def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation 
     k.dense_forward(y, aux, x2, kernel, k.absent if b is None else b.data, activation, rounding)
     tensors = (x, w) if b is None else (x, w, b)
     saved = x2, kernel, y, aux, activation, rounding
-    return result("dense", y if rows is out else y.reshape(out), _dense_backward, tensors, *saved, activation=activation)
+    return result("dense", y if rows is out else y.reshape(out), _dense_backward, tensors, saved, {"activation": activation})
 
 
 def _rows(batch: tuple[int, ...]) -> int:
@@ -135,7 +135,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     c = k.empty((a2.shape[0], b2.shape[1]), a.dtype)
     rounding = precision()
     k.matmul_nn(c, a2.data, b2.data, 1.0, 0.0, rounding)
-    product = result("matmul", c, _matmul_backward, (a2, b2), a2.data, b2.data, rounding)
+    product = result("matmul", c, _matmul_backward, (a2, b2), (a2.data, b2.data, rounding))
     return product if c.shape == out else shape_ops.reshape(product, out)
 
 
@@ -161,7 +161,7 @@ def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
     k, rounding = current(), precision()
     c = k.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     _multiply(k, c, a.data, b.data, batch, rounding=rounding)
-    return result("matmul", c, _matmul_batches_backward, (a, b), a.data, b.data, rounding)
+    return result("matmul", c, _matmul_batches_backward, (a, b), (a.data, b.data, rounding))
 
 
 def _multiply(

@@ -124,7 +124,7 @@ def _binary(op: str, x: Any, y: Any) -> Tensor:
     x, y = operands(op, x, y)
     k = current()
     z = arrays.binary(k, op, x.data, y.data)
-    return result(op, z, _binary_backward, (x, y), x.data, y.data, z)
+    return result(op, z, _binary_backward, (x, y), (x.data, y.data, z))
 
 
 def _binary_backward(grads: Gradients, node: Node, dz: Array) -> None:
@@ -320,7 +320,9 @@ def astype(x: Any, dtype: Any) -> Tensor:
     if t.dtype == d:
         return t
     y = arrays.cast(current(), t.data, d)
-    return result("astype", y, _astype_backward, (t,), dtype=d.name) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
+    return (
+        result("astype", y, _astype_backward, (t,), (), {"dtype": d.name}) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
+    )
 
 
 def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:

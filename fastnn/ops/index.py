@@ -142,7 +142,7 @@ def _slice(x: Tensor, keys: Sequence[Any]) -> Tensor:
     k = current()
     y = k.empty(shape, x.dtype)
     arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
-    return result("getitem", y, _slice_backward, (x,), shape, strides, offset, key=tuple(keys))
+    return result("getitem", y, _slice_backward, (x,), (shape, strides, offset), {"key": tuple(keys)})
 
 
 def _is_int(item: Any) -> bool:
@@ -268,7 +268,7 @@ def _parts(op: str, x: Tensor, parts: list[Walk], **attrs: Any) -> tuple[Tensor,
         y = k.empty(shape, x.dtype)
         arrays.copy_walk(k, y, x.data, shape, strides_of(shape), strides, xo=offset)
         copies.append(y)
-    return tuple(map(copied, results(op, copies, _parts_backward, (x,), parts, **attrs)))
+    return tuple(map(copied, results(op, copies, _parts_backward, (x,), (parts,), attrs)))
 
 
 def _parts_backward(grads: Gradients, node: Node, *dys: Array | None) -> None:

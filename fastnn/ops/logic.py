@@ -126,7 +126,7 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     """
     c = boolean(condition, "where: the condition")
     x, y = operands("where", x, y)
-    return result("where", arrays.select(current(), c.data, x.data, y.data), _where_backward, (c, x, y), c.data)
+    return result("where", arrays.select(current(), c.data, x.data, y.data), _where_backward, (c, x, y), (c.data,))
 
 
 def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:

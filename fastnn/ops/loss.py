@@ -55,7 +55,7 @@ def sparse_cross_entropy(
     losses, weights, p = k.empty(shape[:1], dtype), k.empty(shape[:1], dtype), k.empty(shape, dtype)
     k.sparse_cross_entropy_forward(losses, weights, p, z, labels, w, c, smoothing, ignore_index)
     saved, attrs = (p, labels, w, c, smoothing, ignore_index), {"smoothing": smoothing, "ignore_index": ignore_index}
-    return result("sparse_cross_entropy", losses, _sparse_backward, (logits,), *saved, **attrs), weights
+    return result("sparse_cross_entropy", losses, _sparse_backward, (logits,), saved, attrs), weights
 
 
 def _labels_and_weights(
@@ -133,7 +133,7 @@ def linear_cross_entropy(
     kept = [z]  # with the probabilities of the last chunk, until backward has used them
     saved = head, x2, chunks, kept, labels, sw, cw, smoothing, ignore_index
     attrs = {"smoothing": smoothing, "ignore_index": ignore_index, "transposed": transposed}
-    return result(op, losses, _linear_backward, tensors, *saved, **attrs), weights
+    return result(op, losses, _linear_backward, tensors, saved, attrs), weights
 
 
 class _Head:
@@ -229,7 +229,9 @@ def cross_entropy(
     c = absent if class_weight is None else class_weight
     losses, p = k.empty(logits.shape[:1], logits.dtype), k.empty(logits.shape, logits.dtype)
     k.cross_entropy_forward(losses, p, logits.data, targets, w, c, smoothing)
-    return result("cross_entropy", losses, _cross_entropy_backward, (logits,), p, targets, w, c, smoothing, smoothing=smoothing)
+    return result(
+        "cross_entropy", losses, _cross_entropy_backward, (logits,), (p, targets, w, c, smoothing), {"smoothing": smoothing}
+    )
 
 
 def _cross_entropy_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
@@ -247,7 +249,7 @@ def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = Non
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
     w: Any = k.absent if weights is None else weights
     k.reduce_loss_forward(loss, normaliser, losses.data, w, REDUCE_LOSS_MODES.index(mode))
-    return result("reduce_loss", loss.reshape(()), _reduce_backward, (losses,), normaliser, mode=mode)
+    return result("reduce_loss", loss.reshape(()), _reduce_backward, (losses,), (normaliser,), {"mode": mode})
 
 
 def _reduce_backward(grads: Gradients, node: Node, dloss: Array) -> None:

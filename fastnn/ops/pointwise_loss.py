@@ -43,7 +43,7 @@ def pointwise_loss(
     q = absent if column is None else column
     losses = k.empty(pred.shape[:1], pred.dtype)
     k.pointwise_loss_forward(losses, pred.data, target.data, w, q, fn)
-    return result("pointwise_loss", losses, _pointwise_backward, (pred, target), pred.data, target.data, w, q, fn, fn=fn)
+    return result("pointwise_loss", losses, _pointwise_backward, (pred, target), (pred.data, target.data, w, q, fn), {"fn": fn})
 
 
 def no_gradient(target: Tensor, op: str) -> None:
@@ -86,7 +86,9 @@ def gaussian_nll(
     losses = k.empty(pred.shape[:1], pred.dtype)
     k.gaussian_nll_forward(losses, pred.data, target.data, w, floor, int(log_variance))
     saved = pred.data, target.data, w, floor, int(log_variance)
-    return result("gaussian_nll", losses, _gaussian_backward, (pred, target), *saved, floor=floor, log_variance=log_variance)
+    return result(
+        "gaussian_nll", losses, _gaussian_backward, (pred, target), saved, {"floor": floor, "log_variance": log_variance}
+    )
 
 
 def _gaussian_backward(grads: Gradients, node: Node, dlosses: Array) -> None:

@@ -33,7 +33,7 @@ def _dropped(kind: str, x: Tensor, state: Array, rate: Array) -> Tensor:
     k = current()
     y, aux = k.empty(x.shape, x.dtype), k.empty(2, "uint64")
     getattr(k, f"{kind}_forward")(y, aux, state, x.data, rate)
-    return result(kind, y, _dropped_backward, (x,), aux, rate, rate=rate)
+    return result(kind, y, _dropped_backward, (x,), (aux, rate), {"rate": rate})
 
 
 def _dropped_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -56,7 +56,7 @@ def gaussian_noise(x: Tensor, state: Array, stddev: Array) -> Tensor:
     k = current()
     y = k.empty(x.shape, x.dtype)
     k.gaussian_noise_forward(y, k.empty(2, "uint64"), state, x.data, stddev)
-    return result("gaussian_noise", y, _noise_backward, (x,), stddev=stddev)
+    return result("gaussian_noise", y, _noise_backward, (x,), (), {"stddev": stddev})
 
 
 def _noise_backward(grads: Gradients, node: Node, dy: Array) -> None:

@@ -129,7 +129,7 @@ def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None
     if keepdims is not None:
         out, attrs = _without(out, (axis,), keepdims), {**attrs, "keepdims": keepdims}
     made = y.reshape(out), indices.data.reshape(out)
-    return Extreme(*results(op, made, gather_backward, (x,), index3, shape, axis=axis, **attrs))
+    return Extreme(*results(op, made, gather_backward, (x,), (index3, shape), {"axis": axis, **attrs}))
 
 
 def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: Sequence[str]) -> bool:
@@ -183,12 +183,12 @@ def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tenso
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
     y = arrays.reduce_axes(current(), op, x.data, axes) if axes else clone(x).data
     data = y.reshape(_without(x.shape, axes, keepdims))
-    return result(op, data, _reduce_backward, (x,), x.data, y, axis=axes, keepdims=keepdims)
+    return result(op, data, _reduce_backward, (x,), (x.data, y), {"axis": axes, "keepdims": keepdims})
 
 
 def shared(op: str, x: Tensor, y: Tensor) -> Tensor:
     """Make of y, an element of x, the output of an operation whose gradient all elements share that are equal to it."""
-    return result(op, y.data, _reduce_backward, (x,), x.data, y.data.reshape((1,) * x.ndim))
+    return result(op, y.data, _reduce_backward, (x,), (x.data, y.data.reshape((1,) * x.ndim)))
 
 
 def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -238,7 +238,7 @@ def cumsum(x: Any, axis: int) -> Tensor:
     axis = axis_of(axis, builtins.max(x.ndim, 1), "cumsum")
     shape = arrays.around(x.shape, axis)
     y = _cumulate(current(), "sum", x.data.reshape(shape), 0, 0)
-    return result("cumsum", y.reshape(x.shape), _cumsum_backward, (x,), shape, axis=axis)
+    return result("cumsum", y.reshape(x.shape), _cumsum_backward, (x,), (shape,), {"axis": axis})
 
 
 def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -329,7 +329,7 @@ def norm(x: Any, ord: float | str | None = 2, axis: Axis = None, keepdims: bool 
     squares = arrays.binary(k, "mul", x.data, x.data)
     y = arrays.apply(k, activation("sqrt"), arrays.reduce_axes(k, "sum", squares, axes))
     data = y.reshape(_without(x.shape, axes, keepdims))
-    return result("norm", data, _norm_backward, (x,), x.data, y, ord=2, axis=axes, keepdims=keepdims)
+    return result("norm", data, _norm_backward, (x,), (x.data, y), {"ord": 2, "axis": axes, "keepdims": keepdims})
 
 
 def _norm_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -357,7 +357,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     powers = arrays.apply(k, _EXP, arrays.binary(k, "sub", x.data, top))
     y = arrays.binary(k, "add", arrays.apply(k, activation("log"), arrays.reduce_axes(k, "sum", powers, axes)), top)
     data = y.reshape(_without(x.shape, axes, keepdims))
-    return result("logsumexp", data, _logsumexp_backward, (x,), x.data, y, axis=axes, keepdims=keepdims)
+    return result("logsumexp", data, _logsumexp_backward, (x,), (x.data, y), {"axis": axes, "keepdims": keepdims})
 
 
 def _logsumexp_backward(grads: Gradients, node: Node, dy: Array) -> None:

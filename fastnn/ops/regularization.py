@@ -26,7 +26,7 @@ def penalty(x: Tensor, weights: Array) -> Tensor:
         weights = k.constant(weights)
     value = k.empty(1, x.dtype)
     k.penalty_forward(value, x.data, weights)
-    return result("penalty", value.reshape(()), _penalty_backward, (x,), x.data, weights, weights=weights)
+    return result("penalty", value.reshape(()), _penalty_backward, (x,), (x.data, weights), {"weights": weights})
 
 
 def _penalty_backward(grads: Gradients, node: Node, dvalue: Array) -> None:

@@ -30,7 +30,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
         data = x.data.reshape(wanted)
     except ValueError:
         raise ValueError(f"reshape: shape {x.shape} into {wanted}; the number of elements differs") from None
-    return share_changes(result("reshape", data, _reshape_backward, (x,), shape=data.shape), x)
+    return share_changes(result("reshape", data, _reshape_backward, (x,), (), {"shape": data.shape}), x)
 
 
 def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -99,7 +99,7 @@ def arranged(view: Any) -> Tensor:
     k, order = current(), Order(tuple(range(y.ndim)), blocks, axis)
     index = np.arange(y.shape[axis]).reshape(len(blocks), -1)[list(blocks)].reshape(-1)
     taken = arrays.arranged(k, y.data, order)
-    return copied(result("take", taken, _arranged_backward, (y, Tensor(k.constant(index))), order, axis=axis))
+    return copied(result("take", taken, _arranged_backward, (y, Tensor(k.constant(index))), (order,), {"axis": axis}))
 
 
 def _arranged_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -121,7 +121,7 @@ def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
 
 
 def _permuted(x: Tensor, order: tuple[int, ...]) -> Tensor:
-    return copied(result("transpose", arrays.permute(current(), x.data, order), _transpose_backward, (x,), axes=order))
+    return copied(result("transpose", arrays.permute(current(), x.data, order), _transpose_backward, (x,), (), {"axes": order}))
 
 
 def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -171,7 +171,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
         raise ValueError(f"broadcast_to: shape {t.shape} does not broadcast to {wanted}")
     if wanted == t.shape:
         return t
-    return copied(result("broadcast_to", expand(t.data, wanted), _broadcast_to_backward, (t,), shape=wanted))
+    return copied(result("broadcast_to", expand(t.data, wanted), _broadcast_to_backward, (t,), (), {"shape": wanted}))
 
 
 def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -199,7 +199,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     for t in parts:
         arrays.copy_walk(k, y, t.data, t.shape, strides, strides_of(t.shape), yo=start * strides[axis])
         start += t.shape[axis]
-    return result("concatenate", y, _concatenate_backward, parts, axis=axis)
+    return result("concatenate", y, _concatenate_backward, parts, (), {"axis": axis})
 
 
 def _concatenate_backward(grads: Gradients, node: Node, dy: Array) -> None:

@@ -52,7 +52,10 @@ class Activation(Configured):
         self.name = name or type(self).__name__.lower()
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.applied(self.activation, x, type(self).__name__)
+        activation = self.activation
+        if type(activation) is Function:
+            return ops.activate(x, activation)
+        return ops.applied(activation, x, type(self).__name__)
 
     def as_function(self) -> Any:
         same = type(self).forward is Activation.forward and isinstance(self.activation, Function | str)
