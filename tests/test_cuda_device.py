@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastnn.backends.cupy.device import LARGE, CudaDevice
+from fastnn.backends.cupy.scratch import Scratch
 from fastnn.backends.cupy.shared import pending
 
 
@@ -119,3 +120,36 @@ def test_large_page_locked_memory_is_given_back(device: CudaDevice) -> None:
     assert Stream.log == [("pool", "8"), ("pool", "1")]
     device.page_locked(LARGE)
     assert Stream.log[2:] == [("null", "synchronize"), ("pool", "free"), ("pool", str(LARGE))]
+
+
+class Memory:
+    """A device that hands out addresses."""
+
+    def __init__(self) -> None:
+        self.end = 1000
+
+    def empty(self, size: int, dtype: Any) -> Any:
+        begin, self.end = self.end, self.end + size
+        return SimpleNamespace(begin=begin, size=size)
+
+    def pointer(self, array: Any, kernel: str, name: str) -> int:
+        return array.begin  # type: ignore[no-any-return]
+
+
+def test_parts_of_scratch_memory_are_aligned_apart_and_within_what_was_asked_for() -> None:
+    device: Any = Memory()
+    scratch = Scratch(device)
+    with scratch.of(0, 0) as none:
+        assert none == [0, 0] and device.end == 1000
+    with scratch.of(10, 0, 300, 1) as (a, b, c, d):
+        assert a % 256 == b % 256 == c % 256 == d % 256 == 0
+        assert a >= 1000 and b == c == a + 256 and d == c + 512 and d + 1 <= device.end
+        end = device.end
+    with scratch.of(256, 256) as again:  # what fits lies in the same memory
+        assert again == [a, a + 256] and device.end == end
+    with scratch.of(5000) as (large,):  # more is other memory: recordings hold the addresses of the first one
+        assert large >= end and large + 5000 <= device.end
+    with pytest.raises(ZeroDivisionError), scratch.of(1):
+        raise ZeroDivisionError
+    with scratch.of(1) as after:  # the lock is free again
+        assert after

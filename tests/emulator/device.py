@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.backends.cupy.device import elsewhere
+from fastnn.backends.cupy.scratch import Scratch
 from fastnn.backends.cupy.shared import SharedArray, pending
 
 from .array import ArrayModule, DeviceArray, Memory, Pool
@@ -133,6 +134,7 @@ class EmulatedDevice:
     def __init__(self, order: int = FORWARD, at_end: bool = False, most: int = 1 << 30) -> None:
         self._pool = Pool(at_end, self._before_host)
         self.xp: Any = ArrayModule(self._pool)
+        self.scratch = Scratch(self)
         self._order, self._most = order, most
         self._entries: dict[str, Entry] = {}
         self._queue: list[Callable[[], None]] = []

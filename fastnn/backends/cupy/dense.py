@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +12,7 @@ from ..spec import LINEAR, PRECISIONS, Activation, activation
 from .blas import CublasLt, Product, Products, alignment
 from .device import Device
 from .launch import MOST_BLOCKS, THREADS
-from .source import TYPES, own_program
+from .source import TYPES, layout, own_program
 
 FILES = ("functions.cuh", "product.cuh", "dense.cu")
 
@@ -34,17 +32,6 @@ MOST_SLABS = 128
 """How many such sums there are for a column; fewer where many columns keep the GPU busy."""
 
 SIGMOID, GELU_TANH = activation("sigmoid"), activation("gelu_tanh")
-
-STRUCTS = {
-    "Multiply": "QQQddqqqq",
-    "Forward": "QQQQQqddqqqq",
-    "Backward": "QQQQQQQQQqddqqqqqqqq",
-    "Convert": "QQq",
-    "Activate": "QQQQqddqq",
-    "Slopes": "QQQQQqddqqq",
-    "Columns": "QQqqq",
-}
-"""The fields of the argument structs in dense.cu."""
 
 
 def _small(m: int, n: int, *sums: int) -> bool:
@@ -105,9 +92,6 @@ class Dense:
     def __init__(self, device: Device, products: Products) -> None:
         self._device, self._products = device, products
         self._entries: dict[Any, Any] = {}
-        self._packs = {name: struct.Struct(f"<{fields}").pack for name, fields in STRUCTS.items()}
-        self._scratch: list[Any] = []
-        self._lock = threading.Lock()
 
     def _launch(
         self,
@@ -125,24 +109,11 @@ class Dense:
         if entry is None:
             source = step_program(kind, dtype.name, precision, function, flags)
             entry = self._entries[key] = self._device.compile(source, f"{kind.lower()}_entry")
-        self._device.launch(entry, blocks, THREADS, self._packs[kind](*slots))
+        self._device.launch(entry, blocks, THREADS, layout("dense.cu", kind).pack(*slots))
 
     def _pointers(self, kernel: str, **arrays: Array) -> list[int]:
         """Return the addresses of the arrays; 0 for an absent array."""
         return [self._device.pointer(a, kernel, name) if a.size else 0 for name, a in arrays.items()]
-
-    def _room(self, *nbytes: int) -> list[int]:
-        """Scratch memory for one call: addresses of so many bytes each. The stream runs one call after the other."""
-        sizes = [-(-n // 256) * 256 for n in nbytes]
-        if not any(sizes):
-            return [0] * len(sizes)
-        if not self._scratch or self._scratch[-1].size < sum(sizes) + 256:
-            # Recordings hold the addresses of the smaller ones, which therefore stay.
-            before = self._scratch[-1].size if self._scratch else 0
-            self._scratch.append(self._device.empty(max(sum(sizes) + 256, 2 * before), np.uint8))
-        begin = self._device.pointer(self._scratch[-1], "dense", "scratch")
-        begin += -begin % 256
-        return [begin + sum(sizes[:i]) for i in range(len(sizes))]
 
     # ---- products ----
 
@@ -157,9 +128,8 @@ class Dense:
             slots = pc, pa, pb, alpha, beta, m, n, k, tiles
             self._launch("Multiply", min(tiles, MOST_BLOCKS), c.dtype, slots, precision, flags=(ta, tb, wide))
             return
-        with self._lock:
-            room = self._room(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b)))
-            pa, pb = (self._factor(p, f.size, c.dtype, precision, to) for p, f, to in zip((pa, pb), (a, b), room, strict=True))
+        with self._device.scratch.of(*(_rounded_bytes(f.size, c.dtype, precision) for f in (a, b))) as parts:
+            pa, pb = (self._factor(p, f.size, c.dtype, precision, to) for p, f, to in zip((pa, pb), (a, b), parts, strict=True))
             product = Product(m, n, k, ta, tb, _factors(c.dtype, precision), alignment(pc, pa, pb))
             self._products.multiply(product, pc, pa, pb, alpha, beta)
 
@@ -183,13 +153,11 @@ class Dense:
             slots = py, z, px, pw, pb, *act, m, n, k, tiles
             self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
             return
-        with self._lock:
-            room = (
-                [copies, copies + 2 * _copies(x.size)]
-                if copies
-                else self._room(*(_rounded_bytes(f.size, dtype, precision) for f in (x, w)))
-            )
-            px, pw = (self._factor(p, f.size, dtype, precision, to) for p, f, to in zip((px, pw), (x, w), room, strict=True))
+        rounded = [] if copies else [_rounded_bytes(f.size, dtype, precision) for f in (x, w)]
+        with self._device.scratch.of(*rounded) as parts:
+            to_x, to_w = (copies, copies + 2 * _copies(x.size)) if copies else parts
+            px = self._factor(px, x.size, dtype, precision, to_x)
+            pw = self._factor(pw, w.size, dtype, precision, to_w)
             product = Product(m, n, k, False, False, _factors(dtype, precision), alignment(py, z, px, pw, pb))
             product = self._fused(product, act, bool(pb), bool(z), bool(precision))
             done = product.epilogue
@@ -244,11 +212,10 @@ class Dense:
             if blocks := min(dx_tiles + dw_tiles + strips, MOST_BLOCKS):
                 self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
             return
-        with self._lock:
-            slabs = min(MOST_SLABS, -(-m // SLAB_ROWS), max(1, MOST_BLOCKS // -(-n // 128)))
-            rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
-            own = [0, 0] if copies else rounded[1:]
-            to_sums, to_dz, to_x, to_w = self._room(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own)
+        slabs = min(MOST_SLABS, -(-m // SLAB_ROWS), max(1, MOST_BLOCKS // -(-n // 128)))
+        rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
+        own = [0, 0] if copies else rounded[1:]
+        with self._device.scratch.of(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own) as (to_sums, to_dz, to_x, to_w):
             linear, short = act.id == LINEAR.id, _short(dtype, precision)
             # In bfloat16, dz lies in the first half of its own memory.
             out = to_dz if linear and short else pdz

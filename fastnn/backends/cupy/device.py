@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .nvrtc import machine_code
+from .scratch import Scratch
 from .shared import SharedArray, pending
 
 
@@ -18,6 +19,8 @@ class Device(Protocol):
 
     xp: Any
     """The module of its arrays."""
+    scratch: Scratch
+    """Memory for kernels that need some beside their arguments."""
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
         """Return where an argument's elements lie, as the device sees it; TypeError for memory that it cannot reach."""
@@ -80,6 +83,7 @@ class CudaDevice:
 
         self.xp = cupy
         self._array = cupy.ndarray
+        self.scratch = Scratch(self)
         # Not CuPy's own pool: that one would give memory to its copies while a kernel that was started may still read it.
         # Whoever takes memory here waits for the device before he writes it.
         self._page_locked = cupy.cuda.PinnedMemoryPool()

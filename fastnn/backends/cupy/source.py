@@ -9,6 +9,8 @@ its id.
 
 from __future__ import annotations
 
+import re
+import struct
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +31,7 @@ TYPES = {
 }
 """By the dtype of an array, the type of its elements in CUDA; uint16 holds bfloat16."""
 _SCALARS = {"float": "double", "act": "Function", "loss": "Function"}
+_CODES = {"i64": "q", "double": "d", "Function": "qdd"}
 
 
 def letters(kernel: Kernel) -> tuple[str, ...]:
@@ -61,6 +64,22 @@ def files(family: str) -> tuple[str, ...]:
 @cache
 def _text(file: str) -> str:
     return (FOLDER / file).read_text(encoding="utf-8")
+
+
+@cache
+def layout(file: str, name: str) -> struct.Struct:
+    """Return how the argument struct of this name in a ``.cu`` file lies in memory; all its fields have eight bytes.
+
+    For kernels beside those of the contract, whose structs are written by hand: pointers, ``i64``, ``double``, ``Function``.
+    """
+    found = re.search(rf"^struct {name} {{(.*?)^}};", _text(file), re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise KeyError(f"{file} has no struct {name}")
+    codes = ""
+    for field in filter(None, map(str.strip, re.sub(r"//.*", "", found[1]).split(";"))):
+        kind, names = field.removeprefix("const ").split(None, 1)
+        codes += ("Q" if "*" in names or kind.endswith("*") else _CODES[kind]) * (names.count(",") + 1)
+    return struct.Struct(f"<{codes}")
 
 
 def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:

@@ -1,0 +1,51 @@
+"""Scratch memory of a device, for kernels that need memory beside their arguments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .device import Device
+
+ALIGNMENT = 256
+"""Bytes that each part begins at a multiple of, as CUDA's own allocations do."""
+
+
+class Scratch:
+    """Memory that the calls of all families share: the stream runs one call after the other.
+
+    >>> with device.scratch.of(4 * m, 4 * n) as (sums, copies):  # doctest: +SKIP
+    ...     device.launch(entry, blocks, threads, pack(sums, copies, x))
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._buffers: list[Any] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, *nbytes: int) -> Iterator[list[int]]:
+        """Return the addresses of parts of so many bytes; start all launches that use them inside of the block.
+
+        The block holds a lock. Without it, the launches of two threads could come between each other and share the memory.
+        """
+        with self._lock:
+            yield self._addresses(nbytes)
+
+    def _addresses(self, nbytes: tuple[int, ...]) -> list[int]:
+        sizes = [-(-n // ALIGNMENT) * ALIGNMENT for n in nbytes]
+        total = sum(sizes)
+        if not total:
+            return [0] * len(sizes)
+        if not self._buffers or self._buffers[-1].size < total + ALIGNMENT:
+            # Recordings hold the addresses of the smaller ones, which therefore stay.
+            before = self._buffers[-1].size if self._buffers else 0
+            self._buffers.append(self._device.empty(max(total + ALIGNMENT, 2 * before), np.uint8))
+        begin = self._device.pointer(self._buffers[-1], "scratch", "memory")
+        begin += -begin % ALIGNMENT
+        return [begin + sum(sizes[:i]) for i in range(len(sizes))]
