@@ -55,8 +55,8 @@ tests() {
   local options=(-q -p no:cacheprovider -rs)
   has xdist && options+=(-n 4)
   has pytest_benchmark || options+=(-o "addopts=--strict-markers --strict-config --import-mode=importlib")
-  step tests env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" tests --ignore tests/test_kernels.py
-  step kernels env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" --targets cupy-device tests/test_kernels.py
+  step tests env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" tests --ignore tests/backends/test_kernels.py
+  step kernels env FASTNN_BACKEND=cupy "$python" -m pytest "${options[@]}" --targets cupy-device tests/backends/test_kernels.py
 }
 
 step machine machine

@@ -19,8 +19,7 @@ ALIGNMENT = 256
 class Scratch:
     """Memory that the calls of all families share: the stream runs one call after the other.
 
-    >>> with device.scratch.of(4 * m, 4 * n) as (sums, copies):  # doctest: +SKIP
-    ...     device.launch(entry, blocks, threads, pack(sums, copies, x))
+    Use: ``with device.scratch.of(4 * m, 4 * n) as (sums, copies): device.launch(entry, blocks, threads, pack(sums, copies, x))``.
     """
 
     def __init__(self, device: Device) -> None:

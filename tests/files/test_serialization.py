@@ -420,7 +420,7 @@ def test_other_versions_are_refused(version: Any, words: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", OF_0_1)
 def test_files_of_version_0_1(name: str, tmp_path: Path) -> None:
     x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
-    model = fastnn.load(Path(__file__).parent / "files_of_0.1" / f"{name}.fastnn")
+    model = fastnn.load(Path(__file__).parents[1] / "files_of_0.1" / f"{name}.fastnn")
     np.testing.assert_allclose(model.predict(x), OF_0_1[name], rtol=1e-5, atol=1e-6)
     rate = model.optimizer.get_config()["lr"]
     assert rate == (0.01 if name == "graph" else fastnn.schedules.ExponentialDecay(0.01, 5, 0.9))

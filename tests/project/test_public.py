@@ -95,7 +95,7 @@ def test_names_that_are_not_there() -> None:
 
 
 def test_the_stubs_are_those_of_the_names() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     script = root / "scripts" / "stubs"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -206,7 +206,7 @@ def test_users_code_is_typed(tmp_path: Path) -> None:
     every = [f"import {name}\n{name}.{own}" for name in PACKAGES for own in importlib.import_module(name).__all__]
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "every.py").write_text("\n".join(every))
-    cache = Path(__file__).parents[1] / ".mypy_cache"
+    cache = Path(__file__).parents[2] / ".mypy_cache"
     command: list[Any] = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, "program.py", "every.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

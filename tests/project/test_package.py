@@ -13,7 +13,7 @@ import pytest
 
 import fastnn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(fastnn.__file__).parent
 BACKEND = os.environ.get("FASTNN_BACKEND", "cpp")
 OPTIONAL = {

@@ -11,7 +11,7 @@ import pytest
 
 import fastnn
 
-PAGE = Path(__file__).parents[1] / "docs" / "tensor.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tensor.md"
 
 TORCHS = """
 t + u

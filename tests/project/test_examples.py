@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 PRINTS = {
     "neuron": "Neuron output: 0.5498",
     "forward_pass": "fastnn: class probabilities:",

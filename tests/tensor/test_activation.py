@@ -238,7 +238,7 @@ def test_every_function_has_a_limit_or_is_exact() -> None:
 
 
 def test_every_name_is_on_its_page() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "activations.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "activations.md").read_text()
     for name in activations.NAMES + activations.ROWS:
         assert f"`{name}" in page, f"docs/activations.md has no row for {name}"
 

@@ -168,7 +168,7 @@ def test_touches_nothing_beyond_its_arrays(request: pytest.FixtureRequest, famil
     isas = [isa for isa in ISAS if request.config.getoption("--targets") in f"cpp-{isa}"]
     if not isas:
         pytest.skip("--targets leaves out the compiled kernels")
-    path = f"{Path(__file__).parent}{os.pathsep}{Path(fastnn.__file__).parents[1]}"
+    path = f"{Path(__file__).parents[1]}{os.pathsep}{Path(fastnn.__file__).parents[1]}"
     command = [sys.executable, "-m", "cases.guard", family, *isas]
     env = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)

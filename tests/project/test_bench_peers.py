@@ -18,7 +18,7 @@ import pytest
 
 import fastnn
 
-BENCHES = Path(__file__).parents[1] / "benches"
+BENCHES = Path(__file__).parents[2] / "benches"
 DEVICES = ("cpu", "cuda")
 
 
