@@ -1,14 +1,15 @@
-"""Blocks that are undone whatever interrupts them.
+"""Context managers that are always undone, even if Ctrl-C interrupts them.
 
-- `Block`: a context variable has another value. Modes, `no_grad`, `autocast`, `use_backend` and recordings are such blocks. The
-  value is seen by this thread and asyncio task alone; blocks may be nested, entered again, and shared by threads.
-- `Finally`: a function is called at the end, and once more where it was interrupted itself. It undoes what the block may have
-  changed, all or any part of it, and may be called again when it has: it is made before anything changes.
-- `completed`: something of several steps is done as a whole.
+- `Block`: sets a context variable. Modes, `no_grad`, `autocast`, `use_backend` and recordings are such blocks. Only this thread
+  and asyncio task see the value. Blocks may be nested, entered again, and shared by threads.
+- `Finally`: calls a function at the end, and again if the call is interrupted. The function undoes all or any part of the
+  changes that the block may have made. It must allow several calls. Make the object before anything changes.
+- `completed`: runs an action of several steps to its end.
 
-Python delivers Ctrl-C where a function written in Python begins. An `__exit__` written in Python can therefore be interrupted
-before its first line, and then the block stays on for good; those of `_core` cannot, as they are written in C++. Without it they
-are written in Python: a block whose `__exit__` was interrupted is left when the traceback is forgotten that holds it.
+Python delivers Ctrl-C at the start of a Python function. An `__exit__` written in Python can therefore be interrupted before
+its first line, and then the block would stay active. The `__exit__` methods of `_core` cannot be interrupted, because they are
+written in C++. Installations without `_core` use the Python versions. If their `__exit__` is interrupted, the block is undone
+by `__del__`, when the traceback that refers to it is freed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 
 class PythonBlock:
-    """The block of installations without compiled kernels.
+    """`Block` of installations without compiled kernels.
 
     Args:
         variable: the context variable.
-        value: what it has in the block.
+        value: its value in the block.
         check: called with the value before the block is entered; may raise.
     """
 
@@ -40,13 +41,13 @@ class PythonBlock:
         self.entered = True
         try:
             self._tokens.append(self._variable.set(self._value))
-        except KeyboardInterrupt:  # after the call: the block is not going to be entered
+        except KeyboardInterrupt:  # the variable may be set already, but the block is not entered
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Undo the newest entry of this thread and task: others may be inside of the same block."""
+        """Undo the latest entry of this thread and task; others may be inside of the same block."""
         for token in reversed(self._tokens):
             try:
                 self._variable.reset(token)
@@ -54,22 +55,22 @@ class PythonBlock:
                 continue  # it was entered in another context
             self._tokens.remove(token)
             return
-        raise RuntimeError("a block is left that this thread or task has not entered")
+        raise RuntimeError("this thread or task exits a block that it has not entered")
 
     def __del__(self) -> None:
         for token in reversed(self._tokens):
             try:
                 self._variable.reset(token)
             except (ValueError, RuntimeError):
-                continue  # of another context, or undone already
+                continue  # it belongs to another context, or is undone already
 
 
 class PythonFinally:
     """`Finally` of installations without compiled kernels.
 
     Args:
-        action: what is called at the end, also where before fails.
-        before: what is called at the beginning.
+        action: function to call at the end, also if `before` fails.
+        before: function to call at the beginning.
     """
 
     def __init__(self, action: Callable[[], Any], before: Callable[[], Any] | None = None) -> None:
@@ -106,11 +107,11 @@ if TYPE_CHECKING:
 else:
     try:
         from .._core import Block, Finally
-    except ImportError:  # no compiled kernels; backends/cpp.py says why
+    except ImportError:  # no compiled kernels; backends/cpp.py gives the reason
         Block, Finally = PythonBlock, PythonFinally
 
 
 def completed(action: Callable[[], Any]) -> None:
-    """Call action, and once more where it is interrupted, so that it comes to its end: it may be called again at any point."""
+    """Call an action, and call it again if it is interrupted. It must allow a new start after an interruption at any point."""
     with Finally(action):
         pass

@@ -1,4 +1,4 @@
-"""Conversion of arguments to arrays of the current backend, or an error that names the argument. Tensors are not known here."""
+"""Conversion of arguments to arrays of the current backend. Errors name the argument. This module does not import `Tensor`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TensorBase:
-    """Marks Tensors for the conversions here; `Tensor`, in a module above this one, is derived from it."""
+    """Base of `Tensor`, which a higher module defines. The conversions here recognize Tensors by it."""
 
     __slots__ = ()
 
@@ -33,15 +33,15 @@ class TensorBase:
 
 
 class StepInput(NDArrayOperatorsMixin):
-    """An array argument of a captured function: what NumPy array it is only fastnn's operations may see.
+    """Array argument of a captured function. Only operations of fastnn may use its NumPy array during a recording.
 
-    Whatever else is done with it (arithmetic, indexing, any method of an array) works as on the array, also in place, and makes
-    the recording void, for a replay would not do it again.
+    Every other use (arithmetic, indexing, a method of an array) works as on the array, also in place. But it makes the
+    recording invalid, because a replay would not repeat it.
     """
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self._array = array
-        self.host: np.ndarray[Any, Any] | None = None  # the same for Python, once it was asked for
+        self.host: np.ndarray[Any, Any] | None = None  # the array as Python code sees it, after the first use
 
     shape = property(lambda self: self._array.shape)
     dtype = property(lambda self: self._array.dtype)
@@ -102,7 +102,7 @@ class StepInput(NDArrayOperatorsMixin):
         return repr(self._read("repr()"))
 
     def converted(self, dtype: np.dtype[Any] | None, copy: bool) -> np.ndarray[Any, Any]:
-        """Return the array itself, or a copy in another dtype made by a kernel, so that a replay makes it too."""
+        """Return the array itself, or a copy in another dtype, made by a kernel so that a replay makes it too."""
         wanted = self.dtype if dtype is None else dtype
         if self.host is not None and not np.may_share_memory(self.host, self._array):  # Python may have changed it
             current().write(self._array, self.host)
@@ -117,20 +117,20 @@ class StepInput(NDArrayOperatorsMixin):
 
 
 def dtype_of(dtype: Any, op: str) -> np.dtype[Any]:
-    """Return a dtype that Tensors can have; TypeError for others."""
+    """Return a dtype that Tensors can have; raise TypeError for others."""
     try:
         d: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{op}: {dtype!r} is no dtype; there are: {', '.join(TENSOR_DTYPES)}") from None
+        raise TypeError(f"{op}: {dtype!r} is not a dtype; there are: {', '.join(TENSOR_DTYPES)}") from None
     if d not in _SUPPORTED:
         raise TypeError(f"{op}: dtype {d} is not supported; there are: {', '.join(TENSOR_DTYPES)}")
     return d
 
 
 def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> np.ndarray[Any, Any]:
-    """Return numbers as a C-contiguous NumPy array of a supported dtype: Python floats as float32, whole numbers as int64.
+    """Convert numbers to a C-contiguous NumPy array of a supported dtype: Python floats to float32, integers to int64.
 
-    floats: the dtype of all floats where dtype is None.
+    floats: dtype of all floats if dtype is None.
     """
     if dtype is None and floats is not None and getattr(getattr(data, "dtype", None), "kind", "") == "f":
         dtype = floats
@@ -145,7 +145,7 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any =
         data = k.to_numpy(data)
     keeps = isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__")
     if isinstance(data, np.ma.MaskedArray):
-        raise TypeError(f"{op}: a masked array came, wanted one without a mask; fill it first")
+        raise TypeError(f"{op}: a masked array came, wanted an array without a mask; fill it first")
     if isinstance(data, (list, tuple)) and any(isinstance(item, TensorBase) for item in data):
         data = [item.numpy() if isinstance(item, TensorBase) else item for item in data]
     try:
@@ -167,12 +167,12 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any =
             dtype = floats or (native if keeps and native in _SUPPORTED else np.float32)
     d = dtype_of(dtype, op)
     if a.dtype == np.uint64 and d == np.int64 and a.size and a.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{op}: {a.max()} came, which is beyond int64")
+        raise ValueError(f"{op}: {a.max()} came, which is out of the range of int64")
     return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
 
 
 def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
-    """Return numbers as a C-contiguous array of the backend k, as `host_array` has them; what lies on its device stays there."""
+    """Convert numbers to a C-contiguous array of the backend k, with the dtypes of `host_array`. Device arrays stay there."""
     if k.xp is not np and type(data) is k.xp.ndarray:
         if dtype is None and floats is not None:
             dtype = floats if data.dtype.kind == "f" else np.bool_ if data.dtype.kind == "b" else np.int64
@@ -182,11 +182,11 @@ def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, fl
 
 
 def check_whole(a: np.ndarray[Any, Any], dtype: np.dtype[Any], op: str, name: str) -> None:
-    """Raise ValueError for a number that an int64 or bool array cannot hold; the message says where it stands."""
+    """Raise ValueError for a number that an int64 or bool array cannot hold; the message gives its index."""
     if dtype.kind == "b":
         lost = (a != 0) & (a != 1)
     elif a.dtype.kind == "f":
-        limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
+        limit = np.float64(2.0**63)  # with a dtype: a Python number would be converted to a's dtype, and float16 cannot hold it
         lost = ~((a == np.floor(a)) & (a >= -limit) & (a < limit))
     else:
         lost = a > np.uint64(2**63 - 1)
@@ -197,7 +197,7 @@ def check_whole(a: np.ndarray[Any, Any], dtype: np.dtype[Any], op: str, name: st
 
 
 def as_array(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], op: str) -> Array:
-    """Return the value as an array of the current backend with this dtype and shape."""
+    """Convert a value to an array of the current backend with this dtype and shape."""
     if isinstance(value, TensorBase):
         if value.dtype != dtype:
             raise TypeError(f"{op}: a Tensor of dtype {value.dtype} came, wanted {dtype}")

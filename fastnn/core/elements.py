@@ -1,7 +1,7 @@
-"""Which targets and weights go with which elements of an output or of a loss, by their shapes alone.
+"""Assignment of targets and weights to the elements of an output or of a loss, by their shapes.
 
-A weight belongs to a sample, or to every element of the loss: shapes are compared from the first axis on, and sizes of 1 are
-repeated. NumPy compares from the last axis on, which would take weights (n,) of losses (n, n) for those of the columns.
+A weight belongs to a sample, or to an element of the loss. Shapes are therefore compared from the first axis on, and sizes of 1
+are repeated. NumPy compares from the last axis on: it would use weights (n,) of losses (n, n) as weights of the columns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 def same_numbers(a: Shape, b: Shape) -> bool:
-    """Say whether the shapes are the same, up to a last size of 1: the elements of arrays of these shapes go together.
+    """Return whether the shapes are equal except for a last size of 1, so that the arrays' elements belong together.
 
     >>> same_numbers((3,), (3, 1)), same_numbers((3, 2, 1), (3, 2)), same_numbers((3, 2), (2, 3))
     (True, True, False)
@@ -21,7 +21,7 @@ def same_numbers(a: Shape, b: Shape) -> bool:
 
 
 def same_elements(a: Shape, b: Shape) -> bool:
-    """Say whether the shapes are the same without their sizes of 1.
+    """Return whether the shapes are equal without their sizes of 1.
 
     >>> same_elements((3, 1, 2), (3, 2)), same_elements((3, 2), (2, 3))
     (True, False)
@@ -39,9 +39,9 @@ def without_ones(sizes: Shape) -> Shape:
 
 
 def leading(given: Shape, like: Shape) -> Shape | None:
-    """Return the shape in which weights stand for the elements of losses: the first sizes of ``like``, without repeated ones.
+    """Return the shape of weights that fits losses of shape ``like``, without trailing sizes of 1.
 
-    None where the shapes do not go together.
+    Return None if the shapes do not fit.
 
     >>> leading((3,), (3, 5)), leading((3, 1), (3, 5)), leading((3, 5, 1), (3, 5)), leading((1, 5), (3, 5)), leading((), (3, 5))
     ((3,), (3,), (3, 5), (1, 5), ())
@@ -58,7 +58,7 @@ def leading(given: Shape, like: Shape) -> Shape | None:
 
 
 def wanted_weights(like: Shape) -> str:
-    """Return the words for the weights that losses of this shape take, for messages.
+    """Describe the weights that fit losses of this shape, for messages.
 
     >>> wanted_weights((10,))
     'one weight for each of the 10 samples, shape (10,)'

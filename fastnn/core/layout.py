@@ -1,4 +1,4 @@
-"""Shapes and strides, counted in elements, by which kernels walk arrays."""
+"""Shapes and strides in elements: the layouts by which kernels iterate over arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides in elements of a C-contiguous array."""
+    """Return the strides in elements of a C-contiguous array."""
     strides, step = [], 1
     for n in reversed(shape):
         strides.append(step)
@@ -20,7 +20,7 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def layout(shape: tuple[int, ...], *strides: tuple[int, ...], offsets: tuple[int, int] | None = None) -> np.ndarray[Any, Any]:
-    """Return the layout of a walk as kernels take it (see the reference's elementwise module), with at least two dimensions."""
+    """Return the layout table of an iteration, with at least two dimensions; see the reference's elementwise module."""
     pad = max(2 - len(shape), 0)
     rows = [(1,) * pad + shape] + [(0,) * pad + s for s in strides]
     if offsets is not None:
@@ -31,14 +31,14 @@ def layout(shape: tuple[int, ...], *strides: tuple[int, ...], offsets: tuple[int
 
 
 def broadcast_strides(shape: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides with which an array of this shape is walked in a larger shape: 0 where it repeats."""
+    """Return the strides that broadcast an array of this shape to a larger shape: 0 along axes that repeat."""
     own = strides_of(shape)
     pad = len(to) - len(shape)
     return (0,) * pad + tuple(0 if shape[i] == 1 and to[pad + i] != 1 else own[i] for i in range(len(shape)))
 
 
 class Part(NamedTuple):
-    """A walk that copies a part of arranged values, or all of them, from or to where they are stored."""
+    """Layout of a copy between all or a part of the ordered values and the stored array."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -48,7 +48,7 @@ class Part(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Order of values that are stored in another one: permuted axes, then permuted blocks along one of them.
+    """Order of values relative to their stored array: permuted axes, then permuted blocks along one axis.
 
     >>> order = Order((1, 0), (0, 2, 1))
     >>> order.shape((4, 6))
@@ -58,17 +58,17 @@ class Order(NamedTuple):
     """
 
     axes: tuple[int, ...]
-    """The stored axis that each axis is."""
+    """The stored axis of each axis."""
     blocks: tuple[int, ...] = ()
-    """The stored block that each block along `axis` is; empty where all are in place."""
+    """The stored block of each block along `axis`; empty if the blocks are not permuted."""
     axis: int = 0
 
     def shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the values, given that in which they are stored."""
+        """Return the shape of the values, given the shape of the stored array."""
         return tuple(stored[a] for a in self.axes)
 
     def parts(self, stored: tuple[int, ...]) -> list[Part]:
-        """Return the walks that copy values from a stored array of this shape, or to it: one for each block."""
+        """Return the layouts of the copies from or to a stored array of this shape, one for each block."""
         shape, own = self.shape(stored), strides_of(stored)
         strides, stored_strides = strides_of(shape), tuple(own[a] for a in self.axes)
         if not self.blocks:
@@ -79,7 +79,7 @@ class Order(NamedTuple):
         return [Part(block, strides, i * step, stored_strides, b * stored_step) for i, b in enumerate(self.blocks)]
 
     def arranged(self, stored: Any) -> Any:
-        """Return the values of a stored array: a view of it, or a copy where blocks are in another order."""
+        """Return the values of a stored array: a view of it, or a copy if blocks are permuted."""
         values = stored.transpose(self.axes)
         if not self.blocks:
             return values
@@ -89,19 +89,22 @@ class Order(NamedTuple):
 
 
 TRANSPOSED = Order((1, 0))
-"""A matrix that is stored as its transpose."""
+"""Order of a matrix that is stored as its transpose."""
 
 
 @lru_cache(maxsize=4096)
 def products(sizes: tuple[int, ...], *places: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Return the layout of `matmul_batched` (see the reference's batched module): sizes, and where c, a and b lie."""
+    """Return the layout table of `matmul_batched` (see the reference's batched module): sizes, offsets, strides of c, a and b."""
     table = np.array([sizes, *places], np.int64)
     table.setflags(write=False)
     return table
 
 
 def within(sizes: Sequence[int], places: Sequence[Sequence[int]], counts: Sequence[int]) -> bool:
-    """Return whether the matrices of such a layout lie within arrays of so many elements, and their rows or columns together."""
+    """Return whether the matrices of such a layout are within arrays of these element counts.
+
+    The rows must be contiguous; for a and b, contiguous columns are enough.
+    """
     if len(sizes) < 3 or min(sizes) < 0:
         return False
     *batch, m, n, k = sizes

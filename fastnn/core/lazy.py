@@ -1,4 +1,4 @@
-"""Packages whose names are loaded when they are first asked for: importing one costs the same however much there is in it."""
+"""Lazy packages: each name is loaded at its first use, so that the import time does not grow with the size of the package."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from importlib import import_module
 from typing import Any
 
 OPERATIONS = "fastnn.ops"
-"""The package that is loaded before any name: Tensors get methods from it, and threads that load in one order never deadlock."""
+"""Package that is loaded before any name. It gives Tensors their methods, and a fixed import order prevents deadlocks."""
 
 
 def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__all__`, `__getattr__` and `__dir__` of a package.
 
-    Type checkers read the stub beside it, which `scripts/stubs` writes from the same names.
+    Type checkers read the package's stub file, which `scripts/stubs` writes from the same names.
 
     Args:
-        package: its name.
-        names: the public names of each module of the package, relative to it, with blanks between them; a=b is the module's b by
-            the name a. Those of "." are modules themselves.
+        package: name of the package.
+        names: module, relative to the package -> its public names, separated by blanks. The entry a=b gives the module's b the
+            name a. The names of the module "." are modules themselves.
     """
     where: dict[str, tuple[str, str]] = {}
     for module, listed in names.items():

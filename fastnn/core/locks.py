@@ -1,4 +1,4 @@
-"""Locks that a forked process finds free: the thread that held one in the parent is not there to release it."""
+"""Locks that are free in a forked process. The thread that held one in the parent does not exist there, and cannot release it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def lock() -> threading.Lock:
 
 
 def rlock() -> threading.RLock:
-    """Make a lock that its own thread may take several times."""
+    """Make a reentrant lock."""
     made = threading.RLock()
     _locks.add(made)
     return made
@@ -27,7 +27,7 @@ def rlock() -> threading.RLock:
 def _free() -> None:
     for made in _locks:
         own = getattr(made, "_is_owned", None)
-        if own is None or not own():  # else it is the forking thread's, which is here
+        if own is None or not own():  # a lock that the forking thread holds stays locked, since that thread still exists
             made._at_fork_reinit()
 
 

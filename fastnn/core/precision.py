@@ -1,4 +1,4 @@
-"""Mixed precision: the rounding of factors of matrix products."""
+"""Mixed precision: the rounding of the factors of matrix products."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .block import Block
 _precision: ContextVar[int] = ContextVar("fastnn_precision", default=0)
 
 precision = _precision.get
-"""The position in PRECISIONS of what factors are rounded to, in this thread."""
+"""Return the index in PRECISIONS of the type to which this thread rounds factors."""
 
 
 def checked(dtype: str, op: str) -> int:
-    """Return the precision of that name, where the backend in use has it.
+    """Return the index of a precision, after a check that the current backend has it.
 
     Raises:
-        ValueError: the name is not known.
-        RuntimeError: the backend, the CPU or the GPU cannot do it; the message says why.
+        ValueError: the name is unknown.
+        RuntimeError: the backend, the CPU or the GPU does not have the precision; the message gives the reason.
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"{op}: dtype is {dtype!r}; there are: {', '.join(PRECISIONS)}")
@@ -33,25 +33,25 @@ def _there(precision: int) -> None:
 
 
 class autocast(Block):  # noqa: N801 (PyTorch's name)
-    """A block in which the factors of matrix products are rounded to a shorter type: mixed precision.
+    """Context manager for mixed precision: the factors of matrix products are rounded to a shorter type.
 
-    With "bfloat16", products of layers and `matmul`, forward and backward, have factors of 8 significant bits, with "tf32" of 11,
-    and are summed in float32; weights, gradients, all other operations and what the optimizer keeps stay as they are. Backward
-    follows what forward did, also where it is called after the block. Factors, products and sums below 1.2e-38 may count as zero.
-    Tensors of float64 are rounded too, are summed in float64, and gain no speed. Training by `fit` and `train_on_batch` follows
-    `compile(dtype=...)` instead.
+    This applies to the products of layers and `matmul`, forward and backward. Factors have 8 significant bits with "bfloat16",
+    11 with "tf32". Products are summed in float32. Weights, gradients, optimizer state and all other operations keep their
+    precision. Backward uses the precision of forward, also if it is called after the block. Factors, products and sums below
+    1.2e-38 may count as zero. Tensors of float64 are rounded too, are summed in float64, and gain no speed. Training by `fit`
+    and `train_on_batch` uses `compile(dtype=...)` instead.
 
-    "bfloat16" is for CPUs that multiply it and for GPUs, "tf32" for NVIDIA GPUs alone, of the generation Ampere and later: it
-    rounds to the nearest, ties away from zero, but large products may cut off what small ones round.
+    "bfloat16" is for GPUs and for CPUs that can multiply it. "tf32" is only for NVIDIA GPUs from the Ampere generation on. It
+    rounds to nearest, ties away from zero, but large products may truncate where small products round.
 
-    Blocks may be nested; each thread has its own.
+    Blocks may be nested; each thread has separate blocks.
 
     Args:
-        dtype: "bfloat16" or "tf32", or "float32" for a block in which nothing is rounded.
+        dtype: "bfloat16" or "tf32", or "float32" for a block without rounding.
 
     Raises:
-        ValueError: dtype is none of them.
-        RuntimeError: the backend, the CPU or the GPU has no products of it.
+        ValueError: dtype is unknown.
+        RuntimeError: the backend, the CPU or the GPU does not have the precision.
 
     >>> import fastnn
     >>> with fastnn.autocast("float32"):
@@ -60,4 +60,4 @@ class autocast(Block):  # noqa: N801 (PyTorch's name)
     """
 
     def __init__(self, dtype: str = "bfloat16") -> None:
-        super().__init__(_precision, checked(dtype, "autocast"), _there)  # when entered, the backend may be another one
+        super().__init__(_precision, checked(dtype, "autocast"), _there)  # checked again on entry, where the backend may differ

@@ -1,4 +1,4 @@
-"""Names that files have for classes and functions: fastnn's own layers, and what users register."""
+"""Names of classes and functions in files: the layers of fastnn, and classes and functions that users register."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, TypeVar, overload
 C = TypeVar("C", bound=Callable[..., Any])
 
 LAYERS: dict[str, Any] = {}
-"""fastnn's own layers and PyTorch's losses, by their names in files: `nn.Module` puts in each class where it is defined."""
+"""Name in files -> layer of fastnn or loss in PyTorch style. `nn.Module` adds each class when it is defined."""
 
 
 class CustomObjects:
-    """The classes and functions that `fastnn.load` was given by name, and which of the names the file used."""
+    """Classes and functions in the argument custom_objects of `fastnn.load`, and the names under which the file used them."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given
@@ -22,14 +22,14 @@ class CustomObjects:
 
 
 custom_objects: ContextVar[CustomObjects | None] = ContextVar("fastnn_custom_objects", default=None)
-"""Those of the file that is read, in whose context it is."""
+"""Custom objects of the file that is being read in this context."""
 
 _objects: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 
 
 class UnknownNameError(ValueError):
-    """A file names a class or function that nobody registered."""
+    """Error: a file contains the name of a class or function that is not registered."""
 
 
 @overload
@@ -41,22 +41,22 @@ def register(item: None = None, /, *, name: str | None = None, package: str = "C
 
 
 def register(item: Any = None, /, *, name: str | None = None, package: str = "Custom") -> Any:
-    """Give a class or function of your own a name in files, as Keras's `register_keras_serializable` does.
+    """Register a name for a custom class or function in files, like Keras's `register_keras_serializable`.
 
-    Layers and models, losses, metrics, initializers, regularizers, constraints, schedules and optimizers can be registered, as
-    classes, and activations, losses, metrics, initializers, regularizers and constraints as functions. A file holds the name,
-    "package>name", and the arguments: those of `get_config`, or else the attributes that have the names of the constructor's
-    arguments. Nothing is imported from a file: whoever loads it has to register the same names before, or pass them as
-    `custom_objects`.
+    Layers, models, losses, metrics, initializers, regularizers, constraints, schedules and optimizers can be registered as
+    classes. Activations, losses, metrics, initializers, regularizers and constraints can be registered as functions. A file
+    contains the name, "package>name", and the arguments. The arguments come from `get_config`, or else from the attributes with
+    the names of the constructor's arguments. No code is imported from a file: before loading it, register the same names, or
+    pass them as `custom_objects`.
 
     Args:
-        item: the class or function; not given where name or package are.
-        name: its name; that of the class or function if not given.
-        package: what stands before the name, to keep yours apart from those of other people.
+        item: the class or function; omitted if name or package are given.
+        name: the name; by default the name of the class or function.
+        package: prefix of the name, to distinguish it from the names of other packages.
 
     Raises:
-        TypeError: it is neither a class nor a function.
-        ValueError: the name is empty, has a ">", or is that of another class or function.
+        TypeError: the item is neither a class nor a function.
+        ValueError: the name is empty, contains ">", or belongs to another class or function.
 
     >>> import fastnn
     >>> @fastnn.register(package="docs")
@@ -82,16 +82,16 @@ def register(item: Any = None, /, *, name: str | None = None, package: str = "Cu
         own = thing.__name__ if name is None else name
         for part, what in ((own, "name"), (package, "package")):
             if not isinstance(part, str) or not part or ">" in part or part == "<lambda>":
-                raise ValueError(f"register: the {what} is {part!r}; wanted some letters without '>'")
+                raise ValueError(f"register: the {what} is {part!r}, wanted some letters without '>'")
         full = f"{package}>{own}"
         before = _objects.get(full)
         if before is not None and before is not thing and _place(before) != _place(thing):
             raise ValueError(
-                f"register: {full!r} is the name of {_place(before)} already, so {_place(thing)} needs another name or package"
+                f"register: {full!r} is already the name of {_place(before)}; {_place(thing)} needs another name or package"
             )
         if thing in _names and _names[thing] != full:
-            raise ValueError(f"register: {_place(thing)} is registered as {_names[thing]!r} already")
-        _objects[full] = thing  # in the place of what a notebook's cell defined when it ran before
+            raise ValueError(f"register: {_place(thing)} is already registered as {_names[thing]!r}")
+        _objects[full] = thing  # replaces the definition of an earlier run of a notebook cell
         _names[thing] = full
         return thing
 
@@ -99,7 +99,7 @@ def register(item: Any = None, /, *, name: str | None = None, package: str = "Cu
 
 
 def registered_name(item: Any) -> str | None:
-    """Return the name of a class or function in files; None where it is not registered."""
+    """Return the name of a class or function in files; None if it is not registered."""
     if not isinstance(item, type) and not inspect.isfunction(item):
         return None
     custom = custom_objects.get()
@@ -107,10 +107,10 @@ def registered_name(item: Any) -> str | None:
 
 
 def named(name: str) -> Any:
-    """Return the class or function that is registered under the name, "package>name".
+    """Return the class or function that is registered under the name "package>name".
 
     Raises:
-        UnknownNameError: there is none; the message says how to register it.
+        UnknownNameError: the name is not registered; the message describes how to register it.
     """
     custom = custom_objects.get()
     package, _, own = name.partition(">")
@@ -129,7 +129,7 @@ def named(name: str) -> Any:
 
 
 def checked(given: Any) -> CustomObjects | None:
-    """Return what `load` was given as custom_objects; TypeError unless it names classes and functions."""
+    """Check the argument custom_objects of `load`; raise TypeError if it is not a dict from names to classes and functions."""
     if given is None:
         return None
     if not isinstance(given, Mapping):
@@ -141,12 +141,12 @@ def checked(given: Any) -> CustomObjects | None:
 
 
 def arguments_of(item: Any) -> dict[str, Any]:
-    """Return the arguments of an object's constructor, from the attributes of their names, with or without an underscore.
+    """Return the arguments of an object's constructor, from the attributes of the same names, with or without an underscore.
 
-    Those that it hands on to a constructor of fastnn's, as `**kwargs`, are taken from the config of that class.
+    Arguments that it passes as `**kwargs` to a constructor of fastnn come from the config of that class.
 
     Raises:
-        TypeError: an argument is not kept in such an attribute; the message names it.
+        TypeError: an argument has no such attribute; the message names it.
     """
     found: dict[str, Any] = {}
     for owner, argument in _constructor(type(item)):
@@ -165,7 +165,7 @@ def arguments_of(item: Any) -> dict[str, Any]:
 
 
 def own_config(item: Any) -> dict[str, Any]:
-    """Return the config of an object of a registered class: by a get_config of the user's own, or else `arguments_of`."""
+    """Return the config of an object of a registered class, from the user's get_config or else from `arguments_of`."""
     if users_own(type(item), "get_config") or not users_own(type(item), "__init__"):
         config: dict[str, Any] = item.get_config()
         return config
@@ -173,7 +173,7 @@ def own_config(item: Any) -> dict[str, Any]:
 
 
 def users_own(cls: type, method: str) -> bool:
-    """Return whether a method of a class is none of fastnn's."""
+    """Return whether a method of a class is defined outside of fastnn."""
     owner = next((c for c in cls.__mro__ if method in vars(c)), object)
     return owner is not object and not _is_own(owner)
 
@@ -183,12 +183,15 @@ def _is_own(cls: type) -> bool:
 
 
 def readable_arguments(item: Any) -> dict[str, Any]:
-    """Return those arguments of an object's constructor that attributes of their names hold."""
+    """Return the arguments of an object's constructor that have attributes of the same names."""
     return {name: getattr(item, name) for _, name in _constructor(type(item), strict=False) if hasattr(item, name)}
 
 
 def _constructor(cls: type, strict: bool = True) -> list[tuple[Any, str]]:
-    """Return the names of a constructor's arguments, each with its class; those of a base too, to which it hands others on."""
+    """Return the names of a constructor's arguments, each with its class.
+
+    They include the arguments of a base class if the constructor passes `**kwargs` to it.
+    """
     found: dict[str, type] = {}
     for c in cls.__mro__[:-1]:
         if "__init__" not in vars(c):

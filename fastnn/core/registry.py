@@ -1,4 +1,4 @@
-"""Things that have a name and arguments: found by Keras's names, written down and made again."""
+"""Registries of objects that are defined by a name and arguments: look-up by Keras's names, and configs to make them again."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from .versions import settings_changed
 
 @functools.cache
 def _own_class(cls: type) -> type:
-    """Return the first of fastnn's classes that a class is derived from, or itself."""
+    """Return the first class of fastnn in the MRO of a class, which may be the class itself."""
     package = __name__.partition(".")[0]
     return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == package)
 
 
 @functools.cache
 def _arguments(cls: type) -> tuple[str, ...]:
-    """Return the names of a constructor's arguments that make a difference to what the object does."""
+    """Return the names of a constructor's arguments that change the behaviour of the object: all except `name`."""
     return tuple(name for name in inspect.signature(cls).parameters if name not in ("self", "name"))
 
 
 @functools.cache
 def decided(cls: type, name: str) -> str:
-    """Return the base class that takes an argument which a class decides by itself; empty where there is none."""
+    """Return the name of the base class that takes an argument, if the class itself fixes its value; else ""."""
     if name == "name" or name in _arguments(cls):
         return ""
     return next((c.__name__ for c in cls.__mro__[1:-1] if hasattr(c, "_remade") and name in _arguments(c)), "")
 
 
 def alias(name: str) -> Any:
-    """Return an attribute that is another name of one."""
+    """Return a property that is another name of an attribute."""
     return property(
         lambda self: getattr(self, name), lambda self, value: setattr(self, name, value), doc=f"Another name of {name}."
     )
 
 
 class Remade:
-    """Base of objects that keep their constructor's arguments in attributes of the same names, which can be changed.
+    """Base of objects that store their constructor's arguments in attributes of the same names, which can be changed.
 
-    A new value is checked as the constructor checks it, and what the constructor makes of its arguments (a function with its
-    numbers, a converted array) is made anew. Attributes that an object does not have yet are set as they are. Arguments of a base
-    class that a class decides by itself are fixed.
+    A new value is checked by the constructor. The attributes that the constructor derives from its arguments (a function with
+    its numbers, a converted array) are computed again. Attributes that an object does not have yet are set without a check.
+    Arguments of a base class whose value the class itself fixes cannot be set.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -56,27 +56,27 @@ class Remade:
             value = fresh[name]
             own.update({key: v for key, v in fresh.items() if key != name and key not in kept})
         elif name in own and own[name] is not value and (base := decided(cls, name)):
-            raise AttributeError(f"{cls.__name__}: {name} is fixed, it is what the class stands for; take {base}")
+            raise AttributeError(f"{cls.__name__}: {name} is fixed in this class; use {base}")
         super().__setattr__(name, value)
 
     def _argument_changes(self, name: str, value: Any) -> bool:
-        """Return whether this sets an argument of the constructor to another value."""
+        """Return whether the assignment sets an argument of the constructor to another value."""
         own, own_type = vars(self), cast(Any, type(self))
         return name in own and own[name] is not value and name in _arguments(_own_class(own_type))
 
     def _remade(self, name: str, value: Any) -> Any:
-        """Make an object of this one's arguments, with another value for one."""
+        """Make an object from the same arguments, except a new value for one."""
         own_type: Any = type(self)
         cls, own = _own_class(own_type), vars(self)
         return cls(**{**{key: own[key] for key in _arguments(cls) if key in own}, name: value})
 
     def _kept(self) -> frozenset[str]:
-        """Attributes that do not follow from the constructor's arguments."""
+        """Return the names of the attributes that are not derived from the constructor's arguments."""
         return frozenset(("name",))
 
 
 class Settings(Remade):
-    """Base of what training steps read numbers and flags of that lie in attributes: steps are recorded anew when one changes."""
+    """Base of objects from whose attributes training steps read numbers and flags. If one changes, steps are recorded again."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = vars(self)
@@ -86,7 +86,7 @@ class Settings(Remade):
 
 
 class Configured(Settings):
-    """Base of objects that their class and constructor's arguments define; the arguments are attributes of the same names."""
+    """Base of objects that are defined by their class and their constructor's arguments, which are attributes of these names."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -106,14 +106,14 @@ T = TypeVar("T", bound=Configured)
 
 
 class Registry(Generic[T]):
-    """The classes of one kind, by name.
+    """Classes of one kind, by name.
 
     Args:
-        kind: what they are, for messages.
-        base: their base class.
+        kind: name of the kind, for messages.
+        base: base class of the classes.
         classes: the classes.
-        names: more names, and what makes the object that each of them means.
-        function: makes an object of a plain function; without it, functions are refused.
+        names: additional names -> functions that make their objects.
+        function: makes an object from a plain function; without it, functions are rejected.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Registry(Generic[T]):
         self.names: dict[str, Callable[[], T]] = {**(names or {}), **self.classes}
 
     def get(self, identifier: Any) -> T:
-        """Return the object of that name, class, config or function; or itself."""
+        """Return the object that a name, class, config or function defines; an object of the base class is returned itself."""
         if isinstance(identifier, self.base):
             return identifier
         if isinstance(identifier, type) and issubclass(identifier, self.base):
@@ -160,7 +160,7 @@ class Registry(Generic[T]):
         raise ValueError(f"unknown {self.kind} {name!r}; there are {', '.join(self.classes)}")
 
     def _registered(self, name: str, config: Mapping[str, Any]) -> T:
-        """Make the object that a registered class or function of the user's own gives."""
+        """Make the object of a class or function that a user registered."""
         found = named(name)
         if isinstance(found, type) and issubclass(found, self.base):
             return found(**config)
@@ -169,7 +169,7 @@ class Registry(Generic[T]):
         return self.function(found)
 
     def serialize(self, value: Any) -> dict[str, Any]:
-        """Return name and arguments, for JSON; `get` makes the object again."""
+        """Return the name and arguments of an object, for JSON; `get` makes the object again."""
         if self.classes.get(type(value).__name__) is type(value):
             return {"class_name": type(value).__name__, "config": value.get_config()}
         if (name := registered_name(getattr(value, "fn", None))) is not None:
@@ -177,4 +177,4 @@ class Registry(Generic[T]):
         if (name := registered_name(type(value))) is not None:
             return {"class_name": name, "config": own_config(value)}
         hint = "put @fastnn.register before its definition"
-        raise TypeError(f"{self.kind}: {value!r} is not one of fastnn's and cannot be written down; {hint}")
+        raise TypeError(f"{self.kind}: {value!r} is not registered and cannot be saved; {hint}")

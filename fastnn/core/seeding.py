@@ -1,4 +1,4 @@
-"""The streams of random numbers: one for initial weights and shuffling, and one that operations draw from."""
+"""Random number streams: one for initial weights and shuffling, and one that operations draw from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
 
 _generator: Any = None
-_streams: dict[Any, Any] = {}  # by the array module of the backends that draw from it
+_streams: dict[Any, Any] = {}  # array module of a backend -> state of its stream
 
 
 def seed(n: int) -> None:
-    """Make everything random from here on repeatable: initial weights, the order of batches, dropout, `rand` and its kin.
+    """Set the seed of all random numbers: initial weights, the order of batches, dropout, `rand` and similar functions.
 
-    Recorded steps and models draw from the same streams, and follow. A frozen model has a stream of its own.
+    Recorded steps and models draw from the same streams, so the seed applies to them too. A frozen model has a separate stream.
 
     >>> import fastnn
     >>> fastnn.seed(0); a = fastnn.Dense(2, input_shape=(3,)).get_weights()[0]
@@ -35,7 +35,7 @@ def seed(n: int) -> None:
 
 
 def generator() -> np.random.Generator:
-    """Return the stream of the host; unpredictable until `seed` is called."""
+    """Return the host's random number generator; its seed is random until `seed` is called."""
     global _generator
     if _generator is None:
         _generator = np.random.Generator(np.random.Philox())
@@ -44,7 +44,10 @@ def generator() -> np.random.Generator:
 
 
 def stream(k: Backend) -> Any:
-    """Return the stream that kernels draw from: uint64 (2,), seed and offset, in memory where recorded steps find it again."""
+    """Return the state of the stream that kernels draw from: uint64 (2,), seed and offset.
+
+    It is always the same array, so that recorded steps can use it.
+    """
     state = _streams.get(k.xp)
     if state is None:
         state = _streams[k.xp] = k.shared_array(_start(), np.uint64)
@@ -53,7 +56,7 @@ def stream(k: Backend) -> Any:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put the streams back where they were after a block, that of NumPy's functions too."""
+    """Restore all random number streams after a block, including the global state of `numpy.random`."""
     own, theirs = generator().bit_generator, np.random.get_state()  # noqa: NPY002 (users draw from it)
     before, kept = own.state, [(state, state.copy()) for state in _streams.values()]
     try:
@@ -66,6 +69,6 @@ def undisturbed() -> Iterator[None]:
 
 
 def _start() -> Any:
-    """Return where the stream of kernels begins: it follows from the seed, and leaves the host's stream as it is."""
+    """Return the initial state of the kernels' stream. It is derived from the seed, without a draw from the host's stream."""
     source: Any = generator().bit_generator.seed_seq
     return np.array([np.random.SeedSequence(source.entropy, spawn_key=(1,)).generate_state(1, np.uint64)[0], 0], np.uint64)

@@ -1,4 +1,4 @@
-"""Several inputs and outputs: how the arrays are nested and named, and what users give for each of them."""
+"""Nesting and names of several inputs and outputs, and the values that users pass for each of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ class Structure:
     """Nesting of inputs, outputs or targets (see `fastnn.core.tree`), with a name for each leaf.
 
     Args:
-        kind: what the outermost container is: "one" for a single leaf, "list", "tuple", "dict", or "args" for the arguments of
-            a forward.
-        names: of the leaves.
-        tree: how they are nested; flat unless given.
+        kind: the outermost container: "one" for a single leaf, "list", "tuple", "dict", or "args" for the arguments of a forward.
+        names: names of the leaves.
+        tree: nesting of the leaves; flat by default.
 
     >>> structure, leaves = Structure.of({"a": 1, "state": (2, 3)})
     >>> structure.kind, structure.names, leaves
@@ -43,7 +42,7 @@ class Structure:
 
     @classmethod
     def of(cls, value: Any, name: str = "output", is_leaf: Callable[[Any], bool] | None = None) -> tuple[Structure, list[Any]]:
-        """Return the structure of a value, and its leaves. None alone is a leaf."""
+        """Return the structure of a value, and its leaves. A value of None is a leaf."""
         tree, leaves = (LEAF, [None]) if value is None else flatten(value, is_leaf)
         kind = "one" if not tree else "dict" if issubclass(tree[0], Mapping) else "list" if issubclass(tree[0], list) else "tuple"
         return cls(kind, different(_names(tree, name)), tree=tree), leaves
@@ -57,15 +56,18 @@ class Structure:
     __hash__ = None  # type: ignore[assignment]
 
     def build(self, leaves: Sequence[Any]) -> Any:
-        """Return the leaves put together."""
+        """Return the leaves in their containers."""
         return unflatten(self.tree, leaves)
 
     def flatten(self, value: Any, name: str = "") -> list[Any]:
-        """Return the leaves of a value that is nested so; ValueError where it is not, with the place after this name."""
+        """Return the leaves of a value with this nesting.
+
+        Raises ValueError if the nesting differs; the message gives the place, which begins with `name`.
+        """
         return flatten_as(self.tree, value, name)
 
     def places(self, name: str) -> list[str]:
-        """Return the place of each leaf as Python writes it."""
+        """Return the place of each leaf as a Python expression."""
         return places(self.tree, name)
 
     @property
@@ -74,7 +76,7 @@ class Structure:
         return self.tree == _flat(self.kind, self.names)
 
     def labels(self, name: str) -> list[str]:
-        """Return what messages call each leaf: the name itself for a single one, else with its own name or its place."""
+        """Return a label of each leaf for messages: `name` for a single leaf, else `name` and the leaf's name or place."""
         if len(self) == 1:
             return [name]
         return [f"{name}[{own!r}]" for own in self.names] if self.flat else places(self.tree, name)
@@ -86,10 +88,12 @@ class Structure:
         return model(*self.build(leaves), **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
-        """Return what was given for each leaf, nested in the same way or in a dict by names; None where optional and left out.
+        """Return the value for each leaf from values that are nested in the same way, or in a dict by names.
+
+        The value is None for a leaf that is optional and omitted.
 
         Raises:
-            ValueError: a list of another length, keys that are missing or not known; the message names them and the place.
+            ValueError: a list has another length, or keys are missing or unknown. The message names them and the place.
         """
         n = len(self.names)
         if n > 1 and type(given) in (list, tuple) and len(given) == n and self._flat:
@@ -97,7 +101,7 @@ class Structure:
         if n == 1 and not isinstance(given, Mapping) and self.flat:
             wrapped = isinstance(given, list | tuple) and len(given) == 1 and is_array(given[0])
             return [given[0] if wrapped else given]
-        tree = self.tree or _flat("dict", self.names)  # a single leaf has a name, too
+        tree = self.tree or _flat("dict", self.names)  # a single leaf may be given by its name, too
         return _spread(tree, self.names, given, f"{op}: {name}", optional)
 
 
@@ -109,7 +113,7 @@ def _flat(kind: str, names: Sequence[str]) -> Tree:
 
 
 def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
-    """Name leaves by the way to them: keys, and numbers behind the name of what they are in."""
+    """Name each leaf by its path: keys, and numbers after the name of the container."""
     if not tree:
         return [name]
     keys: Sequence[Any] = tree[1] if has_keys(tree) else [i + 1 for i in range(len(tree[2]))]
@@ -118,7 +122,7 @@ def _names(tree: Tree, name: Any, top: bool = True) -> list[Any]:
 
 
 def different(names: Sequence[str]) -> list[str]:
-    """Return the names, those that come again with a number behind."""
+    """Return the names, with a number added to each name that occurred before."""
     found: dict[str, None] = {}
     for name in names:
         own, n = name, 0
@@ -152,7 +156,7 @@ def _spread(tree: Tree, names: Sequence[str], given: Any, where: str, optional: 
             raise ValueError(f"{where} is a {type(given).__name__}; wanted a list, tuple or dict of {n}: {own}")
         if len(given) != n:
             raise ValueError(f"{where} has {len(given)} entries; wanted {n}: {own}")
-    if not any(tree[2]):  # no leaf of it is deeper
+    if not any(tree[2]):  # all items are leaves
         return list(items)
     found: list[Any] = []
     rest = iter(names)
@@ -162,24 +166,24 @@ def _spread(tree: Tree, names: Sequence[str], given: Any, where: str, optional: 
 
 
 class Arrays(list[Any]):
-    """The arrays of a batch or of all samples: of the inputs, the targets and the weights; and how a model takes the inputs."""
+    """Arrays of a batch or of all samples (inputs, targets and weights), with the structure of the inputs."""
 
     def __init__(self, arrays: Iterable[Any], inputs: Structure) -> None:
         super().__init__(arrays)
         self.inputs = inputs
 
     def on(self, k: Backend) -> Arrays:
-        """Put the arrays where the backend's kernels find them."""
+        """Return the arrays in the backend's memory."""
         return Arrays(map(k.dataset, self), self.inputs)
 
 
 ONE = Structure("one", ["x"])
 CHUNK = 1024
-"""Samples that evaluate and predict take at a time where no batch_size is given: results do not depend on it."""
+"""Number of samples that evaluate and predict process at a time without batch_size. Results do not depend on it."""
 
 
 def kinds(x: Any) -> Any:
-    """Return how NumPy arrays are nested, with their shapes and dtypes; None where there is anything else among them."""
+    """Return the nesting, shapes and dtypes of NumPy arrays; None if any leaf is something else."""
     if type(x) is np.ndarray:
         return x.shape, x.dtype
     if type(first_leaf(x)) is not np.ndarray:
@@ -189,29 +193,29 @@ def kinds(x: Any) -> Any:
 
 
 def stacked(passes: list[Any]) -> Any:
-    """Stack the outputs of several passes, each with a new first axis for them."""
+    """Stack the outputs of several passes along a new first axis."""
     tree = flatten(passes[0])[0]
     return unflatten(tree, [np.stack(of_one) for of_one in zip(*(flatten(p)[1] for p in passes), strict=True)])
 
 
 def chunk_size(batch_size: Any, name: str) -> int:
-    """Return the number of samples that evaluate and predict take at a time; name is what messages call the argument."""
+    """Return the number of samples that evaluate and predict process at a time; name is the argument's name in messages."""
     return CHUNK if batch_size is None else positive_int(batch_size, name)
 
 
 def chunks(arrays: Sequence[Array], size: int) -> Any:
-    """Return the arrays in parts of so many samples."""
+    """Yield parts of the arrays with `size` samples each."""
     for i in range(0, len(arrays[0]), size):
         yield tuple(a[i : i + size] if a.size else a for a in arrays)
 
 
 def own_code(module: str) -> bool:
-    """Return whether the Python module of this name is one of fastnn's."""
+    """Return whether the Python module of this name belongs to fastnn."""
     return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 def users_level() -> int:
-    """Return the stacklevel with which the function that calls this warns at the line of code that is not fastnn's."""
+    """Return the stacklevel with which the calling function can warn at the innermost line of code outside of fastnn."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and own_code(str(frame.f_globals.get("__name__", ""))):
         level, frame = level + 1, frame.f_back
@@ -221,14 +225,14 @@ def users_level() -> int:
 @lru_cache(maxsize=1024)
 def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
     """Return the names of a forward's inputs, how many of them it needs, and whether it takes any number."""
-    parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # no input
+    parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # it is no input
     plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in plain)
     return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
 
 
 def argument_names(model: Any, n: int) -> list[str]:
-    """Return the names of the first n arguments of a forward; input_3 and so on for those behind an asterisk."""
+    """Return the names of the first n arguments of a forward; arguments of *args are named input_3 and so on."""
     names = _parameters(type(model).forward)[0][:n]
     return [*names, *(f"input_{i + 1}" for i in range(len(names), n))]
 
@@ -239,7 +243,11 @@ def input_names(model: Any) -> tuple[str, ...]:
 
 
 def missing_inputs(model: Any, count: int, keywords: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the names of all inputs that a forward needs, where a call with so many by position leaves one out; else ()."""
+    """Return the names of all required inputs of a forward if a call omits one of them, else ().
+
+    count: number of inputs that the call passes by position.
+    keywords: names of the inputs that it passes by name.
+    """
     names, needed, _ = _parameters(type(model).forward)
     if needed <= count or set(names[count:needed]) <= set(keywords):
         return ()
@@ -247,10 +255,10 @@ def missing_inputs(model: Any, count: int, keywords: Iterable[str] = ()) -> tupl
 
 
 def inputs_of(model: Any, x: Any, op: str) -> Structure:
-    """Return how x, as users pass it to fit or predict, becomes the inputs of the model.
+    """Return the structure by which x, the argument of fit or predict, becomes the inputs of the model.
 
-    Functional models say what they take. A hand-written forward(self, a, b) takes a list or tuple by position or a dict by name;
-    one with a single argument is handed a dict, or a list or tuple of arrays with two or more dimensions, as it is.
+    Functional models define their structure. For a custom forward(self, a, b), x is a list or tuple by position or a dict by
+    name. A forward with a single argument gets a dict, or a list or tuple of arrays with two or more dimensions, unchanged.
     """
     own: Structure | None = model.input_structure
     if own is not None:
@@ -278,31 +286,31 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
 
 
 def _arguments(names: list[str], items: Sequence[Any]) -> Structure:
-    """Return the structure of the arguments of a forward, each of which may be nested."""
+    """Return the structure of the arguments of a forward; each argument may be nested."""
     trees = tuple(flatten(item, _is_one_input)[0] for item in items)
     own = [leaf for tree, name in zip(trees, names, strict=True) for leaf in _names(tree, name, False)]
     return Structure("args", own, tree=(tuple, (len(trees),), trees))
 
 
 def are_inputs(x: Any) -> bool:
-    """Return whether these are whole inputs, or lists and dicts of such, not the rows of one."""
+    """Return whether the items are whole inputs, or lists and dicts of whole inputs, and not the rows of one input."""
     return bool(x) and all(
         a.ndim > 1 if is_array(a) else isinstance(a, Mapping | list | tuple) and not _is_one_input(a) for a in x
     )
 
 
 def _are_arguments(x: Any) -> bool:
-    """Return whether these are inputs of a forward that takes several: whole inputs, or arrays of one dimension beside others."""
+    """Return whether the items are separate inputs of a forward: whole inputs, or arrays of which at least one is not 1-D."""
     return are_inputs(x) or (all(map(is_array, x)) and any(a.ndim > 1 for a in x))
 
 
 def _is_one_input(value: Any) -> bool:
-    """Return whether a list or tuple is one input, by its rows or numbers."""
+    """Return whether the value is a list or tuple of rows or numbers, which is one input."""
     return isinstance(value, list | tuple) and not are_inputs(value)
 
 
 def nested_targets(y: Any, name: str) -> tuple[Structure, list[Any]]:
-    """Return the structure and the leaves of targets that are a list or dict of several, each an array or a list of numbers."""
+    """Return the structure and the leaves of a list or dict of targets. Each target is an array or a list of numbers."""
     return Structure.of(y, name, lambda value: value is not y and _is_one_input(value))
 
 

@@ -1,7 +1,7 @@
-"""Nesting: lists, tuples, dicts, named tuples and None in each other, as a flat list of leaves and back.
+"""Conversion of nested lists, tuples, dicts, named tuples and None to a flat list of leaves and back.
 
-A tree says how a value is nested and nothing of its leaves. It is made of plain tuples, so that trees can be compared, hashed
-and put into keys: `LEAF` for a leaf, else (the container's type, its keys, the trees of its items).
+A tree describes how a value is nested, without its leaves. It consists of plain tuples, so that trees can be compared, hashed
+and used in keys: `LEAF` for a leaf, else (the container's type, its keys, the trees of its items).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NONE: Tree = (type(None), (), ())
 
 
 def _kind_of(cls: type) -> str:
-    """Return which container a type is: "none", "dict", "named" or "items"; empty for all other types."""
+    """Return the kind of container that a type is: "none", "dict", "named" or "items"; "" for all other types."""
     if cls is type(None):
         return "none"
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
@@ -34,7 +34,7 @@ def has_keys(tree: Tree) -> bool:
 
 
 def _keys(value: Any, kind: str) -> tuple[Any, ...]:
-    """Return the keys of a container; of a list or tuple, its length stands for them."""
+    """Return the keys of a container; for a list or tuple, a tuple with its length."""
     return (len(value),) if kind == "items" else value._fields if kind == "named" else tuple(value)
 
 
@@ -46,11 +46,11 @@ def _made(cls: Any, keys: tuple[Any, ...], items: list[Any]) -> Any:
 
 
 def flatten(value: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[Tree, list[Any]]:
-    """Return the tree of a value and its leaves, in order; a dict's in the order of its items.
+    """Return the tree of a value and its leaves in order. The leaves of a dict are in the order of its items.
 
     Args:
-        value: anything; what is no list, tuple, dict or None is a leaf.
-        is_leaf: says which containers are leaves.
+        value: any object. An object that is not a list, tuple, dict or None is a leaf.
+        is_leaf: returns whether a container is a leaf.
 
     >>> tree, leaves = flatten({"y": 1, "state": (2, [3, None])})
     >>> leaves
@@ -74,14 +74,14 @@ def _walk(value: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) 
     for item in value.values() if kind == "dict" else value:
         if _kind(type(item)):
             children.append(_walk(item, leaves, is_leaf))
-        else:  # most are leaves, for which no function is called
+        else:  # most items are leaves; this saves a function call
             leaves.append(item)
             children.append(LEAF)
     return cls, _keys(value, kind), tuple(children)
 
 
 def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
-    """Put leaves together as the tree says. A dict of any class becomes a plain one."""
+    """Build the nested value from its tree and leaves. Every mapping becomes a plain dict."""
     if not tree:
         return leaves[0]
     return _build(tree, iter(leaves))
@@ -98,12 +98,12 @@ def _build(tree: Tree, rest: Iterator[Any]) -> Any:
 
 
 def flatten_as(tree: Tree, value: Any, name: str = "") -> list[Any]:
-    """Return the leaves of a value that is nested as the tree says; whatever stands at a leaf of the tree is one.
+    """Return the leaves of a value that is nested like the tree. Any object at the place of a leaf is a leaf.
 
-    Lists and tuples stand for each other, and dicts may have their items in another order.
+    A list may replace a tuple and the reverse, and the items of a dict may be in another order.
 
     Raises:
-        ValueError: the value is nested otherwise; the message begins with the place, such as ``outputs["state"][1]``.
+        ValueError: the nesting differs. The message begins with the place, such as ``outputs["state"][1]``.
 
     >>> flatten_as(flatten([0, {"a": 0, "b": 0}])[0], (1, {"b": [2], "a": 3}))
     [1, 3, [2]]
@@ -132,7 +132,7 @@ def _fits(tree: Tree, value: Any, leaves: list[Any]) -> bool:
 
 
 def _misfit(tree: Tree, value: Any, place: str) -> str:
-    """Return where a value is nested otherwise than the tree says; empty if it is not."""
+    """Describe the first place where the nesting of a value differs from the tree; return "" if there is no difference."""
     if not tree or _fits(tree, value, []):
         return ""
     kind, own = _kind(tree[0]), _kind(type(value))
@@ -162,7 +162,7 @@ def describe(tree: Tree) -> str:
 
 
 def steps(tree: Tree) -> list[str]:
-    """Return how Python writes the way from a container to each of its items."""
+    """Return the Python expression that selects each item of a container, such as ``[0]`` or ``.name``."""
     kind = _kind(tree[0])
     if kind == "named":
         return [f".{key}" for key in tree[1]]
@@ -170,7 +170,7 @@ def steps(tree: Tree) -> list[str]:
 
 
 def places(tree: Tree, name: str = "") -> list[str]:
-    """Return the place of each leaf as Python writes it.
+    """Return the place of each leaf as a Python expression.
 
     >>> places(flatten({"y": 1, "state": (2, [3, None])})[0], "outputs")
     ["outputs['y']", "outputs['state'][0]", "outputs['state'][1][0]"]
@@ -181,7 +181,7 @@ def places(tree: Tree, name: str = "") -> list[str]:
 
 
 def first_leaf(value: Any) -> Any:
-    """Return the first leaf of a value without looking at the others; None where there is none before a None."""
+    """Return the first leaf of a value without a walk over the others; None if an empty container or None comes first."""
     while kind := _kind(type(value)):
         value = next(iter(value.values() if kind == "dict" else value), None) if kind != "none" and len(value) else None
         if value is None:
@@ -190,7 +190,7 @@ def first_leaf(value: Any) -> Any:
 
 
 def replace(value: Any, by: Callable[[Any], Any]) -> Any:
-    """Return the value with by(leaf) in place of each leaf. Containers in which nothing is replaced are the same objects."""
+    """Return the value with by(leaf) in place of each leaf. Containers in which no leaf changes stay the same objects."""
     kind = _kind(type(value))
     if not kind:
         return by(value)

@@ -1,10 +1,13 @@
-"""Counts the changes of settings that lie in no array, for recorded steps to compare."""
+"""Counter of changes of settings that are not stored in arrays. Recorded steps compare it."""
 
 settings = 0
-"""Grows whenever a setting changes of what is no module: of a loss, a rule, a metric, an optimizer's groups."""
+"""Counter that grows when a setting of an object that is not a module changes: a loss, a rule, a metric, an optimizer's group."""
 
 
 def settings_changed() -> None:
-    """Make all recorded steps void; modules have versions of their own, and where parameters lie is looked at."""
+    """Make all recorded steps invalid.
+
+    Changes of modules and of the memory of parameters need no call: recorded steps compare their versions and arrays directly.
+    """
     global settings
     settings += 1

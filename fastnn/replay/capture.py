@@ -1,4 +1,4 @@
-"""`capture`: a function whose calls are watched, recorded and replayed."""
+"""`capture`: records the calls of a function and replays them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..nn.module import Module
 
 MOST_PLANS = 32
-"""Recordings that one captured function keeps: those that were used last."""
+"""Maximal number of recordings that a captured function keeps; the ones used last are kept."""
 
 
 def _array_of(value: Any) -> Array | None:
@@ -38,7 +38,7 @@ def _array_of(value: Any) -> Array | None:
 
 
 class _Object:
-    """Stands for an argument that cannot be hashed in a key: it equals itself alone, and no other takes its place."""
+    """Key of an argument that cannot be hashed. It is equal only to the key of the same object, which it keeps alive."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -51,7 +51,7 @@ class _Object:
 
 
 def _key(value: Any, arrays: list[Array]) -> Any:
-    """Return all that is known of arguments but the content of their arrays, which are put into the list."""
+    """Return a key that describes the arguments except the content of their arrays; append those arrays to the list."""
     tree, leaves = flatten(value)
     return tree, *[_key_of(leaf, arrays) for leaf in leaves]
 
@@ -65,12 +65,12 @@ def _key_of(value: Any, arrays: list[Array]) -> Any:
         hash(value)
     except TypeError:
         return _Object(value)
-    # Numbers by their bits: 0.0 and -0.0 are equal, and NaN is not equal to itself.
+    # Floats are compared by their bits, since 0.0 == -0.0 and NaN != NaN.
     return type(value), value.hex() if isinstance(value, float) else value
 
 
 def _without_shapes(key: Any) -> Any:
-    """Return a key with the shapes of arrays left out."""
+    """Return a key without the shapes of arrays."""
     if not isinstance(key, tuple):
         return key
     if len(key) == 3 and isinstance(key[0], bool) and isinstance(key[1], tuple):
@@ -79,12 +79,12 @@ def _without_shapes(key: Any) -> Any:
 
 
 def _leads_back(output: Any) -> bool:
-    """Return whether any Tensor of an output has a backward that is still to come."""
+    """Return whether backward can still be called on a Tensor of an output."""
     return any(isinstance(t, Tensor) and t.node is not None and t.node.saved is not None for t in flatten(output)[1])
 
 
 def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
-    """Return the modes of modules, and which of their parameters are trained: what makes calls with equal arguments differ."""
+    """Yield the mode of each module and `requires_grad` of its parameters; calls with equal arguments may differ by them."""
     for m in modules:
         yield m.training, *(p.requires_grad for p in m._parameters.values() if p is not None)
 
@@ -92,20 +92,21 @@ def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
 def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
 
-    Every call is exactly one step. Call 1 runs as it is, call 2 runs and is recorded, from call 3 on the recording is replayed;
-    other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters have recordings of their own, of which the
-    ones used last are kept. Array arguments are copied into the step; what comes out are copies. Several threads may call it: it
-    takes one step after the other.
+    Every call is exactly one step. Calls 1 and 2 run normally, and call 2 is recorded. From call 3 on, the recording is
+    replayed. Other shapes, dtypes, Python arguments, modes (train, eval) or frozen parameters need separate recordings. The
+    recordings that were used last are kept. Array arguments are copied into the step, and outputs are copies. Several threads
+    may call the function: it runs one step after the other.
 
-    Two calls in a row must do the same kernels on the same memory: a step that slices another part of a Tensor each time, or
-    goes on from a Tensor that the last call made, is no such step. It stays as it is, with one warning that says why; so does
-    one that reads a value, keeps a Tensor outside (in a list, an attribute, a global), or returns a Tensor whose backward is
-    still to come. What is assigned to a buffer of a module (`register_buffer`) is copied into the buffer, in replays too.
+    Two calls in a row must run the same kernels on the same memory. A step cannot be recorded if it slices another part of a
+    Tensor in each call, or continues from a Tensor that the last call made. Nor can it if it reads a value, keeps a Tensor
+    outside (in a list, an attribute, a global), or returns a Tensor on which backward can still be called. Such a step runs
+    normally, and one warning gives the reason. A Tensor assigned to a buffer of a module (`register_buffer`) is copied into
+    the buffer, in replays too.
 
     Args:
-        fn: a function of arrays and Tensors; what changes in each call must be among its arguments, or in parameters, buffers,
+        fn: a function of arrays and Tensors. Values that change in each call must be arguments, or be in parameters, buffers,
             optimizers, or Tensors that are changed in place. Variables, attributes and elements that its code reads may be set
-            now and then: the call is recorded anew; docs/recording.md says which are looked up.
+            now and then: the call is then recorded again. docs/recording.md lists the names that are looked up.
 
     >>> import fastnn
     >>> model = fastnn.nn.Linear(2, 1)
@@ -135,15 +136,15 @@ class _Capture:
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
         self.name = getattr(fn, "__name__", type(fn).__name__)
-        self.eager = ""  # why the function stays eager; empty while it may be recorded
+        self.eager = ""  # why the function is not recorded; "" while it may be
         self._steps: dict[Any, list[Step]] = {}
         self._watched: dict[Any, Watched] = {}
-        self._kinds: set[int] = set()  # the hashes of keys without their shapes
-        self._new = 0  # calls in a row of a kind that never was there
+        self._kinds: set[int] = set()  # hashes of keys without shapes
+        self._new = 0  # number of consecutive calls whose kind is new
         self._clock = itertools.count(1)
-        self._again = 0  # recordings in a row that were never replayed, as a name stood for something else
-        self._crowded = False  # whether recordings had to go
-        self._one_at_a_time = rlock()  # gradients and buffers are one call's; a call may call itself
+        self._again = 0  # consecutive recordings that were never replayed, since a name got another value
+        self._crowded = False  # whether a usable recording was deleted because there were too many
+        self._one_at_a_time = rlock()  # calls share gradients and buffers; reentrant, since the function may call itself
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         real = current()
@@ -157,7 +158,7 @@ class _Capture:
                 if step.fits():
                     step.used = next(self._clock)
                     return step.replay(arrays)
-            if self.eager:  # since another thread's call
+            if self.eager:  # set by another thread's call
                 return self.fn(*args, **kwargs)
             return self._watch(key, real, args, kwargs, arrays)
 
@@ -166,7 +167,7 @@ class _Capture:
         recorder = Recorder(real, tuple(buffers))
         output, host = self._record(recorder, args, kwargs, arrays, buffers)
         if not recorder.void and _leads_back(output):
-            recorder.void = "it returns a Tensor whose backward is still to come; call backward inside, or return it detached"
+            recorder.void = "it returns a Tensor on which backward was not called; call backward inside, or return it detached"
         if recorder.void:
             self._stay_eager(recorder.void)
             return output
@@ -190,7 +191,7 @@ class _Capture:
                     self._stay_eager(recorder.hindrance)
                 elif now.differed >= PATIENCE:
                     why = recorder.hindrance or difference(before, now)
-                    self._stay_eager(f"no two calls in a row did the same work ({why})")
+                    self._stay_eager(f"no two calls in a row do the same work ({why})")
             if not self.eager:
                 self._watched.pop(state, None)
                 self._watched[state] = now
@@ -206,11 +207,11 @@ class _Capture:
         def input_of_the_step(leaf: Any) -> Any:
             if _array_of(leaf) is None:
                 return leaf
-            array = next(rest).view()  # in the order in which `_key` lists them
+            array = next(rest).view()  # in the order of `_key`
             seen.append(None if isinstance(leaf, Tensor) else StepInput(array))
             return Tensor(array) if seen[-1] is None else seen[-1]
 
-        # A list without arrays stays the caller's, so that changes of it reach him.
+        # A list without arrays is passed on as the same object, so that the caller sees changes of it.
         own_args, own_kwargs = replace((args, kwargs), input_of_the_step)
         host = HostCode(marks=True)
         try:
@@ -224,27 +225,27 @@ class _Capture:
                 elif i in recorder.changed:
                     give_back(recorder.real, array, buffer)
         if host.found:
-            recorder.hinder(f"{host.found}, which a replay would leave out")
+            recorder.hinder(f"{host.found}, which a replay would omit")
         return output, host
 
     def _count(self, key: Any) -> None:
-        """Give up where each call has other arguments than all before; other shapes do not count."""
+        """Stop recording if each call has arguments that never came before. Shapes are not compared."""
         kind = hash(_without_shapes(key))
         self._new = 0 if kind in self._kinds else self._new + 1
         self._kinds.add(kind)
         if self._new > PATIENCE:
             self._stay_eager(
-                "no two calls in a row did the same work (each has other arguments; pass numbers that change as arrays)"
+                "no two calls in a row do the same work (each has other arguments; pass numbers that change as arrays)"
             )
 
     def _keep(self, key: Any, step: Step) -> None:
-        """Keep a recording, in place of those that will never fit again and of the ones whose last use is longest ago."""
+        """Store a recording. Delete those that never fit again, and if there are too many, the least recently used ones."""
         step.used = next(self._clock)
         others = [s for s in self._steps.get(key, ()) if s.bindings and s.bindings.changed and s.lasts()]
         self._again = self._again + 1 if any(s.used == step.used - 1 for s in others) else 0
         if self._again >= PATIENCE:
             name = next(s.bindings.changed for s in reversed(others) if s.bindings)
-            self._stay_eager(f"{name} is set between calls, after which the call is recorded anew; pass it as an argument")
+            self._stay_eager(f"{name} is set between calls, and each time the call is recorded again; pass it as an argument")
             return
         self._steps[key] = [*(s for s in self._steps.get(key, ()) if s.lasts()), step]
         while sum(map(len, self._steps.values())) > MOST_PLANS:
@@ -257,7 +258,7 @@ class _Capture:
             if not self._crowded and oldest.lasts():
                 self._crowded = True
                 warnings.warn(
-                    f"capture: {self.name} needs more than {MOST_PLANS} recordings and keeps those that were used last; "
+                    f"capture: {self.name} needs more than {MOST_PLANS} recordings; only the ones used last are kept; "
                     "pass numbers that change as arrays, and batches in few shapes",
                     RuntimeWarning,
                     stacklevel=5,

@@ -1,4 +1,4 @@
-"""A forward pass recorded: its kernel calls from inputs to outputs, for models that are frozen and for predict."""
+"""Recorded forward passes: the kernel calls from inputs to outputs, for frozen models and for `predict`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _values = operator.attrgetter("data")
 
 
 class Pass(Recorder):
-    """A recorder that also keeps what arrays from outside held before they were written, and what the model returns.
+    """Recorder that also stores the outputs of the model, and the old values of arrays from outside that kernels write to.
 
-    The stream of random numbers that all threads draw from is left where it is then: another thread may have drawn meanwhile.
+    The state of the shared random number stream is not stored: another thread may draw from it at the same time.
     """
 
     def __init__(self, real: Backend, inputs: tuple[Array, ...]) -> None:
@@ -39,9 +39,9 @@ class Pass(Recorder):
         self._stream = stream(real)
         self.structure = ONE
         self.outs: list[Array] = []
-        """The outputs, then those that are carried to the next call."""
+        """Arrays of the outputs, then arrays of the outputs that are carried to the next call."""
         self.carried: dict[int, int] = {}
-        """The numbers of the inputs that are carried, and of the outputs that they come from."""
+        """Numbers of the inputs that are carried -> numbers of the outputs that they come from."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         run = super().__getattr__(name)
@@ -59,7 +59,7 @@ class Pass(Recorder):
         return kernel
 
     def restore(self) -> None:
-        """Give arrays from outside the values that they had before the pass."""
+        """Write the old values back into the arrays from outside that the pass changed."""
         for a, values in reversed(self.before.values()):
             self.real.write(a, values)
 
@@ -67,7 +67,7 @@ class Pass(Recorder):
 def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[int, Any] | None = None) -> Pass:
     """Record the forward pass from these arrays in evaluation mode, with its outputs.
 
-    carried: the inputs that are carried from call to call, by number, and the outputs that they come from, by name or number.
+    carried: numbers of the inputs that are carried from call to call -> the outputs that they come from.
     """
     real: Backend = current()
     for x in xs:
@@ -77,12 +77,12 @@ def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[i
         with HostCode(marks=True) as host:
             recorder.structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
         if host.taken:
-            recorder.give_up(f"{host.taken}, and what NumPy does there would be left out; use operations on Tensors")
+            recorder.give_up(f"{host.taken}; a replay would omit what NumPy does with it; use operations on Tensors")
         for name, y in zip(recorder.structure.names, ys, strict=True):
             if not isinstance(y, Tensor):
                 what = "output" if len(ys) == 1 else f"output {name!r}"
                 raise TypeError(f"freeze: the model's {what} is a {type(y).__name__}, wanted a Tensor")
-        # An output that shows an input is read before any is written: an array of out= may be the input's.
+        # Copy an output that is a view of an input before any output is written, since an array of out= may be the input itself.
         shown = [any(real.xp.may_share_memory(y.data, x) for x in xs) for y in ys]
         sources = [copied(recorder, y.data) if of_input else y.data for y, of_input in zip(ys, shown, strict=True)]
         recorder.carried = carried_outputs(recorder.structure, carried or {})
@@ -117,7 +117,7 @@ def arrays_of(calls: Sequence[Call]) -> Iterator[tuple[spec.Arg, Array]]:
 
 
 def difference(first: Pass, second: Pass) -> str:
-    """Return why what two passes recorded is not the same work, in words; empty where it is."""
+    """Describe the first difference between the work of two recorded passes; return "" if there is no difference."""
     if first.signature == second.signature:
         return second.hindrance
     for before, now, place, (name, args) in zip(first.signature, second.signature, second.places, second.calls, strict=False):
@@ -127,10 +127,10 @@ def difference(first: Pass, second: Pass) -> str:
             if a == b or arg.kind != "array":
                 continue
             if arg.writes:
-                return "what it changes is made anew in each call, as by a random layer; make it once, in __init__"
+                return "an array that it changes is made again in each call, as by a random layer; make it once, in __init__"
             if first.owns(value):
                 return (
-                    "it reads what it computed in the call before, as models with a hidden state do; "
+                    "it reads a result of the call before, as models with a hidden state do; "
                     "make the state an input and an output, or keep it in a buffer that copy_ changes"
                 )
             if a[0] == b[0] == "constant":
@@ -138,20 +138,20 @@ def difference(first: Pass, second: Pass) -> str:
                     f"an array of the host ({place}) differs from call to call; if it is random, draw it with fastnn.rand, "
                     "fastnn.randn or fastnn.randint, or make it an input"
                 )
-            return "it read other arrays in the second call than in the first"
-    return "it did not do the same work in two calls in a row"
+            return "it reads other arrays in the second call than in the first"
+    return "it does not do the same work in two calls in a row"
 
 
 class Forward:
-    """The forward pass of a model in evaluation mode for one shape, recorded. Unlike a frozen model it follows the weights."""
+    """Recorded forward pass of a model in evaluation mode for one shape. Unlike a frozen model, it uses the current weights."""
 
     @classmethod
     def of(cls, model: Module, inputs: Structure, features: Sequence[Array]) -> Forward | None:
-        """Return the one of a model for arrays like these; None where it cannot be replayed."""
+        """Record the forward pass of a model for arrays like these; return None if it cannot be replayed."""
         real: Backend = current()
         xs = [real.empty(x.shape, x.dtype) for x in features]
         parameters = tuple(model.weights)
-        values = tuple(map(_values, parameters))  # before: another thread that begins to train the model may move them meanwhile
+        values = tuple(map(_values, parameters))  # read before recording: another thread that starts to train may move them
         recorded = record(model, inputs, xs)
         recorded.restore()
         return None if recorded.void else cls(parameters, values, inputs, xs, recorded)
@@ -159,11 +159,11 @@ class Forward:
     def __init__(
         self, parameters: tuple[Parameter, ...], values: tuple[Array, ...], inputs: Structure, xs: list[Array], recorded: Pass
     ) -> None:
-        # Nothing of this may lead back to the model: the garbage collector does not look into compiled objects.
+        # No reference may lead back to the model: the garbage collector cannot see cycles through compiled objects.
         ports = Ports(inputs, xs, recorded.structure, recorded.outs, {})
         self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, ports, None)
         self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:
-        """Return whether the weights are still in the arrays in which they were."""
+        """Return whether the weights are still in the same arrays."""
         return all(map(operator.is_, map(_values, self._parameters), self._values))

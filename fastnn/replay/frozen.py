@@ -1,4 +1,4 @@
-"""Frozen models: forward passes recorded for one batch size each, and called past everything but their kernels."""
+"""Frozen models: a forward pass is recorded for one batch size, and a call runs only its kernels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 MOST_PASSES = 3
-"""Forward passes in which two in a row must do the same: the first may make what later ones keep."""
+"""Maximal number of recorded forward passes until two in a row are equal. The first may differ, since it sets up state."""
 
 
 def freeze(
@@ -41,19 +41,19 @@ def freeze(
     max_batch_size: int | None = None,
     state: Mapping[Any, Any] | None = None,
 ) -> Any:
-    """Make a callable that computes what the model computes now; see `Module.freeze`."""
+    """Return a callable that computes the same as the model at this moment; see `Module.freeze`."""
     if batch_size is not None:
         batch_size = positive_int(batch_size, "freeze: batch_size")
     if max_batch_size is not None:
         if batch_size is not None:
-            raise ValueError(f"freeze: max_batch_size is for batch_size=None; batch_size {batch_size} came")
+            raise ValueError(f"freeze: max_batch_size needs batch_size=None, got batch_size={batch_size}")
         max_batch_size = positive_int(max_batch_size, "freeze: max_batch_size")
     if seed is not None:
         seed = whole_number(seed, "freeze: seed", 0)
     if input_shape is None:
         input_shape = getattr(model, "input_shape", None)
     if not model.built or input_shape is None:
-        raise RuntimeError("freeze: no shape is known; give the first layer input_shape, or pass input_shape")
+        raise RuntimeError("freeze: the input shape is unknown; give the first layer input_shape, or pass input_shape")
     inputs = _inputs(model, input_shape)
     if inputs.kind == "one":
         leaves = [input_shape]
@@ -62,7 +62,7 @@ def freeze(
     else:
         leaves = inputs.spread(input_shape, "freeze", "input_shape")
     if any(isinstance(leaf, list | tuple) and None in leaf for leaf in leaves):
-        raise RuntimeError(f"freeze: the shape {input_shape} has open sizes; pass input_shape with the sizes to freeze for")
+        raise RuntimeError(f"freeze: the shape {input_shape} has unknown sizes; pass input_shape with fixed sizes")
     shapes = [shape_of(leaf, "freeze: input_shape") or () for leaf in leaves]
     dtypes = [spec.wants(model.dtype) or model.dtype for spec in each(model, inputs, "freeze")]
     if input_dtype is not None:
@@ -71,7 +71,7 @@ def freeze(
         dtypes = [dtype_of(d, "freeze: input_dtype") for d in given]
     carried = carried_inputs(inputs, state)
     if carried and batch_size is None:
-        raise ValueError("freeze: state belongs to the samples of one batch; it needs a batch_size")
+        raise ValueError("freeze: state needs a batch_size, since a state belongs to the samples of one batch")
     current().host_reads("freeze")
     snapshot = Snapshot(_copied_model(model), inputs, shapes, dtypes, PRECISIONS[precision()], seed, carried)
     return _frozen(snapshot, batch_size, max_batch_size)
@@ -93,7 +93,7 @@ def _restored(arguments: tuple[Any, ...], batch_size: int | None, max_batch_size
 
 
 def _inputs(model: Module, shape: Any) -> Structure:
-    """Return how a model takes its inputs, from its shapes: one is a list of sizes, several are a list or dict of shapes."""
+    """Return the structure of a model's inputs, from the input shape: sizes for one input, a list or dict of shapes for more."""
     tree, leaves = flatten(shape, _is_shape)
     if not tree and model.input_structure is None:
         return ONE
@@ -105,27 +105,28 @@ def _is_shape(value: Any) -> bool:
 
 
 def _copied_model(model: Module) -> Module:
-    """Copy a model, without what compile was given: later training changes no copy, and other threads may use the model."""
+    """Copy a model without its `compile` settings. Later training does not change the copy; other threads may use the model."""
     return copy.deepcopy(model, {id(model._compiled): None} if model._compiled else None)
 
 
 def _weights(model: Module) -> list[Any]:
-    """Return the stored parameters and the buffers, which several layers may share, each once."""
+    """Return the stored parameters and the buffers; those that several layers share are returned once."""
     return list(dict.fromkeys(model.weights))
 
 
 class Snapshot:
-    """A copy of a model that nothing else changes, from which frozen models are recorded, and which takes new weights.
+    """Private copy of a model, from which frozen models are recorded. It can take new weights.
 
-    Frozen models hold it; it holds none of them, as the garbage collector does not look into compiled objects.
+    Frozen models refer to their snapshot. A snapshot does not refer to frozen models, because the garbage collector cannot see
+    cycles through compiled objects.
 
     Args:
         model: the copy.
-        inputs: how it takes its inputs.
-        shapes, dtypes: those of one sample of each.
-        rounded: the precision of products.
-        seed: where the stream of random numbers begins, or None.
-        carried: inputs that are carried from call to call, by number, and the names or numbers of the outputs they come from.
+        inputs: structure of its inputs.
+        shapes, dtypes: shape and dtype of one sample of each input.
+        rounded: precision of matrix products.
+        seed: seed of the random number stream, or None.
+        carried: numbers of the inputs that are carried from call to call -> the outputs that they come from.
     """
 
     def __init__(
@@ -142,18 +143,20 @@ class Snapshot:
         self.model = model
         self.real: Backend = current()
         self.lock = rlock()
-        """Held while passes are recorded and while weights change."""
+        """Held while passes are recorded or weights change."""
         self.weights: list[Tensor] = _weights(model)
         self.ports: Ports | None = None
-        """Those of the last recording."""
+        """Ports of the last recording."""
         self._streams: dict[int, Any] = {}
         self._known: tuple[Any, int, list[weakref.ref[Tensor]]] = (None, 0, [])
-        """The model that gave weights last, its version, and its weights, which live as long as it does."""
+        """Weak reference to the last source of new weights, its version, and weak references to its weights."""
 
     def record(self, batch_size: int, any_rows: bool = False) -> Any:
-        """Record forward passes for batches of this size; RuntimeError where they cannot be replayed.
+        """Record forward passes for this batch size and return the frozen model.
 
-        any_rows: whether users know the size as one of many, in messages.
+        Raises RuntimeError if the passes cannot be replayed.
+
+        any_rows: whether the model takes any batch size; messages then name no fixed size.
         """
         inputs, shapes, dtypes, rounded, seed, carried = self._arguments
         with self.lock, recording(self.real), autocast(rounded):  # type: ignore[arg-type]
@@ -173,7 +176,7 @@ class Snapshot:
             return self.real.freeze(self._with_own_streams(last.calls, seed), xs, last.outs, last.owned, ports, self)
 
     def _with_own_streams(self, calls: list[Call], seed: int | None) -> list[Call]:
-        """Give calls streams of random numbers that nothing else draws from, which begin by the seed, or by `fastnn.seed`."""
+        """Give the calls separate random number streams. Their seeds come from `seed`, or if it is None, from `generator()`."""
         shared = {id(a): a for arg, a in arrays_of(calls) if arg.dtype == "u64" and arg.reads and arg.writes}
         rng = generator() if seed is None else np.random.Generator(np.random.Philox(seed))
         for key in shared:
@@ -184,11 +187,13 @@ class Snapshot:
     # ---- new weights ----
 
     def update(self, models: Sequence[Any], source: Any) -> None:
-        """Give frozen models the weights of a model of the same structure, or of a state_dict; `FrozenModel.update` calls it.
+        """Set the weights of frozen models from a model with the same structure, or from a state_dict.
+
+        `FrozenModel.update` calls this method.
 
         Raises:
-            TypeError: it is no model of the same class, and no dict.
-            ValueError: its structure, or the shape or dtype of a weight, is another; the message names the first.
+            TypeError: the source is neither a model of the same class nor a dict.
+            ValueError: the structure, or the shape or dtype of a weight, differs. The message names the first difference.
         """
         if isinstance(source, Mapping):
             with self.lock:
@@ -197,18 +202,18 @@ class Snapshot:
             source = twin
         if type(source) is not type(self.model):
             wanted = type(self.model).__name__
-            raise TypeError(f"update: a {type(source).__name__} came, wanted a {wanted} as it was frozen, or its state_dict")
+            raise TypeError(f"update: got a {type(source).__name__}, wanted a {wanted} like the frozen one, or its state_dict")
         arrays = [t.data for t in self._weights_of(source)]
         for i, (own, a) in enumerate(zip(self.weights, arrays, strict=True)):
             if own.data.shape != a.shape or own.data.dtype != a.dtype:
                 came = f"{a.dtype} {tuple(a.shape)}, wanted {own.data.dtype} {tuple(own.data.shape)}"
-                raise ValueError(f"update: {self._name(i)} is {came} as it was frozen; freeze the model anew")
+                raise ValueError(f"update: {self._name(i)} is {came} like the frozen one; freeze the model again")
         to_numpy = current().to_numpy
         with self.lock:
             self.real.set_weights(models, self.weights, [to_numpy(a) for a in arrays])
 
     def _weights_of(self, source: Module) -> list[Tensor]:
-        """Return the weights of a model whose structure is that of this one."""
+        """Return the weights of a model, after a check that it has the same structure as this one."""
         known, version, held = self._known
         if known is not None and known() is source and version == source._version:
             return [t for t in (ref() for ref in held) if t is not None]
@@ -216,7 +221,7 @@ class Snapshot:
         from .same_structure import structure_difference
 
         if why := structure_difference(self.model, source):
-            raise ValueError(f"update: {why} as it was frozen; freeze the model anew")
+            raise ValueError(f"update: {why} like the frozen one; freeze the model again")
         self._known = weakref.ref(source), version, [weakref.ref(t) for t in weights]
         return weights
 
@@ -231,7 +236,10 @@ class Snapshot:
     # ---- copies ----
 
     def reduce(self, frozen: Any) -> Any:
-        """Return what pickling and copying a frozen model takes: a copy of the model, which may get new weights meanwhile."""
+        """Return the value of `__reduce__` of a frozen model: a function and its arguments, with a copy of the model.
+
+        The lock keeps another thread from setting new weights during the copy.
+        """
         with self.lock:
             state = frozen.state
             arguments = _copied_model(self.model), *self._arguments

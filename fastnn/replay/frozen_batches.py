@@ -9,15 +9,15 @@ import numpy as np
 from .frozen import Snapshot
 
 MOST_SIZES = 32
-"""Batch sizes whose recordings are kept: those that were made last."""
+"""Maximal number of batch sizes whose recordings are kept; the newest ones are kept."""
 _TRIED = 7
-"""The batch size that is recorded at once, so that what cannot be frozen is found; few other axes have that size."""
+"""Batch size that is recorded first, to find models that cannot be frozen. Other axes rarely have this size."""
 
 
 class FrozenBatches:
-    """Calls a frozen model that is recorded for each batch size at its first call.
+    """Frozen model for any batch size. It makes a recording at the first call with each batch size.
 
-    Sizes are not padded: what reduces over the batch sees the caller's rows alone.
+    Batches are not padded: reductions over the batch axis see only the caller's rows.
     """
 
     batch_size = None
@@ -28,20 +28,20 @@ class FrozenBatches:
         self._sizes = {_TRIED: snapshot.record(_TRIED, any_rows=True)}
         assert snapshot.ports is not None
         self._ports = snapshot.ports
-        self._by_shape: dict[tuple[int, ...], Any] = {}  # by the shape of the first input
+        self._by_shape: dict[tuple[int, ...], Any] = {}  # shape of the first input -> frozen model
 
     def __call__(self, *x: Any, out: Any = None) -> Any:
         try:
             frozen = self._by_shape[x[0].shape]
-        except (KeyError, IndexError, AttributeError, TypeError):  # a new size, or no array
+        except (KeyError, IndexError, AttributeError, TypeError):  # a new batch size, or not an array
             frozen = self._of(x)
         return frozen(*x, out=out)
 
     def _of(self, x: tuple[Any, ...]) -> Any:
-        """Return the frozen model for inputs like these."""
+        """Return the frozen model for the batch size of these inputs; record it if it is new."""
         first, rows = self._ports.rows(x)
         if self.max_batch_size is not None and rows > self.max_batch_size:
-            raise ValueError(f"frozen model: {rows} samples came; it was frozen with max_batch_size={self.max_batch_size}")
+            raise ValueError(f"frozen model: got {rows} samples, but it was frozen with max_batch_size={self.max_batch_size}")
         with self._snapshot.lock:
             if rows not in self._sizes:
                 self._sizes[rows] = self._snapshot.record(rows, any_rows=True)
@@ -54,13 +54,16 @@ class FrozenBatches:
         return frozen
 
     def update(self, weights: Any) -> None:
-        """Take the weights of a model of the same structure, or of a state_dict: calls see the old ones or the new ones."""
+        """Copy the weights of a model with the same structure, or of a state_dict.
+
+        A call in another thread sees only old or only new weights.
+        """
         with self._snapshot.lock:
             self._snapshot.update(list(self._sizes.values()), weights)
 
     @property
     def state(self) -> dict[str, Any]:
-        """Nothing: a state belongs to the samples of one batch."""
+        """Return an empty dict: only models that are frozen for one batch size carry a state."""
         return {}
 
     def __reduce__(self) -> Any:

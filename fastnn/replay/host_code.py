@@ -1,4 +1,4 @@
-"""Host code of the user's own in a step that is watched: what a replay would leave out."""
+"""Detection of user code in a recorded step whose effects a replay would omit."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ _OWN = __name__.partition(".")[0]
 _TRUSTED = frozenset(
     {_OWN, "numpy", "weakref", "_weakrefset", "contextlib", "functools", "typing", "abc", "enum", "importlib", "warnings"}
 )
-"""Packages whose own functions are not looked into: what they do to memory is seen by other means."""
+"""Packages whose functions are not inspected: their effects on memory are detected by other means."""
 _PURE = frozenset(
     "abs all any ascii bin callable chr divmod format getattr hasattr hash hex id isinstance issubclass iter len max min oct ord "  # noqa: SIM905
     "pow repr round sorted sum vars locals".split()
 )
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), frozenset, range, slice)
 EXACT, MOST = 1 << 16, 1 << 26
-"""Bytes of an array of the host whose content is compared; of larger ones checksums are, up to MOST."""
+"""NumPy arrays of up to EXACT bytes are compared by content, arrays of up to MOST bytes by checksum, larger ones not at all."""
 DEPTH = 5
-"""Attributes and elements in a row that are looked at."""
+"""Maximal length of a chain of attributes and elements that is followed."""
 LONG = 1000
-"""Elements of a list or dict that are looked into; those of longer ones may be exchanged, but not changed, to be seen."""
+"""Maximal length of a list or dict whose elements are inspected. In longer ones, only replaced elements are detected."""
 MOST_OBJECTS = 20_000
-"""Objects that are looked at."""
+"""Maximal number of objects that are inspected."""
 _UNKNOWN = object()
 _KNOWN = frozenset({"training", "stop_training", "history"})
 """Attributes of modules that fastnn sets."""
 
 
 class HostCode:
-    """A block in which the functions that run, other than fastnn's, are looked at for what a replay would leave out.
+    """Context manager that inspects the user functions that run in it for effects that a replay would omit.
 
-    Calls of compiled functions that may act on the world (print, files, clocks, other libraries) are seen as they come. The
-    variables that the functions' code can reach, and the attributes and elements of those, are compared before and after.
+    Calls of compiled functions that may have external effects (print, files, clocks, other libraries) are detected when they
+    happen. The variables that the functions can reach, and their attributes and elements, are compared before and after.
 
     Args:
-        marks: whether appending plain constants to a list counts as nothing: it says that Python ran, as tests of recording do.
+        marks: ignore appending of plain constants to a list. Tests of recording use this to see whether Python ran.
     """
 
     def __init__(self, marks: bool) -> None:
         self.found = ""
-        self.taken = ""  # where the array of a Tensor is taken
+        self.taken = ""  # where code uses `data` of a Tensor
         self._marks = marks
-        self.marked: list[list[Any]] = []  # to which plain constants were appended
-        self.ran: dict[CodeType, dict[str, Any]] = {}  # with their global variables
-        self._modules: dict[Any, bool] = {}  # by a module's name, whether its package is trusted
-        self._kept: dict[int, tuple[Any, Any, str]] = {}  # by identity: what may be changed, how it was, what it is called
+        self.marked: list[list[Any]] = []  # lists to which plain constants were appended
+        self.ran: dict[CodeType, dict[str, Any]] = {}  # code that ran -> its global variables
+        self._modules: dict[Any, bool] = {}  # name of a module -> whether its package is trusted
+        self._kept: dict[int, tuple[Any, Any, str]] = {}  # id -> an object that may change, its old state, its name
         self._cells: dict[tuple[CodeType, str], tuple[Any, Callable[[], Any]]] = {}
-        self._walked: set[int] = set()  # what was looked at for the code at hand
-        self._outer: dict[FrameType, dict[str, Any]] = {}  # variables of outer functions, when a frame was entered
+        self._walked: set[int] = set()  # ids of objects inspected for the current code
+        self._outer: dict[FrameType, dict[str, Any]] = {}  # frame -> variables of outer functions when it was entered
         self._set_outside: set[tuple[CodeType, str]] = set()
 
     def __enter__(self) -> HostCode:
         xp = current().xp
         self._trusted = _TRUSTED | {_package(xp)}
-        self._array = () if xp is np else xp.ndarray  # of a device: kernels' work, which is seen by other means
+        self._array = () if xp is np else xp.ndarray  # device arrays: kernels change them, which the recorder detects
         self._before = sys.getprofile()
         self._random = _random_state()
         if self._before is not None and not callable(self._before):  # a profiler in C
@@ -81,13 +81,13 @@ class HostCode:
         else:
             sys.setprofile(self._before)
         self._compare()
-        for held in (self._kept, self._cells, self._outer):  # what the user's code could reach, also what the step made
+        for held in (self._kept, self._cells, self._outer):  # free objects that user code can reach, also those made in the step
             held.clear()
 
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
         module = frame.f_globals.get("__name__", "")
-        if self._modules.get(module) or event not in ("call", "c_call", "return") or self._trusts(module):  # the first, mostly
-            return
+        if self._modules.get(module) or event not in ("call", "c_call", "return") or self._trusts(module):
+            return  # usually by the first test
         code = frame.f_code
         if event == "c_call":
             if not self.found and not _harmless(arg):
@@ -107,7 +107,7 @@ class HostCode:
                 self._set_outside |= {(code, name) for name in now if not _same_item(before[name], now[name])}
 
     def _look_for_arrays(self, frame: FrameType) -> None:
-        """Look whether what the code takes `data` of may be Tensors, whose memory NumPy then reads or writes."""
+        """Check whether the code uses `data` of an object that may be a Tensor. NumPy could then access the Tensor's memory."""
         for names in _takes_arrays(frame.f_code):
             values: Any = {**frame.f_globals, **frame.f_locals}
             for name in names:
@@ -118,17 +118,17 @@ class HostCode:
                 self.found = self.taken = f"{expression}.data is used in {frame.f_code.co_name} ({frame.f_code.co_filename})"
 
     def _trusts(self, module: Any) -> bool:
-        """Return whether the module of this name is of a package that is not looked into."""
+        """Return whether the module of this name is in a package that is not inspected."""
         if module not in self._modules:
             package = str(module).partition(".")[0]
             self._modules[module] = package in self._trusted or package.startswith("namedtuple_")
         return self._modules[module]
 
     def _reach(self, frame: FrameType) -> None:
-        """Keep how all is that the code of a frame can reach."""
+        """Store the state of all objects that the code of a frame can reach."""
         self._walked = set()
         self._reach_names(frame.f_globals, frame.f_code, "")
-        # What one function of the user's own gives another was reached from the first, or was made inside of the step.
+        # An argument that one user function passes to another was already reached from the first, or was made in the step.
         from_outside = frame.f_back is None or self._trusts(frame.f_back.f_globals.get("__name__", ""))
         made_inside = {name for code in self.ran for name in code.co_cellvars}
         for name, value in list(frame.f_locals.items()):
@@ -136,7 +136,7 @@ class HostCode:
                 self._keep(value, name, DEPTH, frame.f_code)
 
     def _reach_names(self, namespace: dict[str, Any], code: CodeType, before: str) -> None:
-        """Keep how the variables of a module are that the code names, and those of modules in it."""
+        """Store the state of the module's variables that the code uses, also in modules that it imports."""
         if id(namespace) in self._walked:
             return
         self._walked.add(id(namespace))
@@ -214,29 +214,29 @@ class HostCode:
 
 
 def _package(arrays: Any) -> str:
-    """Return the package of an array module, or of what stands for one."""
+    """Return the package of an array module, or of an object that replaces one."""
     name = arrays.__name__ if isinstance(arrays, ModuleType) else type(arrays).__module__
     return str(name).partition(".")[0]
 
 
 def users_own(thing: Any) -> bool:
-    """Return whether a class or a module is of the user's own."""
+    """Return whether a class or a module is user code."""
     name = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
     return str(name).partition(".")[0] not in _TRUSTED | sys.stdlib_module_names
 
 
 def _is_own(value: Any) -> bool:
-    """Return whether an object is of one of fastnn's own classes."""
+    """Return whether the class of an object belongs to fastnn."""
     return type(value).__module__.partition(".")[0] == _OWN
 
 
 def _has_attributes(value: Any) -> bool:
-    """Return whether attributes of an object can be set."""
+    """Return whether attributes of an object can be set, in a `__dict__` or in slots."""
     return isinstance(value, type) or isinstance(stored_attribute(value, "__dict__"), dict) or bool(slots_of(_class(value)))
 
 
 def stored_attribute(value: Any, name: str, default: Any = None) -> Any:
-    """Return what an object keeps under a name; no code of its class runs."""
+    """Return the attribute that an object stores under a name, without running code of its class."""
     try:
         return object.__getattribute__(value, name)
     except AttributeError:
@@ -244,7 +244,7 @@ def stored_attribute(value: Any, name: str, default: Any = None) -> Any:
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:
-    """Return what a function takes with it: defaults, the object that it is a method of, arguments that are given already."""
+    """Return the values that a function carries: defaults, the object of a bound method, the arguments of a partial."""
     if isinstance(value, FunctionType):
         return [("default", v) for v in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())]
     if isinstance(value, MethodType):
@@ -260,7 +260,7 @@ def _class(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def slots_of(cls: Any) -> tuple[str, ...]:
-    """Return the attributes of a class of the user's own that lie in slots."""
+    """Return the names of the slots of a user's class."""
     if not users_own(cls):
         return ()
     given = [vars(c).get("__slots__", ()) for c in cls.__mro__]
@@ -269,15 +269,15 @@ def slots_of(cls: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _stored(code: CodeType) -> frozenset[str]:
-    """Return the attributes that code sets or deletes, of whatever it is."""
+    """Return the names of the attributes that code sets or deletes, on any object."""
     return frozenset(i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_ATTR", "DELETE_ATTR"))
 
 
 @lru_cache(maxsize=1024)
 def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
-    """Return what code takes the attribute `data` of: a variable and attributes in a row; () for other expressions."""
+    """Return the objects whose attribute `data` the code uses, as chains of names (variable, attributes); () if unknown."""
     found: list[tuple[str, ...]] = []
-    names: tuple[str, ...] = ()  # of what was loaded last
+    names: tuple[str, ...] = ()  # chain of names that was loaded last
     for instruction in dis.get_instructions(code):
         name, argument = instruction.opname, instruction.argval
         if name in ("LOAD_ATTR", "STORE_ATTR") and argument == "data":
@@ -292,13 +292,13 @@ def _takes_arrays(code: CodeType) -> tuple[tuple[str, ...], ...]:
 
 
 def _random_state() -> tuple[Any, ...]:
-    """Return where the generators of Python's random and of numpy.random are."""
+    """Return the state of the global generators of Python's `random` and of `numpy.random`."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (users' code draws from it)
     return random.getstate(), kind, np.asarray(keys).tobytes(), *rest
 
 
 def _state(value: Any) -> Any:
-    """Return what may change of an object, as a copy; None for what is not looked at."""
+    """Return a copy of the state of an object that may change; None for objects that are not inspected."""
     if isinstance(value, list):
         return list(value)
     if isinstance(value, dict):
@@ -334,20 +334,20 @@ def _same_item(a: Any, b: Any) -> bool:
 
 
 def same_number(a: Any, b: Any) -> bool:
-    """Return whether two objects are the same plain value, to the bit."""
+    """Return whether two objects are plain values of the same type and with the same bits."""
     if type(a) is not type(b) or not isinstance(a, int | float | str | bytes):
         return False
     return a.hex() == b.hex() if isinstance(a, float) else bool(a == b)
 
 
 def _marked(before: list[Any], now: list[Any]) -> bool:
-    """Return whether plain constants alone were appended."""
+    """Return whether the only change is that plain constants were appended."""
     new = now[len(before) :]
     return len(now) >= len(before) and all(map(_same_item, before, now)) and all(isinstance(v, int | str | None) for v in new)
 
 
 def _harmless(function: Any) -> bool:
-    """Return whether a compiled function does nothing but give a value, or changes only what is compared."""
+    """Return whether a compiled function only returns a value, or changes only objects that are compared."""
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if isinstance(owner, ModuleType) or owner is None:
         module = str(getattr(function, "__module__", None) or getattr(owner, "__name__", ""))

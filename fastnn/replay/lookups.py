@@ -1,4 +1,4 @@
-"""The names that the user's code reads: looked up before each replay, which does not read them, and compared."""
+"""Names that the user's code reads. A replay does not read them, so they are looked up and compared before each replay."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..autograd.tensor import Array, Tensor
 from .host_code import HostCode, same_number, slots_of, stored_attribute, users_own
 
 DEPTH = 6
-"""Variables, attributes and elements in a row that are followed."""
+"""Maximal length of a chain of variables, attributes and elements that is followed."""
 LONG = 64
-"""Elements of a list or dict that are compared; those of longer ones are not."""
+"""Maximal length of a list or dict whose elements are compared."""
 MOST_BYTES = 512
-"""The size of NumPy arrays whose numbers are compared."""
+"""Maximal size in bytes of a NumPy array whose numbers are compared."""
 _PLAIN = (int, float, complex, str, bytes, type(None), np.generic)
 _contents = attrgetter("cell_contents")
 _data = attrgetter("data")
 
 
 class Bindings:
-    """Holds the variables, attributes and elements that code reads, with the objects that they are.
+    """Variables, attributes and elements that code reads, with the objects that they referred to during the recording.
 
     Args:
-        roots: the function that was watched, and objects among its arguments.
-        host: the block in which they were watched.
-        uses: whether the recording uses the memory of an array; what other Tensors there are does not matter.
+        roots: the recorded function, and objects among its arguments.
+        host: the `HostCode` block in which the function ran.
+        uses: returns whether the recording uses the memory of an array. Other Tensors are not compared.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Bindings:
         host: HostCode,
         uses: Callable[[Array], bool],
     ) -> None:
-        self.changed = ""  # the last name that did not stand for the same any more
-        self._gets: list[Callable[[Any], Any]] = []  # for each place,
-        self._keys: list[tuple[Any, ...]] = []  # and the keys of what is looked up there
+        self.changed = ""  # the last name that referred to another object
+        self._gets: list[Callable[[Any], Any]] = []  # for each place, the function that looks up a key
+        self._keys: list[tuple[Any, ...]] = []  # for each place, the keys
         self._names: list[str] = []
         self._values: list[Any] = []
         ran = host.ran
@@ -55,18 +55,18 @@ class Bindings:
             self._bind(namespace.get, [(name, name) for name in read if name in namespace], 0)
         for root in roots:
             self._follow(root, "", 0)
-        del self._ran, self._uses, self._seen  # they hold more than what is compared
+        del self._ran, self._uses, self._seen  # they refer to more objects than are compared
 
     def hold(self) -> bool:
-        """Return whether all names stand for the same objects, or for equal numbers."""
+        """Return whether all names refer to the same objects as before, or to equal numbers."""
         try:
             return all(map(is_, chain.from_iterable(map(map, self._gets, self._keys)), self._values)) or self._equal()
         except (LookupError, AttributeError, ValueError):
-            self.changed = "a name"  # that was deleted
+            self.changed = "a name"  # it was deleted
             return False
 
     def _equal(self) -> bool:
-        """Return whether other objects are equal numbers; if so, they are the ones to come."""
+        """Return whether all objects that changed are equal numbers; if so, compare with the new objects from now on."""
         now = list(chain.from_iterable(map(map, self._gets, self._keys)))
         for name, a, b in zip(self._names, self._values, now, strict=True):
             if a is not b and not same_number(a, b):
@@ -76,7 +76,7 @@ class Bindings:
         return True
 
     def _add(self, get: Callable[[Any], Any], key_names_values: Iterable[tuple[Any, str, Any]]) -> None:
-        """Note names in one place, which get looks up by their keys there."""
+        """Add names of one place (a namespace or container); `get` looks up their keys there."""
         keys, names, values = zip(*key_names_values, strict=True)
         self._gets.append(get)
         self._keys.append(keys)
@@ -84,7 +84,7 @@ class Bindings:
         self._values += values
 
     def _bind(self, get: Callable[[Any], Any], names: Iterable[tuple[Any, str]], depth: int) -> None:
-        """Bind what get gives for keys, each of which comes with its name, and what is read of it."""
+        """Bind the values that `get` returns for the keys, and the parts of them that the code reads."""
         found = [(key, name, get(key)) for key, name in names]
         kept = [
             f
@@ -101,7 +101,7 @@ class Bindings:
         return self._uses(_stored(value).data) if isinstance(value, Tensor) else not isinstance(value, ModuleType)
 
     def _follow(self, value: Any, name: str, depth: int) -> None:
-        """Bind what the code may read of an object."""
+        """Bind the parts of an object that the code may read."""
         if isinstance(value, type):
             self._follow_class(value, depth)
         if isinstance(value, (*_PLAIN, type)) or id(value) in self._seen or depth > DEPTH:
@@ -111,7 +111,7 @@ class Bindings:
             if self._uses((own := _stored(value)).data):
                 self._add(_data, [(own, f"{name}.data", own.data)])
         elif isinstance(value, np.ndarray):
-            if value.nbytes <= MOST_BYTES and not self._uses(value):  # else kernels find its numbers where they are
+            if value.nbytes <= MOST_BYTES and not self._uses(value):  # if it is used, kernels read its current numbers
                 self._add(np.ndarray.tobytes, [(value, f"{name}[...]", value.tobytes())])
         elif isinstance(value, dict | list | tuple):
             self._follow_items(value, name, depth)
@@ -156,20 +156,20 @@ class Bindings:
 
         attributes = stored_attribute(value, "__dict__", {})
         inherited = self._follow_class(type(value), depth)
-        if isinstance(value, Module):  # what is set of one itself is seen by its version
+        if isinstance(value, Module):  # setting its attributes changes its version, which `Step.lasts` compares
             for key in self._attributes & attributes.keys():
                 self._follow(attributes[key], f"{name}.{key}", depth + 1)
             for key, child in value._modules.items():
                 self._follow(child, f"{name}.{key}", depth)
         elif users_own(type(value)):
             kind: Any = type(value)
-            if isinstance(attributes, dict):  # what its class has may be set of the object, too
+            if isinstance(attributes, dict):  # class attributes may be set on the object, too
                 self._bind_attributes(attributes, self._attributes & attributes.keys() | inherited, name, depth)
             slots = self._attributes.intersection(slots_of(kind))
             self._bind(partial(stored_attribute, value), [(s, f"{name}.{s}") for s in slots], depth)
 
     def _follow_class(self, cls: type, depth: int) -> set[str]:
-        """Bind what a class and its bases have, except methods and properties; return the names."""
+        """Bind the attributes of a class and its bases, except methods and properties; return their names."""
         own = [c for c in cls.__mro__ if users_own(c)]
         names = {a for c in own for a, v in vars(c).items() if a in self._attributes and not hasattr(type(v), "__get__")}
         for c in own:
@@ -183,7 +183,7 @@ class Bindings:
 
 
 def _stored(t: Tensor) -> Tensor:
-    """Return the Tensor itself, or the one that it is a view of, whose array is the same each time."""
+    """Return the Tensor itself, or for a view of a parameter its base, which always returns the same array."""
     return getattr(t, "base", t)
 
 

@@ -1,4 +1,4 @@
-"""The memory of a recording: what it made or was given, by address, and whether anyone outside still holds it."""
+"""Memory of a recording: its blocks by address, and whether code outside still refers to them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Array = Any
 
 
 class Block:
-    """A run of memory that a recording made, or one of its inputs.
+    """Contiguous range of memory that a recording allocated, or one of its inputs.
 
     Args:
-        number: its place in the order in which they came.
-        begin, end: its addresses.
-        where: the line outside of fastnn that made it, as file:line; "" for inputs.
-        root: the object that lives as long as the memory is used; None if that is not looked at.
+        number: index of the block, in order of creation.
+        begin, end: first address, and address after the last byte.
+        where: line outside of fastnn that made the block, as file:line; "" for inputs.
+        root: object that lives as long as the memory is used; None if references are not counted.
     """
 
     __slots__ = ("begin", "end", "expected", "number", "root", "where")
 
     def __init__(self, number: int, begin: int, end: int, where: str, root: Any) -> None:
         self.number, self.begin, self.end, self.where, self.root = number, begin, end, where, root
-        self.expected = 0  # the references to the root that the recording itself holds
+        self.expected = 0  # number of references to the root that the recording itself holds
 
     @property
     def references(self) -> int:
         return sys.getrefcount(self.root)
 
     def own(self, array: Array) -> Array:
-        """Return the recording's own view of an array that lies in the block."""
+        """Return a view of an array in the block; the recording counts it as its own reference."""
         if self.root is None:
             return array
         self.expected += 1
@@ -40,10 +40,10 @@ class Block:
 
 
 class Memory:
-    """The blocks of a recording, by address.
+    """Blocks of a recording, sorted by address.
 
-    Whoever uses an array of a block holds a reference to the block's root, directly or through a view. The recording counts its
-    own, so that it sees whether others are left once the recorded function has returned.
+    Code that uses an array of a block holds a reference to the block's root, directly or through a view. The recording counts
+    its own references. After the recorded function returns, it can therefore see whether other references are left.
     """
 
     def __init__(self, k: Backend) -> None:
@@ -53,7 +53,10 @@ class Memory:
         self._by_address: list[Block] = []
 
     def add(self, array: Array, where: str = "", counted: bool = True) -> Block:
-        """Make the block of an array, which others hold from now on."""
+        """Make and add the block of an array.
+
+        counted: whether references to the block are counted.
+        """
         begin, end = self.extent(array)
         base = getattr(array, "base", None)
         block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted and end > begin else None)
@@ -65,22 +68,22 @@ class Memory:
         return block
 
     def find(self, begin: int, end: int) -> Block | None:
-        """Find the block that holds these addresses."""
+        """Return the block that contains this range of addresses; None if no block does."""
         at = bisect_right(self._begins, begin) - 1
         if at < 0 or end > (block := self._by_address[at]).end:
             return None
         return block
 
     def own(self, array: Array) -> Array:
-        """Return the recording's own view of an array; the array itself where it lies in no block."""
+        """Return a view of an array that the recording counts as its own reference; the array itself if it is in no block."""
         block = self.find(*self.extent(array))
         return array if block is None else block.own(array)
 
     def held(self) -> list[Block]:
-        """Return the blocks that others still hold."""
+        """Return the blocks to which code outside of the recording still refers."""
         return [b for b in self.blocks if b.root is not None and b.references > b.expected]
 
     def extent(self, array: Array) -> tuple[int, int]:
-        """Return the addresses of an array: where it begins and ends."""
+        """Return the address of the first byte of an array, and the address after its last byte."""
         begin = self._address(array)
         return begin, begin + array.nbytes

@@ -1,4 +1,4 @@
-"""Replay: a recorded step as a list of kernel calls that runs without Python, with what must hold before and after it."""
+"""Replay of a recorded step: its kernel calls run without Python, if the conditions before them are true."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ _version, _training, _data, _requires_grad, _has_grad = map(
 
 
 class Step:
-    """A recording that can be replayed: its plan, what must be true before it, and what is true after it."""
+    """A recording that can be replayed: its plan, the conditions before it, and the state of gradients after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
         self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.overlapping)
-        # Several times where an optimizer takes several steps in one.
+        # A function is in the list several times if an optimizer takes several steps in one call.
         self._prepare = tuple(Counter(recorder.prepare).items())
         self.recorder = recorder
         self.buffers = buffers
         self.xp = recorder.xp
-        # The leaves of the output: what is returned as it is has no array. What holds none of them stays one object.
+        # Leaves of the output that the recording did not make have no array, and are returned unchanged.
+        # A container without arrays of the recording is one leaf.
         self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
         self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
-        self.bindings = bindings  # of the user's own code, where that is looked at from call to call
-        self.used = 0  # when, by the clock of the one who holds it
+        self.bindings = bindings  # names that the user's code reads; None if they are not compared between calls
+        self.used = 0  # time of the last use, by the owner's clock
         self._settings = versions.settings
         called, before = recorder.modules, recorder.grads_before
         modules = dict.fromkeys(m for c in called for m in c.modules())
@@ -50,7 +51,7 @@ class Step:
         self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
 
     def fits(self) -> bool:
-        """Return whether layers, modes, parameters, gradients and what code of the user's own reads are as they were."""
+        """Return whether layers, modes, parameters, gradients and the values that user code reads are unchanged."""
         return (
             self.lasts()
             and mode_override.get() is self._mode_override
@@ -61,7 +62,7 @@ class Step:
         )
 
     def lasts(self) -> bool:
-        """Return whether it may fit again: layers, and the memory of their numbers, do not come back once they changed."""
+        """Return whether the step may fit again. It never does after a layer, an array of parameters or a setting changes."""
         return (
             tuple(map(_version, self._modules)) == self._versions
             and all(map(operator.is_, map(_data, self._places), self._arrays))
@@ -81,13 +82,13 @@ class Step:
         return unflatten(self._tree, made)
 
     def run(self, n: int) -> None:
-        """Run the plan n times and set what Python knows of gradients."""
+        """Run the plan n times, then set `has_grad` of the leaves."""
         while n:
             part = n
             for prepare, times in self._prepare:
                 part = min(part, prepare(times * n) // times)
             if not part:
-                raise RuntimeError("capture: one call takes more steps by a schedule than can be prepared; take fewer in a call")
+                raise RuntimeError("capture: one call takes more scheduled steps than can be prepared; take fewer in a call")
             self.plan.run(part)
             n -= part
         for leaf, value in self._after:
@@ -95,7 +96,7 @@ class Step:
 
 
 def give_back(k: Backend, given: Array, changed: Array) -> None:
-    """Write what was changed in place into the argument that it is a copy of."""
+    """Write an array that was changed in place back into the argument that it is a copy of."""
     if not isinstance(given, np.ndarray):
         given[...] = k.xp.asarray(changed)
     elif given.flags.writeable:
@@ -103,17 +104,17 @@ def give_back(k: Backend, given: Array, changed: Array) -> None:
 
 
 def copied(value: Any, recorder: Recorder) -> Any:
-    """Copy the outputs: the next replay overwrites the buffers."""
+    """Return copies of the outputs, since the next replay overwrites the buffers."""
     return _changed(value, recorder, operator.methodcaller("copy"))
 
 
 def own(value: Any, recorder: Recorder) -> Any:
-    """Return the output in the recording's own views, without what it came from."""
+    """Return the output as views that the recording counts, without its tape."""
     return _changed(value, recorder, recorder.memory.own)
 
 
 def _array(leaf: Any, recorder: Recorder) -> Array | None:
-    """Return the array of an output that the recording made; None for what is returned as it is."""
+    """Return the array of an output that the recording made; None for an output that is returned unchanged."""
     if isinstance(leaf, Tensor):
         return leaf.data if leaf.node is not None or recorder.owns(leaf.data) else None
     return leaf if isinstance(leaf, recorder.xp.ndarray) and recorder.owns(leaf) else None

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a frozen model: their names, shapes and dtypes, and what is checked of arrays that come in."""
+"""Inputs and outputs of a frozen model: their names, shapes and dtypes, and checks of the arrays that are passed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def _described(shape: Any, dtype: Any) -> str:
 
 
 class Ports:
-    """Checks what comes into a frozen model, and puts together what comes out. Keeps no reference to the model.
+    """Checker of the inputs of a frozen model, and builder of its outputs. It keeps no reference to the model.
 
     Args:
-        inputs, outputs: how the model takes its inputs and gives its outputs.
-        xs, outs: arrays like them, those that are carried last.
-        carried: the inputs that are carried from call to call, by number, and the outputs that they come from.
-        any_rows: whether users know the number of samples as one of many.
+        inputs, outputs: structure of the inputs and outputs.
+        xs, outs: arrays with the shapes and dtypes of the inputs and outputs; the carried ones are last.
+        carried: numbers of the inputs that are carried from call to call -> numbers of the outputs that they come from.
+        any_rows: whether the model takes any batch size.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Ports:
         self.build = self._outputs.build
 
     def convert(self, args: tuple[Any, ...]) -> tuple[list[Any], bool]:
-        """Return the inputs as arrays that fit, and whether they came as one sample without the dimension of the batch.
+        """Convert the inputs to arrays of the right dtype, and return whether they are one sample without a batch axis.
 
-        Raises TypeError and ValueError for what does not fit; the message says what came and what is wanted.
+        Raises TypeError and ValueError for inputs that do not fit.
         """
         arrays, single = [], bool(args)
         for leaf, (name, shape, dtype) in zip(self._leaves(args), self.xs, strict=True):
@@ -78,25 +78,25 @@ class Ports:
                     same = f", {dtype}, with as many samples as {self.xs[0].name}"
                     raise ValueError(f"frozen model: {name} has shape {a.shape}, wanted {shape}{same}")
                 raise ValueError(
-                    f"frozen model: {name} has shape {a.shape}, but it was frozen for {shape}, {dtype}; freeze takes batch_size"
+                    f"frozen model: {name} has shape {a.shape}, but it was frozen for {shape}, {dtype}; see batch_size of freeze"
                 )
             arrays.append(a)
             single &= alone
         return arrays, single
 
     def _leaves(self, args: tuple[Any, ...]) -> list[Any]:
-        if not args and not self.xs:  # all of them are carried
+        if not args and not self.xs:  # all inputs are carried
             return []
         if not args or (self._inputs.kind == "one" and len(args) > 1):
             wanted = ", ".join(port.name for port in self.xs) or "none"
-            raise TypeError(f"frozen model: {len(args)} arguments came, wanted {wanted} (and out=)")
+            raise TypeError(f"frozen model: got {len(args)} arguments, wanted {wanted} (and out=)")
         x = args[0] if len(args) == 1 else list(args)
         return [x] if self._inputs.kind == "one" else self._inputs.spread(x, "frozen model", "x")
 
     def rows(self, args: tuple[Any, ...]) -> tuple[Any, int]:
-        """Return the first input, and how many samples it has. These are the ports of another batch size.
+        """Return the first input and its number of samples, which may differ from the batch size of these ports.
 
-        Raises ValueError for an input of another shape; the message says what came and what is wanted.
+        Raises ValueError if the rest of its shape does not fit.
         """
         first, port = self._leaves(args)[0], self.xs[0]
         shape = tuple(
@@ -110,17 +110,17 @@ class Ports:
         sizes = ", ".join(map(str, ("n", *wanted)))
         raise ValueError(f"frozen model: {port.name} has shape {shape}, but it was frozen for ({sizes}), {port.dtype}")
 
-    # ---- what is carried from call to call ----
+    # ---- state that is carried from call to call ----
 
     def named_state(self, arrays: Sequence[Any]) -> dict[str, Any]:
-        """Return what is carried, by the names of the inputs."""
+        """Return the carried arrays by the names of their inputs."""
         return {port.name: a for port, a in zip(self.states, arrays, strict=True)}
 
     def state_arrays(self, given: Any) -> list[Any]:
-        """Return new arrays to be carried; TypeError or ValueError for those that do not fit."""
+        """Return new arrays to carry; raise TypeError or ValueError if they do not fit."""
         names = [port.name for port in self.states]
         if not names:
-            raise ValueError("frozen model: it carries no state; freeze(state=...) says which input comes from which output")
+            raise ValueError("frozen model: it carries no state; pass state= to freeze, from inputs to outputs")
         if not isinstance(given, Mapping) or set(given) != set(names):
             came = f"the keys {list(given)}" if isinstance(given, Mapping) else f"a {type(given).__name__}"
             raise ValueError(f"frozen model: state is {came}, wanted a dict with: {', '.join(names)}")
@@ -135,7 +135,7 @@ class Ports:
     # ---- outputs ----
 
     def arrays(self, out: Any) -> list[Any]:
-        """Return the arrays of out=, which several outputs are written to."""
+        """Return the arrays of out= in the order of the outputs."""
         return self._outputs.spread(out, "frozen model", "out")
 
     def refuse(self, i: int, out: Any, single: bool) -> NoReturn:
@@ -166,7 +166,7 @@ class Ports:
 
 
 def _without(structure: Structure, numbers: Collection[int]) -> Structure:
-    """Return how a model takes or gives the rest of its inputs or outputs; a list or tuple of one is that one alone."""
+    """Return a structure without the leaves of these numbers; a list or tuple of one item becomes that item."""
     if not numbers:
         return structure
     kept = iter([i not in numbers for i in range(len(structure))])
@@ -180,9 +180,9 @@ def _without(structure: Structure, numbers: Collection[int]) -> Structure:
 
 
 def _rest(tree: Tree, kept: Iterator[bool]) -> Tree | None:
-    """Return a tree without some of its leaves and what is empty then, None if nothing is left.
+    """Return a tree without some of its leaves and without containers that become empty; None if nothing is left.
 
-    The rest of a named tuple is a dict.
+    A named tuple that loses items becomes a dict.
     """
     if not tree:
         return tree if next(kept) else None
@@ -197,11 +197,17 @@ def _rest(tree: Tree, kept: Iterator[bool]) -> Tree | None:
     return dict if named else cls, own, tuple(child for _, child in rest)
 
 
-# ---- what is carried from call to call ----
+# ---- state that is carried from call to call ----
 
 
 class Carried(NamedTuple):
-    """An output that is carried to an input: one of the leaves of what state= names."""
+    """Output that is carried to an input: one of the leaves of an item of state=.
+
+    Attributes:
+        key: name or number of the output in state=.
+        leaf: index of the leaf in that output.
+        leaves: number of leaves that it must have.
+    """
 
     key: Any
     leaf: int
@@ -209,7 +215,7 @@ class Carried(NamedTuple):
 
 
 def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
-    """Return the numbers of the inputs that are carried, and the outputs that they come from."""
+    """Return the numbers of the inputs that are carried -> the outputs that they come from."""
     if state is None:
         return {}
     if not isinstance(state, Mapping):
@@ -222,7 +228,7 @@ def carried_inputs(inputs: Structure, state: Any) -> dict[int, Carried]:
 
 
 def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[int, int]:
-    """Return the numbers of the inputs that are carried, and of the outputs that they come from."""
+    """Return the numbers of the inputs that are carried -> the numbers of the outputs that they come from."""
     found = {}
     for i, (key, leaf, n) in carried.items():
         leaves = _leaves(outputs, key, "output")
@@ -233,7 +239,7 @@ def carried_outputs(outputs: Structure, carried: Mapping[int, Carried]) -> dict[
 
 
 def _leaves(structure: Structure, key: Any, what: str) -> list[int]:
-    """Return which leaves of the inputs or outputs this is: one by its name, or all of an argument or item."""
+    """Return the numbers of the leaves that a key selects: one leaf by its name, or all leaves of an argument or item."""
     names = structure.names
     if key in names:
         return [names.index(key)]
@@ -246,4 +252,4 @@ def _leaves(structure: Structure, key: Any, what: str) -> list[int]:
     for item in items:
         if isinstance(key, str) and item and all(names[i].startswith(f"{key}_") for i in item):
             return item
-    raise ValueError(f"freeze: state has the {what} {key!r}; wanted a name or number of: {', '.join(names)}")
+    raise ValueError(f"freeze: state has the {what} {key!r}, wanted a name or number of: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""Recording: a step's kernel calls written down while they run, with all that a replay of them depends on."""
+"""Recorder of a step: it stores the kernel calls while they run, and everything that a replay of them depends on."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from ..nn.module import Module
 
 _ARRAYS = frozenset({"address", "wait", "dataset", "is_streamed", "to_numpy", "write", "why_unavailable"})
-"""What a recorder leaves to the backend that computes."""
+"""Names that the recorder takes from the real backend without change."""
 PATIENCE = 6
-"""Steps in a row that may differ before recording ends."""
+"""Number of consecutive steps that may differ before recording is given up."""
 _WRITES = {name: tuple(arg.writes for arg in kernel.args) for name, kernel in KERNELS.items()}
 
 
 class Recorder:
-    """A backend that runs kernels on the real one and writes the calls down, with all that a replay depends on.
+    """Backend that runs kernels on the real backend and stores the calls, with everything that a replay depends on.
 
-    The signature of a recording says of each argument of each kernel where it lies: in which memory that was made inside, in
-    which input, or at which address outside; constants, which are made of Python's values, by their content. Two calls of equal
-    signatures are the same work on the same memory.
+    The signature of a recording describes each argument of each kernel by its place. The place is memory allocated during the
+    recording, an input, or an address outside of the recording. Constants, which are made from Python values, are described by
+    their content. Two recordings with equal signatures do the same work on the same memory.
 
     Args:
         real: the backend that computes.
-        inputs: arrays whose content changes from replay to replay, in place.
-        lines: keeps the line of the user's code that each call came from, for messages; it takes time.
+        inputs: arrays that get new content, in place, before each replay.
+        lines: store the line of the user's code that each call comes from, for messages. This takes time.
     """
 
     def __init__(self, real: Backend, inputs: tuple[Array, ...] = (), lines: bool = True) -> None:
@@ -47,22 +47,22 @@ class Recorder:
         self.xp = real.xp
         self.absent = real.absent
         self.calls: list[Call] = []
-        self.flags: dict[int, Array] = {}  # by a call's index, the array that says whether it runs
-        self.prepare: list[Callable[[int], int]] = []  # asked before n replayed steps: for how many of them are you ready?
-        self._flag: Array | None = None  # of the block that is being recorded
-        self.overlapping: set[int] = set()  # the indices of calls that may run beside those that follow
+        self.flags: dict[int, Array] = {}  # index of a call -> array of one flag: whether the call runs
+        self.prepare: list[Callable[[int], int]] = []  # called with n before n replayed steps; returns how many it has prepared
+        self._flag: Array | None = None  # flag of the `when` block that is being recorded
+        self.overlapping: set[int] = set()  # indices of calls that may run in parallel with the next calls
         self._overlapping = False
         self.signature: list[Any] = []
-        self.places: list[str] = []  # the line outside of fastnn that each call came from
-        self.void = ""  # why no call like this one can be replayed; empty while it can
-        self.hindrance = ""  # why this call cannot, though the next one may: a first call sets things up
+        self.places: list[str] = []  # line of code outside of fastnn that each call comes from
+        self.void = ""  # why this call and later ones like it cannot be replayed; "" if they can
+        self.hindrance = ""  # why this call cannot be replayed; the next may, since a first call often sets things up
         self.grads_before: dict[Tensor, bool] = {}
         self.grads_after: dict[Tensor, bool] = {}
         self.mode_override = mode_override.get()
         self.modules: dict[Module, None] = {}
-        self.owned: list[Array] = []  # arrays that were made inside
-        self.outside: dict[int, Array] = {}  # arrays that were there before, by address: while they are here, no other takes it
-        self.changed: set[int] = set()  # the inputs that kernels write to, by number
+        self.owned: list[Array] = []  # arrays allocated during the recording
+        self.outside: dict[int, Array] = {}  # address -> array made before; keeping it alive keeps its address from being reused
+        self.changed: set[int] = set()  # numbers of the inputs that kernels write to
         self._inputs = len(inputs)
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
@@ -107,7 +107,7 @@ class Recorder:
         return watched
 
     def _place(self, array: Array, write: bool) -> tuple[tuple[Any, ...], Array]:
-        """Return what the signature says of an argument of a kernel, and the argument as it is written down."""
+        """Return the entry of the signature for an array argument, and the array that is stored with the call."""
         begin, end = self.memory.extent(array)
         if begin == end:
             return ("nothing", array.shape), array
@@ -118,8 +118,8 @@ class Recorder:
         if (constant := self._constants.get((begin, end))) is not None:
             if write:
                 self.hinder(
-                    "an array that was made of Python's values inside is changed in place, which a replay would do to what the "
-                    f"last one left ({caller()}); make it by fastnn.zeros or full, or outside"
+                    "an array made from Python values in the step is changed in place; a replay would start from the changed "
+                    f"values ({caller()}); make it with fastnn.zeros or full, or outside of the step"
                 )
             return ("constant", constant[0], array.shape), array
         known = self.outside.get(begin)
@@ -149,7 +149,7 @@ class Recorder:
         array = aligned(self.real, shape, dtype)
         block = self.memory.add(array, self._line())
         if block.root is not None:
-            block.expected = block.references - 1  # the one that is given away here
+            block.expected = block.references - 1  # one less: the reference that is returned here belongs to the caller
         self.owned.append(block.own(array))
         return array
 
@@ -178,27 +178,27 @@ class Recorder:
         return array
 
     def owns(self, array: Array) -> bool:
-        """Return whether the array lies in memory that the recording made or was given."""
+        """Return whether the array is in memory that the recording allocated or got as an input."""
         return self.memory.find(*self.memory.extent(array)) is not None
 
     def uses(self, array: Array) -> bool:
-        """Return whether a kernel was given memory of an array from outside, or a constant that lies there."""
+        """Return whether a kernel uses memory of this array, which comes from outside or is a constant."""
         begin, end = self.memory.extent(array)
         places = [*map(self.memory.extent, self.outside.values()), *self._constants]
         return any(first < end and begin < last for first, last in places)
 
     def escaped(self) -> str:
-        """Return where memory was made that is still held outside, in words; empty if there is none."""
+        """Return a message if something outside still refers to memory of the recording; "" if nothing does."""
         for grads in (self.grads_before, self.grads_after):
-            made = [leaf for leaf in grads if self.owns(leaf.data)]  # they end with the step
+            made = [leaf for leaf in grads if self.owns(leaf.data)]  # these leaves exist only during the step
             while made:
                 del grads[made.pop()]
-        for m in self.modules:  # what fastnn's own layers keep for their penalties is used in the step alone
+        for m in self.modules:  # layers of fastnn keep outputs for activity penalties; only the step itself uses them
             if (kept := m.__dict__.get("_activity")) is not None and self.owns(kept.data):
                 object.__setattr__(m, "_activity", Tensor(self.memory.own(kept.data)))
                 del kept
         held = self.memory.held()
-        if held:  # by work that is under way, or by cycles of objects, perhaps, that only the collector finds
+        if held:  # perhaps only by work that still runs, or by cycles of objects that only the garbage collector frees
             self.real.wait()
             gc.collect()
             held = self.memory.held()
@@ -206,22 +206,22 @@ class Recorder:
             return ""
         where = next((f", made in {b.where}," for b in held if b.where), "")
         return (
-            f"a Tensor of the step{where} is kept outside of it, where a replay would change it or leave it as it is; "
-            "return it, or copy it into a Tensor that is there already (copy_)"
+            f"a Tensor of the step{where} is kept outside of it, and a replay cannot update it correctly; "
+            "return it, or copy it into an existing Tensor (copy_)"
         )
 
-    # ---- what Python sees and says ----
+    # ---- what Python code reads and sets ----
 
     def give_up(self, why: str) -> None:
-        """Note why neither this call nor one like it can be replayed."""
+        """Store the reason why neither this call nor a later one like it can be replayed."""
         self.void = self.void or why
 
     def hinder(self, why: str) -> None:
-        """Note why this call cannot be replayed; if the next one is hindered too, recording ends."""
+        """Store the reason why this call cannot be replayed. If the next call has a reason too, recording is given up."""
         self.hindrance = self.hindrance or why
 
     def host_reads(self, how: str) -> None:
-        self.give_up(f"a value was read by Python ({how}, {caller()}), which a replay would not do again")
+        self.give_up(f"Python reads a value ({how}, {caller()}), which a replay would not do again")
 
     def host_wrote(self, array: Array) -> None:
         place = self.memory.extent(array)
@@ -232,7 +232,7 @@ class Recorder:
             self._constants[place] = digest, array
 
     def has_grad(self, leaf: Tensor) -> bool:
-        if leaf not in self.grads_after:  # what the step itself sets is no condition of its replay
+        if leaf not in self.grads_after:  # a gradient that the step itself set is no condition for a replay
             self.grads_before.setdefault(leaf, leaf.has_grad)
         return leaf.has_grad
 
@@ -253,7 +253,7 @@ class Recorder:
         self._buffers[module, name] = first, value
 
     def carry_buffers(self) -> None:
-        """Copy what was assigned to modules' buffers into those that were there before, so that the next step finds it."""
+        """Copy Tensors that were assigned to buffers of modules into the previous buffers, so that the next step reads them."""
         assigned, self._buffers = self._buffers, {}
         for (module, name), (first, value) in assigned.items():
             if value is first:
@@ -269,16 +269,16 @@ class Recorder:
 
 
 class Watched:
-    """Facts about a watched step that are compared with the next one."""
+    """Facts about a recorded call that are compared with the next one."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.signature, self.places, self.hindrance = recorder.signature, recorder.places, recorder.hindrance
-        self.outside = recorder.outside  # kept, so that no other memory has their addresses
-        self.differed = 0  # how many in a row, with this one, did not do what the one before did
+        self.outside = recorder.outside  # kept alive, so that their addresses are not reused
+        self.differed = 0  # number of consecutive calls, up to this one, that differ from the call before
 
 
 def difference(before: Watched, now: Watched) -> str:
-    """Return what the second of two calls did otherwise."""
+    """Describe the first difference between two recorded calls."""
     for a, b, place in zip(before.signature, now.signature, now.places, strict=False):
         if a == b:
             continue
@@ -287,12 +287,12 @@ def difference(before: Watched, now: Watched) -> str:
         kinds = {u[0] for u, v in zip(a, b, strict=False) if u != v and isinstance(u, tuple) and isinstance(v, tuple)}
         if "outside" in kinds:
             return (
-                f"{b[0]} uses other memory from outside in each, {place}; change Tensors in place (copy_), "
+                f"{b[0]} uses other memory from outside in each call, {place}; change Tensors in place (copy_), "
                 "or pass them as arguments"
             )
         if kinds == {"constant"}:
-            return f"an array made inside differs, or the part of a Tensor that is taken, {place}; pass it as an argument"
-        return f"{b[0]} was called with other numbers, {place}; pass numbers that change as arrays"
+            return f"an array made in the step, or an index of a Tensor, has other values, {place}; pass it as an argument"
+        return f"{b[0]} is called with other numbers, {place}; pass numbers that change as arrays"
     return "the number of operations differs"
 
 
@@ -300,7 +300,7 @@ _TRANSPARENT = frozenset({__name__.partition(".")[0], "numpy"})
 
 
 def unwatched(run: Callable[..., None]) -> Callable[..., None]:
-    """Return the kernel, in which `HostCode` does not look: what compiles it and writes it down is no code of the user's."""
+    """Return the kernel, hidden from `HostCode`: the code that compiles and records it is not user code."""
 
     def kernel(*args: Any) -> None:
         watch = sys.getprofile()
@@ -317,7 +317,7 @@ def unwatched(run: Callable[..., None]) -> Callable[..., None]:
 
 
 def caller() -> str:
-    """Find the line outside of fastnn and NumPy that is running, as file:line."""
+    """Return the innermost running line outside of fastnn and NumPy, as file:line."""
     frame = sys._getframe(1)
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _TRANSPARENT:
         frame = frame.f_back

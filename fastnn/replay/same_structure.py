@@ -1,4 +1,4 @@
-"""Whether two models have the same structure, so that one can take the other's weights where its forward pass is recorded."""
+"""Comparison of the structure of two models: if it is equal, a recorded forward pass of one can use the other's weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OTHER_SETTINGS = frozenset({"name", "input_shape", "training", "stop_training",
 
 
 def structure_difference(frozen: Module, model: Module) -> str:
-    """Return what differs between the model that was frozen and another: the first layer, weight or setting; empty if nothing."""
+    """Return a description of the first layer, weight or setting that differs from the frozen model; "" if nothing does."""
     pairs = []
     for own, other in zip_longest(frozen.named_modules(), model.named_modules()):
         if own is None or other is None or type(own[1]) is not type(other[1]):
@@ -35,7 +35,7 @@ def structure_difference(frozen: Module, model: Module) -> str:
 
 
 def _ties(model: Module) -> list[Any]:
-    """Return which stored tensor each parameter and buffer is, by number, and in which order."""
+    """Return the number of the stored tensor of each parameter and buffer, and the order of its axes."""
     numbers: dict[Any, int] = {}
     held = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
     return [(numbers.setdefault(getattr(t, "base", t), len(numbers)), order_of(t)) for t in held]
@@ -51,7 +51,7 @@ def _values_difference(kind: str, dot: str, own: Module, other: Module) -> str:
 
 
 def _settings_difference(dot: str, own: Module, other: Module) -> str:
-    """Compare what the layers of fastnn depend on; which attributes matter to a forward by hand is not known."""
+    """Compare the settings of layers of fastnn. Custom layers are skipped: it is unknown which attributes their forward uses."""
     if not own_code(type(own).__module__):
         return ""
     for key in vars(own).keys() | vars(other).keys():
@@ -60,12 +60,12 @@ def _settings_difference(dot: str, own: Module, other: Module) -> str:
         if plain and isinstance(a, _LIKE_NUMBERS) and _number(a) != _number(b):
             return f"{dot}{key} is {b!r}, wanted {a!r}"
     if _program(own) != _program(other):
-        return f"the graph of {dot[:-1] or type(own).__name__} calls its layers otherwise, wanted the same calls"
+        return f"the graph of {dot[:-1] or type(own).__name__} calls its layers differently, wanted the same calls"
     return ""
 
 
 def _number(value: Any) -> Any:
-    """Return the code of a function, which is made anew where a model is; else the value itself."""
+    """Return the code of a function, since each model may create its own function object; else the value itself."""
     return value.__code__ if isinstance(value, FunctionType) else value
 
 
@@ -78,7 +78,7 @@ def _described(t: Any) -> str:
 
 
 def _program(model: Module) -> Any:
-    """Return the calls of a functional model, with the numbers of layers in the place of their names."""
+    """Return the calls of a functional model, with numbers of layers instead of their names."""
     calls = vars(model).get("_program")
     if calls is None:
         return None

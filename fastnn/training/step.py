@@ -289,7 +289,7 @@ class TrainStep:
         with HostCode(marks=False) as host:
             self._record(recorder)
         if host.found:
-            recorder.hinder(f"{host.found}, which a replay would leave out")
+            recorder.hinder(f"{host.found}, which a replay would omit")
         elif not recorder.void and (held := recorder.escaped()):
             recorder.hinder(held)
         return host

@@ -97,7 +97,7 @@ def test_models_of_open_sizes_at_every_door(make: Any) -> None:
                 model.train_on_batch(x, y)
                 frozen = model.freeze(6, input_shape=(n, 3))
                 np.testing.assert_allclose(frozen(x), model.predict(x), rtol=1e-6)
-            with pytest.raises(RuntimeError, match=r"freeze: the shape \(None, 3\) has open sizes; pass input_shape"):
+            with pytest.raises(RuntimeError, match=r"freeze: the shape \(None, 3\) has unknown sizes; pass input_shape"):
                 model.freeze()
     lines: list[str] = []
     model.summary(print_fn=lines.append)

@@ -154,7 +154,7 @@ def test_several_steps_by_a_schedule_in_one_call(monkeypatch: pytest.MonkeyPatch
         captured()
     assert captured.captured._steps and start - p.item() == pytest.approx(sum(1 / i for i in range(1, 16)))
     five = fastnn.capture(lambda: [optimizer.step() for _ in range(5)] and None)
-    with pytest.raises(RuntimeError, match="more steps by a schedule"):
+    with pytest.raises(RuntimeError, match="more scheduled steps"):
         for _ in range(3):
             five()
 

@@ -80,7 +80,7 @@ def test_arrays_among_the_arguments_that_numpy_changes(change: Any) -> None:
         change(x)
         return fastnn.tensor(x)
 
-    with pytest.warns(RuntimeWarning, match="a value was read by Python"):
+    with pytest.warns(RuntimeWarning, match="Python reads a value"):
         _same(step, lambda i: np.array([3.0, i, 1.0], np.float32))
 
 

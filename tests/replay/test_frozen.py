@@ -174,7 +174,7 @@ def test_bad_calls() -> None:
     for call in (lambda: f(), lambda: f(x, x, x), lambda: f(x, axis=1)):
         with pytest.raises(TypeError):
             call()
-    with pytest.raises(RuntimeError, match="no shape is known"):
+    with pytest.raises(RuntimeError, match="input shape is unknown"):
         fastnn.Sequential([fastnn.Dense(2)]).freeze()
     with pytest.raises(ValueError, match="batch_size"):
         model().freeze(0)

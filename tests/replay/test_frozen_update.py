@@ -124,10 +124,10 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "one more layer": (lambda m: setattr(m, "d", nn.ReLU()), "layer d is a ReLU, wanted nothing"),
     "one less parameter": (lambda m: setattr(m.a, "bias", None), r"a.bias is missing, wanted float32 \(4,\)"),
     "a buffer": (lambda m: m.register_buffer("mean", np.zeros(4)), r"mean is float64 \(4,\), wanted float32 \(4,\)"),
-    "no tie": (lambda m: setattr(m.c, "weight", nn.Linear(4, 4).weight), "weights are not tied or ordered as it was frozen"),
+    "no tie": (lambda m: setattr(m.c, "weight", nn.Linear(4, 4).weight), "weights are not tied or ordered like the frozen one"),
     "another order": (
         lambda m: setattr(m.c, "weight", nn.ParameterView(m.b.kernel)),
-        "weights are not tied or ordered as it was frozen",
+        "weights are not tied or ordered like the frozen one",
     ),
     "data": (lambda m: setattr(m.act.weight, "data", np.zeros(1)), r"act.weight is float64 \(1,\), wanted float32 \(1,\)"),
 }
@@ -151,7 +151,7 @@ def test_settings_of_layers_are_compared() -> None:
     model.layers[1].rate = 0.1  # which does nothing in evaluation
     f.update(model)
     model.layers[0].activation = "tanh"
-    with pytest.raises(ValueError, match=r"update: .*activation.*freeze the model anew"):
+    with pytest.raises(ValueError, match=r"update: .*activation.*freeze the model again"):
         f.update(model)
 
 
@@ -169,7 +169,7 @@ def test_functions_are_the_same_where_their_code_is() -> None:
 def test_what_is_no_model_is_refused() -> None:
     f = Net().freeze(2, 3)
     for wrong in (nn.Linear(3, 4), [1, 2], None):
-        with pytest.raises(TypeError, match=r"update: a .* came, wanted a Net"):
+        with pytest.raises(TypeError, match=r"update: got a .*, wanted a Net"):
             f.update(wrong)
     with pytest.raises(KeyError, match="missing"):
         f.update({})

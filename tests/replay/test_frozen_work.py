@@ -186,7 +186,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "NaN": (lambda f: f(ids + np.nan), ValueError, r"x\[0, 0\] is nan; wanted whole numbers"),
     "too large": (lambda f: f(ids.astype("u8") + np.uint64(2**63)), ValueError, r"x\[0, 0\] is 9223372036854775808; wanted"),
     "strings": (lambda f: f(["a"]), TypeError, "x holds strings"),
-    "two": (lambda f: f(ids, ids), TypeError, "2 arguments came, wanted x"),
+    "two": (lambda f: f(ids, ids), TypeError, "got 2 arguments, wanted x"),
     "out's dtype": (
         lambda f: f(ids, out=np.empty((2, 4), "i8")),
         ValueError,
@@ -322,10 +322,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "numpy.random": (lambda m, x: x + np.random.normal(size=x.shape).astype("f4"), r"test_frozen_work.py:\d+.*fastnn.randn"),  # noqa: NPY002
     "a generator": (lambda m, x: x + fastnn.tensor(rng.random(x.shape), "float32"), r"test_frozen_work.py:\d+.*differs"),
     "orthogonal_": (lambda m, x: x @ nn.init.orthogonal_(fastnn.zeros(3, 3)), "test_frozen_work.py.*differs from call to call"),
-    "a hidden state": (hidden, "computed in the call before"),
+    "a hidden state": (hidden, "a result of the call before"),
     "a layer made in each call": (lambda m, x: nn.Dropout(0.5)(x, training=True), "changed in place"),
     "a counter": (counted, "not do the same work"),
-    "a value": (lambda m, x: x * x.sum().item(), "read by Python"),
+    "a value": (lambda m, x: x * x.sum().item(), "Python reads"),
 }
 
 

@@ -71,14 +71,14 @@ def test_host_code_is_run_in_each_step(act: Any, how: str) -> None:
     net = nn.Sequential(layer) if how == "optimizer" else nn.Sequential(layer, Acts())
     if how == "capture":
         step = fastnn.capture(fastnn.no_grad()(lambda x: net(x)))
-        with pytest.warns(RuntimeWarning, match="which a replay would leave out"):
+        with pytest.warns(RuntimeWarning, match="which a replay would omit"):
             for _ in range(8):
                 step(X)
         assert ran == [8]
     else:
         optimizer = Own if how == "optimizer" else fastnn.optim.SGD
         net.compile(optimizer(layer.parameters(), lr=0.01), "mse", capture=True if how == "fit" else None)
-        with pytest.warns(RuntimeWarning, match="fit: steps are not recorded.*which a replay would leave out"):
+        with pytest.warns(RuntimeWarning, match="fit: steps are not recorded.*which a replay would omit"):
             net.fit(X, X[:, :1], batch_size=2, epochs=3, verbose=0)
         assert 12 <= ran[0] <= 14  # and for the shape of the output
 

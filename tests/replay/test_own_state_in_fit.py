@@ -1,4 +1,4 @@
-"""Python's state that code of the user's own changes in fit, which a replay would leave out, is found wherever it is kept."""
+"""Python's state that code of the user's own changes in fit, which a replay would omit, is found wherever it is kept."""
 
 import datetime
 import functools
@@ -151,7 +151,7 @@ def test_python_state_is_seen_wherever_it_lies(change: Callable[[Any], None], mo
         change(self)
         return 1.0
 
-    with pytest.warns(RuntimeWarning, match="which a replay would leave out"):
+    with pytest.warns(RuntimeWarning, match="which a replay would omit"):
         fitted(act, 1, monkeypatch)
 
 

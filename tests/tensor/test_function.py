@@ -158,7 +158,7 @@ def test_recorded_steps_are_eager_bit_for_bit() -> None:
 def test_values_that_leave_make_the_recording_void() -> None:
     m = Net(through_numpy=True)
     m.compile(fastnn.optim.SGD(lr=0.1), "mse", capture=True)
-    with pytest.warns(RuntimeWarning, match=r"steps are not recorded .* a value was read by Python \(numpy\(\)"):
+    with pytest.warns(RuntimeWarning, match=r"steps are not recorded .* Python reads a value \(numpy\(\)"):
         losses = [m.train_on_batch(X.astype(np.float32), np.abs(X)) for _ in range(5)]
     (step,) = m._compiled.batch_steps.values()
     assert step.recorded is None and "numpy()" in step.why_eager

@@ -207,7 +207,7 @@ def test_large_whole_numbers_are_exact(n: Any) -> None:
 def test_unsigned_arrays_beyond_int64() -> None:
     assert T(np.array([2**63 - 1], np.uint64)).item() == 2**63 - 1
     for data in ([2**63], np.array([2**63], np.uint64)):
-        with pytest.raises(ValueError, match="beyond int64"):
+        with pytest.raises(ValueError, match="out of the range of int64"):
             T(data)
 
 
@@ -352,8 +352,8 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fastnn.sum(fastnn.ones(2, 3), (0, -2)), ValueError, "one axis twice"),
     (lambda: T([1.0, 2.0])[np.array(True)], TypeError, "a mask without dimensions"),
     (lambda: T([1.0, 2.0])[[[0], [0, 1]]], ValueError, "indexing: the nested lists have different lengths"),
-    (lambda: fastnn.full((2,), float("nan"), dtype="int64"), ValueError, "nan came, which is no int64"),
-    (lambda: T([1]).fill_(2**63), ValueError, "no int64"),
+    (lambda: fastnn.full((2,), float("nan"), dtype="int64"), ValueError, "nan came, which int64 cannot hold"),
+    (lambda: T([1]).fill_(2**63), ValueError, "int64 cannot hold"),
     (lambda: Nothing.apply(T([1.0])), TypeError, "Nothing: forward returned no Tensor"),
     (lambda: fastnn.relu(T([1.0]), -(2**70)), ValueError, "relu: negative_slope is -1180591620717411303424, wanted"),
     (lambda: fastnn.gradcheck(fastnn.exp, np.ones(2), eps=0), ValueError, "gradcheck: eps is 0"),
