@@ -199,3 +199,35 @@ def test_nan_passes_through() -> None:
         got = getattr(nn, name)(**kwargs, reduction="none")(fastnn.tensor(x), t).numpy()
         wrong = np.isnan(got) if got.ndim == 1 else np.isnan(got).any(1)
         assert wrong.tolist() == [False, True, False, False], name
+
+
+LABELS = np.array([0, 2, 1, 0, 2, 1])
+MASKED: list[tuple[Any, Any]] = [
+    (lambda **given: nn.MSELoss(**given), np.linspace(0, 1, 18, dtype="f").reshape(6, 3)),
+    (lambda **given: nn.KLDivLoss(**given), np.linspace(0.1, 1, 18, dtype="f").reshape(6, 3)),
+    (lambda **given: nn.CrossEntropyLoss(weight=[1.0, 2.0, 3.0], ignore_index=1, **given), LABELS),
+    (lambda **given: nn.LinearCrossEntropyLoss(3, 3, **given), LABELS),
+]
+
+
+@pytest.mark.parametrize("make, target", MASKED)
+def test_a_mask_leaves_elements_out_of_sums_and_means(make: Any, target: Any) -> None:
+    x = fastnn.tensor(np.linspace(-1, 1, 18, dtype="f").reshape(6, 3), requires_grad=True)
+    mask = np.array([True, False, True, False, True, True])
+    for weight in (None, np.arange(1, 7)):
+        some = None if weight is None else weight[mask]
+        for reduction in ("mean", "sum"):
+            loss = make(reduction=reduction)
+            got = loss(x, target, weight, mask)
+            want = loss(x[mask], target[mask], some)
+            assert got.item() == pytest.approx(want.item(), rel=1e-6)
+        loss = make(reduction="none")
+        np.testing.assert_allclose(
+            loss(x, target, weight, mask).numpy()[mask], loss(x[mask], target[mask], some).numpy(), rtol=1e-6
+        )
+        assert not loss(x, target, weight, mask).numpy()[~mask].any()
+    nothing = make()(x, target, mask=np.zeros(6, bool))
+    nothing.backward()
+    assert nothing.item() == 0.0 and not x.grad.numpy().any()
+    with pytest.raises(ValueError, match=rf"{type(make()).__name__}: mask has shape \(5,\); wanted"):
+        make()(x, target, mask=mask[:5])

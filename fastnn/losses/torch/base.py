@@ -65,10 +65,18 @@ class TorchLoss(RemadeModule):
             raise AttributeError(f"{type(self).__name__}: {name} is an argument of the constructor alone; set reduction instead")
         super().__setattr__(name, value)
 
-    def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def __call__(self, input: Any, target: Any, sample_weight: Any = None, mask: Any = None) -> Tensor:  # type: ignore[override]
+        """Compute the loss.
+
+        sample_weight and mask begin with the shape of the unreduced losses; sizes of 1 are repeated. A mean is over the elements
+        whose mask is True, and 0 if there are none.
+        """
         name = type(self).__name__
         current().module_called(self)
-        return self.forward(floating(name, as_tensor(input, name)), target, sample_weight)
+        input = floating(name, as_tensor(input, name))
+        if mask is None:
+            return self.forward(input, target, sample_weight)
+        return self.measured(input, target, sample_weight, mask)[0]
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
         return self._reduce(*self.losses_of(input, target, sample_weight))
@@ -76,6 +84,23 @@ class TorchLoss(RemadeModule):
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         """Return the weighted losses (M,), their unreduced shape, and the weights by whose sum a mean is divided; None for M."""
         raise NotImplementedError(f"{type(self).__name__} defines no losses_of(input, target, sample_weight)")
+
+    def measured(self, input: Tensor, target: Any, sample_weight: Any, mask: Any) -> tuple[Tensor, Array | None]:
+        """Return the reduced loss, and the weights by whose sum it was divided; see `Loss.measured`."""
+        counted = None
+        if mask is not None:
+            like = self.shape_of_losses(input.shape)
+            weight, counted = weights_of(sample_weight, mask, input.dtype, like, type(self).__name__)
+            joint = combined(weight, counted)
+            assert joint is not None
+            sample_weight = joint.reshape(like)
+        if type(self).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
+            return self.forward(input, target, sample_weight), None
+        losses, like, weights = self.losses_of(input, target, sample_weight)
+        weights = counted if weights is None else weights  # those of the labels have the mask in them
+        if weights is None or self.reduction != "mean":
+            return self._reduce(losses, like, weights), None
+        return ops.reduce_loss(losses, "weights_or_one", weights), weights  # a batch in which nothing counts has the loss 0
 
     def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the losses of an input of this shape, samples first: what weights are broadcast to."""
@@ -142,17 +167,4 @@ class AsKeras(Loss):
         return self.loss.shape_of_losses(output_shape)
 
     def measured(self, y_true: Any, y_pred: Tensor, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Array | None]:
-        counted = None
-        if mask is not None:
-            like = self.shape_of_losses(y_pred.shape)
-            weight, counted = weights_of(sample_weight, mask, y_pred.dtype, like, self.name)
-            joint = combined(weight, counted)
-            assert joint is not None
-            sample_weight = joint.reshape(like)
-        if type(self.loss).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
-            return self.loss.forward(y_pred, y_true, sample_weight), None
-        losses, like, weights = self.loss.losses_of(y_pred, y_true, sample_weight)
-        weights = counted if weights is None else weights  # those of the labels have the mask in them
-        if weights is None or self.reduction == "sum":
-            return self.loss._reduce(losses, like, weights), None
-        return ops.reduce_loss(losses, "weights_or_one", weights), weights  # a batch in which nothing counts has the loss 0
+        return self.loss.measured(y_pred, y_true, sample_weight, mask)

@@ -301,11 +301,14 @@ class LinearCrossEntropyLoss(TorchLoss):
     def _kept(self) -> frozenset[str]:
         return super()._kept() | {"weight"}
 
-    def __call__(self, input: Any, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def __call__(self, input: Any, target: Any, sample_weight: Any = None, mask: Any = None) -> Tensor:  # type: ignore[override]
         current().module_called(self.linear)
-        return super().__call__(input if isinstance(input, Tensor) else self._input(input), target, sample_weight)
+        return super().__call__(input if isinstance(input, Tensor) else self._input(input), target, sample_weight, mask)
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape[:-1]
+
+    def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         name, sizes = "LinearCrossEntropyLoss", (self.linear.units, self.linear.in_features)
         w, b = self.linear.weight, self.linear.bias
         if w.shape != sizes:
@@ -331,4 +334,4 @@ class LinearCrossEntropyLoss(TorchLoss):
         losses, weights = ops.linear_cross_entropy(
             input, stored, b, labels, rows, weight, self.label_smoothing, self.ignore_index, transposed
         )
-        return self._reduce(losses, like, weights)
+        return losses, like, weights
