@@ -1,4 +1,4 @@
-"""Gradients of any Tensors, and the graph of operations that Tensors came from."""
+"""Gradients with respect to any Tensors, and the graph of the operations that made a Tensor."""
 
 import sys as _sys
 from types import ModuleType as _ModuleType
@@ -10,7 +10,7 @@ _NAMES = {".gradients": "Graph Operation Value grad graph"}
 
 
 class _Package(_ModuleType):
-    """Loads the operations with `tensor`, as Tensors get their methods from them: whoever loads Tensor, unpickling too."""
+    """Module class that loads the operations together with `tensor`, for example when unpickling. Tensor methods need them."""
 
     def __setattr__(self, name: str, value: _Any) -> None:
         super().__setattr__(name, value)

@@ -1,4 +1,4 @@
-"""Operations with a backward of their own, by PyTorch's protocol."""
+"""Operations with a custom backward, by PyTorch's protocol."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .tensor import Array, Gradients, Node, Tensor, is_grad_enabled, no_grad, re
 
 
 class Context:
-    """Context that forward fills for backward: saved Tensors, and any attributes."""
+    """Context in which forward stores Tensors and other attributes for backward."""
 
     def __init__(self, needs_input_grad: tuple[Any, ...]) -> None:
         self.needs_input_grad = needs_input_grad
-        """For each argument of forward, whether its gradient is wanted; nested as the arguments are."""
+        """For each argument of forward, whether it requires a gradient; nested like the arguments."""
         self.saved_tensors: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep Tensors for backward, which finds them as `saved_tensors`."""
+        """Store Tensors for backward, which reads them from `saved_tensors`."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(f"save_for_backward: a {type(t).__name__} came, wanted Tensors; set attributes for other things")
@@ -26,15 +26,17 @@ class Context:
 
 
 class Function:
-    """An operation with a hand-written gradient: derive from it, define forward and backward, and call `apply`.
+    """Base of operations with a custom gradient: derive from it, define forward and backward, and call `apply`.
 
-    forward(ctx, *args) gets the arguments of apply and returns a Tensor, or tuples, lists and dicts of Tensors, nested to any
-    depth. No tape runs in it. What backward needs is saved by `ctx.save_for_backward`. backward(ctx, *grads) gets the gradients
-    of the outputs, nested in the same way: those of a tuple one by one. It returns that of each argument of forward, in a tuple
-    if there are several: a Tensor of its shape and dtype, or None where there is none; of a list or dict, one of gradients.
-    `ctx.needs_input_grad` says which are wanted. The gradients that it gets must not be changed in place.
+    forward(ctx, *args) gets the arguments of apply. It returns a Tensor, or tuples, lists and dicts of Tensors, nested to any
+    depth. Its operations are not recorded on the tape. Save Tensors for backward with `ctx.save_for_backward`.
 
-    Made of fastnn's operations alone, it takes part in `capture` and in recorded steps of `fit`.
+    backward(ctx, *grads) gets the gradients of the outputs, nested like the outputs; those of a tuple are separate arguments. It
+    must not change them in place. It returns the gradient of each argument of forward, in a tuple if there are several. A
+    gradient is a Tensor with the shape and dtype of the argument, or None. The gradient of a list or dict is a list or dict of
+    gradients. `ctx.needs_input_grad` describes which gradients are needed.
+
+    A function that uses only operations of fastnn works in `capture` and in recorded steps of `fit`.
 
     >>> import fastnn
     >>> class Square(fastnn.Function):
@@ -67,8 +69,8 @@ class Function:
         """Compute the operation on these arguments; Tensors among them get gradients.
 
         Raises:
-            TypeError: forward or backward returned something else than Tensors, or gradients of another dtype.
-            ValueError: backward returned gradients of other shapes, or as many as there are no arguments.
+            TypeError: forward or backward returned something other than Tensors, or gradients of another dtype.
+            ValueError: backward returned gradients of other shapes, or not one for each argument.
         """
         name = cls.__name__
         args = replace(args, lambda a: as_tensor(a, name) if isinstance(a, Tensor) else a)
@@ -103,7 +105,7 @@ def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
 
 
 def _add(grads: Gradients, name: str, argument: str, arg: Any, gradient: Any) -> None:
-    """Add the gradients that backward returned for the Tensors of an argument, which are nested as these are."""
+    """Add the gradients that backward returned for the Tensors of an argument; both are nested in the same way."""
     tree, tensors = flatten(arg)
     if not tensors:
         raise TypeError(f"{name}: backward returned a gradient for {argument}, a {type(arg).__name__}; wanted None")

@@ -1,4 +1,4 @@
-"""Gradients checked against finite differences: of a function as a whole, and where it fails, of each operation by itself."""
+"""Check of gradients against finite differences: of the whole function, and if it fails, of each single operation."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Array = np.ndarray[Any, Any]
 
 
 class GradcheckError(AssertionError):
-    """A gradient differs from its finite difference."""
+    """Error: a gradient differs from its finite difference."""
 
 
 class Leaf(NamedTuple):
-    """A Tensor that the function is differentiated by, and its name in messages."""
+    """Tensor with respect to which the function is differentiated, and its name in messages."""
 
     name: str
     tensor: Tensor
     order: Order | None = None
-    """The order in which the view of that name arranges the Tensor."""
+    """Order of the axes of the view with this name, relative to the stored Tensor; None if it is no view."""
 
 
 class Settings(NamedTuple):
-    """The step of finite differences, and the errors that a gradient may have."""
+    """Step of the finite differences, and tolerances of the gradients."""
 
     eps: float
     rtol: float
@@ -57,27 +57,27 @@ def gradcheck(
 ) -> bool:
     """Return whether backward's gradients agree with finite differences, in float64.
 
-    Of one number, or a random sum of several, also of several outputs. Along random directions at first; where one is off, every
-    operation on the tape is checked by itself, and every element of what is off.
+    The function that is differentiated is the output, if it is one number, or else a random weighted sum of all outputs.
+    Gradients are first checked along random directions. If one is wrong, every element of it is checked, and every operation on
+    the tape is checked separately.
 
     Args:
-        fn: a function of Tensors that returns a Tensor, or tuples, lists and dicts of Tensors, nested to any depth; a Module; or
-            a loss. It must give the same result each time (so put a model with dropout into evaluation mode). A Module is checked
-            by its parameters, too, which are float64 meanwhile.
-        inputs: its arguments, anything that `fastnn.tensor` takes, or lists and dicts of arrays, nested to any depth; real ones
-            are checked, others passed on.
-        eps: how far to step to both sides.
-        rtol, atol: how far off a gradient may be, relative to its size and absolutely.
-        seed: of the directions.
+        fn: a function of Tensors, a Module, or a loss. It returns a Tensor, or tuples, lists and dicts of Tensors, nested to any
+            depth. It must return the same result each time (so put a model with dropout into evaluation mode). The parameters of
+            a Module are checked too; they are float64 during the check.
+        inputs: its arguments: anything that `fastnn.tensor` takes, or lists and dicts of arrays, nested to any depth. Arguments
+            of floats are checked, others are only passed on.
+        eps: step size of the finite differences, to both sides.
+        rtol, atol: relative and absolute tolerance of a gradient.
+        seed: seed of the directions.
 
     Returns:
         True.
 
     Raises:
-        GradcheckError: a gradient is off. The message names the argument or parameter and its worst element, and the operation
-            whose backward is wrong; or it says that the function has a kink there, or that all operations are right and so
-            something leaves the tape.
-        ValueError: the function gives another result when it is called again.
+        GradcheckError: a gradient is wrong. The message names the argument or parameter, its worst element, and the operation
+            whose backward is wrong. If all operations are right, or if the function has a kink there, the message says so.
+        ValueError: the function returns another result when it is called again.
 
     >>> import fastnn
     >>> fastnn.gradcheck(lambda x: (x * x).sum(), [[1.0, 2.0, 3.0]])
@@ -90,7 +90,7 @@ def gradcheck(
     tree, values = flatten(given, lambda value: value is not given and _is_data(value))
     arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in values]
     if not check_number(eps, "gradcheck: eps", 0):
-        raise ValueError("gradcheck: eps is 0, wanted a number above it")
+        raise ValueError("gradcheck: eps is 0, wanted a number above 0")
     settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
     block, parameters = _in_double(fn, unflatten(tree, arrays))
     with block:
@@ -102,7 +102,7 @@ def gradcheck(
 
 
 def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:
-    """Return the function of Tensors one by one; of several outputs, the real ones are one behind the other."""
+    """Return the function with one argument for each leaf; several outputs of floats are concatenated into one."""
 
     def joined(*arguments: Tensor) -> Any:
         out = fn(*unflatten(tree, arguments))
@@ -115,7 +115,7 @@ def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:
 
 
 def _is_data(value: Any) -> bool:
-    """Return whether a list or tuple is an array to be, as it holds no arrays."""
+    """Return whether the value is a list or tuple of numbers, which becomes one array, and not a list of arrays."""
     return isinstance(value, list | tuple) and not any(isinstance(a, np.ndarray | Tensor) for a in flatten(value)[1])
 
 
@@ -124,7 +124,7 @@ def _is_numbers(inputs: Any) -> bool:
 
 
 def _in_double(fn: Any, inputs: Sequence[Any]) -> tuple[Finally, list[Leaf]]:
-    """Return a block with a Module's parameters and floating buffers in float64, and the parameters that are trained."""
+    """Return a block in which a Module's parameters and floating-point buffers are float64, and its trainable parameters."""
     if not isinstance(fn, Module):
         return Finally(list), []
     if not fn.built:
@@ -161,7 +161,7 @@ def _check(fn: Any, name: str, arguments: list[Tensor], leaves: list[Leaf], sett
     with no_grad():
         again = fn(*arguments).numpy()
     if not np.array_equal(out.numpy(), again, equal_nan=True):
-        raise ValueError(f"gradcheck: {name} gives another result when it is called again with the same inputs")
+        raise ValueError(f"gradcheck: {name} returns another result when it is called again with the same inputs")
     if out.requires_grad:
         out.backward(weight)
     for leaf in leaves:
@@ -179,7 +179,7 @@ def _moved(leaf: Tensor, at: Array) -> Finally:
 
 
 class Wrong(NamedTuple):
-    """The worst element of a gradient that is off."""
+    """Element of a wrong gradient with the largest error."""
 
     place: tuple[int, ...]
     analytic: float
@@ -192,7 +192,7 @@ class Wrong(NamedTuple):
 
 
 def _place(at: tuple[int, ...], shape: tuple[int, ...], order: Order | None) -> tuple[int, ...]:
-    """Return where an element stands in the view that arranges the array."""
+    """Return the index of an element in the view of the array with this order."""
     if order is None:
         return at
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
@@ -207,7 +207,7 @@ def _compare(
     rng: np.random.Generator,
     order: Order | None = None,
 ) -> Wrong | None:
-    """Return what is off in the gradient of value at t, if anything is."""
+    """Compare a gradient at t with finite differences of `value`; return the worst element, or None if it is right."""
     a, eps = t.numpy(), settings.eps
     if not a.size:
         return None
@@ -232,15 +232,15 @@ def _compare(
     return Wrong(_place(worst, grad.shape, order), float(grad[worst]), float(numeric[worst]), kink)
 
 
-# ---- which operation it is: each one's backward against differences of its own output, all other inputs held ----
+# ---- search for the wrong operation: each backward is compared with differences of its output, other inputs are constant ----
 
 
 class _OffTheTapeError(Exception):
-    """An input that is not on the tape follows another one: the operation cannot be judged by itself."""
+    """Error: an input that is not on the tape depends on another input, so the operation cannot be checked separately."""
 
 
 class _Local(Gradients):
-    """The gradients of one node's inputs."""
+    """Gradients of the inputs of one node."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -258,7 +258,7 @@ class _Local(Gradients):
 
 
 def _run(fn: Any, arguments: list[Tensor], watch: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the function, where each Tensor that it puts on the tape becomes what watch gives for it."""
+    """Return the result of the function, in which each Tensor on the tape is replaced by watch(tensor)."""
     with Block(taping, watch):
         result: Tensor = fn(*arguments)
         return result
@@ -283,7 +283,7 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
         dys = [current().asarray(dy) if j == t.index else None for j in range(max(len(node.outputs), 1))]
         try:
             node.backward(grads, node, *dys)
-        except Exception:  # of a backward by hand, which may want a special gradient: named in the message
+        except Exception:  # a custom backward may need a special gradient; the message names the operation
             unchecked.append(node.op)
             continue
         constants = [u.numpy().copy() for u in node.inputs]
@@ -302,11 +302,9 @@ def _culprit(fn: Any, arguments: list[Tensor], settings: Settings, rng: np.rando
             if wrong:
                 return f"backward of '{node.op}' (operation {i + 1} of {len(made)}): gradient of its argument {j}{wrong}"
     if unchecked:
-        return (
-            f"Of the {len(made)} operations, these cannot be checked by themselves, the others are right: {', '.join(unchecked)}."
-        )
+        return f"Of the {len(made)} operations, these cannot be checked separately, the others are right: {', '.join(unchecked)}."
     return (
-        f"The backward of each of the {len(made)} operations on the tape is right by itself: the function depends on the argument"
+        f"The backward of each of the {len(made)} operations on the tape is right, so the function depends on the argument"
         " in a way that is not on the tape (detach, no_grad, numpy)."
     )
 
@@ -322,7 +320,10 @@ def _replay(
     index: int | None,
     at: Array,
 ) -> float:
-    """Return the output of operation i times dy, with `at` for its input u (the result of operation index, or a leaf)."""
+    """Return the sum of dy times the output of operation i, if its input u has the values `at`.
+
+    The input u is the result of operation `index`, or a leaf if `index` is None.
+    """
     k, seen = current(), 0
     outputs: list[Array] = []
     follows = False
@@ -343,7 +344,7 @@ def _replay(
     with _moved(u, at):
         _run(fn, arguments, hold)
     if len(outputs) != 1 or outputs[0].shape != values[i].shape:
-        raise ValueError("gradcheck: the function does other operations when it is called again")
+        raise ValueError("gradcheck: the function runs other operations when it is called again")
     if follows:
         raise _OffTheTapeError
     return float((outputs[0] * dy).sum())

@@ -1,4 +1,4 @@
-"""Gradients of any Tensors, without touching `grad`, and the graph of operations that Tensors came from."""
+"""Gradients with respect to any Tensors, without a change of `grad`, and the graph of the operations that made a Tensor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def __dir__() -> list[str]:
 
 
 class RequestedGradients(Gradients):
-    """The gradients of the Tensors asked for alone; leaves keep what they have."""
+    """Gradients of the requested Tensors only; the `grad` of leaves does not change."""
 
     def __init__(self, tensors: Sequence[Tensor], roots: Sequence[Tensor]) -> None:
         super().__init__()
@@ -65,22 +65,22 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of outputs with respect to inputs, as torch.autograd.grad: no leaf's `grad` changes.
+    """Return the gradients of outputs with respect to inputs, like torch.autograd.grad. The `grad` of leaves does not change.
 
     Args:
-        outputs: what is differentiated; of several, the sum.
-        inputs: what by: any Tensors on the tape, leaves or results of operations.
-        grad_outputs: the gradient to start with, one for each output; 1 for outputs with one element.
-        retain_graph: keep what the operations saved, so that they can be used again.
-        create_graph: second derivatives, which there are none of.
-        allow_unused: None for an input that the outputs do not come from, instead of an error.
+        outputs: Tensors to differentiate; gradients of several are added.
+        inputs: Tensors with respect to which outputs are differentiated: leaves or results of operations.
+        grad_outputs: gradient of each output; by default 1, for outputs with one element.
+        retain_graph: keep the values that the operations saved, so that they can be used again.
+        create_graph: must be False; second derivatives are not supported.
+        allow_unused: return None for an input on which the outputs do not depend, instead of an error.
 
     Returns:
         A tuple with one Tensor for each input.
 
     Raises:
-        NotImplementedError: create_graph is asked for.
-        RuntimeError: an input requires no gradient or was not used, or the graph was freed.
+        NotImplementedError: create_graph is True.
+        RuntimeError: an input does not require a gradient or was not used, or the graph was freed.
 
     >>> import fastnn
     >>> x = fastnn.tensor([1.0, 2.0], requires_grad=True)
@@ -90,14 +90,14 @@ def grad(
     """
     if create_graph:
         raise NotImplementedError(
-            "grad: create_graph=True: there are no derivatives of derivatives. Central differences of forward passes,"
-            " (f(x + h) - f(x - h)) / (2 h), are on the tape, and so can stand in a loss; float64 keeps them exact enough"
+            "grad: create_graph=True: second derivatives are not supported. Central differences of forward passes,"
+            " (f(x + h) - f(x - h)) / (2 h), are on the tape and can be used in a loss; use float64 for enough precision"
         )
     outputs, given = _tensors("grad", "outputs", outputs), _tensors("grad", "inputs", inputs)
     starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
     if len(starts) != len(outputs):
         raise ValueError(f"grad: {len(starts)} grad_outputs came for {len(outputs)} outputs")
-    stored = [getattr(t, "base", t) for t in given]  # of a parameter's transposed view, what is stored
+    stored = [getattr(t, "base", t) for t in given]  # the stored Tensor of a parameter's transposed view
     for i, t in enumerate(stored):
         if not t.requires_grad:
             raise RuntimeError(f"grad: input {i} does not require a gradient; set requires_grad=True before the forward pass")
@@ -108,16 +108,16 @@ def grad(
     found: list[Tensor | None] = []
     for i, (t, own) in enumerate(zip(given, stored, strict=True)):
         if own not in grads.found and not allow_unused:
-            raise RuntimeError(f"grad: the outputs do not come from input {i}; with allow_unused=True its gradient is None")
+            raise RuntimeError(f"grad: the outputs do not depend on input {i}; with allow_unused=True its gradient is None")
         array = grads.found.get(own)
-        if array is not None:  # one that stands in for several, or that came as grad_outputs, is nobody's own
+        if array is not None:  # copy: several gradients, or grad_outputs, may share the array
             array = clone(Tensor(array)).data
         found.append(None if array is None else Tensor(array) if t is own else Tensor(array).T)
     return tuple(found)
 
 
 def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
-    """Return one Tensor, or several."""
+    """Return one Tensor, or several, as a tuple of Tensors."""
     many = (given,) if isinstance(given, Tensor) or not isinstance(given, Iterable) else tuple(given)
     for t in many:
         if not isinstance(t, Tensor):
@@ -126,7 +126,7 @@ def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
 
 
 class Value(NamedTuple):
-    """Names a Tensor in a `Graph`: a leaf, or an output of an operation."""
+    """Tensor in a `Graph`, with its name, shape and dtype: a leaf, or an output of an operation."""
 
     name: str
     shape: tuple[int, ...]
@@ -137,7 +137,7 @@ class Value(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """Describes a node in a `Graph`: its operation and attributes, and what went in and came out."""
+    """Node in a `Graph`: its operation, attributes, inputs and outputs."""
 
     op: str
     attrs: dict[str, Any]
@@ -158,7 +158,7 @@ def _text(value: Any) -> str:
 
 
 class Graph(list[Operation]):
-    """Lists operations in the order in which they ran; `leaves` are the Tensors that no operation made."""
+    """List of operations in the order in which they ran; `leaves` are the Tensors that no operation made."""
 
     leaves: list[Value]
 
@@ -167,11 +167,11 @@ class Graph(list[Operation]):
 
 
 def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None = None) -> Graph:
-    """List the operations on the tape that Tensors came from, with attributes and shapes; print it to read it.
+    """List the operations on the tape from which Tensors were computed, with attributes and shapes; print it to read it.
 
     Args:
         outputs: Tensors that require a gradient; others have no history.
-        names: what to call some of the Tensors, such as ``dict(model.named_parameters())``.
+        names: names for some of the Tensors, such as ``dict(model.named_parameters())``.
 
     Returns:
         A list of `Operation`.
@@ -208,5 +208,5 @@ def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None
 
 
 def _place(t: Tensor) -> Any:
-    """Return what is equal for Tensors that are one value: a leaf itself, or a node and a number."""
+    """Return the identity of a Tensor's value: a leaf itself, or a node and the number of its output."""
     return t if t.node is None else (t.node, t.index)

@@ -1,6 +1,6 @@
-"""The operations as methods and operators of Tensor: the table of what is called as ``t.exp()`` or ``t + u``.
+"""Table of the operations that are methods and operators of Tensor, such as ``t.exp()`` or ``t + u``.
 
-A method is the function itself: what it does, and what it takes after the Tensor, is documented there.
+A method is the function itself, with the Tensor as its first argument. See the function's documentation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .tensor import Tensor
 
 
 def _swapped(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """Return the operator of a Tensor that stands on the right."""
+    """Return the operator for a Tensor as the right operand."""
 
     def right(self: Any, other: Any) -> Tensor:
         return f(other, self)
@@ -30,12 +30,12 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
     def cast(self: Any) -> Tensor:
         return elementwise.astype(self, dtype)
 
-    cast.__doc__ = f"The values as {np.dtype(dtype)}."
+    cast.__doc__ = f"Convert the values to {np.dtype(dtype)}."
     return cast
 
 
 def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """Return what changes a leaf, under `no_grad` if it requires a gradient."""
+    """Return the in-place version of an operation, for leaves; under `no_grad` if the leaf requires a gradient."""
 
     def change(self: Any, other: Any) -> Tensor:
         self._check_in_place(name)
@@ -43,12 +43,12 @@ def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any]
             changed: Tensor = self.copy_(f(self, other))
         return changed
 
-    change.__doc__ = f"Overwrites a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
+    change.__doc__ = f"Overwrite a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
     return change
 
 
 def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[..., Tensor]:
-    """Return the same for a sum or difference, whose second operand PyTorch takes times alpha."""
+    """Return the in-place version of a sum or difference with PyTorch's argument alpha, a factor of the second operand."""
     in_place = _in_place(name, f)
 
     def change(self: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -58,12 +58,12 @@ def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[...
             scaled = elementwise.mul(other, alpha) if isinstance(other, Tensor) else np.multiply(other, alpha)
         return in_place(self, scaled)
 
-    change.__doc__ = f"{in_place.__doc__} With alpha, other counts times alpha."
+    change.__doc__ = f"{in_place.__doc__} The second operand is multiplied by alpha."
     return change
 
 
 def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """``p -= lr * p.grad``: in place on a leaf that requires a gradient, elsewhere Python binds the name anew."""
+    """Return the operator for ``p -= lr * p.grad``: in place on a leaf that requires a gradient, else with a new Tensor."""
 
     def assign(self: Any, other: Any) -> Tensor:
         value: Tensor = f(self, other)
@@ -89,11 +89,11 @@ _OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
     np.bitwise_or: logic.logical_or,
     np.bitwise_xor: logic.logical_xor,
 }
-"""What NumPy calls where one of its arrays stands on the left of an operator."""
+"""NumPy function -> operation that replaces it. NumPy calls the function if the left operand of an operator is an array."""
 
 
 class Methods:
-    """Operations that Tensor gets as methods and operators."""
+    """Methods and operators that are added to Tensor."""
 
     __slots__ = ()
 

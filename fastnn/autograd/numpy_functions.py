@@ -1,4 +1,4 @@
-"""NumPy's own functions on Tensors: they take the values, and refuse where a gradient would be lost."""
+"""NumPy functions on Tensors: they use the values, and raise an error if a gradient would be lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = {
     "true_divide": "div",
     "vstack": "cat",
 }
-"""fastnn's names of NumPy's functions, where they are others."""
+"""Name of a NumPy function -> name of fastnn's function, where they differ."""
 
 _WITHOUT_GRADIENT = frozenset(
     {
@@ -44,14 +44,16 @@ _WITHOUT_GRADIENT = frozenset(
         *(np.zeros_like, np.ones_like, np.empty_like, np.full_like),
     }
 )
-"""Functions whose results have no gradient in any case: truths, places, shapes, text and files."""
+"""Functions whose results never have a gradient: booleans, indices, shapes, text and files."""
 
 
 def call(function: Any, of_values: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """Return what a NumPy function gives for the values of Tensors; of_values is the function itself or a method of it.
+    """Call a NumPy function with the values of Tensors.
+
+    of_values: the function itself or a method of it.
 
     Raises:
-        TypeError: a Tensor requires a gradient, which would be lost; or the result was to be put into a Tensor.
+        TypeError: a Tensor requires a gradient, which would be lost, or `out` is a Tensor.
     """
     method = "" if of_values is function else of_values.__name__.replace("__call__", "")
     name = f"{_full_name(function)}.{method}" if method else _full_name(function)
@@ -71,10 +73,10 @@ def _full_name(function: Any) -> str:
 
 
 def _instead(function: Any) -> str:
-    fastnn = sys.modules[__name__.partition(".")[0]]  # as the user sees it
+    fastnn = sys.modules[__name__.partition(".")[0]]  # the public package
     name = _NAMES.get(function.__name__, function.__name__)
     same = name in fastnn.__all__ and callable(getattr(fastnn, name))
-    return f"fastnn.{name}, or t.detach() for the values alone" if same else "t.detach() for the values alone"
+    return f"fastnn.{name}, or t.detach() to use only the values" if same else "t.detach() to use only the values"
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -88,7 +90,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _values(value: Any) -> Any:
-    """With arrays in place of Tensors, in lists, tuples and dicts too."""
+    """Replace Tensors by their arrays, in lists, tuples and dicts too."""
     if isinstance(value, Tensor):
         return value.numpy()
     if type(value) in (list, tuple):

@@ -1,4 +1,4 @@
-"""The tape: what an operation leaves behind for backward, and where operations leave nothing."""
+"""The tape: the nodes that operations store for backward, and the modes in which they store none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 taping: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_taping", default=True)
-"""Whether operations are recorded for backward; or what becomes of each Tensor that is, which gradcheck looks at."""
+"""Whether operations are recorded for backward. A function here is called with each recorded Tensor, and returns its
+replacement; gradcheck uses this."""
 
 
 def also_named(**names: str) -> Callable[[F], F]:
-    """Let a function be called with other names of its arguments. TypeError where both names of one came."""
+    """Allow other names for arguments of a function. A call with both names of an argument raises TypeError."""
 
     def decorator(f: F) -> F:
         @functools.wraps(f)
@@ -34,7 +35,7 @@ def also_named(**names: str) -> Callable[[F], F]:
                 if len(own) < len(kwargs):
                     raise TypeError(f"{f.__name__}: {' and '.join(kwargs)} came in one call; use one name of each argument")
                 if isinstance(kwargs.get("dim"), tuple | list) and not kwargs["dim"]:
-                    raise TypeError(f"{f.__name__}: dim={kwargs['dim']} came; leave it out for all axes, axis=() is no axis")
+                    raise TypeError(f"{f.__name__}: dim={kwargs['dim']} came; omit it for all axes; axis=() is no axis")
                 kwargs = own
             return f(*args, **kwargs)
 
@@ -44,20 +45,24 @@ def also_named(**names: str) -> Callable[[F], F]:
 
 
 def torch_names(f: F) -> F:
-    """Let a function with axis and keepdims be called with PyTorch's dim and keepdim.
+    """Allow PyTorch's names, such as dim and keepdim, for the arguments axis and keepdims of a function.
 
-    TypeError where both names came, and for an empty dim, which means all axes in PyTorch and no axis in NumPy.
+    A call with both names raises TypeError. So does an empty dim, which means all axes in PyTorch and no axis in NumPy.
     """
     axes = {"dim": "axis", "dims": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
     sizes = {"split_size": "size", "split_size_or_sections": "size", "shifts": "shift"}
     return also_named(keepdim="keepdims", p="ord", **axes, **sizes)(f)
 
 
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code; the module inspect, which names them, takes long
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = (
+    0x20,
+    0x80,
+    0x200,
+)  # flags of code objects; importing `inspect`, which names them, is slow
 
 
 class _Mode(Block):
-    """A block, or a function, in which operations are recorded or not; decorates with and without parentheses."""
+    """Context manager and decorator (with or without parentheses) that turns the recording of operations on or off."""
 
     _records: bool
 
@@ -71,7 +76,7 @@ class _Mode(Block):
         return block(function)  # type: ignore[no-any-return]
 
     if not TYPE_CHECKING:
-        __init__ = object.__init__  # one call of Python's less, and none for a function that was decorated
+        __init__ = object.__init__  # saves a call of a Python function; __new__ did the work
 
     def __call__(self, f: F) -> F:
         flags = getattr(getattr(f, "__code__", None), "co_flags", 0)
@@ -92,7 +97,7 @@ class _Mode(Block):
 
 
 def _resumed(block: Block, f: F) -> F:
-    """Return a generator function that runs inside of the block, while those who take its values are outside."""
+    """Return a generator function whose body runs inside of the block, while the code that uses its values runs outside."""
 
     @functools.wraps(f)
     def generator(*args: Any, **kwargs: Any) -> Any:
@@ -117,10 +122,10 @@ def _resumed(block: Block, f: F) -> F:
 
 
 class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
-    """A block, or a function, in which nothing is recorded for backward; parameters may be changed in place.
+    """Context manager and decorator in which nothing is recorded for backward, and parameters may be changed in place.
 
-    Blocks may be nested and entered again; each thread and asyncio task has its own. A generator that yields inside of a block
-    leaves it open for those who take its values: decorate the generator instead.
+    Blocks may be nested and entered again; each thread and asyncio task has separate ones. If a generator yields inside of a
+    block, the block stays active in the code that uses its values: decorate the generator instead.
 
     >>> import fastnn
     >>> p = fastnn.tensor([1.0, 2.0], requires_grad=True)
@@ -134,7 +139,7 @@ class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
 
 
 class enable_grad(_Mode):  # noqa: N801 (PyTorch's name)
-    """A block, or a function, in which operations are recorded, also inside of `no_grad`.
+    """Context manager and decorator in which operations are recorded, also inside of `no_grad`.
 
     >>> import fastnn
     >>> x = fastnn.tensor([1.0], requires_grad=True)
@@ -152,11 +157,11 @@ def is_grad_enabled() -> bool:
 
 
 _clock = itertools.count(1)
-"""Numbers operations and changes in place in the order in which they come."""
+"""Counter that numbers operations and in-place changes in the order in which they happen."""
 
 
 class Changes:
-    """When an array was last changed in place, by the clock; all Tensors that share its memory have one."""
+    """Clock time of the last in-place change of an array; all Tensors that share its memory share one object."""
 
     __slots__ = ("last",)
 
@@ -165,28 +170,29 @@ class Changes:
 
 
 UNCHANGED = Changes()
-"""That of all Tensors that never were changed and share no memory."""
+"""Changes of all Tensors that were never changed in place and share no memory."""
 
 
 COPIED = Changes()
-"""That of copies where PyTorch and NumPy give views: whoever changes one in place means what it was copied from."""
+"""Changes of copies where PyTorch and NumPy return views. An in-place change of such a copy would probably be a mistake: the
+user wants to change the original."""
 
 
 def copied(t: Tensor) -> Tensor:
-    """t, marked as such a copy, unless it is on the tape, where nothing is changed in place."""
+    """Mark t as a copy where PyTorch and NumPy return a view. Tensors on the tape need no mark: only leaves change in place."""
     if t.node is None:
         t.changes = COPIED
     return t
 
 
 def owned(t: Tensor) -> None:
-    """Note that a copy is a Tensor of its own now, such as a buffer."""
+    """Mark a copy as a separate Tensor, such as a buffer, which may be changed in place."""
     if t.changes is COPIED:
         t.changes = UNCHANGED
 
 
 def changed(*tensors: Tensor) -> None:
-    """Note that their values were changed in place: gradients of what was computed from them would be wrong."""
+    """Store that the values of Tensors were changed in place: gradients of earlier results from them would be wrong."""
     now = next(_clock)
     for t in tensors:
         changes = t.changes
@@ -196,7 +202,7 @@ def changed(*tensors: Tensor) -> None:
 
 
 def share_changes(t: Tensor, source: Tensor) -> Tensor:
-    """t, which shares the memory of another one: what is changed in one of them is changed in both."""
+    """Let t, which shares the memory of source, share its changes too, and return t."""
     if source.changes is UNCHANGED:
         source.changes = Changes()
     t.changes = source.changes
@@ -204,16 +210,16 @@ def share_changes(t: Tensor, source: Tensor) -> Tensor:
 
 
 class Node:
-    """An operation on the tape. A Tensor that it made knows the node, and its own number (`index`) among the outputs.
+    """Operation on the tape. Each output Tensor refers to the node, and has its number among the outputs as `index`.
 
     Attributes:
-        op: the operation's public name, such as "dense", "softmax" or "reshape".
-        attrs: its arguments other than Tensors, by name: axes, shapes, and as "activation" the element-wise function.
-        inputs: the Tensors that it was applied to; those of whole numbers and masks too.
-        outputs: the shape and dtype of each output, where an operation has several; empty where it has one.
-        backward: called with the `Gradients`, the node and one gradient for each output. That of an only output is an array;
-            of several outputs, those that no gradient came to have None.
-        saved: what backward needs beside the inputs; None once it was used.
+        op: public name of the operation, such as "dense", "softmax" or "reshape".
+        attrs: arguments other than Tensors, by name: axes, shapes, and the element-wise function as "activation".
+        inputs: the Tensors that it was applied to, including integers and masks.
+        outputs: shape and dtype of each output if there are several; empty for one output.
+        backward: called with the `Gradients`, the node and one gradient for each output. The gradient of a single output is an
+            array. If there are several outputs, outputs without a gradient get None.
+        saved: values that backward needs besides the inputs; None after backward freed them.
     """
 
     __slots__ = ("attrs", "backward", "inputs", "op", "order", "outputs", "retained", "saved")
@@ -234,11 +240,11 @@ class Node:
         self.saved: tuple[Any, ...] | None = saved
         self.outputs = outputs
         self.order = next(_clock)
-        self.retained: dict[int, ref[Tensor]] | None = None  # the Tensors that keep their gradients, if asked to
+        self.retained: dict[int, ref[Tensor]] | None = None  # output Tensors on which `retain_grad` was called
 
 
 def newest_first(roots: Iterable[Node | None]) -> list[Node]:
-    """Return all nodes that the roots came from, newest first: each stands before the nodes of its inputs."""
+    """Return all nodes from which the roots were computed, newest first: each node is before the nodes of its inputs."""
     seen = {node for node in roots if node is not None}
     stack = list(seen)
     while stack:

@@ -1,7 +1,7 @@
-"""Tensor, and how gradients find their way back.
+"""Tensor, and backpropagation of gradients.
 
-A Tensor that came out of an operation has a `Node`: the operation's name, backward function, inputs and what it saved.
-`Tensor.backward` visits the nodes from the newest to the oldest and hands each one the gradients of its outputs.
+A Tensor that an operation made has a `Node`: the operation's name, backward function, inputs and saved values.
+`Tensor.backward` visits the nodes from the newest to the oldest and passes to each one the gradients of its outputs.
 """
 
 from __future__ import annotations
@@ -58,24 +58,30 @@ Array = Any  # numpy.ndarray, or cupy.ndarray on the cupy backend
 
 
 class Gradients:
-    """The gradients of one backward pass: of tensors on the tape here, of leaves in their own buffers."""
+    """Gradients of one backward pass. It stores the gradients of tensors on the tape; leaves have separate buffers."""
 
     def __init__(self) -> None:
         self.k = current()
-        self._held: dict[Node, Any] = {}  # the gradient of a node's output; of several outputs, a list
+        self._held: dict[Node, Any] = {}  # node -> gradient of its output, or a list for several outputs
 
     def target(self, t: Tensor) -> tuple[Array, bool]:
-        """Return where a kernel may put t's gradient, and whether it has to add to what is there. Follow it with `done`."""
+        """Return the array into which a kernel writes t's gradient, and whether it must add to its content.
+
+        Call `done` afterwards.
+        """
         if t.node is None:
             return t.grad_buffer(), self.k.has_grad(t)
         return self.k.empty(t.shape, t.dtype), False
 
     def touched(self, t: Tensor, target: Array) -> Array:
-        """Return where a kernel marks the rows that it adds to a target; of size 0 where nobody asked for them."""
+        """Return the array in which a kernel marks the target's rows that it changes; an empty one if rows are not tracked."""
         return self.k.absent if t.touched is None or target is not t._buffer else t.touched
 
     def done(self, t: Tensor, array: Array, marked: bool = False) -> None:
-        """Note that the target is written; marked says that the rows are, of which any may be touched otherwise."""
+        """Store that the target is written.
+
+        marked: whether the kernel marked the rows that it changed; otherwise all rows count as changed.
+        """
         if t.node is None:
             if t.touched is not None and not marked:
                 self.k.fill(t.touched, 1.0)
@@ -98,7 +104,7 @@ class Gradients:
             self._held[node] = arrays.binary(self.k, "add", held, array)
 
     def or_zeros(self, node: Node, i: int, dy: Array | None) -> Array:
-        """Return the gradient of output i of a node with several, or zeros where none came to it."""
+        """Return the gradient of output i of a node with several outputs; zeros if it has none."""
         return arrays.filled(self.k, *node.outputs[i], 0.0) if dy is None else dy
 
     def _accumulate(self, t: Tensor, array: Array) -> None:
@@ -112,7 +118,7 @@ class Gradients:
         self.k.set_has_grad(t, True)
 
     def visit(self, node: Node) -> None:
-        """Hand the gradients of the node's outputs to its backward function."""
+        """Call the node's backward function with the gradients of its outputs."""
         dy = self._held.pop(node, None)
         if dy is None:
             return
@@ -127,7 +133,7 @@ class Gradients:
             node.backward(self, node, dy)
 
     def run(self, roots: Iterable[Tensor], retain_graph: bool, op: str) -> None:
-        """Visit all nodes that the roots came from, whose gradients are here."""
+        """Visit all nodes from which the roots were computed; the gradients of the roots must be set."""
         for node in newest_first(t.node for t in roots):
             if node.saved is None:
                 raise RuntimeError(
@@ -142,13 +148,13 @@ class Gradients:
                 node.saved = None
 
     def start(self, t: Tensor, gradient: Any, op: str) -> None:
-        """Begin with the gradient of t: 1 for one element, if none is given."""
+        """Set the gradient of the root t; the default is 1, for a Tensor with one element."""
         if not t.requires_grad:
-            raise RuntimeError(f"{op}: the Tensor does not require a gradient; no leaf that it came from has requires_grad=True")
+            raise RuntimeError(f"{op}: the Tensor does not require a gradient; no leaf that it depends on has requires_grad=True")
         if gradient is not None:
             self.add(t, as_array(gradient, t.dtype, t.shape, f"{op}: gradient"))
         elif t.size != 1:
-            raise ValueError(f"{op}: the Tensor has shape {t.shape}; a gradient to start with is needed, or one element")
+            raise ValueError(f"{op}: the Tensor has shape {t.shape}; pass its gradient, or use a Tensor with one element")
         else:
             self.add(t, arrays.filled(self.k, t.shape, t.dtype, 1.0))
 
@@ -170,10 +176,10 @@ _PLAIN = frozenset({list, tuple, int, float, bool, str, type(None)})
 
 
 class Tensor(Methods, TensorBase):
-    """An array of numbers that operations record themselves on; the operations are methods too, see `fastnn.autograd.methods`.
+    """Array of numbers whose operations are recorded for gradients; operations are also methods, see `fastnn.autograd.methods`.
 
     Args:
-        data: a C-contiguous array of the current backend; use `fastnn.tensor` to make a Tensor of anything else.
+        data: a C-contiguous array of the current backend; use `fastnn.tensor` to make a Tensor from anything else.
         requires_grad: whether `backward` fills `grad`.
 
     >>> import fastnn
@@ -185,16 +191,18 @@ class Tensor(Methods, TensorBase):
 
     __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "index", "node", "requires_grad")
     touched: Array | None = None
-    """Of a parameter that was asked to `track_rows`, which rows its gradient may differ from 0 in."""
-    __array_priority__ = 100  # numpy array (op) Tensor is left to Tensor
+    """Marks of the rows in which the gradient may differ from 0; only for parameters with `track_rows`."""
+    __array_priority__ = 100  # NumPy leaves `array op Tensor` to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None, index: int = 0) -> None:
         if type(data) in _PLAIN:
-            raise TypeError(f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes a Tensor of anything")
+            raise TypeError(
+                f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes a Tensor from other types"
+            )
         self.data = data
         self.requires_grad = requires_grad
         self.node = node
-        self.index = index  # of this one among the node's outputs
+        self.index = index  # number among the node's outputs
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
         self.changes = UNCHANGED
@@ -208,11 +216,13 @@ class Tensor(Methods, TensorBase):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.node is not None:
-            raise RuntimeError("pickle, deepcopy: this Tensor came out of an operation, which is not copied; use t.detach()")
+            raise RuntimeError(
+                "pickle, deepcopy: this Tensor is the result of an operation, which cannot be copied; use t.detach()"
+            )
         grad = current().to_numpy(self._buffer).copy() if self.has_grad else None
         return _rebuild, (self.numpy().copy(), self.requires_grad, grad)
 
-    # ---- what it is ----
+    # ---- properties ----
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -262,10 +272,10 @@ class Tensor(Methods, TensorBase):
 
     __hash__ = object.__hash__
 
-    # ---- where a value leaves ----
+    # ---- conversion to NumPy and Python values ----
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Return the values as a NumPy array, which shares their memory on the host backends."""
+        """Return the values as a NumPy array, which shares memory with the Tensor on the host backends."""
         k = current()
         k.host_reads("numpy()")
         result: np.ndarray[Any, Any] = k.to_numpy(self.data)
@@ -305,7 +315,7 @@ class Tensor(Methods, TensorBase):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
-            raise TypeError(f"a Tensor of dtype {self.dtype} is no index")
+            raise TypeError(f"a Tensor of dtype {self.dtype} cannot be an index")
         return int(self.item())
 
     def __bool__(self) -> bool:
@@ -320,7 +330,7 @@ class Tensor(Methods, TensorBase):
 
     @property
     def grad(self) -> Tensor | None:
-        """Return the gradient that backward left, or None."""
+        """Return the gradient that backward computed, or None."""
         return Tensor(self._buffer) if self.has_grad else None
 
     @grad.setter
@@ -334,30 +344,30 @@ class Tensor(Methods, TensorBase):
         current().set_has_grad(self, True)
 
     def grad_buffer(self) -> Array:
-        """Return the array that the gradient is kept in, made at first use."""
+        """Return the array that stores the gradient; it is made at the first use."""
         if self._buffer is None:
             self._buffer = current().empty_beside(self.data)
         return self._buffer
 
     def zero_grad(self) -> None:
-        """Forget the gradient: the next backward overwrites it."""
+        """Clear the gradient: the next backward overwrites it."""
         current().set_has_grad(self, False)
 
     def detach(self) -> Tensor:
-        """Return the same values without their history; shares memory."""
+        """Return a leaf with the same values, which shares their memory."""
         return share_changes(Tensor(self.data), self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set requires_grad of a leaf."""
         if self.node is not None:
-            raise RuntimeError("requires_grad_: only leaves can be changed; this Tensor came out of an operation")
+            raise RuntimeError("requires_grad_: only leaves can be changed; this Tensor is the result of an operation")
         if requires_grad and self.dtype.kind != "f":
             raise TypeError(f"requires_grad_: a Tensor of dtype {self.dtype} has no gradient, wanted float32 or float64")
         self.requires_grad = requires_grad
         return self
 
     def retain_grad(self) -> None:
-        """Ask backward to fill the `grad` of this Tensor too, though it came out of an operation.
+        """Make backward fill the `grad` of this Tensor too, although it is the result of an operation.
 
         >>> import fastnn
         >>> x = fastnn.tensor([3.0], requires_grad=True)
@@ -368,20 +378,20 @@ class Tensor(Methods, TensorBase):
         [2.0]
         """
         if not self.requires_grad:
-            raise RuntimeError("retain_grad: the Tensor does not require a gradient, so none comes to it")
+            raise RuntimeError("retain_grad: the Tensor does not require a gradient, so it gets none")
         if (node := self.node) is not None:
             node.retained = {**(node.retained or {}), self.index: weakref.ref(self)}
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Add the gradient of this Tensor to the `grad` of every leaf that it came from.
+        """Add the gradient of this Tensor to the `grad` of every leaf that it was computed from.
 
         Args:
-            gradient: the gradient to start with, of this Tensor's shape; 1 for a Tensor with one element.
-            retain_graph: keep what the operations saved, so that backward can be called again.
+            gradient: gradient of this Tensor, of the same shape; by default 1, for a Tensor with one element.
+            retain_graph: keep the values that the operations saved, so that backward can be called again.
 
         Raises:
-            RuntimeError: nothing here requires a gradient, or the graph was freed by an earlier backward.
-            ValueError: there are several elements and no gradient to start with, or it has another shape.
+            RuntimeError: the Tensor does not require a gradient, or an earlier backward freed the graph.
+            ValueError: the Tensor has several elements and no gradient is given, or it has another shape.
         """
         grads = Gradients()
         grads.start(self, gradient, "backward")
@@ -410,12 +420,13 @@ class Tensor(Methods, TensorBase):
     def _check_in_place(self, name: str) -> None:
         if self.changes is COPIED and not self.requires_grad:
             raise RuntimeError(
-                f"{name}: the Tensor is a copy of a part of another one, or of it transposed, which would stay as it is; "
-                "assign to the other one (x[0] = ...), or change a clone()"
+                f"{name}: the Tensor is a copy of a part or transpose of another Tensor, which would not change; "
+                "assign to the other Tensor (x[0] = ...), or change a clone()"
             )
         if self.node is not None:
             raise RuntimeError(
-                f"{name}: only leaves can be changed in place; this Tensor came out of an operation; assign to parts (x[0] = ...)"
+                f"{name}: only leaves can be changed in place; this Tensor is the result of an operation; "
+                "assign to parts of it (x[0] = ...)"
             )
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(f"{name}: a leaf that requires a gradient can only be changed inside `with fastnn.no_grad():`")
@@ -429,15 +440,15 @@ def result(
     saved: tuple[Any, ...] = (),
     attrs: dict[str, Any] | None = None,
 ) -> Tensor:
-    """Make the Tensor that an operation returns, on the tape if a gradient is wanted of any input.
+    """Make the Tensor that an operation returns. It is on the tape if any input requires a gradient.
 
     Args:
-        op: the operation's public name.
+        op: public name of the operation.
         data: the output.
         backward: called with the Gradients, the node and the gradient of the output.
         inputs: the Tensors that the operation was applied to.
-        saved: what backward needs beside them.
-        attrs: the operation's other arguments by name, with which it could be done again.
+        saved: values that backward needs besides the inputs.
+        attrs: the other arguments of the operation, by name; with them it could be repeated.
     """
     records = taping.get()
     if records:
@@ -456,10 +467,10 @@ def results(
     saved: tuple[Any, ...] = (),
     attrs: dict[str, Any] | None = None,
 ) -> tuple[Tensor, ...]:
-    """Make the Tensors that an operation with several outputs returns; all of them have one node. See `result`.
+    """Make the Tensors that an operation with several outputs returns; all of them share one node. See `result`.
 
-    Outputs of whole numbers are not on the tape. Backward gets one gradient for each output, and None for those that no gradient
-    came to; it is called if any did.
+    Integer outputs are not on the tape. Backward is called if any output has a gradient. It gets one gradient for each output,
+    or None for an output without a gradient.
     """
     records = taping.get()
     if not records or not any(t.requires_grad for t in inputs):
@@ -473,14 +484,14 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a Tensor with a copy of the data.
 
     Args:
-        data: numbers, nested lists, an array, or anything that turns into one. Python floats become float32, Python integers
-            int64; arrays keep their dtype (other integers become int64, float16 becomes float32).
+        data: numbers, nested lists, an array, or an object that NumPy converts to an array. Python floats become float32, Python
+            integers int64. Arrays keep their dtype (other integers become int64, float16 becomes float32).
         dtype: float32, float64, int64 or bool.
         requires_grad: whether `backward` fills its `grad`.
 
     Raises:
-        TypeError: the data are no numbers.
-        ValueError: nested lists of different lengths.
+        TypeError: the data are not numbers.
+        ValueError: nested lists have different lengths.
 
     >>> import fastnn
     >>> fastnn.tensor([1.5, -0.5, 2.0]).shape

@@ -69,7 +69,7 @@ def test_an_input_that_comes_twice() -> None:
 
 
 def test_what_is_not_on_the_tape() -> None:
-    with pytest.raises(GradcheckError, match=r"each of the 1 operations on the tape is right by itself[^$]*detach"):
+    with pytest.raises(GradcheckError, match=r"each of the 1 operations on the tape is right[^$]*detach"):
         fastnn.gradcheck(lambda x: x * x.detach(), X)
     with pytest.raises(GradcheckError, match=r"argument 1.* is 0, by finite differences [01]\.?"):
         fastnn.gradcheck(lambda x, y: x + y.detach(), [np.array(1.0), np.array(2.0)])
@@ -136,7 +136,7 @@ def test_what_cannot_be_checked() -> None:
 
 
 def test_an_operation_that_cannot_be_checked_alone() -> None:
-    with pytest.raises(GradcheckError, match=r"these cannot be checked by themselves, the others are right: alone\."):
+    with pytest.raises(GradcheckError, match=r"these cannot be checked separately, the others are right: alone\."):
         fastnn.gradcheck(lambda x: result("alone", x.data * 1.0, _alone(), (x,)).sum(), X)
 
 

@@ -227,7 +227,7 @@ def test_grad_by_parts() -> None:
     np.testing.assert_array_equal(db.numpy(), a.numpy())
     np.testing.assert_array_equal(again.numpy(), b.numpy())
     np.testing.assert_array_equal(dx.numpy(), np.concatenate([b.numpy(), a.numpy()], 1))
-    with pytest.raises(RuntimeError, match="do not come from input 0"):
+    with pytest.raises(RuntimeError, match="do not depend on input 0"):
         fastnn.grad((x.split(3, 1)[0] * 1).sum(), [x.split(3, 1)[1]])
 
 
