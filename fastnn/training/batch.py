@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from .step import TrainStep
 
 MOST_BATCH_SHAPES = 16
-"""Shapes of batches for which train_on_batch keeps a step."""
+"""Maximal number of batch shapes for which train_on_batch keeps a step."""
 
 
 class BatchTrainer(DataChecks):
-    """The methods of a model that take one batch."""
+    """Methods of a model that process one batch."""
 
     if TYPE_CHECKING:
         _train_step: Callable[..., TrainStep]
@@ -38,7 +38,7 @@ class BatchTrainer(DataChecks):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Take one step on a batch; return the batch's loss before it, with metrics as a list, or a dict with return_dict."""
+        """Take one training step on a batch. Return the loss before the step, or a list with the metrics, or a dict."""
         c = self._need("train_on_batch")
         arrays: Sequence[Array] = (x, y)
         form: Any = None
@@ -53,7 +53,7 @@ class BatchTrainer(DataChecks):
             arrays = self._class_weighted("train_on_batch", arrays, class_weight)
             step = self._batch_step(arrays)
             same = len(leaves) == len(arrays) - len(c.objectives) and all(map(operator.is_, leaves, arrays))
-            if form is not None and same:  # the next ones of this form can be taken as they are
+            if form is not None and same:  # later batches of this form need no preparation
                 c.batch_forms[form] = step
         write = current().write
         for buffer, a in zip(step.buffers, arrays, strict=False):
@@ -79,7 +79,7 @@ class BatchTrainer(DataChecks):
         return step
 
     def _known_batch_step(self, x: Any, y: Any) -> TrainStep | None:
-        """Return the step for these arrays if `_prepare` would leave them as they are, by shapes and dtypes; else None."""
+        """Return the step for these arrays if `_prepare` would not change them, judged by shapes and dtypes; else None."""
         c = self._need("train_on_batch")
         if type(x) is not np.ndarray or type(y) is not np.ndarray:
             return None
@@ -95,7 +95,7 @@ class BatchTrainer(DataChecks):
         return step
 
     def _known_graph_step(self, form: Any, leaves: Sequence[Array]) -> TrainStep | None:
-        """Return the same for several inputs or outputs, of whose form `_prepare` took all arrays as they were."""
+        """Return the step for several inputs or outputs if `_prepare` did not change arrays of this form; else None."""
         c = self._need("train_on_batch")
         step = c.batch_forms.get(form) if c.batch_structure == self._version else None
         if step is not None:
@@ -117,12 +117,12 @@ class BatchTrainer(DataChecks):
 
 
 def _batch_key(x: Array, y: Array, weight: Array | None = None) -> Any:
-    """Return what batches have in common that take the same step."""
+    """Return a key that is equal for batches with the same step."""
     return get_backend(), get_isa(), x.shape, x.dtype, y.shape, y.dtype, weight is not None and weight.size > 0 and weight.shape
 
 
 def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
-    """Return what lists or dicts of inputs and targets have in common whose arrays go to the same places, and the arrays."""
+    """Return a key of the nesting, shapes and dtypes of inputs and targets (None if not all are NumPy arrays), and the arrays."""
     tree, leaves = flatten((x, y))
     if set(map(type, leaves)) != {np.ndarray}:
         return None, leaves
@@ -130,7 +130,7 @@ def _form(x: Any, y: Any) -> tuple[Any, list[Any]]:
 
 
 def structured_key(arrays: Arrays) -> Any:
-    """Return the same for several inputs or outputs."""
+    """Return a key that is equal for batches of several inputs or outputs with the same step."""
     return (
         get_backend(),
         get_isa(),
@@ -142,5 +142,5 @@ def structured_key(arrays: Arrays) -> Any:
 
 
 def as_returned(logs: Logs, return_dict: bool) -> Any:
-    """Return logs as Keras returns them: a float, a list or a dict."""
+    """Return logs in Keras's form: a float, a list or a dict."""
     return logs if return_dict else next(iter(logs.values())) if len(logs) == 1 else list(logs.values())

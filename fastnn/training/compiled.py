@@ -1,4 +1,4 @@
-"""Keeps what `compile` was given."""
+"""Settings of `compile`, and the logs of training that follow from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Logs = dict[str, float]
 
 
 class Compiled:
-    """What `compile` was given, and what follows from it once the shapes are known."""
+    """Arguments of `compile`, and the objectives that follow from them when the shapes are known."""
 
     def __init__(
         self,
@@ -45,22 +45,24 @@ class Compiled:
         self.given["weighted_metrics"] = weighted_metrics
         leaves = [*_leaves(metrics), *_leaves(weighted_metrics)]
         for i, m in enumerate(leaves):
-            metrics_py.check(m)  # unknown names are refused here, not in fit
+            metrics_py.check(m)  # reject unknown names here, not in fit
             if isinstance(m, Metric) and any(m is other for other in leaves[:i]):
-                raise ValueError(f"compile: the metric object {m.name!r} stands in metrics twice; make one for each place")
+                raise ValueError(
+                    f"compile: the metric object {m.name!r} is in metrics twice; make a separate object for each place"
+                )
         self.penalty = shared_array([0.0, 0.0])
-        """The running mean of the regularizers' penalties, for models that have some."""
+        """Running mean of the regularizers' penalties, for models with regularizers."""
         self.penalised = False
         self._issued = Names()
         self._parts: dict[tuple[int, str], str] = {}
         self._names: tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]] | None = None
-        """The names of losses and metrics in the logs, once the metrics are known."""
+        """Names of losses and metrics in the logs, after the metrics are known."""
         self.own: OwnLogs | None = None
-        """Of a model with steps of its own."""
+        """Logs of a model with custom steps; None for other models."""
         self.active: OwnLogs | None = None
-        """The same while such steps run: their logs are what they return."""
+        """The same object while custom steps run: the logs are then the values that the steps return."""
         self.targets = Structure("one", ["y"])
-        """How targets are put together that steps of the model's own take and no loss."""
+        """Structure of the targets of custom steps without a loss."""
         self.owns_optimizer = not self.optimizer.params
         if capture is not None and not isinstance(capture, bool):
             raise TypeError(f"compile: capture is {capture!r}, wanted None, True or False")
@@ -69,19 +71,19 @@ class Compiled:
         self.dtype = dtype
         self.outputs: Structure | None = None
         self.objectives: list[Objective] = []
-        """One for each output, once the outputs are known."""
-        self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # what _probe found, and for which samples
-        self.known_shapes: dict[Any, list[tuple[int, ...]]] = {}  # the same for other samples, with these outputs
-        self.looked_at = False  # whether the outputs were looked at, and what fit warned of: once each
-        self.warned: set[str] = set()
-        self.batch_steps: dict[Any, TrainStep] = {}
-        self.batch_forms: dict[Any, TrainStep] = {}  # those of several arrays, by what the arrays have in common
-        self.place: Place | dict[str, Any] | None = None  # which training has reached
-        self.resumed: Resumed | None = None  # where it goes on after load
-        self.batch_structure = -1  # the version of the structure that they were made for
+        """One objective for each output, after the outputs are known."""
+        self.probed: tuple[Any, list[tuple[int, ...]]] = (None, [])  # kind of the last samples, and output shapes for them
+        self.known_shapes: dict[Any, list[tuple[int, ...]]] = {}  # kind of samples -> output shapes for them
+        self.looked_at = False  # whether the outputs were checked, which happens once
+        self.warned: set[str] = set()  # kinds of warnings that fit has given
+        self.batch_steps: dict[Any, TrainStep] = {}  # steps of train_on_batch, by the shapes and dtypes of the arrays
+        self.batch_forms: dict[Any, TrainStep] = {}  # steps for several inputs or outputs, by their nesting, shapes and dtypes
+        self.place: Place | dict[str, Any] | None = None  # place that training has reached
+        self.resumed: Resumed | None = None  # place where training continues after load
+        self.batch_structure = -1  # version of the model for which batch_steps were made
 
     def bind(self, outputs: Structure) -> None:
-        """Take what the model returns."""
+        """Set the structure of the model's outputs, and make an objective for each output."""
         if outputs != self.outputs:
             given = (self.given[name] for name in ("loss_weights", "metrics", "weighted_metrics"))
             parts = objectives(outputs, self.loss, *given)
@@ -92,7 +94,7 @@ class Compiled:
 
     @property
     def returned(self) -> Structure:
-        """Return what the model returns, which is known once it ran."""
+        """Return the structure of the model's outputs, which is known after the first call."""
         assert self.outputs is not None
         return self.outputs
 
@@ -111,7 +113,7 @@ class Compiled:
         return self._named()[1]
 
     def _named(self) -> tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]]:
-        """Return the names in the logs: those of the outputs' losses, "" where only one has a loss, and those of the metrics."""
+        """Return the names in the logs of the outputs' losses ("" if only one output has a loss) and of the metrics."""
         if self._names is not None:
             return self._names
         self._issued, self._parts = Names(), {}
@@ -127,8 +129,10 @@ class Compiled:
         return found
 
     def _name(self, objective: Objective, name: str, weighs: bool) -> str:
-        """Return a new name in the logs for a metric of an output, or a part of one; as in Keras, "weighted_..." if its own is
-        taken and sample weights count."""
+        """Return a new name in the logs for a metric of an output, or for one of its results.
+
+        As in Keras, the name becomes "weighted_..." if it is taken and the metric has weights.
+        """
         prefix = f"{objective.name}_" if objective.name else ""
         taken = weighs and not self._issued.free(prefix + name)
         return self._issued.unique(f"{prefix}weighted_{name}" if taken else prefix + name)
@@ -138,9 +142,9 @@ class Compiled:
         return [self.penalty, *(o.total for o in self.objectives)]
 
     def set_aside(self) -> Finally:
-        """Return a block in which losses and metrics start anew, and after which they go on with what they had summed up before.
+        """Return a block in which losses and metrics start from zero. After the block, their previous sums are restored.
 
-        Recorded steps add to the arrays that are set aside, so they have to come back, also after an error or Ctrl-C.
+        Recorded steps add to the previous arrays, so they must be restored also after an error or Ctrl-C.
         """
         totals = [(total, total.copy()) for total in self._totals()]
         metrics = [*self.metrics, *(self.own.others() if self.own is not None else ())]
@@ -165,12 +169,12 @@ class Compiled:
         return Finally(end, begin)
 
     def reserve(self, samples: int) -> None:
-        """Says how many samples metrics will have seen before they start anew."""
+        """Tell metrics the number of samples before their next reset."""
         for m in self.metrics:
             m.reserve(samples)
 
     def reset(self) -> None:
-        """Start the running means anew."""
+        """Reset the running means."""
         if self.active is not None:
             self.active.reset()
         if self.penalised:
@@ -181,11 +185,11 @@ class Compiled:
                 m.reset_state()
 
     def logs(self) -> Logs:
-        """Return what fit and evaluate report so far."""
+        """Return the logs of fit and evaluate so far."""
         return self.running() if self.active is None else self.active.logs()
 
     def running(self) -> Logs:
-        """Return the running means: the loss, those of the outputs where several have one, the metrics."""
+        """Return the running means of the total loss, of the outputs' losses if several outputs have one, and of the metrics."""
         losses, metrics = self._names or self._named()
         total = _mean(self.penalty) if self.penalised else 0.0
         logs: Logs = {"loss": total}
@@ -206,7 +210,7 @@ class Compiled:
         return logs
 
     def _part(self, metric: Metric, key: str) -> str:
-        """Return the name in the logs of one of a metric's results, where they are a dict."""
+        """Return the name in the logs of one result of a metric that returns a dict."""
         if (id(metric), key) not in self._parts:
             o = next(o for o in self.objectives if any(metric is m for m in o.metrics or ()))
             self._parts[id(metric), key] = self._name(o, key, any(metric is m for m in o.by_weight))

@@ -1,4 +1,4 @@
-"""evaluate and predict: what every Module has of Keras's way to use a model."""
+"""evaluate and predict: methods of every Module, as in Keras."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from ..replay.forward_pass import Forward
 
 MOST_WORK = 1 << 22
-"""Multiplications of a batch for which predict records the forward pass: with more, Python's part is small and memory large."""
+"""Maximal number of multiplications in a batch for which predict records the forward pass. Beyond it, Python's share of the time
+is small and the memory of a recording is large."""
 
 
 class Evaluator(Steps):
-    """What a model does with data that it does not train on."""
+    """Methods of a model for evaluation and prediction."""
 
     _predicted: tuple[Any, Forward | Literal[False] | None] = (None, None)
-    """The kind of batch that predict had last, and the forward pass recorded for it; False if none is to be."""
+    """Kind of the last batch of predict, and the forward pass that was recorded for it; False if it must not be recorded."""
 
     def evaluate(
         self,
@@ -49,13 +50,13 @@ class Evaluator(Steps):
         callbacks: Sequence[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Compute the loss and metrics on data: a float, or a list with the metrics; a dict with return_dict.
+        """Compute the loss and metrics on data. Return a float, or a list with the metrics, or a dict with return_dict.
 
         Args:
             x, y, sample_weight: as for fit.
-            batch_size: samples that are taken at a time; results do not depend on it.
-            verbose: 1 or 2 prints a line; 0 and "auto" nothing.
-            steps: so many batches and no more; of arrays, each then has 32 samples if batch_size is not given.
+            batch_size: number of samples to process at a time; results do not depend on it.
+            verbose: 1 or 2 prints a line; 0 and "auto" print nothing.
+            steps: maximal number of batches. Batches of arrays then have 32 samples by default.
             callbacks: objects of `fastnn.callbacks`.
             return_dict: whether to return a dict by the names in the logs.
 
@@ -97,24 +98,24 @@ class Evaluator(Steps):
         """Compute the outputs for samples, in evaluation mode.
 
         Args:
-            x: the samples, in rows; or batches of them, as for fit, whose y and weights are left out.
-            batch_size: samples that are taken at a time; results do not depend on it.
-            steps: so many batches and no more; of arrays, each then has 32 samples if batch_size is not given.
-            verbose: is taken for Keras's sake; nothing is shown.
+            x: the samples, in rows; or batches as for fit, whose y and weights are ignored.
+            batch_size: number of samples to process at a time; results do not depend on it.
+            steps: maximal number of batches. Batches of arrays then have 32 samples by default.
+            verbose: accepted for compatibility with Keras; nothing is shown.
             callbacks: objects of `fastnn.callbacks`.
-            mc: gives (mc, ...), the outputs of so many passes in which dropout and noise are as in training: their mean is the
-                prediction, their deviation shows how sure it is (Gal and Ghahramani, arXiv 1506.02142).
+            mc: number of passes with dropout and noise as in training; the result has shape (mc, ...). The mean over the passes
+                is the prediction, the deviation shows its uncertainty (Gal and Ghahramani, arXiv 1506.02142).
 
         Returns:
-            A NumPy array; for several outputs a list, tuple or dict of them, as the model returns them.
+            A NumPy array; for several outputs a list, tuple or dict of arrays, as the model returns them.
 
         Raises:
-            RuntimeError: no shape is known yet, so there are no weights.
-            ValueError: x does not fit the model, or the outputs have not a row for each sample.
+            RuntimeError: the input shape is unknown, so there are no weights yet.
+            ValueError: x does not fit the model, or an output does not have one row for each sample.
         """
         model: Any = self
         if mc is not None:
-            with unsaid(), sampling():  # in chunks: what is recorded for a batch has no random layers
+            with unsaid(), sampling():  # in chunks, to avoid the recorded forward pass, which has no random layers
                 passes = positive_int(mc, "predict: mc")
                 if hasattr(x, "__next__"):
                     raise ValueError(f"predict: x is a {type(x).__name__}, which has one pass; mc wants {passes}")
@@ -132,7 +133,7 @@ class Evaluator(Steps):
                 return forward.run(x)
         if not model.built:
             raise RuntimeError(
-                "predict: the model has no weights yet, because no shape is known; "
+                "predict: the model has no weights yet, because the input shape is unknown; "
                 "give the first layer input_shape, or fit it first"
             )
         k: Backend = current()
@@ -170,12 +171,12 @@ class Evaluator(Steps):
         whole = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         if plain and not own and len(parts) == 1 and isinstance(k, Backend):
             leaves = [x] if inputs.kind == "one" else inputs.spread(x, "predict", "x")
-            if all(map(operator.is_, leaves, features)):  # as they are, without a cast
+            if all(map(operator.is_, leaves, features)):  # if no array was cast or copied
                 self._remember(key, inputs, features)
         return structure.build(whole)
 
     def _remember(self, key: Any, inputs: Structure, features: Sequence[Array]) -> None:
-        """Record the forward pass once a second batch of one kind comes, if it is small and all layers are fastnn's."""
+        """Record the forward pass at the second batch of a kind, if it is small and all layers belong to fastnn."""
         from ..replay.forward_pass import Forward
 
         model: Any = self
@@ -188,7 +189,7 @@ class Evaluator(Steps):
         object.__setattr__(self, "_predicted", (key, forward))
 
     def _ours(self) -> bool:
-        """Return whether all layers are fastnn's own, which do the same work in each call."""
+        """Return whether all layers belong to fastnn, so that they do the same work in each call."""
         model: Any = self
         return all(own_code(code) for m in model.modules() for code in (type(m).__module__, m.forward.__module__))
 

@@ -1,4 +1,4 @@
-"""compile and fit: what every Module has of Keras's way of training."""
+"""compile and fit: the training methods of every Module, as in Keras."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .step import UNASKED, TrainStep, own_parts
 
 
 class Trainer(Evaluator):
-    """The training half of `fastnn.nn.Module`."""
+    """Training methods of `fastnn.nn.Module`."""
 
     stop_training: bool
     _compiled: Compiled | None
@@ -47,37 +47,36 @@ class Trainer(Evaluator):
         loss_weights: Any = None,
         weighted_metrics: Any = None,
     ) -> None:
-        """Says how to train, and puts the model into evaluation mode: called by hand, a compiled model infers, as in Keras.
+        """Set the optimizer, loss and metrics for training, and put the model into evaluation mode, as in Keras.
 
-        `fit` and `train_on_batch` train in any case; `model.train()` or `model(x, training=True)` asks for training mode.
+        `fit` and `train_on_batch` always use training mode. For other calls, use `model.train()` or `model(x, training=True)`.
 
-        For a model with several outputs, loss, metrics, weighted_metrics and loss_weights are lists with an entry for each, or
-        dicts by the names of the outputs: those of a functional model's layers, the keys of a dict that forward returns, else
-        output_1, output_2 and so on. One loss stands for all outputs; None is that of an output that is not trained.
+        For a model with several outputs, loss, metrics, weighted_metrics and loss_weights are lists with an entry for each
+        output, or dicts by the names of the outputs. These are the names of a functional model's output layers, or the keys of
+        a dict that forward returns, or else output_1, output_2 and so on. A single loss applies to all outputs. An output with
+        the loss None is not trained.
 
         Args:
-            optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`; one that was given groups of
-                parameters has settings of their own for them.
-            loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred; may be left out
-                where a train_step of the model's own computes it.
-            metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred; sample and
-                class weights do not count in them.
-            weighted_metrics: the same, in which sample and class weights count; "weighted_accuracy" in the logs where metrics
-                have an "accuracy", too.
-            capture: whether fit may record steps with code of your own (layers, losses, rules, optimizers) and replay them. None
-                does it where steps that are watched show nothing that a replay would leave out, and says once why not
-                elsewhere. True does it without looking anew after callbacks and validation, in train_on_batch too. False
-                never does it. Steps of fastnn's parts alone are recorded in any case.
-            dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps to it,
-                as `fastnn.autocast` does, on CPUs and GPUs that multiply it: large layers then train faster
-                (docs/performance.md), small ones no faster. Weights stay as they are; evaluation and prediction are not
-                rounded.
-
-            loss_weights: the factors of the outputs' losses in their sum; 1 where left out.
+            optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`. An optimizer that was made with
+                groups of parameters has separate settings for each group.
+            loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred. It may be omitted
+                if a custom train_step computes the loss.
+            metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred. They
+                ignore sample and class weights.
+            weighted_metrics: the same, but with sample and class weights. The logs contain "weighted_accuracy" if metrics
+                include an "accuracy", too.
+            capture: whether fit may record steps with user code (layers, losses, metrics, optimizers) and replay them. With
+                None, steps are recorded if the watched steps have no effects that a replay would omit; otherwise one warning
+                gives the reason. With True, steps are recorded without a new check after callbacks and validation, in
+                train_on_batch too. With False, they are never recorded. Steps without user code are always recorded.
+            dtype: "float32" rounds nothing. "bfloat16" and "tf32" round the factors of matrix products in training steps, like
+                `fastnn.autocast`, on CPUs and GPUs that support it. Large layers then train faster (docs/performance.md), small
+                layers do not. Weights keep their dtype. Evaluation and prediction are not rounded.
+            loss_weights: factors of the outputs' losses in the total loss; 1 by default.
 
         Raises:
-            ValueError: a name is not known; the message lists those that are.
-            RuntimeError: the backend, the CPU or the GPU has no products of the dtype; the message says why.
+            ValueError: a name is unknown; the message lists the known names.
+            RuntimeError: the backend, the CPU or the GPU does not support the dtype; the message gives the reason.
         """
         steps = self._overrides("train_step", "test_step", "compute_loss", "compute_metrics")
         if loss is None and not steps:
@@ -98,9 +97,9 @@ class Trainer(Evaluator):
 
     @property
     def metrics(self) -> list[Metric]:
-        """Return the metrics that fit and evaluate compute; known once the shapes are.
+        """Return the metrics that fit and evaluate compute. They are known after the shapes are known.
 
-        Models with steps of their own also have one of the loss, and those that are attributes of the model.
+        Models with custom steps also have a metric of the loss, and the metrics that are attributes of the model.
         """
         if self._compiled is None or self._compiled.own is None:
             return self._compiled.metrics if self._compiled else []
@@ -109,7 +108,7 @@ class Trainer(Evaluator):
 
     @property
     def optimizer(self) -> Any:
-        """Return the optimizer that compile was given."""
+        """Return the optimizer that was passed to compile."""
         return self._need("optimizer").optimizer
 
     def _train_step(
@@ -120,13 +119,16 @@ class Trainer(Evaluator):
         inputs: Structure = ONE,
         unsafe: str = "",
     ) -> TrainStep:
-        """Make a step on buffers; unsafe says why Python may change between steps what code of the user's own depends on."""
+        """Make a training step on buffers.
+
+        unsafe: reason why Python may change values between steps that user code depends on; "" if it cannot.
+        """
         c = self._need("fit")
         model: Any = self
         if c.owns_optimizer:
             c.optimizer.add(model.parameters())
         elif set(c.optimizer.params).isdisjoint(model.weights) and c.own is None:
-            raise ValueError("fit: the optimizer holds parameters of another model; each model needs an optimizer of its own")
+            raise ValueError("fit: the optimizer has the parameters of another model; each model needs a separate optimizer")
         if c.own is not None and c.own.train:
             c.active = c.own
             return OwnStep(self, c, inputs, buffers, fetch, check_finite, True, UNASKED)
@@ -160,38 +162,39 @@ class Trainer(Evaluator):
         """Train for a number of epochs.
 
         Args:
-            x, y: samples and targets, as arrays, lists or frames; cast to what the model takes, labels to int64. Several inputs
-                or outputs are lists, tuples or dicts of them. Or x alone is an iterable of batches (x, y) or (x, y,
-                sample_weight): a generator, a Sequence of Keras's, a DataLoader, or a Dataset of PyTorch's, whose samples are
-                put together here.
-            batch_size: samples in a step; 32 if not given, all of them with L-BFGS. Not for iterables of batches.
-            epochs: the number of the last epoch.
-            verbose: 0 nothing, 1 a bar, 2 a line an epoch; "auto" is a bar on a terminal and nothing elsewhere.
+            x, y: samples and targets, as arrays, lists or frames. They are cast to the dtype of the model, labels to int64.
+                Several inputs or outputs are lists, tuples or dicts of them. Or x alone is an iterable of batches (x, y) or
+                (x, y, sample_weight): a generator, a Keras Sequence or a DataLoader. It may also be a PyTorch Dataset, whose
+                samples fit puts together.
+            batch_size: number of samples in a step; by default 32, or all samples with L-BFGS. Not for iterables of batches.
+            epochs: number of the last epoch.
+            verbose: 0 shows nothing, 1 a progress bar, 2 a line per epoch. "auto" shows a bar on a terminal, else nothing.
             callbacks: objects of `fastnn.callbacks`.
-            validation_split: the share of the samples, taken from the end before shuffling, that is kept for validation.
+            validation_split: fraction of the samples to use for validation, taken from the end before shuffling.
             validation_data: (x, y) or (x, y, sample_weight), or an iterable of batches.
-            shuffle: whether each epoch has a new order. It changes that of the batches of a Sequence, and nothing where an
-                iterable has an order of its own.
-            class_weight: a weight for each label, as a dict; validation does not take it.
-            sample_weight: a weight for each sample (n,), or for each element of the loss, as (n, T); validation_split divides
-                it, too; for several outputs also a list or dict of weights.
-            initial_epoch: the number of the first epoch.
-            steps_per_epoch: batches in an epoch, if they are not those of one pass over the data: the next epoch goes on where
-                this one stopped, and data that come to their end begin again. A generator has one pass; training stops with a
-                warning when it ends too soon.
-            validation_steps: batches that validation takes, from the beginning of validation_data each time; a generator goes on.
-            validation_batch_size: samples that validation takes at a time.
-            validation_freq: validates after so many epochs each, or after the epochs of these numbers, counted from 1.
-            check_data: looks at the data once, before the first step, or in the first epoch batch by batch: NaN or infinity is an
-                error, except in targets of weight 0, and what trains to no purpose (labels 1 and 2 under a binary loss, ...)
-                gives one warning.
-            check_finite: looks at every layer's output and gradients in every step, before the weights change; slow.
+            shuffle: whether each epoch has a new order. For a Sequence, the order of its batches changes. Iterables that define
+                their order are not changed.
+            class_weight: a dict of a weight for each label; not used in validation.
+            sample_weight: a weight for each sample (n,), or for each element of the loss, such as (n, T). validation_split
+                divides it, too. For several outputs, it may be a list or dict of weights.
+            initial_epoch: number of the first epoch.
+            steps_per_epoch: number of batches in an epoch, if it is not one pass over the data. The next epoch continues where
+                this one stopped, and data that end start again. A generator has one pass; training stops with a warning if it
+                ends too soon.
+            validation_steps: number of batches for validation. Each validation starts at the beginning of validation_data, but a
+                generator continues.
+            validation_batch_size: number of samples that validation processes at a time.
+            validation_freq: validate every validation_freq epochs, or after the epochs with these numbers, counted from 1.
+            check_data: check the data once, before the first step or batch by batch in the first epoch. NaN or infinity is an
+                error, except in targets of weight 0. Data on which training is useless (labels 1 and 2 with a binary loss, ...)
+                give one warning.
+            check_finite: check every layer's output and gradients in every step, before the weights change; slow.
 
         Returns:
             The losses and metrics of each epoch; `history.history["loss"]` is a list.
 
         Raises:
-            ValueError: the data do not fit the model or each other, or hold NaN or infinity.
+            ValueError: the data do not fit the model or each other, or contain NaN or infinity.
             FloatingPointError: with check_finite, an output or gradient is NaN or infinite; the message names the layer.
         """
         c = self._need("fit")
@@ -246,14 +249,16 @@ class Trainer(Evaluator):
             source = Stream(feed, steps_per_epoch, order, prepare, make, c.reserve)
         else:
             assert arrays is not None
-            arrays = self._class_weighted("fit", arrays, class_weight).on(current())  # validation knows no weights of classes
+            arrays = self._class_weighted("fit", arrays, class_weight).on(current())  # validation does not use class weights
             n = len(arrays[0])
             if batch_size is None:
                 batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
             source = InMemory(arrays, batch_size, steps_per_epoch, order, make)
         hooks.params["steps"] = source.steps
-        done = 0 if resumed is None else resumed.go_on(source, initial_epoch)  # steps of the first epoch, before it was saved
+        done = (
+            0 if resumed is None else resumed.go_on(source, initial_epoch)
+        )  # steps of the first epoch that were done before saving
         c.place = place = Place(source, order, initial_epoch, done)
         progress = Progress(verbose, epochs, source.steps)
         try:
@@ -277,7 +282,7 @@ class Trainer(Evaluator):
         hooks: CallbackList,
         progress: Progress,
     ) -> None:
-        """Train from the place on to the end of the last epoch, or until something stops it."""
+        """Train from this place to the end of the last epoch, or until a callback or the data stop training."""
         c = self._need("fit")
         alone = validation is None and not hooks.runs_users_code()
         logs: Logs | None = None
@@ -312,7 +317,7 @@ class Trainer(Evaluator):
         hooks.on_train_end(logs)
 
     def _run(self, step: TrainStep, count: int, place: Place, hooks: CallbackList, progress: Progress) -> None:
-        """Run a step so many times; before and after it the weights are those to be evaluated."""
+        """Run a step `count` times. Before and after it, the model has the weights for evaluation."""
         c = self._need("fit")
         before = place.steps
         if not hooks.wants_batches:
@@ -336,15 +341,15 @@ class Trainer(Evaluator):
                 return
 
     def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
-        """Time every kernel of a training step on these data, and print the table and what limits the step.
+        """Time every kernel of a training step on these data. Print a table of the times and the limits of the speed.
 
         Args:
             x, y: one batch, as for fit. The model is not changed.
-            batch_size: takes only so many samples.
-            print_fn: what prints; None for nothing.
+            batch_size: number of samples to use; all by default.
+            print_fn: function that prints the profile; None prints nothing.
 
         Returns:
-            The `Profile`: its rows, the time of a step replayed and run by Python, and the peaks that were measured.
+            The `Profile`: its rows, the time of a replayed step and of a step run by Python, and the measured peaks.
         """
         from .profile import profile
 
@@ -354,8 +359,10 @@ class Trainer(Evaluator):
         return result
 
 
-# Training stands above layers: it gives Module its methods, so that no layer imports it.
+# Training adds its methods to Module, so that the modules of layers need not import it.
 _of_module: Any = vars(of_training)["Trainer"]
 _given = {name: value for c in reversed(Trainer.__mro__[:-1]) for name, value in vars(c).items() if not name.startswith("__")}
-for _name in sorted(_given, key=lambda name: not name.startswith("_")):  # what another thread may call comes last
+for _name in sorted(
+    _given, key=lambda name: not name.startswith("_")
+):  # public methods are set last, since another thread may call them
     setattr(_of_module, _name, _given[_name])

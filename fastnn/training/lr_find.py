@@ -1,4 +1,4 @@
-"""The learning rate by trial: a sweep from small to large (Smith, arXiv 1506.01186, section 3.3)."""
+"""Learning rate range test: a sweep from small to large rates (Smith, arXiv 1506.01186, section 3.3)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def lr_find(
     steps: int = 100,
     batch_size: int = 32,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the losses of steps whose learning rates grow exponentially, each on another batch.
+    """Return the losses of steps with exponentially growing learning rates, each on another batch.
 
-    A copy of the model is trained: the model, its optimizer and the streams of random numbers stay as they are. The sweep ends
-    early where the loss is not finite or four times the least so far. A good rate lies where the loss falls fastest, some
-    way below where it is least.
+    A copy of the model is trained: the model, its optimizer and the random number streams do not change. The sweep ends early
+    if the loss is not finite or more than four times the least loss so far. At a good rate the loss falls fastest; it is
+    somewhat smaller than the rate of the least loss.
 
     Args:
         model: a compiled model.
         x, y: samples and targets, as for fit.
-        min_lr, max_lr: the first and the last learning rate.
-        steps: the number of steps.
-        batch_size: samples in a step.
+        min_lr, max_lr: first and last learning rate.
+        steps: number of steps.
+        batch_size: number of samples in a step.
 
     Returns:
         The learning rates, and the loss before the step with each of them.

@@ -1,14 +1,14 @@
-"""Names in the logs: each stands for one number."""
+"""Unique names for the numbers in the logs."""
 
 from __future__ import annotations
 
 RESERVED = ("epoch", "lr", "learning_rate")
-"""What callbacks add to the logs, or write beside them."""
+"""Names that callbacks add to the logs, or write next to them."""
 
 
 class Names:
-    """Gives out names that no other entry of the logs has, nor its counterpart from validation: as in Keras, a second `precision`
-    is `precision_1`.
+    """Generator of unique names for the logs and their validation counterparts. As in Keras, a second `precision` becomes
+    `precision_1`.
 
     >>> names = Names()
     >>> [names.unique(n) for n in ("loss", "auc", "auc", "loss", "val_auc", "learning_rate")]
@@ -19,7 +19,7 @@ class Names:
         self._taken = set(RESERVED)
 
     def unique(self, name: str) -> str:
-        """Return the name, with the first number behind it that makes it one of its own."""
+        """Return the name, with the first number appended that makes it unique."""
         own, number = name, 0
         while not self.free(own):
             number += 1
@@ -28,5 +28,5 @@ class Names:
         return own
 
     def free(self, name: str) -> bool:
-        """Return whether nothing has the name."""
+        """Return whether the name is unused."""
         return self._taken.isdisjoint((name, f"val_{name}"))

@@ -1,4 +1,4 @@
-"""What compile says about each output: its loss, how much it counts, and its metrics."""
+"""Settings of compile for each output: its loss, the weight of the loss, and its metrics."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Objective:
     """Loss and metrics of one output.
 
     Args:
-        name: the output's name, which stands before those of its loss and metrics in the logs; "" where there is one output.
-        loss: None for an output that is not trained.
-        weight: the factor of its loss in the sum.
-        plain: the metrics as compile was given them.
-        by_weight: those in which the weights of samples and classes count.
+        name: name of the output, used as a prefix for its loss and metrics in the logs; "" if there is one output.
+        loss: loss of the output; None if the output is not trained.
+        weight: factor of its loss in the total loss.
+        plain: argument `metrics` of compile.
+        by_weight: argument `weighted_metrics` of compile: metrics with weights of samples and classes.
     """
 
     def __init__(self, name: str, loss: Any, weight: float, plain: Sequence[Any], by_weight: Sequence[Any] = ()) -> None:
@@ -44,12 +44,12 @@ class Objective:
         self.given, self._plain = [*plain, *by_weight], len(plain)
         self.metrics: list[Metric] | None = None
         self.total = shared_array([0.0, 0.0])
-        """Its losses so far, each times what it counts, and the sum of what they count."""
+        """Sum of the batch losses so far, each times its weight, and the sum of these weights."""
         self.is_sum = False
-        """Whether the loss of a data set is the sum of those of its batches."""
+        """Whether the loss of a data set is the sum of the losses of its batches."""
         self.shape = ()
         self.ignores = False
-        """Whether labels came that the loss ignores, which count in fastnn's own metrics neither."""
+        """Whether there were labels that the loss ignores. Metrics of fastnn ignore them too."""
 
     @property
     def shape(self) -> Shape:
@@ -61,21 +61,21 @@ class Objective:
         self._shape = shape
         self._classes_first = len(shape) > 2 and self.loss is not None and bool(self.loss.classes_first)
         self.classes = int(shape[1 if self._classes_first else -1]) if shape else 0
-        """The number of outputs of a row: the last axis, or the second where the loss has the classes there."""
+        """Number of outputs in a row: size of the last axis, or of the second axis if the loss has the classes there."""
 
     @property
     def logits(self) -> str:
-        """Return what makes probabilities of the output, where its loss takes logits; else ""."""
+        """Return the function that turns logits into probabilities ("sigmoid" or "softmax"); "" if the loss takes no logits."""
         return "" if self.loss is None else str(self.loss.logits)
 
     @property
     def plain(self) -> list[Metric]:
-        """Return the metrics in which each row counts once."""
+        """Return the metrics without weights."""
         return (self.metrics or [])[: self._plain]
 
     @property
     def by_weight(self) -> list[Metric]:
-        """Return the metrics in which weights count."""
+        """Return the metrics with weights."""
         return (self.metrics or [])[self._plain :]
 
     @property
@@ -83,14 +83,14 @@ class Objective:
         return self.loss is not None or bool(self.given)
 
     def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
-        """Return the loss of a batch, and the weights by whose sum it was divided; None where it counts by rows."""
-        if type(self.loss).__call__ is not Loss.__call__:  # a class of the user's own
+        """Return the loss of a batch, and the weights whose sum is its divisor; None if the divisor is the number of rows."""
+        if type(self.loss).__call__ is not Loss.__call__:  # a user's class
             return self.loss(y, y_pred, weight), None
         measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
         return measured
 
     def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
-        """Add the loss of a batch to the mean over the data set, which is that of all rows or weights together."""
+        """Add the loss of a batch to the mean over all rows or weights of the data set."""
         value = loss.data.reshape(1)
         self.is_sum = self.loss.reduction == "sum"
         if counted is None:
@@ -99,14 +99,14 @@ class Objective:
             k.mean_rows(self.total, value, reduce_loss(Tensor(counted), "sum").data.reshape(1))
 
     def mean(self) -> float:
-        """Return the loss of all batches so far; their sum where it is a sum."""
+        """Return the mean loss of all batches so far, or the sum if the loss is a sum."""
         value, count = self.total.tolist()
         if self.is_sum:
             return float(value)
         return value / count if count else 0.0
 
     def target(self, op: str, y: Any, rows: int, dtype: Any, name: str) -> Array:
-        """Return the targets of this output as an array that fits it, checked; of size 0 if it needs none."""
+        """Check the targets of this output and return them as an array that fits it; of size 0 if it needs none."""
         if not self.needs_target:
             return np.empty(0, dtype)
         if y is None:
@@ -123,12 +123,12 @@ class Objective:
             kind, wanted = "values", shape[1:]
         if kind == "labels" and self._classes_first and given[1:] != wanted and same_numbers(given[1:], shape[1:-1]):
             raise ValueError(
-                f"{op}: {name} has shape {given}, but the model's output has {(rows, *shape[1:])}, whose second axis is that of "
-                f"the classes for {loss.name}, as in PyTorch; transpose the output, or take "
-                "fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), which has them last"
+                f"{op}: {name} has shape {given}, but the model's output has {(rows, *shape[1:])}, and the second axis is "
+                f"the class axis for {loss.name}, as in PyTorch; transpose the output, or use "
+                "fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), where it is the last axis"
             )
         targets = data.as_targets(y, kind, dtype, op, name, column=len(shape) > 1, sample=wanted)
-        if len(targets) == rows:  # other lengths are refused later
+        if len(targets) == rows:  # other lengths are rejected later
             if kind == "labels":
                 self.check_labels(targets, op, name)
             elif kind == "values" and targets.shape[1:] != wanted:
@@ -141,14 +141,16 @@ class Objective:
         return self._known(kind, targets)
 
     def weights(self, op: str, given: Any, rows: int, dtype: Any) -> Array:
-        """Return the weights of this output's samples, or of the elements of its loss, checked; of size 0 for None."""
+        """Check the weights of this output's samples or loss elements and return them as an array; of size 0 for None."""
         like, loss = (rows, *self.shape[1:]), self.loss
-        if loss is not None and type(loss).call is Loss.call and type(loss).__call__ is Loss.__call__:  # else only it knows
+        if (
+            loss is not None and type(loss).call is Loss.call and type(loss).__call__ is Loss.__call__
+        ):  # other losses do not tell the shape of their elements
             like = loss.shape_of_losses(like)
         return data.as_sample_weight(given, rows, dtype, op, like if like[:1] == (rows,) else (rows,))
 
     def class_weights(self, op: str, class_weight: Any, targets: Array, weights: Array) -> Array:
-        """Return the weights with those of the targets' classes in them."""
+        """Return the weights times the class weights of the targets."""
         rows = targets.shape == (len(targets), *self.shape[1:])
         by_class = np.moveaxis(targets, 1, -1) if rows and self._classes_first else targets
         found = data.class_weight_to_sample_weight(class_weight, by_class, weights, op, numbers=not rows)
@@ -160,7 +162,7 @@ class Objective:
         return found
 
     def check_labels(self, labels: Array, op: str, name: str) -> None:
-        """Raise ValueError for labels that are not classes; note those that the loss ignores."""
+        """Raise ValueError for labels that are not classes; store whether there are labels that the loss ignores."""
         classes, ignored = self.classes, self.loss.ignored
         beyond = data.check_labels(labels, classes, op, ignored, name)
         if not self.ignores and (beyond or (ignored is not None and 0 <= ignored < classes)):
@@ -168,21 +170,21 @@ class Objective:
             settings_changed()  # recorded steps count all rows in metrics
 
     def counts(self, targets: Array, weights: Array) -> Array:
-        """Return which targets count, by the first axes of the targets; of size 0 where all do."""
+        """Return a mask of the targets with a weight other than 0, over their first axes; of size 0 without weights."""
         counts: Array = weights != 0
-        if self._classes_first and targets.ndim == len(self.shape) and counts.ndim > 1:  # one-hot, and the weights of rows
+        if self._classes_first and targets.ndim == len(self.shape) and counts.ndim > 1:  # one-hot targets with weights of rows
             return np.broadcast_to(counts[:, None], targets.shape)
         return counts.any(tuple(range(targets.ndim, counts.ndim)))
 
     def by_row(self, y_pred: Tensor, y: Array) -> tuple[Tensor, Array]:
-        """Return outputs and targets with the classes last, as metrics take them."""
+        """Return outputs and targets with the class axis last, as metrics need it."""
         if not self._classes_first:
             return y_pred, y
         axes = (0, *range(2, y_pred.ndim), 1)
         return transpose(y_pred, axes), transpose(Tensor(y), axes).data if y.shape == y_pred.shape else y
 
     def counted(self, k: Backend, y: Array, dtype: Any) -> tuple[Array, Array]:
-        """Return the targets of fastnn's own metrics, NO_LABEL in ignored rows, and the rows' weights (none if all count)."""
+        """Return the targets for fastnn's metrics, with NO_LABEL in ignored rows, and weights of rows (size 0 if all count)."""
         if not self.ignores or y.dtype != np.int64:
             return y, k.empty(0, dtype)
         counts = Tensor(y) != self.loss.ignored
@@ -191,13 +193,13 @@ class Objective:
     def update(
         self, k: Backend, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
     ) -> None:
-        """Add a batch to metrics: to fastnn's own by the labels and weights in which ignored rows do not count."""
+        """Add a batch to metrics. Metrics of fastnn get the labels and weights in which ignored rows do not count."""
         for metric in metrics:
             own = (labels, counted) if metric.recordable else (y, weight)
             metric.add_batch(k, y_pred, *own, self.logits)
 
     def _known(self, kind: Any, targets: Array) -> Array:
-        """Return the targets, from which follows what the metrics are if that is not known yet."""
+        """Return the targets; choose the metrics by them if the metrics are not known yet."""
         if self.metrics is None:
             outputs = self.classes if len(self.shape) > 1 else 1
             if kind == "any":
@@ -209,7 +211,7 @@ class Objective:
 
 
 def shape_of(y: Any) -> tuple[int, ...]:
-    """Return the shape of targets as they came; () for ragged lists, which are refused later."""
+    """Return the shape of the given targets; () for ragged lists, which are rejected later."""
     try:
         return tuple(y.shape) if hasattr(y, "shape") else np.shape(y)
     except ValueError:
@@ -217,7 +219,7 @@ def shape_of(y: Any) -> tuple[int, ...]:
 
 
 def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
-    """Make objects of the names in a loss, or in a list or dict of losses, by get; None stays None."""
+    """Replace the names in a loss, or in a list or dict of losses, by get(name); None stays None."""
     if isinstance(given, Mapping):
         return {key: None if item is None else get(item) for key, item in given.items()}
     if isinstance(given, list | tuple):
@@ -226,10 +228,10 @@ def resolve(given: Any, get: Callable[[Any], Any]) -> Any:
 
 
 def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any, by_weight: Any = ()) -> list[Objective]:
-    """Return one Objective for each output of a model, from what compile was given.
+    """Return one Objective for each output of a model, from the arguments of compile.
 
     Raises:
-        ValueError: lists of other lengths, or names that no output has.
+        ValueError: a list has another length, or a name belongs to no output.
     """
     losses, factors = _by_output(outputs, loss, "loss"), _by_output(outputs, weights, "loss_weights")
     checked = [
@@ -242,7 +244,7 @@ def objectives(outputs: Structure, loss: Any, weights: Any, metrics: Any, by_wei
 
 
 def _by_output(outputs: Structure, given: Any, name: str) -> list[Any]:
-    """Return a setting of compile for each output: the same for all, or a list or dict; None where it is left out."""
+    """Return a setting of compile for each output, from one value for all, or a list or dict; None if it is omitted."""
     if isinstance(given, list | tuple) and len(outputs) == 1:
         if len(given) != 1:
             raise ValueError(f"compile: {name} has {len(given)} entries; the model has 1 output")
@@ -264,9 +266,9 @@ def _metrics(outputs: Structure, metrics: Any, name: str) -> list[list[Any]]:
 
 
 class BatchLoss:
-    """The loss of a batch, from the outputs for it.
+    """Loss of a batch.
 
-    total: the sum of the outputs' weighted losses and the penalties, as a Tensor.
+    total: sum of the outputs' weighted losses and the penalties, as a Tensor.
     """
 
     def __init__(self, model: Any, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
@@ -279,12 +281,12 @@ class BatchLoss:
                 self._measured.append((o, loss, counted))
                 part = loss if o.weight == 1 else loss * o.weight
                 total = part if total is None else total + part
-        assert total is not None  # compile refuses models without any loss
+        assert total is not None  # compile rejects models without any loss
         self._penalty = model.regularization_loss()
         self.total: Tensor = total + self._penalty if isinstance(self._penalty, Tensor) else total
 
     def add(self, compiled: Compiled, rows: int) -> None:
-        """Add the losses to their running means, and the penalties to theirs."""
+        """Add the losses and the penalties to their running means."""
         k = current()
         for o, loss, counted in self._measured:
             o.add(k, loss, counted, rows)
@@ -294,7 +296,7 @@ class BatchLoss:
 
 
 def update_metrics(k: Backend, parts: Sequence[Objective], outputs: Sequence[Tensor], targets: Any, weights: Any) -> None:
-    """Add a batch to the outputs' metrics; code of the user's own gets all rows."""
+    """Add a batch to the outputs' metrics; custom metrics get all rows."""
     for o, y_pred, y, given in zip(parts, outputs, targets, weights, strict=True):
         if not o.metrics:
             continue

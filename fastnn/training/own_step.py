@@ -1,4 +1,4 @@
-"""Steps of a model's own: train_step, test_step and predict_step, as Keras's models have them to override."""
+"""Custom steps: train_step, test_step and predict_step, which a model can override as in Keras."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class Steps(BatchTrainer):
-    """What fit, evaluate and predict do with a batch; a class that overrides a method is called there."""
+    """Methods that fit, evaluate and predict call for each batch, if a class overrides them."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Take one step of training; a class of your own may override it, and may call it by ``super()``.
+        """Take one training step. A derived class may override this method and call it by ``super()``.
 
         Args:
-            data: (x, y) or (x, y, sample_weight) of the batch, as Tensors or in the lists and dicts that fit was given; x alone
-                where there is no y.
+            data: (x, y) or (x, y, sample_weight) of the batch, as Tensors, or lists and dicts of Tensors like the arguments of
+                fit; only x if there is no y.
 
         Returns:
-            Names and numbers for the logs: what metrics of `metrics` give is taken from them at the end of the epoch, other
-            numbers are averaged over the rows.
+            A dict of names and numbers for the logs. At the end of the epoch, a number that is the result of a metric in
+            `metrics` is reported as it is then; other numbers are averaged over the rows.
         """
         x, y, weight = unpacked(data)
         optimizer = self._need("train_step").optimizer
@@ -66,10 +66,10 @@ class Steps(BatchTrainer):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        """Compute the loss that compile was given, with the penalties of regularizers: a Tensor without dimensions."""
+        """Compute the loss that was passed to compile, plus the penalties of regularizers, as a Tensor without dimensions."""
         c = self._need("compute_loss")
         if all(o.loss is None for o in c.objectives):
-            raise ValueError("compute_loss: compile was given no loss; compute it in train_step, or override compute_loss")
+            raise ValueError("compute_loss: compile has no loss; compute the loss in train_step, or override compute_loss")
         outputs = c.returned.flatten(y_pred)
         targets, weights = ([_array(a) for a in part] for part in self._spread("compute_loss", y, sample_weight, "y"))
         assert c.own is not None
@@ -77,7 +77,7 @@ class Steps(BatchTrainer):
         return c.own.measured.total
 
     def compute_metrics(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> dict[str, Any]:
-        """Add a batch to the metrics that compile was given, and gives the loss and all metrics so far."""
+        """Add a batch to the metrics that were passed to compile, and return the loss and all metrics so far."""
         c = self._need("compute_metrics")
         if c.objectives:
             targets, weights = ([_array(a) for a in part] for part in self._spread("compute_metrics", y, sample_weight, "y"))
@@ -105,7 +105,7 @@ class Steps(BatchTrainer):
         return loss, measured if measured is not None and measured.total is loss else None
 
     def _reported(self, x: Any, y: Any, weight: Any, y_pred: Any, loss: Tensor, measured: BatchLoss | None) -> dict[str, Any]:
-        """Add the loss to its mean, and gives what compute_metrics does."""
+        """Add the loss to its mean, and return the result of compute_metrics."""
         c = self._need("fit")
         rows = len(Structure.of(x)[1][0])
         if measured is not None:
@@ -116,7 +116,8 @@ class Steps(BatchTrainer):
         return self.compute_metrics(x, y, y_pred, weight)
 
     def _data(self, arrays: Sequence[Array], inputs: Structure) -> Any:
-        """Return a batch as `train_step` takes it. The Tensors are copies: the next batch is written where this one lies."""
+        """Return a batch in the form of `train_step`'s argument. The Tensors are copies, since the next batch overwrites the
+        buffers."""
         c = self._need("fit")
         leaves = [Tensor(a.copy()) if a.size else None for a in arrays]
         if c.objectives:
@@ -138,14 +139,14 @@ class Steps(BatchTrainer):
             c.active.add("test_step", self.test_step(self._data(arrays, inputs)), len(arrays[0]))
             return
         xs, targets, weights = c.parts(arrays)
-        # The tape is kept while the loss is taken: a loss on probabilities looks for the logits that made them.
+        # Record on the tape until the loss is computed: a loss of probabilities looks there for the logits.
         outputs = c.returned.flatten(inputs.call(self, [Tensor(x) for x in xs], training=False))
         BatchLoss(self, c.objectives, outputs, targets, weights).add(c, len(xs[0]))
         update_metrics(current(), c.objectives, outputs, targets, weights)
 
 
 class OwnStep(TrainStep):
-    """A training step that is the model's own train_step, run by Python each time."""
+    """Training step that calls the model's custom train_step; Python runs it each time."""
 
     def _step(self) -> None:
         if self.fetch is not None:
@@ -159,7 +160,7 @@ class OwnStep(TrainStep):
 
 
 class OwnLogs:
-    """The logs of steps of a model's own: what they return, batch by batch."""
+    """Logs of custom steps, from the values that they return for each batch."""
 
     def __init__(self, model: Any, compiled: Compiled) -> None:
         self.model, self.compiled = model, compiled
@@ -173,25 +174,25 @@ class OwnLogs:
         self._means: dict[str, tuple[float, int]] = {}
         self._latest: dict[str, float] = {}
         self._averaged: set[str] = set()
-        """Names of which some value was not that of the metric so far."""
+        """Names of which a returned value differed from the running metric."""
 
     def others(self) -> list[Metric]:
-        """Return the metrics that are not compile's."""
+        """Return the metrics that were not passed to compile."""
         compiled = self.compiled.metrics
         return [m for m in {id(m): m for m in (self.loss, *self.model.metrics)}.values() if all(m is not c for c in compiled)]
 
     def known(self) -> dict[str, Any]:
-        """Return the loss and compile's metrics so far."""
+        """Return the loss and the metrics of compile so far."""
         c = self.compiled
         logs: dict[str, Any] = c.running() if c.objectives else {}
         if self.loss.total[1]:
             logs["loss"] = self.loss.result()
         elif not any(o.total[1] for o in c.objectives):
-            logs.pop("loss", None)  # no step computed compile's
+            logs.pop("loss", None)  # no step computed the loss of compile
         return logs
 
     def add(self, op: str, returned: Any, rows: int) -> None:
-        """Take what a step returned for a batch."""
+        """Add the values that a step returned for a batch."""
         if not isinstance(returned, Mapping):
             raise TypeError(
                 f"{type(self.model).__name__}.{op} returned a {type(returned).__name__}; wanted a dict of names and numbers"
@@ -209,19 +210,19 @@ class OwnLogs:
             self._means[name], self._latest[name] = (total + number * rows, count + rows), number
 
     def logs(self) -> Logs:
-        """Return the running metrics as they are now, and the means of the other numbers."""
+        """Return the current values of the running metrics, and the means of the other numbers."""
         means = {name: total / count for name, (total, count) in self._means.items()}
         return {name: means[name] if name in self._averaged else self._latest[name] for name in means}
 
     def reset(self) -> None:
-        """Start anew."""
+        """Start again."""
         self._clear()
         for metric in self.others():
             metric.reset_state()
 
 
 def unpacked(data: Any) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight of what `train_step` gets; None for what is not there."""
+    """Return x, y and sample_weight of the argument of `train_step`; None for missing parts."""
     if not isinstance(data, tuple):
         return data, None, None
     if not 1 <= len(data) <= 3:
@@ -230,7 +231,7 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
 
 
 def _array(value: Any) -> Array:
-    """Return targets or weights as an array; of size 0 for None."""
+    """Return targets or weights as an array; an array of size 0 for None."""
     k = current()
     if value is None:
         return k.empty(0, "float32")

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes."""
+"""Profile of a training step: the time of each kernel call."""
 
 from __future__ import annotations
 
@@ -16,59 +16,59 @@ REPEATS = 30
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel call of the step."""
+    """Kernel call of the step, with its time."""
 
     kernel: str
     precision: str
-    """What a product's factors are rounded to: "bfloat16" or "tf32", or "float32" where nothing is."""
+    """Type to which a product's factors are rounded: "bfloat16" or "tf32"; "float32" without rounding."""
     shapes: str
     microseconds: float
     gflops: float
-    """GFLOP/s, where arithmetic limits the call; else 0."""
+    """GFLOP/s if arithmetic limits the call; else 0."""
     gbytes: float
     """GB/s."""
     peak: float
-    """The share of what the processor can do at most, of arithmetic or of memory. Threads can have more than one core can, and
-    so can products of bfloat16, as arithmetic is that of the model's dtype."""
+    """Fraction of the processor's peak of arithmetic or memory. It may be above 1 with several threads, since the peak is that of
+    one core, and for bfloat16 products, since the peak is that of the model's dtype."""
 
     @property
     def name(self) -> str:
-        """Return the kernel, and what it rounds to."""
+        """Return the name of the kernel, with its precision if it rounds."""
         return self.kernel if self.precision == "float32" else f"{self.kernel} {self.precision}"
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What `Module.profile` returns; its text is a table and what it means."""
+    """Result of `Module.profile`; its text is a table and an explanation."""
 
     rows: list[Row]
     step: float
-    """Microseconds of a replayed step."""
+    """Time of a replayed step in microseconds."""
     eager: float
-    """Microseconds of the same step run by Python."""
+    """Time of the same step run by Python, in microseconds."""
     peak_gflops: float
-    """Of the processor, in the model's dtype."""
+    """Arithmetic peak of the processor in the model's dtype, in GFLOP/s."""
     peak_gbytes: float
-    """Of the processor, on as much memory as the step has."""
+    """Memory bandwidth of the processor, on as much memory as the step uses, in GB/s."""
     processor: str
-    """Whose peak that is: one core of the CPU, or the GPU."""
+    """The processor of these peaks: one core of the CPU, or the GPU."""
     backend: str
     dtype: str
 
     @property
     def kernels(self) -> float:
-        """Microseconds in kernels, each run by itself."""
+        """Return the sum of the times of all kernels, each run alone, in microseconds."""
         return sum(row.microseconds for row in self.rows)
 
     @property
     def python(self) -> float:
-        """Return the share of Python in a step that is not replayed."""
+        """Return the share of Python in the time of a step that is not replayed."""
         return max(0.0, 1 - self.step / self.eager) if self.eager else 0.0
 
     def __str__(self) -> str:
         lines = [
             f"{self.backend}; peak of {self.processor}: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
-            f"{self.peak_gbytes:.0f} GB/s on so much memory",
+            f"{self.peak_gbytes:.0f} GB/s on this amount of memory",
             f"{'kernel':32}{'shapes':34}{'us':>10}{'share':>8}{'GFLOP/s':>9}{'GB/s':>8}{'of peak':>9}",
         ]
         for row in self.rows:
@@ -80,17 +80,17 @@ class Profile:
         return "\n".join([*lines, "", *self.words()])
 
     def words(self) -> list[str]:
-        """Return what limits the speed of the step, in a sentence or two."""
+        """Describe what limits the speed of the step, in two sentences."""
         top = max(self.rows, key=lambda row: row.microseconds)
         limit = (
             "arithmetic" if top.gflops else "memory traffic" if top.peak > 0.3 else "the cost of a call, as its arrays are small"
         )
         rated = f" with {self.dtype}" if top.gflops else ""
         return [
-            f"A step takes {self.step:.1f} us replayed, and {self.eager:.1f} us run by Python, "
-            f"which then is {self.python:.0%} of it.",
-            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) goes into {top.name} on {top.shapes}, "
-            f"at {top.peak:.0%} of the peak of {self.processor}{rated}; what holds it back is {limit}.",
+            f"A replayed step takes {self.step:.1f} us. A step run by Python takes {self.eager:.1f} us, "
+            f"of which Python is {self.python:.0%}.",
+            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) is spent in {top.name} on {top.shapes}, "
+            f"at {top.peak:.0%} of the peak of {self.processor}{rated}; its limit is {limit}.",
         ]
 
 

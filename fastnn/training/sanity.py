@@ -1,4 +1,4 @@
-"""Checks whether data and model make sense together, which fit does once, before its first step."""
+"""Checks whether data and model fit together; fit runs them once, before its first step."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from .objective import Objective
 
 _CHUNK = 1 << 18
-"""Numbers that are looked at together, which fit into a cache."""
+"""Number of elements that are checked at a time; they fit into a cache."""
 _TRIED = 32
-"""Samples whose outputs are looked at."""
+"""Number of samples whose outputs are checked."""
 _RAW = 30.0
-"""The greatest whole number of an input above which it is taken for one that nobody scaled."""
+"""An input of whole numbers whose maximum is above this value was probably not scaled."""
 _ROUNDED = 1e-3
-"""How far beyond 0 and 1 a probability may lie that was rounded."""
+"""Maximal rounding error of a probability below 0 or above 1."""
 _NO_PROBABILITY = frozenset({"linear", "relu", "tanh", "elu", "selu", "gelu", "leaky_relu", "silu", "softplus"})
 
 _OF_ZERO_AND_ONE = (
@@ -37,7 +37,7 @@ _OF_ZERO_AND_ONE = (
     metrics.Precision,
     metrics.Recall,
 )
-"""Metrics whose targets are 0 or 1, if they are no class labels."""
+"""Metrics whose targets are 0 or 1, unless they are class labels."""
 
 
 def check_finite(
@@ -46,13 +46,13 @@ def check_finite(
     array: Array,
     given: Any = None,
     counts: Array | None = None,
-    hint: str = " (check_data=False lets it pass)",
+    hint: str = " (check_data=False turns this check off)",
 ) -> None:
-    """Raise ValueError if an array has values that are NaN or infinite; what does not count may hold any values.
+    """Raise ValueError if an array has values that are NaN or infinite, except in elements that do not count.
 
-    counts: which rows or elements count, by the first axes of the array; of size 0 where all do.
-    given: the array as the user gave it; the message names the columns of a data frame.
-    hint: what stands at the end of the message.
+    counts: mask of the rows or elements that count, over the first axes of the array; of size 0 if all count.
+    given: the array as the user passed it; the message names the columns of a data frame.
+    hint: end of the message.
 
     >>> check_finite("fit", "x", np.array([[0.0], [np.nan]]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -69,7 +69,7 @@ def check_finite(
         return
     where = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     value = array[where]
-    if len(where) == 2 and np.ndim(given) == 1:  # the column was given as a vector
+    if len(where) == 2 and np.ndim(given) == 1:  # the user passed the column as a vector
         where = where[:1]
     columns = getattr(given, "column_names", None) or getattr(given, "columns", None)
     column = f" (column {columns[where[1]]!r})" if columns is not None and len(where) == 2 and len(columns) > where[1] else ""
@@ -94,15 +94,15 @@ def check(
     names: tuple[str, str],
     op: str = "fit",
 ) -> None:
-    """Look at the data of a fit: an error for NaN and infinity, and one warning for each thing that trains to no purpose.
+    """Check the data of a fit. NaN and infinity are errors; each kind of data on which training is useless gives one warning.
 
     Args:
         arrays: the prepared inputs, targets and weights.
-        given: x and y as they came.
-        names: what messages call the two.
-        op: what errors begin with.
+        given: x and y as the user passed them.
+        names: names of x and y in messages.
+        op: start of error messages.
     """
-    if c.own is not None:  # a step of the user's own, which knows what its arrays mean
+    if c.own is not None:  # only the custom step knows the meaning of its arrays
         for i, a in enumerate(arrays):
             check_finite(op, names[i >= len(inputs)], a)
         return
@@ -127,8 +127,8 @@ def check(
         _warn(
             c,
             "scale",
-            f"{names[0]} holds whole numbers up to {xs[0].max():.0f} ({scale.dtype}), on which networks train badly or not at "
-            f"all; scale them, as {names[0]} / 255 does",
+            f"{names[0]} has whole numbers up to {xs[0].max():.0f} ({scale.dtype}), on which networks train badly or not at "
+            f"all; scale them, for example {names[0]} / 255",
         )
     act = _last_activation(model) if len(parts) == 1 else ""
     for o, y in zip(parts, outputs, strict=True):
@@ -142,10 +142,10 @@ def _warn(c: Compiled, kind: str, message: str) -> None:
 
 
 class _Scale:
-    """Whether images of whole numbers 0..255 come to a layer's weights as they were stored.
+    """Check whether images of whole numbers 0..255 reach a layer's weights without scaling.
 
-    raw: whether the data may be such images; what the first layer with weights takes then decides, for a model may scale or look
-    up by itself.
+    raw: whether the data may be such images. The input of the first layer with weights then decides, since the model itself may
+    scale the data or use them as indices.
     """
 
     def __init__(self, a: Array, given: Any) -> None:
@@ -155,19 +155,21 @@ class _Scale:
         self.reached = self._known = False
 
     def look(self, name: str, layer: Any, inputs: tuple[Any, ...], y: Any) -> None:
-        """Look at what a layer took; for `observed`."""
+        """Check the input of a layer; for `observed`."""
         parameters = [p for p in layer._parameters.values() if p is not None]
         if self._known or not parameters:
             return
         self._known = True
         x, weights = inputs[0], any(p.ndim > 1 for p in parameters)
-        if own_code(type(layer).__module__) and weights and isinstance(x, Tensor) and x.dtype.kind == "f":  # not ids
+        if (
+            own_code(type(layer).__module__) and weights and isinstance(x, Tensor) and x.dtype.kind == "f"
+        ):  # integer inputs are indices
             taken = x.numpy()
             self.reached = bool(taken.max() > _RAW and not (taken % 1).any())
 
 
 def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array) -> None:
-    """Warn of targets outside 0..1 where the loss or a metric takes probabilities; rows of weight 0 may hold any values."""
+    """Warn of targets outside 0..1 if the loss or a metric takes probabilities; rows of weight 0 may have any values."""
     by, binary = _takes_probabilities(o)
     if t.dtype.kind != "f" or not t.size or not by:
         return
@@ -185,14 +187,14 @@ def _check_targets(c: Compiled, o: Objective, name: str, t: Array, counts: Array
     hint = "for labels -1 and 1: (y + 1) / 2" + ("; for labels 1 and 2: y - 1" if binary else "")
     if by.startswith("the metric"):
         signs = whole and (low, high) == (-1, 1)
-        hint = "for labels -1 and 1: (y + 1) / 2, which hinge losses take, too" if signs else "for numbers: mae or r2_score"
+        hint = "for labels -1 and 1: (y + 1) / 2, which hinge losses also accept" if signs else "for numbers: mae or r2_score"
     elif binary and low == 0 and 3 <= int(high) + 1 <= 1000 and whole:
         hint = f"for classes 0 to {high:g}: a softmax over {int(high) + 1} units and sparse_categorical_crossentropy"
     _warn(c, "targets " + o.name, f"{name} has values from {low:g} to {high:g}, but {by} wants 0 to 1; {hint}")
 
 
 def _takes_probabilities(o: Objective) -> tuple[str, bool]:
-    """Return what compares with probabilities, the loss or a metric, and whether each stands alone; "" where nothing does."""
+    """Return the name of the loss or metric that takes probabilities ("" if none does), and whether they are binary."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
     from ..nn import BCELoss
 
@@ -204,7 +206,7 @@ def _takes_probabilities(o: Objective) -> tuple[str, bool]:
 
 
 def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
-    """Warn of outputs that are not what the loss takes (probabilities, logits, logarithms), and of one unit for classes."""
+    """Warn of outputs of the wrong kind for the loss (probabilities, logits, logarithms), and of a single unit for classes."""
     from ..losses import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence, Poisson, SparseCategoricalCrossentropy
     from ..nn import CrossEntropyLoss, KLDivLoss, NLLLoss
 
@@ -215,14 +217,14 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
         _warn(
             c,
             "one unit " + o.name,
-            "the model ends in one unit whose softmax is 1 for all samples, so nothing is learned; for two classes: "
+            "the last layer has one unit, whose softmax is 1 for all samples, so nothing is learned; for two classes use "
             "one unit with a sigmoid and binary_crossentropy, or two units with a softmax",
         )
     elif (isinstance(o.loss, Poisson) or not getattr(o.loss, "log_input", True)) and (y < 0).any():
         _warn(
             c,
             "rates " + o.name,
-            f"{o.loss.name} takes rates from 0 on, but the model gives other numbers ({y[y < 0].flat[0]:g} came out); "
+            f"{o.loss.name} takes rates of at least 0, but the model returns other numbers ({y[y < 0].flat[0]:g}); "
             "end it with an exponential or a softplus",
         )
     elif isinstance(inner, NLLLoss | KLDivLoss):
@@ -230,27 +232,27 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
             _warn(
                 c,
                 "logarithms " + o.name,
-                f"{o.loss.name} takes logarithms of probabilities, but the model gives others ({y[outside].flat[0]:g} came "
-                "out); end it with a log_softmax",
+                f"{o.loss.name} takes logarithms of probabilities, but the model returns other numbers "
+                f"({y[outside].flat[0]:g}); end it with a log_softmax",
             )
-    elif o.logits and act in ("sigmoid", "softmax") and not of_torch:  # which warns by itself
-        other = ", or give the loss from_logits=False" if hasattr(o.loss, "from_logits") else ""
-        _warn(c, "logits " + o.name, f"{o.loss.name} takes logits, but the model ends in a {act}; leave it out{other}")
+    elif o.logits and act in ("sigmoid", "softmax") and not of_torch:  # CrossEntropyLoss warns itself
+        other = ", or pass from_logits=False to the loss" if hasattr(o.loss, "from_logits") else ""
+        _warn(c, "logits " + o.name, f"{o.loss.name} takes logits, but the model ends with a {act}; remove it{other}")
     elif (classes or isinstance(o.loss, BinaryCrossentropy | KLDivergence)) and not o.loss.logits:
         outside = (y < -_ROUNDED) | (y > 1 + _ROUNDED)
         if act in _NO_PROBABILITY or outside.any():
-            came = f"its last layer has the activation {act}" if act in _NO_PROBABILITY else f"{y[outside].flat[0]:g} came out"
+            came = f"its last layer has the activation {act}" if act in _NO_PROBABILITY else f"{y[outside].flat[0]:g}"
             own = "sigmoid" if isinstance(o.loss, BinaryCrossentropy) else "softmax"
-            logits = "" if isinstance(o.loss, KLDivergence) else ", or give the loss from_logits=True"
+            logits = "" if isinstance(o.loss, KLDivergence) else ", or pass from_logits=True to the loss"
             _warn(
                 c,
                 "probabilities " + o.name,
-                f"{o.loss.name} takes probabilities, but the model gives other numbers ({came}); end it with a {own}{logits}",
+                f"{o.loss.name} takes probabilities, but the model returns other numbers ({came}); end it with a {own}{logits}",
             )
 
 
 def _last_activation(model: Any) -> str:
-    """Return the name of the activation that a Sequential's last layer has; "" where it is not known, as in users' code."""
+    """Return the name of the activation of a Sequential's last layer; "" if it is unknown, as in user code."""
     from ..nn.graph.sequential import Sequential
 
     while type(model).forward is Sequential.forward and len(layers := list(model.children())):

@@ -25,16 +25,15 @@ if TYPE_CHECKING:
     from .compiled import Compiled
 
 SLICE = 0.05
-"""Seconds after which replayed steps come back to Python: for the progress bar and Ctrl-C."""
+"""Seconds after which replayed steps return to Python, for the progress bar and Ctrl-C."""
 FEW = 16
-"""Steps from which on it pays to record code of the user's own: one of them is watched, and takes about as long as so many that
-Python runs."""
+"""Least number of steps for which recording of user code pays: a watched step takes about as long as FEW normal steps."""
 UNASKED = "not asked for"
-"""Why steps are not recorded where that needs no words."""
+"""Reason why steps are not recorded that needs no warning."""
 
 
 def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
-    """List what takes part in a step: layers, losses, metrics and optimizers, and functions that they were given."""
+    """List the parts of a step: layers, losses, metrics and optimizers, and the functions that they use."""
     from ..losses.torch.base import AsKeras
     from ..optim.base import Optimizer
 
@@ -51,7 +50,7 @@ def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
 
 
 def own_parts(model: Any, compiled: Compiled) -> bool:
-    """Return whether code of the user's own takes part in a step: in layers, losses, rules, activations or the optimizer."""
+    """Return whether a step contains user code: in layers, losses, metrics, activations or the optimizer."""
     parts, functions = _parts(model, compiled)
     return not all(own_code(type(part).__module__) for part in parts) or not all(
         own_code(str(getattr(f, "__module__", ""))) for f in functions
@@ -59,20 +58,20 @@ def own_parts(model: Any, compiled: Compiled) -> bool:
 
 
 def explain(compiled: Compiled, why: str) -> None:
-    """Says once why the steps of a compiled model are not recorded, at the line that called fit."""
+    """Warn once why the steps of a compiled model are not recorded, at the line that called fit."""
     if why == UNASKED or "eager" in compiled.warned:
         return
     compiled.warned.add("eager")
     text = f"fit: steps are not recorded and run one by one: {why}"
     if compiled.capture is None:
-        text += " (compile with capture=False leaves this line out)"
+        text += " (compile with capture=False to hide this warning)"
     warnings.warn(text, RuntimeWarning, stacklevel=users_level())
 
 
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
-    """Return a block in which look(name, layer, inputs, output) is called after each layer that has no layers of its own."""
+    """Return a block in which look(name, layer, inputs, output) is called after each layer without sublayers."""
     leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
-    replaced = {m: vars(m)["forward"] for _, m in leaves if "forward" in vars(m)}  # by the user
+    replaced = {m: vars(m)["forward"] for _, m in leaves if "forward" in vars(m)}  # the user replaced forward
 
     def watch(name: str, m: Any) -> Callable[..., Any]:
         forward = m.forward
@@ -98,7 +97,7 @@ def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None])
 
 
 def watched(model: Any) -> Finally:
-    """Return a block in which the output of each layer is looked at; FloatingPointError names the first that is not finite."""
+    """Return a block that checks the output of each layer. FloatingPointError names the first layer with a non-finite output."""
 
     def look(name: str, m: Any, inputs: tuple[Any, ...], y: Any) -> None:
         for out in Structure.of(y)[1]:
@@ -109,22 +108,25 @@ def watched(model: Any) -> Finally:
 
 
 def check_gradients(model: Any, loss: Tensor) -> None:
-    """Raise FloatingPointError if the loss or a gradient is not finite; names the layer that backward came to first."""
+    """Raise FloatingPointError if the loss or a gradient is not finite; the message names the last such parameter.
+
+    Backward reaches the last layers first, so the value arose there.
+    """
     if not np.isfinite(loss.item()):
-        raise FloatingPointError(f"fit: the loss is {loss.item()}, though every layer's output is finite")
+        raise FloatingPointError(f"fit: the loss is {loss.item()}, although every layer's output is finite")
     for name, p in reversed(list(model.named_parameters())):
         if p.grad is not None and not np.isfinite(p.grad.numpy()).all():
             raise FloatingPointError(f"fit: the gradient of {name} is not finite")
 
 
 class TrainStep:
-    """A training step on a batch of a fixed size, recorded once two steps in a row did the same work.
+    """Training step on a batch of a fixed size. It is recorded when two steps in a row do the same work.
 
     Args:
-        own: whether code of the user's own takes part in it, in which is looked for what a replay would leave out. Unless
-            compile was given capture=True, a step of each epoch is watched anew where callbacks or validation may have changed
-            what the step depends on.
-        why_eager: why it is not to be recorded; "" if it may be.
+        own: whether the step contains user code, which is inspected for effects that a replay would omit. Without capture=True
+            in compile, one step of each epoch is watched again if callbacks or validation may have changed values that the
+            step depends on.
+        why_eager: reason why the step must not be recorded; "" if it may be.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class TrainStep:
         self.buffers = buffers
         self.fetch = fetch
         self.check_finite = check_finite
-        checked(compiled.dtype, "fit")  # the backend may be another one than in compile
+        checked(compiled.dtype, "fit")  # the backend may differ from the one in compile
         self.precision = autocast(compiled.dtype)
         self._evaluated = Finally(self.optimizer.eval)
         self.own = own
@@ -154,11 +156,11 @@ class TrainStep:
             self.why_eager = f"the metric {by_python} is computed by Python" if own else UNASKED
         if self.why_eager:
             explain(compiled, self.why_eager)
-        self._watched: Watched | None = None  # the last step that was watched
-        self._unsure = False  # whether the recording has to be compared with a step before it is replayed
-        self._voided = 0  # recordings in a row that were never replayed, as a name stood for something else
-        self._few = False  # whether the steps to come are too few to be watched
-        self._rate = 0.0  # replayed steps a second
+        self._watched: Watched | None = None  # the last watched step
+        self._unsure = False  # whether the recording must be compared with a new step before it is replayed
+        self._voided = 0  # consecutive recordings that were never replayed, since a name got another value
+        self._few = False  # whether too few steps follow to watch one
+        self._rate = 0.0  # replayed steps per second
 
     def _step(self) -> None:
         k = current()
@@ -177,7 +179,7 @@ class TrainStep:
             loss = first[0]
         else:
             loss = gradients()
-            if loss.total.requires_grad:  # not where all layers are frozen
+            if loss.total.requires_grad:  # False if all layers are frozen
                 self.optimizer.step()
         if loss.total.requires_grad:
             self.model.apply_constraints()
@@ -198,8 +200,8 @@ class TrainStep:
                 check_gradients(self.model, loss.total)
         return loss
 
-    # Before and after steps the weights are those to be evaluated, which not all optimizers train; not between slices, for
-    # putting them in and out rounds.
+    # Some optimizers train other weights than those that are evaluated. The evaluated weights are put in before and after all
+    # steps, but not between slices, since each exchange rounds.
 
     def run(self, n: int = 1) -> None:
         """Take n steps."""
@@ -208,7 +210,7 @@ class TrainStep:
             self._take(n)
 
     def run_sliced(self, n: int, between: Callable[[int], bool]) -> None:
-        """Take n steps, calling between(steps done) after each slice of time; stop when it returns False."""
+        """Take n steps. Call between(steps done) after each slice of time, and stop when it returns False."""
         with self._evaluated:
             self.optimizer.train()
             done = 0
@@ -224,10 +226,10 @@ class TrainStep:
                     return
 
     def start_epoch(self, n: int, left: int, alone: bool) -> None:
-        """Says that an epoch of n steps begins.
+        """Prepare for an epoch of n steps.
 
-        left: how many epochs are left, with this one.
-        alone: whether no code of the user's own runs between epochs, which may change what that in the step depends on.
+        left: number of epochs left, including this one.
+        alone: whether no user code runs between epochs. Such code may change values that the step depends on.
         """
         if self.own and not self.compiled.capture:
             self._unsure = self._unsure or not alone
@@ -266,13 +268,13 @@ class TrainStep:
                 now.differed = before.differed + 1
                 if now.differed >= PATIENCE:
                     why = now.hindrance or before.hindrance or difference(before, now)
-                    self._stay_eager(f"no two steps in a row did the same work ({why})")
+                    self._stay_eager(f"no two steps in a row do the same work ({why})")
         else:
             if self.recorded is None or not self.recorded.fits():
                 changed = self.recorded.bindings.changed if self.recorded is not None and self.recorded.bindings else ""
                 self._voided = self._voided + 1 if changed else 0
                 if self._voided >= PATIENCE:
-                    self._stay_eager(f"{changed} is set between steps, after which the step is recorded anew")
+                    self._stay_eager(f"{changed} is set between steps, and each time the step is recorded again")
                     return
                 roots = [p for parts in _parts(self.model, self.compiled) for p in parts]
                 self.recorded = Step(recorder, [], None, Bindings(roots, host, recorder.uses) if host is not None else None)

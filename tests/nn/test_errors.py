@@ -85,7 +85,7 @@ FIT: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "dtype": (lambda: fastnn.Dense(3, dtype="int64"), TypeError, "int64"),
     "dropout": (lambda: fastnn.Dropout(1.5), ValueError, "rate is 1.5"),
     "layer": (lambda: fastnn.Sequential([3]), TypeError, "Sequential: int 3"),
-    "predict before shapes": (lambda: fastnn.Sequential([fastnn.Dense(3)]).predict(X), RuntimeError, "no shape is known"),
+    "predict before shapes": (lambda: fastnn.Sequential([fastnn.Dense(3)]).predict(X), RuntimeError, "input shape is unknown"),
     "optimizer before shapes": (
         lambda: fastnn.optim.Adam(fastnn.Sequential([fastnn.Dense(3)]).parameters()),
         RuntimeError,

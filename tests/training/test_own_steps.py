@@ -200,7 +200,7 @@ def test_what_is_wrong_is_named() -> None:
     with pytest.raises(TypeError, match=r"Nothing\.train_step returned a NoneType; wanted a dict"):
         model.fit(X, X[:, :1], verbose=0)
     model.compile("adam")
-    with pytest.raises(ValueError, match="compute_loss: compile was given no loss"):
+    with pytest.raises(ValueError, match="compute_loss: compile has no loss"):
         model.fit(X, Y, verbose=0)
     with pytest.raises(ValueError, match="fit: x has 40 samples, but y has 39"):
         model.fit(X, Y[1:], verbose=0)

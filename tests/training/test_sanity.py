@@ -44,13 +44,13 @@ def warned(
         (2, "relu", "sparse_categorical_crossentropy", ZERO_ONE, "probabilities.*relu.*softmax"),
         (2, None, "kl_divergence", np.eye(2)[ZERO_ONE], "probabilities.*linear.*softmax$"),
         (2, "softmax", "categorical_crossentropy", 2 * np.eye(2)[ZERO_ONE] - 1, "from -1 to 1"),
-        (1, "tanh", "poisson", ZERO_ONE, "rates from 0 on"),
-        (1, "tanh", fastnn.losses.Gamma(), ZERO_ONE + 1, "rates from 0 on"),
+        (1, "tanh", "poisson", ZERO_ONE, "rates of at least 0"),
+        (1, "tanh", fastnn.losses.Gamma(), ZERO_ONE + 1, "rates of at least 0"),
         (2, "softmax", nn.NLLLoss(), ZERO_ONE, "NLLLoss takes logarithms of probabilities.*log_softmax"),
         (2, "softmax", nn.KLDivLoss(), np.eye(2)[ZERO_ONE], "KLDivLoss takes logarithms"),
-        (1, "sigmoid", nn.BCEWithLogitsLoss(), ZERO_ONE, "takes logits.* ends in a sigmoid; leave it out$"),
-        (1, "sigmoid", fastnn.losses.BinaryCrossentropy(from_logits=True), ZERO_ONE, "ends in a sigmoid; .*from_logits=False"),
-        (2, "softmax", fastnn.losses.SparseCategoricalCrossentropy(True), ZERO_ONE, "ends in a softmax; .*from_logits=False"),
+        (1, "sigmoid", nn.BCEWithLogitsLoss(), ZERO_ONE, "takes logits.* ends with a sigmoid; remove it$"),
+        (1, "sigmoid", fastnn.losses.BinaryCrossentropy(from_logits=True), ZERO_ONE, "ends with a sigmoid; .*from_logits=False"),
+        (2, "softmax", fastnn.losses.SparseCategoricalCrossentropy(True), ZERO_ONE, "ends with a softmax; .*from_logits=False"),
     ],
 )
 def test_one_warning(units: int, act: Any, loss: Any, y: np.ndarray, match: str) -> None:
@@ -86,7 +86,7 @@ def test_no_warning(units: int, act: Any, loss: Any, y: np.ndarray) -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "auc", "precision", "recall", "log_loss", fastnn.metrics.F1Score(threshold=0.5)])
 def test_metrics_of_labels_that_are_not_0_and_1(metric: Any) -> None:
     for loss, act, y, hint in (
-        ("hinge", "tanh", 2 * ZERO_ONE - 1, r"\(y \+ 1\) / 2, which hinge losses take"),
+        ("hinge", "tanh", 2 * ZERO_ONE - 1, r"\(y \+ 1\) / 2, which hinge losses also accept"),
         ("mse", None, X * 3, "mae or r2_score"),
     ):
         (message,) = warned(1, act, loss, y, metrics=[metric])
@@ -133,7 +133,7 @@ def test_a_model_of_ones_own_gives_no_probabilities() -> None:
 
     model = Net()
     model.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.warns(UserWarning, match="probabilities, but the model gives other numbers .* came out"):
+    with pytest.warns(UserWarning, match="probabilities, but the model returns other numbers"):
         model.fit(X, ZERO_ONE, verbose=0)
 
 

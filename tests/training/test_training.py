@@ -106,7 +106,7 @@ def test_predict_does_not_depend_on_the_batch_size() -> None:
 
 def test_predict_before_any_shape_is_known() -> None:
     model = fastnn.Sequential([fastnn.Dense(3)])
-    with pytest.raises(RuntimeError, match="no shape is known"):
+    with pytest.raises(RuntimeError, match="input shape is unknown"):
         model.predict(X)
 
 

@@ -1,4 +1,4 @@
-"""What fit returns: the losses and metrics of each epoch."""
+"""History: the losses and metrics of each epoch, which fit returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class History(Callback):
     """Records the logs of every epoch.
 
     ``epoch`` lists the epochs' numbers, ``history`` maps each name in the logs to its values, one per epoch, and ``params``
-    says what fit ran with. Given to a second fit, it goes on with the same lists.
+    contains settings of fit. In a second fit, the same object continues its lists.
 
     >>> h = History()
     >>> h.on_epoch_end(0, {"loss": 0.5})
