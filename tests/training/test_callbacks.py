@@ -98,7 +98,7 @@ def test_wants_batches() -> None:
     assert CallbackList(Recorder("a", [])).wants_batches  # by the older name
 
 
-@pytest.mark.parametrize(("bad", "words"), [([History], "holds the class History"), ([print], "holds a builtin_function")])
+@pytest.mark.parametrize(("bad", "words"), [([History], "contains the class History"), ([print], "contains a builtin_function")])
 def test_bad_callbacks(bad: Any, words: str) -> None:
     with pytest.raises(TypeError, match=f"fit: callbacks {words}"):
         CallbackList(bad)
@@ -172,7 +172,7 @@ def test_early_stopping_direction_of_the_models_own_metric() -> None:
 
 
 def test_early_stopping_without_its_number() -> None:
-    with pytest.warns(RuntimeWarning, match="val_loss is not in the logs, which hold: loss"):
+    with pytest.warns(RuntimeWarning, match="val_loss is not in the logs, which contain: loss"):
         assert train(EarlyStopping(), [1.0], "loss")[1] == 1
 
 

@@ -327,6 +327,6 @@ def test_functions_as_metrics_give_numbers() -> None:
         model = fastnn.Sequential([fastnn.Dense(1, input_shape=(2,))])
         model.compile("sgd", "mse", metrics=[lambda t, p, wrong=wrong: wrong], capture=False)
         with pytest.raises(
-            TypeError, match=rf"metric <lambda>: the function gave a {type(wrong).__name__}, no numbers; wanted one"
+            TypeError, match=rf"metric <lambda>: the function returned a {type(wrong).__name__}, not numbers; wanted one"
         ):
             model.evaluate(np.ones((4, 2)), np.ones(4))

@@ -341,7 +341,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "classes last": (
         _fit(LABELS, None, nn.CrossEntropyLoss()),
         ValueError,
-        r"y has shape \(11, 3\), but the model's output has \(11, 3, 4\), whose second axis .*SparseCategoricalCrossentropy",
+        r"y has shape \(11, 3\), but the model's output has \(11, 3, 4\), and the second axis .*SparseCategoricalCrossentropy",
     ),
     "classes last by hand": (
         lambda: nn.CrossEntropyLoss()(fastnn.tensor(P), LABELS),
@@ -371,7 +371,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "metric turned": (
         lambda: metrics.MeanSquaredError().update_state(VALUES, P.transpose(0, 2, 1)),
         ValueError,
-        "does not go with",
+        "does not fit",
     ),
 }
 

@@ -96,7 +96,7 @@ def test_nan_passes_through() -> None:
     ],
 )
 def test_shapes_that_do_not_match(name: str, y: Any, p: Any) -> None:
-    with pytest.raises(ValueError, match=r"does not go with|but y_true has"):
+    with pytest.raises(ValueError, match=r"does not fit|but y_true has"):
         METRICS[name]().update_state(y, p)
 
 
@@ -172,7 +172,7 @@ def test_functions() -> None:
 def test_function_with_a_bad_result() -> None:
     m = metrics.MeanMetricWrapper(lambda t, p: np.zeros(3), name="three")
     with pytest.raises(
-        ValueError, match=r"metric three: the function gave shape \(3,\); wanted one number, or one for each of the 2"
+        ValueError, match=r"metric three: the function returned shape \(3,\), wanted one number, or one for each of the 2"
     ):
         m.update_state([0.0, 1.0], [0.0, 1.0])
 

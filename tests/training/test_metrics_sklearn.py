@@ -363,7 +363,7 @@ def test_every_metric_is_made_again_from_its_config(cls: Any) -> None:
         (lambda: M.AUC("roc"), "AUC: curve is 'roc'"),
         (lambda: M.FBetaScore(beta=0), "beta is 0"),
         (lambda: M.TopKCategoricalAccuracy(0), "k is 0"),
-        (lambda: M.AUC().update_state([0, 1], np.ones((2, 3))), "does not go with"),
+        (lambda: M.AUC().update_state([0, 1], np.ones((2, 3))), "does not fit"),
         (lambda: M.Precision(class_id=3).result(), "class_id is 3"),
     ],
 )
@@ -375,5 +375,5 @@ def test_refused(make: Callable[[], Any], words: str) -> None:
 def test_other_outputs_than_before() -> None:
     for m in (M.ConfusionMatrix(), M.F1Score()):
         m.update_state(LABELS, PROBABILITIES)
-        with pytest.raises(ValueError, match=r"2 outputs came, those before had 4"):
+        with pytest.raises(ValueError, match=r"2 outputs came, earlier batches had 4"):
             m.update_state(BITS, np.eye(2)[BITS])

@@ -93,7 +93,7 @@ def test_callbacks_find_numbered_names(tmp_path: Path) -> None:
 
 def test_one_metric_object_has_one_place() -> None:
     m = metrics.AUC()
-    with pytest.raises(ValueError, match="'auc' stands in metrics twice"):
+    with pytest.raises(ValueError, match="'auc' is in metrics twice"):
         model_of([m, m])
     with pytest.raises(ValueError, match="twice"):
         model_of({"a": [m], "b": m})

@@ -250,7 +250,7 @@ def test_what_a_metric_class_lacks_is_named() -> None:
     for cls, error, message in (
         (Nothing, NotImplementedError, "metric nothing: Nothing defines no update_state"),
         (NoResult, NotImplementedError, "metric no_result: NoResult defines no result"),
-        (Several, TypeError, r"metric several: result\(\) gave an array of shape \(3,\); wanted one number or a dict"),
+        (Several, TypeError, r"metric several: result\(\) returned an array of shape \(3,\); wanted one number or a dict"),
     ):
         with pytest.raises(error, match=message):
             _model([cls()]).fit(X, Y, verbose=0)

@@ -284,5 +284,5 @@ def test_what_a_step_returns_has_to_be_numbers() -> None:
     for value, what in (("a", "a str"), (np.ones(3), r"an array of shape \(3,\)")):
         model = Net(value)
         model.compile("sgd")
-        with pytest.raises(TypeError, match=rf"^Net.train_step: loss gave {what}; wanted one number$"):
+        with pytest.raises(TypeError, match=rf"^Net.train_step: loss returned {what}; wanted one number$"):
             model.fit(np.ones((6, 2)), np.ones(6), verbose=0)

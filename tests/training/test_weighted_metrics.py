@@ -134,7 +134,9 @@ def test_a_function_has_a_value_for_each_weight() -> None:
     def of_sample(t: Any, p: Any) -> Any:
         return p.mean((1, 2))
 
-    with pytest.raises(ValueError, match=r"metric of_sample: the function gave shape \(13,\), and sample_weight has \(13, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"metric of_sample: the function returned shape \(13,\), but sample_weight has \(13, 3\)"
+    ):
         compiled(weighted_metrics=[of_sample]).evaluate(X, LABELS, sample_weight=WEIGHTS)
 
 
@@ -218,7 +220,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="compile: unknown metric 'sharpness'"):
         compiled(weighted_metrics=["sharpness"])
     one = metrics.Perplexity()
-    with pytest.raises(ValueError, match="'perplexity' stands in metrics twice"):
+    with pytest.raises(ValueError, match="'perplexity' is in metrics twice"):
         compiled(metrics=[one], weighted_metrics=[one])
     model = compiled("mse", None, weighted_metrics=[metrics.CosineSimilarity()])
     with pytest.raises(ValueError, match=r"sample_weight has shape \(13, 3, 4\)"):

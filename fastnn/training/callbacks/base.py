@@ -1,4 +1,4 @@
-"""Callbacks: what fit, evaluate and predict call on the way, with Keras's hooks in Keras's order."""
+"""Callbacks, which fit, evaluate and predict call while they run, with Keras's hooks in Keras's order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TRAIN_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_be
 
 
 class Callback:
-    """Base class: override the hooks that are wanted.
+    """Base class of callbacks: override the hooks that you need.
 
-    ``model`` is the model at work, ``params`` a dict with ``epochs``, ``steps`` (None while it is not known) and ``verbose``.
-    ``logs`` maps names to numbers: the loss and metrics so far within an epoch, those of the whole epoch (with ``val_``) at its
-    end; all callbacks get the same dict, so that one can add to it for those after it. ``model.stop_training = True`` ends
-    training after the running batch or epoch.
+    ``model`` is the model, ``params`` a dict with ``epochs``, ``steps`` (None while it is unknown) and ``verbose``. ``logs`` maps
+    names to numbers: the loss and metrics so far within an epoch, or of the whole epoch (with ``val_``) at its end. All callbacks
+    get the same dict, so a callback can add numbers for the callbacks after it. ``model.stop_training = True`` ends training
+    after the current batch or epoch.
 
-    A callback with batch hooks makes training come back to Python after every batch, which costs time on small models.
+    With batch hooks, training returns to Python after every batch, which costs time with small models.
 
     >>> class PrintLoss(Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
@@ -35,7 +35,7 @@ class Callback:
     """
 
     _alone = False
-    """Whether a class, without those derived from it, neither calls functions of the user's nor changes objects of theirs."""
+    """Whether the class itself neither calls functions of the user nor changes objects of the user. Not inherited."""
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -49,62 +49,62 @@ class Callback:
 
     @property
     def wants_batches(self) -> bool:
-        """Return whether training has to stop after every batch for this callback: it overrides a hook of training batches."""
+        """Return whether training must return to Python after every batch, since the callback overrides a training batch hook."""
         return any(getattr(type(self), hook, None) is not getattr(Callback, hook) for hook in _TRAIN_BATCH_HOOKS)
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        """Is called before the first epoch."""
+        """Run before the first epoch."""
 
     def on_train_end(self, logs: Logs = None) -> None:
-        """Is called after the last epoch, with its logs."""
+        """Run after the last epoch, with its logs."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Is called before the first batch of an epoch; epochs count from 0."""
+        """Run before the first batch of an epoch; epochs count from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Is called after an epoch and its validation."""
+        """Run after an epoch and its validation."""
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Is the older name of `on_train_batch_begin`."""
+        """Run before a training batch; older name of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Is the older name of `on_train_batch_end`."""
+        """Run after a training batch; older name of `on_train_batch_end`."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Is called before a training batch; batches count from 0 in each epoch."""
+        """Run before a training batch; batches count from 0 in each epoch."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Is called after a training batch, with the loss and metrics of the epoch so far."""
+        """Run after a training batch, with the loss and metrics of the epoch so far."""
         self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs = None) -> None:
-        """Is called before evaluation, also before the validation of an epoch."""
+        """Run before evaluation, also before the validation of an epoch."""
 
     def on_test_end(self, logs: Logs = None) -> None:
-        """Is called after evaluation."""
+        """Run after evaluation."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Is called before a batch of evaluation."""
+        """Run before a batch of evaluation."""
 
     def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Is called after a batch of evaluation."""
+        """Run after a batch of evaluation."""
 
     def on_predict_begin(self, logs: Logs = None) -> None:
-        """Is called before prediction."""
+        """Run before prediction."""
 
     def on_predict_end(self, logs: Logs = None) -> None:
-        """Is called after prediction."""
+        """Run after prediction."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        """Is called before a batch of prediction."""
+        """Run before a batch of prediction."""
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Is called after a batch of prediction; ``logs["outputs"]`` are its outputs."""
+        """Run after a batch of prediction; ``logs["outputs"]`` are its outputs."""
 
 
 class CallbackList:
-    """Calls each of the callbacks, in the order given."""
+    """List of callbacks, which are called in order."""
 
     def __init__(
         self,
@@ -116,31 +116,31 @@ class CallbackList:
         given: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [] if callbacks is None else [callbacks]
         for c in given:
             if isinstance(c, type):
-                raise TypeError(f"{op}: callbacks holds the class {c.__name__}; wanted an instance, {c.__name__}(...)")
+                raise TypeError(f"{op}: callbacks contains the class {c.__name__}; wanted an instance, {c.__name__}(...)")
             if not isinstance(c, Callback):
-                raise TypeError(f"{op}: callbacks holds a {type(c).__name__}; wanted instances of fastnn.callbacks.Callback")
+                raise TypeError(f"{op}: callbacks contains a {type(c).__name__}; wanted instances of fastnn.callbacks.Callback")
         self.callbacks: list[Callback] = []
         self.params, self._model = params or {}, model
         for c in given:
             self.add(c)
 
     def add(self, callback: Callback) -> None:
-        """Append one."""
+        """Append a callback."""
         callback.set_params(self.params)
         callback.set_model(self._model)
         self.callbacks.append(callback)
 
     @property
     def wants_batches(self) -> bool:
-        """Return whether any callback has to be called at every training batch."""
+        """Return whether any callback must be called at every training batch."""
         return any(c.wants_batches for c in self.callbacks)
 
     def runs_users_code(self) -> bool:
-        """Return whether code of the user's own, or what changes their objects, may run between epochs."""
+        """Return whether user code, or code that changes the user's objects, may run between epochs."""
         return not all(vars(type(c)).get("_alone") for c in self.callbacks)
 
     def changes_batches(self) -> str:
-        """Return why code of the user's own may change between batches, in words; "" if no callback of theirs runs there."""
+        """Return the reason why user code may behave differently in each batch; "" if no user's callback runs between batches."""
         for c in self.callbacks:
             if c.wants_batches and (isinstance(c, LambdaCallback) or not own_code(type(c).__module__)):
                 return (
@@ -198,7 +198,7 @@ class CallbackList:
 
 
 class LambdaCallback(Callback):
-    """A callback of functions, under the names of the hooks and with their arguments.
+    """Callback made of functions, which are passed under the names of the hooks and get their arguments.
 
     >>> fit_done = LambdaCallback(on_train_end=lambda logs: print("done"))
     >>> fit_done.on_train_end({})
@@ -218,10 +218,10 @@ class LambdaCallback(Callback):
 
 
 class Monitor(Callback):
-    """Base class of callbacks that watch a number in the logs of the epochs.
+    """Base class of callbacks that monitor a number in the logs of the epochs.
 
-    monitor: its name. mode: "min", "max", or "auto", which takes the direction of the metric of that name. min_delta: the least
-    change that counts as an improvement. NaN is never an improvement.
+    monitor: name of the number. mode: "min", "max", or "auto", which uses the direction of the metric with this name. min_delta:
+    smallest change that counts as an improvement. NaN is never an improvement.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
@@ -238,12 +238,12 @@ class Monitor(Callback):
         return int(patience)
 
     def _current(self, logs: Logs) -> float | None:
-        """Return the number; None, with a warning, where the logs do not have it."""
+        """Return the monitored number; warn and return None if it is not in the logs."""
         logs = logs or {}
         if self.monitor in logs:
             return logs[self.monitor]
         have, name = ", ".join(logs) or "none", type(self).__name__
-        warnings.warn(f"{name}: {self.monitor} is not in the logs, which hold: {have}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{name}: {self.monitor} is not in the logs, which contain: {have}", RuntimeWarning, stacklevel=3)
         return None
 
     def _improves(self, value: float, reference: float | None) -> bool:
@@ -269,14 +269,14 @@ class Monitor(Callback):
 
 
 class EarlyStopping(Monitor):
-    """Stops training when a monitored number has not improved for ``patience`` epochs.
+    """Callback that stops training when a monitored number has not improved for ``patience`` epochs.
 
-    monitor: a name in the logs. min_delta: the least change that counts as an improvement. mode: "min", "max", or "auto",
-    which takes the direction of the metric of that name. baseline: patience starts anew only at improvements that also beat
-    it. restore_best_weights: training ends with the weights of the best epoch, whether it was stopped or not.
-    start_from_epoch: epochs before this one are not looked at. verbose: 1 prints when it stops or restores.
+    monitor: a name in the logs. min_delta: smallest change that counts as an improvement. mode: "min", "max", or "auto", which
+    uses the direction of the metric with this name. baseline: patience restarts only at improvements that are also better than
+    the baseline. restore_best_weights: training ends with the weights of the best epoch, whether it was stopped or not.
+    start_from_epoch: earlier epochs are ignored. verbose: 1 prints a line when training stops or weights are restored.
 
-    ``stopped_epoch``, ``best_epoch`` and ``best`` tell afterwards what happened. NaN is never an improvement.
+    Afterwards, ``stopped_epoch``, ``best_epoch`` and ``best`` contain the results. NaN is never an improvement.
 
     >>> stop = EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
     """
@@ -339,16 +339,16 @@ class EarlyStopping(Monitor):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training, with a warning, when the loss of an epoch is NaN or infinite.
+    """Callback that stops training, with a warning, when the loss of an epoch is NaN or infinite.
 
-    Where training comes back to Python after every batch (another callback has batch hooks), it stops at the batch.
+    If another callback has batch hooks, the loss is checked after every batch.
     """
 
     _alone = True
 
     @property
     def wants_batches(self) -> bool:
-        return False  # a look at every epoch is enough to stop, and costs nothing
+        return False  # a check after every epoch is enough, and costs nothing
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._check(f"batch {batch}", logs)

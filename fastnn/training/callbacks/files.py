@@ -11,13 +11,15 @@ from .base import Callback, Logs, Monitor
 
 
 class ModelCheckpoint(Monitor):
-    """Saves the model, or its weights, after epochs or every so many batches. A file is never half-written.
+    """Callback that saves the model, or its weights, after each epoch or after a number of batches.
 
-    filepath: where to; it may have fields such as ``{epoch:02d}``, ``{batch}`` and ``{val_loss:.3f}`` (epochs and batches
-    count from 1). monitor, mode: the number by which save_best_only judges, and its direction. verbose: 1 prints.
-    save_best_only: saves when the number is better than all before. save_weights_only: `Module.save_weights` instead of
-    `Module.save`. save_freq: "epoch", or a number of batches, which makes training come back to Python after each batch.
-    initial_value_threshold: what the first model must be better than.
+    Files are never incomplete.
+
+    filepath: path of the file; it may have fields such as ``{epoch:02d}``, ``{batch}`` and ``{val_loss:.3f}`` (epochs and
+    batches count from 1). monitor, mode: name and direction of the number for save_best_only. verbose: 1 prints.
+    save_best_only: save only if the number is better than ever before. save_weights_only: call `Module.save_weights` instead of
+    `Module.save`. save_freq: "epoch", or a number of batches; then training returns to Python after each batch.
+    initial_value_threshold: value that the first model must improve.
 
     >>> best = ModelCheckpoint("best.fastnn", monitor="val_accuracy", save_best_only=True)
     """
@@ -94,9 +96,9 @@ class ModelCheckpoint(Monitor):
 
 
 class CSVLogger(Callback):
-    """Writes a line an epoch into a file: its number, counted from 0, and all that is in the logs, by name.
+    """Callback that writes a line per epoch into a file: the epoch's number, counted from 0, and all logs, sorted by name.
 
-    filename: the file. separator: what stands between columns. append: whether lines are added to a file that is there.
+    filename: path of the file. separator: separator of columns. append: whether to add lines to an existing file.
 
     >>> log = CSVLogger("training.csv")
     """

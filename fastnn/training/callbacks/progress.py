@@ -1,4 +1,4 @@
-"""What fit shows while it runs."""
+"""Progress bar and lines that fit shows while it runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Progress:
-    """The progress of fit.
+    """Display of the progress of fit.
 
-    verbose: 0 shows nothing, 1 a bar on stderr and a line for each epoch above it, 2 prints a line for each epoch; "auto" is 1
-    on a terminal and 0 elsewhere. steps is the number of batches in an epoch; None where the first epoch will tell.
+    verbose: 0 shows nothing, 1 a bar on stderr with a line for each epoch above it, 2 prints a line for each epoch; "auto" is 1
+    on a terminal and 0 elsewhere. steps: number of batches in an epoch; None if it is unknown until the end of the first epoch.
 
     >>> p = Progress(2, epochs=30, steps=125)
     >>> p.epoch_end(2, {"loss": 0.4321, "accuracy": 0.8712}, 0.04)
@@ -23,7 +23,7 @@ class Progress:
         self.epochs = epochs
         self.steps = steps
         self._epoch = 0
-        self._before = 0  # batches of the epochs before
+        self._before = 0  # number of batches in earlier epochs
         self._bar: Any = None
         if self.verbose == 1:
             from tqdm import tqdm
@@ -33,20 +33,20 @@ class Progress:
             )
 
     def epoch_begin(self, epoch: int) -> None:
-        """Show that an epoch begins; epochs count from 0."""
+        """Show the start of an epoch; epochs count from 0."""
         self._epoch = epoch
         self._before = epoch * (self.steps or 0)
         if self._bar is not None:
             self._bar.set_description(f"Epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def update(self, steps_done: int, logs: Mapping[str, float]) -> None:
-        """Show that steps_done of the epoch's batches are done, with these logs so far."""
+        """Show the number of batches that are done in this epoch, and the logs so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(_numbers(logs), refresh=False)
             self._bar.update(self._before + steps_done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float], seconds: float, steps: int | None = None) -> None:
-        """Show that the epoch took that long, with these logs; steps: how many batches it had."""
+        """Show the time and the logs of an epoch; steps: its number of batches."""
         if self.steps is None and steps:
             self.steps = steps
             if self._bar is not None:
@@ -60,13 +60,13 @@ class Progress:
             self._bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
 def shown(verbose: Any, op: str) -> int:
-    """Return what verbose asks for, as a number.
+    """Return the argument verbose as a number.
 
     >>> shown(True, "fit")
     1

@@ -10,17 +10,17 @@ from .base import Callback, Logs, Monitor
 
 
 def _refuse_schedule(callback: Callback, name: str) -> None:
-    """Raise ValueError where the optimizer's setting that a callback is going to set follows a schedule."""
+    """Raise ValueError if the optimizer's setting that the callback will change follows a schedule."""
     for group in callback.model.optimizer.param_groups:
         group.refuse_schedule(name, type(callback).__name__)
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before each epoch.
+    """Callback that sets the learning rate before each epoch.
 
-    schedule: a function of the epoch, counted from 0, and of the learning rate, or of the epoch alone, such as the objects of
-    `fastnn.schedules`. verbose: 1 prints the rate. The logs get ``learning_rate``. An optimizer that follows a schedule is
-    refused, as by the other callbacks here.
+    schedule: a function of the epoch, counted from 0, and of the learning rate, or only of the epoch, such as the objects of
+    `fastnn.schedules`. verbose: 1 prints the rate. The logs get ``learning_rate``. All callbacks of this module raise an error
+    if the optimizer's setting already follows a schedule.
 
     >>> halve = LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
     """
@@ -53,11 +53,11 @@ class LearningRateScheduler(Callback):
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiplies the learning rate by factor when a monitored number has not improved for ``patience`` epochs.
+    """Callback that multiplies the learning rate by factor when a monitored number has not improved for ``patience`` epochs.
 
-    monitor: a name in the logs. factor: below 1. min_delta: the least change that counts as an improvement. mode: "min", "max"
-    or "auto". cooldown: epochs after a reduction in which none is counted. min_lr: the least rate. verbose: 1 prints
-    reductions. The logs get ``learning_rate``.
+    monitor: a name in the logs. factor: below 1. min_delta: smallest change that counts as an improvement. mode: "min", "max" or
+    "auto". cooldown: number of epochs after a reduction in which patience does not count. min_lr: smallest rate. verbose: 1
+    prints reductions. The logs get ``learning_rate``.
 
     >>> reduce = ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
@@ -115,12 +115,12 @@ class ReduceLROnPlateau(Monitor):
 
 
 class HyperparameterScheduler(Callback):
-    """Sets a hyper-parameter of the optimizer, or an attribute of a layer or of anything else, by a schedule.
+    """Callback that sets a hyper-parameter of the optimizer, or an attribute of a layer or another object, by a schedule.
 
     name: "lr", "momentum", "weight_decay", ..., "rate" of a dropout layer, "l2" of a regularizer. schedule: a function of the
-    number of the epoch or step, such as the objects of `fastnn.schedules`. of: what has the attribute; the model's optimizer
-    if not given. per: "epoch", or "step", which counts the batches from the first epoch on and makes training come back to
-    Python after each.
+    number of the epoch or step, such as the objects of `fastnn.schedules`. of: the object with the attribute; by default the
+    model's optimizer. per: "epoch" or "step". Steps are numbered from the first epoch on, and training returns to Python after
+    each step.
 
     >>> import fastnn
     >>> drop = fastnn.Dropout(0.5)

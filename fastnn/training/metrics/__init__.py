@@ -1,4 +1,4 @@
-"""Metrics, which measure how good predictions are over the batches of an epoch, computed by the backend's kernels."""
+"""Metrics, which measure the quality of predictions over the batches of an epoch. The backend's kernels compute them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ CLASSES: tuple[type[Metric], ...] = (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
-"""The metrics that are made from arguments alone, and so can be saved with a model."""
+"""Metrics that are defined by plain arguments, so that they can be saved with a model."""
 
 METRICS: dict[str, Callable[..., Metric]] = {
     "auc": AUC,
@@ -111,7 +111,7 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
     "top_k_categorical_accuracy": TopKCategoricalAccuracy,
 }
-"""What `get` knows by name, beside those that `FITTING` has."""
+"""Names that `get` knows, in addition to those in `FITTING`."""
 
 FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
     "accuracy": (SparseCategoricalAccuracy, BinaryAccuracy, CategoricalAccuracy),
@@ -120,16 +120,16 @@ FITTING: dict[str, tuple[type[Metric], type[Metric], type[Metric]]] = {
     "ce": (SparseCategoricalCrossentropy, BinaryCrossentropy, CategoricalCrossentropy),
     "log_loss": (SparseCategoricalCrossentropy, BinaryCrossentropy, CategoricalCrossentropy),
 }
-"""Names that mean what fits the loss: for class labels, a single output, one-hot rows."""
+"""Names whose metric depends on the loss: the metric for class labels, for a single output, and for one-hot rows."""
 
 
 def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int, logits: str = "") -> Metric:
-    """Return the metric of that name, or the metric or function itself.
+    """Return the metric with a name, or the given metric or function as a metric.
 
-    "accuracy" and "crossentropy" mean what fits the loss: class labels, a single output, or one-hot rows; "crossentropy" beside a
-    loss whose logits a sigmoid makes probabilities of is the binary one. A name in any case
-    and style will do (mse, MeanSquaredError); it is the metric's name in the logs. Raises ValueError for an unknown name, for a
-    metric that does not fit the targets of the loss, and for one that has several results.
+    The metric for "accuracy" and "crossentropy" depends on the loss: class labels, a single output, or one-hot rows. With a loss
+    of sigmoid logits, "crossentropy" is the binary cross-entropy. Names may have any case and style (mse, MeanSquaredError); the
+    name is the metric's name in the logs. Raises ValueError for an unknown name, a metric that does not fit the targets of the
+    loss, or a metric with several results.
 
     >>> get("accuracy", "labels", 10)
     <SparseCategoricalAccuracy accuracy=0.>
@@ -141,12 +141,12 @@ def get(identifier: Any, loss_kind: Literal["labels", "values"], n_outputs: int,
             f"compile: the metric {metric.name} compares with {takes[metric.targets]}, but the loss takes {takes[loss_kind]}"
         )
     if not metric.scalar(n_outputs):
-        raise ValueError(f"compile: the metric {metric.name} has several results, wanted one; say average= or one threshold")
+        raise ValueError(f"compile: the metric {metric.name} has several results, wanted one; pass average= or one threshold")
     return metric
 
 
 def check(identifier: Any) -> None:
-    """Raise ValueError or TypeError unless `get` could know it, whatever the loss."""
+    """Raise ValueError or TypeError if `get` does not accept the identifier for any loss."""
     _resolve(identifier, "labels", 1)
 
 
@@ -172,7 +172,7 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") 
 
 
 def direction(name: str) -> str | None:
-    """Return whether the metric of that name is better when smaller ("min") or greater ("max"); None for other names."""
+    """Return whether smaller ("min") or greater ("max") values of a metric are better; None for unknown names."""
     make = FITTING[name.lower()][0] if name.lower() in FITTING else _find(name)
     return getattr(make.func if isinstance(make, partial) else make, "direction", None)
 

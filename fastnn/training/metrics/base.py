@@ -1,4 +1,4 @@
-"""What every metric is: numbers that grow batch by batch, by the backend's kernels."""
+"""Base class of metrics, which add up numbers batch by batch, by the backend's kernels."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Array = np.ndarray[Any, Any]
 
 
 class Metric(Remade):
-    """A number that grows batch by batch; base of a metric of your own.
+    """Base class of metrics, also for custom metrics: a number that is computed batch by batch.
 
-    Keras's way: a class defines ``update_state(y_true, y_pred, sample_weight=None)``, ``result()``, and ``reset_state()`` if it
-    has state beside that of `add_weight`. fit and evaluate hand it Tensors with as many dimensions each, y_true in the dtype of
-    y_pred unless it is class labels, (n,) for (n, C) or (n, T) for (n, T, C), which are int64; sample_weight, in
-    weighted_metrics alone, is (n,) or (n, T). The result is a number, a Tensor of one element, or a dict of them. As it is
-    Python code, fit runs the steps of its model one by one: they are not recorded.
+    As in Keras, a class defines ``update_state(y_true, y_pred, sample_weight=None)`` and ``result()``. It also defines
+    ``reset_state()`` if it has state other than that of `add_weight`. fit and evaluate pass Tensors with the same number of
+    dimensions. y_true has the dtype of y_pred, but class labels are int64 and have shape (n,) for y_pred (n, C), or (n, T) for
+    (n, T, C). sample_weight is passed only in weighted_metrics, with shape (n,) or (n, T). The result is a number, a Tensor of
+    one element, or a dict of them. Since update_state is Python code, fit does not record the steps of the model.
 
     >>> class Bias(Metric):
     ...     def __init__(self, name="bias"):
@@ -45,26 +45,27 @@ class Metric(Remade):
     >>> m.result().item()
     1.5
 
-    fastnn's own define ``update``, of kernel calls, and are means, ``total[0] / total[1]``, values over weights, or have other
-    ``arrays`` and define ``result`` too. Arrays stay the same while a model trains, so that recorded steps can add to them.
+    Metrics of fastnn define ``update``, which calls kernels. Their result is a mean, ``total[0] / total[1]``, of values over
+    weights, or they have other ``arrays`` and define ``result`` too. The arrays stay the same objects while a model trains, so
+    that recorded steps can add to them.
 
     Args:
-        name: what it is called in the logs; made of the class's name if not given.
-        dtype: of what `add_weight` makes; float32 if not given.
+        name: name in the logs; by default derived from the name of the class.
+        dtype: default dtype of `add_weight`; float32 by default.
     """
 
     targets: Literal["labels", "values", "any"] = "values"
-    """What it compares with: class labels (int64, without the axis of classes), values shaped like the prediction, or
-    either."""
+    """Kind of targets: class labels (int64, without the class axis), values with the shape of the prediction, or either."""
     direction: Literal["min", "max"] | None = None
-    """Which way is better; None where that is not known."""
+    """Whether smaller or greater results are better; None if unknown."""
     recordable = True
-    """Whether update is kernel calls alone."""
+    """Whether update consists only of kernel calls."""
     arrays: tuple[str, ...] = ("total",)
-    """The attributes that hold what it knows of the batches so far; None until the first one, where shapes depend on it."""
+    """Names of the attributes with the state of the metric. An attribute is None until the first batch if its shape depends on
+    it."""
 
     _by_state = False
-    """Whether a class of the user's own defines update_state."""
+    """Whether a user's class defines update_state."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -72,7 +73,7 @@ class Metric(Remade):
         if own and not own_code(cls.__module__):
             cls._by_state = "update_state" in own
             cls.recordable = bool(vars(cls).get("recordable", False))
-            if cls._by_state and cls.update is Metric.update:  # not derived from one of fastnn's
+            if cls._by_state and cls.update is Metric.update:  # not derived from a concrete metric of fastnn
                 cls.arrays = vars(cls).get("arrays", ())
                 if cls.targets is Metric.targets:
                     cls.targets = "any"
@@ -89,22 +90,22 @@ class Metric(Remade):
             return
         changes = self._argument_changes(name, value)
         super().__setattr__(name, value)
-        if changes:  # it has begun anew: what it had counted was with the old setting, and in the old arrays
+        if changes:  # it starts again: its state was computed with the old setting, in the old arrays
             settings_changed()
 
     @property
     def variables(self) -> list[Variable]:
-        """Return what `add_weight` made."""
+        """Return the Tensors that `add_weight` made."""
         return list(self._variables)
 
     def add_weight(self, shape: Any = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None) -> Variable:
-        """Make a Tensor that the metric counts in, with ``assign`` and ``assign_add``; `reset_state` makes it 0.
+        """Make a Tensor for the state of the metric, with ``assign`` and ``assign_add``; `reset_state` sets it to 0.
 
         Args:
-            shape: its shape; a number without dimensions if not given.
+            shape: its shape; () by default.
             initializer: a name or object of `fastnn.initializers`.
-            dtype: the metric's if not given.
-            name: is taken for Keras's sake.
+            dtype: its dtype; by default that of the metric.
+            name: accepted for compatibility with Keras.
         """
         self._variables.append(made(shape, initializer, dtype or self.dtype))
         return self._variables[-1]
@@ -112,21 +113,24 @@ class Metric(Remade):
     add_variable = add_weight
 
     def scalar(self, outputs: int) -> bool:
-        """Return whether the result is one number for so many outputs, as `fit` needs it."""
+        """Return whether the result for this number of outputs is one number, as `fit` needs it."""
         return True
 
     def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
-        """Add a batch. k is the backend whose kernels are used.
+        """Add a batch with the kernels of the backend k.
 
-        y_pred has shape (n, ...), y_true values like y_pred in the same dtype, or labels in its shape without the last axis;
-        sample_weight has the first axes of y_pred, (n,) or more of them, in the same dtype, or size 0.
+        y_pred has shape (n, ...). y_true has values with the shape and dtype of y_pred, or labels with its shape without the
+        last axis. sample_weight has the first axes of y_pred, (n,) or more of them, and the same dtype, or size 0.
         """
         raise NotImplementedError(
             f"metric {self.name}: {type(self).__name__} defines no update_state(y_true, y_pred, sample_weight)"
         )
 
     def add_batch(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str = "") -> None:
-        """Add a batch of training or evaluation; logits says what makes probabilities of y_pred, where the loss takes logits."""
+        """Add a batch of training or evaluation.
+
+        logits: the function that turns y_pred into probabilities, if the loss takes logits; else "".
+        """
         if self._by_state:
             weight = (Tensor(sample_weight),) if sample_weight.size else ()
             self.update_state(*as_given(Tensor(y_true), Tensor(y_pred)), *weight)
@@ -136,11 +140,11 @@ class Metric(Remade):
             self.update(k, y_pred, y_true, sample_weight)
 
     def update_logits(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array, logits: str) -> None:
-        """Add a batch whose outputs are logits, of a "sigmoid" or a "softmax"."""
+        """Add a batch with outputs that are logits of a "sigmoid" or a "softmax"."""
         self.update(k, self.of_logits(k, y_pred, logits), y_true, sample_weight)
 
     def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
-        """Return what `update` takes of such outputs: themselves, except for metrics of probabilities."""
+        """Convert logits for `update`: to probabilities if the metric needs them, else no change."""
         return y_pred
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -159,10 +163,10 @@ class Metric(Remade):
         self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op, p.shape))))
 
     def reserve(self, samples: int) -> None:
-        """Make room for so many samples, which come before the next reset, where all have to be kept."""
+        """Allocate memory for the samples before the next reset, if the metric stores all of them."""
 
     def reset_state(self) -> None:
-        """Start anew."""
+        """Set the state to zero."""
         for name in self.arrays:
             if (array := getattr(self, name)) is not None:
                 array[...] = 0
@@ -170,11 +174,11 @@ class Metric(Remade):
             variable.assign(0.0)
 
     def saved(self) -> Any:
-        """Return its state, for `take_back`."""
+        """Return the state, for `take_back`."""
         return [getattr(self, name) for name in self.arrays] if self.recordable else State(self)
 
     def set_aside(self) -> None:
-        """Give it a new state in the place of the one that `saved` gave: an evaluation in the middle of training."""
+        """Replace the state that `saved` returned by a new one, for an evaluation during training."""
         if not self.recordable:
             self.reset_state()
             return
@@ -183,7 +187,7 @@ class Metric(Remade):
             setattr(self, name, None if array is None else shared_array(np.zeros(array.shape), array.dtype))
 
     def take_back(self, kept: Any) -> None:
-        """Take what `saved` gave; may be called again."""
+        """Restore the state that `saved` returned; this may be repeated."""
         if isinstance(kept, State):
             kept.restore()
             return
@@ -191,7 +195,7 @@ class Metric(Remade):
             setattr(self, name, array)
 
     def result(self) -> Any:
-        """Return the mean of what was added since the last reset; 0.0 for nothing."""
+        """Return the mean of the values since the last reset; 0.0 if there are none."""
         if self._by_state and type(self).update is Metric.update:
             raise NotImplementedError(f"metric {self.name}: {type(self).__name__} defines no result()")
         values, weights = self.total

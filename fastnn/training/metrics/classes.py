@@ -1,4 +1,4 @@
-"""Metrics from counts: which class was meant, and which was predicted."""
+"""Metrics from counts of true and predicted classes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ Average = Literal["micro", "macro", "weighted"] | None
 
 
 def _is_labels(y_pred: Array, y_true: Array) -> bool:
-    """Return whether the targets are a class number for each row of several outputs."""
+    """Return whether the targets are class numbers, one for each row of several outputs."""
     several = y_pred.ndim > 1 and y_pred.shape[-1] > 1
     return bool(several and y_true.dtype == np.int64 and y_true.size * y_pred.shape[-1] == y_pred.size)
 
 
 class ConfusionMatrix(Metric):
-    """How often each class was predicted where each class was meant: rows are what was meant, columns what was predicted.
+    """Confusion matrix: counts of each predicted class for each true class; rows are true classes, columns predicted ones.
 
-    Takes class labels, or one-hot rows; what is predicted is the greatest output. A label that is no class counts for nothing.
+    Targets are class labels or one-hot rows. The predicted class is that of the greatest output. Labels that are not classes are
+    ignored.
 
     >>> m = ConfusionMatrix()
     >>> m.update_state([0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
@@ -53,7 +54,7 @@ class ConfusionMatrix(Metric):
 
 
 def add_to_matrix(metric: Metric, k: Backend, matrix: Array | None, y_pred: Array, y_true: Array, sample_weight: Array) -> Array:
-    """Return the confusion matrix with a batch more; made with the first one."""
+    """Add a batch to the confusion matrix and return it; it is made at the first batch."""
     if _is_labels(y_pred, y_true):
         p, labels, weights = by_label(metric, y_pred, y_true, sample_weight)
     else:
@@ -63,21 +64,22 @@ def add_to_matrix(metric: Metric, k: Backend, matrix: Array | None, y_pred: Arra
     if matrix is None:
         matrix = k.shared_array(np.zeros((p.shape[1], p.shape[1])))
     if len(matrix) != p.shape[1]:
-        raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, those before had {len(matrix)}")
+        raise ValueError(f"metric {metric.name}: {p.shape[1]} outputs came, earlier batches had {len(matrix)}")
     k.confusion_matrix(matrix, p, labels, weights)
     return matrix
 
 
 class _ByClass(Metric):
-    """A score for each class from its true and false positives and negatives, and their average.
+    """Base of scores of each class from its true and false positives and negatives, and of their average.
 
     Args:
-        thresholds: an output above it is a positive; several give several results. None: the greatest output alone is one, or
-            0.5 for a single output. Class labels always mean the greatest output.
-        average: "micro" counts all classes together, "macro" is the mean over the classes, "weighted" that by how often they
-            are meant, None gives each class. With a single output there is one class. Where the greatest output is the class,
-            "macro" leaves out those that were neither meant nor predicted, whatever the samples weigh.
-        class_id: this class alone.
+        thresholds: outputs above the threshold are positive; several thresholds give several results. With None, only the
+            greatest output is positive, or outputs above 0.5 if there is a single output. With class labels, the greatest output
+            is always the positive one.
+        average: "micro" counts all classes together, "macro" is the mean over the classes, "weighted" the mean weighted by the
+            number of true samples, None returns each class. With a single output there is one class. If the greatest output is
+            the prediction, "macro" omits classes that were neither true nor predicted, regardless of sample weights.
+        class_id: the only class to use.
     """
 
     targets = "any"
@@ -96,9 +98,9 @@ class _ByClass(Metric):
             if isinstance(thresholds, Sequence)
             else float(thresholds)
         )
-        self.counts: Array | None = None  # (thresholds, classes, 4): true positives, false ones, false and true negatives
-        self.matrix: Array | None = None  # the confusion matrix, where the greatest output is what is predicted
-        self.seen: Array | None = None  # that of weighted batches without their weights, where those that weigh 0 matter
+        self.counts: Array | None = None  # (thresholds, classes, 4): true and false positives, false and true negatives
+        self.matrix: Array | None = None  # confusion matrix, if the greatest output is the prediction
+        self.seen: Array | None = None  # confusion matrix without weights, to see classes whose samples have weight 0
 
     def scalar(self, outputs: int) -> bool:
         one_class = self.average is not None or self.class_id is not None or outputs == 1
@@ -107,7 +109,7 @@ class _ByClass(Metric):
     def of_logits(self, k: Backend, y_pred: Array, logits: str) -> Array:
         at = 0.5 if self.thresholds is None else self.thresholds
         lowest, highest = (min(at, default=0.5), max(at, default=0.5)) if isinstance(at, list) else (at, at)
-        # Thresholds beyond the probabilities are meant for the logits themselves, and so is 0 alone.
+        # Thresholds outside of 0..1, and a single threshold of 0, are thresholds of the logits themselves.
         return probabilities(k, y_pred, logits) if 0 <= lowest <= highest <= 1 and highest > 0 and lowest < 1 else y_pred
 
     def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
@@ -123,7 +125,7 @@ class _ByClass(Metric):
         if self.counts is None:
             self.counts = k.shared_array(np.zeros((len(at), p.shape[1], 4)))
         if self.counts.shape[1] != p.shape[1]:
-            raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, those before had {self.counts.shape[1]}")
+            raise ValueError(f"metric {self.name}: {p.shape[1]} outputs came, earlier batches had {self.counts.shape[1]}")
         t = by_class(y_true.reshape(y_pred.shape))
         t = t if t.dtype == p.dtype else arrays.cast(k, t, p.dtype)
         k.threshold_counts(self.counts, p, t, row_weights(self, y_pred, sample_weight), k.constant(at))
@@ -132,7 +134,7 @@ class _ByClass(Metric):
         raise NotImplementedError
 
     def _occurring(self) -> Any:
-        """Return 1 for each class that was meant or predicted, else 0; outputs that are compared with a threshold all count."""
+        """Return 1 for each class that was true or predicted, else 0; with thresholds, all classes count."""
         matrices = [matrix for matrix in (self.matrix, self.seen) if matrix is not None]
         return np.any([(m != 0).any(0) | (m != 0).any(1) for m in matrices], axis=0) if matrices else 1
 
@@ -145,11 +147,11 @@ class _ByClass(Metric):
         return np.moveaxis(counts[..., :3], -1, 0)
 
     def result(self) -> Any:
-        """Return the score, 0.0 where it divides by 0; an array for several thresholds or classes."""
+        """Return the score, or 0.0 if its divisor is 0; an array for several thresholds or classes."""
         counts = self._by_class()
         if self.class_id is not None:
             if not 0 <= self.class_id < counts.shape[2]:
-                raise ValueError(f"metric {self.name}: class_id is {self.class_id}, there are {counts.shape[2]} outputs")
+                raise ValueError(f"metric {self.name}: class_id is {self.class_id}, but there are {counts.shape[2]} outputs")
             counts = counts[:, :, self.class_id, None]
         if self.average == "micro":
             counts = counts.sum(2, keepdims=True)
@@ -170,12 +172,12 @@ class _ByClass(Metric):
 
 
 def _quotient(a: Array, b: Array) -> Array:
-    """Return a / b, and 0 where b is."""
+    """Return a / b, and 0 where b is 0."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
 class Precision(_ByClass):
-    """The share of true positives among the positives.
+    """Fraction of true positives among the predicted positives.
 
     See `Recall` for the arguments.
 
@@ -195,15 +197,15 @@ class Precision(_ByClass):
 
 
 class Recall(_ByClass):
-    """The share of what is meant that is found: true positives among the samples of the class.
+    """Fraction of true positives among the samples of the class.
 
     Args:
-        thresholds: an output above it is a positive; a list gives a result for each. Class labels beside several outputs mean
-            that the greatest output is the positive.
-        average: "micro" counts all classes together (Keras's way), "macro" is the mean over the classes, "weighted" that by how
-            often they are meant (scikit-learn's ways), None gives an array with each class. Where the greatest output is the
-            class, "macro" leaves out classes that were neither meant nor predicted, whatever the samples weigh.
-        class_id: this class alone.
+        thresholds: outputs above the threshold are positive; a list gives a result for each threshold. With class labels and
+            several outputs, the greatest output is the positive one.
+        average: "micro" counts all classes together (as in Keras). "macro" is the mean over the classes, "weighted" the mean
+            weighted by the number of true samples (as in scikit-learn). None returns an array of all classes. If the greatest
+            output is the prediction, "macro" omits classes that were neither true nor predicted, regardless of sample weights.
+        class_id: the only class to use.
 
     >>> m = Recall(average="macro")
     >>> m.update_state([0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
@@ -221,12 +223,13 @@ class Recall(_ByClass):
 
 
 class FBetaScore(_ByClass):
-    """The harmonic mean of precision and recall, which counts beta times: (1 + beta^2) P R / (beta^2 P + R).
+    """Weighted harmonic mean of precision P and recall R: (1 + beta^2) P R / (beta^2 P + R).
 
     Args:
-        average: as `Recall`'s; None, an array with each class, if not given.
-        beta: how much more recall counts.
-        threshold: an output above it is a positive; None: the greatest one, or above 0.5 for a single output.
+        average: as for `Recall`; by default None, which returns an array of all classes.
+        beta: weight of recall relative to precision.
+        threshold: outputs above it are positive. With None, only the greatest output is positive, or outputs above 0.5 if there
+            is a single output.
     """
 
     def __init__(
@@ -248,7 +251,7 @@ class FBetaScore(_ByClass):
 
 
 class F1Score(FBetaScore):
-    """The harmonic mean of precision and recall.
+    """Harmonic mean of precision and recall.
 
     >>> m = F1Score(average="macro")
     >>> m.update_state([0, 1, 2, 2], [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7]])

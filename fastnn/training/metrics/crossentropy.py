@@ -1,4 +1,4 @@
-"""Cross-entropies as metrics: the kernels of the losses, on logits."""
+"""Cross-entropies as metrics; they use the kernels of the losses, on logits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class _Crossentropy(Metric):
-    """The mean cross-entropy of probabilities, held eps away from 0 and 1 (eps of their dtype), or of logits."""
+    """Mean cross-entropy of logits, or of probabilities, which are clipped to eps..1 - eps (eps of their dtype)."""
 
     direction = "min"
     takes = "softmax"
-    """What makes probabilities of the logits that `update_from` takes."""
+    """Function that turns the logits of `update_from` into probabilities."""
 
     def __init__(self, from_logits: bool = False, name: str = "") -> None:
         super().__init__(name)
@@ -45,7 +45,7 @@ class _Crossentropy(Metric):
 
 
 class SparseCategoricalCrossentropy(_Crossentropy):
-    """The mean of -log p at the label, where the p of a sample are made to add up to 1.
+    """Mean of -log p of the label; the probabilities p of a sample are normalized to the sum 1.
 
     >>> m = SparseCategoricalCrossentropy()
     >>> m.update_state([0, 1], [[0.5, 0.5], [0.75, 0.25]])
@@ -71,7 +71,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
 
 class Perplexity(SparseCategoricalCrossentropy):
-    """e to the power of the mean cross-entropy of class labels; of a language model, the number of words it wavers between.
+    """Exponential of the mean cross-entropy of class labels. For a language model, it is the effective number of next words.
 
     >>> m = Perplexity()
     >>> m.update_state([0, 3], [[0.25, 0.25, 0.25, 0.25]] * 2)
@@ -87,7 +87,7 @@ class Perplexity(SparseCategoricalCrossentropy):
 
 
 class CategoricalCrossentropy(_Crossentropy):
-    """The mean of -sum(y_true log p) for one-hot targets or probabilities."""
+    """Mean of -sum(y_true log p) for one-hot targets or probabilities."""
 
     def __init__(self, from_logits: bool = False, name: str = "categorical_crossentropy") -> None:
         super().__init__(from_logits, name)
@@ -101,7 +101,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
 
 class BinaryCrossentropy(_Crossentropy):
-    """The mean of -(y log p + (1 - y) log(1 - p)) over outputs that are 0 or 1.
+    """Mean of -(y log p + (1 - y) log(1 - p)) over outputs with targets y of 0 or 1.
 
     >>> m = BinaryCrossentropy()
     >>> m.update_state([1, 0], [0.5, 0.5])
@@ -125,7 +125,7 @@ class BinaryCrossentropy(_Crossentropy):
 
 
 def _log(k: Backend, p: Array) -> Array:
-    """Return the logarithm of probabilities, which are the logits of a softmax."""
+    """Return the logarithms of probabilities, which are logits of a softmax."""
     eps = float(np.finfo(p.dtype).eps)
     log: Array = arrays.apply(k, activation("log"), arrays.apply(k, activation("clip", eps, 1 - eps), p))
     return log

@@ -1,4 +1,4 @@
-"""Metrics of how scores order the samples: they need all scores of an epoch together."""
+"""Metrics of the order of samples by scores; they store all scores of an epoch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class AUC(Metric):
-    """The area under the ROC curve, or under the precision-recall curve, exact: all scores are kept.
+    """Exact area under the ROC curve or the precision-recall curve; all scores are stored.
 
-    Targets are 0 or 1, for one output or several, which count together; or the labels 0 and 1 beside two outputs, of which the
-    second is the score. ROC is the share of pairs of a positive and a negative sample that are in the right order, equal scores
-    counting half; PR is the average precision, the mean of the precision at each positive sample. As scikit-learn's
-    roc_auc_score and average_precision_score. NaN if there is no positive or no negative sample (PR: no positive one), or if a
-    score is NaN.
+    Targets are 0 or 1 for one output, or for several outputs, which are counted together. Or they are the labels 0 and 1 for two
+    outputs, where the second output is the score. ROC is the fraction of pairs of a positive and a negative sample in the right
+    order; pairs with equal scores count half. PR is the average precision, the mean of the precision at each positive sample.
+    Both agree with scikit-learn's roc_auc_score and average_precision_score. The result is NaN if a score is NaN, or if there is
+    no positive sample, or for ROC no negative sample.
 
     Args:
         curve: "ROC" or "PR".
@@ -46,21 +46,21 @@ class AUC(Metric):
         self.curve = curve
         self.store = shared_array(np.zeros((3, 0)))  # scores, targets and weights
         self.count = shared_array([0], np.int64)
-        self._expected = 0  # samples until the next reset
-        self._width = 0  # scores of a sample, once they are known
+        self._expected = 0  # number of samples until the next reset
+        self._width = 0  # number of scores of a sample, after the first batch
         self._trains = True  # whether recorded steps may write into the store
 
     def reserve(self, samples: int) -> None:
         self._expected = samples
         needed, room = samples * self._width, self.store.shape[1]
-        if needed > room:  # here, too, as replays do not grow the store
+        if needed > room:  # grow here too, since a replay cannot grow the store
             self._grow(max(needed, 2 * room))
 
     def _grow(self, size: int) -> None:
         store, taken = shared_array(np.zeros((3, size))), int(self.count[0])
         store[:, :taken] = self.store[:, :taken]
         if self._trains:
-            settings_changed()  # recorded steps write into the store of before
+            settings_changed()  # recorded steps write into the old store
         self.store = store
 
     def set_aside(self) -> None:
@@ -93,9 +93,9 @@ class AUC(Metric):
     def result(self) -> float:
         n = int(self.count[0])
         if n > self.store.shape[1]:
-            raise RuntimeError(f"metric {self.name}: {n} scores came, but there was room for {self.store.shape[1]}")
+            raise RuntimeError(f"metric {self.name}: {n} scores came, but there was memory for {self.store.shape[1]}")
         scores, targets, weights = self.store[:, :n]
-        if not weights.all():  # what weighs nothing may be NaN
+        if not weights.all():  # scores of weight 0 may be NaN
             scores, targets, weights = (a[weights != 0] for a in (scores, targets, weights))
         if np.isnan(scores).any():
             return float("nan")

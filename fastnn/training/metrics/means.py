@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SparseCategoricalAccuracy(Metric):
-    """The share of samples whose greatest output is at their label.
+    """Fraction of samples for which the greatest output is that of the label.
 
     >>> m = SparseCategoricalAccuracy()
     >>> m.update_state([2, 1], [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]])
@@ -39,7 +39,7 @@ class SparseCategoricalAccuracy(Metric):
 
 
 class CategoricalAccuracy(Metric):
-    """The share of samples whose greatest output is where their greatest target is (one-hot or probabilities)."""
+    """Fraction of samples for which the greatest output is that of the greatest target (one-hot or probabilities)."""
 
     direction = "max"
 
@@ -53,7 +53,7 @@ class CategoricalAccuracy(Metric):
 
 
 class BinaryAccuracy(Metric):
-    """The share of outputs that lie on their target's side of the threshold; targets are 0 or 1.
+    """Fraction of outputs on the correct side of the threshold; targets are 0 or 1.
 
     >>> m = BinaryAccuracy(threshold=0.6)
     >>> m.update_state([[1], [0], [1], [0]], [[0.98], [0.5], [0.55], [0.2]])
@@ -91,8 +91,7 @@ class _TopKAccuracy(Metric):
 
 
 class SparseTopKCategoricalAccuracy(_TopKAccuracy):
-    """The share of samples whose label is among the k greatest outputs; outputs that are equal to the label's do not count
-    against it.
+    """Fraction of samples for which the label is among the k greatest outputs. Ties with the label's output count in its favour.
 
     >>> m = SparseTopKCategoricalAccuracy(k=2)
     >>> m.update_state([2, 1], [[0.3, 0.2, 0.5], [0.5, 0.2, 0.3]])
@@ -110,7 +109,7 @@ class SparseTopKCategoricalAccuracy(_TopKAccuracy):
 
 
 class TopKCategoricalAccuracy(_TopKAccuracy):
-    """The same for one-hot targets."""
+    """Fraction of samples for which the greatest target is among the k greatest outputs; for one-hot targets."""
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy") -> None:
         super().__init__(k, name)
@@ -122,7 +121,7 @@ class TopKCategoricalAccuracy(_TopKAccuracy):
 
 
 class _MeanError(Metric):
-    """The mean of |y_pred - y_true|^power."""
+    """Mean of |y_pred - y_true|^power."""
 
     direction = "min"
     power: int
@@ -132,7 +131,7 @@ class _MeanError(Metric):
 
 
 class MeanSquaredError(_MeanError):
-    """The mean of (y_pred - y_true)^2.
+    """Mean of (y_pred - y_true)^2.
 
     >>> m = MeanSquaredError()
     >>> m.update_state([1.0, 2.0], [1.0, 4.0])
@@ -147,7 +146,7 @@ class MeanSquaredError(_MeanError):
 
 
 class MeanAbsoluteError(_MeanError):
-    """The mean of |y_pred - y_true|."""
+    """Mean of |y_pred - y_true|."""
 
     power = 1
 
@@ -156,18 +155,18 @@ class MeanAbsoluteError(_MeanError):
 
 
 class RootMeanSquaredError(MeanSquaredError):
-    """The root of the mean of (y_pred - y_true)^2."""
+    """Square root of the mean of (y_pred - y_true)^2."""
 
     def __init__(self, name: str = "root_mean_squared_error") -> None:
         super().__init__(name)
 
     def result(self) -> float:
         mean = super().result()
-        return math.sqrt(mean) if mean >= 0 else math.nan  # negative weights
+        return math.sqrt(mean) if mean >= 0 else math.nan  # the mean is negative for negative weights
 
 
 class MeanAbsolutePercentageError(Metric):
-    """The mean of 100 |y_pred - y_true| / max(|y_true|, 1e-7), as in Keras.
+    """Mean of 100 |y_pred - y_true| / max(|y_true|, 1e-7), as in Keras.
 
     >>> m = MeanAbsolutePercentageError()
     >>> m.update_state([1.0, 2.0], [1.5, 2.0])
@@ -191,7 +190,7 @@ class MeanAbsolutePercentageError(Metric):
 
 
 class CosineSimilarity(Metric):
-    """The mean of the cosine of the angle between the outputs and targets of each row; 0 where either is 0.
+    """Mean cosine of the angle between the outputs and targets of each row; 0 for a row where either is 0.
 
     >>> m = CosineSimilarity()
     >>> m.update_state([[1.0, 0.0]], [[3.0, 4.0]])
@@ -223,9 +222,9 @@ def _at_least(k: Backend, a: Array, least: float) -> Array:
 
 
 class R2Score(Metric):
-    """The coefficient of determination: 1 - squared errors / squares around the mean target, averaged over the outputs.
+    """Coefficient of determination: 1 - (sum of squared errors) / (sum of squares around the mean target), averaged over outputs.
 
-    For targets that are all equal, 1 if there is no error, else 0, as in scikit-learn.
+    If all targets are equal, it is 1 without errors, else 0, as in scikit-learn.
 
     >>> m = R2Score()
     >>> m.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
@@ -238,7 +237,7 @@ class R2Score(Metric):
 
     def __init__(self, name: str = "r2_score") -> None:
         super().__init__(name)
-        self.state: Array | None = None  # weights, means, squares around them and squared errors of each output
+        self.state: Array | None = None  # for each output: sum of weights, mean, squares around it, squared errors
 
     def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
         check_values(self, y_pred, y_true)
@@ -258,11 +257,11 @@ class R2Score(Metric):
 
 
 class MeanMetricWrapper(Metric):
-    """The mean of a function's values over the samples.
+    """Mean of a function's values over the samples.
 
-    ``fn(y_true, y_pred)`` gets Tensors with as many dimensions each, y_true in the dtype of y_pred unless it is a class label for
-    several outputs (int64), and gives one value per sample, shape (n, ...), or a single number, which counts for the whole batch
-    and cannot be weighted by sample.
+    ``fn(y_true, y_pred)`` gets Tensors with the same number of dimensions. y_true has the dtype of y_pred, but class labels for
+    several outputs are int64. The function returns one value per sample, shape (n, ...), or a single number. A single number
+    counts for the whole batch and cannot be weighted by sample.
     """
 
     targets = "any"
@@ -280,19 +279,19 @@ class MeanMetricWrapper(Metric):
         values = np.asarray(given)
         if values.dtype.kind not in "fiub":
             wanted = f"wanted one number, or one for each of the {n} samples"
-            raise TypeError(f"metric {self.name}: the function gave a {type(given).__name__}, no numbers; {wanted}")
+            raise TypeError(f"metric {self.name}: the function returned a {type(given).__name__}, not numbers; {wanted}")
         values = values.astype(np.float64)
         if values.size == 1:
             self.total += np.array((values.item() * n, n))
             return
         if values.shape[0] != n:
             wanted = f"one number, or one for each of the {n} samples"
-            raise ValueError(f"metric {self.name}: the function gave shape {values.shape}; wanted {wanted}")
+            raise ValueError(f"metric {self.name}: the function returned shape {values.shape}, wanted {wanted}")
         weights = k.to_numpy(sample_weight).astype(np.float64) if sample_weight.size else np.ones(n)
         if weights.shape != values.shape[: weights.ndim]:
             raise ValueError(
-                f"metric {self.name}: the function gave shape {values.shape}, and sample_weight has {weights.shape}; wanted a "
-                "value for each weight"
+                f"metric {self.name}: the function returned shape {values.shape}, but sample_weight has {weights.shape}; "
+                "wanted a value for each weight"
             )
         each = values.reshape(*weights.shape, -1).mean(-1) if values.size else np.zeros(weights.shape)
         self.total += np.array((np.where(weights != 0, each * weights, 0).sum(), weights.sum()))

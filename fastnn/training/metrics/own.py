@@ -1,4 +1,4 @@
-"""What metrics of the user's own work with: their variables, their state, and the Tensors that they get."""
+"""Variables and state of custom metrics, and the check of their results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Variable(Tensor):
-    """A Tensor of a metric, with Keras's ways to change it."""
+    """Tensor of a metric, with Keras's methods to change it."""
 
     __slots__ = ()
 
@@ -26,27 +26,27 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Tensor:
-        """Return its values now, as a Tensor of its own."""
+        """Return a copy of the current values, as a Tensor."""
         return Tensor(current().asarray(self.numpy().copy()))
 
     def assign(self, value: Any) -> Variable:
-        """Set its values, from numbers of its shape or a number for all."""
+        """Set the values from an array of the same shape, or from one number for all."""
         with no_grad():
             given = np.asarray(value.detach() if isinstance(value, Tensor) else value, self.dtype)
             self.copy_(np.broadcast_to(given.reshape(()) if given.size == 1 else given, self.shape))
         return self
 
     def assign_add(self, value: Any) -> Variable:
-        """Add to its values."""
+        """Add to the values."""
         return self.assign(self.numpy() + np.asarray(value.detach() if isinstance(value, Tensor) else value))
 
     def assign_sub(self, value: Any) -> Variable:
-        """Subtract from its values."""
+        """Subtract from the values."""
         return self.assign(self.numpy() - np.asarray(value.detach() if isinstance(value, Tensor) else value))
 
 
 def made(shape: Any, initializer: Any, dtype: Any) -> Variable:
-    """Make a variable with its first values."""
+    """Make a variable with initial values."""
     sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
     first = initializers.get("zeros" if initializer is None else initializer)(sizes, np.dtype(dtype), generator())
     return Variable(own_array(current(), first, np.dtype(dtype), "add_weight", True))
@@ -57,8 +57,8 @@ def _again(values: Array) -> Variable:
 
 
 class State:
-    """All that a metric of the user's own knows, to be restored later: its attributes, and what its arrays, variables and metrics
-    hold."""
+    """Copy of the state of a custom metric, to restore it later: its attributes, and the values of its arrays, variables and
+    inner metrics."""
 
     def __init__(self, metric: Any) -> None:
         from .base import Metric
@@ -70,7 +70,7 @@ class State:
         self._inner = [(m, State(m)) for m in vars(metric).values() if isinstance(m, Metric)]
 
     def restore(self) -> None:
-        """Make it what it was."""
+        """Restore the state of the metric."""
         vars(self._metric).clear()
         vars(self._metric).update(self._attributes)
         for array, values in self._arrays:
@@ -82,7 +82,7 @@ class State:
 
 
 def _copied(value: Any) -> Any:
-    """Return a copy of what is changed in place; other objects themselves."""
+    """Return a copy of an object that may be changed in place; other objects themselves."""
     return copy.copy(value) if isinstance(value, list | dict | set | bytearray | np.ndarray) else value
 
 
@@ -90,10 +90,10 @@ def as_number(name: str, value: Any, source: str = "metric {}: result()") -> flo
     """Return the result of a metric, or another number of this name and source, for the logs.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: the value is not a number.
     """
     number = np.asarray(value.detach() if isinstance(value, Tensor) else value)
     if number.dtype.kind not in "fiub" or number.size != 1:
         what = f"an array of shape {number.shape}" if number.dtype.kind in "fiub" else f"a {type(value).__name__}"
-        raise TypeError(f"{source.format(name)} gave {what}; wanted one number{' or a dict of numbers' * (source != '{}')}")
+        raise TypeError(f"{source.format(name)} returned {what}; wanted one number{' or a dict of numbers' * (source != '{}')}")
     return float(number.reshape(()))

@@ -1,4 +1,4 @@
-"""How metrics cut outputs, targets and weights into rows, which their kernels take."""
+"""Conversion of outputs, targets and weights to rows, the form that the kernels of metrics need."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def by_class(a: Array) -> Array:
 
 
 def check_shapes(metric: Metric, y_pred: Array, y_true: Array, fits: bool) -> None:
-    """Raise ValueError unless the shapes go together."""
+    """Raise ValueError with both shapes unless they fit."""
     if not fits:
-        raise ValueError(f"metric {metric.name}: y_pred of shape {y_pred.shape} does not go with y_true of shape {y_true.shape}")
+        raise ValueError(f"metric {metric.name}: y_pred of shape {y_pred.shape} does not fit y_true of shape {y_true.shape}")
 
 
 def check_values(metric: Metric, y_pred: Array, y_true: Array) -> None:
@@ -47,17 +47,17 @@ def check_values(metric: Metric, y_pred: Array, y_true: Array) -> None:
 
 
 def by_label(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> tuple[Array, Array, Array]:
-    """Return outputs as (rows, classes), labels and weights as (rows,); ValueError unless there is a label for each row."""
+    """Return outputs as (rows, classes), labels and weights as (rows,); raise ValueError unless each row has a label."""
     p = by_class(y_pred)
     check_shapes(metric, y_pred, y_true, same_elements(y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape, y_true.shape))
     return p, y_true.reshape(-1), row_weights(metric, y_pred, sample_weight)
 
 
 def row_weights(metric: Metric, y_pred: Array, sample_weight: Array) -> Array:
-    """Return the weights of the rows that `by_class` makes, of those of samples or of rows.
+    """Convert weights of samples or rows to weights of the rows that `by_class` makes.
 
     Raises:
-        ValueError: the weights are those of single outputs, which a row has several of.
+        ValueError: the shape of the weights does not fit, for example one weight for each output of a row.
     """
     rows = y_pred.shape[:-1] if y_pred.ndim > 1 else y_pred.shape
     if not sample_weight.size or sample_weight.shape == rows:
@@ -70,10 +70,10 @@ def row_weights(metric: Metric, y_pred: Array, sample_weight: Array) -> Array:
 
 
 def by_weight(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array) -> tuple[Array, Array, Array]:
-    """Return outputs and targets as (rows, outputs in each), where a row is what has one weight; and the weights (rows,).
+    """Return outputs and targets as (rows, outputs in a row), with one row for each weight, and the weights as (rows,).
 
     Raises:
-        ValueError: there is not a target for each output, or the weights have other shapes.
+        ValueError: an output has no target, or the shape of the weights does not fit.
     """
     check_values(metric, y_pred, y_true)
     axes = sample_weight.ndim if sample_weight.size else 1
@@ -86,7 +86,7 @@ def by_weight(metric: Metric, y_pred: Array, y_true: Array, sample_weight: Array
 
 
 def argmax_rows(k: Backend, a: Array) -> Array:
-    """Return the place of the greatest element of each row."""
+    """Return the index of the greatest element of each row."""
     index: Array = k.empty((len(a), 1), np.int64)
     k.argmax_forward(index, a.reshape(len(a), a.shape[1], 1))
     return index.reshape(-1)

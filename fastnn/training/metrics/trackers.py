@@ -1,4 +1,4 @@
-"""Metrics of values that are no predictions, such as losses in a train_step of the user's own."""
+"""Metrics of values that are not predictions, such as losses in a custom train_step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class _Tracker(Metric):
-    """Sums of values and of their weights."""
+    """Base of metrics that sum values and their weights."""
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
-        """Add values: a number or an array-like, with a weight for each, or for each of the first dimension."""
+        """Add values, a number or an array-like, with a weight for each element, or for each index of the first axis."""
         v, w = (np.asarray(a.detach() if isinstance(a, Tensor) else a, np.float64) for a in (values, _or_one(sample_weight)))
         w = np.broadcast_to(w.reshape(w.shape + (1,) * (v.ndim - w.ndim)), v.shape)
         self.total += np.array((np.where(w != 0, v * w, 0).sum(), w.sum()))
@@ -32,7 +32,7 @@ def _or_one(weight: Any) -> Any:
 
 
 class Mean(_Tracker):
-    """The mean of the values that `update_state` was given, as Keras's: for a ``train_step`` of your own.
+    """Mean of the values that are passed to `update_state`, as in Keras; for a custom ``train_step``.
 
     >>> m = Mean("d_loss")
     >>> m.update_state([1.0, 3.0], sample_weight=[1, 3])
@@ -45,7 +45,7 @@ class Mean(_Tracker):
 
 
 class Sum(_Tracker):
-    """The sum of the values that `update_state` was given.
+    """Sum of the values that are passed to `update_state`.
 
     >>> m = Sum()
     >>> m.update_state([1.0, 3.0])
