@@ -393,7 +393,7 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     if (name := registered_name(type(initializer))) is not None:
         return {"class_name": name, "config": own_config(initializer)}
     raise TypeError(
-        f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be written down; put @fastnn.register before "
+        f"initializer: {initializer!r} is not one of fastnn.initializers and cannot be saved; put @fastnn.register before "
         "its definition"
     )
 

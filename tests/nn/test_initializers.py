@@ -103,7 +103,7 @@ def test_functions() -> None:
         initializers.get(lambda shape, dtype: np.zeros(3))((2, 3), np.float32, rng)
     with pytest.raises(TypeError, match="takes neither"):
         initializers.get(lambda: 0)
-    with pytest.raises(TypeError, match="cannot be written down"):
+    with pytest.raises(TypeError, match="cannot be saved"):
         initializers.serialize(ours)
 
 

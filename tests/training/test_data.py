@@ -117,7 +117,7 @@ class Refusing:
         (np.zeros(2, "f4,f4"), TypeError, "x holds no numbers"),
         (np.ma.masked_array([1.0, 2.0], [True, False]), TypeError, "x is a masked array"),
         (Sparse(), TypeError, "x is a sparse matrix"),
-        (Refusing(), TypeError, "x is a Refusing that gives no NumPy array: it lives on a device"),
+        (Refusing(), TypeError, "x is a Refusing that cannot be converted to a NumPy array: it lives on a device"),
         ([[1, 2], [3]], ValueError, "x is a ragged list"),
         (3.5, ValueError, "x is a single number"),
         (np.float32(3), ValueError, "x is a single number"),

@@ -39,7 +39,7 @@ def test_the_column_that_holds_no_numbers_is_named() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["x", "y"], r"astype\(float\) reads numbers kept as text"),
+        (["x", "y"], r"astype\(float\) reads numbers stored as text"),
         ("category", "get_dummies makes a column of each category"),
         ("datetime64[ns]", "days since a date"),
         ("timedelta64[ns]", "total_seconds"),

@@ -182,7 +182,7 @@ def test_the_number_of_steps_is_found_in_the_first_epoch(capsys: pytest.CaptureF
 
 
 def test_a_generator_that_runs_out() -> None:
-    with pytest.warns(RuntimeWarning, match=r"x is a generator.* ran out in epoch 1 of 3; training stops. Pass steps_per_epoch"):
+    with pytest.warns(RuntimeWarning, match=r"x is a generator.* ended in epoch 1 of 3; training stops. Pass steps_per_epoch"):
         assert len(run(net(), generate(X, Y))[0]["loss"]) == 1
     with pytest.warns(RuntimeWarning, match="epoch 2 of 3, after 1 of 3 steps; training stops"):
         assert len(run(net(), generate(X, Y), steps_per_epoch=3)[0]["loss"]) == 2
@@ -199,13 +199,13 @@ def test_a_generator_that_runs_out() -> None:
             return self.batches
 
     for steps, wanted in ((None, 1), (3, 2), (4, 1)):
-        with pytest.warns(RuntimeWarning, match="x is a Forgets, which gives its batches once, and ran out in epoch 2 of 3"):
+        with pytest.warns(RuntimeWarning, match="x is a Forgets, which returns its batches once, and ended in epoch 2 of 3"):
             assert len(run(net(), Forgets(), steps_per_epoch=steps)[0]["loss"]) == wanted
     run(net(), generate(X, Y, passes=3), steps_per_epoch=4)  # to the last batch
     run(net(), generate(X, Y), epochs=1)
     with pytest.warns(RuntimeWarning) as warned:
         history = run(net(), X, Y, validation_data=generate(X, Y), validation_steps=3, epochs=3)[0]
-    ends = [f"validation_data is a generator that ran out after {n} batches; wanted 3" for n in (1, 0)]
+    ends = [f"validation_data is a generator that ended after {n} batches; wanted 3" for n in (1, 0)]
     assert all(end in str(w.message) for end, w in zip(ends, warned, strict=True))
     assert len(history["val_loss"]) == 2 and len(history["loss"]) == 3
 
@@ -222,21 +222,21 @@ def test_a_generator_that_runs_out() -> None:
             ValueError,
             "fit: validation_batch_size is",
         ),
-        (lambda m: m.fit(X, Y, validation_data=3), ValueError, r"fit: validation_data is not \(x, y\)"),
+        (lambda m: m.fit(X, Y, validation_data=3), ValueError, r"fit: validation_data is neither \(x, y\)"),
         (lambda m: m.fit(X, Y, steps_per_epoch=0), ValueError, "fit: steps_per_epoch is 0"),
         (lambda m: m.fit(X, Y, validation_data=(X, Y), validation_steps=-1), ValueError, "fit: validation_steps is -1"),
         (lambda m: m.fit(X, Y, validation_freq="a"), TypeError, "fit: validation_freq is 'a'"),
         (
             lambda m: m.fit(X, Y, validation_data=generate(X, Y), epochs=2),
             ValueError,
-            "fit: .* wanted 2 times; pass validation_steps",
+            "fit: .* validation runs 2 times; pass validation_steps",
         ),
         (
             lambda m: m.fit(X, Y, validation_data=iter([]), validation_freq=2, epochs=2),
             ValueError,
             "validation_data .* no batches",
         ),
-        (lambda m: m.fit(iter([])), ValueError, "fit: x is a list_iterator that gave no batches"),
+        (lambda m: m.fit(iter([])), ValueError, "fit: x is a list_iterator that returned no batches"),
         (lambda m: m.fit(Again()), ValueError, "fit: a batch of x has 0 parts"),
         (lambda m: m.fit(iter([(X, Y, W, W)])), ValueError, r"fit: a batch of x has 4 parts; wanted \(x, y\)"),
         (lambda m: m.fit(iter([(X, Y), (X, Y[1:])])), ValueError, "fit: batch 1 of x: x has 50 samples, but y has 49"),
@@ -245,9 +245,9 @@ def test_a_generator_that_runs_out() -> None:
         (lambda m: m.fit(iter([X])), ValueError, "fit: batch 0 of x: y is missing"),
         (lambda m: m.evaluate(Again(X, Y), Y), ValueError, "evaluate: y is given together with x"),
         (lambda m: m.evaluate(Again(X, Y), steps=0), ValueError, "evaluate: steps is 0"),
-        (lambda m: m.evaluate(iter([])), ValueError, "evaluate: x is a list_iterator that gave no batches"),
+        (lambda m: m.evaluate(iter([])), ValueError, "evaluate: x is a list_iterator that returned no batches"),
         (lambda m: m.predict(Again(X), batch_size=3), ValueError, "predict: batch_size is given together with x"),
-        (lambda m: m.predict(iter([])), ValueError, "predict: x is a list_iterator that gave no batches"),
+        (lambda m: m.predict(iter([])), ValueError, "predict: x is a list_iterator that returned no batches"),
         (lambda m: m.predict(generate(X), mc=2), ValueError, "predict: x is a generator, which has one pass"),
         (lambda m: m.fit(object()), TypeError, "fit: x is a object; wanted an array"),
     ],
@@ -279,7 +279,7 @@ def test_datasets_of_pytorch_that_are_refused() -> None:
     with pytest.raises(ValueError, match=r"samples of x have different shapes, \(1,\) and \(2,\)"):
         run(net(), Ragged())
     grows = torch.ones(2, 3, requires_grad=True)
-    with pytest.raises(TypeError, match="x is a Tensor that gives no NumPy array"):
+    with pytest.raises(TypeError, match="x is a Tensor that cannot be converted to a NumPy array"):
         net().predict(iter([grows]))
 
 

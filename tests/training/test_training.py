@@ -296,7 +296,7 @@ def test_losses_of_nn_in_fit() -> None:
 
 def test_bad_callbacks_and_epochs_are_refused() -> None:
     model = classifier()
-    with pytest.raises(TypeError, match="callbacks holds a builtin_function"):
+    with pytest.raises(TypeError, match="callbacks contains a builtin_function"):
         model.fit(X, LABELS, callbacks=print)
     with pytest.raises(ValueError, match="initial_epoch is -1"):
         model.fit(X, LABELS, initial_epoch=-1)

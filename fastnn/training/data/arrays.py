@@ -1,4 +1,4 @@
-"""What users pass to fit, evaluate and predict becomes arrays here, or a clear error."""
+"""Conversion of the data that users pass to fit, evaluate and predict to arrays, with clear errors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ Array = np.ndarray[Any, Any]
 
 
 def as_features(x: Any, dtype: DTypeLike, op: str = "fit", name: str = "x", cast: bool = True) -> Array:
-    """Return the samples as a C-contiguous array of ``dtype``, shape (n, ...); without cast, only floats as ``dtype``.
+    """Convert samples to a C-contiguous array of ``dtype``, shape (n, ...).
 
-    Takes arrays, nested lists and tuples, data frames, and tensors of other libraries (``__array__``, ``to_numpy`` or
-    ``__dlpack__``). Other dtypes are cast. An array that is already right is returned as it is.
+    The samples are arrays, nested lists and tuples, data frames, or tensors of other libraries (with ``__array__``, ``to_numpy``
+    or ``__dlpack__``). Other dtypes are cast; with cast=False, only floats are cast to ``dtype``, and integers become int64. An
+    array that already fits is returned itself.
 
-    Raises TypeError for what does not hold real numbers, ValueError for ragged lists, no samples, and values beyond the dtype.
+    Raises TypeError for data that are not real numbers, ValueError for ragged lists, no samples, or values out of the range of
+    the dtype.
 
     >>> as_features([[1, 2], [3, 4]], "float32")
     array([[1., 2.],
@@ -50,12 +52,12 @@ def as_targets(
     column: bool = True,
     sample: Shape = (),
 ) -> Array:
-    """Return the targets as a C-contiguous array.
+    """Convert targets to a C-contiguous array.
 
     ``kind="labels"``: class numbers of shape (n, *sample) or (n, *sample, 1), of any integer dtype or floats that are whole
-    numbers; gives int64 (n, *sample). ``kind="values"``: anything `as_features` takes, as ``dtype``; (n,) becomes (n, 1) unless
-    ``column`` is false.
-    ``kind="any"``: as they came, whole numbers and booleans as int64, others as ``dtype``.
+    numbers; the result is int64 (n, *sample). ``kind="values"``: any data that `as_features` accepts, as ``dtype``; (n,) becomes
+    (n, 1) unless ``column`` is false. ``kind="any"``: the shape does not change, integers and booleans become int64, floats
+    ``dtype``.
 
     >>> as_targets([[0.0], [2.0]], "labels", "float32")
     array([0, 2])
@@ -83,10 +85,10 @@ def as_targets(
 
 
 def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Shape | None = None) -> Array:
-    """Return one weight per sample, shape (n,) of ``dtype``, or one per element of the loss; an array of size 0 for None.
+    """Convert weights to an array of ``dtype`` with one weight per sample (n,) or per element of the loss; of size 0 for None.
 
-    like: the shape of the losses, (n,) if not given; the weights have as many of its axes as they differ along. Negative
-    weights are allowed, NaN and infinity are not.
+    like: shape of the losses, (n,) by default. The result has the leading axes of this shape along which the weights differ.
+    Negative weights are allowed, NaN and infinity are not.
 
     >>> as_sample_weight([1, 0.5], 2, "float32")
     array([1. , 0.5], dtype=float32)
@@ -105,18 +107,18 @@ def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Sh
     finite = np.isfinite(a)
     if not finite.all():
         where = _place(~finite)
-        raise ValueError(f"{op}: sample_weight[{_index(where)}] is {a[where]}; weights have to be finite")
+        raise ValueError(f"{op}: sample_weight[{_index(where)}] is {a[where]}; weights must be finite")
     return a
 
 
 def class_weight_to_sample_weight(
     class_weight: Mapping[int, float], labels: Array, sample_weight: Array, op: str = "fit", numbers: bool = False
 ) -> Array:
-    """Return the weight of each sample: that of its class (1 where none is given) times its sample weight.
+    """Return the weight of each sample: the weight of its class (1 by default) times its sample weight.
 
     labels are class numbers of shape (n,), or (n, 1) of zeros and ones, or one-hot rows (n, classes), with more axes between
-    these; with ``numbers``, class numbers of any shape. sample_weight has as many axes or less, or size 0 when there is none;
-    its dtype is the result's.
+    these; with ``numbers``, class numbers of any shape. sample_weight has the same number of axes or fewer, or size 0 without
+    weights; the result has its dtype.
 
     >>> class_weight_to_sample_weight({1: 3.0}, np.array([0, 1, 1]), np.empty(0, np.float32))
     array([1., 3., 3.], dtype=float32)
@@ -139,7 +141,7 @@ def class_weight_to_sample_weight(
 
 
 def check_same_length(op: str, **arrays: Array | None) -> None:
-    """Raise ValueError unless all arrays have as many samples as the first; None and arrays of size 0 are absent ones.
+    """Raise ValueError unless all arrays have as many samples as the first. None and arrays of size 0 are missing arrays.
 
     >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(3), sample_weight=None)
     """
@@ -150,7 +152,7 @@ def check_same_length(op: str, **arrays: Array | None) -> None:
 
 
 def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: int | None = None, name: str = "y") -> bool:
-    """Check that every label is in [0, n_classes) or is ignore_index; return whether some are beyond the classes, to be ignored.
+    """Check that every label is in [0, n_classes) or equals ignore_index; return whether labels outside of the classes exist.
 
     >>> check_labels(np.array([0, 3]), 3)
     Traceback (most recent call last):
@@ -159,7 +161,7 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
     """
     if not labels.size:
         return False
-    if labels.view(np.uint64).max() < n_classes:  # a negative number is a huge one there
+    if labels.view(np.uint64).max() < n_classes:  # as unsigned, a negative number is huge
         return False
     bad = (labels < 0) | (labels >= n_classes)
     if ignore_index is not None:
@@ -174,9 +176,9 @@ def check_labels(labels: Array, n_classes: int, op: str = "fit", ignore_index: i
 def validation_split(
     arrays: Sequence[Array | None], fraction: float, op: str = "fit"
 ) -> tuple[tuple[Array | None, ...], tuple[Array | None, ...]]:
-    """Return the arrays in two parts, (training, validation): the last ``fraction`` of the samples, as they came, validates.
+    """Split arrays into (training, validation); the last ``fraction`` of the samples, in the given order, is for validation.
 
-    None and arrays of size 0 (no weights) stay what they are in both.
+    None and arrays of size 0 (no weights) are the same in both parts.
 
     >>> train, val = validation_split([np.arange(10)], 0.2)
     >>> val
@@ -207,9 +209,9 @@ def _samples(x: Any, op: str, name: str) -> Array:
         a = found
     if a.dtype.kind not in "fiub":
         what = {"O": "Python objects", "U": "strings", "S": "strings", "T": "strings", "c": "complex numbers"}
-        dtype = getattr(x, "dtype", a.dtype)  # that of a Series says more: text, a category
+        dtype = getattr(x, "dtype", a.dtype)  # the dtype of a Series is more precise: text, a category
         held = what.get(a.dtype.kind, "no numbers") if str(dtype) == str(a.dtype) else "no numbers"
-        hint = f"; for labels: np.unique({name}, return_inverse=True) numbers them" if a.dtype.kind in "OUST" else ""
+        hint = f"; for labels: np.unique({name}, return_inverse=True) returns their numbers" if a.dtype.kind in "OUST" else ""
         raise TypeError(f"{op}: {name} holds {held} (dtype {dtype}); wanted real numbers{hint}")
     if a.ndim == 0:
         raise ValueError(f"{op}: {name} is a single number, {a[()]!r}; wanted an array with one row per sample")
@@ -227,7 +229,7 @@ def _array(x: Any, op: str, name: str) -> Array:
     if type(x) is k.xp.ndarray:
         return k.to_numpy(x)
     if hasattr(x, "toarray"):  # NumPy would wrap a SciPy sparse matrix as one object
-        raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one, as its toarray() gives")
+        raise TypeError(f"{op}: {name} is a sparse matrix ({type(x).__name__}); wanted a dense one; use its toarray()")
     try:
         if hasattr(x, "__array__"):
             return np.asarray(x)
@@ -236,7 +238,7 @@ def _array(x: Any, op: str, name: str) -> Array:
         if hasattr(x, "__dlpack__"):
             return np.from_dlpack(x)
     except (TypeError, ValueError, RuntimeError, BufferError) as e:
-        raise TypeError(f"{op}: {name} is a {type(x).__name__} that gives no NumPy array: {e}") from e
+        raise TypeError(f"{op}: {name} is a {type(x).__name__} that cannot be converted to a NumPy array: {e}") from e
     if not isinstance(x, (list, tuple, numbers.Number)):
         raise TypeError(f"{op}: {name} is {_describe(x)}; wanted an array, a list or a data frame")
     try:
@@ -258,7 +260,7 @@ def _cast(a: Array, dtype: np.dtype[Any], op: str, name: str) -> Array:
 
 
 def _place(found: Array) -> tuple[int, ...]:
-    """Return where the first true element is."""
+    """Return the index of the first true element."""
     return tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
 
 
@@ -275,7 +277,7 @@ def _labels(a: Array, op: str, name: str, sample: Shape) -> Array:
             f"{op}: {name} has shape {a.shape}; wanted class numbers of shape ({sizes}{'' if sample else ','}) or ({sizes}, 1)"
             + " (a loss such as categorical_crossentropy takes one-hot rows)" * (a.ndim > len(sample) + 1)
         )
-    limit = np.float64(2.0**63)  # of a dtype: a Python number would become a's, and float16 cannot hold it
+    limit = np.float64(2.0**63)  # with a dtype: a Python number would be converted to a's dtype, and float16 cannot hold it
     if a.dtype.kind == "f":
         bad = ~((a == np.floor(a)) & (a >= -limit) & (a < limit))  # also true for NaN
     else:

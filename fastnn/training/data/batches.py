@@ -1,4 +1,4 @@
-"""Batches for evaluation, validation and prediction: of arrays, and of what gives batches."""
+"""Batches for evaluation, validation and prediction, from arrays and from feeds."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .large import by_batch
 from .order import Order
 
 Batches = Callable[[], Generator[Arrays]]
-"""Begins a pass over the batches of an evaluation."""
+"""Type of the function that begins a pass over the batches of an evaluation."""
 
 
 def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, Any, Any]]:
-    """Yield x, y and weights of the batches that are evaluated or predicted: a pass, or so many of them.
+    """Yield x, y and weights of the batches of an evaluation or prediction: `steps` batches, or a whole pass.
 
-    An iterator is left where this stops.
+    An iterator keeps its position after the last batch.
 
     Raises:
-        ValueError: there is no batch.
+        ValueError: there are no batches.
     """
     if steps is not None:
         _checked(steps, op)
@@ -44,18 +44,18 @@ def batches_of(feed: Feed, op: str, steps: int | None) -> Generator[tuple[Any, A
             yield unpack(item, op, feed.name)
     finally:
         if op == "fit":
-            feed.leave()  # the next validation may go on
+            feed.leave()  # the next validation may continue
         else:
             feed.close()
     if steps is not None and done < steps and (done or feed.once):
-        warn(f"{op}: {feed.name} is a {feed.kind} that ran out after {done} batches; wanted {steps}")
-    if not done and not (op == "fit" and steps is not None and feed.once):  # where fit goes on without validation
-        raise ValueError(f"{op}: {feed.name} is a {feed.kind} that gave no batches")
+        warn(f"{op}: {feed.name} is a {feed.kind} that ended after {done} batches; wanted {steps}")
+    if not done and not (op == "fit" and steps is not None and feed.once):  # in this case fit continues without validation
+        raise ValueError(f"{op}: {feed.name} is a {feed.kind} that returned no batches")
     feed.epoch_ended()
 
 
 def in_chunks(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Generator[Arrays]:
-    """Yield arrays in parts of `size` samples, so many as `steps` says; name is what messages call the size."""
+    """Yield parts of arrays with `size` samples, at most `steps` of them; name is the name of size in messages."""
     parts = chunks(arrays, _rows_at_a_time(size, f"{op}: {name}", steps))
     for part in parts if steps is None else islice(parts, _checked(steps, op)):
         yield Arrays(part, arrays.inputs)
@@ -70,7 +70,7 @@ def _checked(steps: int, op: str) -> int:
 
 
 def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | None) -> Batches:
-    """Return what begins `in_chunks`, with the arguments checked."""
+    """Check the arguments and return a function that calls `in_chunks`."""
     chunk_size(size, f"{op}: {name}")
     if steps is not None:
         _checked(steps, op)
@@ -78,7 +78,7 @@ def chunked(arrays: Arrays, op: str, name: str, size: int | None, steps: int | N
 
 
 def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps: int | None) -> Batches:
-    """Return the batches of evaluate: x, y and the weights, `steps` batches of `size` samples."""
+    """Return the batches of evaluate from x, y and the weights: `steps` batches of `size` samples."""
     x, y, weight = given
     feed = find(x, "evaluate", "x", size, {"y": y, "sample_weight": weight})
     if feed is None:
@@ -94,9 +94,9 @@ def validation_of(
     """Return the batches of fit's validation_data.
 
     Args:
-        size, steps: samples in a batch, and batches.
-        looks: whether NaN in them is an error.
-        epochs: whether they are wanted, for each epoch.
+        size, steps: number of samples in a batch, and number of batches.
+        looks: whether NaN in the data is an error.
+        epochs: for each epoch, whether it has a validation.
     """
     c = model._need("fit")
     if gives_batches(given):
@@ -106,12 +106,12 @@ def validation_of(
             _checked(steps, "fit")
         elif feed.once and (times := sum(epochs)) > 1:
             raise ValueError(
-                f"fit: validation_data is a {feed.kind}, which gives its batches once, and they are wanted {times} times; "
-                "pass validation_steps, or an object whose __iter__ begins anew"
+                f"fit: validation_data is a {feed.kind}, which returns its batches once, but validation runs {times} times; "
+                "pass validation_steps, or an object whose __iter__ starts again"
             )
         return Validation(model, feed, steps, looks)
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        raise ValueError("fit: validation_data is not (x, y) or (x, y, sample_weight), and no iterable of such batches")
+        raise ValueError("fit: validation_data is neither (x, y) or (x, y, sample_weight) nor an iterable of such batches")
     x, y, weight = (*given, None)[:3]
     if large := by_batch(model, "fit", x, y, weight, _rows_at_a_time(size, "fit: validation_batch_size", steps)):
         return Validation(model, large, steps, looks)
@@ -123,7 +123,7 @@ def validation_of(
 
 
 class Validation:
-    """Batches of a feed, which are looked at the first time."""
+    """Batches of a feed for validation; their data are checked in the first pass."""
 
     def __init__(self, model: Any, feed: Feed, steps: int | None, looks: bool) -> None:
         self._model, self._feed, self._steps, self._looks = model, feed, steps, looks
@@ -133,12 +133,12 @@ class Validation:
         return prepared(self._model, "fit", self._feed, self._steps, looks)
 
     def close(self) -> None:
-        """End what was fetched ahead."""
+        """Close the feed, which stops prefetching."""
         self._feed.close()
 
 
 def epochs_of(validation_freq: Any) -> Callable[[int], bool]:
-    """Return what says whether there is validation after an epoch, counted from 0."""
+    """Return a function that tells whether there is a validation after an epoch, counted from 0."""
     if isinstance(validation_freq, Iterable) and not isinstance(validation_freq, str):
         numbers: Collection[int] = list(validation_freq)
         if all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
@@ -161,7 +161,7 @@ def prepared(model: Any, op: str, feed: Feed, steps: int | None, looks: bool = F
 
 
 def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Generator[Arrays] | None:
-    """Yield the inputs in the batches of x; None where x is arrays that are taken as a whole."""
+    """Return a generator of the inputs in the batches of x; None if x consists of arrays that are prepared as a whole."""
     feed: Feed | None = find(x, "predict", "x", size)
     if feed is None:
         feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))

@@ -1,4 +1,4 @@
-"""Checks of data: arrays for the inputs, targets and weights of a model, checked against each other and against it."""
+"""Checks of data: arrays of inputs, targets and weights are checked against each other and against the model."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..objective import shape_of
 from . import arrays as data
 
 MOST_SHAPES = 256
-"""Kinds of inputs whose outputs' shapes are kept."""
+"""Maximal number of kinds of inputs for which output shapes are stored."""
 
 
 class DataChecks:
-    """What a model knows of the data that it takes."""
+    """Methods of a model that check its data."""
 
     _compiled: Compiled | None
 
@@ -45,11 +45,11 @@ class DataChecks:
     def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
         """Return the inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes.
 
-        They are checked against each other and against the model's outputs, and of size 0 where there are none.
+        The arrays are checked against each other and against the model's outputs. Missing arrays have size 0.
         """
         c = self._need(op)
         model: Any = self
-        current().host_reads(op)  # its steps are recordings of their own
+        current().host_reads(op)  # its steps are recorded separately
         inputs, features = self._inputs(op, x, names[0])
         if c.own is not None and c.loss is None and not (c.given["metrics"] or c.given["weighted_metrics"]):
             return self._as_they_are(op, inputs, features, y, sample_weight, names)
@@ -77,7 +77,7 @@ class DataChecks:
     def _as_they_are(
         self, op: str, inputs: Structure, features: list[Array], y: Any, sample_weight: Any, names: tuple[str, str]
     ) -> Arrays:
-        """Return the inputs, targets and weights of steps of the model's own, where no loss of compile says what they are."""
+        """Return the inputs, targets and weights for custom steps without a loss in compile, which would define their form."""
         c = self._need(op)
         if c.own is None or (op.startswith(("evaluate", "test")) and not c.own.test):
             raise ValueError(f"{op}: the model was compiled without a loss; define test_step(self, data)")
@@ -95,7 +95,7 @@ class DataChecks:
         return Arrays((*features, *targets, weight), inputs)
 
     def _class_weighted(self, op: str, arrays: Arrays, class_weight: Any) -> Arrays:
-        """Return what `_prepare` gave, with the weights of the samples' classes in their weights."""
+        """Return the arrays of `_prepare`, with class weights multiplied into the sample weights."""
         if class_weight is None:
             return arrays
         parts = self._need(op).objectives
@@ -106,7 +106,7 @@ class DataChecks:
         return Arrays((*rest, target, weights), arrays.inputs)
 
     def _spread(self, op: str, y: Any, sample_weight: Any, name: str) -> tuple[list[Any], list[Any]]:
-        """Return targets and weights by output."""
+        """Return targets and weights of each output."""
         c = self._need(op)
         outputs, parts = c.returned, c.objectives
         if len(parts) == 1:
@@ -116,7 +116,7 @@ class DataChecks:
         trained = sum(o.needs_target for o in parts)
         if isinstance(y, list | tuple) and len(y) == trained < len(parts) and len(y) != len(outputs.tree[2]):
             rest = iter(y)
-            ys = [next(rest) if o.needs_target else None for o in parts]  # only those that are trained
+            ys = [next(rest) if o.needs_target else None for o in parts]  # y has only the targets of outputs that need one
         else:
             ys = outputs.spread(y, op, name, optional=True)
         listed = isinstance(sample_weight, list | tuple) and any(w is None or np.ndim(w) for w in sample_weight)
@@ -125,7 +125,7 @@ class DataChecks:
         return ys, [sample_weight] * len(parts)  # one for all
 
     def _probe(self, inputs: Structure, features: list[Array]) -> None:
-        """Find the model's outputs and their shapes; give the layers their shapes if they have none."""
+        """Call the model with one sample to find its outputs and their shapes; this also builds the layers."""
         model: Any = self
         c = self._need("fit")
         first = features[0]
@@ -134,7 +134,7 @@ class DataChecks:
             key = (inputs.kind, inputs.tree, *inputs.names, *((a.shape[1:], a.dtype) for a in features))
         if c.probed[0] == (*key, model._version):
             return
-        if shapes := c.known_shapes.get((*key, model._version)):  # of batches whose shapes take turns
+        if shapes := c.known_shapes.get((*key, model._version)):  # if shapes of batches alternate
             for o, shape in zip(c.objectives, shapes, strict=True):
                 o.shape = shape
             c.probed = ((*key, model._version), shapes)
@@ -153,7 +153,7 @@ class DataChecks:
         c.bind(structure)
         for o, leaf in zip(c.objectives, leaves, strict=True):
             o.shape = leaf.shape
-        # The first call may have given the layers their shapes: the version is that after it.
+        # Use the version after the call, which may have built the layers.
         c.probed = ((*key, model._version), [leaf.shape for leaf in leaves])
         if len(c.known_shapes) >= MOST_SHAPES:
             c.known_shapes.clear()
@@ -161,7 +161,7 @@ class DataChecks:
 
 
 def inputs_given(model: Any, x: Any, op: str, name: str) -> tuple[Structure, list[tuple[Any, InputSpec]]]:
-    """Return how a model takes x, and what was given for each of its inputs with what the model says of it."""
+    """Return the structure of a model's inputs, and for each input its data and the model's `InputSpec`."""
     structure = inputs_of(model, x, op)
     alone = structure.kind == "one" and model.input_structure is None
     leaves = [x] if alone else structure.spread(x, op, name)

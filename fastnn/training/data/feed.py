@@ -1,4 +1,4 @@
-"""What users pass in place of arrays: iterables of batches, datasets, and arrays that are cast batch by batch."""
+"""Sources of batches that users pass instead of arrays: iterables of batches and datasets."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .order import Order
 from .prefetch import Prefetch, ahead_of
 
 _ARRAYS = ("__array__", "__array_interface__", "to_numpy", "__dlpack__", "toarray", "columns")
-"""What arrays, frames and sparse matrices have, and no iterable of batches."""
+"""Attributes that arrays, frames and sparse matrices have, but iterables of batches do not."""
 PLAIN = 32
-"""Samples in a batch by default."""
+"""Default batch size."""
 
 
 class Feed:
-    """An iterable that can be run through again and again: a DataLoader, or an object with `__iter__`.
+    """Iterable that allows several passes: a DataLoader, or an object with `__iter__`.
 
     Args:
         given: the iterable.
-        name: what messages call it, such as "x".
+        name: its name in messages, such as "x".
     """
 
     own = True
-    """Whether code that is not fastnn's makes the batches."""
+    """Whether user code makes the batches."""
     once = False
-    """Whether there is one pass only."""
+    """Whether only one pass is possible."""
     size: Sequence[int] = ()
-    """What two feeds of indices have in common of which one can go on where the other stopped."""
+    """Sizes of a feed with indices. A feed can continue where another one with equal sizes stopped."""
 
     def __init__(self, given: Any, name: str) -> None:
         self.given, self.name = given, name
@@ -45,14 +45,14 @@ class Feed:
 
     @property
     def length(self) -> int | None:
-        """Batches in a pass; None where that is not known."""
+        """Return the number of batches in a pass; None if it is unknown."""
         try:
             return len(self.given)
         except (TypeError, NotImplementedError, AttributeError):
             return None
 
     def run(self, order: Order, skip: int = 0) -> Iterator[Any]:
-        """Begin a pass, of which the first `skip` batches are left out."""
+        """Begin a pass and skip its first `skip` batches."""
         batches = self._batches(order, skip)
         running = self._running = ahead_of(batches, self.ahead) if self.ahead else batches
         return running
@@ -61,7 +61,7 @@ class Feed:
         return iter(self.given)
 
     def leave(self) -> None:
-        """End the pass that is running."""
+        """End the current pass."""
         running, self._running = self._running, None
         if running is not self.given and hasattr(running, "close"):
             running.close()
@@ -69,18 +69,18 @@ class Feed:
     close = leave
 
     def epoch_ended(self) -> None:
-        """Call Keras's hook, where there is one."""
+        """Call Keras's hook on_epoch_end, if the iterable has it."""
         if callable(hook := getattr(self.given, "on_epoch_end", None)):
             hook()
 
     def epoch_begins(self) -> None:
-        """Call Keras's hook, where there is one."""
+        """Call Keras's hook on_epoch_begin, if the iterable has it."""
         if callable(hook := getattr(self.given, "on_epoch_begin", None)):
             hook()
 
 
 class Once(Feed):
-    """A generator or another iterator, which a later epoch goes on with."""
+    """Generator or another iterator, which the next epoch continues."""
 
     once = True
     length = None
@@ -89,11 +89,11 @@ class Once(Feed):
         return self._running if self._running is not None else super().run(order)
 
     def leave(self) -> None:
-        """Do nothing: what was fetched ahead belongs to the next epoch."""
+        """Do nothing: batches that were fetched ahead belong to the next epoch."""
 
 
 class Indexed(Feed):
-    """Keras's Sequence or PyDataset: batches by their number. `shuffle` changes their order, as in Keras."""
+    """Keras's Sequence or PyDataset, which returns batches by their number. `shuffle` changes their order, as in Keras."""
 
     @property
     def length(self) -> int | None:
@@ -109,17 +109,17 @@ class Indexed(Feed):
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
         n = self.length
         assert n is not None  # checked by `find`
-        places = order.draw(n)  # now, and not on the thread that may fetch the batches
+        places = order.draw(n)  # draw here, not on the thread that may fetch the batches
         return (self.given[i] for i in (range(n) if places is None else places.tolist())[skip:])
 
 
 class Rows(Feed):
-    """Samples that are put together here.
+    """Single samples, which this class puts together to batches.
 
     Args:
-        n: their number.
-        rows: returns the batch of samples at some indices, an array of them or a slice.
-        batch_size: samples in a batch.
+        n: number of samples.
+        rows: returns the batch of samples with some indices, which are an array or a slice.
+        batch_size: number of samples in a batch.
     """
 
     def __init__(self, given: Any, name: str, n: int, rows: Callable[[Any], Any], batch_size: int) -> None:
@@ -147,7 +147,7 @@ class Rows(Feed):
 
 
 def gives_batches(x: Any) -> bool:
-    """Return whether x is no array, list or frame, but an iterable of batches or a dataset.
+    """Return whether x is an iterable of batches or a dataset, and not an array, list or frame.
 
     >>> gives_batches(iter([])), gives_batches([[1.0]]), gives_batches(np.ones(3))
     (True, False, False)
@@ -160,16 +160,16 @@ def gives_batches(x: Any) -> bool:
 
 
 def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Mapping[str, Any] | None = None) -> Feed | None:
-    """Return what fit, evaluate or predict take batches from; None where x is arrays.
+    """Return the feed from which fit, evaluate or predict take batches; None if x consists of arrays.
 
     Args:
-        x: what the user passed as the argument `name` of `op`.
-        batch_size: is for datasets of samples alone.
-        together: other arguments of the call, which have to be None.
+        x: the argument `name` of `op`.
+        batch_size: only allowed for datasets of samples.
+        together: other arguments of the call, which must be None.
 
     Raises:
-        ValueError: arguments that x makes superfluous; a Sequence without a length.
-        TypeError: a dataset that has to be wrapped in a DataLoader.
+        ValueError: an argument is not allowed together with x, or a Sequence has no length.
+        TypeError: a dataset must be wrapped in a DataLoader.
     """
     if not gives_batches(x):
         return None
@@ -178,7 +178,7 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
     for argument, value in (together or {}).items():
         if value is not None:
             what = "cannot be divided" if argument == "validation_split" else f"holds {argument} in its batches"
-            raise ValueError(f"{op}: {argument} is given together with {name}, a {kind}, which {what}; leave it out")
+            raise ValueError(f"{op}: {argument} is given together with {name}, a {kind}, which {what}; omit it")
     of_torch = _torch_kind(given)
     if of_torch == "IterableDataset":
         raise TypeError(f"{op}: {name} is an IterableDataset of single samples; wanted DataLoader({name}, batch_size=...)")
@@ -187,7 +187,7 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
         feed = Rows(given, name, len(given), Samples(given, op, name), PLAIN if batch_size is None else batch_size)
     elif batch_size is not None:
         size = "validation_batch_size" if op == "fit" and name != "x" else "batch_size"
-        raise ValueError(f"{op}: {size} is given together with {name}, a {kind}, whose batches are what it gives; leave it out")
+        raise ValueError(f"{op}: {size} is given together with {name}, a {kind}, which defines its batches; omit it")
     elif hasattr(given, "__getitem__") and (hasattr(given, "on_epoch_end") or not hasattr(given, "__iter__")):
         feed = Indexed(given, name)
         if feed.length is None:
@@ -199,13 +199,13 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
 
 
 def _torch_kind(x: Any) -> str:
-    """Return which kind of dataset of PyTorch's x is, whose items are samples; "" for others."""
+    """Return the kind of PyTorch dataset that x is, "IterableDataset" or "Dataset"; "" for other objects."""
     names = [cls.__name__ for cls in type(x).__mro__ if cls.__module__.startswith("torch.utils.data")]
     return next((name for name in ("IterableDataset", "Dataset") if name in names), "")
 
 
 class Samples:
-    """Batches of a dataset that gives single samples: (x, y), (x, y, sample_weight) or x, of arrays, tensors and numbers."""
+    """Function that makes batches from a dataset of single samples: (x, y), (x, y, sample_weight) or x, of arrays or numbers."""
 
     def __init__(self, dataset: Any, op: str, name: str) -> None:
         self.dataset, self.op, self.name = dataset, op, name
@@ -225,13 +225,13 @@ class Samples:
             shapes = sorted({a.shape for a in arrays})
             raise ValueError(
                 f"{self.op}: samples of {self.name} have different shapes, {shapes[0]} and {shapes[1]}; "
-                "pad them, in a DataLoader by collate_fn"
+                "pad them, for example in collate_fn of a DataLoader"
             )
         return np.stack(arrays)
 
 
 def unpack(item: Any, op: str, name: str) -> tuple[Any, Any, Any]:
-    """Return x, y and sample_weight of a batch, None for what it does not have.
+    """Return x, y and sample_weight of a batch; None for missing parts.
 
     >>> unpack([1, 2], "fit", "x")
     (1, 2, None)
@@ -245,7 +245,7 @@ def unpack(item: Any, op: str, name: str) -> tuple[Any, Any, Any]:
 
 
 def _on_host(value: Any, op: str, name: str) -> Any:
-    """Return tensors of other libraries as NumPy arrays, also nested ones; without a copy where the library allows it."""
+    """Convert tensors of other libraries, also nested ones, to NumPy arrays, without a copy if the library allows it."""
     if isinstance(value, list | tuple) and not any(isinstance(a, Mapping) or _is_tensor(first_leaf(a)) for a in value):
         return value  # rows of numbers
     return replace(value, lambda a: np_array(a, op, name) if _is_tensor(a) else a)
@@ -256,5 +256,5 @@ def _is_tensor(value: Any) -> bool:
 
 
 def warn(message: str) -> None:
-    """Warn at the line of the user's code that called fastnn."""
+    """Warn at the line of user code that called fastnn."""
     warnings.warn(message, RuntimeWarning, stacklevel=users_level())

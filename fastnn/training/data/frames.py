@@ -1,4 +1,4 @@
-"""Data frames: columns of several dtypes become one array of numbers, or an error names the column."""
+"""Conversion of data frames: columns of several dtypes become one array of numbers, or an error names the column."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ Array = np.ndarray[Any, Any]
 
 REAL = (int, float, np.integer, np.floating)
 _HINTS = {
-    "datetime": "days since a date, as in (column - column.min()).dt.days, or year, month and day as columns of their own",
-    "timedelta": "seconds, as column.dt.total_seconds() gives them",
+    "datetime": "days since a date, as in (column - column.min()).dt.days, or year, month and day as separate columns",
+    "timedelta": "seconds, by column.dt.total_seconds()",
     "category": "pandas.get_dummies makes a column of each category",
     "complex": "its real and imaginary part as two columns",
 }
-"""What to do with a column, by the beginning of its dtype."""
-_OF_TEXT = ".astype(float) reads numbers kept as text, pandas.get_dummies makes a column of each word"
+"""Start of a column's dtype -> hint how to encode the column."""
+_OF_TEXT = ".astype(float) reads numbers stored as text, pandas.get_dummies makes a column of each word"
 
 
 def numbers_of(frame: Any, op: str, name: str) -> Array | None:
-    """Return the columns of a frame of pandas, Polars or Arrow side by side; None for other things, and for plain numbers.
+    """Return the columns of a pandas, Polars or Arrow frame as one array.
 
-    Booleans are 0 and 1, missing values are NaN, and categories that are numbers count as these.
+    Return None for other objects, and for frames that contain only NumPy numbers. Booleans become 0 and 1, missing values NaN,
+    and categories that are numbers these numbers.
 
     Raises:
-        TypeError: a column holds no numbers; the message says its name and dtype, and what to do.
+        TypeError: a column does not contain numbers. The message gives its name and dtype, and a hint.
     """
     columns = _columns(frame)
     if not columns or all(isinstance(dtype, np.dtype) and dtype.kind in "fiu" for _, dtype, _ in columns):
@@ -60,8 +61,8 @@ def _columns(frame: Any) -> Sequence[tuple[Any, Any, Any]]:
 
 
 def _column(values: Any, dtype: Any) -> Array | None:
-    """Return a column as an array of numbers; None where it holds none."""
-    kind = getattr(dtype, "numpy_dtype", None)  # of pandas's dtypes with missing values
+    """Return a column as an array of numbers; None if it has other values."""
+    kind = getattr(dtype, "numpy_dtype", None)  # pandas's nullable dtypes have this attribute
     if isinstance(kind, np.dtype) and kind.kind in "fiub":
         missing = bool(values.isna().any())
         a: Array = values.to_numpy(np.float64, na_value=np.nan) if missing else values.to_numpy(kind)
@@ -73,11 +74,11 @@ def _column(values: Any, dtype: Any) -> Array | None:
 
 
 def real(a: Array) -> Array | None:
-    """Return Python objects as float64, None and pandas.NA as NaN; None where one is no number."""
+    """Convert an array of Python objects to float64, with NaN for None and pandas.NA; return None if one is not a number."""
     flat = [math.nan if v is None or type(v).__name__ == "NAType" else v for v in a.ravel().tolist()]
     if not all(isinstance(v, (*REAL, bool, np.bool_, decimal.Decimal)) for v in flat):
         return None
     try:
         return np.array(flat, np.float64).reshape(a.shape)
-    except OverflowError:  # a whole number beyond float64
+    except OverflowError:  # an integer is out of the range of float64
         return None

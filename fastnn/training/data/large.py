@@ -1,4 +1,4 @@
-"""Arrays that are cast batch by batch, as a cast of the whole would double the memory they take."""
+"""Large arrays that are cast batch by batch, since a cast of the whole array would need as much memory again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .checks import inputs_given
 from .feed import PLAIN, Rows
 
 LARGE = 1 << 30
-"""Bytes above which no cast copy of an array is made; of a memory map there is none in any case."""
+"""Size in bytes above which an array is not cast as a whole. Memory maps are never cast as a whole."""
 
 
 def by_batch(model: Any, op: str, x: Any, y: Any, weight: Any, batch_size: int | None) -> ArrayRows | None:
-    """Return a feed that casts each batch, if an array among these is large and not what the model takes; else None.
+    """Return a feed that casts each batch, if one of the arrays is large and needs a cast; else None.
 
     Raises:
         ValueError: the arrays have different lengths.
@@ -41,7 +41,7 @@ def by_batch(model: Any, op: str, x: Any, y: Any, weight: Any, batch_size: int |
 
 
 class ArrayRows(Rows):
-    """Batches of arrays: of x, y and the weights, each flattened into its arrays."""
+    """Feed of batches from arrays of x, y and the weights, each flattened to a list of arrays."""
 
     own = False
 
@@ -54,14 +54,14 @@ class ArrayRows(Rows):
         return tuple(unflatten(tree, [a[places] for a in arrays]) for tree, arrays in parts)
 
     def split(self, fraction: float, batch_size: int) -> tuple[ArrayRows, ArrayRows]:
-        """Return training, and validation with the last of the samples in batches of this size."""
+        """Return a feed for training, and a feed for validation with the last samples in batches of this size."""
         parts = [validation_split(arrays, fraction) if arrays else ((), ()) for arrays in self.arrays]
         first, last = ([list(part[i]) for part in parts] for i in (0, 1))
         return ArrayRows(self.trees, first, self.batch_size), ArrayRows(self.trees, last, batch_size)  # type: ignore[arg-type]
 
 
 def _is_rows(value: Any) -> bool:
-    """Return whether a list holds rows of numbers, and no whole arrays."""
+    """Return whether a list contains rows of numbers, and no arrays or dicts."""
     return isinstance(value, list | tuple) and not any(isinstance(item, np.ndarray | Mapping) for item in value)
 
 
@@ -70,7 +70,7 @@ def _arrays(leaves: list[Any]) -> list[Array]:
 
 
 def _is_large(a: Array, dtype: np.dtype[Any]) -> bool:
-    """Return whether a cast of the array would be another large one."""
+    """Return whether the array needs a cast and the result would be large."""
     if a.dtype.kind not in "fiub" or not a.ndim or (a.flags.c_contiguous and a.flags.aligned and a.dtype == dtype):
         return False
     return isinstance(a, np.memmap) or a.size * dtype.itemsize > LARGE

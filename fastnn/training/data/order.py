@@ -1,4 +1,4 @@
-"""The order of samples in training, and the place that training has reached: what a file keeps to go on there."""
+"""Order of samples in training, and the place that training has reached, which files store to continue there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Array = np.ndarray[Any, Any]
 
 
 class Order:
-    """The stream of random numbers that shuffles the samples of each pass.
+    """Order of the samples in each pass, from a random number stream.
 
     Args:
-        shuffle: whether it does.
-        own: the stream of a model that was loaded; else that of `fastnn.seed`.
+        shuffle: whether to shuffle.
+        own: stream of a loaded model; None for the stream of `fastnn.seed`.
     """
 
     def __init__(self, shuffle: bool, own: np.random.Generator | None = None) -> None:
@@ -28,7 +28,7 @@ class Order:
         self._before: list[int] | None = None
 
     def draw(self, n: int) -> Array | None:
-        """Return a new order of n things; None where they stay as they are."""
+        """Return a new order of n items; None without shuffling."""
         if not self.shuffle:
             return None
         self._before = self.now()
@@ -47,9 +47,9 @@ class Order:
 
 
 class Place:
-    """The place that a fit has reached.
+    """Place that a fit has reached.
 
-    epoch, steps: the epoch, from 0, and how many of its steps are done.
+    epoch, steps: the epoch, from 0, and the number of its steps that are done.
     """
 
     def __init__(self, source: Source, order: Order, epoch: int, steps: int) -> None:
@@ -57,7 +57,7 @@ class Place:
         self.epoch, self.steps = epoch, steps
 
     def config(self) -> dict[str, Any]:
-        """Return what a file keeps of the place."""
+        """Return the place as a dict, for a file."""
         source, order, epoch, steps = self._source, self._order, self.epoch, self.steps
         at = steps - source.began
         whole = source.length is not None and at >= source.length
@@ -69,19 +69,19 @@ class Place:
 
 
 class Resumed:
-    """The place at which a file says that training stopped. It holds until `fastnn.seed` is called.
+    """Place in a file at which training stopped. It is valid until `fastnn.seed` is called.
 
     Args:
-        config: what `Place.config` gave.
+        config: result of `Place.config`.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the config is damaged.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         numbers = [config["epoch"], config["steps"], config["at"], *config["size"]]
         if not all(type(n) is int and 0 <= n < 1 << 62 for n in numbers):
-            raise ValueError(f"the place {str(numbers)[:40]} is no list of whole numbers")
+            raise ValueError(f"the place {str(numbers)[:40]} is not a list of whole numbers")
         self.stream = None if config["stream"] is None else generator_of(config["stream"])
         self._config: dict[str, Any] | None = config
         self._host = generator()
@@ -91,7 +91,10 @@ class Resumed:
         return self._host is generator()
 
     def go_on(self, source: Source, epoch: int) -> int:
-        """Put a source where training stopped, if it is the first that begins with this epoch; return the steps done in it."""
+        """Move a source to the place where training stopped, if this is the first call and the epoch is the same.
+
+        Return the number of steps that are done in the epoch, else 0.
+        """
         config, self._config = self._config, None
         if config is None or config["epoch"] != epoch or not source.resume(config):
             return 0
@@ -99,7 +102,7 @@ class Resumed:
 
 
 def state_of(rng: np.random.Generator) -> list[int] | None:
-    """Return the state of a generator as whole numbers; None for one that is not fastnn's."""
+    """Return the state of a generator as whole numbers; None for a generator that is not of fastnn's kind (Philox)."""
     state: Any = rng.bit_generator.state
     if state["bit_generator"] != "Philox":
         return None
@@ -109,10 +112,10 @@ def state_of(rng: np.random.Generator) -> list[int] | None:
 
 
 def generator_of(state: Any) -> np.random.Generator:
-    """Return the generator that has this state.
+    """Return a generator with this state.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the state is not valid.
     """
     words = isinstance(state, list) and len(state) == 13 and all(type(n) is int and 0 <= n < 1 << 64 for n in state)
     if not words or state[10] > 4 or state[11] > 1 or state[12] >= 1 << 32:

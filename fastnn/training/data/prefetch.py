@@ -1,4 +1,4 @@
-"""Batches that are fetched on a thread while the one before them is computed."""
+"""Prefetching: a thread fetches the next batches while the current one is computed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ...core.tree import replace
 from ...ops.checks import positive_int
 
 PATIENCE = 5.0
-"""Seconds that the end of a pass waits for the batch that is being fetched; its thread then ends by itself."""
+"""Seconds that the end of a pass waits for a batch that is being fetched. After that, nothing waits for the thread."""
 
 
 class Prefetch:
-    """Fetches the batches of an iterable on a thread, so that the next ones are ready when a step is done.
+    """Iterable that fetches the batches of another iterable on a thread, so that the next ones are ready when a step is done.
 
-    It is for iterables that take long to make a batch, and use neither the model nor what belongs to a thread. The order stays
-    the same. An error in the iterable is raised where its batch was to be taken. Arrays are copied, as many iterables write each
-    batch into the same ones.
+    Use it for iterables that are slow and use neither the model nor thread-local objects. The order does not change. An error in
+    the iterable is raised when its batch is taken. Arrays are copied, since many iterables write every batch into the same
+    arrays.
 
     Args:
-        data: what fit, evaluate and predict take, but arrays: a generator, a Sequence, a DataLoader, ...
-        ahead: how many batches are fetched before they are asked for.
+        data: a source of batches for fit, evaluate and predict: a generator, a Sequence, a DataLoader, ... (not arrays).
+        ahead: number of batches to fetch ahead.
 
     >>> import fastnn
     >>> list(fastnn.Prefetch(range(3)))
@@ -38,7 +38,7 @@ class Prefetch:
         from .feed import gives_batches
 
         if not gives_batches(data):
-            raise TypeError(f"Prefetch: data is a {type(data).__name__}; wanted an iterable of batches: arrays need none")
+            raise TypeError(f"Prefetch: data is a {type(data).__name__}; wanted an iterable of batches; arrays need no Prefetch")
         self.data = data
         self.ahead = positive_int(ahead, "Prefetch: ahead")
 
@@ -47,14 +47,14 @@ class Prefetch:
 
 
 class _End:
-    """What a thread leaves last: the error that ended the iterator, if there was one."""
+    """Last item from the thread, with the error that ended the iterator, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def ahead_of(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
-    """Yield the items of an iterator, of which a thread fetches so many before they are asked for."""
+    """Yield the items of an iterator, while a thread fetches up to `ahead` items in advance."""
     ready: SimpleQueue[Any] = SimpleQueue()
     room = threading.Semaphore(ahead)
     ended = threading.Event()
@@ -66,16 +66,16 @@ def ahead_of(batches: Iterator[Any], ahead: int) -> Iterator[Any]:
                 ready.put(_copied(next(batches)))
         except StopIteration:
             pass
-        except BaseException as e:  # whatever ends the iterator is raised in the thread that waits for the batch
+        except BaseException as e:  # any error is raised in the thread that waits for the batch
             error = e
         ready.put(_End(error))
 
-    # The blocks that the caller is in, such as use_backend, hold for the iterator too.
+    # The iterator runs in the caller's context, so that its blocks, such as use_backend, apply.
     thread = threading.Thread(target=copy_context().run, args=(fetch,), name="fastnn-prefetch", daemon=True)
 
     def end() -> None:
         ended.set()
-        room.release()  # for a thread that waits for room
+        room.release()  # wake a thread that waits for the semaphore
         if thread.ident is not None:
             thread.join(PATIENCE)
 

@@ -1,4 +1,4 @@
-"""Where fit takes its batches from."""
+"""Sources of the batches of fit."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ if TYPE_CHECKING:
     from .order import Order, Place
 
 Make = Callable[["list[Array]", "Callable[[list[Array]], None] | None", "Structure", str], "TrainStep"]
-"""Makes a training step: of buffers, what fills them, how the model takes them, and why Python may change between steps what code
-of the user's own depends on."""
+"""Type of the function that makes a training step. Its arguments are the buffers, a function that fills them, the structure of
+the inputs, and the reason why Python may change values between steps that user code depends on ("" if it cannot)."""
 
 
 class Source(Protocol):
-    """The batches of fit, as training steps that are ready to run."""
+    """Source of the batches of fit, as training steps that are ready to run."""
 
     steps: int | None
-    """Batches in an epoch; None where that is not known yet."""
+    """Number of batches in an epoch; None if it is not known yet."""
     length: int | None
-    """Batches in one pass over the data; None where that is not known."""
+    """Number of batches in a pass over the data; None if it is unknown."""
     began: int
-    """The step of this epoch at which the pass over the data began; negative where it began in an epoch before."""
+    """Step of this epoch at which the pass over the data began; negative if it began in an earlier epoch."""
 
     @property
     def size(self) -> list[int]:
-        """Return what two sources have in common of which one can go on where the other stopped."""
+        """Return the sizes of the source. A source can continue where another one with equal sizes stopped."""
         ...
 
     def epoch(self, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
-        """Begin an epoch and return its steps, each with how often it is to run before the next one is asked for.
+        """Begin an epoch. Return its steps, each with the number of times that it must run before the next step is taken.
 
-        left: how many epochs are left, with this one.
-        alone: whether no code of the user's own runs between epochs.
+        left: number of epochs left, including this one.
+        alone: whether no user code runs between epochs.
         """
         ...
 
     def resume(self, config: dict[str, Any]) -> bool:
-        """Go to where a source stopped, as `Place.config` has it; return whether it can."""
+        """Go to the place of another source, from `Place.config`; return whether this is possible."""
         ...
 
     def state(self) -> Any:
-        """Return the state that the user's own object has."""
+        """Return the state of the user's object."""
         ...
 
     def ended(self, place: Place, epochs: int) -> bool:
-        """Return whether the data ended for good, and warn if that was too soon."""
+        """Return whether the data ended for good, and warn if they ended too soon."""
         ...
 
     def close(self) -> None:
-        """End what was begun to fetch batches."""
+        """Stop fetching batches."""
         ...
 
 
 class InMemory:
-    """Arrays in memory, of which a recorded step gathers its batches itself: many steps are one call.
+    """Source of batches from arrays in memory. A recorded step gathers its batches itself, so that one call runs many steps.
 
     Args:
-        steps: batches in an epoch, which goes on where the last one stopped; None for all of them.
+        steps: number of batches in an epoch, which continues where the last one stopped; None for a whole pass.
         order: shuffles the samples.
         make: makes the training steps.
     """
@@ -79,7 +79,7 @@ class InMemory:
         self._n, self._batch_size = n, batch_size
         self.began = 0
         self._at = self.length
-        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before loading
         self._order = order
         sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
         self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, arrays.inputs, "") for rows in sizes}
@@ -133,33 +133,33 @@ class InMemory:
 
 
 class Batches:
-    """Arrays in memory, and the order and place from which the next batch is taken.
+    """Arrays in memory, with the order of samples and the position of the next batch.
 
-    Order and place lie in arrays that `gather_batch` reads, so that a recorded step finds each time another batch.
+    Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch.
     """
 
     def __init__(self, arrays: Sequence[Array]) -> None:
-        self.arrays = list(arrays)  # of size 0 where absent
+        self.arrays = list(arrays)  # missing arrays have size 0
         self.n = len(arrays[0])
         k = current()
         self.index = k.asarray(np.arange(self.n, dtype=np.int64))
         self.cursor = k.asarray(np.zeros(1, np.int64))
-        self._ahead: dict[int, list[Array]] = {}  # the next batch, by its rows, of arrays that are streamed
+        self._ahead: dict[int, list[Array]] = {}  # number of rows -> next batch of the streamed arrays
 
     def start_epoch(self, order: Array | None, first: int = 0) -> None:
-        """Go to the first sample of a pass, in a new order if there is one."""
+        """Go to sample `first` of a pass, in a new order if one is given."""
         k = current()
         if order is not None:
             k.write(self.index, order)
         k.write(self.cursor, np.full(1, first, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
-        """Arrays for a batch."""
+        """Return buffers for a batch."""
         k = current()
         return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
 
     def fetch_ahead(self, rows: int) -> None:
-        """Fetch the batch of so many rows at the cursor, where arrays are streamed: `gather` then finds it there."""
+        """Fetch the next batch of the streamed arrays, from the cursor on, for the next call of `gather`."""
         k = current()
         streamed = [a for a in self.arrays if a.size and k.is_streamed(a)]
         if streamed and rows not in self._ahead:
@@ -168,7 +168,7 @@ class Batches:
             self._take(a, ahead)
 
     def gather(self, buffers: list[Array]) -> None:
-        """Write the next batch into the buffers; of arrays that are streamed, the one after it is fetched meanwhile."""
+        """Write the next batch into the buffers. For streamed arrays, also start to fetch the batch after it."""
         k, rows = current(), len(buffers[0])
         fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):

@@ -1,4 +1,4 @@
-"""Batches that come from Python: for training, evaluation and prediction."""
+"""Training on batches that Python makes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Batches of a feed, each of which is copied to where the recorded step for its shape finds it.
+    """Source of batches from a feed. Each batch is copied into the buffers of the recorded step for its shape.
 
     Args:
-        feed: gives the batches.
-        steps: batches in an epoch, the next of which goes on where this one stopped; None for a whole pass.
-        order: shuffles what has numbers.
-        prepare: makes arrays of a batch: its number in the epoch, x, y and the weights.
+        feed: source of the batches.
+        steps: number of batches in an epoch, where the next epoch continues the pass; None for a whole pass.
+        order: shuffles feeds with indices.
+        prepare: makes the arrays of a batch from its number in the epoch, x, y and the weights.
         make: makes the training steps.
-        reserve: is called with the number of samples that metrics will have seen.
+        reserve: called with the number of samples in the epoch so far, for metrics.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Stream:
         self._made: OrderedDict[Any, TrainStep] = OrderedDict()
         self._iterator: Iterator[Any] | None = None
         self._at = 0
-        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before
-        self._first = True  # until a pass has given a batch
-        self._begun: set[TrainStep] = set()  # the steps that this epoch has used
+        self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before loading
+        self._first = True  # until the first batch
+        self._begun: set[TrainStep] = set()  # steps that this epoch has used
         self.exhausted = False
         self._unsafe = ""
         if feed.own:
             batches = f"the batches come from {feed.name}, a {feed.kind}"
-            self._unsafe = f"{batches}, which may change what your code depends on; if it does not, compile with capture=True"
+            self._unsafe = f"{batches}, which may change values that your code uses; if not, compile with capture=True"
 
     @property
     def size(self) -> list[int]:
@@ -70,7 +70,7 @@ class Stream:
         self.began = done - self._at
         self._begun.clear()
         if self._iterator is None:
-            self._begin(done)  # draws its order before callbacks draw numbers, as arrays do
+            self._begin(done)  # draw the order before callbacks draw random numbers, as with arrays
         return self._runs(done, left, alone)
 
     def _runs(self, done: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
@@ -90,14 +90,14 @@ class Stream:
             yield step, 1
 
     def _begin(self, done: int) -> None:
-        """Begin a pass over the data after so many steps of the epoch."""
+        """Begin a pass over the data after `done` steps of the epoch."""
         self.length = self.feed.length
         self._iterator = self.feed.run(self.order, self._skip if self.feed.size else 0)
         self._at, self._skip = self._skip, 0
         self.began = done - self._at
 
     def _items(self, done: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the batches of an epoch of which so many steps are done."""
+        """Yield the batches of an epoch in which `done` steps are done."""
         feed = self.feed
         while self._whole or self.steps is None or done < self.steps:
             if self._iterator is None:
@@ -107,11 +107,11 @@ class Stream:
             except StopIteration:
                 self._iterator = None
                 if self._first:
-                    raise ValueError(f"fit: {feed.name} is a {feed.kind} that gave no batches") from None
-                self.exhausted = feed.once or not self._at  # or its __iter__ does not begin anew
+                    raise ValueError(f"fit: {feed.name} is a {feed.kind} that returned no batches") from None
+                self.exhausted = feed.once or not self._at  # or __iter__ does not start again
                 if self.exhausted or self._whole:
                     break
-                continue  # begins again, within the epoch
+                continue  # start again within the epoch
             done += 1
             self._at += 1
             self._first = False
@@ -121,7 +121,7 @@ class Stream:
         feed.epoch_ended()
 
     def _step(self, arrays: Arrays) -> TrainStep:
-        """Return the step for arrays of these shapes; those that were used last are kept."""
+        """Return the step for arrays of these shapes; the steps that were used last are kept."""
         key = structured_key(arrays)
         step = self._made.get(key)
         if step is None:
@@ -145,18 +145,20 @@ class Stream:
 
     def state(self) -> Any:
         save = getattr(self.feed.given, "state_dict", None)
-        return save() if callable(save) and not self.feed.ahead else None  # which would be of batches that are not used yet
+        return (
+            save() if callable(save) and not self.feed.ahead else None
+        )  # with prefetching, the state would be ahead of training
 
     def ended(self, place: Place, epochs: int) -> bool:
-        """Warn, if the data ended in this epoch, that this was too soon; return whether training stops."""
+        """Return whether training stops because the data ended in this epoch, and warn if they ended too soon."""
         if not self.exhausted:
             return False
         feed, epoch, more = self.feed, place.epoch + 1, epochs - place.epoch - 1
-        ended = f"fit: {feed.name} is a {feed.kind}, which gives its batches once, and ran out in epoch {epoch} of {epochs}"
+        ended = f"fit: {feed.name} is a {feed.kind}, which returns its batches once, and ended in epoch {epoch} of {epochs}"
         if not self._whole and (more or place.steps < (self.steps or 0)):
             warn(f"{ended}, after {place.steps} of {self.steps} steps; training stops")
         elif more:
-            warn(f"{ended}; training stops. Pass steps_per_epoch, or an object whose __iter__ begins anew")
+            warn(f"{ended}; training stops. Pass steps_per_epoch, or an object whose __iter__ starts again")
         return True
 
     def close(self) -> None:
@@ -165,5 +167,5 @@ class Stream:
 
 
 def buffer(a: Array) -> Array:
-    """Return memory for arrays like this one."""
+    """Return a buffer with the shape and dtype of an array."""
     return aligned(current(), a.shape, a.dtype) if a.size else a
