@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from typing import Self
     from weakref import ref
 
-    from .tensor import Backward, Tensor
+    from .backward import Backward
+    from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -288,7 +288,7 @@ def test_shapes_that_change_after_a_first_save_are_noticed(tmp_path: Path) -> No
 def test_a_rule_that_is_a_function_is_refused(rule: str, tmp_path: Path) -> None:
     model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,), **{rule: lambda w: w})])
     with pytest.raises(
-        TypeError, match=r"save: Dense: .*FromFunction.* is not registered and cannot be saved; put @fastnn.reg.* use save_weights"
+        TypeError, match=r"save: Dense: .*FromFunction.* not registered and cannot be saved; put @fastnn.reg.* use save_weights"
     ):
         model.save(tmp_path / "m")
 
