@@ -1,4 +1,4 @@
-"""Tables of a run as text, Markdown and JSON; every number in them was measured in the run."""
+"""Formats the results of a run as text, Markdown and JSON. Every number in them was measured in the run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from .rows import LIBRARIES
 
 @dataclass
 class Run:
-    """Facts about a run that its page lists beside the rows.
+    """Description of a run: the facts that its page lists in addition to the rows.
 
     Args:
         device: "cpu" or "cuda".
         hardware: lines that name the CPU, its cores and its instruction set, or the GPUs with driver and memory.
-        system: operating system, and Python's version.
-        contenders: those that take part, with their packages' versions, and those that are not installed.
-        load: the machine's mean load in the minute before.
-        command: what was typed.
-        seconds: those spent on each contender in each row.
+        system: operating system and Python version.
+        contenders: names of all contenders, with package versions, or a note that the contender does not take part.
+        load: mean load of the machine in the minute before the run.
+        command: the command line of the run.
+        seconds: time spent on each contender in each row.
+        packages: versions of the installed packages, by name.
     """
 
     device: str
@@ -44,7 +45,7 @@ class Run:
 
     @classmethod
     def this(cls, device: str, isa: str, backend: str, peers: Sequence[str], command: str, seconds: float) -> Run:
-        """Describe this machine."""
+        """Return a description of this machine and of the packages that are installed."""
         hardware = _gpus() if device == "cuda" else [f"{_cpu()}, {cores()} cores, {isa}"]
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         packages = _versions(package for library in LIBRARIES[device].values() for package in library.packages)
@@ -72,7 +73,7 @@ def _gpus() -> list[str]:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip().splitlines()
     except (OSError, subprocess.SubprocessError):
-        return ["no GPU that nvidia-smi reports"]
+        return ["nvidia-smi reports no GPU"]
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
@@ -86,7 +87,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def time(seconds: float) -> str:
-    """Format three digits and a unit."""
+    """Format a time with three digits and a unit."""
     unit, name = next((u, n) for u, n in ((1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 999.5 * u or u == 1.0)
     return f"{digits(seconds / unit)} {name}"
 
@@ -100,7 +101,7 @@ def factor(value: float) -> str:
 
 
 def target(m: Measured) -> tuple[str, str]:
-    """Return what is aimed at, and the outcome: "met", or by how much each part is missed."""
+    """Return the target of a row and the outcome: "met", or by how much each part is missed."""
     t, seconds = m.row.target, m.seconds
     if t is None:
         return "", ""
@@ -140,13 +141,13 @@ def target(m: Measured) -> tuple[str, str]:
 
 
 def memory(m: Measured) -> list[str]:
-    """List, for each number of rows, what the contenders needed for a while."""
+    """List the temporary memory of the contenders, one line for each number of rows."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
     return [f"{n} rows: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
 def _figure(m: Measured, column: str) -> str:
-    """Format a contender's figure: a rate and fastnn's share of the limit in a CPU's products, else a time."""
+    """Format the figure of a contender: a rate for products on a CPU (for fastnn with the share of the limit), otherwise a time."""
     if column not in m.seconds:
         return "wrong" if column in m.wrong else ""
     seconds = m.seconds[column]
@@ -159,12 +160,12 @@ def _figure(m: Measured, column: str) -> str:
 
 
 def _compared(m: Measured) -> str:
-    """Compare fastnn's better way with the best peer."""
+    """Compare the fastest column of fastnn with that of the peers."""
     return f"{factor(m.times(m.best, m.ours))} {m.best}" if m.ours and m.best else ""
 
 
 def _columns(measured: Sequence[Measured]) -> list[str]:
-    """Order the columns: by library, as the rows name them."""
+    """List the columns of all rows, sorted by library."""
     every = dict.fromkeys(column for m in measured for column in m.row.columns)
     libraries = list(LIBRARIES["cpu"])
     return sorted(every, key=lambda c: next(i for i, name in enumerate(libraries) if c.startswith(name)))
@@ -172,20 +173,20 @@ def _columns(measured: Sequence[Measured]) -> list[str]:
 
 def _section(measured: Sequence[Measured]) -> list[str]:
     columns = _columns(measured)
-    head = ["work", *columns, "fastnn's best over the best peer", "target", "outcome"]
+    head = ["work", *columns, "fastnn over the best peer", "target", "outcome"]
     cells = [[m.row.name, *(_figure(m, column) for column in columns), _compared(m), *target(m)] for m in measured]
     return table([head, *cells])
 
 
 def table(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown, without the columns that are empty."""
+    """Return the lines of a Markdown table, without the empty columns."""
     kept = [i for i in range(len(lines[0])) if i == 0 or any(line[i] for line in lines[1:])]
     rows = ["| " + " | ".join(line[i] for i in kept) + " |" for line in lines]
     return [rows[0], "|" + "---|" * len(kept), *rows[1:]]
 
 
 def _absences(m: Measured) -> list[str]:
-    """List who was to take part and has no figure, and why."""
+    """List the contenders without a figure, with the reasons."""
     return [f"{column}: {why}" for column, why in {**m.wrong, **m.left_out}.items()]
 
 
@@ -210,12 +211,12 @@ def text(m: Measured) -> str:
 
 
 def costs(found: dict[str, Cost], wheel: Path | None) -> list[str]:
-    """Return the page's section on processes."""
+    """Return the lines of the page's section about processes."""
     return ["", "## Processes", "", cleandoc(notes.COSTS), "", *cost_table(found, wheel)] if found else []
 
 
 def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
-    """Return the table of what the libraries cost a process."""
+    """Return the table of import times, memory, first results and sizes of the libraries."""
     lines = [["", "import", "resident after it", "first prediction", "first training step", "installed", "wheel"]]
     for name, c in costs.items():
         size = f"{wheel.stat().st_size / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
@@ -225,7 +226,7 @@ def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
 
 
 def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> str:
-    """Return docs/performance.md or docs/performance-gpu.md; `more` are lines after the tables."""
+    """Return the text of docs/performance.md or docs/performance-gpu.md; `more` contains lines to add after the tables."""
     rounds = sorted(len(took) for m in measured for took in m.took.values()) or [0]
     aimed = [m for m in measured if m.row.target]
     met = [m for m in aimed if target(m)[1] == "met"]
@@ -240,7 +241,7 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
         f"- Contenders: {', '.join(run.contenders)}",
         "",
         cleandoc(notes.TIMED[run.device]),
-        f"There were {rounds[0]} to {rounds[-1]} rounds, about {run.seconds:g} s in all for each contender in each row.",
+        f"There were {rounds[0]} to {rounds[-1]} rounds, about {run.seconds:g} s in total for each contender in each row.",
         "",
         cleandoc(notes.CHECKED),
         "",
@@ -262,7 +263,7 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
 
 
 def _limits(measured: Sequence[Measured]) -> list[str]:
-    """List what one core of a CPU did at most, as measured along with the rows."""
+    """List the peak rates of one CPU core, which were measured together with the rows."""
     found: dict[str, list[float]] = {}
     for m in measured:
         if m.limit and m.row.kind == "matmul":
@@ -273,7 +274,7 @@ def _limits(measured: Sequence[Measured]) -> list[str]:
 
 
 def as_json(measured: Sequence[Measured], run: Run) -> dict[str, Any]:
-    """Return all numbers of a run, as JSON has them."""
+    """Return all numbers of a run as an object for JSON."""
     return {
         "date": date.today().isoformat(),
         "command": run.command,

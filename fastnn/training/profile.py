@@ -89,8 +89,8 @@ class Profile:
         return [
             f"A replayed step takes {self.step:.1f} us. A step run by Python takes {self.eager:.1f} us, "
             f"of which Python is {self.python:.0%}.",
-            f"Most of the kernels' time ({top.microseconds / self.kernels:.0%}) is spent in {top.name} on {top.shapes}, "
-            f"at {top.peak:.0%} of the peak of {self.processor}{rated}; its limit is {limit}.",
+            f"The largest share of the kernels' time ({top.microseconds / self.kernels:.0%}) is spent in {top.name} "
+            f"on {top.shapes}, at {top.peak:.0%} of the peak of {self.processor}{rated}; its limit is {limit}.",
         ]
 
 
