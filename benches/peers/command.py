@@ -1,4 +1,4 @@
-"""Command line of bench_peers.py and bench_gpu.py: chooses rows, measures them, writes pages."""
+"""Command line of bench_peers.py and bench_gpu.py: chooses rows, measures them and writes the page."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PROCESSES = "processes"
 
 
 def main(device: str, script: str, doc: str | None) -> int:
-    """Measure the rows of a device that the arguments choose; return the exit status: 1 where something failed."""
+    """Measure the rows that the arguments choose; return the exit status, which is 1 if something failed."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     also = f"; {PROCESSES!r}: import and memory" if device == "cpu" else ""
-    parser.add_argument("--only", action="append", metavar="ROW", help=f"rows with this in their name{also}")
-    parser.add_argument("--seconds", type=float, default=1.0, help="to be spent on each contender in each row (1)")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="where the page is written")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where all numbers are written")
+    parser.add_argument("--only", action="append", metavar="ROW", help=f"choose rows by a part of their name{also}")
+    parser.add_argument("--seconds", type=float, default=1.0, help="time spent on each contender in each row (1)")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this file")
     if device == "cpu":
-        parser.add_argument("--wheel", type=Path, help="fastnn's wheel, for its size")
+        parser.add_argument("--wheel", type=Path, help="wheel of fastnn, to show its size")
         parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[1])}, the whole page")
     options = parser.parse_args()
     wheel, write = (options.wheel, options.write) if device == "cpu" else (None, False)
@@ -42,10 +42,10 @@ def main(device: str, script: str, doc: str | None) -> int:
     processes = device == "cpu" and (not options.only or PROCESSES in options.only)
     if not chosen and not processes:
         names = [row.name for row in every] + [PROCESSES] * (device == "cpu")
-        parser.error("--only: no row has that in its name; there are\n  " + "\n  ".join(names))
+        parser.error("--only: no row has that in its name; the rows are\n  " + "\n  ".join(names))
 
     start, markdown = time.perf_counter(), PAGE if write else options.markdown
-    given = [Path(a).name if a == str(wheel) else a for a in sys.argv[1:]]  # the wheel without this machine's folders
+    given = [Path(a).name if a == str(wheel) else a for a in sys.argv[1:]]  # the wheel without its folders
     command = shlex.join(["python", script, *given])
     measured = []
     with Bench(device, seconds=options.seconds) as bench:
@@ -54,7 +54,7 @@ def main(device: str, script: str, doc: str | None) -> int:
         for row in chosen:
             measured.append(bench.measure(row))
             print(page.text(measured[-1]), flush=True)
-            if markdown:  # after each row: a run that is stopped leaves what it has
+            if markdown:  # after each row, so that a stopped run leaves the rows measured so far
                 markdown.write_text(page.page(measured, run))
             if options.json:
                 options.json.write_text(json.dumps(page.as_json(measured, run), indent=1) + "\n")

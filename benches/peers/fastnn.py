@@ -1,8 +1,8 @@
-"""fastnn as its users write it, and the kernels themselves for products and Adam.
+"""fastnn: the jobs use its public API as users do, and call the kernels directly for products and Adam.
 
-On a CPU it always has all threads where a row does not fix their number. `fit` takes NumPy arrays, shuffles and gathers its
-batches, and on a GPU uploads all data anew; its figure is that of the whole call. All else on a GPU finds its inputs there and
-leaves its outputs there; captured functions copy their arguments into the step and the outputs out of it.
+On a CPU, fastnn uses all threads unless a row fixes their number. `fit` takes NumPy arrays, shuffles and gathers its batches,
+and on a GPU uploads all data in each call; its figure is the time of the whole call. All other jobs on a GPU have their inputs
+on the device and leave their outputs there. Captured functions copy their arguments into the step and the outputs out of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOGETHER = 20
 
 
 class Contender(job.Contender):
-    """fastnn: the cupy backend on "cuda"; the backend that is in use on "cpu"."""
+    """fastnn: the cupy backend on "cuda", the current backend on "cpu"."""
 
     def __init__(self, device: str, threads: int) -> None:
         super().__init__(device, threads)
@@ -56,7 +56,7 @@ class Contender(job.Contender):
             cupy.get_default_memory_pool().free_all_blocks()
 
     def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
-        """Return the kernel, called or as a graph of several calls."""
+        """Return a job that calls the kernel, or replays a graph of several calls."""
         if precision not in PRECISIONS:
             raise ValueError(f"no products of {precision}; the precisions are {', '.join(PRECISIONS)}")
         k = self.backend
@@ -95,7 +95,7 @@ class Contender(job.Contender):
         return Epochs(train, result=result, settle=lambda: setattr(model.optimizer, "lr", nets.STILL), steps=len(data))
 
     def _on_batch(self, sizes: tuple[int, ...], batch: int, precision: str) -> Job:
-        """train_on_batch: NumPy arrays in, the loss out."""
+        """Return a job of `train_on_batch`, from NumPy arrays to the loss."""
         model, data = compiled(sizes, precision), nets.data(sizes, batch)
         following = cycle(data)
 
@@ -112,7 +112,7 @@ class Contender(job.Contender):
         )
 
     def _loop(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Return the loop written by hand, eager or captured."""
+        """Return a job of the training loop written by hand, eager or captured."""
         model = _modules(sizes)
         optimizer, loss_of = fastnn.optim.Adam(model.parameters(), lr=nets.lr(sizes)), nn.CrossEntropyLoss()
         data = [(fastnn.tensor(x), fastnn.tensor(y)) for x, y in nets.data(sizes, batch)]
@@ -143,7 +143,7 @@ class Contender(job.Contender):
         return Job(lambda: step(*next(following)), result=result, settle=settle)
 
     def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """predict_on_batch or a frozen model, from a NumPy array to another; or a captured forward function."""
+        """Return a job of predict_on_batch or of a frozen model, from NumPy array to NumPy array, or of a captured function."""
         x = nets.samples(sizes, batch)[0]
         if mode == "captured":
             return self._forward(sizes, fastnn.tensor(x))
@@ -162,7 +162,7 @@ class Contender(job.Contender):
         return Job(forward, (x,), lambda: [_replayed(forward, x).numpy()])
 
     def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
-        """nn.LinearCrossEntropyLoss, captured."""
+        """Return a job of a captured function with nn.LinearCrossEntropyLoss."""
         x, w, labels = nets.head(features, classes, rows)
         inputs, loss_of, labels = nn.Parameter(x), nn.LinearCrossEntropyLoss(features, classes), fastnn.tensor(labels)
         loss_of.set_weights([w])
@@ -183,7 +183,7 @@ class Contender(job.Contender):
         return Job(run, (labels,), result)
 
     def adam(self, n: int, precision: str, mode: str) -> Job:
-        """Return the kernel, with the count of its steps."""
+        """Return a job of the Adam kernel and of the kernel that counts its steps."""
         k = self.backend
         w, dw = map(k.asarray, nets.flat(n))
         m, v = (k.asarray(np.zeros(n, np.float32)) for _ in range(2))
@@ -206,19 +206,19 @@ class Contender(job.Contender):
         return Training(run_fastnn)
 
     def peak(self, shape: tuple[int, int, int]) -> Job:
-        """GFLOP/s of multiply-adds in the registers of one core."""
+        """Return a job that measures the multiply-add peak of one core in registers, in GFLOP/s."""
         from fastnn import _core
 
         return Rate(_core.peak_gflops, (0,))
 
     def reading(self, shape: tuple[int, int, int]) -> Job:
-        """GB/s of one core that reads the matrix b."""
+        """Return a job that measures the bandwidth of one core that reads the matrix b, in GB/s."""
         from fastnn import _core
 
         return Rate(_core.read_gbytes, (nets.matrices(*shape)[1],))
 
     def copy(self, nbytes: int) -> Job:
-        """TB/s, read and written, of a copy from device memory to device memory.
+        """Return a job that measures a copy from device memory to device memory, in TB/s, read and written.
 
         Raises:
             RuntimeError: nothing was copied.
@@ -238,7 +238,7 @@ class Contender(job.Contender):
 
         copies(1)
         if k.to_numpy(target[-1:]).any():
-            raise RuntimeError("the copy in device memory is not one")
+            raise RuntimeError("the copy in device memory copied nothing")
         return Rate(lambda: 2e-12 * nbytes / clock(functools.partial(copies, 10)).device)
 
 
@@ -267,10 +267,10 @@ def _modules(sizes: tuple[int, ...]) -> Any:
 
 
 def _replayed(function: Any, *args: Any) -> Any:
-    """Return the value of a captured function's third call, which replays.
+    """Return the value of the third call of a captured function, which replays.
 
     Raises:
-        RuntimeError: it does not replay.
+        RuntimeError: the function does not replay.
     """
     for _ in range(3):
         value = function(*args)

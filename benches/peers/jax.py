@@ -1,9 +1,9 @@
-"""JAX: a jitted step with donated buffers, or a whole epoch of them as one jitted `lax.scan`, with Adam in plain JAX.
+"""JAX: a jitted step with donated buffers, or a whole epoch of steps as one jitted `lax.scan`, with Adam in plain JAX.
 
-Arrays are on the device beforehand. Weights are arguments; those of inference on a CPU are constants, which is faster there. On
-a CPU dispatch is synchronous (`jax_cpu_enable_async_dispatch` off), which is faster for every net here, and as JAX has no setting
-for its number of threads its process may use as many cores. On a GPU tf32 is the default precision of its products, float32 the
-highest; bfloat16 rounds the factors and leaves bfloat16 between the layers, as autocast does.
+Arrays are on the device beforehand. Weights are arguments; for inference on a CPU they are constants, which is faster. On a CPU,
+dispatch is synchronous (`jax_cpu_enable_async_dispatch` off), which is faster for every net here. JAX has no setting for its
+number of threads, so its process may use that number of cores. On a GPU, tf32 is the default precision of products and float32
+the highest; bfloat16 rounds the factors and keeps bfloat16 between the layers, as autocast does.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Contender(job.Contender):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
             jax.config.update("jax_cpu_enable_async_dispatch", False)
         jax.config.update("jax_default_device", jax.devices(device)[0])
-        self.last: Any = None  # what was started last
+        self.last: Any = None  # the result of the call that was started last
 
     def clock(self) -> Clock:
-        """JAX has no events: it is waited for what was started last."""
+        """Return a host clock, because JAX has no events; it waits for the result of the last call."""
         return host_clock(lambda: jax.block_until_ready(self.last))
 
     def free(self) -> None:
@@ -47,8 +47,8 @@ class Contender(job.Contender):
             jax.clear_caches()
 
     def _job(self, function: Any, args: tuple[Any, ...], result: Any) -> Job:
-        """Call a function that returns an array. On a CPU each call waits for it, as its user would; a GPU's clock waits for the
-        last one."""
+        """Return a job that calls a function which returns an array. On a CPU, each call waits for the array, as a user would do;
+        on a GPU, the clock waits for the last array."""
         if self.device == "cpu":
             return Job(lambda: function(*args).block_until_ready(), result=result)
         return Job(lambda: setattr(self, "last", function(*args)), result=result)
@@ -64,7 +64,7 @@ class Contender(job.Contender):
         return self._job(product, (a, b), result)
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Return a step or a scan on batches that are JAX's already, or a step from NumPy arrays to the loss."""
+        """Return a job of a step or a scan on JAX arrays, or of a step from NumPy arrays to the loss."""
         net, data = Net(sizes, precision), nets.data(sizes, batch)
         if mode != "on_batch":
             data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in data]
@@ -98,7 +98,7 @@ class Contender(job.Contender):
         return self._job(forward, args, lambda: [np.asarray(forward(*args))])
 
     def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
-        """Loss and both gradients as one jitted `value_and_grad`; the gradients of the call before are given back first."""
+        """Return a job of loss and both gradients, one jitted `value_and_grad`. It frees the previous gradients first."""
         x, w, labels = nets.head(features, classes, rows)
         x, w, labels = jax.device_put((x, w, labels.astype(np.int32)))
 
@@ -155,7 +155,7 @@ def _cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any]:
-    """Return weights and moments after step t, which counts from 1."""
+    """Return weights and moments after step t; steps count from 1."""
     m = 0.9 * m + 0.1 * g
     v = 0.999 * v + 0.001 * g * g
     return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
@@ -163,7 +163,7 @@ def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, An
 
 @functools.cache
 def _loss(precision: str) -> Any:
-    """Return the loss of layers, inputs and labels, compiled once for a step and an epoch of them."""
+    """Return the loss as a function of layers, inputs and labels, jitted once for steps and epochs."""
     return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
 
 
@@ -172,7 +172,7 @@ class Net:
 
     def __init__(self, sizes: tuple[int, ...], precision: str) -> None:
         self.layers = jax.device_put(nets.weights(sizes))
-        # Two sets of zeros: buffers that are donated must not be the same one.
+        # Two sets of zeros, because two donated arguments must not share a buffer.
         self.state = (jax.tree.map(jnp.zeros_like, self.layers), jax.tree.map(jnp.zeros_like, self.layers), jnp.zeros(()))
         self.set_lr(nets.lr(sizes))
 

@@ -1,4 +1,4 @@
-"""Jobs, which can be checked and timed, and the base class of the libraries that make them."""
+"""Jobs that are checked and timed, and the base class of the contenders that make them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 
 
 class Took(NamedTuple):
-    """Seconds of one step: `device` by the device's events where there are any, `wall` by the host's clock."""
+    """Seconds of one step: `device` by the events of the device, if it has them, and `wall` by the host's clock."""
 
     device: float
     wall: float
 
 
 Clock = Callable[[Callable[[], int]], Took]
-"""Times a function that starts work and returns the number of its steps; waits until the work is done."""
+"""Function that times other functions. Each of these starts work and returns its number of steps; the clock waits for the end."""
 
 
 def host_clock(wait: Callable[[], Any] = lambda: None) -> Clock:
-    """Time by the host's clock, until `wait` returns."""
+    """Return a clock that measures with the host's clock, until `wait` returns."""
 
     def timed(work: Callable[[], int]) -> Took:
         wait()
@@ -35,12 +35,12 @@ def host_clock(wait: Callable[[], Any] = lambda: None) -> Clock:
 
 
 def event_clock(record: Callable[[], Any], wait: Callable[[], Any], elapsed: Callable[[Any, Any], float]) -> Clock:
-    """Time by two events, before and after the work, in the stream of the work.
+    """Return a clock that measures with two events, before and after the work, in the stream of the work.
 
     Args:
         record: makes an event and puts it into the stream.
-        wait: lets the device finish.
-        elapsed: milliseconds between two events.
+        wait: waits until the device has finished.
+        elapsed: returns the milliseconds between two events.
     """
 
     def timed(work: Callable[[], int]) -> Took:
@@ -62,9 +62,9 @@ class Job:
     Args:
         call: starts one call's work.
         args: its arguments.
-        result: returns a list of arrays, to be compared with the reference; called once, before any timing. None where there is
-            nothing to compare.
-        settle: called after the check: from now on nothing may be learnt (see `nets.STILL`).
+        result: returns a list of arrays, which are compared with the reference, or None if nothing is to be compared. It is
+            called once, before any timing.
+        settle: is called after the check and stops learning (see `nets.STILL`).
         steps: the number of steps in a call.
     """
 
@@ -75,7 +75,7 @@ class Job:
     steps: int = 1
 
     def run(self, n: int) -> int:
-        """Start about n steps; return how many they are."""
+        """Start about n steps; return their exact number."""
         calls = max(1, round(n / self.steps))
         call, args = self.call, self.args
         for _ in repeat(None, calls):
@@ -87,14 +87,14 @@ class Job:
         return clock(lambda: self.run(n))
 
     def warm(self, n: int) -> None:
-        """Bring caches, threads and clock rates to where they are in the middle of such steps."""
+        """Run some steps first, so that caches, threads and clock rates are in the state of a running job."""
         self.run(max(1, n // 2))
 
 
 @dataclass
 class Epochs(Job):
-    """Training by a function of the number of epochs: a block is one call, with all that it does before and after the epochs.
-    `steps` is an epoch's."""
+    """Training by a function of the number of epochs. A block is one call, including its work before and after the epochs.
+    `steps` is the number of steps of an epoch."""
 
     def run(self, n: int) -> int:
         epochs = max(1, round(n / self.steps))
@@ -117,7 +117,7 @@ class Rate(Job):
 
 
 class Training(Job):
-    """Training from new weights to a trained model, with a seed for each call, timed by the function itself.
+    """Training from new weights to a trained model, with a new seed in each call. The function measures the time.
 
     Args:
         train: seed -> (seconds, test accuracy).
@@ -137,11 +137,11 @@ class Training(Job):
 
 
 class Contender:
-    """Base of the libraries on a device. A subclass has a method, which returns a Job, for each kind of row it takes part in.
+    """Base class of the contenders on a device. A subclass has one method that returns a Job for each kind of row it supports.
 
     Args:
         device: "cpu" or "cuda".
-        threads: the number of threads that it may use.
+        threads: the largest number of threads.
     """
 
     def __init__(self, device: str, threads: int) -> None:
@@ -151,4 +151,4 @@ class Contender:
         return host_clock()
 
     def free(self) -> None:
-        """Give device memory that is not in use back."""
+        """Free device memory that is not in use."""

@@ -147,7 +147,7 @@ def memory(m: Measured) -> list[str]:
 
 
 def _figure(m: Measured, column: str) -> str:
-    """Format the figure of a contender: a rate for products on a CPU (for fastnn with the share of the limit), otherwise a time."""
+    """Format the figure of a contender: a rate for products on a CPU (with the share for fastnn), otherwise a time."""
     if column not in m.seconds:
         return "wrong" if column in m.wrong else ""
     seconds = m.seconds[column]
