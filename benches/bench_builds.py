@@ -1,11 +1,11 @@
-"""Two builds of fastnn beside each other: the dense rows of bench_peers.py, in turns.
+"""Compare two builds of fastnn in the rows of bench_peers.py.
 
     python benches/bench_builds.py OLD/bin/python NEW/bin/python
     python benches/bench_builds.py OLD/bin/python NEW/bin/python --only inference --rounds 40
 
-Each argument is a Python in whose environment a build is installed. Both run the jobs of this folder, each in a process of its
-own; a round times a job on one build, then on the other, and every second round in the opposite order. Prints the medians and the
-median of the rounds' ratios: more than 1 means that the second build is slower.
+Each argument is the Python of an environment in which a build is installed. Each build runs the jobs of this folder in a separate
+process. A round times a job on one build, then on the other; every second round uses the opposite order. The script prints the
+medians and the median of the rounds' ratios. A ratio above 1 means that the second build is slower.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from peers.rows import Row
 
 SECONDS = 0.05
-"""Time spent on a job in a round."""
+"""Seconds spent on a job in a round."""
 
 
 def serve() -> None:
-    """Time jobs as the lines of standard input ask for, in a process of one build."""
+    """Time the jobs that the lines of standard input describe, in the process of one build."""
     from peers.fastnn import Contender
 
     contender, made = Contender("cpu", 0), {}
@@ -46,7 +46,7 @@ def serve() -> None:
 
 
 class Build:
-    """Times jobs in a process on the build of one Python, with a row's number of threads and instruction set."""
+    """Process that times the job of a row on one build, with the row's number of threads and instruction set."""
 
     def __init__(self, python: str, row: Row) -> None:
         settings = {"FASTNN_NUM_THREADS": str(row.threads) if row.threads else "", "FASTNN_ISA": row.isa}
@@ -73,9 +73,9 @@ def main() -> None:
     from peers.rows import rows
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("old", help="a Python with the build to compare with")
-    parser.add_argument("new", help="a Python with the build that is judged")
-    parser.add_argument("--only", action="append", metavar="ROW", help="the rows with this in their name")
+    parser.add_argument("old", help="Python with the old build, to compare with")
+    parser.add_argument("new", help="Python with the new build")
+    parser.add_argument("--only", action="append", metavar="ROW", help="choose rows by a part of their name")
     parser.add_argument("--rounds", type=int, default=20, help="pairs of measurements of a row (20)")
     options = parser.parse_args()
     print(f"{'old us':>12} {'new us':>12} {'ratio':>7}")

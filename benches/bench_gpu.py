@@ -1,11 +1,11 @@
-"""fastnn beside PyTorch and JAX on one NVIDIA GPU, as many of them as are installed, in one run.
+"""Compare fastnn with PyTorch and JAX, if installed, on one NVIDIA GPU.
 
     python benches/bench_gpu.py                                       all rows, in some minutes
-    python benches/bench_gpu.py --only product --seconds 0.1          the rows whose name has this in it
+    python benches/bench_gpu.py --only product --seconds 0.1          the rows with "product" in their name
     python benches/bench_gpu.py --markdown docs/performance-gpu.md --json docs/performance-gpu.json
 
-Each row first checks the results against float64, then times all contenders in turn. It ends with 1 where a result was wrong or
-fastnn failed, after all other rows; a missed target is no failure. benches/gpu.sh runs it after the tests.
+Each row first checks the results against float64, then times all contenders in turn. After all rows, the exit status is 1 if a
+result was wrong or fastnn failed. A missed target is not a failure. benches/gpu.sh runs this script after the tests.
 """
 
 import sys

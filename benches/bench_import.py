@@ -1,4 +1,4 @@
-"""Time `import fastnn`, and a first model, beside `import numpy`: the import is to cost at most a fifth of that."""
+"""Time `import fastnn` and a first model, and `import numpy` for comparison, of which the import may cost a fifth at most."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL = "fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])"
 
 
 def start(code: str) -> None:
-    """Run a Python process away from the checkout."""
+    """Run code in a Python process outside of the checkout."""
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(sys.executable).parent)
 
 

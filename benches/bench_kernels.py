@@ -1,4 +1,4 @@
-"""Time the kernels of every family on every backend, by the cases of tests/cases that are benchmarks; `-k dense` takes one."""
+"""Time all kernels on all backends, by the benchmark cases in tests/cases; `-k dense` chooses one family."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The main job against its peers: 30 epochs of the digits through 400-15-15-15-10, batch 32, Adam, at equal accuracy.
+"""Compare the training of 400-15-15-15-10 on the digits, 30 epochs, batch 32, Adam, with that of other libraries.
 
-As a script, `python benches/bench_training.py`, it interleaves fastnn, scikit-learn and PyTorch (fused Adam, on one thread
-and on two), several rounds of each in one process, and prints the median times, the ratios and the mean test accuracies. Where
-the CPU multiplies bfloat16, fastnn takes part with it too. With `--mnist FOLDER`, the folder of MNIST's four IDX files, both
-precisions also train 784-512-512-10 on it, 5 epochs, batch 128.
+`python benches/bench_training.py` runs fastnn, scikit-learn and PyTorch (fused Adam, with one thread and with two) in turn, in
+several rounds in one process. It prints the median times, the ratios and the mean test accuracies. fastnn is also measured with
+bfloat16 if the CPU multiplies it. `--mnist FOLDER`, the folder of MNIST's four IDX files, adds the training of 784-512-512-10
+on MNIST in both precisions, 5 epochs, batch 128.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EPOCHS, BATCH, LR = 30, 32, 1e-3
 MNIST = (784, 512, 512, 10)
 MNIST_EPOCHS, MNIST_BATCH = 5, 128
 Run = Callable[[int], tuple[float, float]]
-"""seed -> (seconds of training, test accuracy)"""
+"""Function: seed -> (seconds of training, test accuracy)."""
 
 (X, Y), (X_TEST, Y_TEST) = fastnn.datasets.digits(as_float=True)
 
@@ -60,7 +60,7 @@ def run_sklearn(seed: int) -> tuple[float, float]:
         (15, 15, 15), alpha=0.0, batch_size=BATCH, learning_rate_init=LR, max_iter=EPOCHS, tol=0.0, random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that 30 epochs are not convergence
+        warnings.simplefilter("ignore")  # it warns that training has not converged
         start = time.perf_counter()
         model.fit(X, Y)
         seconds = time.perf_counter() - start
@@ -83,14 +83,14 @@ PEERS: dict[str, tuple[str, Run]] = {
 
 
 def digits_runs() -> dict[str, Run]:
-    """List what trains the digits: each installed peer, and fastnn with bfloat16 where it is available."""
+    """Return the training functions for the digits: of each installed library, and of fastnn with bfloat16 if it is available."""
     short = {} if fastnn.info().precisions["bfloat16"] else {"fastnn, bfloat16": lambda seed: run_fastnn(seed, "bfloat16")}
     (ours, run), *peers = ((name, run) for name, (module, run) in PEERS.items() if find_spec(module))
     return {ours: run, **short, **dict(peers)}
 
 
 def mnist_runs(folder: str) -> dict[str, Run]:
-    """List fastnn on MNIST, in each precision that is available."""
+    """Return the training functions of fastnn for MNIST, in each available precision."""
     data = fastnn.datasets.mnist(folder, as_float=True)
 
     def run_of(dtype: str) -> Run:
@@ -114,14 +114,14 @@ def compare(runs: dict[str, Run], rounds: int) -> dict[str, tuple[list[float], l
 
 
 NETS = {(400, 15, 15, 15, 10): 32, (8, 64, 64, 4): 64, (784, 512, 512, 10): 128, (1024, 2048, 2048, 1024): 256}
-"""The sizes of nets, and their batches."""
-HOST = [b.name for b in fastnn.backends().values() if b.available and b.name != "cupy"]  # benches/gpu.sh times that one
+"""Batch sizes of the nets, by the sizes of their layers."""
+HOST = [b.name for b in fastnn.backends().values() if b.available and b.name != "cupy"]  # benches/gpu.sh times cupy
 
 
 @pytest.mark.parametrize("backend", HOST)
 @pytest.mark.parametrize("sizes", NETS, ids=lambda sizes: "-".join(map(str, sizes)))
 def bench_step(benchmark: Any, sizes: tuple[int, ...], backend: str) -> None:
-    """Time an epoch of training in fit, for each backend of the host."""
+    """Time an epoch of training in `fit`, on each backend of the CPU."""
     batch, steps = NETS[sizes], 64 if sizes[0] < 1024 else 4
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((steps * batch, sizes[0]), np.float32), rng.integers(0, sizes[-1], steps * batch)
@@ -150,8 +150,8 @@ def bench_digits(benchmark: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="seeds, each run by every peer")
-    parser.add_argument("--mnist", metavar="FOLDER", help="the folder with MNIST's four IDX files, to train on it too")
+    parser.add_argument("--rounds", type=int, default=10, help="number of rounds, each with another seed (10)")
+    parser.add_argument("--mnist", metavar="FOLDER", help="folder with MNIST's four IDX files; train on MNIST, too")
     options = parser.parse_args()
     machine = f"{fastnn.info().threads} threads, {fastnn.info().isa}"
     table(f"30 epochs of the digits through 400-15-15-15-10, batch 32, Adam; {machine}", compare(digits_runs(), options.rounds))
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def table(title: str, results: dict[str, tuple[list[float], list[float]]]) -> None:
-    """Print medians, ratios to the first, and accuracies."""
+    """Print the medians, the ratios to the first entry, and the accuracies."""
     ours = statistics.median(next(iter(results.values()))[0])
     print(f"{title}\n{'':22}{'median s':>10}{'ratio':>8}{'test accuracy, mean and range':>34}")
     for name, (seconds, accuracies) in results.items():

@@ -1,4 +1,4 @@
-"""Benchmarks of kernels: each result is checked before it is timed, and rated by this machine's measured peak."""
+"""Fixtures and tables of the benchmarks. Results are checked before a kernel is timed; rates are compared with measured peaks."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LEGEND = "GFLOP/s of multiply-adds in registers, or GB/s of reading as many byte
 
 @pytest.fixture
 def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
-    """Run a case of a kernel on a backend."""
+    """Return a function that checks and times a case of a kernel on a backend."""
     before = fastnn.get_num_threads()
 
     def timed(run: Run) -> None:
         backend, case = load(run.backend), run.case
         fastnn.set_num_threads(run.threads)
-        if backend.native:  # the others are the reference
+        if backend.native:  # backends that are not native are the reference itself
             check(backend, case, run.dtype)
         benchmark.group = case.kernel
         kernel, args = backend.table[case.kernel], tuple(case.make(run.dtype).values())
         benchmark(kernel, *args)
-        if benchmark.stats:  # none with --benchmark-disable
+        if benchmark.stats:  # they are missing with --benchmark-disable
             rate, unit, share = run.rate(benchmark.stats.stats.median)
             name = str(case).removeprefix(case.kernel + "-").removesuffix("-bench")
             isa = f" {get_isa()}" if run.backend == "cpp" else ""
@@ -41,7 +41,7 @@ def bench(benchmark: Any) -> Iterator[Callable[[Run], None]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave benchmarks out of a run of the tests, and tests out of a run of the benchmarks, without a report of each."""
+    """Leave benchmarks out of test runs, and tests out of benchmark runs, without reporting each of them as skipped."""
     only = bool(config.getoption("benchmark_only"))
     if only or config.getoption("benchmark_skip"):
         left_out = [item for item in items if ("benchmark" in getattr(item, "fixturenames", ())) != only]
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print one table for each group, in place of pytest-benchmark's own, which a comparison with earlier runs still shows."""
+    """Print one table for each group. pytest-benchmark's own table is only shown for comparisons with earlier runs."""
     session = config._benchmarksession  # type: ignore[attr-defined]
     session.quiet = not config.getoption("benchmark_compare")
     groups: dict[str, list[list[str]]] = {}

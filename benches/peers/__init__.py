@@ -1,1 +1,1 @@
-"""fastnn beside other libraries, on a CPU or a GPU: a module for each library, the rows, how they are measured, and the pages."""
+"""Comparison of fastnn with other libraries on a CPU or a GPU: a module for each library, the rows, measurement and pages."""

@@ -1,4 +1,4 @@
-"""Checks a row's results, then times its contenders in turn: short blocks, round after round, medians over the rounds."""
+"""Checks the results of a row, then times its contenders. They take turns in short blocks; the medians of all rounds count."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from .rows import LIBRARIES, OURS, Row
 from .worker import Worker, WorkerError
 
 ROUNDS = (5, 10)
-"""The fewest and the most."""
+"""Smallest and largest number of rounds."""
 
 
 @dataclass
 class Measured:
-    """Figures of a row, each by column.
+    """Figures of a row. Most are dicts with the columns as keys.
 
     Args:
-        took: the blocks' times; where several numbers of threads were tried, those of the fastest.
-        threads: that number.
-        errors: the results' errors.
-        wrong: in words, what is wrong with results, for which a contender was not timed.
-        left_out: why a contender is missing for other reasons.
-        prepared: seconds of making and checking: compiling, above all.
-        accuracy: mean test accuracies, of the digits.
-        limit: the rate that the machine reaches at most, in the row's unit; on one core of a CPU.
-        memory: for each of the row's `memory`, MiB of each contender; empty where the system does not report it.
+        row: the row that was measured.
+        took: times of the blocks; if several numbers of threads were tried, those of the fastest number.
+        threads: the fastest number of threads.
+        errors: errors of the results.
+        wrong: descriptions of wrong results; a contender with wrong results is not timed.
+        left_out: other reasons why a contender has no figure.
+        prepared: seconds spent on making and checking the jobs, mostly on compiling.
+        accuracy: mean test accuracies on the digits.
+        limit: the peak rate of the machine in the row's unit; on a CPU, that of one core.
+        memory: MiB of each contender, for each entry of the row's `memory`; empty if the system does not report it.
     """
 
     row: Row
@@ -52,27 +53,27 @@ class Measured:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Medians of a step, by the device's events where it has them."""
+        """Return the median times of a step, by the events of the device if it has them."""
         return {column: statistics.median(t.device for t in took) for column, took in self.took.items()}
 
     @property
     def wall(self) -> dict[str, float]:
-        """Medians of a step by the host's clock."""
+        """Return the median times of a step by the host's clock."""
         return {column: statistics.median(t.wall for t in took) for column, took in self.took.items()}
 
     def fastest(self, *modules: str) -> str:
-        """Return the fastest column of these modules; empty where there is none."""
+        """Return the fastest column of these modules, or "" if none was measured."""
         found = self.seconds
         return min((c for c in found if c != OURS and self.row.columns[c].module in modules), key=found.__getitem__, default="")
 
     @property
     def ours(self) -> str:
-        """fastnn's fastest column."""
+        """Return the fastest column of fastnn."""
         return self.fastest("fastnn")
 
     @property
     def best(self) -> str:
-        """Return the fastest peer's column."""
+        """Return the column of the fastest peer."""
         return self.fastest(*(way.module for way in self.row.columns.values() if way.module != "fastnn"))
 
     def times(self, peer: str, ours: str = "fastnn") -> float:
@@ -81,12 +82,12 @@ class Measured:
 
     @property
     def share(self) -> float:
-        """Return the share of what as many cores, or the device, can do at most."""
+        """Return the rate as a share of the peak of the same number of cores, or of the device."""
         return self.row.amount / self.seconds[self.ours] / (self.limit * (self.row.threads or 1))
 
     @property
     def failed(self) -> list[str]:
-        """Return what must not be: wrong results of anyone, and fastnn left out."""
+        """List the failures: wrong results of any contender, and reasons why fastnn has no figure."""
         peers = {column for column, way in self.row.columns.items() if way.module != "fastnn"}
         ours = (f"{column}: {why}" for column, why in self.left_out.items() if column not in peers)
         return [*(f"{column}: {why}" for column, why in self.wrong.items()), *ours]
@@ -121,9 +122,9 @@ class _Entry:
         self.estimate = self.worker("start", self.key)
 
     def calibrate(self, seconds: float) -> None:
-        """Choose the number of steps of a block that lasts about so long."""
+        """Choose the number of steps so that a block takes about this time."""
         self.steps = max(1, int(seconds / self.estimate))
-        if self.steps > 1:  # the first calls are not the fastest
+        if self.steps > 1:  # the first calls are slower than later ones
             self.steps = max(1, int(seconds / self.worker("block", self.key, max(1, self.steps // 8))[1]))
 
     def block(self) -> None:
@@ -135,12 +136,12 @@ class _Entry:
 
 
 class Bench:
-    """The contenders' processes, each started when it is first needed.
+    """Processes of the contenders. Each process starts when it is first needed.
 
     Args:
         device: "cpu" or "cuda".
-        peers: those that take part beside fastnn, such as "PyTorch"; all that are installed if not given.
-        seconds: to be spent on timing each contender in each row.
+        peers: names of the peers that take part, such as "PyTorch"; all that are installed by default.
+        seconds: time spent on each contender in each row.
     """
 
     def __init__(self, device: str = "cpu", peers: Collection[str] | None = None, seconds: float = 1.0) -> None:
@@ -159,10 +160,10 @@ class Bench:
             worker.close()
 
     def worker(self, module: str, threads: int, isa: str = "", precision: str = "") -> Worker:
-        """Return the process of a module; where a row has the module with two precisions, the second has its own.
+        """Return the process of a module. If a row uses the module with two precisions, the second one has a separate process.
 
         Raises:
-            WorkerError: the library does not load.
+            WorkerError: the library cannot be loaded.
         """
         key = (module, threads, isa, precision)
         if key not in self._workers:
@@ -179,7 +180,7 @@ class Bench:
         return self._workers[key]
 
     def measure(self, row: Row) -> Measured:
-        """Return the row's figures; what goes wrong is in `wrong` and `left_out`."""
+        """Return the figures of a row; its `wrong` and `left_out` describe what failed."""
         measured, entries = Measured(row), list[_Entry]()
         for column, way in row.columns.items():
             for threads in self._counts(row, way.module):
@@ -209,18 +210,18 @@ class Bench:
         return measured
 
     def _counts(self, row: Row, module: str) -> list[int]:
-        """List the numbers of threads to try. fastnn gets no choice: with all threads it must be as fast as with one."""
+        """List the numbers of threads to try. For fastnn it is one number: with all threads it must be as fast as with one."""
         if module not in self.modules:
             return []
         most = min(2, cores()) if self.device == "cpu" else cores()
         return [row.threads or most] if row.threads or module == "fastnn" or self.device == "cuda" else sorted({1, most})
 
     def _made(self, measured: Measured, column: str, threads: int) -> _Entry:
-        """Make and check a contender's job.
+        """Make and check the job of a contender.
 
         Raises:
-            WorkerError: that fails.
-            WrongResultError: its results are not what they should be.
+            WorkerError: the job cannot be made or fails.
+            WrongResultError: its results are wrong.
         """
         row, way = measured.row, measured.row.columns[column]
         precision, isa = way.precision or row.precision, row.isa if way.module == "fastnn" else ""
@@ -237,7 +238,7 @@ class Bench:
             measured.prepared[column] = time.perf_counter() - start
 
     def _time(self, measured: Measured, entries: list[_Entry]) -> None:
-        """Fill in the times and add an entry for the row's limit. Take those that fail out of the entries."""
+        """Measure the times, and add an entry for the row's limit. Remove the entries that fail."""
 
         def each(do: Callable[[_Entry], None]) -> None:
             for entry in list(entries):
@@ -262,7 +263,7 @@ class Bench:
             each(_Entry.block)
 
     def _clear(self) -> None:
-        """Give the memory of a row's jobs back; a process that cannot is ended, and the next row starts a new one."""
+        """Free the memory of a row's jobs. A process that cannot free it is ended, and the next row starts a new one."""
         for key, worker in list(self._workers.items()):
             try:
                 worker("drop")
@@ -270,7 +271,7 @@ class Bench:
                 self._workers.pop(key).close()
 
     def _memory(self, row: Row, column: str, args: tuple[Any, ...]) -> float | None:
-        """Return the MiB that calls need for a while, in a process that has done nothing else."""
+        """Return the temporary memory of a contender's calls in MiB, measured in a new process."""
         way = row.columns[column]
         worker, how = Worker(way.module, self.device, self._counts(row, way.module)[-1]), (row.precision, way.mode)
         try:
@@ -283,7 +284,7 @@ class Bench:
 
 @contextmanager
 def _noted(measured: Measured, column: str) -> Iterator[None]:
-    """Write down what goes wrong with a contender in this block, and go on after it."""
+    """Catch the errors of a contender in this block and note them in `measured`."""
     try:
         yield
     except WrongResultError as error:

@@ -15,13 +15,14 @@ WIDE = (1024, 2048, 2048, 1024)
 LARGE = (4096, 4096, 4096, 4096)
 
 BATCHES = {SEED: 125, SMALL: 125, MEDIUM: 32, WIDE: 4, LARGE: 4}
-"""Batches in the training data of a net: more than the second-level cache holds, and at least one sample of each class."""
+"""Number of batches in the training data of a net. The data exceed the second-level cache and have a sample of each class."""
 DISTINCT = 512
-"""Rows of the large net's batch that differ; the others repeat them, so that mean losses and gradients are those of these rows,
-and the reference needs no more of them."""
+"""Number of different rows in a batch of the large net. The other rows repeat them, so that mean losses and gradients are those
+of the different rows, and the reference computes only these."""
 LR = 1e-3
 STILL = 1e-6
-"""The learning rate while training is timed: nothing is learnt, so gradients stay normal numbers however long it takes."""
+"""Learning rate while training is timed. It is so small that the net does not learn, so gradients remain normal numbers in long
+runs, too."""
 
 
 def title(sizes: Sequence[int]) -> str:
@@ -29,10 +30,10 @@ def title(sizes: Sequence[int]) -> str:
 
 
 def lr(sizes: tuple[int, ...]) -> float:
-    """Return the learning rate of steps that are checked.
+    """Return the learning rate of the steps that are checked.
 
-    Adam moves a weight by the sign of its gradient, however small, which rounding may turn: with many weights the losses after
-    large steps differ by more than the rounding of the products explains.
+    In its first steps, Adam moves a weight by the sign of its gradient. Rounding can change the sign of a small gradient. With
+    many weights and a large learning rate, the losses then differ by more than the rounding of the products explains.
     """
     return 1e-4 if sizes in (WIDE, LARGE) else LR
 
@@ -44,7 +45,7 @@ def checked(sizes: tuple[int, ...]) -> int:
 
 @functools.lru_cache(maxsize=2)
 def weights(sizes: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (in, out) matrices and biases; there is a ReLU between the layers."""
+    """Return the weights (in, out) and biases of the layers, between which there are ReLUs."""
     rng = np.random.default_rng(1)
     return [
         ((rng.standard_normal((i, o)) * (2 / i) ** 0.5).astype(np.float32), (0.1 * rng.standard_normal(o)).astype(np.float32))
@@ -59,7 +60,7 @@ def samples(sizes: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def distinct(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the batches of the training data, without the rows that repeat others."""
+    """Return the batches of the training data without repeated rows."""
     rows = min(batch, DISTINCT) if sizes == LARGE else batch
     x, y = samples(sizes, rows * BATCHES[sizes])
     return [(x[i : i + rows], y[i : i + rows]) for i in range(0, len(x), rows)]
@@ -67,13 +68,13 @@ def distinct(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.nd
 
 @functools.lru_cache(maxsize=2)
 def data(sizes: tuple[int, ...], batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the batches of the training data, views of one array where no rows repeat."""
+    """Return the batches of the training data; they are views of one array if no rows repeat."""
     few = distinct(sizes, batch)
     return few if len(few[0][0]) == batch else [(np.resize(x, (batch, sizes[0])), np.resize(y, batch)) for x, y in few]
 
 
 def flat(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights and gradients of n parameters, which repeat after 2^20."""
+    """Return weights and gradients of n parameters; the values repeat after 2^20 elements."""
     rng = np.random.default_rng(6)
     w, dw = (rng.standard_normal(1 << 20, np.float32) for _ in range(2))
     return np.resize(w, n), np.resize(dw, n)
@@ -88,7 +89,7 @@ def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray
 
 
 def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a (m, k) and b (k, n), at multiples of 64 bytes, where all libraries put their parameters."""
+    """Return a (m, k) and b (k, n), aligned to 64 bytes, as all libraries align their parameters."""
     m, k, n = shape
     rng = np.random.default_rng(3)
     return _aligned(rng.standard_normal((m, k))), _aligned(rng.standard_normal((k, n)))

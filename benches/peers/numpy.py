@@ -1,7 +1,7 @@
-"""NumPy: matrix products by its BLAS, every array made beforehand and written through `out=`, Adam in place on one flat buffer.
+"""NumPy: matrix products by its BLAS, Adam in place on one flat buffer. Arrays are allocated beforehand and written with `out=`.
 
-The number of threads comes from the environment (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS, MKL_NUM_THREADS). In float64 the same
-net is the reference for training and inference.
+The environment sets the number of threads (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS, MKL_NUM_THREADS). In float64, the same net is
+the reference for training and inference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .job import Job
 
 
 class Net:
-    """Net with its gradients, Adam's state and all intermediate arrays of a step."""
+    """Net with gradients, the state of Adam and all intermediate arrays of a step."""
 
     def __init__(self, sizes: tuple[int, ...], rows: int, dtype: Any = np.float32) -> None:
         given = nets.weights(sizes)
@@ -50,7 +50,7 @@ class Net:
         return float(np.mean(np.log(np.exp(z).sum(1)) - z[self.every, y]))
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Make one step of Adam; return the loss before it."""
+        """Take one step of Adam; return the loss before it."""
         z = self.forward(x)
         z -= z.max(1, keepdims=True)
         p = np.exp(z, out=self.da[-1])
@@ -85,7 +85,7 @@ class Net:
         self.flat -= work
 
     def after(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-        """Return the losses of some batches after one step on each."""
+        """Take one step on each batch; return the losses of all batches after these steps."""
         batches = list(batches)
         for x, y in batches:
             self.step(x, y)

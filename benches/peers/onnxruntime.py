@@ -1,4 +1,4 @@
-"""ONNX Runtime: Gemm and Relu nodes, a fixed batch size, all graph optimizations; threads by the session's options."""
+"""ONNX Runtime: Gemm and Relu nodes, a fixed batch size, all graph optimizations; the session sets the number of threads."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Contender(job.Contender):
 
 
 def _bound(session: Any, *arrays: np.ndarray) -> Job:
-    """Bind input and output once: each call reads and writes the same memory."""
+    """Return a job with bound input and output: each call reads and writes the same memory."""
     binding = session.io_binding()
     x, y = map(onnxruntime.OrtValue.ortvalue_from_numpy, arrays)
     binding.bind_ortvalue_input("x", x)
     binding.bind_ortvalue_output("y", y)
-    held = x, y  # neither the binding nor the array of numpy() keeps their memory
+    held = x, y  # keeps their memory alive: neither the binding nor the array of numpy() does
 
     def result() -> list[np.ndarray]:
         session.run_with_iobinding(binding)

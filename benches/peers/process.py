@@ -1,4 +1,4 @@
-"""What a library costs a process: importing it, its memory, the time to its first result, its size on disk."""
+"""Measures the costs of a library in a process: import time, memory, time to the first result and size on disk."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Cost:
     """Cost of one library.
 
     Args:
-        importing: seconds of the import, in a process of its own, everything it imports included.
-        memory: MiB resident after it, Python's own included.
-        step, prediction: seconds from the import to the end of the first training step, and of the first prediction; 0 where the
-            library has none.
-        size: MB of the installed files, without the packages it depends on.
+        importing: seconds of the import in a separate process, including all modules that the library imports.
+        memory: resident memory after the import in MiB, including that of Python.
+        step, prediction: seconds from the import to the end of the first training step, and of the first prediction; 0 if the
+            library does not support it.
+        size: MB of the installed files, without the packages that the library depends on.
     """
 
     importing: float
@@ -49,13 +49,13 @@ class Cost:
 
 
 def costs(peers: Collection[str], rounds: int) -> dict[str, Cost]:
-    """Measure fastnn and the peers, in turn."""
+    """Measure the costs of fastnn and of the peers, in turn."""
     names = [name for name in CPU if name == "fastnn" or name in peers]
     samples: dict[str, list[list[float]]] = {name: [] for name in names}
     for i in range(rounds + 1):
         for name in names:
             sample = [*_import(name), _first(name, "train"), _first(name, "predict")]
-            if i:  # the first round brings the files into memory
+            if i:  # the first round loads the files into memory
                 samples[name].append(sample)
     return {
         name: Cost(*(statistics.median(column) for column in zip(*samples[name], strict=True)), _size(name)) for name in names
@@ -69,7 +69,7 @@ def _import(name: str) -> list[float]:
 
 
 def _first(name: str, kind: str) -> float:
-    """Time the seed net's first training step on a batch of 32, or first prediction of one sample."""
+    """Time the first training step of the seed net on a batch of 32, or its first prediction of one sample."""
     if name == "ONNX Runtime" and kind == "train":
         return 0.0
     mode = "on_batch" if kind == "train" else "predict_on_batch"
@@ -82,7 +82,7 @@ def _first(name: str, kind: str) -> float:
 
 def _size(name: str) -> float:
     total = 0
-    packages = CPU[name].packages[:1] if name == "ONNX Runtime" else CPU[name].packages  # onnx makes its models only
+    packages = CPU[name].packages[:1] if name == "ONNX Runtime" else CPU[name].packages  # onnx only makes the models
     for package in packages:
         try:
             files = [Path(str(f.locate())) for f in distribution(package).files or ()]

@@ -1,4 +1,4 @@
-"""Computes the right results in float64 with NumPy, and bounds the errors of each precision."""
+"""Computes the correct results in float64 with NumPy, and defines bounds for the errors of each precision."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ MOST = {
 }
 """Largest allowed error by kind of work and precision.
 
-Losses: relative to each. Arrays: the norm of the error relative to that of the right result and, in float32, the largest error
-relative to the largest value.
+For losses: the relative error of each loss. For arrays: the norm of the error relative to that of the correct result and, in
+float32, the largest error relative to the largest value, too.
 """
 MOST_ON_CPU = {"train": {"bfloat16": 1e-2}}
-"""Bounds that are smaller on a CPU, where only factors are rounded."""
+"""Smaller bounds for a CPU, on which only the factors of products are rounded."""
 
 ACCURACY = 0.03
-"""How far mean test accuracies of the digits may lie apart: a seed more or less moves one by 0.02."""
+"""Largest allowed difference of mean test accuracies on the digits. One more or one less seed changes a mean by 0.02."""
 ADAM_STEPS = 3
 
 
 class WrongResultError(Exception):
-    """A contender computed something else."""
+    """Error of a contender that computes a wrong result."""
 
 
 def rows_of(shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the rows of a product that are compared: all of them, or of a large one some that are spread over all."""
+    """Return the indices of the rows of a product that are compared: all rows, or rows spread over a large product."""
     m, _, n = shape
     return np.arange(m) if m * n <= 1 << 22 else np.unique(np.linspace(0, m - 1, 64).astype(int))
 
@@ -72,8 +72,9 @@ def _head(features: int, classes: int, rows: int) -> list[np.ndarray]:
 
 
 def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
-    """Return what is compared of a head's loss and gradients: dw (features, classes) is too large to be sent, so its products
-    with a random vector on each side, in which every element takes part, and some of its columns."""
+    """Return the arrays that are compared for the loss and gradients of a head. The matrix dw (features, classes) is too large to
+    be sent to another process. It is replaced by its products with a random vector on each side, which depend on every element,
+    and by some of its columns."""
     rng = np.random.default_rng(5)
     k, n = dw.shape
     right, left = rng.uniform(0.5, 1.5, n), rng.uniform(0.5, 1.5, k)
@@ -83,7 +84,7 @@ def head_result(loss: Any, dx: np.ndarray, dw: np.ndarray) -> list[np.ndarray]:
 
 
 def _adam(n: int) -> list[np.ndarray]:
-    """Return what `ends` returns: the weights from the first one on; then, up to the last one, weights and both moments."""
+    """Return the correct result of `ends`: the first weights, then the last weights and both moments."""
     w, g = (a.astype(np.float64) for a in nets.flat(min(n, 1 << 20)))
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t in range(1, ADAM_STEPS + 1):
@@ -94,11 +95,13 @@ def _adam(n: int) -> list[np.ndarray]:
 
 
 def ends(host: Callable[[Any], np.ndarray], w: Any, m: Any, v: Any) -> list[np.ndarray]:
-    """Return what is compared of Adam's arrays: at most 2^20 elements of each, which `nets.flat` then repeats.
+    """Return the parts of Adam's arrays that are compared: at most 2^20 elements of each, because `nets.flat` repeats them.
 
     Args:
-        host: turns an array of the device into one of NumPy.
-        w: the weights; m and v: the moments.
+        host: converts an array of the device to a NumPy array.
+        w: the weights.
+        m: the first moments.
+        v: the second moments.
     """
     n = len(w)
     few = min(n, 1 << 20)
@@ -111,10 +114,10 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def check(kind: str, precision: str, got: Sequence[Any], want: Sequence[np.ndarray], device: str = "cuda") -> float:
-    """Return the largest of the errors of the parts.
+    """Return the largest error of all arrays.
 
     Raises:
-        WrongResultError: it is larger than rounding explains, or the parts are other ones or have other shapes.
+        WrongResultError: the error is larger than rounding explains, or the number of arrays or their shapes are wrong.
     """
     shapes = [np.shape(g) for g in got], [w.shape for w in want]
     if shapes[0] != shapes[1]:
@@ -129,7 +132,7 @@ def check(kind: str, precision: str, got: Sequence[Any], want: Sequence[np.ndarr
 
 
 def _error(kind: str, precision: str, got: np.ndarray, want: np.ndarray) -> float:
-    """Return one part's error; NaN where there is one in it."""
+    """Return the error of one array; NaN if the array contains NaN."""
     difference = got - want
     if kind == "train":
         return float(np.abs(difference / want).max())
@@ -143,7 +146,7 @@ def check_accuracies(accuracy: dict[str, float]) -> None:
     """Compare mean test accuracies of the digits.
 
     Raises:
-        WrongResultError: fastnn's is lower than that of the others.
+        WrongResultError: the accuracy of fastnn is lower than that of another contender by more than `ACCURACY`.
     """
     for name, value in accuracy.items():
         if accuracy["fastnn"] < value - ACCURACY:

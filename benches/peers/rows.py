@@ -1,4 +1,4 @@
-"""The tables' rows, for a CPU and for a GPU: what is done, by whom, and what is aimed at."""
+"""Defines the rows of the tables, for a CPU and for a GPU: the work, the contenders and the targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import nets
 
 
 class Library(NamedTuple):
-    """A library: its module in this package, the modules that it needs, and its packages."""
+    """Library that takes part: its module in this package, the modules that it needs, and its packages."""
 
     module: str
     needs: tuple[str, ...]
@@ -32,14 +32,14 @@ LIBRARIES: dict[str, dict[str, Library]] = {
         "JAX": Library("jax", ("jax",), ("jax", "jaxlib", "jax-cuda13-plugin")),
     },
 }
-"""By device, who can take part."""
+"""Libraries that can take part, by device."""
 
 OURS = "fastnn float32"
-"""The column of fastnn itself as a peer, in rows of bfloat16 on a CPU."""
+"""Column of fastnn with float32, which is a peer in the bfloat16 rows of a CPU."""
 
 
 class Way(NamedTuple):
-    """How a column does a row's work: the module, the mode of its function, and the precision where it is not the row's."""
+    """Way in which a column does a row's work: module, mode, and the precision if it differs from that of the row."""
 
     module: str
     mode: str
@@ -48,14 +48,14 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What is aimed at.
+    """Target of a row.
 
     Args:
-        seconds: the longest time of fastnn.
-        share: the least share of the limit.
-        times: how many times as fast as a column the column "fastnn" is to be.
-        best: how many times as fast as PyTorch's best column fastnn's best one is to be.
-        memory: the largest share of a column's memory.
+        seconds: longest time of fastnn.
+        share: smallest share of the limit.
+        times: smallest speedup of the column "fastnn" over another column, by the name of that column.
+        best: smallest speedup of fastnn's best column over PyTorch's best column.
+        memory: largest memory of fastnn as a share of the memory of a column, by the name of that column.
     """
 
     seconds: float | None = None
@@ -70,19 +70,20 @@ class Row:
     """Row of a table: one piece of work that contenders do.
 
     Args:
-        name: what the table calls it.
-        section: the page's section.
-        kind: a function of each contender, and how its results are checked.
-        args: that function's arguments; the precision and the mode come after them.
-        columns: who takes part, and how.
-        target: what is aimed at.
-        precision: what factors of products are rounded to.
-        threads: the number of threads, where the row has a fixed one.
-        isa: the instruction set of fastnn, where it is not the best one.
-        amount: how much of `unit` a call takes.
-        unit: a rate's, such as GFLOP/s.
-        limit: fastnn's function that measures the rate that the machine reaches at most, and its arguments.
-        memory: arguments with which the memory of calls is measured too.
+        name: name of the row in the table.
+        section: title of the section on the page.
+        kind: name of a method of each contender; it also determines how the results are checked.
+        args: arguments of this method; precision and mode follow them.
+        columns: the contenders and their ways to do the work, by column.
+        target: target of the row, if any.
+        precision: type to which factors of products are rounded.
+        threads: the number of threads, if the row fixes it.
+        isa: the instruction set of fastnn, if it is not the best one.
+        amount: work of a call; divided by the time in seconds, it is the rate in `unit`.
+        unit: unit of the rate, such as GFLOP/s.
+        limit: name of fastnn's method that measures the peak rate of the machine.
+        limit_args: arguments of this method.
+        memory: arguments for which the memory of the calls is measured, too.
     """
 
     name: str
@@ -102,7 +103,7 @@ class Row:
 
     @property
     def limit_name(self) -> str:
-        """Return the limit in words."""
+        """Return the name of the limit for the page."""
         return {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}[self.limit]
 
 
@@ -110,7 +111,7 @@ PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", 
 
 
 def _cpu(ours: str, mode: str, *names: str) -> dict[str, Way]:
-    """Return the columns of fastnn and of libraries that share a mode."""
+    """Return the columns of fastnn and of libraries that use the same mode."""
     return {"fastnn": Way("fastnn", ours)} | {name: Way(LIBRARIES["cpu"][name].module, mode) for name in names}
 
 
@@ -131,14 +132,14 @@ def _fit(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
 
 
 def _mixed(sizes: tuple[int, ...], batch: int, times: float) -> Row:
-    """Training with products of bfloat16, beside fastnn's own with float32."""
+    """Return a row of training with bfloat16 products, compared with the float32 training of fastnn."""
     columns = {"fastnn": Way("fastnn", "fit"), OURS: Way("fastnn", "fit", "float32"), "PyTorch": Way("torch", "eager")}
     name, target = f"training step in fit, bfloat16, {nets.title(sizes)}, batch {batch}", Target(times={OURS: times})
     return Row(name, BFLOAT16, "train", (sizes, batch), columns, target, "bfloat16")
 
 
 def _frozen(sizes: tuple[int, ...], batch: int, target: Target) -> list[Row]:
-    """Through predict_on_batch and frozen; the target is the faster one's."""
+    """Return the inference rows with predict_on_batch and with a frozen model; the target is that of the frozen model."""
     found = []
     for mode, aim in (("predict_on_batch", None), ("frozen", target)):
         columns = _cpu(mode, "eager", *list(LIBRARIES["cpu"])[1:]) | {"ONNX Runtime bound": Way("onnxruntime", "bound")}
@@ -205,7 +206,7 @@ SECTIONS = {
     "adam": "Adam",
     "digits": "The digits",
 }
-"""The GPU page's sections, by kind of work."""
+"""Sections of the GPU page, by kind of work."""
 
 GPU_COLUMNS = {
     "fastnn": Way("fastnn", "called"),
@@ -224,7 +225,7 @@ MISSING = {
     "adam": {"fastnn captured", "PyTorch compiled", "PyTorch CUDA graph", "JAX scan"},
     "digits": {"fastnn captured", "PyTorch compiled", "JAX", "JAX scan"},
 }
-"""By the kind of work, the columns that have no part in it."""
+"""Columns that are not measured, by kind of work."""
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 CLOSE = Target(best=0.95)
@@ -234,7 +235,7 @@ def _gpu(name: str, kind: str, args: tuple[Any, ...] = (), precision: str = "flo
     columns = {column: way for column, way in GPU_COLUMNS.items() if column not in MISSING[kind]}
     if kind in ("train", "digits"):
         columns["fastnn"] = Way("fastnn", "fit")
-    if kind == "train" and args[0] in (nets.WIDE, nets.LARGE):  # long steps are not worth compiling once more, as an epoch
+    if kind == "train" and args[0] in (nets.WIDE, nets.LARGE):  # an epoch of long steps gains nothing
         del columns["JAX scan"]
     return Row(name, SECTIONS[kind], kind, args, columns, precision=precision, **more)
 
@@ -259,13 +260,13 @@ def _gpu_head(rows: int) -> Row:
 
 
 def _gpu_adam(n: int, copied: int = 4_000_000_000) -> Row:
-    """Return a parameter is 28 bytes: weight, gradient and moments are read, all but the gradient written."""
+    """Return a row of Adam, which moves 28 bytes for each parameter: it reads four arrays and writes all except the gradient."""
     limited = {"amount": 28e-12 * n, "unit": "TB/s", "limit": "copy", "limit_args": (copied,)}
     return _gpu(f"Adam, {n // 1_000_000}M parameters", "adam", (n,), target=Target(share=0.85), **limited)
 
 
 def _gpu_rows() -> list[Row]:
-    """Return all rows, those with targets first."""
+    """Return all rows; those with targets are first."""
     return [
         *(_gpu_product(n, precision) for n in (1024, 4096) for precision in PRECISIONS),
         _gpu_training(nets.SEED, 32, target=Target(times={"PyTorch": 5.0, "PyTorch CUDA graph": 1.0})),
@@ -286,5 +287,5 @@ def _gpu_rows() -> list[Row]:
 
 
 def rows(device: str, bfloat16: bool = True) -> list[Row]:
-    """List all rows of a device, "cpu" or "cuda"; bfloat16: whether a CPU multiplies it."""
+    """List all rows of a device, "cpu" or "cuda"; with `bfloat16`, those of a CPU include bfloat16 rows."""
     return _cpu_rows(bfloat16) if device == "cpu" else _gpu_rows()

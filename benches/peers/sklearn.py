@@ -1,6 +1,6 @@
-"""scikit-learn: MLPClassifier with Adam, no penalty and no early end, input in float32, `assume_finite`.
+"""scikit-learn: MLPClassifier with Adam, no penalty, no early stopping, float32 input and `assume_finite`.
 
-The number of threads of its BLAS comes from the environment. Its training cannot start from given weights, so results of it are
+The environment sets the number of threads of its BLAS. Its training cannot start from given weights, so its training results are
 not compared.
 """
 
@@ -24,10 +24,10 @@ class Contender(job.Contender):
     def __init__(self, device: str, threads: int) -> None:
         super().__init__(device, threads)
         sklearn.set_config(assume_finite=True)
-        warnings.simplefilter("ignore")  # it warns that the epochs are not convergence
+        warnings.simplefilter("ignore")  # it warns that training has not converged
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Return `fit` by its steps, shuffling included; or `partial_fit` of one batch, which keeps its loss."""
+        """Return a job of `fit`, including shuffling, or of `partial_fit` with one batch, which stores the loss in the model."""
         model = _model(sizes, batch)
         if mode == "fit":
             x, y = nets.samples(sizes, batch * nets.BATCHES[sizes])
@@ -38,7 +38,7 @@ class Contender(job.Contender):
         return Job(lambda: model.partial_fit(*next(following)))
 
     def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Probabilities: it does not return logits."""
+        """Return a job of `predict_proba`: scikit-learn returns probabilities, not logits."""
         model = _model(sizes, sizes[-1])
         model.partial_fit(*nets.samples(sizes, sizes[-1]), classes=np.arange(sizes[-1]))
         model.coefs_, model.intercepts_ = map(list, zip(*nets.weights(sizes), strict=True))

@@ -1,8 +1,11 @@
 """PyTorch in three modes, with fused Adam and all data on the device.
 
-eager: as it comes. compiled: `torch.compile(mode="reduce-overhead")` of model and loss, a capturable Adam after it. graph: the
-whole step, Adam included, as one `torch.cuda.graph`, into whose inputs each batch is copied. tf32 is
-`torch.backends.cuda.matmul.allow_tf32`, bfloat16 `torch.autocast` around model and loss, or products of bfloat16 arrays.
+- eager: plain PyTorch.
+- compiled: `torch.compile(mode="reduce-overhead")` of model and loss, then a capturable Adam.
+- graph: the whole step, including Adam, as one `torch.cuda.graph`. Each batch is copied into its inputs.
+
+tf32 uses `torch.backends.cuda.matmul.allow_tf32`. bfloat16 uses `torch.autocast` around model and loss, or products of bfloat16
+arrays.
 """
 
 from __future__ import annotations
@@ -23,9 +26,9 @@ from .job import Clock, Job, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
 TOGETHER = 20
-"""Products in one graph."""
+"""Number of products in one graph."""
 WARM = 3
-"""Calls before a graph is captured, in a stream of its own, as PyTorch asks for."""
+"""Number of calls before a graph is captured; PyTorch requires that they run in a separate stream."""
 
 
 class Contender(job.Contender):
@@ -53,7 +56,7 @@ class Contender(job.Contender):
         return event_clock(record, torch.cuda.synchronize, lambda first, last: first.elapsed_time(last))
 
     def free(self) -> None:
-        """Also forgets what was compiled."""
+        """Free device memory that is not in use, and forget compiled functions."""
         if self.device == "cuda":
             torch.compiler.reset()
             torch.cuda.empty_cache()
@@ -62,7 +65,7 @@ class Contender(job.Contender):
         torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
 
     def _graph(self, work: Callable[[], Any], restore: Callable[[], Any] = lambda: None) -> tuple[Callable[[], Any], Any]:
-        """Return a replay of the work and what the work returned; restore undoes what the calls before the capture changed."""
+        """Return a function that replays the work, and the work's output. `restore` undoes the effects of the first calls."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -76,7 +79,7 @@ class Contender(job.Contender):
         return graph.replay, output
 
     def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
-        """torch.mm of arrays of the precision."""
+        """Return a job of torch.mm with arrays of this precision."""
         self._precision(precision)
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         a, b = (torch.from_numpy(m).to(self.device, dtype) for m in nets.matrices(*shape))
@@ -93,8 +96,8 @@ class Contender(job.Contender):
         return Job(call, result=result, steps=TOGETHER if mode == "graph" else 1)
 
     def train(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        """Step on batches that are tensors already, with a loss that is not read; on_batch: from NumPy arrays, without a copy,
-        to the loss."""
+        """Return a job of training steps. The batches are tensors, and the loss is not read. In the mode on_batch, they are NumPy
+        arrays, which are not copied, and the loss is read."""
         self._precision(precision)
         net = Net(sizes, self.device, precision, mode)
         data = [(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)) for x, y in nets.data(sizes, batch)]
@@ -119,7 +122,7 @@ class Contender(job.Contender):
         return Job(call, result=result, settle=lambda: net.set_lr(nets.STILL))
 
     def _replayed(self, net: Net, x: Any, y: Any) -> Callable[[Any, Any], Any]:
-        """Return the net's step as a graph: a function that copies a batch into the graph's and replays it."""
+        """Return the net's step as a graph: a function that copies a batch into the inputs of the graph and replays it."""
         xs, ys, start = x.clone(), y.clone(), net.state()
         replay, _ = self._graph(lambda: net.step(xs, ys), lambda: net.restore(start))
 
@@ -159,7 +162,7 @@ class Contender(job.Contender):
         return Job(call, result=result)
 
     def head(self, features: int, classes: int, rows: int, precision: str, mode: str) -> Job:
-        """F.linear, then F.cross_entropy, or both by rows; the weight is (classes, features), as that of torch.nn.Linear."""
+        """Return a job of F.linear and F.cross_entropy, or of both in chunks of rows. The weight is (classes, features)."""
         self._precision(precision)
         x, w, labels = (torch.from_numpy(a).to(self.device) for a in nets.head(features, classes, rows))
         model = Head(x, w.T.contiguous(), _chunked() if mode == "chunked" else _whole)
@@ -182,7 +185,7 @@ class Contender(job.Contender):
         return Job(call, result=result)
 
     def adam(self, n: int, precision: str, mode: str) -> Job:
-        """torch.optim.Adam(fused=True) with one parameter."""
+        """Return a job of torch.optim.Adam(fused=True) with one parameter."""
         w, dw = (torch.from_numpy(a).to(self.device) for a in nets.flat(n))
         w.requires_grad_()
         w.grad = dw
@@ -197,12 +200,15 @@ class Contender(job.Contender):
         return Job(optimizer.step, result=result)
 
     def digits(self, precision: str, mode: str) -> Job:
-        """Return the data are on the device beforehand; a graph is captured within the time, and the batches are full ones."""
+        """Return a job that trains on the digits. The data are on the device beforehand; the time includes capturing a graph."""
         self._precision(precision)
         return Training(lambda seed: self.train_digits(seed, mode))
 
     def train_digits(self, seed: int, mode: str) -> tuple[float, float]:
-        """Train one model; return the seconds and the test accuracy. Slices of one gather an epoch beat a DataLoader."""
+        """Train one model; return the seconds and the test accuracy.
+
+        An epoch gathers all rows once and slices them, which is faster than a DataLoader. All batches are full.
+        """
         import bench_training as training
 
         x, y, x_test, y_test = (
@@ -233,7 +239,7 @@ def _whole(x: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor) -> torch
 
 
 def _chunked() -> Callable[..., torch.Tensor]:
-    """F.linear_cross_entropy in chunks of 64 rows: those that it chooses itself are of two rows, and ten times as slow."""
+    """Return F.linear_cross_entropy with chunks of 64 rows. By default it uses two rows, which is ten times as slow."""
     from torch.nn import LinearCrossEntropyOptions
     from torch.nn.functional import linear_cross_entropy
 
@@ -242,7 +248,7 @@ def _chunked() -> Callable[..., torch.Tensor]:
 
 
 class Head(nn.Module):
-    """A language model's last layer and its loss; the input is a parameter too, for its gradient."""
+    """Last layer of a language model and its loss. The input is a parameter, too, because its gradient is needed."""
 
     def __init__(self, x: torch.Tensor, weight: torch.Tensor, loss_of: Callable[..., torch.Tensor]) -> None:
         super().__init__()
@@ -253,8 +259,10 @@ class Head(nn.Module):
 
 
 class WithLoss(nn.Module):
-    """A model and the cross-entropy, under autocast where products are of bfloat16: without its cache of rounded weights, which
-    graphs must not have, and which saves nothing where each weight is used once."""
+    """Model with cross-entropy, under autocast for bfloat16 products.
+
+    The autocast cache of rounded weights is disabled: graphs must not use it, and it saves nothing if each weight is used once.
+    """
 
     def __init__(self, model: nn.Module, device: str, bfloat16: bool) -> None:
         super().__init__()
@@ -268,7 +276,7 @@ class WithLoss(nn.Module):
 
 
 def compiled(function: Any) -> Any:
-    """Compile for graphs, each call a step of its own."""
+    """Compile a function for graphs; each call is a separate step."""
     fast = torch.compile(function, mode="reduce-overhead", dynamic=False)
 
     def call(*args: Any) -> Any:
@@ -279,14 +287,14 @@ def compiled(function: Any) -> Any:
 
 
 class Net:
-    """The model, its optimizer and its loss.
+    """Model with optimizer and loss.
 
     Args:
-        sizes: of the layers.
-        device: where its arrays are.
-        precision: of the products.
+        sizes: sizes of the layers.
+        device: device of the arrays.
+        precision: precision of the products.
         mode: "eager", "compiled" or "graph".
-        seeded: weights by PyTorch's own random numbers, in place of `nets.weights`.
+        seeded: initialize the weights by PyTorch's random numbers instead of `nets.weights`.
     """
 
     def __init__(self, sizes: tuple[int, ...], device: str, precision: str, mode: str, seeded: bool = False) -> None:
@@ -325,7 +333,7 @@ class Net:
         return [p.detach().clone() for p in self.parameters]
 
     def restore(self, weights: list[Any]) -> None:
-        """Set these weights, no gradients and a new optimizer's state, all in place."""
+        """Set these weights, clear the gradients, and reset the optimizer's state to zeros, all in place."""
         with torch.no_grad():
             for p, w in zip(self.parameters, weights, strict=True):
                 p.copy_(w)

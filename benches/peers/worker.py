@@ -1,4 +1,4 @@
-"""Contenders in processes of their own: each has its library, its number of threads, and nothing else running beside it."""
+"""Runs contenders in separate processes. Each has its library and its number of threads; only one works at a time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN
 
 
 class WorkerError(RuntimeError):
-    """A command failed in a worker's process, or the process has ended."""
+    """Error of a command that failed in a worker's process, or of a process that ended."""
 
 
 class Worker:
-    """A process that runs the jobs of one contender; commands are methods of `Commands`.
+    """Process that runs the jobs of one contender. Its commands are the methods of `Commands`.
 
     Args:
-        module: the contender's module in this package.
+        module: module of the contender in this package.
         device: "cpu" or "cuda".
-        threads: the number of threads that it may use.
-        isa: the instruction set of fastnn's kernels; the best one if empty.
+        threads: the largest number of threads.
+        isa: instruction set of fastnn's kernels; the best one if empty.
     """
 
     def __init__(self, module: str, device: str, threads: int, isa: str = "") -> None:
-        # Libraries read these when they load. JAX would otherwise take most of a GPU's memory from the others.
+        # Libraries read these variables when they load. Without the last one, JAX reserves most of the GPU's memory.
         own = dict.fromkeys(THREADS, str(threads)) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         own |= {"FASTNN_ISA": isa} if isa else {}
         before = dict(os.environ)
@@ -47,10 +47,10 @@ class Worker:
         self.name = f"{module}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, command: str, *args: Any) -> Any:
-        """Return the command's result.
+        """Run a command in the process and return its result.
 
         Raises:
-            WorkerError: with what went wrong in the other process.
+            WorkerError: the command failed; the message describes the error in the other process.
         """
         try:
             self.connection.send((command, args))
@@ -70,7 +70,7 @@ class Worker:
 
 
 class Commands:
-    """The commands of a worker's process."""
+    """Commands that a worker's process executes."""
 
     def __init__(self, module: str, device: str, threads: int) -> None:
         self.module, self.device, self.threads = module, device, threads
@@ -91,7 +91,7 @@ class Commands:
         return result
 
     def start(self, key: Any) -> float:
-        """Stop a job's learning; return a first estimate of the seconds of a step."""
+        """Stop the learning of a job; return a first estimate of the seconds of a step."""
         self.jobs[key].settle()
         seconds = self._seconds(key, 1)
         return min(seconds, self._seconds(key, 1), self._seconds(key, 1)) if seconds < 0.1 else seconds
@@ -100,7 +100,7 @@ class Commands:
         return float(self.jobs[key].block(self.clock, n).wall)
 
     def block(self, key: Any, n: int) -> tuple[float, float]:
-        """Return the time of a step, from about n of them: by the device and by the host, as in `Took`."""
+        """Time about n steps; return the seconds of a step by the device and by the host, as in `Took`."""
         self.jobs[key].warm(n)
         took: tuple[float, float] = self.jobs[key].block(self.clock, n)
         settle()
@@ -111,13 +111,15 @@ class Commands:
         return list(self.jobs[key].accuracies)
 
     def memory(self, kind: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
-        """Return the MiB by which three calls of a job raise the peak of the resident memory over what is resident after a first
-        call; None where the system does not report it. A small job goes before it and loads what the library loads late."""
+        """Return the temporary memory of a job in MiB: the increase of peak resident memory in three calls after a first call.
+
+        Return None if the system does not report it. A small job runs first, so that the library has loaded everything.
+        """
         getattr(self.contender, kind)(*warm).run(3)
         job = getattr(self.contender, kind)(*args)
         job.run(1)
         try:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is what is resident now
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current resident memory
         except OSError:
             return None
         before = resident("VmRSS")
@@ -125,7 +127,7 @@ class Commands:
         return max(0.0, resident("VmHWM") - before)
 
     def drop(self) -> None:
-        """Forget all jobs and give their memory back."""
+        """Drop all jobs and free their memory."""
         self.jobs.clear()
         gc.collect()
         self.contender.free()
@@ -139,14 +141,17 @@ class Commands:
 
 
 def resident(what: str) -> float:
-    """Return the MiB of a line of Linux's /proc/self/status: VmRSS, resident now, or VmHWM, the most so far."""
+    """Return a value of Linux's /proc/self/status in MiB: VmRSS, the resident memory, or VmHWM, its peak."""
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith(what)) / 1024
 
 
 def settle(most: float = 2.0) -> None:
-    """Return once the process is idle: threads that still wait for work at full speed would take the next contender's core.
-    The system counts the time of a running thread only every few milliseconds: shorter looks do not see it."""
+    """Wait until the process is idle, for at most `most` seconds.
+
+    Threads that still spin while they wait for work would occupy a core of the next contender. The system updates the CPU time
+    of a running thread only every few milliseconds, so shorter checks do not notice such threads.
+    """
     end = time.perf_counter() + most
     while time.perf_counter() < end:
         before = time.process_time()
@@ -156,7 +161,7 @@ def settle(most: float = 2.0) -> None:
 
 
 def serve(connection: Connection, module: str, device: str, threads: int) -> None:
-    """Answer commands; end when the other end closes."""
+    """Execute commands and send their results, until the other end closes."""
     commands = Commands(module, device, threads)
     while True:
         try:
@@ -165,7 +170,7 @@ def serve(connection: Connection, module: str, device: str, threads: int) -> Non
             return
         try:
             answer = True, getattr(commands, command)(*args)
-        except Exception as error:  # whatever a library raises is the answer
+        except Exception as error:  # a library may raise anything; the error is sent back
             traceback.print_exc()
             answer = False, words(error)
         connection.send(answer)
