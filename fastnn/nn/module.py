@@ -228,7 +228,8 @@ class Module(Trainer, State, Regularized, Inputs):
         for m in self._modules.values():
             if (known := m._known_dtype()) is not None:
                 return known
-        return next((b.dtype for b in self._buffers.values() if b.dtype.kind == "f"), None)
+        kept = self.__dict__.get("_keep_dtype", ())
+        return next((b.dtype for name, b in self._buffers.items() if b.dtype.kind == "f" and name not in kept), None)
 
     def set_dtype(self, dtype: Any) -> None:
         """Change the dtype of all parameters and floating buffers, and of those that are yet to be made, before training.

@@ -17,7 +17,7 @@ from ..core.convert import dtype_of
 from ..core.locks import rlock
 from ..core.precision import autocast, precision
 from ..core.seeding import generator
-from ..core.structure import ONE, Structure, inputs_of
+from ..core.structure import ONE, Structure, input_names, inputs_of
 from ..core.tree import flatten, unflatten
 from ..nn.spec import each
 from ..ops.checks import positive_int, shape_of, whole_number
@@ -53,6 +53,10 @@ def freeze(
     if input_shape is None:
         input_shape = getattr(model, "input_shape", None)
     if not model.built or input_shape is None:
+        if len(names := input_names(model)) > 1 and model.input_structure is None:
+            raise RuntimeError(
+                f"freeze: the input shapes are unknown; pass input_shape, a list of one for each of {', '.join(names)}"
+            )
         raise RuntimeError("freeze: the input shape is unknown; give the first layer input_shape, or pass input_shape")
     inputs = _inputs(model, input_shape)
     if inputs.kind == "one":

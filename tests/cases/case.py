@@ -65,8 +65,11 @@ class Case:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtypes", self.dtypes or self.spec.dtypes or ("int64",))
         known = {**self.scalars, **self.sizes}
-        derived = {letter: formula(known) for letter, formula in self.spec.derived.items() if letter not in self.sizes}
-        object.__setattr__(self, "sizes", {**self.sizes, **derived})
+        sizes = dict(self.sizes)
+        for letter, formula in self.spec.derived.items():
+            if letter not in sizes:
+                sizes[letter] = known[letter] = formula(known)  # formulas after it may have this size in them
+        object.__setattr__(self, "sizes", sizes)
 
     @property
     def spec(self) -> Kernel:

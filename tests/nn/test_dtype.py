@@ -207,3 +207,20 @@ def test_buffers_that_keep_their_dtype(tmp_path: Path) -> None:
         for dtype in ("float64", "float32"):
             model.set_dtype(dtype)
             assert model.scale.dtype == model.mean.dtype == dtype and model.sums.dtype == "float64"
+
+
+def test_a_buffer_that_keeps_its_dtype_says_nothing_of_the_layer() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", np.zeros(2), keep_dtype=True)
+
+        def forward(self, x: Any) -> Any:
+            return x * 2.0
+
+    assert Counts().dtype == np.float32
+    model = fastnn.Sequential([Counts(), fastnn.Dense(1)])
+    assert model(np.ones((2, 3), np.float32)).dtype == np.float32
+    model.set_dtype("float64")
+    assert model(np.ones((2, 3), np.float32)).dtype == np.float64
+    assert model.layers[0].seen.dtype == np.float64

@@ -327,3 +327,30 @@ def test_classes_derived_from_layers_and_from_own_modules_keep_what_they_take() 
     assert Twice(2)(np.array([[1, 2]])).dtype == np.float32
     assert Child.input_spec is SaysInt.input_spec
     assert Embed.input_spec.dtype is None and fastnn.Layer.input_spec.dtype == "float"
+
+
+def test_freezing_a_layer_of_two_inputs_asks_for_both_shapes() -> None:
+    with pytest.raises(
+        RuntimeError, match="freeze: the input shapes are unknown; pass input_shape, a list of one for each of x, ids"
+    ):
+        Rows().freeze()
+    assert Rows().freeze(input_shape=[(3,), ()])(np.ones((1, 3), np.float32), np.array([1])).tolist() == [[2.0, 2.0, 2.0]]
+
+
+def test_a_loss_of_an_output_of_whole_numbers_names_the_output() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = fastnn.Dense(1)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x), fastnn.argmax(x, 1)
+
+    model, x = Two(), np.ones((4, 3), np.float32)
+    model.compile("sgd", "mse")
+    with pytest.raises(
+        TypeError, match="fit: the output output_2 has the dtype int64, and losses need floats; give it the loss None"
+    ):
+        model.fit(x, [x[:, :1], x[:, 0]], verbose=0)
+    model.compile("sgd", ["mse", None])
+    model.fit(x, [x[:, :1], None], verbose=0)

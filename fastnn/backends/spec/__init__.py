@@ -9,13 +9,14 @@ may be absent (an array of size 0): an output that is absent is not wanted. In a
 call share, a number is itself, and ``*n`` stands for any shape with ``n`` elements in all.
 
 dtypes: ``T`` float32 or float64, ``N`` those and int64, ``A`` those and bool, ``S`` those and uint8, int32 and bfloat16 (in
-uint16 arrays, as NumPy has none): one letter is one dtype throughout a call;
-``own`` is a backend's own, in an array that `Backend.aux` makes; the name of an argument, the dtype that the argument chooses;
-the rest by name. All arrays are C-contiguous and aligned.
+uint16 arrays, as NumPy has none): one letter is one dtype throughout a call; ``own`` is a dtype that each backend chooses, in an
+array that `Backend.aux` makes; the name of an argument, the dtype that the argument chooses; the rest by name. All arrays are
+C-contiguous and aligned. Give an ``own`` array its real shape where that is the same on all backends: nothing checks the size of
+one with the shape ``*L``.
 
 A scalar is ``name:kind``: ``int``, ``float``, ``bool``, ``act`` (an `Activation`), ``loss`` (a `PointwiseLoss`), ``mask`` (a
-whole number: where bit i is set, output i adds to what is there), a choice of numbers such as ``1|2``, or the name of a tuple of
-the family's module: the argument is the position of one of its names.
+whole number: where bit i is set, output i, which has ``&``, adds to what is there), a choice of numbers such as ``1|2``, or the
+name of a tuple of the family's module: the argument is the position of one of its names.
 
 A formula gives a size that follows from others, as ``OH=(H+2*P-KH)/S+1``, which the binding checks, or ``flops``. It knows sizes,
 whole numbers, and by their names whether arrays are there (1) or absent (0); ``/`` rounds down.
