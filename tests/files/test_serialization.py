@@ -11,45 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_files import a_graph, every_layer, write
 
 import fastnn
 import fastnn.nn as nn
 from fastnn.core.registered import LAYERS
-from fastnn.files import layers, tensors
+from fastnn.files import layers
 
 X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
-
-
-def write(path: Path, values: dict[str, Any], header: dict[str, Any]) -> None:
-    tensors.save(path, values, {"format": "fastnn", "architecture": json.dumps(header)}, "save")
-
-
-def every_layer() -> fastnn.Sequential:
-    return fastnn.Sequential(
-        [
-            fastnn.Flatten(input_shape=(2, 2)),
-            fastnn.Dense(5, activation="leaky_relu", kernel_initializer=fastnn.initializers.HeNormal(), bias_initializer="ones"),
-            *(fastnn.Dropout(0.25), fastnn.AlphaDropout(0.1, seed=1), fastnn.GaussianDropout(0.2), fastnn.GaussianNoise(0.5)),
-            fastnn.ActivityRegularization(l1=0.1, l2=0.2),
-            nn.Linear(5, 6, bias=False),
-            *(nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.GELU("tanh"), nn.Softmax(), nn.LogSoftmax()),
-            *(nn.ReLU6(), nn.ELU(0.5), nn.SELU(), nn.CELU(0.5), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.Hardsigmoid()),
-            *(nn.LogSigmoid(), nn.Hardtanh(-2, 3), nn.Tanhshrink(), nn.Softshrink(0.1), nn.Hardshrink(0.1), nn.Softplus(2.0)),
-            *(nn.Softsign(), nn.Threshold(0.1, 0.2), nn.Sine(2.0), nn.PReLU(6), nn.Softmin(), nn.Sparsemax()),
-            fastnn.Dense(64, activation=nn.ELU(0.5)),
-            *(nn.GLU(), nn.SwiGLU(), nn.GEGLU(), nn.ReGLU(), nn.GLU(activation="linear"), nn.Maxout(2)),
-            *(fastnn.ReLU(6.0, 0.1, 0.2), fastnn.LeakyReLU(), fastnn.PReLU("ones")),
-            fastnn.Activation("gelu"),
-            fastnn.Sequential([fastnn.Dense(3, use_bias=False, kernel_constraint="max_norm", activity_regularizer="l1")]),
-            fastnn.Dense(
-                2,
-                kernel_regularizer=fastnn.regularizers.OrthogonalRegularizer(0.1, "columns"),
-                bias_regularizer="l1_l2",
-                kernel_constraint=fastnn.constraints.MinMaxNorm(0.5, 1.5, 0.5, axis=[0, 1]),
-                bias_constraint="non_neg",
-            ),
-        ]
-    )
 
 
 def test_every_layer_comes_back(tmp_path: Path) -> None:
@@ -179,16 +148,6 @@ def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
     assert fastnn.load(tmp_path / "m").predict(X).shape == (10, 3)
 
 
-def a_graph() -> fastnn.Model:
-    a, b = fastnn.Input((4,), name="a"), fastnn.Input((4,), name="b")
-    layer = fastnn.Dense(4)
-    merges = [fastnn.Add(), fastnn.Subtract(), fastnn.Multiply(), fastnn.Average(), fastnn.Maximum(), fastnn.Minimum()]
-    parts = [merge([layer(a), layer(b)]) for merge in (*merges, fastnn.Concatenate(), fastnn.Dot(normalize=True))]
-    inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
-    both = inner((a * 2, 1 - b))
-    return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
-
-
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
     kinds = {layers.name_of(type(m)) for root in (model, every_layer()) for m in root.modules()}
@@ -211,154 +170,6 @@ def test_losses_and_metrics_by_output_come_back(tmp_path: Path) -> None:
         model.save(tmp_path / "m")
         twin = fastnn.load(tmp_path / "m")
         assert twin.evaluate(X, y, return_dict=True) == model.evaluate(X, y, return_dict=True)
-
-
-def damaged(change: Any) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads(json.dumps(layers.layer_config(a_graph())))
-    change(config["config"])
-    return config
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda c: c["calls"].insert(0, [0, [99]]),
-        lambda c: c["calls"].insert(0, [0, [-1]]),
-        lambda c: c["calls"].insert(0, [99, [0]]),
-        lambda c: c["calls"].insert(0, [0, [{"value": [1]}]]),
-        lambda c: c["calls"].insert(0, [0, [{"dict": [0]}]]),
-        lambda c: c["calls"].insert(0, [0, [{"other": 0}]]),
-        lambda c: c["calls"].insert(0, [0, [None]]),
-        lambda c: c["calls"].insert(0, 5),
-        lambda c: c["calls"].insert(0, [0, [True]]),
-        *(
-            lambda c, options=options: c["calls"][0].extend(options)
-            for options in ([{}], [None], [True], [{"training": None}], [{"training": 1}], [{"training": "x"}], [{"mode": True}])
-        ),
-        lambda c: c["calls"][0].extend([{"training": True, "mask": None}]),
-        lambda c: c["calls"][0].extend([{"training": True}, {"training": True}]),
-        lambda c: c.update(outputs=[1000]),
-        lambda c: c.update(outputs={"dict": {"a": 1000}}),
-        lambda c: c.update(inputs=[["a", [10**12], "float32"], ["b", [4], "float32"]]),
-        lambda c: c.update(inputs=[["a", [4], "complex64"], ["b", [4], "float32"]]),
-        lambda c: c.update(inputs=[["a", [4], "float32"]]),
-        lambda c: c.update(inputs=5),
-        lambda c: c.update(input_kind="set"),
-        lambda c: c.update(layer_names=[]),
-        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {"number": 0}}),
-        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {"number": -1}}),
-        lambda c: c["layers"].__setitem__(0, {"class_name": "Shared", "config": {}}),
-        lambda c: c["layers"].__setitem__(0, {"class_name": "Slice", "config": {"key": [["a", 1, 2]]}}),
-        lambda c: c["layers"].__setitem__(0, {"class_name": "Arithmetic", "config": {"op": "__class__"}}),
-        lambda c: c.pop("layers"),
-        lambda c: c.pop("calls"),
-    ],
-)
-def test_damaged_graphs_are_refused(change: Any) -> None:
-    with pytest.raises(ValueError, match="load: the file"):
-        layers.layer_from_config(damaged(change))
-
-
-def test_a_graph_with_huge_inputs_is_refused(tmp_path: Path) -> None:
-    header = {"version": 1, "model": damaged(lambda c: c.update(inputs=[["a", [10**7], "float32"], ["b", [4], "float32"]]))}
-    write(tmp_path / "m", a_graph().state_dict(), header)
-    with pytest.raises(ValueError, match="an input of size 10000000, but 20 weights"):
-        fastnn.load(tmp_path / "m")
-
-
-@pytest.mark.parametrize(
-    "ties",
-    [
-        *(3, {"2.weight": 5}, {"2.weight": ["x", [1, 0]]}, {"x": ["0.weight", [1, 0]]}, {"2.bias": ["0.weight", [1, 0]]}),
-        *({"2.weight": ["0.weight", [0, 0]]}, {"2.weight": ["0.weight", [1]]}, {"2.weight": ["0.weight", True]}),
-    ],
-)
-@pytest.mark.parametrize("version", [1, 2])
-def test_damaged_ties_are_refused(ties: Any, version: int, tmp_path: Path) -> None:
-    model = fastnn.Sequential([nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)])
-    model[2].weight = model[0].weight
-    if version == 1 and isinstance(ties, dict):
-        older = {name: [tie[0], tie[1] is not True] for name, tie in ties.items() if isinstance(tie, list)}
-        ties = older | {"2.bias": 1}
-    header = {"version": version, "model": layers.layer_config(model), "ties": ties}
-    write(tmp_path / "m", model.state_dict(), header)
-    with pytest.raises(ValueError, match="load:"):
-        fastnn.load(tmp_path / "m")
-
-
-def dense(units: int, inputs: Any = None) -> dict[str, Any]:
-    return {"class_name": "Dense", "config": {"units": units, "input_shape": inputs}}
-
-
-def sequential(layers: list[Any]) -> dict[str, Any]:
-    return {"class_name": "Sequential", "config": {"layers": layers}}
-
-
-def graph(shapes: list[list[int]], layer: dict[str, Any], calls: list[Any]) -> dict[str, Any]:
-    inputs = [[f"x{i}", shape, "float32"] for i, shape in enumerate(shapes)]
-    kinds = {"input_kind": "list", "inputs": inputs, "layers": [layer], "layer_names": ["l"], "calls": calls}
-    return {"class_name": "Model", "config": {**kinds, "outputs": len(inputs) + len(calls) - 1}}
-
-
-ADD = {"class_name": "Add", "config": {}}
-PAIRS = [dense(1, [1]), *(sequential([{"class_name": "Shared", "config": {"number": i}}] * 2) for i in range(40))]
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (sequential([dense(20, [20])]), r"a parameter of shape \(20, 20\), but 30 weights"),
-        (sequential([dense(5, [5])] * 2), r"a parameter of shape \(5, 5\), but 30 weights"),
-        (sequential([{"class_name": "keras.PReLU", "config": {"input_shape": [31]}}]), r"shape \(31,\), but 30 weights"),
-        (graph([[65536, 1], [1, 65536]], ADD, [[0, [[0, 1]]]]), r"an array of shape \(2, 65536, 65536\)"),
-        (
-            graph([[4]], {"class_name": "Activation", "config": {"activation": "relu"}}, [[0, [i]] for i in range(70_000)]),
-            "too much work",
-        ),
-        (sequential(PAIRS), "more than 100000 layers"),
-    ],
-    ids=["units x inputs", "many layers", "slopes", "stretched", "long", "doubled"],
-)
-def test_small_files_of_huge_models_are_refused(model: Any, message: str, tmp_path: Path) -> None:
-    header = {"version": 1, "model": model}
-    weights = {"w": np.zeros(30, np.float32)}
-    write(tmp_path / "m", weights, header)
-    with pytest.raises(ValueError, match=message):
-        fastnn.load(tmp_path / "m")
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        {"class_name": "Dense", "config": {"units": 2, "dtype": "9" * 5000}},
-        {"class_name": "Softmax", "config": {"axis": [[]]}},
-        {"class_name": "GLU", "config": {"axis": None}},
-        {"class_name": "Dropout", "config": {"rate": "9" * 5000}},
-    ],
-)
-def test_damaged_layers_are_refused_in_few_words(layer: Any) -> None:
-    with pytest.raises(ValueError, match="load: the file's architecture is damaged") as info:
-        layers.layer_from_config(layer)
-    assert len(str(info.value)) < 600
-
-
-def test_damaged_training_settings_are_refused(tmp_path: Path) -> None:
-    model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
-    loss = {"class_name": "sparse_categorical_crossentropy", "config": {"ignore_class": float("inf")}}
-    settings = {"optimizer": {"class_name": "SGD", "config": {}}, "loss": loss, "metrics": []}
-    header = {"version": 1, "model": layers.layer_config(model), "compile": settings}
-    write(tmp_path / "m", model.state_dict(), header)
-    with pytest.raises(ValueError, match="damaged: its training settings"):
-        fastnn.load(tmp_path / "m")
-
-
-def test_ties_of_other_dtypes_are_refused(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, dtype="float64"))
-    header = {"version": 2, "model": layers.layer_config(model), "ties": {"1.bias": ["0.bias", None]}}
-    state = {name: a for name, a in model.state_dict().items() if name != "1.bias"}
-    write(tmp_path / "m", state, header)
-    with pytest.raises(ValueError, match="different shapes or dtypes"):
-        fastnn.load(tmp_path / "m")
 
 
 def test_numbers_of_numpy_stay_whole_in_files(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Models with every layer, and files of models with any header, which tests share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fastnn
+import fastnn.nn as nn
+from fastnn.files import tensors
+
+
+def write(path: Path, values: dict[str, Any], header: dict[str, Any]) -> None:
+    tensors.save(path, values, {"format": "fastnn", "architecture": json.dumps(header)}, "save")
+
+
+def every_layer() -> fastnn.Sequential:
+    return fastnn.Sequential(
+        [
+            fastnn.Flatten(input_shape=(2, 2)),
+            fastnn.Dense(5, activation="leaky_relu", kernel_initializer=fastnn.initializers.HeNormal(), bias_initializer="ones"),
+            *(fastnn.Dropout(0.25), fastnn.AlphaDropout(0.1, seed=1), fastnn.GaussianDropout(0.2), fastnn.GaussianNoise(0.5)),
+            fastnn.ActivityRegularization(l1=0.1, l2=0.2),
+            nn.Linear(5, 6, bias=False),
+            *(nn.ReLU(), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh(), nn.GELU("tanh"), nn.Softmax(), nn.LogSoftmax()),
+            *(nn.ReLU6(), nn.ELU(0.5), nn.SELU(), nn.CELU(0.5), nn.SiLU(), nn.Mish(), nn.Hardswish(), nn.Hardsigmoid()),
+            *(nn.LogSigmoid(), nn.Hardtanh(-2, 3), nn.Tanhshrink(), nn.Softshrink(0.1), nn.Hardshrink(0.1), nn.Softplus(2.0)),
+            *(nn.Softsign(), nn.Threshold(0.1, 0.2), nn.Sine(2.0), nn.PReLU(6), nn.Softmin(), nn.Sparsemax()),
+            fastnn.Dense(64, activation=nn.ELU(0.5)),
+            *(nn.GLU(), nn.SwiGLU(), nn.GEGLU(), nn.ReGLU(), nn.GLU(activation="linear"), nn.Maxout(2)),
+            *(fastnn.ReLU(6.0, 0.1, 0.2), fastnn.LeakyReLU(), fastnn.PReLU("ones")),
+            fastnn.Activation("gelu"),
+            fastnn.Sequential([fastnn.Dense(3, use_bias=False, kernel_constraint="max_norm", activity_regularizer="l1")]),
+            fastnn.Dense(
+                2,
+                kernel_regularizer=fastnn.regularizers.OrthogonalRegularizer(0.1, "columns"),
+                bias_regularizer="l1_l2",
+                kernel_constraint=fastnn.constraints.MinMaxNorm(0.5, 1.5, 0.5, axis=[0, 1]),
+                bias_constraint="non_neg",
+            ),
+        ]
+    )
+
+
+def a_graph() -> fastnn.Model:
+    a, b = fastnn.Input((4,), name="a"), fastnn.Input((4,), name="b")
+    layer = fastnn.Dense(4)
+    merges = [fastnn.Add(), fastnn.Subtract(), fastnn.Multiply(), fastnn.Average(), fastnn.Maximum(), fastnn.Minimum()]
+    parts = [merge([layer(a), layer(b)]) for merge in (*merges, fastnn.Concatenate(), fastnn.Dot(normalize=True))]
+    inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
+    both = inner((a * 2, 1 - b))
+    return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
