@@ -1,4 +1,4 @@
-// A kernel call with its arguments in place: what a binding makes of Python's arguments and a plan keeps.
+// A kernel call with its arguments: a binding makes it from Python's arguments, and a plan stores it.
 #pragma once
 #include <string.h>
 
@@ -15,7 +15,8 @@ struct Access {
   bool writes;
 };
 
-// The fields of an argument struct, of eight bytes each: in place where they are few, as calls are made in tens of nanoseconds.
+// The fields of an argument struct, eight bytes each. A small number of fields is stored without an allocation, because a call
+// takes only tens of nanoseconds.
 class Slots {
  public:
   Slots() = default;
@@ -41,15 +42,15 @@ class Slots {
   int size_ = 0;
 };
 
-// A call with its arguments in place. Holds no reference to the arrays.
+// A call with its arguments. It holds no reference to the arrays.
 struct Call {
   const Kernel* kernel;
   Dtype dtype;
   int itemsize;
-  int packed_slot;  // where packed weights go, one slot after the other
-  int arrays;       // how many slots hold addresses, and which: the binding's list
+  int packed_slot;  // first of the consecutive slots of packed weights
+  int arrays;       // number of slots that hold addresses, and these slots: the binding's list
   const int* array_slots;
-  int weights;  // how many arguments may be packed, and their slots: the binding's list
+  int weights;  // number of arguments that may be packed, and their slots: the binding's list
   const int* weight_slots;
   Slots slots;
 

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <stdexcept>
 
-// What each ISA's objects export. FASTNN_FAMILIES(F, isa), which CMake writes, is F(family, isa) for each family there.
+// Declares what the objects of each ISA export. CMake writes FASTNN_FAMILIES(F, isa), which is F(family, isa) for each family.
 #define FASTNN_DECLARE_TABLE(family, isa) extern "C" const fastnn::KernelTable fastnn_##family##_##isa;
 #define FASTNN_TABLE_OF(family, isa) &fastnn_##family##_##isa,
 #define FASTNN_DECLARE(isa)                                            \
@@ -23,7 +23,7 @@
         fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa                                                   \
   }
 
-// FASTNN_HAS_* come from CMakeLists.txt: what kernels were compiled for.
+// CMakeLists.txt defines FASTNN_HAS_* for the ISAs that kernels are compiled for.
 #ifdef FASTNN_HAS_base
 FASTNN_DECLARE(base)
 #endif
@@ -40,7 +40,7 @@ namespace {
 #ifdef FASTNN_HAS_base
 bool always() { return true; }
 #endif
-// __builtin_cpu_supports also asks whether the operating system saves the wide registers.
+// __builtin_cpu_supports also checks that the operating system saves the wide registers.
 #ifdef FASTNN_HAS_avx2
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif

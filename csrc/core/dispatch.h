@@ -1,4 +1,4 @@
-// The ISAs compiled in, and which of them runs.
+// The ISAs that are compiled in, and the one that is in use.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@ namespace fastnn {
 
 struct Isa {
   const char* name;
-  const char* needs;  // what the CPU must have, in words
+  const char* needs;  // description of the CPU that is required
   bool (*supported)();
   std::vector<const KernelTable*> tables;
   const FunctionList *activations, *losses;
@@ -25,7 +25,7 @@ const Isa& current_isa();
 void use_isa(const std::string& name);
 // Grows by one whenever the ISA changes.
 int isa_version();
-// The current ISA's kernel of that name, or null.
+// Returns the kernel of this name for the current ISA, or null.
 const Kernel* find_kernel(const char* name);
 
 }  // namespace fastnn

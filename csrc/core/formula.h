@@ -1,4 +1,4 @@
-// A formula of the contract, which the spec gives as postfix: names, whole numbers and + - * /.
+// A formula of the contract. The spec has it in postfix notation: names, integers and + - * /.
 #pragma once
 #include <stdexcept>
 #include <string>
@@ -10,7 +10,7 @@ namespace fastnn {
 
 class Formula {
  public:
-  // slot_of: from a name to the slot of the call that holds it.
+  // slot_of: maps a name to the slot of the call that holds its value.
   template <class SlotOf>
   Formula(const std::vector<std::string>& code, SlotOf slot_of) {
     for (const std::string& word : code) {
@@ -24,7 +24,7 @@ class Formula {
     }
   }
 
-  // Throws std::domain_error where it divides by 0. Sums and products wrap around.
+  // Throws std::domain_error for a division by 0. Sums and products wrap around.
   i64 operator()(const u64* slots) const {
     std::vector<i64> stack;
     for (const Step& s : steps_) {
@@ -41,7 +41,7 @@ class Formula {
 
  private:
   struct Step {
-    char kind;  // an operator, n for a number, s for the number in a slot
+    char kind;  // an operator, 'n' for a number, or 's' for the number in a slot
     i64 value;
   };
 

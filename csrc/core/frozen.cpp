@@ -13,7 +13,7 @@ namespace {
 
 unsigned forks = 1;
 
-// The first of these that an address lies in, or -1.
+// Returns the index of the first extent that contains the address, or -1.
 int place(u64 address, const std::vector<Frozen::Extent>& extents) {
   for (size_t i = 0; i < extents.size(); i++)
     if (address >= extents[i].begin && address < extents[i].end) return (int)i;
@@ -32,7 +32,7 @@ Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const 
   }
   for (int c = 0; c < (int)calls_.size(); c++) {
     Call& call = calls_[c];
-    std::vector<bool> fixed = pack[c];  // the weights are the same in every run
+    std::vector<bool> fixed = pack[c];  // weights that may be packed: they are the same in every run
     work_ += call.work();
     if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
     for (int s = 0; s < call.arrays; s++) {
@@ -89,8 +89,8 @@ Frozen::~Frozen() {
   }
 }
 
-// In the child of a fork another thread of the parent may seem to hold the pool, which is no thread here: the list is whole
-// wherever that thread was, except the arena that it was about to take or had.
+// After a fork, the child may find the pool locked by a thread of the parent, which does not exist in the child. So a lock counts
+// only if it was taken by this process. The list is valid wherever that thread was; at most, the arena that it used is lost.
 void Frozen::lock() {
   const unsigned me = forks;
   for (unsigned holder = 0; !locked_by_.compare_exchange_weak(holder, me, std::memory_order_acquire);)
@@ -121,7 +121,7 @@ void Frozen::run(char* const* ports) {
     Frozen* frozen;
     void operator()(Instance* instance) const { frozen->give_back(instance); }
   };
-  const std::unique_ptr<Instance, GivesBack> me(take(), {this});  // calls on many workers may find no memory
+  const std::unique_ptr<Instance, GivesBack> me(take(), {this});  // also gives back if a call throws std::bad_alloc
   for (const Patch& p : port_patches_) me->calls[p.call].slots[p.slot] = (u64)(ports[p.place] + p.offset);
   const Worker alone{0, 1, nullptr, me->arena + arena_bytes_};
   const bool small = work_ < 2 * team_share();

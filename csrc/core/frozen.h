@@ -1,5 +1,5 @@
-// A model frozen for one shape of its inputs: its recorded calls on an arena of their own, callable from Python past everything
-// else.
+// A model frozen for one shape of its inputs: recorded kernel calls with a separate arena. Python runs them without the layers
+// of the model.
 #pragma once
 #include <atomic>
 #include <vector>
@@ -8,30 +8,33 @@
 
 namespace fastnn {
 
-// The calls of one forward pass. Any number of threads may run it: each takes an arena from the pool, or makes one.
+// The calls of one forward pass. Any number of threads may run it at a time: each takes an arena from the pool, or makes one.
 class Frozen {
  public:
   struct Extent {
     u64 begin, end;
   };
 
-  // ports are the inputs and then the outputs that the recording used, intermediates the arrays between them, and weights those
-  // that others may take the place of; everything else the calls point to stays where it is.
-  // pack: for each call, whether each of its weights may be packed now, if it is no port or intermediate.
+  // ports: the inputs, then the outputs of the recording. intermediates: the arrays between them. weights: the weights, which may
+  // be replaced later. The addresses of all other arrays are constant.
+  // pack: for each call, whether each of its weights may be packed now. Ports and intermediates are never packed.
   Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const std::vector<Extent>& intermediates,
          const std::vector<Extent>& weights, const std::vector<std::vector<bool>>& pack);
-  // The same calls, with the weights at these addresses.
+  // Copies the calls and sets the addresses of the weights.
   Frozen(const Frozen& from, char* const* weights);
   ~Frozen();
-  // Runs the calls with these addresses of the ports.
+  // Runs the calls with the ports at these addresses.
   void run(char* const* ports);
   double work() const { return work_; }
-  // The number of processes from the first one to this, which forks count.
+  // The number of this process: 1, and one more after each fork.
   static unsigned process();
   static void count_forks();
 
  private:
-  // A slot that holds an address which is not the same in each run (at a port, in the arena), or for each set of weights.
+  // A slot with an address that changes. Calls are recorded once, with the addresses of that time. A later run has other inputs
+  // and outputs, each thread has another arena, and another set of weights may be used. So the constructor lists all slots that
+  // point into such memory, and the offset in it; `place` is the index of the port or weight. Before a run, the new base address
+  // plus the offset is written to the slot.
   struct Patch {
     int call, slot, place;
     i64 offset;
@@ -59,7 +62,7 @@ class Frozen {
   i64 arena_bytes_ = 0, scratch_ = 0;
   double work_ = 0;
   Instance* pool_ = nullptr;
-  std::atomic<unsigned> locked_by_{0};  // the process that holds the pool, by its number of forks; 0 where it is free
+  std::atomic<unsigned> locked_by_{0};  // number of the process that locks the pool; 0 if it is free
 };
 
 }  // namespace fastnn

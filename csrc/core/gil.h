@@ -5,9 +5,9 @@
 
 namespace fastnn {
 
-// The thread has no GIL while an object lives. A daemon thread that wants it back after the interpreter has ended is stopped by
-// Python up to 3.13 with pthread_exit, which unwinds the stack: through destructors, which would abort the process, and which
-// would touch Python's objects without the GIL. Here such a thread stands still until the process ends, as from Python 3.14 on.
+// Releases the GIL while an object lives. If a daemon thread asks for the GIL after the interpreter has ended, Python up to 3.13
+// ends the thread with pthread_exit. This unwinds the stack and runs destructors, which would abort the process and use Python
+// objects without the GIL. With this class, such a thread waits until the process ends, as in Python 3.14 and later.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -16,7 +16,7 @@ class WithoutGil {
   ~WithoutGil() {
     try {
       PyEval_RestoreThread(state_);
-    } catch (...) {  // the unwinding, as Python throws nothing; it has no object that a reference could be bound to
+    } catch (...) {  // only the unwinding arrives here, as Python throws nothing; it has no object to catch by reference
       for (;;) pause();
     }
   }

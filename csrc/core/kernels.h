@@ -1,9 +1,8 @@
-// The kernel contract in C++: what a kernel is given, and the table in which an ISA offers its kernels.
+// The kernel contract in C++: the arguments of a kernel, and the table with the kernels of an ISA.
 //
-// A kernel is `void f(const Args& a, const Worker& me)`: it computes the share of worker me.ith of me.nth, and starts no
-// thread, allocates nothing, prints nothing and checks nothing. Its argument struct stands beside it in the family's header;
-// all fields are eight bytes (pointers, i64, double; a Function is three of them), in the order of the family's line in
-// fastnn/backends/spec.
+// A kernel is `void f(const Args& a, const Worker& me)`. It computes the share of worker me.ith of me.nth. It does not start
+// threads, allocate memory, print or check arguments. Its argument struct is next to it in the family's header. All fields have
+// eight bytes (pointers, i64, double; a Function counts as three), in the order of the kernel's line in fastnn/backends/spec.
 #pragma once
 #include <stdint.h>
 
@@ -16,7 +15,7 @@ typedef uint8_t u8;
 
 namespace fastnn {
 
-// A function and its parameters: the ids are places in AllFunctions (functions.h) or AllLosses (loss_functions.h).
+// A function and its parameters. The id is the position in AllFunctions (functions.h) or AllLosses (loss_functions.h).
 struct Function {
   i64 id;
   double p0, p1;
@@ -24,31 +23,32 @@ struct Function {
 using Activation = Function;
 using PointwiseLoss = Function;
 
-// Meeting point of the workers of one region; see barrier_wait in team.cpp.
+// Barrier for the workers of one job; see fastnn_barrier_wait in team.cpp.
 struct Barrier;
 extern "C" void fastnn_barrier_wait(Barrier* barrier);
 
 struct Worker {
   int ith, nth;
   Barrier* barrier;
-  char* scratch;  // what the kernel's `scratch` asked for, shared by all workers, 64-byte aligned
+  char* scratch;  // as many bytes as the kernel's `scratch` returned, shared by all workers, 64-byte aligned
 };
 
 // The dtypes of arrays, in the order of DTYPES in fastnn/backends/spec/dtypes.py.
-// Bits of bfloat16 lie in arrays of uint16.
+// The bits of bfloat16 are stored in arrays of uint16.
 enum Dtype { kFloat32, kFloat64, kInt64, kBool, kUint8, kInt32, kBfloat16, kUint64, kDtypes };
 
 struct Kernel {
   const char* name;
   const char* fields;  // the names of the argument struct's fields, compared with the spec when the kernel is bound
-  void (*run[kDtypes])(const void* args, const Worker& me);  // null where the dtype is not offered
-  // Bytes of scratch for these arguments and this many workers; null if none.
+  void (*run[kDtypes])(const void* args, const Worker& me);  // null if the dtype is not supported
+  // Returns the bytes of scratch for these arguments and this number of workers. Null: no scratch.
   i64 (*scratch)(const void* args, int itemsize, int nth);
-  // Rough cost on one worker, in nanoseconds: decides one worker or all of them. Null: always one.
+  // Returns the rough cost on one worker in nanoseconds, which determines the number of workers. Null: always one worker.
   double (*work)(const void* args, int itemsize);
-  // Arguments that do not change while a model is frozen, by name, and bytes of the one at this position of the list in the order
-  // in which the kernel reads it: written to `to` unless that is null; 0 where it is read as it is. Such a kernel has an argument
-  // more after its fields for each: what was written, or null.
+  // `weights` names the arguments that may be packed when a model is frozen. `pack` writes the argument at position `weight` of
+  // this list to `to`, in the order in which the kernel reads it, and returns the bytes. It writes nothing if `to` is null, and
+  // returns 0 if the kernel reads the argument unpacked. The kernel has one more argument after its fields for each: the packed
+  // data, or null.
   i64 (*pack)(const void* args, int itemsize, int weight, void* to) = nullptr;
   const char* weights = "";
 };
@@ -58,7 +58,7 @@ struct KernelTable {
   int count;
 };
 
-// The functions that an argument may choose by number: how many there are, and of activations, whether they save z.
+// The functions that an argument may choose by number: their number, and for activations whether each saves z.
 struct FunctionList {
   int count;
   const bool* saves_z;

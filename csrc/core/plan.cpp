@@ -14,12 +14,13 @@ bool conflict(const Access& a, const Access& b) { return (a.writes || b.writes) 
 
 void Plan::add(const Call& call, const std::vector<Access>& accesses, const i64* flag) {
   bool shared = call.work() >= team_share();
-  // Two nodes must not overlap in time where they touch the same memory and are not both worker 0's; nor may two shared nodes
-  // that use the team's scratch.
+  // Workers do not wait for each other between nodes unless there is a barrier. Two nodes need a barrier between them if they use
+  // the same memory, one of them writes, and at least one is shared: two nodes of worker 0 run in order anyway. The scratch of
+  // the team is also such memory, so a tag stands for it.
   static const char scratch_tag[1] = {};
   std::vector<Access> all = accesses;
   if (shared && call.scratch(1)) all.push_back({scratch_tag, scratch_tag + 1, true});
-  // Whoever runs the call reads the flag: all of them what was written before it, none what is written after.
+  // All workers that run the call read the flag. As an access, it is read after earlier writes and before later ones.
   if (flag) all.push_back({(const char*)flag, (const char*)(flag + 1), false});
   bool barrier = false;
   for (const Open& before : open_)
@@ -82,7 +83,7 @@ void Plan::walk(i64 n, const Worker& me) const {
 
 void Plan::run(i64 n) const {
   int workers = any_shared_ ? team_threads() : 1;
-  if (own_scratch_) thread_scratch(own_scratch_);  // which may throw, as nothing may once the team is at work
+  if (own_scratch_) thread_scratch(own_scratch_);  // may throw here, but not while the team works
   i64 scratch = 0;
   for (const Node& node : nodes_)
     if (node.shared && workers > 1) {

@@ -1,4 +1,4 @@
-// A recorded list of kernel calls that runs in one call, many times over.
+// A recorded list of kernel calls. One call from Python runs the list once or many times.
 #pragma once
 #include <stddef.h>
 
@@ -10,22 +10,22 @@ namespace fastnn {
 
 class Plan {
  public:
-  // flag: where it is 0 when the call's turn comes, the call is skipped; null: never.
+  // Adds a call. `accesses` lists the memory that it uses. The call is skipped in a run if *flag is 0 at that time; null: never.
   void add(const Call& call, const std::vector<Access>& accesses, const i64* flag = nullptr);
-  // Runs the list n times, on as many workers as its largest call is worth.
+  // Runs the list n times: on all workers if any call is shared, otherwise on the caller alone.
   void run(i64 n) const;
-  // Runs the list n times, each call by itself; the median nanoseconds of each call.
+  // Runs the list n times, each call separately; returns the median nanoseconds of each call.
   std::vector<double> profile(int n) const;
   size_t size() const { return nodes_.size(); }
-  // How many calls are shared by the workers, and how many of the meeting points between calls there are.
+  // The number of calls that all workers share, and the number of barriers between calls.
   int shared() const;
   int barriers() const;
 
  private:
   struct Node {
     Call call;
-    bool shared;   // by all workers; the others run on worker 0
-    bool barrier;  // all workers meet before it, skipped or not
+    bool shared;   // all workers share it; otherwise worker 0 runs it
+    bool barrier;  // all workers wait for each other before it, even if it is skipped
     const i64* flag;
     bool skipped() const { return flag && !*flag; }
   };
@@ -36,10 +36,10 @@ class Plan {
   void walk(i64 n, const Worker& me) const;
 
   std::vector<Node> nodes_;
-  std::vector<Open> open_;  // what the nodes since the last barrier touch
+  std::vector<Open> open_;  // memory that the nodes since the last barrier use
   bool any_shared_ = false;
   double work_ = 0;      // of all nodes
-  i64 own_scratch_ = 0;  // the most that a node needs which one worker runs
+  i64 own_scratch_ = 0;  // largest scratch of a node that one worker runs
 };
 
 }  // namespace fastnn

@@ -1,11 +1,11 @@
-// The table of a family's kernels, for families/<family>.cpp: each is compiled once for each ISA, from the same text.
+// Macros for the table of kernels in families/<family>.cpp. Each of these files is compiled once for each ISA.
 #pragma once
 #include "core/kernels.h"
 
 namespace {
 using fastnn::Kernel;
 
-// The struct of a kernel's arguments has a slot of eight bytes for each field, three for a function: "act" or "fn".
+// The argument struct of a kernel has one slot of eight bytes for each field, and three for a function ("act" or "fn").
 constexpr bool begins(const char* c, const char* word) {
   while (*word)
     if (*c++ != *word++) return false;
@@ -22,8 +22,8 @@ constexpr const char* fields() {
   return Args::fields;
 }
 
-// A column for each dtype: T float32 and float64, N also int64, A also bool, S also uint8, int32 and bfloat16; bits: S by the
-// size of the elements.
+// A column for each dtype. T: float32 and float64. N: also int64. A: also bool. S: also uint8, int32 and bfloat16. BITS: as S,
+// but with an unsigned type of the element's size.
 #define FASTNN_T(name) {name<float>, name<double>, nullptr, nullptr}
 #define FASTNN_N(name) {name<float>, name<double>, name<i64>, nullptr}
 #define FASTNN_A(name) {name<float>, name<double>, name<i64>, name<u8>}

@@ -30,7 +30,7 @@ struct Barrier {
   alignas(64) std::atomic<int> arrived{0};
   alignas(64) std::atomic<int> phase{0};
   int workers = 1;
-  bool crowded = false;  // more workers than cores: give way instead of spinning
+  bool crowded = false;  // more workers than cores: yield instead of spinning
 };
 
 namespace {
@@ -49,10 +49,10 @@ double nanoseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 
-// Nanoseconds that this thread has waited for others, without the shortest waits.
+// Nanoseconds that this thread has waited for other workers. Short waits are not counted.
 thread_local double waited = 0;
 
-// Waits until done() holds, spinning at first: a worker that was taken off its core must not be waited for at full speed.
+// Waits until done() is true. It spins at first, then yields: a worker that lost its core may need the core of this thread.
 template <class Done>
 void spin_until(Done done, bool crowded) {
   for (int i = 0; i < 500; i++) {
@@ -88,11 +88,12 @@ struct Buffer {
   ~Buffer() { free(data); }
 };
 
-// Where a worker stands: a job is offered to it, it accepts, it is given its number and starts. What is not accepted in time is
-// taken back: a worker that sleeps, or whose core is taken by another process, must not hold up the caller.
+// State of a worker. The caller offers a job (kOffered), the worker accepts (kAccepted), the caller sets its number and starts it
+// (kGo). If a worker does not accept in time, the caller withdraws the offer: a worker that sleeps, or whose core runs another
+// process, must not delay the caller.
 enum State { kIdle, kOffered, kAccepted, kGo, kQuit };
 
-// A worker's own mailbox: only those who take part in a job learn of it.
+// Mailbox of one worker. Workers without an offer are not disturbed by a job.
 struct alignas(64) Post {
   std::atomic<int> state{kIdle};
   std::atomic<bool> asleep{false};
@@ -106,7 +107,7 @@ class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
     barrier_.crowded = threads > available_cores();
-    here_.reserve(threads - 1);  // where a job has begun there is no way back
+    here_.reserve(threads - 1);  // no allocation may fail once a job has begun
     posts_.reserve(threads - 1);
     try {
       for (int i = 1; i < threads; i++) {
@@ -114,7 +115,7 @@ class Team {
         post->thread = std::thread(&Team::serve, this, post.get());
         posts_.push_back(std::move(post));
       }
-    } catch (const std::exception&) {  // no memory or no right to more threads: results do not depend on their number
+    } catch (const std::exception&) {  // no memory or permission for more threads: go on with fewer
     }
   }
 
@@ -125,11 +126,11 @@ class Team {
     }
   }
 
-  // How many were asked for; there may be fewer.
+  // The number of workers that was requested; the real number may be smaller.
   int threads() const { return threads_; }
   bool asleep() const { return !posts_.empty() && posts_[0]->asleep.load(std::memory_order_relaxed); }
 
-  // False where the team is busy, or rests.
+  // Returns false, without running the job, if the team is busy or rests.
   bool run(Job job, void* context, int workers, i64 scratch, double patience) {
     std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
     if (!busy || resting()) return false;
@@ -156,9 +157,9 @@ class Team {
   static thread_local bool inside_job;
 
  private:
-  // Where the cores are another process's too, a worker may be off its core for milliseconds in the middle of a job. A caller
-  // that has waited for most of a job works alone for a while, twice as long each time that this happens again at once. A
-  // patience beyond all bounds is a wish for all workers.
+  // If other processes use the cores too, a worker may lose its core for milliseconds in the middle of a job. A caller that has
+  // waited for most of a job works alone for a while (the team rests). Each time that this happens again in the next job, the
+  // rest is twice as long. A patience above kMostPatience, which tests set, disables resting.
   bool resting() const { return rest_.count() && team_patience() <= kMostPatience && Clock::now() < rest_until_; }
   void look_back(Clock::time_point start) {
     const bool stalled = waited > kLongWait && waited > 0.6 * nanoseconds_since(start);
@@ -170,7 +171,9 @@ class Team {
     rest_until_ = Clock::now() + rest_;
   }
 
-  // Offers the job to so many workers; those that accept within the caller's patience are in here_. Returns their number.
+  // Offers the job to `wanted` workers and waits up to `patience` nanoseconds. A worker takes part if it has accepted by then.
+  // All other offers are withdrawn with a compare-and-swap: either the caller resets kOffered to kIdle, or the worker was faster
+  // and takes part. So both sides always agree. Puts the workers that take part into here_, and returns their number.
   int gather(int wanted, double patience) {
     for (int i = 0; i < wanted; i++) tell(*posts_[i], kOffered);
     const auto until = Clock::now() + std::chrono::nanoseconds((i64)patience);
@@ -206,7 +209,7 @@ class Team {
       int offered = kOffered;
       if (!post->state.compare_exchange_strong(offered, kAccepted)) {
         if (offered == kQuit) return;
-        continue;  // taken back
+        continue;  // the offer was withdrawn
       }
       spin_until([post] { return post->state.load(std::memory_order_acquire) == kGo; }, barrier_.crowded);
       job_(context_, Worker{post->ith, workers_, &barrier_, scratch_});
@@ -215,7 +218,8 @@ class Team {
     }
   }
 
-  // Spins for a millisecond or two, then sleeps: between the layers of a model work comes at once, an idle process costs nothing.
+  // Spins for a millisecond or two, then sleeps. Between the layers of a model the next job comes soon, and an idle process must
+  // not use CPU time.
   void wait_for(Post& post) {
     auto changed = [&] { return post.state.load() != kIdle; };
     const auto until = Clock::now() + std::chrono::microseconds(barrier_.crowded ? 50 : 1500);
@@ -252,7 +256,7 @@ class Team {
 
 thread_local bool Team::inside_job = false;
 
-// The team is made at first use and again after a fork: threads do not survive one, so the child forgets its parent's team.
+// The team is made at its first use, and again after a fork: threads do not survive a fork, so the child drops the parent's team.
 std::mutex* team_mutex = new std::mutex;
 std::shared_ptr<Team>* the_team = new std::shared_ptr<Team>;
 std::atomic<int> wanted_threads{0};
@@ -263,7 +267,7 @@ void forget_team_after_fork() {
   Team::inside_job = false;
 }
 
-// Null where there is no memory for it.
+// Returns the team, or null if there is not enough memory for it.
 std::shared_ptr<Team> team() {
   static const int once = pthread_atfork(nullptr, nullptr, forget_team_after_fork);
   (void)once;
@@ -278,7 +282,7 @@ std::shared_ptr<Team> team() {
   return *the_team;
 }
 
-// CPUs that the cgroup's quota amounts to, rounded up; 0 where there is none.
+// Returns the number of CPUs that the cgroup's quota allows, rounded up; 0 if there is no quota.
 int quota_cores() {
   long long quota = 0, period = 0;
   if (FILE* f = fopen("/sys/fs/cgroup/cpu.max", "r")) {
@@ -295,10 +299,11 @@ int quota_cores() {
 }
 
 std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
-constexpr double kAsleep = 10;     // times longer that waking a sleeping team takes
-std::atomic<i64> last_request{0};  // when a team that sleeps was last worth waking, apart from the time that this takes
+constexpr double kAsleep = 10;     // factor by which a job must be larger to wake a sleeping team
+std::atomic<i64> last_request{0};  // microseconds: last call that was large enough for two workers while the team slept
 
-// Whether calls that are worth two workers come so thick that it pays to wake the team for those to come.
+// Returns whether calls that are large enough for two workers follow each other so quickly that waking the team is worth it for
+// the next calls.
 bool in_a_stream() {
   const i64 now = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
   return now - last_request.exchange(now) < 200;
