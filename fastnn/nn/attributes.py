@@ -1,4 +1,4 @@
-"""Attributes of modules: parameters, modules and buffers are registered when they are set, arguments are checked."""
+"""Attributes of modules: setting one registers parameters, modules and buffers, and checks arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNRECORDED = frozenset({"training", "stop_training", "history", "name"})
 
 
 class Attributes:
-    """The part of `fastnn.nn.Module` that sets, registers and deletes attributes."""
+    """Methods of `fastnn.nn.Module` that set, register and delete attributes."""
 
     _parameters: dict[str, Parameter | None]
     _modules: dict[str, Module]
@@ -34,20 +34,20 @@ class Attributes:
         def built(self) -> bool: ...
 
     _checked_arguments: ClassVar[Mapping[str, Callable[[Any, str], Any]]] = {}
-    """The checks of constructor's arguments that are attributes: check(value, "Class: argument") returns the attribute or raises.
+    """Checks of constructor's arguments that are attributes: check(value, "Class: argument") returns the attribute or raises.
 
-    They run whenever the attribute is set, in the constructor and afterwards.
+    They run whenever the attribute is set, in the constructor and later.
     """
 
     _fixed_arguments: ClassVar[tuple[str, ...]] = ()
-    """The arguments that shape the parameters: setting one of them is an error once the layer is built."""
+    """Arguments that determine the shapes of parameters. They cannot be set after the layer is built."""
 
     def _checked(self, name: str, value: Any) -> Any:
-        """Return what becomes of the attribute of an argument that is set to this value.
+        """Check a new value of an attribute, and return the value to store.
 
         Raises:
-            AttributeError: the argument is fixed, and the layer has its parameters.
-            TypeError, ValueError: the check refuses the value.
+            AttributeError: the argument is fixed, since the layer has its parameters.
+            TypeError, ValueError: the check rejects the value.
         """
         if name in vars(self):
             if value is vars(self)[name]:
@@ -77,7 +77,7 @@ class Attributes:
         object.__setattr__(self, "_holders", [*alive, weakref.ref(holder)])
 
     def _structure_changed(self) -> None:
-        """Note a change here, and in all that hold this module."""
+        """Increase the version of this module and of all modules that contain it."""
         found: dict[Attributes, None] = {}
         stack: list[Attributes] = [self]
         while stack:
@@ -98,16 +98,16 @@ class Attributes:
                 kind = "parameter" if isinstance(value, Parameter) else "layer"
                 raise AttributeError(f"{cls.__name__}: {name} is a property of modules; give the {kind} another name")
             own, other = (self._parameters, self._modules) if isinstance(value, Parameter) else (self._modules, self._parameters)
-            self._structure_changed()  # before it is: Ctrl-C between them leaves no recording that fits what is no longer so
+            self._structure_changed()  # before the change, so that after Ctrl-C no old recording fits
             if isinstance(value, Attributes):
                 value._held_by(self)
             elif self._frozen:
                 value.requires_grad = False
             cast(dict[str, Any], other).pop(name, None)
             for auto in [n for n in self.__dict__.get("_auto_names", ()) if n != name and self._parameters.get(n) is value]:
-                self._auto_names.remove(auto)  # add_weight's: the attribute names it
+                self._auto_names.remove(auto)  # remove the automatic name of add_weight, since the attribute names the parameter
                 del self._parameters[auto], self.__dict__[auto]
-            cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # where Python looks first
+            cast(dict[str, Any], own)[name] = self.__dict__[name] = value  # also in __dict__, where Python looks first
         elif name in self.__dict__.get("_buffers", {}):
             if not isinstance(value, Tensor):
                 raise TypeError(f"{cls.__name__}: {name} is a buffer; {type(value).__name__} came, wanted a Tensor")
@@ -126,7 +126,7 @@ class Attributes:
                 del self._modules[name]
             self.__dict__[name] = None
         else:
-            # A setting that forward may read (an activation, a factor): recorded steps would go on with the old one.
+            # Forward may read this setting (an activation, a factor). A new version makes old recorded steps invalid.
             known = name.startswith("_") or name in UNRECORDED or isinstance(getattr(cls, name, None), property)
             if not known and self.__dict__.get(name) is not value:
                 self._structure_changed()
@@ -140,11 +140,11 @@ class Attributes:
         object.__delattr__(self, name)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
-        """Hold a parameter, or its absence, under a name."""
+        """Register a parameter, or None for a missing one, under a name."""
         self._hold({name: value})
 
     def _hold(self, parameters: dict[str, Parameter | None]) -> None:
-        """Hold all of them at once: no other thread, and no error or Ctrl-C, finds a part of them."""
+        """Register several parameters at once, so that other threads, errors and Ctrl-C never leave only some of them."""
         if self._frozen:
             for p in parameters.values():
                 if p is not None:
@@ -154,10 +154,11 @@ class Attributes:
         self._parameters.update(parameters)
 
     def register_buffer(self, name: str, value: Any, *, keep_dtype: bool = False) -> None:
-        """Hold state that is saved with the parameters but not trained, such as running means, under a name.
+        """Register state that is saved with the parameters but not trained, such as running means, under a name.
 
-        value: a Tensor, or numbers; a float Tensor of float32 for lists. Change it in place (`copy_`), so that recorded steps do.
-        keep_dtype: a change of the model's dtype leaves it as it is; otherwise it goes along, if it is one of floats.
+        value: a Tensor, or numbers; lists of floats become float32. Change it in place (`copy_`), which also works in recorded
+            steps.
+        keep_dtype: whether a change of the model's dtype leaves the buffer unchanged; otherwise floating-point buffers change.
         """
         tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:

@@ -1,4 +1,4 @@
-"""The dtype of models: of their parameters, and of those of their buffers that are floats."""
+"""Dtype of models: of their parameters and floating-point buffers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def real_dtype(dtype: Any, op: str) -> str:
-    """Return the name of a dtype of parameters; TypeError for one of whole numbers."""
+    """Return the name of a dtype of parameters; raise TypeError if it is not a floating-point dtype."""
     d = dtype_of(dtype, op)
     if d.kind != "f":
         raise TypeError(f"{op}: dtype {d} came, wanted float32 or float64")
@@ -25,12 +25,12 @@ def real_dtype(dtype: Any, op: str) -> str:
 
 
 def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
-    """Change the dtype of the parameters and floating buffers of modules, and of those that they are yet to make.
+    """Change the dtype of the parameters and floating-point buffers of modules, also of those that are made later.
 
-    Buffers that were registered with keep_dtype=True stay as they are.
+    Buffers that were registered with keep_dtype=True do not change.
 
     Raises:
-        RuntimeError: an optimizer holds one of the parameters. Nothing is changed.
+        RuntimeError: an optimizer has one of the parameters. Nothing is changed.
     """
     changing = list(modules)
     held: dict[Tensor, None] = {}
@@ -54,9 +54,9 @@ def set_dtype(modules: Iterable[Module], name: str, op: str) -> None:
 
 
 def offer_dtype(module: Module, dtype: Any, op: str, made: bool = True) -> None:
-    """Give a dtype to the layers of a module that have none of their own.
+    """Set the dtype of the layers of a module that were made without an explicit dtype.
 
-    made: also to layers that have made their parameters by an input_shape, in the dtype of those without one.
+    made: whether this includes layers that already made their parameters, in the default dtype.
     """
     name = real_dtype(dtype, op)
     without = [m for m in module.modules() if m.__dict__.get("_dtype") is None]

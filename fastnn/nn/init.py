@@ -1,8 +1,8 @@
-"""PyTorch's ways to give parameters new values in place: the functions of `torch.nn.init`.
+"""Functions that initialize parameters in place, as in `torch.nn.init`.
 
-As in PyTorch, a weight's dimensions are (out, in, ...): ``weight`` of `fastnn.nn.Linear` has them. Kernels of `fastnn.Dense` are
-(in, out); theirs is a ``kernel_initializer``. Every function returns what it was given. ``generator`` is a
-`numpy.random.Generator`; without it numbers follow `fastnn.seed`.
+As in PyTorch, a weight has the dimensions (out, in, ...), such as ``weight`` of `fastnn.nn.Linear`. Kernels of `fastnn.Dense` are
+(in, out); use ``kernel_initializer`` for them. Every function returns its argument. ``generator`` is a `numpy.random.Generator`;
+without it, the numbers depend on `fastnn.seed`.
 
 >>> import fastnn
 >>> layer = fastnn.nn.Linear(3, 4)
@@ -54,9 +54,9 @@ _LINEAR = ("linear", "sigmoid", *(f"conv{t}{d}d" for t in ("", "_transpose") for
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return what keeps the variance before a function after it: 1 for linear, sqrt 2 for relu, 5/3 for tanh, 3/4 for selu.
+    """Return the gain that keeps the variance through a function: 1 for linear, sqrt 2 for relu, 5/3 for tanh, 3/4 for selu.
 
-    param is the slope of leaky_relu, 0.01 if not given: sqrt(2 / (1 + param^2)).
+    The gain of leaky_relu is sqrt(2 / (1 + param^2)), where param is its slope, 0.01 by default.
     """
     if nonlinearity in _LINEAR:
         return 1.0
@@ -70,14 +70,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator = None) -> T:
-    """Uniform from a to b; drawn anew in each replay of a recorded step, unless a generator is given."""
+    """Draw from a uniform distribution from a to b. Without a generator, each replay of a recorded step draws new values."""
     if generator is None:
         return _write(tensor, rand(tensor.shape, dtype=tensor.dtype) * (b - a) + a)
     return _write(tensor, generator.uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator = None) -> T:
-    """Draw from a normal distribution; drawn anew in each replay of a recorded step, unless a generator is given."""
+    """Draw from a normal distribution. Without a generator, each replay of a recorded step draws new values."""
     check_number(std, "normal_: std", 0)
     if generator is None:
         return _write(tensor, randn(tensor.shape, dtype=tensor.dtype) * std + mean)
@@ -87,7 +87,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator
 def trunc_normal_(
     tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Generator = None
 ) -> T:
-    """Draw from a normal distribution of which only values from a to b are taken."""
+    """Draw from a normal distribution that is truncated to values from a to b."""
     if not (std > 0 and a < b):
         raise ValueError(f"trunc_normal_: std is {std!r} and the range {a!r} to {b!r}; wanted std > 0 and a < b")
     z = truncated_normal(tensor.shape, (a - mean) / std, (b - mean) / std, _rng(generator))
@@ -95,27 +95,27 @@ def trunc_normal_(
 
 
 def constant_(tensor: T, val: float) -> T:
-    """val everywhere."""
+    """Set all elements to val."""
     return _write(tensor, np.full(tensor.shape, val))
 
 
 def ones_(tensor: T) -> T:
-    """1 everywhere."""
+    """Set all elements to 1."""
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: T) -> T:
-    """0 everywhere."""
+    """Set all elements to 0."""
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: T) -> T:
-    """1 on the diagonal of a matrix, 0 elsewhere."""
+    """Set the diagonal of a matrix to 1, and the rest to 0."""
     return _write(tensor, np.eye(*_matrix(tensor, "eye_")))
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
-    """Uniform on +-gain sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
+    """Draw from a uniform distribution on +-gain sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010."""
     limit = gain * math.sqrt(6 / sum(_fans(tensor, "xavier_uniform_")))
     return uniform_(tensor, -limit, limit, generator)
 
@@ -128,7 +128,7 @@ def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator = None) ->
 def kaiming_uniform_(
     tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
 ) -> T:
-    """Uniform on +-gain sqrt(3 / fan), with the gain of nonlinearity (of slope a); He et al., 2015."""
+    """Draw from a uniform distribution on +-gain sqrt(3 / fan), with the gain of nonlinearity (of slope a); He et al., 2015."""
     limit = math.sqrt(3) * _kaiming(tensor, a, mode, nonlinearity, "kaiming_uniform_")
     return uniform_(tensor, -limit, limit, generator)
 
@@ -136,12 +136,12 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Generator = None
 ) -> T:
-    """Draw from a normal distribution of deviation gain / sqrt(fan), gain that of nonlinearity (slope a); He et al., 2015."""
+    """Draw from a normal distribution of deviation gain / sqrt(fan), with the gain of nonlinearity (slope a); He et al., 2015."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity, "kaiming_normal_"), generator)
 
 
 def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
-    """Draw a matrix with orthonormal rows or columns, times gain; all dimensions after the first are its columns."""
+    """Draw a matrix with orthonormal rows or columns, times gain; all dimensions after the first together are the columns."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: shape {tensor.shape}; wanted two dimensions or more")
     if tensor.size == 0:
@@ -151,7 +151,7 @@ def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator = None) -> T:
 
 
 def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator = None) -> T:
-    """Draw from a normal distribution, with a share of each column, rounded up, set to 0 (Martens, ICML 2010)."""
+    """Draw from a normal distribution, and set a fraction of each column, rounded up, to 0 (Martens, ICML 2010)."""
     rows, columns = _matrix(tensor, "sparse_")
     check_number(sparsity, "sparse_: sparsity", 0, 1)
     rng = _rng(generator)
@@ -178,7 +178,7 @@ def _matrix(tensor: Tensor, op: str) -> tuple[int, int]:
 
 
 def _fans(tensor: Tensor, op: str) -> tuple[int, int]:
-    """Return how many inputs an output has, and how many outputs an input, where dimensions are (out, in, ...)."""
+    """Return the number of inputs of an output, and of outputs of an input, for a weight with dimensions (out, in, ...)."""
     if tensor.ndim < 2:
         raise ValueError(f"{op}: shape {tensor.shape}; wanted two dimensions or more, (out, in, ...)")
     window = math.prod(tensor.shape[2:])

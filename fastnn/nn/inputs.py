@@ -1,4 +1,4 @@
-"""The inputs of a call: arrays and lists become Tensors of the dtypes that the module's `input_spec` gives."""
+"""Conversion of the inputs of a call: arrays and lists become Tensors of the dtypes in the module's `input_spec`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .spec import ANY, FLOATS, InputSpec, as_input, each, of_argument
 
 
 class Inputs:
-    """The part of `fastnn.nn.Module` that casts the arguments of calls."""
+    """Methods of `fastnn.nn.Module` that cast the arguments of calls."""
 
     if TYPE_CHECKING:
 
@@ -24,24 +24,24 @@ class Inputs:
         def dtype(self) -> np.dtype[Any]: ...
 
     input_structure: Structure | None = None
-    """The nesting of the inputs; None where arrays and `forward` show it."""
+    """Nesting of the inputs; None if it follows from the arguments and `forward`."""
 
     input_spec: Any = FLOATS
-    """What each input is: an `InputSpec`, or a list, tuple or dict of them, by position or by the names of forward's arguments.
+    """Description of the inputs: an `InputSpec`, or a list, tuple or dict of them, by position or by forward's argument names.
 
-    fastnn's layers take floats. A hand-written module takes what comes, unless its class or an instance sets this.
+    Layers of fastnn take floats. A custom module takes inputs of any dtype, unless its class or instance sets this attribute.
     """
 
     @property
     def takes_several(self) -> bool:
-        """Return whether a list of arrays with two or more dimensions is several inputs, not the rows of one."""
+        """Return whether a list of arrays with two or more dimensions means several inputs, and not the rows of one."""
         return not own_code(type(self).__module__)
 
     def _check_container(self, x: Any, keywords: Mapping[str, Any]) -> None:
-        """Refuse a list, tuple or dict as the only argument by position where forward takes several.
+        """Check that forward does not need more inputs if a list, tuple or dict is the only argument by position.
 
         Raises:
-            TypeError: forward needs more inputs than x and the keywords give.
+            TypeError: forward needs more inputs than x and the keywords.
         """
         if isinstance(x, list | tuple | Mapping) and (names := missing_inputs(self, 1, keywords)):
             name, arguments = type(self).__name__, ", ".join(names)
@@ -51,7 +51,7 @@ class Inputs:
             )
 
     def _input(self, x: Any) -> Any:
-        """Return the first argument as a Tensor of the dtype that input_spec gives; lists and dicts of Tensors unchanged."""
+        """Convert the first argument to a Tensor of the dtype in input_spec; return lists and dicts of Tensors unchanged."""
         name = type(self).__name__
         if isinstance(x, list | tuple) and isinstance(first_leaf(x), Tensor):
             return x
@@ -63,10 +63,10 @@ class Inputs:
         return self._input_tensor(x, of_argument(self.input_spec, argument_names(self, 1)[0], 0) or ANY)
 
     def _more_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments after the first one, cast as the first one is.
+        """Cast the arguments after the first one.
 
-        An argument that a list, tuple or dict of specs names is cast whatever it is: array, list or number. One spec for all
-        inputs casts arrays only, since a list or a number may be a setting of the forward.
+        If input_spec is a list, tuple or dict, each argument with a spec is cast: an array, list or number. A single spec for
+        all inputs casts only arrays, since a list or a number may be an option of forward.
         """
         spec = self.input_spec
         single = isinstance(spec, InputSpec | None)
@@ -92,7 +92,7 @@ class Inputs:
         return Tensor(array)
 
     def _as_floats(self, x: Tensor, spec: Any) -> Tensor:
-        """Return a Tensor of whole numbers in the dtype of the parameters, where the spec takes floats."""
+        """Cast a Tensor of integers to the dtype of the parameters if the spec takes floats; return other Tensors unchanged."""
         if x.data.dtype.kind == "f" or not isinstance(spec, InputSpec):
             return x
         wanted = spec.wants(self.dtype)
@@ -100,5 +100,5 @@ class Inputs:
 
 
 def _is_numbers(x: Any) -> bool:
-    """Return whether x is an array, a list or a number, of which a Tensor can be made."""
+    """Return whether x is an array, a list or a number, which can be converted to a Tensor."""
     return isinstance(x, np.ndarray | list | tuple | int | float | np.generic) or hasattr(x, "__array__")

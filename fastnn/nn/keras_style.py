@@ -1,4 +1,4 @@
-"""Layers written in Keras's way: a call that takes the mode, and a build that is called once."""
+"""Layers in Keras's style: a `call` that gets the mode, and a `build` that is called once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a hand-written call(x, training=...) that gets the mode, as in Keras."""
+    """Wrap a custom call(x, training=...) so that it gets the mode, as in Keras."""
 
     @functools.wraps(call)
     def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -23,7 +23,7 @@ def with_mode(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def marking(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a hand-written build that notes that it ran, and undoes what it made if it fails: it is called again."""
+    """Wrap a custom build. It then stores that it ran, and if it fails, undoes its changes so that it can be called again."""
 
     @functools.wraps(build)
     def marked(self: Module, input_shape: Any) -> None:

@@ -1,4 +1,4 @@
-"""The members of a module: modules and parameters below it, by their names."""
+"""Members of a module: its submodules and parameters, by their names."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
 
 class Members(Attributes):
-    """The part of `Module` that goes through what it holds."""
+    """Methods of `Module` that iterate over its submodules and parameters."""
 
     if TYPE_CHECKING:
         _aliases: Callable[[], dict[str, Parameter]]
 
     def children(self) -> Iterator[Module]:
-        """Return the modules that this one holds itself."""
+        """Return the direct submodules."""
         return iter(self._modules.values())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Return the modules that this one holds itself, with their names."""
+        """Return the direct submodules with their names."""
         return iter(self._modules.items())
 
     def apply(self, fn: Callable[[Module], Any]) -> Module:
-        """Call fn with each module below this one, then with it itself, as PyTorch does."""
+        """Call fn with each submodule, then with the module itself, as in PyTorch."""
         for m in self.children():
             m.apply(fn)
         fn(cast("Module", self))
         return cast("Module", self)
 
     def get_parameter(self, name: str) -> Parameter:
-        """Return the parameter of that dotted name."""
+        """Return the parameter with a dotted name."""
         found = self._aliases().get(name)
         if found is None:
             raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {name!r}")
         return found
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Iterate over this module and all below it, each once, with dotted names."""
+        """Iterate over this module and all its submodules, each once, with dotted names."""
         seen: set[Module] = set()
         stack: list[tuple[str, Any]] = [(prefix, self)]
         while stack:
@@ -55,7 +55,7 @@ class Members(Attributes):
             stack += [(dot + child, m) for child, m in reversed(module._modules.items())]
 
     def modules(self) -> Iterator[Module]:
-        """Iterate over this module and all below it, each once."""
+        """Iterate over this module and all its submodules, each once."""
         return (m for _, m in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -71,7 +71,7 @@ class Members(Attributes):
                 yield name, p
 
     def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Yield the parameters under all of their names: tied ones come more than once."""
+        """Yield the parameters under all of their names; tied ones appear several times."""
         for prefix, module in self.named_modules():
             if not module._own_built():
                 raise RuntimeError(
@@ -87,13 +87,13 @@ class Members(Attributes):
         return (p for _, p in self.named_parameters())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of all parameters; set_to_none=False makes them 0 instead."""
+        """Clear the gradients of all parameters; set_to_none=False sets them to 0 instead."""
         for p in self.parameters():
             stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
 
     @property
     def trainable(self) -> bool:
-        """Return whether any parameter is trained; setting it freezes or frees all of them."""
+        """Return whether any parameter is trainable; setting it freezes or unfreezes all of them."""
         return any(p.requires_grad for p in self.parameters()) if self.built else not self._frozen
 
     @trainable.setter
@@ -101,13 +101,13 @@ class Members(Attributes):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
-        """Freeze (False) or free all parameters."""
+        """Freeze (False) or unfreeze all parameters."""
         modules = list(self.modules())
 
         def set_all() -> None:
             self._structure_changed()
             for m in modules:
-                object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are still to come
+                object.__setattr__(m, "_frozen", not requires_grad)  # for parameters that are made later
                 for p in m._parameters.values():
                     if p is not None:
                         stored(p).requires_grad = bool(requires_grad)

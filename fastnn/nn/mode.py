@@ -1,4 +1,4 @@
-"""Training and evaluation mode of a block, whatever the modules' own is."""
+"""Blocks that set training or evaluation mode, regardless of the modes of the modules."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from contextvars import ContextVar
 from ..core.block import Block
 
 mode_override: ContextVar[bool | None] = ContextVar("fastnn_mode", default=None)
-"""The mode that the block says; None outside of such blocks."""
+"""Mode that the block sets; None outside of such blocks."""
 
 sampled: ContextVar[bool] = ContextVar("fastnn_sampled", default=False)
-"""Whether layers that are random in training are so in any mode."""
+"""Whether layers that are random in training are random in every mode."""
 
 
 def mode(training: bool) -> Block:
-    """Return a block in which all modules are in this mode, in this thread alone."""
+    """Return a block in which all modules are in this mode, only in this thread."""
     return Block(mode_override, bool(training))
 
 
 def unsaid() -> Block:
-    """Return a block in which no block around it says the mode."""
+    """Return a block in which outer `mode` blocks have no effect."""
     return Block(mode_override, None)
 
 
 def unsampled() -> Block:
-    """Return a block in which random layers follow the mode, inside of `sampling` too."""
+    """Return a block in which random layers follow the mode, even inside of `sampling`."""
     return Block(sampled, False)
 
 
 def sampling() -> Block:
-    """Return a block in which dropout and noise are as in training, and all other layers in their own mode."""
+    """Return a block in which dropout and noise work as in training, and all other layers keep their mode."""
     return Block(sampled, True)

@@ -29,14 +29,14 @@ _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
 
 
 class Module(Trainer, State, Regularized, Inputs):
-    """A layer or model: parameters, other modules, and a `forward`.
+    """Base of layers and models, which have parameters, other modules, and a `forward`.
 
-    Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained by
-    hand, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple, list or
-    dict of Tensors. Keras's way works too: `call` is another name of `forward`, and gets the mode where it takes `training`; a
-    `build(input_shape)` is called once, before the first forward, with the shape of one sample of the first input (without the
-    batch), and makes the parameters by `add_weight`. `input_spec` says what it takes; without one, arrays of whole numbers stay
-    what they are, and floats come in the dtype of the parameters.
+    Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a
+    custom loop, as in PyTorch, or by `compile` and `fit`, as in Keras. `forward` may take several inputs, and return a tuple,
+    list or dict of Tensors. Keras's style works too: `call` is another name of `forward`, and gets the mode if it has an argument
+    `training`. A method `build(input_shape)` is called once, before the first forward. It gets the shape of one sample of the
+    first input (without the batch axis), and makes the parameters by `add_weight`. `input_spec` describes the inputs. Without it,
+    integers become int64, and floats are cast to the dtype of the parameters.
 
     >>> import fastnn
     >>> import fastnn.nn as nn
@@ -58,23 +58,23 @@ class Module(Trainer, State, Regularized, Inputs):
         object.__setattr__(self, "_frozen", False)
 
     _compiled: Any = None
-    """What compile was given."""
+    """Settings of compile."""
     stop_training = False
 
-    # ---- to be defined by layers ----
+    # ---- methods that layers define ----
 
     def forward(self, x: Any) -> Any:
-        """Return what the module computes; defined by each layer and model."""
+        """Compute the output; each layer and model defines this method."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
     _any_dtype = False
-    """Whether it gives on what comes whatever its dtype is, so that the layer after it says what is wanted."""
+    """Whether inputs of any dtype are passed on without a cast, so that the next layer decides the dtype."""
 
     _needs_build = False
-    """Whether the class has a hand-written build."""
+    """Whether the class has a custom build."""
     _built = False
     _built_for: Any = None
-    """The shape that a hand-written build was called with."""
+    """Argument of the call of a custom build."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -89,29 +89,29 @@ class Module(Trainer, State, Regularized, Inputs):
         if own_code(cls.__module__):
             return
         if cls.input_spec is FLOATS and next(c for c in cls.__mro__ if "forward" in vars(c) and own_code(c.__module__)) is Module:
-            cls.input_spec = ANY  # its forward is hand-written, and replaces none of fastnn's
+            cls.input_spec = ANY  # its forward is custom, and does not override one of a fastnn layer
         if "build" in cls.__dict__:
             cls._needs_build = True
             cls.build = marking(cls.build)  # type: ignore[attr-defined]
             cls.__call__ = _building_call  # type: ignore[method-assign]
 
     _saved_as = ""
-    """What files call a class of fastnn's, where that is not its name; empty for one that is only a base of others."""
+    """Name of a fastnn class in files, if it is not the name of the class; "" for a class that is only a base of others."""
     _file_prefix = ""
     _draws = False
-    """Whether it has a stream of random numbers, `_state`, which files keep."""
+    """Whether the layer has a random number stream, `_state`, which files store."""
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, for saving: here those that attributes of their names hold."""
+        """Return the constructor's arguments, for saving; by default those that are attributes of the same names."""
         return readable_arguments(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Make the layer again of what get_config gave."""
+        """Make the layer from the result of get_config."""
         return cls(**config)
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of one sample's output, given that of its input; layers that change the shape define it."""
+        """Return the output shape of one sample, given its input shape; layers that change the shape override this method."""
         return input_shape
 
     @property
@@ -137,7 +137,7 @@ class Module(Trainer, State, Regularized, Inputs):
         if training is None:
             current().module_called(self)
             return self.forward(x, *args, **kwargs)
-        if sampled.get() and mode_override.get() is not None:  # inside of predict(mc=...): this layer's mode is its own
+        if sampled.get() and mode_override.get() is not None:  # inside of predict(mc=...), an explicit mode overrides sampling
             with mode(training), unsampled():
                 current().module_called(self)
                 return self.forward(x, *args, **kwargs)
@@ -147,7 +147,7 @@ class Module(Trainer, State, Regularized, Inputs):
 
     @property
     def training(self) -> bool:
-        """Return whether it is in training mode: as `train` and `eval` set it, unless a call or a fit says otherwise."""
+        """Return whether the module is in training mode, set by `train` and `eval`, or by the current call or fit."""
         block = mode_override.get()
         return bool(self._training) if block is None else block
 
@@ -156,7 +156,7 @@ class Module(Trainer, State, Regularized, Inputs):
         object.__setattr__(self, "_training", bool(value))
 
     def train(self, mode: bool = True) -> Module:
-        """Set training mode, in which dropout drops, in this module and all it holds."""
+        """Set training mode, in which dropout is active, in this module and all its submodules."""
         modules = list(self.modules())
 
         def set_all() -> None:
@@ -167,12 +167,12 @@ class Module(Trainer, State, Regularized, Inputs):
         return self
 
     def eval(self) -> Module:
-        """Set evaluation mode in this module and all it holds."""
+        """Set evaluation mode in this module and all its submodules."""
         return self.train(False)
 
-    # ---- what it holds ----
+    # ---- parameters ----
 
-    if TYPE_CHECKING:  # the names come from register_parameter and setattr; there are no such methods when it runs, for speed
+    if TYPE_CHECKING:  # only for type checkers: at run time, setattr puts parameters into __dict__, which is faster
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -184,20 +184,20 @@ class Module(Trainer, State, Regularized, Inputs):
         trainable: bool = True,
         name: str | None = None,
     ) -> Parameter:
-        """Make a parameter and hold it under its name; for `build` methods, as in Keras.
+        """Make and register a parameter; for `build` methods, as in Keras.
 
         Args:
             shape: its shape.
-            initializer: a name or object of `fastnn.initializers`; glorot_uniform if not given.
-            dtype: float32 if not given.
+            initializer: a name or object of `fastnn.initializers`; glorot_uniform by default.
+            dtype: its dtype; by default that of the other parameters, or float32.
             trainable: whether training changes it.
-            name: in state_dict and files; the attribute that it is assigned to if not given.
+            name: its name in state_dict and files; by default that of the attribute to which it is assigned.
         """
         from .. import initializers
 
         sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
         if None in sizes:
-            raise ValueError(f"add_weight: shape is {sizes}, with a size that is open in the layer's input; wanted numbers")
+            raise ValueError(f"add_weight: shape is {sizes}, with a size that is unknown in the layer's input; wanted numbers")
         sizes = tuple(int(n) for n in sizes)
         d = np.dtype(dtype or self._known_dtype() or _FLOAT32)
         p = initial(initializers.get("glorot_uniform" if initializer is None else initializer), sizes, d)
@@ -206,7 +206,7 @@ class Module(Trainer, State, Regularized, Inputs):
         if name is None:
             self.__dict__.setdefault("_auto_names", []).append(own)
         if own in self._parameters:
-            raise ValueError(f"add_weight: {type(self).__name__} has a parameter {own!r} already")
+            raise ValueError(f"add_weight: {type(self).__name__} already has a parameter {own!r}")
         self.register_parameter(own, p)
         return p
 
@@ -215,7 +215,7 @@ class Module(Trainer, State, Regularized, Inputs):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Return the dtype of the parameters; float32 where there are none."""
+        """Return the dtype of the parameters; float32 if there are none."""
         return self._known_dtype() or _FLOAT32
 
     def _known_dtype(self) -> np.dtype[Any] | None:
@@ -232,12 +232,12 @@ class Module(Trainer, State, Regularized, Inputs):
         return next((b.dtype for name, b in self._buffers.items() if b.dtype.kind == "f" and name not in kept), None)
 
     def set_dtype(self, dtype: Any) -> None:
-        """Change the dtype of all parameters and floating buffers, and of those that are yet to be made, before training.
+        """Change the dtype of all parameters and floating-point buffers, also of those that are made later, before training.
 
-        Whole-number and bool buffers stay what they are. Gradients are forgotten.
+        Integer and bool buffers do not change. Gradients are cleared.
 
         Raises:
-            RuntimeError: an optimizer holds the parameters. Nothing is changed.
+            RuntimeError: an optimizer has the parameters. Nothing is changed.
             TypeError: the dtype is not float32 or float64.
 
         >>> import fastnn
@@ -252,13 +252,13 @@ class Module(Trainer, State, Regularized, Inputs):
         set_dtype(self.modules(), real_dtype(dtype, op), op)
 
     def _change_dtype(self, name: str) -> None:
-        """Note the dtype for what is yet to be made; models whose inputs have dtypes change those, too."""
+        """Store the dtype for parameters that are made later; models whose inputs have dtypes change them, too."""
         object.__setattr__(self, "_dtype", name)
 
-    # ---- how it looks ----
+    # ---- text ----
 
     def extra_repr(self) -> str:
-        """Return what stands between the parentheses of a layer's repr."""
+        """Return the text between the parentheses of a layer's repr."""
         return ""
 
     def __repr__(self) -> str:
@@ -284,19 +284,19 @@ class Module(Trainer, State, Regularized, Inputs):
 
 
 def tells_shape(layer: Module) -> bool:
-    """Return whether the layer says which shape it makes: a hand-written one without output_shape does not."""
+    """Return whether the layer's output_shape is known; a custom layer without output_shape does not define it."""
     return type(layer).output_shape is not Module.output_shape or own_code(type(layer).__module__)
 
 
 def _symbolic(x: Any) -> bool:
-    """Return whether it is a symbol, or a list or dict that begins with one."""
+    """Return whether x is a symbol, or a list or dict that begins with one."""
     from .graph.symbolic import Symbol
 
     return isinstance(first_leaf(x), Symbol)
 
 
 def _building_call(self: Module, x: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return the call of a module with a hand-written build, which runs before the first forward."""
+    """Call a module with a custom build, which runs before the first forward."""
     if not args:
         self._check_container(x, kwargs)
     if not self._own_built() and not _symbolic(x):

@@ -1,4 +1,4 @@
-"""Placeholders for the training methods of modules until training is loaded: no layer imports it."""
+"""Placeholders for the training methods of modules. The module of training is imported at the first use of one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TRAINING = (
     *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "metrics"),
     *("optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
 )
-"""The public names that training gives `Module`."""
+"""Public names that training adds to `Module`."""
 
 if TYPE_CHECKING:
     from ..training.loop import Trainer as Trainer
@@ -19,13 +19,13 @@ else:
         """Base class of Module with its training methods: compile, fit, evaluate, predict."""
 
     class _OfTraining:
-        """A name of `Trainer`, until it is first asked for: then training is loaded, which puts its own in the place of these."""
+        """Placeholder for a name of `Trainer`. Its first use imports training, which replaces all placeholders."""
 
         def __init__(self, name: str) -> None:
             self.name = name
 
         def __get__(self, instance: Any, owner: type) -> Any:
-            import_module("fastnn.training.loop")  # by its name, which makes no circle of imports
+            import_module("fastnn.training.loop")  # imported here to avoid a cycle of imports
             return vars(Trainer)[self.name].__get__(instance, owner)
 
     for _name in TRAINING:

@@ -1,4 +1,4 @@
-"""Parameters, and the flat buffers in which optimizers find them."""
+"""Parameters, and the flat buffers in which optimizers update them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..core.seeding import generator
 from ..core.versions import settings_changed
 
 building = rlock()
-"""Held by the first call of a layer while it makes its parameters: several threads may call a model that has none yet."""
+"""Lock for making the parameters of a layer in its first call, since several threads may call a model at the same time."""
 
 
 class Parameter(Tensor):
-    """A Tensor that a module trains: a leaf that keeps its identity and, once it lies in a `FlatBuffer`, its place in memory.
+    """Tensor that a module trains: a leaf that keeps its identity and, when it is in a `FlatBuffer`, its memory.
 
     >>> import fastnn
     >>> p = fastnn.nn.Parameter([1.0, 2.0])
@@ -37,13 +37,13 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..autograd.tensor import tensor
 
-        own = isinstance(data, np.ndarray)  # which is not copied, where kernels can read it and write to it
+        own = isinstance(data, np.ndarray)  # is not copied if kernels can read and write it
         array = own_array(current(), data, None, "Parameter", not data.flags.writeable) if own else tensor(data).data
         super().__init__(array, requires_grad)
         self.flat: FlatBuffer | None = None
-        self.start = self.end = 0  # the place in the flat buffers; end is where the next one starts
-        self.kept: Array | None = None  # its values there
-        self.touched: Array | None = None  # which rows its gradient may differ from 0 in, once asked for
+        self.start = self.end = 0  # range in the flat buffers; end is the start of the next parameter
+        self.kept: Array | None = None  # view of its values in the flat buffer
+        self.touched: Array | None = None  # marks of rows with a gradient other than 0, if `track_rows` was called
 
     @property
     def trainable(self) -> bool:
@@ -55,11 +55,11 @@ class Parameter(Tensor):
         self.requires_grad = bool(value)
 
     def track_rows(self) -> Tensor:
-        """Return a bool Tensor (rows,) that says from the next backward on in which rows the gradient may differ from 0.
+        """Return a bool Tensor (rows,) that marks, from the next backward on, the rows in which the gradient may differ from 0.
 
-        These are the rows that `take` took; all of them where another operation used the parameter, or `grad` was set. Kernels
-        write it, in replays of recorded steps too, so that optimizers and norms can leave out the other rows. It is right while
-        there is a gradient; after `zero_grad` the next backward begins anew. A gradient that is there already marks all rows.
+        These are the rows that `take` selected, or all rows if another operation used the parameter or `grad` was set. Kernels
+        write the marks, in replays of recorded steps too, so that optimizers and norms can skip the other rows. The marks are
+        valid while there is a gradient; after `zero_grad` the next backward starts again. An existing gradient marks all rows.
 
         >>> import fastnn
         >>> table = fastnn.nn.Parameter([[1.0], [2.0], [3.0]])
@@ -69,14 +69,14 @@ class Parameter(Tensor):
         ([False, False, True], [[0.0], [0.0], [2.0]])
         """
         if getattr(self, "base", self) is not self:
-            raise ValueError("track_rows: the parameter is a view of one that is stored in another order, whose rows are others")
+            raise ValueError("track_rows: the parameter is a view of one that is stored in another order, with other rows")
         if not self.ndim:
             raise ValueError("track_rows: the parameter has no rows; wanted at least one dimension")
         if self.touched is None:
             k = current()
             self.touched = k.empty(self.shape[0], np.bool_)
             k.fill(self.touched, 1.0 if self.has_grad else 0.0)
-            settings_changed()  # recorded steps would go on without marks
+            settings_changed()  # recorded steps would not write the marks
         return Tensor(self.touched)
 
     def __repr__(self) -> str:
@@ -91,17 +91,17 @@ def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
 
 
 class LoadLimit:
-    """Limit of what a model in a file may allocate.
+    """Limits of the memory that a model in a file may allocate, in numbers of elements.
 
     Args:
-        most: the numbers of one parameter.
-        left: those of all parameters.
-        trials: the numbers in all arrays that come up while layers are tried, with `ARRAY` for each.
+        most: limit of one parameter.
+        left: limit of all parameters together.
+        trials: limit of all arrays that trial calls of layers allocate, where each array counts `ARRAY` more.
     """
 
     ARRAY = 1 << 14
     TOGETHER = 1 << 22
-    """The numbers in the arrays of one trial, in models with few weights; in others, `TIMES` the weights."""
+    """Limit of the arrays of one trial call in models with few weights; in other models it is `TIMES` the weights."""
     TIMES = 16
 
     def __init__(self, most: int, left: int, trials: int = 1 << 30) -> None:
@@ -109,12 +109,12 @@ class LoadLimit:
         self.together = 0
 
     def begin(self, size: int) -> None:
-        """Note that a layer is tried on inputs of this size."""
+        """Count the start of a trial call of a layer with inputs of this size."""
         self.together = 0
         self.try_(size)
 
     def try_(self, size: float) -> None:
-        """Note that an array of this size comes up; ValueError if there were too many."""
+        """Count an array of this size; raise ValueError beyond the limits."""
         self.trials -= int(size) + self.ARRAY
         if self.trials < 0:
             raise ValueError("its layers take too much work to try")
@@ -123,7 +123,7 @@ class LoadLimit:
             raise ValueError(f"a layer takes more than {limit} numbers to try, but there are {self.most} weights in all")
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Return a parameter's array, which takes memory once it is written; ValueError where the file has no numbers for it."""
+        """Return an array for a parameter; raise ValueError beyond the limits. Memory is used only when the array is written."""
         size = prod(shape)
         self.left -= size
         if size > self.most or self.left < 0:
@@ -132,18 +132,18 @@ class LoadLimit:
 
 
 filling: ContextVar[LoadLimit | None] = ContextVar("fastnn_filling", default=None)
-"""The limit of the file that is being read; while it is set, new parameters are 0 until they are filled."""
+"""Limits of the file that is being read. While they are set, new parameters are 0 until they are filled."""
 
 
 def initial(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: Any) -> Parameter:
-    """Make a new parameter with the values that an initializer gives."""
+    """Make a new parameter with the values of an initializer."""
     if (own := filling.get()) is not None:
         return Parameter(own.zeros(shape, dtype))
     return Parameter(np.ascontiguousarray(initializer(shape, dtype, generator()), dtype))
 
 
 def stored(p: Tensor) -> Parameter:
-    """Return the parameter itself, where p may be a view of one."""
+    """Return the stored parameter, if p is a view of one, or else p itself."""
     base = getattr(p, "base", p)
     if not isinstance(base, Parameter):
         raise TypeError(f"wanted parameters, got a {type(p).__name__}; make it with fastnn.nn.Parameter")
@@ -151,14 +151,14 @@ def stored(p: Tensor) -> Parameter:
 
 
 def fill_grad(p: Parameter) -> None:
-    """Make a parameter's gradient 0, where it has one."""
+    """Set a parameter's gradient to 0 if it has one."""
     k = current()
     if k.has_grad(p):
         k.fill(p.grad_buffer(), 0.0)
 
 
 class FlatBuffer:
-    """Flat buffers that hold parameters and their gradients, one behind the other."""
+    """Flat buffers with the values and gradients of several parameters, one after the other."""
 
     def __init__(self, parameters: list[Parameter]) -> None:
         k = current()
@@ -181,12 +181,12 @@ class FlatBuffer:
             if p.has_grad:
                 copy_array(k, grad, p.grad_buffer())
             end = start + -(-p.size // step) * step
-            # Nothing is called from here on, so that Ctrl-C leaves all or none of it.
+            # One statement without calls, so that Ctrl-C cannot interrupt it.
             p.data, p.kept, p._buffer, p.flat, p.start, p.end = view, view, grad, self, start, end
 
 
 def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
-    """Return the stored parameters, each once, all in flat buffers; those without get one together, by dtype."""
+    """Move parameters into flat buffers, one new buffer for each dtype, and return the stored parameters, each once."""
     unique = list(dict.fromkeys(stored(p) for p in parameters))
     homeless: dict[Any, list[Parameter]] = {}
     for p in unique:
@@ -199,7 +199,7 @@ def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:
 
 
 def take_assigned(parameters: Iterable[Parameter], op: str) -> None:
-    """Copy what was set as a parameter's `data` into its flat buffer, where optimizers change it."""
+    """Copy arrays that were set as `data` of parameters into their flat buffers, where optimizers update them."""
     for p in parameters:
         if p.data is not p.kept and p.kept is not None:
             copy_array(current(), p.kept, as_array(p.data, p.kept.dtype, p.kept.shape, f"{op}: the parameter's data"))

@@ -1,4 +1,4 @@
-"""Parameters that are another one's values in another order: PyTorch's face of a weight that is stored as kernels read it."""
+"""Parameters that are views of another parameter in another order, such as PyTorch's (out, in) weight of a stored kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .parameter import Parameter
 
 
 class _View(Tensor):
-    """The values of ``base`` in another order: writing goes through to it."""
+    """View of the values of ``base`` in another order; writing changes the base."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class _View(Tensor):
 
     @property
     def data(self) -> Array:
-        """Return the values: a view of the stored ones, or where blocks are in another order a copy that cannot be written to."""
+        """Return the values: a view of the stored array, or a read-only copy if blocks are permuted."""
         if not self.order.blocks:
             return self.base.data.transpose(self.order.axes)
         values = arranged(current(), self.base.data, self.order)
@@ -37,7 +37,7 @@ class _View(Tensor):
 
     @data.setter
     def data(self, value: Array) -> None:
-        if not current().xp.shares_memory(value, self.base.data):  # p.data -= ... has written in place already
+        if not current().xp.shares_memory(value, self.base.data):  # p.data -= ... has already written in place
             self._write(value, "data")
 
     @property
@@ -78,7 +78,7 @@ class _View(Tensor):
 
     @property
     def grad(self) -> Tensor | None:
-        """Return the gradient in the order of the values, or None; a view of the stored one."""
+        """Return the gradient in the order of the values, as a view of the stored gradient, or None."""
         return TensorView(self.base.grad, self.order) if self.has_grad else None
 
     @grad.setter
@@ -120,7 +120,7 @@ def _view(cls: Any, base: Tensor, order: Order) -> Any:
 
 
 class TensorView(_View):
-    """The view of the gradient, or of the values alone, of a parameter that is stored in another order."""
+    """View of the gradient, or of detached values, of a parameter that is stored in another order."""
 
     __slots__ = ("base", "order")
 
@@ -129,24 +129,25 @@ class TensorView(_View):
 
 
 class ParameterView(_View, Parameter):
-    """A parameter that is another one in another order: its axes, and blocks along one of them.
+    """Parameter that is a view of another one, with permuted axes, and permuted blocks along one axis.
 
-    A layer holds it under the name and in the shape that users know, and computes with ``base``, which lies in memory as kernels
-    read it. There is one parameter: values, gradients and changes in place are those of the base, optimizers, regularizers and
-    constraints see it once, `get_weights` has it as it is stored, and state_dict and files as users know it.
+    A layer registers the view under the name and in the shape that users know, and computes with ``base``, which is stored in
+    the order that kernels need. Both are one parameter. Values, gradients and in-place changes are those of the base.
+    Optimizers, regularizers and constraints see it once. `get_weights` returns it as it is stored, state_dict and files contain
+    it in the order of the view.
 
     Args:
-        base: the parameter that is stored.
-        axes: the axis of the base that each axis of the view is; those of the base if not given.
-        blocks: the block of the base that each block of the view is, along ``axis``, which is cut into as many equal blocks.
-        axis: the axis of the view that has the blocks.
+        base: the stored parameter.
+        axes: for each axis of the view, the axis of the base; by default the same order.
+        blocks: for each block of the view along ``axis``, the block of the base. The axis is divided into equal blocks.
+        axis: the axis of the view with the blocks.
 
-    ``data`` is a view of the stored array; where blocks are in another order it is a copy that cannot be written to. Changes in
-    place (`copy_`, `mul_`, item assignment) work for both.
+    ``data`` is a view of the stored array, or a read-only copy if blocks are permuted. In-place changes (`copy_`, `mul_`, item
+    assignment) work for both.
 
     Raises:
-        TypeError: the base is no parameter, or a view itself.
-        ValueError: axes or blocks do not name each one once, or the blocks are not of equal sizes.
+        TypeError: the base is not a parameter, or is itself a view.
+        ValueError: axes or blocks are not a permutation, or the axis cannot be divided into equal blocks.
 
     >>> import fastnn
     >>> kernel = fastnn.nn.Parameter(fastnn.zeros(3, 3, 8, 16))         # (height, width, in, out)
@@ -166,11 +167,11 @@ class ParameterView(_View, Parameter):
         self, base: Parameter, axes: Sequence[int] | None = None, blocks: Sequence[int] | None = None, axis: int = 0
     ) -> None:
         if not isinstance(base, Parameter) or isinstance(base, _View):
-            raise TypeError(f"ParameterView: the base is a {type(base).__name__}, wanted a Parameter that is no view")
+            raise TypeError(f"ParameterView: the base is a {type(base).__name__}, wanted a Parameter that is not a view")
         n = base.ndim
         own = tuple(range(n)) if axes is None else tuple(axes)
         if sorted(own) != list(range(n)):
-            raise ValueError(f"ParameterView: axes {own} of a parameter of shape {base.shape}; each must come once")
+            raise ValueError(f"ParameterView: axes {own} of a parameter of shape {base.shape}; each axis must occur once")
         moved = tuple(blocks or ())
         if moved:
             if not -n <= axis < n:
@@ -183,10 +184,10 @@ class ParameterView(_View, Parameter):
 
 
 def transposed(base: Parameter) -> ParameterView:
-    """Return the (out, in) view of a weight that is stored (in, out): PyTorch's face of it."""
+    """Return PyTorch's (out, in) view of a weight that is stored as (in, out)."""
     return ParameterView(base, TRANSPOSED.axes)
 
 
 def order_of(p: Tensor) -> Order | None:
-    """Return how a parameter arranges its base; None where it is stored itself."""
+    """Return the order of a parameter view relative to its base; None for a stored parameter."""
     return p.order if isinstance(p, _View) else None

@@ -13,18 +13,18 @@ RULES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kern
 
 
 class Regularized:
-    """The part of `fastnn.nn.Module` that knows the regularizers and constraints of the layers in it.
+    """Methods of `fastnn.nn.Module` for the regularizers and constraints of its layers.
 
-    They are attributes of layers: ``kernel_regularizer`` and ``kernel_constraint`` belong to the parameter ``kernel``, and so
-    with the bias; ``activity_regularizer`` belongs to the output, which the layer keeps as ``_activity``.
+    They are attributes of layers: ``kernel_regularizer`` and ``kernel_constraint`` apply to the parameter ``kernel``, those of
+    the bias to ``bias``; ``activity_regularizer`` applies to the output, which the layer stores as ``_activity``.
     """
 
     @property
     def losses(self) -> list[Tensor]:
-        """Return the penalties of all regularizers: of the activities in the last call, of the weights that are trained.
+        """Return the penalties of all regularizers: of the outputs in the last call, and of the trainable weights.
 
-        A layer that is called several times in one pass counts its last call. An activity's penalty is divided by the
-        number of samples, as in Keras. fit adds them to the loss; a training loop by hand does it itself.
+        If a layer is called several times in one pass, its last call counts. The penalty of an output is divided by the number
+        of samples, as in Keras. fit adds the penalties to the loss; a custom training loop must do this itself.
 
         >>> import fastnn
         >>> layer = fastnn.Dense(1, input_shape=(2,), kernel_initializer="ones", kernel_regularizer="l2")
@@ -39,14 +39,14 @@ class Regularized:
         return found + [rule(p) for rule, p in self._ruled("regularizer")]
 
     def regularization_loss(self) -> Tensor | float:
-        """Return the sum of `losses`, to be added to a loss; 0.0 where there are none."""
+        """Return the sum of `losses`, to add to a loss; 0.0 if there are none."""
         total: Tensor | float = 0.0
         for value in self.losses:
             total = value if isinstance(total, float) else elementwise.add(total, value)
         return total
 
     def apply_constraints(self) -> None:
-        """Put the weights that are trained back into their constraints; fit does it after each step.
+        """Apply the constraints to the trainable weights; fit does this after each step.
 
         >>> import fastnn
         >>> layer = fastnn.Dense(1, input_shape=(2,), kernel_initializer="ones", kernel_constraint="unit_norm")
@@ -58,7 +58,7 @@ class Regularized:
             rule(p)
 
     def _ruled(self, kind: str) -> Iterator[tuple[Any, Parameter]]:
-        """Yield the rules of this kind for weights that are trained, each with its parameter."""
+        """Yield the regularizers or constraints of trainable weights, each with its parameter."""
         for m in self._all():
             for name in ("kernel", "bias"):
                 rule = m.__dict__.get(f"{name}_{kind}")

@@ -9,7 +9,7 @@ from .module import Module
 
 
 class RemadeModule(Remade, Module):
-    """Layer with constructor's arguments that can be changed; what it made of them is made again (see `Remade`)."""
+    """Layer whose constructor's arguments can be changed; its derived attributes are then computed again (see `Remade`)."""
 
     _saved_as = ""
 

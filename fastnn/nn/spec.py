@@ -1,4 +1,4 @@
-"""Specs of the inputs of layers, dtype and shape, which calls, training, freezing and graphs all use."""
+"""Specs of the inputs of layers (dtype and shape), which calls, training, freezing and graphs use."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 
 class InputSpec:
-    """Spec of one input of a layer, as Keras's class of this name.
+    """Spec of one input of a layer, like Keras's class with this name.
 
     Args:
-        dtype: "float" is the dtype of the layer's parameters, "int" int64, "bool" bool; a dtype's name is this dtype. None takes
-            what comes: whole numbers as int64, bool as bool, floats in the dtype of the parameters.
-        shape: the sizes with the batch first; None where a size is open.
-        ndim, min_ndim, max_ndim: the number of dimensions with the batch, where the shape does not say it.
+        dtype: "float" means the dtype of the layer's parameters, "int" int64, "bool" bool; other names are dtypes. With None,
+            any dtype is accepted: integers become int64, bool stays bool, floats get the dtype of the parameters.
+        shape: the sizes, with the batch axis first; None for unknown sizes.
+        ndim, min_ndim, max_ndim: number of dimensions with the batch axis, if no shape is given.
         axes: a dict from axis to size.
-        allow_last_axis_squeeze: whether data may lack a last axis of size 1, or have one more.
-        name: of the input.
+        allow_last_axis_squeeze: whether data may lack a last axis of size 1, or have an additional one.
+        name: name of the input.
 
     Arrays are cast to the dtype; fractions for an int input are an error.
 
@@ -63,12 +63,12 @@ class InputSpec:
         known = [*[(i, n) for i, n in enumerate(self.shape or ()) if i], *self.axes.items()]
         self._sizes = tuple((axis, size) for axis, size in known if size is not None)
         self.checks_calls = bool(self._sizes) or (self.ndim, max_ndim, min_ndim) != (None, None, None)
-        """Whether the shape is looked at in calls by hand."""
+        """Whether direct calls of the layer check the shape."""
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name = name
 
     def wants(self, floats: np.dtype[Any]) -> np.dtype[Any] | None:
-        """Return the dtype that arrays are cast to, where parameters have the dtype `floats`; None for what comes."""
+        """Return the dtype to which arrays are cast if parameters have the dtype `floats`; None if any dtype is accepted."""
         if self.dtype is None:
             return None
         if self.dtype == "float":
@@ -76,14 +76,14 @@ class InputSpec:
         return _INT64 if self.dtype == "int" else np.dtype(self.dtype)
 
     def cast(self, dtype: np.dtype[Any], floats: np.dtype[Any]) -> np.dtype[Any]:
-        """Return the dtype that an array of this dtype is cast to."""
+        """Return the dtype to which an array with this dtype is cast."""
         return self.wants(floats) or (floats if dtype.kind == "f" else _BOOL if dtype.kind == "b" else _INT64)
 
     def fitted(self, shape: tuple[Any, ...], op: str, name: str) -> tuple[Any, ...]:
-        """Return the shape in which data of this shape are taken: one without the last axis of size 1, say.
+        """Return the shape to which data of this shape are reshaped; it may have a last axis of size 1 more or less.
 
         Raises:
-            ValueError: the shape does not fit; the message names the operation, the array and what is wanted.
+            ValueError: the shape does not fit; the message names the operation, the array and the wanted shape.
         """
         if self._fits(shape):
             return shape
@@ -105,7 +105,7 @@ class InputSpec:
         return all(-n <= axis < n and shape[axis] in (size, None) for axis, size in self._sizes)
 
     def _described(self, came: int) -> str:
-        """Return what is wanted, in words, where an array of so many dimensions came."""
+        """Describe the wanted shape, for an array with `came` dimensions."""
         if self.shape is not None:
             return _sizes(self.shape[1:])
         n = self.ndim or max(came, self.min_ndim or 0)
@@ -131,9 +131,9 @@ def _sizes(sizes: Sequence[Any]) -> str:
 
 
 class Features(InputSpec):
-    """Return the spec of floats with so many on the last axis, or any number where that is not known.
+    """Spec of floats with a given size of the last axis, or any size if it is unknown.
 
-    Data have the samples in rows; a call by hand may be on one sample without the batch, as PyTorch's layers are.
+    Data have the samples in rows. A direct call may be with one sample without the batch axis, as in PyTorch.
     """
 
     def __init__(self, inputs: int | None = None) -> None:
@@ -142,22 +142,22 @@ class Features(InputSpec):
 
 
 FLOATS = InputSpec("float")
-"""The spec of layers that define none."""
+"""Default spec of the layers of fastnn."""
 ANY = InputSpec()
-"""The spec of hand-written modules that define none."""
+"""Default spec of custom modules."""
 
 
 features = lru_cache(maxsize=256)(Features)
-"""The spec of a dense layer, made once."""
+"""Spec of a dense layer, cached by the number of inputs."""
 
 
 def each(model: Any, structure: Structure, op: str) -> list[InputSpec]:
-    """Return what the model says of each input: its `input_spec`, nested as the inputs or in a dict by names; one stands for all.
+    """Return the spec of each input from the model's `input_spec`: nested like the inputs, a dict by names, or one for all.
 
-    Specs of arguments of forward that have defaults and were not given are left out.
+    Specs of optional arguments of forward that were not passed are omitted.
 
     Raises:
-        TypeError, ValueError: input_spec holds other things, or more or fewer than there are inputs.
+        TypeError, ValueError: input_spec has objects of other types, or their number is not that of the inputs.
     """
     spec = model.input_spec
     if isinstance(spec, InputSpec | None):
@@ -177,7 +177,7 @@ def each(model: Any, structure: Structure, op: str) -> list[InputSpec]:
 
 
 def of_argument(spec: Any, name: str, position: int) -> Any:
-    """Return the spec of one argument of forward, from one for all or from those in a list, tuple or dict; None without one."""
+    """Return the spec of one argument of forward, from one spec for all or a list, tuple or dict of specs; None without one."""
     if isinstance(spec, Mapping):
         return spec.get(name)
     if isinstance(spec, list | tuple):
@@ -186,10 +186,10 @@ def of_argument(spec: Any, name: str, position: int) -> Any:
 
 
 def as_input(k: Backend, x: Any, spec: InputSpec, floats: np.dtype[Any], op: str, name: str = "x") -> Any:
-    """Return what a layer is called on as an array of the backend k, in the dtype that the spec says.
+    """Convert an input of a layer to an array of the backend k, in the dtype of the spec.
 
     Raises:
-        ValueError: the shape does not fit, a fraction came for whole numbers, or another number than 0 and 1 for bool.
+        ValueError: the shape does not fit, an int input has fractions, or a bool input has numbers other than 0 and 1.
     """
     wanted = spec.wants(floats)
     whole = wanted if wanted is not floats and wanted is not None and wanted.kind in "ib" else None

@@ -1,4 +1,4 @@
-"""The state of a module: copies of its parameters and buffers, in Python and in files."""
+"""State of a module: copies of its parameters and buffers, in Python and in files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class State(Members):
-    """The half of `Module` by which values come in and out."""
+    """Methods of `Module` that get and set its state, save it, and freeze the model."""
 
     _loadable: int | None = None
-    """The hash of the structure for which `save` has seen that `load` can make it again."""
+    """Hash of the last structure for which `save` checked that `load` can make it again."""
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Return the buffers, each once, with dotted names."""
@@ -39,16 +39,16 @@ class State(Members):
 
     @property
     def weights(self) -> list[Parameter]:
-        """Return the stored parameters, weights as (in, out), and after those of each layer its buffers."""
+        """Return the stored parameters, weights as (in, out); the buffers of each layer follow its parameters."""
         own: dict[Any, None] = {}
-        list(self._all_parameters())  # which says what has no shape yet
+        list(self._all_parameters())  # raises an error if a layer has no shape yet
         for m in self.modules():
             own.update(dict.fromkeys(stored(p) for p in m._parameters.values() if p is not None))
             own.update(dict.fromkeys(m._buffers.values()))
         return list(own)
 
     def _aliases(self) -> dict[str, Parameter]:
-        """Return the parameters by each of their names: also by those of layers that stand in several places."""
+        """Return the parameters by all of their names, also those of layers that are used in several places."""
         found, stack = {}, [("", self)]
         while stack:
             prefix, module = stack.pop()
@@ -57,16 +57,16 @@ class State(Members):
         return found
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return copies of all parameters and buffers by name, tied ones once; layers of PyTorch's names have its shapes."""
+        """Return copies of all parameters and buffers by name, tied ones once. Layers with PyTorch's names have its shapes."""
         values = dict([*self.named_parameters(), *self.named_buffers()])
         return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Copy values into the parameters and buffers by name. A tied parameter may come under any of its names.
+        """Copy values into the parameters and buffers by name. A tied parameter may have any of its names.
 
         Raises:
-            KeyError: with strict, names that are missing or not known; the message lists them. Nothing is changed.
-            ValueError: an array has another shape, or numbers that the parameter's dtype cannot hold. Nothing is changed.
+            KeyError: with strict, names are missing or unknown; the message lists them. Nothing is changed.
+            ValueError: an array has another shape, or numbers that the parameter's dtype cannot represent. Nothing is changed.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: {type(state).__name__} came, wanted a dict from names to arrays")
@@ -109,38 +109,40 @@ class State(Members):
         max_batch_size: int | None = None,
         state: Mapping[Any, Any] | None = None,
     ) -> Any:
-        """Return the model as it is now, as a function of arrays: no tape, no Python but the call itself.
+        """Return a snapshot of the model as a fast function of arrays, without a tape and with almost no Python code.
 
-        It is a snapshot: later training does not change it, until `update` gives it the new weights. It runs in evaluation mode,
-        without dropout. What `forward` draws by `fastnn.randn` and its kin is drawn anew at each call, from a stream of its own.
+        Later training does not change the snapshot; `update` copies new weights into it. It runs in evaluation mode, without
+        dropout. Random numbers that `forward` draws by `fastnn.randn` and similar functions are new in each call, from a
+        separate stream.
 
         Args:
-            batch_size: the samples in a call. None serves any number: each is recorded at its first call, which takes about a
-                millisecond, and the 32 that were recorded last are kept.
-            input_shape: the shape of one sample, where the first layer does not tell; a list or dict of them for several inputs.
-            input_dtype: the dtype of the inputs, or a list or dict of them; if not given, what `Input` says, else the model's.
-            seed: where the stream of random numbers begins: the calls of a model that was frozen with one, or of a copy of it,
-                give the same numbers in the same order. If not given, `fastnn.seed` before `freeze` makes them repeatable, and a
+            batch_size: number of samples in a call. With None, any number is allowed: each batch size is recorded at its first
+                call, which takes about a millisecond, and the 32 sizes that were recorded last are kept.
+            input_shape: shape of one sample, if the first layer does not define it; a list or dict of shapes for several inputs.
+            input_dtype: dtype of the inputs, or a list or dict of dtypes; by default that of `Input`, else that of the model.
+            seed: seed of the random number stream. Models that were frozen with the same seed, and copies of them, then draw the
+                same numbers in the same order. Without it, `fastnn.seed` before `freeze` makes the numbers repeatable, and a
                 copy draws other numbers.
-            max_batch_size: with batch_size None, the most samples that a call may have.
-            state: what is carried from call to call: a dict from inputs to the outputs that are their next values, by names or
-                numbers; an argument or item of several arrays is carried as a whole. Calls take and give the rest; an output
-                that is the only one is given, too. The state is 0 at first.
+            max_batch_size: with batch_size None, the greatest number of samples in a call.
+            state: inputs that are carried from call to call: a dict from inputs to the outputs that are their next values, by
+                names or numbers. An argument or item of several arrays is carried as a whole. Calls have only the other inputs
+                and outputs, but a single output is always returned. The state is 0 at first.
 
         Returns:
-            A callable: f(x) gives a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample without the
-            dimension of the batch; then so is the output. A model with several inputs or outputs takes and gives them as
-            `predict` does; out is then a list or dict like the outputs. Inputs are cast to the dtypes that it was frozen for,
-            outputs have those that `forward` gives. Several threads may call it, unless `forward` changes buffers; calls that
-            carry a state take turns. It can be pickled.
+            A callable: f(x) returns a new array, f(x, out=y) writes into y. With batch_size 1, x may be a single sample without
+            the batch axis; then the output has none either. Several inputs or outputs are passed and returned as in `predict`;
+            out is then a list or dict like the outputs. Inputs are cast to the dtypes of the frozen model, and outputs have the
+            dtypes that `forward` returns. Several threads may call it, unless `forward` changes buffers; calls that carry a
+            state take turns. It can be pickled.
 
-            f.update(model) takes the weights of a model of the same structure, or of a state_dict, without a new recording:
-            each call sees the old weights or the new ones, in other threads too; random numbers and the state go on.
-            f.state is a dict of copies, and can be set; f.reset() makes the state 0.
+            f.update(model) copies the weights of a model with the same structure, or of a state_dict, without a new recording.
+            Each call sees only old or only new weights, in other threads too. Random numbers and the state continue. f.state is
+            a dict of copies, and can be set; f.reset() sets the state to 0.
 
         Raises:
-            RuntimeError: no shape is known; or forward cannot be replayed, because it reads a value, or does not do the same in
-                each call, as with random numbers of NumPy or a hidden state in an attribute. The message says which.
+            RuntimeError: the input shape is unknown, or forward cannot be replayed. This happens if it reads a value, or does
+                different work in each call, for example with random numbers of NumPy or a hidden state in an attribute. The
+                message gives the reason.
             ValueError: an input of state and its output differ in shape or dtype.
 
         >>> import fastnn
@@ -163,24 +165,24 @@ class State(Members):
         return freeze(model, batch_size, input_shape, input_dtype, seed, max_batch_size, state)
 
     def save(self, path: Any, include_optimizer: bool = True) -> None:
-        """Write the model into one safetensors file, from which `fastnn.load` makes it again.
+        """Save the model in one safetensors file, from which `fastnn.load` makes it again.
 
-        The file holds the architecture, the weights, which parameters are frozen, where the streams of random layers are, what
-        compile was given and the state of the optimizer, and a checksum. Classes and functions of your own are written by the
-        names that `fastnn.register` gave them. Losses, metrics and schedules that have none cannot be written: then the file has
-        no training settings, and a warning says so.
+        The file contains the architecture, the weights, the frozen parameters, the streams of random layers, the settings of
+        compile, the state of the optimizer, and a checksum. Custom classes and functions are saved by the names that
+        `fastnn.register` gave them. If a loss, metric or schedule is not registered, the file has no training settings, and a
+        warning says so.
 
         Args:
-            path: the file, which is replaced as a whole once the new one is complete, through symbolic links.
-            include_optimizer: False leaves out the optimizer's state, which is up to twice as large as the weights.
+            path: path of the file. An existing file is replaced only after the new one is complete; symbolic links are followed.
+            include_optimizer: False omits the optimizer's state, which is up to twice as large as the weights.
 
         Raises:
-            OSError: the file cannot be written there: there is no such folder, or it is a folder, a pipe or a device.
-            RuntimeError: no shape is known yet, so there are no weights.
-            TypeError: a layer is neither one of fastnn's nor registered, an argument of it cannot be read, or its forward was
+            OSError: the file cannot be written: the folder does not exist, or the path is a folder, a pipe or a device.
+            RuntimeError: the input shape is unknown, so there are no weights yet.
+            TypeError: a layer neither belongs to fastnn nor is registered, an argument of it cannot be read, or its forward was
                 replaced.
-            ValueError: the suffix is that of another library's files, such as .keras, .h5 or .pt; or layers were changed into
-                others than their arguments make, which `load` could not make again.
+            ValueError: the suffix is that of another library's files, such as .keras, .h5 or .pt; or layers were changed so that
+                their arguments do not describe them, and `load` could not make them again.
         """
         from ..files.models import save
 
@@ -200,10 +202,10 @@ class State(Members):
 
 
 def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
-    """Return values as an array of a parameter's dtype, to which fractions are rounded.
+    """Convert values to an array of a parameter's dtype; fractions are rounded.
 
     Raises:
-        ValueError: a number is too large for the dtype, or a whole one has more digits than it.
+        ValueError: a number is too large for the dtype, or an integer is not exact in it.
     """
     with np.errstate(over="ignore"):
         array = host_array(data, dtype, op)
@@ -218,7 +220,7 @@ def _values(data: Any, dtype: Any, op: str) -> np.ndarray[Any, Any]:
 
 
 def _put(values: list[tuple[Tensor, np.ndarray[Any, Any]]]) -> None:
-    """Copy each array into its Tensor: all of them, also where Ctrl-C comes in between."""
+    """Copy each array into its Tensor; all are copied, also after Ctrl-C."""
 
     def put() -> None:
         with no_grad():

@@ -8,7 +8,7 @@ from .parameter import stored
 
 
 def summary(model: Any) -> str:
-    """Return a table of the layers: output shapes, numbers of parameters, and in a graph what each is called on."""
+    """Return a table of the layers: output shapes, numbers of parameters, and in a graph the inputs of each call."""
     if hasattr(model, "calls") and model.input_structure is not None:
         rows = [("Layer", "Output shape", "Parameters", "Called on"), *_graph_rows(model)]
     else:
@@ -40,7 +40,7 @@ def _rows(model: Any) -> list[tuple[str, ...]]:
 
 
 def _graph_rows(model: Any) -> list[tuple[str, ...]]:
-    """List the inputs, then the calls in order; a shared layer comes with each of its calls."""
+    """List the inputs, then the calls in order; a shared layer has a row for each call."""
     names: dict[Any, str] = {}
     rows: list[tuple[str, ...]] = []
     seen: set[Any] = set()
@@ -60,7 +60,7 @@ def _label(name: str, layer: Any) -> str:
 
 
 def _count(layer: Any, seen: set[Any]) -> str:
-    """Return how many parameters it has; "shared" where they came before."""
+    """Return the number of parameters of a layer; "shared" if it was counted before."""
     if not layer.built:
         return "not built yet"
     again = layer in seen

@@ -1,4 +1,4 @@
-"""Clipping of gradients in hand-written training loops, by PyTorch's names."""
+"""Gradient clipping for custom training loops, with PyTorch's names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SQUARE = 2.0
 
 
 def _gradients(parameters: Any, op: str) -> list[Array]:
-    """Return the gradients that there are, each once."""
+    """Return the existing gradients of parameters, each once."""
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if others := [type(p).__name__ for p in given if not isinstance(p, Tensor)]:
         raise TypeError(f"{op}: parameters holds a {others[0]}, wanted parameters")
@@ -45,17 +45,17 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale the gradients so that their norm, all of them as one vector, is at most max_norm.
+    """Scale the gradients so that their norm, as one vector, is at most max_norm.
 
     Args:
-        parameters: those without a gradient are left out.
-        max_norm: the greatest norm.
+        parameters: parameters; those without a gradient are ignored.
+        max_norm: maximal norm.
         norm_type: p of the p-norm; inf for the greatest absolute value.
         error_if_nonfinite: whether a norm that is NaN or infinite is an error.
-        foreach: PyTorch's, changes nothing.
+        foreach: accepted for compatibility with PyTorch; has no effect.
 
     Returns:
-        The norm before, a Tensor without dimensions.
+        The norm before scaling, as a Tensor without dimensions.
 
     >>> import fastnn
     >>> p = fastnn.nn.Parameter([0.0, 0.0])
@@ -100,7 +100,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
-    """Bring each element of the gradients into [-clip_value, clip_value]; foreach is PyTorch's and changes nothing."""
+    """Clip each element of the gradients to [-clip_value, clip_value]; foreach has no effect."""
     k = current()
     limit = k.shared_array([check_number(clip_value, "clip_grad_value_: clip_value", 0)])
     k.host_wrote(limit)

@@ -259,7 +259,11 @@ ERRORS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no parameter": (lambda: two_by_two().get_parameter("x"), AttributeError, "no parameter 'x'"),
     "name of a property": (lambda: setattr(nn.Module(), "weights", nn.Parameter([1.0])), AttributeError, "property of modules"),
     "buffer": (lambda: _buffer().__setattr__("mean", 3), TypeError, "mean is a buffer"),
-    "weight twice": (lambda: (lambda s: s.build((3,)) or s.build((3,)))(Scale(1)), ValueError, "a parameter 'offset' already"),
+    "weight twice": (
+        lambda: (lambda s: s.build((3,)) or s.build((3,)))(Scale(1)),
+        ValueError,
+        "already has a parameter 'offset'",
+    ),
 }
 
 

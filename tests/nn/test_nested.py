@@ -155,7 +155,7 @@ def test_a_hand_written_layer_in_a_graph() -> None:
     h1, c1 = fastnn.Dense(2)(h), fastnn.Dense(2)(c)
     named = fastnn.Model([h, c], State(h1, c1))
     assert isinstance(named.predict([H, C]), State)
-    with pytest.raises(TypeError, match="save: a State of inputs or outputs, which a file cannot hold"):
+    with pytest.raises(TypeError, match="save: a State of inputs or outputs cannot be saved"):
         named.get_config()
 
 

@@ -122,18 +122,18 @@ def test_what_inputs_say_is_saved(make: Any, tmp_path: Any) -> None:
 
 REFUSED: dict[str, Any] = {
     "dense": (lambda: fastnn.Dense(2)(fastnn.Input((3, None))), r"Dense: the last size of its input, of shape \(None, 3, None\)"),
-    "flattened": (lambda: fastnn.Dense(2)(fastnn.Flatten()(fastnn.Input((None, 3)))), r"of shape \(None, None\), is open"),
+    "flattened": (lambda: fastnn.Dense(2)(fastnn.Flatten()(fastnn.Input((None, 3)))), r"of shape \(None, None\), is unknown"),
     "flattened in a row": (
         lambda: fastnn.Sequential([fastnn.Input((None, 3)), fastnn.Flatten(), fastnn.Dense(2)]),
-        r"of shape \(None, None\), is open",
+        r"of shape \(None, None\), is unknown",
     ),
-    "slopes": (lambda: fastnn.PReLU()(fastnn.Input((None, 3))), "has open sizes; wanted numbers there, or shared_axes"),
+    "slopes": (lambda: fastnn.PReLU()(fastnn.Input((None, 3))), "has unknown sizes; wanted numbers there, or shared_axes"),
     "layers inside": (
         lambda: Lazy()(fastnn.Input((3, None))),
         r"lazy: inputs of shape \(None, 3, None\) do not fit; sizes 24 and",
     ),
     "sum": (lambda: fastnn.Input((None, 3)) + fastnn.Input((None, 4)), r"\(None, None, 3\) and \(None, None, 4\) do not fit"),
-    "weights": (lambda: Weight()(fastnn.Input((3, None))), r"add_weight: shape is \(None, 2\), with a size that is open"),
+    "weights": (lambda: Weight()(fastnn.Input((3, None))), r"add_weight: shape is \(None, 2\), with a size that is unknown"),
     "both shapes": (lambda: fastnn.Input((3,), batch_shape=(None, 3)), "batch_shape came with shape"),
     "spec": (
         lambda: Sees(fastnn.InputSpec(ndim=3))(fastnn.Input((3,), name="a")),

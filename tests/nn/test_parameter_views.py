@@ -148,7 +148,7 @@ def test_wrong_orders(name: str) -> None:
 def test_the_base_is_a_stored_parameter() -> None:
     view = nn.ParameterView(nn.Parameter(np.zeros((4, 6), "f4")), (1, 0))
     for wrong in (view, fastnn.zeros(4, 6)):
-        with pytest.raises(TypeError, match="wanted a Parameter that is no view"):
+        with pytest.raises(TypeError, match="wanted a Parameter that is not a view"):
             nn.ParameterView(wrong, (1, 0))  # type: ignore[arg-type]
 
 

@@ -1,1 +1,1 @@
-"""Models that are put together of layers: in a row, as a graph, in lists and dicts."""
+"""Models made of layers: sequences, graphs, lists and dicts."""

@@ -1,4 +1,4 @@
-"""Modules in lists and dicts, as PyTorch has them."""
+"""Lists and dicts of modules, as in PyTorch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _module(value: Any, op: str) -> Module:
 
 
 class ModuleList(Module):
-    """A list of modules, whose parameters are those of the module that holds it; it has no forward.
+    """List of modules. Their parameters belong to the module that contains the list. It has no forward.
 
     >>> import fastnn.nn as nn
     >>> layers = nn.ModuleList([nn.Linear(3, 4), nn.Linear(4, 2)])
@@ -38,7 +38,7 @@ class ModuleList(Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> ModuleList:
-        """Make the list of a config that get_config gave; make builds a module from its own config."""
+        """Make the list from the result of get_config; make builds a module from its config."""
         from ...files.layers import Reader, check_keys
 
         check_keys(config, "ModuleList", layers=list)
@@ -56,7 +56,7 @@ class ModuleList(Module):
         return self
 
     def insert(self, index: int, module: Module) -> None:
-        """Put a module before the one at this place."""
+        """Insert a module before the given index."""
         items = list(self)
         items.insert(index, _module(module, "ModuleList"))
         for i, m in enumerate(items):
@@ -81,7 +81,7 @@ class ModuleList(Module):
 
 
 class ModuleDict(Module):
-    """A dict of modules, whose parameters are those of the module that holds it; it has no forward.
+    """Dict of modules. Their parameters belong to the module that contains the dict. It has no forward.
 
     >>> import fastnn.nn as nn
     >>> heads = nn.ModuleDict({"a": nn.Linear(3, 1), "b": nn.Linear(3, 2)})
@@ -104,7 +104,7 @@ class ModuleDict(Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> ModuleDict:
-        """Make the dict of a config that get_config gave; make builds a module from its own config."""
+        """Make the dict from the result of get_config; make builds a module from its config."""
         from ...files.layers import Reader, check_keys
 
         check_keys(config, "ModuleDict", names=list, layers=list)

@@ -1,4 +1,4 @@
-"""Functional models: layers put together as a graph, by calling them on symbolic inputs."""
+"""Functional models: graphs of layers, made by calls of layers on symbolic inputs."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from .symbolic import Call, Input, Symbol, symbols_in
 
 
 class Place(NamedTuple):
-    """Where an argument's values are: their numbers among all values, and how they are nested; or a constant."""
+    """Place of an argument's values: their numbers in the list of all values and their nesting; or a constant."""
 
     tree: Tree | None
     numbers: tuple[int, ...] = ()
     constant: Any = None
 
     def filled(self, values: list[Any]) -> Any:
-        """Return the argument, from the values so far."""
+        """Return the argument, taken from the values so far."""
         if self.tree is None:
             return self.constant
         return unflatten(self.tree, [values[i] for i in self.numbers]) if self.tree else values[self.numbers[0]]
 
     def packed(self) -> Any:
-        """Return it as files hold it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
+        """Return the place as files store it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
         return {"value": self.constant} if self.tree is None else packed(self.tree, self.numbers)
 
 
 def packed(tree: Tree, numbers: Sequence[int]) -> Any:
-    """Return nested numbers as files hold them; TypeError for what they cannot hold."""
+    """Return nested numbers in the form of files; raise TypeError for containers that files do not support."""
     if not tree:
         return numbers[0]
     cls, keys, children = tree
     if cls is type(None):
         return {"value": None}
     if cls not in (list, tuple) and not issubclass(cls, Mapping):
-        raise TypeError(f"save: a {cls.__name__} of inputs or outputs, which a file cannot hold; wanted lists, tuples and dicts")
+        raise TypeError(f"save: a {cls.__name__} of inputs or outputs cannot be saved; wanted lists, tuples and dicts")
     rest = iter(numbers)
     items = [packed(child, [next(rest) for _ in range(count(child))]) for child in children]
     if cls is list:
@@ -52,7 +52,7 @@ def packed(tree: Tree, numbers: Sequence[int]) -> Any:
 
 
 def unpacked(given: Any, known: int) -> Place:
-    """Return the place that a file holds; ValueError unless it is one of values that are there already, so without cycles."""
+    """Return the place from its form in a file. Raise ValueError unless its values exist already, which excludes cycles."""
     if isinstance(given, dict) and set(given) == {"value"} and isinstance(given["value"], int | float | str | None):
         return Place(None, (), given["value"])
     tree, leaves = flatten(_nested(given))
@@ -79,21 +79,21 @@ def _nested(given: Any) -> Any:
 
 
 class Model(Module):
-    """A model from symbolic inputs to outputs, which layers were called on in between.
+    """Functional model: a graph of layers from symbolic inputs to symbolic outputs.
 
     Args:
-        inputs: one `fastnn.Input`, or a list, tuple or dict of them; data come in the same form, or in a dict by their names.
+        inputs: one `fastnn.Input`, or a list, tuple or dict of them. Data have the same form, or are a dict by names.
         outputs: one symbol, or a list, tuple or dict of symbols.
-        name: the model's.
+        name: name of the model.
 
-    Layers may be called several times (shared layers), and models like layers. A layer or model that is called with
-    `training=True` or `training=False` is in that mode whatever the model's is: dropout that draws in `predict` too (Monte Carlo
-    dropout), a base whose dropout never drops. Layers are registered under their names, made
-    different by a number: those of the outputs name the losses and metrics of `fit`. Their order is Keras's. A class derived
-    from Model that gives no inputs and defines `call` or `forward` is a plain `Module`.
+    Layers may be called several times (shared layers), and models can be used like layers. A layer or model that is called with
+    `training=True` or `training=False` is always in this mode. For example, dropout can be active in `predict` (Monte Carlo
+    dropout), or inactive in a base model. Layers are registered under their names, with a number added to make them unique. The
+    names of the output layers are used for the losses and metrics of `fit`. The order of layers is that of Keras. A class that
+    is derived from Model, has no inputs and defines `call` or `forward` is a plain `Module`.
 
     Raises:
-        ValueError: an output needs an input that is not among the inputs, or an input leads to no output.
+        ValueError: an output needs an input that is not among the inputs, or no output depends on an input.
 
     >>> import fastnn
     >>> a, b = fastnn.Input(shape=(3,), name="a"), fastnn.Input(shape=(2,), name="b")
@@ -109,7 +109,7 @@ class Model(Module):
         super().__init__()
         self.name = name or type(self).__name__.lower()
         self._program: list[tuple[str, list[Place], Structure, dict[str, bool]]] | None = None
-        """The calls in order: the layer's name, where its arguments lie, what it returns, and {"training": ...} if given."""
+        """Calls in order: the layer's name, places of its arguments, structure of its outputs, {"training": ...} or {}."""
         self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
         if inputs is None and outputs is None:
             if type(self).forward is Model.forward:
@@ -122,7 +122,7 @@ class Model(Module):
         structure, symbols = Structure.of(inputs, "input")
         for s, place in zip(symbols, structure.places("inputs"), strict=True):
             if not isinstance(s, Symbol):
-                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted what fastnn.Input gives")
+                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted a result of fastnn.Input")
         if not symbols or len(set(symbols)) < len(symbols):
             raise ValueError(f"Model: inputs are {[s.name for s in symbols]}; wanted at least one, and each once")
         names = structure.names if structure.kind == "dict" else [s.name for s in symbols]
@@ -139,7 +139,9 @@ class Model(Module):
         self._outputs, results = Structure.of(outputs)
         for s, place in zip(results, self._outputs.places("outputs"), strict=True):
             if not isinstance(s, Symbol):
-                raise TypeError(f"Model: {place} is a {type(s).__name__}; wanted symbols, which layers called on inputs give")
+                raise TypeError(
+                    f"Model: {place} is a {type(s).__name__}; wanted symbols, which are the results of layers called on inputs"
+                )
         if not results:
             raise ValueError("Model: there are no outputs")
         self._symbols = (inputs, results)
@@ -156,11 +158,11 @@ class Model(Module):
         for call in calls:
             program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure, call.options))
             for i, s in enumerate(call.outputs, count):
-                slots.setdefault(s, i)  # not for one that is given, though a call that is needed makes it too
+                slots.setdefault(s, i)  # a symbol that is a given input keeps its slot, even if a call makes it too
             count += len(call.outputs)
         for s, key in zip(inputs, self._takes.names, strict=True):
             if s not in used and s not in results:
-                raise ValueError(f"Model: the input {key!r} leads to none of the outputs")
+                raise ValueError(f"Model: none of the outputs depends on the input {key!r}")
         self._program = program
         self._results = [slots[s] for s in results]
         if self._outputs.kind != "dict":
@@ -180,9 +182,9 @@ class Model(Module):
         if self._program is not None:
             inputs = [(key, shape, name if np.dtype(d).kind == "f" else d) for key, shape, d in self._input_list()]
             self._specs = [_spec(d, (None, *shape), key) for key, shape, d in inputs]
-            self._symbols = None  # which are made anew where they are asked for
+            self._symbols = None  # `_graph` makes them again when they are needed
 
-    # ---- what it is ----
+    # ---- properties ----
 
     @property
     def input_structure(self) -> Structure | None:  # type: ignore[override]
@@ -190,13 +192,13 @@ class Model(Module):
 
     @property
     def input_spec(self) -> Any:
-        """Return what its Inputs say; without a graph what was set, else whatever comes."""
+        """Return the specs of the graph's inputs; without a graph, the spec that was set, by default ANY."""
         return self._takes.build(self._specs) if self._program is not None else self._own_spec
 
     @input_spec.setter
     def input_spec(self, spec: Any) -> None:
         if self._program is not None:
-            raise AttributeError(f"{self.name}: input_spec is what the Inputs of the graph say")
+            raise AttributeError(f"{self.name}: input_spec is defined by the Inputs of the graph and cannot be set")
         self._structure_changed()
         self._own_spec = spec
 
@@ -207,12 +209,12 @@ class Model(Module):
 
     @property
     def output_names(self) -> list[str] | None:
-        """Return the names of the outputs, which stand before those of their losses and metrics."""
+        """Return the names of the outputs, which are prefixes of their losses and metrics in the logs."""
         return list(self._outputs.names) if self._program is not None else None
 
     @property
     def input_shape(self) -> Any:
-        """Return the shape of one sample; for several inputs in the form that they have."""
+        """Return the shape of one sample; for several inputs, shapes in the structure of the inputs."""
         return self._takes.build([shape for _, shape, _ in self._input_list()]) if self._program is not None else None
 
     @property
@@ -227,8 +229,8 @@ class Model(Module):
 
     def _graph(self) -> tuple[list[Symbol], list[Symbol]]:
         if self._program is None:
-            raise AttributeError(f"{type(self).__name__}: a model with a forward of its own has no symbolic inputs and outputs")
-        if self._symbols is None:  # a copy
+            raise AttributeError(f"{type(self).__name__}: a model with a custom forward has no symbolic inputs and outputs")
+        if self._symbols is None:  # in a copy
             symbols = [Input(shape, dtype=dtype, name=name) for name, shape, dtype in self._input_list()]
             values: list[Any] = list(symbols)
             for name, args, structure, options in self._program:
@@ -238,11 +240,11 @@ class Model(Module):
         return self._symbols
 
     def _input_list(self) -> list[tuple[str, tuple[int | None, ...], Any]]:
-        """Name, shape of a sample and dtype of each input."""
+        """Return name, shape of a sample and dtype of each input."""
         return [(name, spec.shape[1:], spec.dtype) for name, spec in zip(self._takes.names, self._specs, strict=True)]
 
     def calls(self) -> list[tuple[Call, str, list[Symbol]]]:
-        """Return the calls in order, with the layer's name and the symbols that it is called on."""
+        """Return the calls in order, with the layer's name and the symbols that are its arguments."""
         inputs, outputs = self._graph()
         names = {m: name for name, m in self._modules.items()}
         calls, _ = _graph(inputs, outputs)
@@ -254,7 +256,7 @@ class Model(Module):
         return list(self._modules.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
-        """Return the layer of this name, or at this place."""
+        """Return the layer with this name or index."""
         if name is not None and name in self._modules:
             return self._modules[name]
         if index is not None:
@@ -276,7 +278,7 @@ class Model(Module):
         return structure.build([_tensor(a, spec, self.name, label) for a, spec, label in leaves])
 
     def _labels(self) -> list[str]:
-        """Return what messages call the inputs: x where there is one."""
+        """Return the names of the inputs in messages; "x" if there is one."""
         return ["x"] if len(self._specs) == 1 else self._takes.names
 
     def forward(self, x: Any, *args: Any) -> Any:
@@ -326,7 +328,7 @@ class Model(Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Model:
-        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        """Make the model from the result of get_config; make builds a layer from its config."""
         from ...files.layers import Reader, check_keys
 
         parts = {"input_kind": object, "inputs": list, "layers": list, "layer_names": list, "calls": list, "outputs": object}
@@ -337,7 +339,7 @@ class Model(Module):
         layers = [make(c) for c in config["layers"]]
         own = [c.get("name") or c["config"].get("name") for c in config["layers"]]
         for layer, name in zip(layers, config["layer_names"], strict=True):
-            layer.name = str(name)  # by which the model is going to know it
+            layer.name = str(name)  # the model will use this name
         symbols = [Input(tuple(shape), None, dtype, str(name)) for name, shape, dtype in config["inputs"]]
         kind = config["input_kind"]
         if isinstance(kind, str):
@@ -375,10 +377,10 @@ def _tensor(a: Any, spec: InputSpec, op: str, name: str) -> Tensor:
 
 
 def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], list[Any]]:
-    """Return all calls that lead from the inputs to the outputs, in the order in which they were made, and their layers.
+    """Return all calls between the inputs and the outputs, in the order in which they were made, and their layers.
 
-    The layers come in Keras's order, which its lists of weights have: those farthest from the outputs first, those equally far
-    as a search from the outputs meets them.
+    The layers are in Keras's order, which is also the order of weights. The layers farthest from the outputs come first; layers
+    of equal distance are in the order of a search from the outputs.
     """
     given, met, finished = set(inputs), dict[Call, None](), list[Call]()
     stack = [(s.call, False) for s in reversed(outputs) if s not in given]

@@ -14,16 +14,16 @@ from ..module import Module, tells_shape
 from ..spec import ANY, InputSpec, of_argument
 
 Known = tuple[Any, Any]
-"""The shape of one sample, with None for open sizes, and the dtype."""
+"""Type of known inputs: the shape of one sample, with None for unknown sizes, and the dtype."""
 
 
 class Sequential(Module):
-    """Layers one after the other.
+    """Sequence of layers, each of which gets the output of the layer before.
 
     Args:
-        layers: a list of layers, or the layers themselves. A `fastnn.Input` at the front gives the shape. A layer may stand in
-            several places.
-        dtype: the dtype of layers that have none of their own.
+        layers: a list of layers, or the layers as separate arguments. A `fastnn.Input` at the front defines the shape. A layer
+            may occur several times.
+        dtype: dtype of layers that were made without a dtype.
 
     >>> import fastnn
     >>> model = fastnn.Sequential([fastnn.Dense(4, activation="relu", input_shape=(3,)), fastnn.Dense(2)])
@@ -47,7 +47,7 @@ class Sequential(Module):
         self._append(layer, self._known(len(self._modules)))
 
     def _append(self, layer: Any, known: Known | None) -> Known | None:
-        """Append a layer to those that make this, None where it is not known; return what it makes."""
+        """Append a layer, given its input (None if unknown); return its output (None if unknown)."""
         if not self._modules and type(layer).__name__ == "Symbol":
             self._begin(layer)
             return self._known(0)
@@ -72,22 +72,22 @@ class Sequential(Module):
         return known
 
     def _begin(self, symbol: Any) -> None:
-        """Take the shape and the dtype of an Input at the front."""
+        """Set the shape and the dtype from an Input at the front."""
         if symbol.dtype == np.float64 and self._dtype is None:
-            self._dtype = "float64"  # the layers compute in it, as those of a graph do
+            self._dtype = "float64"  # the layers compute in float64, as in a graph
         kind = "float" if symbol.dtype.kind == "f" else symbol.dtype.name
         if symbol.dtype == np.float64 != np.dtype(self._dtype):
-            raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; leave one of them out")
+            raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; omit one of them")
         self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
 
     @staticmethod
     def _taken(layer: Module, known: Known | None) -> Known | None:
-        """Return what a layer is called on: what those before it make, else what it says itself."""
+        """Return the input of a layer: the output of the layers before it if known, else its own input_shape."""
         own = getattr(layer, "input_shape", None)
         return known if known is not None or own is None else (own, layer.dtype)
 
     def _made(self, layer: Module, known: Known) -> Known | None:
-        """Return the output shape of a layer, which behind an Input may be found by a trial call; None where it is unknown."""
+        """Return the output of a layer, which after an Input may be found by a trial call; None if it is unknown."""
         shape, dtype = known
         if layer.built and tells_shape(layer):
             return layer.output_shape(shape), dtype if layer._any_dtype else layer.dtype
@@ -99,7 +99,7 @@ class Sequential(Module):
         return (y.sample_shape, y.dtype) if isinstance(y, Symbol) else None
 
     def _known(self, index: int) -> Known | None:
-        """Return what the layer at this place is called on."""
+        """Return the input of the layer with this index."""
         known: Known | None = None
         if self._given is not None:
             known = tuple(self._given.shape[1:]), self._given.wants(np.dtype(self._dtype or "float32"))
@@ -109,7 +109,7 @@ class Sequential(Module):
         return known if index == len(self._modules) else self._taken(self.layers[index], known)
 
     def shapes(self) -> list[Any]:
-        """Return the shapes of one sample that the layers make; None where that is not known."""
+        """Return the output shapes of the layers for one sample; None for unknown ones."""
         found: list[Any] = []
         known = self._known(0) if self._modules else None
         for layer in self.layers:
@@ -120,14 +120,14 @@ class Sequential(Module):
 
     @property
     def input_spec(self) -> Any:
-        """Return the spec of an Input at the front, else of the first layer; one that takes any dtype asks the next."""
+        """Return the spec of an Input at the front, else of the first layer. If a layer takes any dtype, use the next layer's."""
         if self._given is not None:
             return self._given
         first: Any = None
         for layer in self._modules.values():
             spec = layer.input_spec
             if len(names := input_names(layer)) > 1:
-                spec = of_argument(spec, names[0], 0) or ANY  # the others have defaults
+                spec = of_argument(spec, names[0], 0) or ANY  # the other inputs have defaults
             if layer._any_dtype and first is None:
                 first = spec
             if not layer._any_dtype:
@@ -136,7 +136,7 @@ class Sequential(Module):
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """Return the shape of one sample, if the first layer knows it."""
+        """Return the shape of one sample, if it is known."""
         known = self._known(0) if self._modules else None
         return None if known is None else known[0]
 
@@ -146,11 +146,11 @@ class Sequential(Module):
         return input_shape
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Give the layers their parameters for samples of this shape, as far as the layers before each tell their shape."""
+        """Make the parameters of the layers for samples of this shape, up to the first layer with an unknown input shape."""
         shape: tuple[int, ...] | None = input_shape
         for layer in self._modules.values():
             if shape is None:
-                break  # after a hand-written layer: the first call shows it
+                break  # after a custom layer, the first call shows the shape
             if not layer.built and hasattr(layer, "build"):
                 layer.build(shape)
             shape = layer.output_shape(shape) if layer.built and tells_shape(layer) else None
@@ -207,7 +207,7 @@ class Sequential(Module):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], make: Callable[[Any], Any] | None = None) -> Sequential:
-        """Make the model of a config that get_config gave; make builds a layer from its own config."""
+        """Make the model from the result of get_config; make builds a layer from its config."""
         from ...files.layers import Reader, check_keys
 
         check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], input_dtype=[str], dtype=[str])

@@ -1,4 +1,4 @@
-"""Symbolic tensors: what layers are called on to say how a functional model is put together."""
+"""Symbolic tensors. Calls of layers on them define the graph of a functional model."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ..parameter import filling
 from ..spec import ANY, each
 
 _OPEN_SIZES = 24, 48
-"""Sizes that stand for open ones while a layer is tried: where its output differs, its shape is open."""
+"""Sizes that replace unknown ones in trial calls of a layer. An output size that differs between the two calls is unknown."""
 _SAMPLES = 2
-"""Samples of the batch on which layers are tried: with two, an output that lost the batch is recognised."""
+"""Number of samples in trial calls of layers. With two, an output without the batch axis is detected."""
 MOST_NUMBERS = 1 << 25
-"""Numbers in the inputs of one layer above which a model is refused."""
+"""Maximal number of elements for one sample in the inputs of a layer."""
 
 
 class _Trial:
-    """A backend on which layers are tried: one that refuses arrays of more than MOST_NUMBERS numbers for a sample."""
+    """Backend for trial calls of layers. It rejects arrays of more than MOST_NUMBERS elements for a sample."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -50,7 +50,7 @@ class _Trial:
 
 
 class Call:
-    """A layer called on symbols. Calls are numbered as they come, so a call's inputs stem from calls with lower numbers."""
+    """Call of a layer on symbols. Calls are numbered in order, so the inputs of a call come from calls with lower numbers."""
 
     __slots__ = ("args", "module", "number", "options", "outputs", "structure")
     _count = itertools.count()
@@ -71,21 +71,21 @@ class Call:
 def _no_value(what: str) -> Callable[..., Any]:
     def refuse(self: Symbol, *_: Any, **__: Any) -> Any:
         raise TypeError(
-            f"{what}: {self!r} is symbolic: it stands for the data of a model to be and has no values; "
-            "put what needs them into the forward of a layer"
+            f"{what}: {self!r} is symbolic: it represents the data of a future model and has no values; "
+            "put code that needs values into the forward of a layer"
         )
 
     return refuse
 
 
 class Symbol:
-    """A tensor of a functional model to be: it has a shape, with None for the batch and open sizes, and a dtype, but no values.
+    """Symbolic tensor of a functional model, with a shape (None for the batch and unknown sizes) and a dtype, but no values.
 
-    `fastnn.Input` makes the first ones; layers and arithmetic (+, -, *, /, **, slices) called on symbols give others.
+    `fastnn.Input` makes input symbols. Layers and arithmetic (+, -, *, /, **, slices) on symbols return new symbols.
     """
 
     __slots__ = ("call", "dtype", "name", "shape")
-    __array_ufunc__ = None  # array + symbol is left to Symbol
+    __array_ufunc__ = None  # NumPy leaves `array + symbol` to Symbol
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, name: str) -> None:
         self.shape: tuple[int | None, ...] = (None, *shape)
@@ -97,7 +97,7 @@ class Symbol:
 
     @property
     def sample_shape(self) -> tuple[int | None, ...]:
-        """Return the shape without the batch."""
+        """Return the shape without the batch axis."""
         return self.shape[1:]
 
     def __repr__(self) -> str:
@@ -142,12 +142,12 @@ class Symbol:
 
 
 class Arithmetic(Module):
-    """x op y, or x op number: what arithmetic on symbols becomes.
+    """Layer for arithmetic on symbols: x op y, or x op number.
 
     Args:
         op: "add", "sub", "mul", "div" or "pow".
-        value: a number that stands for one of the operands, or None.
-        reflected: whether the number comes first.
+        value: a number that is one of the operands, or None.
+        reflected: whether the number is the left operand.
     """
 
     _any_dtype = True
@@ -189,10 +189,10 @@ def arithmetic(op: str, x: Any, y: Any) -> Any:
 
 
 class Slice(Module):
-    """x[:, key]: part of each sample; what indexing a symbol becomes.
+    """Layer for indexing of symbols: x[:, key], a part of each sample.
 
     Args:
-        key: for each axis after the batch, a whole number, or [start, stop, step] for a slice.
+        key: for each axis after the batch axis, an integer, or [start, stop, step] for a slice.
     """
 
     _any_dtype = True
@@ -231,15 +231,15 @@ def _slice_config(key: Any) -> list[Any]:
 def Input(  # noqa: N802 (Keras's name)
     shape: Any = None, batch_size: int | None = None, dtype: Any = None, name: str | None = None, *, batch_shape: Any = None
 ) -> Symbol:
-    """Return an input of a functional model, or what the first layer of a `Sequential` is called on.
+    """Return a symbolic input of a functional model, or of a `Sequential`.
 
     Args:
-        shape: the shape of one sample, without the batch; () for one number each. None stands for a size that is open: each
-            batch may have another.
-        batch_size: taken for Keras's sake; models take batches of any size.
-        dtype: of the data; arrays are cast to it. float32 if not given.
-        name: by which data are given in a dict, and which errors name.
-        batch_shape: in place of shape, the shape with the batch, whose size is not looked at.
+        shape: shape of one sample, without the batch axis; () for one number. None is an unknown size, which may differ between
+            batches.
+        batch_size: accepted for compatibility with Keras; models take batches of any size.
+        dtype: dtype of the data, to which arrays are cast; float32 by default.
+        name: name of the input in dicts of data and in errors.
+        batch_shape: instead of shape, the shape with the batch axis, whose size is ignored.
 
     >>> import fastnn
     >>> x = fastnn.Input(shape=(4,), name="features")
@@ -268,7 +268,7 @@ def Input(  # noqa: N802 (Keras's name)
 
 
 def symbols_in(value: Any) -> tuple[Tree, list[Symbol]]:
-    """Return the symbols in an argument of a call, and how they are nested; none of a constant alone."""
+    """Return the nesting of an argument of a call, and its symbols; a single constant has no symbols."""
     tree, leaves = flatten(value)
     for item in leaves if tree else ():
         if not isinstance(item, Symbol):
@@ -279,12 +279,13 @@ def symbols_in(value: Any) -> tuple[Tree, list[Symbol]]:
 
 
 def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None = None) -> Any:
-    """Return what a layer makes of symbols, which it is built for and tried on: a small batch runs through it, without a tape.
+    """Call a layer on symbols and return the symbols of its outputs.
 
-    The trial is in evaluation mode, so that it draws no random numbers; with `training` the model calls the layer in that mode.
+    This builds the layer, and calls it with a small batch without a tape to find the shapes of its outputs. The trial call is in
+    evaluation mode, so that it draws no random numbers. With `training`, the model calls the layer in this mode.
 
     Raises:
-        TypeError, ValueError: the layer does not take such inputs, or its output is no batch of samples.
+        TypeError, ValueError: the layer does not take such inputs, or its output is not a batch of samples.
     """
     name = getattr(module, "name", None) or type(module).__name__.lower()
     if kwargs:
@@ -315,7 +316,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> None:
-    """Raise ValueError or TypeError where a layer says that it takes other inputs; models look at theirs by themselves."""
+    """Raise ValueError or TypeError if the inputs do not fit the layer's spec. Functional models check their own inputs."""
     if module.input_structure is not None:
         return
     structure = Structure.of(args[0])[0] if len(args) == 1 else Structure("args", argument_names(module, len(inputs)))
@@ -327,14 +328,14 @@ def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: st
 
 
 Outputs = tuple[Structure, list[tuple[tuple[int | None, ...], np.dtype[Any]]]]
-"""The structure of what a layer returned, with the shape of a sample and the dtype of each."""
+"""Type of a layer's outputs: their structure, and the shape of a sample and the dtype of each."""
 
 
 def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Symbol], Any]) -> Outputs:
-    """Return what a layer makes of a small batch of samples of these shapes."""
+    """Call a layer on a small batch of samples with these shapes, and return the structure, shapes and dtypes of its outputs."""
 
     def batch(symbol: Symbol) -> Tensor:
-        """Ones, at which logarithms and quotients are harmless, or index 0."""
+        """Return a batch of ones, for which logarithms and quotients are finite; for integers zeros, which are valid indices."""
         k = current()
         data = k.empty((_SAMPLES, *shape(symbol)), symbol.dtype)
         data[...] = symbol.dtype.kind == "f"
@@ -356,14 +357,15 @@ def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Sy
 
 
 def _shape(symbol: Symbol, size: int = 0) -> tuple[int, ...]:
-    """Return the shape of a sample, with this size for those that are open."""
+    """Return the shape of a sample, with this size for unknown sizes."""
     return tuple(size if n is None else n for n in symbol.sample_shape)
 
 
 def _tried_open(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> Outputs:
-    """Return the same where sizes are open: the layer is tried with two sizes in their place, and what differs is open.
+    """Return the outputs of a layer for inputs with unknown sizes.
 
-    Where that fails, an open size may have to be that of another input on the same axis, as in sums.
+    The layer is called with two different sizes in their place. Output sizes that differ are unknown. If a call fails, the
+    unknown size may have to equal that of another input on the same axis, as in sums; this is tried next.
 
     Raises:
         TypeError, ValueError: the layer does not take inputs of all sizes.
@@ -378,7 +380,7 @@ def _tried_open(module: Module, args: tuple[Any, ...], inputs: list[Symbol], nam
     def unified(symbol: Symbol, size: int) -> tuple[int, ...]:
         return tuple(known.get(axis, size) if n is None else n for axis, n in enumerate(symbol.sample_shape))
 
-    # A layer that the first size would give its parameters is tried as a copy, which leaves the random numbers as they are.
+    # A layer without parameters is first tried as a copy, so that a failed trial neither builds it nor draws random numbers.
     state = generator().bit_generator.state
     failed: Exception | None = None
     for fill in (_shape, unified) if len(inputs) > 1 else (_shape,):
@@ -396,13 +398,13 @@ def _tried_open(module: Module, args: tuple[Any, ...], inputs: list[Symbol], nam
     else:
         sizes = " and ".join(map(str, _OPEN_SIZES))
         raise ValueError(
-            f"{name}: inputs of shape {shapes} do not fit; sizes {sizes} were tried for None, which gave: {failed}"
+            f"{name}: inputs of shape {shapes} do not fit; sizes {sizes} were tried for None, with the error: {failed}"
         ) from failed
     (structure, first), (_, second) = runs
     outputs = []
     for (a, dtype), (b, _) in zip(first, second, strict=True):
         if len(a) != len(b):
-            raise ValueError(f"{name}: the number of dimensions of its output depends on the size that is open in {shapes}")
+            raise ValueError(f"{name}: the number of dimensions of its output depends on the unknown size in {shapes}")
         outputs.append((tuple(n if n == m else None for n, m in zip(a, b, strict=True)), dtype))
     return structure, outputs
 

@@ -1,4 +1,4 @@
-"""Activations as layers: Keras's Activation, and PyTorch's classes with PyTorch's arguments."""
+"""Activation layers: Keras's Activation, and PyTorch's classes with PyTorch's arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..remade import RemadeModule
 
 
 class Configured(RemadeModule):
-    """A layer without parameters whose arguments, given to `_configure`, are its attributes, its config and its repr."""
+    """Base of layers without parameters. The arguments of `_configure` become attributes, and are used for config and repr."""
 
     _saved_as = ""
     _arguments: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Configured(RemadeModule):
             object.__setattr__(self, name, value)
 
     def as_function(self) -> Any:
-        """Return the element-wise or row function of fastnn's that the layer is; None for all others."""
+        """Return the element-wise or row function of fastnn that the layer applies; None for other layers."""
         return None
 
     def get_config(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Configured(RemadeModule):
 
 
 class Activation(Configured):
-    """An activation by its Keras name, or a function of a Tensor.
+    """Layer that applies an activation, given by its Keras name or as a function of a Tensor.
 
     >>> import fastnn
     >>> fastnn.Activation("relu")(fastnn.tensor([-1.0, 1.0])).tolist()
@@ -69,9 +69,9 @@ class Activation(Configured):
 
 
 class ElementWise(Activation):
-    """An element-wise function under PyTorch's name, with the arguments that it was made of.
+    """Base of element-wise functions under PyTorch's names, with their arguments.
 
-    PyTorch's ``inplace`` is taken and changes nothing: no result depends on it.
+    PyTorch's ``inplace`` is accepted and has no effect.
     """
 
     _saved_as = ""
@@ -202,7 +202,7 @@ class CELU(ElementWise):
 
 
 class GELU(ElementWise):
-    """x Phi(x); approximate="tanh" takes the form with tanh."""
+    """x Phi(x); approximate="tanh" uses the approximation with tanh."""
 
     def __init__(self, approximate: str = "none") -> None:
         if approximate not in ("none", "tanh"):
@@ -229,7 +229,7 @@ class Hardtanh(ElementWise):
 
 
 class Softshrink(ElementWise):
-    """x moved towards 0 by lambd; 0 where |x| is not above it."""
+    """x moved towards 0 by lambd; 0 where |x| <= lambd."""
 
     def __init__(self, lambd: float = 0.5) -> None:
         self._set(parametric("soft_shrink", lambd), lambd=lambd)
@@ -270,7 +270,7 @@ class Sine(ElementWise):
 
 
 class _AlongAxis(Configured):
-    """An operation along an axis, which PyTorch calls dim."""
+    """Base of operations along an axis, which PyTorch calls dim."""
 
     _function = staticmethod(ops.softmax)
     dim = alias("axis")
@@ -312,7 +312,7 @@ class Sparsemax(_AlongAxis):
 
 
 class _Shrinks(_AlongAxis):
-    """An operation that leaves one of some neighbours along an axis."""
+    """Base of operations that reduce groups of elements along an axis to one element."""
 
     pieces = 2
 
@@ -326,7 +326,7 @@ class GLU(_Shrinks):
 
     Args:
         axis: the axis; PyTorch calls it dim.
-        activation: another function for the sigmoid's place; "linear" gives the bilinear unit.
+        activation: function that replaces the sigmoid; "linear" gives the bilinear unit.
 
     >>> import fastnn
     >>> fastnn.nn.GLU()(fastnn.tensor([[1.0, 2.0, 0.0, 0.0]])).tolist()
@@ -370,7 +370,7 @@ class ReGLU(GLU):
 
 
 class Maxout(_Shrinks):
-    """The greatest of each num_pieces neighbours along an axis; see `fastnn.maxout`."""
+    """Maximum of each group of num_pieces neighbours along an axis; see `fastnn.maxout`."""
 
     @torch_names
     def __init__(self, num_pieces: int, axis: int = -1) -> None:

@@ -1,4 +1,4 @@
-"""The dense layer, by Keras's name and by PyTorch's."""
+"""Dense layers, with Keras's and PyTorch's names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _flag(value: Any, argument: str) -> bool:
 
 
 def _by(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
-    """Return the check of an argument for which get returns the object of a name; its errors name the kind of object."""
+    """Return a check that converts an argument by get(name); the errors of get name the kind of object."""
     return lambda value, argument: get(value)
 
 
@@ -36,34 +36,34 @@ _CHANGEABLE: dict[str, Callable[[Any, str], Any]] = {
     "activation": _by(activations.get),
     **{name: _by(constraints.get if name.endswith("constraint") else regularizers.get) for name in RULES},
 }
-"""The arguments of `Dense` that may be changed at any time, with their checks."""
+"""Arguments of `Dense` that may be changed at any time, with their checks."""
 _FIXED: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
     **dict.fromkeys(("kernel_initializer", "bias_initializer"), _by(initializers.get)),
     "use_bias": _flag,
     "input_shape": shape_of,
 }
-"""Those that are fixed once the layer has its parameters."""
+"""Arguments that are fixed after the layer has its parameters, with their checks."""
 
 
 class Dense(Module):
     """y = activation(x kernel + bias).
 
     Args:
-        units: the number of neurons.
+        units: number of neurons.
         activation: a Keras name ("relu", "sigmoid", "softmax", ...), a layer such as ``nn.ELU(0.5)``, a function of a Tensor
-            (`fastnn.relu`, or one of your own, which files cannot hold), or None.
+            (`fastnn.relu`, or a custom function), or None.
         use_bias: whether there is a bias.
         kernel_initializer, bias_initializer: names or objects of `fastnn.initializers`.
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on weights and output that fit adds to the loss:
             names or objects of `fastnn.regularizers`, or functions.
-        kernel_constraint, bias_constraint: what weights are put back into after each step: names or objects of
+        kernel_constraint, bias_constraint: constraints that are applied to weights after each step: names or objects of
             `fastnn.constraints`, or functions.
-        input_shape: the shape of one sample; without it the first call shows it.
+        input_shape: shape of one sample; by default it is known from the first call.
         dtype: "float32" or "float64".
 
-    All but sizes, ``use_bias`` and initializers may be changed at any time by setting the attribute; those until the layer is
-    built. An activation that is a layer of its own with parameters is held as one.
+    Sizes, ``use_bias`` and initializers may be changed until the layer is built, all other arguments at any time, by setting the
+    attribute. An activation layer with parameters becomes a sublayer.
 
     Shapes: x (..., K), kernel (K, units), bias (units,), y (..., units).
 
@@ -120,7 +120,7 @@ class Dense(Module):
 
     @property
     def input_spec(self) -> InputSpec:
-        """Floats with the number of inputs, where that is known, on the last axis."""
+        """Return the spec: floats, with the number of inputs as the size of the last axis, if it is known."""
         kernel: Any = self._parameters.get("kernel")
         inputs = getattr(self, "in_features", None) or (kernel.shape[0] if kernel is not None else None)
         return features(inputs)
@@ -129,7 +129,7 @@ class Dense(Module):
         """Make the parameters for samples of this shape, whose last size is the number of inputs."""
         if input_shape and input_shape[-1] is None:
             shape = (None, *input_shape)
-            raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is open; wanted a number")
+            raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is unknown; wanted a number")
         if not input_shape or input_shape[-1] < 1:
             raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
         dtype = np.dtype(self._dtype or "float32")
@@ -140,7 +140,7 @@ class Dense(Module):
         self._hold({self._names[0]: self._face(kernel), "bias": bias})
 
     def _face(self, kernel: Parameter) -> Parameter:
-        """Return the parameter under whose name the kernel is held."""
+        """Return the parameter to register for the kernel."""
         return kernel
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class Dense(Module):
         if self._names[0] == "weight":
             if isinstance(kernel, ParameterView) and kernel.order == TRANSPOSED:
                 kernel = kernel.base
-            else:  # tied to a parameter that is stored (out, in), as an embedding's table is
+            else:  # tied to a parameter that is stored as (out, in), such as the table of an embedding
                 kernel = transpose(kernel)
         if isinstance(activation, Activation):
             y = dense(x, kernel, bias, activation)
@@ -194,9 +194,9 @@ class Linear(Dense):
     """y = x weight^T + bias, with PyTorch's names, shapes and initial values.
 
     Args:
-        in_features, out_features: the sizes of input and output.
+        in_features, out_features: sizes of input and output.
         bias: whether there is a bias.
-        device: "cpu" where the backend computes there; taken for PyTorch's sake.
+        device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
 
     ``weight`` is the (out, in) view of the kernel, which is stored (in, out).

@@ -1,4 +1,4 @@
-"""Keras's activation layers, where PyTorch's class of the same name means something else: these are `fastnn.ReLU` and its kin."""
+"""Keras's activation layers that differ from PyTorch's classes with the same names: `fastnn.ReLU`, LeakyReLU and PReLU."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class PReLU(LearnedSlopes):
 
     Args:
         alpha_initializer: a name or object of `fastnn.initializers`.
-        shared_axes: the axes along which one slope serves all, counted with the batch as axis 0; the first of them, such as
-            [1, 2] for the height and width of images.
+        shared_axes: axes along which all elements share one slope, where the batch is axis 0. They must be the first axes after
+            the batch, such as [1, 2] for the height and width of images.
 
     Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.
 
@@ -103,8 +103,8 @@ class PReLU(LearnedSlopes):
         if shared > len(input_shape):
             raise ValueError(f"PReLU: shared_axes is {self.shared_axes}, but samples have the shape {input_shape}")
         if None in input_shape[shared:]:
-            wanted = "wanted numbers there, or shared_axes for the open ones"
-            raise ValueError(f"PReLU: its input, of shape {(None, *input_shape)}, has open sizes; {wanted}")
+            wanted = "wanted numbers there, or shared_axes for the unknown sizes"
+            raise ValueError(f"PReLU: its input, of shape {(None, *input_shape)}, has unknown sizes; {wanted}")
         self._input_shape = tuple(input_shape)
         self._make((1,) * shared + tuple(input_shape[shared:]))
 

@@ -22,10 +22,10 @@ class Merge(Module):
 
     _saved_as = ""
     most: int | None = None
-    """The greatest number of inputs."""
+    """Maximal number of inputs."""
     input_spec = ANY
     broadcasts = True
-    """Whether sizes of 1 are stretched to those of the other inputs."""
+    """Whether axes of size 1 are broadcast to the sizes of the other inputs."""
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__()
@@ -54,17 +54,17 @@ class Merge(Module):
         return self.merge(parts)
 
     def _check(self, shapes: list[tuple[int, ...]]) -> None:
-        """ValueError unless the shapes go together."""
+        """Raise ValueError unless the shapes fit."""
         text = " and ".join(map(str, shapes))
         if len({len(s) for s in shapes}) > 1:
-            raise ValueError(f"{type(self).__name__}: inputs of shapes {text}; wanted as many dimensions in each")
+            raise ValueError(f"{type(self).__name__}: inputs of shapes {text}; wanted the same number of dimensions")
         if self.broadcasts:
             for sizes in zip(*shapes, strict=True):
                 if len(set(sizes) - {1}) > 1:
                     raise ValueError(f"{type(self).__name__}: inputs of shapes {text} do not fit; wanted equal sizes, or 1")
 
     def merge(self, parts: list[Tensor]) -> Tensor:
-        """Return one Tensor from two or more that fit."""
+        """Merge two or more Tensors with fitting shapes into one."""
         raise NotImplementedError
 
     @property
@@ -121,17 +121,17 @@ class Average(Add):
 
 
 class Subtract(Add):
-    """The first of two inputs less the second."""
+    """The first input minus the second."""
 
     most = 2
     _op = staticmethod(elementwise.sub)
 
 
 class Concatenate(RemadeModule, Merge):
-    """Its inputs joined along an axis.
+    """Concatenation of inputs along an axis.
 
     Args:
-        axis: counted with the batch, which is axis 0 and cannot be joined; -1 is the last.
+        axis: the axis; -1 is the last one. Axis 0, the batch, is not allowed.
 
     >>> import fastnn
     >>> fastnn.Concatenate()([fastnn.tensor([[1.0]]), fastnn.tensor([[2.0, 3.0]])]).tolist()
@@ -166,11 +166,11 @@ class Concatenate(RemadeModule, Merge):
 
 
 class Dot(RemadeModule, Merge):
-    """The dot product of two inputs, sample by sample: shapes (n, m) and (n, m) give (n, 1).
+    """Dot product of two inputs for each sample: shapes (n, m) and (n, m) give (n, 1).
 
     Args:
-        axes: 1 or -1, or a pair of them: the axis that is summed over.
-        normalize: whether both are divided by their norm first, which gives the cosine of the angle between them.
+        axes: 1 or -1, or a pair of them: the axis of the sum.
+        normalize: whether to divide both by their norms first, which gives the cosine of the angle between them.
     """
 
     most = 2
@@ -199,7 +199,7 @@ class Dot(RemadeModule, Merge):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Return the rows divided by their norm, as Keras does: squared norms below 1e-12 count as that."""
+    """Divide the rows by their norms; as in Keras, squared norms are at least 1e-12."""
     return x / (x * x).sum(1, keepdims=True).clip(1e-12).sqrt()
 
 
@@ -221,5 +221,7 @@ class Residual(Sequential):
     def forward(self, x: Any) -> Any:
         y = super().forward(x)
         if y.shape != x.shape:
-            raise ValueError(f"Residual: the layers make shape {y.shape} of {x.shape}; wanted the same shape, to add them")
+            raise ValueError(
+                f"Residual: the layers change the shape from {x.shape} to {y.shape}; wanted the same shape, to add them"
+            )
         return x + y

@@ -1,4 +1,4 @@
-"""Activations with slopes that are learned."""
+"""Activations with learned slopes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .activation import Configured
 
 
 class LearnedSlopes(Configured):
-    """x where x > 0, else slope x: base of the layers, which say how many slopes there are, and what their name is."""
+    """Base of layers that compute x where x > 0, else slope x. Derived layers define the number and the name of the slopes."""
 
     _saved_as = ""
     slopes = "weight"
@@ -53,10 +53,10 @@ class PReLU(LearnedSlopes):
     """x where x > 0, else weight x, where the weight is learned.
 
     Args:
-        num_parameters: one slope for all, or the size of the last axis, where each channel has its own. (PyTorch counts the
-            channels along axis 1.)
-        init: the slopes at the beginning.
-        device: "cpu" where the backend computes there; taken for PyTorch's sake.
+        num_parameters: 1 for one common slope, or the size of the last axis for a slope for each channel. (In PyTorch, channels
+            are axis 1.)
+        init: initial value of the slopes.
+        device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
 
     Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.

@@ -18,7 +18,7 @@ from ..parameter import filling
 
 
 class _Random(Module):
-    """A layer with a stream of random numbers and one setting, which lies in memory: recorded steps follow when it changes."""
+    """Base of random layers, with a random number stream and one setting. The setting is in an array that recorded steps read."""
 
     _draws = True
     _operation: Callable[[Tensor, Array, Array], Tensor]
@@ -34,7 +34,7 @@ class _Random(Module):
 
     @property
     def seed(self) -> int | None:
-        """Return what its stream of random numbers begins with; None follows `fastnn.seed`. Setting it begins the stream anew."""
+        """Return the seed of the random number stream; None uses `fastnn.seed`. Setting it restarts the stream."""
         return self._seed
 
     @seed.setter
@@ -43,7 +43,7 @@ class _Random(Module):
             raise TypeError(f"{type(self).__name__}: seed is {value!r}, wanted a whole number or None")
         self._seed = None if value is None else int(value)
         if value is None and filling.get() is not None:
-            return  # where the stream is comes from the file
+            return  # the file contains the state of the stream
         self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:
@@ -66,15 +66,15 @@ def _number(value: Any) -> bool:
 
 
 class Dropout(_Random):
-    """Sets a random share of the elements to 0 in training, and scales the others up; does nothing in evaluation.
+    """Layer that sets a random fraction of the elements to 0 in training, and scales the others up. It is inactive in evaluation.
 
     Source: Srivastava et al., JMLR 15, 2014.
 
     Args:
-        rate: the share that is dropped, 0 <= rate <= 1; it may be changed at any time, in recorded steps too. PyTorch's name
-            for it, p, will do.
-        inplace: taken for PyTorch's sake; no result depends on it.
-        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+        rate: fraction of dropped elements, 0 <= rate <= 1; it may be changed at any time, in recorded steps too. PyTorch's name
+            p works too.
+        inplace: accepted for compatibility with PyTorch; has no effect.
+        seed: seed of this layer's stream; by default it depends on `fastnn.seed`.
 
     >>> import fastnn
     >>> fastnn.Dropout(0.5).eval()(fastnn.tensor([1.0, 2.0])).tolist()
@@ -93,14 +93,14 @@ class Dropout(_Random):
         *,
         p: float | None = None,
     ) -> None:
-        if not isinstance(inplace, bool | None):  # Keras has noise_shape here, and None for it
+        if not isinstance(inplace, bool | None):  # in Keras, this argument is noise_shape, None by default
             hint = "; a seed has a name: seed=..." if isinstance(inplace, int) else "; there is no noise_shape"
             raise TypeError(f"{type(self).__name__}: inplace is {inplace!r}, wanted True or False{hint}")
         super().__init__(rate if p is None else p, seed, name)
 
     @property
     def rate(self) -> float:
-        """Return the share that is dropped."""
+        """Return the fraction of dropped elements."""
         return float(self._value[0])
 
     @rate.setter
@@ -109,9 +109,9 @@ class Dropout(_Random):
 
 
 class AlphaDropout(Dropout):
-    """Dropout for networks of SELU: drops to SELU's floor of -1.758, then scales and shifts, so that mean 0 and variance 1 stay.
+    """Dropout for networks with SELU. Dropped elements become -1.758, SELU's minimum. Scale and shift keep mean 0 and variance 1.
 
-    Source: Klambauer et al., arXiv 1706.02515. Arguments as those of `Dropout`.
+    Source: Klambauer et al., arXiv 1706.02515. The arguments are those of `Dropout`.
 
     >>> import fastnn
     >>> y = fastnn.AlphaDropout(0.5, seed=0)(fastnn.tensor([0.0] * 50))
@@ -123,13 +123,13 @@ class AlphaDropout(Dropout):
 
 
 class GaussianDropout(Dropout):
-    """Multiplies by normal numbers of mean 1 and variance rate / (1 - rate) in training: what dropout does, without zeros.
+    """Layer that multiplies by normal numbers of mean 1 and variance rate / (1 - rate) in training: like dropout, without zeros.
 
     Source: Srivastava et al., JMLR 15, 2014, section 10.
 
     Args:
         rate: 0 <= rate < 1; it may be changed at any time.
-        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+        seed: seed of this layer's stream; by default it depends on `fastnn.seed`.
 
     >>> import fastnn
     >>> fastnn.GaussianDropout(0.5).eval()(fastnn.tensor([1.0, 2.0])).tolist()
@@ -146,11 +146,11 @@ class GaussianDropout(Dropout):
 
 
 class GaussianNoise(_Random):
-    """Add normal numbers of mean 0 in training.
+    """Layer that adds normal numbers of mean 0 in training.
 
     Args:
         stddev: their standard deviation, at least 0; it may be changed at any time.
-        seed: makes this layer's stream repeatable by itself; otherwise it follows `fastnn.seed`.
+        seed: seed of this layer's stream; by default it depends on `fastnn.seed`.
 
     >>> import fastnn
     >>> fastnn.GaussianNoise(0.1).eval()(fastnn.tensor([1.0, 2.0])).tolist()

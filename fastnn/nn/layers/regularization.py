@@ -1,4 +1,4 @@
-"""A layer that is there for its penalty."""
+"""Layer that only adds a penalty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..module import Module
 
 
 class ActivityRegularization(Module):
-    """Passes its input on, and adds l1 sum |x| + l2 sum x^2, divided by the number of samples, to the loss.
+    """Layer that returns its input, and adds l1 sum |x| + l2 sum x^2, divided by the number of samples, to the loss.
 
     >>> import fastnn
     >>> layer = fastnn.ActivityRegularization(l1=0.5)

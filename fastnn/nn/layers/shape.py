@@ -13,11 +13,11 @@ from ..spec import ANY, InputSpec
 
 
 class Flatten(Module):
-    """Each sample as one row of numbers.
+    """Layer that reshapes each sample to one row of numbers.
 
     Args:
-        start_dim, end_dim: the first and the last of the axes that become one, as in PyTorch; all but the batch if not given.
-        input_shape: the shape of one sample.
+        start_dim, end_dim: first and last of the axes to merge, as in PyTorch; by default all axes except the batch.
+        input_shape: shape of one sample.
 
     >>> import fastnn
     >>> x = fastnn.tensor([[[1.0, 2.0], [3.0, 4.0]]])
@@ -32,7 +32,7 @@ class Flatten(Module):
         super().__init__()
         if isinstance(start_dim, tuple | list):
             raise TypeError(
-                f"Flatten: start_dim is {start_dim}, wanted a whole number; a shape has a name: input_shape={start_dim}"
+                f"Flatten: start_dim is {start_dim}, wanted a whole number; pass a shape by name: input_shape={start_dim}"
             )
         self.start_dim = start_dim
         self.end_dim = end_dim
@@ -41,7 +41,7 @@ class Flatten(Module):
 
     @property
     def input_spec(self) -> InputSpec:
-        """Return what comes, in the shape that was given."""
+        """Return the spec: any dtype, with the given input_shape."""
         return ANY if self.input_shape is None else InputSpec(shape=(None, *self.input_shape))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,11 +50,11 @@ class Flatten(Module):
         return reshape(x, self._merged(x.shape))
 
     def _merged(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
-        """Return the shape of a batch, after."""
+        """Return the shape of a batch with the axes merged."""
         first, last = (axis_of(d, len(shape), "Flatten") for d in (self.start_dim, self.end_dim))
         if first > last:
             raise ValueError(f"Flatten: start_dim {self.start_dim} of shape {shape} comes after end_dim {self.end_dim}")
-        merged: Any = shape[first : last + 1]  # None where one of them is open
+        merged: Any = shape[first : last + 1]  # None if one of the sizes is unknown
         return (*shape[:first], None if None in merged else math.prod(merged), *shape[last + 1 :])
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
