@@ -20,7 +20,7 @@ namespace {
 constexpr int kWritable = 0x0400;      // NPY_ARRAY_WRITEABLE
 constexpr double kReleaseGil = 20000;  // nanoseconds of work above which other Python threads may run
 
-// The dtype as the kernels number them, or -1; reads NumPy's array struct directly, which takes a few nanoseconds.
+// Returns the kernels' number of an array's dtype, or -1. It reads NumPy's array struct directly, which takes a few nanoseconds.
 int dtype_of(const py::detail::PyArray_Proxy* array) {
   const auto* d = py::detail::array_descriptor1_proxy(array->descr);
   if (d->byteorder == '>') return -1;
@@ -40,7 +40,7 @@ int dtype_of(const py::detail::PyArray_Proxy* array) {
 }
 
 bool is_array(PyObject* o) {
-  // No static of our own: its guard would be held while the first get() lets go of the GIL, and two threads wait for each other.
+  // No static variable here: the first get() releases the GIL while it holds the guard of the static, which can cause a deadlock.
   PyTypeObject* type = npy_api::get().PyArray_Type_;
   return Py_TYPE(o) == type || PyType_IsSubtype(Py_TYPE(o), type);
 }
@@ -56,7 +56,7 @@ bool absent(const ArgSpec& arg, const py::detail::PyArray_Proxy* a) {
 }
 
 const int kItemsize[kDtypes] = {4, 8, 8, 1, 1, 4, 2, 8};
-const u64 kUnknown = ~(u64)0;  // a size that no array of the call has given yet
+const u64 kUnknown = ~(u64)0;  // a size that no array of the call has determined yet
 
 u64 bits(double x) {
   u64 u;
@@ -134,7 +134,7 @@ i64 Binding::parse_int(const ArgSpec& arg, PyObject* o) const {
   return value;
 }
 
-// letter: the dtype that T, N or A stands for in this call; -1 before the first array that has it.
+// letter: the dtype that T, N or A means in this call; -1 before the first array with this letter.
 Dtype Binding::parse_dtype(const ArgSpec& arg, PyObject* o, int& letter) const {
   const int dtype = dtype_of(py::detail::array_proxy(o));
   if (dtype < 0 || !(arg.dtypes >> dtype & 1)) fail_type(arg, o, arg.wanted.c_str());
@@ -171,7 +171,7 @@ void Binding::parse_shape(const ArgSpec& arg, PyObject* o, u64* sizes) const {
   }
 }
 
-// An array whose dtype another argument chooses, or which a backend made for the dtype of the others.
+// Checks an array with a dtype that another argument chooses, or an array that a backend made for the dtype of the others.
 void Binding::check_chosen(const Chosen& chosen, PyObject* o, const u64* slots, int letter) const {
   const ArgSpec& arg = args_[chosen.arg];
   const auto* array = py::detail::array_proxy(o);
@@ -180,7 +180,7 @@ void Binding::check_chosen(const Chosen& chosen, PyObject* o, const u64* slots, 
             chosen.slot < 0 ? "the dtype of the other arguments" : ("the dtype whose number is `" + arg.chooser + "`").c_str());
 }
 
-// Sizes that follow from others: those that no array has given are set.
+// Checks the sizes that follow from other sizes, and sets those that no array has determined.
 void Binding::check_derived(u64* slots) const {
   for (const Rule& rule : derived_) {
     i64 wanted;

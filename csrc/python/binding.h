@@ -1,4 +1,4 @@
-// A kernel as Python calls it: its arguments are checked against the spec and laid out as the kernel's argument struct.
+// Binding of a kernel for Python: checks the arguments against the spec and writes them into the kernel's argument struct.
 #pragma once
 #include <pybind11/pybind11.h>
 
@@ -12,29 +12,29 @@ namespace fastnn {
 
 // One argument, read from fastnn/backends/spec.
 struct ArgSpec {
-  enum Kind { kArray, kInt, kFloat, kFunction } kind;  // a function: its id and two parameters
-  // What gives an array its dtype: its name alone, the letter of the call, or another argument, which holds its number.
+  enum Kind { kArray, kInt, kFloat, kFunction } kind;  // kFunction: an id and two parameters
+  // What determines the dtype of an array: a fixed name, the letter of the call, or another argument that contains its number.
   enum Type { kNamed, kLetter, kChosen } type;
   struct Size {
     bool flat;    // any shape with this many elements
     int symbol;   // index of the letter, or -1
-    i64 literal;  // where there is no letter
+    i64 literal;  // the size, if there is no letter
   };
   std::string name;
   std::vector<Size> shape;
   bool optional, reads, writes;
   unsigned dtypes;                   // bit i: the array may have dtype i
-  std::string wanted;                // those in words
-  std::string chooser;               // the argument that holds the number of the dtype; none: it has the letter's
-  i64 functions;                     // how many there are to choose from
-  std::vector<std::string> choices;  // names, of which an int is a position
-  std::vector<i64> numbers;          // those that an int may be; any where there are none
-  i64 mask;                          // the bits that an int may have; -1: all
+  std::string wanted;                // names of these dtypes
+  std::string chooser;               // argument that contains the number of the dtype; empty: the letter's dtype
+  i64 functions;                     // number of functions to choose from
+  std::vector<std::string> choices;  // names; the int is a position in this list
+  std::vector<i64> numbers;          // allowed values of an int; empty: any value
+  i64 mask;                          // bits that an int may have; -1: all
 };
 
 class Binding {
  public:
-  // A size that follows from others: its letter, its formula as the contract has it, and as postfix.
+  // A size that follows from other sizes: its letter, its formula as in the contract, and the formula in postfix notation.
   struct Derived {
     std::string letter, text;
     std::vector<std::string> code;
@@ -43,9 +43,9 @@ class Binding {
   Binding(std::string name, std::vector<ArgSpec> args, std::vector<std::string> sizes, const std::string& slots,
           const std::vector<Derived>& derived);
 
-  // Checks and lays out the arguments; throws TypeError or ValueError with the kernel's and the argument's name.
+  // Checks the arguments and writes them into `call`. Throws TypeError or ValueError with the names of kernel and argument.
   void parse(PyObject* const* args, Py_ssize_t n, Call& call);
-  // What the arrays of a parsed call touch.
+  // Returns the memory that the arrays of a parsed call use.
   std::vector<Access> accesses(PyObject* const* args) const;
   const std::string& name() const { return name_; }
 
@@ -71,18 +71,18 @@ class Binding {
     Formula formula;
   };
   std::vector<Rule> derived_;
-  std::vector<Chosen> chosen_;     // arrays of a dtype of their own
-  std::vector<int> array_slots_;   // the slots that hold addresses
-  std::vector<int> weight_slots_;  // those of arguments that may be packed
-  int size_slots_ = 0;             // where the sizes begin
+  std::vector<Chosen> chosen_;     // arrays with a dtype that another argument chooses
+  std::vector<int> array_slots_;   // slots that hold addresses
+  std::vector<int> weight_slots_;  // slots of arguments that may be packed
+  int size_slots_ = 0;             // first slot of the sizes
   const Kernel* kernel_ = nullptr;
   int version_ = -1;
 };
 
-// The binding of a kernel that `bind` has bound; throws KeyError for others.
+// Returns the binding of a kernel that `bind` has bound. Throws KeyError for other names.
 Binding& find_binding(const std::string& name);
 
-// Runs a call on as many workers as it is worth, without the GIL where it takes long.
+// Runs a call on the best number of workers. Long calls run without the GIL.
 void run_call(const Call& call);
 
 }  // namespace fastnn

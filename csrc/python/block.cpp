@@ -15,17 +15,17 @@ void dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
-// Takes an argument that may be None or left out; null for those.
+// Sets a member from an optional argument: null if the argument is None or missing.
 void set_optional(PyObject*& member, PyObject* value) { Py_XSETREF(member, value == Py_None ? nullptr : Py_XNewRef(value)); }
 
-// Python delivers Ctrl-C where a function of its own begins, so a block whose __enter__ or __exit__ is one can be left without
-// being undone. These are not: between them and the `with` statement there is no such place.
+// Python raises KeyboardInterrupt at the start of a Python function. If __enter__ or __exit__ were Python functions, Ctrl-C could
+// leave the block without undoing it. Here they are C functions, so Python cannot raise between them and the `with` statement.
 struct Block {
   PyObject_HEAD PyObject* variable;
   PyObject* value;
-  PyObject* check;   // function(value), called before the block is entered, which may raise; or null
-  PyObject* tokens;  // what undoes each time that it was entered and not yet left
-  char entered;      // whether it ever was
+  PyObject* check;   // function(value), called before the block is entered; it may raise; or null
+  PyObject* tokens;  // token of each entry that was not left yet; it undoes the entry
+  char entered;      // whether the block was ever entered
 };
 
 int init(PyObject* object, PyObject* args, PyObject* kwargs) {
@@ -69,7 +69,7 @@ PyObject* enter(PyObject* object, PyObject*) {
   return Py_NewRef(object);
 }
 
-// Undoes the newest entry of this thread and task: others may be inside of the same block.
+// Undoes the newest entry of this thread and task. Other threads may be inside the same block.
 PyObject* leave(PyObject* object, PyObject* const*, Py_ssize_t) {
   auto* self = (Block*)object;
   for (Py_ssize_t i = self->tokens ? PyList_GET_SIZE(self->tokens) : 0; i-- > 0;) {
@@ -103,7 +103,7 @@ int clear(PyObject* object) {
   return 0;
 }
 
-// A block at whose end a function is called: once more, where it was interrupted.
+// A block that calls a function at its end, and calls it again if the first call was interrupted.
 struct Finally {
   PyObject_HEAD PyObject* action;
   PyObject* before;  // function(), called at the beginning; or null
@@ -119,7 +119,8 @@ int finally_init(PyObject* object, PyObject* args, PyObject* kwargs) {
   return 0;
 }
 
-// Calls the action, with an error in flight or none: the error that is in flight afterwards is its own, if it had one twice.
+// Calls the action, and once more if it fails. The current error is saved during the calls and restored afterwards; an error of
+// the action replaces it.
 bool finish(Finally* self) {
   PyObject *type, *error, *trace;
   PyErr_Fetch(&type, &error, &trace);

@@ -1,4 +1,4 @@
-// The types of `with` blocks that Ctrl-C cannot leave on: fastnn/core/block.py says what they are for.
+// Types of `with` blocks that are undone in spite of Ctrl-C. fastnn/core/block.py describes their use.
 #pragma once
 #include <pybind11/pybind11.h>
 

@@ -1,4 +1,4 @@
-// What a frozen model takes from a recording.
+// The calls and arrays that a frozen model takes from a recording.
 #pragma once
 #include <pybind11/numpy.h>
 
@@ -16,7 +16,7 @@ inline Frozen::Extent extent(pybind11::handle array) {
   return {(u64)a->data, (u64)a->data + pybind11::cast<u64>(array.attr("nbytes"))};
 }
 
-// The memory of the arguments of a call that its kernel packs.
+// Returns the memory of the arguments of a call that its kernel can pack.
 inline std::vector<Frozen::Extent> weights_of(const Call& call, const pybind11::tuple& args) {
   std::vector<Frozen::Extent> found((size_t)call.weights);
   int array = 0;
@@ -29,7 +29,7 @@ inline std::vector<Frozen::Extent> weights_of(const Call& call, const pybind11::
   return found;
 }
 
-// The calls, the arrays that they point into besides the weights, and which of the weights of each call its kernel may pack.
+// Recorded calls, the arrays that they use besides the weights, and for each call which weights its kernel may pack.
 struct RecordedCalls {
   std::vector<Call> calls;
   std::vector<std::vector<bool>> packable;

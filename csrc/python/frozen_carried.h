@@ -1,4 +1,4 @@
-// What a frozen model carries from call to call.
+// The state that a frozen model carries from call to call.
 #pragma once
 #include <pybind11/numpy.h>
 #include <string.h>
@@ -12,24 +12,23 @@
 
 namespace fastnn {
 
-// Memory that is carried from call to call: what the last one left, and where the next one writes.
+// Memory of a state: `front` contains the result of the last call, and the next call writes to `back`.
 struct Carried {
   pybind11::object front, back;
 };
 
-// Who uses what is carried, and who waits for it, in the process that has this number. Kept under the GIL.
+// Whether the states are in use, and who waits for them, in the process with this number. Protected by the GIL.
 struct Turns {
   unsigned process;
   bool taken;
   std::list<const void*> waiting;
 };
 
-// The use of what is carried by one call or setting at a time, in the order in which they came. Others wait without the GIL;
-// after a fork the child waits for no thread of its parent. What is carried changes as a whole, under the GIL, when a call has
-// ended.
+// Exclusive use of the states by one call or one setting of states, in the order of arrival. Others wait without the GIL. After a
+// fork, the child does not wait for threads of its parent. All states change together, under the GIL, at the end of a call.
 class Carrying {
  public:
-  // turns: null where nothing is carried.
+  // turns: null if the model has no states.
   explicit Carrying(Turns* turns) : turns_(turns) {
     if (!turns_) return;
     if (turns_->process != Frozen::process()) *turns_ = {Frozen::process(), false, {}};

@@ -23,35 +23,35 @@ namespace fastnn {
 
 namespace {
 
-constexpr double kReleaseGil = 20000;  // nanoseconds of work from which other Python threads may run
+constexpr double kReleaseGil = 20000;  // nanoseconds of work above which other Python threads may run
 
-// The calls with one set of weights. Calls in flight keep it when the model gets others. Counted under the GIL.
+// The calls with one set of weights. Running calls keep their version when the model gets new weights. The GIL protects `users`.
 struct Version {
   Frozen frozen;
   py::object arrays;  // the weights
-  int users = 1;      // the model, and the calls in flight
+  int users = 1;      // the model and the running calls
 };
 
 void release(Version* version) {
   if (--version->users == 0) delete version;
 }
 
-// The Python object. A call with arrays of the right shapes, dtypes and layout goes straight to the kernels.
+// The Python object. A call with arrays of the right shapes, dtypes and layout runs the kernels directly.
 struct FrozenModel {
   PyObject_HEAD vectorcallfunc vectorcall;
   Version* version;
-  std::vector<Port>* ports;  // the inputs, then the outputs, without what is carried
+  std::vector<Port>* ports;  // the inputs, then the outputs, without the states
   std::vector<Carried>* carried;
-  Turns* turns;  // null where nothing is carried
+  Turns* turns;  // null if the model has no states
   int inputs, outputs;
-  bool alone;        // one output, which is returned as it is
-  PyObject* arrays;  // what the calls point into, besides the weights
-  PyObject* checks;  // nn/ports.py: takes what does not fit, puts several outputs together
-  PyObject* owner;   // replay/frozen.py: gives new weights, and what pickling needs; None where nobody asks
+  bool alone;        // there is one output, which is returned without a tuple or dict
+  PyObject* arrays;  // arrays that the calls use, besides the weights
+  PyObject* checks;  // nn/ports.py: converts inputs that do not fit, and combines several outputs
+  PyObject* owner;   // replay/frozen.py: returns new weights and the data for pickling; or None
   PyObject* batch_size;
 };
 
-// Runs the calls with these arrays, whose references the caller holds, and with what is carried.
+// Runs the calls with these arrays and with the states. The caller holds references to the arrays.
 void run(FrozenModel* self, Held& held) {
   struct InUse {
     Version* version;
@@ -87,7 +87,7 @@ bool all_fit(const FrozenModel* self, PyObject* const* inputs, bool single) {
   return true;
 }
 
-// Puts the arrays that a method of the checks gives into their places; false with an error set.
+// Stores the arrays that a method of `checks` returned. Returns false, with a Python error set, if it fails.
 bool place_arrays(PyObject* given, Held& held, int first, int n) {
   py::object fast = py::reinterpret_steal<py::object>(PySequence_Fast(given, "frozen model: not a sequence of arrays"));
   if (!fast) return false;
@@ -99,7 +99,7 @@ bool place_arrays(PyObject* given, Held& held, int first, int n) {
   return true;
 }
 
-// The inputs of a call; whether they are one sample without the dimension of the batch.
+// Stores the inputs of a call, converted if needed, and whether they are one sample without the batch axis.
 bool take_inputs(FrozenModel* self, PyObject* const* args, Py_ssize_t n, Held& held, bool& single) {
   if (n == self->inputs) {
     single = false;
@@ -126,7 +126,7 @@ bool take_inputs(FrozenModel* self, PyObject* const* args, Py_ssize_t n, Held& h
   return true;
 }
 
-// The arrays for the outputs: new ones, or those that were given.
+// Stores the arrays for the outputs: those passed as `out`, or new ones.
 bool take_outputs(FrozenModel* self, PyObject* out, bool single, Held& held) {
   auto& api = npy_api::get();
   const bool given = out && out != Py_None;
@@ -290,7 +290,7 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
   for (py::handle a : intermediates) between.push_back(extent(a));
   auto ports = std::make_unique<std::vector<Port>>();
   auto states = std::make_unique<std::vector<Carried>>();
-  py::list descrs;  // what the ports refer to, until the object does
+  py::list descrs;  // keeps the dtypes of the ports alive until the object does
   for (const py::sequence& side : {inputs, outputs}) {
     int left = (int)side.size() - carried;
     for (py::handle item : side) {
@@ -324,8 +324,8 @@ py::object freeze(const py::sequence& calls, const py::sequence& inputs, const p
   return py::reinterpret_steal<py::object>((PyObject*)self);
 }
 
-// Gives frozen models these arrays in the place of the weights that they had, in their order: all of them or, where memory runs
-// out, none. No other thread sees a part of it, as the GIL is held.
+// Replaces the weights of frozen models by these arrays, in the same order. If memory runs out, no model changes. Other threads
+// never see a partial change, because the GIL is held.
 void set_weights(const py::sequence& models, const py::list& weights) {
   std::vector<char*> addresses;
   for (py::handle a : weights) addresses.push_back(data_of(a));

@@ -11,7 +11,7 @@ using NumpyArray = pybind11::detail::PyArray_Proxy;
 
 inline char* data_of(pybind11::handle array) { return (char*)pybind11::detail::array_proxy(array.ptr())->data; }
 
-// What an input or output has to be. For one sample without the dimension of the batch, the first size is left out.
+// Required shape and dtype of an input or output. For one sample without the batch axis, the first size is left out.
 struct Port {
   PyObject* descr;
   int type;
@@ -37,15 +37,15 @@ class Held {
   PyObject** at_;
 };
 
-// The type number of a dtype; those of whole numbers of 64 bits are one.
+// Returns the type number of a dtype. The 64-bit integer types have the same number.
 inline int type_of(const void* descr) {
   const int type = pybind11::detail::array_descriptor1_proxy((PyObject*)descr)->type_num;
   return type == pybind11::detail::npy_api::NPY_LONGLONG_ && sizeof(long) == 8 ? (int)pybind11::detail::npy_api::NPY_LONG_ : type;
 }
 
-// Whether an object is an array for this port; writable: also to be written to.
+// Returns whether an object is an array that fits this port; writable: the array must be writable, too.
 inline bool fits(const Port& port, PyObject* o, bool single, bool writable) {
-  // No static of our own: its guard would be held while the first get() lets go of the GIL, and two threads wait for each other.
+  // No static variable here: the first get() releases the GIL while it holds the guard of the static, which can cause a deadlock.
   PyTypeObject* type = pybind11::detail::npy_api::get().PyArray_Type_;
   if (Py_TYPE(o) != type) return false;
   const NumpyArray* a = pybind11::detail::array_proxy(o);

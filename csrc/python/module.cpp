@@ -1,4 +1,4 @@
-// The module _core: kernels bound by name, plans, ISAs and threads. Nothing here computes.
+// The module _core: kernels bound by name, plans, ISAs and threads. It contains no computations.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -83,7 +83,7 @@ PyObject* call_kernel(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   Py_RETURN_NONE;
 }
 
-// A kernel as a Python function, past pybind11's argument conversion: a call costs tens of nanoseconds, not hundreds.
+// A kernel as a Python function. It does not use pybind11's argument conversion: a call costs tens of nanoseconds, not hundreds.
 py::object bind(py::handle kernel) {
   std::string name = py::cast<std::string>(kernel.attr("name"));
   auto sizes = py::cast<std::vector<std::string>>(kernel.attr("sizes"));
@@ -116,7 +116,7 @@ Binding& fastnn::find_binding(const std::string& name) {
 
 namespace {
 
-// A plan and the arrays that its calls point into.
+// A plan and the arrays that its calls use.
 struct PyPlan {
   Plan plan;
   std::vector<py::object> arrays;
