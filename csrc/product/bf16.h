@@ -1,19 +1,20 @@
-// Factors rounded to bfloat16, the upper half of a float: products of these are exact in float, and are summed in it.
+// Factors rounded to bfloat16, which is the upper half of a float. Their products are exact in float, and are summed in float.
 //
-// Where the CPU multiplies pairs of them (AVX512_BF16, which takes denormals for zero), panels hold pairs of steps of K;
-// elsewhere, rounded numbers.
+// If the CPU multiplies pairs of bfloat16 (AVX512_BF16, which treats denormals as zero), panels contain pairs of steps of K.
+// Otherwise they contain the rounded numbers as floats.
 #pragma once
 #include "product/pack.h"
 
 namespace {
 
-// To the nearest, ties to even; NaN stays NaN.
+// Rounds to the nearest, ties to even. NaN stays NaN.
 FASTNN_INLINE Vec<float> round_bf16(Vec<float> x) {
   const IVec<float> bits = (IVec<float>)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & (int32_t)0xffff0000;
   return x == x ? (Vec<float>)rounded : x;
 }
 FASTNN_INLINE Vec<double> round_bf16(Vec<double> x) {
-  // As floats, which have more than twice the bits: rounding twice makes no difference except for ties of the first rounding.
+  // Through float, which has more than twice the bits: rounding twice gives the same result except for ties of the first
+  // rounding.
   double v[kLanes<double>];
   store(v, x);
   for (double& d : v) {
@@ -44,7 +45,7 @@ struct Rounded {
 
 FASTNN_INLINE bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 
-// Panels of pairs, 32 bits each: that of steps 2s and 2s + 1 for each row or column.
+// Panels of pairs, 32 bits each: the numbers of steps 2s and 2s + 1 for each row or column.
 struct Pairs {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 2;

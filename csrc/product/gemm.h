@@ -1,8 +1,9 @@
-// How the products of product.h are cut and computed.
+// How the products of product.h are cut into pieces and computed.
 //
-// The micro-kernel reads a and b where they lie, or from panels packed for it; GemmPlan says which, and how M, N and K are cut.
-// A plan follows from the sizes alone and workers only share out its pieces, so the result has the same bits for any number
-// of them.
+// The micro-kernel computes a tile of c. It reads a and b in place, or from packed panels. Reading in place is cheaper for small
+// matrices. Packing pays if the data would otherwise be read from memory in short runs, or if rows or columns collide in the
+// caches. GemmPlan describes this choice and the cuts of M, N and K. It depends only on the sizes and the layout, and workers
+// only share the pieces, so the result has the same bits for any number of workers.
 #pragma once
 #include "product/bf16.h"
 
@@ -11,22 +12,22 @@ namespace {
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack;       // b is read from packed panels, else in place
-  bool pack_a;     // so is a: its columns collide in the caches, or its format asks for it
-  bool split;      // the blocks of K give partial products, which are added at the end
+  bool pack;       // b is read from packed panels, otherwise in place
+  bool pack_a;     // a is packed, too: its columns collide in the caches, or its format requires it
+  bool split;      // each block of K gives a partial product; they are added at the end
   Cut k;           // the blocks of K
-  Cut tiles;       // rows into tiles, where columns are packed
+  Cut tiles;       // rows into tiles, if b is packed
   Cut columns;     // vectors of columns into panels
-  Cut groups;      // panels into groups, which are packed at a time
-  i64 row_blocks;  // tiles into blocks of rows
-  i64 panel_size;  // elements of a packed panel, at most
-  i64 a_size;      // elements of a packed block of rows of a, at most
-  i64 scratch;     // elements: of what each worker packs, or of all partial products
-  // Pieces of work: a group of columns for a block of rows.
+  Cut groups;      // panels into groups; a group is packed at a time
+  i64 row_blocks;  // number of blocks of rows, each of which has some tiles
+  i64 panel_size;  // largest number of elements of a packed panel
+  i64 a_size;      // largest number of elements of a packed block of rows of a
+  i64 scratch;     // elements that each worker packs, or elements of all partial products
+  // Number of pieces of work. A piece is a group of columns for a block of rows.
   i64 items() const { return groups.pieces * row_blocks; }
 };
 
-// Whether `rows` rows of ld elements collide in the caches when they are read side by side.
+// Returns whether `rows` rows of ld elements collide in the caches when they are read side by side.
 template <class T>
 bool collide(i64 ld, i64 rows) {
   const i64 bytes = ld * (i64)sizeof(T), power_of_two = bytes & -bytes;
@@ -44,10 +45,10 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   p.pack = !F::kReads || b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
   p.pack_a = !F::kReads || (bad_a && kGemm.pack_a);
   i64 vectors = p.pack ? F::kVectors : kGemm.wide;
-  // A tile narrow enough to hold all of few rows reads b once.
+  // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
   const i64 tile_rows = kGemm.rows[vectors];
-  // The part of a tile of an a that collides must survive in the second-level cache from panel to panel.
+  // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
   const i64 bytes = !p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed;
   p.k = Cut::by(k, bytes / size * F::kSteps);
   p.columns = Cut::by(ceil_div(n, L), vectors);
@@ -63,7 +64,7 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   i64 blocks = 1;
   if (work > kGemm.item_work) {
     const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / p.groups.pieces;
-    // Each block of rows packs its own panels of b, or reads those of a as long as it finds them in the second-level cache.
+    // Each block of rows packs its own panels of b. Without packing, the rows of a in a block fit into the second-level cache.
     blocks = p.pack ? min_i64(fair, m / kGemm.packed_rows) : max_i64(m * p.k.size * size / kGemm.row_block, fair);
     blocks = max_i64(1, min_i64(blocks, m / tile_rows));
   }
@@ -77,12 +78,12 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   return p;
 }
 
-// The tiles of a block of rows.
+// Returns the tiles of a block of rows.
 FASTNN_INLINE Range block_tiles(const GemmPlan& p, const Cut& tiles, i64 block) {
   return {tiles.pieces * block / p.row_blocks, tiles.pieces * (block + 1) / p.row_blocks};
 }
 
-// A block of rows of a for a block of K: a panel for each tile.
+// Packs a block of rows of a for a block of K, one panel for each tile.
 template <class F, class T>
 void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
@@ -94,7 +95,7 @@ void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to
   }
 }
 
-// A panel: its first column, its vectors, and the columns in the last of them.
+// A panel: its first column, its number of vectors, and the number of columns in the last vector.
 struct Panel {
   i64 j0, vectors, last;
 };
@@ -105,7 +106,7 @@ Panel panel_at(const GemmPlan& p, i64 n, i64 panel) {
   return {v0 * L, vectors, min_i64(vectors * L, n - v0 * L) - (vectors - 1) * L};
 }
 
-// The panels of a group of columns for a block of K.
+// Packs the panels of a group of columns for a block of K.
 template <class F, class T>
 void pack_group(const Product<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to) {
   constexpr i64 L = kLanes<T>;
@@ -120,7 +121,8 @@ void pack_group(const Product<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to
   }
 }
 
-// One item for one block of K; scratch holds packed rows and takes the packed group, or the partial products.
+// Computes one piece for one block of K. `scratch` contains packed rows of a and receives the packed group, or the partial
+// products.
 template <class F, class T>
 void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
@@ -163,8 +165,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
       t.a_row = g.a.along_k ? g.a.ld : 1;
       t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
-    if (g.packed &&
-        g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // the group that follows comes closer while this one is computed with
+    if (g.packed && g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // prefetches the next group during this one
       const i64 size = (end - first) * p.panel_size, part = ceil_div(size, mine.end - mine.begin);
       const T* next = packed + size + (i - mine.begin) * part;
       for (i64 o = 0; o < part; o += 64 / (i64)sizeof(T)) __builtin_prefetch(next + o, 0, 2);
@@ -185,7 +186,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
     }
     if (g.fn && last) {
       T *y = g.y + i0 * g.ldc + left.j0, *z = c + i0 * g.ldc + left.j0;
-      if (columns == g.ldc)  // whole rows are one run
+      if (columns == g.ldc)  // full rows are contiguous
         g.fn(y, z, rows * columns, g.act);
       else
         for (i64 r = 0; r < rows; r++) g.fn(y + r * g.ldc, z + r * g.ldc, columns, g.act);
@@ -200,7 +201,7 @@ void add_partial_products(const Product<T>& g, const GemmPlan& p, const Worker& 
   const i64 size = g.m * g.n;
   const Range mine = share(size, 256, me);
   for (i64 begin = mine.begin, end; begin < mine.end; begin = end) {
-    const i64 row = g.ldc == g.n ? 0 : begin / g.n, ahead = row * (g.ldc - g.n);  // rows that lie together are one run
+    const i64 row = g.ldc == g.n ? 0 : begin / g.n, ahead = row * (g.ldc - g.n);  // contiguous rows are one run
     end = g.ldc == g.n ? mine.end : min_i64((row + 1) * g.n, mine.end);
     T* c = g.c + ahead;
     for_vectors<T>({begin, end}, [&](i64 i, auto lanes) {
@@ -230,7 +231,7 @@ void gemm(const Product<T>& g, const Worker& me) {
   const Range mine = share(items, 1, me);
   for (i64 i = mine.begin, next; i < mine.end; i = next) {
     const i64 block = i / p.groups.pieces;
-    next = p.pack_a ? min_i64((block + 1) * p.groups.pieces, mine.end) : i + 1;  // items that share packed rows of a
+    next = p.pack_a ? min_i64((block + 1) * p.groups.pieces, mine.end) : i + 1;  // the pieces that share packed rows of a
     for (i64 kb = 0; kb < p.k.pieces; kb++) {
       if (p.pack_a) pack_tiles<F>(g, p, block, kb, scratch);
       for (i64 item = i; item < next; item++) gemm_item<F>(g, p, item, kb, scratch);
@@ -238,7 +239,8 @@ void gemm(const Product<T>& g, const Worker& me) {
   }
 }
 
-// Packs all of b, for many products with it. Returns the elements; 0 where b is read in place. Counts only where `to` is null.
+// Packs all of b, for many products with it. Returns the number of elements, or 0 if b is read in place. If `to` is null, it only
+// counts.
 template <class T>
 i64 pack_whole(const Product<T>& g, T* to) {
   if (!g.m || !g.n) return 0;
@@ -253,7 +255,7 @@ i64 pack_whole(const Product<T>& g, T* to) {
   return p.k.pieces * p.columns.pieces * p.panel_size;
 }
 
-// Bytes.
+// Returns bytes.
 template <class T, class F>
 i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int nth) {
   if (!m || !n) return 0;

@@ -1,4 +1,4 @@
-// Products with few rows, whose time is that of reading b: b is read once, in place, a few of its rows side by side.
+// Products with few rows. Reading b takes most of the time, so b is read once, in place, a few of its rows side by side.
 #pragma once
 #include "product/gemm.h"
 
@@ -6,14 +6,14 @@ namespace {
 
 // How products with few rows are computed on an ISA.
 struct GemvTuning {
-  i64 axpy_rows;     // up to so many rows, and ...
-  i64 axpy_columns;  // ... from so many columns, multiples of b's rows are added up; else tiles of c are kept in registers
+  i64 axpy_rows;     // with at most this many rows and ...
+  i64 axpy_columns;  // ... at least this many columns, multiples of b's rows are added; else tiles of c are kept in registers
   int tile_rows;     // rows of a in a tile of dot products
 
-  i64 row_columns = 128;  // one row is a sum of multiples from so many columns
-  i64 dot_rows = 32;      // up to so many rows, dot products with b's rows are cheaper than packing b
-  i64 columns = 4096;     // of c in a piece: it stays in the first-level cache
-  i64 grain = 64;         // columns that are worth handing out
+  i64 row_columns = 128;  // with at least this many columns, one row is a sum of multiples of b's rows
+  i64 dot_rows = 32;      // with at most this many rows, dot products with b's rows are cheaper than packing b
+  i64 columns = 4096;     // columns of c in a piece, which remains in the first-level cache
+  i64 grain = 64;         // smallest number of columns for another worker
 };
 #if defined(__AVX512F__)
 constexpr GemvTuning kGemv = {2, 512, 6};
@@ -21,14 +21,14 @@ constexpr GemvTuning kGemv = {2, 512, 6};
 constexpr GemvTuning kGemv = {16, 256, 3};
 #endif
 
-// How a product is computed; it follows from the sizes alone.
+// Method to compute a product; it depends only on the sizes and the layout.
 enum class Way { kTiles, kAxpy, kDot };
 template <class T>
 Way product_way(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   constexpr i64 L = kLanes<T>;
-  // Adding up the lanes of a dot product costs as much as some steps of k.
+  // Adding the lanes of a dot product costs as much as some steps of k.
   if (b_along_k) return a_along_k && m <= kGemv.dot_rows && m * L <= k ? Way::kDot : Way::kTiles;
-  // Rows of c that are not aligned are slow to write again and again.
+  // Unaligned rows of c are slow to write many times.
   const bool axpy = m == 1 ? n >= kGemv.row_columns : m <= kGemv.axpy_rows && n >= kGemv.axpy_columns && n % L == 0;
   return axpy ? Way::kAxpy : Way::kTiles;
 }
@@ -48,7 +48,7 @@ void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
 #pragma GCC unroll 8
   for (int i = 0; i < M; i++) c[i] = g.c + (i0 + i) * g.ldc + j0;
   for_vectors<T>({0, columns}, [&](i64 j, auto lanes) __attribute__((always_inline)) {
-    // The products are summed first: c is rounded once in R steps.
+    // The products are summed first, so c is rounded only once in R steps.
     Vec<T> acc[M];
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
@@ -69,8 +69,8 @@ void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
   if (g.m - i == 1) add_axpys<T, 1, R>(g, i, j0, columns, k0);
 }
 
-// A step of folding the vectors of r into the sums of their lanes: blocks of H lanes are added, and where there are several
-// vectors, the halves of two share one.
+// One step of reducing the vectors of r to the sums of their lanes. It adds blocks of H lanes; if there are several vectors, the
+// halves of two vectors are put into one.
 template <class T, int N, int H, int... I>
 FASTNN_INLINE void fold_blocks(Vec<T>* r, Indices<I...>) {
   constexpr int L = kLanes<T>;
@@ -88,7 +88,7 @@ FASTNN_INLINE Vec<T> sums_of_lanes(Vec<T>* r) {
   return r[0];
 }
 
-// c += alpha a b^T for M rows from i0 and N columns from j0.
+// Computes c += alpha a b^T for M rows from i0 and N columns from j0.
 template <class T, int M, int N>
 void add_dots(const Product<T>& g, i64 i0, i64 j0) {
   constexpr int L = kLanes<T>, kChains = M * N < 8 ? 2 : 1;  // several sums side by side hide the latency of the additions
@@ -112,7 +112,7 @@ void add_dots(const Product<T>& g, i64 i0, i64 j0) {
     for (int u = 0; u < kChains; u++) step(u, k + u * L, AllLanes<T>{});
   for_vectors<T>({k, g.k}, [&](i64 k, auto lanes) __attribute__((always_inline)) { step(0, k, lanes); });
 
-  // The sums of the tile, in groups of a vector's length.
+  // The sums of the tile, in groups of one vector.
   constexpr int kPower = M * N > 8 ? 16 : M * N > 4 ? 8 : M * N > 2 ? 4 : M * N, kGroup = kPower < L ? kPower : L;
   constexpr int kPadded = (M * N + kGroup - 1) / kGroup * kGroup;
   Vec<T> r[kPadded] = {};
@@ -130,7 +130,7 @@ void add_dots(const Product<T>& g, i64 i0, i64 j0) {
     for (int j = 0; j < N; j++) g.c[(i0 + i) * g.ldc + j0 + j] += g.alpha * sums[i * N + j];
 }
 
-// For a tile of up to M rows.
+// The same for a tile of at most M rows.
 template <class T, int M, int N>
 void add_dots(const Product<T>& g, i64 rows, i64 i0, i64 j0) {
   if (rows == M)
@@ -146,7 +146,7 @@ void add_dots(const Product<T>& g, i64 j0) {
     add_dots<T, kGemv.tile_rows, N>(g, tiles.begin(t + 1) - tiles.begin(t), tiles.begin(t), j0);
 }
 
-// Pieces are whole vectors and tiles, in which each element is computed alone: how many workers share them changes no bits.
+// Pieces are whole vectors and tiles, and each element is computed separately. So the number of workers does not change any bits.
 template <class T>
 void few_rows(const Product<T>& g, Way way, const Worker& me) {
   const Range mine = share(g.n, kGemv.grain, me);

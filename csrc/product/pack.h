@@ -1,4 +1,4 @@
-// Panels: the factors of a product in the order in which the micro-kernel reads them.
+// Panels, which contain the factors of a product in the order in which the micro-kernel reads them.
 #pragma once
 #include "product/ukern.h"
 
@@ -15,14 +15,15 @@ FASTNN_INLINE void swap_blocks(Vec<T>* r, Indices<I...>) {
       r[i + H] = __builtin_shufflevector(x, y, (I & H ? L + I : I + H)...);
     }
 }
-// Transposes a square of lanes in registers, by swapping ever smaller off-diagonal blocks.
+// Transposes a square of lanes in registers: swaps off-diagonal blocks, then smaller blocks inside each block, and so on.
 template <class T, int H = kLanes<T> / 2>
 FASTNN_INLINE void transpose(Vec<T>* r) {
   swap_blocks<T, H>(r, typename UpTo<kLanes<T>>::type());
   if constexpr (H > 1) transpose<T, H / 2>(r);
 }
 
-// A panel: n rows of op(a) or columns of op(b) over a block of K, side by side for each k, with zeros up to full vectors.
+// Packs a panel: n rows of op(a) or columns of op(b) over a block of K, side by side for each k, padded with zeros to full
+// vectors.
 template <class T>
 void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
   constexpr i64 L = kLanes<T>;
@@ -48,11 +49,11 @@ void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     }
 }
 
-// `panels` panels of full vectors, `width` columns each, that lie side by side in a b which is not along K: row by row, as long
-// runs come faster out of a large b than short ones.
+// Packs `panels` adjacent panels of full vectors, with `width` columns each, from a b that is not along K. It reads row by row:
+// long runs of a large b are faster to read than short ones.
 template <class T>
 void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
-  constexpr i64 L = kLanes<T>, kAhead = 16;  // rows that are fetched ahead: each lies on another page
+  constexpr i64 L = kLanes<T>, kAhead = 16;  // rows that are prefetched: each is on another page
   for (i64 k = 0; k < kc; k++) {
     const T* p = from.at(j0, k0 + k);
     for (i64 i = 0; i < panels * width; i += L) __builtin_prefetch(p + kAhead * from.ld + i);
@@ -63,11 +64,11 @@ void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& f
 
 // ---- formats ----
 
-// Numbers as they are.
+// Numbers without rounding.
 template <class T>
 struct Full {
   static constexpr bool kReads = true;  // the micro-kernel also reads factors in place
-  static constexpr int kSteps = 1;      // steps of K in one of a panel
+  static constexpr int kSteps = 1;      // steps of K in one step of a panel
   static constexpr int kVectors = kGemm.narrow;
   FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
   FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }

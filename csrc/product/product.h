@@ -1,7 +1,7 @@
-// Matrix products: c = alpha op(a) op(b) + beta c, with a bias and an activation on the way out.
+// Matrix products: c = alpha op(a) op(b) + beta c, then a bias and an activation.
 //
-// product.cpp compiles them once for each ISA and exports them as a table; every kernel that needs a product calls it here.
-// No other file includes what is behind that table: gemm.h, gemv.h, pack.h, ukern.h.
+// product.cpp is compiled once for each ISA and exports the products as a table. Kernels call products by this header. No other
+// file includes the implementation: gemm.h, gemv.h, pack.h, ukern.h.
 #pragma once
 #include "families/activation.h"
 
@@ -12,7 +12,7 @@ template <class T>
 struct Operand {
   const T* p;
   i64 ld;
-  bool along_k;  // element (i, k) is p[i * ld + k], else p[k * ld + i]
+  bool along_k;  // element (i, k) is p[i * ld + k], otherwise p[k * ld + i]
   __attribute__((always_inline)) const T* at(i64 i, i64 k) const { return along_k ? p + i * ld + k : p + k * ld + i; }
 };
 
@@ -22,22 +22,22 @@ struct Product {
   Operand<T> a, b;
   T* c;
   T alpha, beta;                           // with beta = 0, c is only written
-  const T* bias;                           // of length n, or null; goes with alpha = 1
+  const T* bias;                           // of length n, or null; only with alpha = 1
   bool relu;                               // c = max(c, 0)
   decltype(ActivationFns<T>::forward) fn;  // y = fn(c), or null
   T* y;
   Activation act;
-  i64 ldc;          // of c and y
-  const T* packed;  // b as `pack` left it, or null
+  i64 ldc;          // row stride of c and y
+  const T* packed;  // b packed by `pack`, or null
 };
 
 template <class T>
 struct ProductFns {
   void (*run)(const Product<T>& p, i64 precision, const Worker& me);
-  // Bytes that `run` needs for nth workers.
+  // Returns the bytes of scratch that `run` needs for nth workers.
   i64 (*scratch)(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth);
-  // Writes all of b in the order in which `run` reads it, for many products with it, and returns its bytes: 0 where b is read in
-  // place. Counts only where `to` is null.
+  // Writes all of b in the order in which `run` reads it, for many products with it. Returns the bytes, or 0 if b is read in
+  // place. If `to` is null, it only counts.
   i64 (*pack)(const Product<T>& p, i64 precision, T* to);
 };
 
@@ -54,7 +54,7 @@ namespace {
 using fastnn::Operand;
 using fastnn::Product;
 
-// What the factors of a product are rounded to; the position of its name in PRECISIONS of the spec.
+// Type to which the factors of a product are rounded; its value is the position of its name in PRECISIONS of the spec.
 enum Precision { kFullPrecision, kBfloat16 };
 
 template <class T>
@@ -70,21 +70,21 @@ FASTNN_INLINE void product(const Product<T>& p, i64 precision, const Worker& me)
   product_fns<T>().run(p, precision, me);
 }
 
-// Bytes.
+// Returns bytes.
 FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int itemsize, int nth) {
   const auto scratch = itemsize == 4 ? product_fns<float>().scratch : product_fns<double>().scratch;
   return scratch(m, n, k, a_along_k, b_along_k, precision, nth);
 }
 
 #if defined(__AVX512F__)
-constexpr double kFlopsPerNs = 200;  // of float32 on one core
+constexpr double kFlopsPerNs = 200;  // for float32 on one core
 #elif defined(__AVX2__)
 constexpr double kFlopsPerNs = 100;
 #else
 constexpr double kFlopsPerNs = 40;
 #endif
 
-// Rough nanoseconds on one worker: that of the multiply-adds, where short rows still cost whole vectors, or that of the memory.
+// Returns the rough nanoseconds on one worker: the time of the multiply-adds, in whole vectors, or that of the memory if longer.
 FASTNN_INLINE double product_work(i64 m, i64 n, i64 k, int itemsize) {
   constexpr double kBytesPerNs = 100;
   const double columns = (double)round_up(n, FASTNN_VB / itemsize);

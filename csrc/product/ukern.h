@@ -1,37 +1,37 @@
-// The micro-kernel of all matrix products: a tile of c, MR rows by NV vectors, with its sums in registers.
+// The micro-kernel of all matrix products. It computes a tile of c, MR rows by NV vectors, with the sums in registers.
 #pragma once
 #include "product/product.h"
 
 namespace {
 
-// How products are computed on an ISA. Tiles are counted in vectors and serve both element types.
+// How products are computed on an ISA. Tile widths are in vectors, for both element types.
 struct GemmTuning {
   int wide;           // vectors across a tile that reads b in place
   int narrow;         // vectors across a tile that reads packed panels of b
-  int rows[5];        // rows[v]: rows of the largest tile v vectors wide; its sums and operands fill the registers
+  int rows[5];        // rows[v]: rows of the largest tile of v vectors; its sums and operands fill the registers
   bool masked_loads;  // a short last vector of b can be read in place
-  bool pack_a;        // tiles have too few rows to read in place an a whose columns collide in the caches
+  bool pack_a;        // if columns of a collide in the caches, a must be packed, because tiles have few rows
 
-  // Bytes.
+  // In bytes.
   i64 in_place = 2 << 20;      // matrices up to this size are read in place
-  i64 far = 12 << 20;          // a b from this size on comes out of memory
-  i64 depth_in_place = 4096;   // of K in a block, read in place
-  i64 depth_packed = 2048;     // of K in a block of packed panels
-  i64 depth_colliding = 1024;  // of K in such a block where columns of a collide in the caches and are read in place
-  i64 group = 256 << 10;       // packed panels of b that stay in the second-level cache while rows of a pass
-  i64 row_block = 128 << 10;   // of a, read in place: it stays in the second-level cache while panels of b pass
-  // Elements.
-  i64 in_place_rows = 512;   // products of up to so many rows are read in place whatever their size
-  i64 packed_rows = 256;     // so many rows are worth packing a group for
-  i64 packed_a_rows = 1024;  // rows of a that are packed at a time, about
-  i64 pack_rows = 16;        // from so many rows of a, packing a b whose rows collide pays
-  i64 pack_columns = 64;     // from so many columns of b, packing it pays where the rows of a collide
-  // Pieces of work.
-  i64 item_work = 1 << 16;  // multiply-adds that are worth handing out
-  i64 items = 32;           // so many pieces are enough for all workers
-  i64 groups = 8;           // so many groups of panels at least, where there are as many panels
-  i64 split_tiles = 8;      // K is split where there are fewer tiles than this ...
-  i64 split_depth = 512;    // ... and at least twice so many steps
+  i64 far = 12 << 20;          // a b of at least this size is read from memory
+  i64 depth_in_place = 4096;   // part of K in a block that is read in place
+  i64 depth_packed = 2048;     // part of K in a block of packed panels
+  i64 depth_colliding = 1024;  // part of K in such a block if columns of a collide in the caches and are read in place
+  i64 group = 256 << 10;       // packed panels of b that remain in the second-level cache for all rows of a
+  i64 row_block = 128 << 10;   // rows of a, read in place, that remain in the second-level cache for all panels of b
+  // In rows or columns.
+  i64 in_place_rows = 512;   // products with at most this many rows are read in place, unless b is read from memory
+  i64 packed_rows = 256;     // number of rows for which packing a group pays
+  i64 packed_a_rows = 1024;  // approximate number of rows of a that are packed at a time
+  i64 pack_rows = 16;        // number of rows of a from which packing pays if rows of b collide
+  i64 pack_columns = 64;     // number of columns of b from which packing b pays if columns of a collide
+  // For pieces of work.
+  i64 item_work = 1 << 16;  // smallest number of multiply-adds of a piece
+  i64 items = 32;           // number of pieces that is enough for all workers
+  i64 groups = 8;           // smallest number of groups of panels, if there are as many panels
+  i64 split_tiles = 8;      // K is split if there are fewer tiles than this ...
+  i64 split_depth = 512;    // ... and at least twice this many steps
 };
 #if defined(__AVX512F__)
 constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false};
@@ -56,7 +56,7 @@ struct Tile {
   bool relu;
 };
 
-// A vector of a row of a tile; the last one may be short, of n lanes. Where masks are dear, a whole one does without.
+// Loads a vector of a row of a tile. The last vector may be short, with n lanes. A whole vector uses no mask if masks are slow.
 template <class T>
 FASTNN_INLINE Vec<T> load_part(const T* p, bool last, i64 n) {
   return last && (FASTNN_VB == 64 || n < kLanes<T>) ? load_n(p, n) : load(p);
@@ -69,7 +69,7 @@ FASTNN_INLINE void store_part(T* p, Vec<T> v, bool last, i64 n) {
     store(p, v);
 }
 
-// What happens to a tile's sums on their way into c.
+// Operations on the sums of a tile before they are written to c.
 template <class T, int MR, int NV>
 FASTNN_INLINE void store_tile(const Tile<T>& t, Vec<T> (*acc)[NV]) {
   constexpr i64 L = kLanes<T>;
@@ -100,13 +100,13 @@ FASTNN_INLINE void store_tile(const Tile<T>& t, Vec<T> (*acc)[NV]) {
     for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[i][j], j == NV - 1, t.last);
 }
 
-// MASK: the last vector of each row of b is read in place and may be short.
+// MASK: b is read in place, and the last vector of each row may be short.
 template <class T, int MR, int NV, bool MASK>
 void ukern(const Tile<T>& t) {
   constexpr i64 L = kLanes<T>;
-  // Small tiles run several sums over k side by side, to hide the latency of the additions.
+  // Small tiles compute several sums over k side by side, to hide the latency of the additions.
   constexpr int kChains = MR * NV >= 6 ? 1 : MR * NV >= 3 ? 2 : 4;
-  // Three rows share a pointer: p, p + stride and p + 2 strides need no further registers.
+  // Three rows share a pointer: p, p + stride and p + 2 strides need no more registers.
   constexpr int kPointers = (MR + 2) / 3;
   const i64 row = t.a_row, row2 = 2 * row, col = t.a_col, ldb = t.ldb, last = t.last;
   const T* a[kPointers];
@@ -120,7 +120,7 @@ void ukern(const Tile<T>& t) {
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u][i][j] = Vec<T>{};
-  // c may be far away: let it come while the products are computed.
+  // c may not be in the caches: prefetch it while the products are computed.
   if (t.beta != 0) {
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
@@ -178,12 +178,12 @@ template <class T, int NV>
 Ukern<T> pick_ukern(i64 rows, bool mask) {
   typename UpTo<kGemm.rows[NV]>::type all;
 #if defined(__AVX512F__)
-  (void)mask;  // masked loads cost nothing: one kernel serves both
+  (void)mask;  // masked loads are free: one kernel is used for both
   return pick_ukern<T, NV, true>(rows, all);
 #elif defined(__AVX2__)
   if (mask) return pick_ukern<T, NV, true>(rows, all);
 #else
-  (void)mask;  // there are no masked loads, and the plan asks for none
+  (void)mask;  // there are no masked loads, and the plan does not use any
 #endif
   return pick_ukern<T, NV, false>(rows, all);
 }
