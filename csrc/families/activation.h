@@ -1,20 +1,21 @@
-// The activations as kernels of their own, gated and with learned slopes, and the table of element-wise functions, by which the
-// dense layer calls them too.
+// Kernels of activations: element-wise, gated, and with learned slopes. It also declares the table of element-wise functions, by
+// which the dense layer calls them, too.
 #pragma once
 #include "math/sums.h"
 
 namespace fastnn {
 
-// An element-wise function over a run of n elements. y may be z, dx may be dy; z may be null for functions that do not save it.
+// An element-wise function over a run of n elements. y may be z, and dx may be dy. z may be null if the function does not save
+// it.
 template <class T>
 struct ActivationFns {
   void (*forward)(T* y, const T* z, i64 n, Activation act);
   void (*backward)(T* dx, const T* dy, const T* z, const T* y, i64 n, Activation act);
   bool saves_z;
-  double cost32, cost64;  // nanoseconds for an element of float32 and float64, roughly
+  double cost32, cost64;  // rough nanoseconds for an element of float32 and float64
 };
 
-// By the ids of spec.ACTIVATIONS.
+// Indexed by the ids of spec.ACTIVATIONS.
 struct ActivationTable {
   const ActivationFns<float>* of_float;
   const ActivationFns<double>* of_double;
@@ -27,10 +28,10 @@ extern "C" const fastnn::ActivationTable FASTNN_TABLE(functions);
 
 namespace {
 
-// The ids that kernels treat in a way of their own.
+// Ids that some kernels handle separately.
 enum ActivationId { kLinear, kRelu };
 
-// Whether an output, by its position, is added to what is there.
+// Returns whether the output at this position is added to the old values.
 FASTNN_INLINE bool adds(i64 mask, int output) { return mask >> output & 1; }
 
 template <class T>
@@ -101,7 +102,8 @@ struct GluForward {
 
 constexpr i64 kGateChunk = 512;
 
-// f(i, x, n) for runs of n elements from i on of y, (A, C); x is where the first half of such a run begins, the other is C later.
+// Calls f(i, x, n) for runs of n elements of y (A, C), starting at i. The first half of the input starts at x, the second at x +
+// C.
 template <class F>
 FASTNN_INLINE void for_halves(i64 A, i64 C, const Worker& me, F f) {
   const Range r = share(A * C, kGrain, me);
@@ -160,7 +162,7 @@ FASTNN_INLINE double glu_backward_work(const void* args, int itemsize) {
   return 2 * activation_work(a.A * a.C, itemsize, a.act) + elements_work(a.A * a.C, itemsize, 0.2, 0.4);
 }
 
-// ---- prelu: the slope is learned; C slopes, one for each column or one for all ----
+// ---- prelu: learned slopes; C slopes, one for each column or one for all ----
 
 template <class T>
 struct PreluForward {
@@ -195,7 +197,7 @@ struct PreluBackward {
   i64 M, N, C;
 };
 
-// Rows of a piece of the partial sums.
+// Returns the number of rows in a piece of the partial sums.
 FASTNN_INLINE i64 prelu_rows(i64 M, i64 N) { return max_i64(rows_grain(N), ceil_div(M, 64)); }
 
 template <class T>

@@ -1,10 +1,10 @@
-// Products of many matrices that lie in larger arrays; their meaning is in fastnn/backends/reference/batched.py.
+// Products of many matrices inside larger arrays. fastnn/backends/reference/batched.py defines them.
 #pragma once
 #include "product/product.h"
 
 namespace {
 
-// A layout: sizes has R batch axes, then M, N and K; c, a and b have an offset, R strides, and those of rows and of columns.
+// A layout. `sizes` has R batch axes, then M, N and K. c, a and b each have an offset, R strides, the row and the column stride.
 struct BatchLayout {
   i64 R;
   const i64 *sizes, *c, *a, *b;
@@ -20,9 +20,9 @@ struct BatchLayout {
         n(sizes[R + 1]),
         k(sizes[R + 2]) {}
 
-  // An axis along which c does not move: the products are added up.
+  // Returns whether c has stride 0 along an axis, so that the products along it are added.
   __attribute__((always_inline)) bool added(i64 axis) const { return c[1 + axis] == 0 && sizes[axis] != 1; }
-  // How many matrices c has, or how many products make each of them.
+  // Returns the number of matrices of c, or the number of products that are added to each of them.
   __attribute__((always_inline)) i64 count(bool of_added) const {
     i64 n = 1;
     for (i64 axis = 0; axis < R; axis++)
@@ -33,8 +33,8 @@ struct BatchLayout {
   __attribute__((always_inline)) bool b_along_k() const { return b[R + 2] != 1 && n > 1; }
 };
 
-// Whether the matrices of a row of the layout are within an array of n elements, with rows or columns that lie together. Axes
-// that c does not move along are not counted for it.
+// Returns whether the matrices of a row of the layout are inside an array of n elements and have contiguous rows (or, for a and
+// b, columns). For c, axes of added products are ignored.
 bool within(const BatchLayout& s, const i64* row, i64 rows, i64 columns, i64 n) {
   i64 low = row[0], high = row[0];
   bool empty = false;
@@ -73,7 +73,7 @@ bool layout_fits(const MatmulBatched<T>& g) {
   return within(s, s.c, s.m, s.n, g.n) && within(s, s.a, s.m, s.k, g.p) && within(s, s.b, s.k, s.n, g.q);
 }
 
-// From so many nanoseconds on, all workers share each product; they share out smaller ones.
+// Products of at least this many nanoseconds are shared by all workers. Smaller products are distributed among the workers.
 constexpr double kSharedProduct = 20000;
 FASTNN_INLINE bool share_products(const BatchLayout& s, int itemsize) {
   return product_work(s.m, s.n, s.k, itemsize) > kSharedProduct;
@@ -85,7 +85,7 @@ FASTNN_INLINE i64 one_product_scratch(const BatchLayout& s, i64 precision, int i
 template <class T>
 void matmul_batched(const void* args, const Worker& me) {
   const auto& g = *(const MatmulBatched<T>*)args;
-  if (!layout_fits(g)) {  // as an index that is out of range
+  if (!layout_fits(g)) {  // gives NaN, as an index that is out of range does
     const Range mine = share(g.n, kGrain, me);
     for_vectors<T>(mine, [&](i64 i, auto lanes) { lanes.store(g.c + i, splat<T>((T)__builtin_nan(""))); });
     return;

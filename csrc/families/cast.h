@@ -1,4 +1,4 @@
-// Fill and cast, of the elementwise family.
+// Fill and cast, two kernels of the elementwise family.
 #pragma once
 #include "families/elementwise.h"
 
@@ -16,7 +16,7 @@ FASTNN_INLINE double fill_work(const void* args, int itemsize) {
   return elements_work(((const Fill<float>*)args)->n, itemsize, 0.05, 0.1);
 }
 
-// A bool is whether the value is other than 0.
+// Converts a value; a bool is true if the value is not 0.
 template <class To, class From>
 FASTNN_INLINE To convert(From x) {
   if constexpr (sizeof(To) == 1)
@@ -48,8 +48,8 @@ FASTNN_INLINE double cast_work(const void* args, int itemsize) {
   return elements_work(((const Cast*)args)->n, itemsize, 0.2, 0.3);
 }
 
-// What the elements of a dtype are in memory, as values, and from values. Floats become whole numbers as `whole` makes them, of
-// which short ones keep the last bits.
+// The type of a dtype's elements in memory, and the conversions of elements to and from values. `whole` converts floats to
+// integers; short integers keep the lowest bits.
 template <class T>
 struct Element {
   typedef T Type;
@@ -73,16 +73,16 @@ struct BoolElement {
 struct Bfloat16Element {
   typedef u16 Type;
   static float value(u16 x) { return bit_cast<float>((u32)x << 16); }
-  // To the nearest, of two the even one; through float32.
+  // Converts to float32, then rounds to the nearest, ties to even.
   template <class From>
   static u16 of(From x) {
     const u32 bits = bit_cast<u32>((float)x);
-    if ((bits & 0x7fffffff) > 0x7f800000) return (u16)(bits >> 16 | 0x40);  // NaN stays one
+    if ((bits & 0x7fffffff) > 0x7f800000) return (u16)(bits >> 16 | 0x40);  // NaN stays NaN
     return (u16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
   }
 };
 
-// Casts that data and ids take: bytes and half-size floats to float32 and back to bfloat16, int32 to int64. Others with short
+// Usual casts of data and ids: uint8 and bfloat16 to float32, float32 to bfloat16, int32 to int64. Other casts with short
 // elements are rare.
 template <class T>
 constexpr bool kShort = std::is_same_v<T, Element<u8>> || std::is_same_v<T, Element<i32>> || std::is_same_v<T, Bfloat16Element>;
@@ -98,7 +98,7 @@ void cast_range(const Cast& a, Range r) {
   auto* y = (typename To::Type*)a.y;
   const auto* x = (const typename From::Type*)a.x;
   for (i64 i = r.begin; i < r.end; i++) {
-    if constexpr (kRare<To, From>) asm volatile("");  // one at a time: vectors would be much code
+    if constexpr (kRare<To, From>) asm volatile("");  // prevents vectors, which would be much code
     y[i] = To::of(From::value(x[i]));
   }
 }

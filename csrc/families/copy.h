@@ -1,4 +1,4 @@
-// Selection and copies between layouts, of the elementwise family. T is an unsigned type of the elements' size.
+// Selection and copies between layouts, kernels of the elementwise family. T is an unsigned type of the elements' size.
 #pragma once
 #include "math/walk.h"
 
@@ -59,7 +59,7 @@ FASTNN_INLINE double strided_copy_work(const void* args, int itemsize) {
 
 constexpr i64 kCopyTile = 16;
 
-// y[i, j] = x[i, j] for four rows and columns, where y is contiguous along j and x along i.
+// Copies y[i, j] = x[i, j] for four rows and columns; y is contiguous along j and x along i.
 template <class T>
 FASTNN_INLINE void transpose_four(T* y, const T* x, i64 y_row, i64 x_column) {
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
@@ -73,7 +73,7 @@ FASTNN_INLINE void transpose_four(T* y, const T* x, i64 y_row, i64 x_column) {
   *(Four*)(y + 3 * y_row) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
 
-// The same for any number of rows and columns, tile by tile, so that lines of x are used while they are there.
+// The same for any number of rows and columns, tile by tile, so that cache lines of x are used while they are in the cache.
 template <class T>
 void transpose_rows(T* y, const T* x, i64 rows, i64 columns, i64 y_row, i64 x_column) {
   for (i64 begin = 0; begin < columns; begin += kCopyTile) {
@@ -100,7 +100,7 @@ void strided_copy(const void* args, const Worker& me) {
   const int last = walk.dims - 1;
   const i64 columns = walk.shape[last], sy = walk.stride[0][last], sx = walk.stride[1][last];
 
-  int across = -1;  // the dimension along which x is contiguous
+  int across = -1;  // the axis along which x is contiguous
   for (int d = 0; d < last; d++)
     if (walk.stride[1][d] == 1) across = d;
   if (across >= 0 && sy == 1 && sx != 1 && columns >= kCopyTile) {

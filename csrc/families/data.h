@@ -1,5 +1,5 @@
-// Rows by index: batches, look-ups and their gradients. An index below 0 counts from the end. One outside the array gives NaN (0
-// in whole-number arrays) where it reads, and is skipped where it adds. T is the dtype; u8 stands for bool.
+// Rows by index: batches, look-ups and their gradients. A negative index counts from the end. An index outside of the array reads
+// NaN (0 in integer arrays), and is skipped when values are added. T is the dtype; u8 means bool.
 #pragma once
 #include "math/simd.h"
 
@@ -15,7 +15,7 @@ FASTNN_INLINE T outside_value() {
 
 FASTNN_INLINE i64 from_0(i64 index, i64 n) { return index < 0 ? index + n : index; }
 
-// y[j] = x[index[j]] for the rows j of a range.
+// Copies y[j] = x[index[j]] for the rows j of a range.
 template <class T>
 FASTNN_INLINE void take_rows(T* y, const T* x, const i64* index, Range rows, i64 B, i64 C) {
   for (i64 j = rows.begin; j < rows.end; j++) {
@@ -46,7 +46,7 @@ template <class T>
 void gather_batch(const void* args, const Worker& me) {
   const GatherBatch<T> a = *(const GatherBatch<T>*)args;
   const i64 start = *a.cursor;
-  const i64 inside = start < 0 || start > a.Q ? 0 : min_i64(a.J, a.Q - start);  // rows that have an index
+  const i64 inside = start < 0 || start > a.Q ? 0 : min_i64(a.J, a.Q - start);  // number of rows with an index
   const Range rows = share(a.J, rows_grain(a.C), me);
   take_rows(a.y, a.x, a.index + (inside ? start : 0), {rows.begin, min_i64(rows.end, inside)}, a.B, a.C);
   for (i64 i = max_i64(rows.begin, inside) * a.C; i < rows.end * a.C; i++) a.y[i] = outside_value<T>();
@@ -87,7 +87,7 @@ FASTNN_INLINE double take_backward_work(const void* args, int itemsize) {
   return 5.0 * (double)a.J + elements_work(((a.add & 1 ? 0 : a.B) + a.J) * a.C, itemsize, 0.1, 0.2);
 }
 
-// Each worker owns rows of dx and goes through the whole index: what is added to a row comes in the order of the index.
+// Each worker owns some rows of dx and reads the whole index, so values are added to a row in the order of the index.
 template <class T>
 void take_backward(const void* args, const Worker& me) {
   const TakeBackward<T> a = *(const TakeBackward<T>*)args;
@@ -148,7 +148,7 @@ FASTNN_INLINE double gather_backward_work(const void* args, int itemsize) {
   return elements_work(a.I * (a.J + a.K) * a.L, itemsize, 1, 1);
 }
 
-// Each worker owns rows (i, k) of dx and goes through the index of every i that they touch.
+// Each worker owns some rows (i, k) of dx and reads the index of each i of these rows.
 template <class T>
 void gather_backward(const void* args, const Worker& me) {
   const GatherBackward<T> a = *(const GatherBackward<T>*)args;

@@ -1,4 +1,4 @@
-// Matrix products and the dense layer; their meaning is in fastnn/backends/reference/dense.py.
+// Matrix products and the dense layer. fastnn/backends/reference/dense.py defines them.
 #pragma once
 #include "product/product.h"
 
@@ -119,11 +119,11 @@ struct DenseBackwardArgs {
   i64 M, K, N, L;
 };
 
-// Pieces of dz: rows for the partial sums of db, and columns where rows are long.
+// Pieces of dz: rows for the partial sums of db, and columns if rows are long.
 constexpr i64 kDbColumns = 1024;
 FASTNN_INLINE Cut db_rows(i64 M) { return Cut::by(M, max_i64(64, ceil_div(M, 64))); }
 
-// sums[j] = sum over rows of dz[i][j], or added to what is there.
+// Sets sums[j] to the sum over rows of dz[i][j], or adds it to the old values.
 template <class T>
 void column_sums(T* sums, const T* dz, i64 rows, i64 columns, i64 ld, bool add) {
   for_vectors<T>({0, columns}, [&](i64 j, auto lanes) {
@@ -138,7 +138,7 @@ void column_sums(T* sums, const T* dz, i64 rows, i64 columns, i64 ld, bool add) 
   });
 }
 
-// dz = dy act'(z), and db = column sums of dz. Returns when dz is complete.
+// Computes dz = dy act'(z), and db, the column sums of dz. Returns when all workers have computed dz.
 template <class T>
 void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
   const bool linear = d.act.id == kLinear, need_db = d.db, add = adds(d.add, 2);
@@ -154,7 +154,7 @@ void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
       const i64 r = item / blocks, j = (item - r * blocks) * kDbColumns, columns = min_i64(kDbColumns, d.N - j);
       const i64 i0 = rows.begin(r), i1 = rows.begin(r + 1);
       if (!linear) {
-        // Where a piece has whole rows, they are one run.
+        // If a piece has full rows, they are one run.
         const i64 run = blocks == 1 ? (i1 - i0) * d.N : columns;
         for (i64 o = i0 * d.N + j; o < i1 * d.N; o += blocks == 1 ? run : d.N)
           fns.backward(d.dz + o, d.dy + o, z ? z + o : nullptr, d.y + o, run, d.act);
@@ -172,7 +172,7 @@ void activation_gradient(const DenseBackwardArgs<T>& d, const Worker& me) {
   }
 }
 
-// Bytes before the scratch of the products.
+// Returns the bytes for partial sums of db, which precede the scratch of the products.
 FASTNN_INLINE i64 db_scratch(bool need_db, i64 M, i64 N, int itemsize) {
   const i64 pieces = db_rows(M).pieces;
   return need_db && pieces > 1 ? round_up(pieces * N * itemsize, 64) : 0;

@@ -1,4 +1,4 @@
-// Broadcasting arithmetic and comparisons. u8 stands for bool.
+// Broadcasting arithmetic and comparisons. u8 means bool.
 #pragma once
 #include "math/walk.h"
 
@@ -7,7 +7,7 @@ namespace {
 template <class T>
 constexpr bool kWhole = (T)0.5 == 0;
 
-// Each operation is written once, for one element and for a vector of them: V is T or Vec<T>. Whole numbers wrap around.
+// Each operation is written once, for one element and for a vector: V is T or Vec<T>. Integers wrap around.
 template <class V>
 struct Wrapping {
   typedef V Type;
@@ -36,7 +36,8 @@ FASTNN_INLINE V multiply(V a, V b) {
   return (V)((W)a * (W)b);
 }
 
-// A float as a whole number, towards zero; INT64_MIN for NaN and what int64 does not hold, as x86 and NumPy there have it.
+// Converts a float to an integer, rounding towards zero. NaN and values outside of int64 give INT64_MIN, as on x86 and in NumPy
+// there.
 template <class F>
 FASTNN_INLINE i64 whole(F x) {
   return x >= (F)-0x1p63 && x < (F)0x1p63 ? (i64)x : INT64_MIN;
@@ -46,7 +47,7 @@ FASTNN_INLINE Vec<i64> whole(Vec<double> x) {
   return __builtin_convertvector(held, Vec<i64>);
 }
 
-// The true quotient, towards zero in whole numbers.
+// Returns the true quotient; for integers, it is rounded towards zero.
 template <class V>
 FASTNN_INLINE V divide(V a, V b) {
   return a / b;
@@ -59,7 +60,7 @@ template <>
 inline __attribute__((always_inline)) Vec<i64> divide(Vec<i64> a, Vec<i64> b) {
   return whole(__builtin_convertvector(a, Vec<double>) / __builtin_convertvector(b, Vec<double>));
 }
-// NaN wins over any number.
+// If an operand is NaN, the result is NaN.
 template <class V>
 FASTNN_INLINE V maximum(V a, V b) {
   return (a > b) | (a != a) ? a : b;
@@ -108,7 +109,8 @@ struct HalfInt<2> {
   typedef int8_t V __attribute__((vector_size(FASTNN_VB)));
 };
 
-// The results of a few vectors, as they are or as bools: of the masks of two vectors, one takes the lower halves.
+// Stores the results of a few vectors as values or as bools. For bools, the lower halves of two vectors of masks are put into one
+// vector, until the elements are bytes.
 template <class T, int N>
 FASTNN_INLINE void put(T* z, const Vec<T> (&results)[N]) {
   for (int k = 0; k < N; k++) store(z + k * kLanes<T>, results[k]);
@@ -141,11 +143,11 @@ FASTNN_INLINE void put(u8* z, const IVec<float> (&masks)[N]) {
   put_masks(z, masks);
 }
 
-// z = op(x, y) along a run; the arrays advance by their strides.
+// Computes z = op(x, y) along a run. sx and sy are the strides of x and y.
 template <class Z, class T>
 using BinaryRun = void (*)(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy);
 
-// N vectors from p on, or the first number there again and again, which are written to `repeated`.
+// Returns p, or if the stride is 0, `repeated` filled with N vectors of the first number.
 template <class T, int N>
 FASTNN_INLINE const T* vectors_from(const T* p, i64 stride, T (&repeated)[N * kLanes<T>]) {
   if (stride) return p;
@@ -153,8 +155,8 @@ FASTNN_INLINE const T* vectors_from(const T* p, i64 stride, T (&repeated)[N * kL
   return repeated;
 }
 
-// In vectors where the strides are 0 or 1. One loop serves all of them, as a number that is used again lies in memory as vectors:
-// the compiler would write a loop for each case.
+// Uses vectors if the strides are 0 or 1. A repeated number is stored in memory as vectors, so that one loop is enough for all
+// cases; otherwise the compiler would make one loop for each case.
 template <class Z, class T, auto op, auto vector_op>
 void binary_run(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy) {
   constexpr i64 L = kLanes<T>, kVectors = sizeof(Z) == sizeof(T) ? 2 : sizeof(T),
@@ -182,7 +184,7 @@ void binary_run(Z* z, const T* x, const T* y, i64 n, i64 sx, i64 sy) {
   x += i * sx;
   y += i * sy;
   for (; i < n; i++, x += sx, y += sy) {
-    asm("" : "+r"(i));  // not to be made into vectors again
+    asm("" : "+r"(i));  // prevents another vectorized loop
     z[i] = (Z)op(*x, *y);
   }
 }

@@ -1,7 +1,7 @@
-// The element-wise functions and their derivatives: the structs behind the table of activation.h, which one translation unit of
-// each ISA makes, families/activation.cpp. unary.h says what a struct has.
+// The element-wise functions and their derivatives. families/activation.cpp makes the table of activation.h from these structs,
+// once for each ISA. unary.h describes the members of a struct.
 //
-// To add one: a line in spec.ACTIVATIONS, and here a struct and its name in AllFunctions.
+// To add a function, add a line to spec.ACTIVATIONS, a struct here, and its name to AllFunctions.
 #pragma once
 #include "families/activation.h"
 #include "families/unary.h"
@@ -29,7 +29,7 @@ struct LeakyRelu {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) { return z > (T)0 ? dy : p * dy; }
 };
 
-// Saves z for the losses on logits; its own slope needs only y.
+// Saves z for the losses on logits. Its slope needs only y.
 template <class T>
 struct Sigmoid {
   static constexpr Kind kind = {true, 0.2, 3};
@@ -44,7 +44,7 @@ struct Tanh {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * ((T)1 - y * y); }
 };
 
-// In both gelus, f(-inf) is a limit, and so is the second term of the slope at +-inf: the formulas give infinity times 0.
+// In both gelus, f(-inf) and the second term of the slope at +-inf are limits, because the formulas give infinity times 0.
 template <class T>
 struct Gelu {
   static constexpr Kind kind = {true, 0.4, 15};
@@ -69,9 +69,9 @@ struct GeluTanh {
     return x == splat<T>(-(T)__builtin_inf()) ? splat<T>(0) : y;
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
-    z = vmin<T>(vmax<T>(z, splat<T>(-100)), splat<T>(100));  // where the second term has long been 0, and z^2 does not overflow
+    z = vmin<T>(vmax<T>(z, splat<T>(-100)), splat<T>(100));  // beyond, the second term is 0; z^2 must not overflow
     Vec<T> e = vexp(-two_u(z)), g = (T)1 / ((T)1 + e);
-    Vec<T> other = e > (T)1 ? (T)1 - g : g * e;  // 1 - s without cancellation, which its large factor would show
+    Vec<T> other = e > (T)1 ? (T)1 - g : g * e;  // 1 - s without cancellation, as its factor is large
     return dy * (g + z * g * other * (k * ((T)1 + (T)0.134145 * (z * z))));
   }
 };
@@ -119,7 +119,7 @@ struct Celu {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T p, T) { return y > (T)0 ? dy : dy * (y / p + (T)1); }
 };
 
-// With u = p x: x s(u), s being the sigmoid. Its limits at -infinity are 0, where the formulas give infinity times 0.
+// x s(u) with u = p x and the sigmoid s. The limits at -infinity are 0, where the formulas give infinity times 0.
 template <class T>
 struct Silu {
   static constexpr Kind kind = {true, 0.3, 4};
@@ -162,13 +162,13 @@ struct LogSigmoid {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return -dy * vexpm1(y); }
 };
 
-// tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from kOne on that is 1.
+// tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2). It is 1 for x >= kOne.
 template <class T>
 struct Mish {
   static constexpr Kind kind = {true, 0.4, 5};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
-    // e^x x (e^x + 2) / (n + 2); the quotient is 1 - e^x (e^x + 1) / (n + 2), which rounds less where e^x is small.
+    // e^x x (e^x + 2) / (n + 2). The quotient is 1 - e^x (e^x + 1) / (n + 2), which has a smaller rounding error for small e^x.
     return vexp_times<T>(vmin<T>(x, splat(kOne)), [&](Vec<T> e) {
       const Vec<T> d = e * (e + (T)2) + (T)2;
       return x * (x > (T)-1 ? (e + (T)2) / d : (T)1 - e * (e + (T)1) / d);
@@ -230,8 +230,8 @@ struct Softsign {
   }
 };
 
-// (x + s) / 2, where s = sqrt(x^2 + p); for x < 0 as p / 2 / (s - x), which does not cancel; halved, lest it overflow. From
-// kLarge on s is |x|.
+// (x + s) / 2, where s = sqrt(x^2 + p). For x < 0, it is p / 2 / (s - x), which avoids cancellation. The terms are halved so that
+// they do not overflow. s is |x| from kLarge on.
 template <class T>
 struct Squareplus {
   static constexpr Kind kind = {true, 0.15, 0.5};
@@ -281,8 +281,8 @@ struct ShiftedRelu {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T q) { return z < q ? (p == 0 ? splat<T>(0) : p * dy) : dy; }
 };
 
-// step(i, lanes) for each vector of n elements. What is cheap is there twice, for whole vectors and for the last one; of the rest
-// one copy is enough.
+// Calls step(i, lanes) for each vector of n elements. Cheap functions are compiled twice, for whole vectors and for the last one;
+// other functions are compiled once.
 template <class T, class F, class Step>
 FASTNN_INLINE void apply(i64 n, Step step) {
   if constexpr (F::kind.cost32 > 0.1)

@@ -1,4 +1,4 @@
-// What this CPU can do at most with this ISA: the yardstick of the benchmarks.
+// Measures the peak rates of this CPU with this ISA, with which benchmarks compare their rates.
 #include <time.h>
 
 #include "math/simd.h"
@@ -6,7 +6,7 @@
 #define FASTNN_JOIN2(a, b) a##b
 #define FASTNN_JOIN(a, b) FASTNN_JOIN2(a, b)
 
-// Keeps a vector in its register, so that the compiler cannot drop the work on it.
+// Keeps a vector in its register, so that the compiler cannot remove the work on it.
 #if defined(__aarch64__)
 #define FASTNN_KEEP(v) asm volatile("" : "+w"(v))
 #else
@@ -21,7 +21,7 @@ double now() {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Fused multiply-adds on registers alone: twelve chains hide the latency.
+// Fused multiply-adds in registers only. Twelve independent chains hide the latency.
 template <class T>
 double peak() {
   constexpr int kChains = 12;

@@ -1,7 +1,7 @@
 // One vector type per ISA, from GCC/Clang vector extensions: loads, tails and selections.
 //
 // A vector has VB bytes: 64 with AVX-512, 32 with AVX2, 16 otherwise. Everything is in an anonymous namespace: the same text is
-// compiled for several ISAs, and no function of one may ever be linked in place of another's.
+// compiled for several ISAs, and a function of one ISA must never be linked in place of that of another.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@ using fastnn::Activation;
 using fastnn::PointwiseLoss;
 using fastnn::Worker;
 
-// The upper half of a float32, as it lies in memory.
+// The upper half of a float32, as stored in memory.
 struct Bfloat16 {
   u16 bits;
 };
@@ -59,7 +59,7 @@ struct Simd<double> {
   typedef int64_t Int;
 };
 
-// For whole numbers there are loads, stores, arithmetic and selections.
+// Integers have loads, stores, arithmetic and selections.
 template <>
 struct Simd<int64_t> {
   typedef int64_t V __attribute__((vector_size(FASTNN_VB)));
@@ -90,7 +90,7 @@ FASTNN_INLINE i64 max_i64(i64 a, i64 b) { return a > b ? a : b; }
 FASTNN_INLINE i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 FASTNN_INLINE i64 round_up(i64 a, i64 b) { return ceil_div(a, b) * b; }
 
-// The share [begin, end) of worker ith in n items, cut in pieces of `grain`: the pieces do not depend on the number of workers.
+// The share [begin, end) of worker ith of n items, cut into pieces of `grain`. The pieces do not depend on the number of workers.
 struct Range {
   i64 begin, end;
 };
@@ -99,7 +99,7 @@ FASTNN_INLINE Range share(i64 n, i64 grain, const Worker& me) {
   return {min_i64(n, pieces * me.ith / me.nth * grain), min_i64(n, pieces * (me.ith + 1) / me.nth * grain)};
 }
 
-// n things cut into pieces that differ by at most one; the larger ones come first.
+// n things cut into pieces with sizes that differ by at most one. Larger pieces are first.
 struct Cut {
   i64 pieces, size, extra;
   FASTNN_INLINE Cut into(i64 n, i64 pieces) { return {pieces, n / pieces, n % pieces}; }
@@ -107,11 +107,11 @@ struct Cut {
   i64 begin(i64 i) const { return i * size + min_i64(i, extra); }
 };
 
-// Pieces for element-wise kernels, and for rows of n elements.
+// Sizes of pieces for element-wise kernels, and for rows of n elements.
 constexpr i64 kGrain = 2048;
 FASTNN_INLINE i64 rows_grain(i64 n) { return max_i64(1, kGrain / max_i64(1, n)); }
 
-// Nanoseconds for n elements, at so many for one of float32 and of the eight-byte types.
+// Returns the nanoseconds for n elements, from those for one element of float32 (four) and of the eight-byte types (eight).
 FASTNN_INLINE double elements_work(i64 n, int itemsize, double four, double eight) {
   return (double)n * (itemsize == 8 ? eight : four);
 }
@@ -137,7 +137,7 @@ FASTNN_INLINE IVec<T> isplat(typename Simd<T>::Int x) {
   return x - IVec<T>{};
 }
 
-// The first n lanes (0 <= n <= lanes); nothing beyond them is read or written, the rest of the vector is 0.
+// Loads the first n lanes (0 <= n <= lanes). Memory beyond them is not accessed, and the other lanes are 0.
 #if defined(__AVX512F__)
 FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) {
   return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -176,7 +176,7 @@ FASTNN_INLINE void store_n(T* p, Vec<T> v, i64 n) {
 FASTNN_INLINE Vec<i64> load_n(const i64* p, i64 n) { return (Vec<i64>)load_n((const double*)p, n); }
 FASTNN_INLINE void store_n(i64* p, Vec<i64> v, i64 n) { store_n((double*)p, (Vec<double>)v, n); }
 
-// v in the first n lanes, `rest` in the others.
+// Returns v in the first n lanes and `rest` in the others.
 template <class T>
 FASTNN_INLINE Vec<T> select_n(Vec<T> v, i64 n, Vec<T> rest) {
   IVec<T> lane;
@@ -184,7 +184,7 @@ FASTNN_INLINE Vec<T> select_n(Vec<T> v, i64 n, Vec<T> rest) {
   return lane < isplat<T>((typename Simd<T>::Int)n) ? v : rest;
 }
 
-// The lanes that a step of for_vectors covers: all of them, or the first n.
+// Lanes of one step of for_vectors: all lanes, or the first n.
 template <class T>
 struct AllLanes {
   FASTNN_INLINE Vec<T> load(const T* p) { return ::load(p); }
@@ -201,7 +201,7 @@ struct FirstLanes {
   __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return select_n<T>(v, n, Vec<T>{}); }  // 0 in the other lanes
 };
 
-// One that may be either: for bodies too large to be there twice.
+// All lanes or the first ones, decided at run time: for function bodies that are too large to be compiled twice.
 template <class T>
 struct SomeLanes {
   i64 left;
@@ -215,7 +215,7 @@ struct SomeLanes {
   __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return left >= kLanes<T> ? v : select_n<T>(v, left, Vec<T>{}); }
 };
 
-// f(i, lanes) for each vector of a range; the last one may be short.
+// Calls f(i, lanes) for each vector of a range; the last one may be short.
 template <class T, class F>
 FASTNN_INLINE void for_vectors(Range r, F f) {
   i64 i = r.begin;
@@ -223,7 +223,7 @@ FASTNN_INLINE void for_vectors(Range r, F f) {
   if (i < r.end) f(i, FirstLanes<T>{r.end - i});
 }
 
-// Selections written so that a NaN in x stays; the other operand order would lose it.
+// The order of operands keeps a NaN in x; the other order would lose it.
 template <class T>
 FASTNN_INLINE Vec<T> vmin(Vec<T> x, Vec<T> hi) {
   return x > hi ? hi : x;
@@ -237,7 +237,7 @@ FASTNN_INLINE Vec<T> vabs(Vec<T> x) {
   typedef IVec<T> I;
   return (Vec<T>)((I)x & ~(I)splat<T>((T)-0.0));
 }
-// |x| with the sign of s.
+// Returns |x| with the sign of s.
 template <class T>
 FASTNN_INLINE Vec<T> with_sign(Vec<T> x, Vec<T> s) {
   typedef IVec<T> I;
@@ -249,7 +249,7 @@ FASTNN_INLINE Vec<T> vsqrt(Vec<T> x) {
   return x;
 }
 
-// Lane i gets lane i ^ H.
+// Moves lane i ^ H to lane i.
 template <class T, int H>
 FASTNN_INLINE Vec<T> swap_lanes(Vec<T> v) {
   if constexpr (kLanes<T> == 16)
@@ -262,7 +262,7 @@ FASTNN_INLINE Vec<T> swap_lanes(Vec<T> v) {
   else
     return __builtin_shufflevector(v, v, 0 ^ H, 1 ^ H);
 }
-// f over all lanes, pairwise (the order is fixed by the vector length); every lane gets the result.
+// Reduces all lanes by f, pairwise; every lane gets the result. The order depends only on the vector length.
 template <class T, class F>
 FASTNN_INLINE Vec<T> fold_lanes(Vec<T> v, F f) {
   if constexpr (kLanes<T> >= 16) v = f(v, swap_lanes<T, 8>(v));

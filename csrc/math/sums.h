@@ -1,10 +1,10 @@
-// Sums that do not depend on the number of workers: in vectors, in float64, and over fixed chunks.
+// Sums with results that do not depend on the number of workers: in vectors, in float64, and over fixed chunks.
 #pragma once
 #include "math/simd.h"
 
 namespace {
 
-// The sums of f(i, lanes) over n elements, lane by lane; in blocks, which bounds the rounding error of long rows.
+// Returns the sums of f(i, lanes) over n elements, separately for each lane. Blocks limit the rounding error of long rows.
 template <class T, class F>
 FASTNN_INLINE Vec<T> sum_vectors(i64 n, F f) {
   constexpr i64 kBlock = 64 * kLanes<T>;
@@ -18,7 +18,7 @@ FASTNN_INLINE Vec<T> sum_vectors(i64 n, F f) {
   return total;
 }
 
-// As many elements as a vector of float64 has lanes, as float64.
+// Loads as many elements as a float64 vector has lanes, converted to float64.
 FASTNN_INLINE Vec<double> load_wide(const double* p) { return load(p); }
 FASTNN_INLINE Vec<double> load_wide(const double* p, i64 n) { return load_n(p, n); }
 typedef float HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
@@ -33,8 +33,8 @@ FASTNN_INLINE Vec<double> load_wide(const float* p, i64 n) {
   return __builtin_convertvector(half, Vec<double>);
 }
 
-// The sum of f(i, count...), a vector of float64 for each of the elements of a range; count is there for the last, short one,
-// whose other lanes must be 0.
+// Returns the sum over a range of the float64 vectors f(i) or f(i, count). `count` is passed for the last vector if it is short;
+// its other lanes must be 0.
 template <class F>
 FASTNN_INLINE double sum_wide(Range r, F f) {
   constexpr i64 kStep = kLanes<double>;
@@ -47,8 +47,8 @@ FASTNN_INLINE double sum_wide(Range r, F f) {
   return hsum<double>((acc[0] + acc[1]) + (acc[2] + acc[3]));
 }
 
-// K sums over n items in fixed chunks: f(range, part) sets the K sums of a chunk; they are added in order. True on worker 0, who
-// alone gets the totals. Takes chunk_scratch bytes of scratch.
+// Computes K sums over n items in fixed chunks. f(range, part) sets the K sums of a chunk, which are added in order. Only worker
+// 0 gets the totals; the function returns true on it. It uses chunk_scratch bytes of scratch.
 template <int K, class F>
 FASTNN_INLINE bool sum_chunks(i64 n, i64 chunk, const Worker& me, double (&total)[K], F f) {
   double (*part)[K] = (double (*)[K])me.scratch;

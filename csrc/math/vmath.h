@@ -1,15 +1,15 @@
-// The elementary functions on vectors: exp, log, tanh, erf, sin and their kin. docs/accuracy.md has their errors.
+// The elementary functions on vectors: exp, log, tanh, erf, sin and similar ones. docs/accuracy.md lists their errors.
 #pragma once
 #include "math/simd.h"
 
 namespace {
 
 // ---- elementary functions, float32 ----
-// Coefficients: minimax polynomials fitted in float64 and rounded one after another to float32.
+// The coefficients are of minimax polynomials, fitted in float64 and rounded one after another to float32.
 
-// x = n ln 2 + r, |r| <= ln 2 / 2; returns (e^r - 1 - r) / r^2.
+// Reduces x = n ln 2 + r, |r| <= ln 2 / 2. Returns (e^r - 1 - r) / r^2.
 FASTNN_INLINE Vec<float> exp_reduce(Vec<float> x, Vec<float>& r, IVec<float>& n) {
-  const Vec<float> magic = splat(12582912.f);  // 1.5 * 2^23: adding it rounds to a whole number
+  const Vec<float> magic = splat(12582912.f);  // 1.5 * 2^23: adding it rounds to an integer
   Vec<float> t = x * 1.44269504f + magic;
   n = (IVec<float>)t - (IVec<float>)magic;
   Vec<float> nf = t - magic;
@@ -22,7 +22,7 @@ FASTNN_INLINE Vec<float> exp_reduce(Vec<float> x, Vec<float>& r, IVec<float>& n)
   return p * r + 0.49999994f;
 }
 
-// Within 1 ULP; scaled in two steps, so that overflow, denormals and infinities come out right.
+// The error is at most 1 ULP. The result is scaled in two steps, so that overflow, denormals and infinities are correct.
 FASTNN_INLINE Vec<float> vexp(Vec<float> x) {
   const IVec<float> zero = x < -104.f;  // set apart: an underflow would cost many times what the rest does
   x = zero ? splat(0.f) : vmin<float>(x, splat(89.f));
@@ -35,7 +35,7 @@ FASTNN_INLINE Vec<float> vexp(Vec<float> x) {
   return zero ? splat(0.f) : y;
 }
 
-// e^x f(e^x), scaled in two steps at the end, so that overflow and denormals come out right; 0 from e^-120 on.
+// Returns e^x f(e^x), or 0 for x < -120. It is scaled in two steps at the end, so that overflow and denormals are correct.
 template <class T, class F>
 FASTNN_INLINE Vec<float> vexp_times(Vec<float> x, F f) {
   const IVec<float> zero = x < -120.f;  // set apart: an underflow would cost many times what the rest does
@@ -65,7 +65,7 @@ FASTNN_INLINE Vec<float> vtanh(Vec<float> x) {
   return a < 0.55f ? q * (s * x) + x : with_sign<float>(y / (y + 2.f), x);
 }
 
-// e^x - 1 without cancellation; the power of two is halved and doubled again, because 2^128 is none of float's.
+// Returns e^x - 1 without cancellation. The power of two is halved and doubled again, because float cannot represent 2^128.
 FASTNN_INLINE Vec<float> vexpm1(Vec<float> x) {
   Vec<float> a = vmin<float>(vmax<float>(x, splat(-18.f)), splat(89.f)), r;
   IVec<float> n;
@@ -107,7 +107,7 @@ FASTNN_INLINE Vec<float> vlog(Vec<float> x) {
   return input != input ? input : y;
 }
 
-// Phi(x), the normal distribution function, and e = exp(-x^2 / 2), from which the density is e / sqrt(2 pi).
+// Returns Phi(x), the normal distribution function, and sets e = exp(-x^2 / 2); the density is e / sqrt(2 pi).
 FASTNN_INLINE Vec<float> normal_cdf(Vec<float> x, Vec<float>& e) {
   Vec<float> t = 1.f / (vabs<float>(x) * (0.375f * 0.70710678f) + 1.f);
   Vec<float> p = splat(-0.135097712f);
@@ -154,14 +154,14 @@ FASTNN_INLINE Vec<float> join(H a, H b) {
     return __builtin_shufflevector(a, b, 0, 1, 2, 3);
 }
 
-// x = n pi/2 + r, |r| <= pi/4, for |x| below a million; reduced in float64, whose digits outlast the cancellation.
+// Reduces x = n pi/2 + r, |r| <= pi/4, for |x| below a million. float64 has enough digits in spite of the cancellation.
 FASTNN_INLINE Vec<float> quarter_turns(Vec<float> x, IVec<float>& quarter) {
   HalfFloats r[2], n[2];
   memcpy(r, &x, sizeof x);
   for (int i = 0; i < 2; i++) {
     Vec<double> d = __builtin_convertvector(r[i], Vec<double>);
     Vec<double> whole = (d * 0.63661977236758134308 + 6755399441055744.0) - 6755399441055744.0;  // 1.5 * 2^52
-    // pi/2 in two parts, the first of 33 bits: its products are exact.
+    // pi/2 in two parts. The first has 33 bits, so its products are exact.
     r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, HalfFloats);
     n[i] = __builtin_convertvector(whole, HalfFloats);
   }
@@ -169,10 +169,10 @@ FASTNN_INLINE Vec<float> quarter_turns(Vec<float> x, IVec<float>& quarter) {
   return join(r[0], r[1]);
 }
 
-// sin(x + shift pi/2). Arguments beyond the reduction, which networks hardly have, are left to the C library.
+// Returns sin(x + shift pi/2). The C library computes it for arguments that are too large for the reduction, which are rare.
 FASTNN_INLINE Vec<float> vsin(Vec<float> x, int shift = 0) {
   typedef IVec<float> I;
-  // As whole numbers: there, a NaN is the largest.
+  // Compared as integers, because a NaN is the largest of them.
   const Vec<float> top =
       fold_lanes<float>(vabs<float>(x), [](Vec<float> a, Vec<float> b) { return (Vec<float>)((I)a > (I)b ? (I)a : (I)b); });
   if (!(top[0] < 1e6f)) {
@@ -195,7 +195,7 @@ FASTNN_INLINE Vec<float> vsin(Vec<float> x, int shift = 0) {
 }
 FASTNN_INLINE Vec<float> vcos(Vec<float> x) { return vsin(x, 1); }
 
-// ---- elementary functions, float64: the C library's, lane by lane ----
+// ---- elementary functions, float64: those of the C library, lane by lane ----
 #define FASTNN_LANES(name, f)                                \
   FASTNN_INLINE Vec<double> name(Vec<double> x) {            \
     for (int i = 0; i < kLanes<double>; i++) x[i] = f(x[i]); \
@@ -210,13 +210,13 @@ FASTNN_LANES(vsin, __builtin_sin)
 FASTNN_LANES(vcos, __builtin_cos)
 #undef FASTNN_LANES
 
-// Far out these are as exact as their arguments: what x^2 and x / sqrt 2 lose in rounding is put back to first order.
+// For large |x|, the rounding errors of x^2 and x / sqrt 2 would be large in the result. They are corrected to first order.
 FASTNN_INLINE Vec<double> normal_cdf(Vec<double> x, Vec<double>& e) {
   for (int i = 0; i < kLanes<double>; i++) {
     const double s = x[i] * x[i], rest = __builtin_fma(x[i], x[i], -s);
     const double t = x[i] * -0.70710678118654752440, lost = __builtin_fma(x[i], -0.70710678118654752440, -t);
     e[i] = s > 1500 ? 0 : __builtin_exp(-0.5 * s) * (1 - 0.5 * rest);
-    // The second constant is what the first lacks of 1 / sqrt 2.
+    // The second constant is the part of -1 / sqrt 2 that the first one loses by rounding.
     const double more = lost - x[i] * -4.83364665672645672553e-17;
     x[i] = 0.5 * (s > 1500 ? (t > 0 ? 0.0 : 2.0) : __builtin_erfc(t) - 1.12837916709551257390 * e[i] * more);
   }
@@ -229,20 +229,20 @@ FASTNN_INLINE Vec<double> vexp_times(Vec<double> x, F f) {
   return h == splat(0.0) ? splat(0.0) : h * f(h * h) * h;
 }
 
-// 1 / (1 + e^-x), without overflow.
+// Returns 1 / (1 + e^-x) without overflow.
 template <class T>
 FASTNN_INLINE Vec<T> vsigmoid(Vec<T> x) {
   const Vec<T> e = vexp(-vabs<T>(x));
   return (x < (T)0 ? e : splat<T>(1)) / ((T)1 + e);
 }
-// log(1 + x): what 1 + x loses in rounding is put back to first order.
+// Returns log(1 + x). The rounding error of 1 + x is corrected to first order.
 template <class T>
 FASTNN_INLINE Vec<T> vlog1p(Vec<T> x) {
   Vec<T> u = (T)1 + x, rest = x - (u - (T)1);
   Vec<T> y = vlog(u) + (rest == splat<T>(0) ? rest : rest / u);
   return x == splat<T>((T)__builtin_inf()) ? x : y;
 }
-// log(1 + e^-|x|): the part of softplus that is not linear.
+// Returns log(1 + e^-|x|), the nonlinear part of softplus.
 template <class T>
 FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
   Vec<T> e = vexp(-vabs<T>(x));
@@ -253,10 +253,10 @@ FASTNN_INLINE Vec<T> log1p_exp_neg(Vec<T> x) {
   p = p * t + (T)0.13999024f;
   p = p * t + (T)0.20010878f;
   p = p * t + (T)0.33333206f;
-  return e - s * (e - p * (t + t));  // 2 s is e - s e, and rounds less so
+  return e - s * (e - p * (t + t));  // 2 s = e - s e, which has a smaller rounding error
 }
 
-// The nearest whole number, ties to even: from 1 / eps on there are only whole numbers.
+// Returns the nearest integer, ties to even. All numbers from 1 / eps on are integers.
 template <class T>
 FASTNN_INLINE Vec<T> vround(Vec<T> x) {
   const T whole = sizeof(T) == 4 ? (T)8388608 : (T)4503599627370496;

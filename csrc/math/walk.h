@@ -1,11 +1,11 @@
-// Walks over arrays of any strides, run by run.
+// Iterates over arrays with any strides, in runs along the last axis.
 #pragma once
 #include "math/simd.h"
 
 namespace {
 
-// How flat arrays are walked: a shape, and the strides of K arrays; `layout` has them row by row. Dimensions that can be taken
-// together are merged, so that runs along the last one are long.
+// A walk over K arrays: a shape and the strides of each array. `layout` contains them row by row. Axes that can be merged are
+// merged, so that runs along the last axis are long.
 constexpr int kMaxDims = 64;  // NumPy's limit
 template <int K>
 struct Walk {
@@ -24,7 +24,7 @@ struct Walk {
     if (dims == 0) append(1);
   }
 
-  // A last dimension, in which no array moves yet.
+  // Adds a last axis of this size, with stride 0 for all arrays.
   void append(i64 size) {
     shape[dims] = size;
     for (int k = 0; k < K; k++) stride[k][dims] = 0;
@@ -44,7 +44,7 @@ struct Walk {
   }
 };
 
-// f(position, n, offsets) for the runs of n elements along the last dimension that make up a range of the walk.
+// Calls f(position, n, offsets) for each run of n elements along the last axis in a range of the walk.
 template <int K, class F>
 FASTNN_INLINE void for_runs(const Walk<K>& walk, Range r, F f) {
   if (r.begin >= r.end) return;
