@@ -1,4 +1,4 @@
-// Losses, a value for each row, and their reduction to one number; reference/loss.py says what each of them is.
+// Losses, one value for each row, and their reduction to one number. reference/loss.py defines them.
 #pragma once
 #include "families/pointwise_loss.h"
 #include "families/softmax.h"
@@ -30,8 +30,8 @@ void sparse_cross_entropy_forward(const void* args, const Worker& me) {
     for (i64 row = rows.begin; row < rows.end; row++) a.losses[row] = a.weights[row] = nan;
     return;
   }
-  const T on = (T)(1 - a.smoothing), off = (T)(a.smoothing / (double)a.N);  // target: off everywhere, on more at the label
-  // With p in place of the logits: what the losses need of these is taken before, or p is written after them.
+  const T on = (T)(1 - a.smoothing), off = (T)(a.smoothing / (double)a.N);  // target: off everywhere; at the label, on is added
+  // p may be written over the logits. Then either the logits at the labels are read before, or p is computed after the losses.
   const bool after = a.p == a.logits && off != 0;
   T at_label[kLanes<T>];
   auto take = [&](i64 row) {
@@ -124,7 +124,7 @@ FASTNN_INLINE double cross_entropy_forward_work(const void* args, int itemsize) 
   return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
 }
 
-// target[i...] = ((1 - smoothing) targets + smoothing / N) class_weight
+// Returns target[i...] = ((1 - smoothing) targets + smoothing / N) class_weight.
 template <class T, class Lanes>
 FASTNN_INLINE Vec<T> dense_target(const T* targets, const T* class_weight, i64 i, T on, T off, Lanes lanes) {
   Vec<T> target = on * lanes.load(targets + i) + off;

@@ -1,6 +1,6 @@
 // The losses of one element, for pointwise_loss.h.
 //
-// To add one: a line in spec.POINTWISE_LOSSES, and here a struct and its name in AllLosses.
+// To add a loss, add a line to spec.POINTWISE_LOSSES, a struct here, and its name to AllLosses.
 #pragma once
 #include "math/vmath.h"
 
@@ -8,20 +8,20 @@ namespace {
 
 template <class T>
 FASTNN_INLINE Vec<T> vsign(Vec<T> x) {
-  return x > (T)0 ? splat<T>(1) : (x < (T)0 ? splat<T>(-1) : x);  // 0 and NaN stay
+  return x > (T)0 ? splat<T>(1) : (x < (T)0 ? splat<T>(-1) : x);  // keeps 0 and NaN
 }
 template <class T>
 FASTNN_INLINE Vec<T> vpositive(Vec<T> x) {
   return vmax<T>(x, splat<T>(0));
 }
 
-// Nanoseconds for an element of float32 and float64, roughly: from so much work on, all workers share a call.
+// Rough nanoseconds for an element of float32 and float64. They determine whether all workers share a call.
 struct Cost {
   double four, eight;
 };
 
-// Each struct has its cost and value(x, t, q), the loss of a prediction x and a target t, and slope(x, t, q), its derivative by
-// x; p and r are the parameters, q the number of the column or 1.
+// Each struct has `cost`; value(x, t, q, p, r), the loss of a prediction x and a target t; and slope(x, t, q, p, r), the
+// derivative by x. p and r are the parameters, and q is the number for the column, or 1.
 template <class T>
 struct SquaredError {
   static constexpr Cost cost = {0.1, 0.2};
@@ -54,7 +54,7 @@ struct LogCosh {
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     Vec<T> a = vabs<T>(x - t), th = vtanh(a);
     Vec<T> near = (T)-0.5 * vlog1p<T>(-(th * th)), far = a + log1p_exp_neg<T>(a + a) - (T)0.69314718055994530942;
-    return a < (T)1 ? near : far;  // the second form cancels near 0
+    return a < (T)1 ? near : far;  // the second form has cancellation near 0
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vtanh(x - t); }
 };
@@ -99,7 +99,7 @@ struct SquaredLogError {
   }
 };
 
-// Stirling's log(t!), for t > 1.
+// Stirling's approximation of log(t!), for t > 1.
 template <class T>
 FASTNN_INLINE Vec<T> stirling(Vec<T> t, T full) {
   if (full == 0) return splat<T>(0);
@@ -134,7 +134,7 @@ struct Tweedie {
     }
     if (p == 2) return (T)2 * (log_mu - vlog(t) + t * vexp(-log_mu) - (T)1);
     const T a = 1 - p, b = 2 - p;
-    const Vec<T> count = vpositive<T>(t) + (T)0;  // without the sign of -0, of which a power may be -infinity
+    const Vec<T> count = vpositive<T>(t) + (T)0;  // removes the sign of -0, because a power of -0 may be -infinity
     return (T)2 * (vpow<T>(count, b) / (a * b) - t * vexp(a * log_mu) / a + vexp(b * log_mu) / b);
   }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {

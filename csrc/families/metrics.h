@@ -1,4 +1,4 @@
-// Running metrics: sums of values in total[0] and of weights in total[1], counts, and scores.
+// Running metrics: sums of values (total[0]) and of weights (total[1]), counts, and scores.
 #pragma once
 #include "families/reduce.h"
 
@@ -22,7 +22,7 @@ void mean_metric(const void* args, const Worker& me) {
 
 FASTNN_INLINE i64 metric_chunk(i64 n) { return max_i64(1, 8192 / max_i64(1, n)); }
 
-// Adds f(row) for each row, times the row's weight; a row of weight 0 counts for nothing, also where f gives NaN.
+// Adds f(row) times the weight of the row, for each row. A row of weight 0 adds nothing, even if f gives NaN.
 template <class T, class F>
 FASTNN_INLINE void add_rows(double* total, const T* sample_weight, i64 M, i64 N, const Worker& me, F f) {
   double sums[2];
@@ -67,7 +67,7 @@ void sparse_accuracy(const void* args, const Worker& me) {
            [&](i64 row) { return argmax(a.p + row * a.N, a.N) == a.labels[row] ? 1.0 : 0.0; });
 }
 
-// The same fields for the metrics that compare with an array of targets.
+// Arguments of all metrics that compare predictions with an array of targets.
 template <class T>
 struct CategoricalAccuracy {
   static constexpr const char* fields = "total p targets sample_weight M N";
@@ -206,7 +206,7 @@ void top_k_accuracy(const void* args, const Worker& me) {
   });
 }
 
-// ---- counts; each is one worker's, who adds to it in the order of the rows ----
+// ---- counts: one worker owns each count and adds to it in the order of the rows ----
 
 template <class T>
 struct ConfusionMatrix {
@@ -284,7 +284,7 @@ void r2_metric(const void* args, const Worker& me) {
   const Range own = share(a.N, 1, me);
   for (i64 n = own.begin; n < own.end; n++) {
     double weights = 0, mean = 0, squares = 0, errors = 0;
-    i64 some = 0;  // differences from a target that counts: where all are equal, squares are exactly 0
+    i64 some = 0;  // first row with a weight: differences from its target make squares exactly 0 if all targets are equal
     while (some < a.M && weight(some) == 0) some++;
     if (some == a.M) continue;
     const double origin = (double)a.target[some * a.N + n];
@@ -310,7 +310,7 @@ void r2_metric(const void* args, const Worker& me) {
   }
 }
 
-// ---- scores, kept for what only all of them together tell ----
+// ---- scores, stored for metrics that need all of them together ----
 
 template <class T>
 struct CollectScores {

@@ -6,7 +6,7 @@
 
 namespace {
 
-// A kernel of one dtype column that one worker runs, and one over n elements with its cost.
+// A kernel with one dtype column that one worker runs, and a kernel over n elements with its cost.
 #define SINGLE(name, Args) {#name, fields<Args>(), {name, nullptr, nullptr, nullptr}, nullptr, nullptr}
 #define UPDATE(name, Args, four, eight) \
   {#name, fields<Args<float>>(), FASTNN_T(name), nullptr, update_work<Args<float>, four, eight>}

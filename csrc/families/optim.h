@@ -1,10 +1,11 @@
-// SGD and Adam over flat buffers, gradient clipping, and what steps count; optim_adaptive.h and optim_average.h have the others.
+// SGD and Adam over flat buffers, gradient clipping, step counters and schedules. optim_adaptive.h and optim_average.h contain
+// the other optimizers.
 #pragma once
 #include "math/sums.h"
 
 namespace {
 
-// Has no dtype of its own; takes the first column of the table.
+// It has no dtype, and uses the first column of the table.
 struct Advance {
   static constexpr const char* fields = "step by P";
   i64* step;
@@ -17,7 +18,7 @@ FASTNN_INLINE void advance(const void* args, const Worker& me) {
   for (i64 i = r.begin; i < r.end; i++) a.step[i] += a.by;
 }
 
-// Whether a count is a multiple of a period, as a flag that a plan reads.
+// Sets a flag, which a plan reads, if a count is a multiple of a period.
 struct Every {
   static constexpr const char* fields = "flag count period";
   i64* flag;
@@ -30,7 +31,7 @@ FASTNN_INLINE void every(const void* args, const Worker& me) {
   if (me.ith == 0) *a.flag = *a.count % a.period == 0;
 }
 
-// Hyper-parameters from a table of their next values.
+// Sets hyper-parameters from a table with their next values.
 struct Scheduled {
   static constexpr const char* fields = "hyper table slot count H S L";
   double* hyper;
@@ -45,7 +46,7 @@ FASTNN_INLINE void scheduled(const void* args, const Worker& me) {
     for (i64 s = 0; s < a.S; s++) a.hyper[a.slot[s]] = a.table[s * a.L + *a.count % a.L];
 }
 
-// The work of a step whose arguments have n elements, at so many hundredths of a nanosecond for one of float32 and float64.
+// Work of a step with arguments of n elements, from the hundredths of a nanosecond for one element of float32 and float64.
 template <class Args, int kFour, int kEight>
 double update_work(const void* args, int itemsize) {
   return elements_work(((const Args*)args)->n, itemsize, kFour * 0.01, kEight * 0.01);

@@ -1,15 +1,15 @@
-// Steps that divide by what a gradient has been: the kin of Adam, RMSprop, Adagrad and Adadelta; and those that look at its sign.
+// Steps that divide by averages of past gradients (variants of Adam, RMSprop, Adagrad, Adadelta), and steps that use the sign.
 #pragma once
 #include "families/optim.h"
 
 namespace {
 
-// What the kin of Adam have in common, their last weights times decay, and the moments.
+// Moments and weight decay, which all variants of Adam use.
 template <class T>
 struct Moments {
   T beta1, beta2, fresh1, fresh2, eps;
   Decay<T> decay;
-  // h begins with lr, beta1, beta2, eps.
+  // h starts with lr, beta1, beta2, eps.
   FASTNN_INLINE Moments of(const double* h, double weight_decay, double decoupled) {
     return {(T)h[1], (T)h[2], (T)(1 - h[1]), (T)(1 - h[2]), (T)h[3], Decay<T>::of(h[0], weight_decay, decoupled)};
   }
@@ -48,7 +48,7 @@ void amsgrad_step(const void* args, const Worker& me) {
   });
 }
 
-// RAdam has Adam's arguments.
+// RAdam has the same arguments as Adam.
 template <class T>
 void radam_step(const void* args, const Worker& me) {
   const AdamStep<T> a = *(const AdamStep<T>*)args;
@@ -247,7 +247,7 @@ void lion_step(const void* args, const Worker& me) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i), m = lanes.load(a.m + i);
     if (decay.coupled != 0) g += decay.coupled * w;
     Vec<T> c = beta1 * m + fresh1 * g;
-    Vec<T> sign = c > splat<T>(0) ? splat<T>(1) : c < splat<T>(0) ? splat<T>(-1) : c;  // 0 and NaN stay
+    Vec<T> sign = c > splat<T>(0) ? splat<T>(1) : c < splat<T>(0) ? splat<T>(-1) : c;  // keeps 0 and NaN
     lanes.store(a.w + i, decay.keep * w - lr * sign);
     lanes.store(a.m + i, beta2 * m + fresh2 * g);
   });

@@ -1,5 +1,5 @@
-// Steps that keep averages of the weights or gradients: schedule-free AdamW, moving averages, accumulation; and Muon's two
-// passes.
+// Steps that store averages of weights or gradients: schedule-free AdamW, moving averages and accumulation. Also the two passes
+// of Muon.
 #pragma once
 #include "families/optim.h"
 
@@ -10,7 +10,7 @@ FASTNN_INLINE double schedule_free_rate(const double* h, double t) { return h[5]
 
 struct ScheduleFreeWeight {
   static constexpr const char* fields = "average hyper step P";
-  double* average;  // a row for each parameter: the sum of the weights, the greatest rate, this step's share
+  double* average;  // a row for each parameter: sum of the weights, largest rate, share of this step
   const double* hyper;
   const i64* step;
   i64 P;

@@ -1,11 +1,11 @@
-// Losses that are means over the row of a loss of each element; reference/pointwise_loss.py says what each of them is.
+// Losses that are the mean over a row of the losses of its elements. reference/pointwise_loss.py defines them.
 #pragma once
 #include "families/loss_functions.h"
 #include "math/sums.h"
 
 namespace {
 
-// A row of weight 0 counts for nothing, even where its loss is infinite.
+// A row of weight 0 gives 0, even if its loss is infinite.
 template <class T>
 FASTNN_INLINE T weighted(const T* sample_weight, i64 row, T value) {
   const T w = sample_weight ? sample_weight[row] : (T)1;
@@ -21,12 +21,12 @@ FASTNN_INLINE void fill_row(T* row, i64 n, T value) {
   for_vectors<T>({0, n}, [&](i64 i, auto lanes) { lanes.store(row + i, splat<T>(value)); });
 }
 
-// Rows of one element are taken together. A formula of more than a few operations stands once in the machine code, for whole
-// vectors and the last one, and of losses for rows of one element and longer ones, too.
+// Rows of one element are processed together. A formula of more than a few operations is compiled only once: the same code
+// computes whole vectors and the last one. For losses, it also computes rows of one element and longer rows.
 template <class F>
 constexpr bool kDear = F::cost.four > 0.1;
 
-// The losses of some rows.
+// Computes the losses of some rows.
 template <class T, class F>
 void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn) {
@@ -35,7 +35,7 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   if constexpr (kDear<F>) {
     constexpr i64 L = kLanes<T>, kBlock = 64 * L;
     const i64 n = together ? rows.end - rows.begin : N;
-    const Vec<T> nothing = splat<T>(n <= L ? (T)-0.0 : (T)0);  // as sum_vectors has it: a sum of nothing but -0 is -0
+    const Vec<T> nothing = splat<T>(n <= L ? (T)-0.0 : (T)0);  // as in sum_vectors: a sum of only -0 is -0
     for (i64 row = rows.begin; row < rows.end; row += together ? n : 1) {
       const i64 at = row * N;
       Vec<T> total = nothing, part = nothing;
@@ -74,7 +74,7 @@ void mean_losses(T* losses, const T* x, const T* t, const T* sample_weight, cons
   }
 }
 
-// Their gradients: dx = dlosses sample_weight slope / N.
+// Computes the gradients dx = dlosses sample_weight slope / N.
 template <class T, class F>
 void mean_slopes(T* dx, const T* dlosses, const T* x, const T* t, const T* sample_weight, const T* column, i64 N, Range rows,
                  PointwiseLoss fn) {

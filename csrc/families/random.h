@@ -1,4 +1,4 @@
-// Dropout, noise and random numbers from a counter-based stream; reference/random.py lays the stream out.
+// Dropout, noise and random numbers from a counter-based stream. reference/random.py defines the stream.
 #pragma once
 #include "math/vmath.h"
 #if defined(__SSE2__)
@@ -13,10 +13,10 @@ typedef u32 U32HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
 typedef u32 U32Unaligned __attribute__((vector_size(FASTNN_VB), aligned(4), may_alias));
 typedef u32 U32HalfUnaligned __attribute__((vector_size(FASTNN_VB / 2), aligned(4), may_alias));
 
-// The products of the lower halves of the lanes.
+// Returns the products of the lower halves of the lanes.
 FASTNN_INLINE U64Vec multiply_low(U64Vec a, U64Vec b) {
 #if defined(__AVX512F__)
-  return (U64Vec)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);  // unmasked, g++ 12 warns inside its own header
+  return (U64Vec)_mm512_maskz_mul_epu32(0xff, (__m512i)a, (__m512i)b);  // without the mask, g++ 12 warns in its own header
 #elif defined(__AVX2__)
   return (U64Vec)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
@@ -27,9 +27,9 @@ FASTNN_INLINE U64Vec multiply_low(U64Vec a, U64Vec b) {
 }
 
 constexpr i64 kDropoutGroup = 64;     // elements
-constexpr i64 kDropoutCounters = 16;  // counters that a group takes
+constexpr i64 kDropoutCounters = 16;  // counters of a group
 
-// Philox 4x32-10 (Salmon et al., SC 2011): a seed's round keys, and the words of a group from its first counter on.
+// Philox 4x32-10 (Salmon et al., SC 2011): the round keys of a seed, and the words of a group from its first counter on.
 struct Philox {
   u64 keys[20];
 
@@ -41,7 +41,7 @@ struct Philox {
     }
   }
 
-  // Each 32-bit word lies in the lower half of a 64-bit lane; what gathers in the upper half never comes down.
+  // Each 32-bit word is in the lower half of a 64-bit lane. Bits in the upper half never affect the lower half.
   void group(u64 counter, u32* words) const {
     constexpr int L = kLanes<double>;
     const U64Vec m0 = U64Vec{} + 0xD2511F53u, m1 = U64Vec{} + 0xCD9E8D57u;
@@ -63,11 +63,11 @@ struct Philox {
   }
 };
 
-// As many words as a vector of T has lanes.
+// Loads as many words as a vector of T has lanes.
 FASTNN_INLINE IVec<float> load_words(const u32* words, float) { return (IVec<float>)*(const U32Unaligned*)words; }
 FASTNN_INLINE I32HalfVec load_words(const u32* words, double) { return (I32HalfVec) * (const U32HalfUnaligned*)words; }
 
-// All bits where a word is at least the threshold.
+// Returns a mask with all bits set where a word is at least the threshold.
 FASTNN_INLINE IVec<float> at_least(const u32* words, u32 threshold, float) {
   return (IVec<float>)(*(const U32Unaligned*)words >= threshold);
 }
@@ -75,7 +75,7 @@ FASTNN_INLINE IVec<double> at_least(const u32* words, u32 threshold, double) {
   return (IVec<double>)(__builtin_convertvector((U32HalfVec)(*(const U32HalfUnaligned*)words), U64Vec) >= (u64)threshold);
 }
 
-// f(i, words, lanes) for each vector of this worker's share of n elements, with the words of those elements.
+// Calls f(i, words, lanes) for each vector of this worker's share of n elements, with the words of these elements.
 template <class T, class F>
 FASTNN_INLINE void for_words(i64 n, u64 seed, u64 offset, const Worker& me, F f) {
   const Range mine = share(n, kGrain, me);
@@ -89,7 +89,7 @@ FASTNN_INLINE void for_words(i64 n, u64 seed, u64 offset, const Worker& me, F f)
   }
 }
 
-// y = keep(x) where an element is kept, else dropped.
+// Sets y to keep(x) where an element is kept, and to `dropped` elsewhere.
 template <class T, class F>
 FASTNN_INLINE void drop(T* y, const T* x, i64 n, u64 seed, u64 offset, double rate, T dropped, const Worker& me, F keep) {
   if (rate >= 1) {
@@ -102,8 +102,8 @@ FASTNN_INLINE void drop(T* y, const T* x, i64 n, u64 seed, u64 offset, double ra
   });
 }
 
-// Worker 0 takes the counters of so many words from a stream, and writes to aux where they begin. Several threads may draw from
-// one stream at a time: no two get the same counters.
+// Takes the counters of `words` words from a stream. Worker 0 writes the seed and the first counter to aux. Several threads may
+// use one stream at a time; they get different counters.
 FASTNN_INLINE void take(u64* state, u64* aux, i64 words, const Worker& me) {
   if (!me.ith) {
     aux[0] = state[0];
@@ -112,8 +112,8 @@ FASTNN_INLINE void take(u64* state, u64* aux, i64 words, const Worker& me) {
   sync(me);
 }
 
-// The normal quantile of (word + 1/2) / 2^32; reference/random.py names the source. What is far from the middle is computed from
-// its distance to the nearer end, which float32 holds exactly enough.
+// Returns the normal quantile of (word + 1/2) / 2^32. reference/random.py names the source. Far from the middle, it is computed
+// from the distance to the nearer end, which float32 represents accurately enough.
 constexpr double kCentre[2][8] = {{2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
                                    13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608},
                                   {5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
@@ -147,7 +147,7 @@ FASTNN_INLINE Vec<T> normal(const u32* words) {
   return with_sign<T>(z, __builtin_convertvector(~bits, Vec<T>));
 }
 
-// The arguments of all kinds of dropout.
+// Arguments of all kinds of dropout.
 template <class T>
 struct DropoutForward {
   static constexpr const char* fields = "y aux state x rate n";
@@ -191,7 +191,7 @@ void dropout_backward(const void* args, const Worker& me) {
   drop_plain(a.dx, a.dy, a.n, a.aux, *a.rate, me);
 }
 
-// y = scale x + shift where an element is kept, so that mean 0 and variance 1 stay.
+// Sets y = scale x + shift where an element is kept, so that mean 0 and variance 1 are preserved.
 struct Alpha {
   static constexpr double kFloor = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946;
   double scale, shift;
@@ -274,7 +274,7 @@ struct RandomNumbers {
   i64 n;
 };
 
-// f(i, its words) for each of this worker's share of n elements, which take EACH words that lie side by side.
+// Calls f(i, words) for each element of this worker's share of n elements. An element uses EACH consecutive words.
 template <int EACH, class F>
 FASTNN_INLINE void for_each_words(i64 n, const u64* aux, const Worker& me, F f) {
   constexpr i64 kTogether = kDropoutGroup / EACH;
@@ -308,7 +308,7 @@ void random_uniform(const void* args, const Worker& me) {
   });
 }
 
-// In float64 for both types: rounded to float32, the numbers of all backends are equal.
+// Computes in float64 for both types, so that the numbers of all backends are equal after rounding to float32.
 template <class T>
 void random_normal(const void* args, const Worker& me) {
   const RandomNumbers<T> a = *(const RandomNumbers<T>*)args;
@@ -335,7 +335,7 @@ FASTNN_INLINE double random_integers_work(const void* args, int itemsize) {
 FASTNN_INLINE void random_integers(const void* args, const Worker& me) {
   const RandomIntegers a = *(const RandomIntegers*)args;
   take(a.state, a.aux, 2 * a.n, me);
-  const u64 span = a.last - a.low + 1;  // 0: all numbers of 64 bits
+  const u64 span = a.last - a.low + 1;  // 0: all 64-bit numbers
   for_each_words<2>(a.n, a.aux, me, [&](i64 i, const u32* words) {
     const u64 r = (u64)words[0] << 32 | words[1];
     a.y[i] = (i64)(a.low + (span ? (u64)((unsigned __int128)r * span >> 64) : r));

@@ -1,12 +1,12 @@
-// Reductions over the middle dimension of x (A, B, C), of the elementwise family.
+// Reductions over the middle axis of x (A, B, C), kernels of the elementwise family.
 #pragma once
 #include "families/elementwise.h"
 #include "math/sums.h"
 
 namespace {
 
-// How values are reduced: start() changes nothing, fold() takes two vectors together and join() two partial results. Floats are
-// summed in T over a few hundred values at most, then in float64.
+// How values are reduced: start() is the neutral element, fold() combines two vectors, and join() two partial results. Floats are
+// summed in T over at most a few hundred values, then in float64.
 template <class T>
 struct SumPart {
   typedef double Type;
@@ -32,7 +32,7 @@ struct Prod {
   FASTNN_INLINE Part join(Part a, Part b) { return multiply<Part>(a, b); }
 };
 
-// NaN wins over any number.
+// If a value is NaN, the result is NaN.
 template <class T>
 struct Max {
   typedef T Part;
@@ -49,7 +49,7 @@ struct Min {
   FASTNN_INLINE T join(T a, T b) { return minimum(b, a); }
 };
 
-// acc[k] takes x[i step + k next] for the vectors i of a run: four chains hide the latency of an addition.
+// Folds x[i step + k next] into acc[k] for the vectors i of a run. Four chains hide the latency of an addition.
 template <class T, class R, class Lanes>
 FASTNN_INLINE void fold_four(Vec<T> (&acc)[4], const T* x, i64 count, i64 step, i64 next, Lanes lanes) {
   for (i64 i = 0; i < count; i++, x += step)
@@ -63,7 +63,7 @@ FASTNN_INLINE Vec<T> join_four(const Vec<T> (&acc)[4]) {
 
 constexpr i64 kFoldRows = 256;
 
-// The reduction of n values that lie together.
+// Returns the reduction of n contiguous values.
 template <class T, class R>
 FASTNN_INLINE typename R::Part reduce_run(const T* x, i64 n) {
   typedef typename R::Part Part;
@@ -84,7 +84,7 @@ FASTNN_INLINE typename R::Part reduce_run(const T* x, i64 n) {
   return result;
 }
 
-// part[c] = the reduction of `rows` values, `stride` apart, from x[c] on.
+// Sets part[c] to the reduction of `rows` values from x[c] on, with this stride.
 template <class T, class R>
 FASTNN_INLINE void reduce_columns(typename R::Part* part, const T* x, i64 rows, i64 stride, i64 columns) {
   typedef typename R::Part Part;
@@ -120,7 +120,7 @@ struct ReduceForward {
   i64 op, A, C, B;
 };
 
-// How the work is cut: blocks of columns, and where there are few results for many values, pieces of B.
+// Cuts of the work: blocks of columns, and also pieces of B if many values are reduced to few results.
 constexpr i64 kReduceColumns = 256;
 struct ReducePieces {
   i64 rows, splits, blocks;
@@ -149,7 +149,7 @@ FASTNN_INLINE T finished(Part part, const ReduceForward<T>& a) {
   if (a.op != kMean) return (T)part;
   return kWhole<T> ? (T)whole((double)part / (double)a.B) : (T)((double)part / (double)a.B);
 }
-// The results of n reductions.
+// Writes the results of n reductions.
 template <class T, class Part>
 void finish(T* y, const Part* part, i64 n, const ReduceForward<T>& a) {
   for (i64 j = 0; j < n; j++) y[j] = finished(part[j], a);
@@ -202,13 +202,13 @@ void reduce_forward(const void* args, const Worker& me) {
   }
 }
 
-// Whether x takes the place of the greatest value so far; a NaN is greater than any number.
+// Returns whether x replaces the largest value so far. NaN is larger than any number.
 template <class T>
 FASTNN_INLINE bool exceeds(T x, T top) {
   return (x > top) | ((x != x) & (top == top));
 }
 
-// The first lane in which a comparison held, or the number of lanes.
+// Returns the first lane in which a comparison is true, or the number of lanes.
 template <class T>
 FASTNN_INLINE int first_lane(IVec<T> held) {
 #if defined(__AVX512F__)
@@ -222,7 +222,7 @@ FASTNN_INLINE int first_lane(IVec<T> held) {
   return __builtin_ctz(mask | 1u << kLanes<T>);
 }
 
-// The first place of the greatest of n values, n > 0.
+// Returns the first index of the largest of n values, n > 0.
 template <class T>
 FASTNN_INLINE i64 argmax(const T* x, i64 n) {
   if (n <= kLanes<T>) {
@@ -235,7 +235,7 @@ FASTNN_INLINE i64 argmax(const T* x, i64 n) {
   i64 i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) {
     const Vec<T> v = load(x + i);
-    const int lane = first_lane<T>((v == top) | (v != v));  // with a NaN anywhere, the maximum is one and equals nothing
+    const int lane = first_lane<T>((v == top) | (v != v));  // with a NaN anywhere, the maximum is NaN and equals no value
     if (lane < kLanes<T>) return i + lane;
   }
   const Vec<T> v = load_n(x + i, n - i);

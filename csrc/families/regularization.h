@@ -61,7 +61,7 @@ void penalty_backward(const void* args, const Worker& me) {
     const Vec<T> x = lanes.load(a.x + i), zero = {};
     Vec<T> d = zero;
     if (l2) d += two * x;
-    if (l1) d += x > zero ? splat<T>(one) : x < zero ? splat<T>(-one) : x;  // 0 and NaN stay what they are
+    if (l1) d += x > zero ? splat<T>(one) : x < zero ? splat<T>(-one) : x;  // keeps 0 and NaN
     lanes.store(a.dx + i, a.add ? lanes.load(a.dx + i) + d : d);
   });
 }
@@ -72,7 +72,7 @@ template <class T>
 struct LimitNorms {
   static constexpr const char* fields = "w limits A B C";
   T* w;
-  const double* limits;  // least norm, greatest norm, rate
+  const double* limits;  // smallest norm, largest norm, rate
   i64 A, B, C;
 };
 

@@ -1,4 +1,4 @@
-// Running sums and products along the middle dimension of x (A, B, C), of the elementwise family.
+// Running sums and products along the middle axis of x (A, B, C), kernels of the elementwise family.
 #pragma once
 #include "families/reduce.h"
 
@@ -17,7 +17,7 @@ FASTNN_INLINE double cumulate_work(const void* args, int itemsize) {
   return 5.0 * (double)a.A + elements_work(a.A * a.B * a.C, itemsize, 1, 1);
 }
 
-// Floats are added up in float64; R is as in reduce.h.
+// Floats are summed in float64. R is as in reduce.h.
 template <class T, class R>
 FASTNN_INLINE void scan(const Cumulate<T>& a, const Worker& me) {
   constexpr i64 kColumns = 64;

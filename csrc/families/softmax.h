@@ -1,16 +1,16 @@
-// Functions of whole rows: softmax, log-softmax, sparsemax.
+// Functions of rows: softmax, log-softmax, sparsemax.
 #pragma once
 #include "math/sums.h"
 #include "math/vmath.h"
 
 namespace {
 
-// p = softmax(x) of rows of n elements, and of each row the maximum and sum(exp(x - max)); p may be x, or null.
+// Computes p = softmax(x) of rows of n elements, and for each row the maximum and sum(exp(x - max)). p may be x, or null.
 template <class T>
 using SoftmaxFn = void (*)(T* p, const T* x, i64 rows, i64 n, T* max, T* sum);
 
-// For rows of at most V vectors and more than V - 1, which stay in registers; V = 0: rows of any length.
-// A maximum that overlooks a NaN is good enough: the sum and with it the whole row become NaN all the same.
+// For rows of more than V - 1 and at most V vectors, which remain in registers. V = 0: rows of any length.
+// The maximum may ignore a NaN: the sum and the whole row become NaN anyway.
 template <class T, int V>
 void softmax_rows(T* p, const T* x, i64 rows, i64 n, T* max, T* sum) {
   constexpr i64 L = kLanes<T>;
@@ -60,8 +60,8 @@ FASTNN_INLINE SoftmaxFn<T> softmax_fn(i64 n) {
   }
 }
 
-// Softmax works on blocks of as many rows as a vector has lanes, so that their logarithms are taken together:
-// f(row, max, log of the sum) for each row of a block. `before(row)` has come for each of them while x was whole: p may be x.
+// Computes softmax in blocks of as many rows as a vector has lanes, so that their logarithms are computed together. Then it calls
+// f(row, max, log of the sum) for each row of the block. It calls before(row) for each row first, because p may overwrite x.
 template <class T, class B, class F>
 FASTNN_INLINE void softmax_blocks(T* p, const T* x, Range rows, i64 n, B before, F f) {
   const SoftmaxFn<T> softmax = softmax_fn<T>(n);
@@ -158,9 +158,9 @@ void log_softmax_backward(const void* args, const Worker& me) {
   }
 }
 
-// ---- sparsemax: the nearest point of the simplex ----
+// ---- sparsemax: the nearest point in the probability simplex ----
 
-// Moves the root of a heap of n numbers, whose largest is to stand first, down to its place.
+// Moves the root of a heap of n numbers, with the largest one first, down to its correct place.
 template <class T>
 FASTNN_INLINE void sift_down(T* heap, i64 root, i64 n) {
   const T moved = heap[root];
@@ -172,8 +172,9 @@ FASTNN_INLINE void sift_down(T* heap, i64 root, i64 n) {
   heap[root] = moved;
 }
 
-// What is taken off n numbers of which the largest is 0, so that the positive rests sum to 1; NaN, if one of them is. The
-// numbers that remain positive are the largest: a heap of those above -1, which alone come into question, hands them out.
+// Returns the threshold of n numbers, of which the largest is 0: the positive differences of numbers and threshold sum to 1. It
+// is NaN if a number is NaN. Only the largest numbers have positive differences, and they are above -1, so they are taken from a
+// heap of the numbers above -1.
 template <class T, class F>
 FASTNN_INLINE T sparsemax_threshold(T* heap, i64 n, F number) {
   i64 count = 0, taken = 0;

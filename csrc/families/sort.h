@@ -1,4 +1,4 @@
-// The order of elements along the middle dimension of x (A, B, C), of the elementwise family.
+// The sorted order of elements along the middle axis of x (A, B, C), a kernel of the elementwise family.
 #pragma once
 #include "families/elementwise.h"
 
@@ -20,13 +20,13 @@ FASTNN_INLINE double argsort_work(const void* args, int itemsize) {
   return elements_work(a.A * a.B * a.C * passes, itemsize, 3, 3);
 }
 
-// Whether a comes strictly before b; NaN is greater than any number.
+// Returns whether a comes strictly before b. NaN is larger than any number.
 template <class T>
 FASTNN_INLINE bool comes_before(T a, T b, bool descending) {
   return descending ? (a > b) | ((a != a) & (b == b)) : (a < b) | ((a == a) & (b != b));
 }
 
-// Merges runs that are in order, each time twice as long; from is where the places are in the end.
+// Merges sorted runs, which are twice as long each time. Returns the buffer that contains the sorted indices.
 template <class T>
 FASTNN_INLINE i64* merge_sort(i64* from, i64* to, const T* x, i64 n, i64 stride, bool descending) {
   for (i64 i = 0; i < n; i++) from[i] = i;

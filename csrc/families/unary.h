@@ -1,14 +1,14 @@
-// The element-wise functions of Tensor arithmetic, and what a struct of functions.h looks like.
+// The element-wise functions of Tensor arithmetic, and the common form of the structs in functions.h.
 #pragma once
 #include "math/vmath.h"
 
 namespace {
 
-// What a struct says beside value(x) = f(x) and slope(dy, z, y) = dy f'(z), where y = f(z); p and q are the
-// parameters. Where backward is not given z, slope must not look at it.
+// Each struct has a Kind, value(x, p, q) = f(x) and slope(dy, z, y, p, q) = dy f'(z), where y = f(z). p and q are the parameters.
+// If saves_z is false, backward does not get z, and slope must not use it.
 struct Kind {
   bool saves_z;
-  double cost32, cost64;  // nanoseconds for an element of float32 and float64, roughly
+  double cost32, cost64;  // rough nanoseconds for an element of float32 and float64
 };
 
 template <class T>
@@ -37,7 +37,7 @@ struct Abs {
   static constexpr Kind kind = {true, 0.05, 0.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vabs<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
-    Vec<T> sign = z > (T)0 ? splat<T>(1) : (z < (T)0 ? splat<T>(-1) : z);  // 0 and NaN stay
+    Vec<T> sign = z > (T)0 ? splat<T>(1) : (z < (T)0 ? splat<T>(-1) : z);  // keeps 0 and NaN
     return dy * sign;
   }
 };
@@ -66,7 +66,7 @@ struct Power {
     if (p == 0) return dy * ((T)0 * z);
     return dy * (p * power(z, p - 1));
   }
-  // The exponents that people use, without the C library.
+  // Common exponents, computed without the C library.
   FASTNN_INLINE Vec<T> power(Vec<T> x, T p) {
     if (p == 2) return x * x;
     if (p == 1) return x;
@@ -111,7 +111,7 @@ struct Expm1 {
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * (y + (T)1); }
 };
 
-// The functions with steps, whose slope is 0.
+// Step functions, which have slope 0.
 template <class T>
 struct Sign {
   static constexpr Kind kind = {false, 0.05, 0.1};
