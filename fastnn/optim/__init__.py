@@ -1,6 +1,6 @@
-"""Optimizers with PyTorch's names and defaults, as one pass over flat buffers; `get` knows them by Keras's names and defaults.
+"""Optimizers with PyTorch's names and defaults, as one pass over flat buffers. `get` makes them with Keras's names and defaults.
 
-Hyper-parameters and step counts lie in arrays that the kernels read, so that recorded steps follow when they change.
+Hyper-parameters and step counts are in arrays that the kernels read, so that changes apply to recorded steps too.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _KERAS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 
 
 def get(identifier: Any, **settings: Any) -> Optimizer:
-    """Make an optimizer from its name, with Keras's defaults and these settings; an Optimizer is given back as it is.
+    """Make an optimizer from its name, with Keras's defaults and the given settings; an Optimizer is returned itself.
 
-    Settings have Keras's names or those of the class; RAdam and L-BFGS, which Keras lacks, have the defaults of their kin.
+    Settings have Keras's names or those of the class. RAdam and L-BFGS, which Keras does not have, use similar defaults.
 
     Raises:
-        TypeError: no name and no optimizer, an argument that is not known, or both names of one.
-        ValueError: an unknown name, or a value that a setting cannot have.
+        TypeError: the identifier is neither a name nor an optimizer, an argument is unknown, or both names of one are given.
+        ValueError: the name is unknown, or the value of a setting is not valid.
 
     >>> import fastnn
     >>> fastnn.optim.get("adam", learning_rate=0.01, beta_1=0.8).get_config()["betas"]

@@ -1,4 +1,4 @@
-"""Adam and its kin."""
+"""Adam and its variants: AdamW, RAdam, NAdam and Adamax."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, arXiv 1412.6980).
 
     Args:
-        params: parameters or groups, or None when given to `compile`.
+        params: parameters or groups; None if the optimizer is passed to `compile`.
         lr: the learning rate.
-        betas: how much of the running means of gradient and squared gradient is kept.
-        eps: what is added to the root of the squared gradient.
+        betas: decay factors of the running means of the gradient and of the squared gradient.
+        eps: number that is added to the root of the mean squared gradient.
         weight_decay: adds weight_decay w to the gradient (L2).
-        amsgrad: whether the greatest squared gradient so far is taken (Reddi et al., ICLR 2018).
+        amsgrad: whether to use the maximum of the mean squared gradient so far (Reddi et al., ICLR 2018).
         decoupled_weight_decay: whether weight decay shrinks the weights themselves instead, as in AdamW.
         common: clipping, averages and accumulation, as in `Optimizer`.
 
@@ -87,7 +87,7 @@ class AdamW(Adam):
 
 
 class RAdam(Optimizer):
-    """RAdam (Liu et al., arXiv 1908.03265): Adam that waits with its denominator until enough gradients were seen.
+    """RAdam (Liu et al., arXiv 1908.03265): Adam that uses its denominator only after enough steps.
 
     Args:
         params, lr, betas, eps, weight_decay, common: as in `Adam`.
@@ -121,7 +121,7 @@ class NAdam(Optimizer):
 
     Args:
         params, lr, betas, eps, weight_decay, common: as in `Adam`.
-        momentum_decay: how fast the momentum comes to its full size: that of step t is beta1 (1 - 0.96^(t momentum_decay) / 2).
+        momentum_decay: speed of the growth of the momentum, which is beta1 (1 - 0.96^(t momentum_decay) / 2) at step t.
         decoupled_weight_decay: whether weight decay shrinks the weights themselves, as in AdamW.
     """
 
@@ -152,11 +152,11 @@ class NAdam(Optimizer):
 
 
 class Adamax(Optimizer):
-    """Adamax (Kingma and Ba, arXiv 1412.6980, section 7.1): Adam with the greatest gradient in place of the mean square.
+    """Adamax (Kingma and Ba, arXiv 1412.6980, section 7.1): Adam with the maximum of gradients instead of the mean square.
 
     Args:
         params, lr, betas, eps, weight_decay, common: as in `Adam`.
-        foreach: PyTorch's, changes nothing.
+        foreach: accepted for compatibility with PyTorch; has no effect.
         decoupled: whether weight decay shrinks the weights themselves, as in AdamW.
     """
 

@@ -1,4 +1,4 @@
-"""RMSprop, Adagrad and Adadelta: steps divided by the root of what squared gradients have been."""
+"""RMSprop, Adagrad and Adadelta: steps are divided by the root of a mean or sum of past squared gradients."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class RMSprop(Optimizer):
     Args:
         params: parameters or groups, or None when given to `compile`.
         lr: the learning rate.
-        alpha: how much of the running mean of the squared gradient is kept; below 1.
-        eps: what is added to the root of the mean.
+        alpha: decay factor of the running mean of the squared gradient; below 1.
+        eps: number that is added to the root of the mean.
         weight_decay: adds weight_decay w to the gradient (L2).
-        momentum: the share of the last step that is kept.
-        centered: whether the variance of the gradient is taken in place of its mean square (Graves, arXiv 1308.0850).
+        momentum: decay factor of the momentum.
+        centered: whether to use the variance of the gradient instead of its mean square (Graves, arXiv 1308.0850).
         capturable, foreach, maximize, differentiable: as in `Optimizer`.
         inside: whether eps is added under the root, as Keras does.
         decoupled: whether weight decay shrinks the weights themselves instead.
@@ -72,8 +72,8 @@ class Adagrad(Optimizer):
         lr: the learning rate.
         lr_decay: step t has the learning rate lr / (1 + (t - 1) lr_decay).
         weight_decay: adds weight_decay w to the gradient (L2).
-        initial_accumulator_value: what the sums begin with.
-        eps: what is added to their root.
+        initial_accumulator_value: initial value of the sums.
+        eps: number that is added to the root of the sums.
         foreach: PyTorch's, changes nothing.
         decoupled: whether weight decay shrinks the weights themselves instead.
         common: clipping, averages and accumulation, as in `Optimizer`.
@@ -106,13 +106,13 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Adadelta (Zeiler, arXiv 1212.5701): steps as large as the last ones were, by the size of the gradient.
+    """Adadelta (Zeiler, arXiv 1212.5701): steps are scaled by the size of past steps, divided by that of past gradients.
 
     Args:
         params: parameters or groups, or None when given to `compile`.
-        lr: what a step is multiplied with.
-        rho: how much of the running means of squared gradients and squared steps is kept; below 1.
-        eps: what is added to both under the root.
+        lr: factor of the steps.
+        rho: decay factor of the running means of squared gradients and squared steps; below 1.
+        eps: number that is added to both means under the root.
         weight_decay: adds weight_decay w to the gradient (L2).
         foreach: PyTorch's, changes nothing.
         decoupled: whether weight decay shrinks the weights themselves instead.

@@ -1,4 +1,4 @@
-"""Attributes of optimizers that can be read and set: setting one that has no effect is an error."""
+"""Attributes of optimizers; setting one that would have no effect is an error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .group import OTHER_NAMES, Group, Layout
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
 UNUSED = ("foreach", "fused", "capturable")
-"""PyTorch's arguments that choose between its implementations: they are taken and change nothing."""
+"""PyTorch's arguments that select an implementation; they are accepted and have no effect."""
 FIXED = (*LIMITS, "use_ema", "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "maximize")
 """Settings of a whole optimizer, which groups do not have."""
 _KNOWN: set[str] = set()
-"""The settings that any of fastnn's optimizers has."""
+"""Names of all settings of the optimizers of fastnn."""
 _PARTS = frozenset({"defaults", "segments", "params"})
 
 
 def check_unused(name: str, arguments: dict[str, Any]) -> None:
-    """Refuse what is not a setting of optimizers, or what they cannot do."""
+    """Raise an error for unknown arguments, and for differentiable=True, which is not supported."""
     for key, value in arguments.items():
         if key not in (*UNUSED, "differentiable"):
             raise TypeError(f"{name}: unknown argument {key!r}{_hint(key)}")
@@ -36,7 +36,7 @@ def _hint(name: str) -> str:
 
 
 class Attributes:
-    """The part of `Optimizer` that guards its attributes."""
+    """Methods of `Optimizer` that check its attributes."""
 
     layout: Layout
     _groups: tuple[Group, ...]
@@ -91,10 +91,11 @@ class Attributes:
         return self._groups
 
     def _check_other(self, name: str, value: Any, layout: Layout) -> None:
-        """Refuse what a group with this layout cannot have, and what would do nothing there.
+        """Check a name and value that a user adds to a group with this layout.
 
         Raises:
-            ValueError: a setting of the whole optimizer, unless it is the same; one of other optimizers; or a misspelt one.
+            ValueError: the name is a setting of the whole optimizer with another value, a setting of other optimizers, or a
+                misspelled setting.
         """
         cls = type(self).__name__
         if name in FIXED:
@@ -126,22 +127,22 @@ class Attributes:
     clipnorm = property(
         lambda self: self._limit_of("clipnorm"),
         lambda self, value: self._set_limit("clipnorm", value),
-        doc="The greatest norm of each parameter's gradient, or None; it may be changed at any time where it was given.",
+        doc="Maximal norm of each parameter's gradient, or None; it may be changed at any time if it is not None.",
     )
     global_clipnorm = property(
         lambda self: self._limit_of("global_clipnorm"),
         lambda self, value: self._set_limit("global_clipnorm", value),
-        doc="The greatest norm of all gradients together, or None; it may be changed at any time where it was given.",
+        doc="Maximal norm of all gradients together, or None; it may be changed at any time if it is not None.",
     )
     clipvalue = property(
         lambda self: self._limit_of("clipvalue"),
         lambda self, value: self._set_limit("clipvalue", value),
-        doc="The greatest absolute value of a gradient's element, or None; it may be changed at any time where it was given.",
+        doc="Maximal absolute value of a gradient's element, or None; it may be changed at any time if it is not None.",
     )
 
     @property
     def ema_momentum(self) -> float:
-        """Return how much of the moving average of the weights is kept in each update; it may be changed where one is kept."""
+        """Return the decay factor of the moving average of the weights; it may be changed if use_ema is set."""
         return float(self._ema_momentum[0])
 
     @ema_momentum.setter
@@ -150,12 +151,12 @@ class Attributes:
 
     @property
     def ema_overwrite_frequency(self) -> int | None:
-        """After how many updates the weights are replaced by their averages."""
+        """Return the number of updates after which the weights are replaced by their averages."""
         return self._overwrite_every or None
 
     @property
     def gradient_accumulation_steps(self) -> int | None:
-        """Return how many steps it takes to an update of the weights."""
+        """Return the number of steps between updates of the weights."""
         return self._update_every or None
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The base of all optimizers: groups of parameters, the step with clipping and accumulation, and averages."""
+"""Base of all optimizers: groups of parameters, the step with clipping and accumulation, and averages."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
 
 AVERAGE, COLLECTED = "average", "collected"
-"""States that any optimizer may have beside its own: the average of the weights, and the gradients since the last update."""
+"""Names of states that every optimizer may have: the average of the weights, and the gradients since the last update."""
 
 
 class Optimizer(Attributes, Stateful):
-    """The base of all optimizers: a step is a few kernel calls for all parameters.
+    """Base of all optimizers: a step is a few kernel calls for all parameters.
 
     Args:
-        params: parameters, or a list of dicts, groups with settings of their own: ``[{"params": a, "lr": 0.1}, {"params": b}]``;
-            None when given to `compile`.
-        settings: what groups have unless they say otherwise.
-        clipnorm: the greatest norm of each parameter's gradient.
-        global_clipnorm: the greatest norm of all gradients together.
-        clipvalue: the greatest absolute value of a gradient's element.
-        use_ema: whether a moving average of the weights is kept: see `averaged` and `finalize`. `fit` ends with the averages.
-        ema_momentum: how much of the average is kept in each update.
-        ema_overwrite_frequency: after so many updates each time, the weights are replaced by the averages.
-        gradient_accumulation_steps: the weights change in every so many-th step only, by the mean of the gradients; those of
-            parameters that have a gradient in that step.
-        maximize: whether steps go up, against the sign of the gradients.
-        unused: PyTorch's foreach, fused and capturable, which change nothing; differentiable=True is refused.
+        params: parameters, or a list of dicts, which are groups with separate settings: ``[{"params": a, "lr": 0.1},
+            {"params": b}]``. None if the optimizer is passed to `compile`.
+        settings: default settings of groups.
+        clipnorm: maximal norm of each parameter's gradient.
+        global_clipnorm: maximal norm of all gradients together.
+        clipvalue: maximal absolute value of a gradient's element.
+        use_ema: whether to keep a moving average of the weights: see `averaged` and `finalize`. `fit` ends with the averages.
+        ema_momentum: decay factor of the moving average.
+        ema_overwrite_frequency: number of updates after which the weights are replaced by the averages, each time.
+        gradient_accumulation_steps: number of steps between updates of the weights. An update uses the mean of the gradients, and
+            changes the parameters that have a gradient in its step.
+        maximize: whether steps increase the loss, in the direction of the gradients.
+        unused: PyTorch's foreach, fused and capturable, which have no effect; differentiable=True is an error.
 
     Raises:
-        ValueError: a setting is out of range, there are no parameters, or one stands in two groups.
-        TypeError: something is no parameter.
+        ValueError: a setting is out of range, there are no parameters, or a parameter is in two groups.
+        TypeError: an object is not a parameter.
     """
 
     layout = Layout(("lr",))
     takes_closure = False
-    """Whether a step evaluates the loss itself, several times."""
+    """Whether a step evaluates the loss itself, usually several times."""
 
     def __init__(
         self,
@@ -88,14 +88,14 @@ class Optimizer(Attributes, Stateful):
         self._update_every = _every(gradient_accumulation_steps, f"{name}: gradient_accumulation_steps")
         self.maximize = bool(maximize)
         self._share = shared_array([(-1 if maximize else 1) / (self._update_every or 1)])
-        # Counts that kernels read: of calls of step, and of updates of the weights; kept only where something follows them.
+        # Numbers of calls of step and of updates, which kernels read. They are counted only if something depends on them.
         self._calls, self._updates = shared_array([0], np.int64), shared_array([0], np.int64)
         self._flags = shared_array([[0], [0]], np.int64)
         self.defaults = dict(settings)
         self.segments: list[Segment] = []
         self.params: list[Parameter] = []
         self._groups: tuple[Group, ...] = ()
-        self._grouped = False  # whether groups were given
+        self._grouped = False  # whether the user passed groups
         given = None if params is None else self._listed(params)
         if given and any(isinstance(g, dict) for g in given):
             for group in given:
@@ -106,18 +106,18 @@ class Optimizer(Attributes, Stateful):
             if given is not None:
                 self.add(given)
 
-    # ---- what the classes define ----
+    # ---- methods that derived classes define ----
 
     def state_names(self, group: Group) -> dict[str, float]:
-        """Return the buffers of state that a group's parameters need, and what they are filled with at first."""
+        """Return the names of the state buffers of a group's parameters, with their initial values."""
         return {}
 
     def update(self, k: Backend, run: Run) -> None:
-        """One update of the parameters of a run, whose steps have been counted."""
+        """Update the parameters of a run once, after its steps were counted."""
         raise NotImplementedError
 
     def check_group(self, group: Group) -> None:
-        """ValueError where a group's settings do not go together."""
+        """Raise ValueError if a group's settings contradict each other."""
 
     def _check_group(self, group: Group) -> None:
         self.check_group(group)
@@ -125,10 +125,10 @@ class Optimizer(Attributes, Stateful):
             raise ValueError(f"{type(self).__name__}: the group was made without {', '.join(lacking)}, which these settings need")
 
     def train(self) -> None:
-        """Put the weights in place that training goes on from; other weights only for optimizers that keep averages."""
+        """Set the weights for training. Only optimizers that keep averages have separate weights for training."""
 
     def eval(self) -> None:
-        """Put the weights in place that are to be evaluated and saved."""
+        """Set the weights for evaluation and saving."""
 
     # ---- parameters and groups ----
 
@@ -139,11 +139,11 @@ class Optimizer(Attributes, Stateful):
         return list(params)
 
     def _own_groups(self) -> list[dict[str, Any]]:
-        """Return the groups of an optimizer whose parameters are not in groups: what is special about their settings."""
+        """Return the special settings of each group of an optimizer that was made without groups."""
         return [{}]
 
     def _new_group(self, settings: dict[str, Any], beside: tuple[Group, ...] | None = None) -> Group:
-        """Make a group behind the others, or behind those that are given, which then are all."""
+        """Make a group and append it to the groups, or to `beside`, which then replaces the other groups."""
         complete = self._complete(settings)
         group = Group(type(self).__name__, self._layout(complete), complete, self._updates, self._check_group, self._check_other)
         group.states = self._states(group)
@@ -157,11 +157,11 @@ class Optimizer(Attributes, Stateful):
         return self.layout
 
     def _assigned(self, fresh: list[Parameter]) -> list[tuple[Group, list[Parameter]]]:
-        """Return which group takes which of the parameters that were given without one."""
+        """Assign new parameters to groups."""
         return [(self.param_groups[0], fresh)]
 
     def add(self, params: Iterable[Tensor]) -> None:
-        """Take parameters that it does not hold yet into its first group."""
+        """Add parameters that the optimizer does not have yet to its first group."""
         own = set(self.params)
         fresh = [p for p in flatten_parameters(self._listed(params)) if p not in own]
         if not fresh and not self.params:
@@ -171,9 +171,9 @@ class Optimizer(Attributes, Stateful):
         self._take_pending()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
+        """Add a group of parameters: a dict with "params" and the settings that differ from those of the constructor.
 
-        Recorded steps are recorded anew.
+        Recorded steps are recorded again.
         """
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
@@ -186,7 +186,7 @@ class Optimizer(Attributes, Stateful):
         if len(members) < len(given) or not set(members).isdisjoint(self.params):
             raise ValueError(f"{name}: a parameter is given twice; it can be in one group only")
         settings = {key: value for key, value in param_group.items() if key != "params"}
-        group = self._new_group(settings, None if self.params else ())  # not beside that of an optimizer without parameters
+        group = self._new_group(settings, None if self.params else ())  # the first group replaces the empty default group
         self._grouped = True
         self._take(group, members)
 
@@ -194,7 +194,7 @@ class Optimizer(Attributes, Stateful):
         if not members:
             return
         if self.params:
-            settings_changed()  # recorded steps know nothing of the new ones
+            settings_changed()  # recorded steps do not update the new parameters
         segments = list(self.segments)
         for flat in dict.fromkeys(p.flat for p in members):
             for run in neighbours(p for p in members if p.flat is flat):
@@ -212,10 +212,10 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def lr(self) -> float:
-        """Return the first group's learning rate; it may be changed at any time between steps, recorded ones too.
+        """Return the first group's learning rate; it may be changed at any time between steps, also recorded ones.
 
-        Setting it changes those of other groups by the same factor (makes them the same, where it was 0). A function of the
-        number of updates so far is followed by all groups as a schedule.
+        Setting it changes the rates of other groups by the same factor, or sets them to the same value if it was 0. A function
+        of the number of updates so far becomes the schedule of all groups.
         """
         lr: float = self.param_groups[0]["lr"]
         return lr
@@ -232,14 +232,14 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def iterations(self) -> int:
-        """Return the number of updates that the weights have had."""
+        """Return the number of updates of the weights so far."""
         current().host_reads("the number of steps")
         if self._pending is not None:
             return max((int(given["step"]) for given in self._pending["state"].values()), default=0)
         return max((int(s.steps.max()) for s in self.segments), default=0)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients; costs nothing, the next backward overwrites them. set_to_none=False makes them 0 instead."""
+        """Clear all gradients, so that the next backward overwrites them. set_to_none=False sets them to 0 instead."""
         k = current()
         if not set_to_none:
             for p in self.params:
@@ -351,7 +351,7 @@ class Optimizer(Attributes, Stateful):
         return Finally(end, begin)
 
     def finalize(self) -> None:
-        """Replace the weights by their averages, if it keeps a moving average (use_ema); `fit` does so at its end."""
+        """Replace the weights by their moving averages if use_ema is set; `fit` does this at its end."""
         if not self.use_ema:
             return
         k = current()
@@ -389,7 +389,7 @@ class Optimizer(Attributes, Stateful):
 
     @property
     def plain(self) -> bool:
-        """Return whether `get_config` has all its settings: no groups were given."""
+        """Return whether `get_config` has all settings, since the user passed no groups."""
         return not self._grouped
 
 

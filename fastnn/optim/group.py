@@ -1,4 +1,4 @@
-"""Groups of parameters with hyper-parameters of their own, which lie in arrays that kernels read."""
+"""Groups of parameters with separate hyper-parameters, which are in arrays that kernels read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
 
 Setting: TypeAlias = "float | Callable[[int], float]"
-"""A hyper-parameter: a number, or a schedule, a function from the number of updates so far (from 0) to one."""
+"""Type of a hyper-parameter: a number, or a schedule, which is a function of the number of updates so far (from 0)."""
 
 RING = 1024
-"""Values of a schedule that are kept for steps to come: so many replayed steps may follow each other without Python."""
+"""Number of schedule values that are computed in advance; at most this many replayed steps run without Python."""
 BELOW_ONE = frozenset({"beta1", "beta2", "rho", "alpha"})
 OTHER_NAMES = {"learning_rate": "lr", "epsilon": "eps", "beta_1": "betas", "beta_2": "betas"}
 """Keras's names of settings."""
@@ -30,12 +30,12 @@ FLAGS = frozenset({"nesterov", "decoupled", "decoupled_weight_decay", "inside"})
 
 
 class Layout(NamedTuple):
-    """The settings of a group.
+    """Layout of the settings of a group.
 
     Args:
-        names: hyper-parameters in the order in which the kernel has them in its array.
-        options: what is fixed once the group is made.
-        hidden: names that follow from the class and are no setting of their own.
+        names: hyper-parameters in the order of the kernel's array.
+        options: settings that are fixed after the group is made.
+        hidden: hyper-parameters that the class determines, so that they are not settings.
     """
 
     names: tuple[str, ...]
@@ -44,13 +44,13 @@ class Layout(NamedTuple):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return the settings as constructors name them: beta1 and beta2 are one, betas."""
+        """Return the names of the settings in constructors, where beta1 and beta2 are one setting, betas."""
         shown = ["betas" if n == "beta1" else n for n in self.names if n != "beta2" and n not in self.hidden]
         return (*shown, *self.options)
 
 
 class Schedules:
-    """The values that scheduled hyper-parameters have in the next steps, in a ring that the kernel `scheduled` reads."""
+    """Values of scheduled hyper-parameters for the next steps, in a ring buffer that the kernel `scheduled` reads."""
 
     def __init__(self, group: Group, functions: dict[int, Callable[[int], float]], updates: Array) -> None:
         self.functions = functions
@@ -58,10 +58,10 @@ class Schedules:
         self.slots = shared_array(list(functions), np.int64)
         self.values = shared_array(np.zeros((len(functions), RING)))
         self._group = group
-        self._begin = self._end = 0  # the steps whose values are in the ring
+        self._begin = self._end = 0  # range of steps with values in the ring buffer
 
     def prepare(self, n: int) -> int:
-        """Make the values of up to n steps; return how many."""
+        """Compute the values of up to n steps; return the number of steps."""
         now, n = int(self.updates[0]), min(n, RING)
         if not self._begin <= now <= self._end:
             self._begin = self._end = now
@@ -75,21 +75,21 @@ class Schedules:
         return n
 
     def show(self, step: int) -> None:
-        """Put the values of a step that was into the settings, where they stand until the next one."""
+        """Write the values of a past step into the settings, where they stay until the next step."""
         for i, function in self.functions.items():
             self._group.hyper[i] = self._group.checked(i, function(step), f" at step {step}")
 
     def write(self, k: Backend) -> None:
-        """Return the values of this step."""
+        """Write the values of this step into the settings, by a kernel."""
         k.prepares(self.prepare)
         k.scheduled(self._group.hyper, self.values, self.slots, self.updates)
 
 
 class Group(MutableMapping[str, Any]):
-    """One of `Optimizer.param_groups`: a group's parameters and settings by PyTorch's names.
+    """Item of `Optimizer.param_groups`: the parameters and settings of a group, by PyTorch's names.
 
-    Hyper-parameters that are written here reach the steps that follow, recorded ones too; a function of the step (from 0)
-    is followed as a schedule. Names of your own may be put in, as in a dict, but no settings that the optimizer does not have.
+    New values of hyper-parameters apply to the next steps, also recorded ones. A function of the step (from 0) is used as a
+    schedule. Other names may be added, as in a dict, but not settings that the optimizer does not have.
 
     >>> import fastnn
     >>> optimizer = fastnn.optim.Adam([fastnn.nn.Parameter([1.0])], betas=(0.8, 0.99))
@@ -110,14 +110,12 @@ class Group(MutableMapping[str, Any]):
         self.owner = owner
         self.layout = layout
         self.parameters: list[Parameter] = []
-        self.states: dict[str, float] | None = (
-            None  # the buffers that its parameters have, and what they are filled with at first
-        )
+        self.states: dict[str, float] | None = None  # names of the state buffers of its parameters, with initial values
         self.hyper = shared_array(np.zeros(len(layout.names)))
         self.schedules: Schedules | None = None
         self.options = {name: settings[name] for name in layout.options}
         self._updates = updates
-        self._check: Callable[[Group], None] = lambda group: None  # settings go together once all of them are there
+        self._check: Callable[[Group], None] = lambda group: None  # settings are checked together after all of them are set
         self._check_other = check_other
         self._other: dict[str, Any] = {}
         for name in (*layout.keys, *layout.hidden):
@@ -129,7 +127,7 @@ class Group(MutableMapping[str, Any]):
         self._check = check
 
     def checked(self, i: int, value: Any, where: str = "") -> float:
-        """Return the number, if the hyper-parameter in this place can have it."""
+        """Check a value of the hyper-parameter with index i, and return it as a number."""
         name = self.layout.names[i]
         number = check_number(value, f"{self.owner}: {name}{where}", 0)
         if name in BELOW_ONE and number >= 1:
@@ -137,12 +135,12 @@ class Group(MutableMapping[str, Any]):
         return number
 
     def scheduled(self, name: str) -> Callable[[int], float] | None:
-        """Return the schedule that a hyper-parameter follows, or None."""
+        """Return the schedule of a hyper-parameter, or None."""
         return self.schedules.functions.get(self.layout.names.index(name)) if self.schedules else None
 
     @property
     def followed(self) -> set[str]:
-        """Return the settings that follow a schedule, as constructors name them."""
+        """Return the settings that follow a schedule, with their names in constructors."""
         return self._followed_by(self.schedules)
 
     def _followed_by(self, schedules: Schedules | None) -> set[str]:
@@ -150,7 +148,7 @@ class Group(MutableMapping[str, Any]):
         return {"betas" if name in ("beta1", "beta2") else name for name in names}
 
     def release(self, name: str) -> None:
-        """End the schedule of a setting, if it follows one: it keeps the number that it has now.
+        """End the schedule of a setting, if it follows one. It keeps its current value.
 
         >>> import fastnn
         >>> optimizer = fastnn.optim.SGD(lr=fastnn.schedules.ExponentialDecay(0.1, 10, 0.5))
@@ -161,21 +159,21 @@ class Group(MutableMapping[str, Any]):
             self._set(name, self[name], ends_schedule=True)
 
     def refuse_schedule(self, name: str, who: str) -> None:
-        """ValueError where a setting that somebody is going to set follows a schedule."""
+        """Raise ValueError if a setting follows a schedule; for code that will set it."""
         if name in self.followed:
             hint = f"give the optimizer a number, or end the schedule by release({name!r}) of the group"
             raise ValueError(f"{who}: {name} of {self.owner} follows a schedule, which a number would end; {hint}")
 
     def positive(self, name: str) -> bool:
-        """Return whether a hyper-parameter is not 0, or may come to be."""
+        """Return whether a hyper-parameter is above 0, or may become so by its schedule."""
         return self.number(name) > 0 or self.scheduled(name) is not None
 
     def number(self, name: str) -> float:
-        """Return a hyper-parameter's value in the last step, or the next one's where it was just set."""
+        """Return the current value of a hyper-parameter: that of the last step, or of the next one if it was just set."""
         return float(self.hyper[self.layout.names.index(name)])
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings, with functions where they follow a schedule: what makes a group like this one."""
+        """Return the settings, with schedules as functions, from which an equal group can be made."""
         found = {name: self[name] for name in (*self.layout.keys, *self.layout.hidden)}
         if self.schedules:
             for i, function in self.schedules.functions.items():
@@ -189,14 +187,14 @@ class Group(MutableMapping[str, Any]):
         return {**found, **self._other}
 
     def _set(self, name: str, value: Any, ends_schedule: bool = False) -> None:
-        """Set a hyper-parameter, or leave all as they were where it cannot be. Warn where a schedule ends unasked."""
+        """Set a hyper-parameter; if the value is not valid, change nothing. Warn if this ends a schedule unexpectedly."""
         numbers, schedules = self.hyper.copy(), self.schedules
         try:
             self._write(name, value)
             self._check(self)
             if self.schedules is not schedules and self.parameters:
-                settings_changed()  # recorded steps know nothing of it
-        except BaseException:  # Ctrl-C too must not leave half of it
+                settings_changed()  # recorded steps do not use the new schedule
+        except BaseException:  # also after Ctrl-C, restore the old values
             self.hyper[:], self.schedules = numbers, schedules
             raise
         if schedules and not ends_schedule and self._followed_by(schedules) - self.followed:

@@ -19,20 +19,20 @@ _PARTS = {
     "adamw_betas": ("adam_beta_1", "adam_beta_2"),
     "ns_coefficients": ("muon_a", "muon_b", "muon_c"),
 }
-"""Arguments that are one here and several in Keras."""
+"""Arguments of fastnn that are several arguments in Keras."""
 _FIXED: dict[str, Any] = {"loss_scale_factor": None}
 _FIXED_OF: dict[type[Optimizer], dict[str, Any]] = {
     Muon: {"exclude_layers": None, "exclude_embeddings": True, "adam_lr_ratio": 1, "rms_rate": 0.2},
 }
-"""Arguments that can only have Keras's default."""
+"""Arguments for which only Keras's default is supported."""
 
 
 def own_arguments(cls: type[Optimizer], given: dict[str, Any]) -> dict[str, Any]:
-    """Give arguments of Keras's names the names of the class.
+    """Convert arguments with Keras's names to the names of the class.
 
     Raises:
-        TypeError: both names of one argument.
-        ValueError: an argument of Keras's with a value that is not possible here.
+        TypeError: both names of an argument are given.
+        ValueError: a Keras argument has a value that is not supported.
     """
     own: dict[str, Any] = {}
     fixed, names = _FIXED | _FIXED_OF.get(cls, {}), _NAMES | _NAMES_OF.get(cls, {})

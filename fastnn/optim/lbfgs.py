@@ -1,4 +1,4 @@
-"""L-BFGS: steps by the curvature that the last gradients tell of, with a line search."""
+"""L-BFGS: steps by an estimate of the curvature from the last gradients, with a line search."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .group import Layout
 
 Vector = Any
 LEAST_CURVATURE = 1e-10
-"""A pair of a step and the change of the gradient along it is not kept where their product is below this."""
+"""Least product of a step and the change of the gradient along it; pairs with a smaller product are not stored."""
 SUFFICIENT, CURVATURE, MOST_TRIALS = 1e-4, 0.9, 25
-"""The two constants of the strong Wolfe conditions, and the evaluations after which a line search takes the best point."""
+"""Constants of the strong Wolfe conditions, and the maximal number of evaluations in a line search."""
 
 
 class LBFGS(Optimizer):
     """L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989): for few data and smooth losses, with all data in a batch.
 
-    Each call of `step` takes up to max_iter iterations and evaluates the loss once or more in each of them, by a closure that
-    forgets the gradients, computes the loss, calls backward and returns the loss. Vectors are kept in float64. With fit, all
-    data are one batch unless batch_size says otherwise, and an epoch is one call of `step`; nothing is recorded.
+    Each call of `step` takes up to max_iter iterations. Each iteration evaluates the loss once or more, by a closure that clears
+    the gradients, computes the loss, calls backward and returns the loss. Vectors are stored in float64. With fit, all data are
+    one batch by default, and an epoch is one call of `step`; nothing is recorded.
 
     Args:
-        params: parameters, or None when given to `compile`.
-        lr: the first step length that is tried; without a line search, the step length.
-        max_iter: iterations in a step.
-        max_eval: evaluations in a step after which no iteration begins; 5/4 max_iter if not given.
-        tolerance_grad: where no element of the gradient is larger, it ends.
-        tolerance_change: where loss or parameters change less in an iteration, the step ends.
-        history_size: how many of the last iterations tell of the curvature.
+        params: parameters; None if the optimizer is passed to `compile`.
+        lr: first trial step length of the line search; without a line search, the step length.
+        max_iter: maximal number of iterations in a step.
+        max_eval: number of evaluations in a step after which no iteration begins; 5/4 max_iter by default.
+        tolerance_grad: the step ends if no element of the gradient is larger.
+        tolerance_change: the step ends if loss or parameters change less in an iteration.
+        history_size: number of past iterations that are used for the curvature.
         line_search_fn: "strong_wolfe", or None for steps of length lr.
 
     >>> import fastnn
@@ -84,13 +84,13 @@ class LBFGS(Optimizer):
         super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Up to max_iter iterations.
+        """Take up to max_iter iterations.
 
         Args:
-            closure: forgets the gradients, computes the loss, calls backward, and returns the loss.
+            closure: clears the gradients, computes the loss, calls backward, and returns the loss.
 
         Returns:
-            The loss before the first of them.
+            The loss before the first iteration.
         """
         if closure is None:
             raise ValueError("LBFGS: step: the closure is missing; it evaluates the loss and calls backward")
@@ -100,13 +100,13 @@ class LBFGS(Optimizer):
             return closure()
         places = np.flatnonzero([p.requires_grad for p in self.params])
         if self._memory.places is None or not np.array_equal(self._memory.places, places):
-            self._memory = Memory(places=places)  # what it knows is of other parameters
+            self._memory = Memory(places=places)  # the old memory belongs to other parameters
         options, memory, lr = self.param_groups[0].options, self._memory, self.param_groups[0].number("lr")
         first = closure()
         loss, g, evaluations, begun = float(first), _gradient(trained), 1, 0
         for s in self.segments:
             s.steps += 1
-        begin: list[tuple[Vector, dict[str, Any]]] = []  # of the line search that is going on: the weights and the memory
+        begin: list[tuple[Vector, dict[str, Any]]] = []  # weights and memory at the start of the current line search
 
         def go_back() -> None:
             for weights, known in begin:
@@ -124,7 +124,7 @@ class LBFGS(Optimizer):
                 d = memory.direction(g, options["history_size"])
                 slope = float(g @ d)
                 if slope > -options["tolerance_change"]:
-                    memory.length = 0.0  # no step was taken
+                    memory.length = 0.0  # there was no step
                     begin.clear()
                     break
                 t = lr * min(1.0, 1.0 / float(np.abs(g).sum())) if fresh else lr
@@ -142,7 +142,7 @@ class LBFGS(Optimizer):
                     t, loss, g = point.t, point.value, point.gradient
                 else:
                     _put(trained, w + t * d)
-                    if begun < options["max_iter"]:  # else nobody looks at it before the next step's first evaluation
+                    if begun < options["max_iter"]:  # after the last iteration they are not needed
                         loss, g = float(closure()), _gradient(trained)
                         evaluations += 1
                 memory.length = t
@@ -166,7 +166,7 @@ class LBFGS(Optimizer):
 
 
 class Memory:
-    """The last steps, the changes of the gradient along them, the step that was begun last, and which parameters they are of."""
+    """Memory of L-BFGS: the last steps, the changes of the gradient along them, the latest direction, and their parameters."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class Memory:
 
 
 class Point(NamedTuple):
-    """A place on a line: how far along it lies, and value, slope and gradient there."""
+    """Point on a line: its distance along the line, and value, slope and gradient there."""
 
     t: float
     value: float
@@ -213,14 +213,14 @@ class Point(NamedTuple):
 
 
 def strong_wolfe(at: Callable[[float], Point], t: float, start: Point, tolerance: float) -> tuple[Point, int]:
-    """Return a point on the line that meets the strong Wolfe conditions, and how many were tried.
+    """Return a point on the line that meets the strong Wolfe conditions, and the number of evaluations.
 
-    Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6, with cubic interpolation. Where none is found,
-    the point with the least value of those that were tried.
+    Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6, with cubic interpolation. If no such point is
+    found, return the best point so far.
     """
 
     def too_high(p: Point) -> bool:
-        return not p.value <= start.value + SUFFICIENT * p.t * start.slope  # also where it is NaN
+        return not p.value <= start.value + SUFFICIENT * p.t * start.slope  # also true for NaN
 
     low, high, tried = start, None, 0
     while high is None and tried < MOST_TRIALS:
@@ -254,7 +254,7 @@ def strong_wolfe(at: Callable[[float], Point], t: float, start: Point, tolerance
 
 
 def _between(a: Point, b: Point, least: float, most: float) -> float:
-    """Return the minimum of the cubic through two points, kept within bounds; the middle of the bounds where it has none."""
+    """Return the minimum of the cubic through two points, clipped to bounds; the middle of the bounds if there is no minimum."""
     middle = 0.5 * (least + most)
     if not all(map(math.isfinite, (a.value, b.value, a.slope, b.slope))):
         return middle
@@ -274,7 +274,7 @@ def _values(parameters: list[Parameter]) -> Vector:
 
 
 def _gradient(parameters: list[Parameter]) -> Vector:
-    """Return all gradients as one vector; 0 where there is none."""
+    """Return all gradients as one vector, with 0 for missing gradients."""
     to_numpy = current().to_numpy
     parts = [to_numpy(p.grad_buffer()).reshape(-1) if p.has_grad else np.zeros(p.size) for p in parameters]
     return np.concatenate([part.astype(np.float64) for part in parts])

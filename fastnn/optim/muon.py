@@ -1,4 +1,4 @@
-"""Muon: momentum made orthogonal for matrices, AdamW for all other parameters."""
+"""Muon: orthogonalized momentum for matrices, AdamW for all other parameters."""
 
 from __future__ import annotations
 
@@ -34,23 +34,22 @@ ADJUSTMENTS = {None: _original, "original": _original, "match_rms_adamw": _like_
 class Muon(Optimizer):
     """Muon (Jordan et al., 2024; https://kellerjordan.github.io/posts/muon): steps are orthogonal matrices.
 
-    Parameters of two dimensions, the weights of layers, are taken by Muon, with PyTorch's rules for them (computed in the
-    parameters' dtype; PyTorch rounds to bfloat16); all others by AdamW, as in Keras. There are two groups, the second is that
-    of AdamW. In groups that are given, "use_muon" says which of the two is meant; embeddings and the last layer are often
-    better left to AdamW.
+    Muon updates parameters with two dimensions, the weights of layers, by PyTorch's rules (but in the parameters' dtype, where
+    PyTorch rounds to bfloat16). AdamW updates all other parameters, as in Keras. There are two groups; the second is for AdamW.
+    In groups that are passed, "use_muon" selects one of the two. AdamW is often better for embeddings and the last layer.
 
     Args:
-        params: parameters or groups, or None when given to `compile`.
+        params: parameters or groups; None if the optimizer is passed to `compile`.
         lr: the learning rate.
         weight_decay: decoupled weight decay.
-        momentum: the share of the momentum that is kept.
-        nesterov: whether to look ahead.
-        ns_coefficients: those of the Newton-Schulz iteration x -> a x + b (x x') x + c (x x')^2 x.
-        eps: the least norm that a matrix is divided by.
-        ns_steps: the number of iterations.
+        momentum: decay factor of the momentum.
+        nesterov: whether to use Nesterov's momentum.
+        ns_coefficients: coefficients of the Newton-Schulz iteration x -> a x + b (x x') x + c (x x')^2 x.
+        eps: least norm by which a matrix is divided.
+        ns_steps: number of iterations.
         adjust_lr_fn: "original" multiplies steps by sqrt(max(1, outputs / inputs)), "match_rms_adamw" by
             0.2 sqrt(max(outputs, inputs)), with which learning rates are like AdamW's (Liu et al., arXiv 2502.16982).
-        adamw_lr, adamw_betas, adamw_eps, adamw_weight_decay: AdamW's settings; rate and decay are Muon's where not given.
+        adamw_lr, adamw_betas, adamw_eps, adamw_weight_decay: settings of AdamW; rate and decay are those of Muon by default.
         common: clipping, averages and accumulation, as in `Optimizer`.
 
     >>> import fastnn
@@ -99,7 +98,7 @@ class Muon(Optimizer):
     def _complete(self, settings: dict[str, Any]) -> dict[str, Any]:
         if settings.get("use_muon", True):
             complete = super()._complete(settings)
-            if isinstance(complete["ns_coefficients"], list):  # as files have it
+            if isinstance(complete["ns_coefficients"], list):  # from a file
                 complete["ns_coefficients"] = tuple(complete["ns_coefficients"])
             return complete
         return {**self._for_adamw, **settings}
@@ -125,12 +124,12 @@ class Muon(Optimizer):
         return [(self._group_of(use_muon), members) for use_muon, members in kinds if members]
 
     def _group_of(self, use_muon: bool) -> Group:
-        """Return the first group of that kind; a new one, where groups that were given had none."""
+        """Return the first group of this kind; make one if the user passed none."""
         found = [group for group in self.param_groups if group.options["use_muon"] == use_muon]
         return found[0] if found else self._new_group({"use_muon": use_muon})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take a group of parameters; without "use_muon" they must all be matrices, or none of them."""
+        """Add a group of parameters. Without "use_muon", all or none of them must be matrices."""
         if isinstance(param_group, dict) and isinstance(param_group.get("params"), Iterable):
             members = list(param_group["params"]) if not hasattr(param_group["params"], "ndim") else [param_group["params"]]
             matrices = [getattr(p, "ndim", 0) == 2 for p in members]
@@ -164,7 +163,7 @@ class Muon(Optimizer):
 
 
 def orthogonal(k: Backend, x: Array, coefficients: tuple[float, float, float], steps: int, eps: Array) -> Array:
-    """Return the matrix with its singular values brought near 1, by an iteration of Newton and Schulz; x is overwritten."""
+    """Return the matrix with singular values near 1, by the Newton-Schulz iteration; x is overwritten."""
     a, b, c = coefficients
     wide = x.shape[0] <= x.shape[1]
     n = min(x.shape)

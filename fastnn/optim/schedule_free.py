@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class AdamWScheduleFree(Optimizer):
-    """Schedule-free AdamW (Defazio et al., arXiv 2405.15682): no schedule, as steps are averaged as they come.
+    """Schedule-free AdamW (Defazio et al., arXiv 2405.15682): averaging of the steps replaces a schedule.
 
-    Gradients are taken at y, steps are taken at z, and the average x of all z is what is evaluated. The parameters hold y
-    while training and x after `eval`; call `train` before going on, and `eval` before evaluating or saving. With compile and
-    fit that is done for you: outside of training steps the model's weights are the averages.
+    Gradients are computed at y, steps are taken at z, and the average x of all z is evaluated. The parameters are y in training
+    and x after `eval`. Call `train` before training continues, and `eval` before evaluating or saving. With compile and fit,
+    this happens automatically: outside of training steps the model's weights are the averages.
 
     Args:
-        params: parameters or groups, or None when given to `compile`.
+        params: parameters or groups; None if the optimizer is passed to `compile`.
         lr: the learning rate; the best is higher than Adam's.
-        betas: the share of x in y, and how much of the running mean of the squared gradient is kept.
-        eps: what is added to the root of the squared gradient.
-        weight_decay: decoupled weight decay, taken at y.
-        warmup_steps: steps in which the learning rate grows from nearly 0.
-        r: later steps weigh by t^r in the average.
-        weight_lr_power: steps weigh by the greatest learning rate so far to this power.
+        betas: weight of x in y, and decay factor of the running mean of the squared gradient.
+        eps: number that is added to the root of the mean squared gradient.
+        weight_decay: decoupled weight decay, computed at y.
+        warmup_steps: number of steps in which the learning rate grows from nearly 0.
+        r: steps have the weight t^r in the average.
+        weight_lr_power: steps have the weight of the maximal learning rate so far to this power.
         common: clipping and accumulation, as in `Optimizer`.
 
     >>> import fastnn
@@ -91,11 +91,11 @@ class AdamWScheduleFree(Optimizer):
         k.schedule_free_step(run.w, run.states["z"], run.states["exp_avg_sq"], run.dw, hyper, run.carried, run.steps)
 
     def train(self) -> None:
-        """Put y in place, where gradients are taken."""
+        """Set the parameters to y, where gradients are computed."""
         self._go(True, lambda beta1: 1 - beta1)
 
     def eval(self) -> None:
-        """Put x in place, the average."""
+        """Set the parameters to x, the average."""
         self._go(False, lambda beta1: 1 - 1 / beta1)
 
     def _go(self, training: bool, weight: Callable[[float], float]) -> None:
@@ -112,7 +112,7 @@ class AdamWScheduleFree(Optimizer):
                 k.lerp(values, run.states["z"], share)
                 moved.append((run, values))
 
-        def put() -> None:  # all of them, and the word of it: or training would go on from the wrong weights
+        def put() -> None:  # all weights and the flag together, or training would continue from the wrong weights
             for run, values in moved:
                 self._replace(k, run, values)
             self._training = training
@@ -127,6 +127,6 @@ class AdamWScheduleFree(Optimizer):
         return {**super().state_dict(), "training": self._training}
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Take a state that `state_dict` gave, whose weights were those of training, or averages, as it says."""
+        """Load the result of `state_dict`, which also contains whether the weights were those of training or averages."""
         super().load_state_dict(state_dict)
         self._training = bool(state_dict.get("training", True))

@@ -1,4 +1,4 @@
-"""Where an optimizer's parameters lie: segments of the flat buffers, and the parts of them that take a step together."""
+"""Segments of flat buffers with an optimizer's parameters, and the runs of parameters in them that take a step together."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Segment:
-    """A run of parameters of one flat buffer and group that an optimizer holds, with its state in buffers of the same layout.
+    """Adjacent parameters of one flat buffer and group, with their state in buffers of the same layout.
 
     Args:
-        group: whose hyper-parameters they have.
-        parameters: neighbours in their flat buffer.
-        states: the names of the buffers, and what they are filled with.
-        carried: how many numbers are kept for each parameter beside the count of its steps.
+        group: the group of the parameters.
+        parameters: adjacent parameters of a flat buffer.
+        states: names of the state buffers, with initial values.
+        carried: number of values that are stored for each parameter in addition to its step count.
     """
 
     def __init__(self, group: Group, parameters: list[Parameter], states: dict[str, float], carried: int) -> None:
@@ -42,12 +42,12 @@ class Segment:
         self.carried = k.shared_array(np.zeros((len(parameters), carried)))
 
     def runs(self, k: Backend) -> list[Run]:
-        """Neighbouring parameters that have a gradient and have taken equally many steps."""
+        """Return runs of adjacent parameters that have a gradient and the same number of steps."""
         runs: list[Run] = []
         marks: list[Any] = self.steps.tolist()
         if self.carried.size:
             marks = list(zip(marks, map(tuple, self.carried.tolist()), strict=True))
-        begin = end = 0  # the run that is growing
+        begin = end = 0  # the current run
         for i, p in enumerate(self.parameters):
             if not (p.requires_grad and k.has_grad(p)):
                 continue
@@ -61,13 +61,13 @@ class Segment:
         return runs
 
     def stepped(self) -> list[Run]:
-        """Neighbouring parameters that have taken a step."""
+        """Return runs of adjacent parameters that have taken a step."""
         taken = np.flatnonzero(self.steps)
         parts = np.split(taken, np.flatnonzero(np.diff(taken) > 1) + 1) if taken.size else []
         return [self.run(int(part[0]), int(part[-1]) + 1) for part in parts]
 
     def run(self, begin: int, end: int) -> Run:
-        """Return those parameters, their places in all buffers."""
+        """Return the run of the parameters with these indices, with views of all buffers."""
         first, last = self.parameters[begin], self.parameters[end - 1]
         there = slice(first.start, last.start + last.size)
         here = slice(there.start - self.first, there.stop - self.first)
@@ -78,7 +78,7 @@ class Segment:
 
 
 class Run:
-    """Parameters that take a step together: flat views of their values, gradients and states."""
+    """Adjacent parameters that take a step together: flat views of their values, gradients and states."""
 
     __slots__ = ("carried", "dw", "parameters", "segment", "states", "steps", "w")
 
@@ -106,7 +106,7 @@ class Run:
 
 
 def neighbours(members: Iterable[Parameter]) -> list[list[Parameter]]:
-    """Return parameters of one flat buffer in runs without others between them."""
+    """Split parameters of one flat buffer into runs of adjacent ones."""
     runs: list[list[Parameter]] = []
     for p in sorted(members, key=lambda p: p.start):
         if runs and runs[-1][-1].end == p.start:

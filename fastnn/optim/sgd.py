@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, and Lion, which takes the sign of its momentum."""
+"""Stochastic gradient descent, and Lion, which uses the sign of its momentum."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class SGD(Optimizer):
     """Stochastic gradient descent, with momentum or Nesterov's momentum.
 
     Args:
-        params: parameters or groups, or None when given to `compile`.
+        params: parameters or groups; None if the optimizer is passed to `compile`.
         lr: the learning rate.
-        momentum: the share of the last step that is kept.
-        dampening: how much less the gradient counts in the momentum.
+        momentum: decay factor of the momentum.
+        dampening: the gradient counts 1 - dampening in the momentum.
         weight_decay: adds weight_decay w to the gradient (L2).
-        nesterov: whether to look ahead (Sutskever et al., ICML 2013).
+        nesterov: whether to use Nesterov's momentum (Sutskever et al., ICML 2013).
         decoupled: whether weight decay shrinks the weights themselves instead.
         common: clipping, averages and accumulation, as in `Optimizer`.
 
@@ -67,7 +67,7 @@ class Lion(Optimizer):
     Args:
         params: parameters or groups, or None when given to `compile`.
         lr: the learning rate, the size of a step in each weight; about a tenth of Adam's.
-        betas: the share of the momentum in a step's direction, and the share of it that is kept.
+        betas: weight of the momentum in the direction of a step, and decay factor of the momentum.
         weight_decay: decoupled weight decay, w *= 1 - lr weight_decay.
         common: clipping, averages and accumulation, as in `Optimizer`.
 

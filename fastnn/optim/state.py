@@ -1,4 +1,4 @@
-"""The state of optimizers in and out: state_dict, copies and pickles."""
+"""State of optimizers: state_dict, copies and pickles."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .segment import Segment
 
 
 class Stateful:
-    """The part of `Optimizer` that returns its state and loads it."""
+    """Methods of `Optimizer` that return its state and load it."""
 
     carried: tuple[str, ...] = ()
-    """Numbers that are kept for each parameter beside the count of its steps."""
+    """Names of numbers that are stored for each parameter in addition to its step count."""
     params: list[Parameter]
     segments: list[Segment]
     _calls: Array
     _updates: Array
     _pending: Mapping[str, Any] | None = None
-    """A state that came before the parameters, which it is put into once they are there."""
+    """State that was loaded before the optimizer had parameters. It is applied when parameters are added."""
 
     if TYPE_CHECKING:
 
@@ -39,17 +39,17 @@ class Stateful:
         def _new_group(self, settings: dict[str, Any]) -> Group: ...
 
     def _placed(self) -> list[tuple[Parameter, Segment, int]]:
-        """Return the parameters in the order of their groups, with their places."""
+        """Return the parameters in the order of their groups, each with its segment and index there."""
         place = {p: (s, i) for s in self.segments for i, p in enumerate(s.parameters)}
         return [(p, *place[p]) for group in self.param_groups for p in group.parameters]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a later step depends on beside parameters and gradients, as copies.
+        """Return copies of everything that later steps depend on, except parameters and gradients.
 
         Returns:
-            "state": by the place of a parameter, its "step" and the arrays of its state, shaped as the stored parameter;
-            "param_groups": the settings of each group, with the places of its parameters as "params";
-            "counters": the calls of step and the updates that schedules and averages count.
+            "state": index of a parameter -> its "step" and the arrays of its state, with the shape of the stored parameter;
+            "param_groups": the settings of each group, with the indices of its parameters as "params";
+            "counters": the numbers of calls of step and of updates, for schedules and averages.
         """
         if self._pending is not None:
             return copy.deepcopy(dict(self._pending))
@@ -68,13 +68,13 @@ class Stateful:
         return {"state": state, "param_groups": groups, "counters": counters}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take a state that `state_dict` gave; steps then go on exactly as they would have there.
+        """Load the result of `state_dict`; later steps are then exactly the same as in the saved optimizer.
 
-        Hyper-parameters that follow a schedule here go on following it. An optimizer without parameters, as compile makes it,
-        keeps the state until fit gives it those of the model.
+        Hyper-parameters that follow a schedule keep it. An optimizer without parameters, such as one in compile, stores the
+        state until fit adds the parameters of the model.
 
         Raises:
-            ValueError: groups, shapes or the names of the state are not those of this optimizer. Nothing is changed.
+            ValueError: groups, shapes or the names of the state differ from those of this optimizer. Nothing is changed.
         """
         name = f"{type(self).__name__}: load_state_dict"
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
@@ -86,7 +86,8 @@ class Stateful:
         self._pending = None
 
     def _take_pending(self) -> None:
-        """Take the state that came before the parameters; where it does not fit, it is kept, and the next fit fails too."""
+        """Load the state that was stored before the parameters were known. If it does not fit, it stays, and the next fit fails
+        too."""
         if self._pending is not None and self.params:
             self.load_state_dict(self._pending)
 
@@ -126,7 +127,7 @@ class Stateful:
             if group.schedules is not None:
                 group.schedules.show(max(updates - 1, 0))
 
-    # Copies and pickles hold the parameters, settings and each one's state; flat buffers are made anew.
+    # Copies and pickles contain the parameters, the settings and the state. Flat buffers are made again.
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: v for key, v in vars(self).items() if key not in ("segments", "params", "_groups")}

@@ -1,4 +1,4 @@
-"""Soft updates: a target network follows the one that is trained."""
+"""Soft updates: a target network follows the trained network."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _Named = list[tuple[str, Any]]
 def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[Parameter], tau: float) -> None:
     """Move the target's parameters towards the source's: target += tau (source - target). Buffers are copied.
 
-    This is the target network of DQN, DDPG, TD3 and SAC, or a running mean of a model. Models of one structure take one kernel
-    call for all their parameters; inside of `fastnn.capture` the update is recorded. Frozen parameters of the target
-    (``requires_grad_(False)``) move too, and no gradient is recorded.
+    Use it for the target network of DQN, DDPG, TD3 and SAC, or for a running mean of a model. For models with the same
+    structure, one kernel call updates all parameters. Inside of `fastnn.capture` the update is recorded. Frozen parameters of
+    the target (``requires_grad_(False)``) are updated too. No operation is recorded on the tape.
 
     Args:
         target: a Module, or a list of parameters.
         source: a Module, or a list of parameters, of the same number, shapes and dtypes, in the same order.
-        tau: the share of the source, from 0 to 1; with 1 its values are copied to the bit.
+        tau: fraction of the source, from 0 to 1; with 1 its values are copied exactly.
 
     Raises:
         ValueError: shapes or dtypes differ, a parameter is in both or twice in the target, or tau is out of range.
-        TypeError: something is no parameter.
+        TypeError: an object is not a parameter.
 
     >>> import fastnn
     >>> source, target = fastnn.nn.Linear(2, 1), fastnn.nn.Linear(2, 1)
@@ -73,7 +73,7 @@ def soft_update(target: Module | Iterable[Parameter], source: Module | Iterable[
 
 @lru_cache(64)
 def _number(backend: str, value: float) -> Array:
-    """Return an array that holds the number, for kernels that only read it: the same one in each call."""
+    """Return an array with the number, for kernels that only read it; it is cached, so that recordings use the same array."""
     return current().shared_array([value])
 
 
@@ -94,7 +94,7 @@ def _buffers(given: Any) -> _Named:
 
 
 def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]:
-    """Return each of the target's with its counterpart."""
+    """Return the pairs of target and source, after a check of shapes and dtypes."""
     if len(target) != len(source):
         raise ValueError(f"soft_update: the target has {len(target)} {kind}s, the source {len(source)}; wanted equally many")
     for (name, x), (other, y) in zip(target, source, strict=True):
@@ -107,7 +107,8 @@ def _matched(kind: str, target: _Named, source: _Named) -> list[tuple[Any, Any]]
 
 
 def _flat(k: Backend, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Array, Array]]:
-    """Return views of the flat buffers: one for neighbours in both models, one for each weight stored in another order."""
+    """Return pairs of views of the flat buffers: one for parameters that are adjacent in both models, and one for each weight
+    that is stored in another order."""
     views: list[tuple[Array, Array]] = []
     runs: list[list[tuple[Parameter, Parameter]]] = []
     for one, other in pairs:
@@ -127,7 +128,7 @@ def _flat(k: Backend, pairs: list[tuple[Parameter, Parameter]]) -> list[tuple[Ar
 
 
 def _stored_as(k: Backend, y: Array, order: Order | None, own: Order | None) -> Array:
-    """Return what a parameter that is stored as y would be stored as in another order."""
+    """Convert a stored array y from its own order to the stored form of another order."""
     values = y if own is None else arranged(k, y, own)
     if order is None:
         return values

@@ -1,7 +1,7 @@
-"""PyTorch's learning-rate schedulers: objects that hold an optimizer and set its learning rate at each `step`.
+"""PyTorch's learning rate schedulers: objects that set the learning rate of an optimizer at each `step`.
 
-They give the learning rates of `torch.optim.lr_scheduler` for the same arguments. Each computes the rate of a group from the
-number of the step and from the rate that the group had first; a rate that is written by hand lasts until the next step.
+Their learning rates are those of `torch.optim.lr_scheduler` for the same arguments. Each scheduler computes the rate of a group
+from the number of the step and the initial rate of the group. A rate that the user sets is valid until the next step.
 
 >>> import fastnn
 >>> model = fastnn.nn.Linear(2, 1)
@@ -9,7 +9,7 @@ number of the step and from the rate that the group had first; a rate that is wr
 >>> scheduler = StepLR(optimizer, step_size=2, gamma=0.5)
 >>> rates = []
 >>> for epoch in range(4):
-...     rates += scheduler.get_last_lr()  # the epoch's steps would stand here
+...     rates += scheduler.get_last_lr()  # the training steps of the epoch come here
 ...     scheduler.step()
 >>> rates
 [0.1, 0.1, 0.05, 0.05]

@@ -1,4 +1,4 @@
-"""The base of all schedulers."""
+"""Base class of all schedulers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from typing import Any
 
 _UNSAVED = frozenset({"optimizer", "lr_lambdas", "schedulers", "_scale"})
-"""Attributes of schedulers that are no part of their state."""
+"""Attributes of schedulers that are not part of their state."""
 
 
 class LRScheduler:
-    """Base class: ``lr_at`` gives the learning rate of a group at an epoch (or step, whatever `step` is called for).
+    """Base class of schedulers: ``lr_at`` returns the learning rate of a group at an epoch (or step, if `step` counts steps).
 
     Args:
         optimizer: an object of `fastnn.optim`.
-        last_epoch: the epoch before the first; -1 begins with the optimizer's rate, another goes on where a scheduler that the
-            optimizer had stopped.
+        last_epoch: the epoch before the first one. -1 starts with the optimizer's rate. Another number continues an earlier
+            scheduler of the optimizer.
     """
 
     _fixed: dict[str, str] = {}  # noqa: RUF012 (never changed)
@@ -42,7 +42,7 @@ class LRScheduler:
         object.__setattr__(self, name, value)
 
     def _rebase(self) -> None:
-        """Start from the rates that the optimizer had first, or that a scheduler has put in their place."""
+        """Start from the initial rates of the optimizer, or from those that another scheduler set instead."""
         self.base_lrs: list[float] = [group["initial_lr"] for group in self._groups()]
 
     def _groups(self) -> list[Any]:
@@ -61,7 +61,7 @@ class LRScheduler:
         return list(value)
 
     def lr_at(self, epoch: float, group: int) -> float:
-        """base_lrs[group] times the scale of the epoch, where a scheduler has no other rule."""
+        """Return the rate of a group at an epoch; by default, base_lrs[group] times the scale of the epoch."""
         return self.base_lrs[group] * self.scale_at(epoch)
 
     def scale_at(self, epoch: float) -> float:
@@ -84,24 +84,24 @@ class LRScheduler:
 
     @property
     def _absolute(self) -> bool:
-        """Return whether its rates do not depend on those before."""
+        """Return whether the rates do not depend on earlier rates."""
         return type(self)._chained is LRScheduler._chained and type(self).lr_at is not LRScheduler.lr_at
 
     def _restart(self) -> None:
-        """Begin anew, at the epoch 0."""
+        """Start again at epoch 0."""
         self._go_to(0)
 
     def _take_over(self) -> None:
-        """Begin where another scheduler ends."""
+        """Start where another scheduler ends."""
         self._restart()
 
     def _initial(self, rates: list[float]) -> list[float]:
-        """Return what it makes of these rates at the epoch 0."""
+        """Go to epoch 0, and return its rates, computed from the given ones."""
         self.last_epoch = 0
         return self._all_chained(rates)
 
     def _from(self, rates: list[float]) -> list[float]:
-        """Go to the next epoch, and return what it makes of these rates."""
+        """Go to the next epoch, and return its rates, computed from the given ones."""
         self.last_epoch += 1
         return self._all_chained(rates)
 
@@ -110,22 +110,22 @@ class LRScheduler:
         return self._last_lr
 
     def _chained(self, rate: float, group: int) -> float:
-        """Return the rate of this epoch, where it was this one in the epoch before."""
+        """Return the rate of this epoch, given the rate of the epoch before."""
         if self._absolute:
             return self.lr_at(self.last_epoch, group)
         before = self.scale_at(self.last_epoch - 1) if self.last_epoch else 1.0
         return rate * self.scale_at(self.last_epoch) / before if before else rate
 
     def get_last_lr(self) -> list[float]:
-        """Return the rates that were set last, one for each group."""
+        """Return the rates that were last set, one for each group."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all but the optimizer and functions."""
+        """Return all attributes except the optimizer and functions."""
         return {k: v for k, v in vars(self).items() if k not in _UNSAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what state_dict gave; the optimizer's rates are its own to restore."""
+        """Load the result of state_dict. The optimizer's rates must be restored by its own load_state_dict."""
         vars(self).update(state)
 
 

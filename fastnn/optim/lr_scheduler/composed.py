@@ -1,4 +1,4 @@
-"""Schedulers made of schedulers: one after the other, or all of them at once."""
+"""Schedulers made of schedulers: one after the other, or all at the same time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .rules import ReduceLROnPlateau
 
 
 class _Composed(LRScheduler):
-    """Base of both: their schedulers, of which those that act first start from the first rates of the optimizer."""
+    """Base of composed schedulers. The schedulers that act first start from the initial rates of the optimizer."""
 
     _at_once: int | None = None
-    """How many of them act from the beginning; None for all."""
+    """Number of schedulers that act from the beginning; None for all."""
 
     def __init__(self, optimizer: Any, schedulers: Sequence[LRScheduler], last_epoch: int) -> None:
         name = type(self).__name__
@@ -41,12 +41,12 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """Schedulers one after the other: the next begins at each milestone.
+    """Scheduler that runs schedulers one after the other. At each milestone, the next one starts.
 
     Args:
         optimizer, last_epoch: as in `LRScheduler`.
         schedulers: schedulers of this optimizer.
-        milestones: the epochs at which the next takes over, one less than there are schedulers.
+        milestones: the epochs at which the next scheduler starts; one fewer than schedulers.
     """
 
     _at_once = 1
@@ -85,14 +85,14 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """Schedulers that all act in each epoch: each changes the rate that the one before it made.
+    """Scheduler that runs several schedulers in each epoch. Each one changes the rate of the one before.
 
-    Those with a factor (`ExponentialLR`, `ConstantLR`, ...) multiply it by how much their own factor changed; those without one
-    (`LambdaLR`, `CyclicLR`, ...) put their own rate in its place, as in PyTorch.
+    Schedulers with a factor (`ExponentialLR`, `ConstantLR`, ...) multiply the rate by the change of their factor. Others
+    (`LambdaLR`, `CyclicLR`, ...) replace the rate by their own, as in PyTorch.
 
     Args:
         schedulers: schedulers of one optimizer.
-        optimizer: that one; the first scheduler's if not given.
+        optimizer: the optimizer; by default that of the first scheduler.
 
     >>> import fastnn
     >>> from fastnn.optim.lr_scheduler import ConstantLR, ExponentialLR

@@ -1,4 +1,4 @@
-"""Schedulers whose rates go up and down, and the momentum with them."""
+"""Schedulers with rates that go up and down, and momentum that goes in the opposite direction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import LRScheduler, above_zero, between, half_cosine
 
 
 class _WithMomentum(LRScheduler):
-    """A scheduler that may move the momentum (of Adam, the first of betas) against the learning rate."""
+    """Base of schedulers that may move the momentum (for Adam, the first of betas) opposite to the learning rate."""
 
     cycle_momentum: bool
 
@@ -27,7 +27,7 @@ class _WithMomentum(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _set_momentum(self, group: int, height: float) -> None:
-        """From max_momentum where height is 0 to base_momentum where it is 1."""
+        """Set the momentum of a group: max_momentum for height 0, base_momentum for height 1, linear in between."""
         if self.cycle_momentum:
             settings, value = self._groups()[group], between(self.max_momentums[group], self.base_momentums[group], height)
             if "betas" in settings:
@@ -37,16 +37,17 @@ class _WithMomentum(LRScheduler):
 
 
 class CyclicLR(_WithMomentum):
-    """Lines between base_lr and max_lr, up in step_size_up steps and down in step_size_down (Smith, arXiv 1506.01186).
+    """Scheduler with linear cycles between base_lr and max_lr (Smith, arXiv 1506.01186).
 
     Args:
         optimizer, last_epoch: as in `LRScheduler`.
         base_lr, max_lr: the bounds.
-        step_size_up, step_size_down: the steps of a half; equal if the second is not given.
-        mode: "triangular", "triangular2" (half as high in each cycle) or "exp_range" (gamma^step as high).
-        gamma: for "exp_range".
-        scale_fn, scale_mode: instead of mode, how high it is: a function of the "cycle" (from 1) or of "iterations".
-        cycle_momentum, base_momentum, max_momentum: moves the momentum the other way; a list has a value for each group.
+        step_size_up, step_size_down: number of steps up and down; by default equal.
+        mode: "triangular", "triangular2" (half the height in each new cycle) or "exp_range" (height times gamma^step).
+        gamma: base of the height for "exp_range".
+        scale_fn, scale_mode: instead of mode, the height as a function of the "cycle" (from 1) or of "iterations".
+        cycle_momentum, base_momentum, max_momentum: move the momentum in the opposite direction; a list has a value for each
+            group.
     """
 
     _fixed = dict.fromkeys(
@@ -94,7 +95,7 @@ class CyclicLR(_WithMomentum):
 
 
 class OneCycleLR(_WithMomentum):
-    """From max_lr / div_factor up to max_lr and far down (Smith and Topin, arXiv 1708.07120); `step` is called for each batch.
+    """One cycle from max_lr / div_factor to max_lr, then down to almost 0 (arXiv 1708.07120); call `step` for each batch.
 
     Args:
         optimizer, last_epoch: as in `LRScheduler`.

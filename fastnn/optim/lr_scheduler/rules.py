@@ -1,4 +1,4 @@
-"""Schedulers with one rule for the whole training, and the one that looks at a number."""
+"""Schedulers with one rule for the whole training, and ReduceLROnPlateau, which monitors a number."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """base gamma^(how many of the milestones are reached)."""
+    """base gamma^(number of reached milestones)."""
 
     def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.milestones, self.gamma = sorted(milestones), gamma
@@ -93,7 +93,7 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A line from base start_factor to base end_factor in total_iters epochs."""
+    """Linear change from base start_factor to base end_factor in total_iters epochs."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """A cosine of half period T_max between base and eta_min (Loshchilov and Hutter, arXiv 1608.03983)."""
+    """Cosine with half period T_max between base and eta_min (Loshchilov and Hutter, arXiv 1608.03983)."""
 
     def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = above_zero(self, "T_max", T_max), eta_min
@@ -155,7 +155,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """The cosine from base to eta_min in T_0 epochs, over and over, each time T_mult times as long (SGDR, arXiv 1608.03983)."""
+    """Cosine from base to eta_min in T_0 epochs with restarts; each cycle is T_mult times as long (SGDR, arXiv 1608.03983)."""
 
     def __init__(
         self,
@@ -180,12 +180,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return between(self.base_lrs[group], self.eta_min, half_cosine(epoch / length))
 
     def step(self, epoch: float | None = None) -> None:
-        """Go to the next epoch, or to one that is given and may have a fraction."""
+        """Go to the next epoch, or to the given one, which may be fractional."""
         self._go_to(self.last_epoch + 1 if epoch is None else check_number(epoch, "CosineAnnealingWarmRestarts: epoch", 0))
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiplies the learning rates by factor when a number has not improved for more than patience epochs.
+    """Scheduler that multiplies the learning rates by factor when a number has not improved for more than patience epochs.
 
     Args:
         optimizer: an object of `fastnn.optim`.
@@ -226,7 +226,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = [group["lr"] for group in self._groups()]
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]
-        """Tells it the number of an epoch."""
+        """Update with the monitored number of an epoch."""
         value = float(metrics)
         self.last_epoch += 1
         least = self.threshold if self.mode == "max" else -self.threshold
