@@ -1,4 +1,4 @@
-"""Models in files; `models` puts the parts together: layers, tensors, training settings, writing in place."""
+"""Models in files. The module `models` combines the parts: layers, tensors, training settings, and replacing files safely."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..core.registered import custom_objects as custom_objects_of_file
 def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Read the model in a file that `Module.save` wrote.
 
-    It is compiled as it was, and its optimizer goes on where it was: another fit continues as if there had been no break.
+    The model is compiled as before, with the state of its optimizer. Another fit continues as if there had been no break.
 
     Args:
         path: the file.
         compile: False leaves out the training settings and the state of the optimizer.
-        custom_objects: classes and functions of your own by their names in the file, beside those that `fastnn.register` knows.
+        custom_objects: custom classes and functions by their names in the file, in addition to those of `fastnn.register`.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it cannot be read.
-        TypeError: custom_objects are no classes or functions by name.
-        ValueError: the file is truncated, damaged, no model of fastnn, or another library's: the message says whose. Or it names
-            a class or function that is not registered.
+        FileNotFoundError, IsADirectoryError, PermissionError: the file does not exist or cannot be read.
+        TypeError: custom_objects is not a dict of classes and functions by name.
+        ValueError: the file is truncated, damaged, not a model of fastnn, or written by another library, which the message names.
+            Or the file names a class or function that is not registered.
 
     >>> import fastnn, tempfile, os
     >>> model = fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))])
@@ -37,7 +37,7 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
     from ..nn.layers import keras_activation  # noqa: F401
     from .models import load as read_model
 
-    for name in nn.__all__:  # which files may name: each puts itself among the layers that are known
+    for name in nn.__all__:  # files may name these layers; importing a layer registers it
         getattr(nn, name)
     given, context = checked(custom_objects), copy_context()
 
@@ -45,5 +45,5 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
         custom_objects_of_file.set(given)
         return read_model(path, compile)
 
-    # In a context of its own: whatever is set there while layers are made, an interrupt leaves nothing of it.
+    # In a separate context: if loading is interrupted, context variables that were set meanwhile are discarded.
     return context.run(read)

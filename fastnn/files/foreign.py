@@ -1,4 +1,4 @@
-"""Other libraries' files, known by their first bytes."""
+"""Recognizes files of other libraries by their first bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .names import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLO
 
 _STARTS = (
     (b"\x89HDF\r\n\x1a\n", ("HDF5", KERAS[1])),
-    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # of old: a pickle that begins with this number
+    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # the old format: a pickle that begins with this number
     (b"\x93NUMPY", NUMPY),
     (b"GGUF", GGUF),
     (b"version https://git-lfs", ("Git LFS", "it stands for a file that was not fetched: git lfs pull")),
@@ -20,7 +20,7 @@ _STARTS = (
 
 
 def described(path: str, start: bytes) -> str | None:
-    """Say which library's file this is, by its first bytes, and how its weights come into a model; None for others."""
+    """Describe which library wrote a file, by its first bytes, and how to load its weights; None for unknown files."""
     known = next((whose for begin, whose in _STARTS if start.startswith(begin)), None)
     own = SUFFIXES.get(os.path.splitext(path)[1].lower())
     if start.startswith(b"PK"):
@@ -28,14 +28,14 @@ def described(path: str, start: bytes) -> str | None:
     elif start[4:8] == b"TFL3":
         known = TENSORFLOW
     elif known is None or (known == PICKLE and own in (JOBLIB, TORCH)):
-        # Protobuf has no first bytes of its own: a version of ONNX, then a field with text or a graph.
+        # Protobuf has no fixed first bytes: an ONNX file begins with a version, then a field with text or a graph.
         onnx = len(start) > 2 and start[0] == 8 and start[1] < 32 and start[2] in b"\x12\x1a\x22\x2a\x32\x3a\x42"
         known = own or (ONNX if onnx else known)
     return None if known is None else f"it is a {known[0]} file; {known[1]}"
 
 
 def _in_archive(path: str) -> tuple[str, str] | None:
-    """Tell who wrote a zip by the names in it; None where they do not say, or cannot be read."""
+    """Return the library that wrote a zip, by the names in it; None if they are unknown or cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

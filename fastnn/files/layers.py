@@ -1,6 +1,6 @@
-"""The architecture of a model as JSON: layers by their names and arguments, made again of classes that are known by these names.
+"""Writes the architecture of a model as JSON, and reads it: layers are described by the names of their classes and by arguments.
 
-The classes are fastnn's own, and those that users registered; nothing is imported for a name.
+Only classes of fastnn and classes that users registered are made. No name in a file is imported.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from .tensors import short
 from .values import decoded, encoded
 
 MAX_DEPTH = 100
-"""Models inside models."""
+"""Largest depth of models inside models."""
 MOST_LAYERS = 100_000
-"""Layers of a model."""
+"""Largest number of layers of a model."""
 SHARED = "Shared"
-"""What stands for a layer that came before."""
+"""Class name of an entry that refers to a layer which was written before."""
 DAMAGE = (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError, SyntaxError)
-"""What constructors raise where a file has other things than they expect; SyntaxError comes from dtypes."""
+"""Errors that constructors raise for unexpected contents of a file. SyntaxError is raised for dtypes."""
 
 
 def name_of(cls: type) -> str | None:
-    """Return what files call a class of layers: one of fastnn's, or one that is registered; None for others."""
+    """Return the name of a layer class in files, or None if the class is neither of fastnn nor registered."""
     name: str = getattr(cls, "_file_prefix", "") + cls.__name__
     own = vars(cls).get("_saved_as", name)
     return own if LAYERS.get(own) is cls else registered_name(cls)
 
 
 def _by_class(cls: type) -> bool:
-    """Return whether a class makes its layers by itself, of arguments: not a list or graph of layers that a file holds."""
+    """Return whether a class makes its layers from arguments, and not from a list or graph of layers in the file."""
     return users_own(cls, "__init__") or not hasattr(cls, "config_by")
 
 
 class Writer:
-    """Writes layers as JSON; one that comes again is named by its number, counted as layers are finished."""
+    """Writes layers as JSON. A layer that occurs again is written as its number; layers are numbered as they are finished."""
 
     def __init__(self) -> None:
         self.layers: list[Any] = []
         self._numbers: dict[Any, int] = {}
 
     def layer(self, layer: Any) -> dict[str, Any]:
-        """Return a layer's class, arguments and name; TypeError if it is none of fastnn's and not registered."""
+        """Return the class, arguments and name of a layer. Raise TypeError if it is neither of fastnn nor registered."""
         if (number := self._numbers.get(layer)) is not None:
             return {"class_name": SHARED, "config": {"number": number}}
         cls: Any = type(layer)
@@ -93,13 +93,13 @@ class Writer:
 
 
 def _arguments(layer: Any, write: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return the arguments of a layer of the user's own; write makes JSON of the layers among them."""
+    """Return the arguments of a custom layer. `write` converts layers among them to JSON."""
     name = type(layer).__name__
     return {key: encoded(value, f"the argument {key!r} of {name}", write) for key, value in own_config(layer).items()}
 
 
 def _comparable(arguments: Any) -> Any:
-    """Return arguments without the layers among them, which are compared by themselves, and with lists for tuples."""
+    """Return arguments with lists instead of tuples and without layers, which are compared separately."""
     if isinstance(arguments, list):
         return [_comparable(item) for item in arguments]
     if isinstance(arguments, dict):
@@ -110,7 +110,7 @@ def _comparable(arguments: Any) -> Any:
 
 
 def _shape_of(layer: Any) -> Any:
-    """Return the shape of samples for which a layer of the user's own was built; None where it does not depend on one."""
+    """Return the shape of samples for which a custom layer was built; None if it does not depend on a shape."""
     if layer._built_for is not None:
         return layer._built_for
     inherited = next((LAYERS[name] for c in type(layer).__mro__[:-1] if (name := name_of(c)) in LAYERS), None)
@@ -118,14 +118,14 @@ def _shape_of(layer: Any) -> Any:
 
 
 class Reader:
-    """Makes the layers again that a `Writer` wrote; ValueError where that cannot be, with the place in the file."""
+    """Makes the layers that a `Writer` wrote. Its ValueErrors name the place in the file."""
 
     def __init__(self) -> None:
         self._writer = Writer()
-        """What counts the layers, and writes those again that a class of the user's own made."""
+        """Writer that numbers the layers, and writes the layers that a custom class made."""
         self._sizes: dict[Any, int] = {}
         self._place: list[int] = []
-        """How many layers were begun in each of the models around the one that is read."""
+        """Number of layers begun so far in each of the enclosing models."""
 
     def layer(self, config: Any) -> Any:
         """Make the layer of this config."""
@@ -167,7 +167,7 @@ class Reader:
             raise ValueError(f"{begin}: {short(name)}: {message(error)}") from None
         if config.get("name") is not None:
             layer.name = config["name"]
-        # A layer that is named by its number takes as much work as one that is written out.
+        # A layer that is written as its number counts like one that is written in full: it takes as much work.
         self._sizes[layer] = 1 + sum(self._sizes.get(m, 1) for m in layer.children())
         if self._sizes[layer] > MOST_LAYERS:
             raise ValueError(f"load: the file's architecture has more than {MOST_LAYERS} layers")
@@ -182,7 +182,7 @@ class Reader:
         return layer
 
     def _of_users(self, cls: Any, config: dict[str, Any]) -> Any:
-        """Make a layer of a registered class, and see that it is what the file says."""
+        """Make a layer of a registered class, and check that it agrees with the file."""
         arguments = config["config"]
         if not _by_class(cls) and not users_own(cls, "get_config"):
             return cls.from_config(arguments, self.layer)
@@ -214,7 +214,7 @@ class Reader:
 
 
 def _difference(given: Any, made: Any, where: str) -> str | None:
-    """Say where the config in a file and that of what was made of it differ; None where they do not."""
+    """Describe the first difference between the config in a file and that of the object made from it; None if they are equal."""
     if isinstance(given, dict) and isinstance(made, dict):
         keys = dict.fromkeys([*given, *made])
         parts = ((given.get(key, "missing"), made.get(key, "missing"), f"{where}.{short(key)}") for key in keys)
@@ -226,7 +226,7 @@ def _difference(given: Any, made: Any, where: str) -> str | None:
 
 
 def _build(layer: Any, config: dict[str, Any]) -> None:
-    """Give a layer, and those that it made itself, the shapes that they had."""
+    """Build a layer, and the layers that it made itself, with the shapes in the file."""
     arguments = config.get("config") or {}
     shape = config.get("built") or arguments.get("input_shape")
     if shape is not None and hasattr(layer, "build") and not layer._own_built():
@@ -237,17 +237,17 @@ def _build(layer: Any, config: dict[str, Any]) -> None:
 
 
 def layer_config(layer: Any) -> dict[str, Any]:
-    """Return a layer as JSON: its class's name and its arguments; TypeError if a file cannot hold it."""
+    """Return a layer as JSON: the name of its class and its arguments. Raise TypeError if it cannot be written to a file."""
     return Writer().layer(layer)
 
 
 def layer_from_config(config: Any) -> Any:
-    """Make the layer that `layer_config` wrote; ValueError if there is no such layer."""
+    """Make the layer that `layer_config` wrote. Raise ValueError if there is no such layer."""
     return Reader().layer(config)
 
 
 def message(error: Exception) -> str:
-    """Return an error's text, which may hold what the file says, without the middle of a long one."""
+    """Return the text of an error. The middle of a long text is left out, because it may contain parts of the file."""
     text = str(error)
     if isinstance(error, KeyError) and error.args:  # a sentence, or the name that a dict lacks
         text = str(error.args[0]) if " " in str(error.args[0]) else f"there is no {error.args[0]!r}"
@@ -255,12 +255,12 @@ def message(error: Exception) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a config as JSON gives it back: lists for tuples, Python's numbers for NumPy's."""
+    """Return a config as it is after JSON: with lists instead of tuples, and Python numbers instead of NumPy's."""
     return json.loads(json.dumps(value, default=number))
 
 
 def number(value: Any) -> Any:
-    """Return a number or an array of NumPy's as JSON."""
+    """Return a NumPy number or array as JSON."""
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else float(value)
 
 
@@ -270,7 +270,7 @@ def _signature(cls: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
-    """Raise ValueError unless what was made of arguments has them: a text for a flag, say, makes another layer than it says."""
+    """Raise ValueError if an object does not have the arguments that it was made from, for example a text used as a flag."""
     own, parameters = plain(made.get_config()) if given else {}, _signature(cls)
     for key, value in given.items():
         if value is None and key in parameters and parameters[key].default is None:
@@ -280,7 +280,7 @@ def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
 
 
 def check_keys(given: Any, what: str, **kinds: Any) -> None:
-    """Raise ValueError unless this is a dict of these keys with values of these types; a type in a list may be left out."""
+    """Raise ValueError unless `given` is a dict with these keys and types. A key with its type in a list is optional."""
     if not isinstance(given, dict):
         raise ValueError(f"{what} is {short(repr(given))}, wanted a dict")
     if unknown := [key for key in given if key not in kinds]:
@@ -295,7 +295,7 @@ def check_keys(given: Any, what: str, **kinds: Any) -> None:
 
 
 def same(given: Any, own: Any) -> bool:
-    """Return whether a file's value is what was made of it: all it says, with numbers by value and flags by kind."""
+    """Return whether a value in a file agrees with that of the object made from it. Numbers of different types may be equal."""
     if isinstance(given, bool) or isinstance(own, bool):
         return given is own
     if isinstance(given, int | float) and isinstance(own, int | float):
@@ -305,5 +305,5 @@ def same(given: Any, own: Any) -> bool:
     if isinstance(given, dict):
         return isinstance(own, dict) and all(key in own and same(value, own[key]) for key, value in given.items())
     if isinstance(given, str) and isinstance(own, dict):
-        return "class_name" in own  # the name of a class, whose arguments are its own
+        return "class_name" in own  # the file has only the name of a class
     return type(given) is type(own) and bool(given == own)

@@ -1,9 +1,9 @@
 """Models in files: one safetensors file with the weights, and the architecture as JSON in its metadata.
 
-Files are read as hostile: files/tensors.py checks the layout, the architecture is made of fastnn's layers and those that users
-registered by files/layers.py, and no name in it is ever imported or evaluated. files/versions.py makes files of older versions
-ones of the newest. Files are written beside their place and moved there, by
-files/place.py, so that none is ever half-written. files/training.py has what compile was given, and the optimizer's state.
+Files are not trusted. files/tensors.py checks the layout. files/layers.py makes the architecture from layers of fastnn and from
+registered classes; no name in a file is imported or evaluated. files/versions.py upgrades descriptions of older versions.
+files/place.py writes a file under another name and then renames it, so that no file is incomplete. files/training.py reads and
+writes the arguments of compile and the state of the optimizer.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from .versions import VERSION, upgraded
 
 FORMAT, WEIGHTS = "fastnn", "fastnn-weights"
 MAX_ARCHITECTURE = 50_000_000
-"""Bytes of JSON above which an architecture is refused."""
+"""Largest size of an architecture, in bytes of JSON."""
 MOST_INPUTS = 1 << 16
-"""The size along one axis that an input of a graph may have however few weights there are."""
+"""Size that an input of a graph may always have along one axis, even if the model has few weights."""
 MOST_TIES = 256
-"""Tied parameters are made apart before they are tied: so many times the weights of the file."""
+"""Tied parameters are made separately before they are tied. They may take this many times the size of the file's weights."""
 
 
 def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
-    """Write a model into one file; `load` makes it again."""
+    """Write a model to one file, which `load` reads."""
     if not model.built:
         raise RuntimeError("save: the model has no weights yet, because no shape is known; give input_shape, or call it first")
     header: dict[str, Any] = {"version": VERSION, "model": layer_config(model)}
@@ -55,7 +55,7 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
             warnings.warn(text, UserWarning, stacklevel=3)
     text = json.dumps(header, default=number)
     structure = hash((model._version, *((name, a.shape, a.dtype) for name, a in tensors.items())))
-    if model._loadable != structure:  # once for each: checkpoints come after every epoch
+    if model._loadable != structure:  # only once for each structure: checkpoints are written after every epoch
         with undisturbed():
             copy_context().run(_check_loadable, json.loads(text), tensors)
         model._loadable = structure
@@ -65,7 +65,7 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
 
 
 def load(path: Any, compiled: bool) -> Any:
-    """Read the model in a file: `fastnn.load`, which calls this in a context of its own."""
+    """Read the model in a file; `fastnn.load` calls this in a separate context."""
     tensors, metadata = tensors_py.load(path, "load")
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
         raise ValueError(f"load: {path} is a safetensors file, but no model that fastnn saved; load_weights() reads its tensors")
@@ -99,14 +99,14 @@ def load(path: Any, compiled: bool) -> Any:
 
 
 def _make_room(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Bound what the layers of an architecture may take by the weights of its file; their parameters will be 0 at first."""
+    """Limit the size of the layers of an architecture by the weights in its file. Parameters are 0 at first."""
     ties, numbers = header.get("ties") or {}, sum(a.size for a in tensors.values())
     _check_inputs(header["model"], numbers)
     filling.set(LoadLimit(numbers, numbers * (1 + min(len(ties), MOST_TIES))))
 
 
 def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Raise ValueError unless `load` makes a model of this architecture that takes these weights."""
+    """Raise ValueError unless `load` can make a model of this architecture with these weights."""
     try:
         _make_room(header, tensors)
         model = Reader().layer(header["model"])
@@ -128,7 +128,7 @@ _PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}
 
 
 def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Give a model the values of its file, which have the dtypes of its parameters or lesser ones."""
+    """Load the values of a file into a model. Their dtypes must be those of the parameters or safe to cast to them."""
     for name, p in [*model.named_parameters(), *model.named_buffers()]:
         if name in tensors and not np.can_cast(tensors[name].dtype, p.dtype, "safe"):
             raise ValueError(f"{name} is {tensors[name].dtype} in the file, which does not fit {p.dtype}")
@@ -136,9 +136,9 @@ def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def _ties(model: Any) -> dict[str, list[Any]]:
-    """Find the parameters that have further names: each of those, the first name, and where it is a view the order of its axes.
+    """Find parameters that have several names. Return the first name and, for a view, the order of axes, by each later name.
 
-    Where blocks are in another order, these and their axis stand behind it.
+    If a view has its blocks in another order, that order and its axis follow.
     """
     first: dict[Any, str] = {}
     ties: dict[str, list[Any]] = {}
@@ -152,7 +152,7 @@ def _ties(model: Any) -> dict[str, list[Any]]:
 
 
 def _tie(model: Any, ties: dict[str, Any]) -> None:
-    """Make parameters one again."""
+    """Tie parameters again."""
     modules, own = dict(model.named_modules()), dict(model._all_parameters())
     for name, tie in ties.items():
         first, axes, *blocks = tie
@@ -173,7 +173,7 @@ def _freeze(model: Any, names: list[Any]) -> None:
 
 
 def _continue(model: Any, states: dict[str, Any]) -> None:
-    """Put the streams of random layers where they were."""
+    """Set the streams of random layers to their saved states."""
     modules = dict(model.named_modules())
     for name, state in states.items():
         if name not in modules or not modules[name]._draws:
@@ -183,11 +183,11 @@ def _continue(model: Any, states: dict[str, Any]) -> None:
         modules[name]._state[:] = state
     for name, module in modules.items():
         if name not in states and module._draws:
-            module.seed = module.seed  # of version 1, whose streams begin anew
+            module.seed = module.seed  # files of version 1 have no states: the streams start again
 
 
 def save_weights(model: Any, path: Any) -> None:
-    """Write a model's state_dict into a safetensors file."""
+    """Write the state_dict of a model to a safetensors file."""
     tensors_py.save(path, model.state_dict(), {"format": WEIGHTS}, "save_weights")
 
 
@@ -200,13 +200,13 @@ def load_weights(model: Any, path: Any) -> None:
 
 
 def _check_inputs(config: Any, numbers: int) -> None:
-    """Refuse a graph whose inputs, which layers are tried on, are far greater than the file's weights."""
+    """Refuse a graph with inputs that are much larger than the file's weights, because layers are called with such inputs."""
     stack, inputs = [config], 0
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
             stack += item.values()
-            given = item.get("inputs")  # of a graph: name, shape and dtype
+            given = item.get("inputs")  # in a graph: name, shape and dtype
             entries = given if isinstance(given, list) else []
             shapes = [entry[1] for entry in entries if isinstance(entry, list) and len(entry) == 3]
             inputs = max(inputs, *(s for shape in shapes if isinstance(shape, list) for s in shape if isinstance(s, int)), 0)

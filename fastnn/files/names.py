@@ -1,4 +1,4 @@
-"""Names of files as users give them, and the suffixes of other libraries' files, which fastnn gives to none of its own."""
+"""Names of files, and suffixes of files of other libraries, which fastnn does not use for its own files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SUFFIXES = {
     ".joblib": JOBLIB,
     ".gguf": GGUF,
 }
-"""Who writes files of these suffixes, and how their weights come into a model."""
+"""Libraries that write files with these suffixes, and how to load their weights."""
 
 
 def name_of(path: Any, op: str) -> str:
     """Return a path as text.
 
     Raises:
-        TypeError: it is no path.
+        TypeError: `path` is not a path.
         ValueError: no file can have this name.
     """
     try:
@@ -43,15 +43,15 @@ def name_of(path: Any, op: str) -> str:
         raise TypeError(f"{op}: {type(path).__name__} came, wanted the name of a file") from None
     try:
         os.lstat(text)
-    except ValueError:  # a zero, or half of a surrogate pair
+    except ValueError:  # a zero byte, or half of a surrogate pair
         raise ValueError(f"{op}: no file can be named {text!r}") from None
     except OSError:
-        pass  # there is none yet, or another reason that whoever opens it finds
+        pass  # the file does not exist yet; other errors are raised when it is opened
     return text
 
 
 def refuse_suffix(path: str, op: str) -> None:
-    """Raise ValueError where a path has the suffix of another library's files."""
+    """Raise ValueError if a path has the suffix of files of another library."""
     stem, suffix = os.path.splitext(path)
     if suffix.lower() in SUFFIXES:
         name = SUFFIXES[suffix.lower()][0]

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: beside its place first, then moved there."""
+"""Writes files completely or not at all: under another name in the same folder first, then renamed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .names import name_of, refuse_suffix
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing is swept
+except ImportError:  # Windows has no fcntl; stale files are not removed there
     fcntl = None  # type: ignore[assignment]
 
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
 
 
 def target_of(path: Any, op: str) -> str:
-    """Return the place that a file of this path is written to, through symbolic links.
+    """Return the path that a file is written to, with symbolic links resolved.
 
     Raises:
         FileNotFoundError: the path is empty, or its folder does not exist.
-        IsADirectoryError: it names a folder.
-        PermissionError: there is a file that may not be written.
-        OSError: it is a device, a pipe or a socket.
-        TypeError: it is no path.
-        ValueError: its suffix is that of another library's files, or no file can have the name.
+        IsADirectoryError: the path is a folder.
+        PermissionError: the file exists and cannot be written.
+        OSError: the path is a device, a pipe or a socket.
+        TypeError: `path` is not a path.
+        ValueError: the suffix is that of files of another library, or no file can have this name.
     """
     text = name_of(path, op)
     if not text:
@@ -52,13 +52,13 @@ def target_of(path: Any, op: str) -> str:
 
 
 def kind_of_node(mode: int) -> str:
-    """Name what is no plain file."""
+    """Name the kind of a file that is not regular."""
     kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     return next((name for test, name in kinds.items() if test(mode)), "a device")
 
 
 def failed(error: OSError, op: str, path: str, what: str) -> OSError:
-    """Return the system's error as one that names the operation and the user's file."""
+    """Return the system's error with the names of the operation and of the user's file."""
     return OSError(error.errno, f"{op}: {path} cannot be {what}: {error.strerror}")
 
 
@@ -70,14 +70,14 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def write(path: Any, parts: Iterable[Any], op: str) -> None:
-    """Write a file of these bytes and arrays: the old one stays whole until the new one is complete and on the disk.
+    """Write these bytes and arrays to a file. The old file remains until the new one is complete and on the disk.
 
-    The file keeps the mode of the one that it replaces, and its owner where the system permits it.
+    The file keeps the mode of the file that it replaces, and its owner if the system permits it.
     """
     try:
         _write(target_of(path, op), parts)
     except OSError as error:
-        if error.errno is None:  # one of ours, which says all
+        if error.errno is None:  # an error of fastnn, which has a full message
             raise
         raise failed(error, op, os.fsdecode(path), "written") from error
 
@@ -85,14 +85,14 @@ def write(path: Any, parts: Iterable[Any], op: str) -> None:
 def _write(target: str, parts: Iterable[Any]) -> None:
     folder, old = os.path.dirname(target), _status(target)
     _sweep(folder)
-    mode = 0o666 if old is None else 0o600  # the system takes the umask off
+    mode = 0o666 if old is None else 0o600  # the system applies the umask
     temporary = ""
     try:
         while True:
-            temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")  # short, however long the file's name is
+            temporary = os.path.join(folder, f".fastnn-{secrets.token_hex(8)}.tmp")  # short, even if the file's name is long
             with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as f:
                 if _lock(f) is False or not os.path.lexists(temporary):
-                    continue  # another save took it for a stale one before it was locked, and sweeps it away
+                    continue  # another save removes it as a stale file, because it was not locked yet
                 if old is not None:
                     _like(f.fileno(), old)
                 for part in parts:
@@ -118,12 +118,12 @@ def _like(handle: int, old: os.stat_result) -> None:
             try:
                 os.fchown(handle, -1, old.st_gid)
             except PermissionError:
-                mode &= ~0o070 | (mode & 0o007) << 3  # another group may do no more than everybody
+                mode &= ~0o070 | (mode & 0o007) << 3  # another group gets the rights of all users at most
     os.fchmod(handle, mode)
 
 
 def _lock(f: BinaryIO) -> bool | None:
-    """Lock an open file until it is closed; False where somebody else has, None where the system has no locks."""
+    """Lock an open file until it is closed. Return False if another process has locked it, None if the system has no locks."""
     if fcntl is None:
         return None
     try:
@@ -136,15 +136,15 @@ def _lock(f: BinaryIO) -> bool | None:
 
 
 def _sweep(folder: str) -> None:
-    """Remove what processes left that died while they wrote: files of ours that nobody has locked."""
+    """Remove the temporary files of processes that ended while they wrote: those that no process has locked."""
     try:
         names = os.listdir(folder)
-    except PermissionError:  # a folder in which one may write and not look
+    except PermissionError:  # a folder that may be written but not listed
         return
     for name in names:
         if _STALE.fullmatch(name):
             path = os.path.join(folder, name)
-            with contextlib.suppress(OSError):  # another user's, or gone already
+            with contextlib.suppress(OSError):  # it belongs to another user, or was removed already
                 if stat.S_ISREG(os.lstat(path).st_mode):
                     with open(path, "rb") as f:
                         if _lock(f):
@@ -160,7 +160,7 @@ def _sync(folder: str) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without it
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # the file system does not support it
             raise
     finally:
         os.close(handle)

@@ -1,7 +1,7 @@
-"""Files of tensors: safetensors writes and checks the format, this module what lies around it.
+"""Reads and writes files of tensors. safetensors reads and writes the format; this module checks the rest.
 
-Files are read as hostile. They are read into memory, never mapped: a file that another process shortens meanwhile is an error and
-no signal. The metadata of what fastnn writes has a checksum of all that the file holds.
+Files are not trusted. They are read into memory and never mapped: if another process shortens a file at that time, an error is
+raised instead of a signal. The metadata that fastnn writes has a checksum of the contents.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ DTYPES = {
     **{name: f"<{kind}{size}" for name, kind, size in (("F64", "f", 8), ("F32", "f", 4), ("F16", "f", 2))},
     **{f"{letter}{8 * size}": f"<{kind}{size}" for letter, kind in (("I", "i"), ("U", "u")) for size in (8, 4, 2, 1)},
     "BOOL": "|b1",
-    "BF16": "<u2",  # its bits, which are widened to float32
+    "BF16": "<u2",  # its bits, which are converted to float32
 }
-"""NumPy's names of the format's dtypes."""
+"""NumPy's names of dtypes, by the names in the format."""
 NAMES = {np.dtype(own): name for name, own in DTYPES.items() if name != "BF16"}
-"""The format's names of dtypes."""
+"""Names of dtypes in the format, by NumPy's dtypes."""
 METADATA = "__metadata__"
-"""What stands among the tensors' names and is none."""
+"""Key of the metadata, which is among the names of tensors."""
 HEADER_FACTOR = 8
-"""Bytes of memory that a byte of a header takes, at most."""
+"""Largest number of bytes of memory for one byte of a header."""
 KEYS = {"dtype": 0, "shape": 0, "data_offsets": 0}.keys()
-"""What the header says of a tensor."""
+"""Keys of a tensor in the header."""
 MOST_HEADER = 100_000_000
-"""Bytes of a header above which a file is refused, as safetensors does."""
+"""Largest size of a header in bytes, as in safetensors."""
 CHECKSUM = "checksum"
-"""The metadata's name of the CRC-32 of all that the file holds."""
+"""Key of the CRC-32 of the contents, in the metadata."""
 
 
 def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], op: str) -> None:
-    """Write tensors and metadata, with a checksum of both, which `load` looks at.
+    """Write tensors and metadata, with a checksum of both, which `load` checks.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: the format has no such name or dtype, or no header of that size.
+        ValueError: the format does not support a name or dtype, or the header is too large.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save as serialized
@@ -64,7 +64,7 @@ def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], o
         raise ValueError(
             f"{op}: {len(whole)} arrays and {sum(map(len, metadata.values()))} bytes of settings make no file: {error}"
         ) from None
-    # The library writes metadata in any order: it is put in one, so that equal models give equal files.
+    # The library writes metadata in any order. It is sorted here, so that equal models give equal files.
     length = int.from_bytes(content[:8], "little")
     header = json.loads(bytes(content[8 : 8 + length]))
     header[METADATA] = dict(sorted(header[METADATA].items()))
@@ -77,9 +77,9 @@ def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a file.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError, OSError: it cannot be read.
-        TypeError: the path is none.
-        ValueError: it is empty, truncated, damaged, or another library's.
+        FileNotFoundError, IsADirectoryError, PermissionError, OSError: the file cannot be read.
+        TypeError: `path` is not a path.
+        ValueError: the file is empty, truncated, damaged, or written by another library.
     """
     name = name_of(path, op)
     try:
@@ -140,12 +140,12 @@ def _read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str
 
 
 def _check_memory(size: int) -> None:
-    """Raise MemoryError unless there are so many bytes, without which the library ends the process."""
+    """Raise MemoryError unless this many bytes are available. Without them, the library would end the process."""
     np.empty(size, np.uint8)
 
 
 def _array(key: str, entry: dict[str, Any]) -> Array:
-    """Return a tensor's values as they stand in the file; they share memory with the entry."""
+    """Return the values of a tensor as in the file; they share memory with the entry."""
     dtype = entry["dtype"]
     if dtype not in DTYPES:
         raise ValueError(f"the tensor {short(repr(key))} has the dtype {dtype}; fastnn reads {', '.join(DTYPES)}")
@@ -153,7 +153,7 @@ def _array(key: str, entry: dict[str, Any]) -> Array:
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has {len(entry['shape'])} dimensions")
     try:
         a = np.frombuffer(entry["data"], DTYPES[dtype]).reshape(entry["shape"])
-    except ValueError:  # sizes that NumPy cannot count, beside a 0
+    except ValueError:  # sizes that are too large for NumPy, although another size is 0
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has the shape {short(str(entry['shape']))}") from None
     if dtype == "BOOL" and a.view(np.uint8).max(initial=0) > 1:
         raise ValueError(f"it is damaged: the tensor {short(repr(key))} has other values than True and False")
@@ -161,14 +161,14 @@ def _array(key: str, entry: dict[str, Any]) -> Array:
 
 
 def _native(a: Array, dtype: str) -> Array:
-    """Return the values in the byte order of this machine; bfloat16 as float32, which has all of its numbers."""
+    """Return the values in the byte order of this machine. bfloat16 is converted to float32, which has all of its values."""
     if dtype == "BF16":
         return (a.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return a.astype(a.dtype.newbyteorder("="), copy=False)
 
 
 def _checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
-    """Return the CRC-32 of metadata and tensors, in whatever order a file has them."""
+    """Return the CRC-32 of metadata and tensors; it does not depend on their order in the file."""
     ordered = sorted(tensors.items())
     what = [sorted(metadata.items()), [(name, a.dtype.str, a.shape) for name, a in ordered]]
     checksum = zlib.crc32(json.dumps(what).encode())
@@ -179,7 +179,7 @@ def _checksum(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
 
 
 def parsed(text: bytes | str, what: str) -> Any:
-    """Read JSON in which no key stands twice; ValueError says where one does."""
+    """Read JSON. Raise ValueError if a dict contains a key twice."""
     doubled: list[tuple[dict[str, Any], str]] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def parsed(text: bytes | str, what: str) -> Any:
 
 
 def _where(root: Any, wanted: Any) -> str:
-    """Say where in nested lists and dicts an object stands."""
+    """Return the path of an object in nested lists and dicts."""
     stack = [(root, "")]
     while stack:
         value, place = stack.pop()
@@ -214,5 +214,5 @@ def _where(root: Any, wanted: Any) -> str:
 
 
 def short(text: str) -> str:
-    """Return a text of the file's without the middle of a long one."""
+    """Return a text of a file; the middle of a long text is left out."""
     return text if len(text) <= 160 else f"{text[:80]} ... {text[-80:]}"

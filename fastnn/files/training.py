@@ -1,4 +1,4 @@
-"""The training settings of a model in files: what compile was given, and the state of the optimizer."""
+"""Training settings of a model in files: the arguments of compile, and the state of the optimizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tensors import short
 
 Array = np.ndarray[Any, Any]
 STATE = ".optimizer"
-"""What the names of an optimizer's tensors begin with, as no parameter's does."""
+"""Prefix of the names of an optimizer's tensors. Names of parameters never begin with it."""
 
 
 _KEYS = {
@@ -35,15 +35,17 @@ _LATER = ("weighted_metrics", "loss_weights", "capture", "dtype", "parameters", 
 
 
 def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
-    """Return what compile was given, and the state of the optimizer, whose arrays are added to the tensors, unless that is None.
+    """Return the arguments of compile and the state of the optimizer as JSON. Add the arrays of the state to `tensors`.
+
+    If `tensors` is None, the state is left out.
 
     Raises:
-        TypeError: names and numbers cannot say it.
+        TypeError: a setting cannot be written as JSON.
     """
     config = _settings(model._compiled)
     optimizer = model.optimizer
     if tensors is not None and optimizer._pending is not None:
-        optimizer.add(model.parameters())  # for which its state waits
+        optimizer.add(model.parameters())  # it has a loaded state that waits for parameters
     names = {stored(p): name for name, p in model.named_parameters()}
     own = [p for group in optimizer.param_groups for p in group.parameters]
     if others := [p for p in own if p not in names]:
@@ -61,7 +63,7 @@ def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
 
 
 def _place_config(place: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any]:
-    """Return the place that training has reached, without the state of the user's own data where no file can hold it."""
+    """Return the place that training has reached. The state of custom data is left out if it cannot be written to a file."""
     own: dict[str, Array] = {}
     try:
         source = _packed(place["source"], f"{STATE}-source", own)
@@ -74,7 +76,7 @@ def _place_config(place: dict[str, Any], tensors: dict[str, Array]) -> dict[str,
 
 
 def _group_config(group: Any, names: dict[Any, str]) -> dict[str, Any]:
-    """Return a group of parameters as JSON: their names, and its settings."""
+    """Return a group of parameters as JSON: the names of the parameters, and the settings of the group."""
     settings = {name: _setting_config(value) for name, value in group.settings().items()}
     if odd := [name for name, value in settings.items() if not _is_json(value)]:
         raise TypeError(f"a group of the optimizer has {odd[0]}, which is a {type(settings[odd[0]]).__name__}")
@@ -82,7 +84,7 @@ def _group_config(group: Any, names: dict[Any, str]) -> dict[str, Any]:
 
 
 def _is_json(value: Any) -> bool:
-    """Return whether JSON can hold a value, numbers of NumPy's as Python's."""
+    """Return whether a value can be written as JSON, with NumPy's numbers as Python's."""
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))
     if isinstance(value, dict):
@@ -110,7 +112,7 @@ def _settings(compiled: Any) -> dict[str, Any]:
 
 
 def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) -> None:
-    """Compile a model as its file says, and put the optimizer into the state that it had.
+    """Compile a model with the settings of its file, and restore the state of the optimizer.
 
     Raises:
         ValueError: the settings are damaged, or the state does not fit the model.
@@ -161,7 +163,7 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
 
 
 def _optimizer(name: str) -> Any:
-    """Return the class of optimizers of this name."""
+    """Return the optimizer class with this name."""
     from .. import optim
 
     cls = named(name) if ">" in name else optim.OPTIMIZERS[name]
@@ -171,7 +173,7 @@ def _optimizer(name: str) -> Any:
 
 
 def _parameters(given: Any, own: dict[str, Any]) -> Any:
-    """Return the parameter of this name, or the group of parameters that `_group_config` made this of."""
+    """Return the parameter with this name, or the group of parameters that `_group_config` wrote."""
     if isinstance(given, str):
         return stored(own[given])
     check_keys(given, "compile.parameters", params=list, settings=dict)
@@ -194,7 +196,7 @@ def _compile(model: Any, optimizer: Any, loss: Any, metrics: Any, config: dict[s
 
 
 def _check_weights(given: Any) -> None:
-    """Raise ValueError unless these are numbers, by output."""
+    """Raise ValueError unless the loss weights are numbers; there may be one for each output."""
     values = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
     for value in values:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -202,7 +204,7 @@ def _check_weights(given: Any) -> None:
 
 
 def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
-    """Return a state as JSON: numbers, lists and dicts, in which an array is the name of a tensor."""
+    """Return a state as JSON: numbers, lists and dicts. Arrays are moved to `tensors`, and their names are written."""
     if isinstance(value, np.ndarray):
         tensors[name] = value
         return {"tensor": name}
@@ -216,7 +218,7 @@ def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
 
 
 def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
-    """Return the state that `_packed` made this of, and take its tensors out."""
+    """Return the state that `_packed` wrote, and remove its arrays from `tensors`."""
     if isinstance(config, list):
         return [_unpacked(item, tensors) for item in config]
     if not isinstance(config, dict):
@@ -228,7 +230,7 @@ def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
 
 
 def _each(value: Any, f: Any) -> Any:
-    """Return a setting by output, with f of what is inside."""
+    """Apply f to a setting, or to the setting of each output, and return the result as JSON."""
     if isinstance(value, list | tuple):
         return [_each(item, f) for item in value]
     if isinstance(value, dict):
@@ -237,7 +239,7 @@ def _each(value: Any, f: Any) -> Any:
 
 
 def _each_back(value: Any, f: Any) -> Any:
-    """Return the setting that `_each` made this of."""
+    """Return the setting that `_each` wrote, with f applied to each part."""
     if isinstance(value, list):
         return [_each_back(item, f) for item in value]
     if isinstance(value, dict) and "by_output" in value:
@@ -246,7 +248,7 @@ def _each_back(value: Any, f: Any) -> Any:
 
 
 def _setting_config(value: Any) -> Any:
-    """Return a setting of an optimizer as JSON: a number, a flag, a schedule, or some of these."""
+    """Return a setting of an optimizer as JSON: a number, a flag, a schedule, or a list of these."""
     from .. import schedules
 
     if isinstance(value, list | tuple):
@@ -255,7 +257,7 @@ def _setting_config(value: Any) -> Any:
 
 
 def _setting(config: Any) -> Any:
-    """Return the setting that `_setting_config` made this of."""
+    """Return the setting that `_setting_config` wrote."""
     from .. import schedules
 
     if isinstance(config, list):
@@ -275,7 +277,7 @@ def _loss_config(loss: Any) -> dict[str, Any]:
 
 
 def _metric_config(metric: Any) -> Any:
-    """Return a metric's name, or its class and arguments; TypeError for what has no name in files."""
+    """Return the name of a metric, or its class and arguments. Raise TypeError if it has no name in files."""
     from ..training.metrics import CLASSES, MeanMetricWrapper, Metric
 
     if isinstance(metric, type) and issubclass(metric, Metric):
@@ -293,7 +295,7 @@ def _metric_config(metric: Any) -> Any:
 
 
 def _metric(config: Any) -> Any:
-    """Return the metric that `_metric_config` made this of."""
+    """Return the metric that `_metric_config` wrote."""
     from ..training.metrics import CLASSES, MeanMetricWrapper, Metric
 
     if isinstance(config, str):

@@ -1,6 +1,7 @@
-"""Arguments of users' own layers, losses and metrics as JSON, and back: numbers and texts, lists and dicts, and named things.
+"""Converts arguments of custom layers, losses and metrics to JSON and back: numbers, texts, lists, dicts, and named objects.
 
-What JSON has no form for is a dict with one key that begins with "$": a tuple, an array, a layer, an initializer, a function.
+Values without a form in JSON are written as a dict with one key that begins with "$": tuples, arrays, layers, initializers,
+functions.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from .tensors import short
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 MAX_DEPTH = 100
-"""Lists and dicts inside of each other."""
+"""Largest depth of nested lists and dicts."""
 
 
 def _kinds() -> dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]]:
-    """Return what has a config of its own, by kind: the base class, how it is written, how it is made again."""
+    """Return the kinds of objects that have a config: base class, function that writes it, function that reads it."""
     from .. import constraints, initializers, losses, regularizers, schedules
 
     return {
@@ -34,10 +35,10 @@ def _kinds() -> dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]
 
 
 def encoded(value: Any, what: str, layer: Callable[[Any], Any], depth: int = 0) -> Any:
-    """Return a value as JSON; layer writes those in it.
+    """Return a value as JSON. The function `layer` writes the layers in it.
 
     Raises:
-        TypeError: a file cannot hold it; the message begins with what it is.
+        TypeError: the value cannot be written to a file; the message begins with `what`.
     """
     if depth > MAX_DEPTH:
         raise TypeError(f"{what} is nested more than {MAX_DEPTH} deep")
@@ -73,10 +74,10 @@ def encoded(value: Any, what: str, layer: Callable[[Any], Any], depth: int = 0) 
 
 
 def decoded(value: Any, layer: Callable[[Any], Any]) -> Any:
-    """Return the value that `encoded` made this of; layer makes those in it.
+    """Return the value that `encoded` wrote. The function `layer` makes the layers in it.
 
     Raises:
-        ValueError: it is damaged, or names what is not registered.
+        ValueError: the value is damaged, or names an object that is not registered.
     """
     if isinstance(value, list):
         return [decoded(item, layer) for item in value]

@@ -1,4 +1,4 @@
-"""Versions of the format of models in files, and what makes a description of an older version one of the newest."""
+"""Versions of the format of models in files, and functions that upgrade descriptions of older versions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from .tensors import short
 
 VERSION = 2
-"""Version 1, of fastnn 0.1, had no checksum, no state of the optimizer, and nothing of frozen parameters and random layers."""
+"""Current version. Version 1 (fastnn 0.1) had no checksum, optimizer state, frozen parameters or states of random layers."""
 
 
 def upgraded(header: Any) -> dict[str, Any]:
-    """Return the description of a model as the newest version has it.
+    """Return the description of a model, upgraded to the newest version.
 
     Raises:
-        ValueError: it is of a newer version, or damaged.
+        ValueError: the version is newer than that of this fastnn, or the description is damaged.
     """
     version = header.get("version") if isinstance(header, dict) else None
     if type(version) is int and version > VERSION:
@@ -30,7 +30,7 @@ def upgraded(header: Any) -> dict[str, Any]:
 
 
 def _from_1(header: dict[str, Any]) -> dict[str, Any]:
-    """Make version 2 of version 1: a tie says the order of axes of the view that it is, in place of "transposed or not"."""
+    """Upgrade version 1 to version 2: a tie has the order of the view's axes instead of a flag for transposed views."""
     ties = header.get("ties")
     if ties is None:
         return header
@@ -45,4 +45,4 @@ def _from_1(header: dict[str, Any]) -> dict[str, Any]:
 
 
 _STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-"""What makes each older version the next one."""
+"""Functions that upgrade each older version to the next one."""
