@@ -1,4 +1,4 @@
-"""Operations on Tensors: each is a forward that calls kernels and, beside it, the backward that the tape calls."""
+"""Operations on Tensors. Each has a forward function that calls kernels, and a backward function that the tape calls."""
 
 from . import (
     activation,

@@ -21,7 +21,7 @@ from .checks import as_tensor, axis_of, check_number, floating, same_dtype
 def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:
     """act(x), element by element; x may have any shape.
 
-    op: the operation's public name, where it is not the function's.
+    op: public name of the operation; by default the name of the function.
     """
     if type(x) is not Tensor:
         x = as_tensor(x, act.name)
@@ -45,7 +45,7 @@ def _activate_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def _plain(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the operation of an element-wise function without parameters, by the name that layers know it by."""
+    """Return the operation for an element-wise function without parameters, by its name in layers."""
     act = activations.get(name)
     assert isinstance(act, Activation)
 
@@ -89,7 +89,7 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
 
 
 def relu_steps(negative_slope: float, max_value: float | None, threshold: float) -> tuple[Activation, ...]:
-    """Return the element-wise functions that `relu` is made of, one after the other."""
+    """Return the element-wise functions that `relu` applies one after the other."""
     slope = check_number(negative_slope, "relu: negative_slope", 0.0)
     start = check_number(threshold, "relu: threshold", -math.inf)
     top = math.inf if max_value is None else check_number(max_value, "relu: max_value", 0.0)
@@ -121,7 +121,7 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def gelu(x: Tensor, approximate: bool | str = False) -> Tensor:
-    """x Phi(x), Phi the normal distribution function; ``approximate`` (True or "tanh") takes the form with tanh.
+    """x Phi(x), Phi the normal distribution function; ``approximate`` (True or "tanh") uses the approximation with tanh.
 
     Source: Hendrycks and Gimpel, arXiv 1606.08415.
     """
@@ -136,7 +136,7 @@ def hard_tanh(x: Tensor, min_value: float = -1.0, max_value: float = 1.0) -> Ten
 
 
 def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
-    """x moved towards 0 by the threshold; 0 where |x| is not above it."""
+    """x moved towards 0 by the threshold; 0 where |x| <= threshold."""
     return activate(x, parametric("soft_shrink", threshold))
 
 
@@ -148,7 +148,7 @@ def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
 def softplus(x: Tensor, beta: float = 1.0, threshold: float = math.inf) -> Tensor:
     """log(1 + exp(beta x)) / beta, but x where beta x is above the threshold.
 
-    The threshold is PyTorch's, whose default is 20. There is no overflow without it.
+    The threshold is that of PyTorch, where the default is 20. It is not needed to avoid overflow.
     """
     return activate(x, parametric("softplus", beta, threshold))
 
@@ -185,11 +185,11 @@ def erf(x: Tensor) -> Tensor:
 
 
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
-    """x where x > 0, else slope x, with a slope that is learned.
+    """x where x > 0, else slope x, with a learned slope.
 
     Args:
         x: (..., C).
-        slope: one number, or an array of the shape of x's last axes, such as (C,) for a slope for each channel.
+        slope: one number, or an array with the shape of x's last axes, such as (C,) for a slope for each channel.
 
     Source: He et al., Delving Deep into Rectifiers, arXiv 1502.01852.
 
@@ -205,7 +205,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
         last = last[1:]
     if slope.size != 1 and (len(last) > x.ndim or x.shape[x.ndim - len(last) :] != last):
         raise ValueError(f"prelu: slope has shape {slope.shape}, x {x.shape}; wanted one slope, or the shape of x's last axes")
-    # One slope for all: how the elements are cut into rows is all the same.
+    # With one slope for all, any division of the elements into rows works.
     columns = slope.size if slope.size != 1 else x.shape[-1] if x.ndim else 1
     rows = x.data.reshape(x.size // columns if columns else 0, columns)
     k = current()
@@ -237,8 +237,8 @@ def glu(x: Tensor, axis: int = -1, activation: Any = "sigmoid") -> Tensor:
 
     Args:
         x: of even size along the axis.
-        axis: the axis that is halved.
-        activation: the function of the gate: any element-wise one. "linear" gives the bilinear unit.
+        axis: the axis to split into halves.
+        activation: element-wise function of the gate. "linear" gives the bilinear unit.
 
     Source: Dauphin et al., arXiv 1612.08083; with other functions than the sigmoid, Shazeer, arXiv 2002.05202.
 
@@ -288,7 +288,7 @@ def reglu(x: Tensor, axis: int = -1) -> Tensor:
 
 @torch_names
 def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
-    """Return the greatest of each num_pieces neighbours along an axis; equal ones share the gradient.
+    """Return the maximum of each group of num_pieces neighbours along an axis; equal elements share the gradient.
 
     Source: Goodfellow et al., Maxout Networks, arXiv 1302.4389.
 
@@ -303,7 +303,7 @@ def maxout(x: Tensor, num_pieces: int, axis: int = -1) -> Tensor:
     if x.shape[axis] % num_pieces:
         raise ValueError(f"maxout: axis {axis} of shape {x.shape} cannot be cut into pieces of {num_pieces}")
     pieces = (*x.shape[:axis], x.shape[axis] // num_pieces, int(num_pieces), *x.shape[axis + 1 :])
-    from .reduce import amax  # that module is made of this one's activate
+    from .reduce import amax  # imported here, since that module imports this one
 
     return amax(shape_ops.reshape(x, pieces), axis + 1)
 
@@ -345,7 +345,7 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
 
 
 ROWS = {"softmax": softmax, "log_softmax": log_softmax, "softmin": softmin, "sparsemax": sparsemax}
-"""The functions of whole rows, by the names in `activations.ROWS`."""
+"""Functions of whole rows, by their names in `activations.ROWS`."""
 
 NAMED.update({apply: name for name, apply in ROWS.items()})
 NAMED.update({apply: activation(apply.__name__) for apply in (relu, elu, celu, gelu, hard_tanh, soft_shrink, hard_shrink)})
@@ -354,7 +354,7 @@ NAMED.update({leaky_relu: activation("leaky_relu", 0.01), sine: activation("sin"
 
 
 def applied(act: Any, x: Tensor, op: str) -> Tensor:
-    """act(x), for whatever `activations.get` gives."""
+    """Apply act, a result of `activations.get`, to x."""
     if isinstance(act, str):
         return ROWS[act](x)
     if isinstance(act, Activation):
@@ -397,12 +397,12 @@ _ROWS_BACKWARD = {name: _rows_backward(f"{name}_backward") for name in ("softmax
 
 
 def softmax_logits(y: Tensor) -> Tensor | None:
-    """Return the input of the softmax over the last axis that made y, where it is on the tape."""
+    """Return the input of the softmax over the last axis that made y, if it is on the tape; else None."""
     return _made_by(_ROWS_BACKWARD["softmax"], y)
 
 
 def log_softmax_logits(y: Tensor) -> Tensor | None:
-    """Return the input of the log-softmax over the last axis that made y, where it is on the tape."""
+    """Return the input of the log-softmax over the last axis that made y, if it is on the tape; else None."""
     return _made_by(_ROWS_BACKWARD["log_softmax"], y)
 
 
@@ -414,9 +414,9 @@ def _made_by(backward: Backward, y: Tensor) -> Tensor | None:
 
 
 def sigmoid_logits(y: Tensor) -> Tensor | None:
-    """Return the input of the sigmoid that made y, where it is on the tape."""
+    """Return the input of the sigmoid that made y, if it is on the tape; else None."""
     node = y.node
-    if node is not None and node.retained is not None:  # y's own gradient is wanted
+    if node is not None and node.retained is not None:  # retain_grad was called on y, so its gradient is needed
         return None
     if node is not None and node.backward is _activate_backward and node.saved and node.saved[2].name == "sigmoid":
         return node.inputs[0]

@@ -1,4 +1,4 @@
-"""Checks of the arguments of operations: they become arrays or Tensors, or an error that names the argument."""
+"""Checks and conversions of the arguments of operations; errors name the argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.convert import own_array
 
 
 def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
-    """Return the value as a Tensor: of like's dtype if it is none yet. The view of a parameter becomes a copy."""
+    """Return the value as a Tensor, with the dtype of `like` if it is not a Tensor. A parameter view becomes a copy."""
     if isinstance(value, Tensor):
         if hasattr(value, "order"):
             from .shape import arranged
@@ -28,7 +28,7 @@ def as_tensor(value: Any, op: str, like: Tensor | None = None) -> Tensor:
 
 
 def same_dtype(op: str, *tensors: Tensor) -> None:
-    """TypeError unless all have one dtype."""
+    """Raise TypeError unless all Tensors have the same dtype."""
     first = tensors[0].dtype
     for t in tensors[1:]:
         if t.dtype != first:
@@ -36,14 +36,14 @@ def same_dtype(op: str, *tensors: Tensor) -> None:
 
 
 def floating(op: str, t: Tensor) -> Tensor:
-    """TypeError unless the Tensor is float32 or float64."""
+    """Return the Tensor; raise TypeError unless it is float32 or float64."""
     if t.dtype.kind != "f":
         raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted float32 or float64; use astype")
     return t
 
 
 def check_number(value: Any, name: str, low: float, high: float = float("inf")) -> float:
-    """Return the value, if it is a finite number from low to high; ValueError otherwise."""
+    """Return the value if it is a finite number from low to high; else raise ValueError."""
     if (
         not isinstance(value, int | float | np.integer | np.floating)
         or not np.isfinite(np.float64(value))
@@ -55,7 +55,7 @@ def check_number(value: Any, name: str, low: float, high: float = float("inf")) 
 
 
 def check_device(device: Any, op: str) -> None:
-    """ValueError unless the device is None or the one on which the backend computes: "cpu", or "cuda" for CuPy's."""
+    """Raise ValueError unless the device is None or that of the backend: "cpu", or "cuda" for CuPy."""
     own = "cpu" if current().xp is np else "cuda"
     if device is not None and str(device).partition(":")[0] != own:
         raise ValueError(
@@ -64,7 +64,7 @@ def check_device(device: Any, op: str) -> None:
 
 
 def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
-    """Return the value, if it is a whole number of at least low; TypeError or ValueError otherwise."""
+    """Return the value if it is a whole number of at least low; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}, wanted a whole number")
     if value < low:
@@ -73,14 +73,14 @@ def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
 
 
 def positive_int(value: Any, name: str) -> int:
-    """Return the value, if it is a whole number of at least 1; ValueError otherwise."""
+    """Return the value if it is a whole number of at least 1; else raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} is {value!r}, wanted a whole number of at least 1")
     return int(value)
 
 
 def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
-    """Return a shape without the batch, from a tuple, a list or a single size."""
+    """Return a shape without the batch axis, from a tuple, a list or a single size."""
     if shape is None:
         return None
     items = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
@@ -88,9 +88,9 @@ def shape_of(shape: Any, name: str) -> tuple[int, ...] | None:
 
 
 def axis_of(axis: Any, ndim: int, op: str) -> int:
-    """Return the axis counted from the front; ValueError where there is none.
+    """Return the axis counted from the front; raise ValueError if it does not exist.
 
-    Operations for which a Tensor without dimensions has one of size 1, as in PyTorch, give at least 1 as ndim.
+    Some operations treat a Tensor without dimensions like one of size 1, as in PyTorch. They pass an ndim of at least 1.
     """
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
         raise TypeError(f"{op}: axis {axis!r}, wanted a whole number")

@@ -1,4 +1,4 @@
-"""Tensors of given or random numbers."""
+"""Creation of Tensors with given or random numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .shape import sizes
 
 @also_named(size="shape", value="fill_value")
 def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a Tensor of one value; float32 for a float, int64 for a whole number, bool for a bool.
+    """Return a Tensor filled with one value; float32 for a float, int64 for an integer, bool for a bool.
 
     >>> import fastnn
     >>> fastnn.full((2,), 0.5).tolist()
@@ -33,7 +33,7 @@ def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool =
 
 
 def zeros(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Zero in a shape, given as numbers or as a tuple.
+    """Return a Tensor of zeros; the shape is passed as numbers or as a tuple.
 
     >>> import fastnn
     >>> fastnn.zeros(2, 3).shape, fastnn.zeros((2, 3)).shape
@@ -43,7 +43,7 @@ def zeros(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad:
 
 
 def ones(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Ones in a shape, given as numbers or as a tuple."""
+    """Return a Tensor of ones; the shape is passed as numbers or as a tuple."""
     return _of(arrays.filled(current(), _checked("ones", shape, size), dtype_of(dtype, "ones"), 1), requires_grad)
 
 
@@ -61,7 +61,7 @@ def _of(array: Any, requires_grad: bool) -> Tensor:
 
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Return the (n, m) matrix with ones on its diagonal; m is n unless given."""
+    """Return an (n, m) matrix with ones on its diagonal; by default m is n."""
     m = n if m is None else m
     return tensor(np.eye(whole_number(n, "eye: n", 0), whole_number(m, "eye: m", 0)), dtype, requires_grad)
 
@@ -70,7 +70,7 @@ def eye(n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bo
 def arange(
     start: float = 0, stop: float | None = None, step: float = 1, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return numbers from start (0 if one number is given) up to, but without, stop; int64 if all are whole, else float32.
+    """Return numbers from start (0 if one number is given) to stop, without stop; int64 if all are integers, else float32.
 
     >>> import fastnn
     >>> fastnn.arange(3).tolist()
@@ -85,7 +85,7 @@ def arange(
 
 @also_named(end="stop", steps="num")
 def linspace(start: float, stop: float, num: int, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """So many numbers at equal distances, from start to stop, which is the last.
+    """Return num equally spaced numbers from start to stop, including stop.
 
     >>> import fastnn
     >>> fastnn.linspace(0, 1, 5).tolist()
@@ -95,9 +95,9 @@ def linspace(start: float, stop: float, num: int, dtype: Any = np.float32, requi
 
 
 def rand(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Random numbers from [0, 1), uniformly; `fastnn.seed` makes them repeatable.
+    """Return uniform random numbers from [0, 1); `fastnn.seed` makes them repeatable.
 
-    A recorded step, and a frozen model, draws anew at each call.
+    Recorded steps and frozen models draw new numbers at each call.
 
     >>> import fastnn
     >>> fastnn.seed(0)
@@ -110,19 +110,19 @@ def rand(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: 
 
 
 def randn(*shape: Any, size: Any = None, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Random numbers of the standard normal distribution; drawn as those of `rand`."""
+    """Return random numbers from the standard normal distribution; see `rand`."""
     return _drawn("random_normal", _checked("randn", shape, size), _real("randn", dtype)).requires_grad_(requires_grad)
 
 
 @also_named(shape="size")
 def randint(low: Any = None, high: Any = None, size: Any = None) -> Tensor:
-    """Random whole numbers from low to high - 1, int64, all as likely; drawn as those of `rand`.
+    """Return uniform random integers from low to high - 1, as int64; see `rand`.
 
     ``randint(low, high, size)``, or ``randint(high, size)`` with a low of 0, as in PyTorch.
 
     Raises:
-        TypeError: there is no high, or no size.
-        ValueError: low is not below high, or they are outside of int64.
+        TypeError: high or size is missing.
+        ValueError: low is not below high, or they are out of the range of int64.
 
     >>> import fastnn
     >>> fastnn.randint(1, (2,)).tolist(), fastnn.randint(3, 4, 2).tolist()
@@ -160,30 +160,30 @@ def _real(op: str, dtype: Any) -> Any:
 
 
 def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zero of x's shape, and dtype unless another is given."""
+    """Return zeros with the shape of x, and its dtype by default."""
     return full_like(x, 0, dtype, requires_grad)
 
 
 def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones of x's shape, and dtype unless another is given."""
+    """Return ones with the shape of x, and its dtype by default."""
     return full_like(x, 1, dtype, requires_grad)
 
 
 @also_named(value="fill_value")
 def full_like(x: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return one value in x's shape, and dtype unless another is given."""
+    """Return a Tensor filled with one value, with the shape of x, and its dtype by default."""
     t = as_tensor(x, "full_like")
     wanted = t.dtype if dtype is None else dtype_of(dtype, "full_like")
     return _of(arrays.filled(current(), t.shape, wanted, fill_value), requires_grad)
 
 
 def rand_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """`rand` of x's shape and dtype."""
+    """Return `rand` with the shape of x, and its dtype by default."""
     t = as_tensor(x, "rand_like")
     return rand(t.shape, dtype=t.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
 
 def randn_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """`randn` of x's shape and dtype."""
+    """Return `randn` with the shape of x, and its dtype by default."""
     t = as_tensor(x, "randn_like")
     return randn(t.shape, dtype=t.dtype if dtype is None else dtype, requires_grad=requires_grad)

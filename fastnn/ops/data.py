@@ -1,4 +1,4 @@
-"""Rows and elements by index."""
+"""Selection of rows and elements by index."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from .shape import transpose
 
 
 def as_index(index: Any, op: str, limit: int) -> Tensor:
-    """Return whole numbers from -limit to limit - 1 as an int64 Tensor.
+    """Return integers from -limit to limit - 1 as an int64 Tensor.
 
-    They are checked here, when the operation runs. What a replay finds out of range, kernels read as NaN and skip where they add.
+    They are checked here, when the operation runs. In replays, kernels read elements with an index out of range as NaN, and do
+    not add to them.
 
     Raises:
-        IndexError: one is out of range; the message names it and its place.
-        TypeError: they are no whole numbers.
+        IndexError: an index is out of range; the message gives it and its position.
+        TypeError: the indices are not integers.
     """
     k = current()
     if type(index) is k.xp.ndarray and index.dtype.kind in "iu":
@@ -42,7 +43,7 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
 
 
 def from_0(index: Tensor, limit: int) -> Tensor:
-    """Return an index whose numbers below 0 count from the end as one that counts from 0; by kernels, for replays."""
+    """Convert negative indices, which count from the end, to indices from 0; by kernels, so that replays do it too."""
     k, data = current(), index.data
     zero, limits = (arrays.filled(k, (1,) * data.ndim, data.dtype, n) for n in (0, limit))
     negative = arrays.compare(k, "lt", data, zero)
@@ -51,10 +52,10 @@ def from_0(index: Tensor, limit: int) -> Tensor:
 
 @torch_names
 def take(x: Any, index: Any, axis: int = 0) -> Tensor:
-    """Return elements by number along an axis: rows, as an embedding takes them, unless another is given.
+    """Return elements by index along an axis; by default rows, as in an embedding.
 
-    The result has the shape of x with that of index in place of the axis. NumPy and PyTorch count through all elements where no
-    axis is given: take `x.reshape(-1)` for that.
+    In the shape of the result, the shape of index replaces the axis of x. Without an axis, NumPy and PyTorch use the flattened
+    array: call this function with `x.reshape(-1)` for that.
 
     >>> import fastnn
     >>> x = fastnn.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -73,7 +74,7 @@ def take(x: Any, index: Any, axis: int = 0) -> Tensor:
 
 
 def rows(x: Tensor, index: Any) -> Tensor:
-    """x[index]: rows by number; the result has index's shape, then x's without the first dimension."""
+    """x[index]: rows by index; the result has the shape of index, then that of x without the first dimension."""
     x = as_tensor(x, "take")
     if x.ndim == 0:
         raise ValueError("take: a Tensor without dimensions has no rows")
@@ -100,12 +101,12 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def gather(x: Tensor, axis: int, index: Any) -> Tensor:
-    """Return elements along an axis by number, as PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
+    """Return elements by index along an axis, like PyTorch's gather: y[i][j] = x[i][index[i][j]] for axis 1.
 
     Args:
         x: any shape.
-        axis: the axis that index counts along.
-        index: whole numbers; x's shape except on that axis.
+        axis: the axis of the indices.
+        index: integers, with the shape of x except on this axis.
 
     >>> import fastnn
     >>> fastnn.gather(fastnn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, [[1], [0]]).tolist()
@@ -121,7 +122,7 @@ def gather(x: Tensor, axis: int, index: Any) -> Tensor:
 
 
 def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[int, int, int]]:
-    """Return the elements along an axis by number, the index and the shape of x, all with the axis in the middle of three."""
+    """Return the elements by index along an axis, the index, and the shape of x, all as three dimensions with the axis second."""
     k, shape = current(), arrays.around(x.shape, axis)
     index3 = index.data.reshape(arrays.around(index.shape, axis))
     y = k.empty(index3.shape, x.dtype)
@@ -130,7 +131,7 @@ def gathered(x: Tensor, axis: int, index: Tensor) -> tuple[Array, Array, tuple[i
 
 
 def gather_backward(grads: Gradients, node: Node, dy: Array, *_: None) -> None:
-    """Add the gradient of what `gathered` took, of an operation that may have an output of indices behind it."""
+    """Add the gradient of the elements that `gathered` selected. The operation may have a second output of indices."""
     assert node.saved is not None
     index, shape = node.saved
     dx = grads.k.empty(shape, dy.dtype)
@@ -140,9 +141,9 @@ def gather_backward(grads: Gradients, node: Node, dy: Array, *_: None) -> None:
 
 @torch_names
 def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Tensor:
-    """x, to which each element of src is added at its index along an axis, as PyTorch's scatter_add.
+    """Return a copy of x to which src is added by index along an axis, like PyTorch's scatter_add.
 
-    For axis 1: y[i][index[i][j]] += src[i][j]. index and src have one shape: x's except on that axis.
+    For axis 1: y[i][index[i][j]] += src[i][j]. index and src have the same shape: that of x except on this axis.
 
     >>> import fastnn
     >>> fastnn.scatter_add(fastnn.zeros(1, 3), 1, [[2, 2]], [[1.0, 0.5]]).tolist()
@@ -178,7 +179,7 @@ def _scatter_add_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def one_hot(labels: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
-    """Rows with 1 at the label and 0 elsewhere; a label outside has zeros only. Shape (..., num_classes).
+    """Return rows with 1 at the label and 0 elsewhere, of shape (..., num_classes); for a label out of range, all are 0.
 
     >>> import fastnn
     >>> fastnn.one_hot([1, 0], 3).tolist()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
 
 ADD_DW, ADD_DB = 2, 4
-"""Bits of the mask of `dense_backward`: its second and third output add to what is there."""
+"""Bits of the mask of `dense_backward`: its second and third output are added to the content of the arrays."""
 
 
 def dense(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation = LINEAR) -> Tensor:
@@ -91,7 +91,7 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
     if activation.id != LINEAR.id:
         dz = k.empty(shape, y.dtype)
     k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, mask, rounding)
-    # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
+    # The weight comes first: its gradient is written in place, and that of x may be added to it if both are the same Tensor.
     if need_dw:
         grads.done(inputs[1], dw)
     if need_db:
@@ -102,7 +102,7 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def logits_of(y: Tensor) -> Tensor | None:
-    """Return the input of the sigmoid that made y, where `dense` did and is on the tape: for losses that work on logits."""
+    """Return the input of the sigmoid in the `dense` that made y, if it is on the tape; for losses of logits."""
     node = y.node
     if node is None or node.backward is not _dense_backward or node.saved is None:
         return None
@@ -115,7 +115,7 @@ def logits_of(y: Tensor) -> Tensor | None:
 
 
 def matmul(a: Any, b: Any) -> Tensor:
-    """Return the matrix product a b, as NumPy's ``@``: dimensions before the last two are batches, which broadcast.
+    """Return the matrix product a b, like NumPy's ``@``: dimensions before the last two are batch axes, which broadcast.
 
     >>> import fastnn
     >>> fastnn.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
@@ -175,9 +175,9 @@ def _multiply(
     beta: float = 0.0,
     rounding: int = 0,
 ) -> None:
-    """c = a b + beta c for each index of the batch axes, with factors transposed where ta and tb say so.
+    """Compute c = a b + beta c for each index of the batch axes; ta and tb transpose the factors.
 
-    Where c has size 1 along a batch axis, or lacks it, the products are added up.
+    If c has size 1 along a batch axis, or does not have the axis, the products are summed.
     """
     (m, n), inner = c.shape[-2:], a.shape[-2 if ta else -1]
     k.matmul_batched(c, a, b, k.constant(_layout(batch, m, n, inner, c.shape, a.shape, b.shape, ta, tb)), 1.0, beta, rounding)
@@ -195,7 +195,7 @@ def _layout(
     ta: bool,
     tb: bool,
 ) -> np.ndarray[Any, Any]:
-    """Return the layout for arrays of these shapes, which broadcast to the batch."""
+    """Return the layout for arrays with these shapes, which broadcast to the batch axes."""
     places = []
     for shape, transposed in ((c, False), (a, ta), (b, tb)):
         strides = broadcast_strides(shape, (*batch, *shape[-2:]))

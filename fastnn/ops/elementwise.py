@@ -23,7 +23,7 @@ _ORDER = ("bool", "int64", "float32", "float64")
 
 
 def operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Return both as Tensors of one dtype: numbers and arrays take the Tensor's, but a fraction makes whole numbers real."""
+    """Return both as Tensors of one dtype: that of the Tensor, but a fraction turns integers into floats."""
     like = x if isinstance(x, Tensor) else y if isinstance(y, Tensor) else None
     free = not (isinstance(x, Tensor) and isinstance(y, Tensor))
     if like is not None and like.dtype.kind != "f":
@@ -43,7 +43,7 @@ def _is_number(v: Any) -> bool:
 
 
 def _affine(op: str, x: Any, scale: float, shift: float) -> Tensor | None:
-    """scale x + shift as one kernel, where x is a Tensor of real numbers."""
+    """Compute scale x + shift by one kernel, if x is a Tensor of floats; else return None."""
     return activate(x, activation("affine", scale, shift), op) if isinstance(x, Tensor) and x.dtype.kind == "f" else None
 
 
@@ -78,15 +78,15 @@ def mul(x: Any, y: Any) -> Tensor:
 
 
 def div(x: Any, y: Any) -> Tensor:
-    """x / y with broadcasting; whole numbers are divided as float32."""
+    """x / y with broadcasting; integers are divided as float32."""
     x, y = (real(v) for v in (x, y))
     return _binary("div", x, y)
 
 
 def pow(x: Any, y: Any) -> Tensor:
-    """x to the power y, with broadcasting; whole numbers stay whole, unless y is a number below 0.
+    """x to the power y, with broadcasting; integers stay integers, unless y is a negative number.
 
-    Where an array of whole exponents has some below 0, their powers are taken towards zero, as PyTorch's are: 1, -1 or 0.
+    For negative elements in an array of integer exponents, the powers are rounded towards zero, as in PyTorch: 1, -1 or 0.
 
     >>> import fastnn
     >>> fastnn.pow(fastnn.tensor([3, 10]), 17).tolist()
@@ -101,12 +101,12 @@ def pow(x: Any, y: Any) -> Tensor:
 
 
 def _is_whole(v: Any) -> bool:
-    """Return whether it is a whole number, or an array or a Tensor of such."""
+    """Return whether v is an integer, or an array or Tensor of integers."""
     return isinstance(v, int | np.integer) or (hasattr(v, "dtype") and np.dtype(v.dtype).kind in "iub")
 
 
 def real(v: Any) -> Any:
-    """Whole numbers and bools as float32; the rest as it is."""
+    """Convert integers and bools to float32; return other values unchanged."""
     return astype(v, np.float32) if isinstance(v, Tensor) and v.dtype.kind != "f" else v
 
 
@@ -145,7 +145,7 @@ def _times(k: Backend, a: Array, b: Array) -> Array:
 
 
 def _pow_base_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> Array:
-    # y x^(y - 1) is 0 times infinity where y and x are 0: x^0 is 1 everywhere.
+    # y x^(y - 1) is 0 times infinity where y and x are 0. The gradient is 0 there, since x^0 is 1 everywhere.
     one_less = arrays.apply(k, activation("affine", 1.0, -1.0), y)
     slope = _times(k, dz, _times(k, y, arrays.binary(k, "pow", x, one_less)))
     zero = arrays.filled(k, (1,) * y.ndim, y.dtype, 0.0)
@@ -153,7 +153,7 @@ def _pow_base_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> Arra
 
 
 def _pow_exponent_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> Array:
-    # z log(x) is 0 times minus infinity where z is 0: its limit is 0. And 0^0 is 1, but 0 to its right.
+    # z log(x) is 0 times minus infinity where z is 0; its limit is 0. At x = 0, the power is 1 for y = 0, and 0 for y > 0.
     zero = arrays.filled(k, (1,) * z.ndim, z.dtype, 0.0)
     slope = _times(k, dz, _times(k, z, arrays.apply(k, activation("log"), x)))
     slope = arrays.select(k, arrays.compare(k, "eq", z, zero), zero, slope)
@@ -162,7 +162,7 @@ def _pow_exponent_slope(k: Backend, dz: Array, x: Array, y: Array, z: Array) -> 
 
 
 def _extreme_slope(k: Backend, dz: Array, own: Array, other: Array, loses: str) -> Array:
-    """dz where own is the result, half of it where both are, 0 where own loses the comparison."""
+    """Return dz where own is the result, half of it where both are equal, and 0 elsewhere."""
     zero, half = arrays.filled(k, dz.shape, dz.dtype, 0.0), arrays.apply(k, activation("affine", 0.5, 0.0), dz)
     kept = arrays.select(k, arrays.compare(k, "eq", own, other), half, dz)
     return arrays.select(k, arrays.compare(k, loses, own, other), zero, kept)
@@ -214,7 +214,7 @@ def rsqrt(x: Any) -> Tensor:
 
 
 def _map(name: str, x: Any, function: str = "") -> Tensor:
-    """Return the operation of that name, which is the function of that or another name in `spec.ACTIVATIONS`."""
+    """Apply an element-wise function of `spec.ACTIVATIONS`, which has the name of the operation by default."""
     return activate(real(as_tensor(x, name)), activation(function or name), name)
 
 
@@ -266,17 +266,17 @@ def sign(x: Any) -> Tensor:
 
 
 def floor(x: Any) -> Tensor:
-    """Return the largest whole number of at most x, in x's dtype; its gradient is 0."""
+    """Return the largest whole number <= x, in x's dtype; its gradient is 0."""
     return _rounded("floor", x)
 
 
 def ceil(x: Any) -> Tensor:
-    """Return the smallest whole number of at least x, in x's dtype; its gradient is 0."""
+    """Return the smallest whole number >= x, in x's dtype; its gradient is 0."""
     return _rounded("ceil", x)
 
 
 def round(x: Any, decimals: int = 0) -> Tensor:
-    """Return the nearest number with so many decimals, the even one of two, in x's dtype; its gradient is 0.
+    """Round to a number of decimals, ties to even, in x's dtype; the gradient is 0.
 
     >>> import fastnn
     >>> fastnn.round(fastnn.tensor([0.5, 1.5, 2.26]), 1).tolist() == fastnn.tensor([0.5, 1.5, 2.3]).tolist()
@@ -295,7 +295,7 @@ def _rounded(name: str, x: Any) -> Tensor:
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
-    """x held between min and max, either of which may be left out; the gradient is 0 outside. Bounds may be Tensors.
+    """Clip x to min and max, one of which may be omitted; the gradient is 0 outside. Bounds may be Tensors.
 
     >>> import fastnn
     >>> fastnn.clip(fastnn.tensor([-2.0, 0.5, 2.0]), -1, 1).tolist()
@@ -315,7 +315,7 @@ clamp = clip
 
 
 def astype(x: Any, dtype: Any) -> Tensor:
-    """x in another dtype: float32, float64, int64 or bool. Gradients flow between the real ones."""
+    """Convert x to another dtype: float32, float64, int64 or bool. Gradients flow between float dtypes."""
     t, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
     if t.dtype == d:
         return t

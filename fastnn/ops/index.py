@@ -1,4 +1,4 @@
-"""Indexing: parts of a Tensor by whole numbers, slices, index arrays and masks, and what is made of such parts."""
+"""Indexing by integers, slices, index arrays and masks, and operations that split, repeat or move parts of a Tensor."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ALL = slice(None)
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """x[key], a copy, with NumPy's rules: whole numbers, slices, None and ..., index arrays that broadcast, and masks.
+    """Return x[key] as a copy, by NumPy's rules: integers, slices, None and ..., index arrays that broadcast, and masks.
 
-    The size of what a mask selects depends on the data, so a step that uses one is not recorded.
+    The size of the result of a mask depends on the data, so steps that use masks are not recorded.
     """
     x = as_tensor(x, "indexing")
     keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
@@ -38,15 +38,15 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
 
 def setitem(x: Tensor, key: Any, value: Any) -> None:
-    """x[key] = value on a leaf, under `no_grad` if it requires a gradient; by whole numbers and slices."""
+    """Assign x[key] = value on a leaf, under `no_grad` if it requires a gradient; by integers and slices."""
     x._check_in_place("item assignment")
     keys = [_plain(item) for item in (key if isinstance(key, tuple) else (key,))]
     if any(_is_array(item) for item in keys):
         raise TypeError("item assignment: wanted whole numbers and slices; for masks there are masked_fill and where")
-    base, order = getattr(x, "base", x), getattr(x, "order", None)  # of the view of a parameter, which is stored otherwise
+    base, order = getattr(x, "base", x), getattr(x, "order", None)  # base and order of a parameter view
     if not base.data.flags.c_contiguous:
         raise ValueError(f"item assignment: the array of the Tensor has strides {x.data.strides}, wanted a C-contiguous one")
-    if order is not None and order.blocks:  # which no strides walk: the whole is written
+    if order is not None and order.blocks:  # strides cannot describe permuted blocks: write all values
         whole = Tensor(arrays.arranged(current(), base.data, order))
         setitem(whole, key, value)
         arrays.store_arranged(current(), base.data, whole.data, order)
@@ -65,7 +65,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
 
 
 def _plain(item: Any) -> Any:
-    """Return an index array without dimensions as a whole number."""
+    """Return an index array without dimensions as an integer."""
     if _is_array(item) and not isinstance(item, list) and item.ndim == 0 and item.dtype != np.bool_:
         return item.__index__() if isinstance(item, Tensor) else int(item)
     return item
@@ -76,7 +76,7 @@ def _is_array(item: Any) -> bool:
 
 
 def _without_masks(item: Any) -> tuple[Any, ...]:
-    """Return a mask as the index arrays of its true elements, all else as it is."""
+    """Return the index arrays of the true elements of a mask; other items unchanged."""
     if not _is_array(item):
         return (item,)
     given = host_array(item, None, "indexing") if isinstance(item, list) else item
@@ -89,7 +89,7 @@ def _without_masks(item: Any) -> tuple[Any, ...]:
 
 
 class _OfMask:
-    """Places in one dimension of a mask, which has n."""
+    """Indices of true elements along one dimension of a mask, which has size n."""
 
     def __init__(self, places: np.ndarray[Any, Any], n: int) -> None:
         self.places = places
@@ -97,7 +97,7 @@ class _OfMask:
 
 
 def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
-    """Return the keys with slices for ... and for what is left out at the end."""
+    """Return the keys with slices for ... and for omitted axes at the end."""
     if sum(item is Ellipsis for item in keys) > 1:
         raise IndexError("indexing: ... may stand once")
     given = sum(item is not None and item is not Ellipsis for item in keys)
@@ -108,11 +108,11 @@ def _complete(keys: Sequence[Any], ndim: int) -> list[Any]:
     return [*keys[:at], *rest, *keys[at + 1 :]]
 
 
-# ---- whole numbers and slices: one walk ----
+# ---- integers and slices: one strided copy ----
 
 
 def _walk(own_shape: tuple[int, ...], keys: Sequence[Any], own: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return the shape, strides and offset of what whole numbers and slices select of an array of this shape and strides."""
+    """Return the shape, strides and offset of the part that integers and slices select from an array with this shape."""
     shape: list[int] = []
     strides: list[int] = []
     axis = offset = 0
@@ -163,16 +163,16 @@ def _slice_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], dx)
 
 
-# ---- index arrays: the axes that they count along are moved to the front and made one, of which rows are taken ----
+# ---- index arrays: the indexed axes are moved to the front and merged into one, from which rows are taken ----
 
 
 def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
-    # As in NumPy, int beside an index array is one, too, and ... stands between two of them even where it is for no axis.
+    # As in NumPy, an int next to an index array is an index array, too, and ... separates two of them even if it covers no axis.
     own = [i for i, item in enumerate(keys) if not (item is None or item is Ellipsis or isinstance(item, slice))]
     together = own == list(range(own[0], own[-1] + 1))
-    keys, single = _complete(keys, x.ndim), len(own) == 1  # of several, the numbers are put together
+    keys, single = _complete(keys, x.ndim), len(own) == 1  # several indices are combined to one
     basic: list[Any] = []
-    picked: list[tuple[int, Tensor]] = []  # the dimension after the slices, and its index
+    picked: list[tuple[int, Tensor]] = []  # dimension after slicing, and its index
     axis = 0
     for at, item in enumerate(keys):
         if item is None or isinstance(item, slice):
@@ -207,7 +207,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
     if len(places) > 1:
         table = reshape(table, math.prod(table.shape[: len(places)]), *table.shape[len(places) :])
     y = rows_of(table, rows)
-    # The dimensions of the index stand where its first axis was, or in front where something stands between its axes.
+    # The dimensions of the index replace its first axis. If other items separate its axes, they come first.
     front = places[0] if together else 0
     m = len(common)
     return transpose(y, (*range(m, m + front), *range(m), *range(m + front, y.ndim)))
@@ -215,7 +215,7 @@ def _pick(x: Tensor, keys: Sequence[Any]) -> Tensor:
 
 @torch_names
 def index_select(x: Any, axis: int, index: Any) -> Tensor:
-    """Return the entries along an axis with these numbers.
+    """Return the entries with these indices along an axis.
 
     >>> import fastnn
     >>> fastnn.index_select(fastnn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0]).tolist()
@@ -233,7 +233,7 @@ def index_select(x: Any, axis: int, index: Any) -> Tensor:
 
 @torch_names
 def split(x: Any, size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """Parts of this size along an axis, the last one smaller if need be; or parts of the sizes in a list. As in PyTorch.
+    """Split x along an axis into parts of this size (the last may be smaller), or of the sizes in a list, as in PyTorch.
 
     >>> import fastnn
     >>> [part.tolist() for part in fastnn.split(fastnn.tensor([1, 2, 3, 4, 5]), 2)]
@@ -257,12 +257,12 @@ Walk = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 def _part(x: Tensor, axis: int, key: Any) -> Walk:
-    """Return the walk over the part of x that a key takes along an axis."""
+    """Return shape, strides and offset of the part of x that a key selects along an axis."""
     return _walk(x.shape, [ALL] * axis + [key], strides_of(x.shape))
 
 
 def _parts(op: str, x: Tensor, parts: list[Walk], **attrs: Any) -> tuple[Tensor, ...]:
-    """Make the Tensors that an operation returns that cuts x into parts."""
+    """Make the Tensors of an operation that splits x into parts."""
     k, copies = current(), []
     for shape, strides, offset in parts:
         y = k.empty(shape, x.dtype)
@@ -285,7 +285,7 @@ def _parts_backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
 
 @torch_names
 def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """At most so many parts of one size along an axis, the last one smaller if need be."""
+    """Split x along an axis into at most `chunks` parts of equal size; the last may be smaller."""
     x = as_tensor(x, "chunk")
     chunks = whole_number(chunks, "chunk: chunks", 1)
     return split(x, max(-(-x.shape[axis_of(axis, x.ndim, "chunk")] // chunks), 1), axis)
@@ -293,7 +293,7 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 @torch_names
 def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """Return the entries along an axis, each without it."""
+    """Return the entries along an axis, without this axis."""
     x = as_tensor(x, "unbind")
     axis = axis_of(axis, x.ndim, "unbind")
     return _parts("unbind", x, [_part(x, axis, i) for i in range(x.shape[axis])], axis=axis)
@@ -301,7 +301,7 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
 
 @torch_names
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
-    """Return the other way round along an axis, several or all."""
+    """Reverse the order along one axis, several axes or all."""
     x = as_tensor(x, "flip")
     given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     axes = {axis_of(a, x.ndim, "flip") for a in given}
@@ -310,9 +310,9 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
 
 @torch_names
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
-    """Return each entry moved on by so many places along an axis, or in the flattened Tensor; the last ones come to the front.
+    """Shift the entries along an axis, or in the flattened Tensor; entries beyond the end move to the front.
 
-    Several axes have as many shifts.
+    For several axes, pass one shift for each.
 
     >>> import fastnn
     >>> fastnn.roll(fastnn.tensor([1, 2, 3]), 1).tolist()
@@ -337,7 +337,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
 
 
 def tile(x: Any, *times: Any) -> Tensor:
-    """x so many times along each axis, new ones in front; PyTorch's ``repeat`` method.
+    """Repeat x along each axis, with new axes in front; this is PyTorch's ``repeat`` method.
 
     >>> import fastnn
     >>> fastnn.tile(fastnn.tensor([1, 2]), 2, 2).tolist()
@@ -357,7 +357,7 @@ def tile(x: Any, *times: Any) -> Tensor:
 
 @torch_names
 def repeat_interleave(x: Any, repeats: int, axis: int | None = None) -> Tensor:
-    """Return each entry along an axis, or of the flattened Tensor, so many times in a row; NumPy's ``repeat``.
+    """Repeat each entry along an axis, or of the flattened Tensor; this is NumPy's ``repeat``.
 
     >>> import fastnn
     >>> fastnn.repeat_interleave(fastnn.tensor([1, 2]), 2, 0).tolist()

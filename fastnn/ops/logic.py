@@ -73,7 +73,7 @@ def isfinite(x: Any) -> Tensor:
 
 
 def boolean(x: Any, op: str) -> Tensor:
-    """Return the Tensor, which must be bool; TypeError otherwise."""
+    """Return the Tensor; raise TypeError unless it is bool."""
     t = as_tensor(x, op)
     if t.dtype != np.bool_:
         raise TypeError(f"{op}: a Tensor of dtype {t.dtype} came, wanted bool, as a comparison gives")
@@ -117,7 +117,7 @@ def _choose(c: Tensor, yes: Tensor | bool, no: Tensor | bool) -> Tensor:
 
 
 def where(condition: Any, x: Any, y: Any) -> Tensor:
-    """x where condition, else y, with broadcasting.
+    """Return x where condition is true, else y, with broadcasting.
 
     >>> import fastnn
     >>> t = fastnn.tensor([-1.0, 2.0])
@@ -142,7 +142,7 @@ def _where_backward(grads: Gradients, node: Node, dz: Array) -> None:
 
 
 def masked_fill(x: Any, mask: Any, value: float) -> Tensor:
-    """x, with this value where the mask is true.
+    """Return a copy of x with this value where the mask is true.
 
     >>> import fastnn
     >>> fastnn.masked_fill(fastnn.tensor([1.0, 2.0]), [True, False], 0.0).tolist()

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _INT64 = np.dtype(np.int64)
 NO_LABEL = -(2**62)
-"""An ignore_index that no label has."""
+"""Value of ignore_index that no label has."""
 SMALL_BYTES, CHUNK_BYTES = 16 << 20, 128 << 20
-"""`linear_cross_entropy` holds all logits up to the first size, else half of them, but no more than the second ..."""
+"""`linear_cross_entropy` holds all logits up to the first size. Beyond it, it holds half of them, but at most the second size."""
 CHUNK_ROWS = 64
-"""... or those of so many rows: with fewer, reading the weight takes longer than the products with it."""
+"""Least number of rows in a chunk: with fewer, reading the weight takes longer than the products with it."""
 
 
 def sparse_cross_entropy(
@@ -43,11 +43,11 @@ def sparse_cross_entropy(
         labels: int64 (M,).
         sample_weight: (M,) or None.
         class_weight: (N,) or None.
-        smoothing: the share of each target that is spread over all classes.
-        ignore_index: rows with this label count for nothing.
+        smoothing: fraction of each target that is spread over all classes.
+        ignore_index: rows with this label are ignored.
 
     Returns:
-        The weighted losses (M,), and the weights (M,) that they were given.
+        The weighted losses (M,), and their weights (M,).
     """
     k, z = current(), logits.data
     shape, dtype = z.shape, z.dtype
@@ -61,7 +61,7 @@ def sparse_cross_entropy(
 def _labels_and_weights(
     k: Backend, labels: Any, sample_weight: Any, class_weight: Any, shape: tuple[int, ...], dtype: Any, op: str
 ) -> tuple[Array, Array, Array]:
-    """Return labels, weights of rows and weights of classes as backend arrays, absent ones of size 0; logits are (M, N)."""
+    """Return labels, weights of rows and weights of classes as backend arrays (missing ones have size 0); logits are (M, N)."""
     sw = k.absent if sample_weight is None else as_array(sample_weight, dtype, shape[:1], f"{op}: sample_weight")
     cw = k.absent if class_weight is None else as_array(class_weight, dtype, shape[1:], f"{op}: class_weight")
     return as_array(labels, _INT64, shape[:1], f"{op}: labels"), sw, cw
@@ -86,21 +86,21 @@ def linear_cross_entropy(
     ignore_index: int = NO_LABEL,
     transposed: bool = False,
 ) -> tuple[Tensor, Array]:
-    """`sparse_cross_entropy` of the logits x w + b, which are never all in memory: for many classes.
+    """Return `sparse_cross_entropy` of the logits x w + b without all logits in memory; for many classes.
 
-    The rows of x are taken in chunks; only one chunk's logits are in memory. The last chunk's probabilities are kept for
-    backward, those of the others are computed again there: with many chunks that is a third more arithmetic, with one none.
+    The rows of x are processed in chunks, and only one chunk's logits are in memory. Backward uses the stored probabilities of
+    the last chunk, and computes those of the others again. With many chunks this is a third more arithmetic, with one chunk none.
 
     Args:
         x: (..., K), M rows in all.
-        w: (K, N), or (N, K) if transposed, as the matrix of an embedding is stored.
+        w: (K, N), or (N, K) if transposed, like the table of an embedding.
         b: (N,) or None.
         labels: int64 (M,).
         sample_weight, class_weight, smoothing, ignore_index: as in `sparse_cross_entropy`.
         transposed: whether w is (N, K).
 
     Returns:
-        The weighted losses (M,), and the weights (M,) that they were given.
+        The weighted losses (M,), and their weights (M,).
 
     >>> import fastnn, numpy as np
     >>> x, w = fastnn.tensor([[1.0, 2.0]]), fastnn.tensor([[0.5, 0.5, 0.5], [-0.5, -0.5, -0.5]])
@@ -130,14 +130,14 @@ def linear_cross_entropy(
         at, p = slice(chunk.start, chunk.stop), z[: len(chunk)]
         head.logits(k, p, x2[at])
         k.sparse_cross_entropy_forward(losses[at], weights[at], p, p, labels[at], sw[at], cw, smoothing, ignore_index)
-    kept = [z]  # with the probabilities of the last chunk, until backward has used them
+    kept = [z]  # probabilities of the last chunk, until backward uses them
     saved = head, x2, chunks, kept, labels, sw, cw, smoothing, ignore_index
     attrs = {"smoothing": smoothing, "ignore_index": ignore_index, "transposed": transposed}
     return result(op, losses, _linear_backward, tensors, saved, attrs), weights
 
 
 class _Head:
-    """The products with w, which lies in memory as (K, N) or as (N, K), and b."""
+    """Products with the weight w, which is stored as (K, N) or (N, K), and the bias b."""
 
     def __init__(self, w: Tensor, b: Tensor | None, transposed: bool) -> None:
         self.w, self.b, self.transposed = w.data, None if b is None else b.data, transposed
@@ -171,7 +171,7 @@ class _Head:
 
 
 def _ranges(start: int, stop: int, most: int) -> list[range]:
-    """start..stop in as few ranges as have at most so many each, of about one length; one that is empty if all is."""
+    """Split start..stop into the fewest ranges of at most `most` items and about equal length; at least one range."""
     n = max(1, -(-(stop - start) // most))
     step = max(1, -(-(stop - start) // n))
     return [range(i, min(i + step, stop)) for i in range(start, max(stop, start + 1), step)]
@@ -201,7 +201,7 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
     add = ADD_DW * add_dw | ADD_DB * add_db
     filled = bool(kept)
     z = kept.pop() if filled else k.empty((_longest(chunks), head.classes), x.dtype)
-    for chunk in reversed(chunks):  # the last one's probabilities are there already
+    for chunk in reversed(chunks):  # the probabilities of the last chunk are stored
         at, d = slice(chunk.start, chunk.stop), z[: len(chunk)]
         if not filled:
             head.logits(k, d, x[at])
@@ -209,8 +209,8 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
             k.sparse_cross_entropy_forward(spare[0], spare[1], d, d, labels[at], sw[at], cw, smoothing, ignore_index)
         k.sparse_cross_entropy_backward(d, dlosses[at], d, labels[at], sw[at], cw, smoothing, ignore_index)
         head.gradients(k, dx[at], dw, db, d, x[at], add)
-        filled, add = False, ADD_DW * need_dw | ADD_DB * need_db  # the chunks that follow add theirs
-    # The weight first: its gradient is in place, and may have that of x to be added, where both are one Tensor.
+        filled, add = False, ADD_DW * need_dw | ADD_DB * need_db  # the next chunks add to the gradients
+    # The weight comes first: its gradient is written in place, and that of x may be added to it if both are the same Tensor.
     if need_dw:
         grads.done(node.inputs[1], dw)
     if need_db:
@@ -222,7 +222,7 @@ def _linear_backward(grads: Gradients, node: Node, dlosses: Array) -> None:
 def cross_entropy(
     logits: Tensor, targets: Array, sample_weight: Array | None = None, class_weight: Array | None = None, smoothing: float = 0.0
 ) -> Tensor:
-    """Softmax cross-entropy of target probabilities (M, N): the weighted losses (M,)."""
+    """Return the softmax cross-entropy for target probabilities (M, N): the weighted losses (M,)."""
     k = current()
     absent = k.absent
     w = absent if sample_weight is None else sample_weight
@@ -243,8 +243,8 @@ def _cross_entropy_backward(grads: Gradients, node: Node, dlosses: Array) -> Non
 
 
 def reduce_loss(losses: Tensor, mode: str = "batch", weights: Array | None = None) -> Tensor:
-    """Reduce losses (M,) to their sum, divided by M ("batch"), by the sum of weights ("weights"; "weights_or_one": unless that is
-    0) or by 1 ("sum")."""
+    """Reduce losses (M,) to their sum, divided by M ("batch"), by the sum of weights ("weights"; with "weights_or_one", by 1 if
+    it is 0), or by 1 ("sum")."""
     k = current()
     loss, normaliser = k.empty(1, losses.dtype), k.empty(1, losses.dtype)
     w: Any = k.absent if weights is None else weights

@@ -1,4 +1,4 @@
-"""Losses of each element, averaged over rows, and the Gaussian one with its variance."""
+"""Element-wise losses, averaged over rows, and the Gaussian loss with variances."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def pointwise_loss(
     """Return the mean of fn(pred, target) over each row.
 
     Args:
-        pred, target: (M, N). A gradient by the target is there for functions of the difference only.
-        fn: what `fastnn.backends.spec.pointwise_loss` gives.
-        sample_weight: (M,) or None; a row of weight 0 counts for nothing, whatever its values.
+        pred, target: (M, N). The target has a gradient only for functions of the difference.
+        fn: a result of `fastnn.backends.spec.pointwise_loss`.
+        sample_weight: (M,) or None; a row of weight 0 is ignored, even if it has NaN.
         column: the q of fn's formula (N,), or None for 1.
 
     Returns:
         The weighted losses (M,).
 
     Raises:
-        ValueError: the target requires a gradient and fn is no function of the difference; or fn takes no column.
+        ValueError: the target requires a gradient, but fn is not a function of the difference; or fn takes no column.
 
     >>> import fastnn
     >>> from fastnn.backends.spec import pointwise_loss as fn
@@ -47,7 +47,7 @@ def pointwise_loss(
 
 
 def no_gradient(target: Tensor, op: str) -> None:
-    """ValueError where a target requires a gradient that is not there."""
+    """Raise ValueError if a target requires a gradient, which the loss does not have."""
     if target.requires_grad and is_grad_enabled():
         raise ValueError(f"{op}: the target requires a gradient, but the loss has none by its target; use target.detach()")
 
@@ -72,10 +72,10 @@ def gaussian_nll(
     """Return the negative logarithm of a normal density without its constant, averaged over each row.
 
     Args:
-        pred: (M, 2, N), the means and after them the variances, or their logarithms with log_variance.
+        pred: (M, 2, N), the means, then the variances, or with log_variance their logarithms.
         target: (M, N).
         sample_weight: (M,) or None.
-        floor: what smaller variances count as.
+        floor: least variance; smaller ones are replaced by it.
 
     Returns:
         The weighted losses (M,).

@@ -8,18 +8,18 @@ from .checks import as_tensor, floating
 
 
 def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
-    """x / (1 - rate) where a random stream keeps an element, else 0.
+    """Return x / (1 - rate) for elements that a random number stream keeps, else 0.
 
     Args:
         x: any shape.
         state: uint64 (2,), the stream's seed and offset; moves on.
-        rate: float64 (1,), the share of elements that are dropped.
+        rate: float64 (1,), the fraction of dropped elements.
     """
     return _dropped("dropout", x, state, rate)
 
 
 def alpha_dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
-    """Dropout to the floor of SELU, scaled and shifted so that mean 0 and variance 1 stay; arguments as in `dropout`."""
+    """Drop elements to SELU's minimum; scale and shift to keep mean 0 and variance 1. The arguments are those of `dropout`."""
     return _dropped("alpha_dropout", x, state, rate)
 
 

@@ -1,4 +1,4 @@
-"""Reductions along an axis, several or all, and running sums."""
+"""Reductions along one axis, several axes or all, and running sums."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 class Extreme(NamedTuple):
-    """Values and their places along an axis, as PyTorch's functions return them."""
+    """Values and their indices along an axis, like the results of PyTorch's functions."""
 
     values: Tensor
     indices: Tensor
@@ -87,7 +87,7 @@ def min(x: Any, *args: Any, **kwargs: Any) -> Any:
 
 @torch_names
 def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Return the values alone of the greatest elements along an axis, several or all; equal ones share the gradient.
+    """Return the greatest values along one axis, several axes or all, without indices; equal elements share the gradient.
 
     >>> import fastnn
     >>> fastnn.amax(fastnn.tensor([[1.0, 5.0], [4.0, 3.0]]), 1).tolist()
@@ -98,7 +98,7 @@ def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @torch_names
 def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Return the values alone of the smallest elements along an axis, several or all; equal ones share the gradient."""
+    """Return the smallest values along one axis, several axes or all, without indices; equal elements share the gradient."""
     return _reduce("min", x, axis, keepdims)
 
 
@@ -122,7 +122,7 @@ def _extreme(op: str, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None = None, **attrs: Any) -> Extreme:
-    """Make the values and indices that an operation returns of its indices along an axis; of size 1, if keepdims is given."""
+    """Return the values at indices along an axis, and the indices, for an operation; with keepdims, the axis has size 1."""
     axis = axis_of(axis, builtins.max(x.ndim, 1), op)
     y, index3, shape = gathered(x, axis, indices)
     out = indices.shape
@@ -133,7 +133,7 @@ def picked(op: str, x: Tensor, axis: int, indices: Tensor, keepdims: bool | None
 
 
 def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: Sequence[str]) -> bool:
-    """Return whether a call is PyTorch's: it has no keyword of NumPy's. TypeError where it has keywords of both."""
+    """Return whether a call is in PyTorch's style, without keywords of NumPy. Raise TypeError if it has keywords of both."""
     own = [name for name in kwargs if name in numpys]
     if own and (args or len(own) < len(kwargs)):
         others = [name for name in kwargs if name not in numpys] or ["an argument by position"]
@@ -142,7 +142,7 @@ def torch_call(op: str, args: tuple[Any, ...], kwargs: dict[str, Any], numpys: S
 
 
 def bound(op: str, names: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by name. TypeError for too many, unknown ones and those that come twice."""
+    """Return the arguments by name. Raise TypeError for too many, unknown or repeated ones."""
     given = dict(zip(names, args, strict=False))
     wrong = [name for name in kwargs if name in given or name not in names]
     if wrong or len(args) > len(names):
@@ -158,9 +158,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
-    """Return the axes counted from the front, in order; all of them for None. ValueError where one comes twice.
+    """Return the axes counted from the front, in order; all of them for None. Raise ValueError if one is repeated.
 
-    A Tensor without dimensions takes 0 and -1, as in PyTorch and NumPy, and has no axes.
+    For a Tensor without dimensions, 0 and -1 are allowed, as in PyTorch and NumPy; the result is then empty.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -187,7 +187,7 @@ def _reduce(op: str, x: Any, axis: Axis = None, keepdims: bool = False) -> Tenso
 
 
 def shared(op: str, x: Tensor, y: Tensor) -> Tensor:
-    """Make of y, an element of x, the output of an operation whose gradient all elements share that are equal to it."""
+    """Return y, an element of x, as the output of an operation. All elements of x that equal y share the gradient."""
     return result(op, y.data, _reduce_backward, (x,), (x.data, y.data.reshape((1,) * x.ndim)))
 
 
@@ -209,7 +209,7 @@ def _reduce_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def _others(k: Backend, x: Array, kept: tuple[int, ...]) -> Array:
-    """For each element the product of those that it is multiplied with, where the axes that are 1 in kept are reduced."""
+    """Return for each element the product of the other elements; axes with size 1 in `kept` are reduced."""
     axes = [d for d, n in enumerate(kept) if n == 1]
     order = [d for d in range(x.ndim) if d not in axes] + axes
     rows = arrays.permute(k, x, tuple(order)).reshape(math.prod(kept), math.prod(x.shape[d] for d in axes), 1)
@@ -254,8 +254,8 @@ def var(x: Any, *args: Any, **kwargs: Any) -> Tensor:
     """Return the variance along an axis, several or all: the sum of squares around the mean over n - correction.
 
     - With NumPy's keywords, ``var(x, axis=None, ddof=0, keepdims=False)``, the correction is ddof.
-    - Any other call is PyTorch's: ``var(x, dim=None, correction=1, keepdim=False)``, where ``unbiased=False`` stands for
-      correction 0, and may come by position, after dim or in its place.
+    - Any other call is PyTorch's: ``var(x, dim=None, correction=1, keepdim=False)``. ``unbiased=False`` means correction 0; it
+      may be passed by position, after dim or instead of it.
 
     Raises:
         TypeError: NumPy's and PyTorch's keywords in one call.
@@ -271,7 +271,7 @@ def var(x: Any, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def std(x: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """Return the square root of `var`, which is called in the same ways; where that is 0, so is the gradient.
+    """Return the square root of `var`, with the same arguments; where it is 0, the gradient is 0.
 
     >>> import fastnn
     >>> round(fastnn.std(fastnn.tensor([1.0, 3.0]), ddof=0).item(), 4)
@@ -309,7 +309,7 @@ def _centered(op: str, x: Any, axis: Axis, correction: float) -> tuple[Tensor, f
 def norm(x: Any, ord: float | str | None = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Compute the norm along an axis, several or all: ord 2 is the root of the sum of squares, 1 the sum, inf the greatest.
 
-    None and "fro" are 2. Without an axis a matrix counts as a vector, as in torch.norm.
+    None and "fro" mean 2. Without an axis, a matrix is treated as a vector, as in torch.norm.
 
     Where the norm is 0, its gradient is 0.
 
@@ -364,7 +364,7 @@ def _logsumexp_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     x, y = node.saved
     k = grads.k
-    # Where all are minus infinity, so is y, and exp(x - y) would be NaN.
+    # If all elements are minus infinity, y is too, and exp(x - y) would be NaN.
     floor = arrays.filled(k, (1,) * y.ndim, y.dtype, float("-inf"))
     y = arrays.select(k, arrays.compare(k, "eq", y, floor), arrays.filled(k, (1,) * y.ndim, y.dtype, 0.0), y)
     share = arrays.apply(k, _EXP, arrays.binary(k, "sub", x, y))
@@ -385,15 +385,15 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @torch_names
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return the place of the first greatest element along an axis, or in the flattened Tensor."""
+    """Return the index of the first greatest element along an axis, or in the flattened Tensor."""
     return _argmax("argmax", as_tensor(x, "argmax"), axis, keepdims)
 
 
 @torch_names
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Return the place of the first smallest element along an axis, or in the flattened Tensor."""
+    """Return the index of the first smallest element along an axis, or in the flattened Tensor."""
     x = as_tensor(x, "argmin").detach()
-    # -1 - x turns the order of whole numbers around without overflow.
+    # -1 - x reverses the order of integers without overflow.
     return _argmax("argmin", neg(x) if x.dtype.kind == "f" else sub(-1, astype(x, np.int64)), axis, keepdims)
 
 

@@ -10,7 +10,7 @@ from .checks import as_tensor, floating
 
 
 def penalty(x: Tensor, weights: Array) -> Tensor:
-    """l1 sum |x| + l2 sum x^2, a Tensor without dimensions.
+    """Return l1 sum |x| + l2 sum x^2 as a Tensor without dimensions.
 
     Args:
         x: any shape.

@@ -1,4 +1,4 @@
-"""Shapes: reshape shares memory, the other operations copy through one kernel, `strided_copy`."""
+"""Operations on shapes: reshape shares memory, the others copy by the kernel `strided_copy`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .checks import as_tensor, axis_of, same_dtype
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """Return the same elements in another shape; -1 stands for the size that is left over. Shares x's memory.
+    """Return the same elements in another shape, in the same memory; one size may be -1, which is then inferred.
 
     >>> import fastnn
     >>> fastnn.tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
@@ -39,7 +39,7 @@ def _reshape_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
-    """Return the dimensions from start_axis to end_axis, which is the last one unless given, as one."""
+    """Merge the dimensions from start_axis to end_axis, by default the last one, into one."""
     x = as_tensor(x, "flatten")
     start, end = (axis_of(axis, max(x.ndim, 1), "flatten") for axis in (start_axis, end_axis))
     if start > end:
@@ -49,7 +49,7 @@ def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
 
 @torch_names
 def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
-    """Without the dimensions of size 1, or without that one or those that have size 1."""
+    """Remove all dimensions of size 1, or only the given ones if they have size 1."""
     x = as_tensor(x, "squeeze")
     given = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     axes = {axis_of(a, builtins.max(x.ndim, 1), "squeeze") for a in given}
@@ -59,16 +59,16 @@ def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 
 @torch_names
 def unsqueeze(x: Tensor, axis: int) -> Tensor:
-    """With a dimension of size 1 at this place."""
+    """Insert a dimension of size 1 at this position."""
     x = as_tensor(x, "unsqueeze")
     axis = axis_of(axis, x.ndim + 1, "unsqueeze")
     return reshape(x, x.shape[:axis] + (1,) + x.shape[axis:])
 
 
 def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
-    """Return the axes in another order: reversed without arguments, as in NumPy for a tuple, two of them swapped as in PyTorch.
+    """Permute the axes: reverse them without arguments, use a tuple's order as in NumPy, or swap two axes as in PyTorch.
 
-    Both ways' keywords will do: ``axes=``, or ``dim0=`` and ``dim1=``.
+    The keywords of both work: ``axes=``, or ``dim0=`` and ``dim1=``.
 
     >>> import fastnn
     >>> fastnn.tensor([[1.0, 2.0]]).transpose(0, 1).shape
@@ -91,7 +91,7 @@ def transpose(x: Tensor, *axes: Any, **named: Any) -> Tensor:
 
 
 def arranged(view: Any) -> Tensor:
-    """Return the values of a parameter's view, as a Tensor whose gradient goes to the base."""
+    """Return the values of a parameter view as a Tensor; its gradient is passed to the base."""
     axes, blocks, axis = view.order
     y = transpose(view.base, axes)
     if not blocks:
@@ -111,7 +111,7 @@ def _arranged_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
-    """Return two axes swapped."""
+    """Swap two axes."""
     a, b = axis_of(a, x.ndim, "swap_axes"), axis_of(b, x.ndim, "swap_axes")
     order = list(range(x.ndim))
     order[a], order[b] = b, a
@@ -131,7 +131,7 @@ def _transpose_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 
 def expand(x: Array, shape: tuple[int, ...]) -> Array:
-    """Return the array repeated along its dimensions of size 1, in a new array."""
+    """Repeat an array along its dimensions of size 1, in a new array."""
     k = current()
     y = k.empty(shape, x.dtype)
     arrays.copy_walk(k, y, x, shape, strides_of(shape), broadcast_strides(x.shape, shape))
@@ -139,7 +139,7 @@ def expand(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def permute(x: Tensor, *axes: Any) -> Tensor:
-    """Return the axes in this order.
+    """Permute the axes to this order.
 
     >>> import fastnn
     >>> fastnn.permute(fastnn.zeros((2, 3, 4)), 2, 0, 1).shape
@@ -149,7 +149,7 @@ def permute(x: Tensor, *axes: Any) -> Tensor:
 
 
 def sizes(op: str, given: tuple[Any, ...]) -> tuple[int, ...]:
-    """Whole numbers that came one by one, or as one sequence; TypeError for others."""
+    """Return integers that are passed one by one or as one sequence; raise TypeError for other values."""
     many = given[0] if len(given) == 1 and not isinstance(given[0], int | np.integer) else given
     try:
         return tuple(map(operator.index, many))
@@ -158,7 +158,7 @@ def sizes(op: str, given: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
-    """x repeated along its dimensions of size 1, and along new ones in front; -1 leaves a dimension as it is.
+    """Repeat x along its dimensions of size 1, and along new dimensions in front; -1 keeps the size of a dimension.
 
     >>> import fastnn
     >>> fastnn.broadcast_to(fastnn.tensor([[1.0], [2.0]]), 2, 2).tolist()
@@ -180,7 +180,7 @@ def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors joined along an axis.
+    """Concatenate Tensors along an axis.
 
     >>> import fastnn
     >>> fastnn.concatenate([fastnn.tensor([1.0]), fastnn.tensor([2.0, 3.0])]).tolist()
@@ -215,7 +215,7 @@ def _concatenate_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new axis.
+    """Stack Tensors of the same shape along a new axis.
 
     >>> import fastnn
     >>> fastnn.stack([fastnn.tensor([1.0]), fastnn.tensor([2.0])]).shape

@@ -1,4 +1,4 @@
-"""Sorting, and the greatest of many."""
+"""Sorting, medians, and the k greatest elements."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _order(x: Tensor, axis: int, descending: bool) -> Tensor:
 def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """Return the positions that sort the elements along an axis, ascending; equal ones stay in order, NaN is greatest.
 
-    stable: changes nothing, for the order is stable in any case.
+    stable: has no effect, since the order is always stable.
 
     >>> import fastnn
     >>> fastnn.argsort(fastnn.tensor([3.0, 1.0, 2.0])).tolist()
@@ -76,7 +76,7 @@ def median(x: Any, *args: Any, **kwargs: Any) -> Any:
     - ``median(x, 1)`` and ``median(x, dim=1, keepdim=False)``, as in PyTorch, give the lower median and its place:
       ``(values, indices)``.
 
-    The gradients are those of `max`: equal elements share that of all, with indices the one at the index has it.
+    The gradients are like those of `max`: equal elements share the gradient, but with indices, the element at the index gets it.
 
     Raises:
         TypeError: NumPy's and PyTorch's keywords in one call.
@@ -109,7 +109,7 @@ def median(x: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _middle(x: Tensor, axis: int, upper: bool = False) -> Tensor:
-    """Find the place of the element in the middle along an axis, which stays with size 1; of two the lower or the upper one."""
+    """Return the index of the middle element along an axis, which is kept with size 1; for an even number, the lower or upper."""
     n = x.shape[axis] if x.ndim else 1
     if not n:
         raise ValueError(f"median: shape {x.shape} has no elements along axis {axis}")
@@ -117,7 +117,7 @@ def _middle(x: Tensor, axis: int, upper: bool = False) -> Tensor:
     at = n // 2 if upper else (n - 1) // 2
     place = getitem(order, (*[ALL] * axis, slice(at, at + 1))) if x.ndim else order
     if x.dtype.kind == "f":
-        greatest = argmax(x, axis, True)  # NaN, where there is any
+        greatest = argmax(x, axis, True)  # NaN if there is any
         place = where(isnan(gather(x.detach(), axis, greatest)), greatest, place)
     return place
 
@@ -135,7 +135,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
 
     Args:
         largest: False gives the smallest ones, smallest first.
-        sorted: changes nothing, for they are sorted in any case.
+        sorted: has no effect, since the result is always sorted.
 
     >>> import fastnn
     >>> values, places = fastnn.topk(fastnn.tensor([3.0, 1.0, 4.0, 1.0, 5.0]), 2)
