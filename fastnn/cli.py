@@ -34,16 +34,16 @@ Array = np.ndarray[Any, Any]
 _LOSS = "sparse_categorical_crossentropy"
 _SHOWN = 3
 MOST_WEIGHTS = 1 << 28
-"""Weights above which a network is refused: those of a gigabyte of float32."""
+"""Largest number of weights of a network, which is a gigabyte of float32."""
 MOST_CLASSES = 1 << 16
-"""Classes above which there have to be as many samples: a label in a small file may be any number."""
+"""Largest number of classes, unless there are as many samples: a label in a small file may be any number."""
 MOST_PIXELS = 1 << 24
-"""Pixels above which an image is refused: its file may be a thousand times smaller."""
+"""Largest number of pixels of an image. Its file may be a thousand times smaller."""
 
 
 @dataclass
 class Dataset:
-    """Images or rows of features with class labels; ``test`` is None where there are none to test with."""
+    """Images or rows of features with class labels. ``test`` is None if there is no test data."""
 
     train: tuple[Array, Array]
     test: tuple[Array, Array] | None
@@ -57,7 +57,7 @@ def main() -> None:
 
 @main.command()
 def info() -> None:
-    """Show which backend runs, and why."""
+    """Show which backend is in use, and why."""
     with _clean_errors():
         click.echo(str(fastnn.info()))
 
@@ -85,7 +85,7 @@ _data_option = click.option("--data", "folder", default=None, help="For mnist: t
 @main.command()
 @_backend_option
 def warmup(backend: str | None) -> None:
-    """Compile all kernels of a backend that would else compile each at its first use, and keep them on disk."""
+    """Compile all kernels of a backend, and keep them on disk. Otherwise each kernel is compiled at its first use."""
     with _clean_errors():
         _use(backend)
         _warm_up(KERNELS)
@@ -101,9 +101,9 @@ def warmup(backend: str | None) -> None:
 )
 @click.option("--optimizer", default="adam", show_default=True)
 @_backend_option
-@click.option("--seed", default=None, type=click.IntRange(min=0), help="Makes the run repeatable.")
+@click.option("--seed", default=None, type=click.IntRange(min=0), help="Make the run repeatable.")
 @_data_option
-@click.option("--output", default=None, help="Where the model is saved.  [default: NAME.fastnn]")
+@click.option("--output", default=None, help="Save the model to this file.  [default: NAME.fastnn]")
 @click.option("--plot", "plot_path", default=None, help="Draw the curves of loss and accuracy into this file (.png, .pdf, .svg).")
 def train(
     dataset: str,
@@ -120,8 +120,8 @@ def train(
 ) -> None:
     """Train a classifier of dense layers and save it.
 
-    DATASET is digits (comes with fastnn), mnist (with --data), or an .npz FILE with x_train and y_train, and x_test and y_test
-    if there are any: x of shape (n, ...), y whole numbers from 0. uint8 values are scaled to [0, 1].
+    DATASET is digits (comes with fastnn), mnist (with --data), or an .npz FILE with x_train and y_train, and optionally x_test
+    and y_test: x has shape (n, ...), y contains whole numbers from 0. uint8 values are scaled to [0, 1].
     """
     with _clean_errors():
         target = Path(output or f"{Path(dataset).stem}.fastnn")
@@ -148,7 +148,7 @@ def train(
         verbose = 1 if sys.stderr.isatty() and sys.stdout.isatty() else 2
         start = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # TerminateOnNaN's, which becomes the error below
+            warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes the error below
             stop = callbacks.TerminateOnNaN()
             history = model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose, callbacks=stop)
         _check_finite(model, history.history["loss"], target)
@@ -169,7 +169,7 @@ def train(
 @_backend_option
 @_data_option
 def evaluate(model_file: str, dataset: str, backend: str | None, folder: str | None) -> None:
-    """Show the loss and accuracy of a saved MODEL on the test part of a dataset (on all of it where it has none)."""
+    """Show the loss and accuracy of a saved MODEL on the test part of a dataset (or on all of it if it has no test part)."""
     with _clean_errors():
         _use(backend)
         model = fastnn.load(model_file)
@@ -187,8 +187,8 @@ def evaluate(model_file: str, dataset: str, backend: str | None, folder: str | N
 def predict(model_file: str, image: str, backend: str | None) -> None:
     """Classify an IMAGE with a saved MODEL: show the class and all probabilities.
 
-    IMAGE is an .npy array of as many values as the model has inputs, or a .png, turned to gray and resized to them; uint8 values
-    are scaled to [0, 1]. The digits are light on a dark ground: so has the image to be.
+    IMAGE is an .npy array with as many values as the model has inputs, or a .png, which is converted to gray and resized. uint8
+    values are scaled to [0, 1]. The digits are light on a dark background, so the image must be, too.
     """
     with _clean_errors():
         _use(backend)
@@ -209,17 +209,17 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
 
 @contextmanager
 def _clean_errors() -> Iterator[None]:
-    """Turn what a user can mend into one line instead of a traceback."""
+    """Show errors that a user can correct as one line instead of a traceback."""
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader of our output went away, as with `| head`: click ends quietly
+        raise  # the reader of the output has ended, as with `| head`: click ends without a message
     except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError, ImportError, MemoryError) as e:
         raise click.ClickException(str(e) or type(e).__name__) from e
 
 
 def _check_targets(dataset: str, folder: str | None, targets: dict[str, str | None]) -> None:
-    """Fail before the work is done, not after, where a file cannot be written or is one that is read."""
+    """Fail before the work is done, and not after it, if a file cannot be written or is also read."""
     read = [dataset] if folder is None else [str(path) for path in Path(folder).glob("*")]
     taken = {os.path.realpath(path): path for path in read}
     for option, path in targets.items():
@@ -231,7 +231,7 @@ def _check_targets(dataset: str, folder: str | None, targets: dict[str, str | No
 
 
 def _check_finite(model: Any, losses: list[float], target: Path) -> None:
-    """Fail where training ended in numbers that are not finite, which are not saved."""
+    """Fail if training ended with numbers that are not finite; these are not saved."""
     bad = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
     if bad is not None or not all(np.isfinite(a).all() for a in model.get_weights()):
         what = "the weights are not finite" if bad is None else f"the loss of epoch {bad} is {losses[bad - 1]}"
@@ -244,7 +244,7 @@ def _use(backend: str | None) -> None:
 
 
 def _warm_up(kernels: Iterable[str]) -> None:
-    """Call these kernels in all their forms, where that compiles something."""
+    """Call these kernels in all their forms, if this compiles them."""
     k = current()
     if not k.compiles:
         click.echo(f"the {k.name} backend has nothing to compile")
@@ -368,7 +368,7 @@ def _echo_test(model: Any, x: Array, y: Array) -> None:
 
 
 def _bars(p: Array, image: Array | None) -> list[str]:
-    """Draw probabilities as bars, one class a line; the image, where there is one, beside them."""
+    """Draw probabilities as bars, one class in a line, and beside them the image, if there is one."""
     blocks = _can_print("█▏▀▄")
     drawing = [] if image is None else _draw(image, blocks)
     width = max(map(len, drawing), default=0)
@@ -389,7 +389,7 @@ def _bar(q: float, width: int, blocks: bool) -> str:
 
 
 def _draw(image: Array, blocks: bool) -> list[str]:
-    """Draw two rows of pixels to a line of text: half blocks, or shades of ASCII."""
+    """Draw two rows of pixels in each line of text, as half blocks or as shades of ASCII."""
     top = float(image.max())
     light = image.astype(np.float64) / top if top > 0 else np.zeros(image.shape)
     if len(light) % 2:

@@ -1,7 +1,7 @@
-"""Initial values of weights: Keras's initialisers, and PyTorch's for its Linear layer.
+"""Initial values of weights: the initialisers of Keras, and those of PyTorch's Linear layer.
 
 An initialiser is called as ``init(shape, dtype, rng)`` with a `numpy.random.Generator`. Values are drawn in float64 and then
-cast, so that a float32 and a float64 model start alike. Weights have shape (in, out), kernels of convolutions
+cast, so that float32 and float64 models start with the same values. Weights have shape (in, out), kernels of convolutions
 (height, width, in, out).
 """
 
@@ -60,7 +60,7 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class Initializer(Remade):
-    """Base class: gives an array of that shape and dtype, random numbers coming from rng.
+    """Base class. An initialiser returns an array of the given shape and dtype, and takes random numbers from rng.
 
     >>> Constant(0.5)((2,), "float32", np.random.default_rng(0))
     array([0.5, 0.5], dtype=float32)
@@ -84,7 +84,7 @@ class Initializer(Remade):
 
 
 class Constant(Initializer):
-    """value everywhere."""
+    """Constant `value`."""
 
     def __init__(self, value: float = 0.0) -> None:
         self.value = value
@@ -97,21 +97,21 @@ class Constant(Initializer):
 
 
 class Zeros(Initializer):
-    """0 everywhere."""
+    """Constant 0."""
 
     def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
         return np.zeros(shape, dtype)
 
 
 class Ones(Initializer):
-    """1 everywhere."""
+    """Constant 1."""
 
     def __call__(self, shape: Shape, dtype: DTypeLike, rng: np.random.Generator) -> Array:
         return np.ones(shape, dtype)
 
 
 class Identity(Initializer):
-    """gain on the diagonal of a matrix, 0 elsewhere."""
+    """Matrix with gain on the diagonal and 0 elsewhere."""
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
@@ -126,9 +126,9 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """Base class of the random ones: ``draw`` gives float64 values.
+    """Base class of random initialisers. ``draw`` returns float64 values.
 
-    With a seed, every call gives the same values, whatever rng is.
+    With a seed, every call returns the same values, and rng is not used.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -160,7 +160,7 @@ class RandomNormal(RandomInitializer):
 
 
 class TruncatedNormal(RandomNormal):
-    """Normal distribution, values beyond two standard deviations drawn again."""
+    """Normal distribution. Values beyond two standard deviations are drawn again."""
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return self.mean + self.stddev * truncated_normal(shape, -2, 2, rng)
@@ -182,10 +182,10 @@ class RandomUniform(RandomInitializer):
 
 
 class VarianceScaling(RandomInitializer):
-    """Mean 0 and variance scale / n, with n the number of inputs, of outputs, or the mean of both.
+    """Mean 0 and variance scale / n, where n is the number of inputs, the number of outputs, or the mean of both.
 
-    mode: "fan_in", "fan_out" or "fan_avg". distribution: "truncated_normal" (at two standard deviations, its variance
-    corrected for the cut), "untruncated_normal" or "uniform".
+    mode: "fan_in", "fan_out" or "fan_avg". distribution: "truncated_normal" (at two standard deviations; the variance is
+    corrected for this), "untruncated_normal" or "uniform".
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class VarianceScaling(RandomInitializer):
 
 
 class _Named(VarianceScaling):
-    """A variance scaling that has a name of its own."""
+    """Variance scaling with fixed arguments and a separate name."""
 
     variant: tuple[float, str, str]
 
@@ -268,9 +268,9 @@ class LecunNormal(_Named):
 
 
 class Orthogonal(RandomInitializer):
-    """A random matrix with orthonormal rows or columns (whichever are fewer), times gain; Saxe et al., arXiv 1312.6120.
+    """Random matrix with orthonormal rows or columns (whichever are fewer), times gain; Saxe et al., arXiv 1312.6120.
 
-    With more dimensions, all but the last together are the rows.
+    With more than two axes, all axes except the last one form the rows.
     """
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
@@ -294,7 +294,7 @@ class LinearWeight(RandomInitializer):
 
 
 class LinearBias(RandomInitializer):
-    """The bias of PyTorch's Linear: uniform with the bound of its weights, which have fan_in inputs."""
+    """The bias of PyTorch's Linear: uniform with the same bound as its weights, which have fan_in inputs."""
 
     def __init__(self, fan_in: int, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -308,7 +308,7 @@ class LinearBias(RandomInitializer):
 
 
 class FromFunction(Initializer):
-    """A function f(shape, dtype, rng), or f(shape, dtype) as Keras has them, as an initialiser."""
+    """Initialiser from a function f(shape, dtype, rng), or f(shape, dtype) as in Keras."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
@@ -344,14 +344,14 @@ INITIALIZERS: dict[str, type[Initializer]] = {
     "variance_scaling": VarianceScaling,
     "zeros": Zeros,
 }
-"""What `get` knows by name; aliases are normal, uniform, one and zero."""
+"""Initialisers by the names that `get` accepts. The aliases are normal, uniform, one and zero."""
 
-_BY_CONFIG = {**INITIALIZERS, "linear_bias": LinearBias}  # a bias needs its layer's size, which a name does not have
+_BY_CONFIG = {**INITIALIZERS, "linear_bias": LinearBias}  # a bias needs the size of its layer, which a name does not contain
 _ALIASES = {"normal": "random_normal", "uniform": "random_uniform", "one": "ones", "zero": "zeros"}
 
 
 def get(identifier: Any) -> Initializer:
-    """Return the initialiser of that name; or of that class, config (as `serialize` gives) or function; or itself.
+    """Return the initialiser for a name, class, config (as `serialize` returns it) or function. Return an initialiser unchanged.
 
     >>> get("glorot_uniform") == get("GlorotUniform") == GlorotUniform()
     True
@@ -381,7 +381,7 @@ def get(identifier: Any) -> Initializer:
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
-    """Name and arguments of an initialiser of this module, for JSON; `get` makes it again.
+    """Return the name and arguments of an initialiser for JSON; `get` makes an equal initialiser from them.
 
     >>> serialize(Constant(0.5))
     {'class_name': 'Constant', 'config': {'value': 0.5}}
@@ -399,7 +399,7 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
 
 
 def written(initializer: Initializer, default: str) -> dict[str, Any]:
-    """Return what files say of the initialiser of a layer: a function cannot be written, so the default stands for it.
+    """Return the config of a layer's initialiser for files. A function cannot be written, so the default is written instead.
 
     >>> written(Ones(), "zeros")
     {'class_name': 'Ones', 'config': {}}
@@ -412,7 +412,7 @@ def written(initializer: Initializer, default: str) -> dict[str, Any]:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """Return how many inputs an output has, and how many outputs an input: (in, out) for weights of that shape.
+    """Return the number of inputs of an output, and the number of outputs of an input: (in, out) for weights of this shape.
 
     >>> fans((400, 15)), fans((3, 3, 8, 16)), fans((15,))
     ((400, 15), (72, 144), (15, 15))
@@ -436,7 +436,7 @@ def _class(name: str, classes: Mapping[str, type[Initializer]]) -> type[Initiali
 def _takes(fn: Callable[..., Any], n: int) -> bool:
     try:
         inspect.signature(fn).bind(*[None] * n)
-    except (TypeError, ValueError):  # ValueError: a builtin without a signature
+    except (TypeError, ValueError):  # a builtin without a signature raises ValueError
         return False
     return True
 
@@ -454,7 +454,8 @@ def truncated_normal(shape: Shape, low: float, high: float, rng: np.random.Gener
         while (outside := np.flatnonzero((values < low) | (values > high))).size:
             values[outside] = rng.standard_normal(outside.size)
         return values.reshape(shape)
-    # A narrow range, or a tail: uniform numbers, kept as often as their density says. Nine deviations on there is nothing.
+    # A narrow range or a tail: draw uniform numbers, and accept each with the probability that its density gives. Nine standard
+    # deviations beyond the nearest value, the density is negligible.
     nearest = min(max(0.0, low), high)
     low, high = max(low, nearest - 9), min(high, nearest + 9)
     values, rejected = np.empty(n), np.arange(n)
@@ -466,7 +467,7 @@ def truncated_normal(shape: Shape, low: float, high: float, rng: np.random.Gener
 
 
 def orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Array:
-    """Return a random matrix with orthonormal rows or columns, whichever are fewer, all such matrices being equally likely."""
+    """Return a random matrix with orthonormal rows or columns (whichever are fewer). All such matrices are equally likely."""
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q *= np.sign(np.diag(r))
     return q if rows >= columns else q.T

@@ -1,7 +1,7 @@
 """Numbers that change with the step: learning rates, and any other hyper-parameter.
 
-A schedule is called with the number of the step, counted from 0, and gives a float; called with an array of steps, it gives
-an array of the same shape. Where Keras has a schedule, its name, arguments and values are Keras's.
+A schedule is called with the number of a step, counted from 0, and returns a float. For an array of steps, it returns an array of
+the same shape. If Keras has the schedule, its name, arguments and values are the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Steps = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Schedule(Configured):
-    """Base class: ``at`` gives the values for an array of steps, which it need not check.
+    """Base class. ``at`` returns the values for an array of steps, which are already checked.
 
     >>> import numpy as np
     >>> PolynomialDecay(1.0, decay_steps=4, end_learning_rate=0.0)(np.arange(6)).tolist()
@@ -67,29 +67,29 @@ class Schedule(Configured):
         raise NotImplementedError(f"{type(self).__name__} defines no at(step)")
 
     def _positive(self, *names: str) -> None:
-        """ValueError where one of these arguments is not above 0."""
+        """Raise ValueError if one of these arguments is not above 0."""
         for name in names:
             if check_number(getattr(self, name), f"{type(self).__name__}: {name}", 0) == 0:
                 raise ValueError(f"{type(self).__name__}: {name} is 0, wanted a number above 0")
 
     def _numbers(self, *names: str, low: float = 0.0) -> None:
-        """ValueError where one of these arguments is no finite number of at least low."""
+        """Raise ValueError if one of these arguments is not a finite number of at least `low`."""
         for name in names:
             check_number(getattr(self, name), f"{type(self).__name__}: {name}", low)
 
 
 def _line(a: float, b: float, share: Any) -> Any:
-    """From a to b: a straight line."""
+    """Return the value between a and b on a straight line."""
     return a + (b - a) * share
 
 
 def _cosine(a: float, b: float, share: Any) -> Any:
-    """From a to b: half a period of the cosine."""
+    """Return the value between a and b on half a period of the cosine."""
     return _line(a, b, (1 - np.cos(np.pi * share)) / 2)
 
 
 def _root(a: float, b: float, share: Any) -> Any:
-    """From a to b: fast at first (Hägele et al., arXiv 2405.18392, "1-sqrt")."""
+    """Return the value between a and b on a curve that is fast at first (Hägele et al., arXiv 2405.18392, "1-sqrt")."""
     return _line(a, b, np.sqrt(share))
 
 
@@ -103,12 +103,12 @@ def _shape(owner: object, name: str) -> Any:
 
 
 def _share(step: Steps, begin: float, length: float) -> Steps:
-    """Return how much of the stretch from begin on is done, from 0 to 1; 1 at once where its length is 0."""
+    """Return the share of the steps from begin on that is done, from 0 to 1. If the length is 0, it is 1 at begin."""
     return np.clip((step - begin) / length, 0, 1) if length else (step >= begin).astype(np.float64)
 
 
 class Constant(Schedule):
-    """value at every step."""
+    """`value` at every step."""
 
     def __init__(self, value: float) -> None:
         self.value = value
@@ -131,7 +131,7 @@ class StepDecay(Schedule):
 
 
 class PiecewiseConstantDecay(Schedule):
-    """values[i] for steps above boundaries[i - 1], up to boundaries[i] itself.
+    """values[i] for steps above boundaries[i - 1], up to and including boundaries[i].
 
     >>> PiecewiseConstantDecay([100, 200], [1.0, 0.5, 0.1])(101)
     0.5
@@ -175,9 +175,9 @@ class InverseTimeDecay(ExponentialDecay):
 
 
 class PolynomialDecay(Schedule):
-    """From initial_learning_rate to end_learning_rate in decay_steps, as (1 - step / decay_steps)^power; then it stays.
+    """From initial_learning_rate to end_learning_rate in decay_steps, as (1 - step / decay_steps)^power; constant afterwards.
 
-    With cycle, decay_steps grows to the next multiple that the step does not exceed.
+    With cycle, decay_steps is replaced by its smallest multiple that is not less than the step.
     """
 
     def __init__(
@@ -200,9 +200,10 @@ class PolynomialDecay(Schedule):
 
 
 class CosineDecay(Schedule):
-    """Half a period of the cosine from initial_learning_rate to alpha times itself (Loshchilov and Hutter, arXiv 1608.03983).
+    """Half a period of the cosine, from initial_learning_rate to alpha times it (Loshchilov and Hutter, arXiv 1608.03983).
 
-    With warmup_target, a line from initial_learning_rate to it in warmup_steps comes first, and the decay begins there.
+    With warmup_target, the schedule starts with a line from initial_learning_rate to warmup_target in warmup_steps. Then the
+    decay starts from warmup_target.
 
     >>> CosineDecay(0.0, decay_steps=100, warmup_target=1.0, warmup_steps=10)(10)
     1.0
@@ -235,7 +236,7 @@ class CosineDecay(Schedule):
 
 
 class CosineDecayRestarts(Schedule):
-    """Cosine decay that begins anew, each time t_mul times as long and m_mul times as high (SGDR, arXiv 1608.03983)."""
+    """Cosine decay with restarts. Each period is t_mul times as long and m_mul times as high (SGDR, arXiv 1608.03983)."""
 
     def __init__(
         self, initial_learning_rate: float, first_decay_steps: int, t_mul: float = 2.0, m_mul: float = 1.0, alpha: float = 0.0
@@ -260,7 +261,7 @@ class CosineDecayRestarts(Schedule):
 
 
 class LinearWarmupDecay(Schedule):
-    """A line from start to peak in warmup_steps, then a line to end at total_steps, where it stays."""
+    """Line from start to peak in warmup_steps, then a line to end at total_steps; constant afterwards."""
 
     def __init__(self, peak: float, warmup_steps: int, total_steps: int, start: float = 0.0, end: float = 0.0) -> None:
         self.peak, self.warmup_steps, self.total_steps, self.start, self.end = peak, warmup_steps, total_steps, start, end
@@ -274,7 +275,7 @@ class LinearWarmupDecay(Schedule):
 
 
 class WarmupStableDecay(Schedule):
-    """WSD: a line from start to peak, then peak, then down to end (Hu et al., arXiv 2404.06395).
+    """WSD: a line from start to peak, then constant at peak, then a decay to end (Hu et al., arXiv 2404.06395).
 
     Args:
         peak, start, end: the values.
@@ -307,15 +308,15 @@ class WarmupStableDecay(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up to max_learning_rate and far down again (Smith and Topin, arXiv 1708.07120), as PyTorch's OneCycleLR.
+    """One cycle: a rise to max_learning_rate, then a decay (Smith and Topin, arXiv 1708.07120), as PyTorch's OneCycleLR.
 
     Args:
-        max_learning_rate: the greatest value.
-        total_steps: the length of the cycle; it stays at its end.
-        pct_start: the share of the steps that rise.
+        max_learning_rate: the largest value.
+        total_steps: the length of the cycle; the value is constant afterwards.
+        pct_start: the share of the steps with rising values.
         shape: "cosine" or "linear".
-        div_factor: it starts at max_learning_rate / div_factor.
-        final_div_factor: it ends at the start's value / final_div_factor.
+        div_factor: the first value is max_learning_rate / div_factor.
+        final_div_factor: the last value is the first value / final_div_factor.
     """
 
     def __init__(
@@ -344,12 +345,13 @@ class OneCycle(Schedule):
 
 
 class Cyclic(Schedule):
-    """Lines up from base to max and down again, over and over (Smith, arXiv 1506.01186), as PyTorch's CyclicLR.
+    """Cycles of a line from base to max and a line back (Smith, arXiv 1506.01186), as PyTorch's CyclicLR.
 
     Args:
         base_learning_rate, max_learning_rate: the bounds.
-        step_size_up, step_size_down: the steps of a half; equal if the second is not given.
-        mode: "triangular" cycles are equal, each of "triangular2" is half as high, and "exp_range" shrinks by gamma^step.
+        step_size_up, step_size_down: the number of steps up and down; equal if the second is not given.
+        mode: "triangular" cycles are equal, those of "triangular2" are half as high each time, and "exp_range" shrinks by
+            gamma^step.
         gamma: for "exp_range".
     """
 
@@ -381,7 +383,7 @@ class Cyclic(Schedule):
 
 
 class Join(Schedule):
-    """Schedules one after the other: the next takes over at each boundary and counts its steps from there.
+    """Sequence of schedules. At each boundary, the next schedule starts, and its steps are counted from there.
 
     >>> Join([Constant(1.0), PolynomialDecay(1.0, 10, 0.0)], [5])(10)
     0.5
