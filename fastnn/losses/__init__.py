@@ -56,11 +56,12 @@ _ALIASES |= {alias.upper(): name for alias, name in _ALIASES.items()} | {"pinbal
 
 
 def get(identifier: Any) -> Any:
-    """Return the loss for training, given a Keras name, a loss or its class, a loss of `fastnn.nn`, or a function of y_true and
-    y_pred.
+    """Return the loss for training from a Keras name, a loss or its class, a loss of `fastnn.nn`, or a function.
+
+    A function takes y_true and y_pred.
 
     Raises:
-        ValueError: the name is not known, or the loss's reduction leaves no single number.
+        ValueError: the name is unknown, or the reduction of the loss does not return one number.
 
     >>> import fastnn
     >>> type(fastnn.losses.get("mse")).__name__
@@ -91,7 +92,7 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Loss) -> dict[str, Any] | None:
-    """Return a loss as JSON, its name and its arguments; None for one that is neither fastnn's own nor registered."""
+    """Return the name and arguments of a loss, for JSON; None for a loss that neither belongs to fastnn nor is registered."""
     if LOSSES.get(type(loss).name) is type(loss):
         return {"class_name": type(loss).name, "config": loss.get_config()}
     if isinstance(loss, CustomLoss) and (name := registered_name(loss.function)) is not None:
@@ -106,10 +107,10 @@ def serialize(loss: Loss) -> dict[str, Any] | None:
 
 
 def deserialize(config: dict[str, Any]) -> Any:
-    """Make the loss again that `serialize` wrote down.
+    """Make a loss from the result of `serialize`.
 
     Raises:
-        KeyError, TypeError, ValueError: there is no such loss, or its arguments are wrong.
+        KeyError, TypeError, ValueError: the loss is unknown, or its arguments are wrong.
 
     >>> import fastnn
     >>> fastnn.losses.deserialize({"class_name": "huber", "config": {"delta": 2.0}}).delta
@@ -127,7 +128,7 @@ def deserialize(config: dict[str, Any]) -> Any:
 
 
 def _of_torch(name: str) -> Any:
-    """Return the class of a loss that files call "nn.NAME"; None where `fastnn.nn` has none."""
+    """Return the class of a loss that is named "nn.NAME" in files; None if `fastnn.nn` does not have it."""
     from .. import nn
 
     own = name.removeprefix("nn.")

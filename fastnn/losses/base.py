@@ -1,4 +1,4 @@
-"""The base of losses: calls, weights and reductions, and losses that are Python functions."""
+"""Base classes of losses: calls, weights and reductions, and losses that are Python functions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "
 
 
 class Loss(Settings):
-    """A loss of targets and predictions; base of a loss of your own, which defines ``call(y_true, y_pred)``.
+    """Base class of losses of targets and predictions. A custom loss defines ``call(y_true, y_pred)``.
 
     Args:
-        reduction: "sum_over_batch_size" or "mean", the mean of the weighted losses; "mean_with_sample_weight", their sum divided
-            by that of the weights; "sum"; "none" or None, the losses themselves.
-        name: what it is called in messages.
+        reduction: "sum_over_batch_size" or "mean" is the mean of the weighted losses; "mean_with_sample_weight" is their sum
+            divided by the sum of the weights; "sum" is their sum; "none" or None returns the losses themselves.
+        name: name in messages.
 
     >>> import fastnn
     >>> class FourthPower(fastnn.losses.Loss):
@@ -39,17 +39,17 @@ class Loss(Settings):
     """
 
     targets = "any"
-    """What y_true holds: "labels" (whole numbers), "values", or "any", which only ``call`` knows."""
+    """Kind of y_true: "labels" (integers), "values", or "any" if only ``call`` knows it."""
     name = ""
     reduction: str | None = "sum_over_batch_size"
     ignored: int | None = None
-    """The label that counts for nothing."""
+    """Label that is ignored, or None."""
     logits: str = ""
-    """What makes probabilities of the outputs, "sigmoid" or "softmax", for a loss of logits."""
+    """Function that turns the outputs into probabilities, "sigmoid" or "softmax", for a loss of logits; else ""."""
     classes_first = False
-    """Whether the classes are the second axis of a prediction with more than two."""
+    """Whether the second axis of a prediction with more than two axes is that of the classes."""
     takes_probabilities = False
-    """Whether a loss of labels takes rows of probabilities too."""
+    """Whether a loss of labels also accepts rows of probabilities."""
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
         if reduction not in REDUCTIONS:
@@ -62,8 +62,8 @@ class Loss(Settings):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample (n,) or of each of its elements (n, ...), or one number for all.
 
-        y_true has y_pred's dtype and as many dimensions, unless it is class labels, (n,) for (n, C) or (n, T) for
-        (n, T, C): int64.
+        y_true has the dtype and the number of dimensions of y_pred. Class labels are int64 instead, (n,) for (n, C), or (n, T)
+        for (n, T, C).
         """
         raise NotImplementedError(f"{type(self).__name__} defines no call(y_true, y_pred)")
 
@@ -71,14 +71,14 @@ class Loss(Settings):
         """Compute the reduced loss: a Tensor without dimensions, unless the reduction is "none".
 
         Args:
-            y_true: targets in the shape of y_pred, or labels in that shape without its last axis, (n,) for (n, C) and (n, T)
-                for (n, T, C).
+            y_true: targets with the shape of y_pred, or labels with this shape without the last axis: (n,) for (n, C), and
+                (n, T) for (n, T, C).
             y_pred: predictions.
-            sample_weight: a weight for each sample, (n,), or for each element of the loss, as (n, T); sizes of 1 are repeated.
-            mask: in the same shapes, True for the elements that count: a mean is over these alone.
+            sample_weight: a weight for each sample, (n,), or for each element of the loss, such as (n, T); sizes of 1 broadcast.
+            mask: with the same shapes as sample_weight, True for the elements that count. A mean is only over these elements.
 
         Raises:
-            ValueError: shapes that do not go together.
+            ValueError: the shapes do not fit.
 
         >>> import fastnn
         >>> loss, p = fastnn.losses.SparseCategoricalCrossentropy(), fastnn.tensor([[[0.5, 0.5], [0.1, 0.9]]])
@@ -88,8 +88,10 @@ class Loss(Settings):
         return self.measured(y_true, y_pred, sample_weight, mask)[0]
 
     def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Array | None]:
-        """Compute the reduced loss, and return it with the weights by whose sum it was divided: the loss of a batch counts that
-        much in the mean over a data set. None where it counts as many times as the batch has rows."""
+        """Compute the reduced loss, and return it with the weights whose sum is its divisor.
+
+        This sum is the weight of the batch in the mean over a data set. With None, the weight is the number of rows.
+        """
         op = f"loss {self.name or type(self).__name__}"
         y_pred = floating(op, as_tensor(y_pred, op))
         values = self.call(*as_given(_target(y_true, op, y_pred), y_pred))
@@ -116,9 +118,9 @@ class Loss(Settings):
     def reduced(
         self, losses: Tensor, like: tuple[int, ...], weight: Array | None, counted: Array | None = None
     ) -> tuple[Tensor, Array | None]:
-        """Reduce weighted losses (M,), of shape ``like``, and return the result with the weights as `measured` does.
+        """Reduce weighted losses (M,), of shape ``like``, and return the result with the weights, like `measured`.
 
-        counted is 1 where a row counts, else 0.
+        counted: 1 for rows that count, else 0.
         """
         if self.reduction in (None, "none"):
             return shape.reshape(losses, like), None
@@ -129,11 +131,11 @@ class Loss(Settings):
         return (ops.reduce_loss(losses) if counted is None else ops.reduce_loss(losses, "weights_or_one", counted)), counted
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a sample's targets, given that of its output: labels have no axis of classes."""
+        """Return the shape of a sample's targets, given that of its output; labels have no class axis."""
         return output_shape[:-1] if self.targets == "labels" else output_shape
 
     def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the losses of predictions of this shape, samples first: what weights are broadcast to."""
+        """Return the shape of the losses for predictions with this shape, samples first; weights broadcast to it."""
         return output_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -142,7 +144,7 @@ class Loss(Settings):
 
 
 class RowLoss(Loss):
-    """Base of fastnn's own losses, which are computed row by row: the last dimension holds the outputs of a row."""
+    """Base of the losses of fastnn, which are computed row by row; the last axis has the outputs of a row."""
 
     targets = "values"
 
@@ -161,18 +163,18 @@ class RowLoss(Loss):
         raise NotImplementedError(f"{type(self).__name__} defines no rows(y_true, y_pred, sample_weight)")
 
     def counted(self, y_true: Any, y_pred: Tensor) -> Array | None:
-        """1 for each row that counts and 0 for the others; None if all do."""
+        """Return 1 for each row that counts and 0 for the others; None if all rows count."""
         return None
 
     def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape without the outputs of a row; each number of a vector is a row."""
+        """Return the shape without the last axis, the outputs of a row; in a vector, each number is a row."""
         return output_shape[:-1] if len(output_shape) > 1 else output_shape
 
 
 class CustomLoss(Loss):
-    """A Python function of y_true and y_pred (Tensors) as a loss; what it returns is weighted and averaged.
+    """Loss from a Python function of y_true and y_pred (Tensors). The result of the function is weighted and averaged.
 
-    `compile` makes one of every function that it is given. `fit` records it where it does the same operations in each step.
+    `compile` wraps functions in this class. `fit` records the function if it does the same operations in each step.
 
     >>> import fastnn
     >>> loss = fastnn.losses.CustomLoss(lambda y_true, y_pred: abs(y_true - y_pred).sqrt())
@@ -190,11 +192,11 @@ class CustomLoss(Loss):
         return self.function(y_true, y_pred)
 
 
-# ---- checks of what users pass ----
+# ---- checks of the user's arguments ----
 
 
 def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
-    """Targets as a Tensor: whole numbers as int64, others in the predictions' dtype."""
+    """Convert targets to a Tensor: integers to int64, others to the dtype of the predictions."""
     k = current()
     if type(y_true) is k.xp.ndarray and y_true.dtype in (like.dtype, np.int64) and y_true.flags.c_contiguous:
         k.host_wrote(y_true)
@@ -204,9 +206,9 @@ def _target(y_true: Any, op: str, like: Tensor) -> Tensor:
 
 
 def as_given(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets and predictions as code of the user's own gets them, as in Keras: with as many dimensions each, in one dtype.
+    """Convert targets and predictions for user code, as in Keras: to the same number of dimensions and the same dtype.
 
-    A class label for each row of several outputs stays a whole number, which can index them.
+    A class label for each row of several outputs stays an integer, which can be used as an index.
     """
     t, p = same_rank(y_true, y_pred)
     labels = t.dtype == np.int64 and p.ndim > 1 and p.shape[-1] > 1 and t.shape == p.shape[:-1]
@@ -214,10 +216,10 @@ def as_given(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both with the same number of dimensions where they differ by sizes of 1, as in Keras.
+    """Return both with the same number of dimensions if they differ only by a size of 1, as in Keras.
 
-    Arithmetic on (n,) and (n, 1) would make (n, n) of the two. A vector becomes a column; of others, the one with more
-    dimensions loses its last.
+    Arithmetic on (n,) and (n, 1) would broadcast to (n, n). A vector becomes a column. Otherwise, the Tensor with more
+    dimensions loses its last one.
     """
     if y_true.ndim == y_pred.ndim:
         return y_true, y_pred
@@ -231,7 +233,7 @@ def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def as_labels(y_true: Any, like: tuple[int, ...], classes: int, op: str, ignore_index: int = ops.NO_LABEL) -> Array:
-    """Return labels of losses of this shape as int64, flat, checked to lie in 0..classes - 1 or to be ignore_index."""
+    """Return labels for losses of this shape as flat int64, after a check that they are in 0..classes - 1 or ignore_index."""
     if isinstance(y_true, Tensor):
         y_true = y_true.data
     k = current()
@@ -249,12 +251,12 @@ def as_labels(y_true: Any, like: tuple[int, ...], classes: int, op: str, ignore_
 
 
 def two(y: Tensor) -> Tensor:
-    """Rows of a matrix: all dimensions but the last are rows, a vector is a column."""
+    """Reshape to a matrix: all dimensions except the last become rows, a vector becomes a column."""
     return y if y.ndim == 2 else shape.reshape(y, (-1, 1) if y.ndim <= 1 else (int(np.prod(y.shape[:-1])), y.shape[-1]))
 
 
 def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
-    """Targets of this dtype, as they came."""
+    """Convert targets to this dtype, with their own shape."""
     if isinstance(y_true, Tensor):
         t = as_tensor(y_true, op)
         if t.dtype.kind != "f":
@@ -271,7 +273,7 @@ def values_of(y_true: Any, dtype: Any, op: str) -> Tensor:
 
 
 def values(y_true: Any, like: Tensor, op: str) -> Tensor:
-    """Targets of like's dtype and shape; a last size of 1 may be there or not."""
+    """Convert targets to the dtype and shape of `like`; a last size of 1 may be missing or additional."""
     t = values_of(y_true, like.dtype, op)
     if t.shape != like.shape:
         if not same_numbers(t.shape, like.shape):

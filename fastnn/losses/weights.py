@@ -1,8 +1,8 @@
-"""Weights and masks of losses: what each element of a loss counts.
+"""Weights and masks of the elements of losses.
 
-A mask is a weight of 0 and 1, by whose sum a mean is divided: elements that it leaves out count neither above nor below the line.
-Masks of ignored labels, of the ``mask`` argument and of layers all go the same way: `combined` with the weights before the loss
-is computed, and with each other as what `Loss.reduced` counts.
+A mask is a weight of 0 or 1 whose sum is the divisor of a mean: masked elements count neither in the sum nor in the divisor.
+Masks of ignored labels, of the ``mask`` argument and of layers are treated in the same way. They are multiplied with the weights
+before the loss is computed, and with each other for the argument `counted` of `Loss.reduced`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def row_weight(value: Any, dtype: Any, like: Shape, op: str) -> Array:
     """Return the weights of losses of this shape, flat.
 
     Args:
-        value: numbers whose shape begins like that of the losses, with sizes of 1 where all have the same: (n,), (n, 1) and
-            (n, T) for losses (n, T), or one number.
-        op: what messages call the operation and the argument.
+        value: numbers with the leading axes of the losses, where sizes of 1 broadcast: (n,), (n, 1) and (n, T) for losses
+            (n, T), or one number.
+        op: name of the operation and the argument in messages.
 
     Raises:
-        ValueError: the shapes do not go together, or the weights require a gradient.
+        ValueError: the shapes do not fit, or the weights require a gradient.
 
     >>> import fastnn
     >>> row_weight([1.0, 2.0], "float32", (2, 3), "loss: sample_weight").tolist()
@@ -49,7 +49,7 @@ def row_weight(value: Any, dtype: Any, like: Shape, op: str) -> Array:
 
 
 def weights_of(sample_weight: Any, mask: Any, dtype: Any, like: Shape, op: str) -> tuple[Array | None, Array | None]:
-    """Return the weights of losses of this shape and what their mask counts, 1 or 0, flat; None for what was not given."""
+    """Return the weights for losses of this shape, and their mask as 1 or 0, both flat; None for missing ones."""
     weight = None if sample_weight is None else row_weight(sample_weight, dtype, like, f"{op}: sample_weight")
     if mask is None:
         return weight, None
@@ -57,26 +57,26 @@ def weights_of(sample_weight: Any, mask: Any, dtype: Any, like: Shape, op: str) 
 
 
 def spread(weight: Array, like: Shape) -> Array:
-    """Return weights of a shape that `leading` gave, flat: one for each element of an array of shape ``like``."""
+    """Broadcast weights with a shape from `leading` to one weight for each element of an array of shape ``like``, flat."""
     if weight.size == math.prod(like):
         return weight.reshape(-1)
     return shape.expand(weight.reshape(*weight.shape, *[1] * (len(like) - weight.ndim)), like).reshape(-1)
 
 
 def combined(a: Array | None, b: Array | None) -> Array | None:
-    """Return the product of two weights of the same elements; None stands for ones."""
+    """Return the product of two weights of the same elements; None means ones."""
     return a if b is None else b if a is None else (Tensor(a) * Tensor(b)).data
 
 
 def product(weight: Array, counted: Array) -> Array:
-    """Return weights of samples or elements times what each element counts; a size of 0 stands for ones."""
+    """Return weights of samples or elements times the mask of the elements; size 0 means ones."""
     if not weight.size or not counted.size:
         return weight if weight.size else counted
     return (Tensor(spread(weight, counted.shape)) * Tensor(counted.reshape(-1))).data.reshape(counted.shape)
 
 
 def weighted(losses: Tensor, weight: Array | None) -> Tensor:
-    """Return losses (M,) times their weights; a weight of 0 takes any loss away."""
+    """Return losses (M,) times their weights; a weight of 0 gives 0 for any loss, even NaN."""
     if weight is None:
         return losses
     w = Tensor(weight)
@@ -84,5 +84,5 @@ def weighted(losses: Tensor, weight: Array | None) -> Tensor:
 
 
 def counting(y: Tensor, weight: Array | None) -> Tensor:
-    """Return rows (M, N) with ones in place of those of weight 0: in arithmetic on them, these have a gradient of 0."""
+    """Return rows (M, N) with ones in place of rows of weight 0, so that these rows have a gradient of 0."""
     return y if weight is None else logic.where(Tensor(weight.reshape(-1, 1)) != 0.0, y, 1.0)

@@ -1,4 +1,4 @@
-"""Losses of each output by itself, averaged over the outputs of a row; their formulas are in `fastnn.backends.spec`."""
+"""Losses of single outputs, averaged over the outputs of a row; their formulas are in `fastnn.backends.spec`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...ops.checks import check_number
 from ..base import RowLoss, two, values, values_of
 
 EPSILON = 1e-7
-"""What Keras keeps logarithms and quotients away from 0 with."""
+"""Keras's epsilon, which keeps logarithms and quotients away from 0."""
 
 
 class PointwiseLoss(RowLoss):
@@ -66,7 +66,7 @@ class MeanAbsolutePercentageError(PointwiseLoss):
 
 
 class MeanSquaredLogarithmicError(PointwiseLoss):
-    """The mean of (log(1 + y_true) - log(1 + y_pred))^2; what is below 1e-7 counts as that.
+    """The mean of (log(1 + y_true) - log(1 + y_pred))^2, where both are at least 1e-7.
 
     >>> import fastnn
     >>> round(fastnn.losses.MeanSquaredLogarithmicError()([[0.0]], fastnn.tensor([[1.718281828]])).item(), 4)
@@ -111,8 +111,8 @@ class Quantile(PointwiseLoss):
     """The pinball loss: q d where d = y_true - y_pred >= 0, else (q - 1) d; its minimum is the quantile q of the targets.
 
     Args:
-        quantile: between 0 and 1, for all outputs; or a list with one for each column of the output. With a list, the target of
-            a row is one number, whose quantiles the columns predict.
+        quantile: a number between 0 and 1 for all outputs, or a list with one for each column of the output. With a list, the
+            target of a row is one number, and the columns predict its quantiles.
 
     Source: Koenker and Bassett, Regression quantiles, 1978.
 
@@ -159,7 +159,7 @@ class Quantile(PointwiseLoss):
 
 
 class Poisson(PointwiseLoss):
-    """The mean of y_pred - y_true log(y_pred + 1e-7): counts, and their predicted means.
+    """The mean of y_pred - y_true log(y_pred + 1e-7); targets are counts, predictions their means.
 
     >>> import fastnn
     >>> round(fastnn.losses.Poisson()([[0.0, 1.0]], fastnn.tensor([[1.0, 1.0]])).item(), 4)
@@ -171,13 +171,13 @@ class Poisson(PointwiseLoss):
 
 
 class Tweedie(PointwiseLoss):
-    """The mean deviance of a Tweedie distribution, as scikit-learn's mean_tweedie_deviance: 0 where y_pred is y_true.
+    """The mean deviance of a Tweedie distribution, like scikit-learn's mean_tweedie_deviance; it is 0 where y_pred is y_true.
 
     Args:
-        power: of the mean, to which the variance is proportional: 0 normal, 1 Poisson, between 1 and 2 compound Poisson (claims
-            that are often 0), 2 gamma, 3 inverse Gaussian; none between 0 and 1.
-        log_input: whether predictions are logarithms of the mean, as a layer without activation gives them; otherwise they have
-            to be positive.
+        power: the variance is proportional to the mean to this power. 0 is normal, 1 Poisson, between 1 and 2 compound Poisson
+            (claims that are often 0), 2 gamma, 3 inverse Gaussian. There is no distribution between 0 and 1.
+        log_input: whether predictions are logarithms of the mean, from a layer without activation; otherwise they must be
+            positive.
 
     Source: Jorgensen, The theory of dispersion models, 1997.
 
@@ -228,8 +228,8 @@ class GaussianNLL(RowLoss):
     The first half of the output's columns are the means, the second half the variances; the targets have half as many columns.
 
     Args:
-        log_variance: whether the second half are logarithms of the variances, as a layer without activation gives them.
-        epsilon: without log_variance, what smaller variances count as.
+        log_variance: whether the second half are logarithms of the variances, from a layer without activation.
+        epsilon: least variance, if log_variance is False; smaller ones are replaced by it.
 
     Source: Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
 
@@ -269,7 +269,7 @@ class GaussianNLL(RowLoss):
 
 
 class Hinge(PointwiseLoss):
-    """The mean of max(1 - y_true y_pred, 0); targets are -1 or 1, and 0 stands for -1.
+    """The mean of max(1 - y_true y_pred, 0); targets are -1 or 1, and 0 means -1.
 
     >>> import fastnn
     >>> fastnn.losses.Hinge()([[1.0, 0.0]], fastnn.tensor([[0.5, 0.5]])).item()
@@ -281,7 +281,7 @@ class Hinge(PointwiseLoss):
 
 
 class SquaredHinge(PointwiseLoss):
-    """The mean of max(1 - y_true y_pred, 0)^2; targets are -1 or 1, and 0 stands for -1.
+    """The mean of max(1 - y_true y_pred, 0)^2; targets are -1 or 1, and 0 means -1.
 
     >>> import fastnn
     >>> fastnn.losses.SquaredHinge()([[1.0, 0.0]], fastnn.tensor([[0.5, 0.5]])).item()

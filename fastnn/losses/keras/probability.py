@@ -1,7 +1,7 @@
 """Losses of classes and of distributions, and of directions.
 
-A loss on probabilities looks for the softmax or sigmoid that made them and works on its logits: the same value and gradient,
-computed without loss of precision. Where there is none it clips and takes the logarithm, as Keras does.
+A loss of probabilities looks on the tape for the softmax or sigmoid that made them, and uses its logits. Value and gradient are
+the same, but without loss of precision. If it finds none, it clips the probabilities and takes the logarithm, as Keras does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SparseCategoricalCrossentropy(RowLoss):
 
     Args:
         from_logits: whether predictions are logits, not probabilities.
-        ignore_class: rows with this label count for nothing; the mean is over the others.
+        ignore_class: rows with this label are ignored; the mean is over the others.
 
     >>> import fastnn
     >>> loss = fastnn.losses.SparseCategoricalCrossentropy()
@@ -77,7 +77,7 @@ class CategoricalCrossentropy(RowLoss):
 
     Args:
         from_logits: whether predictions are logits, not probabilities.
-        label_smoothing: the share of each target that is spread over all classes.
+        label_smoothing: fraction of each target that is spread over all classes.
 
     >>> import fastnn
     >>> loss = fastnn.losses.CategoricalCrossentropy()
@@ -115,7 +115,7 @@ class BinaryCrossentropy(RowLoss):
 
     Args:
         from_logits: whether predictions are logits, not probabilities.
-        label_smoothing: the share of each target that is moved towards one half.
+        label_smoothing: fraction by which each target is moved towards one half.
 
     >>> import fastnn
     >>> round(fastnn.losses.BinaryCrossentropy()([[1.0]], fastnn.tensor([[0.9]])).item(), 4)
@@ -143,7 +143,7 @@ class BinaryCrossentropy(RowLoss):
     def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
         targets = two(values(y_true, y_pred, self.name))
         logits = y_pred if self.from_logits else activation.sigmoid_logits(y_pred)
-        if logits is None:  # a detour by logits would lose what distinguishes p from 1
+        if logits is None:  # computing logits from p would lose precision near p = 1
             p = elementwise.clip(two(y_pred), EPSILON, 1 - EPSILON)
             if self.label_smoothing:
                 targets = targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
@@ -153,12 +153,12 @@ class BinaryCrossentropy(RowLoss):
 
 
 class BinaryFocalCrossentropy(BinaryCrossentropy):
-    """Binary cross-entropy times (1 - p)^gamma, p the probability of what is true: what is easy counts for less.
+    """Binary cross-entropy times (1 - p)^gamma, where p is the probability of the true value: easy samples count less.
 
     Args:
-        apply_class_balancing: whether targets of 1 are weighted by alpha and those of 0 by 1 - alpha.
-        alpha: that weight.
-        gamma: how much less; 0 is the cross-entropy.
+        apply_class_balancing: whether targets of 1 have the weight alpha and targets of 0 the weight 1 - alpha.
+        alpha: weight of targets of 1.
+        gamma: exponent of the factor; 0 is the cross-entropy.
         from_logits, label_smoothing: as in `BinaryCrossentropy`.
 
     Source: Lin et al., Focal loss for dense object detection, arXiv 1708.02002.
@@ -194,7 +194,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         if logits is not None:
             fn = function("binary_focal", self.gamma, self.alpha if self.apply_class_balancing else -1.0)
             return pointwise_loss.pointwise_loss(two(logits), targets, fn, sample_weight)
-        p = elementwise.clip(counting(two(y_pred), sample_weight), EPSILON, 1 - EPSILON)  # no detour, as above
+        p = elementwise.clip(counting(two(y_pred), sample_weight), EPSILON, 1 - EPSILON)  # not by logits, as above
         entropy = -targets * elementwise.log(p) - (1 - targets) * elementwise.log1p(-p)
         losses = (targets * (1 - p) + (1 - targets) * p) ** self.gamma * entropy
         if self.apply_class_balancing:
@@ -203,11 +203,11 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 
 
 class CategoricalFocalCrossentropy(CategoricalCrossentropy):
-    """Cross-entropy of one-hot targets times alpha (1 - p)^gamma, p the probability of the true class.
+    """Cross-entropy of one-hot targets times alpha (1 - p)^gamma, where p is the probability of the true class.
 
     Args:
         alpha: a weight for all classes, or a list with one for each.
-        gamma: how much less counts what is easy; 0 is the cross-entropy.
+        gamma: exponent of the factor, which lowers the weight of easy samples; 0 is the cross-entropy.
         from_logits, label_smoothing: as in `CategoricalCrossentropy`.
 
     Source: Lin et al., Focal loss for dense object detection, arXiv 1708.02002.
@@ -283,10 +283,10 @@ class KLDivergence(RowLoss):
 
 
 class CosineSimilarity(RowLoss):
-    """Minus the cosine of the angle between y_true and y_pred: -1 where they have one direction.
+    """Minus the cosine of the angle between y_true and y_pred: -1 if they have the same direction.
 
     Args:
-        axis: the dimension along which they are vectors.
+        axis: the axis of the vectors.
 
     >>> import fastnn
     >>> fastnn.losses.CosineSimilarity()([[0.0, 2.0]], fastnn.tensor([[0.0, 4.0]])).item()
@@ -317,6 +317,6 @@ def _normalised(x: Tensor) -> Tensor:
 
 
 def _softmax_logits(p: Tensor) -> Tensor:
-    # The logarithm of probabilities serves as logits: softmax takes it back to them.
+    # The logarithms of probabilities are valid logits: their softmax is the probabilities.
     logits = activation.softmax_logits(p)
     return logits if logits is not None else elementwise.log(elementwise.clip(p, EPSILON, 1 - EPSILON))

@@ -1,6 +1,6 @@
-"""Losses with PyTorch's names and meanings, called as loss(input, target): what they share.
+"""Base of the losses with PyTorch's names and meanings, which are called as loss(input, target).
 
-Those of classes are in class_loss.py, those of each element in element_loss.py, those of several inputs in pair_loss.py.
+Losses of classes are in classes.py, losses of single elements in pointwise.py, losses of several inputs in pairs.py.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ Losses = tuple[Tensor, tuple[int, ...], Array | None]
 
 
 _LEGACY = ("size_average", "reduce")
-"""PyTorch's older arguments: together they say a reduction."""
+"""PyTorch's deprecated arguments, which together select a reduction."""
 
 
 class TorchLoss(RemadeModule):
-    """Base of the losses: what they share is the reduction.
+    """Base of the losses, with their reduction.
 
-    Like PyTorch's, all take ``size_average`` and ``reduce`` where PyTorch has them, which is deprecated there: where one of them
-    is True or False, reduction is "none" without reduce, "mean" with both, and "sum" without size_average.
+    Like PyTorch's losses, they accept the deprecated arguments ``size_average`` and ``reduce``. If one of them is not None, the
+    reduction is "none" for reduce=False, else "mean" for a true size_average and "sum" for size_average=False.
     """
 
     _saved_as = ""
     _file_prefix = "nn."
     targets = "values"
     logits: str = ""
-    """What makes probabilities of the inputs, "sigmoid" or "softmax", for a loss of classes."""
+    """Function that turns the inputs into probabilities, "sigmoid" or "softmax", for a loss of classes."""
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     takes_probabilities = False
-    """Whether a loss of labels takes rows of probabilities too."""
+    """Whether a loss of labels also accepts rows of probabilities."""
     classes_first = False
-    """Whether the classes are the second axis of an input with more than two."""
+    """Whether the second axis of an input with more than two axes is that of the classes."""
     not_in_fit = ""
-    """Why compile does not take it; empty where it does."""
+    """Reason why compile does not accept the loss; "" if it does."""
 
     def __init__(self, reduction: str, size_average: Any = None, reduce: Any = None) -> None:
         super().__init__()
@@ -68,8 +68,8 @@ class TorchLoss(RemadeModule):
     def __call__(self, input: Any, target: Any, sample_weight: Any = None, mask: Any = None) -> Tensor:  # type: ignore[override]
         """Compute the loss.
 
-        sample_weight and mask begin with the shape of the unreduced losses; sizes of 1 are repeated. A mean is over the elements
-        whose mask is True, and 0 if there are none.
+        sample_weight and mask have the leading axes of the unreduced losses; sizes of 1 broadcast. A mean is over the elements
+        with a mask of True, and 0 if there are none.
         """
         name = type(self).__name__
         current().module_called(self)
@@ -82,11 +82,11 @@ class TorchLoss(RemadeModule):
         return self._reduce(*self.losses_of(input, target, sample_weight))
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
-        """Return the weighted losses (M,), their unreduced shape, and the weights by whose sum a mean is divided; None for M."""
+        """Return the weighted losses (M,), their unreduced shape, and the weights whose sum divides a mean; None for M."""
         raise NotImplementedError(f"{type(self).__name__} defines no losses_of(input, target, sample_weight)")
 
     def measured(self, input: Tensor, target: Any, sample_weight: Any, mask: Any) -> tuple[Tensor, Array | None]:
-        """Return the reduced loss, and the weights by whose sum it was divided; see `Loss.measured`."""
+        """Return the reduced loss, and the weights whose sum is its divisor; see `Loss.measured`."""
         counted = None
         if mask is not None:
             like = self.shape_of_losses(input.shape)
@@ -97,13 +97,13 @@ class TorchLoss(RemadeModule):
         if type(self).forward is not TorchLoss.forward:  # of a class derived from one of fastnn's
             return self.forward(input, target, sample_weight), None
         losses, like, weights = self.losses_of(input, target, sample_weight)
-        weights = counted if weights is None else weights  # those of the labels have the mask in them
+        weights = counted if weights is None else weights  # weights of labels already contain the mask
         if weights is None or self.reduction != "mean":
             return self._reduce(losses, like, weights), None
-        return ops.reduce_loss(losses, "weights_or_one", weights), weights  # a batch in which nothing counts has the loss 0
+        return ops.reduce_loss(losses, "weights_or_one", weights), weights  # if no element counts, the loss is 0
 
     def shape_of_losses(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the losses of an input of this shape, samples first: what weights are broadcast to."""
+        """Return the shape of the losses for an input with this shape, samples first; weights broadcast to it."""
         return input_shape
 
     def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -116,11 +116,11 @@ class TorchLoss(RemadeModule):
         return ops.reduce_loss(losses, "sum" if self.reduction == "sum" else "batch" if weights is None else "weights", weights)
 
     def _constant(self, value: Any, argument: str) -> np.ndarray[Any, Any] | None:
-        """Return a weight that the constructor was given, as a copy."""
+        """Return a copy of a weight that was passed to the constructor."""
         return None if value is None else host_array(value, None, f"{type(self).__name__}: {argument}", copy=True)
 
     def as_keras(self) -> Loss:
-        """Return this loss as `fit` calls it."""
+        """Return this loss in the form that `fit` uses."""
         if self.not_in_fit:
             raise ValueError(f"compile: {type(self).__name__} {self.not_in_fit}; write the loop")
         if self.reduction == "none":
@@ -139,7 +139,7 @@ class TorchLoss(RemadeModule):
 
 
 class AsKeras(Loss):
-    """A loss with PyTorch's name as `fit` calls it."""
+    """Loss with PyTorch's name in the form that `fit` uses."""
 
     def __init__(self, loss: TorchLoss) -> None:
         self.loss = loss

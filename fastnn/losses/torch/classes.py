@@ -23,7 +23,7 @@ _warned: set[str] = set()
 
 
 class ClassLoss(TorchLoss):
-    """Base of the losses of a class for each row."""
+    """Base of the losses with one class label for each row."""
 
     _saved_as = ""
     targets = "labels"
@@ -38,7 +38,7 @@ class ClassLoss(TorchLoss):
         return output_shape[1:]
 
     def _rows(self, input: Tensor, target: Any, sample_weight: Any) -> tuple[Tensor, Array, Any, Any, tuple[int, ...]]:
-        """(M, N, ...) as rows of classes; the labels, the weights of rows and of classes, and the shape of the losses."""
+        """Return the input (M, N, ...) as rows of classes, the labels, the weights of rows and classes, and the losses' shape."""
         name = type(self).__name__
         like, logits = self._like(input), _classes_last(input)
         target_shape = _shape(target, name)
@@ -119,7 +119,7 @@ class CrossEntropyLoss(ClassLoss):
 
 
 class NLLLoss(ClassLoss):
-    """Minus the logarithm of the label's probability, of inputs that are such logarithms (as `LogSoftmax` gives them).
+    """Minus the logarithm of the label's probability; inputs are logarithms of probabilities, such as outputs of `LogSoftmax`.
 
     Args:
         weight: a weight for each class (N,); the mean is divided by the sum of the weights of the labels.
@@ -133,7 +133,7 @@ class NLLLoss(ClassLoss):
     2.5
     """
 
-    logits = "softmax"  # which makes of logarithms what they are of
+    logits = "softmax"  # the softmax of logarithms of probabilities is the probabilities
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class NLLLoss(ClassLoss):
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:
         logits = activation.log_softmax_logits(input) if input.ndim == 2 else None
-        if logits is not None:  # the two together are the cross-entropy of what the logarithms were made of
+        if logits is not None:  # log-softmax and this loss together are the cross-entropy of the logits
             logits, labels, rows, weight, like = self._rows(logits, target, sample_weight)
             losses, weights = ops.sparse_cross_entropy(logits, labels, rows, weight, 0.0, self.ignore_index)
             return losses, like, weights
@@ -163,12 +163,12 @@ class NLLLoss(ClassLoss):
 
 
 class MultiMarginLoss(ClassLoss):
-    """The mean over the classes of max(margin - x[label] + x[class], 0)^p, the label's own left out.
+    """The mean over the classes of max(margin - x[label] + x[class], 0)^p, without the class of the label.
 
     Args:
         p: 1 or 2.
-        margin: by how much the label's score has to be greater.
-        weight: a weight for each class (N,), that of the label counts.
+        margin: required difference between the score of the label and other scores.
+        weight: a weight for each class (N,); the weight of the label is used.
         reduction: "mean", "sum" or "none".
 
     Shapes: input (M, N) or (N,), target whole numbers (M,) or ().
@@ -207,7 +207,7 @@ class MultiMarginLoss(ClassLoss):
 
 
 def one_hot(labels: Array, classes: int, ignore_index: int = ops.NO_LABEL) -> Tensor:
-    """Return whether each class is the label: bool (M, N); none is in ignored rows."""
+    """Return a bool mask (M, N) of the label's class in each row; all False in ignored rows."""
     column = Tensor(labels.reshape(-1, 1))
     if 0 <= ignore_index < classes:
         column = logic.where(column != ignore_index, column, -1)
@@ -228,7 +228,7 @@ def _kind(value: Any) -> str:
 
 
 def _classes_last(x: Tensor) -> Tensor:
-    """(M, N, ...) as rows of N classes."""
+    """Reshape (M, N, ...) to rows of N classes."""
     if x.ndim == 2:
         return x
     if x.ndim == 1:
@@ -238,19 +238,19 @@ def _classes_last(x: Tensor) -> Tensor:
 
 
 class LinearCrossEntropyLoss(TorchLoss):
-    """A linear layer and the softmax cross-entropy of its outputs in one, for many classes: the logits are never all in memory.
+    """Linear layer with the softmax cross-entropy of its outputs, for many classes: not all logits are in memory at once.
 
     Args:
         in_features, num_classes: the sizes of the layer, ``linear``.
-        bias: whether it has a bias.
-        device: "cpu" where the backend computes there; taken for PyTorch's sake.
+        bias: whether the layer has a bias.
+        device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
         reduction, weight, label_smoothing: as in `CrossEntropyLoss`.
         ignore_index: rows with this label count for nothing; None is -100.
 
-    Shapes: input (..., in_features), target whole numbers (...). The loss has parameters of its own, ``linear.weight`` and
-    ``linear.bias``, for the optimizer. Another layer's weight of shape (num_classes, in_features), as an embedding has, serves
-    as head where it is set: ``loss.linear.weight = embedding.weight``.
+    Shapes: input (..., in_features), target integers (...). The loss has the parameters ``linear.weight`` and ``linear.bias``,
+    which the optimizer must update. The weight of another layer with shape (num_classes, in_features), such as an embedding, can
+    be shared: ``loss.linear.weight = embedding.weight``.
 
     >>> import fastnn
     >>> loss = fastnn.nn.LinearCrossEntropyLoss(8, 50000)
@@ -296,7 +296,7 @@ class LinearCrossEntropyLoss(TorchLoss):
 
     def _remade(self, name: str, value: Any) -> Any:
         own = {key: getattr(self, key) for key in ("ignore_index", "reduction", "label_smoothing")}
-        return CrossEntropyLoss(**{**own, name: value})  # checks as this does, and makes no parameters
+        return CrossEntropyLoss(**{**own, name: value})  # has the same checks, and makes no parameters
 
     def _kept(self) -> frozenset[str]:
         return super()._kept() | {"weight"}
@@ -329,7 +329,7 @@ class LinearCrossEntropyLoss(TorchLoss):
             weight = as_array(self.class_weight.astype(input.dtype), input.dtype, sizes[:1], f"{name}: weight")
         if sample_weight is not None:
             rows = row_weight(sample_weight, input.dtype, like, f"{name}: sample_weight")
-        base = getattr(w, "base", None)  # a weight that is not stored (in, out) is taken as it is
+        base = getattr(w, "base", None)  # a weight without a base is stored as (out, in)
         stored, transposed = (w, True) if base is None else (base, False)
         losses, weights = ops.linear_cross_entropy(
             input, stored, b, labels, rows, weight, self.label_smoothing, self.ignore_index, transposed

@@ -1,4 +1,4 @@
-"""PyTorch's losses of several inputs: a mean and a variance, pairs and triplets. They are for hand-written loops, not for fit."""
+"""PyTorch's losses of several inputs: mean and variance, pairs, triplets. They are for custom training loops, not for fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .pointwise import full
 
 
 class PairLoss(TorchLoss):
-    """Base of these losses, of three arrays each."""
+    """Base of losses of three arrays."""
 
     _saved_as = ""
     not_in_fit = "takes three arrays, and fit has a prediction and a target"
@@ -32,7 +32,7 @@ class PairLoss(TorchLoss):
         return self.forward(first, *(t if t.dtype.kind == "f" else elementwise.astype(t, first.dtype) for t in rest))
 
     def _same(self, *tensors: Tensor) -> None:
-        """Refuse Tensors of different dtypes or shapes."""
+        """Raise an error for Tensors of different dtypes or shapes."""
         same_dtype(type(self).__name__, *tensors)
         if any(t.shape != tensors[0].shape for t in tensors):
             shapes = ", ".join(str(t.shape) for t in tensors)
@@ -43,8 +43,8 @@ class GaussianNLLLoss(PairLoss):
     """(log v + (input - target)^2 / v) / 2, the negative logarithm of a normal density, v being var or eps if that is greater.
 
     Args:
-        full: whether the constant log(2 pi) / 2 is added.
-        eps: what smaller variances count as; they get the gradient of it.
+        full: whether to add the constant log(2 pi) / 2.
+        eps: least variance; smaller ones are replaced by it, but still get a gradient.
         reduction: "mean", "sum" or "none".
 
     Shapes: input and target (..., N), var the same, (..., 1), (...) or a number.
@@ -131,10 +131,10 @@ class TripletMarginLoss(PairLoss):
     """max(margin + |anchor - positive| - |anchor - negative|, 0), with distances of the norm p.
 
     Args:
-        margin: by how much the negative has to be farther away than the positive.
-        p: of the norm, (sum of abs(d)^p)^(1/p).
-        eps: is added to each difference, against the corner of the norm at 0.
-        swap: whether the distance of positive and negative counts where it is smaller than that of anchor and negative.
+        margin: required difference between the distances of the negative and the positive.
+        p: exponent of the norm, (sum of abs(d)^p)^(1/p).
+        eps: number that is added to each difference, since the norm is not differentiable at 0.
+        swap: whether to use the distance of positive and negative if it is smaller than that of anchor and negative.
         reduction: "mean", "sum" or "none".
 
     Shapes: all three (M, N) or (N,).

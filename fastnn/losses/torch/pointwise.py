@@ -1,4 +1,4 @@
-"""PyTorch's losses of each element."""
+"""PyTorch's element-wise losses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .base import Losses, TorchLoss
 
 
 class ElementLoss(TorchLoss):
-    """Base of these losses: one of the functions of the specification, and perhaps a weight for each element."""
+    """Base of element-wise losses: a function of the specification, with an optional weight for each element."""
 
     _saved_as = ""
     _fn: PointwiseLoss
@@ -37,12 +37,12 @@ class ElementLoss(TorchLoss):
         return values(target, input, type(self).__name__)
 
     def _elements(self, input: Tensor, targets: Tensor, sample_weight: Any) -> Tensor:
-        """Return the weighted loss of each element, flat: every element is a row of its own."""
+        """Return the weighted loss of each element, flat; every element is a separate row."""
         rows, targets = shape.reshape(input, (-1, 1)), shape.reshape(targets, (-1, 1))
         return pointwise_loss(rows, targets, self._fn, self._weights(input, sample_weight))
 
     def _weights(self, input: Tensor, sample_weight: Any) -> Array | None:
-        """Return the weight of each element, flat, from that of the loss, which is broadcast, and those of the samples."""
+        """Return the weight of each element, flat: the broadcast weight of the loss times the weights of the samples."""
         name, own, rows = type(self).__name__, None, None
         if self.weight is not None:
             try:
@@ -112,7 +112,7 @@ class HuberLoss(ElementLoss):
 
 
 class BCELoss(ElementLoss):
-    """Binary cross-entropy of probabilities, element by element; logarithms count as -100 where they are less.
+    """Binary cross-entropy of probabilities, element by element; logarithms are at least -100.
 
     Args:
         weight: a factor for each element's loss; broadcast over the batch.
@@ -142,7 +142,7 @@ class BCELoss(ElementLoss):
 
 
 def _check_probabilities(name: str, t: Tensor) -> None:
-    """ValueError for a number outside [0, 1], as in PyTorch; when the operation runs, not in replays. NaN passes through."""
+    """Raise ValueError for a number outside [0, 1], as in PyTorch, but not in replays. NaN is allowed."""
     values = current().to_numpy(t.data)
     if values.size and (values.min() < 0 or values.max() > 1):
         bad = values[(values < 0) | (values > 1)]
@@ -192,7 +192,7 @@ class BCEWithLogitsLoss(BCELoss):
         if columns == 1 or (weights is None and self.reduction != "none"):
             losses = pointwise_loss(rows, t, self._fn, weights, q)
             return losses * columns if self.reduction == "sum" else losses, input.shape, None
-        # The elements one by one: a target of 1 gives their log(1 + exp(-x)), from which (1 - t) x + (1 + (q - 1) t) of it.
+        # The loss of an element is (1 - t) x + (1 + (q - 1) t) log(1 + exp(-x)). The logarithm is the loss for the target 1.
         ones = Tensor(full((input.size, 1), dtype, 1.0))
         softplus = shape.reshape(pointwise_loss(shape.reshape(input, (-1, 1)), ones, self._fn), rows.shape)
         losses = (1 - t) * rows + (1 + (Tensor(q) - 1) * t) * softplus
@@ -200,7 +200,7 @@ class BCEWithLogitsLoss(BCELoss):
 
 
 def full(shape: tuple[int, ...], dtype: Any, value: float) -> Array:
-    """Return an array of one number."""
+    """Return an array filled with one number."""
     k = current()
     array = k.empty(shape, dtype)
     k.fill(array, value)
@@ -271,7 +271,7 @@ class PoissonNLLLoss(ElementLoss):
     Args:
         log_input: whether inputs are logarithms of the mean.
         full: whether log(target!) is added, by Stirling's formula.
-        eps: keeps the logarithm away from 0.
+        eps: number that keeps the argument of the logarithm away from 0.
         reduction: "mean", "sum" or "none".
 
     >>> import fastnn
