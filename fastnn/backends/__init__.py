@@ -1,7 +1,7 @@
-"""The backends: an ordered list, which of them runs, and why.
+"""The list of backends, and the choice of the one in use.
 
-Every FASTNN_* environment variable is read here and nowhere else, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or
-numpy), FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
+All FASTNN_* environment variables are read in this module, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or numpy),
+FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ MOST_THREADS = 1024
 
 
 class BackendInfo(NamedTuple):
-    """Describes one backend, in the answer of `fastnn.backends()`."""
+    """Description of one backend, in the result of `fastnn.backends()`."""
 
     name: str
     available: bool
     reason: str
-    """Why it is not available; empty where it is."""
+    """Reason why the backend is not available; empty if it is available."""
     native: frozenset[str]
-    """The kernels that it has of its own; the others run on the reference."""
+    """Native kernels of the backend; the others run on the reference."""
 
 
 class _Entry(NamedTuple):
@@ -45,12 +45,12 @@ def _entry(name: str) -> _Entry:
     return _Entry(partial(import_module, f"{__name__}.{name}"))
 
 
-# In the order in which `auto` takes them; a module is loaded when its backend is asked for.
+# In the order in which `auto` tries them. A module is loaded when its backend is first used.
 _LIST: dict[str, _Entry] = {name: _entry(name) for name in ("cpp", "numba", "numpy", "cupy")}
 
 
 def unavailable(name: str) -> str:
-    """Return why a backend of the list cannot be used; empty where it can."""
+    """Return why a backend of the list cannot be used; empty if it can be used."""
     entry = _LIST[name]
     return entry.reason if entry.module is None else str(entry.module().unavailable())
 
@@ -59,11 +59,11 @@ _loading = rlock()
 
 
 def load(name: str) -> Backend:
-    """Return the backend of that name; one for all threads.
+    """Return the backend with this name, which all threads share.
 
     Raises:
-        ValueError: there is no backend of that name.
-        RuntimeError: it is not available; the message says why and what there is.
+        ValueError: there is no backend with this name.
+        RuntimeError: the backend is not available; the message gives the reason and the available backends.
     """
     with _loading:
         return _loaded(name)
@@ -85,7 +85,7 @@ def _loaded(name: str) -> Backend:
 
 
 def backends() -> dict[str, BackendInfo]:
-    """Return all backends in the order in which ``auto`` takes them, with the reason where one is not available.
+    """Return all backends in the order in which ``auto`` tries them, with the reasons why some are not available.
 
     >>> import fastnn
     >>> fastnn.backends()["numpy"].available
@@ -106,13 +106,13 @@ def _resolve(name: str) -> Backend:
 
 
 _default: Backend | None = None
-_isa = ""  # the instruction set that runs, once it was asked for
-# Any: a recorder stands in for a Backend without being one.
+_isa = ""  # the instruction set in use, once it is known
+# Any: a recorder is used like a Backend, but is not a subclass.
 _local: ContextVar[Any] = ContextVar("fastnn_backend", default=None)
 
 
 def current() -> Backend:
-    """Return the backend that kernels are called on: the thread's own (`with use_backend`, a recording), else the process's."""
+    """Return the backend for kernel calls: that of the thread (`with use_backend`, a recording), or that of the process."""
     return _local.get() or _default or _first_use()
 
 
@@ -129,12 +129,12 @@ def _first_use() -> Backend:
 
 
 def shared_array(values: Any, dtype: Any = "float64") -> Any:
-    """Return a small array that Python and kernels both use, of the backend that runs (see `Backend.shared_array`)."""
+    """Return a small array that Python and kernels both use, on the current backend (see `Backend.shared_array`)."""
     return current().shared_array(values, dtype)
 
 
 def get_backend() -> str:
-    """Return the name of the backend that runs.
+    """Return the name of the current backend.
 
     >>> import fastnn
     >>> with fastnn.use_backend("numpy"):
@@ -146,7 +146,7 @@ def get_backend() -> str:
 
 
 def set_backend(name: str) -> None:
-    """Choose the backend for the whole process. Threads inside of a `use_backend` block keep theirs until they leave it.
+    """Choose the backend for the whole process. A thread inside a `use_backend` block keeps its backend until the block ends.
 
     Args:
         name: auto, cpp, numba, cupy or numpy.
@@ -160,7 +160,7 @@ def set_backend(name: str) -> None:
     """
     global _default
     backend = _resolve(name)
-    current().host_reads("set_backend")  # a replay would not do it again
+    current().host_reads("set_backend")  # a replay would not repeat this
     _default = backend
 
 
@@ -169,7 +169,7 @@ def _leaves(_: Backend) -> None:
 
 
 class use_backend(Block):  # noqa: N801 (a function to its users)
-    """Compute on another backend in a ``with`` block, in this thread and asyncio task alone.
+    """Compute on another backend in a ``with`` block, only in this thread and asyncio task.
 
     `set_backend` chooses for the whole process.
 
@@ -192,7 +192,7 @@ class use_backend(Block):  # noqa: N801 (a function to its users)
         self._name = name
 
     def __del__(self) -> None:
-        if self._name and not self.entered:  # a plain call, which chose for the process in 0.1
+        if self._name and not self.entered:  # a plain call, which chose the backend of the process in 0.1
             warnings.warn(
                 f"use_backend({self._name!r}) chose nothing, as it was not entered by `with`; "
                 f"fastnn.set_backend({self._name!r}) chooses for the process",
@@ -224,14 +224,14 @@ def _configure_core() -> None:
 
 
 def _threads_asked_for() -> int:
-    """FASTNN_NUM_THREADS; 0 where it says nothing."""
+    """Return the number in FASTNN_NUM_THREADS, or 0 if it is not set."""
     threads = os.environ.get("FASTNN_NUM_THREADS", "")
     if threads and (not threads.isdigit() or not 1 <= int(threads) <= MOST_THREADS):
         raise ValueError(f"FASTNN_NUM_THREADS={threads}: wanted a whole number from 1 to {MOST_THREADS}")
     return int(threads or 0)
 
 
-_threads = 0  # what set_num_threads was given; the compiled core keeps its own
+_threads = 0  # the argument of set_num_threads; the compiled core stores a separate number
 
 
 def set_num_threads(n: int) -> None:
@@ -250,7 +250,7 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Return the number of threads that large calls use, on the backends that share calls out: cpp and numba."""
+    """Return the number of threads that large calls use, on the backends with threads: cpp and numba."""
     if not unavailable("cpp"):
         load("cpp")
         return int(_core().threads())
@@ -260,12 +260,12 @@ def get_num_threads() -> int:
 
 
 def cores() -> int:
-    """Return the processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def isas() -> dict[str, str]:
-    """Return the instruction sets compiled in, best first, each with the reason why this CPU cannot run it, or ""."""
+    """Return the compiled instruction sets, best first, with the reasons why this CPU cannot run them ("" if it can)."""
     if unavailable("cpp"):
         return {}
     return {name: "" if supported else f"this CPU lacks {needs}" for name, supported, needs in _core().isas()}
@@ -280,7 +280,7 @@ def get_isa() -> str:
 
 
 def use_isa(name: str) -> None:
-    """Choose the instruction set for the whole process; ValueError where it is unknown or this CPU lacks it."""
+    """Choose the instruction set for the whole process. Raise ValueError if it is unknown or this CPU does not support it."""
     global _isa
     load("cpp")
     _core().use_isa(name)
@@ -288,14 +288,14 @@ def use_isa(name: str) -> None:
 
 
 class Info(NamedTuple):
-    """The backend that runs, and why; `fastnn info` prints its text."""
+    """Description of the current backend and the available ones; `fastnn info` prints its text."""
 
     version: str
     backend: str
     isa: str
     threads: int
     precisions: dict[str, str]
-    """By the name of a precision ("bfloat16", "tf32"), why its products are not available; empty where they are."""
+    """Reasons why products of a precision ("bfloat16", "tf32") are not available, by its name; empty if they are available."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
 
@@ -333,7 +333,7 @@ class Info(NamedTuple):
 
 
 def info() -> Info:
-    """Return what runs and why: backend, instruction set, threads, and which kernels are native.
+    """Return the current backend, instruction set and threads, the native kernels, and the reasons for this choice.
 
     >>> import fastnn
     >>> fastnn.info().backend in fastnn.backends()

@@ -1,4 +1,4 @@
-"""The base of all backends: a table of kernels over an array module."""
+"""Base class of all backends: a table of kernels for the arrays of a module."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ALIGN = 64
 
 
 def aligned(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Any:
-    """Return an array that begins where a cache line does, so that no vector lies across two: for what is used often."""
+    """Return an array aligned to a cache line, so that no vector is in two cache lines. Use it for arrays that are read often."""
     if k.xp is not np:
         return k.xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
@@ -54,7 +54,7 @@ def aligned(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Any:
 
 
 def seconds(f: Callable[[], Any], wait: Callable[[], None]) -> float:
-    """Return the median time of a call of f, until the work that it started is done."""
+    """Return the median time of a call of f, including the work that it starts."""
     times = []
     for _ in range(30):
         wait()
@@ -66,14 +66,14 @@ def seconds(f: Callable[[], Any], wait: Callable[[], None]) -> float:
 
 
 class Backend(Kernels):
-    """A table of kernels laid over the reference: each kernel of the contract is an attribute.
+    """Table of kernels, each of which is an attribute. Kernels that are not native run on the reference.
 
     Args:
-        name: the backend's name in `fastnn.backends()`.
-        xp: the array module whose arrays the kernels take.
-        reference: the table of reference kernels over xp.
-        native: the kernels that this backend has of its own; they replace the reference's.
-        auxiliary: its own rules of what kernels leave for their backward, where they are not the reference's.
+        name: name of the backend in `fastnn.backends()`.
+        xp: module of the arrays that the kernels take, such as numpy.
+        reference: table of the reference kernels for xp.
+        native: native kernels, which replace those of the reference.
+        auxiliary: rules for the arrays that forward kernels leave for backward, if they differ from the rules of the reference.
     """
 
     compiles = False
@@ -97,28 +97,28 @@ class Backend(Kernels):
         for kernel in spec.KERNELS:
             setattr(self, kernel, self.table[kernel])
         self.empty: Callable[[int | tuple[int, ...], Any], Any] = xp.empty
-        """An array of this shape and dtype, whose content a kernel is about to write."""
+        """Return an uninitialized array of this shape and dtype, which a kernel is about to write."""
         self.absent = xp.empty(0)
         """Placeholder for a missing optional array, whatever the dtype of the others."""
 
-    if not TYPE_CHECKING:  # which would take every name for a kernel
+    if not TYPE_CHECKING:  # type checkers would accept every name as a kernel
 
         def __getattr__(self, name: str) -> Any:
             raise AttributeError(f"backend {self.name!r} has no kernel {name!r}")
 
     def aux(self, kernel: str, *args: Any) -> Any:
-        """Make the array in which a kernel leaves what its backward needs beside the outputs; absent if nothing.
+        """Make the array that a forward kernel writes for its backward, in addition to the outputs; absent if it needs none.
 
         Args:
-            kernel: one with an array of the dtype ``own``.
-            args: the letters of the other arrays in order of appearance in the kernel's line, their dtype, and the scalars: for
-                `dense_forward` M, N, K, dtype, act, precision. That of the sigmoid holds z, which losses take.
+            kernel: name of a kernel with an array of the dtype ``own``.
+            args: the letters of the other arrays in the order of the kernel's line, their dtype, and the scalars: for
+                `dense_forward` M, N, K, dtype, act, precision. For the sigmoid, the array contains z, which losses use.
         """
         wanted = self._auxiliary[kernel](*args)
         return self.absent if wanted is None else self.empty(*wanted)
 
     def why_unavailable(self, precision: str) -> str:
-        """Return why products of that precision (`spec.PRECISIONS`) are not available, in words; empty where they are."""
+        """Return why products of a precision (`spec.PRECISIONS`) are not available; empty if they are available."""
         if precision == "bfloat16":
             return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
         if precision == "tf32":
@@ -126,34 +126,34 @@ class Backend(Kernels):
         return ""
 
     processor = "one core"
-    """Whose `peaks` they are."""
+    """Name of the processor that `peaks` measures."""
 
     def peaks(self, dtype: np.dtype[Any], size: int) -> tuple[float, float]:
-        """Return what the processor can do at most, measured: GFLOP/s of products, and GB/s of reading about so many bytes."""
+        """Measure the peaks of the processor: GFLOP/s of products, and GB/s of reading about `size` bytes."""
         a, memory = np.ones((512, 512), dtype), np.ones(max(size, 1 << 14) // 8)
         return 2e-9 * 512**3 / seconds(lambda: a @ a, self.wait), 1e-9 * memory.nbytes / seconds(memory.sum, self.wait)
 
     def address(self, array: Any) -> int:
-        """Return where an array of this backend begins in memory."""
+        """Return the address of an array of this backend."""
         return int(array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr)
 
     def wait(self) -> None:
-        """Until all that was started is done; backends of the host are done when a kernel returns."""
+        """Wait until all work is done. On the CPU, work is done when a kernel returns."""
 
     def empty_beside(self, array: Any) -> Any:
-        """Return an array like this one, for a gradient or a state that is used as long as it is."""
+        """Return an empty array of the same shape and dtype, for a gradient or a state that exists as long as the array."""
         return self.empty(array.shape, array.dtype)
 
     def asarray(self, a: Any, dtype: Any = None) -> Any:
-        """Return the host array on this backend, C-contiguous. Share memory where possible."""
+        """Return a host array as a C-contiguous array of this backend. Share memory if possible."""
         return self.xp.asarray(a, dtype, order="C")
 
     def constant(self, a: np.ndarray[Any, Any]) -> Any:
-        """Return the host array on this backend, for kernels that only read it: equal ones may share memory."""
+        """Return a host array on this backend, for kernels that only read it. Equal arrays may share memory."""
         return self.asarray(a)
 
     def shared_array(self, values: Any, dtype: Any = np.float64) -> Any:
-        """Return a small array with these values that Python and kernels both read and write, to Python a NumPy array."""
+        """Return a small array with these values that Python and kernels both read and write. In Python, it is a NumPy array."""
         return np.array(values, dtype)
 
     def write(self, array: Any, values: Any) -> None:
@@ -161,89 +161,89 @@ class Backend(Kernels):
         array[...] = values
 
     def to_numpy(self, a: Any) -> np.ndarray[Any, Any]:
-        """Return the array on the host, also if another backend made it. Share memory where possible."""
+        """Return an array as a host array, also if another backend made it. Share memory if possible."""
         return np.asarray(a) if isinstance(a, np.ndarray) else np.asarray(a.get())
 
     def dataset(self, a: np.ndarray[Any, Any]) -> Any:
-        """Return the host array where `gather_batch` finds it: in the backend's memory where there is room."""
+        """Return a host array for `gather_batch`: in the backend's memory if it is large enough."""
         return self.asarray(a)
 
     def is_streamed(self, a: Any) -> bool:
-        """Return whether the array is outside the backend's memory: a batch of it is best fetched while another is computed."""
+        """Return whether an array is outside the backend's memory. Then batches should be loaded in advance."""
         return False
 
     @contextmanager
     def overlap(self) -> Iterator[None]:
-        """Return a block whose kernels may run in replays beside those that come after it, which use nothing that they write."""
+        """Return a block whose kernels may run at the same time as later kernels in replays. These do not use what they write."""
         yield
 
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
-        """Return a list of calls as one thing to run.
+        """Return a plan that runs a list of calls.
 
         Args:
             calls: kernel calls.
-            flags: by a call's index, the array that says whether it runs.
-            overlapping: the indices of those that may run beside all that follow.
+            flags: arrays that determine whether a call runs, by its index.
+            overlapping: indices of the calls that may run at the same time as all later calls.
         """
         return ListPlan(self, calls, flags or {})
 
     @contextmanager
     def when(self, flag: Any) -> Iterator[Any]:
-        """Return a block whose kernels run only if flag[0] is not 0 when their turn comes, also in replays.
+        """Return a block whose kernels run only if flag[0] is not 0 at that time, also in replays.
 
-        ``with k.when(flag) as k:`` gives the backend to call them on. The flag is an int64 array of one element that an
-        earlier kernel wrote, and that those of the block leave alone. Blocks do not nest.
+        ``with k.when(flag) as k:`` returns the backend for calls in the block. The flag is an int64 array of one element. An
+        earlier kernel wrote it, and the kernels of the block do not change it. Blocks cannot be nested.
         """
         yield self if flag[0] else _Idle(self)
 
     def freeze(
         self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None
     ) -> Any:
-        """Return recorded calls from inputs to outputs as a callable.
+        """Return a callable that runs recorded calls from inputs to outputs.
 
         Args:
             calls: kernel calls.
-            xs, outs: the arrays that hold the inputs and the outputs; those that are carried from call to call are last.
-            owned: those between them.
-            ports: checks what comes in, and puts together what comes out.
-            owner: gives new weights; without one, the weights are read where they are.
+            xs, outs: arrays of the inputs and the outputs; states that are carried from call to call are last.
+            owned: intermediate arrays.
+            ports: checks the inputs and combines the outputs.
+            owner: returns new weights; without an owner, the weights are read from the recorded arrays.
         """
         return FrozenList(self, self.plan(calls), xs, outs, ports, owner)
 
     def set_weights(self, models: Sequence[Any], weights: Sequence[Tensor], values: Sequence[np.ndarray[Any, Any]]) -> None:
-        """Give frozen models these values in the place of their weights, under their owner's lock, which calls hold too."""
+        """Replace the weights of frozen models by these values, with the owner's lock, which calls use, too."""
         for t, a in zip(weights, values, strict=True):
             self.write(t.data, a)
 
-    # What a recorder has to know beside the kernel calls; see fastnn/replay/recorder.py.
+    # Events that a recorder must know in addition to kernel calls; see fastnn/replay/recorder.py.
 
     def host_reads(self, how: str) -> None:
         """Note that Python is about to read a value."""
 
     def host_wrote(self, array: Any) -> None:
-        """Note that an array was made from values of Python."""
+        """Note that an array was made from Python values."""
 
     def has_grad(self, leaf: Tensor) -> bool:
-        """Return whether the leaf's gradient buffer holds a gradient."""
+        """Return whether the gradient buffer of a leaf contains a gradient."""
         return leaf.has_grad
 
     def set_has_grad(self, leaf: Tensor, value: bool) -> None:
-        """Note that the leaf's gradient buffer now holds a gradient, or none."""
+        """Note whether the gradient buffer of a leaf now contains a gradient."""
         leaf.has_grad = value
 
     def module_called(self, module: Module) -> None:
-        """Note that a module is about to run, in its mode."""
+        """Note that a module is about to run in its current mode."""
 
     def buffer_assigned(self, module: Module, name: str, before: Tensor, value: Tensor) -> None:
-        """Note that a module's buffer is now another Tensor."""
+        """Note that a buffer of a module was replaced by another Tensor."""
 
     def prepares(self, prepare: Callable[[int], int]) -> None:
-        """Call prepare(1) now; in replays prepare(n) before n steps, which answers for how many of them it is ready."""
+        """Call prepare(1) now. In replays, call prepare(n) before n steps; it returns the number of steps that it prepared."""
         prepare(1)
 
 
 class _Idle:
-    """A backend whose kernels do nothing."""
+    """Backend whose kernels do nothing."""
 
     def __init__(self, real: Backend) -> None:
         self._real = real

@@ -1,4 +1,4 @@
-"""The cost of a kernel call in arithmetic and memory traffic, for profiles and benchmarks."""
+"""Counts the arithmetic operations and the memory traffic of kernel calls, for profiles and benchmarks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from . import spec
 
 
 def flops(name: str, args: tuple[Any, ...]) -> int:
-    """Count floating-point operations by the kernel's line in the contract; 0 for kernels that memory limits."""
-    if name == "matmul_batched":  # its sizes are values of an array
+    """Count floating-point operations by the kernel's line in the contract; 0 for kernels that are limited by memory."""
+    if name == "matmul_batched":  # its sizes are the values of an array
         return 2 * math.prod(int(n) for n in args[3][0])
     kernel = spec.KERNELS[name]
     formula = kernel.formulas.get("flops")
@@ -18,7 +18,7 @@ def flops(name: str, args: tuple[Any, ...]) -> int:
 
 
 def precision(name: str, args: tuple[Any, ...]) -> str:
-    """Return what the factors of a product are rounded to; "float32" where nothing is."""
+    """Return the type to which the factors of a product are rounded; "float32" if they are not rounded."""
     for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
         if arg.name == "precision":
             return spec.PRECISIONS[value]
@@ -26,7 +26,7 @@ def precision(name: str, args: tuple[Any, ...]) -> str:
 
 
 def traffic(name: str, args: tuple[Any, ...]) -> int:
-    """Count the bytes read and written, each array once for either."""
+    """Count the bytes read and written. Each array counts once for reading and once for writing."""
     total = 0
     for arg, value in zip(spec.KERNELS[name].args, args, strict=True):
         if arg.kind == "array":

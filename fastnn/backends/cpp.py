@@ -1,4 +1,4 @@
-"""The compiled kernels of `_core` over the NumPy reference."""
+"""Backend with the compiled kernels of `_core`; other kernels run on the NumPy reference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 try:
     from .. import _core
-except ImportError as error:  # a pure wheel, or an extension that does not load: unavailable() says which
+except ImportError as error:  # a pure wheel, or an extension that cannot be loaded: unavailable() describes it
     _missing = str(error)
 else:
     _missing = ""
@@ -54,7 +54,7 @@ class CppBackend(Backend):
         return _core.freeze(calls, xs, outs, between, weights, carried, ports.alone, ports, owner, ports.batch_size, pack)
 
     def set_weights(self, models: Sequence[Any], weights: Sequence[Tensor], values: Sequence[np.ndarray[Any, Any]]) -> None:
-        fresh = [np.array(a, order="C") for a in values]  # those that calls in flight read stay as they are
+        fresh = [np.array(a, order="C") for a in values]  # running calls still read the old arrays, which do not change
         _core.set_weights(models, fresh)
         for t, a in zip(weights, fresh, strict=True):
             t.data = a
@@ -67,7 +67,7 @@ def load() -> Backend:
 
 
 def _check_functions() -> None:
-    """RuntimeError unless the functions that kernels take by number are those of the specification."""
+    """Raise RuntimeError unless the numbered functions of kernels are those of the specification."""
     compiled, wanted = _core.activations(), [kind.saves_z for kind in ACTIVATIONS]
     if len(compiled) != len(wanted):
         what = f"csrc/families/functions.h has {len(compiled)} activations, spec.ACTIVATIONS {len(wanted)}"
@@ -78,11 +78,11 @@ def _check_functions() -> None:
         what = f"csrc/families/loss_functions.h has {_core.losses()} losses, spec.POINTWISE_LOSSES {len(POINTWISE_LOSSES)}"
     else:
         return
-    raise RuntimeError(f"cpp: {what}: they must go together; after a change of csrc, build it anew")
+    raise RuntimeError(f"cpp: {what}: they must agree; after a change of csrc, build it again")
 
 
 def unavailable() -> str:
-    """Return why the compiled kernels cannot be used, in words; empty where they can."""
+    """Return why the compiled kernels cannot be used; empty if they can be used."""
     if not _missing:
         return ""
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recorded calls, walked by Python: plans and frozen models of backends that have none of their own."""
+"""Plans and frozen models that Python runs call by call, for backends without native plans."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FrozenList:
     def __call__(self, *x: Any, out: Any = None) -> Any:
         given, single = self._ports.convert(x)
         targets = None if out is None else [out] if self._ports.alone else self._ports.arrays(out)
-        with self._lock:  # the arrays between are one caller's at a time
+        with self._lock:  # one caller at a time uses the intermediate arrays
             for own, a in zip(self._xs, given, strict=True):
                 self._backend.write(own, a)
             self._plan.run()
@@ -74,7 +74,7 @@ class FrozenList:
         return self._ports.build(results) if targets is None else out
 
     def _copy(self, results: list[Any], targets: list[Any], single: bool) -> None:
-        """Copy results into the arrays of out=."""
+        """Copy the results into the arrays of `out`."""
         for i, (target, a) in enumerate(zip(targets, results, strict=True)):
             fits = isinstance(target, np.ndarray) and target.shape == a.shape and target.dtype == a.dtype
             if not fits or not target.flags.carray:
@@ -88,7 +88,7 @@ class FrozenList:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Return the arrays that are carried from call to call, by the names of inputs."""
+        """Return the states that are carried from call to call, by the names of inputs."""
         with self._lock:
             return self._ports.named_state([np.array(self._backend.to_numpy(a)) for a in self._states])
 
@@ -100,13 +100,13 @@ class FrozenList:
                 self._backend.write(own, a)
 
     def reset(self) -> None:
-        """Set the state that is carried from call to call to 0."""
+        """Set the states that are carried from call to call to 0."""
         with self._lock:
             for own in self._states:
                 self._backend.write(own, 0)
 
     def update(self, weights: Any) -> None:
-        """Take the weights of a model of the same structure, or of a state_dict: calls see the old ones or the new ones."""
+        """Take the weights of a model of the same structure, or of a state_dict. A call uses all old or all new weights."""
         assert self._owner is not None
         self._owner.update((self,), weights)
 

@@ -1,4 +1,4 @@
-"""The reference over NumPy: readable, always there, and a backend that trains like the others."""
+"""Backend that runs the reference with NumPy. It is readable and always available, and trains like the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that hold code: they are read only where nobody but this user (or root) could have written them."""
+"""Reads files that contain code, but only if no other user than this one (or root) could have written them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def read(path: str | Path) -> bytes | None:
-    """Read a file's content; None, and one line on stderr that says why, where somebody else could have written it.
+    """Read a file. If another user could have written it, return None and print the reason as one line to stderr.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
+        OSError: the file does not exist or cannot be read.
     """
     path = str(path)
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -29,8 +29,8 @@ def read(path: str | Path) -> bytes | None:
 
 
 def _foreign(status: os.stat_result, where: str = "") -> str:
-    """Say who else could have written it; empty where nobody could."""
-    if not hasattr(os, "geteuid"):  # Windows: folders of a user are that user's
+    """Describe who else could have written a file; empty if no other user could."""
+    if not hasattr(os, "geteuid"):  # on Windows, other users cannot write to a user's folders
         return ""
     if status.st_uid not in (os.geteuid(), 0):
         return f"{where}owned by another user"
@@ -39,11 +39,11 @@ def _foreign(status: os.stat_result, where: str = "") -> str:
 
 @cache
 def _note(folder: str, why: str) -> None:
-    print(f"fastnn: machine code in {folder} is not used, and compiled anew: {why}", file=sys.stderr, flush=True)
+    print(f"fastnn: machine code in {folder} is not used, and compiled again: {why}", file=sys.stderr, flush=True)
 
 
 def folder(path: str | Path) -> str:
-    """Return the folder itself, or where others can write to it, one inside of it that is this user's alone."""
+    """Return the folder or, if others can write to it, a folder inside it that belongs only to this user."""
     path = str(path)
     try:
         status = os.stat(path)

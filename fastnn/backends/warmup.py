@@ -1,7 +1,7 @@
-"""Small calls of every kernel in every form: on backends that compile at the first call, what `fastnn warmup` runs.
+"""Small calls of every kernel in every form. `fastnn warmup` runs them on backends that compile at the first call.
 
-They follow from the contract: each dtype that a kernel takes, each function, each choice among its whole numbers, with and
-without the arrays that may be absent.
+The contract determines these calls: each dtype that a kernel takes, each function, each choice of its whole numbers, with and
+without each optional array.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .base import Backend, Call
 from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel
 
 _SIZE = 2
-"""What the letters of the contract stand for, where they do not follow from others: no array is empty, and all shapes fit."""
+"""Size for the letters of the contract that do not follow from others. No array is empty, and all shapes fit."""
 
 _COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
 
-# Arrays whose presence follows from the scalars; of the others there is a call with and one without each.
+# Optional arrays that are present if a function of the scalars is true. The other ones are tried both present and absent.
 _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-    "aux": lambda s: True,  # what `Backend.aux` gives
+    "aux": lambda s: True,  # the array of `Backend.aux`
     "dz": lambda s: s["act"].id != LINEAR.id,
     **dict.fromkeys(("dw", "db", "dslope"), lambda s: True),
 }
@@ -53,8 +53,8 @@ def _choices(kernel: Kernel, arg: Arg) -> Iterable[Any]:
         adding = sum(1 << i for i, output in enumerate(kernel.outputs) if output.reads)
         return (0, adding)
     if arg.name == "precision":
-        return (0,)  # the others are not available everywhere
-    return range(len(arg.choices)) if arg.kind == "choice" else arg.choices or (1,)  # of other whole numbers 1 will do
+        return (0,)  # other precisions are not available everywhere
+    return range(len(arg.choices)) if arg.kind == "choice" else arg.choices or (1,)  # for other ints, 1 is enough
 
 
 def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
@@ -62,21 +62,21 @@ def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
     optional = [a.name for a in kernel.arrays if a.optional]
     fixed = {name for name in optional if name in _PRESENT and not _PRESENT[name](scalars)}
     if "fn" in scalars and scalars["fn"].name not in _COLUMNS:
-        fixed.add("column")  # which this loss has no use for
+        fixed.add("column")  # this loss does not use it
     free = [name for name in optional if name not in _PRESENT and name not in fixed]
     for chosen in itertools.product((False, True), repeat=len(free)):
         yield fixed | {name for name, leave in zip(free, chosen, strict=True) if leave}
 
 
 def _sizes(kernel: Kernel, scalars: Mapping[str, Any]) -> dict[str, int]:
-    """Return the letters of a kernel: those that follow from others by their formulas."""
+    """Return the sizes for the letters of a kernel; some follow from others by formulas."""
     sizes = dict.fromkeys(kernel.sizes, _SIZE)
     whole = {name: value for name, value in scalars.items() if isinstance(value, int)}
     return sizes | {letter: formula(sizes | whole) for letter, formula in kernel.derived.items()}
 
 
 def _own(backend: Backend, kernel: Kernel, dtype: str, scalars: Mapping[str, Any]) -> Any:
-    """Make the array of a backend's own dtype that the forward kernel leaves, for it and for its backward."""
+    """Make the array with a dtype of the backend (``own``) for a forward kernel or its backward."""
     forward = KERNELS[kernel.name.replace("_backward", "_forward")]
     letters = {s.lstrip("*") for a in forward.arrays if a.dtype != "own" for s in a.shape}
     given = [n for letter, n in _sizes(forward, scalars).items() if letter in letters]
@@ -99,6 +99,6 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
     sizes = _sizes(kernel, scalars)
     shape = tuple(int(s) if s.isdigit() else sizes[s.lstrip("*")] for s in arg.shape)
     dtype = spec.array_dtype(spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype))
-    # Indices and labels are 0: that of the first.
+    # Indices and labels are 0, which is always valid.
     fill = 0 if arg.dtype == "i64" and arg.name != "step" else 0.5 if np.dtype(dtype).kind == "f" else 1
     return backend.asarray(np.full(shape, fill, dtype))
