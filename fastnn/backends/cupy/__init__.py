@@ -20,11 +20,11 @@ INSTALL = 'pip install "fastnn[cuda]"'
 
 MOST_CONSTANTS = 4096
 SURELY_FITS = 1 << 26
-"""Bytes of an array that goes to the device without asking what is free there."""
+"""Size in bytes below which an array is copied to the device without checking the free memory."""
 
 
 class CupyBackend(Backend):
-    """Kernels on a GPU.
+    """Backend with kernels on a GPU.
 
     Args:
         device: the GPU.
@@ -77,14 +77,14 @@ class CupyBackend(Backend):
         key = a.shape, a.dtype, a.tobytes()
         if key not in self._constants:
             if len(self._constants) >= MOST_CONSTANTS:
-                self._constants.clear()  # recordings hold those that they use
+                self._constants.clear()  # recordings keep the constants that they use
             self._constants[key] = self.asarray(a)
         return self._constants[key]
 
     def write(self, array: Any, values: Any) -> None:
         with self.device.stream:
             if isinstance(values, np.ndarray):
-                # A copy of page-locked memory would not have read it when Python goes on.
+                # The copy from page-locked memory is asynchronous, so Python could change the values before they are read.
                 values = values.copy() if isinstance(values, SharedArray) else values
                 array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))
             else:
@@ -129,7 +129,7 @@ def kernels(device: Device) -> dict[str, Any]:
 
 
 def unavailable() -> str:
-    """Return why there are no kernels on a GPU here, in words; empty where there are."""
+    """Return why kernels on a GPU are not available here; empty if they are available."""
     if find_spec("cupy") is None:
         return f"CuPy is not installed; {INSTALL} installs it (for a driver of CUDA 13; for CUDA 12: cupy-cuda12x)"
     try:

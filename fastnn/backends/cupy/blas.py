@@ -1,9 +1,10 @@
 """Large matrix products by cuBLASLt, called with addresses and a stream, so that they can be recorded in CUDA graphs.
 
-CuPy refuses cuBLAS while a stream is capturing, and chooses no epilogues; nvmath has the bare functions of cuBLASLt. For each
-kind of product there are descriptors and the algorithm that cuBLASLt's heuristics put first, asked once, at the first call: that
-is before any capture, as recordings are of calls that were made before. The choice is never by time, which is not the same twice:
-another algorithm may add in another order, and a training would give other bits in the next process.
+CuPy does not allow cuBLAS while a stream is capturing, and does not support epilogues. nvmath has the plain functions of
+cuBLASLt. For each kind of product, there are descriptors and the algorithm that the heuristics of cuBLASLt rank first. They are
+asked once, at the first call, which is before any capture, because calls are recorded before they are captured. The algorithm is
+never chosen by measured time, which varies: another algorithm may add in another order, and training would give other bits in
+the next process.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 from .device import Device
 
 WORKSPACE = 32 << 20
-"""Bytes, as NVIDIA advises for its GPUs since Hopper."""
+"""Bytes of workspace that NVIDIA recommends for GPUs since Hopper."""
 ALIGNMENT = 16
-"""Bytes that the fastest algorithms want addresses to be a multiple of."""
+"""Alignment of addresses in bytes that the fastest algorithms require."""
 AUX_COLUMNS = 8
-"""Rows of an epilogue's second output begin at multiples of so many elements."""
+"""Rows of the second output of an epilogue begin at multiples of this number of elements."""
 NOT_SUPPORTED = 15
 
 R_32F, R_64F, R_16BF = 0, 1, 14
@@ -31,28 +32,28 @@ FACTORS = {
     "bfloat16": (R_16BF, R_32F, COMPUTE_32F),
     "float64": (R_64F, R_64F, COMPUTE_64F),
 }
-"""The types of factors and result, and what the sums are in; numbers of library_types.h and cublas_api.h."""
+"""Types of factors, of the result and of the sums, as numbers of library_types.h and cublas_api.h."""
 
 
 class Product(NamedTuple):
-    """A kind of product: d = alpha op(a) op(b) + beta d of row-major matrices, where op(a) is (m, k) and op(b) (k, n)."""
+    """Kind of product: d = alpha op(a) op(b) + beta d of row-major matrices, where op(a) is (m, k) and op(b) is (k, n)."""
 
     m: int
     n: int
     k: int
     ta: bool
-    """Whether a is transposed, that is, lies in memory as (k, m)."""
+    """Whether a is transposed, that is, stored as (k, m)."""
     tb: bool
     factors: str
     """A name in FACTORS."""
     alignment: int
-    """Bytes that all its addresses are multiples of, ALIGNMENT at most."""
+    """Common alignment of all addresses in bytes, ALIGNMENT at most."""
     epilogue: str = ""
-    """A name of cublasLt.Epilogue: what is done to the result before it is written."""
+    """A name of cublasLt.Epilogue: the operation on the result before it is written."""
 
 
 def alignment(*addresses: int) -> int:
-    """Return what all of them are multiples of, up to ALIGNMENT bytes."""
+    """Return the common alignment of addresses, ALIGNMENT bytes at most."""
     together = ALIGNMENT
     for address in addresses:
         together |= address
@@ -63,14 +64,14 @@ class Products(Protocol):
     """A library of products of large matrices."""
 
     def offers(self, product: Product) -> bool:
-        """Return whether there is an algorithm for it, with its epilogue."""
+        """Return whether there is an algorithm for a product with its epilogue."""
 
     def multiply(self, product: Product, d: int, a: int, b: int, alpha: float, beta: float, bias: int = 0, aux: int = 0) -> None:
-        """Start it on addresses; bias (n) is added, and aux (m, n) is what the epilogue saves or needs."""
+        """Start a product on addresses. bias (n) is added; aux (m, n) is what the epilogue saves or needs."""
 
 
 class Matrix(NamedTuple):
-    """A column-major matrix as cuBLASLt takes it."""
+    """Column-major matrix as cuBLASLt takes it."""
 
     rows: int
     columns: int
@@ -79,10 +80,10 @@ class Matrix(NamedTuple):
 
 
 def layouts(product: Product) -> tuple[Matrix, Matrix, Matrix]:
-    """Return the first and the second factor and the result, for cuBLASLt.
+    """Return the first factor, the second factor and the result for cuBLASLt.
 
-    Its matrices are column-major: there, a row-major matrix is its own transpose. What is computed is d^T = op(b)^T op(a)^T: b
-    comes first, and a bias of each row of d^T is one of each column of d.
+    Its matrices are column-major, so it sees the transpose of a row-major matrix. It computes d^T = op(b)^T op(a)^T: b is the
+    first factor, and a bias for each row of d^T is a bias for each column of d.
     """
     m, n, k, ta, tb = product[:5]
     first = Matrix(k, n, k, True) if tb else Matrix(n, k, n)
@@ -98,7 +99,7 @@ class _Plan(NamedTuple):
     second: int
     result: int
     found: Any
-    """The answer of the heuristics, which begins with the algorithm."""
+    """Result of the heuristics, which begins with the algorithm."""
     workspace: int
     """Bytes that the algorithm needs."""
 
@@ -167,13 +168,13 @@ class CublasLt:
         )
 
     def _scalar(self, value: float, factors: str) -> int:
-        """Return where alpha or beta lies, on the host."""
+        """Return the address of alpha or beta on the host."""
         if (value, factors) not in self._scalars:
             self._scalars[value, factors] = np.array([value], np.float64 if factors == "float64" else np.float32)
         return int(self._scalars[value, factors].ctypes.data)
 
     def _plan(self, product: Product) -> _Plan | None:
-        """Return how it is done; None where cuBLASLt has no algorithm."""
+        """Return the descriptors and the algorithm of a product, or None if cuBLASLt has no algorithm."""
         if product not in self._plans:
             self._plans[product] = self._planned(product)
         return self._plans[product]
@@ -183,7 +184,7 @@ class CublasLt:
         aux = "AUX" in product.epilogue or product.epilogue.startswith("D")
         if aux and (product.n % AUX_COLUMNS or product.alignment < ALIGNMENT):
             return None
-        handle = self._handle  # first: its error says what the machine lacks
+        handle = self._handle  # first, because its error describes what is missing
         factor, result, compute = FACTORS[product.factors]
         first, second, out = layouts(product)
         description = lt.matmul_desc_create(compute, result)
@@ -191,7 +192,7 @@ class CublasLt:
         self._set("matmul_desc", description, "TRANSB", second.transposed)
         if product.epilogue:
             self._set("matmul_desc", description, "EPILOGUE", lt.Epilogue[product.epilogue])
-            # The heuristics want to see addresses, which the calls replace.
+            # The heuristics need some addresses; the calls replace them.
             if "BIAS" in product.epilogue or "BGRAD" in product.epilogue:
                 self._set("matmul_desc", description, "BIAS_DATA_TYPE", result)
                 self._set("matmul_desc", description, "BIAS_POINTER", self._workspace_address)

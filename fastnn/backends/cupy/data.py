@@ -9,7 +9,7 @@ from .launch import MOST_STREAMS, Blocks, elements
 FILES = ("elements.cuh", "data.cu")
 
 MOST_SCANS = 264
-"""Blocks that go through a whole index: more would read it more often than they would gain."""
+"""Number of blocks, each of which reads the whole index. More blocks would cost more reading than they save."""
 
 
 def _rows_of_dx(of: Mapping[str, int]) -> int:

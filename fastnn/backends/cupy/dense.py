@@ -1,4 +1,4 @@
-"""Matrix products and the dense layer: small ones by own kernels, in one launch; large ones by cuBLASLt and what it leaves."""
+"""Matrix products and the dense layer: small ones by fastnn's kernels in one launch, large ones by cuBLASLt and other kernels."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FILES = ("functions.cuh", "product.cuh", "dense.cu")
 Array = Any
 
 SMALL_PRODUCT = 1 << 26
-"""The most multiply-adds of a product for the own kernels: those of 128 x 784 x 512 take about as long as a launch or two."""
+"""Largest number of multiply-adds of a product by fastnn's kernels: 128 x 784 x 512 takes about as long as a launch or two."""
 LONGEST_SUM = 8192
-"""The longest sum that one block takes; cuBLASLt spreads longer ones over blocks."""
+"""Longest sum that one block computes; cuBLASLt divides longer sums among blocks."""
 TILES = ((4, 16), (16, 32))
 """Rows and columns of a block's part of a small product: Narrow and Wide in product.cuh."""
 FEW_TILES = 32
-"""With fewer wide tiles than that a product takes narrow ones, that more of the GPU has some; so do those of few columns."""
+"""A product with fewer wide tiles than this uses narrow ones, to use more of the GPU. Products with few columns do this, too."""
 SLAB_ROWS = 32
-"""The fewest rows of a large layer's gradient that a block adds up."""
+"""Smallest number of rows of a large layer's gradient that a block sums."""
 MOST_SLABS = 128
-"""How many such sums there are for a column; fewer where many columns keep the GPU busy."""
+"""Largest number of such sums for a column; there are fewer if many columns keep the GPU busy."""
 
 SIGMOID, GELU_TANH = activation("sigmoid"), activation("gelu_tanh")
 
@@ -42,7 +42,7 @@ def _small(m: int, n: int, *sums: int) -> bool:
 def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, precision: int) -> tuple[Any, Any] | None:
     """Return the shape and dtype of the array that forward saves for backward.
 
-    It holds z, and x and w in bfloat16 where cuBLASLt multiplies bfloat16.
+    It contains z, and if cuBLASLt multiplies bfloat16, also x and w in bfloat16.
     """
     if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
         return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
@@ -50,7 +50,7 @@ def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, preci
 
 
 def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
-    """Return where z, and where x and w in bfloat16, lie in what forward leaves; 0 for what is not there."""
+    """Return the addresses of z, and of x and w in bfloat16, in the array that forward saves; 0 for missing parts."""
     if aux.dtype != np.uint16:
         return pointer, 0
     return (pointer, pointer + 2 * _copies(2 * elements)) if act.saves_z else (0, pointer)
@@ -69,7 +69,7 @@ def _tiles(m: int, n: int) -> tuple[bool, int]:
 
 
 def _elements(n: int, each: int) -> int:
-    """Return the number of blocks for n elements, so many for each thread at a time."""
+    """Return the number of blocks for n elements, from the number of elements that a thread processes at a time."""
     return min(MOST_BLOCKS, max(1, -(-n // (THREADS * each))))
 
 
@@ -82,11 +82,11 @@ def step_program(kind: str, dtype: str, precision: int, function: int, flags: tu
 
 
 class Dense:
-    """The dense family on a device.
+    """Kernels of the dense family on a device.
 
     Args:
-        device: where the arrays lie.
-        products: large products.
+        device: device of the arrays.
+        products: library for large products.
     """
 
     def __init__(self, device: Device, products: Products) -> None:
@@ -134,7 +134,7 @@ class Dense:
             self._products.multiply(product, pc, pa, pb, alpha, beta)
 
     def _factor(self, pointer: int, n: int, dtype: Any, precision: int, to: int) -> int:
-        """Return where n elements lie as cuBLASLt takes them in this precision: rounded to `to` where they must be."""
+        """Return the address of n elements as cuBLASLt takes them in this precision; if needed, they are rounded to `to`."""
         if not _rounded_bytes(n, dtype, precision):
             return pointer
         self._launch("Convert", _elements(n, 8), dtype, (to, pointer, n), precision)
@@ -173,10 +173,10 @@ class Dense:
                 self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
-        """Return the product with as much of the layer in its epilogue as cuBLASLt has.
+        """Return the product with as much of the layer as possible in its epilogue.
 
-        Not its ReLU, of which nobody says that NaN passes through; and its GELU only where factors are rounded, as its tanh is
-        the hardware's, which has no more than about ten bits.
+        The ReLU of cuBLASLt is not used, because it is not documented that NaN passes through. Its GELU is only used if factors
+        are rounded, because it uses the tanh of the hardware, which has only about ten bits.
         """
         function = ("GELU_AUX" if z else "GELU") if rounded and act.id == GELU_TANH.id else ""
         wanted = ["_".join(filter(None, (function, "BIAS" if bias else ""))), "BIAS" if bias else ""]
@@ -217,7 +217,7 @@ class Dense:
         own = [0, 0] if copies else rounded[1:]
         with self._device.scratch.of(slabs * n * dtype.itemsize * bool(pdb), rounded[0], *own) as (to_sums, to_dz, to_x, to_w):
             linear, short = act.id == LINEAR.id, _short(dtype, precision)
-            # In bfloat16, dz lies in the first half of its own memory.
+            # In bfloat16, dz is in the first half of its memory.
             out = to_dz if linear and short else pdz
             if pdb or out:
                 slopes = out, to_sums if pdb else 0, pdy, py, z, *act, m, n, slabs
@@ -238,24 +238,24 @@ class Dense:
 
 
 def _factors(dtype: Any, precision: int) -> str:
-    """Return what cuBLASLt multiplies."""
+    """Return the type that cuBLASLt multiplies."""
     return "float64" if dtype == np.float64 else PRECISIONS[precision]
 
 
 def _rounded_bytes(n: int, dtype: Any, precision: int) -> int:
-    """Return the bytes of n elements of a factor that cuBLASLt does not round itself; 0 where it does, or nothing is rounded."""
+    """Return the bytes of n rounded elements of a factor; 0 if cuBLASLt rounds them itself, or nothing is rounded."""
     if dtype == np.float64:
         return 8 * n if precision else 0
     return 2 * n if _short(dtype, precision) else 0
 
 
 def _copies(n: int) -> int:
-    """Return the place after n numbers of 2 bytes where others may begin."""
+    """Return the first aligned offset after n numbers of 2 bytes."""
     return -(-n // 128) * 128
 
 
 def table(device: Device, products: Products | None = None) -> dict[str, Callable[..., None]]:
-    """Return the kernels of the family; large products are cuBLASLt's where nothing else is given."""
+    """Return the kernels of the family. By default, cuBLASLt computes large products."""
     dense = Dense(device, products or CublasLt(device))
     kinds = {"nn": (False, False), "nt": (False, True), "tn": (True, False)}
     products_of = {f"matmul_{name}": partial(dense.matmul, *transposed) for name, transposed in kinds.items()}

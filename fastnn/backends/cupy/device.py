@@ -1,4 +1,4 @@
-"""The GPU as the kernels see it: memory, programs, launches and graphs, by CuPy."""
+"""Interface of the kernels to the GPU, with CuPy: memory, programs, launches and graphs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .shared import SharedArray, pending
 
 
 class Device(Protocol):
-    """A device as the backend uses it; the tests have one that runs the same programs on the CPU."""
+    """Protocol of a device. The tests have a device that runs the same programs on the CPU."""
 
     xp: Any
     """The module of its arrays."""
     scratch: Scratch
-    """Memory for kernels that need some beside their arguments."""
+    """Scratch memory for kernels."""
 
     def pointer(self, array: Any, kernel: str, name: str) -> int:
-        """Return where an argument's elements lie, as the device sees it; TypeError for memory that it cannot reach."""
+        """Return the address of an argument for the device. Raise TypeError if the device cannot access this memory."""
 
     def compile(self, source: str, entry: str) -> Any:
         """Return the entry point of a program."""
@@ -32,38 +32,38 @@ class Device(Protocol):
         """Start an entry point with the bytes of its argument struct."""
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
-        """Memory of the device, aligned to 64 bytes at least; MemoryError says what was asked for and what is free."""
+        """Allocate memory of the device, aligned to at least 64 bytes. MemoryError gives the requested and the free size."""
 
     def page_locked(self, nbytes: int) -> np.ndarray[Any, Any]:
-        """Return bytes of the host that the device reads and writes where they lie, at one address for both."""
+        """Allocate host memory that the device reads and writes in place, at the same address."""
 
     def free(self) -> int:
-        """Return bytes of the device's memory that nobody has."""
+        """Return the number of free bytes of the device's memory."""
 
     @property
     def stream(self) -> AbstractContextManager[Any]:
-        """Return the stream that launches go to; in a block with it, copies by `xp` come between them in their order."""
+        """Return the stream of launches. In a `with` block of it, copies by `xp` are ordered with the launches."""
 
     @property
     def stream_pointer(self) -> int:
-        """Return the same as CUDA's libraries take it."""
+        """Return the address of the stream, as CUDA's libraries take it."""
 
     @property
     def capability(self) -> int:
         """Return the GPU's compute capability: 90 for 9.0."""
 
     def wait(self) -> None:
-        """Until all that was started is done."""
+        """Wait until all work is done."""
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Return what work starts on the device, as one thing to start again."""
+        """Capture the launches of `work`. Return a function that starts all of them again."""
 
     def overlap(self) -> AbstractContextManager[None]:
-        """Return a block in `capture` whose launches may run beside those after it."""
+        """Return a block in `capture` whose launches may run at the same time as later launches."""
 
 
 def elsewhere(array: Any, kernel: str, name: str) -> TypeError:
-    """Return the error for an argument that is not in memory of the device."""
+    """Return the error for an argument that is not in the memory of the device."""
     return TypeError(
         f"{kernel}: {name} is a {type(array).__module__}.{type(array).__name__}, wanted memory of the GPU. Tensors, models and "
         "optimizers are made while the backend is chosen (FASTNN_BACKEND, fastnn.set_backend) that computes with them; weights "
@@ -72,11 +72,11 @@ def elsewhere(array: Any, kernel: str, name: str) -> TypeError:
 
 
 LARGE = 1 << 20
-"""Bytes of page-locked memory that go back to the system when nobody uses them."""
+"""Size in bytes from which unused page-locked memory is returned to the system."""
 
 
 class CudaDevice:
-    """The current GPU of CuPy. All work is on the stream that CuPy has by default, one thing after the other."""
+    """The current GPU of CuPy. All work is on CuPy's default stream, in order."""
 
     def __init__(self) -> None:
         import cupy
@@ -84,15 +84,15 @@ class CudaDevice:
         self.xp = cupy
         self._array = cupy.ndarray
         self.scratch = Scratch(self)
-        # Not CuPy's own pool: that one would give memory to its copies while a kernel that was started may still read it.
-        # Whoever takes memory here waits for the device before he writes it.
+        # CuPy's own pool cannot be used: CuPy would reuse its memory for copies while a running kernel still reads it. Users of
+        # this pool wait for the device before they write to new memory.
         self._page_locked = cupy.cuda.PinnedMemoryPool()
         self._own = threading.local()  # the streams of a thread that is capturing
         self._synchronize = cupy.cuda.Stream.null.synchronize
 
     @property
     def stream(self) -> Any:
-        """Return where this thread's work goes."""
+        """Return the stream for the work of this thread."""
         return getattr(self._own, "stream", None) or self.xp.cuda.Stream.null
 
     @property
@@ -118,7 +118,7 @@ class CudaDevice:
     def launch(self, entry: Any, blocks: int, threads: int, arguments: bytes) -> None:
         struct = np.frombuffer(arguments, f"V{len(arguments)}")  # one element, which CuPy passes by value
         entry((blocks,), (threads,), (struct,), stream=self.stream)
-        pending.started(self._synchronize)  # numbers that kernels may write wait for them from now on
+        pending.started(self._synchronize)  # from now on, reading shared arrays waits for this work
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
         try:
@@ -157,7 +157,7 @@ class CudaDevice:
                     if own.side is not None:
                         self._after(stream, own.side)
                 except BaseException:
-                    with suppress(runtime.CUDARuntimeError):  # what was captured is no whole; the first error says why
+                    with suppress(runtime.CUDARuntimeError):  # the capture is incomplete; the first error describes the reason
                         stream.end_capture()
                     raise
                 graph = stream.end_capture()
@@ -172,7 +172,7 @@ class CudaDevice:
         return replay
 
     def _after(self, stream: Any, other: Any) -> None:
-        """Let what comes on a stream of the capture wait for what the other one has."""
+        """Let later work on one stream of the capture wait for the work on the other one."""
         self._own.events.append(other.record())
         stream.wait_event(self._own.events[-1])
 

@@ -13,14 +13,14 @@ from .device import Device
 
 
 class _Part:
-    """Calls under one flag, or under none."""
+    """Consecutive calls with the same flag, or without a flag."""
 
     def __init__(self, device: Device, calls: Sequence[Any]) -> None:
         self._device, self._calls = device, calls
         self.flag = calls[0][2]
-        # Those under a flag may not have run yet, and while a stream is capturing no program can be loaded.
+        # Calls with a flag may not have run yet. They run once first, because no program can be loaded during a capture.
         self.start = self._capture if self.flag is None else self._first
-        """Runs them."""
+        """Function that runs the calls."""
 
     def _first(self) -> None:
         for kernel, args, *_ in self._calls:
@@ -38,17 +38,17 @@ class _Part:
 
 
 class GraphPlan:
-    """Recorded calls, as a graph for each run of calls under the same flag.
+    """Plan of recorded calls, with one graph for consecutive calls with the same flag.
 
-    The calls have run before, while they were recorded, or run once as they are: programs are compiled then, and products have
-    their algorithms. A flag that says whether calls run is read by the host, between two graphs.
+    The calls ran while they were recorded, or they run once without a graph. So programs are compiled and the algorithms of
+    products are chosen before the capture. The host reads the flags between two graphs.
 
     Args:
-        backend: whose kernels they are.
-        device: where they run.
+        backend: backend of the kernels.
+        device: device that runs them.
         calls: kernel calls.
-        flags: by a call's index, the array that says whether it runs.
-        overlapping: the indices of calls that may run beside all that follow.
+        flags: arrays that determine whether a call runs, by its index.
+        overlapping: indices of the calls that may run at the same time as all later calls.
     """
 
     def __init__(

@@ -12,17 +12,17 @@ from .source import letters, program
 
 THREADS = 256
 MOST_BLOCKS = 1024
-"""As in common.cuh: enough to fill the device several times over."""
+"""As in common.cuh: enough to fill the device several times."""
 
 MOST_STREAMS = 2048
-"""Blocks of a kernel that sums nothing over them: several rounds of what runs at once, so that the last one is a small part."""
+"""Blocks of a kernel without sums over blocks: several times what runs at once, so that the last round is a small part."""
 
 Blocks = Callable[[Mapping[str, int]], int]
-"""From the sizes of a call, how many blocks of THREADS threads it takes; never of the device, which would change sums."""
+"""Function: sizes of a call -> its number of blocks of THREADS threads. The device must not matter, as it would change sums."""
 
 
 def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
-    """Return the rule of a thread for every few elements of an array with these sizes."""
+    """Return the rule with one thread for every few elements of an array with these sizes."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -34,7 +34,7 @@ def elements(*sizes: str, each: int = 4, most: int = MOST_BLOCKS) -> Blocks:
 
 
 def rows(*sizes: str) -> Blocks:
-    """Return the rule that gives each row a block."""
+    """Return the rule with one block for each row."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = 1
@@ -46,7 +46,7 @@ def rows(*sizes: str) -> Blocks:
 
 
 def strips(columns: str, *sizes: str) -> Blocks:
-    """Return the rule of a block for every 32 columns of so many matrices, as `Strip` of elements.cuh takes them."""
+    """Return the rule with one block for every 32 columns of the matrices, for `Strip` of elements.cuh."""
 
     def blocks(of: Mapping[str, int]) -> int:
         n = -(-of[columns] // 32)
@@ -58,7 +58,7 @@ def strips(columns: str, *sizes: str) -> Blocks:
 
 
 def short_rows(count: str, length: str) -> Blocks:
-    """Return the rule by which `for_rows` of rows.cuh shares rows out: a warp for each short one, else a block."""
+    """Return the rule for `for_rows` of rows.cuh: a warp for each short row, a block for each long row."""
 
     def blocks(of: Mapping[str, int]) -> int:
         each = THREADS // 32 if of[length] <= 256 else 1
@@ -73,12 +73,12 @@ def one(of: Mapping[str, int]) -> int:
 
 
 class Launch:
-    """A kernel of the contract as a function of its arguments.
+    """Kernel of the contract as a function of its arguments.
 
     Args:
-        kernel: its signature.
-        blocks: how many blocks a call takes.
-        device: where it runs.
+        kernel: signature of the kernel.
+        blocks: rule for the number of blocks of a call.
+        device: device that runs it.
     """
 
     def __init__(self, kernel: Kernel, blocks: Blocks, device: Device) -> None:
@@ -115,7 +115,7 @@ class Launch:
                 slots += value
             else:
                 slots.append(value)
-        # What is absent has no dtype: that of the others will do.
+        # An absent array has no dtype; that of the others is used.
         dtypes = tuple(found.get(letter) or next(iter(found.values())) for letter in self._letters)
         entry = self._entries.get((dtypes, function))
         if entry is None:
@@ -125,5 +125,5 @@ class Launch:
 
 
 def table(device: Device, blocks: Mapping[str, Blocks]) -> dict[str, Launch]:
-    """Return the kernels that have a rule for their blocks."""
+    """Return the kernels that have a rule for the number of blocks."""
     return {name: Launch(KERNELS[name], rule, device) for name, rule in blocks.items()}

@@ -1,6 +1,6 @@
-"""The machine code of programs: made by NVRTC, and kept on disk beside that of CuPy's own kernels.
+"""Compiles programs by NVRTC, and keeps the machine code on disk beside that of CuPy's kernels.
 
-CuPy's `RawKernel` would do both, but lets float32 numbers below 1e-38 become 0, which they are nowhere else.
+CuPy's `RawKernel` would do both, but it flushes float32 numbers below 1e-38 to 0, which no other backend does.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ OPTIONS = ("-std=c++17", "-w")
 
 
 def machine_code(source: str, capability: int) -> bytes:
-    """Return a program's code for a GPU of this compute capability (90 for 9.0).
+    """Return the machine code of a program for a GPU of this compute capability (90 for 9.0).
 
     Raises:
-        RuntimeError: it does not compile.
+        RuntimeError: the program cannot be compiled.
     """
     import cupy
 
     nvrtc = cupy.cuda.nvrtc
     known = max(arch for arch in nvrtc.getSupportedArchs() if arch <= capability)
-    # A GPU of a later generation than NVRTC knows runs the assembly code of the last one, which its driver translates.
+    # For a GPU of a later generation than NVRTC supports, the driver translates the assembly code for the last supported one.
     kind, code = ("sm", nvrtc.getCUBIN) if known // 10 == capability // 10 else ("compute", nvrtc.getPTX)
     options = (f"-arch={kind}_{known}", *OPTIONS)
     key = hashlib.sha256("\0".join((source, *options, str(nvrtc.getVersion()))).encode()).hexdigest()
@@ -54,12 +54,12 @@ def _compiled(nvrtc: Any, source: str, options: tuple[str, ...], code: Any) -> b
 
 
 def _folder() -> Path:
-    """Return where CuPy keeps its kernels."""
+    """Return the folder in which CuPy keeps its kernels."""
     return Path(os.environ.get("CUPY_CACHE_DIR") or "~/.cupy/kernel_cache").expanduser()
 
 
 def _keep(file: Path, content: bytes) -> None:
-    """Write a file that others see whole or not at all."""
+    """Write a file so that other processes never see an incomplete one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
         part.write(content)

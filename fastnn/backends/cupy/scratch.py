@@ -1,4 +1,4 @@
-"""Scratch memory of a device, for kernels that need memory beside their arguments."""
+"""Scratch memory of a device, for kernels that need memory in addition to their arguments."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .device import Device
 
 ALIGNMENT = 256
-"""Bytes that each part begins at a multiple of, as CUDA's own allocations do."""
+"""Alignment of each part in bytes, as for CUDA's own allocations."""
 
 
 class Scratch:
-    """Memory that the calls of all families share: the stream runs one call after the other.
+    """Memory that the calls of all families share, because the stream runs one call after the other.
 
     Use: ``with device.scratch.of(4 * m, 4 * n) as (sums, copies): device.launch(entry, blocks, threads, pack(sums, copies, x))``.
     """
@@ -29,9 +29,9 @@ class Scratch:
 
     @contextmanager
     def of(self, *nbytes: int) -> Iterator[list[int]]:
-        """Return the addresses of parts of so many bytes; start all launches that use them inside of the block.
+        """Return the addresses of parts of these sizes in bytes. Start all launches that use them inside the block.
 
-        The block holds a lock. Without it, the launches of two threads could come between each other and share the memory.
+        The block holds a lock. Without it, the launches of two threads could alternate and overwrite each other's scratch.
         """
         with self._lock:
             yield self._addresses(nbytes)
@@ -42,7 +42,7 @@ class Scratch:
         if not total:
             return [0] * len(sizes)
         if not self._buffers or self._buffers[-1].size < total + ALIGNMENT:
-            # Recordings hold the addresses of the smaller ones, which therefore stay.
+            # Smaller buffers are kept, because recordings contain their addresses.
             before = self._buffers[-1].size if self._buffers else 0
             self._buffers.append(self._device.empty(max(total + ALIGNMENT, 2 * before), np.uint8))
         begin = self._device.pointer(self._buffers[-1], "scratch", "memory")

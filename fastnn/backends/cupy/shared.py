@@ -9,9 +9,9 @@ import numpy as np
 
 
 class Pending:
-    """Work that was started on a device, and how much of it is known to be done.
+    """Work that was started on a device, and the part of it that is known to be done.
 
-    Both are marked by an object made for it, for several threads may give the device work and wait for it at the same time.
+    A new object marks each of them, because several threads may start work and wait for it at the same time.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class Pending:
         self._synchronize: Callable[[], None] = lambda: None
 
     def started(self, synchronize: Callable[[], None]) -> None:
-        """There is more of it since; synchronize lets the device finish all."""
+        """Note that work was started; `synchronize` waits until the device has finished all work."""
         self._synchronize = synchronize
         self.given = object()
 
     def finish(self, synchronize: Callable[[], None] | None = None) -> None:
-        """Let the device finish what it was given."""
+        """Wait until the device has finished the work that was started."""
         given = self.given
         (synchronize or self._synchronize)()
         self.done = given
@@ -39,11 +39,11 @@ ACCESS = (
     *("argmax", "argmin", "argsort", "argpartition", "nonzero", "searchsorted", "take", "choose", "compress", "repeat"),
     *("flatten", "diagonal", "trace", "dot", "cumsum", "cumprod", "round", "byteswap", "setfield", "getfield"),
 )
-"""Methods of arrays that read or write elements; `sum` and others that are ufuncs come by `__array_ufunc__`."""
+"""Methods of arrays that read or write elements; `sum` and others that are ufuncs use `__array_ufunc__`."""
 
 
 def _waiting(name: str) -> Any:
-    """Return a method of ndarray that lets the device finish first."""
+    """Return a method of ndarray that first waits for the device."""
     plain = getattr(np.ndarray, name)
 
     def method(self: SharedArray, *args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,7 @@ def _waiting(name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with ordinary arrays in place of SharedArray."""
+    """Return the value with ordinary arrays instead of SharedArray."""
     if isinstance(value, SharedArray):
         return value.plain()
     if isinstance(value, dict):
@@ -65,15 +65,14 @@ def _plain(value: Any) -> Any:
 
 
 class SharedArray(np.ndarray[Any, Any]):
-    """A NumPy array in page-locked memory of the host, where the GPU reads and writes it too.
+    """NumPy array in page-locked memory of the host, which the GPU reads and writes, too.
 
-    Python's access waits until the device has done what it was given; copies are plain arrays. Results of arithmetic are plain
-    arrays too.
+    Access from Python waits until the device has finished its work. Copies and results of arithmetic are plain arrays.
     """
 
     @property
     def address(self) -> int:
-        """Return where it lies; 0 for an array of this class that NumPy made anew, which is no memory of the device."""
+        """Return the address; 0 for a new array of this class that NumPy made, which the device cannot access."""
         return 0 if self.base is None else int(self.__array_interface__["data"][0])
 
     def astype(self, *args: Any, **kwargs: Any) -> Any:
@@ -86,7 +85,7 @@ class SharedArray(np.ndarray[Any, Any]):
         return self.copy()
 
     def plain(self) -> np.ndarray[Any, Any]:
-        """Return the same memory as an ordinary array, once the device is done with it."""
+        """Wait for the device, and return the same memory as an ordinary array."""
         if pending.given is not pending.done:
             pending.finish()
         return self.view(np.ndarray)
@@ -101,7 +100,7 @@ class SharedArray(np.ndarray[Any, Any]):
         return func(*_plain(args), **_plain(kwargs))
 
     def __reduce__(self) -> Any:
-        """Elsewhere they are memory of the backend that is in use there."""
+        """Pickle the values; the copy is in the memory of the backend that is current when it is read."""
         from .. import shared_array
 
         return shared_array, (self.copy(), self.dtype.str)
