@@ -1,10 +1,10 @@
-"""The CUDA program of a kernel: its argument struct, made from the contract, the family's source, and one entry point.
+"""Makes the CUDA program of a kernel: the argument struct from the contract, the source of the family, and one entry point.
 
-In ``<family>.cu`` a kernel ``f`` of the contract is ``template <typename T> __device__ void f(const f_args<T>& a)``: without the
-template where no dtype is free, with ``typename X`` after T where an array has a dtype of its own, ``own`` or chosen. The struct
-has the fields of the contract in its order, all of eight bytes: pointers, ``i64``, ``double``, a ``Function`` for act and loss;
-then the sizes. The entry point of a program has one dtype, and one function where the kernel takes one by number: ``FUNCTION`` is
-its id.
+In ``<family>.cu``, a kernel ``f`` of the contract is ``template <typename T> __device__ void f(const f_args<T>& a)``. There is no
+template if no dtype is free. ``typename X`` follows T if an array has a separate dtype (``own`` or chosen). The struct has the
+fields of the contract in its order, then the sizes. All fields have eight bytes: pointers, ``i64``, ``double``; act and loss are
+a ``Function``. The entry point of a program has one dtype. If the kernel takes a function by number, the program has only one
+function, and ``FUNCTION`` is its id.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ TYPES = {
     "uint16": "Bfloat16",
     "uint64": "u64",
 }
-"""By the dtype of an array, the type of its elements in CUDA; uint16 holds bfloat16."""
+"""Types of elements in CUDA, by the dtype of the array; uint16 contains bfloat16."""
 _SCALARS = {"float": "double", "act": "Function", "loss": "Function"}
 _CODES = {"i64": "q", "double": "d", "Function": "qdd"}
 
 
 def letters(kernel: Kernel) -> tuple[str, ...]:
-    """List the free dtypes of a kernel: T, and X where an array has one of its own."""
+    """List the free dtypes of a kernel: T, and X if an array has a separate dtype."""
     return tuple(sorted({a.letter for a in kernel.arrays} - {""}))
 
 
@@ -56,7 +56,7 @@ def arguments(name: str) -> str:
 
 
 def files(family: str) -> tuple[str, ...]:
-    """Return what the program of a family consists of, after common.cuh: the FILES of its module here."""
+    """Return the files of a family's program, after common.cuh: the FILES of its module in this package."""
     names: tuple[str, ...] = import_module(f".{family}", __package__).FILES
     return names
 
@@ -68,9 +68,9 @@ def _text(file: str) -> str:
 
 @cache
 def layout(file: str, name: str) -> struct.Struct:
-    """Return how the argument struct of this name in a ``.cu`` file lies in memory; all its fields have eight bytes.
+    """Return the memory layout of the argument struct with this name in a ``.cu`` file. All fields have eight bytes.
 
-    For kernels beside those of the contract, whose structs are written by hand: pointers, ``i64``, ``double``, ``Function``.
+    It is for kernels outside of the contract, with structs written by hand: pointers, ``i64``, ``double``, ``Function``.
     """
     found = re.search(rf"^struct {name} {{(.*?)^}};", _text(file), re.DOTALL | re.MULTILINE)
     if found is None:
@@ -88,7 +88,7 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
     Args:
         name: a kernel of the contract.
         dtypes: names of the arrays' dtypes.
-        function: the id of the activation or loss that it computes; -1 where it takes none.
+        function: the id of the activation or loss that it computes; -1 if it takes none.
     """
     types = f"<{', '.join(TYPES[d] for d in dtypes)}>" if dtypes else ""
     structs = "".join(arguments(k.name) for k in KERNELS.values() if k.family == KERNELS[name].family)
@@ -98,16 +98,16 @@ def program(name: str, dtypes: tuple[str, ...], function: int = -1) -> str:
 def own_program(
     family: str, name: str, struct: str, call: str, function: int = -1, structs: str = "", blocks_at_once: int = 1
 ) -> str:
-    """Return the source whose entry point, of that name, calls a function of the family with its argument struct.
+    """Return the source of an entry point that calls a function of the family with its argument struct.
 
     Args:
-        family: whose files.
+        family: family of the files.
         name: the entry point is ``<name>_entry``.
-        struct: the type of its argument.
+        struct: type of the argument.
         call: the function.
         function: as in `program`.
-        structs: what comes before the files.
-        blocks_at_once: how many blocks shall fit on a multiprocessor, by their registers.
+        structs: source before the files.
+        blocks_at_once: number of blocks that fit on a multiprocessor, which limits their registers.
     """
     parts = [f"constexpr int FUNCTION = {function};\n", _text("common.cuh"), structs, *map(_text, files(family))]
     bounds = f"__launch_bounds__(THREADS, {blocks_at_once})"
