@@ -405,7 +405,7 @@ def written(initializer: Initializer, default: str) -> dict[str, Any]:
     {'class_name': 'Ones', 'config': {}}
     """
     if isinstance(initializer, FromFunction) and registered_name(initializer.fn) is None:
-        text = f"save: the initializer {initializer.fn!r} cannot be written, so {default!r} stands for it; the weights stay"
+        text = f"save: the initializer {initializer.fn!r} cannot be written, so {default!r} replaces it; the weights are kept"
         warnings.warn(text, UserWarning, stacklevel=2)
         initializer = get(default)
     return serialize(initializer)

@@ -13,7 +13,7 @@ _STARTS = (
     (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # the old format: a pickle that begins with this number
     (b"\x93NUMPY", NUMPY),
     (b"GGUF", GGUF),
-    (b"version https://git-lfs", ("Git LFS", "it stands for a file that was not fetched: git lfs pull")),
+    (b"version https://git-lfs", ("Git LFS", "it refers to a file that was not fetched: git lfs pull")),
     (b"\x1f\x8b", ("gzip", "unpack it first")),
     *((bytes([0x80, protocol]), PICKLE) for protocol in range(2, 6)),
 )

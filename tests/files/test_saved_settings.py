@@ -123,6 +123,6 @@ def test_arrays_among_arguments(tmp_path: Path) -> None:
 
 def test_an_initializer_that_is_a_function(tmp_path: Path) -> None:
     model = fastnn.Sequential([fastnn.Dense(4, input_shape=(4,), kernel_initializer=lambda shape, dtype: np.full(shape, 0.5))])
-    with pytest.warns(UserWarning, match="the initializer <function .* cannot be written, so 'glorot_uniform' stands for it"):
+    with pytest.warns(UserWarning, match="the initializer <function .* cannot be written, so 'glorot_uniform' replaces it"):
         model.save(tmp_path / "m")
     np.testing.assert_array_equal(fastnn.load(tmp_path / "m").get_weights()[0], np.full((4, 4), 0.5))
