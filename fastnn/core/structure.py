@@ -85,7 +85,12 @@ class Structure:
         """Call the model with these inputs."""
         if not self.tree:
             return model(leaves[0], **kwargs)
-        return model(*self.build(leaves), **kwargs) if self.kind == "args" else model(self.build(leaves), **kwargs)
+        if self.kind != "args":
+            return model(self.build(leaves), **kwargs)
+        args = self.build(leaves)
+        names = positional_names(model)
+        before = names.index("training") if "training" in names else len(args)  # what comes after the mode is passed by name
+        return model(*args[:before], **dict(zip(names[before + 1 :], args[before:], strict=False)), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
         """Return the value for each leaf from values that are nested in the same way, or in a dict by names.
@@ -223,12 +228,22 @@ def users_level() -> int:
 
 
 @lru_cache(maxsize=1024)
-def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool]:
-    """Return the names of a forward's inputs, how many of them it needs, and whether it takes any number."""
-    parameters = [p for p in list(inspect.signature(forward).parameters.values())[1:] if p.name != "training"]  # it is no input
-    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+def _parameters(forward: Callable[..., Any]) -> tuple[tuple[str, ...], int, bool, tuple[str, ...]]:
+    """Return the names of a forward's inputs, the number that it needs, whether it takes any number, and its positional names."""
+    own = inspect.signature(forward, follow_wrapped=False)
+    if any(p.kind == p.VAR_POSITIONAL for p in own.parameters.values()):
+        own = inspect.signature(forward)  # a decorator that passes on what comes; others may give arguments themselves
+    every = list(own.parameters.values())[1:]
+    positional = [p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    plain = [p for p in positional if p.name != "training"]  # no input
     needed = sum(p.default is p.empty for p in plain)
-    return tuple(p.name for p in plain), needed, any(p.kind == p.VAR_POSITIONAL for p in parameters)
+    any_number = any(p.kind == p.VAR_POSITIONAL for p in every)
+    return tuple(p.name for p in plain), needed, any_number, tuple(p.name for p in positional)
+
+
+def positional_names(model: Any) -> tuple[str, ...]:
+    """Return the names of the arguments that a forward takes by position, with `training` where it is one of them."""
+    return _parameters(type(model).forward)[3]
 
 
 def argument_names(model: Any, n: int) -> list[str]:
@@ -238,7 +253,7 @@ def argument_names(model: Any, n: int) -> list[str]:
 
 
 def input_names(model: Any) -> tuple[str, ...]:
-    """Return the names of the arguments that a forward takes by position."""
+    """Return the names of the inputs that a forward takes by position."""
     return _parameters(type(model).forward)[0]
 
 
@@ -248,7 +263,7 @@ def missing_inputs(model: Any, count: int, keywords: Iterable[str] = ()) -> tupl
     count: number of inputs that the call passes by position.
     keywords: names of the inputs that it passes by name.
     """
-    names, needed, _ = _parameters(type(model).forward)
+    names, needed, *_ = _parameters(type(model).forward)
     if needed <= count or set(names[count:needed]) <= set(keywords):
         return ()
     return names[:needed]
@@ -263,7 +278,7 @@ def inputs_of(model: Any, x: Any, op: str) -> Structure:
     own: Structure | None = model.input_structure
     if own is not None:
         return own
-    names, needed, any_number = _parameters(type(model).forward)
+    names, needed, any_number, _ = _parameters(type(model).forward)
     if type(x) is np.ndarray and needed <= 1:
         return ONE
     several = isinstance(x, list | tuple)

@@ -42,6 +42,15 @@ class Attributes:
     _fixed_arguments: ClassVar[tuple[str, ...]] = ()
     """Arguments that determine the shapes of parameters. They cannot be set after the layer is built."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Add the checked and fixed arguments of the base classes to those of a class."""
+        super().__init_subclass__(**kwargs)
+        bases = [c for c in reversed(cls.__mro__[1:]) if issubclass(c, Attributes)]
+        if "_checked_arguments" in vars(cls):
+            cls._checked_arguments = dict(check for c in (*bases, cls) for check in c._checked_arguments.items())
+        if "_fixed_arguments" in vars(cls):
+            cls._fixed_arguments = tuple(dict.fromkeys(name for c in (*bases, cls) for name in c._fixed_arguments))
+
     def _checked(self, name: str, value: Any) -> Any:
         """Check a new value of an attribute, and return the value to store.
 
@@ -49,14 +58,18 @@ class Attributes:
             AttributeError: the argument is fixed, since the layer has its parameters.
             TypeError, ValueError: the check rejects the value.
         """
-        if name in vars(self):
-            if value is vars(self)[name]:
-                return value
-            self._refuse_fixed(name)
-        if (check := type(self)._checked_arguments.get(name)) is not None:
+        known, before = name in vars(self), vars(self).get(name)
+        if known and value is before:
+            return value
+        check = type(self)._checked_arguments.get(name)
+        if check is not None:
             value = check(value, f"{type(self).__name__}: {name}")
-            if not isinstance(value, Attributes):
-                self._modules.pop(name, None)  # an activation with parameters may become a function
+        if known:
+            if isinstance(value, int | str | tuple) and type(value) is type(before) and value == before:
+                return before
+            self._refuse_fixed(name)
+        if check is not None and not isinstance(value, Attributes):
+            self.__dict__.get("_modules", {}).pop(name, None)  # an activation with parameters may become a function
         return value
 
     def _refuse_fixed(self, name: str) -> None:
@@ -166,5 +179,6 @@ class Attributes:
         owned(tensor)
         self._structure_changed()
         self._buffers[name] = self.__dict__[name] = tensor
-        if keep_dtype:
-            self.__dict__["_keep_dtype"] = {*self.__dict__.get("_keep_dtype", ()), name}
+        kept = self.__dict__.get("_keep_dtype", set())
+        if keep_dtype or name in kept:
+            self.__dict__["_keep_dtype"] = {*kept, name} if keep_dtype else kept - {name}

@@ -10,7 +10,15 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..backends import current
 from ..core.arrays import cast as cast_array
-from ..core.structure import Structure, are_inputs, argument_names, missing_inputs, own_code
+from ..core.structure import (
+    Structure,
+    are_inputs,
+    argument_names,
+    input_names,
+    missing_inputs,
+    own_code,
+    positional_names,
+)
 from ..core.tree import first_leaf, replace
 from .spec import ANY, FLOATS, InputSpec, as_input, each, of_argument
 
@@ -65,25 +73,28 @@ class Inputs:
     def _more_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Cast the arguments after the first one.
 
-        If input_spec is a list, tuple or dict, each argument with a spec is cast: an array, list or number. A single spec for
-        all inputs casts only arrays, since a list or a number may be an option of forward.
+        These are the arguments with a spec in a list, tuple or dict; a single spec is that of the first argument.
         """
         spec = self.input_spec
-        single = isinstance(spec, InputSpec | None)
-        if single and (own_code(type(self).__module__) or spec is ANY):
+        if isinstance(spec, InputSpec | None):
             return args, kwargs
-        names = argument_names(self, len(args) + 1 if single or not kwargs else max(len(args) + 1, len(spec)))
+        positional, inputs = positional_names(self), input_names(self)
 
-        def made(a: Any, name: str, i: int) -> Any:
-            one = of_argument(spec, name, i)
-            if one is None or (single and not isinstance(a, np.ndarray | Tensor)):
-                return a
+        def made(a: Any, name: str, position: int) -> Any:
+            one = of_argument(spec, name, position)
+            if not isinstance(one, InputSpec) or name == "training":
+                return a  # no input, or several that are nested
             if isinstance(a, Tensor):
                 return self._as_floats(a, one)
             return self._input_tensor(a, one, name) if _is_numbers(a) else a
 
-        args = tuple(made(a, names[i], i) for i, a in enumerate(args, 1))
-        return args, {key: made(a, key, names.index(key) if key in names else len(names)) for key, a in kwargs.items()}
+        given = []
+        for i, a in enumerate(args, 1):
+            name = positional[i] if i < len(positional) else f"input_{i + 1}"
+            given.append(made(a, name, i - ("training" in positional[:i])))
+        last = len(spec)  # beyond the specs of a list
+        named = {key: made(a, key, inputs.index(key) if key in inputs else last) for key, a in kwargs.items()}
+        return tuple(given), named
 
     def _input_tensor(self, x: Any, spec: InputSpec, argument: str = "x") -> Tensor:
         k = current()

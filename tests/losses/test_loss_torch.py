@@ -231,3 +231,13 @@ def test_a_mask_leaves_elements_out_of_sums_and_means(make: Any, target: Any) ->
     assert nothing.item() == 0.0 and not x.grad.numpy().any()
     with pytest.raises(ValueError, match=rf"{type(make()).__name__}: mask has shape \(5,\); wanted"):
         make()(x, target, mask=mask[:5])
+
+
+def test_a_mask_of_a_loss_that_overrides_forward_is_refused() -> None:
+    class Own(nn.MSELoss):
+        def forward(self, input: Any, target: Any, sample_weight: Any = None) -> Any:
+            return super().forward(input, target, sample_weight) * 2
+
+    assert Own()([1.0], [0.0]).item() == 2.0
+    with pytest.raises(TypeError, match="Own: mask came, but the class overrides forward"):
+        Own()([1.0], [0.0], mask=[True])

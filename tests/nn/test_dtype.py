@@ -223,4 +223,7 @@ def test_a_buffer_that_keeps_its_dtype_says_nothing_of_the_layer() -> None:
     assert model(np.ones((2, 3), np.float32)).dtype == np.float32
     model.set_dtype("float64")
     assert model(np.ones((2, 3), np.float32)).dtype == np.float64
-    assert model.layers[0].seen.dtype == np.float64
+    layer = model.layers[0]
+    layer.register_buffer("seen", np.zeros(2))  # without keep_dtype it follows
+    layer.set_dtype("float32")
+    assert layer.seen.dtype == np.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -265,16 +266,79 @@ def test_calls_cast_every_argument_that_has_a_spec(kind: Any) -> None:
         layer(x, ids=ids[:, None])
 
 
-def test_one_spec_casts_arrays_after_the_first_input_and_leaves_settings() -> None:
+def test_one_spec_leaves_what_comes_after_the_first_argument() -> None:
+    class Exact(nn.Linear):
+        def forward(self, x: Any, ids: Any) -> Any:  # type: ignore[override]
+            return fastnn.tensor(np.asarray(ids) == 16777217).astype("float32")
+
+    big = np.array([16777217, 16777216])
+    for ids in (big, fastnn.tensor(big)):
+        assert Exact(3, 2)(np.ones((2, 3)), ids).tolist() == [1.0, 0.0]
+
+
+def test_nested_specs_and_a_mode_between_the_inputs() -> None:
+    f, i = fastnn.InputSpec("float"), fastnn.InputSpec("int")
+
+    class Nested(nn.Module):
+        input_spec: Any = [f, (f, i)]  # noqa: RUF012
+
+        def forward(self, x: Any, state: Any) -> Any:
+            return x * state[0] + state[1].astype("float32")
+
+    x, ids = np.ones((4, 1)), np.arange(4).reshape(4, 1)
+    np.testing.assert_array_equal(Nested().predict([x, (2 * x, ids)]), ids + 2.0)
+
+    class Masked(nn.Module):
+        input_spec: Any = [f, f]  # noqa: RUF012
+
+        def forward(self, x: Any, training: Any = False, mask: Any = None) -> Any:
+            assert isinstance(training, bool)
+            return x if mask is None else x * mask
+
+    class KerasMasked(nn.Module):
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            return inputs if mask is None else inputs * mask
+
+    for model in (Masked(), KerasMasked()):
+        np.testing.assert_array_equal(model.predict([x, 3 * x]), 3 * x)
+        model.compile("sgd", "mse")
+        assert model.evaluate([x, 3 * x], 3 * x, verbose=0) == 0.0
+    np.testing.assert_array_equal(Masked()(x, True, 3 * x).numpy(), 3 * x)
+
+
+def test_a_decorator_may_give_an_input_itself() -> None:
+    def doubled(f: Any) -> Any:
+        @functools.wraps(f)
+        def forward(self: Any, x: Any) -> Any:
+            return f(self, x, 2.0)
+
+        return forward
+
     class Scaled(nn.Module):
-        input_spec = fastnn.InputSpec("float")
+        @doubled
+        def forward(self, x: Any, k: Any) -> Any:
+            return x * k
 
-        def forward(self, x: Any, y: Any, shape: Any = None) -> Any:
-            assert x.dtype == y.dtype == np.float32
-            return (x + y).reshape(shape)
+    assert Scaled()([[1.0, 2.0]]).tolist() == [[2.0, 4.0]]
+    assert fastnn.Sequential([Scaled()]).predict([[1.0, 2.0]]).tolist() == [[2.0, 4.0]]
 
-    assert Scaled()([1.0, 2.0], np.ones(2), [2, 1]).shape == (2, 1)
-    assert Scaled()([1.0, 2.0], y=fastnn.tensor([1, 2]), shape=(2, 1)).shape == (2, 1)
+
+def test_arguments_of_derived_layers() -> None:
+    class Early(fastnn.Dense):
+        def __init__(self, units: int) -> None:
+            self.units = units
+            super().__init__(units)
+
+    class Checked(fastnn.Dense):
+        _checked_arguments = {"extra": lambda value, name: float(value)}  # noqa: RUF012
+
+    assert Early(2)(np.ones((1, 3))).shape == (1, 2)
+    layer = Checked(2, activation="relu")
+    layer.extra = 3
+    assert isinstance(layer.extra, float) and layer(np.ones((1, 3))).shape == (1, 2)
+    layer.units = np.int64(2)  # the same value
+    with pytest.raises(AttributeError, match="units is fixed"):
+        layer.units = 5
 
 
 def test_several_inputs_in_one_list_are_an_error_that_says_how_to_call() -> None:
@@ -349,7 +413,7 @@ def test_a_loss_of_an_output_of_whole_numbers_names_the_output() -> None:
     model, x = Two(), np.ones((4, 3), np.float32)
     model.compile("sgd", "mse")
     with pytest.raises(
-        TypeError, match="fit: the output output_2 has the dtype int64, and losses need floats; give it the loss None"
+        TypeError, match="Two: the output output_2 has the dtype int64, and losses need floats; give it the loss None"
     ):
         model.fit(x, [x[:, :1], x[:, 0]], verbose=0)
     model.compile("sgd", ["mse", None])

@@ -76,6 +76,10 @@ class TorchLoss(RemadeModule):
         input = floating(name, as_tensor(input, name))
         if mask is None:
             return self.forward(input, target, sample_weight)
+        if type(self).forward is not TorchLoss.forward:
+            raise TypeError(
+                f"{name}: mask came, but the class overrides forward, which takes none; override losses_of, or use weights"
+            )
         return self.measured(input, target, sample_weight, mask)[0]
 
     def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]

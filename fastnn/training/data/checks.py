@@ -154,7 +154,9 @@ class DataChecks:
         for o, leaf in zip(c.objectives, leaves, strict=True):
             if o.loss is not None and leaf.dtype.kind != "f":
                 output = f"the output {o.name}" if o.name else "the output"
-                raise TypeError(f"fit: {output} has the dtype {leaf.dtype}, and losses need floats; give it the loss None")
+                raise TypeError(
+                    f"{type(self).__name__}: {output} has the dtype {leaf.dtype}, and losses need floats; give it the loss None"
+                )
             o.shape = leaf.shape
         # Use the version after the call, which may have built the layers.
         c.probed = ((*key, model._version), [leaf.shape for leaf in leaves])
