@@ -88,9 +88,12 @@ class Structure:
         if self.kind != "args":
             return model(self.build(leaves), **kwargs)
         args = self.build(leaves)
-        names = positional_names(model)
-        before = names.index("training") if "training" in names else len(args)  # what comes after the mode is passed by name
-        return model(*args[:before], **dict(zip(names[before + 1 :], args[before:], strict=False)), **kwargs)
+        positional = positional_names(model)
+        if "training" not in positional[: len(args)]:
+            return model(*args, **kwargs)
+        before = positional.index("training")  # inputs after the mode are passed by name
+        names = argument_names(model, len(args))
+        return model(*args[:before], **dict(zip(names[before:], args[before:], strict=True)), **kwargs)
 
     def spread(self, given: Any, op: str, name: str, optional: bool = False) -> list[Any]:
         """Return the value for each leaf from values that are nested in the same way, or in a dict by names.

@@ -68,7 +68,11 @@ class Inputs:
             return replace(x, lambda a: self._input_tensor(a, next(specs)))  # several inputs, as for fit; not the rows of one
         if not _is_numbers(x):
             return x
-        return self._input_tensor(x, of_argument(self.input_spec, argument_names(self, 1)[0], 0) or ANY)
+        return self._input_tensor(x, self._first_spec() or ANY)
+
+    def _first_spec(self) -> Any:
+        """Return the spec of the first argument of forward; None without one."""
+        return of_argument(self.input_spec, argument_names(self, 1)[0], 0)
 
     def _more_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Cast the arguments after the first one.

@@ -163,9 +163,11 @@ def each(model: Any, structure: Structure, op: str) -> list[InputSpec]:
     if isinstance(spec, InputSpec | None):
         return [spec or ANY] * len(structure)
     if structure.kind in ("one", "args"):
-        count = len(structure.tree[2]) if structure.tree else 1
+        count, names = len(structure.tree[2]) if structure.tree else 1, input_names(model)
         if isinstance(spec, Mapping):
-            spec = {name: one for name, one in spec.items() if name not in input_names(model)[count:]}
+            spec = {name: one for name, one in spec.items() if name not in names[count:]}
+            if structure.kind == "one" and names[0] in spec:
+                spec[structure.names[0]] = spec.pop(names[0])
         else:
             spec = spec[:count]
     alone = isinstance(spec, list | tuple) and len(spec) == len(structure) == 1

@@ -161,7 +161,7 @@ def test_edges(request: pytest.FixtureRequest, case: Case) -> None:
                 assert not wrong, f"{target}: {case} {what}: {name}: {wrong}"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="mprotect")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect, which Windows does not have")
 @pytest.mark.skipif(not ISAS, reason="no compiled kernels")
 @pytest.mark.parametrize("family", dict.fromkeys(case.spec.family for case in TESTS))
 def test_touches_nothing_beyond_its_arrays(request: pytest.FixtureRequest, family: str) -> None:

@@ -144,7 +144,7 @@ def test_threads_may_meet_at_the_first_call() -> None:
     assert results == [21] * 4
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_process_forked_while_another_thread_compiles() -> None:
     begun, go = threading.Event(), threading.Event()

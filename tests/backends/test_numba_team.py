@@ -16,7 +16,7 @@ import pytest
 import fastnn
 from fastnn.backends import cores, load, unavailable
 
-pytestmark = pytest.mark.skipif(bool(unavailable("numba")), reason="no Numba")
+pytestmark = pytest.mark.skipif(bool(unavailable("numba")), reason="numba is not installed")
 
 SHAPES = ((70, 300, 90), (300, 70, 90), (500, 20, 300), (20, 500, 300), (1, 900, 70), (900, 1, 70), (3, 900, 70))
 """M, N, K: of packed blocks, of factors as they are and of vectors, shared out by rows and by columns."""
@@ -59,7 +59,7 @@ def _in_child(queue: Any) -> None:
     queue.put(_products(*SHAPES[0]))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_starts_threads_of_its_own(all_share: None) -> None:
     fastnn.set_num_threads(3)

@@ -306,6 +306,35 @@ def test_nested_specs_and_a_mode_between_the_inputs() -> None:
     np.testing.assert_array_equal(Masked()(x, True, 3 * x).numpy(), 3 * x)
 
 
+def test_specs_by_name_of_one_input() -> None:
+    class Ids(nn.Module):
+        input_spec: Any = {"ids": fastnn.InputSpec("int")}  # noqa: RUF012
+
+        def forward(self, ids: Any) -> Any:
+            self._saw = ids.dtype.name
+            return ids * 1.0
+
+    model = Ids()
+    assert model([1, 2]).tolist() == model.predict([1, 2]).tolist() == [1.0, 2.0] and model._saw == "int64"
+    model.input_spec = {"id": fastnn.InputSpec("int")}
+    with pytest.raises(ValueError, match=r"predict: input_spec has unknown keys \['id'\]"):
+        model.predict([1, 2])
+
+
+def test_the_first_input_is_cast_by_its_spec_as_the_others_are() -> None:
+    x, ids = fastnn.tensor([[1, 2, 3]]), fastnn.tensor([1])
+    assert Rows()(x, ids).tolist() == [[2.0, 3.0, 4.0]]
+
+
+def test_inputs_that_cannot_be_passed_beside_a_mode_are_an_error() -> None:
+    class Rest(nn.Module):
+        def forward(self, x: Any, training: Any = False, *rest: Any) -> Any:
+            return x
+
+    with pytest.raises(TypeError, match="input_2"):
+        Rest().predict([np.ones((2, 1)), np.ones((2, 1))])
+
+
 def test_a_decorator_may_give_an_input_itself() -> None:
     def doubled(f: Any) -> Any:
         @functools.wraps(f)
