@@ -28,6 +28,7 @@ double peak() {
   double best = 0;
   for (int repeat = 0; repeat < 20; repeat++) {
     Vec<T> acc[kChains], a = splat<T>((T)0.999), b = splat<T>((T)1e-6);
+#pragma GCC unroll 12  // with an index that is not constant, the sums would be in memory
     for (int j = 0; j < kChains; j++) acc[j] = splat<T>((T)j);
     constexpr int kSteps = 100000;
     double start = now();
