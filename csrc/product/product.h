@@ -80,6 +80,8 @@ FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_al
 constexpr double kFlopsPerNs = 200;  // for float32 on one core
 #elif defined(__AVX2__)
 constexpr double kFlopsPerNs = 100;
+#elif defined(__aarch64__)
+constexpr double kFlopsPerNs = 80;  // a guess, not measured: four multiply-adds of four lanes per cycle at 2.5 GHz
 #else
 constexpr double kFlopsPerNs = 40;
 #endif

@@ -37,6 +37,8 @@ struct GemmTuning {
 constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false};
 #elif defined(__AVX2__)
 constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true};
+#elif defined(__aarch64__)  // 32 registers of NEON, and multiplications by an element of a register
+constexpr GemmTuning kGemm = {2, 2, {0, 16, 12}, false, true};
 #else
 constexpr GemmTuning kGemm = {2, 2, {0, 8, 4}, false, true};
 #endif
