@@ -32,11 +32,14 @@ template <class T>
 struct Rounded {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 1;
+  static constexpr int kGroup = 1;
   static constexpr int kVectors = kGemm.narrow;
+  FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
   static void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);
     for (i64 i = 0; i < kc * round_up(n, kLanes<T>); i += kLanes<T>) store(panel + i, round_bf16(load(panel + i)));
   }
+  static void pack_a(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { pack(panel, from, i0, n, k0, kc); }
   FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }
 };
 
@@ -45,50 +48,63 @@ struct Rounded {
 
 FASTNN_INLINE bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 
+// Loads 16 rows of op(a) or columns of op(b), 32 steps of K each, as pairs of steps. If kAlongK, register t has the 16 pairs of
+// row t, otherwise it has pair t of the 16 rows. What is beyond `rows` and `steps` is 0 and is not read.
+template <bool kAlongK>
+FASTNN_BF16 FASTNN_INLINE void load_pairs(Vec<float>* r, const float* p, i64 ld, i64 rows, i64 steps) {
+  constexpr i64 L = 16;
+  auto first = [](i64 n) { return n < L ? (__mmask16)((1u << max_i64(n, 0)) - 1) : (__mmask16)0xffff; };
+  if constexpr (kAlongK) {
+    const __mmask16 low = first(steps), high = first(steps - L);
+#pragma GCC unroll 16
+    for (int t = 0; t < L; t++) {
+      const __mmask16 there = t < rows ? (__mmask16)0xffff : (__mmask16)0;
+      const float* row = p + (t < rows ? t * ld : 0);
+      const __m512 even = _mm512_maskz_loadu_ps(low & there, row), odd = _mm512_maskz_loadu_ps(high & there, row + L);
+      r[t] = (Vec<float>)_mm512_cvtne2ps_pbh(odd, even);
+    }
+  } else {
+    const __mmask16 lanes = first(rows);
+    const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                          4, 19, 3, 18, 2, 17, 1, 16, 0);
+#pragma GCC unroll 16
+    for (int t = 0; t < L; t++) {
+      const __mmask16 now = 2 * t < steps ? lanes : (__mmask16)0, next = 2 * t + 1 < steps ? lanes : (__mmask16)0;
+      const float* row = p + (2 * t < steps ? 2 * t * ld : 0);
+      const __m512 even = _mm512_maskz_loadu_ps(now, row), odd = _mm512_maskz_loadu_ps(next, row + ld);
+      r[t] = (Vec<float>)_mm512_permutexvar_epi16(both, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+    }
+  }
+}
+
 // Panels of pairs, 32 bits each: the numbers of steps 2s and 2s + 1 for each row or column.
 struct Pairs {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 2;
+  static constexpr int kGroup = 1;
   static constexpr int kVectors = 2;
+  FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
 
   FASTNN_BF16 static void pack(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     constexpr i64 L = 16;
     const i64 width = round_up(n, L), ld = from.ld;
-    const float* p = from.at(i0, k0);
-    if (!from.along_k) {
-      const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
-                                            4, 19, 3, 18, 2, 17, 1, 16, 0);
-      for (i64 k = 0; k < kc; k += 2, p += 2 * ld, panel += width)
-        for (i64 i = 0; i < n; i += L) {
-          const __mmask16 lanes = n - i < L ? (__mmask16)((1u << (n - i)) - 1) : (__mmask16)0xffff;
-          const __m512 even = _mm512_maskz_loadu_ps(lanes, p + i);
-          const __m512 odd = _mm512_maskz_loadu_ps(k + 1 < kc ? lanes : (__mmask16)0, p + ld + i);
-          const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
-          _mm512_storeu_si512(panel + i, _mm512_permutexvar_epi16(both, halves));
-        }
-      return;
-    }
-    for (i64 i = 0; i < n; i += L)
-      for (i64 k = 0; k < kc; k += 2 * L) {
+    for (i64 k = 0; k < kc; k += 2 * L, panel += L * width)
+      for (i64 i = 0; i < n; i += L) {
         const i64 steps = min_i64(2 * L, kc - k), rows = min_i64(L, n - i);
-        const __mmask16 low = steps < L ? (__mmask16)((1u << steps) - 1) : (__mmask16)0xffff;
-        const __mmask16 high = steps >= 2 * L ? (__mmask16)0xffff
-                               : steps > L    ? (__mmask16)((1u << (steps - L)) - 1)
-                                              : (__mmask16)0;
-        const float* q = p + i * ld + k;
         Vec<float> r[L];
-#pragma GCC unroll 16
-        for (int t = 0; t < L; t++) {
-          const __mmask16 there = t < rows ? (__mmask16)0xffff : (__mmask16)0;
-          const float* row = q + (t < rows ? t * ld : 0);
-          r[t] = (Vec<float>)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high & there, row + L),
-                                                 _mm512_maskz_loadu_ps(low & there, row));
+        if (from.along_k) {
+          load_pairs<true>(r, from.at(i0 + i, k0 + k), ld, rows, steps);
+          transpose<float>(r);
+        } else {
+          load_pairs<false>(r, from.at(i0 + i, k0 + k), ld, rows, steps);
         }
-        transpose<float>(r);
 #pragma GCC unroll 16
         for (int t = 0; t < L; t++)
-          if (2 * t < steps) store(panel + (k / 2 + t) * width + i, r[t]);
+          if (2 * t < steps) store(panel + t * width + i, r[t]);
       }
+  }
+  static void pack_a(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
+    pack(panel, from, i0, n, k0, kc);
   }
 
   template <int MR, int NV>

@@ -47,7 +47,7 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   i64 vectors = p.pack ? F::kVectors : kGemm.wide;
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
-  const i64 tile_rows = kGemm.rows[vectors];
+  const i64 tile_rows = F::rows(vectors);
   // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
   const i64 bytes = !p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed;
   p.k = Cut::by(k, bytes / size * F::kSteps);
@@ -57,7 +57,7 @@ GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.scratch = p.k.pieces * m * n;
   }
-  const i64 depth = ceil_div(p.k.size + (p.k.extra > 0), F::kSteps), work = m * n * p.k.size;
+  const i64 depth = panel_depth<F>(p.k.size + (p.k.extra > 0)), work = m * n * p.k.size;
   p.panel_size = depth * vectors * L;
   const i64 group = min_i64(kGemm.group / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
   p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, group) : 1);
@@ -90,8 +90,8 @@ void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to
   const Range tiles = block_tiles(p, p.tiles, block);
   for (i64 t = tiles.begin; t < tiles.end; t++) {
     const i64 i0 = p.tiles.begin(t), rows = p.tiles.begin(t + 1) - i0;
-    F::pack(to, g.a, i0, rows, k0, depth);
-    to += ceil_div(depth, F::kSteps) * round_up(rows, kLanes<T>);
+    F::pack_a(to, g.a, i0, rows, k0, depth);
+    to += panel_depth<F>(depth) * round_up(rows, kLanes<T>);
   }
 }
 
@@ -132,7 +132,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
   const bool last = kb == p.k.pieces - 1 && !p.split;
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
   Tile<T> t;
-  t.k = ceil_div(depth, F::kSteps);
+  t.k = panel_depth<F>(depth);
   t.ldc = p.split ? g.n : g.ldc;
   t.alpha = p.split ? (T)1 : g.alpha;
   t.beta = p.split ? (T)0 : kb ? (T)1 : g.beta;
@@ -155,6 +155,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
   } size = {};
   for (i64 i = mine.begin; i < mine.end; i++) {
     const i64 i0 = tiles.begin(i), rows = tiles.begin(i + 1) - i0;
+    t.rows = rows;
     if (p.pack_a) {
       t.a = a;
       t.a_row = 1;

@@ -62,16 +62,27 @@ void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& f
   }
 }
 
-// ---- formats ----
+// ---- formats of factors ----
 
 // Numbers without rounding.
 template <class T>
 struct Full {
   static constexpr bool kReads = true;  // the micro-kernel also reads factors in place
-  static constexpr int kSteps = 1;      // steps of K in one step of a panel
+  static constexpr int kSteps = 1;      // steps of K in one element of a panel
+  static constexpr int kGroup = 1;      // the length of a panel along K is a multiple of this, in elements
   static constexpr int kVectors = kGemm.narrow;
+  FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
   FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
+  FASTNN_INLINE void pack_a(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
+    ::pack(panel, from, i0, n, k0, kc);
+  }
   FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }
 };
+
+// Returns the length of a panel of kc steps of K, in elements.
+template <class F>
+FASTNN_INLINE i64 panel_depth(i64 kc) {
+  return round_up(ceil_div(kc, F::kSteps), F::kGroup);
+}
 
 }  // namespace

@@ -52,6 +52,7 @@ struct Tile {
   i64 ldb;
   T* c;
   i64 ldc;
+  i64 rows;
   i64 last;  // columns in the last vector
   const T* bias;
   T alpha, beta;
