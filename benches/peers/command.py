@@ -7,15 +7,15 @@ import json
 import shlex
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import fastnn
 
-from . import page, process, why
+from . import page, process, report, results, why
 from .measure import Bench
 from .rows import rows
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 PROCESSES = "processes"
 
 
@@ -29,11 +29,16 @@ def main(device: str, script: str, doc: str | None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to this file")
     if device == "cpu":
         parser.add_argument("--wheel", type=Path, help="wheel of fastnn, to show its size")
-        parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(PAGE.parents[1])}, the whole page")
+        parser.add_argument("--write", action="store_true", help="store this machine's figures and write docs/performance.md")
+        parser.add_argument("--render", action="store_true", help="write docs/performance.md from the stored figures")
     options = parser.parse_args()
+    if device == "cpu" and options.render:
+        report.write(results.load(), rows("cpu"))
+        return 0
     wheel, write = (options.wheel, options.write) if device == "cpu" else (None, False)
+    size = wheel.stat().st_size if wheel else 0
     if write and options.only:
-        parser.error("--write writes the whole page; leave --only out")
+        parser.error("--write stores all rows; leave --only out")
     if options.seconds <= 0:
         parser.error("--seconds must be more than 0")
     info = fastnn.info()
@@ -44,7 +49,7 @@ def main(device: str, script: str, doc: str | None) -> int:
         names = [row.name for row in every] + [PROCESSES] * (device == "cpu")
         parser.error("--only: no row has that in its name; the rows are\n  " + "\n  ".join(names))
 
-    start, markdown = time.perf_counter(), PAGE if write else options.markdown
+    start, markdown = time.perf_counter(), options.markdown
     given = [Path(a).name if a == str(wheel) else a for a in sys.argv[1:]]  # the wheel without its folders
     command = shlex.join(["python", script, *given])
     measured = []
@@ -60,12 +65,18 @@ def main(device: str, script: str, doc: str | None) -> int:
                 options.json.write_text(json.dumps(page.as_json(measured, run), indent=1) + "\n")
         costs = process.costs(bench.peers, rounds=max(1, min(5, round(5 * options.seconds)))) if processes else {}
     if costs:
-        print("\n".join(page.cost_table(costs, wheel)))
+        print("\n".join(page.cost_table(costs, size)))
     print(f"{len(measured)} rows in {time.perf_counter() - start:.0f} s")
     if markdown:
-        more = why.section(measured) if device == "cpu" else []
-        markdown.write_text(page.page(measured, run, [*more, *page.costs(costs, wheel)]))
+        markdown.write_text(page.page(measured, run, page.costs(costs, size)))
         print(f"wrote {markdown}")
+    if write:
+        machine = results.here(info.isa, run, options.seconds)
+        machine.add(measured)
+        machine.processes, machine.wheel = {name: asdict(cost) for name, cost in costs.items()}, size
+        machine.profiles = why.profiles(measured)
+        print(f"wrote {machine.save()}")
+        report.write(results.load(), rows(device))
     failed = [f"{m.row.name}: {line}" for m in measured for line in m.failed]
     if failed:
         print("\nFAILED\n  " + "\n  ".join(failed))

@@ -21,7 +21,7 @@ from fastnn.backends import current
 from fastnn.backends.spec import PRECISIONS
 
 from . import job, nets
-from .job import Clock, Epochs, Job, Rate, Training, event_clock, host_clock
+from .job import Calls, Clock, Epochs, Job, Rate, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
 TOGETHER = 20
@@ -55,15 +55,15 @@ class Contender(job.Contender):
 
             cupy.get_default_memory_pool().free_all_blocks()
 
-    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+    def matmul(self, shape: tuple[int, int, int], layout: str, start: int, precision: str, mode: str) -> Job:
         """Return a job that calls the kernel, or replays a graph of several calls."""
         if precision not in PRECISIONS:
             raise ValueError(f"no products of {precision}; the precisions are {', '.join(PRECISIONS)}")
         k = self.backend
-        a, b = map(k.asarray, nets.matrices(*shape))
-        c = k.empty((shape[0], shape[2]), "float32")
+        a, b = map(k.asarray, nets.matrices(*shape, layout, start))
+        c = k.asarray(nets.placed(np.zeros((shape[0], shape[2])), start))
         args = (c, a, b, 1.0, 0.0, PRECISIONS.index(precision))
-        kernel = k.table["matmul_nn"]
+        kernel = k.table[f"matmul_{layout}"]
         kernel(*args)
 
         def result_of(call: Callable[[], Any]) -> list[np.ndarray]:
@@ -72,7 +72,7 @@ class Contender(job.Contender):
             return [k.to_numpy(c)[rows_of(shape)]]
 
         if mode == "captured":
-            run = k.plan([("matmul_nn", args)] * TOGETHER).run
+            run = k.plan([(f"matmul_{layout}", args)] * TOGETHER).run
             return Job(run, result=lambda: result_of(run), steps=TOGETHER)
         return Job(kernel, args, lambda: result_of(lambda: kernel(*args)))
 
@@ -150,6 +150,9 @@ class Contender(job.Contender):
         model = _model(sizes, None)
         call = model.freeze(batch_size=batch) if mode == "frozen" else model.predict_on_batch
         return Job(call, (x,), lambda: [call(x)])
+
+    def latency(self, sizes: tuple[int, ...], calls: int, precision: str, mode: str) -> Job:
+        return Calls(self.predict(sizes, 1, precision, mode), calls)
 
     def _forward(self, sizes: tuple[int, ...], x: Any) -> Job:
         model = _modules(sizes)

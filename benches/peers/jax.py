@@ -53,10 +53,16 @@ class Contender(job.Contender):
             return Job(lambda: function(*args).block_until_ready(), result=result)
         return Job(lambda: setattr(self, "last", function(*args)), result=result)
 
-    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
+    def matmul(self, shape: tuple[int, int, int], layout: str, start: int, precision: str, mode: str) -> Job:
+        """Return a job of a jitted product. JAX copies a misaligned array into its own memory beforehand."""
         dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
-        a, b = (jax.device_put(m).astype(dtype) for m in nets.matrices(*shape))
-        product = jax.jit(lambda a, b: jnp.matmul(a, b, precision=_precision(precision)))
+        a, b = (jax.device_put(m).astype(dtype) for m in nets.matrices(*shape, layout, start))
+
+        def multiply(a: Any, b: Any) -> Any:
+            a, b = (a.T if layout[0] == "t" else a), (b.T if layout[1] == "t" else b)
+            return jnp.matmul(a, b, precision=_precision(precision))
+
+        product = jax.jit(multiply)
 
         def result() -> list[np.ndarray]:
             return [np.asarray(product(a, b)[rows_of(shape)].astype(jnp.float32))]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -114,6 +117,50 @@ class Rate(Job):
 
     def warm(self, n: int) -> None:
         """Do nothing."""
+
+
+class Calls(Job):
+    """Job that times each of its calls. The figure of a block is the median of its calls.
+
+    Args:
+        job: the calls.
+        calls: the number of calls in all blocks together.
+    """
+
+    def __init__(self, job: Job, calls: int) -> None:
+        super().__init__(job.call, job.args, job.result, job.settle)
+        self.calls = calls
+        self.nanoseconds = array("q")
+
+    def block(self, clock: Clock, n: int) -> Took:
+        call, args, now = self.call, self.args, time.perf_counter_ns
+        took = array("q", bytes(8 * n))
+        for i in range(n):
+            start = now()
+            call(*args)
+            took[i] = now() - start
+        self.nanoseconds.extend(took)
+        seconds = 1e-9 * statistics.median(took)
+        return Took(seconds, seconds)
+
+    def percentiles(self) -> list[float]:
+        """Return the percentiles of all calls that were timed, in seconds, and forget the calls."""
+        ordered = sorted(self.nanoseconds)
+        self.nanoseconds = array("q")
+        return [1e-9 * percentile(ordered, share) for share in PERCENTILES]
+
+
+PERCENTILES = (0.5, 0.99, 0.999)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of the values does not exceed.
+
+    Args:
+        ordered: the values in ascending order.
+        share: between 0 and 1.
+    """
+    return ordered[max(0, math.ceil(round(share * len(ordered), 6)) - 1)]
 
 
 class Training(Job):

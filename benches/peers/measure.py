@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from . import cpu
 from .job import Took
 from .reference import WrongResultError, check, check_accuracies, expected, probabilities
-from .rows import LIBRARIES, OURS, Row
+from .row import LIBRARIES, OURS, Row
 from .worker import Worker, WorkerError
 
 ROUNDS = (5, 10)
@@ -38,6 +39,9 @@ class Measured:
         accuracy: mean test accuracies on the digits.
         limit: the peak rate of the machine in the row's unit; on a CPU, that of one core.
         memory: MiB of each contender, for each entry of the row's `memory`; empty if the system does not report it.
+        percentiles: percentiles of the times of single calls (`PERCENTILES` of job.py), in seconds. If several numbers of threads
+            were tried, each percentile is that of the best number.
+        amx: whether the CPU has AMX.
     """
 
     row: Row
@@ -50,6 +54,8 @@ class Measured:
     accuracy: dict[str, float] = field(default_factory=dict)
     limit: float = 0.0
     memory: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
+    percentiles: dict[str, list[float]] = field(default_factory=dict)
+    amx: bool = False
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -127,6 +133,11 @@ class _Entry:
         if self.steps > 1:  # the first calls are slower than later ones
             self.steps = max(1, int(seconds / self.worker("block", self.key, max(1, self.steps // 8))[1]))
 
+    def share_calls(self, calls: int) -> None:
+        """Set the number of calls of a block, and forget the calls before."""
+        self.steps = calls
+        self.worker("percentiles", self.key)
+
     def block(self) -> None:
         self.took.append(Took(*self.worker("block", self.key, self.steps)))
 
@@ -181,7 +192,7 @@ class Bench:
 
     def measure(self, row: Row) -> Measured:
         """Return the figures of a row; its `wrong` and `left_out` describe what failed."""
-        measured, entries = Measured(row), list[_Entry]()
+        measured, entries = Measured(row, amx=self.device == "cpu" and cpu.amx()), list[_Entry]()
         for column, way in row.columns.items():
             for threads in self._counts(row, way.module):
                 with _noted(measured, column):
@@ -195,6 +206,11 @@ class Bench:
             if row.kind == "digits":
                 accuracy = float(np.mean(entry.worker("accuracies", entry.key)))
                 measured.accuracy[entry.column] = min(accuracy, measured.accuracy.get(entry.column, accuracy))
+            if row.kind == "latency":
+                with _noted(measured, entry.column):
+                    found = entry.worker("percentiles", entry.key)
+                    before = measured.percentiles.get(entry.column, found)
+                    measured.percentiles[entry.column] = [*map(min, found, before)]
             if entry.median < measured.seconds.get(entry.column, float("inf")):
                 measured.took[entry.column], measured.threads[entry.column] = entry.took, entry.threads
         self._clear()
@@ -224,10 +240,10 @@ class Bench:
             WrongResultError: its results are wrong.
         """
         row, way = measured.row, measured.row.columns[column]
-        precision, isa = way.precision or row.precision, row.isa if way.module == "fastnn" else ""
+        precision = way.precision or row.precision
         start = time.perf_counter()
         try:
-            entry = _Entry(column, threads, self.worker(way.module, threads, isa, way.precision))
+            entry = _Entry(column, threads, self.worker(way.module, threads, row.isa, way.precision))
             got = entry.worker("make", entry.key, row.kind, (*row.args, precision, way.mode))
             if got is not None:
                 want = self._expected(row.kind, row.args)
@@ -251,9 +267,13 @@ class Bench:
         each(_Entry.start)
         if not entries:
             return
-        rounds = int(min(max(self.seconds / max(e.estimate for e in entries), ROUNDS[0]), ROUNDS[1]))
-        each(lambda entry: entry.calibrate(self.seconds / rounds))
         row = measured.row
+        rounds = int(min(max(self.seconds / max(e.estimate for e in entries), ROUNDS[0]), ROUNDS[1]))
+        if row.kind == "latency":
+            rounds = ROUNDS[1]
+            each(lambda entry: entry.share_calls(row.args[-1] // rounds))
+        else:
+            each(lambda entry: entry.calibrate(self.seconds / rounds))
         if row.limit and (ours := next((e for e in entries if row.columns[e.column].module == "fastnn"), None)):
             limit = _Entry(row.limit_name, ours.threads, ours.worker)
             with _noted(measured, limit.column):

@@ -11,8 +11,11 @@ import numpy as np
 SEED = (400, 15, 15, 15, 10)
 SMALL = (8, 64, 64, 4)
 MEDIUM = (784, 512, 512, 10)
+RL = (17, 256, 256, 6)
 WIDE = (1024, 2048, 2048, 1024)
 LARGE = (4096, 4096, 4096, 4096)
+CPU = SEED, SMALL, RL, MEDIUM, WIDE
+"""Nets of the rows of a CPU."""
 
 BATCHES = {SEED: 125, SMALL: 125, MEDIUM: 32, WIDE: 4, LARGE: 4}
 """Number of batches in the training data of a net. The data exceed the second-level cache and have a sample of each class."""
@@ -88,16 +91,27 @@ def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray
     return x, w, rng.integers(0, classes, rows)
 
 
-def matrices(*shape: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a (m, k) and b (k, n), aligned to 64 bytes, as all libraries align their parameters."""
-    m, k, n = shape
+def matrices(m: int, k: int, n: int, layout: str = "nn", start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factors of a product (m, k) x (k, n), as they are stored: "t" in the layout stores the transpose of a factor.
+
+    The arrays start `start` bytes after a multiple of 64. With 0 they are aligned as all libraries align their parameters.
+    """
     rng = np.random.default_rng(3)
-    return _aligned(rng.standard_normal((m, k))), _aligned(rng.standard_normal((k, n)))
+    a, b = rng.standard_normal((m, k)), rng.standard_normal((k, n))
+    a, b = (a.T if layout[0] == "t" else a), (b.T if layout[1] == "t" else b)
+    return placed(a, start), placed(b, start)
 
 
-def _aligned(values: np.ndarray) -> np.ndarray:
-    raw = np.empty(values.size + 16, np.float32)
-    start = -raw.ctypes.data % 64 // 4
-    a = raw[start : start + values.size].reshape(values.shape)
+def placed(values: np.ndarray, start: int = 0) -> np.ndarray:
+    """Return a contiguous copy in float32 that starts `start` bytes after a multiple of 64."""
+    raw = np.empty(values.size + 32, np.float32)
+    first = (start - raw.ctypes.data) % 64 // 4
+    a = raw[first : first + values.size].reshape(values.shape)
     a[...] = values
     return a
+
+
+def factors(m: int, k: int, n: int, layout: str = "nn", start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return views (m, k) and (k, n) of the arrays of `matrices`."""
+    a, b = matrices(m, k, n, layout, start)
+    return (a.T if layout[0] == "t" else a), (b.T if layout[1] == "t" else b)

@@ -2,9 +2,9 @@
 
 TIMED = {
     "cpu": """
-        Each contender runs in a separate process. It runs on one thread and on two threads, and the better result counts (`*`:
-        one thread). fastnn always uses two threads. The contenders take turns in short blocks. The figures are medians over the
-        rounds.
+        Each contender runs in a separate process. Where a row does not fix the number of threads, it runs on one thread and on
+        two threads, and the better result counts; fastnn always uses two threads. The contenders take turns in short blocks. The
+        figures are medians over the rounds.
     """,
     "cuda": """
         Each contender runs in a separate process on the same GPU. The contenders take turns in short blocks. The figures are
@@ -13,15 +13,28 @@ TIMED = {
         its blocks, until the last result is ready. The host's clock also measures the training of the digits.
     """,
 }
+REPORT = """
+    `python benches/bench_peers.py --write` measures all rows on the machine at hand, stores the figures in `benches/results/`,
+    one file for each CPU, and writes this page from all files there. The files have the times of all contenders.
+
+    A cell has the figure of fastnn, its speedup over the best peer with the name of that peer, and the outcome: whether the
+    target is met, or by how much it is missed. Rows that were not measured on a CPU are empty. Compare ratios within a column:
+    machines differ, and columns of different days may be of different versions.
+"""
 CHECKED = """
     Before a row is timed, its results are checked against float64, computed by NumPy: the losses after a few training steps,
     outputs, gradients and products. Of a large product, rows that are spread over the whole matrix are checked. `benches/peers/`
-    shows how each library is set up. Compare ratios within this page; another machine, or a busy one, gives other figures.
+    shows how each library is set up. Compare ratios within a run; another machine, or a busy one, gives other figures.
 """
 SECTIONS = {
     "Matrix products, float32": """
         The figures are GFLOP/s, and GB/s for the product of one row. In brackets: the share of the peak of the same number of
         cores.
+
+        - NT and TN: the second or the first factor is stored transposed, as in the gradients of inputs and weights.
+        - Misaligned: all three arrays start 16 bytes after a multiple of 64. JAX copies them into its own memory beforehand.
+        - AVX2: fastnn, NumPy and PyTorch are limited to AVX2, the peak is that of AVX2. JAX does not take part: with
+          --xla_cpu_max_isa=AVX2 its products still use AVX-512.
     """,
     "Networks, float32": """
         All training uses Adam and cross-entropy.
@@ -33,6 +46,11 @@ SECTIONS = {
         - LM head: a weight without bias and the mean cross-entropy, with the gradients of weight and input. fastnn uses
           nn.LinearCrossEntropyLoss under capture, PyTorch linear and cross_entropy, PyTorch chunked its linear_cross_entropy
           with 64 rows, JAX a jitted value_and_grad.
+    """,
+    "Latency": """
+        Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other
+        contenders. The figures are the percentiles 50, 99 and 99.9 of these times, which include that of the clock. ONNX Runtime
+        runs with and without bound inputs and outputs, on one thread and on two; at each percentile its best time counts.
     """,
     "Networks, products of bfloat16": """
         Mixed precision: weights, gradients and Adam are float32. fastnn uses `compile(dtype=...)`, PyTorch `torch.autocast`

@@ -95,9 +95,9 @@ class Net:
 class Contender(job.Contender):
     """NumPy."""
 
-    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
-        a, b = nets.matrices(*shape)
-        c = np.empty((shape[0], shape[2]), np.float32)
+    def matmul(self, shape: tuple[int, int, int], layout: str, start: int, precision: str, mode: str) -> Job:
+        a, b = nets.factors(*shape, layout, start)
+        c = nets.placed(np.zeros((shape[0], shape[2])), start)
 
         def run() -> None:
             np.matmul(a, b, out=c)

@@ -9,7 +9,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from . import job, nets
-from .job import Job
+from .job import Calls, Job
 
 
 class Contender(job.Contender):
@@ -20,6 +20,9 @@ class Contender(job.Contender):
         if mode == "bound":
             return _bound(session, x, np.empty((batch, sizes[-1]), np.float32))
         return Job(session.run, (["y"], {"x": x}), result=lambda: session.run(["y"], {"x": x}))
+
+    def latency(self, sizes: tuple[int, ...], calls: int, precision: str, mode: str) -> Job:
+        return Calls(self.predict(sizes, 1, precision, mode), calls)
 
 
 def _bound(session: Any, *arrays: np.ndarray) -> Job:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from inspect import cleandoc
-from pathlib import Path
 from typing import Any
 
-from . import notes
+from . import cpu, notes
+from .figures import digits, factor, time
 from .measure import Measured, cores
 from .process import Cost
-from .rows import LIBRARIES
+from .row import LIBRARIES
+from .targets import speedups, target
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Run:
     @classmethod
     def this(cls, device: str, isa: str, backend: str, peers: Sequence[str], command: str, seconds: float) -> Run:
         """Return a description of this machine and of the packages that are installed."""
-        hardware = _gpus() if device == "cuda" else [f"{_cpu()}, {cores()} cores, {isa}"]
+        hardware = _gpus() if device == "cuda" else [f"{cpu.name(cpu.info())}, {cores()} cores, {isa}"]
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         packages = _versions(package for library in LIBRARIES[device].values() for package in library.packages)
         contenders = []
@@ -60,12 +61,6 @@ class Run:
 
     def __str__(self) -> str:
         return f"{'; '.join(self.hardware)}; {self.system}; load {self.load:.2f}; {', '.join(self.contenders)}"
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _gpus() -> list[str]:
@@ -86,60 +81,6 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def time(seconds: float) -> str:
-    """Format a time with three digits and a unit."""
-    unit, name = next((u, n) for u, n in ((1e-6, "us"), (1e-3, "ms"), (1.0, "s")) if seconds < 999.5 * u or u == 1.0)
-    return f"{digits(seconds / unit)} {name}"
-
-
-def digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
-
-
-def factor(value: float) -> str:
-    return f"{digits(value)}x"
-
-
-def target(m: Measured) -> tuple[str, str]:
-    """Return the target of a row and the outcome: "met", or by how much each part is missed."""
-    t, seconds = m.row.target, m.seconds
-    if t is None:
-        return "", ""
-    aims, missed = [], []
-
-    def compare(aim: float, name: str, peer: str, ours: str) -> None:
-        aims.append(f">= {aim:g}x {name}")
-        if peer not in seconds or ours not in seconds:
-            missed.append(f"{(peer or name) if ours in seconds else 'fastnn'} not measured")
-        elif (found := m.times(peer, ours)) < aim:
-            missed.append(f"{factor(found)} {peer}, {digits(100 * (1 - found / aim))} % short")
-
-    if t.seconds is not None:
-        aims.append(f"<= {time(t.seconds)}")
-        if "fastnn" not in seconds:
-            missed.append("fastnn not measured")
-        elif seconds["fastnn"] > t.seconds:
-            missed.append(f"{time(seconds['fastnn'])}, {digits(100 * (seconds['fastnn'] / t.seconds - 1))} % over")
-    if t.share is not None:
-        aims.append(f">= {100 * t.share:.0f} % of {m.row.limit_name}")
-        if not m.ours or not m.limit:
-            missed.append("not measured")
-        elif m.share < t.share:
-            missed.append(f"{100 * m.share:.1f} %, {100 * (t.share - m.share):.1f} points short")
-    for peer, times in t.times.items():
-        compare(times, peer, peer, "fastnn")
-    if t.best is not None:
-        compare(t.best, "PyTorch's best", m.fastest("torch"), m.ours)
-    for args, found in m.memory.items():
-        for peer, share in t.memory.items():
-            aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} rows")
-            if peer not in found or "fastnn" not in found:
-                missed.append(f"memory of {peer if 'fastnn' in found else 'fastnn'} not measured")
-            elif found["fastnn"] > share * found[peer]:
-                missed.append(f"{factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
-    return "; ".join(aims), "missed: " + "; ".join(missed) if missed else "met"
-
-
 def memory(m: Measured) -> list[str]:
     """List the temporary memory of the contenders, one line for each number of rows."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
@@ -150,6 +91,8 @@ def _figure(m: Measured, column: str) -> str:
     """Format the figure of a contender: a rate for products on a CPU (with the share for fastnn), otherwise a time."""
     if column not in m.seconds:
         return "wrong" if column in m.wrong else ""
+    if column in m.percentiles:
+        return percentiles(m, column)
     seconds = m.seconds[column]
     rate = digits(m.row.amount / seconds)
     if m.row.kind != "matmul":
@@ -159,8 +102,15 @@ def _figure(m: Measured, column: str) -> str:
     return f"{rate} ({100 * m.share:.1f} %)" if column == "fastnn" and m.limit else rate
 
 
+def percentiles(m: Measured, column: str) -> str:
+    """Format the percentiles of single calls, in microseconds."""
+    return " / ".join(digits(1e6 * s) for s in m.percentiles[column]) + " us"
+
+
 def _compared(m: Measured) -> str:
     """Compare the fastest column of fastnn with that of the peers."""
+    if m.percentiles:
+        return " / ".join(map(factor, speedups(m)))
     return f"{factor(m.times(m.best, m.ours))} {m.best}" if m.ours and m.best else ""
 
 
@@ -185,7 +135,7 @@ def table(lines: Sequence[Sequence[str]]) -> list[str]:
     return [rows[0], "|" + "---|" * len(kept), *rows[1:]]
 
 
-def _absences(m: Measured) -> list[str]:
+def absences(m: Measured) -> list[str]:
     """List the contenders without a figure, with the reasons."""
     return [f"{column}: {why}" for column, why in {**m.wrong, **m.left_out}.items()]
 
@@ -196,7 +146,7 @@ def _share(m: Measured) -> str:
     return f"fastnn at {100 * m.share:.1f} % of {m.row.limit_name}, {digits(m.limit)} {m.row.unit}"
 
 
-def _accuracy(m: Measured) -> str:
+def accuracy(m: Measured) -> str:
     values = ", ".join(f"{name} {value:.3f}" for name, value in m.accuracy.items())
     return f"mean test accuracy on the digits: {values}" if values else ""
 
@@ -205,21 +155,21 @@ def text(m: Measured) -> str:
     """Format a row as a few lines."""
     figures = ", ".join(f"{column} {_figure(m, column)}" for column in m.row.columns if column in m.seconds)
     prepared = ", ".join(f"{column} {seconds:.1f} s" for column, seconds in m.prepared.items() if seconds >= 1)
-    parts = [figures, _share(m), _accuracy(m), _compared(m), *memory(m), target(m)[1]]
-    lines = [f"{m.row.name}: " + "; ".join(part for part in parts if part), *(f"  {line}" for line in _absences(m))]
+    parts = [figures, _share(m), accuracy(m), _compared(m), *memory(m), target(m)[1]]
+    lines = [f"{m.row.name}: " + "; ".join(part for part in parts if part), *(f"  {line}" for line in absences(m))]
     return "\n".join([*lines, f"  prepared in: {prepared}"] if prepared else lines)
 
 
-def costs(found: dict[str, Cost], wheel: Path | None) -> list[str]:
+def costs(found: dict[str, Cost], wheel: int) -> list[str]:
     """Return the lines of the page's section about processes."""
     return ["", "## Processes", "", cleandoc(notes.COSTS), "", *cost_table(found, wheel)] if found else []
 
 
-def cost_table(costs: dict[str, Cost], wheel: Path | None) -> list[str]:
+def cost_table(costs: dict[str, Cost], wheel: int) -> list[str]:
     """Return the table of import times, memory, first results and sizes of the libraries."""
     lines = [["", "import", "resident after it", "first prediction", "first training step", "installed", "wheel"]]
     for name, c in costs.items():
-        size = f"{wheel.stat().st_size / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
+        size = f"{wheel / 1e6:.2f} MB" if wheel and name == "fastnn" else ""
         firsts = [time(s) if s else "" for s in (c.prediction, c.step)]
         lines.append([name, time(c.importing), f"{c.memory:.0f} MiB", *firsts, f"{digits(c.size)} MB", size])
     return table(lines)
@@ -237,11 +187,12 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
         "",
         f"- {'GPU' if run.device == 'cuda' else 'Machine'}: {'; '.join(run.hardware)}; {run.system}",
         f"- Load of the machine in the minute before: {run.load:.2f}",
-        *(f"- Measured: {line}" for line in _limits(measured)),
+        *(f"- Measured: {line}" for line in limits(measured)),
         f"- Contenders: {', '.join(run.contenders)}",
         "",
         cleandoc(notes.TIMED[run.device]),
-        f"There were {rounds[0]} to {rounds[-1]} rounds, about {run.seconds:g} s in total for each contender in each row.",
+        f"There were {rounds[0]} to {rounds[-1]} rounds, about {run.seconds:g} s in total for each contender in each row."
+        + (" `*`: on one thread." if run.device == "cpu" else ""),
         "",
         cleandoc(notes.CHECKED),
         "",
@@ -253,16 +204,16 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
         for m in chosen:
             if m.row.limit == "copy" and (share := _share(m)):
                 lines += ["", f"{share}."]
-            if accuracy := _accuracy(m):
-                lines += ["", f"{accuracy[0].upper()}{accuracy[1:]}."]
+            if found := accuracy(m):
+                lines += ["", f"{found[0].upper()}{found[1:]}."]
             if any(m.memory.values()):
                 lines += ["", cleandoc(notes.MEMORY), "", *(f"- {line}" for line in memory(m))]
-    if absent := [f"- {m.row.name}: {line}" for m in measured for line in _absences(m)]:
+    if absent := [f"- {m.row.name}: {line}" for m in measured for line in absences(m)]:
         lines += ["", "## Left out", "", *absent]
     return "\n".join([*lines, *more]) + "\n"
 
 
-def _limits(measured: Sequence[Measured]) -> list[str]:
+def limits(measured: Sequence[Measured]) -> list[str]:
     """List the peak rates of one CPU core, which were measured together with the rows."""
     found: dict[str, list[float]] = {}
     for m in measured:

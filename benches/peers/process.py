@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import nets
 from .measure import cores
-from .rows import LIBRARIES
+from .row import LIBRARIES
 from .worker import Worker
 
 CPU = LIBRARIES["cpu"]

@@ -14,6 +14,7 @@ MOST = {
     "train": {"float32": 1e-4, "tf32": 5e-3, "bfloat16": 3e-2},
     "matmul": {"float32": 1e-5, "tf32": 1e-3, "bfloat16": 1e-2},
     "predict": {"float32": 1e-5},
+    "latency": {"float32": 1e-5},
     "head": {"float32": 1e-5},
     "adam": {"float32": 1e-6},
 }
@@ -43,14 +44,15 @@ def rows_of(shape: tuple[int, int, int]) -> np.ndarray:
 def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
     """Return the result in float64, as a list of arrays."""
     if kind == "matmul":
-        a, b = nets.matrices(*args[0])
-        return [a[rows_of(args[0])].astype(np.float64) @ b.astype(np.float64)]
+        shape, layout, _ = args
+        a, b = nets.factors(*shape, layout)
+        return [a[rows_of(shape)].astype(np.float64) @ b.astype(np.float64)]
     if kind == "head":
         return _head(*args)
     if kind == "adam":
         return _adam(*args)
-    sizes, batch = args
-    if kind == "predict":
+    sizes, batch = (args[0], 1) if kind == "latency" else args
+    if kind in ("predict", "latency"):
         return [Net(sizes, batch, np.float64).forward(nets.samples(sizes, batch)[0])]
     few = nets.distinct(sizes, batch)[: nets.checked(sizes)]
     return Net(sizes, len(few[0][0]), np.float64).after(few)

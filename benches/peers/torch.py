@@ -78,12 +78,12 @@ class Contender(job.Contender):
             output = work()
         return graph.replay, output
 
-    def matmul(self, shape: tuple[int, int, int], precision: str, mode: str) -> Job:
-        """Return a job of torch.mm with arrays of this precision."""
+    def matmul(self, shape: tuple[int, int, int], layout: str, start: int, precision: str, mode: str) -> Job:
+        """Return a job of torch.mm with arrays of this precision; a transposed factor is a view."""
         self._precision(precision)
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        a, b = (torch.from_numpy(m).to(self.device, dtype) for m in nets.matrices(*shape))
-        c = torch.empty(shape[0], shape[2], dtype=dtype, device=self.device)
+        a, b = (torch.from_numpy(m).to(self.device, dtype) for m in nets.factors(*shape, layout, start))
+        c = torch.from_numpy(nets.placed(np.zeros((shape[0], shape[2])), start)).to(self.device, dtype)
         call: Callable[[], Any] = functools.partial(torch.mm, a, b, out=c)
         if mode == "graph":
             call, _ = self._graph(lambda: [torch.mm(a, b, out=c) for _ in range(TOGETHER)])

@@ -12,6 +12,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+ISAS = {
+    "avx2": {
+        "FASTNN_ISA": "avx2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "MKL_CBWR": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    }
+}
+"""Variables that limit the libraries to an instruction set: fastnn, NumPy's OpenBLAS, and PyTorch with MKL and oneDNN.
+
+JAX has no such switch: with --xla_cpu_max_isa=AVX2 its products still use AVX-512.
+"""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
 
 
@@ -26,13 +40,13 @@ class Worker:
         module: module of the contender in this package.
         device: "cpu" or "cuda".
         threads: the largest number of threads.
-        isa: instruction set of fastnn's kernels; the best one if empty.
+        isa: instruction set to which the library is limited, a key of `ISAS`; the best one if empty.
     """
 
     def __init__(self, module: str, device: str, threads: int, isa: str = "") -> None:
         # Libraries read these variables when they load. Without the last one, JAX reserves most of the GPU's memory.
         own = dict.fromkeys(THREADS, str(threads)) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        own |= {"FASTNN_ISA": isa} if isa else {}
+        own |= ISAS[isa] if isa else {}
         before = dict(os.environ)
         os.environ.update(own)
         context = get_context("spawn")
@@ -109,6 +123,10 @@ class Commands:
     def accuracies(self, key: Any) -> list[float]:
         """Return the test accuracies of the models that a job has trained."""
         return list(self.jobs[key].accuracies)
+
+    def percentiles(self, key: Any) -> list[float]:
+        """Return the percentiles of the calls of a job that were timed, and forget these calls."""
+        return list(self.jobs[key].percentiles())
 
     def memory(self, kind: str, args: tuple[Any, ...], warm: tuple[Any, ...]) -> float | None:
         """Return the temporary memory of a job in MiB: the increase of peak resident memory in three calls after a first call.

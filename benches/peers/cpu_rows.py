@@ -1,0 +1,137 @@
+"""Defines the rows of a CPU."""
+
+from __future__ import annotations
+
+from . import nets
+from .row import LIBRARIES, OURS, Row, Target, Way
+
+PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", "Networks, products of bfloat16"
+LATENCY = "Latency"
+
+CALLS = 100_000
+"""Calls in a row of latencies."""
+
+SQUARE = 64, 512, 1024, 2048
+TRANSPOSED = (
+    ("nt", (128, 512, 512)),
+    ("tn", (784, 128, 512)),
+    ("nt", (256, 2048, 2048)),
+    ("tn", (2048, 256, 2048)),
+)
+"""Layouts and shapes of the products in a backward pass: gradients of inputs (nt) and of weights (tn)."""
+OFF = 16
+"""Bytes between a multiple of 64 and the start of a misaligned array."""
+BATCHES = 1, 8, 32, 128, 256
+
+
+def _columns(ours: str, mode: str, *names: str) -> dict[str, Way]:
+    """Return the columns of fastnn and of libraries that use the same mode."""
+    return {"fastnn": Way("fastnn", ours)} | {name: Way(LIBRARIES["cpu"][name].module, mode) for name in names}
+
+
+def _product(shape: tuple[int, int, int], threads: int, layout: str = "nn", start: int = 0, isa: str = "") -> Row:
+    """Return a row of one product; up to 512^3 its target includes a share of the peak.
+
+    JAX does not take part if the instruction set is limited: with --xla_cpu_max_isa=AVX2 its products still use AVX-512.
+    """
+    m, k, n = shape
+    size, count = f"{m}^3" if m == k == n else f"{m}x{k}x{n}", f"{threads} thread{'s' if threads > 1 else ''}"
+    parts = [f"sgemm {size}", layout.upper() if layout != "nn" else "", count, "misaligned" if start else "", isa.upper()]
+    small = m * k * n <= 512**3 and (threads == 1 or m * k * n > 64**3)
+    target = Target(share=0.95 if small else None, peers=1.0)
+    if isa:
+        target = Target(share=0.9 if small else None, peers=0.95)
+    columns = _columns("called", "eager", "NumPy", "PyTorch", *([] if isa else ["JAX"]))
+    limited = {"amount": 2e-9 * m * k * n, "unit": "GFLOP/s", "limit": "peak", "limit_args": (shape,)}
+    args = shape, layout, start
+    return Row(", ".join(filter(None, parts)), PRODUCTS, "matmul", args, columns, target, threads=threads, isa=isa, **limited)
+
+
+def _products() -> list[Row]:
+    shapes = [(64,) * 3, (128, 784, 512), *((n,) * 3 for n in SQUARE[1:])]
+    rows = [_product(shape, threads) for threads in (1, 2) for shape in shapes]
+    rows += [_product(shape, threads, layout) for threads in (1, 2) for layout, shape in TRANSPOSED]
+    rows += [_product(shape, threads, start=OFF) for threads in (1, 2) for shape in shapes[1:-1]]
+    rows += [_product(shape, 1, isa="avx2") for shape in shapes[:-1]]
+    vector = (1, 1024, 1024)
+    limited = {"amount": 4e-9 * 1024 * 1024, "unit": "GB/s", "limit": "reading", "limit_args": (vector,)}
+    columns = _columns("called", "eager", "NumPy", "PyTorch", "JAX")
+    name, target = "gemv 1x1024x1024, 1 thread", Target(share=0.85)
+    return [*rows, Row(name, PRODUCTS, "matmul", (vector, "nn", 0), columns, target, threads=1, **limited)]
+
+
+def _fit(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
+    columns = _columns("fit", "eager", "NumPy", "PyTorch", "JAX")
+    columns |= {"JAX scan": Way("jax", "scan"), "scikit-learn": Way("sklearn", "fit")}
+    return Row(f"training step in fit, {nets.title(sizes)}, batch {batch}", NETWORKS, "train", (sizes, batch), columns, target)
+
+
+def _mixed(sizes: tuple[int, ...], batch: int, target: Target) -> Row:
+    """Return a row of training with bfloat16 products, compared with the float32 training of fastnn, too."""
+    columns = {"fastnn": Way("fastnn", "fit"), OURS: Way("fastnn", "fit", "float32"), "PyTorch": Way("torch", "eager")}
+    name = f"training step in fit, bfloat16, {nets.title(sizes)}, batch {batch}"
+    return Row(name, BFLOAT16, "train", (sizes, batch), columns, target, "bfloat16")
+
+
+def _inference(sizes: tuple[int, ...], batch: int) -> list[Row]:
+    """Return the inference rows with a frozen model and, for some batches, with predict_on_batch, which has no target."""
+    measured = {nets.SEED: (1, 32), nets.SMALL: (1,), nets.MEDIUM: (1, 128), nets.WIDE: (256,)}.get(sizes, ())
+    modes = ["predict_on_batch", "frozen"] if batch in measured else ["frozen"]
+    names = list(LIBRARIES["cpu"])[1:] if batch in measured else ["PyTorch", "JAX", "ONNX Runtime"]
+    columns = {mode: _columns(mode, "eager", *names) | {"ONNX Runtime bound": Way("onnxruntime", "bound")} for mode in modes}
+    short = batch == 1 and sizes in (nets.SEED, nets.SMALL, nets.RL)
+    targets = {"frozen": Target(libraries={"ONNX Runtime": 5.0 if short else 1.0})}
+    title = f"{nets.title(sizes)}, batch {batch}"
+    return [
+        Row(f"inference, {mode}, {title}", NETWORKS, "predict", (sizes, batch), columns[mode], targets.get(mode))
+        for mode in modes
+    ]
+
+
+def _latency(sizes: tuple[int, ...]) -> Row:
+    """Return a row of the times of single calls of a frozen model with one sample."""
+    columns = {
+        "fastnn": Way("fastnn", "frozen"),
+        "ONNX Runtime": Way("onnxruntime", "eager"),
+        "ONNX Runtime bound": Way("onnxruntime", "bound"),
+    }
+    target = Target(percentiles={"ONNX Runtime": 2.0})
+    return Row(f"latency, frozen, {nets.title(sizes)}, batch 1", LATENCY, "latency", (sizes, CALLS), columns, target)
+
+
+def _loop(mode: str, times: float) -> Row:
+    name, target = f"loop by hand, {mode}, {nets.title(nets.SEED)}, batch 32", Target(times={"PyTorch": times})
+    return Row(name, NETWORKS, "train", (nets.SEED, 32), _columns(mode, "eager", "PyTorch"), target)
+
+
+def cpu_rows(bfloat16: bool) -> list[Row]:
+    """List all rows of a CPU."""
+    seed = nets.title(nets.SEED)
+    head, more = (768, 50257, 256), (768, 50257, 2048)
+    head_target = Target(peers=1.1, memory={"PyTorch": 0.5})
+    mixed = Target(times={"PyTorch": 1.1}), Target(times={"PyTorch": 1.1}, amx={OURS: 2.5})
+    return [
+        *_products(),
+        _fit(nets.SEED, 32, Target(times={"PyTorch": 20, "JAX scan": 3})),
+        _fit(nets.SMALL, 64, Target(times={"PyTorch": 12, "JAX scan": 1.8})),
+        _fit(nets.MEDIUM, 128, Target(peers=1.5)),
+        _fit(nets.WIDE, 256, Target(peers=1.2)),
+        *([_mixed(nets.MEDIUM, 128, mixed[0]), _mixed(nets.WIDE, 256, mixed[1])] if bfloat16 else []),
+        Row(
+            *(f"train_on_batch, {seed}, batch 32", NETWORKS, "train", (nets.SEED, 32)),
+            *(_columns("on_batch", "on_batch", "NumPy", "PyTorch", "JAX", "scikit-learn"), Target(15e-6)),
+        ),
+        _loop("eager", 3.0),
+        _loop("captured", 10.0),
+        *(row for sizes in nets.CPU for batch in BATCHES for row in _inference(sizes, batch)),
+        *(_latency(sizes) for sizes in (nets.SMALL, nets.RL)),
+        Row(
+            *("LM head 768 -> 50257 + cross-entropy, 256 rows, forward and backward", NETWORKS, "head", head),
+            *(_columns("captured", "eager", "PyTorch", "JAX") | {"PyTorch chunked": Way("torch", "chunked")}, head_target),
+            memory=(head, more),
+        ),
+        Row(
+            *(f"30 epochs of the digits, {seed}, batch 32", NETWORKS, "digits", ()),
+            *(_columns("fit", "eager", "PyTorch", "scikit-learn"), Target(times={"scikit-learn": 15, "PyTorch": 20})),
+        ),
+    ]
