@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -20,9 +19,8 @@
 #include <sched.h>
 #include <sys/mman.h>
 #endif
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+
+#include "core/post.h"
 
 namespace fastnn {
 
@@ -34,20 +32,6 @@ struct Barrier {
 };
 
 namespace {
-
-void pause_briefly() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-typedef std::chrono::steady_clock Clock;
-
-double nanoseconds_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
-}
 
 // Nanoseconds that this thread has waited for other workers. Short waits are not counted.
 thread_local double waited = 0;
@@ -88,21 +72,6 @@ struct Buffer {
   ~Buffer() { free(data); }
 };
 
-// State of a worker. The caller offers a job (kOffered), the worker accepts (kAccepted), the caller sets its number and starts it
-// (kGo). If a worker does not accept in time, the caller withdraws the offer: a worker that sleeps, or whose core runs another
-// process, must not delay the caller.
-enum State { kIdle, kOffered, kAccepted, kGo, kQuit };
-
-// Mailbox of one worker. Workers without an offer are not disturbed by a job.
-struct alignas(64) Post {
-  std::atomic<int> state{kIdle};
-  std::atomic<bool> asleep{false};
-  int ith = 0;
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::thread thread;
-};
-
 class Team {
  public:
   explicit Team(int threads) : threads_(threads) {
@@ -111,7 +80,7 @@ class Team {
     posts_.reserve(threads - 1);
     try {
       for (int i = 1; i < threads; i++) {
-        std::unique_ptr<Post> post(new Post);
+        auto post = std::make_unique<Post>();
         post->thread = std::thread(&Team::serve, this, post.get());
         posts_.push_back(std::move(post));
       }
@@ -121,28 +90,27 @@ class Team {
 
   ~Team() {
     for (auto& post : posts_) {
-      tell(*post, kQuit);
+      post->quit();
       post->thread.join();
     }
   }
 
   // The number of workers that was requested; the real number may be smaller.
   int threads() const { return threads_; }
-  bool asleep() const { return !posts_.empty() && posts_[0]->asleep.load(std::memory_order_relaxed); }
 
   // Returns false, without running the job, if the team is busy or rests.
-  bool run(Job job, void* context, int workers, i64 scratch, double patience) {
+  bool run(Job job, void* context, int workers, i64 scratch, double work) {
     std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
     if (!busy || resting()) return false;
     scratch_ = scratch ? buffer_.reserve(scratch) : nullptr;
     job_ = job;
     context_ = context;
-    workers_ = 1 + gather(std::min(workers - 1, (int)posts_.size()), patience);
+    workers_ = 1 + gather(std::min(workers - 1, (int)posts_.size()), work);
     barrier_.workers = workers_;
     left_.store(workers_ - 1, std::memory_order_relaxed);
     for (int i = 1; i < workers_; i++) {
       here_[i - 1]->ith = i;
-      here_[i - 1]->state.store(kGo, std::memory_order_release);
+      here_[i - 1]->start();
     }
     inside_job = true;
     waited = 0;
@@ -171,77 +139,64 @@ class Team {
     rest_until_ = Clock::now() + rest_;
   }
 
-  // Offers the job to `wanted` workers and waits up to `patience` nanoseconds. A worker takes part if it has accepted by then.
-  // All other offers are withdrawn with a compare-and-swap: either the caller resets kOffered to kIdle, or the worker was faster
-  // and takes part. So both sides always agree. Puts the workers that take part into here_, and returns their number.
-  int gather(int wanted, double patience) {
-    for (int i = 0; i < wanted; i++) tell(*posts_[i], kOffered);
-    const auto until = Clock::now() + std::chrono::nanoseconds((i64)patience);
-    auto all_here = [&] {
-      for (int i = 0; i < wanted; i++)
-        if (posts_[i]->state.load(std::memory_order_acquire) != kAccepted) return false;
-      return true;
-    };
-    for (bool late = false; !late && !all_here(); late = Clock::now() >= until) {
+  // Offers the job to at most `wanted` workers and waits for their answers. Puts the workers that take part into here_, and
+  // returns their number. Workers that are away are not asked, unless the job is so long that it is worth waiting for them. If
+  // such jobs follow each other quickly, workers that sleep are woken in passing, for the next ones.
+  int gather(int wanted, double work) {
+    double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
+    const bool everybody = team_patience() > kMostPatience, stream = in_a_stream(work);
+    here_.clear();
+    for (int i = 0, woken = 0; i < wanted; i++) {
+      Post& post = *posts_[i];
+      if (!post.here()) {
+        if (!everybody && work < 4 * (post.waking() + kWakeCall * woken)) {
+          if (stream) post.call();
+          continue;
+        }
+        patience = std::max(patience, 2 * post.waking());
+        woken++;
+      }
+      post.offer();
+      here_.push_back(&post);
+    }
+    auto all_accepted = [&] { return std::all_of(here_.begin(), here_.end(), [](Post* post) { return post->accepted(); }); };
+    const auto start = Clock::now();
+    for (bool late = false; !late && !all_accepted(); late = nanoseconds_since(start) >= patience) {
       for (int i = 0; i < 16; i++) pause_briefly();
       if (barrier_.crowded) std::this_thread::yield();
     }
-    here_.clear();
-    for (int i = 0; i < wanted; i++) {
-      int offered = kOffered;
-      if (!posts_[i]->state.compare_exchange_strong(offered, kIdle)) here_.push_back(posts_[i].get());
-    }
+    here_.erase(std::remove_if(here_.begin(), here_.end(), [](Post* post) { return post->take_back(); }), here_.end());
     return (int)here_.size();
   }
 
-  static void tell(Post& post, State state) {
-    post.state.store(state);
-    if (post.asleep.load()) {
-      std::lock_guard<std::mutex> lock(post.mutex);
-      post.wake.notify_one();
-    }
+  // Returns whether several calls that are large enough for two workers have followed each other with short pauses.
+  bool in_a_stream(double work) {
+    const auto now = Clock::now();
+    streak_ = now < next_call_ ? streak_ + 1 : 0;
+    next_call_ = now + kPauseInStream + std::chrono::nanoseconds((i64)std::min(work, 1e9));
+    return streak_ >= kStreak;
   }
 
   void serve(Post* post) {
     inside_job = true;
-    for (;;) {
-      wait_for(*post);
-      int offered = kOffered;
-      if (!post->state.compare_exchange_strong(offered, kAccepted)) {
-        if (offered == kQuit) return;
-        continue;  // the offer was withdrawn
-      }
-      spin_until([post] { return post->state.load(std::memory_order_acquire) == kGo; }, barrier_.crowded);
+    while (post->accept(barrier_.crowded)) {
+      spin_until([post] { return post->started(); }, barrier_.crowded);
       job_(context_, Worker{post->ith, workers_, &barrier_, scratch_});
-      post->state.store(kIdle);
+      post->done();
       left_.fetch_sub(1, std::memory_order_release);
     }
   }
 
-  // Spins for a millisecond or two, then sleeps. Between the layers of a model the next job comes soon, and an idle process must
-  // not use CPU time.
-  void wait_for(Post& post) {
-    auto changed = [&] { return post.state.load() != kIdle; };
-    const auto until = Clock::now() + std::chrono::microseconds(barrier_.crowded ? 50 : 1500);
-    do {
-      for (int i = 0; i < 256; i++) {
-        if (changed()) return;
-        pause_briefly();
-      }
-      if (barrier_.crowded) std::this_thread::yield();
-    } while (Clock::now() < until);
-    std::unique_lock<std::mutex> lock(post.mutex);
-    post.asleep.store(true);
-    post.wake.wait(lock, changed);
-    post.asleep.store(false);
-  }
-
   static constexpr double kLongWait = 2e5;  // nanoseconds
   static constexpr std::chrono::milliseconds kLeastRest{2}, kMostRest{128};
+  static constexpr std::chrono::microseconds kPauseInStream{200};
+  static constexpr int kStreak = 3;
+  static constexpr double kWakeCall = 5000;  // nanoseconds that the caller takes to wake a worker
 
   const int threads_;
   std::chrono::milliseconds rest_{};
-  Clock::time_point rest_until_;
+  Clock::time_point rest_until_, next_call_;
+  int streak_ = 0;
   std::vector<std::unique_ptr<Post>> posts_;
   std::vector<Post*> here_;
   std::mutex busy_;
@@ -299,15 +254,6 @@ int quota_cores() {
 }
 
 std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
-constexpr double kAsleep = 10;     // factor by which a job must be larger to wake a sleeping team
-std::atomic<i64> last_request{0};  // microseconds: last call that was large enough for two workers while the team slept
-
-// Returns whether calls that are large enough for two workers follow each other so quickly that waking the team is worth it for
-// the next calls.
-bool in_a_stream() {
-  const i64 now = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count();
-  return now - last_request.exchange(now) < 200;
-}
 
 }  // namespace
 
@@ -338,10 +284,9 @@ char* thread_scratch(i64 bytes) {
 }
 
 void team_run(Job job, void* context, int workers, i64 scratch, double work) {
-  const double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
   if (workers > 1 && !Team::inside_job) {
     const std::shared_ptr<Team> all = team();
-    if (all && all->run(job, context, workers, scratch, patience)) return;
+    if (all && all->run(job, context, workers, scratch, work)) return;
   }
   job(context, Worker{0, 1, nullptr, scratch ? thread_scratch(scratch) : nullptr});
 }
@@ -350,8 +295,7 @@ int team_workers(double work) {
   int threads = team_threads();
   double least = team_share();
   if (threads == 1 || work < 1.5 * least || Team::inside_job) return 1;
-  const std::shared_ptr<Team> all = team();
-  const double worth = work / (all && all->asleep() && !in_a_stream() ? kAsleep * least : least) + 0.5;
+  const double worth = work / least + 0.5;
   return worth >= threads ? threads : worth < 1 ? 1 : (int)worth;
 }
 

@@ -84,6 +84,29 @@ void test_patience() {
   CHECK(shares.nth == 4);
 }
 
+// A short job does not wait for workers that sleep, but if such jobs follow each other, they wake them; a long job waits.
+void test_jobs_after_a_pause() {
+  team_set_threads(2);
+  team_set_patience(kDefaultPatience);
+  auto workers = [](double work) {
+    Shares shares;
+    team_run(Shares::run, &shares, 2, 0, work);
+    CHECK(shares.done[0] == 1 && shares.done[1] == shares.nth - 1);
+    return shares.nth;
+  };
+  workers(0);
+  bool alone = false, woken = false, waited = false;
+  for (int i = 0; i < 100 && !(alone && woken && waited); i++) {
+    sleep_ms(10);
+    alone |= workers(2e4) == 1;
+    for (int calls = 0; calls < 100000 && !woken; calls++) woken = workers(2e4) == 2;
+    sleep_ms(10);
+    waited |= workers(1e9) == 2;
+  }
+  CHECK(alone && woken && waited);
+  team_set_patience(1e9);
+}
+
 // A caller that had to wait for most of a job works alone for a moment, then asks again.
 void test_rest() {
   team_set_threads(2);
@@ -93,12 +116,12 @@ void test_rest() {
   };
   auto two_came = [] {
     Shares shares;
-    team_run(Shares::run, &shares, 2, 0, 0);
+    team_run(Shares::run, &shares, 2, 0, 1e9);  // a long job also wakes workers
     return shares.nth == 2;
   };
   int rested = 0, back = 0;
   for (int i = 0; i < 20; i++) {
-    team_run(late, nullptr, 2, 0, 0);
+    team_run(late, nullptr, 2, 0, 1e9);
     rested += !two_came();
     bool came = false;
     for (int tries = 0; tries < 1000 && !came; tries++) {
@@ -338,6 +361,7 @@ int main() {
       {"jobs", test_jobs},
       {"workers that slept", test_workers_that_slept},
       {"patience", test_patience},
+      {"jobs after a pause", test_jobs_after_a_pause},
       {"rest", test_rest},
       {"barriers", test_barriers},
       {"nested jobs", test_nested_jobs},
