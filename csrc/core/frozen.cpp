@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "core/team.h"
@@ -33,7 +34,8 @@ Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const 
   for (int c = 0; c < (int)calls_.size(); c++) {
     Call& call = calls_[c];
     std::vector<bool> fixed = pack[c];  // weights that may be packed: they are the same in every run
-    work_ += call.work();
+    works_.push_back(call.work());
+    work_ += works_.back();
     if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
     for (int s = 0; s < call.arrays; s++) {
       const int slot = call.array_slots[s];
@@ -62,6 +64,7 @@ Frozen::Frozen(const Frozen& from, char* const* weights)
       weight_patches_(from.weight_patches_),
       arena_bytes_(from.arena_bytes_),
       scratch_(from.scratch_),
+      works_(from.works_),
       work_(from.work_) {
   for (const Patch& p : weight_patches_) calls_[p.call].slots[p.slot] = (u64)(weights[p.place] + p.offset);
   pack_weights();
@@ -123,15 +126,33 @@ void Frozen::run(char* const* ports) {
   };
   const std::unique_ptr<Instance, GivesBack> me(take(), {this});  // also gives back if a call throws std::bad_alloc
   for (const Patch& p : port_patches_) me->calls[p.call].slots[p.slot] = (u64)(ports[p.place] + p.offset);
-  const Worker alone{0, 1, nullptr, me->arena + arena_bytes_};
-  const bool small = work_ < 2 * team_share();
-  for (const Call& call : me->calls) {
-    const double work = small ? 0 : call.work();
-    const int workers = small ? 1 : team_workers(work);
-    if (workers == 1)
-      call.run(alone);
-    else
-      team_run([](void* c, const Worker& w) { ((const Call*)c)->run(w); }, (void*)&call, workers, call.scratch(workers), work);
+  int workers = 1;
+  for (size_t i = 0; work_ >= team_share() && i < works_.size(); i++) workers = std::max(workers, team_workers(works_[i]));
+  if (workers == 1) return walk(*me, {0, 1, nullptr, nullptr});
+  i64 scratch = 0;
+  for (size_t i = 0; i < works_.size(); i++)
+    if (shared(i)) scratch = std::max(scratch, calls_[i].scratch(workers));
+  struct Run {
+    const Frozen* frozen;
+    const Instance* me;
+  } job{this, me.get()};
+  team_run([](void* c, const Worker& w) { ((Run*)c)->frozen->walk(*((Run*)c)->me, w); }, &job, workers, scratch, work_);
+}
+
+bool Frozen::shared(size_t call) const { return works_[call] >= team_share(); }
+
+// One job for all calls: the workers meet between two calls if at least one of them is shared.
+void Frozen::walk(const Instance& instance, const Worker& me) const {
+  const Worker alone{0, 1, nullptr, instance.arena + arena_bytes_};
+  bool before = false;
+  for (size_t i = 0; i < works_.size(); i++) {
+    const bool now = me.nth > 1 && shared(i);
+    if (i && (now || before)) fastnn_barrier_wait(me.barrier);
+    before = now;
+    if (now)
+      instance.calls[i].run(me);
+    else if (me.ith == 0)
+      instance.calls[i].run(alone);
   }
 }
 

@@ -45,6 +45,9 @@ class Frozen {
     Instance* next;
   };
 
+  // Returns whether the workers share a call; otherwise the first one runs it.
+  bool shared(size_t call) const;
+  void walk(const Instance& instance, const Worker& me) const;
   Instance* take();
   void give_back(Instance* instance);
   void lock();
@@ -60,7 +63,8 @@ class Frozen {
   std::vector<Pack> packs_;  // the weights that are packed
   std::vector<Patch> arena_patches_, port_patches_, weight_patches_;
   i64 arena_bytes_ = 0, scratch_ = 0;
-  double work_ = 0;
+  std::vector<double> works_;  // nanoseconds of each call on one worker
+  double work_ = 0;            // and of all
   Instance* pool_ = nullptr;
   std::atomic<unsigned> locked_by_{0};  // number of the process that locks the pool; 0 if it is free
 };
