@@ -1,4 +1,5 @@
-// Products with few rows. Reading b takes most of the time, so b is read once, in place, a few of its rows side by side.
+// Products with few rows. Reading b takes most of the time, so b is read once: in place, a few of its rows side by side, or from
+// packed panels. The panels of a worker are the same in each call, and stay in the second-level cache of its core.
 #pragma once
 #include "product/gemm.h"
 
@@ -68,6 +69,92 @@ void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
   if (g.m - i == 2) add_axpys<T, 2, R>(g, i, j0, columns, k0);
   if (g.m - i == 1) add_axpys<T, 1, R>(g, i, j0, columns, k0);
 }
+
+// ---- packed panels ----
+
+// A panel has kPanel vectors of columns, the last one the rest. Its rows follow each other, padded to whole vectors, so a worker
+// reads its columns of b as one stream, and the sums of a panel stay in registers.
+constexpr int kPanel = 4;
+
+// Packs all of b. Returns the number of elements. If `to` is null, it only counts.
+template <class T>
+i64 pack_panels(const Product<T>& g, T* to) {
+  constexpr i64 L = kLanes<T>;
+  for (i64 j = 0; to && j < g.n; j += kPanel * L) pack(to + j * g.k, g.b, j, min_i64(kPanel * L, g.n - j), 0, g.k);
+  return round_up(g.n, L) * g.k;
+}
+
+// c += alpha a b for M rows and a panel of N vectors, in the same order as add_axpys. The last vector has `last` columns.
+template <class T, int M, int N>
+void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last) {
+  constexpr i64 L = kLanes<T>;
+  const T* a[M];
+  T* c[M];
+  Vec<T> sum[M][N];
+#pragma GCC unroll 4
+  for (int i = 0; i < M; i++) {
+    a[i] = g.a.at(i0 + i, 0);
+    c[i] = g.c + (i0 + i) * g.ldc + j0;
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) sum[i][j] = load_part(c[i] + j * L, j == N - 1, last);
+  }
+  const i64 next = g.a.along_k ? 1 : g.a.ld;
+  auto steps = [&](auto count) __attribute__((always_inline)) {
+    constexpr int R = decltype(count)::value;
+    T s[M][R];
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+      for (int r = 0; r < R; r++, a[i] += next) s[i][r] = g.alpha * *a[i];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) {
+      Vec<T> v[R], acc[M];
+#pragma GCC unroll 4
+      for (int r = 0; r < R; r++) v[r] = load(b + (r * N + j) * L);
+#pragma GCC unroll 4
+      for (int i = 0; i < M; i++) {
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) acc[i] = r ? acc[i] + s[i][r] * v[r] : s[i][r] * v[r];
+        sum[i][j] += acc[i];
+      }
+    }
+    b += R * N * L;
+  };
+  i64 k = g.k;
+  for (; k >= 4; k -= 4) steps(std::integral_constant<int, 4>{});
+  for (; k > 0; k--) steps(std::integral_constant<int, 1>{});
+#pragma GCC unroll 4
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) store_part(c[i] + j * L, sum[i][j], j == N - 1, last);
+}
+
+template <class T, int N>
+void add_panel(const Product<T>& g, const T* b, i64 j0, i64 last) {
+  i64 i = 0;
+  for (; g.m - i >= 2; i += 2) add_panel<T, 2, N>(g, b, i, j0, last);
+  if (g.m - i == 1) add_panel<T, 1, N>(g, b, i, j0, last);
+}
+
+// The same for all rows and the columns [j0, j1), which begin and end with a panel.
+template <class T>
+void add_panels(const Product<T>& g, i64 j0, i64 j1) {
+  constexpr i64 L = kLanes<T>;
+  for (i64 j = j0; j < j1; j += kPanel * L) {
+    const i64 columns = min_i64(kPanel * L, j1 - j), vectors = ceil_div(columns, L), last = columns - (vectors - 1) * L;
+    const T* b = g.packed + j * g.k;
+    if (vectors == 4)
+      add_panel<T, 4>(g, b, j, last);
+    else if (vectors == 3)
+      add_panel<T, 3>(g, b, j, last);
+    else if (vectors == 2)
+      add_panel<T, 2>(g, b, j, last);
+    else
+      add_panel<T, 1>(g, b, j, last);
+  }
+}
+
+// ---- dot products ----
 
 // One step of reducing the vectors of r to the sums of their lanes. It adds blocks of H lanes; if there are several vectors, the
 // halves of two vectors are put into one.
@@ -160,7 +247,9 @@ void few_rows(const Product<T>& g, Way way, const Worker& me) {
         lanes.store(c + j, v);
       });
     }
-    if (way == Way::kAxpy) {
+    if (way == Way::kAxpy && g.packed) {
+      add_panels(g, j0, j1);
+    } else if (way == Way::kAxpy) {
       i64 k = 0;
       for (; k + 4 <= g.k; k += 4) add_axpys<T, 4>(g, j0, columns, k);
       for (; k < g.k; k++) add_axpys<T, 1>(g, j0, columns, k);

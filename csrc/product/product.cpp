@@ -36,8 +36,10 @@ i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 
 
 template <class T>
 i64 pack_product(const Product<T>& p, i64 precision, T* to) {
-  const bool tiles = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k) == Way::kTiles;
-  return precision == kFullPrecision && tiles ? pack_whole(p, to) * (i64)sizeof(T) : 0;
+  if (precision != kFullPrecision) return 0;
+  const Way way = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
+  const i64 elements = way == Way::kTiles ? pack_whole(p, to) : way == Way::kAxpy ? pack_panels(p, to) : 0;
+  return elements * (i64)sizeof(T);
 }
 
 template <class T>

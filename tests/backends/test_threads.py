@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,40 @@ def test_same_bits_for_any_number_of_threads(all_workers: None, kernel: str, isa
             f"{case} {dtype}" for (case, dtype, _), one, many in zip(calls, results[0], result, strict=True) if one != many
         ]
         assert not different, f"{threads} threads give other bits than one: {different[:5]}"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("batch", [1, 2, 5, 40])
+def test_frozen_models_give_the_same_bits(all_workers: None, isa: str, batch: int) -> None:
+    """The workers share all layers in one job; a worker that slept joins a later one."""
+    use_isa(isa)
+    fastnn.seed(0)
+    layers = [
+        fastnn.Dense(n, activation=f, input_shape=(k,)) for k, n, f in ((33, 300, "relu"), (300, 1100, "tanh"), (1100, 3, None))
+    ]
+    model = fastnn.Sequential(layers)
+    x = np.random.default_rng(0).standard_normal((batch, 33)).astype(np.float32)
+    want = model(fastnn.tensor(x), training=False).numpy()
+    for threads in COUNTS:
+        fastnn.set_num_threads(threads)
+        f = model.freeze(batch)
+        for pause in (0.0, 0.0, 0.01):
+            time.sleep(pause)
+            np.testing.assert_array_equal(f(x), want)
+
+
+def test_workers_that_sleep_change_no_bits() -> None:
+    """With the usual share and patience, calls after a pause find the workers asleep, and calls in a row wake them."""
+    from fastnn import _core
+
+    assert _core.share() > 1 and _core.patience() < 1e6
+    model = fastnn.Sequential([fastnn.Dense(700, input_shape=(900,)), fastnn.Dense(700)])
+    f, x = model.freeze(1), np.random.default_rng(0).standard_normal((1, 900)).astype(np.float32)
+    want = model(fastnn.tensor(x), training=False).numpy()
+    for _ in range(5):
+        time.sleep(0.01)
+        for _ in range(50):
+            np.testing.assert_array_equal(f(x), want)
 
 
 def test_share_is_more_than_nothing() -> None:
@@ -306,6 +341,7 @@ def test_the_first_calls_may_come_from_several_threads() -> None:
     """In a fresh process: whatever the first call sets up must not make threads wait for each other."""
     code = """
 import threading
+import time
 import numpy as np
 import fastnn
 model = fastnn.Sequential([fastnn.Dense(8, "tanh", input_shape=(4,))])

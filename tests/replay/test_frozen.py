@@ -47,6 +47,23 @@ def test_packed_weights_give_the_same_bits(sizes: tuple[int, int, int], dtype: s
     np.testing.assert_array_equal(f(x), want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(1, 128, 129), (3, 300, 1), (131, 520, 4200)])
+@pytest.mark.parametrize("rows", [1, 2, 3, 16])
+def test_packed_weights_of_few_rows_give_the_same_bits(rows: int, sizes: tuple[int, int, int], dtype: str) -> None:
+    """Panels of columns with rests of vectors, rests of rows, and more columns than a piece has."""
+    inputs, hidden, outputs = sizes
+    layers = [fastnn.Dense(hidden, activation="relu", input_shape=(inputs,)), fastnn.Dense(outputs, activation="tanh")]
+    m = fastnn.Sequential(layers, dtype=dtype)
+    f = m.freeze(rows)
+    for _ in range(2):
+        x = rng.standard_normal((rows, inputs)).astype(dtype)
+        want = m(fastnn.tensor(x), training=False).numpy()
+        np.testing.assert_array_equal(f(x), want)
+        m.set_weights([rng.standard_normal(w.shape) for w in m.weights])
+        f.update(m)
+
+
 def test_weights_that_are_computed_are_not_packed() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
