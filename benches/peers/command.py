@@ -42,7 +42,7 @@ def main(device: str, script: str, doc: str | None) -> int:
     if options.seconds <= 0:
         parser.error("--seconds must be more than 0")
     info = fastnn.info()
-    every = rows(device, bfloat16=not info.precisions["bfloat16"])
+    every = rows(device, bfloat16=not info.engines.get("bfloat16", "float32").startswith("float32"))
     chosen = [row for row in every if not options.only or any(part in row.name for part in options.only)]
     processes = device == "cpu" and (not options.only or PROCESSES in options.only)
     if not chosen and not processes:

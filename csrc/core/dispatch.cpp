@@ -16,11 +16,12 @@
   extern "C" const fastnn::FunctionList fastnn_pointwise_losses_##isa; \
   extern "C" double fastnn_peak_gflops_##isa(int dtype);               \
   extern "C" double fastnn_read_gbytes_##isa(const void*, i64);        \
-  extern "C" bool fastnn_bf16_##isa();
+  extern "C" bool fastnn_bf16_##isa();                                 \
+  extern "C" double fastnn_bf16_rate_##isa();
 #define FASTNN_ENTRY(isa, needs, supported)                                                                                     \
   Isa {                                                                                                                         \
     #isa, needs, supported, {FASTNN_FAMILIES(FASTNN_TABLE_OF, isa)}, &fastnn_activations_##isa, &fastnn_pointwise_losses_##isa, \
-        fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa                                                   \
+        fastnn_peak_gflops_##isa, fastnn_read_gbytes_##isa, fastnn_bf16_##isa, fastnn_bf16_rate_##isa                           \
   }
 
 // CMakeLists.txt defines FASTNN_HAS_* for the ISAs that kernels are compiled for.

@@ -1,7 +1,7 @@
 // Factors rounded to bfloat16, which is the upper half of a float. Their products are exact in float, and are summed in float.
 //
-// If the CPU multiplies pairs of bfloat16 (AVX512_BF16, which treats denormals as zero), panels contain pairs of steps of K.
-// Otherwise they contain the rounded numbers as floats.
+// Panels contain pairs of steps of K for AVX512_BF16, which treats denormals as zero, or the rounded numbers as floats. amx.h has
+// the panels for AMX. core/engine.cpp chooses.
 #pragma once
 #include "product/pack.h"
 

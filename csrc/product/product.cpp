@@ -1,4 +1,6 @@
 // The matrix products of an ISA, for all families; see product.h.
+#include "core/engine.h"
+#include "product/amx.h"
 #include "product/gemv.h"
 
 namespace {
@@ -8,7 +10,13 @@ void run_product(const Product<T>& p, i64 precision, const Worker& me) {
   if (precision == kBfloat16) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4) {
-      if (has_bf16()) return gemm<Pairs>(p, me);
+      const int engine = fastnn::fastnn_bf16_engine();
+      if (engine == fastnn::kPairs) return gemm<Pairs>(p, me);
+      if (engine == fastnn::kTiles) {
+        Tiles::begin();
+        gemm<Tiles>(p, me);
+        return Tiles::end();
+      }
     }
 #endif
     return gemm<Rounded<T>>(p, me);
@@ -23,12 +31,14 @@ void run_product(const Product<T>& p, i64 precision, const Worker& me) {
 template <class T>
 i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
   if (precision == kBfloat16) {
+    i64 bytes = gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
 #if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4) {
-      if (has_bf16()) return gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth);
+    if constexpr (sizeof(T) == 4) {  // for any engine: a plan may outlive a change of it
+      bytes = max_i64(bytes, gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth));
+      bytes = max_i64(bytes, gemm_scratch<T, Tiles>(m, n, k, a_along_k, b_along_k, nth));
     }
 #endif
-    return gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
+    return bytes;
   }
   const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
   return tiles ? gemm_scratch<T, Full<T>>(m, n, k, a_along_k, b_along_k, nth) : 0;

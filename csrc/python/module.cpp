@@ -178,7 +178,18 @@ PYBIND11_MODULE(_core, m) {
       "(name, whether this CPU has it, what it needs) of each ISA compiled in, best first.");
   m.def("isa", [] { return std::string(current_isa().name); }, "The ISA whose kernels run.");
   m.def("use_isa", &use_isa, py::arg("name"), "Chooses the ISA whose kernels run from now on.");
-  m.def("bf16", [] { return current_isa().bf16(); }, "Whether the CPU and the ISA in use multiply bfloat16.");
+  m.def(
+      "bf16",
+      [] {
+        const Bf16 found = bf16();
+        return std::make_tuple(found.name, found.rate, found.lacking);
+      },
+      "The engine of bfloat16 products; the measured multiply-adds of AVX512_BF16 for one of float32, or 0; why the engine "
+      "cannot be "
+      "used with this ISA, or an empty text.");
+  m.def("bf16_engines", &bf16_engines, "(name, why the CPU or the ISA in use lacks it) of each engine of bfloat16 products.");
+  m.def("use_bf16", &use_bf16, py::arg("name"),
+        "Chooses the engine of bfloat16 products; an empty name leaves the choice to _core.");
   m.def("threads", &team_threads, "The number of threads that large calls use.");
   m.def(
       "set_threads",

@@ -1,7 +1,7 @@
 """The list of backends, and the choice of the one in use.
 
 All FASTNN_* environment variables are read in this module, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or numpy),
-FASTNN_ISA (avx512, avx2, base) and FASTNN_NUM_THREADS.
+FASTNN_ISA (avx512, avx2, base), FASTNN_BF16 (amx, avx512_bf16, float32: the engine of bfloat16 products) and FASTNN_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 MOST_THREADS = 1024
+ENVIRONMENT = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_BF16", "FASTNN_NUM_THREADS")
 
 
 class BackendInfo(NamedTuple):
@@ -219,6 +220,11 @@ def _configure_core() -> None:
             core.use_isa(isa)
         except ValueError as error:
             raise ValueError(f"FASTNN_ISA={isa}: {error}") from None
+    if engine := os.environ.get("FASTNN_BF16", ""):
+        try:
+            core.use_bf16(engine)
+        except ValueError as error:
+            raise ValueError(f"FASTNN_BF16={engine}: {error}") from None
     if threads := _threads_asked_for():
         core.set_threads(threads)
 
@@ -298,6 +304,8 @@ class Info(NamedTuple):
     """Reasons why products of a precision ("bfloat16", "tf32") are not available, by its name; empty if they are available."""
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
+    engines: dict[str, str]
+    """What computes the products of each available precision, by its name; empty if there is only one way."""
 
     def __str__(self) -> str:
         from .spec import KERNELS
@@ -307,7 +315,7 @@ class Info(NamedTuple):
             f"backend  {self.backend}",
             f"ISA      {self.isa}",
             f"threads  {self.threads}",
-            *(f"{name:8} {f'not available: {why}' if why else 'available'}" for name, why in self.precisions.items()),
+            *(f"{name:8} {_availability(why, self.engines.get(name, ''))}" for name, why in self.precisions.items()),
             "",
             "backends",
         ]
@@ -322,7 +330,7 @@ class Info(NamedTuple):
                 lines.append(f"  {name:8} available: {len(b.native)} of {len(KERNELS)} kernels native{rest}")
         if self.isas:
             lines += ["", "ISAs"] + [f"  {name:8} {reason or 'available'}" for name, reason in self.isas.items()]
-        variables = {v: os.environ[v] for v in ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_NUM_THREADS") if v in os.environ}
+        variables = {v: os.environ[v] for v in ENVIRONMENT if v in os.environ}
         lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
         if not any(b.native for b in self.backends.values()):
             lines += [
@@ -330,6 +338,10 @@ class Info(NamedTuple):
                 "This installation runs on the NumPy reference alone: correct, and many times slower than the compiled kernels.",
             ]
         return "\n".join(lines)
+
+
+def _availability(why: str, engine: str) -> str:
+    return f"not available: {why}" if why else f"available: {engine}" if engine else "available"
 
 
 def info() -> Info:
@@ -343,4 +355,5 @@ def info() -> Info:
     from .spec import PRECISIONS
 
     precisions = {name: current().why_unavailable(name) for name in PRECISIONS[1:]}
-    return Info(__version__, get_backend(), get_isa(), get_num_threads(), precisions, backends(), isas())
+    engines = {name: current().engine(name) for name, why in precisions.items() if not why}
+    return Info(__version__, get_backend(), get_isa(), get_num_threads(), precisions, backends(), isas(), engines)

@@ -120,9 +120,13 @@ class Backend(Kernels):
     def why_unavailable(self, precision: str) -> str:
         """Return why products of a precision (`spec.PRECISIONS`) are not available; empty if they are available."""
         if precision == "bfloat16":
-            return f"the {self.name} backend has no products of bfloat16; cpp has, on CPUs with AVX512_BF16, and cupy"
+            return f"the {self.name} backend has no products of bfloat16; cpp and cupy have"
         if precision == "tf32":
             return f"tf32 is a format of NVIDIA GPUs, which the {self.name} backend does not use; cupy does"
+        return ""
+
+    def engine(self, precision: str) -> str:
+        """Return what computes the products of an available precision; empty if there is only one way."""
         return ""
 
     processor = "one core"

@@ -38,11 +38,16 @@ class CppBackend(Backend):
         return _core.peak_gflops(int(dtype == np.float64)), _core.read_gbytes(memory)
 
     def why_unavailable(self, precision: str) -> str:
+        return _core.bf16()[2] if precision == "bfloat16" else super().why_unavailable(precision)
+
+    def engine(self, precision: str) -> str:
         if precision != "bfloat16":
-            return super().why_unavailable(precision)
-        if _core.bf16():
-            return ""
-        return f"products of bfloat16 need a CPU with AVX512_BF16 and the avx512 kernels; {_core.isa()} is in use"
+            return super().engine(precision)
+        name, rate, _ = _core.bf16()
+        measured = f"measured {rate:.1f}x the multiply-adds of float32"
+        if name == "float32":
+            return f"float32 on rounded factors; {f'AVX512_BF16 {measured}' if rate else 'no faster than float32'}"
+        return f"{name.upper()}{f', {measured}' if rate else ''}"
 
     def freeze(
         self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None

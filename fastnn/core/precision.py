@@ -41,8 +41,10 @@ class autocast(Block):  # noqa: N801 (PyTorch's name)
     1.2e-38 may count as zero. Tensors of float64 are rounded too, are summed in float64, and gain no speed. Training by `fit`
     and `train_on_batch` uses `compile(dtype=...)` instead.
 
-    "bfloat16" is for GPUs and for CPUs that can multiply it. "tf32" is only for NVIDIA GPUs from the Ampere generation on. It
-    rounds to nearest, ties away from zero, but large products may truncate where small products round.
+    "bfloat16" is faster than "float32" on GPUs and on CPUs with AMX or a fast AVX512_BF16. Other CPUs multiply the rounded
+    factors in float32, with the same precision but without a gain of speed; `fastnn info` says which way is used. "tf32" is only
+    for NVIDIA GPUs from the Ampere generation on. It rounds to nearest, ties away from zero, but large products may truncate
+    where small products round.
 
     Blocks may be nested; each thread has separate blocks.
 

@@ -113,6 +113,8 @@ def run(code: str, **env: str) -> str:
 def test_environment_variables_are_followed() -> None:
     code = "import fastnn; i = fastnn.info(); print(i.backend, i.isa, i.threads)"
     assert run(code, FASTNN_BACKEND="cpp", FASTNN_ISA="base", FASTNN_NUM_THREADS="3") == "cpp base 3"
+    engine = "import fastnn; print(fastnn.info().engines['bfloat16'])"
+    assert run(engine, FASTNN_BACKEND="cpp", FASTNN_BF16="float32").startswith("float32 on rounded factors; ")
     assert run(code, FASTNN_BACKEND="numpy").startswith("numpy")
     assert run(code).startswith("cpp")
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import emulator
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from cases import TESTS, activation, check
 from cases.case import FLOATS, Array, Case, Values
+from engines import engine, engines
 
 import fastnn
 from fastnn.backends import backends, get_isa, isas, load, recording, unavailable, use_isa
@@ -23,8 +25,11 @@ from fastnn.replay.recorder import Recorder
 ISAS = [name for name, lacking in isas().items() if not lacking]
 EMULATED = list(emulator.TARGETS) if emulator.runs_here() else []
 DEVICE = [] if unavailable("cupy") else ["device"]
+ENGINES = {f"cpp-{get_isa()}-{name}": name for name in engines()}
+"""Targets with an engine of bfloat16 products, for the cases of this precision."""
 TARGETS = {
     **{f"cpp-{isa}": ("cpp", isa) for isa in ISAS},
+    **{name: ("cpp", get_isa()) for name in ENGINES},
     **{f"cupy-{how}": ("cupy", how) for how in (*EMULATED, *DEVICE)},
     **{b.name: (b.name, "") for b in backends().values() if b.native and b.name not in ("cpp", "cupy")},
 }
@@ -52,7 +57,8 @@ class Targets:
                     continue
                 if how in ISAS:
                     use_isa(how)
-                yield name, load(backend)
+                with engine(ENGINES[name]) if name in ENGINES else nullcontext():
+                    yield name, load(backend)
         finally:
             if ISAS:
                 use_isa(before)
@@ -69,8 +75,10 @@ def test_a_device_is_a_target_where_one_answers(request: pytest.FixtureRequest) 
     assert ("cupy-device" in TARGETS) == (not unavailable("cupy"))
 
 
-def _offers(backend: Backend, case: Case) -> bool:
+def _offers(target: str, backend: Backend, case: Case) -> bool:
     """Whether it has the case's products: tf32 is an NVIDIA GPU's; all kernels round to bfloat16."""
+    if target in ENGINES:
+        return case.precision == "bfloat16"
     return case.precision != "tf32" or not backend.why_unavailable("tf32")
 
 
@@ -100,7 +108,7 @@ def test_every_kernel_is_one_of_cuda() -> None:
 def test_agrees_with_the_reference(targets: Targets, case: Case) -> None:
     right = {dtype: (values := case.make(dtype), *check.expected(case, dtype, values)) for dtype in case.dtypes}
     for target, backend in targets:
-        for dtype in _dtypes(target, case) if _offers(backend, case) else ():
+        for dtype in _dtypes(target, case) if _offers(target, backend, case) else ():
             values, want, allowed = right[dtype]
             for name, got in check.run(backend, case, values).items():
                 wrong = check.difference(got, want[name], allowed.get(name))
@@ -154,7 +162,7 @@ def test_edges(request: pytest.FixtureRequest, case: Case) -> None:
     calls = _at_the_edges(case)
     # What an element's value does has nothing to do with the order of blocks, so that one emulated device is enough.
     for target, backend in Targets(request.config.getoption("--targets"), without=("cupy-emulated_reversed",)):
-        dtypes = _dtypes(target, case) if _offers(backend, case) else ()
+        dtypes = _dtypes(target, case) if _offers(target, backend, case) else ()
         for what, values, want, allowed, pattern in (call[1:] for call in calls if call[0] in dtypes):
             for name, got in check.run(backend, case, values).items():
                 wrong = check.difference(got, want[name], allowed.get(name), pattern[name])
@@ -169,11 +177,15 @@ def test_touches_nothing_beyond_its_arrays(request: pytest.FixtureRequest, famil
     if not isas:
         pytest.skip("--targets leaves out the compiled kernels")
     path = f"{Path(__file__).parents[1]}{os.pathsep}{Path(fastnn.__file__).parents[1]}"
-    command = [sys.executable, "-m", "cases.guard", family, *isas]
-    env = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
-    last = done.stdout.splitlines()[-1:]
-    assert done.returncode == 0 and last == ["done"], f"stopped with {done.returncode} at {last}: {done.stderr[-2000:]}"
+    runs = {os.environ.get("FASTNN_BF16", ""): isas}
+    if family == "dense" and get_isa() in isas:
+        runs |= {name: [get_isa()] for name in engines()[1:]}
+    for name, these in runs.items():
+        env = {**os.environ, "PYTHONPATH": path, "FASTNN_BF16": name}
+        command = [sys.executable, "-m", "cases.guard", family, *these]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        last = done.stdout.splitlines()[-1:]
+        assert done.returncode == 0 and last == ["done"], f"stopped with {done.returncode} at {last}: {done.stderr[-2000:]}"
 
 
 def _gradient_call(case: Case, inputs: Values, outputs: Values, upstream: Values) -> Values:

@@ -17,6 +17,7 @@ import pytest
 from cases import TESTS
 from cases.case import Case, Values
 from cases.check import arrays, copied
+from engines import engine, engines
 
 import fastnn
 from fastnn.backends import get_isa, isas, load, recording, unavailable, use_isa
@@ -134,13 +135,15 @@ def test_plans_give_the_same_bits_for_any_number_of_threads(all_workers: None, b
     assert all(result == results[0] for result in results[1:])
 
 
-@pytest.mark.parametrize("isa", ISAS)
-def test_training_in_bfloat16_gives_the_same_bits_for_any_number_of_threads(
-    all_workers: None, isa: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A hundred steps, of which the first run by Python; kernels round wherever they run, whatever the CPU is given leave to."""
-    monkeypatch.setattr(type(load("cpp")), "why_unavailable", lambda self, precision: "")
+@pytest.mark.parametrize(("isa", "name"), [*((isa, "") for isa in ISAS), *((get_isa(), name) for name in engines())])
+def test_training_in_bfloat16_gives_the_same_bits_for_any_number_of_threads(all_workers: None, isa: str, name: str) -> None:
+    """A hundred steps, of which the first run by Python, on every instruction set and with every engine."""
     use_isa(isa)
+    with engine(name):
+        _check_training_in_bfloat16()
+
+
+def _check_training_in_bfloat16() -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((1000, 70)).astype(np.float32), rng.integers(0, 10, 1000)
     results = []

@@ -67,8 +67,10 @@ def model(small: Path) -> Path:
 def test_info() -> None:
     out = good("info")
     assert "fastnn" in out and fastnn.get_backend() in out
-    for name, lacking in fastnn.info().precisions.items():
-        assert f"{name:8} {f'not available: {lacking}' if lacking else 'available'}\n" in out
+    info = fastnn.info()
+    for name, lacking in info.precisions.items():
+        engine = info.engines.get(name)
+        assert f"{name:8} {f'not available: {lacking}' if lacking else 'available'}{f': {engine}' if engine else ''}\n" in out
 
 
 def test_warmup_where_nothing_is_compiled() -> None:

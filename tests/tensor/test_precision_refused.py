@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
+from engines import engine, engines
 from rounding import LABELS, PLAIN, SHORT, X, bits, classifier, product_of_third
 
 import fastnn
@@ -61,27 +63,70 @@ def test_cpus_have_no_tf32(backend: str) -> None:
         assert f"tf32     not available: {fastnn.info().precisions['tf32']}" in str(fastnn.info())
 
 
+def rounds() -> str:
+    """Check that products are rounded and models train; return what computes the products."""
+    with fastnn.autocast():
+        assert product_of_third() == pytest.approx(SHORT)
+    classifier().fit(X, LABELS, verbose=0)
+    text = fastnn.info().engines["bfloat16"]
+    assert f"bfloat16 available: {text}\n" in str(fastnn.info())
+    return text
+
+
 @needs_cpp
-@pytest.mark.parametrize("isa", ["avx2", "base"])
-def test_other_kernels_refuse(isa: str) -> None:
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "base"])
+def test_every_cpu_has_bfloat16(isa: str) -> None:
     if isas().get(isa, "not there"):
         isa = "base"  # which every machine has
     use_isa(isa)
     with fastnn.use_backend("cpp"):
-        refused(f"AVX512_BF16 and the avx512 kernels; {isa} is in use")
+        text = rounds()
+        assert isa == "avx512" or text == "float32 on rounded factors; no faster than float32"
+
+
+ENGINES = engines()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine(name: str) -> None:
+    with fastnn.use_backend("cpp"), engine(name):
+        text = rounds()
+        rate = r"measured \d\.\dx the multiply-adds of float32"
+        want = {
+            "amx": "AMX",
+            "avx512_bf16": f"AVX512_BF16, {rate}",
+            "float32": f"float32 on rounded factors; (AVX512_BF16 {rate}|no faster than float32)",
+        }
+        assert re.fullmatch(want[name], text)
 
 
 @needs_cpp
-def test_where_the_cpu_multiplies_it_nothing_is_refused() -> None:
+def test_the_automatic_engine_is_the_best_one() -> None:
+    from fastnn import _core
+
+    with engine(""):
+        name, rate, lacking = _core.bf16()
+    assert not lacking and rate >= 0
+    best = "amx" if "amx" in ENGINES else "avx512_bf16" if "avx512_bf16" in ENGINES and rate > 1 else "float32"
+    assert name == best
+
+
+@needs_cpp
+@pytest.mark.parametrize("name", ["amx", "avx512_bf16"])
+def test_an_engine_that_was_requested_is_never_replaced(name: str) -> None:
+    """It needs the kernels of avx512; float32 is not used instead."""
+    from fastnn import _core
+
+    why = f"{name} needs a CPU with .*"
     with fastnn.use_backend("cpp"):
-        use_isa(next(name for name, reason in isas().items() if not reason))
-        if fastnn.info().precisions["bfloat16"]:
-            refused("need a CPU with AVX512_BF16")
-        else:
-            with fastnn.autocast():
-                assert product_of_third() == pytest.approx(SHORT)
-            classifier().fit(X, LABELS, verbose=0)
-            assert "bfloat16 available" in str(fastnn.info())
+        if name in ENGINES:
+            with engine(name):
+                use_isa("base")
+                refused(f"{name} needs a CPU with AVX512_BF16 and the avx512 kernels; base is in use")
+        use_isa("base")
+        with pytest.raises(ValueError, match=why):
+            _core.use_bf16(name)
+        rounds()
 
 
 @needs_cpp
@@ -91,7 +136,8 @@ def test_a_switch_after_compile_is_refused(switch: str, monkeypatch: pytest.Monk
     from fastnn import _core
 
     best = next(name for name, reason in isas().items() if not reason)
-    monkeypatch.setattr(_core, "bf16", lambda: _core.isa() == best)  # as if this CPU had it
+    # As if an engine had been requested that this CPU has.
+    monkeypatch.setattr(_core, "bf16", lambda: ("amx", 0.0, "" if _core.isa() == best else "amx needs other kernels"))
     with fastnn.use_backend("cpp"), ExitStack() as switched:
         use_isa(best)
         model, block = classifier(), fastnn.autocast("bfloat16")
