@@ -62,6 +62,23 @@ struct Decay {
   }
 };
 
+// Averages below kSmall are stored as 0. Averages of squares are at least kLeast.
+template <class T>
+constexpr T kSmall = (T)(sizeof(T) == 4 ? 1e-30 : 1e-300);
+template <class T>
+constexpr T kLeast = (T)(sizeof(T) == 4 ? 1e-36 : 1e-306);
+
+// Returns an average of gradients, steps or weights as it is stored.
+template <class T>
+FASTNN_INLINE Vec<T> settled(Vec<T> x) {
+  return vabs<T>(x) < splat<T>(kSmall<T>) ? Vec<T>{} : x;
+}
+// Returns an average of squares as it is stored.
+template <class T>
+FASTNN_INLINE Vec<T> held(Vec<T> x) {
+  return vabs<T>(x) < splat<T>(kLeast<T>) ? splat<T>(kLeast<T>) : x;
+}
+
 template <class T>
 struct SgdStep {
   static constexpr const char* fields = "w v dw hyper step n P";
@@ -87,7 +104,7 @@ void sgd_step(const void* args, const Worker& me) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i);
     if (decay.coupled != 0) g += decay.coupled * w;
     if (a.v) {
-      Vec<T> v = first ? g : momentum * lanes.load(a.v + i) + fresh * g;
+      Vec<T> v = settled<T>(first ? g : momentum * lanes.load(a.v + i) + fresh * g);
       lanes.store(a.v + i, v);
       g = nesterov ? g + momentum * v : v;
     }
@@ -120,8 +137,8 @@ void adam_step(const void* args, const Worker& me) {
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i);
     if (decay.coupled != 0) g += decay.coupled * w;
-    Vec<T> m = beta1 * lanes.load(a.m + i) + fresh1 * g;
-    Vec<T> v = beta2 * lanes.load(a.v + i) + fresh2 * g * g;
+    Vec<T> m = settled<T>(beta1 * lanes.load(a.m + i) + fresh1 * g);
+    Vec<T> v = held<T>(beta2 * lanes.load(a.v + i) + fresh2 * g * g);
     lanes.store(a.m + i, m);
     lanes.store(a.v + i, v);
     lanes.store(a.w + i, decay.keep * w - lr * m / (vsqrt<T>(v) * root + eps));

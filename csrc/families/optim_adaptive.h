@@ -16,8 +16,8 @@ struct Moments {
   __attribute__((always_inline)) Vec<T> gradient(Vec<T> w, Vec<T> g) const {
     return decay.coupled != 0 ? g + decay.coupled * w : g;
   }
-  __attribute__((always_inline)) Vec<T> first(Vec<T> m, Vec<T> g) const { return beta1 * m + fresh1 * g; }
-  __attribute__((always_inline)) Vec<T> second(Vec<T> v, Vec<T> g) const { return beta2 * v + fresh2 * g * g; }
+  __attribute__((always_inline)) Vec<T> first(Vec<T> m, Vec<T> g) const { return settled<T>(beta1 * m + fresh1 * g); }
+  __attribute__((always_inline)) Vec<T> second(Vec<T> v, Vec<T> g) const { return held<T>(beta2 * v + fresh2 * g * g); }
 };
 
 template <class T>
@@ -91,7 +91,7 @@ void adamax_step(const void* args, const Worker& me) {
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = s.gradient(w, lanes.load(a.dw + i));
     Vec<T> m = s.first(lanes.load(a.m + i), g), old = s.beta2 * lanes.load(a.u + i), now = vabs<T>(g) + s.eps;
-    Vec<T> u = now != now ? now : vmax<T>(old, now);
+    Vec<T> u = held<T>(now != now ? now : vmax<T>(old, now));
     lanes.store(a.m + i, m);
     lanes.store(a.u + i, u);
     lanes.store(a.w + i, s.decay.keep * w - lr * m / u);
@@ -111,7 +111,10 @@ struct NadamProduct {
 FASTNN_INLINE void nadam_product(const void* args, const Worker& me) {
   const NadamProduct a = *(const NadamProduct*)args;
   Range r = share(a.P, kGrain, me);
-  for (i64 i = r.begin; i < r.end; i++) a.product[i] = (a.step[i] > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)a.step[i]);
+  for (i64 i = r.begin; i < r.end; i++) {
+    double product = (a.step[i] > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)a.step[i]);
+    a.product[i] = settled<double>(splat<double>(product))[0];
+  }
 }
 
 template <class T>
@@ -160,16 +163,16 @@ void rmsprop_step(const void* args, const Worker& me) {
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i);
     if (decay.coupled != 0) g += decay.coupled * w;
-    Vec<T> v = alpha * lanes.load(a.v + i) + fresh * g * g;
+    Vec<T> v = held<T>(alpha * lanes.load(a.v + i) + fresh * g * g);
     lanes.store(a.v + i, v);
     if (a.mean) {
-      Vec<T> mean = alpha * lanes.load(a.mean + i) + fresh * g;
+      Vec<T> mean = settled<T>(alpha * lanes.load(a.mean + i) + fresh * g);
       lanes.store(a.mean + i, mean);
       v = vmax<T>(v - mean * mean, splat<T>(0));
     }
     Vec<T> u = g / (inside ? vsqrt<T>(v + eps) : vsqrt<T>(v) + eps);
     if (a.b) {
-      u = momentum * lanes.load(a.b + i) + u;
+      u = settled<T>(momentum * lanes.load(a.b + i) + u);
       lanes.store(a.b + i, u);
     }
     lanes.store(a.w + i, decay.keep * w - lr * u);
@@ -196,7 +199,7 @@ void adagrad_step(const void* args, const Worker& me) {
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i);
     if (decay.coupled != 0) g += decay.coupled * w;
-    Vec<T> s = lanes.load(a.s + i) + g * g;
+    Vec<T> s = held<T>(lanes.load(a.s + i) + g * g);
     lanes.store(a.s + i, s);
     lanes.store(a.w + i, decay.keep * w - lr * g / (vsqrt<T>(s) + eps));
   });
@@ -220,10 +223,10 @@ void adadelta_step(const void* args, const Worker& me) {
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i), u = lanes.load(a.u + i);
     if (decay.coupled != 0) g += decay.coupled * w;
-    Vec<T> v = rho * lanes.load(a.v + i) + fresh * g * g;
+    Vec<T> v = held<T>(rho * lanes.load(a.v + i) + fresh * g * g);
     Vec<T> d = vsqrt<T>(u + eps) / vsqrt<T>(v + eps) * g;
     lanes.store(a.v + i, v);
-    lanes.store(a.u + i, rho * u + fresh * d * d);
+    lanes.store(a.u + i, held<T>(rho * u + fresh * d * d));
     lanes.store(a.w + i, decay.keep * w - lr * d);
   });
 }
@@ -249,7 +252,8 @@ void lion_step(const void* args, const Worker& me) {
     Vec<T> c = beta1 * m + fresh1 * g;
     Vec<T> sign = c > splat<T>(0) ? splat<T>(1) : c < splat<T>(0) ? splat<T>(-1) : c;  // keeps 0 and NaN
     lanes.store(a.w + i, decay.keep * w - lr * sign);
-    lanes.store(a.m + i, beta2 * m + fresh2 * g);
+    m = beta2 * m + fresh2 * g;
+    lanes.store(a.m + i, m == Vec<T>{} ? m : with_sign<T>(held<T>(m), m));
   });
 }
 

@@ -50,7 +50,7 @@ void schedule_free_step(const void* args, const Worker& me) {
   const T root = (T)(1 / __builtin_sqrt(1 - __builtin_pow(h[2], t))), ahead = (T)(rate * (1 - h[1] * (1 - share_of_z)));
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i), z = first ? w : lanes.load(a.z + i);
-    Vec<T> v = beta2 * lanes.load(a.v + i) + fresh2 * g * g;
+    Vec<T> v = held<T>(beta2 * lanes.load(a.v + i) + fresh2 * g * g);
     Vec<T> d = g / (vsqrt<T>(v) * root + eps) + weight_decay * w;
     lanes.store(a.v + i, v);
     lanes.store(a.w + i, w + c * (z - w) - ahead * d);
@@ -73,7 +73,7 @@ void lerp(const void* args, const Worker& me) {
   const T weight = (T)*a.weight;
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> x = lanes.load(a.x + i);
-    lanes.store(a.x + i, x + weight * (lanes.load(a.y + i) - x));
+    lanes.store(a.x + i, settled<T>(x + weight * (lanes.load(a.y + i) - x)));
   });
 }
 
@@ -95,7 +95,7 @@ void ema_step(const void* args, const Worker& me) {
   const bool first = a.step[0] == 1;
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
     Vec<T> w = lanes.load(a.w + i);
-    lanes.store(a.average + i, first ? w : kept * lanes.load(a.average + i) + fresh * w);
+    lanes.store(a.average + i, settled<T>(first ? w : kept * lanes.load(a.average + i) + fresh * w));
   });
 }
 
@@ -131,7 +131,7 @@ void muon_momentum(const void* args, const Worker& me) {
   const T momentum = (T)a.hyper[1], fresh = (T)(1 - a.hyper[1]);
   const bool nesterov = a.hyper[2] != 0;
   for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
-    Vec<T> g = lanes.load(a.dw + i), b = momentum * lanes.load(a.b + i) + fresh * g;
+    Vec<T> g = lanes.load(a.dw + i), b = settled<T>(momentum * lanes.load(a.b + i) + fresh * g);
     lanes.store(a.b + i, b);
     lanes.store(a.u + i, nesterov ? momentum * b + fresh * g : b);
   });

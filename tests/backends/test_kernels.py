@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 
 import emulator
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 from cases import TESTS, activation, check
 from cases.case import FLOATS, Array, Case, Values
+from cases.optim import HELD, LION, SETTLED
 from engines import engine, engines
 
 import fastnn
 from fastnn.backends import backends, get_isa, isas, load, recording, unavailable, use_isa
 from fastnn.backends.base import Backend
+from fastnn.backends.reference.optim import LEAST, SMALL
 from fastnn.backends.spec import ACTIVATIONS, KERNELS, Activation, PointwiseLoss
 from fastnn.replay.recorder import Recorder
 
@@ -167,6 +170,43 @@ def test_edges(request: pytest.FixtureRequest, case: Case) -> None:
             for name, got in check.run(backend, case, values).items():
                 wrong = check.difference(got, want[name], allowed.get(name), pattern[name])
                 assert not wrong, f"{target}: {case} {what}: {name}: {wrong}"
+
+
+def _step_without_gradients(case: Case, dtype: str) -> Values:
+    """The arguments of a step in which averages only decay, from values around the bounds and special ones."""
+    numbers = np.finfo(dtype)
+    seeds = [bound * f for bound in (SMALL[dtype], LEAST[dtype]) for f in (0.3, 0.5, 0.99, 1, 1.2, 2, 4)]
+    seeds += [float(numbers.tiny), float(numbers.smallest_subnormal), 5 * float(numbers.smallest_subnormal), 0.0, 1.0, np.inf]
+    seeds += [*np.negative(seeds), np.nan]
+    values = case.make(dtype)
+    signed, squares = SETTLED.get(case.kernel, ()) + LION.get(case.kernel, ()), HELD.get(case.kernel, ())
+    for i, arg in enumerate(a for a in case.spec.arrays if a.letter == "T"):
+        a = values[arg.name]
+        mixed = np.random.default_rng(i).permutation(np.resize(np.array(seeds, dtype), a.size))
+        a[...] = mixed if arg.name in signed else np.abs(mixed) if arg.name in squares else 0
+    return values
+
+
+@pytest.mark.parametrize("case", [c for c in TESTS if c.edges and c.kernel in {**SETTLED, **HELD, **LION}], ids=str)
+def test_averages_do_not_become_denormal(targets: Targets, case: Case) -> None:
+    for dtype in case.dtypes:
+        values = _step_without_gradients(case, dtype)
+        small, least = (np.array(bounds[dtype], dtype) for bounds in (SMALL, LEAST))
+        want = check.reference(case, values)
+        for target, backend in chain([("numpy", load("numpy"))], targets):
+            for name, got in check.run(backend, case, values).items():
+                where = f"{target}: {case} {dtype}: {name}"
+                wrong = check.difference(got, want[name], 64 * np.finfo(dtype).eps * np.abs(want[name]))
+                assert not wrong, f"{where}: {wrong}"
+                if name in SETTLED.get(case.kernel, ()):
+                    zeros = got[np.abs(got) < small]
+                    assert not zeros.any() and not np.signbit(zeros).any(), where
+                elif name in HELD.get(case.kernel, ()):
+                    assert not (np.abs(got) < least).any(), where
+                elif name in LION.get(case.kernel, ()):
+                    assert not got[np.abs(got) < least].any(), where
+                    same = np.isnan(got) | (np.sign(got) == np.sign(values[name]))
+                    assert same.all(), where
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect, which Windows does not have")

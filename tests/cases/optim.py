@@ -32,7 +32,27 @@ ADAM: dict[str, tuple[tuple[float, ...], int]] = {
     "later": ((1e-3, 0.9, 0.999, 1e-7, 0, 0), 1000),
     "decay": ((1e-2, 0.9, 0.99, 1e-8, 0.1, 0), 3),
     "decoupled": ((1e-2, 0.8, 0.99, 1e-8, 0.1, 1), 3),
+    "no_eps": ((1e-2, 0.9, 0.99, 0, 0, 0), 9),
 }
+SETTLED: dict[str, tuple[str, ...]] = {
+    "sgd_step": ("v",),
+    "ema_step": ("average",),
+    "lerp": ("x",),
+    "muon_momentum": ("b",),
+    "rmsprop_step": ("mean", "b"),
+    **dict.fromkeys(("adam_step", "amsgrad_step", "radam_step", "adamax_step", "nadam_step"), ("m",)),
+}
+"""The averages that are stored as 0 where they are small."""
+HELD: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("adam_step", "radam_step", "nadam_step", "rmsprop_step", "schedule_free_step"), ("v",)),
+    "amsgrad_step": ("v", "top"),
+    "adamax_step": ("u",),
+    "adagrad_step": ("s",),
+    "adadelta_step": ("v", "u"),
+}
+"""The averages of squares and the maxima, which are not below a bound."""
+LION: dict[str, tuple[str, ...]] = {"lion_step": ("m",)}
+"""The average whose sign is the step: it is 0, or its magnitude is not below that bound."""
 
 
 def _gradient(v: SimpleNamespace) -> tuple[Array, Array]:
@@ -248,7 +268,11 @@ RULES: dict[str, tuple[Any, dict[str, tuple[tuple[float, ...], int, tuple[str, .
     ),
     "adamax_step": (
         _adamax,
-        {"first": ((1e-2, 0.9, 0.99, 1e-8, 0, 0), 1, ()), "decay": ((1e-2, 0.9, 0.9, 1e-8, 0.1, 0), 7, ())},
+        {
+            "first": ((1e-2, 0.9, 0.99, 1e-8, 0, 0), 1, ()),
+            "decay": ((1e-2, 0.9, 0.9, 1e-8, 0.1, 0), 7, ()),
+            "no_eps": ((1e-2, 0.9, 0.99, 0, 0, 0), 7, ()),
+        },
     ),
     "nadam_step": (
         _nadam,

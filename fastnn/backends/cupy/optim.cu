@@ -33,13 +33,31 @@ struct Decay {
   __device__ T gradient(T w, T g) const { return coupled != 0 ? g + coupled * w : g; }
 };
 
+// Averages below SMALL are stored as 0. Those of squares are at least LEAST.
+template <typename T>
+constexpr T SMALL = (T)(sizeof(T) == 4 ? 1e-30 : 1e-300);
+template <typename T>
+constexpr T LEAST = (T)(sizeof(T) == 4 ? 1e-36 : 1e-306);
+
+// An average of gradients, steps or weights, as it is stored.
+template <typename T>
+__device__ inline T settled(T x) {
+  return fabs(x) < SMALL<T> ? (T)0 : x;
+}
+// An average of squares, as it is stored.
+template <typename T>
+__device__ inline T held(T x) {
+  return fabs(x) < LEAST<T> ? LEAST<T> : x;
+}
+
 // A running mean: beta m + (1 - beta) x.
 template <typename T>
 struct Mean {
   T beta, fresh;
   static __device__ Mean of(double beta) { return {(T)beta, (T)(1 - beta)}; }
-  __device__ T operator()(T m, T x) const { return beta * m + fresh * x; }
-  __device__ T square(T v, T x) const { return beta * v + fresh * x * x; }
+  __device__ T next(T m, T x) const { return beta * m + fresh * x; }
+  __device__ T operator()(T m, T x) const { return settled(next(m, x)); }
+  __device__ T square(T v, T x) const { return held(beta * v + fresh * x * x); }
 };
 
 template <typename T>
@@ -56,7 +74,7 @@ __device__ void sgd_step(const sgd_step_args<T>& a) {
   if (a.v)
     for_elements<2>(a.n, a.w, a.v, a.dw)([=](T& w, T& v, T g) {
       g = s.decay.gradient(w, g);
-      v = s.first ? g : s.momentum * v + s.fresh * g;
+      v = settled(s.first ? g : s.momentum * v + s.fresh * g);
       w = s.decay.keep * w - s.lr * (s.nesterov ? g + s.momentum * v : v);
     });
   else

@@ -49,7 +49,7 @@ __device__ void adamax_step(const adamax_step_args<T>& a) {
   for_elements<2>(a.n, a.w, a.m, a.u, a.dw)([=](T& w, T& m, T& u, T g) {
     g = s.moments.decay.gradient(w, g);
     m = s.moments.first(m, g);
-    u = Max()(s.moments.second.beta * u, fabs(g) + s.moments.eps);
+    u = held(Max()(s.moments.second.beta * u, fabs(g) + s.moments.eps));
     w = s.moments.decay.keep * w - s.lr * m / u;
   });
 }
@@ -59,7 +59,7 @@ __device__ inline double nadam_mu(const double* h, double t) { return h[1] * (1 
 __device__ void nadam_product(const nadam_product_args& a) {
   for (i64 i = first(); i < a.P; i += stride()) {
     const i64 t = a.step[i];
-    a.product[i] = (t > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)t);
+    a.product[i] = settled((t > 1 ? a.product[i] : 1) * nadam_mu(a.hyper, (double)t));
   }
 }
 
@@ -103,7 +103,7 @@ struct Rmsprop {
   }
   __device__ void step(T& w, T u) const { w = decay.keep * w - lr * u; }
   __device__ void step(T& w, T u, T& b) const {
-    b = momentum * b + u;
+    b = settled(momentum * b + u);
     step(w, b);
   }
 };
@@ -151,7 +151,7 @@ __device__ void adagrad_step(const adagrad_step_args<T>& a) {
   });
   for_elements<2>(a.n, a.w, a.s, a.dw)([=](T& w, T& sum, T g) {
     g = s.decay.gradient(w, g);
-    sum += g * g;
+    sum = held(sum + g * g);
     w = s.decay.keep * w - s.lr * g / (sqrt(sum) + s.eps);
   });
 }
@@ -189,8 +189,9 @@ __device__ void lion_step(const lion_step_args<T>& a) {
   });
   for_elements<2>(a.n, a.w, a.m, a.dw)([=](T& w, T& m, T g) {
     g = s.decay.gradient(w, g);
-    const T d = s.direction(m, g);
+    const T d = s.direction.next(m, g);
     w = s.decay.keep * w - s.lr * (d > 0 ? (T)1 : d < 0 ? (T)-1 : d);  // 0 and NaN stay what they are
-    m = s.mean(m, g);
+    m = s.mean.next(m, g);
+    if (m != 0) m = copysign(held(m), m);
   });
 }

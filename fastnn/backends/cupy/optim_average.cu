@@ -48,7 +48,7 @@ __device__ void schedule_free_step(const schedule_free_step_args<T>& a) {
 template <typename T>
 __device__ void lerp(const lerp_args<T>& a) {
   const T weight = once_a_block([&] { return (T)*a.weight; });
-  for_elements<2>(a.n, a.x, a.y)([=](T& x, T y) { x += weight * (y - x); });
+  for_elements<2>(a.n, a.x, a.y)([=](T& x, T y) { x = settled(x + weight * (y - x)); });
 }
 
 template <typename T>
@@ -58,7 +58,7 @@ __device__ void ema_step(const ema_step_args<T>& a) {
     bool first;
   };
   const Settings s = once_a_block([&] { return Settings{Mean<T>::of(*a.momentum), step_of(a) == 1}; });
-  for_elements<2>(a.n, a.average, a.w)([=](T& average, T w) { average = s.first ? w : s.mean(average, w); });
+  for_elements<2>(a.n, a.average, a.w)([=](T& average, T w) { average = s.first ? settled(w) : s.mean(average, w); });
 }
 
 template <typename T>
@@ -76,7 +76,7 @@ __device__ void muon_momentum(const muon_momentum_args<T>& a) {
   const Settings s = once_a_block([&] { return Settings{Mean<T>::of(a.hyper[1]), a.hyper[2] != 0}; });
   for_elements<2>(a.n, a.b, Output<T>{a.u}, a.dw)([=](T& b, T& u, T g) {
     b = s.mean(b, g);
-    u = s.nesterov ? s.mean(b, g) : b;
+    u = s.nesterov ? s.mean.next(b, g) : b;
   });
 }
 

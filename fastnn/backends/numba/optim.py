@@ -10,12 +10,38 @@ import numpy as np
 
 from .arithmetic import maximum, minimum
 from .jit import jit
-from .vmath import inline
+from .vmath import f32, inline, of_type
 
 Array = Any
 
 _LANES = 64
 """Running sums side by side: neighbours do not wait for each other, and their order is that of the elements."""
+
+
+SMALL, SMALL32 = 1e-300, f32(1e-30)
+"""Averages below are stored as 0."""
+LEAST, LEAST32 = 1e-306, f32(1e-36)
+"""Averages of squares are at least so large."""
+
+
+def settled32(T: Any, x: Any) -> Any:
+    return f32(0) if abs(x) < SMALL32 else x
+
+
+@of_type
+def settled(T: Any, x: Any) -> Any:
+    """Return an average of gradients, steps or weights as it is stored."""
+    return 0.0 if abs(x) < SMALL else x
+
+
+def held32(T: Any, x: Any) -> Any:
+    return LEAST32 if abs(x) < LEAST32 else x
+
+
+@of_type
+def held(T: Any, x: Any) -> Any:
+    """Return an average of squares as it is stored."""
+    return LEAST if abs(x) < LEAST else x
 
 
 @inline
@@ -88,7 +114,7 @@ def _momentum_step(w: Array, v: Array, dw: Array, hyper: Array, step: Array) -> 
     nesterov, first = hyper[3] != 0, step[0] == 1
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        velocity = g if first else momentum * v[i] + fresh * g
+        velocity = settled(T, g if first else momentum * v[i] + fresh * g)
         v[i] = velocity
         w[i] = keep * w[i] - lr * (g + momentum * velocity if nesterov else velocity)
 
@@ -101,8 +127,8 @@ def adam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Array
     lr, root = T(hyper[0] / _unbiased(hyper[1], step)), T(1 / math.sqrt(_unbiased(hyper[2], step)))
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + fresh2 * g * g
+        m[i] = settled(T, beta1 * m[i] + fresh1 * g)
+        v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         w[i] = keep * w[i] - lr * m[i] / (math.sqrt(v[i]) * root + eps)
 
 
@@ -114,8 +140,8 @@ def amsgrad_step(w: Array, m: Array, v: Array, top: Array, dw: Array, hyper: Arr
     lr, root = T(hyper[0] / _unbiased(hyper[1], step)), T(1 / math.sqrt(_unbiased(hyper[2], step)))
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + fresh2 * g * g
+        m[i] = settled(T, beta1 * m[i] + fresh1 * g)
+        v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         top[i] = maximum(top[i], v[i])
         w[i] = keep * w[i] - lr * m[i] / (math.sqrt(top[i]) * root + eps)
 
@@ -135,8 +161,8 @@ def radam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Arra
     lr = T(rate)
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + fresh2 * g * g
+        m[i] = settled(T, beta1 * m[i] + fresh1 * g)
+        v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         u = lr * m[i]
         w[i] = keep * w[i] - (u / (math.sqrt(v[i]) + eps) if adaptive else u)
 
@@ -149,8 +175,8 @@ def adamax_step(w: Array, m: Array, u: Array, dw: Array, hyper: Array, step: Arr
     lr = T(hyper[0] / _unbiased(hyper[1], step))
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        m[i] = beta1 * m[i] + fresh1 * g
-        u[i] = maximum(beta2 * u[i], abs(g) + eps)
+        m[i] = settled(T, beta1 * m[i] + fresh1 * g)
+        u[i] = held(T, maximum(beta2 * u[i], abs(g) + eps))
         w[i] = keep * w[i] - lr * m[i] / u[i]
 
 
@@ -162,7 +188,7 @@ def _nadam_momentum(hyper: Array, t: Any) -> Any:
 @jit
 def nadam_product(product: Array, hyper: Array, step: Array) -> None:
     for i in range(step.size):
-        product[i] = (product[i] if step[i] > 1 else 1.0) * _nadam_momentum(hyper, step[i])
+        product[i] = settled(np.float64, (product[i] if step[i] > 1 else 1.0) * _nadam_momentum(hyper, step[i]))
 
 
 @jit
@@ -175,8 +201,8 @@ def nadam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, product: A
     root = T(1 / math.sqrt(_unbiased(hyper[2], step)))
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + fresh2 * g * g
+        m[i] = settled(T, beta1 * m[i] + fresh1 * g)
+        v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         w[i] = keep * w[i] - (now * g + later * m[i]) / (math.sqrt(v[i]) * root + eps)
 
 
@@ -197,14 +223,14 @@ def _rmsprop(centered: bool, with_momentum: bool) -> Any:
         inside, coupled, keep = hyper[4] != 0, T(decay[0]), T(decay[1])
         for i in range(w.size):
             g = _gradient(w[i], dw[i], coupled)
-            v[i] = alpha * v[i] + fresh * g * g
+            v[i] = held(T, alpha * v[i] + fresh * g * g)
             square = v[i]
             if centered:
-                mean[i] = alpha * mean[i] + fresh * g
+                mean[i] = settled(T, alpha * mean[i] + fresh * g)
                 square = maximum(square - mean[i] * mean[i], T(0))
             u = g / (math.sqrt(square + eps) if inside else math.sqrt(square) + eps)
             if with_momentum:
-                b[i] = momentum * b[i] + u
+                b[i] = settled(T, momentum * b[i] + u)
                 u = b[i]
             w[i] = keep * w[i] - lr * u
 
@@ -219,7 +245,7 @@ def adagrad_step(w: Array, s: Array, dw: Array, hyper: Array, step: Array) -> No
     lr, eps, coupled, keep = T(hyper[0] / (1 + (step[0] - 1) * hyper[1])), T(hyper[2]), T(decay[0]), T(decay[1])
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        s[i] += g * g
+        s[i] = held(T, s[i] + g * g)
         w[i] = keep * w[i] - lr * g / (math.sqrt(s[i]) + eps)
 
 
@@ -231,9 +257,9 @@ def adadelta_step(w: Array, v: Array, u: Array, dw: Array, hyper: Array) -> None
     lr, rho, fresh, eps, coupled, keep = T(hyper[0]), T(hyper[1]), T(1 - hyper[1]), T(hyper[2]), T(decay[0]), T(decay[1])
     for i in range(w.size):
         g = _gradient(w[i], dw[i], coupled)
-        v[i] = rho * v[i] + fresh * g * g
+        v[i] = held(T, rho * v[i] + fresh * g * g)
         d = math.sqrt(u[i] + eps) / math.sqrt(v[i] + eps) * g
-        u[i] = rho * u[i] + fresh * d * d
+        u[i] = held(T, rho * u[i] + fresh * d * d)
         w[i] = keep * w[i] - lr * d
 
 
@@ -249,7 +275,8 @@ def lion_step(w: Array, m: Array, dw: Array, hyper: Array) -> None:
         c = beta1 * m[i] + fresh1 * g
         sign = T(1) if c > 0 else T(-1) if c < 0 else c  # 0 and NaN stay
         w[i] = keep * w[i] - lr * sign
-        m[i] = beta2 * m[i] + fresh2 * g
+        mean = beta2 * m[i] + fresh2 * g
+        m[i] = held(T, mean) if mean > 0 else -held(T, -mean) if mean < 0 else mean
 
 
 @inline
@@ -280,7 +307,7 @@ def schedule_free_step(w: Array, z: Array, v: Array, dw: Array, hyper: Array, av
     root = T(1 / math.sqrt(_unbiased(hyper[2], step)))
     for i in range(w.size):
         old = w[i] if first else z[i]
-        v[i] = beta2 * v[i] + fresh2 * dw[i] * dw[i]
+        v[i] = held(T, beta2 * v[i] + fresh2 * dw[i] * dw[i])
         d = dw[i] / (math.sqrt(v[i]) * root + eps) + weight_decay * w[i]
         w[i] = w[i] + c * (old - w[i]) - ahead * d
         z[i] = old - lr * d
@@ -292,7 +319,7 @@ def muon_momentum(b: Array, u: Array, dw: Array, hyper: Array) -> None:
     b, u, dw = b.ravel(), u.ravel(), dw.ravel()
     momentum, fresh, nesterov = T(hyper[1]), T(1 - hyper[1]), hyper[2] != 0
     for i in range(b.size):
-        b[i] = momentum * b[i] + fresh * dw[i]
+        b[i] = settled(T, momentum * b[i] + fresh * dw[i])
         u[i] = momentum * b[i] + fresh * dw[i] if nesterov else b[i]
 
 
@@ -307,9 +334,10 @@ def muon_step(w: Array, u: Array, hyper: Array, scale: float) -> None:
 
 @jit
 def lerp(x: Array, y: Array, weight: Array) -> None:
-    x, y, share = x.ravel(), y.ravel(), x.dtype.type(weight[0])
+    T = x.dtype.type
+    x, y, share = x.ravel(), y.ravel(), T(weight[0])
     for i in range(x.size):
-        x[i] += share * (y[i] - x[i])
+        x[i] = settled(T, x[i] + share * (y[i] - x[i]))
 
 
 @jit
@@ -317,7 +345,7 @@ def ema_step(average: Array, w: Array, momentum: Array, step: Array) -> None:
     T = w.dtype.type
     average, w, kept, fresh, first = average.ravel(), w.ravel(), T(momentum[0]), T(1 - momentum[0]), step[0] == 1
     for i in range(w.size):
-        average[i] = w[i] if first else kept * average[i] + fresh * w[i]
+        average[i] = settled(T, w[i] if first else kept * average[i] + fresh * w[i])
 
 
 @jit

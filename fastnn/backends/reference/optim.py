@@ -2,6 +2,12 @@
 
 Everything that changes from step to step lies in memory: ``hyper`` holds the hyper-parameters and ``step`` the number of the
 current step (one count a parameter; a call covers parameters with equal counts).
+
+Averages that a kernel keeps are never denormal. Many CPUs compute slowly with such numbers, and the average of a unit without
+gradients would be one for ever, because beta times a few units of the last place rounds to itself. An average of gradients,
+steps or weights is stored as +0 if its magnitude is below 1e-30 (float64: 1e-300). An average of squares, and the maximum of
+Adamax, is at least 1e-36 (float64: 1e-306). So is the magnitude of Lion's average, whose sign is the step; its sign does not
+change, and 0 stays 0. The step uses the stored values. NaN and infinity are stored as they are. Weights may be denormal.
 """
 
 from __future__ import annotations
@@ -9,6 +15,28 @@ from __future__ import annotations
 from typing import Any
 
 Array = Any
+
+SMALL = {"float32": 1e-30, "float64": 1e-300}
+"""A smaller average is stored as 0. Products of SMALL with a decay factor or a learning rate from 2e-8 on are normal numbers."""
+LEAST = {"float32": 1e-36, "float64": 1e-306}
+"""The least average of squares. Its product with a decay factor from 0.03 on is normal, and its root is far below usual eps."""
+
+
+def settled(xp: Any, x: Array) -> Array:
+    """Return an average as it is stored: +0 instead of values whose magnitude is below SMALL."""
+    return xp.where(xp.abs(x) < _limit(SMALL, x), xp.zeros_like(x), x)
+
+
+def held(xp: Any, x: Array) -> Array:
+    """Return an average of squares as it is stored: LEAST instead of values whose magnitude is below it.
+
+    With 0 instead, m / (sqrt(v) + eps) would become infinite or NaN if eps is 0 or tiny.
+    """
+    return xp.where(xp.abs(x) < _limit(LEAST, x), xp.full_like(x, _limit(LEAST, x)), x)
+
+
+def _limit(limits: dict[str, float], x: Array) -> float:
+    return limits["float32" if x.dtype.itemsize == 4 else "float64"]
 
 
 def advance(xp: Any, step: Array, by: int) -> None:
@@ -35,7 +63,7 @@ def sgd_step(xp: Any, w: Array, v: Array, dw: Array, hyper: Array, step: Array) 
     lr, momentum, dampening, nesterov, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
     if v.size:
-        v[...] = g if int(step[0]) == 1 else momentum * v + (1 - dampening) * g
+        v[...] = settled(xp, g if int(step[0]) == 1 else momentum * v + (1 - dampening) * g)
         g = g + momentum * v if nesterov else v
     w -= lr * g
 
@@ -49,8 +77,8 @@ def adam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, st
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()
     t = int(step[0])
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    m[...] = beta1 * m + (1 - beta1) * g
-    v[...] = beta2 * v + (1 - beta2) * g * g
+    m[...] = settled(xp, beta1 * m + (1 - beta1) * g)
+    v[...] = held(xp, beta2 * v + (1 - beta2) * g * g)
     w -= lr / (1 - beta1**t) * m / (xp.sqrt(v) / (1 - beta2**t) ** 0.5 + eps)
 
 
@@ -59,8 +87,8 @@ def amsgrad_step(xp: Any, w: Array, m: Array, v: Array, top: Array, dw: Array, h
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()
     t = int(step[0])
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    m[...] = beta1 * m + (1 - beta1) * g
-    v[...] = beta2 * v + (1 - beta2) * g * g
+    m[...] = settled(xp, beta1 * m + (1 - beta1) * g)
+    v[...] = held(xp, beta2 * v + (1 - beta2) * g * g)
     top[...] = xp.maximum(top, v)
     w -= lr / (1 - beta1**t) * m / (xp.sqrt(top) / (1 - beta2**t) ** 0.5 + eps)
 
@@ -75,8 +103,8 @@ def radam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, s
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()
     t = int(step[0])
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    m[...] = beta1 * m + (1 - beta1) * g
-    v[...] = beta2 * v + (1 - beta2) * g * g
+    m[...] = settled(xp, beta1 * m + (1 - beta1) * g)
+    v[...] = held(xp, beta2 * v + (1 - beta2) * g * g)
     r = 2 / (1 - beta2) - 1
     rho = r - 2 * t * beta2**t / (1 - beta2**t)
     rate = lr / (1 - beta1**t)
@@ -94,8 +122,8 @@ def adamax_step(xp: Any, w: Array, m: Array, u: Array, dw: Array, hyper: Array, 
     """
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    m[...] = beta1 * m + (1 - beta1) * g
-    u[...] = xp.maximum(beta2 * u, xp.abs(g) + eps)
+    m[...] = settled(xp, beta1 * m + (1 - beta1) * g)
+    u[...] = held(xp, xp.maximum(beta2 * u, xp.abs(g) + eps))
     w -= lr / (1 - beta1 ** int(step[0])) * m / u
 
 
@@ -107,6 +135,7 @@ def nadam_product(xp: Any, product: Array, hyper: Array, step: Array) -> None:
     """product *= mu_t (at step 1 product = mu_1), with hyper and mu_t as in `nadam_step`: one product a parameter."""
     for i, t in enumerate(step.tolist()):
         product[i] = (product[i] if t > 1 else 1.0) * _nadam_momentum(float(hyper[1]), float(hyper[4]), t)
+    product[...] = settled(xp, product)
 
 
 def nadam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, product: Array, step: Array) -> None:
@@ -119,8 +148,8 @@ def nadam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, p
     t, so_far = int(step[0]), float(product[0])
     mu, ahead = (_nadam_momentum(beta1, momentum_decay, i) for i in (t, t + 1))
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    m[...] = beta1 * m + (1 - beta1) * g
-    v[...] = beta2 * v + (1 - beta2) * g * g
+    m[...] = settled(xp, beta1 * m + (1 - beta1) * g)
+    v[...] = held(xp, beta2 * v + (1 - beta2) * g * g)
     root = xp.sqrt(v) / (1 - beta2**t) ** 0.5 + eps
     w -= (lr * (1 - mu) / (1 - so_far) * g + lr * ahead / (1 - so_far * ahead) * m) / root
 
@@ -134,14 +163,14 @@ def rmsprop_step(xp: Any, w: Array, v: Array, mean: Array, b: Array, dw: Array, 
     """
     lr, alpha, eps, momentum, inside, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    v[...] = alpha * v + (1 - alpha) * g * g
+    v[...] = held(xp, alpha * v + (1 - alpha) * g * g)
     square = v
     if mean.size:
-        mean[...] = alpha * mean + (1 - alpha) * g
+        mean[...] = settled(xp, alpha * mean + (1 - alpha) * g)
         square = xp.maximum(v - mean * mean, 0)
     u = g / (xp.sqrt(square + eps) if inside else xp.sqrt(square) + eps)
     if b.size:
-        b[...] = momentum * b + u
+        b[...] = settled(xp, momentum * b + u)
         u = b
     w -= lr * u
 
@@ -153,7 +182,7 @@ def adagrad_step(xp: Any, w: Array, s: Array, dw: Array, hyper: Array, step: Arr
     """
     lr, lr_decay, eps, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    s += g * g
+    s[...] = held(xp, s + g * g)
     w -= lr / (1 + (int(step[0]) - 1) * lr_decay) * g / (xp.sqrt(s) + eps)
 
 
@@ -164,9 +193,9 @@ def adadelta_step(xp: Any, w: Array, v: Array, u: Array, dw: Array, hyper: Array
     """
     lr, rho, eps, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
-    v[...] = rho * v + (1 - rho) * g * g
+    v[...] = held(xp, rho * v + (1 - rho) * g * g)
     d = xp.sqrt(u + eps) / xp.sqrt(v + eps) * g
-    u[...] = rho * u + (1 - rho) * d * d
+    u[...] = held(xp, rho * u + (1 - rho) * d * d)
     w -= lr * d
 
 
@@ -178,7 +207,8 @@ def lion_step(xp: Any, w: Array, m: Array, dw: Array, hyper: Array) -> None:
     lr, beta1, beta2, weight_decay, decoupled = hyper.tolist()
     g = _decay(w, dw, lr, weight_decay, decoupled)
     w -= lr * xp.sign(beta1 * m + (1 - beta1) * g)
-    m[...] = beta2 * m + (1 - beta2) * g
+    mean = beta2 * m + (1 - beta2) * g
+    m[...] = xp.where(mean == 0, mean, xp.copysign(held(xp, mean), mean))
 
 
 def schedule_free_weight(xp: Any, average: Array, hyper: Array, step: Array) -> None:
@@ -210,7 +240,7 @@ def schedule_free_step(xp: Any, w: Array, z: Array, v: Array, dw: Array, hyper: 
     rate = lr * min(1.0, t / warmup) if warmup else lr
     if t == 1:
         z[...] = w
-    v[...] = beta2 * v + (1 - beta2) * dw * dw
+    v[...] = held(xp, beta2 * v + (1 - beta2) * dw * dw)
     d = dw / (xp.sqrt(v) / (1 - beta2**t) ** 0.5 + eps) + weight_decay * w
     w[...] = w + c * (z - w) - rate * (1 - beta1 * (1 - c)) * d
     z -= rate * d
@@ -222,7 +252,7 @@ def muon_momentum(xp: Any, b: Array, u: Array, dw: Array, hyper: Array) -> None:
     b = momentum b + (1 - momentum) dw; u = b, or momentum b + (1 - momentum) dw with nesterov.
     """
     momentum, nesterov = float(hyper[1]), float(hyper[2])
-    b[...] = momentum * b + (1 - momentum) * dw
+    b[...] = settled(xp, momentum * b + (1 - momentum) * dw)
     u[...] = momentum * b + (1 - momentum) * dw if nesterov else b
 
 
@@ -234,13 +264,13 @@ def muon_step(xp: Any, w: Array, u: Array, hyper: Array, scale: float) -> None:
 
 def lerp(xp: Any, x: Array, y: Array, weight: Array) -> None:
     """x += weight (y - x)."""
-    x += float(weight[0]) * (y - x)
+    x[...] = settled(xp, x + float(weight[0]) * (y - x))
 
 
 def ema_step(xp: Any, average: Array, w: Array, momentum: Array, step: Array) -> None:
     """average = momentum average + (1 - momentum) w; at step 1 average = w."""
     share = float(momentum[0])
-    average[...] = w if int(step[0]) == 1 else share * average + (1 - share) * w
+    average[...] = settled(xp, w if int(step[0]) == 1 else share * average + (1 - share) * w)
 
 
 def accumulate(xp: Any, mean: Array, x: Array, share: Array) -> None:
