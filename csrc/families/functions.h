@@ -32,14 +32,14 @@ struct LeakyRelu {
 // Saves z for the losses on logits. Its slope needs only y.
 template <class T>
 struct Sigmoid {
-  static constexpr Kind kind = {true, 0.2, 3};
+  static constexpr Kind kind = {true, 0.2, 1.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vsigmoid<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * y * ((T)1 - y); }
 };
 
 template <class T>
 struct Tanh {
-  static constexpr Kind kind = {false, 0.2, 9};
+  static constexpr Kind kind = {false, 0.2, 1.3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vtanh(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * ((T)1 - y * y); }
 };
@@ -47,7 +47,7 @@ struct Tanh {
 // In both gelus, f(-inf) and the second term of the slope at +-inf are limits, because the formulas give infinity times 0.
 template <class T>
 struct Gelu {
-  static constexpr Kind kind = {true, 0.4, 15};
+  static constexpr Kind kind = {true, 0.4, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
     Vec<T> e, y = x * normal_cdf(x, e);
     return x == splat<T>(-(T)__builtin_inf()) ? splat<T>(0) : y;
@@ -61,7 +61,7 @@ struct Gelu {
 // x s(2u), where u = sqrt(2 / pi) (x + 0.044715 x^3) and s is the sigmoid: the same as x/2 (1 + tanh u).
 template <class T>
 struct GeluTanh {
-  static constexpr Kind kind = {true, 0.3, 4};
+  static constexpr Kind kind = {true, 0.3, 1.2};
   static constexpr T k = (T)1.59576912160573071176;  // 2 sqrt(2 / pi)
   FASTNN_INLINE Vec<T> two_u(Vec<T> x) { return k * (x + (T)0.044715 * (x * x * x)); }
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
@@ -97,7 +97,7 @@ struct ReluSquared {
 
 template <class T>
 struct Elu {
-  static constexpr Kind kind = {true, 0.2, 9};
+  static constexpr Kind kind = {true, 0.2, 1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return x > (T)0 ? x : p * vexpm1(vmin<T>(x, splat<T>(0))); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) {
     return z > (T)0 ? dy : dy * (p * vexp(vmin<T>(z, splat<T>(0))));
@@ -106,7 +106,7 @@ struct Elu {
 
 template <class T>
 struct Selu {
-  static constexpr Kind kind = {false, 0.2, 9};
+  static constexpr Kind kind = {false, 0.2, 1};
   static constexpr T scale = (T)1.05070098735548049342, scaled_alpha = (T)1.75809934084737657;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return x > (T)0 ? scale * x : scaled_alpha * vexpm1(vmin<T>(x, splat<T>(0))); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * (y > (T)0 ? splat(scale) : y + scaled_alpha); }
@@ -114,7 +114,7 @@ struct Selu {
 
 template <class T>
 struct Celu {
-  static constexpr Kind kind = {false, 0.2, 9};
+  static constexpr Kind kind = {false, 0.2, 1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return x > (T)0 ? x : p * vexpm1(vmin<T>(x, splat<T>(0)) / p); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T p, T) { return y > (T)0 ? dy : dy * (y / p + (T)1); }
 };
@@ -122,7 +122,7 @@ struct Celu {
 // x s(u) with u = p x and the sigmoid s. The limits at -infinity are 0, where the formulas give infinity times 0.
 template <class T>
 struct Silu {
-  static constexpr Kind kind = {true, 0.3, 4};
+  static constexpr Kind kind = {true, 0.3, 1.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) {
     Vec<T> u = p * x, y;
     Vec<T> below = vexp_times<T>(-vabs<T>(u), [&](Vec<T> e) { return y = x / ((T)1 + e); });
@@ -157,7 +157,7 @@ struct HardSigmoid {
 
 template <class T>
 struct LogSigmoid {
-  static constexpr Kind kind = {false, 0.4, 8};
+  static constexpr Kind kind = {false, 0.4, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vmin<T>(x, splat<T>(0)) - log1p_exp_neg<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return -dy * vexpm1(y); }
 };
@@ -165,7 +165,7 @@ struct LogSigmoid {
 // tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2). It is 1 for x >= kOne.
 template <class T>
 struct Mish {
-  static constexpr Kind kind = {true, 0.4, 5};
+  static constexpr Kind kind = {true, 0.4, 1.3};
   static constexpr T kOne = sizeof(T) == 4 ? 20 : 40;
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) {
     // e^x x (e^x + 2) / (n + 2). The quotient is 1 - e^x (e^x + 1) / (n + 2), which has a smaller rounding error for small e^x.
@@ -184,7 +184,7 @@ struct Mish {
 
 template <class T>
 struct TanhShrink {
-  static constexpr Kind kind = {true, 0.2, 9};
+  static constexpr Kind kind = {true, 0.2, 1.3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return x - vtanh(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) {
     Vec<T> t = vtanh(z);
@@ -206,7 +206,7 @@ struct SoftShrink : HardShrink<T> {
 
 template <class T>
 struct Softplus {
-  static constexpr Kind kind = {true, 0.4, 8};
+  static constexpr Kind kind = {true, 0.4, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T q) {
     Vec<T> u = p * x;
     return u > q ? x : (vmax<T>(u, splat<T>(0)) + log1p_exp_neg<T>(u)) / p;

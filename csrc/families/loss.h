@@ -18,7 +18,7 @@ struct SparseCrossEntropyForward {
 
 FASTNN_INLINE double sparse_cross_entropy_forward_work(const void* args, int itemsize) {
   const auto& a = *(const SparseCrossEntropyForward<float>*)args;
-  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 1.2);
 }
 
 template <class T>
@@ -121,7 +121,7 @@ struct CrossEntropyForward {
 
 FASTNN_INLINE double cross_entropy_forward_work(const void* args, int itemsize) {
   const auto& a = *(const CrossEntropyForward<float>*)args;
-  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 10.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 1.2);
 }
 
 // Returns target[i...] = ((1 - smoothing) targets + smoothing / N) class_weight.
@@ -198,7 +198,7 @@ struct GaussianNllForward {
 
 FASTNN_INLINE double gaussian_nll_forward_work(const void* args, int itemsize) {
   const auto& a = *(const GaussianNllForward<float>*)args;
-  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 1.2);
 }
 
 template <class T>
@@ -227,7 +227,7 @@ struct GaussianNllBackward {
 
 FASTNN_INLINE double gaussian_nll_backward_work(const void* args, int itemsize) {
   const auto& a = *(const GaussianNllBackward<float>*)args;
-  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.4, 4);
+  return 2.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.4, 1.5);
 }
 
 template <class T>

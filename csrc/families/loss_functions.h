@@ -50,7 +50,7 @@ struct Huber {
 
 template <class T>
 struct LogCosh {
-  static constexpr Cost cost = {0.6, 12};
+  static constexpr Cost cost = {0.6, 4};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     Vec<T> a = vabs<T>(x - t), th = vtanh(a);
     Vec<T> near = (T)-0.5 * vlog1p<T>(-(th * th)), far = a + log1p_exp_neg<T>(a + a) - (T)0.69314718055994530942;
@@ -85,7 +85,7 @@ struct PercentageError {
 
 template <class T>
 struct SquaredLogError {
-  static constexpr Cost cost = {0.8, 8};
+  static constexpr Cost cost = {0.8, 3};
   FASTNN_INLINE Vec<T> difference(Vec<T> x, Vec<T> t, T p) {
     return vlog1p<T>(vmax<T>(x, splat<T>(p))) - vlog1p<T>(vmax<T>(t, splat<T>(p)));
   }
@@ -109,14 +109,14 @@ FASTNN_INLINE Vec<T> stirling(Vec<T> t, T full) {
 
 template <class T>
 struct Poisson {
-  static constexpr Cost cost = {0.3, 3};
+  static constexpr Cost cost = {0.3, 1.3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) { return x - t * vlog(x + p) + stirling<T>(t, r); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T p, T) { return (T)1 - t / (x + p); }
 };
 
 template <class T>
 struct PoissonLog {
-  static constexpr Cost cost = {0.3, 3};
+  static constexpr Cost cost = {0.3, 1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T r) { return vexp(x) - t * x + stirling<T>(t, r); }
   FASTNN_INLINE Vec<T> slope(Vec<T> x, Vec<T> t, Vec<T>, T, T) { return vexp(x) - t; }
 };
@@ -145,7 +145,7 @@ struct Tweedie {
 
 template <class T>
 struct SigmoidCrossEntropy {
-  static constexpr Cost cost = {0.6, 7};
+  static constexpr Cost cost = {0.6, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T> q, T p, T) {
     Vec<T> u = ((T)1 - p) * t + (T)0.5 * p, one = ((T)1 - u) * vpositive<T>(x), other = q * u * vpositive<T>(-x);
     return one + other + ((T)1 + (q - (T)1) * u) * log1p_exp_neg<T>(x);
@@ -158,7 +158,7 @@ struct SigmoidCrossEntropy {
 
 template <class T>
 struct BinaryCrossEntropy {
-  static constexpr Cost cost = {0.7, 7};
+  static constexpr Cost cost = {0.7, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     const Vec<T> lowest = splat<T>(-100);
     return -t * vmax<T>(vlog(x), lowest) - ((T)1 - t) * vmax<T>(vlog1p<T>(-x), lowest);
@@ -168,7 +168,7 @@ struct BinaryCrossEntropy {
 
 template <class T>
 struct BinaryFocal {
-  static constexpr Cost cost = {1, 14};
+  static constexpr Cost cost = {1, 6};
   FASTNN_INLINE Vec<T> power(Vec<T> x, T p) { return p == 2 ? x * x : vpow<T>(x, p); }
   FASTNN_INLINE Vec<T> weight(Vec<T> t, T r) { return r < 0 ? splat<T>(1) : t * r + ((T)1 - t) * ((T)1 - r); }
   FASTNN_INLINE Vec<T> entropy(Vec<T> x, Vec<T> t) { return SigmoidCrossEntropy<T>::value(x, t, splat<T>(1), 0, 0); }
@@ -186,7 +186,7 @@ struct BinaryFocal {
 
 template <class T>
 struct KlDivergence {
-  static constexpr Cost cost = {0.4, 4};
+  static constexpr Cost cost = {0.4, 1.5};
   FASTNN_INLINE Vec<T> clipped(Vec<T> x, T p) { return vmin<T>(vmax<T>(x, splat<T>(p)), splat<T>(1)); }
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T r) {
     Vec<T> u = clipped(t, p);
@@ -199,7 +199,7 @@ struct KlDivergence {
 
 template <class T>
 struct KlLog {
-  static constexpr Cost cost = {0.3, 3};
+  static constexpr Cost cost = {0.3, 1.3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T p, T) {
     if (p != 0) return vexp(t) * (t - x);
     Vec<T> y = t * (vlog(t) - x);
@@ -246,7 +246,7 @@ struct HingeEmbedding {
 
 template <class T>
 struct SoftMargin {
-  static constexpr Cost cost = {0.6, 7};
+  static constexpr Cost cost = {0.6, 2.5};
   FASTNN_INLINE Vec<T> value(Vec<T> x, Vec<T> t, Vec<T>, T, T) {
     Vec<T> z = -t * x;
     return log1p_exp_neg<T>(z) + vpositive<T>(z);

@@ -89,7 +89,7 @@ struct RowsForward {
 
 FASTNN_INLINE double softmax_forward_work(const void* args, int itemsize) {
   const auto& a = *(const RowsForward<float>*)args;
-  return 6.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 6.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 1.2);
 }
 
 template <class T>
@@ -143,7 +143,7 @@ void softmax_backward(const void* args, const Worker& me) {
 
 FASTNN_INLINE double log_softmax_backward_work(const void* args, int itemsize) {
   const auto& a = *(const RowsBackward<float>*)args;
-  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 4);
+  return 3.0 * (double)a.M + elements_work(a.M * a.N, itemsize, 0.3, 1.2);
 }
 
 template <class T>

@@ -13,14 +13,14 @@ struct Kind {
 
 template <class T>
 struct Exponential {
-  static constexpr Kind kind = {false, 0.2, 3};
+  static constexpr Kind kind = {false, 0.2, 1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vexp(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * y; }
 };
 
 template <class T>
 struct Log {
-  static constexpr Kind kind = {true, 0.3, 3};
+  static constexpr Kind kind = {true, 0.3, 1.2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vlog(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy / z; }
 };
@@ -78,35 +78,35 @@ struct Power {
 
 template <class T>
 struct Erf {
-  static constexpr Kind kind = {true, 0.5, 9};
+  static constexpr Kind kind = {true, 0.5, 2};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return verf(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy * ((T)1.12837916709551257390 * vexp(-z * z)); }
 };
 
 template <class T>
 struct Sin {
-  static constexpr Kind kind = {true, 0.45, 9};
+  static constexpr Kind kind = {true, 0.45, 1.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T p, T) { return vsin(p * x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T p, T) { return dy * (p * vcos(p * z)); }
 };
 
 template <class T>
 struct Cos {
-  static constexpr Kind kind = {true, 0.45, 9};
+  static constexpr Kind kind = {true, 0.45, 1.1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vcos(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return -dy * vsin(z); }
 };
 
 template <class T>
 struct Log1p {
-  static constexpr Kind kind = {true, 0.3, 4};
+  static constexpr Kind kind = {true, 0.3, 1.3};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vlog1p<T>(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T> z, Vec<T>, T, T) { return dy / ((T)1 + z); }
 };
 
 template <class T>
 struct Expm1 {
-  static constexpr Kind kind = {false, 0.2, 9};
+  static constexpr Kind kind = {false, 0.2, 1};
   FASTNN_INLINE Vec<T> value(Vec<T> x, T, T) { return vexpm1(x); }
   FASTNN_INLINE Vec<T> slope(Vec<T> dy, Vec<T>, Vec<T> y, T, T) { return dy * (y + (T)1); }
 };

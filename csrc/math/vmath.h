@@ -1,6 +1,7 @@
 // The elementary functions on vectors: exp, log, tanh, erf, sin and similar ones. docs/accuracy.md lists their errors.
 #pragma once
 #include "math/simd.h"
+#include "math/vmath64.h"
 
 namespace {
 
@@ -22,31 +23,23 @@ FASTNN_INLINE Vec<float> exp_reduce(Vec<float> x, Vec<float>& r, IVec<float>& n)
   return p * r + 0.49999994f;
 }
 
-// The error is at most 1 ULP. The result is scaled in two steps, so that overflow, denormals and infinities are correct.
-FASTNN_INLINE Vec<float> vexp(Vec<float> x) {
-  const IVec<float> zero = x < -104.f;  // set apart: an underflow would cost many times what the rest does
-  x = zero ? splat(0.f) : vmin<float>(x, splat(89.f));
+// e^x is y a b. Two powers of two make overflow, denormals and infinities correct. For x < -120, it is 0: set apart, because an
+// underflow would cost many times what the rest does.
+FASTNN_INLINE Vec<float> exp_parts(Vec<float> x, Vec<float>& a, Vec<float>& b, IVec<float>& zero) {
+  zero = x < -120.f;
   Vec<float> r;
   IVec<float> n;
-  Vec<float> p = exp_reduce(x, r, n);
-  Vec<float> y = p * (r * r) + r + 1.f;
-  IVec<float> half = n >> 1;
-  y = y * (Vec<float>)((half + 127) << 23) * (Vec<float>)((n - half + 127) << 23);
-  return zero ? splat(0.f) : y;
+  Vec<float> p = exp_reduce(zero ? splat(0.f) : vmin<float>(x, splat(89.f)), r, n);
+  const IVec<float> half = n >> 1;
+  a = (Vec<float>)((half + 127) << 23), b = (Vec<float>)((n - half + 127) << 23);
+  return p * (r * r) + r + 1.f;
 }
 
-// Returns e^x f(e^x), or 0 for x < -120. It is scaled in two steps at the end, so that overflow and denormals are correct.
-template <class T, class F>
-FASTNN_INLINE Vec<float> vexp_times(Vec<float> x, F f) {
-  const IVec<float> zero = x < -120.f;  // set apart: an underflow would cost many times what the rest does
-  x = zero ? splat(0.f) : vmin<float>(x, splat(89.f));
-  Vec<float> r;
-  IVec<float> n;
-  Vec<float> p = exp_reduce(x, r, n);
-  Vec<float> y = p * (r * r) + r + 1.f;
-  const IVec<float> half = n >> 1;
-  const Vec<float> a = (Vec<float>)((half + 127) << 23), b = (Vec<float>)((n - half + 127) << 23);
-  y = y * f(zero ? splat(0.f) : y * a * b) * a * b;
+// The error is at most 1 ULP.
+FASTNN_INLINE Vec<float> vexp(Vec<float> x) {
+  Vec<float> a, b;
+  IVec<float> zero;
+  const Vec<float> y = exp_parts(x, a, b, zero) * a * b;
   return zero ? splat(0.f) : y;
 }
 
@@ -195,38 +188,16 @@ FASTNN_INLINE Vec<float> vsin(Vec<float> x, int shift = 0) {
 }
 FASTNN_INLINE Vec<float> vcos(Vec<float> x) { return vsin(x, 1); }
 
-// ---- elementary functions, float64: those of the C library, lane by lane ----
-#define FASTNN_LANES(name, f)                                \
-  FASTNN_INLINE Vec<double> name(Vec<double> x) {            \
-    for (int i = 0; i < kLanes<double>; i++) x[i] = f(x[i]); \
-    return x;                                                \
-  }
-FASTNN_LANES(vexp, __builtin_exp)
-FASTNN_LANES(vlog, __builtin_log)
-FASTNN_LANES(vtanh, __builtin_tanh)
-FASTNN_LANES(vexpm1, __builtin_expm1)
-FASTNN_LANES(verf, __builtin_erf)
-FASTNN_LANES(vsin, __builtin_sin)
-FASTNN_LANES(vcos, __builtin_cos)
-#undef FASTNN_LANES
+// ---- elementary functions, both types; those of float64 alone are in vmath64.h ----
 
-// For large |x|, the rounding errors of x^2 and x / sqrt 2 would be large in the result. They are corrected to first order.
-FASTNN_INLINE Vec<double> normal_cdf(Vec<double> x, Vec<double>& e) {
-  for (int i = 0; i < kLanes<double>; i++) {
-    const double s = x[i] * x[i], rest = __builtin_fma(x[i], x[i], -s);
-    const double t = x[i] * -0.70710678118654752440, lost = __builtin_fma(x[i], -0.70710678118654752440, -t);
-    e[i] = s > 1500 ? 0 : __builtin_exp(-0.5 * s) * (1 - 0.5 * rest);
-    // The second constant is the part of -1 / sqrt 2 that the first one loses by rounding.
-    const double more = lost - x[i] * -4.83364665672645672553e-17;
-    x[i] = 0.5 * (s > 1500 ? (t > 0 ? 0.0 : 2.0) : __builtin_erfc(t) - 1.12837916709551257390 * e[i] * more);
-  }
-  return x;
-}
-
+// Returns e^x f(e^x). It is scaled in two steps at the end, so that overflow and denormals are correct.
 template <class T, class F>
-FASTNN_INLINE Vec<double> vexp_times(Vec<double> x, F f) {
-  const Vec<double> h = vexp(0.5 * x);
-  return h == splat(0.0) ? splat(0.0) : h * f(h * h) * h;
+FASTNN_INLINE Vec<T> vexp_times(Vec<T> x, F f) {
+  Vec<T> a, b;
+  IVec<T> zero;
+  Vec<T> y = exp_parts(x, a, b, zero);
+  y = y * f(zero ? splat<T>(0) : y * a * b) * a * b;
+  return zero ? splat<T>(0) : y;
 }
 
 // Returns 1 / (1 + e^-x) without overflow.

@@ -47,18 +47,18 @@ def _sigmoid(mp: Any, x: Any) -> Any:
 
 
 LIMITS = (
-    Limit(activation("exponential"), lambda mp, x: mp.exp(x)),
-    Limit(activation("log"), lambda mp, x: mp.log(x)),
+    Limit(activation("exponential"), lambda mp, x: mp.exp(x), ulp64=2.5),
+    Limit(activation("log"), lambda mp, x: mp.log(x), ulp64=2.5),
     Limit(activation("sqrt"), lambda mp, x: mp.sqrt(x), 0.5, 0.5),
-    Limit(activation("expm1"), lambda mp, x: mp.expm1(x)),
-    Limit(activation("log1p"), lambda mp, x: mp.log1p(x)),
+    Limit(activation("expm1"), lambda mp, x: mp.expm1(x), ulp64=2.5),
+    Limit(activation("log1p"), lambda mp, x: mp.log1p(x), ulp64=2.5),
     Limit(activation("erf"), lambda mp, x: mp.erf(x)),
-    Limit(activation("sin"), lambda mp, x: mp.sin(x)),
-    Limit(activation("cos"), lambda mp, x: mp.cos(x)),
-    Limit(activation("tanh"), lambda mp, x: mp.tanh(x)),
-    Limit(activation("sigmoid"), _sigmoid),
-    Limit(activation("log_sigmoid"), lambda mp, x: -_softplus(mp, -x)),
-    Limit(activation("softplus"), _softplus),
+    Limit(activation("sin"), lambda mp, x: mp.sin(x), ulp64=2.5),
+    Limit(activation("cos"), lambda mp, x: mp.cos(x), ulp64=2.5),
+    Limit(activation("tanh"), lambda mp, x: mp.tanh(x), ulp64=2.5),
+    Limit(activation("sigmoid"), _sigmoid, ulp64=2.5),
+    Limit(activation("log_sigmoid"), lambda mp, x: -_softplus(mp, -x), ulp64=2.5),
+    Limit(activation("softplus"), _softplus, ulp64=2.5),
     Limit(activation("silu"), lambda mp, x: x * _sigmoid(mp, x), 4),
     Limit(activation("mish"), lambda mp, x: x * mp.tanh(_softplus(mp, x)), 4),
     Limit(activation("gelu"), lambda mp, x: x * _phi(mp, x), 4, absolute=3.35),
@@ -68,7 +68,7 @@ LIMITS = (
         4,
         absolute=3.35,
     ),
-    Limit(activation("elu"), lambda mp, x: x if x > 0 else mp.expm1(x)),
+    Limit(activation("elu"), lambda mp, x: x if x > 0 else mp.expm1(x), ulp64=2.5),
     Limit(
         activation("selu"),
         lambda mp, x: mp.mpf("1.0507009873554804934193") * (x if x > 0 else mp.mpf("1.6732632423543772848170") * mp.expm1(x)),
@@ -77,7 +77,7 @@ LIMITS = (
     Limit(activation("softsign"), lambda mp, x: x / (1 + abs(x))),
     Limit(activation("squareplus"), lambda mp, x: 2 / (mp.sqrt(x * x + 4) - x) if x < 0 else (x + mp.sqrt(x * x + 4)) / 2, 4),
     Limit(activation("tanh_shrink"), lambda mp, x: x - mp.tanh(x), absolute=1),
-    Limit(activation("celu", 0.5), lambda mp, x: x if x > 0 else mp.expm1(2 * x) / 2),
+    Limit(activation("celu", 0.5), lambda mp, x: x if x > 0 else mp.expm1(2 * x) / 2, ulp64=2.5),
     Limit(activation("hard_silu"), lambda mp, x: x * min(max(x + 3, 0), 6) / 6, absolute=2),
 )
 
@@ -89,7 +89,7 @@ EXACT = {
 
 # Where functions turn, overflow, underflow or lose their denormal digits, in float32 and in float64.
 _TURNS = (0.34657359, 0.69314718, 0.93, 1.0, 9.01, 16.7, 20.0, 87.33655, 88.0296, 88.72284, 103.97208, 120.0, 1e4, 1e6)
-_TURNS64 = (0.34657359, 1.0, 19.1, 36.8, 37.5, 38.6, 40.0, 708.396, 709.7827, 710.0, 744.4, 745.2, 1e4, 1e150, 1e160, 1e300)
+_TURNS64 = (0.34657359, 1.0, 19.1, 36.8, 37.5, 38.6, 40.0, 708.396, 709.7827, 710.0, 744.4, 745.2, 1e4, 1e5, 1e150, 1e160, 1e300)
 
 
 _BEYOND = 2**1100

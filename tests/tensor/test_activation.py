@@ -232,6 +232,42 @@ def test_errors_stay_within_their_limits(kernels: Any, limit: Limit, dtype: str)
     assert error <= limit.ulp(x.dtype), f"{error:.3g} ULP at {at!r}"
 
 
+INF, NAN, LEAST = np.inf, np.nan, 5e-324
+SPECIAL = {
+    "exponential": (
+        (-INF, 0),
+        (INF, INF),
+        (-0.0, 1),
+        (LEAST, 1),
+        (709.78, 1.7928227943945155e308),
+        (709.79, INF),
+        (-745.13, LEAST),
+    ),
+    "log": ((INF, INF), (-INF, NAN), (-1, NAN), (0.0, -INF), (-0.0, -INF), (1, 0.0), (LEAST, -744.4400719213812)),
+    "expm1": ((-INF, -1), (INF, INF), (-0.0, -0.0), (LEAST, LEAST), (-LEAST, -LEAST), (709.79, INF), (-800, -1)),
+    "tanh": ((-INF, -1), (INF, 1), (-0.0, -0.0), (LEAST, LEAST), (20, 1), (-20, -1), (18, 0.9999999999999996), (1e300, 1)),
+    "erf": ((-INF, -1), (INF, 1), (-0.0, -0.0), (LEAST, LEAST), (6, 1), (-6, -1), (1e300, 1), (1, 0.8427007929497149)),
+    "gelu": ((-INF, 0), (INF, INF), (1e300, 1e300), (-1e300, 0)),
+    "sin": ((INF, NAN), (-0.0, -0.0), (LEAST, LEAST), (1e5, 0.03574879797201651), (1e22, -0.8522008497671888)),
+    "cos": ((-INF, NAN), (-0.0, 1), (1e5, -0.9993608074382124), (np.pi / 2, 6.123233995736766e-17), (1e22, 0.523214785395139)),
+    "sigmoid": ((-INF, 0), (INF, 1), (0, 0.5), (-745.13, LEAST), (-709.78, 5.577796105262746e-309), (709.79, 1)),
+    "softplus": ((-INF, 0), (INF, INF), (-745.13, LEAST), (1e300, 1e300), (-40, 4.248354255291589e-18)),
+}
+"""float64 at the edges: arguments and values."""
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_edges_of_float64(kernels: Any, name: str) -> None:
+    """Each value in each lane, so that no neighbour changes it."""
+    x, want = np.array([*SPECIAL[name], (NAN, NAN)], np.float64).T.copy()
+    y = np.empty_like(x)
+    for shift in range(len(x)):
+        kernels.activation_forward(y, np.roll(x, shift), next(limit.act for limit in LIMITS if limit.act.name == name))
+        np.testing.assert_allclose(np.roll(y, -shift), want, rtol=6e-16, atol=0)
+        zero = want == 0
+        assert name == "gelu" or (np.signbit(np.roll(y, -shift)) == np.signbit(want))[zero].all()
+
+
 def test_every_function_has_a_limit_or_is_exact() -> None:
     by_name = {kind.name for kind in ACTIVATIONS if kind.by_name}
     assert by_name - EXACT == by_name & {limit.act.name for limit in LIMITS}
