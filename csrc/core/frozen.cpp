@@ -65,7 +65,8 @@ Frozen::Frozen(const Frozen& from, char* const* weights)
       arena_bytes_(from.arena_bytes_),
       scratch_(from.scratch_),
       works_(from.works_),
-      work_(from.work_) {
+      work_(from.work_),
+      trial_(from.trial_) {
   for (const Patch& p : weight_patches_) calls_[p.call].slots[p.slot] = (u64)(weights[p.place] + p.offset);
   pack_weights();
 }
@@ -129,14 +130,28 @@ void Frozen::run(char* const* ports) {
   int workers = 1;
   for (size_t i = 0; work_ >= team_share() && i < works_.size(); i++) workers = std::max(workers, team_workers(works_[i]));
   if (workers == 1) return walk(*me, {0, 1, nullptr, nullptr});
-  i64 scratch = 0;
-  for (size_t i = 0; i < works_.size(); i++)
-    if (shared(i)) scratch = std::max(scratch, calls_[i].scratch(workers));
   struct Run {
     const Frozen* frozen;
     const Instance* me;
-  } job{this, me.get()};
-  team_run([](void* c, const Worker& w) { ((Run*)c)->frozen->walk(*((Run*)c)->me, w); }, &job, workers, scratch, work_);
+    int workers;
+  } job{this, me.get(), 1};
+  auto share = [&](int workers) {
+    i64 scratch = 0;
+    for (size_t i = 0; i < works_.size() && workers > 1; i++)
+      if (shared(i)) scratch = std::max(scratch, calls_[i].scratch(workers));
+    team_run(
+        [](void* c, const Worker& w) {
+          Run& run = *(Run*)c;
+          if (w.ith == 0) run.workers = w.nth;
+          run.frozen->walk(*run.me, w);
+        },
+        &job, workers, scratch, work_);
+    return job.workers;
+  };
+  if (team_waits_for_all())
+    share(workers);
+  else
+    trial_.call(workers, share);
 }
 
 bool Frozen::shared(size_t call) const { return works_[call] >= team_share(); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/call.h"
+#include "core/trial.h"
 
 namespace fastnn {
 
@@ -65,6 +66,7 @@ class Frozen {
   i64 arena_bytes_ = 0, scratch_ = 0;
   std::vector<double> works_;  // nanoseconds of each call on one worker
   double work_ = 0;            // and of all
+  Trial trial_;
   Instance* pool_ = nullptr;
   std::atomic<unsigned> locked_by_{0};  // number of the process that locks the pool; 0 if it is free
 };

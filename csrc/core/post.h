@@ -9,6 +9,9 @@
 
 #include "core/kernels.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -29,12 +32,24 @@ inline void pause_briefly() {
 #endif
 }
 
+// Returns the core that runs this thread, or -1 if it is unknown.
+inline int this_core() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
 // One caller at a time uses a post (Team::busy_), and its worker.
 //
 // The caller offers a job (kOffered), the worker accepts (kAccepted), the caller sets its number and starts it (kGo). If a worker
 // does not accept in time, the caller takes the offer back: a worker that sleeps, or whose core runs another process, must not
 // delay the caller. After that the worker counts as away (kCalled) until it runs again and says so (kIdle). So a caller waits
 // only once for a worker that is away, and a worker that was woken too late for one job is there for the next.
+//
+// If all cores are busy, the system wakes a worker on the core of the caller, and the caller stops until the worker sleeps again.
+// So such a worker declines and sleeps at once, and the caller asks it more and more rarely.
 class alignas(64) Post {
  public:
   enum State { kIdle, kCalled, kOffered, kAccepted, kGo, kQuit };
@@ -46,19 +61,30 @@ class alignas(64) Post {
 
   // Returns whether the worker waits for a job and does not sleep. It then accepts an offer within a tenth of a microsecond.
   bool here() const { return state() == kIdle && !asleep_.load(std::memory_order_relaxed); }
-  bool accepted() const { return state() == kAccepted; }
-  void offer() { tell(kOffered); }
-  void start() { state_.store(kGo, std::memory_order_release); }
-  void quit() { tell(kQuit); }
-  // Wakes the worker, without a job, unless it was called before and has not answered yet.
-  void call() {
-    if (state() == kIdle) tell(kCalled);
+  bool answered() const { return state() != kOffered; }
+  // `core` is that of the caller; -1: the worker may run on any core.
+  void offer(int core) { tell(kOffered, core); }
+  void start() {
+    pause_ = kLeastPause;
+    ask_again_ = {};
+    state_.store(kGo, std::memory_order_release);
   }
-  // Takes an offer back. Returns false if the worker was faster and takes part. Both sides agree in any case, because only one of
-  // their compare-and-swaps succeeds.
+  void quit() { tell(kQuit, -1); }
+  // Wakes the worker, without a job, unless it was called before and has not answered yet.
+  void call(int core) {
+    if (state() == kIdle) tell(kCalled, core);
+  }
+  // Takes an offer back, unless the worker has accepted it. Returns whether the worker takes part. Both sides agree in any case,
+  // because only one of their compare-and-swaps succeeds.
   bool take_back() {
     State offered = kOffered;
-    return state_.compare_exchange_strong(offered, kCalled);
+    return !state_.compare_exchange_strong(offered, kCalled) && offered == kAccepted;
+  }
+  // A worker that is away is asked again after a while, which doubles each time until it takes part in a job.
+  bool may_ask(Clock::time_point now) const { return now >= ask_again_; }
+  void asked(Clock::time_point now) {
+    ask_again_ = now + pause_;
+    pause_ = std::min(2 * pause_, kMostPause);
   }
   // The nanoseconds that a sleeping worker takes to answer: a running average.
   double waking() const { return waking_.load(std::memory_order_relaxed); }
@@ -68,10 +94,14 @@ class alignas(64) Post {
   // Waits for an offer and accepts it. Returns false when the team ends. A worker spins for a millisecond or two, then sleeps:
   // between the layers of a model the next job comes soon, and an idle process must not use CPU time.
   bool accept(bool crowded) {
-    for (;;) {
-      wait_for_news(crowded);
+    for (bool in_the_way = false;;) {
+      wait_for_news(crowded, in_the_way);
+      in_the_way = beside_caller();
       State now = kOffered;
-      if (state_.compare_exchange_strong(now, kAccepted)) return true;
+      if (state_.compare_exchange_strong(now, in_the_way ? kIdle : kAccepted)) {
+        if (!in_the_way) return true;
+        continue;
+      }
       if (now == kQuit) return false;
       state_.compare_exchange_strong(now, kIdle);  // called, or an offer that was taken back: here I am
     }
@@ -81,10 +111,17 @@ class alignas(64) Post {
 
  private:
   static constexpr double kMostWaking = 2e5;
+  static constexpr std::chrono::milliseconds kLeastPause{1}, kMostPause{64};
 
   State state() const { return state_.load(std::memory_order_acquire); }
 
-  void tell(State news) {
+  bool beside_caller() const {
+    const int core = caller_.load(std::memory_order_relaxed);
+    return core >= 0 && core == this_core();
+  }
+
+  void tell(State news, int core) {
+    caller_.store(core, std::memory_order_relaxed);
     const bool was_idle = state_.exchange(news) == kIdle;  // otherwise it was woken before
     if (!asleep_.load() || (!was_idle && news != kQuit)) return;
     told_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
@@ -94,16 +131,17 @@ class alignas(64) Post {
     wake_.notify_one();
   }
 
-  void wait_for_news(bool crowded) {
+  void wait_for_news(bool crowded, bool at_once) {
     auto changed = [&] { return state_.load() != kIdle; };
     const auto until = Clock::now() + std::chrono::microseconds(crowded ? 50 : 1500);
-    do {
+    while (!at_once && Clock::now() < until) {
       for (int i = 0; i < 256; i++) {
         if (changed()) return;
         pause_briefly();
       }
       if (crowded) std::this_thread::yield();
-    } while (Clock::now() < until);
+      at_once = beside_caller();
+    }
     std::unique_lock<std::mutex> lock(mutex_);
     told_.store(0, std::memory_order_relaxed);
     asleep_.store(true);
@@ -117,8 +155,11 @@ class alignas(64) Post {
 
   std::atomic<State> state_{kIdle};
   std::atomic<bool> asleep_{false};
-  std::atomic<i64> told_{0};  // the time of the call that woke the worker; 0 if it did not sleep
+  std::atomic<int> caller_{-1};  // the core of the last caller
+  std::atomic<i64> told_{0};     // the time of the call that woke the worker; 0 if it did not sleep
   std::atomic<double> waking_{5e4};
+  std::chrono::milliseconds pause_ = kLeastPause;
+  Clock::time_point ask_again_;
   std::mutex mutex_;
   std::condition_variable wake_;
 };

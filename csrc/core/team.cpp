@@ -128,7 +128,7 @@ class Team {
   // If other processes use the cores too, a worker may lose its core for milliseconds in the middle of a job. A caller that has
   // waited for most of a job works alone for a while (the team rests). Each time that this happens again in the next job, the
   // rest is twice as long. A patience above kMostPatience, which tests set, disables resting.
-  bool resting() const { return rest_.count() && team_patience() <= kMostPatience && Clock::now() < rest_until_; }
+  bool resting() const { return rest_.count() && !team_waits_for_all() && Clock::now() < rest_until_; }
   void look_back(Clock::time_point start) {
     const bool stalled = waited > kLongWait && waited > 0.6 * nanoseconds_since(start);
     if (!stalled) {
@@ -143,35 +143,37 @@ class Team {
   // returns their number. Workers that are away are not asked, unless the job is so long that it is worth waiting for them. If
   // such jobs follow each other quickly, workers that sleep are woken in passing, for the next ones.
   int gather(int wanted, double work) {
+    const auto start = Clock::now();
+    const bool everybody = team_waits_for_all(), stream = in_a_stream(start, work);
+    const int core = everybody || barrier_.crowded ? -1 : this_core();
     double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
-    const bool everybody = team_patience() > kMostPatience, stream = in_a_stream(work);
     here_.clear();
-    for (int i = 0, woken = 0; i < wanted; i++) {
+    for (int i = 0, away = 0; i < wanted; i++) {
       Post& post = *posts_[i];
-      if (!post.here()) {
-        if (!everybody && work < 4 * (post.waking() + kWakeCall * woken)) {
-          if (stream) post.call();
+      if (!post.here() && !everybody) {
+        const bool wait = work >= 4 * (post.waking() + kWakeCall * away++);
+        if ((!wait && !stream) || (work < kLong && !post.may_ask(start))) continue;
+        post.asked(start);
+        if (!wait) {
+          post.call(core);
           continue;
         }
         patience = std::max(patience, 2 * post.waking());
-        woken++;
       }
-      post.offer();
+      post.offer(core);
       here_.push_back(&post);
     }
-    auto all_accepted = [&] { return std::all_of(here_.begin(), here_.end(), [](Post* post) { return post->accepted(); }); };
-    const auto start = Clock::now();
-    for (bool late = false; !late && !all_accepted(); late = nanoseconds_since(start) >= patience) {
+    auto answered = [&] { return std::all_of(here_.begin(), here_.end(), [](Post* post) { return post->answered(); }); };
+    for (bool late = false; !late && !answered(); late = nanoseconds_since(start) >= patience) {
       for (int i = 0; i < 16; i++) pause_briefly();
       if (barrier_.crowded) std::this_thread::yield();
     }
-    here_.erase(std::remove_if(here_.begin(), here_.end(), [](Post* post) { return post->take_back(); }), here_.end());
+    here_.erase(std::remove_if(here_.begin(), here_.end(), [](Post* post) { return !post->take_back(); }), here_.end());
     return (int)here_.size();
   }
 
   // Returns whether several calls that are large enough for two workers have followed each other with short pauses.
-  bool in_a_stream(double work) {
-    const auto now = Clock::now();
+  bool in_a_stream(Clock::time_point now, double work) {
     streak_ = now < next_call_ ? streak_ + 1 : 0;
     next_call_ = now + kPauseInStream + std::chrono::nanoseconds((i64)std::min(work, 1e9));
     return streak_ >= kStreak;
@@ -191,6 +193,7 @@ class Team {
   static constexpr std::chrono::milliseconds kLeastRest{2}, kMostRest{128};
   static constexpr std::chrono::microseconds kPauseInStream{200};
   static constexpr int kStreak = 3;
+  static constexpr double kLong = 2e6;       // nanoseconds of a job that always asks all workers
   static constexpr double kWakeCall = 5000;  // nanoseconds that the caller takes to wake a worker
 
   const int threads_;
@@ -311,6 +314,7 @@ double team_share() { return least_share.load(std::memory_order_relaxed); }
 void team_set_share(double nanoseconds) { least_share = nanoseconds; }
 double team_patience() { return least_patience.load(std::memory_order_relaxed); }
 void team_set_patience(double nanoseconds) { least_patience = nanoseconds; }
+bool team_waits_for_all() { return team_patience() > kMostPatience; }
 
 int available_cores() {
   int cores = (int)std::thread::hardware_concurrency();

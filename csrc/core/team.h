@@ -25,6 +25,8 @@ void team_set_share(double nanoseconds);
 constexpr double kDefaultPatience = 3000;
 double team_patience();
 void team_set_patience(double nanoseconds);
+// Returns whether the patience is so high that all workers take part in all jobs.
+bool team_waits_for_all();
 
 int team_threads();
 void team_set_threads(int n);

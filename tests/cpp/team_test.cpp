@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/plan.h"
+#include "core/trial.h"
 
 using namespace fastnn;
 
@@ -84,9 +85,10 @@ void test_patience() {
   CHECK(shares.nth == 4);
 }
 
-// A short job does not wait for workers that sleep, but if such jobs follow each other, they wake them; a long job waits.
+// A short job does not wait for workers that sleep, but if such jobs follow each other, they wake them; a long job waits. With
+// more workers than cores they take part even if all cores are busy.
 void test_jobs_after_a_pause() {
-  team_set_threads(2);
+  team_set_threads(available_cores() + 1);
   team_set_patience(kDefaultPatience);
   auto workers = [](double work) {
     Shares shares;
@@ -107,9 +109,35 @@ void test_jobs_after_a_pause() {
   team_set_patience(1e9);
 }
 
+// A trial finds the faster number of workers, keeps it, and finds another one when that becomes faster. While the workers are
+// away it asks for them in each call.
+void test_trial() {
+  Trial trial;
+  int slow = 0, asked = 0;
+  bool away = true;
+  auto calls = [&](int n) {
+    for (int i = 0; i < n; i++)
+      trial.call(2, [&](int workers) {
+        asked = workers;
+        const int came = away ? 1 : workers;
+        if (came == slow) std::this_thread::sleep_for(std::chrono::microseconds(200));
+        return came;
+      });
+    return asked;
+  };
+  CHECK(calls(100) == 2);
+  away = false;
+  for (int faster : {1, 2, 1}) {
+    slow = 3 - faster;
+    CHECK(calls(1200) == faster);
+    Trial(trial).call(2, [&](int workers) { return asked = workers; });
+    CHECK(asked == faster);
+  }
+}
+
 // A caller that had to wait for most of a job works alone for a moment, then asks again.
 void test_rest() {
-  team_set_threads(2);
+  team_set_threads(available_cores() + 1);
   team_set_patience(1e6);  // one millisecond: long enough for workers to come
   auto late = [](void*, const Worker& me) {
     if (me.ith == 1) sleep_ms(20);
@@ -362,6 +390,7 @@ int main() {
       {"workers that slept", test_workers_that_slept},
       {"patience", test_patience},
       {"jobs after a pause", test_jobs_after_a_pause},
+      {"trial", test_trial},
       {"rest", test_rest},
       {"barriers", test_barriers},
       {"nested jobs", test_nested_jobs},

@@ -1,0 +1,61 @@
+// Measures whether several workers make the calls of a frozen model faster. On a busy machine, or if two cores are the threads of
+// one, they may not, and a rule from the sizes cannot know it.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "core/kernels.h"
+
+namespace fastnn {
+
+// In each period, some calls in which several workers took part are timed, then some on one worker. The other calls are run in
+// the faster way. Fewer than a hundredth of the calls are run in the slower way. Threads that call at the same time share the
+// trial; at worst, it then measures badly.
+class Trial {
+ public:
+  Trial() = default;
+  Trial(const Trial& other)
+      : calls_(other.calls_.load(std::memory_order_relaxed)),
+        workers_(other.workers_.load(std::memory_order_relaxed)),
+        alone_(other.alone_.load(std::memory_order_relaxed)) {
+    for (u32 i = 0; i < 2 * kTimed; i++) times_[i] = other.times_[i].load(std::memory_order_relaxed);
+  }
+
+  // Calls `run` with 1 or with this number of workers. It returns how many took part.
+  template <class Run>
+  void call(int workers, Run run) {
+    if (workers_.exchange(workers, std::memory_order_relaxed) != workers) calls_.store(0, std::memory_order_relaxed);
+    const u32 n = calls_.load(std::memory_order_relaxed);
+    if (n >= 2 * kTimed) {
+      calls_.store((n + 1) % kPeriod, std::memory_order_relaxed);
+      run(alone_.load(std::memory_order_relaxed) ? 1 : workers);
+      return;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    const bool several = n < kTimed;
+    if ((run(several ? workers : 1) > 1) != several) return;  // the workers are away
+    times_[n].store(std::chrono::duration<float, std::nano>(std::chrono::steady_clock::now() - start).count(),
+                    std::memory_order_relaxed);
+    calls_.store(n + 1, std::memory_order_relaxed);
+    if (n == 2 * kTimed - 1) alone_.store(median(0) > kGain * median(kTimed), std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr u32 kTimed = 8, kPeriod = 1024;
+  static constexpr float kGain = 0.95f;  // several workers must be at least this much faster
+
+  float median(u32 first) const {
+    float t[kTimed];
+    for (u32 i = 0; i < kTimed; i++) t[i] = times_[first + i].load(std::memory_order_relaxed);
+    std::nth_element(t, t + kTimed / 2, t + kTimed);
+    return t[kTimed / 2];
+  }
+
+  std::atomic<u32> calls_{0};
+  std::atomic<int> workers_{0};
+  std::atomic<bool> alone_{false};
+  std::atomic<float> times_[2 * kTimed] = {};
+};
+
+}  // namespace fastnn
