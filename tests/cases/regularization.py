@@ -45,6 +45,7 @@ CASES = [
     *(case for n in (8191, 8193, 30011) for case in _penalty(n, "both")),
     *(_limit(3, 17, 7, name, edges=True) for name in LIMITS),
     *(_limit(1, b, c) for b in (0, 1, 5, 33) for c in (0, 1, 15, 16, 17, 63, 64, 65, 130)),
+    *(_limit(1, 9, c) for c in (1023, 1024, 1025, 2100)),
     *(_limit(a, 100, 1) for a in (0, 1, 2, 31)),
     *(case for n in (1 << 16, 1 << 20) for case in _penalty(n, "l2", bench=True, test=False)),
     *(_limit(1, n, n, bench=True, test=False) for n in (128, 1024)),
