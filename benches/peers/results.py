@@ -124,9 +124,9 @@ def commit() -> str:
         return ""
 
 
-def load(folder: Path = FOLDER) -> list[Machine]:
+def load() -> list[Machine]:
     """Read the files of all machines, the newest first."""
-    machines = [Machine(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    machines = [Machine(**json.loads(path.read_text())) for path in sorted(FOLDER.glob("*.json"))]
     return sorted(machines, key=lambda machine: machine.date, reverse=True)
 
 

@@ -110,10 +110,10 @@ def test_a_machine_is_stored_and_read(two: list[Any], tmp_path: Path, monkeypatc
     results = peers("results")
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     assert [one.save().name for one in two] == ["amd-epyc-zen-4.json", "intel-earlier.json"]
-    assert results.load(tmp_path) == two
+    assert results.load() == two
     again = machine("AMD EPYC (Zen 4)", measured(rows(ROWS[1])[0], fastnn=9e-6), date="2026-11-30")
     again.save()  # the file of the other machine remains
-    assert results.load(tmp_path) == [again, two[1]]
+    assert results.load() == [again, two[1]]
     head = next(row for row in peers("rows").rows("cpu") if row.kind == "head")
     found = measured(head, fastnn=1.0, PyTorch=2.0)
     found.memory, found.wrong = {head.memory[0]: {"fastnn": 1.0, "PyTorch": 4.0}}, {"JAX": "wrong: an error of 1"}
@@ -124,6 +124,32 @@ def test_a_machine_is_stored_and_read(two: list[Any], tmp_path: Path, monkeypatc
     text = peers("report").report([one], [head])
     assert "- B, 256 rows: fastnn 1.00 MiB, PyTorch 4.00 MiB" in text and "JAX: wrong: an error of 1" in text
     assert one.measured(rows(ROWS[0])[0]) is None
+
+
+def test_a_run_stores_this_machine_beside_the_others(two: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, report, command = peers("results"), peers("report"), peers("command")
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(report, "README", tmp_path / "README.md")
+    report.README.write_text("".join(report.MARKS))
+    two[1].save()
+    hopeless = dataclasses.replace(rows(ROWS[1])[0], target=peers("row").Target(1e-9))
+    monkeypatch.setattr(command, "rows", lambda device, bfloat16=True: [hopeless])
+    monkeypatch.setattr(command.process, "costs", lambda peers, rounds: {"fastnn": peers_cost()})
+    monkeypatch.setattr(peers("measure"), "installed", lambda device: [])
+    monkeypatch.setattr(sys, "argv", ["bench", "--write", "--seconds", "0.002"])
+    assert command.main("cpu", "bench", None) == 0
+    here = next(one for one in results.load() if one.cpu != "Intel")
+    assert here.cpu == peers("cpu").name(peers("cpu").info()) and here.command == "python bench --write --seconds 0.002"
+    assert set(here.rows) == {hopeless.name} and set(here.rows[hopeless.name]["seconds"]) == {"fastnn"}
+    text = report.PAGE.read_text()
+    assert f"| work | target | {here.heading} | Intel, earlier |" in text and "missed: " in text
+    assert "A training step of 8-64-64-4, batch 64, by `model.profile(x, y)`" in text and "| fastnn | 1.00 s |" in text
+    assert report.README.read_text().count("- On ") == 2
+
+
+def peers_cost() -> Any:
+    return peers("process").Cost(importing=1.0, memory=2.0, step=3.0, prediction=4.0, size=5.0)
 
 
 def test_the_pages_are_those_of_the_stored_figures() -> None:
