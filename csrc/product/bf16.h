@@ -83,7 +83,7 @@ struct Pairs {
   static constexpr int kSteps = 2;
   static constexpr int kGroup = 1;
   static constexpr int kVectors = 2;
-  FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
+  FASTNN_INLINE i64 rows(i64) { return kGemm.rows[kVectors]; }
 
   FASTNN_BF16 static void pack(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     constexpr i64 L = 16;
@@ -143,8 +143,8 @@ struct Pairs {
     return list[rows - 1];
   }
   static Ukern<float> pick(i64 rows, i64 vectors, bool) {
-    if (vectors == 2) return pick<2>(rows, UpTo<kGemm.rows[2]>::type());
-    return pick<1>(rows, UpTo<kGemm.rows[1]>::type());
+    typename UpTo<kGemm.rows[kVectors]>::type all;  // a narrower last panel has the rows of the others
+    return vectors == 2 ? pick<2>(rows, all) : pick<1>(rows, all);
   }
 };
 #else
