@@ -274,13 +274,6 @@ def test_bfloat16_is_measured_beside_float32() -> None:
             assert set(measured.seconds) == {"fastnn", "fastnn float32"} and len(processes) == 2
 
 
-def test_the_large_net_repeats_rows() -> None:
-    nets = peers("nets")
-    x, y = nets.data(nets.LARGE, 1100)[0]
-    assert x.shape == (1100, 4096) and y.shape == (1100,)
-    assert (x[:512] == x[512:1024]).all() and (y[:76] == y[1024:]).all()
-
-
 def measured(found: Any, **seconds: float) -> Any:
     """Two blocks for each column; underscores are spaces."""
     took = {name.replace("_", " "): [peers("job").Took(s, s)] * 2 for name, s in seconds.items()}
@@ -330,21 +323,6 @@ def test_targets_of_latencies() -> None:
     assert "fastnn 1.00 / 2.00 / 9.00 us" in peers("page").text(found)
     found.percentiles["ONNX Runtime"] = [1.5e-6, 1e-5, 1e-4]
     assert target(found)[1] == "missed: 1.50x at p50"
-
-
-def test_percentiles_are_those_of_the_timed_calls() -> None:
-    job = peers("job")
-    ordered = list(range(1, 1001))
-    assert [job.percentile(ordered, share) for share in job.PERCENTILES] == [500, 990, 999]
-    assert job.percentile([7], 0.999) == 7 and job.percentile([1, 2, 3], 0.5) == 2
-    calls = job.Calls(job.Job(lambda: None), 30)
-    for _ in range(3):
-        calls.warm(10)
-        assert 0 < calls.block(job.host_clock(), 10).wall < 1
-    assert len(calls.nanoseconds) == 30
-    assert min(calls.percentiles()) > 0 and not calls.nanoseconds
-    calls.nanoseconds.extend(range(1000, 101000))
-    assert calls.percentiles() == pytest.approx([50.999e-6, 99.999e-6, 100.899e-6])
 
 
 def test_targets_on_a_gpu_in_words() -> None:

@@ -1,4 +1,4 @@
-"""docs/performance.md is written from the stored figures of all machines. Names of CPUs, and instruction sets of the peers."""
+"""docs/performance.md is written from the stored figures of all machines. Names of CPUs, instruction sets, percentiles."""
 
 import dataclasses
 import importlib
@@ -225,3 +225,25 @@ def test_the_command_line_renders_the_page_without_measuring() -> None:
     command = [sys.executable, str(BENCHES / "bench_peers.py"), "--write", "--only", "sgemm"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2 and "--write stores all rows" in done.stderr
+
+
+def test_percentiles_are_those_of_the_timed_calls() -> None:
+    job = peers("job")
+    ordered = list(range(1, 1001))
+    assert [job.percentile(ordered, share) for share in job.PERCENTILES] == [500, 990, 999]
+    assert job.percentile([7], 0.999) == 7 and job.percentile([1, 2, 3], 0.5) == 2
+    calls = job.Calls(job.Job(lambda: None), 30)
+    for _ in range(3):
+        calls.warm(10)
+        assert 0 < calls.block(job.host_clock(), 10).wall < 1
+    assert len(calls.nanoseconds) == 30
+    assert min(calls.percentiles()) > 0 and not calls.nanoseconds
+    calls.nanoseconds.extend(range(1000, 101000))
+    assert calls.percentiles() == pytest.approx([50.999e-6, 99.999e-6, 100.899e-6])
+
+
+def test_the_large_net_repeats_rows() -> None:
+    nets = peers("nets")
+    x, y = nets.data(nets.LARGE, 1100)[0]
+    assert x.shape == (1100, 4096) and y.shape == (1100,)
+    assert (x[:512] == x[512:1024]).all() and (y[:76] == y[1024:]).all()
