@@ -1,6 +1,6 @@
 """More of what vmath.py has: erf and the normal distribution, sine and cosine.
 
-Those of float32 are the polynomials of csrc/math/vmath.h, those of float64 are the C library's.
+They are the polynomials of csrc/math/vmath.h and, for float64, of csrc/math/vmath64.h.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .vmath import exp, f32, i32, inline, low, of_type
+from .vmath import bits, exp, f32, i32, inline, low, of_type
 
 
 def normal_cdf32(T: Any, x: Any) -> Any:
@@ -30,8 +30,38 @@ def normal_cdf32(T: Any, x: Any) -> Any:
 @of_type
 def normal_cdf(T: Any, x: Any) -> Any:
     """Phi(x), the normal distribution function, and exp(-x^2 / 2), from which the density is that / sqrt(2 pi)."""
-    e = exp(T, -0.5 * (x * x))
-    return 0.5 * math.erfc(x * -0.70710678118654752440), e
+    a = low(abs(x), 39.0)
+    high = bits(bits(a) & ~0x7FFFFFF)  # 26 bits: its square is exact
+    rest = 0.5 * ((a - high) * (a + high))
+    first = exp(T, high * high * -0.5)
+    e = first - first * (rest - 0.5 * rest * rest)
+    t = 4.5 / (a + 4.5)
+    y = 1.0 - 2.0 * t
+    q = 1.4138838658773897e-10
+    q = q * y - 1.165164803502109e-10
+    q = q * y - 2.246903113822732e-09
+    q = q * y - 7.36937959210319e-10
+    q = q * y + 1.543038017330195e-08
+    q = q * y + 1.368452229815622e-08
+    q = q * y - 8.419686742271505e-08
+    q = q * y - 1.110604523746669e-07
+    q = q * y + 4.762023006368768e-07
+    q = q * y + 7.088595787912656e-07
+    q = q * y - 3.163552916414431e-06
+    q = q * y - 3.540656006439894e-06
+    q = q * y + 2.48983832939325e-05
+    q = q * y + 1.4180267713545875e-06
+    q = q * y - 0.00020394366752994104
+    q = q * y + 0.0003886290160059342
+    q = q * y + 0.0009385807511196357
+    q = q * y - 0.007526961372767002
+    q = q * y + 0.024751688126719545
+    q = q * y - 0.05625373332243538
+    q = q * y + 0.09921167045681727
+    q = q * y - 0.14227950227835937
+    q = q * y + 0.1696067842156007
+    tail = e * (t * q)
+    return tail if x < 0.0 else 1.0 - tail, e
 
 
 def erf32(T: Any, x: Any) -> Any:
@@ -59,7 +89,36 @@ def erf32(T: Any, x: Any) -> Any:
 @of_type
 def erf(T: Any, x: Any) -> Any:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return math.erf(x)
+    a = low(abs(x), 6.0)
+    s = x * x
+    p = -7.617242364348587e-10  # erf(x) / x - 1
+    p = p * s + 1.3622213494153098e-08
+    p = p * s - 1.6185321172065697e-07
+    p = p * s + 1.6444323893305355e-06
+    p = p * s - 1.4924479009645066e-05
+    p = p * s + 0.00012055281123742849
+    p = p * s - 0.0008548325502657893
+    p = p * s + 0.005223977597018641
+    p = p * s - 0.026866170641981935
+    p = p * s + 0.11283791670937018
+    p = p * s - 0.37612638903183343
+    p = p * s + 0.12837916709551256
+    t = 2.5 / (a + 2.5)
+    y = 1.0 - 2.0 * t
+    q = -1.5179376227418585e-05  # e^(a^2) (1 - erf(a)) / t
+    q = q * y - 4.900060683904246e-05
+    q = q * y + 2.216075519422309e-05
+    q = q * y + 0.0002809387902738635
+    q = q * y - 0.00017566447841276583
+    q = q * y - 0.0019275054994272673
+    q = q * y + 0.00335721873829422
+    q = q * y + 0.011344620055166281
+    q = q * y - 0.06850045810693839
+    q = q * y + 0.1815656466586996
+    q = q * y - 0.3218607397756613
+    q = q * y + 0.4216127281222875
+    tail = math.copysign(1.0 - exp(T, -a * a) * (t * q), x)
+    return tail if a > 1.0 else p * x + x
 
 
 @inline
@@ -85,9 +144,46 @@ def _sine32(x: Any, shift: Any) -> Any:
 
 
 @inline
+def _sine(x: Any, shift: Any) -> Any:
+    """Return the same in float64."""
+    turns = x * 0.6366197723675814 + 6755399441055744.0
+    n = turns - 6755399441055744.0
+    # pi/2 in three parts, the first two of 36 bits: their products are exact.
+    high = x - n * 1.5707963267923333
+    second = n * 2.5633441515839558e-12
+    r = high - second
+    rest = ((high - r) - second) - n * 1.0562999066987428e-23
+    quarter = bits(turns) + shift
+    s = r * r
+    p = 1.5896912302139537e-10
+    p = p * s - 2.5050760291831117e-08
+    p = p * s + 2.7557313707355213e-06
+    p = p * s - 0.00019841269829859042
+    p = p * s + 0.008333333333322491
+    p = p * s - 0.16666666666666632
+    sine = r + (r * s * p + rest * (1.0 - 0.5 * s))
+    sine = x if x == 0.0 else sine  # keeps -0
+    q = -1.1358745021176127e-11
+    q = q * s + 2.08757053339427e-09
+    q = q * s - 2.7557314216743807e-07
+    q = q * s + 2.4801587289001632e-05
+    q = q * s - 0.0013888888888873342
+    q = q * s + 0.041666666666666595
+    half = 0.5 * s
+    first = 1.0 - half
+    cosine = first + (((1.0 - first) - half) + (s * s * q - r * rest))
+    y = cosine if quarter & 1 else sine
+    return -y if quarter & 2 else y
+
+
+def is_near32(T: Any, x: Any) -> Any:
+    return abs(x) < f32(1e6)
+
+
+@of_type
 def is_near(T: Any, x: Any) -> Any:
     """Return whether sine and cosine of x are computed on vectors, as networks hardly need those of others."""
-    return abs(x) < T(1e6)
+    return abs(x) < 1e5
 
 
 def sin_near32(T: Any, x: Any) -> Any:
@@ -97,7 +193,7 @@ def sin_near32(T: Any, x: Any) -> Any:
 @of_type
 def sin_near(T: Any, x: Any) -> Any:
     """Return the sine of x if `is_near`."""
-    return math.sin(x)
+    return _sine(x, 0)
 
 
 def cos_near32(T: Any, x: Any) -> Any:
@@ -107,7 +203,7 @@ def cos_near32(T: Any, x: Any) -> Any:
 @of_type
 def cos_near(T: Any, x: Any) -> Any:
     """Return the cosine of x if `is_near`."""
-    return math.cos(x)
+    return _sine(x, 1)
 
 
 @inline
