@@ -43,7 +43,7 @@ FASTNN_INLINE i64 whole(F x) {
   return x >= (F)-0x1p63 && x < (F)0x1p63 ? (i64)x : INT64_MIN;
 }
 FASTNN_INLINE Vec<i64> whole(Vec<double> x) {
-  const Vec<double> held = (x >= -0x1p63) & (x < 0x1p63) ? x : splat(-0x1p63);
+  const Vec<double> held = ((x >= -0x1p63) & (x < 0x1p63)) ? x : splat(-0x1p63);
   return __builtin_convertvector(held, Vec<i64>);
 }
 
@@ -63,11 +63,11 @@ inline __attribute__((always_inline)) Vec<i64> divide(Vec<i64> a, Vec<i64> b) {
 // If an operand is NaN, the result is NaN.
 template <class V>
 FASTNN_INLINE V maximum(V a, V b) {
-  return (a > b) | (a != a) ? a : b;
+  return ((a > b) | (a != a)) ? a : b;
 }
 template <class V>
 FASTNN_INLINE V minimum(V a, V b) {
-  return (a < b) | (a != a) ? a : b;
+  return ((a < b) | (a != a)) ? a : b;
 }
 #define FASTNN_COMPARE(name, op)      \
   template <class V>                  \

@@ -21,6 +21,8 @@ FASTNN_INLINE U64Vec multiply_low(U64Vec a, U64Vec b) {
   return (U64Vec)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
   return (U64Vec)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#elif defined(__aarch64__)
+  return (U64Vec)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
 #else
   return (a & 0xffffffff) * (b & 0xffffffff);
 #endif

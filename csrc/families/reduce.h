@@ -37,7 +37,7 @@ template <class T>
 struct Max {
   typedef T Part;
   FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MIN : -(T)__builtin_inf(); }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b > a) | (b != b) ? b : a; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return ((b > a) | (b != b)) ? b : a; }
   FASTNN_INLINE T join(T a, T b) { return maximum(b, a); }
 };
 
@@ -45,7 +45,7 @@ template <class T>
 struct Min {
   typedef T Part;
   FASTNN_INLINE T start() { return kWhole<T> ? (T)INT64_MAX : (T)__builtin_inf(); }
-  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return (b < a) | (b != b) ? b : a; }
+  FASTNN_INLINE Vec<T> fold(Vec<T> a, Vec<T> b) { return ((b < a) | (b != b)) ? b : a; }
   FASTNN_INLINE T join(T a, T b) { return minimum(b, a); }
 };
 
@@ -211,6 +211,11 @@ FASTNN_INLINE bool exceeds(T x, T top) {
 // Returns the first lane in which a comparison is true, or the number of lanes.
 template <class T>
 FASTNN_INLINE int first_lane(IVec<T> held) {
+#if defined(__aarch64__)
+  const u64 lanes = sizeof(T) == 4 ? (u64)vget_lane_u64((uint64x1_t)vmovn_u32((uint32x4_t)held), 0)
+                                   : (u64)vget_lane_u64((uint64x1_t)vmovn_u64((uint64x2_t)held), 0);
+  return lanes ? __builtin_ctzll(lanes) / (64 / kLanes<T>) : kLanes<T>;
+#else
 #if defined(__AVX512F__)
   const u32 mask = sizeof(T) == 4 ? (u32)_mm512_movepi32_mask((__m512i)held) : (u32)_mm512_movepi64_mask((__m512i)held);
 #elif defined(__AVX2__)
@@ -220,6 +225,7 @@ FASTNN_INLINE int first_lane(IVec<T> held) {
   for (int i = 0; i < kLanes<T>; i++) mask |= (u32)(held[i] & 1) << i;
 #endif
   return __builtin_ctz(mask | 1u << kLanes<T>);
+#endif
 }
 
 // Returns the first index of the largest of n values, n > 0.

@@ -12,6 +12,8 @@
 #include "core/kernels.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512F__)
@@ -158,6 +160,31 @@ FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm2
 FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm256_maskload_pd(p, lanes_below(0.0, n)); }
 FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm256_maskstore_ps(p, lanes_below(0.f, n), (__m256)v); }
 FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) { _mm256_maskstore_pd(p, lanes_below(0.0, n), (__m256d)v); }
+#elif defined(__aarch64__)  // there are no masks: a pair of lanes, then a single one
+FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) {
+  if (n >= 4) return load(p);
+  const float32x2_t zero = vdup_n_f32(0), pair = n & 2 ? vld1_f32(p) : zero;
+  if (!(n & 1)) return (Vec<float>)vcombine_f32(pair, zero);
+  const float32x2_t single = vld1_lane_f32(p + (n & 2), zero, 0);
+  return (Vec<float>)(n & 2 ? vcombine_f32(pair, single) : vcombine_f32(single, zero));
+}
+FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) {
+  return n >= 2 ? load(p) : n == 1 ? Vec<double>{*p, 0} : Vec<double>{};
+}
+FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) {
+  if (n >= 4) return store(p, v);
+  float32x2_t pair = vget_low_f32((float32x4_t)v);
+  if (n & 2) {
+    vst1_f32(p, pair);
+    p += 2;
+    pair = vget_high_f32((float32x4_t)v);
+  }
+  if (n & 1) vst1_lane_f32(p, pair, 0);
+}
+FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) {
+  if (n >= 2) return store(p, v);
+  if (n == 1) *p = v[0];
+}
 #else
 template <class T>
 FASTNN_INLINE Vec<T> load_n(const T* p, i64 n) {
@@ -214,6 +241,16 @@ struct SomeLanes {
   }
   __attribute__((always_inline)) Vec<T> only(Vec<T> v) const { return left >= kLanes<T> ? v : select_n<T>(v, left, Vec<T>{}); }
 };
+
+// As many floats as a vector of float64 has lanes.
+typedef float HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
+FASTNN_INLINE Vec<double> widen(HalfVec v) {
+#if defined(__aarch64__)
+  return (Vec<double>)vcvt_f64_f32((float32x2_t)v);  // g++ 12 converts half vectors lane by lane
+#else
+  return __builtin_convertvector(v, Vec<double>);
+#endif
+}
 
 // Calls f(i, lanes) for each vector of a range; the last one may be short.
 template <class T, class F>

@@ -21,16 +21,13 @@ FASTNN_INLINE Vec<T> sum_vectors(i64 n, F f) {
 // Loads as many elements as a float64 vector has lanes, converted to float64.
 FASTNN_INLINE Vec<double> load_wide(const double* p) { return load(p); }
 FASTNN_INLINE Vec<double> load_wide(const double* p, i64 n) { return load_n(p, n); }
-typedef float HalfVec __attribute__((vector_size(FASTNN_VB / 2)));
 typedef float UnalignedHalfVec __attribute__((vector_size(FASTNN_VB / 2), aligned(4), may_alias));
-FASTNN_INLINE Vec<double> load_wide(const float* p) {
-  return __builtin_convertvector((HalfVec)(*(const UnalignedHalfVec*)p), Vec<double>);
-}
+FASTNN_INLINE Vec<double> load_wide(const float* p) { return widen((HalfVec)(*(const UnalignedHalfVec*)p)); }
 FASTNN_INLINE Vec<double> load_wide(const float* p, i64 n) {
   Vec<float> v = load_n(p, n);
   HalfVec half;
   memcpy(&half, &v, sizeof(half));
-  return __builtin_convertvector(half, Vec<double>);
+  return widen(half);
 }
 
 // Returns the sum over a range of the float64 vectors f(i) or f(i, count). `count` is passed for the last vector if it is short;

@@ -136,7 +136,6 @@ FASTNN_INLINE Vec<float> verf(Vec<float> x) {
   return t > 0.93f ? with_sign<float>(tail, x) : p * x + x;
 }
 
-typedef float HalfFloats __attribute__((vector_size(FASTNN_VB / 2)));
 template <class H>
 FASTNN_INLINE Vec<float> join(H a, H b) {
   if constexpr (kLanes<float> == 16)
@@ -149,14 +148,14 @@ FASTNN_INLINE Vec<float> join(H a, H b) {
 
 // Reduces x = n pi/2 + r, |r| <= pi/4, for |x| below a million. float64 has enough digits in spite of the cancellation.
 FASTNN_INLINE Vec<float> quarter_turns(Vec<float> x, IVec<float>& quarter) {
-  HalfFloats r[2], n[2];
+  HalfVec r[2], n[2];
   memcpy(r, &x, sizeof x);
   for (int i = 0; i < 2; i++) {
-    Vec<double> d = __builtin_convertvector(r[i], Vec<double>);
+    Vec<double> d = widen(r[i]);
     Vec<double> whole = (d * 0.63661977236758134308 + 6755399441055744.0) - 6755399441055744.0;  // 1.5 * 2^52
     // pi/2 in two parts. The first has 33 bits, so its products are exact.
-    r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, HalfFloats);
-    n[i] = __builtin_convertvector(whole, HalfFloats);
+    r[i] = __builtin_convertvector((d - whole * 1.57079632673412561417) - whole * 6.07710050650619224932e-11, HalfVec);
+    n[i] = __builtin_convertvector(whole, HalfVec);
   }
   quarter = __builtin_convertvector(join(n[0], n[1]), IVec<float>);
   return join(r[0], r[1]);
