@@ -1,8 +1,5 @@
 #include "core/frozen.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <memory>
 
@@ -84,10 +81,10 @@ void Frozen::pack_weights() {
 }
 
 Frozen::~Frozen() {
-  for (char* memory : packed_) free(memory);
+  for (char* memory : packed_) release(memory);
   while (pool_) {
     Instance* next = pool_->next;
-    free(pool_->arena);
+    release(pool_->arena);
     delete pool_;
     pool_ = next;
   }
@@ -174,7 +171,7 @@ void Frozen::walk(const Instance& instance, const Worker& me) const {
 unsigned Frozen::process() { return forks; }
 
 void Frozen::count_forks() {
-  pthread_atfork(nullptr, nullptr, [] { forks++; });
+  after_fork_in_child([] { forks++; });
 }
 
 }  // namespace fastnn

@@ -1,7 +1,9 @@
 // Work without the GIL.
 #pragma once
 #include <Python.h>
-#include <unistd.h>
+
+#include <chrono>
+#include <thread>
 
 namespace fastnn {
 
@@ -17,7 +19,7 @@ class WithoutGil {
     try {
       PyEval_RestoreThread(state_);
     } catch (...) {  // only the unwinding arrives here, as Python throws nothing; it has no object to catch by reference
-      for (;;) pause();
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
     }
   }
 

@@ -1,7 +1,6 @@
 #include "core/team.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,16 @@
 #include <thread>
 #include <vector>
 
+#if defined(_WIN32)
+#include <malloc.h>
+#else
+#include <pthread.h>
+#endif
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/mman.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #include "core/post.h"
@@ -63,13 +69,13 @@ struct Buffer {
     if (bytes > size) {
       bytes = (bytes + 4095) / 4096 * 4096;
       char* fresh = allocate(bytes);
-      free(data);
+      release(data);
       data = fresh;
       size = bytes;
     }
     return data;
   }
-  ~Buffer() { free(data); }
+  ~Buffer() { release(data); }
 };
 
 class Team {
@@ -227,7 +233,7 @@ void forget_team_after_fork() {
 
 // Returns the team, or null if there is not enough memory for it.
 std::shared_ptr<Team> team() {
-  static const int once = pthread_atfork(nullptr, nullptr, forget_team_after_fork);
+  static const bool once = (after_fork_in_child(forget_team_after_fork), true);
   (void)once;
   std::lock_guard<std::mutex> lock(*team_mutex);
   if (!*the_team || (*the_team)->threads() != team_threads()) {
@@ -242,6 +248,7 @@ std::shared_ptr<Team> team() {
 
 // Returns the number of CPUs that the cgroup's quota allows, rounded up; 0 if there is no quota.
 int quota_cores() {
+#if defined(__linux__)
   long long quota = 0, period = 0;
   if (FILE* f = fopen("/sys/fs/cgroup/cpu.max", "r")) {
     if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = 0;
@@ -254,6 +261,9 @@ int quota_cores() {
     if (p) fclose(p);
   }
   return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+#else
+  return 0;
+#endif
 }
 
 std::atomic<double> least_share{kDefaultShare}, least_patience{kDefaultPatience};
@@ -273,12 +283,32 @@ extern "C" void fastnn_barrier_wait(Barrier* barrier) {
 char* allocate(i64 bytes) {
   constexpr i64 kLargePage = 2 << 20;
   const i64 page = bytes < kLargePage / 4 ? 4096 : kLargePage, whole = (bytes + page - 1) / page * page;
+#if defined(_WIN32)
+  char* memory = (char*)_aligned_malloc((size_t)whole, (size_t)page);
+#else
   char* memory = (char*)aligned_alloc((size_t)page, (size_t)whole);
+#endif
   if (!memory) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
   if (page == kLargePage) madvise(memory, (size_t)whole, MADV_HUGEPAGE);
 #endif
   return memory;
+}
+
+void release(char* memory) {
+#if defined(_WIN32)
+  _aligned_free(memory);
+#else
+  free(memory);
+#endif
+}
+
+void after_fork_in_child(void (*f)()) {
+#if defined(_WIN32)
+  (void)f;
+#else
+  pthread_atfork(nullptr, nullptr, f);
+#endif
 }
 
 char* thread_scratch(i64 bytes) {
@@ -321,6 +351,11 @@ int available_cores() {
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = CPU_COUNT(&set);
+#elif defined(__APPLE__)
+  // Pieces of equal size would make performance cores wait for the efficiency cores. Macs with Intel CPUs do not have this name.
+  int fast = 0;
+  size_t size = sizeof(fast);
+  if (sysctlbyname("hw.perflevel0.physicalcpu", &fast, &size, nullptr, 0) == 0 && fast > 0) cores = fast;
 #endif
   int quota = quota_cores();
   if (quota && quota < cores) cores = quota;

@@ -30,12 +30,16 @@ bool team_waits_for_all();
 
 int team_threads();
 void team_set_threads(int n);
-// Returns the number of cores that this process may use, by affinity and cgroup quota.
+// Returns the number of cores that this process may use, by affinity and cgroup quota. On Macs, only performance cores count.
 int available_cores();
 
-// Allocates memory, which free() releases. From half a megabyte on, it uses large pages if the system has them: products are
+// Allocates memory, which release() frees. From half a megabyte on, it uses large pages if the system has them: products are
 // slower with matrices on 4 KB pages. Throws std::bad_alloc.
 char* allocate(i64 bytes);
+void release(char* memory);
+
+// Calls f in the child of each later fork, on systems that have fork.
+void after_fork_in_child(void (*f)());
 
 // Returns the scratch of the calling thread. The memory is kept for the next call.
 char* thread_scratch(i64 bytes);

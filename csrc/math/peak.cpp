@@ -17,7 +17,11 @@ namespace {
 
 double now() {
   timespec t;
+#if defined(_WIN32)  // without clock_gettime
+  timespec_get(&t, TIME_UTC);
+#else
   clock_gettime(CLOCK_MONOTONIC, &t);
+#endif
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 

@@ -2,9 +2,10 @@
 #pragma once
 #include <pybind11/numpy.h>
 #include <string.h>
-#include <unistd.h>
 
+#include <chrono>
 #include <list>
+#include <thread>
 #include <vector>
 
 #include "core/frozen.h"
@@ -48,7 +49,7 @@ class Carrying {
     while (turns_->taken || me != waiting.begin()) {
       {
         const WithoutGil released;
-        usleep(50);
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
       }
       if (PyErr_CheckSignals()) {
         waiting.erase(me);
