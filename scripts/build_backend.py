@@ -17,7 +17,7 @@ from scikit_build_core import build
 
 Settings = dict[str, Any]
 
-COMPILERS = ("c++", "g++", "clang++")
+COMPILERS = ("clang-cl",) if os.name == "nt" else ("c++", "g++", "clang++")
 
 
 def find_compiler(environ: Mapping[str, str]) -> str | None:
@@ -55,6 +55,9 @@ def _prepare(config_settings: Settings | None) -> Settings:
     """Return the wheel's settings; compile on all cores, also where make is the build tool."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(cores))
+    if os.name == "nt" and (compiler := find_compiler(os.environ)):  # otherwise CMake would choose Visual C++
+        os.environ.setdefault("CXX", compiler)
+        os.environ.setdefault("CMAKE_GENERATOR", "Ninja")
     return wheel_settings(config_settings, os.environ)
 
 

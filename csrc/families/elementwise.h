@@ -134,12 +134,9 @@ FASTNN_INLINE void put_masks(u8* z, const Int (&masks)[N]) {
     put_masks(z, halves);
   }
 }
-template <int N>
-FASTNN_INLINE void put(u8* z, const Vec<i64> (&masks)[N]) {
-  put_masks(z, masks);
-}
-template <int N>
-FASTNN_INLINE void put(u8* z, const IVec<float> (&masks)[N]) {
+// The lanes of a comparison of doubles are long or long long, depending on the compiler.
+template <class Masks>
+FASTNN_INLINE void put(u8* z, const Masks& masks) {
   put_masks(z, masks);
 }
 

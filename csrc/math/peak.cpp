@@ -1,7 +1,12 @@
 // Measures the peak rates of this CPU with this ISA, with which benchmarks compare their rates.
-#include <time.h>
-
 #include "math/simd.h"
+
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
+#include <time.h>
+#endif
 
 #define FASTNN_JOIN2(a, b) a##b
 #define FASTNN_JOIN(a, b) FASTNN_JOIN2(a, b)
@@ -16,13 +21,16 @@
 namespace {
 
 double now() {
-  timespec t;
-#if defined(_WIN32)  // without clock_gettime
-  timespec_get(&t, TIME_UTC);
+#if defined(_WIN32)  // std::chrono would define symbols in the object file of an ISA
+  LARGE_INTEGER t, second;
+  QueryPerformanceCounter(&t);
+  QueryPerformanceFrequency(&second);
+  return (double)t.QuadPart / (double)second.QuadPart;
 #else
+  timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-#endif
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+#endif
 }
 
 // Fused multiply-adds in registers only. Twelve independent chains hide the latency.

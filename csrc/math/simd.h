@@ -12,6 +12,9 @@
 #include "core/kernels.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
+#if defined(_MSC_VER) && defined(__AVX512F__)
+#include <avx512bf16intrin.h>  // with Visual C++'s headers, clang includes only what the flags allow everywhere
+#endif
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
