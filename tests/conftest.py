@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--targets", default="", help="the backends of the kernel tests, by a part of their names; all of them if left out"
     )
     parser.addoption(
+        "--every", type=int, default=1, metavar="N", help="runs every Nth of the tests that would run, the same ones each time"
+    )
+    parser.addoption(
         "--note-skipped", metavar="FILE", help="writes down which tests were skipped, for a later pytest @FILE with more packages"
     )
 
@@ -55,7 +58,11 @@ class NoteSkipped:
         self.file.write_text("".join(f"{name}\n" for name in self.found))
 
 
+@pytest.hookimpl(trylast=True)  # after -k and -m have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (n := config.getoption("--every")) > 1:
+        config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % n])
+        items[:] = items[::n]
     if config.getoption("--emulated"):
         for item in items:
             if item.get_closest_marker("long"):

@@ -293,6 +293,13 @@ def use_isa(name: str) -> None:
     _isa = name
 
 
+def _described(isa: str) -> str:
+    """Return the name of an instruction set, with what `base` is on ARM."""
+    import platform
+
+    return "base (NEON)" if isa == "base" and platform.machine().lower() in ("aarch64", "arm64") else isa
+
+
 class Info(NamedTuple):
     """Description of the current backend and the available ones; `fastnn info` prints its text."""
 
@@ -313,7 +320,7 @@ class Info(NamedTuple):
         lines = [
             f"fastnn {self.version}",
             f"backend  {self.backend}",
-            f"ISA      {self.isa}",
+            f"ISA      {_described(self.isa)}",
             f"threads  {self.threads}",
             *(f"{name:8} {_availability(why, self.engines.get(name, ''))}" for name, why in self.precisions.items()),
             "",
@@ -329,7 +336,7 @@ class Info(NamedTuple):
                 rest = f"; on the reference: {', '.join(lacking)}" if lacking else ""
                 lines.append(f"  {name:8} available: {len(b.native)} of {len(KERNELS)} kernels native{rest}")
         if self.isas:
-            lines += ["", "ISAs"] + [f"  {name:8} {reason or 'available'}" for name, reason in self.isas.items()]
+            lines += ["", "ISAs"] + [f"  {_described(name):8} {reason or 'available'}" for name, reason in self.isas.items()]
         variables = {v: os.environ[v] for v in ENVIRONMENT if v in os.environ}
         lines += ["", "environment"] + ([f"  {k}={v}" for k, v in variables.items()] or ["  no FASTNN_* variable is set"])
         if not any(b.native for b in self.backends.values()):

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -18,6 +19,9 @@ try:
 except ImportError:  # Windows has no fcntl; stale files are not removed there
     fcntl = None  # type: ignore[assignment]
 
+_WINDOWS = os.name == "nt"  # no file that is open can be renamed or replaced there
+_PATIENCE = 1.0
+"""Seconds that a save waits on Windows for readers of the old file, such as virus scanners."""
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
 
 
@@ -99,8 +103,11 @@ def _write(target: str, parts: Iterable[Any]) -> None:
                     f.write(part)
                 f.flush()
                 os.fsync(f.fileno())
-                os.replace(temporary, target)
-                break
+                if not _WINDOWS:
+                    os.replace(temporary, target)  # the file is still locked
+                    break
+            _replace_closed(temporary, target)
+            break
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -108,10 +115,25 @@ def _write(target: str, parts: Iterable[Any]) -> None:
     _sync(folder)
 
 
+def _replace_closed(temporary: str, target: str) -> None:
+    """Rename a closed file; wait for a short time if another program has the old file open."""
+    until, pause = time.monotonic() + _PATIENCE, 0.01
+    while True:
+        try:
+            return os.replace(temporary, target)
+        except PermissionError as error:
+            if time.monotonic() >= until:
+                raise PermissionError(error.errno, "a program, perhaps this one, has the old file open") from error
+        time.sleep(pause)
+        pause *= 2
+
+
 def _like(handle: int, old: os.stat_result) -> None:
     """Give a new file the owner and mode of an old one."""
+    if not hasattr(os, "fchmod"):  # Windows has neither; target_of has refused files that are read-only
+        return
     mode, new = stat.S_IMODE(old.st_mode), os.fstat(handle)
-    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+    if hasattr(os, "fchown") and (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         try:
             os.fchown(handle, old.st_uid, old.st_gid)
         except PermissionError:

@@ -199,6 +199,13 @@ def test_info_tells_what_runs() -> None:
         assert re.search(f"^  {b.name} +{'available: ' if b.available else f'not available: {re.escape(b.reason)}$'}", text, re.M)
 
 
+def test_info_names_the_instructions_of_base_on_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    for machine, shown in (("aarch64", "base (NEON)"), ("arm64", "base (NEON)"), ("x86_64", "base")):
+        monkeypatch.setattr("platform.machine", lambda m=machine: m)
+        text = str(fastnn.info()._replace(isa="base", isas={"base": ""}))
+        assert f"\nISA      {shown}\n" in text and re.search(f"^  {re.escape(shown)} +available$", text, re.M)
+
+
 def test_a_backend_that_is_not_available_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     abacus = SimpleNamespace(unavailable=lambda: "it has no beads")
     monkeypatch.setitem(_LIST, "abacus", _Entry(lambda: abacus))

@@ -193,6 +193,47 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [alive.name, other.name, "m"]
 
 
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without locks of files, owners and modes, on which only closed files can be renamed."""
+    real = os.replace
+
+    def replace(source: Any, target: Any) -> None:
+        open_here = {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()} if os.path.exists("/proc/self/fd") else set()
+        if {os.path.realpath(source), os.path.realpath(target)} & open_here:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        real(source, target)
+
+    monkeypatch.setattr(place, "_WINDOWS", True)
+    monkeypatch.setattr(place, "_PATIENCE", 0.2)
+    monkeypatch.setattr(place, "fcntl", None)
+    monkeypatch.setattr(os, "replace", replace)
+    for name in ("fchmod", "fchown", "geteuid", "register_at_fork", "sched_getaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+
+
+def test_saving_on_windows(windows: None, writer: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        writer(tmp_path / "m")
+        small().load_weights(tmp_path / "m")
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs the list of open files")
+def test_saving_on_windows_waits_for_readers(windows: None, tmp_path: Path) -> None:
+    small().save(tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+    with (tmp_path / "m").open("rb") as reader:
+        with pytest.raises(PermissionError, match=r"save: .*m cannot be written: a program, perhaps this one, has the old file open"):
+            small().save(tmp_path / "m")
+        assert (tmp_path / "m").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m"]
+        done = threading.Timer(0.05, reader.close)
+        done.start()
+        small().save(tmp_path / "m")
+        done.join()
+    small().load_weights(tmp_path / "m")
+
+
 def test_an_interrupt_anywhere_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """At every entry of a function of ours, one after the other."""
     old, new = small(), small()
