@@ -199,7 +199,9 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.replace
 
     def replace(source: Any, target: Any) -> None:
-        open_here = {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()} if os.path.exists("/proc/self/fd") else set()
+        open_here = (
+            {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()} if os.path.exists("/proc/self/fd") else set()
+        )
         if {os.path.realpath(source), os.path.realpath(target)} & open_here:
             raise PermissionError(errno.EACCES, "Access is denied")
         real(source, target)
@@ -222,9 +224,12 @@ def test_saving_on_windows(windows: None, writer: Any, tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs the list of open files")
 def test_saving_on_windows_waits_for_readers(windows: None, tmp_path: Path) -> None:
     small().save(tmp_path / "m")
-    before = (tmp_path / "m").read_bytes()
+    before, says = (
+        (tmp_path / "m").read_bytes(),
+        r"save: .*m cannot be written: a program, perhaps this one, has the old file open",
+    )
     with (tmp_path / "m").open("rb") as reader:
-        with pytest.raises(PermissionError, match=r"save: .*m cannot be written: a program, perhaps this one, has the old file open"):
+        with pytest.raises(PermissionError, match=says):
             small().save(tmp_path / "m")
         assert (tmp_path / "m").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["m"]
         done = threading.Timer(0.05, reader.close)
