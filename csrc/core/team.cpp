@@ -124,7 +124,8 @@ class Team {
     job(context, Worker{0, workers_, &barrier_, scratch_});
     inside_job = false;
     spin_until([this] { return left_.load(std::memory_order_acquire) == 0; }, barrier_.crowded);
-    if (workers_ > 1) look_back(start);
+    last_end_ = Clock::now();
+    if (workers_ > 1) look_back(std::chrono::duration<double, std::nano>(last_end_ - start).count());
     return true;
   }
 
@@ -135,14 +136,14 @@ class Team {
   // waited for most of a job works alone for a while (the team rests). Each time that this happens again in the next job, the
   // rest is twice as long. A patience above kMostPatience, which tests set, disables resting.
   bool resting() const { return rest_.count() && !team_waits_for_all() && Clock::now() < rest_until_; }
-  void look_back(Clock::time_point start) {
-    const bool stalled = waited > kLongWait && waited > 0.6 * nanoseconds_since(start);
+  void look_back(double time) {
+    const bool stalled = waited > kLongWait && waited > 0.6 * time;
     if (!stalled) {
       rest_ = {};
       return;
     }
     rest_ = rest_.count() ? std::min(2 * rest_, kMostRest) : kLeastRest;
-    rest_until_ = Clock::now() + rest_;
+    rest_until_ = last_end_ + rest_;
   }
 
   // Offers the job to at most `wanted` workers and waits for their answers. Puts the workers that take part into here_, and
@@ -150,7 +151,7 @@ class Team {
   // such jobs follow each other quickly, workers that sleep are woken in passing, for the next ones.
   int gather(int wanted, double work) {
     const auto start = Clock::now();
-    const bool everybody = team_waits_for_all(), stream = in_a_stream(start, work);
+    const bool everybody = team_waits_for_all(), stream = in_a_stream(start);
     const int core = everybody || barrier_.crowded ? -1 : this_core();
     double patience = std::max(team_patience(), std::min(work / 8, kMostPatience));
     here_.clear();
@@ -179,9 +180,8 @@ class Team {
   }
 
   // Returns whether several calls that are large enough for two workers have followed each other with short pauses.
-  bool in_a_stream(Clock::time_point now, double work) {
-    streak_ = now < next_call_ ? streak_ + 1 : 0;
-    next_call_ = now + kPauseInStream + std::chrono::nanoseconds((i64)std::min(work, 1e9));
+  bool in_a_stream(Clock::time_point now) {
+    streak_ = now < last_end_ + kPauseInStream ? streak_ + 1 : 0;
     return streak_ >= kStreak;
   }
 
@@ -204,7 +204,7 @@ class Team {
 
   const int threads_;
   std::chrono::milliseconds rest_{};
-  Clock::time_point rest_until_, next_call_;
+  Clock::time_point rest_until_, last_end_;
   int streak_ = 0;
   std::vector<std::unique_ptr<Post>> posts_;
   std::vector<Post*> here_;

@@ -140,6 +140,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
 
   const Panel left = panel_at<T>(p, g.n, first), right = panel_at<T>(p, g.n, end - 1);
   const i64 columns = right.j0 + (right.vectors - 1) * L + right.last - left.j0;
+  const bool panels = p.pack || g.packed;
   const T* packed = scratch + p.a_size;
   if (g.packed)
     packed = g.packed + (first * p.k.pieces + kb * (end - first)) * p.panel_size;
@@ -166,19 +167,19 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
       t.a_row = g.a.along_k ? g.a.ld : 1;
       t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
-    if (g.packed && g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // prefetches the next group during this one
+    if (g.packed && p.pack && g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // prefetches the next group during this one
       const i64 size = (end - first) * p.panel_size, part = ceil_div(size, mine.end - mine.begin);
       const T* next = packed + size + (i - mine.begin) * part;
       for (i64 o = 0; o < part; o += 64 / (i64)sizeof(T)) __builtin_prefetch(next + o, 0, 2);
     }
     for (i64 panel = first; panel < end; panel++) {
       const Panel q = panel_at<T>(p, g.n, panel);
-      t.b = p.pack ? packed + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
-      t.ldb = p.pack ? q.vectors * L : g.b.ld;
+      t.b = panels ? packed + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
+      t.ldb = panels ? q.vectors * L : g.b.ld;
       t.last = q.last;
       t.bias = g.bias && kb == 0 ? g.bias + q.j0 : nullptr;
       t.c = c + i0 * t.ldc + q.j0;
-      const bool mask = !p.pack && q.last < L;
+      const bool mask = !panels && q.last < L;
       if (rows != size.rows || q.vectors != size.vectors || mask != size.mask) {
         size = {rows, q.vectors, mask};
         kernel = F::pick(rows, q.vectors, mask);
@@ -241,12 +242,12 @@ void gemm(const Product<T>& g, const Worker& me) {
 }
 
 // Packs all of b, for many products with it. Returns the number of elements, or 0 if b is read in place. If `to` is null, it only
-// counts.
+// counts. For few rows, b is packed even if the plan reads it in place: the panels are one stream, and their vectors are aligned.
 template <class T>
 i64 pack_whole(const Product<T>& g, T* to) {
   if (!g.m || !g.n) return 0;
   const GemmPlan p = gemm_plan<T, Full<T>>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
-  if (!p.pack) return 0;
+  if (!p.pack && g.m > kGemm.pack_rows) return 0;
   if (to)
     for (i64 group = 0; group < p.groups.pieces; group++)
       for (i64 kb = 0; kb < p.k.pieces; kb++) {

@@ -48,10 +48,10 @@ def test_packed_weights_give_the_same_bits(sizes: tuple[int, int, int], dtype: s
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [(1, 128, 129), (3, 300, 1), (131, 520, 4200)])
-@pytest.mark.parametrize("rows", [1, 2, 3, 16])
+@pytest.mark.parametrize("sizes", [(1, 128, 129), (3, 300, 1), (131, 520, 4200), (2100, 70, 129)])
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 16])
 def test_packed_weights_of_few_rows_give_the_same_bits(rows: int, sizes: tuple[int, int, int], dtype: str) -> None:
-    """Panels of columns with rests of vectors, rests of rows, and more columns than a piece has."""
+    """Panels of columns with rests of vectors, rests of rows, more columns than a piece has, and a long K that is split."""
     inputs, hidden, outputs = sizes
     layers = [fastnn.Dense(hidden, activation="relu", input_shape=(inputs,)), fastnn.Dense(outputs, activation="tanh")]
     m = fastnn.Sequential(layers, dtype=dtype)
