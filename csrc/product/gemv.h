@@ -106,18 +106,19 @@ void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last) {
     for (int i = 0; i < M; i++)
 #pragma GCC unroll 4
       for (int r = 0; r < R; r++, a[i] += next) s[i][r] = g.alpha * *a[i];
+    Vec<T> acc[M][N];
 #pragma GCC unroll 4
-    for (int j = 0; j < N; j++) {
-      Vec<T> v[R], acc[M];
+    for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-      for (int r = 0; r < R; r++) v[r] = load(b + (r * N + j) * L);
+      for (int j = 0; j < N; j++) {
+        const Vec<T> v = load(b + (r * N + j) * L);  // in the order of memory, which is prefetched best
 #pragma GCC unroll 4
-      for (int i = 0; i < M; i++) {
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) acc[i] = r ? acc[i] + s[i][r] * v[r] : s[i][r] * v[r];
-        sum[i][j] += acc[i];
+        for (int i = 0; i < M; i++) acc[i][j] = r ? acc[i][j] + s[i][r] * v : s[i][r] * v;
       }
-    }
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+      for (int j = 0; j < N; j++) sum[i][j] += acc[i][j];
     b += R * N * L;
   };
   i64 k = g.k;
