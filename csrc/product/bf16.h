@@ -33,7 +33,7 @@ struct Rounded {
   static constexpr bool kReads = false;
   static constexpr int kSteps = 1;
   static constexpr int kGroup = 1;
-  static constexpr int kVectors = kGemm.narrow;
+  static constexpr int kVectors = kGemm.vectors;
   FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
   static void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);

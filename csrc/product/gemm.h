@@ -1,10 +1,14 @@
 // How the products of product.h are cut into pieces and computed.
 //
-// The micro-kernel computes a tile of c. It reads a and b in place, or from packed panels. Reading in place is cheaper for small
-// matrices. Packing pays if the data would otherwise be read from memory in short runs, or if rows or columns collide in the
-// caches. GemmPlan describes this choice and the cuts of M, N and K. It depends only on the sizes and the layout, and workers
-// only share the pieces, so the result has the same bits for any number of workers.
+// The micro-kernel computes a tile of c: some rows by some vectors of columns, a panel. It reads a and b in place, or from packed
+// panels. A worker takes a few panels at a time and computes all tiles of their columns, so b is read from far away once.
+//
+// GemmPlan describes the cuts. Those of M, N and K decide the order in which numbers are summed. They depend only on the sizes
+// and the layout, so the result has the same bits on any machine with this ISA, for any number of workers and wherever the arrays
+// begin. The rest decides only who computes a tile and from which copy of b: it also depends on the caches, on the number of
+// workers, and on whether rows of b begin at cache lines.
 #pragma once
+#include "core/caches.h"
 #include "product/bf16.h"
 
 namespace {
@@ -12,20 +16,45 @@ namespace {
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack;       // b is read from packed panels, otherwise in place
-  bool pack_a;     // a is packed, too: its columns collide in the caches, or its format requires it
-  bool split;      // each block of K gives a partial product; they are added at the end
-  Cut k;           // the blocks of K
-  Cut tiles;       // rows into tiles, if b is packed
-  Cut columns;     // vectors of columns into panels
-  Cut groups;      // panels into groups; a group is packed at a time
-  i64 row_blocks;  // number of blocks of rows, each of which has some tiles
-  i64 panel_size;  // largest number of elements of a packed panel
-  i64 a_size;      // largest number of elements of a packed block of rows of a
-  i64 scratch;     // elements that each worker packs, or elements of all partial products
+  bool pack_a;  // a is packed: its columns collide in the caches, or its format requires it
+  bool split;   // each block of K gives a partial product; they are added at the end
+  Cut k;        // the blocks of K
+  Cut tiles;    // rows into tiles
+  Cut columns;  // vectors of columns into panels
+
+  bool far;         // b is larger than its share of the second-level cache
+  bool pack;        // b is read from packed panels, otherwise in place
+  bool on_the_way;  // the first tile of a panel packs it for the others
+  Cut groups;       // panels into groups; a group is packed at a time, and remains in the second-level cache for all rows
+  i64 row_blocks;   // number of blocks of rows, each of which has some tiles
+  i64 panel_size;   // largest number of elements of a packed panel
+  i64 a_size;       // largest number of elements of a packed block of rows of a
+  i64 scratch;      // elements that each worker packs, or elements of all partial products
   // Number of pieces of work. A piece is a group of columns for a block of rows.
   i64 items() const { return groups.pieces * row_blocks; }
+  // Pieces that follow each other share columns, so that a worker reads little of b, or the rows of a that they pack.
+  i64 block(i64 item) const { return pack_a ? item / groups.pieces : item % row_blocks; }
+  i64 group(i64 item) const { return pack_a ? item % groups.pieces : item / row_blocks; }
 };
+
+// The sizes and the layout of a product.
+struct GemmShape {
+  i64 m, n, k;
+  bool a_along_k, b_along_k;
+};
+
+// How b can be read.
+enum class Reading {
+  kPacked,     // it has been packed
+  kAligned,    // each row begins at a cache line
+  kUnaligned,  // a vector of a row is in two cache lines, which takes twice as long on some CPUs
+};
+
+template <class T>
+Reading reading(const Product<T>& g) {
+  const i64 offset = (i64)(uintptr_t)g.b.p | (g.b.ld * (i64)sizeof(T));
+  return g.packed ? Reading::kPacked : offset % 64 ? Reading::kUnaligned : Reading::kAligned;
+}
 
 // Returns whether `rows` rows of ld elements collide in the caches when they are read side by side.
 template <class T>
@@ -34,60 +63,74 @@ bool collide(i64 ld, i64 rows) {
   return power_of_two >= 4096 || power_of_two * rows > 2 << 20;
 }
 
+// Returns the smallest number of blocks of rows that gives all workers about the same number of pieces.
+FASTNN_INLINE i64 fair_blocks(i64 groups, i64 most, int nth) {
+  i64 blocks = 1;
+  for (; blocks < most; blocks++) {
+    const i64 items = groups * blocks;
+    if (items * 8 >= ceil_div(items, nth) * nth * 7) break;
+  }
+  return blocks;
+}
+
 template <class T, class F>
-GemmPlan gemm_plan(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
+GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
+  const i64 m = s.m, n = s.n, k = s.k;
   GemmPlan p = {};
-  const bool far = n * k * size > kGemm.far && m >= kGemm.pack_rows;  // read from memory, in long runs if packed
-  const bool large = far || (m > kGemm.in_place_rows && max_i64(m, n) * k * size > kGemm.in_place);
-  const bool bad_a = !a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
-  const bool bad_b = m >= kGemm.pack_rows && collide<T>(n, k);
-  p.pack = !F::kReads || b_along_k || large || bad_a || bad_b || (!kGemm.masked_loads && n % L);
-  p.pack_a = !F::kReads || (bad_a && kGemm.pack_a);
-  i64 vectors = p.pack ? F::kVectors : kGemm.wide;
+  const bool bad_a = !s.a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
+  const bool must_pack = !F::kReads || s.b_along_k || (!kGemm.masked_loads && n % L);
+  p.pack_a = !F::kReads || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
+  i64 vectors = F::kVectors;
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
   const i64 tile_rows = F::rows(vectors);
   // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
-  const i64 bytes = !p.pack ? kGemm.depth_in_place : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth_packed;
+  const i64 bytes = !F::kReads ? kGemm.depth_rounded : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth;
   p.k = Cut::by(k, bytes / size * F::kSteps);
   p.columns = Cut::by(ceil_div(n, L), vectors);
-  if (!p.pack && k >= 2 * kGemm.split_depth && ceil_div(m, tile_rows) * p.columns.pieces < kGemm.split_tiles) {
-    p.split = true;
-    p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
-    p.scratch = p.k.pieces * m * n;
-  }
-  const i64 depth = panel_depth<F>(p.k.size + (p.k.extra > 0)), work = m * n * p.k.size;
-  p.panel_size = depth * vectors * L;
-  const i64 group = min_i64(kGemm.group / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
-  p.groups = Cut::by(p.columns.pieces, p.pack ? max_i64(1, group) : 1);
-  i64 blocks = 1;
-  if (work > kGemm.item_work) {
-    const i64 fair = min_i64(kGemm.items, work / kGemm.item_work) / p.groups.pieces;
-    // Each block of rows packs its own panels of b. Without packing, the rows of a in a block fit into the second-level cache.
-    blocks = p.pack ? min_i64(fair, m / kGemm.packed_rows) : max_i64(m * p.k.size * size / kGemm.row_block, fair);
-    blocks = max_i64(1, min_i64(blocks, m / tile_rows));
-  }
   p.tiles = Cut::by(m, tile_rows);
-  p.row_blocks = p.pack_a ? max_i64(blocks, ceil_div(m, kGemm.packed_a_rows)) : blocks;
-  if (p.pack) {
-    const i64 tiles = ceil_div(p.tiles.pieces, p.row_blocks);
-    p.a_size = p.pack_a ? tiles * depth * round_up(tile_rows, L) : 0;
-    p.scratch = p.a_size + (p.groups.size + (p.groups.extra > 0)) * p.panel_size;
+  p.split = !must_pack && k >= 2 * kGemm.split_depth && p.tiles.pieces * p.columns.pieces < kGemm.split_tiles;
+  if (p.split) {
+    p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
+    p.groups = Cut::by(p.columns.pieces, 1);
+    p.row_blocks = 1;
+    p.scratch = p.k.pieces * m * n;
+    return p;
   }
+
+  // A b that is read once, or that all tiles read from the second-level cache, is read in place. Unaligned panels must be in
+  // the first-level cache for this. Rows that collide are not read side by side.
+  const fastnn::Caches& cache = fastnn::caches();
+  const i64 depth = panel_depth<F>(p.k.size + (p.k.extra > 0));
+  p.panel_size = depth * vectors * L;
+  p.far = n * k * size > cache.l2 / 2;
+  const bool apart = b != Reading::kAligned && min_i64(p.panel_size, depth * n) * size > cache.l1;
+  p.pack = must_pack || b == Reading::kPacked || (m >= kGemm.pack_rows && (p.far || apart || collide<T>(n, k)));
+  p.on_the_way = p.pack && !must_pack && m < kGemm.pack_alone_rows;
+  const i64 group = min_i64(cache.l2 / 4 / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
+  p.groups = Cut::by(p.columns.pieces, max_i64(1, group));
+  p.row_blocks = m * n * k <= kGemm.item_work ? 1 : fair_blocks(p.groups.pieces, min_i64(4 * nth, p.tiles.pieces), nth);
+  if (p.pack_a) {
+    // The packed rows fit into the second-level cache. Scratch must not grow if fewer workers take part.
+    const i64 least = ceil_div(m, max_i64(tile_rows, cache.l2 / max_i64(1, depth * size)));
+    p.row_blocks = max_i64(p.row_blocks, least);
+    p.a_size = ceil_div(p.tiles.pieces, least) * depth * round_up(tile_rows, L);
+  }
+  p.scratch = p.a_size + (p.pack ? (p.groups.size + (p.groups.extra > 0)) * p.panel_size : 0);
   return p;
 }
 
 // Returns the tiles of a block of rows.
-FASTNN_INLINE Range block_tiles(const GemmPlan& p, const Cut& tiles, i64 block) {
-  return {tiles.pieces * block / p.row_blocks, tiles.pieces * (block + 1) / p.row_blocks};
+FASTNN_INLINE Range block_tiles(const GemmPlan& p, i64 block) {
+  return {p.tiles.pieces * block / p.row_blocks, p.tiles.pieces * (block + 1) / p.row_blocks};
 }
 
 // Packs a block of rows of a for a block of K, one panel for each tile.
 template <class F, class T>
 void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
-  const Range tiles = block_tiles(p, p.tiles, block);
+  const Range tiles = block_tiles(p, block);
   for (i64 t = tiles.begin; t < tiles.end; t++) {
     const i64 i0 = p.tiles.begin(t), rows = p.tiles.begin(t + 1) - i0;
     F::pack_a(to, g.a, i0, rows, k0, depth);
@@ -121,17 +164,26 @@ void pack_group(const Product<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to
   }
 }
 
+// Prefetches rows of c to write them. A row that does not begin at a cache line ends in one more.
+template <class T>
+FASTNN_INLINE void prefetch_rows(const T* c, i64 rows, i64 columns, i64 ldc) {
+  for (i64 i = 0; i < rows; i++, c += ldc) {
+    for (i64 j = 0; j < columns; j += 64 / (i64)sizeof(T)) __builtin_prefetch(c + j, 1);
+    __builtin_prefetch(c + columns - 1, 1);
+  }
+}
+
 // Computes one piece for one block of K. `scratch` contains packed rows of a and receives the packed group, or the partial
 // products.
 template <class F, class T>
 void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scratch) {
   constexpr i64 L = kLanes<T>;
-  const i64 block = item / p.groups.pieces, group = item - block * p.groups.pieces;
+  const i64 block = p.block(item), group = p.group(item);
   const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const bool last = kb == p.k.pieces - 1 && !p.split;
   T* c = p.split ? scratch + kb * g.m * g.n : g.c;
-  Tile<T> t;
+  Tile<T> t = {};
   t.k = panel_depth<F>(depth);
   t.ldc = p.split ? g.n : g.ldc;
   t.alpha = p.split ? (T)1 : g.alpha;
@@ -140,14 +192,17 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
 
   const Panel left = panel_at<T>(p, g.n, first), right = panel_at<T>(p, g.n, end - 1);
   const i64 columns = right.j0 + (right.vectors - 1) * L + right.last - left.j0;
-  const bool panels = p.pack || g.packed;
+  const Range mine = block_tiles(p, block);
   const T* packed = scratch + p.a_size;
-  if (g.packed)
+  bool on_the_way = false;
+  if (g.packed) {
     packed = g.packed + (first * p.k.pieces + kb * (end - first)) * p.panel_size;
-  else if (p.pack)
-    pack_group<F>(g, p, group, kb, scratch + p.a_size);
-  const Cut tiles = p.pack ? p.tiles : Cut::by(g.m, kGemm.rows[left.vectors]);
-  const Range mine = block_tiles(p, tiles, block);
+  } else if (p.pack) {
+    // The first tile packs whole panels if there is such a kernel for its rows.
+    on_the_way = p.on_the_way && left.vectors == F::kVectors && right.vectors == F::kVectors && right.last == L &&
+                 p.tiles.begin(mine.begin + 1) - p.tiles.begin(mine.begin) == F::rows(F::kVectors);
+    if (!on_the_way) pack_group<F>(g, p, group, kb, scratch + p.a_size);
+  }
   const T* a = scratch;
   Ukern<T> kernel = nullptr;
   struct {
@@ -155,7 +210,8 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
     bool mask;
   } size = {};
   for (i64 i = mine.begin; i < mine.end; i++) {
-    const i64 i0 = tiles.begin(i), rows = tiles.begin(i + 1) - i0;
+    const i64 i0 = p.tiles.begin(i), rows = p.tiles.begin(i + 1) - i0;
+    const bool packs = on_the_way && i == mine.begin;
     t.rows = rows;
     if (p.pack_a) {
       t.a = a;
@@ -167,19 +223,33 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
       t.a_row = g.a.along_k ? g.a.ld : 1;
       t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
-    if (g.packed && p.pack && g.n * g.k * (i64)sizeof(T) > kGemm.in_place) {  // prefetches the next group during this one
+    if (g.packed && p.far && g.m >= kGemm.pack_rows) {  // prefetches the next group during this one
       const i64 size = (end - first) * p.panel_size, part = ceil_div(size, mine.end - mine.begin);
       const T* next = packed + size + (i - mine.begin) * part;
       for (i64 o = 0; o < part; o += 64 / (i64)sizeof(T)) __builtin_prefetch(next + o, 0, 2);
     }
     for (i64 panel = first; panel < end; panel++) {
       const Panel q = panel_at<T>(p, g.n, panel);
-      t.b = panels ? packed + (panel - first) * p.panel_size : g.b.at(q.j0, k0);
-      t.ldb = panels ? q.vectors * L : g.b.ld;
+      const T* there = packed + (panel - first) * p.panel_size;
+      t.b = p.pack && !packs ? there : g.b.at(q.j0, k0);
+      t.ldb = p.pack && !packs ? q.vectors * L : g.b.ld;
       t.last = q.last;
       t.bias = g.bias && kb == 0 ? g.bias + q.j0 : nullptr;
       t.c = c + i0 * t.ldc + q.j0;
-      const bool mask = !panels && q.last < L;
+      const bool mask = !p.pack && q.last < L;
+      // c may not be in the caches. Each tile prefetches its own last rows and the first rows of the next tile: a whole tile at
+      // once would delay the loads of a and b.
+      if (t.k >= 128 && q.vectors > 1) {
+        const i64 half = rows / 2, width = q.vectors * L;
+        prefetch_rows(t.c + half * t.ldc, rows - half, width - L + q.last, t.ldc);
+        prefetch_rows(panel + 1 < end ? t.c + width : c + (i0 + rows) * t.ldc + left.j0, half, width, t.ldc);
+      }
+      if constexpr (F::kReads)
+        if (packs) {
+          t.packed = (T*)there;
+          F::packing(t);
+          continue;
+        }
       if (rows != size.rows || q.vectors != size.vectors || mask != size.mask) {
         size = {rows, q.vectors, mask};
         kernel = F::pick(rows, q.vectors, mask);
@@ -217,10 +287,15 @@ void add_partial_products(const Product<T>& g, const GemmPlan& p, const Worker& 
   }
 }
 
+template <class T>
+GemmShape shape_of(const Product<T>& g) {
+  return {g.m, g.n, g.k, g.a.along_k, g.b.along_k};
+}
+
 template <class F, class T>
 void gemm(const Product<T>& g, const Worker& me) {
   if (!g.m || !g.n) return;
-  const GemmPlan p = gemm_plan<T, F>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
+  const GemmPlan p = gemm_plan<T, F>(shape_of(g), reading(g), me.nth);
   const i64 items = p.items();
   if (p.split) {
     const Range mine = share(items * p.k.pieces, 1, me);
@@ -232,7 +307,7 @@ void gemm(const Product<T>& g, const Worker& me) {
   T* scratch = (T*)me.scratch + me.ith * p.scratch;
   const Range mine = share(items, 1, me);
   for (i64 i = mine.begin, next; i < mine.end; i = next) {
-    const i64 block = i / p.groups.pieces;
+    const i64 block = p.block(i);
     next = p.pack_a ? min_i64((block + 1) * p.groups.pieces, mine.end) : i + 1;  // the pieces that share packed rows of a
     for (i64 kb = 0; kb < p.k.pieces; kb++) {
       if (p.pack_a) pack_tiles<F>(g, p, block, kb, scratch);
@@ -241,13 +316,13 @@ void gemm(const Product<T>& g, const Worker& me) {
   }
 }
 
-// Packs all of b, for many products with it. Returns the number of elements, or 0 if b is read in place. If `to` is null, it only
-// counts. For few rows, b is packed even if the plan reads it in place: the panels are one stream, and their vectors are aligned.
+// Packs all of b, for many products with it. Returns the number of elements, or 0 if K is split. If `to` is null, it only counts.
+// A b that would be read in place is packed, too: panels are one stream, and their vectors are aligned.
 template <class T>
 i64 pack_whole(const Product<T>& g, T* to) {
   if (!g.m || !g.n) return 0;
-  const GemmPlan p = gemm_plan<T, Full<T>>(g.m, g.n, g.k, g.a.along_k, g.b.along_k);
-  if (!p.pack && g.m > kGemm.pack_rows) return 0;
+  const GemmPlan p = gemm_plan<T, Full<T>>(shape_of(g), Reading::kPacked, 1);
+  if (p.split) return 0;
   if (to)
     for (i64 group = 0; group < p.groups.pieces; group++)
       for (i64 kb = 0; kb < p.k.pieces; kb++) {
@@ -257,11 +332,11 @@ i64 pack_whole(const Product<T>& g, T* to) {
   return p.k.pieces * p.columns.pieces * p.panel_size;
 }
 
-// Returns bytes.
+// Returns bytes, enough for any address of b and for fewer workers, too.
 template <class T, class F>
-i64 gemm_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, int nth) {
-  if (!m || !n) return 0;
-  const GemmPlan p = gemm_plan<T, F>(m, n, k, a_along_k, b_along_k);
+i64 gemm_scratch(const GemmShape& s, int nth) {
+  if (!s.m || !s.n) return 0;
+  const GemmPlan p = gemm_plan<T, F>(s, Reading::kUnaligned, nth);
   return p.scratch * (i64)sizeof(T) * (p.split ? 1 : nth);
 }
 

@@ -70,13 +70,15 @@ struct Full {
   static constexpr bool kReads = true;  // the micro-kernel also reads factors in place
   static constexpr int kSteps = 1;      // steps of K in one element of a panel
   static constexpr int kGroup = 1;      // the length of a panel along K is a multiple of this, in elements
-  static constexpr int kVectors = kGemm.narrow;
+  static constexpr int kVectors = kGemm.vectors;
   FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
   FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
   FASTNN_INLINE void pack_a(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);
   }
   FASTNN_INLINE Ukern<T> pick(i64 rows, i64 vectors, bool mask) { return pick_ukern<T>(rows, vectors, mask); }
+  // Computes the largest tile, and writes the panel of b that it reads in place.
+  FASTNN_INLINE void packing(const Tile<T>& t) { ukern<T, kGemm.rows[kVectors], kVectors, false, true>(t); }
 };
 
 // Returns the length of a panel of kc steps of K, in elements.

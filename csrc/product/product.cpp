@@ -30,18 +30,19 @@ void run_product(const Product<T>& p, i64 precision, const Worker& me) {
 
 template <class T>
 i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
+  const GemmShape s = {m, n, k, a_along_k, b_along_k};
   if (precision == kBfloat16) {
-    i64 bytes = gemm_scratch<T, Rounded<T>>(m, n, k, a_along_k, b_along_k, nth);
+    i64 bytes = gemm_scratch<T, Rounded<T>>(s, nth);
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4) {  // for any engine: a plan may outlive a change of it
-      bytes = max_i64(bytes, gemm_scratch<T, Pairs>(m, n, k, a_along_k, b_along_k, nth));
-      bytes = max_i64(bytes, gemm_scratch<T, Tiles>(m, n, k, a_along_k, b_along_k, nth));
+      bytes = max_i64(bytes, gemm_scratch<T, Pairs>(s, nth));
+      bytes = max_i64(bytes, gemm_scratch<T, Tiles>(s, nth));
     }
 #endif
     return bytes;
   }
   const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
-  return tiles ? gemm_scratch<T, Full<T>>(m, n, k, a_along_k, b_along_k, nth) : 0;
+  return tiles ? gemm_scratch<T, Full<T>>(s, nth) : 0;
 }
 
 template <class T>

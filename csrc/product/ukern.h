@@ -6,41 +6,35 @@ namespace {
 
 // How products are computed on an ISA. Tile widths are in vectors, for both element types.
 struct GemmTuning {
-  int wide;           // vectors across a tile that reads b in place
-  int narrow;         // vectors across a tile that reads packed panels of b
+  int vectors;        // vectors across a tile
   int rows[5];        // rows[v]: rows of the largest tile of v vectors; its sums and operands fill the registers
   bool masked_loads;  // a short last vector of b can be read in place
-  bool pack_a;        // if columns of a collide in the caches, a must be packed, because tiles have few rows
+  bool pack_a;        // if columns of a collide in the caches, a is always packed, because tiles have few rows
 
-  // In bytes.
-  i64 in_place = 2 << 20;      // matrices up to this size are read in place
-  i64 far = 12 << 20;          // a b of at least this size is read from memory
-  i64 depth_in_place = 4096;   // part of K in a block that is read in place
-  i64 depth_packed = 2048;     // part of K in a block of packed panels
-  i64 depth_colliding = 1024;  // part of K in such a block if columns of a collide in the caches and are read in place
-  i64 group = 256 << 10;       // packed panels of b that remain in the second-level cache for all rows of a
-  i64 row_block = 128 << 10;   // rows of a, read in place, that remain in the second-level cache for all panels of b
+  // In bytes. These decide the order of sums, so they do not depend on the caches of the machine.
+  i64 depth;                   // part of K in a block
+  i64 depth_rounded = 2048;    // the same for factors that are rounded, and always packed
+  i64 depth_colliding = 1024;  // the same if columns of a collide in the caches and are read in place
   // In rows or columns.
-  i64 in_place_rows = 512;   // products with at most this many rows are read in place, unless b is read from memory
-  i64 packed_rows = 256;     // number of rows for which packing a group pays
-  i64 packed_a_rows = 1024;  // approximate number of rows of a that are packed at a time
-  i64 pack_rows = 16;        // number of rows of a from which packing pays if rows of b collide
-  i64 pack_columns = 64;     // number of columns of b from which packing b pays if columns of a collide
+  i64 pack_rows = 48;         // number of rows of a from which packing b pays if its rows are read in parts or from far away
+  i64 pack_alone_rows = 512;  // number of rows of a from which b is packed before the products, rather than by the first of them
+  i64 pack_a_depth = 512;     // number of steps of K from which packing a pays if its columns collide in the caches
+  i64 pack_columns = 64;      // number of columns of b from which packing a pays if columns of a collide
   // For pieces of work.
   i64 item_work = 1 << 16;  // smallest number of multiply-adds of a piece
-  i64 items = 32;           // number of pieces that is enough for all workers
+  i64 items = 32;           // number of pieces that is enough for all workers, if K is split
   i64 groups = 8;           // smallest number of groups of panels, if there are as many panels
   i64 split_tiles = 8;      // K is split if there are fewer tiles than this ...
   i64 split_depth = 512;    // ... and at least twice this many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, 4, {0, 16, 14, 8, 6}, true, false};
+constexpr GemmTuning kGemm = {4, {0, 16, 14, 8, 6}, true, false, 4096};
 #elif defined(__AVX2__)
-constexpr GemmTuning kGemm = {2, 2, {0, 12, 6}, true, true};
+constexpr GemmTuning kGemm = {2, {0, 12, 6}, true, true, 2048};
 #elif defined(__aarch64__)  // 32 registers of NEON, and multiplications by an element of a register
-constexpr GemmTuning kGemm = {2, 2, {0, 16, 12}, false, true};
+constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 2048};
 #else
-constexpr GemmTuning kGemm = {2, 2, {0, 8, 4}, false, true};
+constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 2048};
 #endif
 
 template <class T>
@@ -55,6 +49,7 @@ struct Tile {
   i64 rows;
   i64 last;  // columns in the last vector
   const T* bias;
+  T* packed;  // where the panel is written, if the kernel packs it
   T alpha, beta;
   bool relu;
 };
@@ -103,15 +98,17 @@ FASTNN_INLINE void store_tile(const Tile<T>& t, Vec<T> (*acc)[NV]) {
     for (int j = 0; j < NV; j++) store_part(c + i * ldc + j * L, acc[i][j], j == NV - 1, t.last);
 }
 
-// MASK: b is read in place, and the last vector of each row may be short.
-template <class T, int MR, int NV, bool MASK>
+// MASK: b is read in place, and the last vector of each row may be short. PACK: writes the panel of b that it reads.
+template <class T, int MR, int NV, bool MASK, bool PACK = false>
 void ukern(const Tile<T>& t) {
   constexpr i64 L = kLanes<T>;
   // Small tiles compute several sums over k side by side, to hide the latency of the additions.
   constexpr int kChains = MR * NV >= 6 ? 1 : MR * NV >= 3 ? 2 : 4;
   // Three rows share a pointer: p, p + stride and p + 2 strides need no more registers.
   constexpr int kPointers = (MR + 2) / 3;
+  constexpr i64 kAhead = 16;  // rows of b that are prefetched: each may be on another page
   const i64 row = t.a_row, row2 = 2 * row, col = t.a_col, ldb = t.ldb, last = t.last;
+  T* packed = t.packed;
   const T* a[kPointers];
   const T* b = t.b;
   Vec<T> acc[kChains][MR][NV];
@@ -123,13 +120,6 @@ void ukern(const Tile<T>& t) {
     for (int i = 0; i < MR; i++)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) acc[u][i][j] = Vec<T>{};
-  // c may not be in the caches: prefetch it while the products are computed.
-  if (t.beta != 0) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++)
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; j++) __builtin_prefetch(t.c + i * t.ldc + j * L, 1);
-  }
   if (t.bias) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; j++) {
@@ -142,6 +132,15 @@ void ukern(const Tile<T>& t) {
     Vec<T> bv[NV];
 #pragma GCC unroll 4
     for (int j = 0; j < NV; j++) bv[j] = MASK && j == NV - 1 ? load_n(b + j * L, last) : load(b + j * L);
+    if constexpr (PACK) {
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) {
+        store(packed + j * L, bv[j]);
+        __builtin_prefetch(b + kAhead * ldb + j * L);
+      }
+      __builtin_prefetch(b + kAhead * ldb + NV * L - 1);
+      packed += NV * L;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
       T s = a[i / 3][i % 3 == 0 ? 0 : i % 3 == 1 ? row : row2];

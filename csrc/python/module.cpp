@@ -8,6 +8,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "core/caches.h"
 #include "core/dispatch.h"
 #include "core/gil.h"
 #include "core/plan.h"
@@ -214,6 +215,15 @@ PYBIND11_MODULE(_core, m) {
         team_set_patience(nanoseconds);
       },
       py::arg("nanoseconds"), "Sets the least time, in nanoseconds, that a caller waits for workers to come.");
+  m.def("caches", [] { return std::make_pair(caches().l1, caches().l2); }, "Bytes of a core's first- and second-level cache.");
+  m.def(
+      "set_caches",
+      [](i64 l1, i64 l2) {
+        if (l1 < 1 || l2 < 1)
+          throw py::value_error("set_caches: " + std::to_string(l1) + " and " + std::to_string(l2) + " bytes, wanted at least 1");
+        set_caches({l1, l2});
+      },
+      py::arg("l1"), py::arg("l2"), "Sets the bytes of a core's caches, by which products are blocked. Nothing else may run.");
   m.def(
       "address", [](const py::array& array) { return (std::uintptr_t)array.data(); }, py::arg("array").noconvert(),
       "Where an array's memory begins.");

@@ -27,6 +27,7 @@ from fastnn.replay.recorder import Recorder
 pytestmark = pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
 ISAS = [name for name, lacking in isas().items() if not lacking]
 COUNTS = (1, 2, 3)
+PRODUCTS = [(64, 64, 64), (51, 200, 1300), (130, 70, 600), (600, 96, 40), (49, 1024, 128), (1024, 80, 700)]
 
 
 @pytest.fixture
@@ -65,6 +66,42 @@ def test_same_bits_for_any_number_of_threads(all_workers: None, kernel: str, isa
             f"{case} {dtype}" for (case, dtype, _), one, many in zip(calls, results[0], result, strict=True) if one != many
         ]
         assert not different, f"{threads} threads give other bits than one: {different[:5]}"
+
+
+def _numbers(seed: int, shape: tuple[int, int], offset: int) -> np.ndarray:
+    """Return random numbers in memory that begins `offset` bytes after a cache line."""
+    raw = np.empty(4 * shape[0] * shape[1] + 128, np.uint8)
+    start = -raw.ctypes.data % 64 + offset
+    a = raw[start : start + 4 * shape[0] * shape[1]].view(np.float32).reshape(shape)
+    a[:] = np.random.default_rng(seed).standard_normal(shape, np.float32)
+    return a
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kernel", ["matmul_nn", "matmul_tn", "matmul_nt"])
+@pytest.mark.parametrize(
+    "m, n, k", [(64, 64, 64), (51, 200, 1300), (130, 70, 600), (600, 96, 40), (49, 1024, 128), (1024, 80, 700)]
+)
+def test_same_products_for_any_caches_and_addresses(all_workers: None, kernel: str, isa: str, m: int, n: int, k: int) -> None:
+    use_isa(isa)
+    from fastnn import _core
+
+    table, found, results = load("cpp").table, _core.caches(), []
+    shapes = ((k, m) if kernel[-2] == "t" else (m, k)), ((n, k) if kernel[-1] == "t" else (k, n))
+    try:
+        for caches in (found, (1 << 10, 1 << 14), (1 << 30, 1 << 30)):
+            _core.set_caches(*caches)
+            for threads, offset in ((1, 0), (2, 4), (3, 16)):
+                fastnn.set_num_threads(threads)
+                a, b, c = _numbers(0, shapes[0], offset), _numbers(1, shapes[1], offset), np.full((m, n), np.nan, np.float32)
+                table[kernel](c, a, b, 1.0, 0.0, 0)
+                results.append(c)
+    finally:
+        _core.set_caches(*found)
+    a, b = (x.T if t == "t" else x for x, t in zip((a, b), kernel[-2:], strict=True))
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    assert np.abs(results[0] - exact).max() < 1e-5 * k**0.5
+    assert all(c.tobytes() == results[0].tobytes() for c in results[1:])
 
 
 @pytest.mark.parametrize("isa", ISAS)
