@@ -11,6 +11,8 @@ namespace {
 
 unsigned forks = 1;
 
+constexpr double kSurelyShared = 1e5;  // nanoseconds of work; shorter calls are shared only if a trial finds it faster
+
 // Returns the index of the first extent that contains the address, or -1.
 int place(u64 address, const std::vector<Frozen::Extent>& extents) {
   for (size_t i = 0; i < extents.size(); i++)
@@ -145,7 +147,7 @@ void Frozen::run(char* const* ports) {
         &job, workers, scratch, work_);
     return job.workers;
   };
-  if (team_waits_for_all())
+  if (team_waits_for_all() || work_ > kSurelyShared)
     share(workers);
   else
     trial_.call(workers, share);
