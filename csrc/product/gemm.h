@@ -106,7 +106,8 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   p.panel_size = depth * vectors * L;
   p.far = n * k * size > cache.l2 / 2;
   const bool apart = b != Reading::kAligned && min_i64(p.panel_size, depth * n) * size > cache.l1;
-  p.pack = must_pack || b == Reading::kPacked || (m >= kGemm.pack_rows && (p.far || apart || collide<T>(n, k)));
+  const i64 rows = n * k * size > 4 * cache.l2 ? kGemm.pack_rows_large : kGemm.pack_rows;
+  p.pack = must_pack || b == Reading::kPacked || (m >= rows && (p.far || apart || collide<T>(n, k)));
   p.on_the_way = p.pack && !must_pack && m < kGemm.pack_alone_rows;
   const i64 group = min_i64(cache.l2 / 4 / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
   p.groups = Cut::by(p.columns.pieces, max_i64(1, group));

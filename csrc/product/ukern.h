@@ -17,6 +17,7 @@ struct GemmTuning {
   i64 depth_colliding = 1024;  // the same if columns of a collide in the caches and are read in place
   // In rows or columns.
   i64 pack_rows = 48;         // number of rows of a from which packing b pays if its rows are read in parts or from far away
+  i64 pack_rows_large = 16;   // the same if b is several times as large as the second-level cache
   i64 pack_alone_rows = 512;  // number of rows of a from which b is packed before the products, rather than by the first of them
   i64 pack_a_depth = 512;     // number of steps of K from which packing a pays if its columns collide in the caches
   i64 pack_columns = 64;      // number of columns of b from which packing a pays if columns of a collide
