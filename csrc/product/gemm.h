@@ -84,11 +84,11 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   i64 vectors = F::kVectors;
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
-  const i64 tile_rows = F::rows(vectors);
   // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
   const i64 bytes = !F::kReads ? kGemm.depth_rounded : bad_a && !p.pack_a ? kGemm.depth_colliding : kGemm.depth;
   p.k = Cut::by(k, bytes / size * F::kSteps);
   p.columns = Cut::by(ceil_div(n, L), vectors);
+  const i64 widest = p.columns.size + (p.columns.extra > 0), tile_rows = F::rows(widest);
   p.tiles = Cut::by(m, tile_rows);
   p.split = !must_pack && k >= 2 * kGemm.split_depth && p.tiles.pieces * p.columns.pieces < kGemm.split_tiles;
   if (p.split) {
@@ -103,7 +103,7 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   // the first-level cache for this. Rows that collide are not read side by side.
   const fastnn::Caches& cache = fastnn::caches();
   const i64 depth = panel_depth<F>(p.k.size + (p.k.extra > 0));
-  p.panel_size = depth * vectors * L;
+  p.panel_size = depth * widest * L;
   p.far = n * k * size > cache.l2 / 2;
   const bool apart = b != Reading::kAligned && min_i64(p.panel_size, depth * n) * size > cache.l1;
   const i64 rows = n * k * size > 4 * cache.l2 ? kGemm.pack_rows_large : kGemm.pack_rows;
