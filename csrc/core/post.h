@@ -48,8 +48,9 @@ inline int this_core() {
 // delay the caller. After that the worker counts as away (kCalled) until it runs again and says so (kIdle). So a caller waits
 // only once for a worker that is away, and a worker that was woken too late for one job is there for the next.
 //
-// If all cores are busy, the system wakes a worker on the core of the caller, and the caller stops until the worker sleeps again.
-// So such a worker declines and sleeps at once, and the caller asks it more and more rarely.
+// The system often wakes a worker on the core of the caller, which then stops. Such a worker moves to another core and stays away
+// from this one until the caller is elsewhere. If it cannot, it declines and sleeps at once, and the caller asks it more and more
+// rarely.
 class alignas(64) Post {
  public:
   enum State { kIdle, kCalled, kOffered, kAccepted, kGo, kQuit };
@@ -96,7 +97,7 @@ class alignas(64) Post {
   bool accept(bool crowded) {
     for (bool in_the_way = false;;) {
       wait_for_news(crowded, in_the_way);
-      in_the_way = beside_caller();
+      in_the_way = beside_caller() && !leave_core();
       State now = kOffered;
       if (state_.compare_exchange_strong(now, in_the_way ? kIdle : kAccepted)) {
         if (!in_the_way) return true;
@@ -111,13 +112,25 @@ class alignas(64) Post {
 
  private:
   static constexpr double kMostWaking = 2e5;
-  static constexpr std::chrono::milliseconds kLeastPause{1}, kMostPause{64};
+  static constexpr std::chrono::milliseconds kLeastPause{1}, kMostPause{8};
 
   State state() const { return state_.load(std::memory_order_acquire); }
 
   bool beside_caller() const {
     const int core = caller_.load(std::memory_order_relaxed);
     return core >= 0 && core == this_core();
+  }
+
+  // Moves the worker to another core than the caller's. Returns false if there is none.
+  bool leave_core() {
+#if defined(__linux__)
+    if (!CPU_COUNT(&cores_) && sched_getaffinity(0, sizeof(cores_), &cores_) != 0) return false;
+    cpu_set_t others = cores_;
+    CPU_CLR(caller_.load(std::memory_order_relaxed), &others);
+    return CPU_COUNT(&others) && sched_setaffinity(0, sizeof(others), &others) == 0 && !beside_caller();
+#else
+    return false;
+#endif
   }
 
   void tell(State news, int core) {
@@ -140,7 +153,7 @@ class alignas(64) Post {
         pause_briefly();
       }
       if (crowded) std::this_thread::yield();
-      at_once = beside_caller();
+      at_once = beside_caller() && !leave_core();
     }
     std::unique_lock<std::mutex> lock(mutex_);
     told_.store(0, std::memory_order_relaxed);
@@ -158,6 +171,9 @@ class alignas(64) Post {
   std::atomic<int> caller_{-1};  // the core of the last caller
   std::atomic<i64> told_{0};     // the time of the call that woke the worker; 0 if it did not sleep
   std::atomic<double> waking_{5e4};
+#if defined(__linux__)
+  cpu_set_t cores_ = {};  // those that the worker may use; none if it has not asked yet
+#endif
   std::chrono::milliseconds pause_ = kLeastPause;
   Clock::time_point ask_again_;
   std::mutex mutex_;
