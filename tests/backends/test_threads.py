@@ -438,7 +438,7 @@ assert f(x, out=out).tobytes() == wanted.tobytes()
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("room", [5, 14])
-def test_where_threads_cannot_be_started_those_there_are_do_the_work(room: int) -> None:
+def test_threads_that_cannot_be_had_leave_the_work_to_the_others(room: int) -> None:
     ended = subprocess.run([sys.executable, "-c", _NO_ROOM.format(room=room)], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
 
