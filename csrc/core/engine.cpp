@@ -40,19 +40,22 @@ bool has_amx() {
 #endif
 }
 
-// Whether the CPU and some ISA of this build multiply pairs of bfloat16, and the multiply-adds of float32 in the time of one.
+// Returns an ISA of this build that multiplies pairs of bfloat16 on this CPU, or null. AMX needs it to round the factors.
+const Isa* with_pairs() {
+  for (const Isa& isa : isas())
+    if (isa.supported() && isa.bf16()) return &isa;
+  return nullptr;
+}
+
+// Returns the multiply-adds of bfloat16 in the time of one of float32; 0 without such an ISA.
 double pair_rate() {
-  static const double rate = [] {
-    for (const Isa& isa : isas())
-      if (isa.supported() && isa.bf16()) return isa.bf16_rate();
-    return 0.0;
-  }();
+  static const double rate = with_pairs() ? with_pairs()->bf16_rate() : 0;
   return rate;
 }
 
 int automatic() {
-  // The rate is 2 on AMD's Zen 4 and later, and 0.5 on Intel's Emerald Rapids: noise cannot move it to the other side of 1.
-  static const int engine = has_amx() ? kTiles : pair_rate() > 1 ? kPairs : kFloats;
+  // A CPU takes either twice or half the time of float32 for a pair of steps: noise cannot move the rate to the other side of 1.
+  static const int engine = !with_pairs() ? kFloats : has_amx() ? kTiles : pair_rate() > 1 ? kPairs : kFloats;
   return engine;
 }
 
