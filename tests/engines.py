@@ -1,4 +1,4 @@
-"""The engines of bfloat16 products that the CPU and the compiled kernels have."""
+"""Lists the engines of bfloat16 products that the CPU and the compiled kernels have."""
 
 from __future__ import annotations
 

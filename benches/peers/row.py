@@ -1,4 +1,4 @@
-"""The parts of a row: libraries, the ways in which they do the work, targets, and the row itself."""
+"""Defines the parts of a row: libraries, the ways in which they do the work, targets, and the row itself."""
 
 from __future__ import annotations
 

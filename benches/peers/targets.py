@@ -13,7 +13,7 @@ PERCENTILES = "p50", "p99", "p99.9"
 
 @dataclass
 class _Outcome:
-    """The parts of a target in words, those that are missed, and those that were not measured."""
+    """Describe a target in words: its parts, those that are missed, and those that were not measured."""
 
     aims: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)

@@ -137,7 +137,7 @@ class alignas(64) Post {
     caller_.store(core, std::memory_order_relaxed);
     const bool was_idle = state_.exchange(news) == kIdle;  // otherwise it was woken before
     if (!asleep_.load() || (!was_idle && news != kQuit)) return;
-    told_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    woken_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
     }  // the worker does not fall asleep now, it is asleep
@@ -156,20 +156,20 @@ class alignas(64) Post {
       at_once = beside_caller() && !leave_core();
     }
     std::unique_lock<std::mutex> lock(mutex_);
-    told_.store(0, std::memory_order_relaxed);
+    woken_.store(0, std::memory_order_relaxed);
     asleep_.store(true);
     wake_.wait(lock, changed);
     asleep_.store(false);
-    const i64 told = told_.exchange(0, std::memory_order_relaxed);
-    if (!told) return;
-    const double took = nanoseconds_since(Clock::time_point(Clock::duration(told)));
+    const i64 since = woken_.exchange(0, std::memory_order_relaxed);
+    if (!since) return;
+    const double took = nanoseconds_since(Clock::time_point(Clock::duration(since)));
     waking_.store(0.75 * waking() + 0.25 * std::min(took, kMostWaking), std::memory_order_relaxed);
   }
 
   std::atomic<State> state_{kIdle};
   std::atomic<bool> asleep_{false};
   std::atomic<int> caller_{-1};  // the core of the last caller
-  std::atomic<i64> told_{0};     // the time of the call that woke the worker; 0 if it did not sleep
+  std::atomic<i64> woken_{0};    // the time of the call that woke the worker; 0 if it did not sleep
   std::atomic<double> waking_{5e4};
 #if defined(__linux__)
   cpu_set_t cores_ = {};  // those that the worker may use; none if it has not asked yet

@@ -312,7 +312,7 @@ class Info(NamedTuple):
     backends: dict[str, BackendInfo]
     isas: dict[str, str]
     engines: dict[str, str]
-    """What computes the products of each available precision, by its name; empty if there is only one way."""
+    """Names what computes the products of each available precision, by its name; empty if there is only one way."""
 
     def __str__(self) -> str:
         from .spec import KERNELS

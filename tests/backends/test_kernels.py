@@ -173,7 +173,7 @@ def test_edges(request: pytest.FixtureRequest, case: Case) -> None:
 
 
 def _step_without_gradients(case: Case, dtype: str) -> Values:
-    """The arguments of a step in which averages only decay, from values around the bounds and special ones."""
+    """Return the arguments of a step in which averages only decay, from values around the bounds and special ones."""
     numbers = np.finfo(dtype)
     seeds = [bound * f for bound in (SMALL[dtype], LEAST[dtype]) for f in (0.3, 0.5, 0.99, 1, 1.2, 2, 4)]
     seeds += [float(numbers.tiny), float(numbers.smallest_subnormal), 5 * float(numbers.smallest_subnormal), 0.0, 1.0, np.inf]

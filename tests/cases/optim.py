@@ -42,7 +42,7 @@ SETTLED: dict[str, tuple[str, ...]] = {
     "rmsprop_step": ("mean", "b"),
     **dict.fromkeys(("adam_step", "amsgrad_step", "radam_step", "adamax_step", "nadam_step"), ("m",)),
 }
-"""The averages that are stored as 0 where they are small."""
+"""Averages that are stored as 0 where they are small."""
 HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("adam_step", "radam_step", "nadam_step", "rmsprop_step", "schedule_free_step"), ("v",)),
     "amsgrad_step": ("v", "top"),
@@ -50,9 +50,9 @@ HELD: dict[str, tuple[str, ...]] = {
     "adagrad_step": ("s",),
     "adadelta_step": ("v", "u"),
 }
-"""The averages of squares and the maxima, which are not below a bound."""
+"""Averages of squares and maxima, which are not below a bound."""
 LION: dict[str, tuple[str, ...]] = {"lion_step": ("m",)}
-"""The average whose sign is the step: it is 0, or its magnitude is not below that bound."""
+"""Average whose sign is the step: it is 0, or its magnitude is not below that bound."""
 
 
 def _gradient(v: SimpleNamespace) -> tuple[Array, Array]:

@@ -195,7 +195,7 @@ def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without locks of files, owners and modes, on which only closed files can be renamed."""
+    """Imitate a system without locks of files, owners and modes, on which only closed files can be renamed."""
     real = os.replace
 
     def replace(source: Any, target: Any) -> None:

@@ -19,9 +19,9 @@ _LANES = 64
 
 
 SMALL, SMALL32 = 1e-300, f32(1e-30)
-"""Averages below are stored as 0."""
+"""Bound below which an average is stored as 0."""
 LEAST, LEAST32 = 1e-306, f32(1e-36)
-"""Averages of squares are at least so large."""
+"""Least value of an average of squares."""
 
 
 def settled32(T: Any, x: Any) -> Any:

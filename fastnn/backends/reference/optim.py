@@ -17,9 +17,9 @@ from typing import Any
 Array = Any
 
 SMALL = {"float32": 1e-30, "float64": 1e-300}
-"""A smaller average is stored as 0. Products of SMALL with a decay factor or a learning rate from 2e-8 on are normal numbers."""
+"""Bound below which an average is stored as 0. Its products with decay factors and learning rates from 2e-8 on are normal."""
 LEAST = {"float32": 1e-36, "float64": 1e-306}
-"""The least average of squares. Its product with a decay factor from 0.03 on is normal, and its root is far below usual eps."""
+"""Least value of an average of squares. Its product with a decay factor from 0.03 on is normal, its root far below usual eps."""
 
 
 def settled(xp: Any, x: Array) -> Array:
