@@ -161,8 +161,32 @@ FASTNN_INLINE __m256i lanes_below(double, i64 n) {
 }
 FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm256_maskload_ps(p, lanes_below(0.f, n)); }
 FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm256_maskload_pd(p, lanes_below(0.0, n)); }
-FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) { _mm256_maskstore_ps(p, lanes_below(0.f, n), (__m256)v); }
-FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) { _mm256_maskstore_pd(p, lanes_below(0.0, n), (__m256d)v); }
+// Masked stores take more than ten cycles on AMD CPUs before Zen 4: half a vector, then a pair of lanes, then a single one.
+FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) {
+  if (n >= 8) return store(p, v);
+  __m128 part = _mm256_castps256_ps128((__m256)v);
+  if (n & 4) {
+    _mm_storeu_ps(p, part);
+    p += 4;
+    part = _mm256_extractf128_ps((__m256)v, 1);
+  }
+  if (n & 2) {
+    _mm_storel_pi((__m64*)p, part);
+    p += 2;
+    part = _mm_movehl_ps(part, part);
+  }
+  if (n & 1) _mm_store_ss(p, part);
+}
+FASTNN_INLINE void store_n(double* p, Vec<double> v, i64 n) {
+  if (n >= 4) return store(p, v);
+  __m128d part = _mm256_castpd256_pd128((__m256d)v);
+  if (n & 2) {
+    _mm_storeu_pd(p, part);
+    p += 2;
+    part = _mm256_extractf128_pd((__m256d)v, 1);
+  }
+  if (n & 1) _mm_store_sd(p, part);
+}
 #elif defined(__aarch64__)  // there are no masks: a pair of lanes, then a single one
 FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) {
   if (n >= 4) return load(p);

@@ -16,7 +16,7 @@ namespace {
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack_a;  // a is packed: its columns collide in the caches, or its format requires it
+  bool pack_a;  // a is packed: its columns collide in the caches, it is far away, or its format requires it
   bool split;   // each block of K gives a partial product; they are added at the end
   Cut k;        // the blocks of K
   Cut tiles;    // rows into tiles
@@ -30,6 +30,7 @@ struct GemmPlan {
   i64 panel_size;   // largest number of elements of a packed panel
   i64 a_size;       // largest number of elements of a packed block of rows of a
   i64 scratch;      // elements that each worker packs, or elements of all partial products
+  i64 most;         // elements that all workers pack, at most, if fewer of them take part
   // Number of pieces of work. A piece is a group of columns for a block of rows.
   i64 items() const { return groups.pieces * row_blocks; }
   // Pieces that follow each other share columns, so that a worker reads little of b, or the rows of a that they pack.
@@ -63,6 +64,14 @@ bool collide(i64 ld, i64 rows) {
   return power_of_two >= 4096 || power_of_two * rows > 2 << 20;
 }
 
+// Returns whether rows of b, `ld` elements apart, drive each other out of the first-level cache when a panel of them is read in
+// place: at distances of large powers of two they share few of its sets. `line` is the number of bytes of a row in the panel.
+template <class T>
+bool crowd(i64 ld, i64 rows, i64 line, i64 l1) {
+  const i64 bytes = ld * (i64)sizeof(T), power_of_two = bytes & -bytes;
+  return power_of_two > line && power_of_two * rows > l1;
+}
+
 // Returns the smallest number of blocks of rows that gives all workers about the same number of pieces.
 FASTNN_INLINE i64 fair_blocks(i64 groups, i64 most, int nth) {
   i64 blocks = 1;
@@ -80,7 +89,9 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   GemmPlan p = {};
   const bool bad_a = !s.a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool must_pack = !F::kReads || s.b_along_k || (!kGemm.masked_loads && n % L);
-  p.pack_a = !F::kReads || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
+  const fastnn::Caches& cache = fastnn::caches();
+  const bool far_a = F::kReads && s.a_along_k && n >= kGemm.far_a_columns && m * k * size > kGemm.far_a * cache.l2;
+  p.pack_a = !F::kReads || far_a || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
   i64 vectors = F::kVectors;
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
@@ -95,30 +106,34 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.groups = Cut::by(p.columns.pieces, 1);
     p.row_blocks = 1;
-    p.scratch = p.k.pieces * m * n;
+    p.scratch = p.most = p.k.pieces * m * n;
     return p;
   }
 
   // A b that is read once, or that all tiles read from the second-level cache, is read in place. Unaligned panels must be in
   // the first-level cache for this. Rows that collide are not read side by side.
-  const fastnn::Caches& cache = fastnn::caches();
   const i64 depth = panel_depth<F>(p.k.size + (p.k.extra > 0));
   p.panel_size = depth * widest * L;
   p.far = n * k * size > cache.l2 / 2;
   const bool apart = b != Reading::kAligned && min_i64(p.panel_size, depth * n) * size > cache.l1;
   const i64 rows = n * k * size > 4 * cache.l2 ? kGemm.pack_rows_large : kGemm.pack_rows;
-  p.pack = must_pack || b == Reading::kPacked || (m >= rows && (p.far || apart || collide<T>(n, k)));
+  const bool crowded = collide<T>(n, k) || crowd<T>(n, min_i64(depth, k), widest * L * size, cache.l1);
+  p.pack = must_pack || b == Reading::kPacked || (m >= rows && (p.far || apart || crowded));
   p.on_the_way = p.pack && !must_pack && m < kGemm.pack_alone_rows;
-  const i64 group = min_i64(cache.l2 / 4 / max_i64(1, p.panel_size * size), p.columns.pieces / kGemm.groups);
-  p.groups = Cut::by(p.columns.pieces, max_i64(1, group));
+  // A group is as large as the cache allows, since all rows of a are read again for each group. A group that is packed alone
+  // passes through the cache twice, as it was and packed.
+  const i64 room = cache.l2 / 4 * (must_pack ? 1 : kGemm.group_quarters) / max_i64(1, p.panel_size * size);
+  p.groups = Cut::by(p.columns.pieces, max_i64(1, min_i64(room, p.columns.pieces / nth)));
   p.row_blocks = m * n * k <= kGemm.item_work ? 1 : fair_blocks(p.groups.pieces, min_i64(4 * nth, p.tiles.pieces), nth);
   if (p.pack_a) {
-    // The packed rows fit into the second-level cache. Scratch must not grow if fewer workers take part.
-    const i64 least = ceil_div(m, max_i64(tile_rows, cache.l2 / max_i64(1, depth * size)));
-    p.row_blocks = max_i64(p.row_blocks, least);
+    // The packed rows fit into the second-level cache, or nearly if they are far away: more rows read each panel of b. Scratch
+    // must not grow if fewer workers take part.
+    const i64 least = ceil_div(m, max_i64(tile_rows, cache.l2 * (far_a ? 2 : 1) / max_i64(1, depth * size)));
+    p.row_blocks = max_i64(p.row_blocks, far_a ? round_up(least, nth) : least);
     p.a_size = ceil_div(p.tiles.pieces, least) * depth * round_up(tile_rows, L);
   }
   p.scratch = p.a_size + (p.pack ? (p.groups.size + (p.groups.extra > 0)) * p.panel_size : 0);
+  p.most = nth * p.a_size + (p.pack ? max_i64(nth, min_i64(nth * room, p.columns.pieces)) * p.panel_size : 0);
   return p;
 }
 
@@ -197,7 +212,7 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
   const T* packed = scratch + p.a_size;
   bool on_the_way = false;
   if (g.packed) {
-    packed = g.packed + (first * p.k.pieces + kb * (end - first)) * p.panel_size;
+    packed = g.packed + (kb * p.columns.pieces + first) * p.panel_size;
   } else if (p.pack) {
     // The first tile packs whole panels if there is such a kernel for its rows.
     on_the_way = p.on_the_way && left.vectors == F::kVectors && right.vectors == F::kVectors && right.last == L &&
@@ -224,9 +239,9 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
       t.a_row = g.a.along_k ? g.a.ld : 1;
       t.a_col = g.a.along_k ? 1 : g.a.ld;
     }
-    if (g.packed && p.far && g.m >= kGemm.pack_rows) {  // prefetches the next group during this one
+    if (g.packed && p.far && g.m >= kGemm.pack_rows) {  // prefetches the panels that follow during these
       const i64 size = (end - first) * p.panel_size, part = ceil_div(size, mine.end - mine.begin);
-      const T* next = packed + size + (i - mine.begin) * part;
+      const T* next = packed + (p.k.pieces == 1 ? size : p.columns.pieces * p.panel_size) + (i - mine.begin) * part;
       for (i64 o = 0; o < part; o += 64 / (i64)sizeof(T)) __builtin_prefetch(next + o, 0, 2);
     }
     for (i64 panel = first; panel < end; panel++) {
@@ -325,11 +340,9 @@ i64 pack_whole(const Product<T>& g, T* to) {
   const GemmPlan p = gemm_plan<T, Full<T>>(shape_of(g), Reading::kPacked, 1);
   if (p.split) return 0;
   if (to)
-    for (i64 group = 0; group < p.groups.pieces; group++)
-      for (i64 kb = 0; kb < p.k.pieces; kb++) {
-        pack_group<Full<T>>(g, p, group, kb, to);
-        to += (p.groups.begin(group + 1) - p.groups.begin(group)) * p.panel_size;
-      }
+    for (i64 kb = 0; kb < p.k.pieces; kb++)
+      for (i64 group = 0; group < p.groups.pieces; group++)
+        pack_group<Full<T>>(g, p, group, kb, to + (kb * p.columns.pieces + p.groups.begin(group)) * p.panel_size);
   return p.k.pieces * p.columns.pieces * p.panel_size;
 }
 
@@ -338,7 +351,7 @@ template <class T, class F>
 i64 gemm_scratch(const GemmShape& s, int nth) {
   if (!s.m || !s.n) return 0;
   const GemmPlan p = gemm_plan<T, F>(s, Reading::kUnaligned, nth);
-  return p.scratch * (i64)sizeof(T) * (p.split ? 1 : nth);
+  return p.most * (i64)sizeof(T);
 }
 
 }  // namespace

@@ -4,38 +4,42 @@
 
 namespace {
 
+constexpr i64 kNever = (i64)1 << 40;
+
 // How products are computed on an ISA. Tile widths are in vectors, for both element types.
 struct GemmTuning {
-  int vectors;        // vectors across a tile
-  int rows[5];        // rows[v]: rows of the largest tile of v vectors; its sums and operands fill the registers
-  bool masked_loads;  // a short last vector of b can be read in place
-  bool pack_a;        // if columns of a collide in the caches, a is always packed, because tiles have few rows
+  int vectors;          // vectors across a tile
+  int rows[5];          // rows[v]: rows of the largest tile of v vectors; its sums and operands fill the registers
+  bool masked_loads;    // a short last vector of b can be read in place
+  bool pack_a;          // if columns of a collide in the caches, a is always packed, because tiles have few rows
+  int group_quarters;   // quarters of the second-level cache for the panels of a group
+  i64 far_a;            // a is packed if it is larger than this many second-level caches ...
+  i64 pack_alone_rows;  // number of rows of a from which b is packed before the products, rather than by the first of them
 
   // In bytes. These decide the order of sums, so they do not depend on the caches of the machine.
   i64 depth;                   // part of K in a block
   i64 depth_rounded = 2048;    // the same for factors that are rounded, and always packed
   i64 depth_colliding = 1024;  // the same if columns of a collide in the caches and are read in place
   // In rows or columns.
-  i64 pack_rows = 48;         // number of rows of a from which packing b pays if its rows are read in parts or from far away
-  i64 pack_rows_large = 16;   // the same if b is several times as large as the second-level cache
-  i64 pack_alone_rows = 512;  // number of rows of a from which b is packed before the products, rather than by the first of them
-  i64 pack_a_depth = 512;     // number of steps of K from which packing a pays if its columns collide in the caches
-  i64 pack_columns = 64;      // number of columns of b from which packing a pays if columns of a collide
+  i64 pack_rows = 48;        // number of rows of a from which packing b pays if its rows are read in parts or from far away
+  i64 pack_rows_large = 16;  // the same if b is several times as large as the second-level cache
+  i64 pack_a_depth = 512;    // number of steps of K from which packing a pays if its columns collide in the caches
+  i64 far_a_columns = 512;   // ... and b has at least this many columns
+  i64 pack_columns = 64;     // number of columns of b from which packing a pays if columns of a collide
   // For pieces of work.
   i64 item_work = 1 << 16;  // smallest number of multiply-adds of a piece
   i64 items = 32;           // number of pieces that is enough for all workers, if K is split
-  i64 groups = 8;           // smallest number of groups of panels, if there are as many panels
   i64 split_tiles = 8;      // K is split if there are fewer tiles than this ...
   i64 split_depth = 512;    // ... and at least twice this many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, {0, 16, 14, 8, 6}, true, false, 4096};
+constexpr GemmTuning kGemm = {4, {0, 16, 14, 8, 6}, true, false, 1, kNever, 512, 4096};
 #elif defined(__AVX2__)
-constexpr GemmTuning kGemm = {2, {0, 12, 6}, true, true, 2048};
+constexpr GemmTuning kGemm = {2, {0, 12, 6}, true, true, 3, 8, kNever, 2048};
 #elif defined(__aarch64__)  // 32 registers of NEON, and multiplications by an element of a register
-constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 2048};
+constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 3, 8, kNever, 2048};
 #else
-constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 2048};
+constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 3, 8, kNever, 2048};
 #endif
 
 template <class T>
