@@ -22,6 +22,8 @@ from .worker import Worker, WorkerError
 
 ROUNDS = (5, 10)
 """Smallest and largest number of rounds."""
+TRAINING = 0.1
+"""Smallest number of seconds of a block of training steps. A call of `fit` has work before its first epoch."""
 
 
 @dataclass
@@ -273,7 +275,8 @@ class Bench:
             rounds = ROUNDS[1]
             each(lambda entry: entry.share_calls(row.args[-1] // rounds))
         else:
-            each(lambda entry: entry.calibrate(self.seconds / rounds))
+            seconds = max(self.seconds / rounds, TRAINING if row.kind == "train" else 0)
+            each(lambda entry: entry.calibrate(seconds))
         if row.limit and (ours := next((e for e in entries if row.columns[e.column].module == "fastnn"), None)):
             limit = _Entry(row.limit_name, ours.threads, ours.worker)
             with _noted(measured, limit.column):

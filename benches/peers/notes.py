@@ -40,7 +40,8 @@ SECTIONS = {
         All training uses Adam and cross-entropy.
 
         - Training: the time of `fit` in fastnn and scikit-learn includes shuffling and gathering each batch. The steps of the
-          other libraries get prepared batches in their own arrays, in a fixed order. JAX scan is an epoch in one call.
+          other libraries get prepared batches in their own arrays, in a fixed order. JAX scan is an epoch in one call. A block
+          takes at least 0.1 s, since a call of `fit` has work before its first epoch.
         - Inference: fastnn, ONNX Runtime and scikit-learn take a NumPy array and return another one. NumPy, PyTorch, JAX and
           ONNX Runtime bound read the input in place and leave the output in place.
         - LM head: a weight without bias and the mean cross-entropy, with the gradients of weight and input. fastnn uses
