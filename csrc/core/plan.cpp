@@ -82,19 +82,38 @@ void Plan::walk(i64 n, const Worker& me) const {
 }
 
 void Plan::run(i64 n) const {
-  int workers = any_shared_ ? team_threads() : 1;
+  const int workers = any_shared_ ? team_threads() : 1;
   if (own_scratch_) thread_scratch(own_scratch_);  // may throw here, but not while the team works
+  if (workers == 1) return walk(n, {0, 1, nullptr, nullptr});
   i64 scratch = 0;
   for (const Node& node : nodes_)
-    if (node.shared && workers > 1) {
-      i64 wanted = node.call.scratch(workers);
-      if (wanted > scratch) scratch = wanted;
-    }
+    if (node.shared) scratch = std::max(scratch, node.call.scratch(workers));
   struct Run {
     const Plan* plan;
     i64 n;
-  } job{this, n};
-  team_run([](void* c, const Worker& me) { ((Run*)c)->plan->walk(((Run*)c)->n, me); }, &job, workers, scratch, work_ * (double)n);
+    int workers;
+  } job{this, n, 1};
+  auto share = [&](int workers) {
+    team_run(
+        [](void* c, const Worker& me) {
+          Run& run = *(Run*)c;
+          if (me.ith == 0) run.workers = me.nth;
+          run.plan->walk(run.n, me);
+        },
+        &job, workers, scratch, work_ * (double)job.n);
+    return job.workers;
+  };
+  if (team_waits_for_all()) {
+    share(workers);
+    return;
+  }
+  constexpr double kTimedWork = 30e3;  // of a run that is timed, in nanoseconds: long compared with the start of a job
+  const i64 few = std::max<i64>(1, (i64)(kTimedWork / std::max(work_, 1.0)));
+  while (n > 0) {
+    job.n = trial_.times_next() ? std::min(few, n) : n;
+    n -= job.n;
+    trial_.call(workers, share, job.n);
+  }
 }
 
 }  // namespace fastnn

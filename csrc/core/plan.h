@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/call.h"
+#include "core/trial.h"
 
 namespace fastnn {
 
@@ -12,7 +13,7 @@ class Plan {
  public:
   // Adds a call. `accesses` lists the memory that it uses. The call is skipped in a run if *flag is 0 at that time; null: never.
   void add(const Call& call, const std::vector<Access>& accesses, const i64* flag = nullptr);
-  // Runs the list n times: on all workers if any call is shared, otherwise on the caller alone.
+  // Runs the list n times: on all workers if any call is shared and they make it faster, otherwise on the caller alone.
   void run(i64 n) const;
   // Runs the list n times, each call separately; returns the median nanoseconds of each call.
   std::vector<double> profile(int n) const;
@@ -40,6 +41,7 @@ class Plan {
   bool any_shared_ = false;
   double work_ = 0;      // of all nodes
   i64 own_scratch_ = 0;  // largest scratch of a node that one worker runs
+  mutable Trial trial_;
 };
 
 }  // namespace fastnn

@@ -1,5 +1,5 @@
-// Measures whether several workers make the calls of a frozen model faster. On a busy machine, or if two cores are the threads of
-// one, they may not, and a rule from the sizes cannot know it.
+// Measures whether several workers make the calls of a frozen model, or the steps of a plan, faster. On a busy machine, or if two
+// cores are the threads of one, they may not, and a rule from the sizes cannot know it.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -22,9 +22,12 @@ class Trial {
     for (u32 i = 0; i < 2 * kTimed; i++) times_[i] = other.times_[i].load(std::memory_order_relaxed);
   }
 
-  // Calls `run` with 1 or with this number of workers. It returns how many took part.
+  // Returns whether the next call will be timed.
+  bool times_next() const { return calls_.load(std::memory_order_relaxed) < 2 * kTimed; }
+
+  // Calls `run` with 1 or with this number of workers. It returns how many took part. The time counts for each of its steps.
   template <class Run>
-  void call(int workers, Run run) {
+  void call(int workers, Run run, i64 steps = 1) {
     if (workers_.exchange(workers, std::memory_order_relaxed) != workers) calls_.store(0, std::memory_order_relaxed);
     const u32 n = calls_.load(std::memory_order_relaxed);
     if (n >= 2 * kTimed) {
@@ -35,8 +38,8 @@ class Trial {
     const auto start = std::chrono::steady_clock::now();
     const bool several = n < kTimed;
     if ((run(several ? workers : 1) > 1) != several) return;  // the workers are away
-    times_[n].store(std::chrono::duration<float, std::nano>(std::chrono::steady_clock::now() - start).count(),
-                    std::memory_order_relaxed);
+    const float took = std::chrono::duration<float, std::nano>(std::chrono::steady_clock::now() - start).count();
+    times_[n].store(took / (float)steps, std::memory_order_relaxed);
     calls_.store(n + 1, std::memory_order_relaxed);
     if (n == 2 * kTimed - 1) alone_.store(median(0) > kGain * median(kTimed), std::memory_order_relaxed);
   }

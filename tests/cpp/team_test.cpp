@@ -148,7 +148,7 @@ void test_rest() {
     return shares.nth == 2;
   };
   int rested = 0, back = 0;
-  for (int i = 0; i < 20; i++) {
+  for (int i = 0; i < 20 || (i < 500 && !(rested && back)); i++) {  // on a busy machine, workers may not come for a while
     team_run(late, nullptr, 2, 0, 1e9);
     rested += !two_came();
     bool came = false;
@@ -325,6 +325,22 @@ void test_plans() {
   }
 }
 
+// A plan that tries one worker and several runs each step once, also if the workers are away.
+void test_trial_of_a_plan() {
+  team_set_threads(2);
+  team_set_patience(kDefaultPatience);
+  Buffers b = {std::vector<i64>(kSize, 0), std::vector<i64>(kSize, 1)};
+  Plan plan;
+  add_call(plan, make_call(kAxpy, b[0].data(), b[1].data(), 1, 10 * team_share()));
+  i64 steps = 0;
+  for (i64 n : {1, 7, 500, 0, 1, 20000}) {
+    plan.run(n);
+    steps += n;
+    CHECK(b[0] == std::vector<i64>(kSize, steps));
+  }
+  team_set_patience(1e9);
+}
+
 void test_barriers_of_a_plan() {
   Random random(2);
   Buffers b = make_buffers(random, 4);
@@ -391,6 +407,7 @@ int main() {
       {"patience", test_patience},
       {"jobs after a pause", test_jobs_after_a_pause},
       {"trial", test_trial},
+      {"trial of a plan", test_trial_of_a_plan},
       {"rest", test_rest},
       {"barriers", test_barriers},
       {"nested jobs", test_nested_jobs},
