@@ -72,28 +72,32 @@ void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
 
 // ---- packed panels ----
 
-// A panel has kPanel vectors of columns, the last one the rest. Its rows follow each other, padded to whole vectors, so a worker
-// reads its columns of b as one stream, and the sums of a panel stay in registers.
-constexpr int kPanel = 4;
+// Vectors of columns in a panel of packed weights; the last panel has the rest. The rows of a panel follow each other, padded to
+// whole vectors, so a worker reads its columns of b as one stream. With few rows of a, a panel is wide: nothing is read twice.
+// Otherwise the sums of three rows and those of four steps fill the registers.
+constexpr i64 kMostVectors = 4;
+FASTNN_INLINE i64 panel_vectors(i64 rows) { return rows <= 2 || FASTNN_VB == 64 ? kMostVectors : 2; }
 
 // Packs all of b. Returns the number of elements. If `to` is null, it only counts.
 template <class T>
 i64 pack_panels(const Product<T>& g, T* to) {
   constexpr i64 L = kLanes<T>;
-  for (i64 j = 0; to && j < g.n; j += kPanel * L) pack(to + j * g.k, g.b, j, min_i64(kPanel * L, g.n - j), 0, g.k);
+  const i64 width = panel_vectors(g.m) * L;
+  for (i64 j = 0; to && j < g.n; j += width) pack(to + j * g.k, g.b, j, min_i64(width, g.n - j), 0, g.k);
   return round_up(g.n, L) * g.k;
 }
 
-// c += alpha a b for M rows and a panel of N vectors, in the same order as add_axpys. The last vector has `last` columns.
+// c += a b for M rows, a panel of N vectors and `k` steps, in the same order as add_axpys; alpha is 1 if b is packed. The last
+// vector has `last` columns.
 template <class T, int M, int N>
-void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last) {
+void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last, i64 k0, i64 k) {
   constexpr i64 L = kLanes<T>;
   const T* a[M];
   T* c[M];
   Vec<T> sum[M][N];
 #pragma GCC unroll 4
   for (int i = 0; i < M; i++) {
-    a[i] = g.a.at(i0 + i, 0);
+    a[i] = g.a.at(i0 + i, k0);
     c[i] = g.c + (i0 + i) * g.ldc + j0;
 #pragma GCC unroll 4
     for (int j = 0; j < N; j++) sum[i][j] = load_part(c[i] + j * L, j == N - 1, last);
@@ -101,27 +105,24 @@ void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last) {
   const i64 next = g.a.along_k ? 1 : g.a.ld;
   auto steps = [&](auto count) __attribute__((always_inline)) {
     constexpr int R = decltype(count)::value;
-    T s[M][R];
-#pragma GCC unroll 4
-    for (int i = 0; i < M; i++)
-#pragma GCC unroll 4
-      for (int r = 0; r < R; r++, a[i] += next) s[i][r] = g.alpha * *a[i];
     Vec<T> acc[M][N];
 #pragma GCC unroll 4
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r++, b += N * L) {
+      Vec<T> v[N];
 #pragma GCC unroll 4
-      for (int j = 0; j < N; j++) {
-        const Vec<T> v = load(b + (r * N + j) * L);  // in the order of memory, which is prefetched best
+      for (int j = 0; j < N; j++) v[j] = load(b + j * L);
 #pragma GCC unroll 4
-        for (int i = 0; i < M; i++) acc[i][j] = r ? acc[i][j] + s[i][r] * v : s[i][r] * v;
+      for (int i = 0; i < M; i++) {
+        const Vec<T> s = splat<T>(a[i][r * next]);
+#pragma GCC unroll 4
+        for (int j = 0; j < N; j++) acc[i][j] = r ? acc[i][j] + s * v[j] : s * v[j];
       }
+    }
 #pragma GCC unroll 4
-    for (int i = 0; i < M; i++)
+    for (int i = 0; i < M; i++, a[i - 1] += R * next)
 #pragma GCC unroll 4
       for (int j = 0; j < N; j++) sum[i][j] += acc[i][j];
-    b += R * N * L;
   };
-  i64 k = g.k;
   for (; k >= 4; k -= 4) steps(std::integral_constant<int, 4>{});
   for (; k > 0; k--) steps(std::integral_constant<int, 1>{});
 #pragma GCC unroll 4
@@ -130,19 +131,27 @@ void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last) {
     for (int j = 0; j < N; j++) store_part(c[i] + j * L, sum[i][j], j == N - 1, last);
 }
 
+// The same for all rows and steps. The part of a panel that several groups of rows read remains in the first-level cache.
 template <class T, int N>
 void add_panel(const Product<T>& g, const T* b, i64 j0, i64 last) {
-  i64 i = 0;
-  for (; g.m - i >= 2; i += 2) add_panel<T, 2, N>(g, b, i, j0, last);
-  if (g.m - i == 1) add_panel<T, 1, N>(g, b, i, j0, last);
+  constexpr i64 L = kLanes<T>, kRows = N <= 2 ? 3 : 2, kPart = 16384 / (N * FASTNN_VB);
+  const i64 part = g.m <= kRows ? g.k : kPart;
+  for (i64 k0 = 0; k0 < g.k; k0 += part, b += part * N * L) {
+    const i64 k = min_i64(part, g.k - k0);
+    i64 i = 0;
+    for (; g.m - i >= kRows; i += kRows) add_panel<T, kRows, N>(g, b, i, j0, last, k0, k);
+    if (kRows > 2 && g.m - i == 2) add_panel<T, 2, N>(g, b, i, j0, last, k0, k);
+    if (g.m - i == 1) add_panel<T, 1, N>(g, b, i, j0, last, k0, k);
+  }
 }
 
 // The same for all rows and the columns [j0, j1), which begin and end with a panel.
 template <class T>
 void add_panels(const Product<T>& g, i64 j0, i64 j1) {
   constexpr i64 L = kLanes<T>;
-  for (i64 j = j0; j < j1; j += kPanel * L) {
-    const i64 columns = min_i64(kPanel * L, j1 - j), vectors = ceil_div(columns, L), last = columns - (vectors - 1) * L;
+  const i64 width = panel_vectors(g.m) * L;
+  for (i64 j = j0; j < j1; j += width) {
+    const i64 columns = min_i64(width, j1 - j), vectors = ceil_div(columns, L), last = columns - (vectors - 1) * L;
     const T* b = g.packed + j * g.k;
     if (vectors == 4)
       add_panel<T, 4>(g, b, j, last);
