@@ -64,8 +64,8 @@ bool collide(i64 ld, i64 rows) {
   return power_of_two >= 4096 || power_of_two * rows > 2 << 20;
 }
 
-// Returns whether rows of b, `ld` elements apart, drive each other out of the first-level cache when a panel of them is read in
-// place: at distances of large powers of two they share few of its sets. `line` is the number of bytes of a row in the panel.
+// Returns whether parts of rows, `ld` elements apart and `line` bytes long, drive each other out of the first-level cache when
+// they are read in place: at distances of large powers of two they share few of its sets.
 template <class T>
 bool crowd(i64 ld, i64 rows, i64 line, i64 l1) {
   const i64 bytes = ld * (i64)sizeof(T), power_of_two = bytes & -bytes;
@@ -87,12 +87,14 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   constexpr i64 L = kLanes<T>, size = sizeof(T);
   const i64 m = s.m, n = s.n, k = s.k;
   GemmPlan p = {};
+  i64 vectors = F::kVectors;
   const bool bad_a = !s.a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool must_pack = !F::kReads || s.b_along_k || (!kGemm.masked_loads && n % L);
   const fastnn::Caches& cache = fastnn::caches();
   const bool far_a = F::kReads && s.a_along_k && n >= kGemm.far_a_columns && m * k * size > kGemm.far_a * cache.l2;
-  p.pack_a = !F::kReads || far_a || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
-  i64 vectors = F::kVectors;
+  const bool crowded_a = !s.a_along_k && kGemm.pack_a && n >= kGemm.pack_columns && m > kGemm.rows[vectors] &&
+                         crowd<T>(m, min_i64(k, kGemm.depth / size), 64, cache.l1);
+  p.pack_a = !F::kReads || far_a || crowded_a || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
   // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
@@ -121,8 +123,9 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   p.pack = must_pack || b == Reading::kPacked || (m >= rows && (p.far || apart || crowded));
   p.on_the_way = p.pack && !must_pack && m < kGemm.pack_alone_rows;
   // A group is as large as the cache allows, since all rows of a are read again for each group. A group that is packed alone
-  // passes through the cache twice, as it was and packed.
-  const i64 room = cache.l2 / 4 * (must_pack ? 1 : kGemm.group_quarters) / max_i64(1, p.panel_size * size);
+  // passes through the cache twice, as it was and packed. While a group that was packed before is read, the next one comes.
+  const i64 most = kGemm.group_quarters, quarters = b == Reading::kPacked ? min_i64(2, most) : must_pack ? 1 : most;
+  const i64 room = cache.l2 / 4 * quarters / max_i64(1, p.panel_size * size);
   p.groups = Cut::by(p.columns.pieces, max_i64(1, min_i64(room, p.columns.pieces / nth)));
   p.row_blocks = m * n * k <= kGemm.item_work ? 1 : fair_blocks(p.groups.pieces, min_i64(4 * nth, p.tiles.pieces), nth);
   if (p.pack_a) {
