@@ -134,7 +134,7 @@ void add_panel(const Product<T>& g, const T* b, i64 i0, i64 j0, i64 last, i64 k0
 // The same for all rows and steps. The part of a panel that several groups of rows read remains in the first-level cache.
 template <class T, int N>
 void add_panel(const Product<T>& g, const T* b, i64 j0, i64 last) {
-  constexpr i64 L = kLanes<T>, kRows = N <= 2 ? 3 : 2, kPart = 16384 / (N * FASTNN_VB);
+  constexpr i64 L = kLanes<T>, kRows = N <= 2 ? 3 : 2, kPart = 4096 / (N * FASTNN_VB) * 4;  // in whole sums of four steps
   const i64 part = g.m <= kRows ? g.k : kPart;
   for (i64 k0 = 0; k0 < g.k; k0 += part, b += part * N * L) {
     const i64 k = min_i64(part, g.k - k0);

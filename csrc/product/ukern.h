@@ -4,7 +4,7 @@
 
 namespace {
 
-constexpr i64 kNever = (i64)1 << 40;
+constexpr i64 kNever = (i64)1 << 40;  // larger than any of these sizes
 
 // How products are computed on an ISA. Tile widths are in vectors, for both element types.
 struct GemmTuning {

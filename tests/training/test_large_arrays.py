@@ -60,6 +60,7 @@ def test_memory_maps_are_never_copied_whole(dtype: str, tmp_path: Path) -> None:
 def test_a_cast_by_batches_trains_as_one_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bits: of the features, of targets, of several inputs, with weights and a part held back."""
     x = RNG.integers(0, 255, (90, 5)).astype(np.uint8)
+    x[:, 0] = 254  # in every batch
     y, w = RNG.integers(0, 2, 90).astype(np.int32), np.linspace(0, 1, 90)
     settings: dict[str, Any] = {"batch_size": 16, "epochs": 2, "verbose": 0, "validation_split": 0.2, "sample_weight": w}
     results = []
