@@ -45,6 +45,38 @@ REASONS = {
             memory than that of the logits. With smaller chunks, more logits would be computed twice.
         """,
     },
+    "Zen 3": {
+        "sgemm 64^3": """
+            It is so short that the time of the call from Python matters. The rest is spent at the start and end of eleven
+            tiles, each only 64 steps long.
+        """,
+        "sgemm": """
+            The cores of this host also run other virtual machines, and at times both virtual cores run on one of them. The
+            multiply-add peak, which needs registers only, stays the same then, while products of all libraries become slower,
+            as they share caches and queues. fastnn reads a in place and a panel of b from the second-level cache for each
+            tile. OpenBLAS copies both factors, which loses less at such times. Smaller and larger blocks of K, groups of
+            panels in the first-level cache, loops with several steps and copies of every a did not help; a is copied if it is
+            far larger than the second-level cache, or if its columns drive each other out of the first-level cache.
+        """,
+        "step in fit, 784": """
+            Most of the time is products, with the same limits as the rows of matrix products. At times two threads are not
+            faster than one, because both run on one real core.
+        """,
+        "step in fit, 1024": """
+            Most of the time is products, with the same limits as the rows of matrix products. Adam transfers seven arrays as
+            large as all weights between memory and the cores.
+        """,
+        "frozen, 1024-2048-2048-1024": """
+            The weights are larger than the third-level cache, which other virtual machines use, too. Each call reads them from
+            memory.
+        """,
+        "frozen, 784-512-512-10": "Most of the time is products, with the same limits as the rows of matrix products.",
+        "frozen, 17-256-256-6": """
+            A call at batch 1 takes as long as reading the weights from the second-level cache of one core. Sharing them with
+            a second core costs as much as it saves. At larger batches, the limits are those of matrix products. Of the longest
+            calls, the host interrupts some.
+        """,
+    },
     "Zen 5": {
         "sgemm 512^3": """
             This is within the spread of the runs: the peak is the best of twenty measurements, the figures are medians.
