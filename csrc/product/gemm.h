@@ -121,7 +121,9 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   const i64 rows = n * k * size > 4 * cache.l2 ? kGemm.pack_rows_large : kGemm.pack_rows;
   const bool crowded = collide<T>(n, k) || crowd<T>(n, min_i64(depth, k), widest * L * size, cache.l1);
   p.pack = must_pack || b == Reading::kPacked || (m >= rows && (p.far || apart || crowded));
-  p.on_the_way = p.pack && !must_pack && m < kGemm.pack_alone_rows;
+  // For few rows, it is the reading of a b in memory that counts, and long runs are read fastest.
+  const bool alone = m >= kGemm.pack_alone_rows || (m < kGemm.pack_long_rows && n * k * size > 4 * cache.l2);
+  p.on_the_way = p.pack && !must_pack && !alone;
   // A group is as large as the cache allows, since all rows of a are read again for each group. A group that is packed alone
   // passes through the cache twice, as it was and packed. While a group that was packed before is read, the next one comes.
   const i64 most = kGemm.group_quarters, quarters = b == Reading::kPacked ? min_i64(2, most) : must_pack ? 1 : most;

@@ -15,6 +15,7 @@ struct GemmTuning {
   int group_quarters;   // quarters of the second-level cache for the panels of a group
   i64 far_a;            // a is packed if it is larger than this many second-level caches ...
   i64 pack_alone_rows;  // number of rows of a from which b is packed before the products, rather than by the first of them
+  i64 pack_long_rows;   // the same for fewer rows than this, if b is several times as large as the second-level cache
 
   // In bytes. These decide the order of sums, so they do not depend on the caches of the machine.
   i64 depth;                   // part of K in a block
@@ -33,13 +34,13 @@ struct GemmTuning {
   i64 split_depth = 512;    // ... and at least twice this many steps
 };
 #if defined(__AVX512F__)
-constexpr GemmTuning kGemm = {4, {0, 16, 14, 8, 6}, true, false, 1, kNever, 512, 4096};
+constexpr GemmTuning kGemm = {4, {0, 16, 14, 8, 6}, true, false, 1, kNever, 512, 0, 4096};
 #elif defined(__AVX2__)
-constexpr GemmTuning kGemm = {2, {0, 12, 6}, true, true, 3, 8, kNever, 2048};
+constexpr GemmTuning kGemm = {2, {0, 12, 6}, true, true, 3, 8, kNever, 128, 2048};
 #elif defined(__aarch64__)  // 32 registers of NEON, and multiplications by an element of a register
-constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 3, 8, kNever, 2048};
+constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 3, 8, kNever, 128, 2048};
 #else
-constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 3, 8, kNever, 2048};
+constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 3, 8, kNever, 128, 2048};
 #endif
 
 template <class T>
