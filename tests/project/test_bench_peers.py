@@ -252,14 +252,14 @@ def test_a_process_that_ends_or_fails_says_so() -> None:
 
 
 def test_the_memory_of_a_head_is_measured() -> None:
-    args, more = (16, 5000, 300), (16, 5000, 600)
+    args, more = (16, 60000, 300), (16, 60000, 600)  # half of the logits are more than malloc keeps for later calls
     r = dataclasses.replace(row("LM head"), args=args, memory=(args, more))
     with peers("measure").Bench("cpu", [], 0.002) as bench:
         measured = bench.measure(r)
     assert not measured.failed
-    if all(measured.memory.values()):  # logits of 300 rows take 5.7 MiB
-        most = 40 if fastnn.get_backend() == "cpp" else 120  # NumPy's expressions have results between
-        assert 4 < measured.memory[args]["fastnn"] < measured.memory[more]["fastnn"] < most
+    if all(measured.memory.values()):  # logits of 300 rows take 69 MiB
+        most = 100 if fastnn.get_backend() == "cpp" else 400  # NumPy's expressions have results between
+        assert 30 < measured.memory[args]["fastnn"] < measured.memory[more]["fastnn"] < most
         assert "300 rows: fastnn " in peers("page").text(measured)
     assert "<= 0.5x the memory of PyTorch at 300 rows" in peers("page").target(measured)[0]
 
