@@ -161,7 +161,7 @@ FASTNN_INLINE __m256i lanes_below(double, i64 n) {
 }
 FASTNN_INLINE Vec<float> load_n(const float* p, i64 n) { return (Vec<float>)_mm256_maskload_ps(p, lanes_below(0.f, n)); }
 FASTNN_INLINE Vec<double> load_n(const double* p, i64 n) { return (Vec<double>)_mm256_maskload_pd(p, lanes_below(0.0, n)); }
-// Masked stores take more than ten cycles on AMD CPUs before Zen 4: half a vector, then a pair of lanes, then a single one.
+// Masked stores are slow on AMD CPUs before Zen 4: half a vector, then a pair of lanes, then a single one.
 FASTNN_INLINE void store_n(float* p, Vec<float> v, i64 n) {
   if (n >= 8) return store(p, v);
   __m128 part = _mm256_castps256_ps128((__m256)v);

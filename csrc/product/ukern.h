@@ -4,7 +4,7 @@
 
 namespace {
 
-constexpr i64 kNever = (i64)1 << 40;  // larger than any of these sizes
+constexpr i64 kNever = 1 << 30;  // beyond any number of rows or caches; times the size of a cache, it does not overflow
 
 // How products are computed on an ISA. Tile widths are in vectors, for both element types.
 struct GemmTuning {
