@@ -55,8 +55,9 @@ REASONS = {
             multiply-add peak, which needs registers only, stays the same then, while products of all libraries become slower,
             as they share caches and queues. fastnn reads a in place and a panel of b from the second-level cache for each
             tile. OpenBLAS copies both factors, which loses less at such times. Smaller and larger blocks of K, groups of
-            panels in the first-level cache, loops with several steps and copies of every a did not help; a is copied if it is
-            far larger than the second-level cache, or if its columns drive each other out of the first-level cache.
+            panels in the first-level cache, loops with several steps and copies of every a did not help. An a is copied if it
+            is far larger than the second-level cache, where this helps at such times, or if its columns drive each other out
+            of the first-level cache.
         """,
         "step in fit, 784": """
             Most of the time is products, with the same limits as the rows of matrix products. At times two threads are not
