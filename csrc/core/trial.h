@@ -9,9 +9,9 @@
 
 namespace fastnn {
 
-// In each period, some calls in which several workers took part are timed, then some on one worker. The other calls are run in
-// the faster way. Fewer than a hundredth of the calls are run in the slower way. Threads that call at the same time share the
-// trial; at worst, it then measures badly.
+// In each period, some calls in which several workers took part are timed, then some on one worker: a single one if it is far
+// slower. The other calls are run in the faster way. Fewer than a hundredth of the calls are run in the slower way. Threads that
+// call at the same time share the trial; at worst, it then measures badly.
 class Trial {
  public:
   Trial() = default;
@@ -39,14 +39,20 @@ class Trial {
     const bool several = n < kTimed;
     if ((run(several ? workers : 1) > 1) != several) return;  // the workers are away
     const float took = std::chrono::duration<float, std::nano>(std::chrono::steady_clock::now() - start).count();
-    times_[n].store(took / (float)steps, std::memory_order_relaxed);
-    calls_.store(n + 1, std::memory_order_relaxed);
-    if (n == 2 * kTimed - 1) alone_.store(median(0) > kGain * median(kTimed), std::memory_order_relaxed);
+    const float step = took / (float)steps;
+    times_[n].store(step, std::memory_order_relaxed);
+    const bool clear = n == kTimed && step > kClear * median(0);
+    calls_.store(clear ? 2 * kTimed : n + 1, std::memory_order_relaxed);
+    if (clear)
+      alone_.store(false, std::memory_order_relaxed);
+    else if (n == 2 * kTimed - 1)
+      alone_.store(median(0) > kGain * median(kTimed), std::memory_order_relaxed);
   }
 
  private:
   static constexpr u32 kTimed = 8, kPeriod = 1024;
   static constexpr float kGain = 0.95f;  // several workers must be at least this much faster
+  static constexpr float kClear = 1.5f;  // one call on one worker that is this much slower needs no second one
 
   float median(u32 first) const {
     float t[kTimed];

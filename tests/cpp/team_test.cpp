@@ -110,15 +110,16 @@ void test_jobs_after_a_pause() {
 }
 
 // A trial finds the faster number of workers, keeps it, and finds another one when that becomes faster. While the workers are
-// away it asks for them in each call.
+// away it asks for them in each call. It makes a single call on one worker if that is far slower.
 void test_trial() {
   Trial trial;
-  int slow = 0, asked = 0;
+  int slow = 0, asked = 0, lonely = 0;
   bool away = true;
   auto calls = [&](int n) {
     for (int i = 0; i < n; i++)
       trial.call(2, [&](int workers) {
         asked = workers;
+        lonely += workers == 1;
         const int came = away ? 1 : workers;
         if (came == slow) std::this_thread::sleep_for(std::chrono::microseconds(200));
         return came;
@@ -130,6 +131,8 @@ void test_trial() {
   for (int faster : {1, 2, 1}) {
     slow = 3 - faster;
     CHECK(calls(1200) == faster);
+    lonely = 0;
+    CHECK(calls(1024) == faster && lonely == (faster == 1 ? 1024 - 8 : 1));
     Trial(trial).call(2, [&](int workers) { return asked = workers; });
     CHECK(asked == faster);
   }
