@@ -10,13 +10,16 @@
 namespace fastnn {
 
 // In each period, some calls in which several workers took part are timed, then some on one worker: a single one if it is far
-// slower. The other calls are run in the faster way. Fewer than a hundredth of the calls are run in the slower way. Threads that
-// call at the same time share the trial; at worst, it then measures badly.
+// slower. The other calls are run in the faster way. A period is short after a trial with another outcome than the one before,
+// which may have been disturbed by other processes, and twice as long after each trial that confirms it. In the end, fewer than a
+// hundredth of the calls are run in the slower way. Threads that call at the same time share the trial; at worst, it then measures
+// badly.
 class Trial {
  public:
   Trial() = default;
   Trial(const Trial& other)
       : calls_(other.calls_.load(std::memory_order_relaxed)),
+        period_(other.period_.load(std::memory_order_relaxed)),
         workers_(other.workers_.load(std::memory_order_relaxed)),
         alone_(other.alone_.load(std::memory_order_relaxed)) {
     for (u32 i = 0; i < 2 * kTimed; i++) times_[i] = other.times_[i].load(std::memory_order_relaxed);
@@ -31,7 +34,7 @@ class Trial {
     if (workers_.exchange(workers, std::memory_order_relaxed) != workers) calls_.store(0, std::memory_order_relaxed);
     const u32 n = calls_.load(std::memory_order_relaxed);
     if (n >= 2 * kTimed) {
-      calls_.store((n + 1) % kPeriod, std::memory_order_relaxed);
+      calls_.store(n + 1 < period_.load(std::memory_order_relaxed) ? n + 1 : 0, std::memory_order_relaxed);
       run(alone_.load(std::memory_order_relaxed) ? 1 : workers);
       return;
     }
@@ -43,14 +46,15 @@ class Trial {
     times_[n].store(step, std::memory_order_relaxed);
     const bool clear = n == kTimed && step > kClear * median(0);
     calls_.store(clear ? 2 * kTimed : n + 1, std::memory_order_relaxed);
-    if (clear)
-      alone_.store(false, std::memory_order_relaxed);
-    else if (n == 2 * kTimed - 1)
-      alone_.store(median(0) > kGain * median(kTimed), std::memory_order_relaxed);
+    if (clear || n == 2 * kTimed - 1) {
+      const bool alone = !clear && median(0) > kGain * median(kTimed);
+      const bool same = alone_.exchange(alone, std::memory_order_relaxed) == alone;
+      period_.store(same ? std::min(2 * period_.load(std::memory_order_relaxed), kLongest) : kShortest, std::memory_order_relaxed);
+    }
   }
 
  private:
-  static constexpr u32 kTimed = 8, kPeriod = 1024;
+  static constexpr u32 kTimed = 8, kShortest = 64, kLongest = 1024;
   static constexpr float kGain = 0.95f;  // several workers must be at least this much faster
   static constexpr float kClear = 1.5f;  // one call on one worker that is this much slower needs no second one
 
@@ -62,6 +66,7 @@ class Trial {
   }
 
   std::atomic<u32> calls_{0};
+  std::atomic<u32> period_{kShortest};
   std::atomic<int> workers_{0};
   std::atomic<bool> alone_{false};
   std::atomic<float> times_[2 * kTimed] = {};

@@ -132,7 +132,7 @@ void test_trial() {
     slow = 3 - faster;
     CHECK(calls(1200) == faster);
     lonely = 0;
-    CHECK(calls(1024) == faster && lonely == (faster == 1 ? 1024 - 8 : 1));
+    CHECK(calls(1024) == faster && (faster == 1 ? lonely >= 1024 - 5 * 8 : lonely <= 5));
     Trial(trial).call(2, [&](int workers) { return asked = workers; });
     CHECK(asked == faster);
   }
