@@ -12,8 +12,8 @@ namespace fastnn {
 // In each period, some calls in which several workers took part are timed, then some on one worker: a single one if it is far
 // slower. The other calls are run in the faster way. A period is short after a trial with another outcome than the one before,
 // which may have been disturbed by other processes, and twice as long after each trial that confirms it. In the end, fewer than a
-// hundredth of the calls are run in the slower way. Threads that call at the same time share the trial; at worst, it then measures
-// badly.
+// hundredth of the calls are run in the slower way. Threads that call at the same time share the trial; at worst, it then
+// measures badly.
 class Trial {
  public:
   Trial() = default;
@@ -49,7 +49,8 @@ class Trial {
     if (clear || n == 2 * kTimed - 1) {
       const bool alone = !clear && median(0) > kGain * median(kTimed);
       const bool same = alone_.exchange(alone, std::memory_order_relaxed) == alone;
-      period_.store(same ? std::min(2 * period_.load(std::memory_order_relaxed), kLongest) : kShortest, std::memory_order_relaxed);
+      period_.store(same ? std::min(2 * period_.load(std::memory_order_relaxed), kLongest) : kShortest,
+                    std::memory_order_relaxed);
     }
   }
 

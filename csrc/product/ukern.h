@@ -113,6 +113,10 @@ void ukern(const Tile<T>& t) {
   // Three rows share a pointer: p, p + stride and p + 2 strides need no more registers.
   constexpr int kPointers = (MR + 2) / 3;
   constexpr i64 kAhead = 16;  // rows of b that are prefetched: each may be on another page
+  // Tiles of so few rows belong to products that read each panel of b only once, perhaps from memory. With AVX-512, they need it
+  // faster than the hardware prefetches it.
+  constexpr bool kStreams = !PACK && FASTNN_VB == 64 && (NV == 3 || (NV > 1 && MR < kGemm.rows[NV]));
+  constexpr i64 kFarAhead = 8192 / (i64)sizeof(T);
   const i64 row = t.a_row, row2 = 2 * row, col = t.a_col, ldb = t.ldb, last = t.last;
   T* packed = t.packed;
   const T* a[kPointers];
@@ -146,6 +150,10 @@ void ukern(const Tile<T>& t) {
       }
       __builtin_prefetch(b + kAhead * ldb + NV * L - 1);
       packed += NV * L;
+    }
+    if constexpr (kStreams) {
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; j++) __builtin_prefetch(b + kFarAhead + j * L);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
