@@ -13,6 +13,7 @@ struct Tiles {
   static constexpr int kSteps = 2;
   static constexpr int kGroup = 16;
   static constexpr int kVectors = 2;
+  static constexpr bool kLongRuns = false;
   static constexpr i64 kTile = 256;  // elements of 4 bytes
   FASTNN_INLINE i64 rows(i64) { return 32; }
 

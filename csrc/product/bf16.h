@@ -34,6 +34,7 @@ struct Rounded {
   static constexpr int kSteps = 1;
   static constexpr int kGroup = 1;
   static constexpr int kVectors = kGemm.vectors;
+  static constexpr bool kLongRuns = false;
   FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
   static void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);
@@ -47,6 +48,14 @@ struct Rounded {
 #define FASTNN_BF16 __attribute__((target("avx512bf16")))
 
 FASTNN_INLINE bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
+
+// Loads pairs of numbers from two rows, `ld` apart; where a mask is not set, the number is 0 and is not read.
+FASTNN_BF16 FASTNN_INLINE Vec<float> pairs_of_rows(const float* p, i64 ld, __mmask16 first, __mmask16 second) {
+  const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                        19, 3, 18, 2, 17, 1, 16, 0);
+  const __m512 even = _mm512_maskz_loadu_ps(first, p), odd = _mm512_maskz_loadu_ps(second, p + ld);
+  return (Vec<float>)_mm512_permutexvar_epi16(both, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
 
 // Loads 16 rows of op(a) or columns of op(b), 32 steps of K each, as pairs of steps. If kAlongK, register t has the 16 pairs of
 // row t, otherwise it has pair t of the 16 rows. What is beyond `rows` and `steps` is 0 and is not read.
@@ -65,14 +74,10 @@ FASTNN_BF16 FASTNN_INLINE void load_pairs(Vec<float>* r, const float* p, i64 ld,
     }
   } else {
     const __mmask16 lanes = first(rows);
-    const __m512i both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
-                                          4, 19, 3, 18, 2, 17, 1, 16, 0);
 #pragma GCC unroll 16
     for (int t = 0; t < L; t++) {
       const __mmask16 now = 2 * t < steps ? lanes : (__mmask16)0, next = 2 * t + 1 < steps ? lanes : (__mmask16)0;
-      const float* row = p + (2 * t < steps ? 2 * t * ld : 0);
-      const __m512 even = _mm512_maskz_loadu_ps(now, row), odd = _mm512_maskz_loadu_ps(next, row + ld);
-      r[t] = (Vec<float>)_mm512_permutexvar_epi16(both, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+      r[t] = pairs_of_rows(p + (2 * t < steps ? 2 * t * ld : 0), ld, now, next);
     }
   }
 }
@@ -83,6 +88,7 @@ struct Pairs {
   static constexpr int kSteps = 2;
   static constexpr int kGroup = 1;
   static constexpr int kVectors = 2;
+  static constexpr bool kLongRuns = true;
   FASTNN_INLINE i64 rows(i64) { return kGemm.rows[kVectors]; }
 
   FASTNN_BF16 static void pack(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
@@ -105,6 +111,21 @@ struct Pairs {
   }
   static void pack_a(float* panel, const Operand<float>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     pack(panel, from, i0, n, k0, kc);
+  }
+  // As pack_rows of numbers that are not rounded, two rows at a time.
+  FASTNN_BF16 static void pack_rows(float* to, i64 panels, i64 panel_size, i64 width, const Operand<float>& from, i64 j0, i64 k0,
+                                    i64 kc) {
+    constexpr i64 L = 16, kAhead = 16;
+    for (i64 k = 0; k < kc; k += 2, to += width) {
+      const float* p = from.at(j0, k0 + k);
+      const __mmask16 next = k + 1 < kc ? (__mmask16)0xffff : (__mmask16)0;
+      for (i64 i = 0; i < panels * width; i += L) {
+        __builtin_prefetch(p + kAhead * from.ld + i);
+        __builtin_prefetch(p + (kAhead + 1) * from.ld + i);
+      }
+      for (i64 i = 0; i < panels; i++)
+        for (i64 j = 0; j < width; j += L, p += L) store(to + i * panel_size + j, pairs_of_rows(p, from.ld, 0xffff, next));
+    }
   }
 
   template <int MR, int NV>

@@ -177,8 +177,9 @@ void pack_group(const Product<T>& g, const GemmPlan& p, i64 group, i64 kb, T* to
   const i64 first = p.groups.begin(group), end = p.groups.begin(group + 1);
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const Panel left = panel_at<T>(p, g.n, first), right = panel_at<T>(p, g.n, end - 1);
-  if (F::kReads && !g.b.along_k && left.vectors == right.vectors && right.last == L)
-    return pack_rows(to, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
+  if constexpr (F::kLongRuns)
+    if (!g.b.along_k && left.vectors == right.vectors && right.last == L)
+      return F::pack_rows(to, end - first, p.panel_size, left.vectors * L, g.b, left.j0, k0, depth);
   for (i64 i = first; i < end; i++) {
     const Panel q = panel_at<T>(p, g.n, i);
     F::pack(to + (i - first) * p.panel_size, g.b, q.j0, (q.vectors - 1) * L + q.last, k0, depth);

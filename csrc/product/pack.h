@@ -71,7 +71,11 @@ struct Full {
   static constexpr int kSteps = 1;      // steps of K in one element of a panel
   static constexpr int kGroup = 1;      // the length of a panel along K is a multiple of this, in elements
   static constexpr int kVectors = kGemm.vectors;
+  static constexpr bool kLongRuns = true;  // adjacent panels can be packed row by row
   FASTNN_INLINE i64 rows(i64 vectors) { return kGemm.rows[vectors]; }
+  FASTNN_INLINE void pack_rows(T* to, i64 panels, i64 panel_size, i64 width, const Operand<T>& from, i64 j0, i64 k0, i64 kc) {
+    ::pack_rows(to, panels, panel_size, width, from, j0, k0, kc);
+  }
   FASTNN_INLINE void pack(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) { ::pack(panel, from, i0, n, k0, kc); }
   FASTNN_INLINE void pack_a(T* panel, const Operand<T>& from, i64 i0, i64 n, i64 k0, i64 kc) {
     ::pack(panel, from, i0, n, k0, kc);
