@@ -24,6 +24,8 @@ ROUNDS = (5, 10)
 """Smallest and largest number of rounds."""
 TRAINING = 0.1
 """Smallest number of seconds of a block of training steps. A call of `fit` has work before its first epoch."""
+PAUSE = 0.03
+"""Seconds between two blocks. The threads of most libraries spin for a while after a call, and would slow down the next one."""
 
 
 @dataclass
@@ -141,6 +143,7 @@ class _Entry:
         self.worker("percentiles", self.key)
 
     def block(self) -> None:
+        time.sleep(PAUSE)
         self.took.append(Took(*self.worker("block", self.key, self.steps)))
 
     @property

@@ -3,8 +3,8 @@
 TIMED = {
     "cpu": """
         Each contender runs in a separate process. Where a row does not fix the number of threads, it runs on one thread and on
-        two threads, and the better result counts; fastnn always uses two threads. The contenders take turns in short blocks. The
-        figures are medians over the rounds.
+        two threads, and the better result counts; fastnn always uses two threads. The contenders take turns in short blocks,
+        with a pause of 30 ms, in which the threads of the one before go to sleep. The figures are medians over the rounds.
     """,
     "cuda": """
         Each contender runs in a separate process on the same GPU. The contenders take turns in short blocks. The figures are
