@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every", type=int, default=1, metavar="N", help="runs every Nth of the tests that would run, the same ones each time"
     )
+    parser.addoption("--every-from", type=int, default=0, metavar="K", help="begins with test K mod N of those of --every")
     parser.addoption(
         "--note-skipped", metavar="FILE", help="writes down which tests were skipped, for a later pytest @FILE with more packages"
     )
@@ -61,8 +62,9 @@ class NoteSkipped:
 @pytest.hookimpl(trylast=True)  # after -k and -m have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if (n := config.getoption("--every")) > 1:
-        config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % n])
-        items[:] = items[::n]
+        first = config.getoption("--every-from") % n
+        config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % n != first])
+        items[:] = items[first::n]
     if config.getoption("--emulated"):
         for item in items:
             if item.get_closest_marker("long"):
