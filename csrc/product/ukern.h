@@ -116,7 +116,6 @@ void ukern(const Tile<T>& t) {
   // Tiles of so few rows belong to products that read each panel of b only once, perhaps from memory. With AVX-512, they need it
   // faster than the hardware prefetches it.
   constexpr bool kStreams = !PACK && FASTNN_VB == 64 && (NV == 3 || (NV > 1 && MR < kGemm.rows[NV]));
-  constexpr i64 kFarAhead = 8192 / (i64)sizeof(T);
   const i64 row = t.a_row, row2 = 2 * row, col = t.a_col, ldb = t.ldb, last = t.last;
   T* packed = t.packed;
   const T* a[kPointers];
@@ -152,6 +151,7 @@ void ukern(const Tile<T>& t) {
       packed += NV * L;
     }
     if constexpr (kStreams) {
+      constexpr i64 kFarAhead = 8192 / (i64)sizeof(T);
 #pragma GCC unroll 4
       for (int j = 0; j < NV; j++) __builtin_prefetch(b + kFarAhead + j * L);
     }
