@@ -26,6 +26,9 @@ ISAS = {
 
 JAX has no such switch: with --xla_cpu_max_isa=AVX2 its products still use AVX-512.
 """
+SETTINGS = ("OPENBLAS_", "MKL_", "OMP_", "GOMP_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_", "XLA_", "JAX_", "TORCH_", "ORT_")
+"""How variables begin that change what the peers do. They do not see those of the shell: OPENBLAS_CORETYPE=Haswell, which some
+machines set, would take half of NumPy's speed."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
 
 
@@ -48,6 +51,9 @@ class Worker:
         own = dict.fromkeys(THREADS, str(threads)) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         own |= ISAS[isa] if isa else {}
         before = dict(os.environ)
+        for name in before:
+            if name.startswith(SETTINGS):
+                del os.environ[name]
         os.environ.update(own)
         context = get_context("spawn")
         self.connection, there = context.Pipe()
@@ -56,8 +62,7 @@ class Worker:
         there.close()
         for name in own:
             os.environ.pop(name)
-            if name in before:
-                os.environ[name] = before[name]
+        os.environ.update(before)
         self.name = f"{module}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, command: str, *args: Any) -> Any:

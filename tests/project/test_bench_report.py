@@ -216,9 +216,11 @@ def test_a_worker_limits_its_library_to_an_instruction_set(monkeypatch: pytest.M
     context = types.SimpleNamespace(Pipe=lambda: (Closed(), Closed()), Process=Process)
     monkeypatch.setattr(worker, "get_context", lambda kind: context)
     monkeypatch.setenv("MKL_CBWR", "given")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "given")
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     worker.Worker("numpy", "cpu", 1, "avx2")
-    assert worker.ISAS["avx2"].items() <= found.items()
-    assert os.environ["MKL_CBWR"] == "given" and "OPENBLAS_CORETYPE" not in os.environ
+    assert worker.ISAS["avx2"].items() <= found.items() and "OPENBLAS_L2_SIZE" not in found
+    assert os.environ["MKL_CBWR"] == os.environ["OPENBLAS_L2_SIZE"] == "given" and "OPENBLAS_CORETYPE" not in os.environ
 
 
 def test_the_command_line_renders_the_page_without_measuring() -> None:
