@@ -80,7 +80,8 @@ REASONS = {
     },
     "Zen 5": {
         "sgemm 512^3": """
-            This is within the spread of the runs: the peak is the best of twenty measurements, the figures are medians.
+            This is within the spread of the runs: the peak is the best of twenty measurements, the figures are medians. On two
+            threads, the same build gave 92 % an hour before.
         """,
         "sgemm 1024^3": """
             Rows of 4 KB in a and c map to the same sets of the first-level cache, because the rows of a tile are this far
@@ -90,11 +91,11 @@ REASONS = {
         "sgemm 2048^3": "As for 1024^3, with rows of 8 KB. In addition, all three matrices are read from memory.",
         "sgemm 128x784x512": "Tiles of six rows by 64 columns read b from the second-level cache, for 128 rows only.",
         "512, NT": """
-            All of b is transposed while it is packed, and only 128 rows use it. On two threads, each worker packs half of it;
-            a run with the same code gave 85.5 % in place of 64.9 %.
+            All of b is transposed while it is packed, and only 128 rows use it. On two threads, each worker packs half of it,
+            and the figure changes from run to run, between 65 and 86 %.
         """,
         "TN, ": """
-            The columns of a are 3 KB apart, so that each step of K reads another line and page of it.
+            The columns of a are 3 or 8 KB apart, so that each step of K reads another line and page of it.
         """,
         "gemv": """
             The weights are read from the third-level cache, which other machines on this host may use too. The figure
