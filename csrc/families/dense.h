@@ -32,12 +32,12 @@ void matmul(const void* args, const Worker& me) {
 }
 
 template <bool TA, bool TB>
-i64 matmul_scratch(const void* args, int itemsize, int nth) {
+FASTNN_INLINE i64 matmul_scratch(const void* args, int itemsize, int nth) {
   const auto& g = *(const MatmulArgs<float>*)args;
   return product_scratch(g.M, g.N, g.K, !TA, TB, g.precision, itemsize, nth);
 }
 
-double matmul_work(const void* args, int itemsize) {
+FASTNN_INLINE double matmul_work(const void* args, int itemsize) {
   const auto& g = *(const MatmulArgs<float>*)args;
   return product_work(g.M, g.N, g.K, itemsize);
 }
@@ -88,16 +88,16 @@ i64 pack_weights(const void* args, void* to) {
   return product_fns<T>().pack(p, d.precision, (T*)to);
 }
 
-i64 dense_forward_pack(const void* args, int itemsize, int, void* to) {
+FASTNN_INLINE i64 dense_forward_pack(const void* args, int itemsize, int, void* to) {
   return (itemsize == 4 ? pack_weights<float> : pack_weights<double>)(args, to);
 }
 
-i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
+FASTNN_INLINE i64 dense_forward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
   return product_scratch(d.M, d.N, d.K, true, false, d.precision, itemsize, nth);
 }
 
-double dense_forward_work(const void* args, int itemsize) {
+FASTNN_INLINE double dense_forward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseForwardArgs<float>*)args;
   return product_work(d.M, d.N, d.K, itemsize) + activation_work(d.M * d.N, itemsize, d.act);
 }
@@ -211,14 +211,14 @@ void dense_backward(const void* args, const Worker& me) {
   }
 }
 
-i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
+FASTNN_INLINE i64 dense_backward_scratch(const void* args, int itemsize, int nth) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
   const i64 dw = d.dw ? product_scratch(d.K, d.N, d.M, false, false, d.precision, itemsize, nth) : 0;
   const i64 dx = d.dx ? product_scratch(d.M, d.K, d.N, true, true, d.precision, itemsize, nth) : 0;
   return db_scratch(d.db, d.M, d.N, itemsize) + max_i64(dw, dx);
 }
 
-double dense_backward_work(const void* args, int itemsize) {
+FASTNN_INLINE double dense_backward_work(const void* args, int itemsize) {
   const auto& d = *(const DenseBackwardArgs<float>*)args;
   double work = activation_work(d.M * d.N, itemsize, d.act);
   if (d.dw) work += product_work(d.K, d.N, d.M, itemsize);

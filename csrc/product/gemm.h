@@ -10,13 +10,14 @@
 #pragma once
 #include "core/caches.h"
 #include "product/bf16.h"
+#include "product/patches.h"
 
 namespace {
 
 // ---- how a product is cut ----
 
 struct GemmPlan {
-  bool pack_a;  // a is packed: its columns collide in the caches, it is far away, or its format requires it
+  bool pack_a;  // a is packed: its columns collide in the caches, it is far away, it is gathered, or its format requires it
   bool split;   // each block of K gives a partial product; they are added at the end
   Cut k;        // the blocks of K
   Cut tiles;    // rows into tiles
@@ -29,6 +30,7 @@ struct GemmPlan {
   i64 row_blocks;   // number of blocks of rows, each of which has some tiles
   i64 panel_size;   // largest number of elements of a packed panel
   i64 a_size;       // largest number of elements of a packed block of rows of a
+  i64 gathered;     // those of them, at the end, into which patches are gathered
   i64 scratch;      // elements that each worker packs, or elements of all partial products
   i64 most;         // elements that all workers pack, at most, if fewer of them take part
   // Number of pieces of work. A piece is a group of columns for a block of rows.
@@ -42,6 +44,7 @@ struct GemmPlan {
 struct GemmShape {
   i64 m, n, k;
   bool a_along_k, b_along_k;
+  bool patches;  // a consists of patches, which are gathered
 };
 
 // How b can be read.
@@ -91,10 +94,10 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   const bool bad_a = !s.a_along_k && n >= kGemm.pack_columns && collide<T>(m, k);
   const bool must_pack = !F::kReads || s.b_along_k || (!kGemm.masked_loads && n % L);
   const fastnn::Caches& cache = fastnn::caches();
-  const bool far_a = F::kReads && s.a_along_k && n >= kGemm.far_a_columns && m * k * size > kGemm.far_a * cache.l2;
+  const bool far_a = F::kReads && !s.patches && s.a_along_k && n >= kGemm.far_a_columns && m * k * size > kGemm.far_a * cache.l2;
   const bool crowded_a = !s.a_along_k && kGemm.pack_a && n >= kGemm.pack_columns && m > kGemm.rows[vectors] &&
                          crowd<T>(m, min_i64(k, kGemm.depth / size), 64, cache.l1);
-  p.pack_a = !F::kReads || far_a || crowded_a || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
+  p.pack_a = s.patches || !F::kReads || far_a || crowded_a || (bad_a && (kGemm.pack_a || k > kGemm.pack_a_depth));
   // If there are few rows, a narrower tile with all of them reads b only once.
   while (vectors > 2 && m > kGemm.rows[vectors] && m <= kGemm.rows[2]) vectors--;
   // If columns of a collide, the part of a for a tile must remain in the second-level cache from panel to panel.
@@ -103,7 +106,7 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
   p.columns = Cut::by(ceil_div(n, L), vectors);
   const i64 widest = p.columns.size + (p.columns.extra > 0), tile_rows = F::rows(widest);
   p.tiles = Cut::by(m, tile_rows);
-  p.split = !must_pack && k >= 2 * kGemm.split_depth && p.tiles.pieces * p.columns.pieces < kGemm.split_tiles;
+  p.split = !must_pack && !s.patches && k >= 2 * kGemm.split_depth && p.tiles.pieces * p.columns.pieces < kGemm.split_tiles;
   if (p.split) {
     p.k = Cut::into(k, min_i64(kGemm.items, k / kGemm.split_depth));
     p.groups = Cut::by(p.columns.pieces, 1);
@@ -134,8 +137,15 @@ GemmPlan gemm_plan(const GemmShape& s, Reading b, int nth) {
     // The packed rows fit into the second-level cache, or nearly if they are far away: more rows read each panel of b. Scratch
     // must not grow if fewer workers take part.
     const i64 least = ceil_div(m, max_i64(tile_rows, cache.l2 * (far_a ? 2 : 1) / max_i64(1, depth * size)));
-    p.row_blocks = max_i64(p.row_blocks, far_a ? round_up(least, nth) : least);
+    const i64 fair = far_a || s.patches ? min_i64(round_up(least, nth), max_i64(least, p.tiles.pieces)) : least;
+    p.row_blocks = max_i64(p.row_blocks, fair);
+    const i64 block_rows = ceil_div(p.tiles.pieces, least) * tile_rows, steps = p.k.size + (p.k.extra > 0);
     p.a_size = ceil_div(p.tiles.pieces, least) * depth * round_up(tile_rows, L);
+    if (s.patches) {  // they are gathered where they are read, or before they are packed
+      const i64 rows = F::kReads ? block_rows : tile_rows;
+      p.gathered = (s.a_along_k ? rows * patch_stride<T>(steps) : steps * patch_stride<T>(rows)) + L;
+      p.a_size = p.gathered + (F::kReads ? 0 : p.a_size);
+    }
   }
   p.scratch = p.a_size + (p.pack ? (p.groups.size + (p.groups.extra > 0)) * p.panel_size : 0);
   p.most = nth * p.a_size + (p.pack ? max_i64(nth, min_i64(nth * room, p.columns.pieces)) * p.panel_size : 0);
@@ -147,14 +157,30 @@ FASTNN_INLINE Range block_tiles(const GemmPlan& p, i64 block) {
   return {p.tiles.pieces * block / p.row_blocks, p.tiles.pieces * (block + 1) / p.row_blocks};
 }
 
-// Packs a block of rows of a for a block of K, one panel for each tile.
+// Packs a block of rows of a for a block of K, one panel for each tile. Patches are gathered into rows, all of which are in one
+// piece; a format that does not read them gets them tile by tile, from memory at the end of the panels.
 template <class F, class T>
 void pack_tiles(const Product<T>& g, const GemmPlan& p, i64 block, i64 kb, T* to) {
   const i64 k0 = p.k.begin(kb), depth = p.k.begin(kb + 1) - k0;
   const Range tiles = block_tiles(p, block);
+  T* gathered = to + p.a_size - p.gathered;
+  auto gather_rows = [&](T* to, i64 i0, i64 rows) {
+    if (g.a.along_k)
+      gather(to, patch_stride<T>(depth), *g.patches, i0, rows, k0, depth);
+    else
+      gather(to, patch_stride<T>(rows), *g.patches, k0, depth, i0, rows);
+    return Operand<T>{to, patch_stride<T>(g.a.along_k ? depth : rows), g.a.along_k};
+  };
+  if (g.patches && F::kReads) {
+    gather_rows(gathered, p.tiles.begin(tiles.begin), p.tiles.begin(tiles.end) - p.tiles.begin(tiles.begin));
+    return;
+  }
   for (i64 t = tiles.begin; t < tiles.end; t++) {
     const i64 i0 = p.tiles.begin(t), rows = p.tiles.begin(t + 1) - i0;
-    F::pack_a(to, g.a, i0, rows, k0, depth);
+    if (g.patches)
+      F::pack_a(to, gather_rows(gathered, i0, rows), 0, rows, 0, depth);
+    else
+      F::pack_a(to, g.a, i0, rows, k0, depth);
     to += panel_depth<F>(depth) * round_up(rows, kLanes<T>);
   }
 }
@@ -235,7 +261,13 @@ void gemm_item(const Product<T>& g, const GemmPlan& p, i64 item, i64 kb, T* scra
     const i64 i0 = p.tiles.begin(i), rows = p.tiles.begin(i + 1) - i0;
     const bool packs = on_the_way && i == mine.begin;
     t.rows = rows;
-    if (p.pack_a) {
+    if (F::kReads && g.patches) {
+      const i64 before = i0 - p.tiles.begin(mine.begin), all = p.tiles.begin(mine.end) - p.tiles.begin(mine.begin);
+      const i64 ld = patch_stride<T>(g.a.along_k ? depth : all);
+      t.a = scratch + before * (g.a.along_k ? ld : 1);
+      t.a_row = g.a.along_k ? ld : 1;
+      t.a_col = g.a.along_k ? 1 : ld;
+    } else if (p.pack_a) {
       t.a = a;
       t.a_row = 1;
       t.a_col = round_up(rows, L);
@@ -311,7 +343,7 @@ void add_partial_products(const Product<T>& g, const GemmPlan& p, const Worker& 
 
 template <class T>
 GemmShape shape_of(const Product<T>& g) {
-  return {g.m, g.n, g.k, g.a.along_k, g.b.along_k};
+  return {g.m, g.n, g.k, g.a.along_k, g.b.along_k, g.patches != nullptr};
 }
 
 template <class F, class T>

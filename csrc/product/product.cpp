@@ -21,7 +21,7 @@ void run_product(const Product<T>& p, i64 precision, const Worker& me) {
 #endif
     return gemm<Rounded<T>>(p, me);
   }
-  const Way way = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
+  const Way way = p.patches ? Way::kTiles : product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
   if (way == Way::kTiles)
     gemm<Full<T>>(p, me);
   else
@@ -29,8 +29,8 @@ void run_product(const Product<T>& p, i64 precision, const Worker& me) {
 }
 
 template <class T>
-i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth) {
-  const GemmShape s = {m, n, k, a_along_k, b_along_k};
+i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, bool patches, i64 precision, int nth) {
+  const GemmShape s = {m, n, k, a_along_k, b_along_k, patches};
   if (precision == kBfloat16) {
     i64 bytes = gemm_scratch<T, Rounded<T>>(s, nth);
 #if defined(__AVX512F__)
@@ -41,14 +41,14 @@ i64 scratch_of_product(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 
 #endif
     return bytes;
   }
-  const bool tiles = product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
+  const bool tiles = patches || product_way<T>(m, n, k, a_along_k, b_along_k) == Way::kTiles;
   return tiles ? gemm_scratch<T, Full<T>>(s, nth) : 0;
 }
 
 template <class T>
 i64 pack_product(const Product<T>& p, i64 precision, T* to) {
   if (precision != kFullPrecision) return 0;
-  const Way way = product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
+  const Way way = p.patches ? Way::kTiles : product_way<T>(p.m, p.n, p.k, p.a.along_k, p.b.along_k);
   const i64 elements = way == Way::kTiles ? pack_whole(p, to) : way == Way::kAxpy ? pack_panels(p, to) : 0;
   return elements * (i64)sizeof(T);
 }

@@ -17,9 +17,13 @@ struct Operand {
 };
 
 template <class T>
+struct Patches;
+
+template <class T>
 struct Product {
   i64 m, n, k;
   Operand<T> a, b;
+  const Patches<T>* patches;  // what a is instead, or null (patches.h); a.along_k says whether their rows are those of op(a)
   T* c;
   T alpha, beta;                           // with beta = 0, c is only written
   const T* bias;                           // of length n, or null; only with alpha = 1
@@ -35,7 +39,7 @@ template <class T>
 struct ProductFns {
   void (*run)(const Product<T>& p, i64 precision, const Worker& me);
   // Returns the bytes of scratch that `run` needs for nth workers.
-  i64 (*scratch)(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int nth);
+  i64 (*scratch)(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, bool patches, i64 precision, int nth);
   // Writes all of b in the order in which `run` reads it, for many products with it. Returns the bytes, or 0 if b is read in
   // place. If `to` is null, it only counts.
   i64 (*pack)(const Product<T>& p, i64 precision, T* to);
@@ -71,9 +75,10 @@ FASTNN_INLINE void product(const Product<T>& p, i64 precision, const Worker& me)
 }
 
 // Returns bytes.
-FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int itemsize, int nth) {
+FASTNN_INLINE i64 product_scratch(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k, i64 precision, int itemsize, int nth,
+                                  bool patches = false) {
   const auto scratch = itemsize == 4 ? product_fns<float>().scratch : product_fns<double>().scratch;
-  return scratch(m, n, k, a_along_k, b_along_k, precision, nth);
+  return scratch(m, n, k, a_along_k, b_along_k, patches, precision, nth);
 }
 
 #if defined(__AVX512F__)

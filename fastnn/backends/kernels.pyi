@@ -27,6 +27,65 @@ class Kernels:
         precision: int,
     ) -> None: ...
     def matmul_batched(self, c: Array, a: Array, b: Array, layout: Array, alpha: float, beta: float, precision: int) -> None: ...
+    def conv_forward(
+        self,
+        y: Array,
+        aux: Array,
+        x: Array,
+        w: Array,
+        b: Array,
+        geometry: Array,
+        act: Activation,
+        precision: int,
+    ) -> None: ...
+    def conv_backward(
+        self,
+        dx: Array,
+        dw: Array,
+        db: Array,
+        dz: Array,
+        dy: Array,
+        x: Array,
+        w: Array,
+        y: Array,
+        aux: Array,
+        geometry: Array,
+        act: Activation,
+        add: int,
+        precision: int,
+    ) -> None: ...
+    def max_pool_forward(self, y: Array, index: Array, x: Array, window: Array) -> None: ...
+    def max_pool_backward(self, dx: Array, dy: Array, index: Array, window: Array) -> None: ...
+    def avg_pool_forward(self, y: Array, x: Array, window: Array, border: int) -> None: ...
+    def avg_pool_backward(self, dx: Array, dy: Array, window: Array, border: int) -> None: ...
+    def norm_forward(
+        self,
+        y: Array,
+        mean: Array,
+        rstd: Array,
+        running_mean: Array,
+        running_var: Array,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        epsilon: float,
+        momentum: float,
+        unbiased: int,
+        center: int,
+    ) -> None: ...
+    def norm_backward(
+        self,
+        dx: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dy: Array,
+        x: Array,
+        mean: Array,
+        rstd: Array,
+        gamma: Array,
+        center: int,
+        add: int,
+    ) -> None: ...
     def activation_forward(self, y: Array, x: Array, act: Activation) -> None: ...
     def activation_backward(self, dx: Array, dy: Array, x: Array, y: Array, act: Activation) -> None: ...
     def glu_forward(self, y: Array, x: Array, act: Activation) -> None: ...

@@ -26,7 +26,7 @@ _COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
 _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "aux": lambda s: True,  # the array of `Backend.aux`
     "dz": lambda s: s["act"].id != LINEAR.id,
-    **dict.fromkeys(("dw", "db", "dslope"), lambda s: True),
+    **dict.fromkeys(("dw", "db", "dslope", "x", "y"), lambda s: True),
 }
 
 
@@ -99,6 +99,8 @@ def _argument(backend: Backend, kernel: Kernel, arg: Arg, dtype: str, scalars: M
     sizes = _sizes(kernel, scalars)
     shape = tuple(int(s) if s.isdigit() else sizes[s.lstrip("*")] for s in arg.shape)
     dtype = spec.array_dtype(spec.DTYPES[scalars[arg.dtype]] if arg.letter == "X" else spec.SHORT.get(arg.dtype, dtype))
-    # Indices and labels are 0, which is always valid.
-    fill = 0 if arg.dtype == "i64" and arg.name != "step" else 0.5 if np.dtype(dtype).kind == "f" else 1
+    # Indices and labels are 0, which is always valid; steps, and strides and sizes of windows, are 1.
+    fill = (
+        0 if arg.dtype == "i64" and arg.name not in ("step", "geometry", "window") else 0.5 if np.dtype(dtype).kind == "f" else 1
+    )
     return backend.asarray(np.full(shape, fill, dtype))

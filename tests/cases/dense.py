@@ -57,7 +57,7 @@ CUT_OFF = 2.0**-9
 """How much products of tf32 may differ, as GPUs may cut off the bits of both factors that are rounded elsewhere."""
 
 
-def _rounded(a: Array, precision: int) -> Array:
+def rounded_factor(a: Array, precision: int) -> Array:
     """To the significant bits of the precision."""
     if not precision:
         return a
@@ -111,7 +111,7 @@ def _spans(act: Activation) -> dict[str, tuple[float, float]]:
 
 
 def _forward_error(v: SimpleNamespace, want: Values) -> Values:
-    x, w = (_rounded(a, v.precision) for a in (v.x, v.w))
+    x, w = (rounded_factor(a, v.precision) for a in (v.x, v.w))
     z = x @ w + (v.b if v.b.size else 0)
     # The bias is what the sums begin with.
     off = dot_error(v.x.shape[1], v.eps, v.precision) * (np.abs(v.x) @ np.abs(v.w) + (np.abs(v.b) if v.b.size else 0))

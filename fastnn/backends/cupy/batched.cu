@@ -29,11 +29,6 @@ __device__ inline bool within(const i64* sizes, const i64* place, i64 R, i64 row
   return empty || (low >= 0 && high < (double)n && together);
 }
 
-template <typename T>
-__device__ inline T rounded_to(i64 precision, T value) {
-  return precision == BFLOAT16 ? rounded<BFLOAT16>(value) : precision == TF32 ? rounded<TF32>(value) : value;
-}
-
 template <typename T, bool A_ALONG_K, bool B_ALONG_K>
 __device__ void multiply_batched(const matmul_batched_args<T>& f, i64 items, i64 each) {
   using Tiles = TileOf<T, true>;

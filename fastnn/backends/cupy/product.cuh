@@ -19,6 +19,11 @@ __device__ inline T rounded(T value) {
   }
 }
 
+template <typename T>
+__device__ inline T rounded_to(i64 precision, T value) {
+  return precision == BFLOAT16 ? rounded<BFLOAT16>(value) : precision == TF32 ? rounded<TF32>(value) : value;
+}
+
 // R neighbours in shared memory, loaded at once.
 template <typename T, int R>
 struct alignas(R * sizeof(T) < 16 ? R * sizeof(T) : 16) Few {

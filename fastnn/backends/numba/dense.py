@@ -60,7 +60,7 @@ def dense_backward(
         outputs = y.ravel()
         backward_loop(act.id)(dz.ravel(), dy.ravel(), aux.ravel() if act.saves_z else outputs, outputs, act.p0, act.p1)
     if db.size:
-        _column_sums(db, dz, add & 4)
+        column_sums(db, dz, add & 4)
     dz = rounded(np, dz, precision)
     if dw.size:
         product(dw, dw, rounded(np, x, precision), dz, 1, 0, 1.0, 1.0 if add & 2 else 0.0)
@@ -69,7 +69,8 @@ def dense_backward(
 
 
 @jit
-def _column_sums(sums: Array, x: Array, add: int) -> None:
+def column_sums(sums: Array, x: Array, add: int) -> None:
+    """Set the sums to those of the columns, or add these."""
     if not add:
         sums[:] = 0
     for i in range(x.shape[0]):

@@ -70,7 +70,10 @@ __all__ = [
     "pointwise_loss",
 ]
 
-FAMILIES = ("dense", "batched", "activation", "loss", "optim", "random", "regularization", "data", "elementwise", "metrics")
+FAMILIES = (
+    *("dense", "batched", "convolution", "pooling", "normalization", "activation", "loss", "optim", "random", "regularization"),
+    *("data", "elementwise", "metrics"),
+)
 """The families of kernels: the modules here, and on every backend."""
 
 KERNELS: dict[str, Kernel]

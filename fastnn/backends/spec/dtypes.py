@@ -14,7 +14,7 @@ STORED = DTYPES[:7]
 LETTERS = {"T": ("float32", "float64"), "N": ("float32", "float64", "int64"), "A": TENSOR_DTYPES, "S": STORED}
 """What a letter stands for: one dtype of these throughout a call."""
 
-SHORT = {"f64": "float64", "i64": "int64", "u64": "uint64", "bool": "bool"}
+SHORT = {"f64": "float64", "i64": "int64", "u64": "uint64", "u8": "uint8", "bool": "bool"}
 """The dtypes that lines name."""
 
 

@@ -1,0 +1,10 @@
+"""Files and numbers of blocks of the kernels of the normalization family."""
+
+from __future__ import annotations
+
+from .launch import Blocks, rows
+
+FILES = ("normalization.cu",)
+
+BLOCKS: dict[str, Blocks] = {"norm_forward": rows("A", "C"), "norm_backward": rows("C")}
+"""A block for each set of numbers that are normalized together; in backward, for the sets that have gamma in common."""
