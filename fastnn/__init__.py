@@ -21,8 +21,12 @@ _NAMES = {
     ".core.seeding": "seed",
     ".files": "load",
     ".nn": (
-        "Activation ActivityRegularization Add AlphaDropout Average Concatenate Dense Dot Dropout ELU Flatten GaussianDropout "
-        "GaussianNoise Input InputSpec Layer Maximum Minimum Model Module Multiply Residual Sequential Softmax Subtract"
+        "Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D "
+        "BatchNormalization Concatenate Conv1D Conv2D Conv3D Dense Dot Dropout ELU Flatten GaussianDropout GaussianNoise "
+        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D "
+        "GlobalMaxPooling3D GroupNormalization Input InputSpec Layer LayerNormalization MaxPooling1D MaxPooling2D "
+        "MaxPooling3D Maximum Minimum Model Module Multiply Permute RMSNormalization Reshape Residual Sequential Softmax "
+        "Subtract"
     ),
     ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
     ".ops.activation": (

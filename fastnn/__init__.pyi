@@ -37,7 +37,14 @@ from .nn import ActivityRegularization as ActivityRegularization
 from .nn import Add as Add
 from .nn import AlphaDropout as AlphaDropout
 from .nn import Average as Average
+from .nn import AveragePooling1D as AveragePooling1D
+from .nn import AveragePooling2D as AveragePooling2D
+from .nn import AveragePooling3D as AveragePooling3D
+from .nn import BatchNormalization as BatchNormalization
 from .nn import Concatenate as Concatenate
+from .nn import Conv1D as Conv1D
+from .nn import Conv2D as Conv2D
+from .nn import Conv3D as Conv3D
 from .nn import Dense as Dense
 from .nn import Dot as Dot
 from .nn import Dropout as Dropout
@@ -45,14 +52,28 @@ from .nn import ELU as ELU
 from .nn import Flatten as Flatten
 from .nn import GaussianDropout as GaussianDropout
 from .nn import GaussianNoise as GaussianNoise
+from .nn import GlobalAveragePooling1D as GlobalAveragePooling1D
+from .nn import GlobalAveragePooling2D as GlobalAveragePooling2D
+from .nn import GlobalAveragePooling3D as GlobalAveragePooling3D
+from .nn import GlobalMaxPooling1D as GlobalMaxPooling1D
+from .nn import GlobalMaxPooling2D as GlobalMaxPooling2D
+from .nn import GlobalMaxPooling3D as GlobalMaxPooling3D
+from .nn import GroupNormalization as GroupNormalization
 from .nn import Input as Input
 from .nn import InputSpec as InputSpec
 from .nn import Layer as Layer
+from .nn import LayerNormalization as LayerNormalization
+from .nn import MaxPooling1D as MaxPooling1D
+from .nn import MaxPooling2D as MaxPooling2D
+from .nn import MaxPooling3D as MaxPooling3D
 from .nn import Maximum as Maximum
 from .nn import Minimum as Minimum
 from .nn import Model as Model
 from .nn import Module as Module
 from .nn import Multiply as Multiply
+from .nn import Permute as Permute
+from .nn import RMSNormalization as RMSNormalization
+from .nn import Reshape as Reshape
 from .nn import Residual as Residual
 from .nn import Sequential as Sequential
 from .nn import Softmax as Softmax
@@ -209,7 +230,14 @@ __all__ = [
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "BatchNormalization",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
     "Dense",
     "Dot",
     "Dropout",
@@ -218,18 +246,32 @@ __all__ = [
     "Function",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "GroupNormalization",
     "Input",
     "InputSpec",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Model",
     "Module",
     "Multiply",
     "PReLU",
+    "Permute",
     "Prefetch",
+    "RMSNormalization",
     "ReLU",
+    "Reshape",
     "Residual",
     "Sequential",
     "Softmax",

@@ -51,3 +51,34 @@ def a_graph() -> fastnn.Model:
     inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
     both = inner((a * 2, 1 - b))
     return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
+
+
+def every_layer_of_images() -> fastnn.Model:
+    """A graph of an input with one axis, one with two and one with three, through Keras's layers and PyTorch's."""
+    inputs, outputs = [], []
+    for n in (1, 2, 3):
+        keras = {name: getattr(fastnn, f"{name}{n}D") for name in ("Conv", "MaxPooling", "AveragePooling")}
+        torch = {name: getattr(nn, f"{name}{n}d") for name in ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool")}
+        x = fastnn.Input((*(9, 8, 7)[:n], 2))
+        y = keras["Conv"](4, 3, padding="same", activation="relu", groups=2, kernel_constraint="max_norm")(x)
+        y = keras["AveragePooling"](3, 1, "same")(keras["MaxPooling"](2, padding="same")(y))
+        for norm in (
+            fastnn.BatchNormalization(),
+            fastnn.LayerNormalization(),
+            fastnn.RMSNormalization(),
+            fastnn.GroupNormalization(2),
+        ):
+            y = norm(y)
+        y = fastnn.Reshape((-1, 4))(y) if n == 1 else fastnn.Permute((2, 1, 3))(y) if n == 2 else y
+        first = fastnn.Input((2, *(9, 8, 7)[:n]))
+        z = torch["Conv"](2, 3, 3, padding=1, dilation=1)(first)
+        z = nn.GroupNorm(3, 3)(getattr(nn, f"BatchNorm{n}d")(3)(z))
+        z = torch["AdaptiveAvgPool"](2)(torch["AvgPool"](2, 1)(torch["MaxPool"](3, stride=2, padding=1)(z)))
+        pools = [getattr(fastnn, f"Global{kind}Pooling{n}D") for kind in ("Max", "Average")]
+        inputs += [x, first]
+        outputs += [
+            fastnn.Concatenate()(
+                [*(pool()(y) for pool in pools), nn.RMSNorm(3 * 2**n)(nn.LayerNorm(3 * 2**n)(fastnn.Flatten()(z)))]
+            )
+        ]
+    return fastnn.Model(inputs, outputs)

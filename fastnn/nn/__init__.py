@@ -19,12 +19,23 @@ _NAMES = {
         "Mish ReGLU ReLU ReLU6 SELU SiLU Sigmoid Sine Softmax Softmin Softplus Softshrink Softsign Sparsemax SwiGLU Tanh "
         "Tanhshrink Threshold"
     ),
+    ".layers.convolution": "Conv1D Conv2D Conv3D",
     ".layers.dense": "Dense Linear",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
+    ".layers.normalization": "BatchNormalization GroupNormalization LayerNormalization RMSNormalization",
+    ".layers.pooling": (
+        "AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D"
+    ),
     ".layers.prelu": "PReLU",
     ".layers.random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
     ".layers.regularization": "ActivityRegularization",
-    ".layers.shape": "Flatten",
+    ".layers.shape": "Flatten Permute Reshape",
+    ".layers.torch_convolution": "Conv1d Conv2d Conv3d",
+    ".layers.torch_normalization": "BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm LayerNorm RMSNorm",
+    ".layers.torch_pooling": (
+        "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AvgPool1d AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d"
+    ),
     ".module": "Layer=Module Module",
     ".parameter": "Parameter",
     ".parameter_view": "ParameterView",

@@ -59,6 +59,9 @@ from .layers.activation import SwiGLU as SwiGLU
 from .layers.activation import Tanh as Tanh
 from .layers.activation import Tanhshrink as Tanhshrink
 from .layers.activation import Threshold as Threshold
+from .layers.convolution import Conv1D as Conv1D
+from .layers.convolution import Conv2D as Conv2D
+from .layers.convolution import Conv3D as Conv3D
 from .layers.dense import Dense as Dense
 from .layers.dense import Linear as Linear
 from .layers.merge import Add as Add
@@ -70,6 +73,22 @@ from .layers.merge import Minimum as Minimum
 from .layers.merge import Multiply as Multiply
 from .layers.merge import Residual as Residual
 from .layers.merge import Subtract as Subtract
+from .layers.normalization import BatchNormalization as BatchNormalization
+from .layers.normalization import GroupNormalization as GroupNormalization
+from .layers.normalization import LayerNormalization as LayerNormalization
+from .layers.normalization import RMSNormalization as RMSNormalization
+from .layers.pooling import AveragePooling1D as AveragePooling1D
+from .layers.pooling import AveragePooling2D as AveragePooling2D
+from .layers.pooling import AveragePooling3D as AveragePooling3D
+from .layers.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+from .layers.pooling import GlobalAveragePooling2D as GlobalAveragePooling2D
+from .layers.pooling import GlobalAveragePooling3D as GlobalAveragePooling3D
+from .layers.pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
+from .layers.pooling import GlobalMaxPooling2D as GlobalMaxPooling2D
+from .layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
+from .layers.pooling import MaxPooling1D as MaxPooling1D
+from .layers.pooling import MaxPooling2D as MaxPooling2D
+from .layers.pooling import MaxPooling3D as MaxPooling3D
 from .layers.prelu import PReLU as PReLU
 from .layers.random import AlphaDropout as AlphaDropout
 from .layers.random import Dropout as Dropout
@@ -77,6 +96,26 @@ from .layers.random import GaussianDropout as GaussianDropout
 from .layers.random import GaussianNoise as GaussianNoise
 from .layers.regularization import ActivityRegularization as ActivityRegularization
 from .layers.shape import Flatten as Flatten
+from .layers.shape import Permute as Permute
+from .layers.shape import Reshape as Reshape
+from .layers.torch_convolution import Conv1d as Conv1d
+from .layers.torch_convolution import Conv2d as Conv2d
+from .layers.torch_convolution import Conv3d as Conv3d
+from .layers.torch_normalization import BatchNorm1d as BatchNorm1d
+from .layers.torch_normalization import BatchNorm2d as BatchNorm2d
+from .layers.torch_normalization import BatchNorm3d as BatchNorm3d
+from .layers.torch_normalization import GroupNorm as GroupNorm
+from .layers.torch_normalization import LayerNorm as LayerNorm
+from .layers.torch_normalization import RMSNorm as RMSNorm
+from .layers.torch_pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from .layers.torch_pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .layers.torch_pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from .layers.torch_pooling import AvgPool1d as AvgPool1d
+from .layers.torch_pooling import AvgPool2d as AvgPool2d
+from .layers.torch_pooling import AvgPool3d as AvgPool3d
+from .layers.torch_pooling import MaxPool1d as MaxPool1d
+from .layers.torch_pooling import MaxPool2d as MaxPool2d
+from .layers.torch_pooling import MaxPool3d as MaxPool3d
 from .module import Module as Layer
 from .module import Module as Module
 from .parameter import Parameter as Parameter
@@ -86,13 +125,32 @@ from .spec import InputSpec as InputSpec
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "BatchNormalization",
     "CELU",
     "Concatenate",
+    "Conv1D",
+    "Conv1d",
+    "Conv2D",
+    "Conv2d",
+    "Conv3D",
+    "Conv3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dense",
@@ -106,6 +164,14 @@ __all__ = [
     "GaussianDropout",
     "GaussianNLLLoss",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "GroupNorm",
+    "GroupNormalization",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -117,6 +183,8 @@ __all__ = [
     "KLDivLoss",
     "L1Loss",
     "Layer",
+    "LayerNorm",
+    "LayerNormalization",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -124,6 +192,12 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Maxout",
     "Minimum",
@@ -139,10 +213,14 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterView",
+    "Permute",
     "PoissonNLLLoss",
+    "RMSNorm",
+    "RMSNormalization",
     "ReGLU",
     "ReLU",
     "ReLU6",
+    "Reshape",
     "Residual",
     "SELU",
     "Sequential",

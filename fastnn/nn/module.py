@@ -130,7 +130,7 @@ class Module(Trainer, State, Regularized, Inputs):
 
                 return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
-        elif not x.requires_grad and x.data.dtype.kind != "f":  # what requires a gradient is of floats
+        elif not x.requires_grad and x.dtype.kind != "f":  # what requires a gradient is of floats; images may be unread
             x = self._as_floats(x, self._first_spec())
         if args or kwargs:
             args, kwargs = self._more_inputs(args, kwargs)

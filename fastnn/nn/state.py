@@ -59,7 +59,7 @@ class State(Members):
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return copies of all parameters and buffers by name, tied ones once. Layers with PyTorch's names have its shapes."""
         values = dict([*self.named_parameters(), *self.named_buffers()])
-        return {name: np.ascontiguousarray(current().to_numpy(t.data)).copy() for name, t in values.items()}
+        return {name: np.array(current().to_numpy(t.data), order="C") for name, t in values.items()}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
         """Copy values into the parameters and buffers by name. A tied parameter may have any of its names.

@@ -16,6 +16,7 @@ from ..backends.spec import LINEAR, Activation, activation
 from . import dense
 from . import shape as shape_ops
 from .checks import as_tensor, axis_of, check_number, floating, same_dtype
+from .layout import channels_first, last_of
 
 
 def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:
@@ -24,6 +25,8 @@ def activate(x: Tensor, act: Activation, op: str = "") -> Tensor:
     op: public name of the operation; by default the name of the function.
     """
     if type(x) is not Tensor:
+        if (last := last_of(x)) is not None:
+            return channels_first(activate(last, act, op))
         x = as_tensor(x, act.name)
     data = x.data
     if data.dtype.kind != "f":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import a_graph, every_layer, write
+from model_files import a_graph, every_layer, every_layer_of_images, write
 
 import fastnn
 import fastnn.nn as nn
@@ -150,7 +150,7 @@ def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
 
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
-    kinds = {layers.name_of(type(m)) for root in (model, every_layer()) for m in root.modules()}
+    kinds = {layers.name_of(type(m)) for root in (model, every_layer(), every_layer_of_images()) for m in root.modules()}
     assert kinds | {"ModuleList", "ModuleDict"} == {name for name in LAYERS if not name.startswith("nn.")}
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
@@ -158,6 +158,16 @@ def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
     assert json.dumps(layers.layer_config(twin)) == json.dumps(layers.layer_config(model))
     assert list(twin.state_dict()) == list(model.state_dict()) and len(twin.get_weights()) == 2
+
+
+def test_a_graph_of_every_layer_of_images_comes_back(tmp_path: Path) -> None:
+    model = every_layer_of_images()
+    model.save(tmp_path / "m")
+    twin = fastnn.load(tmp_path / "m")
+    x = [np.random.default_rng(0).standard_normal((3, *i.shape[1:])).astype(np.float32) for i in model.inputs]
+    for a, b in zip(twin.predict(x), model.predict(x), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert json.dumps(layers.layer_config(twin)) == json.dumps(layers.layer_config(model))
 
 
 def test_losses_and_metrics_by_output_come_back(tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ BASE: dict[str, dict[str, Any]] = {
     "Dropout": {"seed": 1},
     "AlphaDropout": {"seed": 1},
     "BinaryFocalCrossentropy": {"apply_class_balancing": True},
+    **{f"Conv{n}D": {"filters": 4, "kernel_size": 3, "input_shape": (*(8,) * n, 4)} for n in (1, 2, 3)},
+    **{f"Conv{n}d": {"in_channels": 4, "out_channels": 4, "kernel_size": 3} for n in (1, 2, 3)},
+    **{f"MaxPool{n}d": {"kernel_size": 3, "stride": 2} for n in (1, 2, 3)},
+    **{f"AvgPool{n}d": {"kernel_size": 5, "stride": 2, "padding": 1} for n in (1, 2, 3)},
+    **{f"AdaptiveAvgPool{n}d": {"output_size": 2} for n in (1, 2, 3)},
+    **{f"BatchNorm{n}d": {"num_features": 4} for n in (1, 2, 3)},
+    **{name: {"input_shape": (2, 4)} for name in ("BatchNormalization", "LayerNormalization", "RMSNormalization")},
+    "GroupNormalization": {"groups": 2, "input_shape": (2, 4)},
+    "Permute": {"dims": (1, 2)},
+    "Reshape": {"target_shape": (8,)},
+    "GroupNorm": {"num_groups": 2, "num_channels": 4},
+    **{name: {"normalized_shape": 4} for name in ("LayerNorm", "RMSNorm")},
 }
 """Arguments that an object is made with before one of them changes; the defaults where there are none."""
 OTHER: dict[str, Any] = {}
@@ -59,7 +71,9 @@ OTHER |= {"end_dim": 1, "init": 0.5, "max_learning_rate": 0.8, "eps": 0.3, "t_mu
 OTHER |= {"kernel_initializer": "ones", "bias_initializer": "ones", "kernel_regularizer": "l2", "bias_regularizer": "l2"}
 OTHER |= {"kernel_constraint": "non_neg", "bias_constraint": "non_neg", "alpha_initializer": "ones", "pct_start": 0.5}
 OTHER |= {"scale": 2.0, "mean": 1.0, "stddev": 0.7, "minval": -0.5, "maxval": 0.7, "gain": 2.0, "factor": 0.5, "l1": 0.3}
-OTHER |= {"l2": 0.2}
+OTHER |= {"l2": 0.2, "stride": 3, "strides": 3, "data_format": "channels_first", "divisor_override": 5}
+OTHER |= {"epsilon": 0.3, "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros"}
+OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups": 1, "momentum": 0.6}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("MultiMarginLoss", "p"): 2,
     ("TripletMarginLoss", "p"): 1.0,
@@ -70,10 +84,14 @@ OTHER_OF: dict[tuple[str, str], Any] = {
     ("Join", "schedules"): [fastnn.schedules.Constant(3.0), fastnn.schedules.Constant(2.0)],
     ("Concatenate", "axis"): 1,
     ("GaussianNLL", "epsilon"): 2.0,
+    ("GroupNormalization", "groups"): 1,
+    ("Permute", "dims"): (2, 1),
+    ("Reshape", "target_shape"): (4, -1),
     ("MinMaxNorm", "max_value"): 0.5,
     **{(name, "axis"): 1 for name in ("MaxNorm", "MinMaxNorm", "UnitNorm")},
+    **{(f"{layer}{n}D", "padding"): "same" for n in (1, 2, 3) for layer in ("Conv", "MaxPooling", "AveragePooling")},
 }
-UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype"})
+UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype", "return_indices", "padding_mode"})
 """Arguments that are no settings of what an object does."""
 
 
@@ -100,6 +118,12 @@ def layer_does(layer: Any) -> list[Any]:
     fastnn.seed(3)
     several = isinstance(layer, nn.Add | nn.Concatenate | nn.Dot | nn.Subtract)
     x: Any = [fastnn.tensor(X), fastnn.tensor(X[::-1])] if several else fastnn.tensor(np.stack([X, -X], 1))
+    name = type(layer).__name__
+    if axes := getattr(layer, "_axes", 0) or (int(name[-2]) if name.startswith("BatchNorm") and name.endswith("d") else 0):
+        shape = (2, 4, *(8,) * axes) if name.endswith("d") else (2, *(8,) * axes, 4)
+        x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
+    elif name == "GroupNorm":
+        x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
     results = []
     for _ in range(2):
         for mode in (True, False):

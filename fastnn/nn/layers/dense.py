@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-import numpy as np
-
-from ... import activations, constraints, initializers, regularizers
+from ... import activations, initializers
 from ...autograd.tensor import Tensor
 from ...backends.spec import LINEAR, Activation
 from ...core.layout import TRANSPOSED
 from ...ops.activation import applied
-from ...ops.checks import check_device, positive_int, shape_of
+from ...ops.checks import check_device, positive_int
 from ...ops.dense import dense
 from ...ops.shape import transpose
-from ..dtype import real_dtype
-from ..module import Module
-from ..parameter import Parameter, building, initial
+from ..parameter import Parameter, building
 from ..parameter_view import ParameterView, transposed
-from ..penalties import RULES
 from ..spec import InputSpec, features
+from .weighted import Weighted
 
 
-def _flag(value: Any, argument: str) -> bool:
-    return bool(value)
-
-
-def _by(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
-    """Return a check that converts an argument by get(name); the errors of get name the kind of object."""
-    return lambda value, argument: get(value)
-
-
-_CHANGEABLE: dict[str, Callable[[Any, str], Any]] = {
-    "activation": _by(activations.get),
-    **{name: _by(constraints.get if name.endswith("constraint") else regularizers.get) for name in RULES},
-}
-"""Arguments of `Dense` that may be changed at any time, with their checks."""
-_FIXED: dict[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("units", "in_features", "out_features"), positive_int),
-    **dict.fromkeys(("kernel_initializer", "bias_initializer"), _by(initializers.get)),
-    "use_bias": _flag,
-    "input_shape": shape_of,
-}
-"""Arguments that are fixed after the layer has its parameters, with their checks."""
-
-
-class Dense(Module):
+class Dense(Weighted):
     """y = activation(x kernel + bias).
 
     Args:
@@ -73,9 +45,8 @@ class Dense(Module):
     ((400, 15), (15,))
     """
 
-    _names = ("kernel", "bias")
-    _checked_arguments: ClassVar = {**_CHANGEABLE, **_FIXED}
-    _fixed_arguments = tuple(_FIXED)
+    _checked_arguments: ClassVar = dict.fromkeys(("units", "in_features", "out_features"), positive_int)
+    _fixed_arguments = tuple(_checked_arguments)
 
     def __init__(
         self,
@@ -94,29 +65,23 @@ class Dense(Module):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            input_shape=input_shape,
+            dtype=dtype,
+            name=name,
+        )
         self.units = units
-        self.activation = activation
-        self.use_bias = use_bias
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.activity_regularizer = activity_regularizer
-        self.kernel_constraint = kernel_constraint
-        self.bias_constraint = bias_constraint
-        self.input_shape = input_shape
-        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
-        self.name = name or type(self).__name__.lower()
         if self.input_shape is not None:
             self.build(self.input_shape)
-
-    @property
-    def built(self) -> bool:
-        return self._names[0] in self._parameters
-
-    def _own_built(self) -> bool:
-        return self.built
 
     @property
     def input_spec(self) -> InputSpec:
@@ -132,16 +97,7 @@ class Dense(Module):
             raise ValueError(f"{type(self).__name__}: the last size of its input, of shape {shape}, is unknown; wanted a number")
         if not input_shape or input_shape[-1] < 1:
             raise ValueError(f"{type(self).__name__}: input of shape {input_shape} has no features")
-        dtype = np.dtype(self._dtype or "float32")
-        kernel = initial(self.kernel_initializer, (int(input_shape[-1]), self.units), dtype)
-        bias = initial(self.bias_initializer, (self.units,), dtype) if self.use_bias else None
-        if hasattr(self.activation, "build") and not self.activation.built:
-            self.activation.build((*input_shape[:-1], self.units))
-        self._hold({self._names[0]: self._face(kernel), "bias": bias})
-
-    def _face(self, kernel: Parameter) -> Parameter:
-        """Return the parameter to register for the kernel."""
-        return kernel
+        self._make((int(input_shape[-1]), self.units), self.units, (*input_shape[:-1], self.units))
 
     def forward(self, x: Tensor) -> Tensor:
         parameters: dict[str, Any] = self._parameters
@@ -169,25 +125,12 @@ class Dense(Module):
 
     def get_config(self) -> dict[str, Any]:
         inputs = self._parameters[self._names[0]] if self.built else None
-        return {
-            "units": self.units,
-            "activation": activations.config(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.written(self.kernel_initializer, "glorot_uniform"),
-            "bias_initializer": initializers.written(self.bias_initializer, "zeros"),
-            **{name: _rule_config(name, getattr(self, name)) for name in RULES},
-            "input_shape": self.input_shape if inputs is None or self.input_shape else [inputs.shape[0]],
-            "dtype": self.dtype.name,
-        }
+        shape = self.input_shape if inputs is None or self.input_shape else [inputs.shape[0]]
+        return {"units": self.units, **super().get_config(), "input_shape": shape}
 
     def extra_repr(self) -> str:
         act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
         return f"{self.units}{act}"
-
-
-def _rule_config(name: str, rule: Any) -> dict[str, Any] | None:
-    module = constraints if name.endswith("constraint") else regularizers
-    return None if rule is None else module.serialize(rule)
 
 
 class Linear(Dense):

@@ -12,6 +12,7 @@ from ...backends import shared_array
 from ...core.registry import alias
 from ...core.seeding import generator
 from ...ops import random as ops
+from ...ops.layout import channels_first, last_of
 from ..mode import sampled
 from ..module import Module
 from ..parameter import filling
@@ -52,7 +53,12 @@ class _Random(Module):
         self._value[0] = value
 
     def forward(self, x: Tensor) -> Tensor:
-        return type(self)._operation(x, self._state, self._value) if self.training or sampled.get() else x
+        if not (self.training or sampled.get()):
+            return x
+        operation, last = type(self)._operation, last_of(x)
+        if last is not None:
+            return channels_first(operation(last, self._state, self._value))
+        return operation(x, self._state, self._value)
 
     def get_config(self) -> dict[str, Any]:
         return {self._setting: getattr(self, self._setting), "seed": self.seed}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
 from ...ops.checks import axis_of, shape_of, whole_number
-from ...ops.shape import reshape
+from ...ops.shape import reshape, transpose
 from ..module import Module
 from ..spec import ANY, InputSpec
 
@@ -66,3 +66,100 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+def _target(value: Any, name: str) -> tuple[int, ...]:
+    sizes = tuple(whole_number(n, name, -1) for n in (value if isinstance(value, tuple | list) else (value,)))
+    if sizes.count(-1) > 1:
+        raise ValueError(f"{name} is {value!r}, wanted at most one size -1")
+    return sizes
+
+
+class Reshape(Module):
+    """Layer that gives each sample another shape.
+
+    Args:
+        target_shape: shape of one sample; one size may be -1, which is then inferred.
+
+    >>> import fastnn
+    >>> fastnn.Reshape((2, -1))(fastnn.zeros(5, 6)).shape
+    (5, 2, 3)
+    """
+
+    _any_dtype = True
+    _checked_arguments: ClassVar = {"target_shape": _target}
+
+    def __init__(self, target_shape: Any, name: str | None = None) -> None:
+        super().__init__()
+        self.target_shape = target_shape
+        self.name = name or "reshape"
+
+    def _shape(self, sample: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the target shape for samples of this shape.
+
+        Raises:
+            ValueError: the numbers of elements differ.
+        """
+        wanted, n = self.target_shape, math.prod(sample)
+        known = math.prod(size for size in wanted if size != -1)
+        if (n % known if known else n) if -1 in wanted else n != known:
+            raise ValueError(f"Reshape: samples of shape {sample} into {wanted}; the number of elements differs")
+        return tuple(n // max(1, known) if size == -1 else size for size in wanted)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return reshape(x, (x.shape[0], *self._shape(x.shape[1:])))
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if None in input_shape:
+            return tuple(None if size == -1 else size for size in self.target_shape)  # type: ignore[misc]
+        return self._shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"target_shape": list(self.target_shape)}
+
+    def extra_repr(self) -> str:
+        return f"{self.target_shape}"
+
+
+def _order(value: Any, name: str) -> tuple[int, ...]:
+    dims = tuple(whole_number(n, name, 1) for n in value)
+    if sorted(dims) != list(range(1, len(dims) + 1)):
+        raise ValueError(f"{name} is {value!r}, wanted each number from 1 to {len(dims)} once")
+    return dims
+
+
+class Permute(Module):
+    """Layer that changes the order of the axes of each sample.
+
+    Args:
+        dims: for each axis of the output, an axis of the input; the first after the batch is 1.
+
+    >>> import fastnn
+    >>> fastnn.Permute((2, 1))(fastnn.zeros(5, 6, 7)).shape
+    (5, 7, 6)
+    """
+
+    _any_dtype = True
+    _checked_arguments: ClassVar = {"dims": _order}
+
+    def __init__(self, dims: Any, name: str | None = None) -> None:
+        super().__init__()
+        self.dims = dims
+        self.name = name or "permute"
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Return the spec: any dtype, with as many axes as `dims` has."""
+        return InputSpec(ndim=len(self.dims) + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return transpose(x, (0, *self.dims))
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(input_shape[axis - 1] for axis in self.dims)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"dims": list(self.dims)}
+
+    def extra_repr(self) -> str:
+        return f"{self.dims}"

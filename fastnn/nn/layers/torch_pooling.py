@@ -1,0 +1,287 @@
+"""Pooling layers with PyTorch's names: images with their channels first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ...autograd.tensor import Tensor
+from ...ops.checks import whole_number
+from ...ops.elementwise import mul
+from ...ops.layout import channels_first, channels_last
+from ...ops.pooling import avg_pool, max_pool
+from ...ops.reduce import mean
+from ...ops.shape import concatenate, squeeze, unsqueeze
+from ..module import Module
+from ..spec import InputSpec
+from .convolution import per_axis
+
+
+class _Images(Module):
+    """Base class of the layers of images with so many axes, and channels before them; a batch of them or a single one."""
+
+    _saved_as = ""
+    _axes = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = type(self).__name__.lower()
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Return the spec: floats, images with channels; a batch of them or a single one."""
+        return InputSpec("float", min_ndim=self._axes + 1, max_ndim=self._axes + 2)
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        """Return the result for images with their channels last."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == self._axes + 2:
+            return channels_first(self._pooled(channels_last(x)))
+        return squeeze(channels_first(self._pooled(channels_last(unsqueeze(x, 0)))), 0)
+
+
+def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda value, name: None if value is None else check(value, name)
+
+
+def _flag(value: Any, name: str) -> bool:
+    return bool(value)
+
+
+class _Windows(_Images):
+    """Base class of the layers that pool windows."""
+
+    _saved_as = ""
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil_mode: bool
+
+    def _how(self) -> dict[str, Any]:
+        return {
+            "stride": self.stride or self.kernel_size,
+            "padding": tuple((n, n) for n in self.padding),
+            "ceil": self.ceil_mode,
+            "op": type(self).__name__,
+        }
+
+    def _configured(self, *names: str) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in ("kernel_size", "stride", "padding", *names)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride or self.kernel_size}, padding={self.padding}"
+
+
+def _checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
+    return {
+        **dict.fromkeys(("kernel_size", "dilation"), per_axis(axes)),
+        "stride": _optional(per_axis(axes)),
+        "padding": per_axis(axes, 0),
+        **dict.fromkeys(("ceil_mode", "count_include_pad"), _flag),
+        "divisor_override": _optional(lambda value, name: whole_number(value, name, 1)),
+    }
+
+
+class _MaxPool(_Windows):
+    _saved_as = ""
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        if return_indices:
+            raise ValueError(f"{type(self).__name__}: return_indices is {return_indices}, wanted False")
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.ceil_mode = ceil_mode
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return max_pool(x, self.kernel_size, dilation=self.dilation, **self._how())
+
+    def get_config(self) -> dict[str, Any]:
+        return self._configured("dilation", "ceil_mode")
+
+
+class MaxPool1d(_MaxPool):
+    """The largest number of each window of a sequence. The arguments are those of `MaxPool2d`, for one axis."""
+
+    _axes = 1
+    _checked_arguments: ClassVar = _checks(1)
+
+
+class MaxPool2d(_MaxPool):
+    """The largest number of each window of an image, for each channel.
+
+    Args:
+        kernel_size: height and width of a window; a number stands for both, here and below.
+        stride: steps from window to window; by default kernel_size.
+        padding: how far windows reach over each side of the image, at most half a window.
+        dilation: distance of the pixels of a window.
+        return_indices: False.
+        ceil_mode: whether a last window may reach beyond the padding.
+
+    Shapes: x (N, C, height, width) or (C, height, width).
+
+    >>> import fastnn
+    >>> fastnn.nn.MaxPool2d(3, stride=2, padding=1)(fastnn.zeros(2, 4, 28, 28)).shape
+    (2, 4, 14, 14)
+    """
+
+    _axes = 2
+    _checked_arguments: ClassVar = _checks(2)
+
+
+class MaxPool3d(_MaxPool):
+    """The largest number of each window of a volume. The arguments are those of `MaxPool2d`, for three axes."""
+
+    _axes = 3
+    _checked_arguments: ClassVar = _checks(3)
+
+
+class _AvgPool(_Windows):
+    _saved_as = ""
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+        if divisor_override is not None and ceil_mode:
+            raise ValueError(f"{type(self).__name__}: divisor_override together with ceil_mode, wanted one of them")
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        if self.divisor_override is None:
+            return avg_pool(x, self.kernel_size, border=self.count_include_pad, **self._how())
+        return mul(avg_pool(x, self.kernel_size, border=True, **self._how()), math.prod(self.kernel_size) / self.divisor_override)
+
+    def get_config(self) -> dict[str, Any]:
+        return self._configured("ceil_mode", "count_include_pad", "divisor_override")
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window of a sequence. The arguments are those of `AvgPool2d`, for one axis."""
+
+    _axes = 1
+    _checked_arguments: ClassVar = _checks(1)
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window of an image, for each channel.
+
+    Args:
+        kernel_size: height and width of a window; a number stands for both, here and below.
+        stride: steps from window to window; by default kernel_size.
+        padding: how far windows reach over each side of the image, at most half a window.
+        ceil_mode: whether a last window may reach beyond the padding.
+        count_include_pad: whether the padding counts, as zeros.
+        divisor_override: what sums are divided by, in place of the number of pixels that count.
+
+    Shapes: x (N, C, height, width) or (C, height, width).
+
+    >>> import fastnn
+    >>> fastnn.nn.AvgPool2d(2)(fastnn.ones(2, 4, 6, 6)).shape
+    (2, 4, 3, 3)
+    """
+
+    _axes = 2
+    _checked_arguments: ClassVar = _checks(2)
+
+
+class AvgPool3d(_AvgPool):
+    """The mean of each window of a volume. The arguments are those of `AvgPool2d`, for three axes."""
+
+    _axes = 3
+    _checked_arguments: ClassVar = _checks(3)
+
+
+def _sizes(axes: int) -> Callable[[Any, str], Any]:
+    """Return a check for a size, or one for each axis; None stands for that of the image."""
+
+    def check(value: Any, name: str) -> Any:
+        given = value if isinstance(value, tuple | list) else (value,) * axes
+        if len(given) != axes:
+            raise ValueError(f"{name} is {value!r}, wanted a whole number or {axes} of them")
+        return tuple(None if n is None else whole_number(n, name, 1) for n in given)
+
+    return check
+
+
+class _AdaptiveAvgPool(_Images):
+    _saved_as = ""
+    output_size: tuple[int | None, ...]
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        image = x.shape[1:-1]
+        wanted = [m or n for m, n in zip(self.output_size, image, strict=True)]
+        if all(n % m == 0 for m, n in zip(wanted, image, strict=True)):
+            size = tuple(n // m for m, n in zip(wanted, image, strict=True))
+            return avg_pool(x, size, stride=size, padding=((0, 0),) * self._axes, op=type(self).__name__)
+        for axis, (m, n) in enumerate(zip(wanted, image, strict=True), 1):
+            bins = [(slice(None),) * axis + (slice(i * n // m, -(-(i + 1) * n // m)),) for i in range(m)]
+            x = concatenate([mean(x[part], axis, keepdims=True) for part in bins], axis)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        return {"output_size": list(self.output_size)}
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """The means of as many parts of a sequence as are wanted. `AdaptiveAvgPool2d` describes the argument."""
+
+    _axes = 1
+    _checked_arguments: ClassVar = {"output_size": _sizes(1)}
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """The means of as many parts of an image as are wanted; the parts overlap if the sizes do not divide.
+
+    Args:
+        output_size: height and width of the output; a number stands for both, None for the size of the image.
+
+    >>> import fastnn
+    >>> fastnn.nn.AdaptiveAvgPool2d(1)(fastnn.ones(2, 4, 7, 5)).shape
+    (2, 4, 1, 1)
+    """
+
+    _axes = 2
+    _checked_arguments: ClassVar = {"output_size": _sizes(2)}
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """The means of as many parts of a volume as are wanted. `AdaptiveAvgPool2d` describes the argument."""
+
+    _axes = 3
+    _checked_arguments: ClassVar = {"output_size": _sizes(3)}

@@ -1,0 +1,90 @@
+"""Images with their channels first, as PyTorch has them, which are computed with channels last.
+
+A layer that takes and returns images with their channels first would copy them twice. What it returns is a Tensor that is copied
+only when something reads its numbers: the layer after it takes the images with channels last, from which it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import UNCHANGED, taping
+from ..autograd.tensor import Array, Gradients, Node, Tensor
+from ..backends import current
+from ..core import arrays
+from .shape import transpose
+
+
+class ChannelsFirst(Tensor):
+    """Images with their channels after the batch, made from `last`, which has them at the end."""
+
+    __slots__ = ("_first", "last")
+
+    last: Tensor
+    _first: Array
+
+    def __init__(self, last: Tensor) -> None:
+        self.last, self._first = last, None
+        self.requires_grad = bool(taping.get()) and last.requires_grad
+        order = (0, last.ndim - 1, *range(1, last.ndim - 1))
+        self.node = Node("transpose", {"axes": order}, _backward, (last,), ()) if self.requires_grad else None
+        self.index, self.has_grad, self._buffer, self.changes = 0, False, None, UNCHANGED
+
+    @property
+    def data(self) -> Array:
+        """Return the images with channels first. The first call makes them."""
+        if self._first is None:
+            last = self.last.data
+            self._first = arrays.permute(current(), last, (0, last.ndim - 1, *range(1, last.ndim - 1)))
+        return self._first
+
+    @data.setter
+    def data(self, value: Array) -> None:
+        self._first = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        n, *image, channels = self.last.shape
+        return (n, channels, *image)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.last.dtype
+
+    @property
+    def size(self) -> int:
+        return self.last.size
+
+
+def _backward(grads: Gradients, node: Node, dy: Array) -> None:
+    grads.add(node.inputs[0], arrays.permute(grads.k, dy, (0, *range(2, dy.ndim), 1)))
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Return the images with the channels after the batch, from images with the channels at the end.
+
+    >>> import fastnn
+    >>> fastnn.ops.layout.channels_first(fastnn.zeros(2, 5, 6, 3)).shape
+    (2, 3, 5, 6)
+    """
+    if type(x) is Tensor and taping.get() in (True, False):
+        return ChannelsFirst(x)
+    return transpose(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return the images with the channels at the end, from images with the channels after the batch.
+
+    >>> import fastnn
+    >>> fastnn.ops.layout.channels_last(fastnn.zeros(2, 3, 5, 6)).shape
+    (2, 5, 6, 3)
+    """
+    last = last_of(x)
+    return transpose(x, (0, *range(2, x.ndim), 1)) if last is None else last
+
+
+def last_of(x: Tensor) -> Tensor | None:
+    """Return the Tensor that x will be made from; None for others, and after x has been read: it may have changed."""
+    return x.last if type(x) is ChannelsFirst and x._first is None else None

@@ -1,0 +1,100 @@
+"""Normalization: numbers with mean 0 and variance 1, by channel, by sample or by group."""
+
+from __future__ import annotations
+
+from ..autograd.tape import changed
+from ..autograd.tensor import Array, Gradients, Node, Tensor, result
+from ..backends import current
+from . import elementwise
+from .checks import floating, same_dtype
+
+ADD_DGAMMA, ADD_DBETA = 2, 4
+"""Bits of the mask of `norm_backward`: its second and third output are added to the content of the arrays."""
+
+
+def normalize(
+    x: Tensor,
+    view: tuple[int, int, int, int],
+    gamma: Tensor | None = None,
+    beta: Tensor | None = None,
+    epsilon: float = 1e-5,
+    *,
+    center: bool = True,
+    running: tuple[Tensor, Tensor] | None = None,
+    momentum: float = 0.1,
+    unbiased: bool = True,
+    op: str = "normalize",
+) -> Tensor:
+    """Return (x - mean) / sqrt(variance + epsilon) gamma + beta.
+
+    Args:
+        x: numbers of any shape.
+        view: (A, B, C, D), a shape of x: for each index of A and C, the numbers along B and D are normalized together.
+        gamma, beta: C D numbers each, or None.
+        epsilon: it is added to the variance.
+        center: whether the mean is subtracted. Otherwise it counts as 0.
+        running: averages of the means and the variances, of size C, that are moved towards those of x; A is 1.
+        momentum: the share by which they move.
+        unbiased: whether the variance that they get is divided by n - 1.
+        op: the name in error messages.
+
+    Raises:
+        TypeError: x is not of floats, or has another dtype than gamma or beta.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([[1.0, 3.0], [2.0, 6.0]])
+    >>> fastnn.ops.normalization.normalize(x, (2, 1, 1, 2), epsilon=0.0).tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+    same_dtype(op, floating(op, x), *(t for t in (gamma, beta) if t is not None))
+    k, (a, _, c, d) = current(), view
+    x4 = x.data.reshape(view)
+    y, mean, rstd = k.empty(view, x.dtype), k.empty((a, c), x.dtype), k.empty((a, c), x.dtype)
+    scale, shift = (k.absent if t is None else t.data.reshape(c, d) for t in (gamma, beta))
+    averages = (k.absent, k.absent) if running is None else (running[0].data, running[1].data)
+    k.norm_forward(y, mean, rstd, *averages, x4, scale, shift, float(epsilon), float(momentum), int(unbiased), int(center))
+    if running is not None:
+        changed(*running)
+    tensors = tuple(t for t in (x, gamma, beta) if t is not None)
+    saved = x4, mean, rstd, scale, int(center), gamma is not None, beta is not None
+    attrs = {"view": view, "epsilon": epsilon, "center": center}
+    return result("normalize", y.reshape(x.shape), _normalize_backward, tensors, saved, attrs)
+
+
+def _normalize_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, mean, rstd, scale, center, has_gamma, has_beta = node.saved
+    k, inputs = grads.k, node.inputs
+    gamma = inputs[1] if has_gamma and inputs[1].requires_grad else None
+    beta = inputs[-1] if has_beta and inputs[-1].requires_grad else None
+    dx = k.empty(x.shape, x.dtype) if inputs[0].requires_grad else k.absent
+    dgamma, dbeta, mask, shape = k.absent, k.absent, 0, x.shape[2:]
+    if gamma is not None:
+        dgamma, add = grads.target(gamma)
+        mask = ADD_DGAMMA if add else 0
+    if beta is not None:
+        dbeta, add = grads.target(beta)
+        mask |= ADD_DBETA if add else 0
+    of_gamma, of_beta = (d if t is None else d.reshape(shape) for d, t in ((dgamma, gamma), (dbeta, beta)))
+    k.norm_backward(dx, of_gamma, of_beta, dy.reshape(x.shape), x, mean, rstd, scale, center, mask)
+    for t, d in ((gamma, dgamma), (beta, dbeta)):
+        if t is not None:
+            grads.done(t, d)
+    if inputs[0].requires_grad:
+        grads.add(inputs[0], dx.reshape(inputs[0].shape))
+
+
+def normalize_by(x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> Tensor:
+    """Return x normalized along its last axis by a given mean and variance, times gamma plus beta.
+
+    >>> import fastnn
+    >>> x, one = fastnn.tensor([[3.0]]), fastnn.ones(1)
+    >>> fastnn.ops.normalization.normalize_by(x, one, 4 * one, None, None, 0.0).tolist()
+    [[1.0]]
+    """
+    scale = elementwise.rsqrt(elementwise.add(variance, epsilon))
+    if gamma is not None:
+        scale = elementwise.mul(scale, gamma)
+    shift = elementwise.mul(mean, scale)
+    shift = elementwise.neg(shift) if beta is None else elementwise.sub(beta, shift)
+    return elementwise.add(elementwise.mul(x, scale), shift)

@@ -1,0 +1,302 @@
+"""Convolution, pooling and normalization layers beside PyTorch's and Keras's, with the same weights."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import os
+import pickle
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+import fastnn.nn as nn
+from fastnn.backends import load, recording
+from fastnn.replay.recorder import Recorder
+
+RNG = np.random.default_rng(0)
+
+TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
+    ("Conv1d", (3, 5, 3), {}, (2, 3, 11)),
+    ("Conv1d", (4, 6, 4), {"stride": 3, "padding": 2, "groups": 2}, (2, 4, 13)),
+    ("Conv1d", (2, 3, 3), {"padding": "same", "dilation": 3}, (2, 9)),
+    ("Conv2d", (1, 8, 3), {"padding": 1}, (2, 1, 9, 8)),
+    ("Conv2d", (6, 9, (2, 3)), {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2), "groups": 3}, (2, 6, 8, 9)),
+    ("Conv2d", (5, 5, 3), {"groups": 5, "bias": False, "padding": "same"}, (2, 5, 6, 7)),
+    ("Conv2d", (4, 8, 3), {"groups": 4, "stride": 2}, (4, 7, 7)),
+    ("Conv2d", (7, 4, 1), {"padding": "valid"}, (3, 7, 4, 4)),
+    ("Conv3d", (2, 4, (1, 2, 3)), {"padding": (0, 1, 1), "stride": (1, 2, 1)}, (2, 2, 4, 5, 5)),
+    ("MaxPool1d", (3,), {"stride": 2, "padding": 1}, (2, 3, 10)),
+    ("MaxPool2d", (2,), {}, (2, 3, 7, 8)),
+    ("MaxPool2d", ((3, 2),), {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "ceil_mode": True}, (2, 3, 8, 7)),
+    ("MaxPool2d", (3,), {"stride": 2, "ceil_mode": True}, (3, 8, 8)),
+    ("MaxPool3d", (2,), {"padding": 1}, (1, 2, 4, 5, 6)),
+    ("AvgPool1d", (3,), {"stride": 2, "padding": 1}, (2, 3, 10)),
+    ("AvgPool2d", (2,), {}, (2, 3, 7, 8)),
+    ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "ceil_mode": True}, (2, 3, 8, 7)),
+    ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, (2, 3, 8, 7)),
+    ("AvgPool2d", (2,), {"padding": 1, "divisor_override": 3}, (2, 3, 6, 6)),
+    ("AvgPool3d", (2,), {"stride": 1}, (2, 2, 4, 5, 3)),
+    ("AdaptiveAvgPool1d", (4,), {}, (2, 3, 10)),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, (2, 3, 9, 5)),
+    ("AdaptiveAvgPool2d", (1,), {}, (2, 3, 6, 6)),
+    ("AdaptiveAvgPool3d", ((2, 1, 3),), {}, (1, 2, 4, 5, 7)),
+    ("BatchNorm1d", (5,), {}, (8, 5)),
+    ("BatchNorm1d", (3,), {"affine": False, "momentum": 0.3}, (4, 3, 7)),
+    ("BatchNorm2d", (4,), {"eps": 0.1}, (3, 4, 5, 6)),
+    ("BatchNorm2d", (2,), {"track_running_stats": False}, (3, 2, 5, 4)),
+    ("BatchNorm3d", (2,), {}, (2, 2, 3, 4, 2)),
+    ("LayerNorm", (7,), {}, (3, 4, 7)),
+    ("LayerNorm", ((4, 5),), {"bias": False, "eps": 0.01}, (2, 3, 4, 5)),
+    ("LayerNorm", (6,), {"elementwise_affine": False}, (5, 6)),
+    ("RMSNorm", (7,), {}, (3, 4, 7)),
+    ("RMSNorm", ((4, 5),), {"eps": 0.01, "elementwise_affine": False}, (2, 4, 5)),
+    ("GroupNorm", (2, 6), {}, (3, 6, 4, 5)),
+    ("GroupNorm", (3, 3), {"affine": False}, (2, 3, 7)),
+    ("GroupNorm", (2, 4), {}, (5, 4)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "shape"), TORCH, ids=[f"{i}-{c[0]}" for i, c in enumerate(TORCH)])
+def test_torch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch")
+    typed = name.startswith(("Conv", "BatchNorm")) or name.endswith("Norm")
+    theirs = getattr(torch.nn, name)(*args, **kwargs, **({"dtype": torch.float64} if typed else {}))
+    ours = getattr(nn, name)(*args, **kwargs, **({"dtype": "float64"} if typed else {}))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
+    x = RNG.standard_normal(shape)
+    a, b = fastnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, z = ours(a), theirs(b)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-13)
+    upstream = RNG.standard_normal(y.shape)
+    (y * upstream).sum().backward()
+    (z * torch.tensor(upstream)).sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12, atol=1e-12)
+    for key, buffer in theirs.named_buffers():
+        np.testing.assert_allclose(getattr(ours, key).numpy(), buffer.numpy(), rtol=1e-12, atol=1e-13)
+    for key, parameter in theirs.named_parameters():
+        np.testing.assert_allclose(getattr(ours, key).grad.numpy(), parameter.grad.numpy(), rtol=1e-11, atol=1e-12)
+    again = type(ours)(**ours.get_config())
+    again.load_state_dict(ours.state_dict())
+    for layer in (ours.eval(), again.eval()):
+        y = layer(a)
+        np.testing.assert_allclose(y.numpy(), theirs.eval()(b).detach().numpy(), rtol=1e-11, atol=1e-12)
+    a.grad = b.grad = None
+    (y * upstream).sum().backward()
+    (theirs(b) * torch.tensor(upstream)).sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def test_initial_values_are_those_of_torch() -> None:
+    layer = nn.Conv2d(8, 16, 3, groups=2)
+    bound = (4 * 9) ** -0.5
+    for p in (layer.weight, layer.bias):
+        assert np.abs(p.numpy()).max() <= bound
+        assert np.abs(p.numpy()).max() > 0.8 * bound
+
+
+KERAS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    ("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "causal", "dilation_rate": 2}, (2, 9, 3)),
+    ("Conv1D", {"filters": 4, "kernel_size": 2, "strides": 2, "padding": "same", "activation": "relu"}, (2, 9, 3)),
+    ("Conv2D", {"filters": 8, "kernel_size": 3, "activation": "tanh"}, (2, 7, 6, 2)),
+    ("Conv2D", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}, (2, 8, 7, 3)),
+    ("Conv2D", {"filters": 6, "kernel_size": (3, 2), "groups": 3, "padding": "same", "use_bias": False}, (2, 5, 6, 3)),
+    ("Conv3D", {"filters": 3, "kernel_size": 2, "strides": (1, 2, 1)}, (1, 4, 5, 4, 2)),
+    ("MaxPooling1D", {"pool_size": 3, "strides": 2, "padding": "same"}, (2, 8, 3)),
+    ("MaxPooling2D", {}, (2, 7, 6, 3)),
+    ("MaxPooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, (2, 7, 6, 3)),
+    ("MaxPooling3D", {"pool_size": 2}, (1, 4, 5, 4, 2)),
+    ("AveragePooling1D", {"pool_size": 3, "strides": 1, "padding": "same"}, (2, 8, 3)),
+    ("AveragePooling2D", {"pool_size": (3, 2), "padding": "same"}, (2, 7, 6, 3)),
+    ("AveragePooling3D", {"pool_size": 2, "strides": 1}, (1, 4, 5, 4, 2)),
+    *(
+        (f"Global{kind}Pooling{n}D", {"keepdims": n == 2}, (2, *(3, 4, 5)[:n], 3))
+        for kind in ("Max", "Average")
+        for n in (1, 2, 3)
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def keras() -> Any:
+    if not find_spec("keras") or not (find_spec("torch") or find_spec("jax")):
+        pytest.skip("needs Keras with PyTorch or JAX")
+    os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")
+    return importlib.import_module("keras")
+
+
+@pytest.mark.parametrize(("name", "kwargs", "shape"), KERAS, ids=[f"{i}-{c[0]}" for i, c in enumerate(KERAS)])
+def test_keras(keras: Any, name: str, kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
+    theirs, ours = getattr(keras.layers, name)(**kwargs), getattr(fastnn, name)(**kwargs)
+    x = RNG.standard_normal(shape).astype(np.float32)
+    want = keras.ops.convert_to_numpy(theirs(x))
+    assert ours.output_shape(shape[1:]) == want.shape[1:]
+    ours.eval()(x)
+    ours.set_weights([np.asarray(w) for w in theirs.get_weights()])
+    np.testing.assert_allclose(ours(x).numpy(), want, rtol=1e-5, atol=1e-5)
+    if "Normalization" in name:
+        for training in (True, False):
+            got, want = ours(x, training=training).numpy(), keras.ops.convert_to_numpy(theirs(x, training=training))
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+            for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        return
+    first = np.moveaxis(x, -1, 1)
+    turned = type(ours)(**kwargs, data_format="channels_first")
+    turned(first)
+    turned.set_weights(ours.get_weights())
+    got = turned(first).numpy()
+    np.testing.assert_allclose(np.moveaxis(got, 1, -1) if got.ndim == len(shape) else got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "words"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), None, "cannot be divided into 2 groups"),
+        (lambda: nn.Conv2d(3, 4, 3), (2, 3, 2, 5), "larger than the image of (2, 5)"),
+        (lambda: nn.Conv2d(3, 4, 3), (2, 4, 5, 5), "4"),
+        (lambda: nn.Conv2d(3, 4, (3, 3, 3)), None, "kernel_size"),
+        (lambda: nn.Conv2d(3, 4, 3, padding="same", stride=2), None, "stride"),
+        (lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"), None, "padding_mode"),
+        (lambda: fastnn.Conv2D(4, 0), None, "kernel_size"),
+        (lambda: fastnn.Conv2D(4, 3, padding="causal"), None, "padding"),
+        (lambda: fastnn.Conv2D(4, 3), (2, 5, 5), "dimensions"),
+        (lambda: fastnn.Conv2D(4, 3, data_format="first"), None, "data_format"),
+        (lambda: nn.MaxPool2d(3, padding=2), (1, 1, 5, 5), "half of a window"),
+        (lambda: nn.MaxPool2d(17), (1, 1, 20, 20), "256 positions"),
+        (lambda: fastnn.MaxPooling2D(4), (1, 3, 3, 1), "larger than the image of (3, 3)"),
+        (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), None, "output_size"),
+    ],
+)
+def test_bad_arguments_are_named(make: Any, x: Any, words: str) -> None:
+    with pytest.raises((ValueError, TypeError)) as error:
+        make()(fastnn.zeros(*x))
+    assert words in str(error.value)
+
+
+def test_a_convolutional_net_learns_and_freezes() -> None:
+    """Lines that stand or lie: a net of Keras's layers, and the same of PyTorch's, in fit, evaluate and a frozen model."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(0, 0.3, (256, 8, 8, 1)).astype(np.float32)
+    y = rng.integers(0, 2, 256)
+    for image, standing in zip(x, y, strict=True):
+        where = rng.integers(8)
+        (image[:, where] if standing else image[where])[...] += 1
+    fastnn.seed(0)
+    keras_like = fastnn.Sequential(
+        [
+            fastnn.Conv2D(8, 3, activation="relu", padding="same", input_shape=(8, 8, 1)),
+            fastnn.MaxPooling2D(2),
+            fastnn.Conv2D(8, 3, activation="relu"),
+            fastnn.Flatten(),
+            fastnn.Dense(2, activation="softmax"),
+        ]
+    )
+    torch_like = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, 2),
+        nn.Softmax(),
+    )
+    for model, images in ((keras_like, x), (torch_like, np.moveaxis(x, -1, 1).copy())):
+        model.compile(optimizer=fastnn.optim.Adam(lr=0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(images[:192], y[:192], epochs=12, batch_size=16, verbose=0)
+        assert model.evaluate(images[192:], y[192:], verbose=0)[1] > 0.9
+        np.testing.assert_array_equal(
+            model.freeze(input_shape=images.shape[1:], batch_size=32)(images[:32]),
+            model.predict(images[:32], batch_size=32, verbose=0),
+        )
+        np.testing.assert_array_equal(
+            model.freeze(input_shape=images.shape[1:])(images[:1]), model.predict(images[:1], verbose=0)
+        )
+
+
+def test_batches_without_images() -> None:
+    layer = nn.Conv2d(2, 3, 3, padding=1)
+    x = fastnn.zeros(0, 2, 5, 5, requires_grad=True)
+    y = nn.MaxPool2d(5)(layer(x))
+    y.sum().backward()
+    assert y.shape == (0, 3, 1, 1)
+    assert not np.any(layer.weight.grad.numpy())
+
+
+def chain() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.5, seed=1)),
+        *(nn.Conv2d(4, 5, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(5, 2)),
+    )
+
+
+def test_a_chain_with_channels_first_copies_images_at_its_two_ends_only() -> None:
+    recorder = Recorder(load("cpp"))
+    with recording(recorder):
+        chain()(fastnn.tensor(np.ones((2, 3, 8, 8), np.float32))).sum().backward()
+    copies = [args for name, args in recorder.calls if name == "strided_copy" and args[0].ndim == 4]
+    assert len(copies) == 3  # the images, what Flatten reads, and its gradient
+    recorder = Recorder(load("cpp"))
+    with recording(recorder), fastnn.no_grad():
+        chain().eval()(fastnn.tensor(np.ones((2, 3, 8, 8), np.float32)))
+    assert [name for name, args in recorder.calls if args[0].ndim == 4].count("strided_copy") == 2
+
+
+def test_what_a_layer_returns_can_be_read_and_changed() -> None:
+    """Images with their channels first are made when something reads them; what is changed then counts."""
+    x = fastnn.tensor(RNG.standard_normal((2, 3, 6, 6)).astype(np.float32))
+    conv, pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+    with fastnn.no_grad():
+        y = conv(x)
+        assert (y.shape, y.size, y.ndim, y.dtype) == ((2, 4, 4, 4), 128, 4, np.float32)
+        want = pool(conv(x)).numpy()
+        y.mul_(2.0)
+        np.testing.assert_array_equal(pool(y).numpy(), 2 * want)
+        y = conv(x)
+        y.numpy()[...] = 1
+        assert (nn.ReLU()(y).numpy() == 1).all() and (pool(y).numpy() == 1).all()
+    y = conv(x)
+    z = pool(y) + y[:, :, :2, :2]  # two uses, one of them with channels first
+    z.sum().backward()
+    gradient = conv.weight.grad.numpy().copy()
+    conv.zero_grad()
+    y = conv(x).reshape(2, 4, 4, 4)
+    (pool(y) + y[:, :, :2, :2]).sum().backward()
+    np.testing.assert_allclose(conv.weight.grad.numpy(), gradient, rtol=1e-5, atol=1e-5)
+    assert pickle.loads(pickle.dumps(y.detach())).shape == y.shape
+    assert copy.deepcopy(conv(x).detach()).shape == y.shape
+
+
+@pytest.mark.parametrize("keras_names", [False, True])
+def test_batch_norm_averages_in_recorded_steps(keras_names: bool) -> None:
+    x = RNG.normal(3, 2, (24, 3)).astype(np.float32)
+    norm = fastnn.BatchNormalization(momentum=0.9, input_shape=(3,)) if keras_names else nn.BatchNorm1d(3)
+    model = fastnn.Sequential([norm, fastnn.Dense(1)])
+    model.compile(fastnn.optim.SGD(lr=0.01), "mse")
+    model.fit(x, x[:, :1], batch_size=8, epochs=3, shuffle=False, verbose=0)
+    mean, variance, n = np.zeros(3), np.ones(3), 8
+    for _ in range(3):
+        for batch in x.astype(np.float64).reshape(3, n, 3):
+            mean = 0.9 * mean + 0.1 * batch.mean(0)
+            variance = 0.9 * variance + 0.1 * batch.var(0) * (1 if keras_names else n / (n - 1))
+    names = ("moving_mean", "moving_variance") if keras_names else ("running_mean", "running_var")
+    np.testing.assert_allclose(getattr(norm, names[0]).numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(getattr(norm, names[1]).numpy(), variance, rtol=1e-5)
+    if not keras_names:
+        assert norm.num_batches_tracked.item() == 9
+    y = model.predict(x, verbose=0)
+    np.testing.assert_allclose(model.freeze(input_shape=(3,), batch_size=24)(x), y, rtol=1e-5, atol=1e-6)
+
+
+def test_a_frozen_batch_norm_of_keras_takes_its_averages_in_training() -> None:
+    norm = fastnn.BatchNormalization(input_shape=(3,))
+    norm.trainable = False
+    x = fastnn.tensor(RNG.normal(3, 2, (8, 3)).astype(np.float32))
+    np.testing.assert_allclose(norm(x, training=True).numpy(), x.numpy() / np.sqrt(1.001), rtol=1e-5)
+    assert not norm.moving_mean.numpy().any()
