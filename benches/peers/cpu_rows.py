@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import nets
+from . import cnn, nets
 from .row import LIBRARIES, OURS, Row, Target, Way
 
 PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", "Networks, products of bfloat16"
 LATENCY = "Latency"
+IMAGES = "Convolutional networks, float32"
 
 CALLS = 100_000
 """Calls in a row of latencies."""
@@ -104,6 +105,18 @@ def _loop(mode: str, times: float) -> Row:
     return Row(name, NETWORKS, "train", (nets.SEED, 32), _columns(mode, "eager", "PyTorch"), target)
 
 
+def _images() -> list[Row]:
+    """Return the rows of a convolutional net; fastnn and PyTorch take part with channels last and channels first."""
+    ours = {"fastnn": Way("fastnn", "channels_last"), "fastnn channels first": Way("fastnn", "channels_first")}
+    peers = {"PyTorch": Way("torch", "eager"), "PyTorch channels last": Way("torch", "channels_last"), "JAX": Way("jax", "eager")}
+    train, predict = Target(times={"PyTorch": 2.5, "JAX": 5}), Target(times={"PyTorch": 4, "JAX": 1.1})
+    return [
+        Row(f"training step in fit, {cnn.TITLE}, batch 64", IMAGES, "cnn_train", (64,), ours | peers, train),
+        Row(f"inference, frozen, {cnn.TITLE}, batch 64", IMAGES, "cnn_predict", (64,), ours | peers, predict),
+        Row(f"inference, frozen, {cnn.TITLE}, batch 1", IMAGES, "cnn_predict", (1,), ours | peers),
+    ]
+
+
 def cpu_rows(bfloat16: bool) -> list[Row]:
     """List all rows of a CPU."""
     seed = nets.title(nets.SEED)
@@ -125,6 +138,7 @@ def cpu_rows(bfloat16: bool) -> list[Row]:
         _loop("captured", 10.0),
         *(row for sizes in nets.CPU for batch in BATCHES for row in _inference(sizes, batch)),
         *(_latency(sizes) for sizes in (nets.SMALL, nets.RL)),
+        *_images(),
         Row(
             *("LM head 768 -> 50257 + cross-entropy, 256 rows, forward and backward", NETWORKS, "head", head),
             *(_columns("captured", "eager", "PyTorch", "JAX") | {"PyTorch chunked": Way("torch", "chunked")}, head_target),

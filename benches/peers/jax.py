@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import job, nets
+from . import cnn, job, nets
 from .job import Clock, Job, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
@@ -124,6 +124,43 @@ class Contender(job.Contender):
 
         return Job(run, result=result)
 
+    def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
+        """Return a job of jitted steps with donated buffers."""
+        weights = [jnp.asarray(w) for w in cnn.weights()]
+        state = [weights, *([jnp.zeros_like(w) for w in weights] for _ in range(2)), jnp.zeros((), jnp.float32)]
+        rate = [nets.LR]
+        data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in cnn.data(batch)]
+        following = cycle(data)
+
+        def loss(weights: Any, x: Any, y: Any) -> Any:
+            return _cross_entropy(_cnn(weights, x), y)
+
+        def update(weights: Any, m: Any, v: Any, t: Any, lr: Any, x: Any, y: Any) -> Any:
+            gradients = jax.grad(loss)(weights, x, y)
+            made = [_adam(*of, t + 1, lr) for of in zip(weights, m, v, gradients, strict=True)]
+            return (*(list(part) for part in zip(*made, strict=True)), t + 1)
+
+        step = jax.jit(update, donate_argnums=(0, 1, 2, 3))
+        value = jax.jit(loss)
+
+        def run(x: Any, y: Any) -> None:
+            state[:] = self.last = step(*state, rate[0], x, y)
+            if self.device == "cpu":
+                jax.block_until_ready(state)
+
+        def result() -> list[np.ndarray]:
+            few = data[: cnn.CHECKED]
+            for x, y in few:
+                run(x, y)
+            return [np.array([float(value(state[0], x, y)) for x, y in few])]
+
+        return Job(lambda: run(*next(following)), result=result, settle=lambda: rate.__setitem__(0, nets.STILL))
+
+    def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
+        weights, x = [jnp.asarray(w) for w in cnn.weights()], jax.device_put(cnn.data(batch)[0][0])
+        forward = jax.jit(lambda x: jax.nn.softmax(_cnn(weights, x)))
+        return self._job(forward, (x,), lambda: [np.asarray(forward(x))])
+
     def adam(self, n: int, precision: str, mode: str) -> Job:
         w, dw = map(jax.device_put, nets.flat(n))
         state = [w, jnp.zeros(n, jnp.float32), jnp.zeros(n, jnp.float32), jnp.zeros((), jnp.float32)]
@@ -212,3 +249,12 @@ class Net:
     def epoch(self, xs: Any, ys: Any) -> Any:
         self.layers, self.state, values = self._epoch(self.layers, self.state, self.lr, xs, ys)
         return values
+
+
+def _cnn(weights: list[Any], x: Any) -> Any:
+    """Return the logits of the convolutional net."""
+    for w, b in (weights[0:2], weights[2:4]):
+        x = jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        x = jax.lax.reduce_window(jax.nn.relu(x + b), -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+    x = jax.nn.relu(x.reshape(len(x), -1) @ weights[4] + weights[5])
+    return x @ weights[6] + weights[7]

@@ -278,7 +278,7 @@ class Bench:
             rounds = ROUNDS[1]
             each(lambda entry: entry.share_calls(row.args[-1] // rounds))
         else:
-            seconds = max(self.seconds / rounds, TRAINING if row.kind == "train" else 0)
+            seconds = max(self.seconds / rounds, TRAINING if row.kind.endswith("train") else 0)
             each(lambda entry: entry.calibrate(seconds))
         if row.limit and (ours := next((e for e in entries if row.columns[e.column].module == "fastnn"), None)):
             limit = _Entry(row.limit_name, ours.threads, ours.worker)

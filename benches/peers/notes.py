@@ -48,6 +48,11 @@ SECTIONS = {
           nn.LinearCrossEntropyLoss under capture, PyTorch linear and cross_entropy, PyTorch chunked its linear_cross_entropy
           with 64 rows, JAX a jitted value_and_grad.
     """,
+    "Convolutional networks, float32": """
+        Training is `fit` with Adam, as above. fastnn uses Keras's layers with channels last; fastnn channels first is the same
+        net of `nn.Conv2d`, `nn.ReLU` and `nn.MaxPool2d`. PyTorch has its own memory format, or channels last. The results are
+        checked against a net in NumPy with float64.
+    """,
     "Latency": """
         Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other
         contenders. The figures are the percentiles 50, 99 and 99.9 of these times, which include that of the clock. ONNX Runtime

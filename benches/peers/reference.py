@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import nets
+from . import cnn, nets
 from .numpy import Net
 
 MOST = {
@@ -17,6 +17,8 @@ MOST = {
     "latency": {"float32": 1e-5},
     "head": {"float32": 1e-5},
     "adam": {"float32": 1e-6},
+    "cnn_train": {"float32": 1e-4},
+    "cnn_predict": {"float32": 1e-5},
 }
 """Largest allowed error by kind of work and precision.
 
@@ -51,6 +53,10 @@ def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
         return _head(*args)
     if kind == "adam":
         return _adam(*args)
+    if kind == "cnn_predict":
+        return [probabilities(cnn.Net().forward(cnn.data(*args)[0][0]))]
+    if kind == "cnn_train":
+        return cnn.Net().after(cnn.data(*args)[: cnn.CHECKED])
     sizes, batch = (args[0], 1) if kind == "latency" else args
     if kind in ("predict", "latency"):
         return [Net(sizes, batch, np.float64).forward(nets.samples(sizes, batch)[0])]
@@ -136,7 +142,7 @@ def check(kind: str, precision: str, got: Sequence[Any], want: Sequence[np.ndarr
 def _error(kind: str, precision: str, got: np.ndarray, want: np.ndarray) -> float:
     """Return the error of one array; NaN if the array contains NaN."""
     difference = got - want
-    if kind == "train":
+    if kind.endswith("train"):
         return float(np.abs(difference / want).max())
     error = float(np.linalg.norm(difference) / (np.linalg.norm(want) or 1.0))
     if precision == "float32":

@@ -66,7 +66,10 @@ SMALL = {
     "latency": ((8, 64, 64, 4), 40),
     "head": (12, 300, 20),
     "adam": (5000,),
+    "cnn_train": (2,),
+    "cnn_predict": (2,),
 }
+CPU_ONLY = {"latency", "cnn_train", "cnn_predict"}
 
 
 def small(kind: str, device: str = "cuda", **more: Any) -> Any:
@@ -81,7 +84,7 @@ def test_rows_have_contenders_and_checks(device: str) -> None:
     rows, most = peers("rows"), peers("reference").MOST
     every, libraries = rows.rows(device), {library.module for library in peers("row").LIBRARIES[device].values()}
     assert len({r.name for r in every}) == len(every)
-    assert {*SMALL, "digits"} - {"adam" if device == "cpu" else "latency"} == {r.kind for r in every}
+    assert {*SMALL, "digits"} - ({"adam"} if device == "cpu" else CPU_ONLY) == {r.kind for r in every}
     for r in every:
         assert r.section in peers("notes").SECTIONS
         assert r.kind == "digits" or r.precision in most[r.kind]
@@ -132,7 +135,7 @@ def test_products_of_stored_transposes_and_misaligned_arrays(layout: str, start:
 
 
 @pytest.mark.skipif(not emulator.runs_here(), reason="no compiler for the emulated device")
-@pytest.mark.parametrize("kind", [kind for kind in SMALL if kind != "latency"])
+@pytest.mark.parametrize("kind", [kind for kind in SMALL if kind not in CPU_ONLY])
 def test_fastnn_is_right_on_a_device(kind: str, local: Any) -> None:
     columns = {column: way for column, way in modes(kind, ["cuda"]).items() if way.mode != "fit"}  # its epochs take long there
     with emulator.using("emulated"):
