@@ -88,13 +88,14 @@ struct Phase {
   i64 rows(const Conv& s) const { return s.N * pixels[0] * pixels[1] * pixels[2]; }
   i64 positions() const { return taps[0] * taps[1] * taps[2]; }
 };
-FASTNN_INLINE i64 phases_of(const Conv& s, int axis) { return s.dilation[axis] == 1 ? s.stride[axis] : 1; }
+FASTNN_INLINE i64 phase_step(const Conv& s, int axis) { return s.dilation[axis] == 1 ? s.stride[axis] : 1; }
+FASTNN_INLINE i64 phases_of(const Conv& s, int axis) { return max_i64(1, min_i64(phase_step(s, axis), s.image[axis])); }
 FASTNN_INLINE i64 phases_of(const Conv& s) { return phases_of(s, 0) * phases_of(s, 1) * phases_of(s, 2); }
 FASTNN_INLINE Phase phase_at(const Conv& s, i64 number) {
   Phase f = {};
   for (int i = 2; i >= 0; i--) {
-    const i64 step = phases_of(s, i), first = number % step;
-    number /= step;
+    const i64 step = phase_step(s, i), first = number % phases_of(s, i);
+    number /= phases_of(s, i);
     f.first[i] = first;
     f.step[i] = step;
     f.pixels[i] = first < s.image[i] ? ceil_div(s.image[i] - first, step) : 0;

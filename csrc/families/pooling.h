@@ -119,7 +119,7 @@ void max_pool_forward(const void* args, const Worker& me) {
     for (i64 c = 0; c < a.C; c += L) {
       const i64 n = min_i64(L, a.C - c);
       const bool whole = n == L;
-      Vec<T> best = {};
+      Vec<T> best = splat((T)-__builtin_inf());  // of a window without pixels
       IVec<T> index = {};
       bool first = true;
       each_pixel(a, w, e, p, q, [&](i64 position, i64 at) __attribute__((always_inline)) {

@@ -29,17 +29,19 @@ def conv(
     stride: Sequence[int],
     padding: Sides,
     dilation: Sequence[int],
+    groups: int = 1,
     op: str = "conv",
 ) -> Tensor:
     """activation(x * w + b), in one kernel: a convolution as networks have it, a cross-correlation.
 
     Args:
         x: (N, *image, C), with one to three axes of the image.
-        w: (*filter, I, O). There are C / I groups of channels, and each of them gives an equal part of the O outputs.
+        w: (*filter, I, O), for groups of I channels, each of which gives an equal part of the O outputs.
         b: (O,) or None.
         activation: an element-wise function.
         stride, dilation: a number for each axis.
         padding: the zeros before and after the image, for each axis.
+        groups: number of groups; C is groups times I.
         op: the name in error messages.
 
     Returns:
@@ -59,8 +61,8 @@ def conv(
     if x.ndim != w.ndim:
         raise ValueError(f"{op}: x has shape {x.shape}, wanted {axes + 2} dimensions: images, {axes} of an image, channels")
     inputs, outputs = w.shape[-2:]
-    if x.shape[-1] % inputs or outputs % max(1, x.shape[-1] // inputs):
-        raise ValueError(f"{op}: x has {x.shape[-1]} channels (shape {x.shape}), but the filters are for {inputs} of a group")
+    if x.shape[-1] != inputs * groups or not inputs or outputs % groups:
+        raise ValueError(f"{op}: x has {x.shape[-1]} channels (shape {x.shape}), wanted {inputs * groups}, and at least 1")
     places = out_sizes(op, x.shape[1:-1], w.shape[:-2], stride, padding, dilation)
     # Filters of one channel each are too short for products, so that rounding would gain nothing.
     k, rounding = current(), 0 if inputs == 1 < outputs == x.shape[-1] else precision()

@@ -45,6 +45,31 @@ class ChannelsFirst(Tensor):
         self._first = value
 
     @property
+    def grad(self) -> Tensor | None:
+        """Return the gradient that backward computed, or None. That of a result is the gradient of `last`, which has all uses."""
+        if self.node is None:
+            return Tensor(self._buffer) if self.has_grad else None
+        kept = self.last.grad
+        return None if kept is None else self.turned(kept)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self.node is not None:
+            raise RuntimeError("grad: the gradient of a result cannot be set")
+        Tensor.grad.__set__(self, value)  # type: ignore[attr-defined]
+
+    def retain_grad(self) -> None:
+        if self.node is None:
+            super().retain_grad()
+        else:
+            self.last.retain_grad()
+
+    @staticmethod
+    def turned(last: Tensor) -> Tensor:
+        """Return a Tensor with channels last as one with channels first, without a history."""
+        return Tensor(arrays.permute(current(), last.data, (0, last.ndim - 1, *range(1, last.ndim - 1))))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         n, *image, channels = self.last.shape
         return (n, channels, *image)
@@ -87,4 +112,5 @@ def channels_last(x: Tensor) -> Tensor:
 
 def last_of(x: Tensor) -> Tensor | None:
     """Return the Tensor that x will be made from; None for others, and after x has been read: it may have changed."""
-    return x.last if type(x) is ChannelsFirst and x._first is None else None
+    own = type(x) is not ChannelsFirst or x._first is not None or (x.requires_grad and x.node is None)  # a leaf of its own
+    return None if own else x.last  # type: ignore[attr-defined]

@@ -46,7 +46,7 @@ def normalize(
     >>> fastnn.ops.normalization.normalize(x, (2, 1, 1, 2), epsilon=0.0).tolist()
     [[-1.0, 1.0], [-1.0, 1.0]]
     """
-    same_dtype(op, floating(op, x), *(t for t in (gamma, beta) if t is not None))
+    same_dtype(op, floating(op, x), *(t for t in (gamma, beta, *(running or ())) if t is not None))
     k, (a, _, c, d) = current(), view
     x4 = x.data.reshape(view)
     y, mean, rstd = k.empty(view, x.dtype), k.empty((a, c), x.dtype), k.empty((a, c), x.dtype)
@@ -84,7 +84,15 @@ def _normalize_backward(grads: Gradients, node: Node, dy: Array) -> None:
         grads.add(inputs[0], dx.reshape(inputs[0].shape))
 
 
-def normalize_by(x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> Tensor:
+def normalize_by(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    epsilon: float,
+    op: str = "normalize_by",
+) -> Tensor:
     """Return x normalized along its last axis by a given mean and variance, times gamma plus beta.
 
     >>> import fastnn
@@ -92,6 +100,7 @@ def normalize_by(x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None
     >>> fastnn.ops.normalization.normalize_by(x, one, 4 * one, None, None, 0.0).tolist()
     [[1.0]]
     """
+    same_dtype(op, floating(op, x), mean, variance)
     scale = elementwise.rsqrt(elementwise.add(variance, epsilon))
     if gamma is not None:
         scale = elementwise.mul(scale, gamma)

@@ -17,6 +17,7 @@ from ..core.convert import StepInput
 from ..core.locks import rlock
 from ..core.precision import precision
 from ..core.tree import flatten, replace
+from ..ops.layout import ChannelsFirst
 from .host_code import HostCode
 from .lookups import Bindings
 from .plan import Step, copied, give_back, own
@@ -76,6 +77,11 @@ def _without_shapes(key: Any) -> Any:
     if len(key) == 3 and isinstance(key[0], bool) and isinstance(key[1], tuple):
         return key[0], key[2]
     return tuple(map(_without_shapes, key))
+
+
+def _read(leaf: Any) -> Any:
+    """Return an output; images with their channels first are made now, while the step is recorded."""
+    return Tensor(leaf.data, leaf.requires_grad, leaf.node, leaf.index) if type(leaf) is ChannelsFirst else leaf
 
 
 def _leads_back(output: Any) -> bool:
@@ -216,7 +222,7 @@ class _Capture:
         host = HostCode(marks=True)
         try:
             with recording(recorder), host:
-                output = self.fn(*own_args, **own_kwargs)
+                output = replace(self.fn(*own_args, **own_kwargs), _read)
                 recorder.carry_buffers()
         finally:
             for i, (array, buffer, step_input) in enumerate(zip(arrays, buffers, seen, strict=True)):

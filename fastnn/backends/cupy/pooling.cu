@@ -57,7 +57,7 @@ template <typename T>
 __device__ void max_pool_forward(const max_pool_forward_args<T>& a) {
   const Windows w(a.window);
   for (i64 i = first(); i < a.N * a.E * a.P * a.Q * a.C; i += stride()) {
-    T best = 0;
+    T best = (T)-1e308 * 10;  // of a window without pixels
     i64 place = -1;
     each_pixel(a, w, i, [&](i64 position, i64 at) {
       const T now = a.x[at];
@@ -66,7 +66,7 @@ __device__ void max_pool_forward(const max_pool_forward_args<T>& a) {
       place = position;
     });
     a.y[i] = best;
-    if (a.index) a.index[i] = (u8)place;
+    if (a.index) a.index[i] = (u8)(place < 0 ? 0 : place);
   }
 }
 

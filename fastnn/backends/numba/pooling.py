@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .jit import jit
 from .vmath import inline
 
@@ -43,7 +45,7 @@ def max_pool_forward(y: Array, index: Array, x: Array, window: Array) -> None:
                     w0, v0, v1 = _positions(window, 2, q, x.shape[3])
                     to = (((n * E + e) * P + p) * Q + q) * C
                     for c in range(C):
-                        best, place, found = y.dtype.type(0), 0, False
+                        best, place, found = y.dtype.type(-np.inf), 0, False
                         for r in range(r0, r1):
                             for u in range(u0, u1):
                                 for v in range(v0, v1):

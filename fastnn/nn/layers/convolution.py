@@ -21,11 +21,12 @@ def per_axis(axes: int, low: int = 1) -> Callable[[Any, str], tuple[int, ...]]:
     """Return a check for a whole number, or one for each axis; it returns a tuple."""
 
     def check(value: Any, name: str) -> tuple[int, ...]:
-        if not isinstance(value, tuple | list):
-            return (whole_number(value, name, low),) * axes
-        if len(value) != axes:
+        given = value if isinstance(value, tuple | list) else (value,) * axes
+        if len(given) != axes:
             raise ValueError(f"{name} is {value!r}, wanted a whole number or {axes} of them")
-        return tuple(whole_number(n, name, low) for n in value)
+        if any(whole_number(n, name, low) >= 2**31 for n in given):
+            raise ValueError(f"{name} is {value!r}, wanted whole numbers below 2^31")
+        return tuple(int(n) for n in given)
 
     return check
 
@@ -33,6 +34,14 @@ def per_axis(axes: int, low: int = 1) -> Callable[[Any, str], tuple[int, ...]]:
 def image_shape(shape: Any, name: str) -> tuple[int | None, ...] | None:
     """Check the shape of a sample; sizes of the image may be None, which is unknown."""
     return None if shape is None else tuple(None if n is None else positive_int(n, name) for n in tuple(shape))
+
+
+def check_images(layer: Any, x: Tensor, axes: int, first: bool, channels: int | None = None) -> None:
+    """Raise ValueError unless x are images with so many axes, and with these channels, if they are known."""
+    if x.ndim != axes + 2 or (channels is not None and x.shape[1 if first else -1] != channels):
+        named, image = "channels" if channels is None else str(channels), ("depth", "height", "width")[3 - axes :]
+        wanted = ", ".join(["n", named, *image] if first else ["n", *image, named])
+        raise ValueError(f"{type(layer).__name__}: x has shape {x.shape}, wanted ({wanted})")
 
 
 def data_format(value: Any, name: str) -> str:
@@ -102,6 +111,7 @@ class Conv(Weighted):
             with building:
                 if not self.built:
                     self.build(self.input_shape or x.shape[1:])
+        check_images(self, x, self._axes, self._channels_first, self._kernel.shape[-2] * self.groups)
         if self._channels_first:
             x = channels_last(x)
         activation = self.activation
@@ -114,6 +124,7 @@ class Conv(Weighted):
             stride=self.strides,
             padding=self._sides(x.shape[1:-1]),
             dilation=self.dilation_rate,
+            groups=self.groups,
             op=type(self).__name__,
         )
         if self._channels_first:

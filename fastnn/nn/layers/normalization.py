@@ -179,6 +179,10 @@ class BatchNormalization(Normalizing):
 
     def forward(self, x: Tensor) -> Tensor:
         self._scaled(x)
+        if not -x.ndim < self.axis < x.ndim or x.shape[self.axis] != self._channels:
+            raise ValueError(
+                f"{type(self).__name__}: x has shape {x.shape}, wanted {self._channels} channels as the size of axis {self.axis}"
+            )
         axis = self.axis % x.ndim
         last = axis == x.ndim - 1
         order = (*(i for i in range(x.ndim) if i != axis), axis)
@@ -189,8 +193,8 @@ class BatchNormalization(Normalizing):
     def _normalized(self, x: Tensor) -> Tensor:
         gamma, beta = self._scaled(x)
         mean, variance = (self._buffers[name] for name in self._averages)
-        if not self.training or not self.trainable:
-            return normalize_by(x, mean, variance, gamma, beta, self.epsilon)
+        if not self.training or not self.trainable or not x.size:  # nothing says nothing of a mean
+            return normalize_by(x, mean, variance, gamma, beta, self.epsilon, type(self).__name__)
         view = (1, math.prod(x.shape[:-1]), x.shape[-1], 1)
         how: dict[str, Any] = {"running": (mean, variance), "momentum": 1 - self.momentum, "unbiased": False}
         return normalize(x, view, gamma, beta, self.epsilon, **how, op=type(self).__name__)
@@ -235,6 +239,19 @@ class _OfSamples(Normalizing):
                 f"{type(self).__name__}: axis {self.axis} of an input of shape {shape}, wanted its last axis or axes"
             )
         return input_shape[n - 1 - len(axes) :]
+
+    def _features(self, x: Tensor) -> int:
+        """Return the number of elements that are normalized together, of which there are scales.
+
+        Raises:
+            ValueError: they are not those that the layer was built for.
+        """
+        own, known = self._own_shape(x.shape[1:]), self.input_shape or ()
+        if own != known[len(known) - len(own) :]:
+            raise ValueError(
+                f"{type(self).__name__}: x has shape {x.shape}, wanted {known[len(known) - len(own) :]} as its last sizes"
+            )
+        return math.prod(own)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         shape = self._own_shape(input_shape)
@@ -311,7 +328,7 @@ class LayerNormalization(_OfSamples):
 
     def forward(self, x: Tensor) -> Tensor:
         gamma, beta = self._scaled(x)
-        n = math.prod(self._own_shape(x.shape[1:]))
+        n = self._features(x)
         return normalize(x, (x.size // max(1, n), 1, 1, n), gamma, beta, self.epsilon, op=type(self).__name__)
 
 
@@ -347,7 +364,7 @@ class RMSNormalization(_OfSamples):
 
     def forward(self, x: Tensor) -> Tensor:
         gamma, _ = self._scaled(x)
-        n = math.prod(self._own_shape(x.shape[1:]))
+        n = self._features(x)
         return normalize(x, (x.size // max(1, n), 1, 1, n), gamma, None, self.epsilon, center=False, op=type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
@@ -409,8 +426,9 @@ class GroupNormalization(_OfSamples):
 
     def forward(self, x: Tensor) -> Tensor:
         gamma, beta = self._scaled(x)
-        channels = x.shape[-1]
-        return normalize(x, groups_of(x, channels if self.groups == -1 else self.groups), gamma, beta, self.epsilon)
+        channels = self._features(x)
+        view = groups_of(x, channels if self.groups == -1 else self.groups)
+        return normalize(x, view, gamma, beta, self.epsilon, op=type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
         return {"groups": self.groups, **super().get_config()}

@@ -12,7 +12,7 @@ from ...ops.pooling import avg_pool, max_pool, pooled_sizes
 from ...ops.reduce import amax, mean
 from ..module import Module
 from ..spec import InputSpec
-from .convolution import data_format, keras_padding, per_axis
+from .convolution import check_images, data_format, keras_padding, per_axis
 
 
 def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -55,6 +55,7 @@ class _Pooling(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.data_format == "channels_first"
+        check_images(self, x, self._axes, first)
         x = channels_last(x) if first else x
         how: dict[str, Any] = {"stride": self._steps(), "padding": self._sides(x.shape[1:-1]), "op": type(self).__name__}
         y = max_pool(x, self.pool_size, dilation=(1,) * self._axes, **how) if self._max else avg_pool(x, self.pool_size, **how)
@@ -185,6 +186,7 @@ class _GlobalPooling(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         begin = 2 if self.data_format == "channels_first" else 1
+        check_images(self, x, self._axes, begin == 2)
         axes = tuple(range(begin, begin + self._axes))
         return (amax if self._max else mean)(x, axes, self.keepdims)
 

@@ -122,7 +122,7 @@ class Reshape(Module):
 
 
 def _order(value: Any, name: str) -> tuple[int, ...]:
-    dims = tuple(whole_number(n, name, 1) for n in value)
+    dims = tuple(whole_number(n, name, 1) for n in (value if isinstance(value, tuple | list) else (value,)))
     if sorted(dims) != list(range(1, len(dims) + 1)):
         raise ValueError(f"{name} is {value!r}, wanted each number from 1 to {len(dims)} once")
     return dims
@@ -153,6 +153,10 @@ class Permute(Module):
         return InputSpec(ndim=len(self.dims) + 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != len(self.dims) + 1:
+            raise ValueError(
+                f"Permute: x has shape {x.shape}, wanted {len(self.dims) + 1} dimensions, the first of them the samples"
+            )
         return transpose(x, (0, *self.dims))
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

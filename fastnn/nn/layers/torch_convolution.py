@@ -115,7 +115,7 @@ class _TorchConv(Conv):
         return tuple((n, n) for n in self.padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim == self._axes + 2:
+        if x.ndim != self._axes + 1:
             return super().forward(x)
         return squeeze(super().forward(unsqueeze(x, 0)), 0)
 

@@ -82,11 +82,14 @@ class _BatchNorm(_Weighted):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self._scaled(x)
+        if x.ndim not in self._dims or x.shape[1] != self.num_features:
+            kinds = " or ".join(str(("n", str(self.num_features), *("size",) * (n - 2))).replace("'", "") for n in self._dims)
+            raise ValueError(f"{type(self).__name__}: x has shape {x.shape}, wanted {kinds}")
         first = x.ndim > 2
         x = channels_last(x) if first else x
         buffers = self._buffers
-        if self.training or not self.track_running_stats:
-            rows = math.prod(x.shape[:-1])
+        rows = math.prod(x.shape[:-1])
+        if (self.training and rows) or not self.track_running_stats:  # nothing says nothing of a mean
             if self.training and rows == 1:
                 raise ValueError(f"{type(self).__name__}: one number for each channel came in training, wanted more than one")
             running = (buffers["running_mean"], buffers["running_var"]) if self.track_running_stats else None
@@ -96,7 +99,7 @@ class _BatchNorm(_Weighted):
             if running is not None:
                 buffers["num_batches_tracked"].copy_(elementwise.add(buffers["num_batches_tracked"], 1))
         else:
-            y = normalize_by(x, buffers["running_mean"], buffers["running_var"], weight, bias, self.eps)
+            y = normalize_by(x, buffers["running_mean"], buffers["running_var"], weight, bias, self.eps, type(self).__name__)
         return channels_first(y) if first else y
 
     def get_config(self) -> dict[str, Any]:
@@ -162,6 +165,14 @@ def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     return lambda value, name: None if value is None else check(value, name)
 
 
+def _features(layer: Any, x: Tensor) -> int:
+    """Return the number of elements that a layer with a normalized_shape normalizes together."""
+    sizes: tuple[int, ...] = layer.normalized_shape
+    if x.shape[-len(sizes) :] != sizes:
+        raise ValueError(f"{type(layer).__name__}: x has shape {x.shape}, wanted {sizes} as its last sizes")
+    return math.prod(sizes)
+
+
 class LayerNorm(_Weighted):
     """Layer that gives the features of each sample mean 0 and variance 1, then a learned mean and variance for each feature.
 
@@ -211,7 +222,7 @@ class LayerNorm(_Weighted):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self._scaled(x)
-        n = math.prod(self.normalized_shape)
+        n = _features(self, x)
         return normalize(x, (x.size // n, 1, 1, n), weight, bias, self.eps, op=type(self).__name__)
 
     def get_config(self) -> dict[str, Any]:
@@ -264,7 +275,7 @@ class RMSNorm(_Weighted):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, _ = self._scaled(x)
-        n, eps = math.prod(self.normalized_shape), self.eps
+        n, eps = _features(self, x), self.eps
         epsilon = float(np.finfo(x.dtype).eps) if eps is None else eps
         return normalize(x, (x.size // n, 1, 1, n), weight, None, epsilon, center=False, op=type(self).__name__)
 
@@ -333,6 +344,8 @@ class GroupNorm(_Weighted):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self._scaled(x)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(f"GroupNorm: x has shape {x.shape}, wanted (n, {self.num_channels}, ...)")
         first = x.ndim > 2
         x = channels_last(x) if first else x
         y = normalize(x, groups_of(x, self.num_groups), weight, bias, self.eps, op="GroupNorm")

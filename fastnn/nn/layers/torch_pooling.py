@@ -15,7 +15,7 @@ from ...ops.reduce import mean
 from ...ops.shape import concatenate, squeeze, unsqueeze
 from ..module import Module
 from ..spec import InputSpec
-from .convolution import per_axis
+from .convolution import check_images, per_axis
 
 
 class _Images(Module):
@@ -38,7 +38,8 @@ class _Images(Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim == self._axes + 2:
+        if x.ndim != self._axes + 1:
+            check_images(self, x, self._axes, True)
             return channels_first(self._pooled(channels_last(x)))
         return squeeze(channels_first(self._pooled(channels_last(unsqueeze(x, 0)))), 0)
 
@@ -242,6 +243,8 @@ class _AdaptiveAvgPool(_Images):
 
     def _pooled(self, x: Tensor) -> Tensor:
         image = x.shape[1:-1]
+        if 0 in image:
+            raise ValueError(f"{type(self).__name__}: images of {image} have no pixels")
         wanted = [m or n for m, n in zip(self.output_size, image, strict=True)]
         if all(n % m == 0 for m, n in zip(wanted, image, strict=True)):
             size = tuple(n // m for m, n in zip(wanted, image, strict=True))
