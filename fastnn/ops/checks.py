@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -97,3 +98,13 @@ def axis_of(axis: Any, ndim: int, op: str) -> int:
     if not -ndim <= axis < ndim:
         raise ValueError(f"{op}: axis {axis} of a Tensor with {ndim} dimensions")
     return int(axis) % ndim
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return the value as a bool."""
+    return bool(value)
+
+
+def optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Return a check that also accepts None."""
+    return lambda value, name: None if value is None else check(value, name)

@@ -10,13 +10,14 @@ import numpy as np
 
 from ... import initializers
 from ...autograd.tensor import Tensor
-from ...ops.checks import check_number, whole_number
+from ...ops.checks import check_number, flag, whole_number
 from ...ops.normalization import normalize, normalize_by
 from ...ops.shape import transpose
 from ..dtype import real_dtype
 from ..module import Module
 from ..parameter import building, initial
 from ..spec import InputSpec
+from .weighted import named
 
 
 def share(value: Any, name: str) -> float:
@@ -27,15 +28,6 @@ def share(value: Any, name: str) -> float:
 def positive_number(value: Any, name: str) -> float:
     """Check a number that is not negative."""
     return check_number(value, name, 0.0)
-
-
-def flag(value: Any, name: str) -> bool:
-    """Return the value as a bool."""
-    return bool(value)
-
-
-def _by(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
-    return lambda value, argument: get(value)
 
 
 class Normalizing(Module):
@@ -120,7 +112,7 @@ class BatchNormalization(Normalizing):
         "epsilon": positive_number,
         **dict.fromkeys(("center", "scale"), flag),
         **dict.fromkeys(
-            (f"{name}_initializer" for name in ("beta", "gamma", "moving_mean", "moving_variance")), _by(initializers.get)
+            (f"{name}_initializer" for name in ("beta", "gamma", "moving_mean", "moving_variance")), named(initializers.get)
         ),
     }
     _fixed_arguments = (
@@ -278,7 +270,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "axis": _axes,
     "epsilon": positive_number,
     **dict.fromkeys(("center", "scale"), flag),
-    **dict.fromkeys(("beta_initializer", "gamma_initializer"), _by(initializers.get)),
+    **dict.fromkeys(("beta_initializer", "gamma_initializer"), named(initializers.get)),
 }
 _FIXED = ("axis", "center", "scale", "beta_initializer", "gamma_initializer")
 

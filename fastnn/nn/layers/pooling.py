@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
+from ...ops.checks import optional
 from ...ops.convolution import Sides, same_padding
 from ...ops.layout import channels_first, channels_last
 from ...ops.pooling import avg_pool, max_pool, pooled_sizes
@@ -13,10 +14,6 @@ from ...ops.reduce import amax, mean
 from ..module import Module
 from ..spec import InputSpec
 from .convolution import check_images, data_format, keras_padding, per_axis
-
-
-def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    return lambda value, name: None if value is None else check(value, name)
 
 
 class _Pooling(Module):
@@ -85,7 +82,7 @@ class _Pooling(Module):
 def _checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
     return {
         "pool_size": per_axis(axes),
-        "strides": _optional(per_axis(axes)),
+        "strides": optional(per_axis(axes)),
         "padding": keras_padding(("valid", "same")),
         "data_format": data_format,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,13 +10,13 @@ import numpy as np
 from ... import initializers
 from ...autograd.tensor import Tensor
 from ...ops import elementwise
-from ...ops.checks import check_device, positive_int
+from ...ops.checks import check_device, flag, optional, positive_int
 from ...ops.layout import channels_first, channels_last
 from ...ops.normalization import normalize, normalize_by
 from ..dtype import real_dtype
 from ..parameter import filling
 from ..spec import InputSpec
-from .normalization import Normalizing, flag, groups_of, positive_number, share
+from .normalization import Normalizing, groups_of, positive_number, share
 
 _ONES, _ZEROS = initializers.get("ones"), initializers.get("zeros")
 
@@ -161,10 +160,6 @@ def _sizes(value: Any, name: str) -> tuple[int, ...]:
     return tuple(positive_int(n, name) for n in value) if isinstance(value, tuple | list) else (positive_int(value, name),)
 
 
-def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    return lambda value, name: None if value is None else check(value, name)
-
-
 def _features(layer: Any, x: Tensor) -> int:
     """Return the number of elements that a layer with a normalized_shape normalizes together."""
     sizes: tuple[int, ...] = layer.normalized_shape
@@ -253,7 +248,7 @@ class RMSNorm(_Weighted):
 
     _checked_arguments: ClassVar = {
         "normalized_shape": _sizes,
-        "eps": _optional(positive_number),
+        "eps": optional(positive_number),
         "elementwise_affine": flag,
     }
     _fixed_arguments = ("normalized_shape", "elementwise_affine")

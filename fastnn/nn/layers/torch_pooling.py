@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
-from ...ops.checks import whole_number
+from ...ops.checks import flag, optional, whole_number
 from ...ops.elementwise import mul
 from ...ops.layout import channels_first, channels_last
 from ...ops.pooling import avg_pool, max_pool
@@ -44,14 +44,6 @@ class _Images(Module):
         return squeeze(channels_first(self._pooled(channels_last(unsqueeze(x, 0)))), 0)
 
 
-def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    return lambda value, name: None if value is None else check(value, name)
-
-
-def _flag(value: Any, name: str) -> bool:
-    return bool(value)
-
-
 class _Windows(_Images):
     """Base class of the layers that pool windows."""
 
@@ -82,10 +74,10 @@ class _Windows(_Images):
 def _checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
     return {
         **dict.fromkeys(("kernel_size", "dilation"), per_axis(axes)),
-        "stride": _optional(per_axis(axes)),
+        "stride": optional(per_axis(axes)),
         "padding": per_axis(axes, 0),
-        **dict.fromkeys(("ceil_mode", "count_include_pad"), _flag),
-        "divisor_override": _optional(lambda value, name: whole_number(value, name, 1)),
+        **dict.fromkeys(("ceil_mode", "count_include_pad"), flag),
+        "divisor_override": optional(lambda value, name: whole_number(value, name, 1)),
     }
 
 

@@ -8,18 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ... import activations, constraints, initializers, regularizers
-from ...ops.checks import shape_of
+from ...ops.checks import flag, shape_of
 from ..dtype import real_dtype
 from ..module import Module
 from ..parameter import Parameter, initial
 from ..penalties import RULES
 
 
-def _flag(value: Any, argument: str) -> bool:
-    return bool(value)
-
-
-def _by(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
+def named(get: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
     """Return a check that converts an argument by get(name); the errors of get name the kind of object."""
     return lambda value, argument: get(value)
 
@@ -33,10 +29,10 @@ class Weighted(Module):
     _saved_as = ""
     _names = ("kernel", "bias")
     _checked_arguments: ClassVar = {
-        "activation": _by(activations.get),
-        **{name: _by(constraints.get if name.endswith("constraint") else regularizers.get) for name in RULES},
-        **dict.fromkeys(("kernel_initializer", "bias_initializer"), _by(initializers.get)),
-        "use_bias": _flag,
+        "activation": named(activations.get),
+        **{name: named(constraints.get if name.endswith("constraint") else regularizers.get) for name in RULES},
+        **dict.fromkeys(("kernel_initializer", "bias_initializer"), named(initializers.get)),
+        "use_bias": flag,
         "input_shape": shape_of,
     }
     _fixed_arguments: ClassVar[tuple[str, ...]] = ("kernel_initializer", "bias_initializer", "use_bias", "input_shape")
