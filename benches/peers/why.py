@@ -102,12 +102,12 @@ REASONS = {
             changes from run to run.
         """,
         "step in fit, 784-512-512-10": """
-            The products are at 96 % of the peak, on two threads. The rest is Adam, which transfers seven arrays as large as all
-            weights, the layer with ten outputs, and the beginning of a call of `fit`, which records the step anew.
+            The large products take nine tenths of the step, at 92 % of the peak of both cores forward and 85 % backward (see
+            the profile below). The profile does not show the beginning of a call of `fit`, which records the step anew.
         """,
         "frozen, 17-256-256-6, batch 1": """
-            Each sample reads 286 KB of weights from the second-level cache. At 64 bytes a cycle, this alone takes 1.1 us, and
-            5x would be 0.9 us. A second core costs more than it saves.
+            Each sample reads 286 KB of weights from the second-level cache. At 64 bytes a cycle and about 4.2 GHz, as the peak
+            implies, this alone takes 1.1 us, and 5x would be 0.9 us. A second core costs more than it saves.
         """,
         "frozen, 784-512-512-10, batch 256": """
             Both libraries multiply at over 90 % of the peak of both cores; the difference is within the spread of the runs.
