@@ -27,8 +27,8 @@ ISAS = {
 JAX has no such switch: with --xla_cpu_max_isa=AVX2 its products still use AVX-512.
 """
 SETTINGS = ("OPENBLAS_", "MKL_", "OMP_", "GOMP_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_", "XLA_", "JAX_", "TORCH_", "ORT_")
-"""How variables begin that change what the peers do. They do not see those of the shell: OPENBLAS_CORETYPE=Haswell, which some
-machines set, would take half of NumPy's speed."""
+"""Prefixes of variables that change what the peers do. The peers do not see those of the shell: OPENBLAS_CORETYPE=Haswell, which
+some machines set, would take half of NumPy's speed."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
 
 

@@ -1,4 +1,4 @@
-#include "families/convolution.h"
+#include "families/convolution_gradient.h"
 
 #include "core/table.h"
 

@@ -14,9 +14,6 @@ struct Patches {
   i64 pixel;       // distance of two pixels
   i64 first;       // the place that is row 0
   i64 size[3], places[3], filter[3], stride[3], dilation[3], before[3], spread[3];
-
-  i64 rows(i64 images) const { return images * places[0] * places[1] * places[2]; }
-  i64 columns() const { return filter[0] * filter[1] * filter[2] * channels; }
 };
 
 }  // namespace fastnn
