@@ -22,7 +22,8 @@ _NAMES = {
     ".layers.convolution": "Conv1D Conv2D Conv3D",
     ".layers.dense": "Dense Linear",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
-    ".layers.normalization": "BatchNormalization GroupNormalization LayerNormalization RMSNormalization",
+    ".layers.normalization": "BatchNormalization",
+    ".layers.sample_normalization": "GroupNormalization LayerNormalization RMSNormalization",
     ".layers.pooling": (
         "AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
         "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D"

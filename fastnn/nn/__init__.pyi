@@ -74,9 +74,6 @@ from .layers.merge import Multiply as Multiply
 from .layers.merge import Residual as Residual
 from .layers.merge import Subtract as Subtract
 from .layers.normalization import BatchNormalization as BatchNormalization
-from .layers.normalization import GroupNormalization as GroupNormalization
-from .layers.normalization import LayerNormalization as LayerNormalization
-from .layers.normalization import RMSNormalization as RMSNormalization
 from .layers.pooling import AveragePooling1D as AveragePooling1D
 from .layers.pooling import AveragePooling2D as AveragePooling2D
 from .layers.pooling import AveragePooling3D as AveragePooling3D
@@ -95,6 +92,9 @@ from .layers.random import Dropout as Dropout
 from .layers.random import GaussianDropout as GaussianDropout
 from .layers.random import GaussianNoise as GaussianNoise
 from .layers.regularization import ActivityRegularization as ActivityRegularization
+from .layers.sample_normalization import GroupNormalization as GroupNormalization
+from .layers.sample_normalization import LayerNormalization as LayerNormalization
+from .layers.sample_normalization import RMSNormalization as RMSNormalization
 from .layers.shape import Flatten as Flatten
 from .layers.shape import Permute as Permute
 from .layers.shape import Reshape as Reshape

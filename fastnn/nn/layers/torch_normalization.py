@@ -16,7 +16,8 @@ from ...ops.normalization import normalize, normalize_by
 from ..dtype import real_dtype
 from ..parameter import filling
 from ..spec import InputSpec
-from .normalization import Normalizing, groups_of, positive_number, share
+from .normalization import Normalizing, positive_number, share
+from .sample_normalization import groups_of
 
 _ONES, _ZEROS = initializers.get("ones"), initializers.get("zeros")
 
