@@ -89,7 +89,7 @@ def _checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
 
 
 class MaxPooling1D(_Pooling):
-    """The largest number of each window of a sequence. The arguments are those of `MaxPooling2D`, for one axis.
+    """Layer that takes the largest number of each window of a sequence. The arguments are those of `MaxPooling2D`, for one axis.
 
     >>> import fastnn
     >>> fastnn.MaxPooling1D(2)(fastnn.zeros(2, 10, 4)).shape
@@ -101,7 +101,7 @@ class MaxPooling1D(_Pooling):
 
 
 class MaxPooling2D(_Pooling):
-    """The largest number of each window of an image, for each channel.
+    """Layer that takes the largest number of each window of an image, for each channel.
 
     Args:
         pool_size: height and width of a window; a number stands for both, here and below.
@@ -125,14 +125,14 @@ class MaxPooling2D(_Pooling):
 
 
 class MaxPooling3D(_Pooling):
-    """The largest number of each window of a volume. The arguments are those of `MaxPooling2D`, for three axes."""
+    """Layer that takes the largest number of each window of a volume. The arguments are those of `MaxPooling2D`, for three axes."""
 
     _axes = 3
     _checked_arguments: ClassVar = _checks(3)
 
 
 class AveragePooling1D(_Pooling):
-    """The mean of each window of a sequence. The arguments are those of `AveragePooling2D`, for one axis."""
+    """Layer that takes the mean of each window of a sequence. The arguments are those of `AveragePooling2D`, for one axis."""
 
     _axes = 1
     _max = False
@@ -140,7 +140,7 @@ class AveragePooling1D(_Pooling):
 
 
 class AveragePooling2D(_Pooling):
-    """The mean of each window of an image, for each channel. What is outside the image does not count.
+    """Layer that takes the mean of each window of an image, for each channel. What is outside the image does not count.
 
     The arguments are those of `MaxPooling2D`.
 
@@ -155,7 +155,7 @@ class AveragePooling2D(_Pooling):
 
 
 class AveragePooling3D(_Pooling):
-    """The mean of each window of a volume. The arguments are those of `AveragePooling2D`, for three axes."""
+    """Layer that takes the mean of each window of a volume. The arguments are those of `AveragePooling2D`, for three axes."""
 
     _axes = 3
     _max = False
@@ -197,13 +197,13 @@ class _GlobalPooling(Module):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean of each channel over a sequence. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the mean of each channel over a sequence. The arguments are those of `GlobalAveragePooling2D`."""
 
     _axes = 1
 
 
 class GlobalAveragePooling2D(_GlobalPooling):
-    """The mean of each channel over an image: (N, height, width, C) becomes (N, C).
+    """Layer that takes the mean of each channel over an image: (N, height, width, C) becomes (N, C).
 
     Args:
         data_format: "channels_last", which is the default, or "channels_first".
@@ -218,27 +218,27 @@ class GlobalAveragePooling2D(_GlobalPooling):
 
 
 class GlobalAveragePooling3D(_GlobalPooling):
-    """The mean of each channel over a volume. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the mean of each channel over a volume. The arguments are those of `GlobalAveragePooling2D`."""
 
     _axes = 3
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
-    """The largest number of each channel of a sequence. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the largest number of each channel of a sequence. The arguments are those of `GlobalAveragePooling2D`."""
 
     _axes = 1
     _max = True
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
-    """The largest number of each channel of an image. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the largest number of each channel of an image. The arguments are those of `GlobalAveragePooling2D`."""
 
     _axes = 2
     _max = True
 
 
 class GlobalMaxPooling3D(_GlobalPooling):
-    """The largest number of each channel of a volume. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the largest number of each channel of a volume. The arguments are those of `GlobalAveragePooling2D`."""
 
     _axes = 3
     _max = True

@@ -110,14 +110,14 @@ class _MaxPool(_Windows):
 
 
 class MaxPool1d(_MaxPool):
-    """The largest number of each window of a sequence. The arguments are those of `MaxPool2d`, for one axis."""
+    """Layer that takes the largest number of each window of a sequence. The arguments are those of `MaxPool2d`, for one axis."""
 
     _axes = 1
     _checked_arguments: ClassVar = _checks(1)
 
 
 class MaxPool2d(_MaxPool):
-    """The largest number of each window of an image, for each channel.
+    """Layer that takes the largest number of each window of an image, for each channel.
 
     Args:
         kernel_size: height and width of a window; a number stands for both, here and below.
@@ -139,7 +139,7 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """The largest number of each window of a volume. The arguments are those of `MaxPool2d`, for three axes."""
+    """Layer that takes the largest number of each window of a volume. The arguments are those of `MaxPool2d`, for three axes."""
 
     _axes = 3
     _checked_arguments: ClassVar = _checks(3)
@@ -178,14 +178,14 @@ class _AvgPool(_Windows):
 
 
 class AvgPool1d(_AvgPool):
-    """The mean of each window of a sequence. The arguments are those of `AvgPool2d`, for one axis."""
+    """Layer that takes the mean of each window of a sequence. The arguments are those of `AvgPool2d`, for one axis."""
 
     _axes = 1
     _checked_arguments: ClassVar = _checks(1)
 
 
 class AvgPool2d(_AvgPool):
-    """The mean of each window of an image, for each channel.
+    """Layer that takes the mean of each window of an image, for each channel.
 
     Args:
         kernel_size: height and width of a window; a number stands for both, here and below.
@@ -207,7 +207,7 @@ class AvgPool2d(_AvgPool):
 
 
 class AvgPool3d(_AvgPool):
-    """The mean of each window of a volume. The arguments are those of `AvgPool2d`, for three axes."""
+    """Layer that takes the mean of each window of a volume. The arguments are those of `AvgPool2d`, for three axes."""
 
     _axes = 3
     _checked_arguments: ClassVar = _checks(3)
@@ -254,14 +254,14 @@ class _AdaptiveAvgPool(_Images):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of as many parts of a sequence as are wanted. `AdaptiveAvgPool2d` describes the argument."""
+    """Layer that takes the means of as many parts of a sequence as are wanted. `AdaptiveAvgPool2d` describes the argument."""
 
     _axes = 1
     _checked_arguments: ClassVar = {"output_size": _sizes(1)}
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of as many parts of an image as are wanted; the parts overlap if the sizes do not divide.
+    """Layer that takes the means of as many parts of an image as are wanted; the parts overlap if the sizes do not divide.
 
     Args:
         output_size: height and width of the output; a number stands for both, None for the size of the image.
@@ -276,7 +276,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of as many parts of a volume as are wanted. `AdaptiveAvgPool2d` describes the argument."""
+    """Layer that takes the means of as many parts of a volume as are wanted. `AdaptiveAvgPool2d` describes the argument."""
 
     _axes = 3
     _checked_arguments: ClassVar = {"output_size": _sizes(3)}
