@@ -125,7 +125,7 @@ class MaxPooling2D(_Pooling):
 
 
 class MaxPooling3D(_Pooling):
-    """Layer that takes the largest number of each window of a volume. Its arguments are those of `MaxPooling2D`, for three axes."""
+    """Layer that takes the largest number of each window of a volume. It has the arguments of `MaxPooling2D`, for three axes."""
 
     _axes = 3
     _checked_arguments: ClassVar = _checks(3)
