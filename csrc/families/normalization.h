@@ -260,4 +260,63 @@ FASTNN_INLINE double norm_backward_work(const void* args, int itemsize) {
   return elements_work(a.A * a.B * a.C * a.D, itemsize, 0.5, 1.0);
 }
 
+// ---- with a given mean and variance ----
+
+template <class T>
+struct NormFold {
+  static constexpr const char* fields = "scale shift mean var gamma beta bias epsilon C";
+  T *scale, *shift;
+  const T *mean, *var, *gamma, *beta, *bias;
+  double epsilon;
+  i64 C;
+};
+
+template <class T>
+void norm_fold(const void* args, const Worker& me) {
+  const NormFold<T> a = *(const NormFold<T>*)args;
+  const Range mine = share(a.C, 512, me);
+  for (i64 c = mine.begin; c < mine.end; c++) {
+    const double scale = (a.gamma ? (double)a.gamma[c] : 1) / __builtin_sqrt((double)a.var[c] + a.epsilon);
+    a.scale[c] = (T)scale;
+    a.shift[c] = (T)(((a.bias ? (double)a.bias[c] : 0) - (double)a.mean[c]) * scale + (a.beta ? (double)a.beta[c] : 0));
+  }
+}
+
+FASTNN_INLINE double norm_fold_work(const void* args, int itemsize) {
+  return elements_work(((const NormFold<float>*)args)->C, itemsize, 3, 3);
+}
+
+template <class T>
+struct NormApply {
+  static constexpr const char* fields = "y x scale shift act A C";
+  T* y;
+  const T *x, *scale, *shift;
+  Activation act;
+  i64 A, C;
+};
+
+template <class T>
+void norm_apply(const void* args, const Worker& me) {
+  const NormApply<T> a = *(const NormApply<T>*)args;
+  const bool relu = a.act.id == kRelu, more = !relu && a.act.id != kLinear;
+  const Range rows = share(a.A, rows_grain(a.C), me);
+  const i64 some = max_i64(1, 2048 / max_i64(1, a.C));  // rows that remain in the first-level cache
+  for (i64 first = rows.begin; first < rows.end; first += some) {
+    const i64 end = min_i64(first + some, rows.end);
+    for (i64 row = first; row < end; row++)
+      for_vectors<T>({0, a.C}, [&](i64 c, auto lanes) {
+        Vec<T> y = lanes.load(a.x + row * a.C + c) * lanes.load(a.scale + c);
+        if (a.shift) y += lanes.load(a.shift + c);
+        lanes.store(a.y + row * a.C + c, relu ? vmax<T>(y, Vec<T>{}) : y);
+      });
+    T* y = a.y + first * a.C;
+    if (more) activation_fns<T>(a.act.id).forward(y, y, (end - first) * a.C, a.act);
+  }
+}
+
+FASTNN_INLINE double norm_apply_work(const void* args, int itemsize) {
+  const auto& a = *(const NormApply<float>*)args;
+  return elements_work(a.A * a.C, itemsize, 0.1, 0.2) + activation_work(a.A * a.C, itemsize, a.act);
+}
+
 }  // namespace

@@ -53,7 +53,7 @@ class CppBackend(Backend):
         self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None
     ) -> Any:
         between = [a for a in owned if a.size and not any(np.shares_memory(a, out) for out in outs)]
-        weights = [t.data for t in owner.weights] if owner else []
+        weights = [t.data for t in owner.constants] if owner else []
         carried = len(ports.states)
         pack = owner is not None
         return _core.freeze(calls, xs, outs, between, weights, carried, ports.alone, ports, owner, ports.batch_size, pack)

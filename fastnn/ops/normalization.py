@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..autograd.tape import changed
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
-from . import elementwise
+from ..backends.spec import LINEAR
 from .checks import floating, same_dtype
 
 ADD_DGAMMA, ADD_DBETA = 2, 4
@@ -68,18 +68,9 @@ def _normalize_backward(grads: Gradients, node: Node, dy: Array) -> None:
     gamma = inputs[1] if has_gamma and inputs[1].requires_grad else None
     beta = inputs[-1] if has_beta and inputs[-1].requires_grad else None
     dx = k.empty(x.shape, x.dtype) if inputs[0].requires_grad else k.absent
-    dgamma, dbeta, mask, shape = k.absent, k.absent, 0, x.shape[2:]
-    if gamma is not None:
-        dgamma, add = grads.target(gamma)
-        mask = ADD_DGAMMA if add else 0
-    if beta is not None:
-        dbeta, add = grads.target(beta)
-        mask |= ADD_DBETA if add else 0
-    of_gamma, of_beta = (d if t is None else d.reshape(shape) for d, t in ((dgamma, gamma), (dbeta, beta)))
-    k.norm_backward(dx, of_gamma, of_beta, dy.reshape(x.shape), x, mean, rstd, scale, center, mask)
-    for t, d in ((gamma, dgamma), (beta, dbeta)):
-        if t is not None:
-            grads.done(t, d)
+    scales = _Scales(grads, gamma, beta, x.shape[2:])
+    k.norm_backward(dx, scales.dgamma, scales.dbeta, dy.reshape(x.shape), x, mean, rstd, scale, center, scales.mask)
+    scales.done()
     if inputs[0].requires_grad:
         grads.add(inputs[0], dx.reshape(inputs[0].shape))
 
@@ -93,17 +84,63 @@ def normalize_by(
     epsilon: float,
     op: str = "normalize_by",
 ) -> Tensor:
-    """Return x normalized along its last axis by a given mean and variance, times gamma plus beta.
+    """Return x normalized along its last axis by a given mean and variance, which are constants, times gamma plus beta.
 
     >>> import fastnn
     >>> x, one = fastnn.tensor([[3.0]]), fastnn.ones(1)
     >>> fastnn.ops.normalization.normalize_by(x, one, 4 * one, None, None, 0.0).tolist()
     [[1.0]]
     """
-    same_dtype(op, floating(op, x), mean, variance)
-    scale = elementwise.rsqrt(elementwise.add(variance, epsilon))
-    if gamma is not None:
-        scale = elementwise.mul(scale, gamma)
-    shift = elementwise.mul(mean, scale)
-    shift = elementwise.neg(shift) if beta is None else elementwise.sub(beta, shift)
-    return elementwise.add(elementwise.mul(x, scale), shift)
+    same_dtype(op, floating(op, x), mean, variance, *(t for t in (gamma, beta) if t is not None))
+    k, c = current(), x.shape[-1]
+    x2 = x.data.reshape(-1, c) if x.size else x.data.reshape(0, c)
+    y, scale, shift = k.empty(x2.shape, x.dtype), k.empty((c,), x.dtype), k.empty((c,), x.dtype)
+    of_gamma, of_beta = (k.absent if t is None else t.data for t in (gamma, beta))
+    k.norm_fold(scale, shift, mean.data, variance.data, of_gamma, of_beta, k.absent, float(epsilon))
+    k.norm_apply(y, x2, scale, shift, LINEAR)
+    tensors = tuple(t for t in (x, gamma, beta) if t is not None)
+    saved = x2, scale, mean.data, variance.data, float(epsilon), gamma is not None, beta is not None
+    return result("normalize_by", y.reshape(x.shape), _normalize_by_backward, tensors, saved, {"epsilon": epsilon})
+
+
+def _normalize_by_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, scale, mean, variance, epsilon, has_gamma, has_beta = node.saved
+    k, inputs, dy2 = grads.k, node.inputs, dy.reshape(x.shape)
+    dx = k.empty(x.shape, x.dtype) if inputs[0].requires_grad else k.absent
+    if inputs[0].requires_grad:
+        k.norm_apply(dx, dy2, scale, k.absent, LINEAR)
+    gamma = inputs[1] if has_gamma and inputs[1].requires_grad else None
+    beta = inputs[-1] if has_beta and inputs[-1].requires_grad else None
+    if gamma is not None or beta is not None:
+        view = (1, *x.shape, 1)
+        rstd, shift = k.empty((1, x.shape[-1]), x.dtype), k.empty(mean.shape, x.dtype)
+        k.norm_fold(rstd.reshape(-1), shift, mean, variance, k.absent, k.absent, k.absent, epsilon)
+        scales = _Scales(grads, gamma, beta, view[2:])
+        x4, mean2 = x.reshape(view), mean.reshape(1, -1)
+        k.norm_backward(k.absent, scales.dgamma, scales.dbeta, dy2.reshape(view), x4, mean2, rstd, k.absent, 1, scales.mask)
+        scales.done()
+    if inputs[0].requires_grad:
+        grads.add(inputs[0], dx.reshape(inputs[0].shape))
+
+
+class _Scales:
+    """The gradients of gamma and beta, either of which may be None: their arrays, and the mask that says which are added to."""
+
+    def __init__(self, grads: Gradients, gamma: Tensor | None, beta: Tensor | None, shape: tuple[int, ...]) -> None:
+        self._grads = grads
+        self._targets: list[tuple[Tensor, Array]] = []
+        self.mask = 0
+        self.dgamma, self.dbeta = (self._target(t, bit, shape) for t, bit in ((gamma, ADD_DGAMMA), (beta, ADD_DBETA)))
+
+    def _target(self, t: Tensor | None, bit: int, shape: tuple[int, ...]) -> Array:
+        if t is None:
+            return self._grads.k.absent
+        d, add = self._grads.target(t)
+        self.mask |= bit if add else 0
+        self._targets.append((t, d))
+        return d.reshape(shape)
+
+    def done(self) -> None:
+        for t, d in self._targets:
+            self._grads.done(t, d)

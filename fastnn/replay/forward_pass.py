@@ -15,6 +15,7 @@ from ..backends.spec import LINEAR
 from ..core.seeding import stream
 from ..core.structure import ONE, Structure
 from ..nn.mode import mode
+from .fusion import fused
 from .host_code import HostCode
 from .ports import Ports, carried_outputs
 from .recorder import Recorder
@@ -161,7 +162,7 @@ class Forward:
     ) -> None:
         # No reference may lead back to the model: the garbage collector cannot see cycles through compiled objects.
         ports = Ports(inputs, xs, recorded.structure, recorded.outs, {})
-        self.run = recorded.real.freeze(recorded.calls, xs, recorded.outs, recorded.owned, ports, None)
+        self.run = recorded.real.freeze(fused(recorded, recorded.outs), xs, recorded.outs, recorded.owned, ports, None)
         self._parameters, self._values = parameters, values
 
     def fits(self) -> bool:

@@ -21,7 +21,9 @@ from ..core.structure import ONE, Structure, input_names, inputs_of
 from ..core.tree import flatten, unflatten
 from ..nn.spec import each
 from ..ops.checks import positive_int, shape_of, whole_number
+from .folding import Folded
 from .forward_pass import Pass, arrays_of, difference, record
+from .fusion import fused
 from .ports import Ports, carried_inputs
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ class Snapshot:
         self.lock = rlock()
         """Held while passes are recorded or weights change."""
         self.weights: list[Tensor] = _weights(model)
+        self.folded = Folded(self.real, self.weights)
         self.ports: Ports | None = None
         """Ports of the last recording."""
         self._streams: dict[int, Any] = {}
@@ -177,7 +180,8 @@ class Snapshot:
             last = passes[-1]
             xs = [*(x for i, x in enumerate(xs) if i not in carried), *(xs[i] for i in carried)]
             self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried, any_rows)
-            return self.real.freeze(self._with_own_streams(last.calls, seed), xs, last.outs, last.owned, ports, self)
+            calls = self.folded.take(fused(last, last.outs, fold=True), last, last.outs)
+            return self.real.freeze(self._with_own_streams(calls, seed), xs, last.outs, last.owned, ports, self)
 
     def _with_own_streams(self, calls: list[Call], seed: int | None) -> list[Call]:
         """Give the calls separate random number streams. Their seeds come from `seed`, or if it is None, from `generator()`."""
@@ -212,9 +216,16 @@ class Snapshot:
             if own.data.shape != a.shape or own.data.dtype != a.dtype:
                 came = f"{a.dtype} {tuple(a.shape)}, wanted {own.data.dtype} {tuple(own.data.shape)}"
                 raise ValueError(f"update: {self._name(i)} is {came} like the frozen one; freeze the model again")
-        to_numpy = current().to_numpy
+        to_numpy, real = current().to_numpy, self.real
         with self.lock:
-            self.real.set_weights(models, self.weights, [to_numpy(a) for a in arrays])
+            values = [to_numpy(a) for a in arrays]
+            folded = self.folded.computed([real.asarray(a) for a in values]) if self.folded.tensors else []
+            real.set_weights(models, self.constants, values + [real.to_numpy(a) for a in folded])
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """Return the weights, and what is computed from them alone."""
+        return [*self.weights, *self.folded.tensors]
 
     def _weights_of(self, source: Module) -> list[Tensor]:
         """Return the weights of a model, after a check that it has the same structure as this one."""

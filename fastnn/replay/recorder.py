@@ -63,7 +63,7 @@ class Recorder:
         self.owned: list[Array] = []  # arrays allocated during the recording
         self.outside: dict[int, Array] = {}  # address -> array made before; keeping it alive keeps its address from being reused
         self.changed: set[int] = set()  # numbers of the inputs that kernels write to
-        self._inputs = len(inputs)
+        self.inputs = len(inputs)
         self._constants: dict[tuple[int, int], tuple[bytes, Array]] = {}
         self._buffers: dict[tuple[Module, str], tuple[Tensor, Tensor]] = {}
         self.memory = Memory(real)
@@ -112,7 +112,7 @@ class Recorder:
         if begin == end:
             return ("nothing", array.shape), array
         if (block := self.memory.find(begin, end)) is not None:
-            if write and block.number < self._inputs:
+            if write and block.number < self.inputs:
                 self.changed.add(block.number)
             return ("inside", block.number, begin - block.begin, array.shape), block.own(array)
         if (constant := self._constants.get((begin, end))) is not None:
@@ -230,6 +230,11 @@ class Recorder:
 
             digest = hashlib.blake2b(self.real.to_numpy(array).tobytes(), digest_size=16).digest()
             self._constants[place] = digest, array
+
+    def content(self, array: Array) -> bytes | None:
+        """Return a digest of an array that was made from Python values; None for other arrays."""
+        known = self._constants.get(self.memory.extent(array))
+        return None if known is None else known[0]
 
     def has_grad(self, leaf: Tensor) -> bool:
         if leaf not in self.grads_after:  # a gradient that the step itself set is no condition for a replay

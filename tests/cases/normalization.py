@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.backends.spec import activation
+
 from .case import FLOATS, Case, Values
 
 GRADIENTS = {"dx": 0, "dgamma": 2, "dbeta": 4}
@@ -101,6 +103,26 @@ def _backward(
     )
 
 
+def _fold_error(v: SimpleNamespace, want: Values) -> Values:
+    eps, scale = v.eps, np.abs(want["scale"])
+    moved = np.abs(v.mean) + (np.abs(v.bias) if v.bias.size else 0)
+    return {"scale": 4 * eps * scale, "shift": eps * (6 * moved * scale + 2 * (np.abs(v.beta) if v.beta.size else 0))}
+
+
+def _fold(c: int, *absent: str) -> Case:
+    arrays = {"var": lambda rng, v: rng.uniform(0.5, 2, c)}
+    return Case("norm_fold", {"C": c}, {"epsilon": 1e-3}, absent=absent, arrays=arrays, error=_fold_error)
+
+
+def _apply_error(v: SimpleNamespace, want: Values) -> Values:
+    terms = np.abs(v.x * v.scale) + (np.abs(v.shift) if v.shift.size else 0)
+    return {"y": 4 * v.eps * (terms + np.abs(want["y"]))}  # the slopes of the functions here are at most 1.1
+
+
+def _apply(a: int, c: int, name: str = "linear", absent: tuple[str, ...] = (), **flags: Any) -> Case:
+    return Case("norm_apply", {"A": a, "C": c}, {"act": activation(name)}, absent=absent, error=_apply_error, **flags)
+
+
 SHAPES = (
     *((1, 40, 19, 1), (1, 300, 64, 1), (1, 2, 5, 1), (1, 1, 3, 1), (1, 513, 1, 1)),  # batch norm
     *((3, 12, 17, 1), (2, 1, 4, 1)),  # instance norm
@@ -134,6 +156,14 @@ def _cases() -> Iterable[Case]:
             yield _backward(*shape, add=add, wanted=wanted, note="wanted")
     yield _forward(0, 1, 1, 4, dtypes=FLOATS, note="none")
     yield _backward(0, 1, 1, 4, note="none")
+    for i, absent in enumerate(((), ("gamma",), ("beta",), ("bias",), ("gamma", "beta", "bias"))):
+        yield _fold((1, 5, 16, 33, 130)[i], *absent)
+    for a, c in ((1, 1), (3, 5), (7, 16), (300, 19), (2, 130)):
+        for name in ("linear", "relu", "silu"):
+            yield _apply(a, c, name, absent=("shift",) if a == 7 else ())
+    yield _apply(5, 9, "relu", edges=True, note="edges")
+    yield _apply(0, 4)
+    yield _apply(12544, 64, "relu", bench=True, test=False)
     for shape in ((1, 12544, 64, 1), (4096, 1, 1, 384)):
         yield _forward(*shape, bench=True, test=False)
         yield _backward(*shape, bench=True, test=False)

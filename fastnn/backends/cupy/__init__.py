@@ -83,7 +83,7 @@ class CupyBackend(Backend):
 
     def write(self, array: Any, values: Any) -> None:
         with self.device.stream:
-            if isinstance(values, np.ndarray):
+            if isinstance(values, np.ndarray) and not isinstance(array, SharedArray):
                 # The copy from page-locked memory is asynchronous, so Python could change the values before they are read.
                 values = values.copy() if isinstance(values, SharedArray) else values
                 array.set(np.ascontiguousarray(values, array.dtype).reshape(array.shape))

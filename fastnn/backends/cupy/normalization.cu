@@ -72,3 +72,22 @@ __device__ void norm_backward(const norm_backward_args<T>& s) {
     }
   }
 }
+
+template <typename T>
+__device__ void norm_fold(const norm_fold_args<T>& s) {
+  for (i64 c = first(); c < s.C; c += stride()) {
+    const double scale = (s.gamma ? (double)s.gamma[c] : 1) / sqrt((double)s.var[c] + s.epsilon);
+    s.scale[c] = (T)scale;
+    s.shift[c] = (T)(((s.bias ? (double)s.bias[c] : 0) - (double)s.mean[c]) * scale + (s.beta ? (double)s.beta[c] : 0));
+  }
+}
+
+template <typename T>
+__device__ void norm_apply(const norm_apply_args<T>& s) {
+  const T p = s.act.p0, q = s.act.p1;
+  for (i64 i = first(); i < s.A * s.C; i += stride()) {
+    const i64 c = i % s.C;
+    const T z = s.x[i] * s.scale[c];
+    s.y[i] = function_forward(s.shift ? z + s.shift[c] : z, p, q);
+  }
+}

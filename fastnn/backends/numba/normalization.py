@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..spec import LINEAR, Activation
+from .functions import in_place_loop
 from .jit import jit
 
 Array = Any
@@ -148,3 +150,38 @@ def _backward(
                 dgamma[c, d] += of_gamma[c, d]
             if dbeta.size:
                 dbeta[c, d] += of_beta[c, d]
+
+
+def norm_fold(
+    scale: Array, shift: Array, mean: Array, var: Array, gamma: Array, beta: Array, bias: Array, epsilon: float
+) -> None:
+    _fold(scale, shift, mean, var, _like(mean, gamma), _like(mean, beta), _like(mean, bias), epsilon)
+
+
+@jit
+def _fold(scale: Array, shift: Array, mean: Array, var: Array, gamma: Array, beta: Array, bias: Array, epsilon: float) -> None:
+    for c in range(scale.size):
+        by = 1 / np.sqrt(var[c] + epsilon)
+        if gamma.size:
+            by *= gamma[c]
+        to = -mean[c] * by
+        if bias.size:
+            to += bias[c] * by
+        if beta.size:
+            to += beta[c]
+        scale[c] = by
+        shift[c] = to
+
+
+def norm_apply(y: Array, x: Array, scale: Array, shift: Array, act: Activation) -> None:
+    _apply(y, x, scale, _like(scale, shift))
+    if act.id != LINEAR.id:
+        in_place_loop(act.id)(y.ravel(), act.p0, act.p1)
+
+
+@jit
+def _apply(y: Array, x: Array, scale: Array, shift: Array) -> None:
+    for a in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            value = x[a, c] * scale[c]
+            y[a, c] = value + shift[c] if shift.size else value

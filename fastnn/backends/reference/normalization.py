@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..spec import Activation
+from .activation import forward
+
 Array = Any
 
 
@@ -79,3 +82,21 @@ def norm_backward(
         slope = dy * gamma if gamma.size else dy
         part = normal * (slope * normal).mean((1, 3), keepdims=True)
         dx[...] = scale * (slope - slope.mean((1, 3), keepdims=True) - part if center else slope - part)
+
+
+def norm_fold(
+    xp: Any, scale: Array, shift: Array, mean: Array, var: Array, gamma: Array, beta: Array, bias: Array, epsilon: float
+) -> None:
+    """Set scale = gamma / sqrt(var + epsilon) and shift = (bias - mean) scale + beta.
+
+    With them x scale + shift is x + bias normalized by a given mean and variance. gamma counts as 1 where it is absent, beta and
+    bias as 0.
+    """
+    scale[...] = (gamma if gamma.size else 1) / xp.sqrt(var + epsilon)
+    shift[...] = ((bias if bias.size else 0) - mean) * scale + (beta if beta.size else 0)
+
+
+def norm_apply(xp: Any, y: Array, x: Array, scale: Array, shift: Array, act: Activation) -> None:
+    """y = act(x scale + shift), where shift may be absent."""
+    z = x * scale
+    y[...] = forward(xp, z + shift if shift.size else z, act)

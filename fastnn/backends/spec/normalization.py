@@ -8,4 +8,6 @@ KERNELS = """
         center:bool
     norm_backward  dx:T[A,B,C,D]? &dgamma:T[C,D]? &dbeta:T[C,D]? <- dy:T[A,B,C,D] x:T[A,B,C,D] mean:T[A,C] rstd:T[A,C]
         gamma:T[C,D]? center:bool add:mask
+    norm_fold      scale:T[C] shift:T[C] <- mean:T[C] var:T[C] gamma:T[C]? beta:T[C]? bias:T[C]? epsilon:float
+    norm_apply     y:T[A,C] <- x:T[A,C] scale:T[C] shift:T[C]? act:act
 """
