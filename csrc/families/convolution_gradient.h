@@ -68,17 +68,21 @@ Patches<T> patches_of_gradient(const Conv& s, const Phase& f, const T* dz, i64 g
 // time, whose sums are added at the end.
 struct Pieces {
   Cut rows;
-  i64 size;     // elements of a partial sum
+  i64 size;     // elements of the partial sums of a piece: those of dw, then those of db
   i64 scratch;  // bytes of the products, for each worker
 };
+constexpr i64 kPieceRows = 2048;  // rows of a piece whose dz is in the cache when it is multiplied
 FASTNN_INLINE Pieces pieces_of_dw(const Conv& s, i64 precision, int itemsize) {
   constexpr i64 kFew = 8192, kPlaces = 512, kPieces = 16;
   const i64 size = s.taps() * s.I * s.O;
   const bool cut = !s.plain() && size <= kFew;
   const Cut rows = Cut::into(s.rows(), cut ? max_i64(1, min_i64(kPieces, s.rows() / kPlaces)) : 1);
-  if (rows.pieces == 1) return {rows, 0, 0};
-  const i64 k = rows.size + (rows.extra > 0);
-  return {rows, size, round_up(product_scratch(s.taps() * s.I, s.outputs(), k, false, false, precision, itemsize, 1, true), 64)};
+  if (rows.pieces == 1 || s.depthwise()) return {Cut::into(s.rows(), 1), 0, 0};
+  i64 scratch = 0;
+  const Cut some = Cut::by(rows.size + (rows.extra > 0), kPieceRows);
+  for (i64 k = some.size; k <= some.size + 1; k++)  // a piece of one row less may be cut into one block less
+    scratch = max_i64(scratch, product_scratch(s.taps() * s.I, s.outputs(), k, false, false, precision, itemsize, 1, true));
+  return {rows, size + s.O, round_up(scratch, 64)};
 }
 
 // Computes the gradient of the filters of a group, from some of the places.
@@ -109,24 +113,40 @@ void conv_filter_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, 
     return;
   }
   if (s.depthwise()) return depthwise_filter_gradient(a.dw, patches_of_image(s, a.x, 0), dz, s.N, add, me);
-  const Pieces cut = pieces_of_dw(s, a.precision, sizeof(T));
-  if (cut.rows.pieces == 1) {
-    for (i64 group = 0; group < s.groups(); group++) {
-      if (group) sync(me);
-      conv_dw(a, s, dz, group, 0, s.rows(), a.dw, add, me);
-    }
-    return;
+  for (i64 group = 0; group < s.groups(); group++) {
+    if (group) sync(me);
+    conv_dw(a, s, dz, group, 0, s.rows(), a.dw, add, me);
   }
+}
+
+// Computes dz, db and the gradient of the filters piece by piece, so that dz is read from the cache.
+template <class T>
+void conv_pieces(const ConvBackward<T>& a, const Conv& s, const Pieces& cut, const Worker& me) {
+  const auto& fns = activation_fns<T>(a.act.id);
+  const bool linear = a.act.id == kLinear;
+  const T *z = fns.saves_z ? a.aux : nullptr, *dz = linear ? a.dy : a.dz;
   T* partial = (T*)me.scratch;
+  const i64 filters = cut.size - s.O;
   const Worker alone = {0, 1, nullptr, me.scratch + round_up(cut.rows.pieces * cut.size * sizeof(T), 64) + me.ith * cut.scratch};
   const Range mine = share(cut.rows.pieces, 1, me);
-  for (i64 i = mine.begin; i < mine.end; i++)
-    for (i64 group = 0; group < s.groups(); group++)
-      conv_dw(a, s, dz, group, cut.rows.begin(i), cut.rows.begin(i + 1) - cut.rows.begin(i), partial + i * cut.size, false,
-              alone);
+  for (i64 i = mine.begin; i < mine.end; i++) {
+    T *dw = partial + i * cut.size, *db = dw + filters;
+    const i64 first = cut.rows.begin(i);
+    const Cut blocks = Cut::by(cut.rows.begin(i + 1) - first, kPieceRows);
+    for (i64 block = 0; block < blocks.pieces; block++) {
+      const i64 begin = first + blocks.begin(block), rows = first + blocks.begin(block + 1) - begin, at = begin * s.O;
+      if (!linear) fns.backward(a.dz + at, a.dy + at, z ? z + at : nullptr, a.y + at, rows * s.O, a.act);
+      if (a.db) column_sums(db, dz + at, rows, s.O, s.O, block > 0);
+      for (i64 group = 0; group < s.groups(); group++) conv_dw(a, s, dz, group, begin, rows, dw, block > 0, alone);
+    }
+  }
   sync(me);
   const Range columns = share(cut.size, 64, me);
-  column_sums(a.dw + columns.begin, partial + columns.begin, cut.rows.pieces, columns.end - columns.begin, cut.size, add);
+  const auto add_up = [&](T* to, i64 begin, i64 end, i64 offset, bool add) {
+    if (begin < end) column_sums(to + begin, partial + offset + begin, cut.rows.pieces, end - begin, cut.size, add);
+  };
+  add_up(a.dw, columns.begin, min_i64(columns.end, filters), 0, adds(a.add, 1));
+  if (a.db) add_up(a.db, max_i64(0, columns.begin - filters), columns.end - filters, filters, adds(a.add, 2));
 }
 
 // Writes the filters of all groups with inputs and outputs exchanged, from the last position of a phase to the first: (groups,
@@ -231,6 +251,14 @@ template <class T>
 void conv_backward(const void* args, const Worker& me) {
   const auto& a = *(const ConvBackward<T>*)args;
   const Conv s(a);
+  const Pieces cut = pieces_of_dw(s, a.precision, sizeof(T));
+  const T* dz = a.act.id == kLinear ? a.dy : a.dz;
+  if (a.dw && cut.rows.pieces > 1) {
+    conv_pieces(a, s, cut, me);
+    if (a.dx) sync(me);  // both use the same scratch
+    if (a.dx) conv_image_gradient(a, s, dz, me);
+    return;
+  }
   DenseBackwardArgs<T> d = {};
   d.db = a.db;
   d.dz = a.dz;
@@ -242,7 +270,6 @@ void conv_backward(const void* args, const Worker& me) {
   d.M = s.rows();
   d.N = s.O;
   activation_gradient(d, me);
-  const T* dz = a.act.id == kLinear ? a.dy : a.dz;
   Worker rest = me;
   rest.scratch += db_scratch(a.db, s.rows(), s.O, sizeof(T));
   if (a.dw) conv_filter_gradient(a, s, dz, rest);

@@ -21,25 +21,35 @@ struct Patches {
 namespace {
 using fastnn::Patches;
 
-// Returns the row stride for rows of n elements and what `put` writes after them. Rows that are read side by side begin in
+// Where masked stores are slow, up to a vector is written after the elements of a row: what follows is written later.
+constexpr bool kWhole = FASTNN_VB != 64;
+
+// Returns the row stride for rows of n elements and what is written after them. Rows that are read side by side begin in
 // different sets of a cache.
 template <class T>
 constexpr i64 patch_stride(i64 n) {
   constexpr i64 line = 64 / (i64)sizeof(T);
-  return (round_up(n + kLanes<T> - 1, line) / line | 1) * line;
+  return (round_up(n + (kWhole ? kLanes<T> - 1 : 0), line) / line | 1) * line;
 }
 
-// Writes n elements, and up to a vector of anything after them: what follows is written later.
+// Writes at most a vector.
+template <class T>
+FASTNN_INLINE void put_part(T* to, Vec<T> v, i64 n) {
+  if (kWhole)
+    store(to, v);
+  else
+    store_n(to, v, n);
+}
 template <class T>
 FASTNN_INLINE void put(T* to, const T* from, i64 n) {
   constexpr i64 L = kLanes<T>;
   i64 i = 0;
   for (; i + L <= n; i += L) store(to + i, load(from + i));
-  if (i < n) store(to + i, load_n(from + i, n - i));
+  if (i < n) put_part(to + i, load_n(from + i, n - i), n - i);
 }
 template <class T>
 FASTNN_INLINE void put_zeros(T* to, i64 n) {
-  for (i64 i = 0; i < n; i += kLanes<T>) store(to + i, Vec<T>{});
+  for (i64 i = 0; i < n; i += kLanes<T>) put_part(to + i, Vec<T>{}, min_i64(kLanes<T>, n - i));
 }
 
 // Returns the pixel that a place meets along an axis, or -1.
@@ -58,18 +68,26 @@ template <class T>
 FASTNN_INLINE void gather_line(T* to, i64 ld, const Patches<T>& g, const T* line, i64 place, i64 places, i64 begin, i64 end) {
   const i64 C = g.channels;
   if (g.dilation[2] == 1 && g.spread[2] == 1 && C == g.pixel) {  // one run of pixels, with zeros around it
-    const i64 size = g.size[2] * C;
-    i64 first = (place * g.stride[2] - g.before[2]) * C;
-    for (i64 i = 0; i < places; i++, to += ld, first += g.stride[2] * C) {
-      if (first + begin >= 0 && first + end <= size) {
-        put(to, line + first + begin, end - begin);
-        continue;
-      }
+    const i64 size = g.size[2] * C, step = g.stride[2] * C, n = end - begin;
+    const i64 start = (place * g.stride[2] - g.before[2]) * C;  // of the first place, in the line
+    auto at_border = [&](i64 i) {
+      const i64 first = start + i * step;
       const i64 from = min_i64(max_i64(begin, -first), end), until = max_i64(from, min_i64(end, size - first));
-      put_zeros(to, from - begin);
-      put(to + from - begin, line + first + from, until - from);
-      put_zeros(to + until - begin, end - until);
-    }
+      T* here = to + i * ld;
+      put_zeros(here, from - begin);
+      put(here + from - begin, line + first + from, until - from);
+      put_zeros(here + until - begin, end - until);
+    };
+    const i64 left = -(start + begin), room = size - end - start;  // places [inside, outside) see only pixels of the line
+    const i64 inside = left > 0 ? min_i64(places, ceil_div(left, step)) : 0;
+    const i64 outside = room < 0 ? inside : max_i64(inside, min_i64(places, room / step + 1));
+    for (i64 i = 0; i < inside; i++) at_border(i);
+    const T* from = line + start + begin;
+    if (n <= kLanes<T>)
+      for (i64 i = inside; i < outside; i++) put_part(to + i * ld, load_n(from + i * step, n), n);
+    else
+      for (i64 i = inside; i < outside; i++) put(to + i * ld, from + i * step, n);
+    for (i64 i = outside; i < places; i++) at_border(i);
     return;
   }
   for (i64 i = 0; i < places; i++, to += ld) {
@@ -87,7 +105,7 @@ FASTNN_INLINE void gather_line(T* to, i64 ld, const Patches<T>& g, const T* line
 }
 
 // Gathers rows [i0, i0 + rows) and columns [k0, k0 + kc) of the factor. Each row of `to` begins `ld` elements after the one
-// before. Up to a vector after each row is also written.
+// before.
 template <class T>
 void gather(T* to, i64 ld, const Patches<T>& g, i64 i0, i64 rows, i64 k0, i64 kc) {
   const i64 line = g.filter[2] * g.channels, row = g.size[2] * g.pixel;
