@@ -1,7 +1,7 @@
 // The gradients of convolutions: of the filters from products of the same patches, of the image from products of the outputs with
 // turned filters.
 #pragma once
-#include "families/convolution.h"
+#include "families/convolution_columns.h"
 #include "math/transpose.h"
 
 namespace {
@@ -208,6 +208,7 @@ void conv_image_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, c
     const Depthwise<T> d = {patches_of_gradient(s, whole_phase(s), dz, 0), a.w, nullptr, true};
     return depthwise(a.dx, d, s.N, me, [](i64) {});
   }
+  if (few_channels<T>(s)) return conv_image_gradient_by_columns(a.dx, s, dz, a.w, a.precision, me);
   const bool plain = s.plain();
   const i64 phases = phases_of(s);
   T *turned = (T*)me.scratch, *part = (T*)(me.scratch + turned_scratch(s, sizeof(T)));
@@ -292,7 +293,9 @@ FASTNN_INLINE i64 conv_backward_scratch(const void* args, int itemsize, int nth)
     dw = cut.rows.pieces == 1 ? product_scratch(depth, outputs, s.rows(), false, false, a.precision, itemsize, nth, gathers)
                               : round_up(cut.rows.pieces * cut.size * itemsize, 64) + nth * cut.scratch;
   }
-  if (a.dx) {
+  if (a.dx && (itemsize == 4 ? few_channels<float>(s) : few_channels<double>(s))) {
+    dx = nth * column_scratch(s, a.precision, itemsize);
+  } else if (a.dx) {
     for (i64 number = 0; number < phases_of(s); number++) {
       const Phase f = phase_at(s, number);
       const i64 k = f.positions() * outputs;
