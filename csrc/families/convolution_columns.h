@@ -1,5 +1,6 @@
-// The gradient of an image with few channels. As a product with turned filters it would fill only a part of a vector. So the
-// products of dz and the filters are computed for all positions of the filters, and added to the pixels that they met.
+// The gradient of an image with few channels. As a product with turned filters it would fill only a part of the vectors, and
+// gather more than it multiplies. So the products of dz and the filters are computed for all positions of the filters, and added
+// to the pixels that they met.
 #pragma once
 #include "families/convolution.h"
 
@@ -8,7 +9,7 @@ namespace {
 // Returns whether images have so few channels. Groups have their own filters, which are products of their own.
 template <class T>
 FASTNN_INLINE bool few_channels(const Conv& s) {
-  return !s.plain() && !s.depthwise() && s.groups() == 1 && s.C <= kLanes<T>;
+  return !s.plain() && !s.depthwise() && s.groups() == 1 && s.C <= 2 * kLanes<T>;
 }
 
 // Rows of dz that are multiplied at a time: their products remain in the second-level cache. The number decides how tiles are

@@ -188,6 +188,11 @@ LARGE = (
     Conv(3, (20, 20), 12, (3, 3), 70, before=1),
     Conv(1, (6, 6), 130, (3, 3), 140, before=1),
     Conv(1, (40, 33), 40, (3, 3), 40, groups=40, before=1),
+    Conv(2, (132, 130), 2, (3, 3), 3, before=1),
+    # More than two vectors of channels on any ISA: the gradient of the image has another way for fewer.
+    Conv(2, (9, 8), 37, (3, 3), 18, stride=2, before=1),
+    Conv(1, (9, 12), 35, (3, 2), 6, dilation=(2, 3), before=(1, 2)),
+    Conv(1, (5, 6, 5), 34, (2, 3, 3), 5, stride=(2, 1, 2), before=1),
 )
 ACTS = (RELU, LINEAR, TANH, GELU)
 WANTED = [
@@ -205,8 +210,8 @@ def _cases() -> Iterable[Case]:
         yield conv.forward(act, bias=i % 3 > 0)
         yield conv.backward(act, 0 if i % 2 else 6)
     for i, conv in enumerate(LARGE):
-        yield conv.forward(ACTS[i], dtypes=FLOATS if i == 0 else ("float32",))
-        yield conv.backward(ACTS[i], 0 if i % 2 else 6, dtypes=FLOATS if i == 0 else ("float32",))
+        yield conv.forward(ACTS[i % len(ACTS)], dtypes=FLOATS if i == 0 else ("float32",))
+        yield conv.backward(ACTS[i % len(ACTS)], 0 if i % 2 else 6, dtypes=FLOATS if i == 0 else ("float32",))
     for act in ACTS:
         yield SHAPES[3].forward(act, bias=False, aux=not act.saves_z, note="other_aux")
         yield VALID.forward(act, edges=True, note="edges")
