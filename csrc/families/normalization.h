@@ -11,21 +11,28 @@ namespace {
 template <class T>
 struct NormForward {
   static constexpr const char* fields =
-      "y mean rstd running_mean running_var x gamma beta epsilon momentum unbiased center A B C D";
+      "y mean rstd running_mean running_var x gamma beta epsilon momentum unbiased center relu A B C D";
   T *y, *mean, *rstd, *running_mean, *running_var;
   const T *x, *gamma, *beta;
   double epsilon, momentum;
-  i64 unbiased, center;
+  i64 unbiased, center, relu;
   i64 A, B, C, D;
 };
 
 template <class T>
 struct NormBackward {
-  static constexpr const char* fields = "dx dgamma dbeta dy x mean rstd gamma center add A B C D";
+  static constexpr const char* fields = "dx dgamma dbeta dy x mean rstd gamma y center relu add A B C D";
   T *dx, *dgamma, *dbeta;
-  const T *dy, *x, *mean, *rstd, *gamma;
-  i64 center, add;
+  const T *dy, *x, *mean, *rstd, *gamma, *y;
+  i64 center, relu, add;
   i64 A, B, C, D;
+
+  // Returns the gradient before the ReLU, if there was one.
+  template <class Lanes>
+  __attribute__((always_inline)) Vec<T> slope(i64 i, Lanes lanes) const {
+    const Vec<T> d = lanes.load(dy + i);
+    return relu ? (lanes.load(y + i) <= (T)0 ? Vec<T>{} : d) : d;
+  }
 };
 
 // The rows of (A, B, C): pieces of those of each A, about as large as a first-level cache.
@@ -98,7 +105,7 @@ void norm_forward_columns(const NormForward<T>& a, const Worker& me) {
       Vec<T> y = (lanes.load(a.x + row * C + c) - lanes.load(a.mean + at + c)) * lanes.load(a.rstd + at + c);
       if (a.gamma) y *= lanes.load(a.gamma + c);
       if (a.beta) y += lanes.load(a.beta + c);
-      lanes.store(a.y + row * C + c, y);
+      lanes.store(a.y + row * C + c, a.relu ? vmax<T>(y, Vec<T>{}) : y);
     });
   }
 }
@@ -128,7 +135,7 @@ void norm_forward(const void* args, const Worker& me) {
         Vec<T> y = (lanes.load(a.x + begin + b * step + i) - m) * rstd;
         if (a.gamma) y *= lanes.load(a.gamma + c * D + i);
         if (a.beta) y += lanes.load(a.beta + c * D + i);
-        lanes.store(a.y + begin + b * step + i, y);
+        lanes.store(a.y + begin + b * step + i, a.relu ? vmax<T>(y, Vec<T>{}) : y);
       });
   }
 }
@@ -158,7 +165,7 @@ void norm_backward_columns(const NormBackward<T>& a, const Worker& me) {
       const Vec<T> mean = lanes.load(a.mean + group * C + c), rstd = lanes.load(a.rstd + group * C + c);
       Vec<T> sums = {}, products = {};
       for (i64 i = 0; i < rows; i++) {
-        const Vec<T> dy = lanes.load(a.dy + from + i * C + c);
+        const Vec<T> dy = a.slope(from + i * C + c, lanes);
         sums += dy;
         products += dy * ((lanes.load(a.x + from + i * C + c) - mean) * rstd);
       }
@@ -190,7 +197,7 @@ void norm_backward_columns(const NormBackward<T>& a, const Worker& me) {
       const Vec<T> rstd = lanes.load(a.rstd + group * C + c);
       const Vec<T> normal = (lanes.load(a.x + row * C + c) - lanes.load(a.mean + group * C + c)) * rstd;
       const Vec<T> gamma = a.gamma ? lanes.load(a.gamma + c) : splat<T>(1);
-      Vec<T> d = gamma * lanes.load(a.dy + row * C + c) - normal * (gamma * lanes.load(products + c) / (T)a.B);
+      Vec<T> d = gamma * a.slope(row * C + c, lanes) - normal * (gamma * lanes.load(products + c) / (T)a.B);
       if (a.center) d -= gamma * lanes.load(sums + c) / (T)a.B;
       lanes.store(a.dx + row * C + c, rstd * d);
     });
@@ -214,10 +221,11 @@ void norm_backward(const void* args, const Worker& me) {
       const T mean = a.mean[at], rstd = a.rstd[at];
       double total = 0, products = 0;
       for (i64 b = 0; b < a.B; b++) {
-        const T *x = a.x + begin + b * step, *dy = a.dy + begin + b * step;
+        const i64 at = begin + b * step;
+        const T* x = a.x + at;
         if (a.dx) {
           const auto slope = [&](i64 i, auto lanes) {
-            return a.gamma ? lanes.load(dy + i) * lanes.load(a.gamma + c * D + i) : lanes.load(dy + i);
+            return a.gamma ? a.slope(at + i, lanes) * lanes.load(a.gamma + c * D + i) : a.slope(at + i, lanes);
           };
           if (a.center) total += (double)hsum<T>(sum_vectors<T>(D, slope));
           products += (double)hsum<T>(
@@ -225,7 +233,7 @@ void norm_backward(const void* args, const Worker& me) {
         }
         if (sums)
           for_vectors<T>({0, D}, [&](i64 i, auto lanes) {
-            const Vec<T> d = lanes.load(dy + i);
+            const Vec<T> d = a.slope(at + i, lanes);
             lanes.store(dbeta + c * D + i, lanes.load(dbeta + c * D + i) + d);
             lanes.store(dgamma + c * D + i, lanes.load(dgamma + c * D + i) + d * ((lanes.load(x + i) - mean) * rstd));
           });
@@ -236,7 +244,7 @@ void norm_backward(const void* args, const Worker& me) {
         for_vectors<T>({0, D}, [&](i64 i, auto lanes) {
           const i64 o = begin + b * step + i;
           const Vec<T> normal = (lanes.load(a.x + o) - mean) * rstd;
-          Vec<T> d = lanes.load(a.dy + o);
+          Vec<T> d = a.slope(o, lanes);
           if (a.gamma) d *= lanes.load(a.gamma + c * D + i);
           lanes.store(a.dx + o, rstd * (d - shift - normal * part));
         });

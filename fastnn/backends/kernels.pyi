@@ -72,6 +72,7 @@ class Kernels:
         momentum: float,
         unbiased: int,
         center: int,
+        relu: int,
     ) -> None: ...
     def norm_backward(
         self,
@@ -83,7 +84,9 @@ class Kernels:
         mean: Array,
         rstd: Array,
         gamma: Array,
+        y: Array,
         center: int,
+        relu: int,
         add: int,
     ) -> None: ...
     def norm_fold(

@@ -52,7 +52,7 @@ def normalize(
     y, mean, rstd = k.empty(view, x.dtype), k.empty((a, c), x.dtype), k.empty((a, c), x.dtype)
     scale, shift = (k.absent if t is None else t.data.reshape(c, d) for t in (gamma, beta))
     averages = (k.absent, k.absent) if running is None else (running[0].data, running[1].data)
-    k.norm_forward(y, mean, rstd, *averages, x4, scale, shift, float(epsilon), float(momentum), int(unbiased), int(center))
+    k.norm_forward(y, mean, rstd, *averages, x4, scale, shift, float(epsilon), float(momentum), int(unbiased), int(center), 0)
     if running is not None:
         changed(*running)
     tensors = tuple(t for t in (x, gamma, beta) if t is not None)
@@ -69,7 +69,7 @@ def _normalize_backward(grads: Gradients, node: Node, dy: Array) -> None:
     beta = inputs[-1] if has_beta and inputs[-1].requires_grad else None
     dx = k.empty(x.shape, x.dtype) if inputs[0].requires_grad else k.absent
     scales = _Scales(grads, gamma, beta, x.shape[2:])
-    k.norm_backward(dx, scales.dgamma, scales.dbeta, dy.reshape(x.shape), x, mean, rstd, scale, center, scales.mask)
+    k.norm_backward(dx, scales.dgamma, scales.dbeta, dy.reshape(x.shape), x, mean, rstd, scale, k.absent, center, 0, scales.mask)
     scales.done()
     if inputs[0].requires_grad:
         grads.add(inputs[0], dx.reshape(inputs[0].shape))
@@ -118,7 +118,9 @@ def _normalize_by_backward(grads: Gradients, node: Node, dy: Array) -> None:
         k.norm_fold(rstd.reshape(-1), shift, mean, variance, k.absent, k.absent, k.absent, epsilon)
         scales = _Scales(grads, gamma, beta, view[2:])
         x4, mean2 = x.reshape(view), mean.reshape(1, -1)
-        k.norm_backward(k.absent, scales.dgamma, scales.dbeta, dy2.reshape(view), x4, mean2, rstd, k.absent, 1, scales.mask)
+        k.norm_backward(
+            k.absent, scales.dgamma, scales.dbeta, dy2.reshape(view), x4, mean2, rstd, k.absent, k.absent, 1, 0, scales.mask
+        )
         scales.done()
     if inputs[0].requires_grad:
         grads.add(inputs[0], dx.reshape(inputs[0].shape))

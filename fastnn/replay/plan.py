@@ -14,6 +14,7 @@ from ..core import versions
 from ..core.tree import flatten, replace, unflatten
 from ..nn.mode import mode_override
 from ..nn.parameter import stored
+from .fused_step import fused_step
 from .lookups import Bindings
 from .recorder import Recorder
 
@@ -26,7 +27,6 @@ class Step:
     """A recording that can be replayed: its plan, the conditions before it, and the state of gradients after it."""
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
-        self.plan = recorder.real.plan(recorder.calls, recorder.flags, recorder.overlapping)
         # A function is in the list several times if an optimizer takes several steps in one call.
         self._prepare = tuple(Counter(recorder.prepare).items())
         self.recorder = recorder
@@ -36,6 +36,8 @@ class Step:
         # A container without arrays of the recording is one leaf.
         self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
         self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
+        made = [array for _, array, _ in self._outputs if array is not None]
+        self.plan = recorder.real.plan(*fused_step(recorder, made))
         self.bindings = bindings  # names that the user's code reads; None if they are not compared between calls
         self.used = 0  # time of the last use, by the owner's clock
         self._settings = versions.settings

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
 from ..backends.base import seconds
+from ..nn.mode import mode
 from ..ops.checks import positive_int
+from ..replay.fused_step import fused_step
 from ..replay.recorder import Recorder
 
 REPEATS = 30
@@ -103,21 +105,23 @@ def profile(model: Any, x: Any, y: Any, batch_size: int | None = None) -> Profil
     step = model._train_step([a[:rows].copy() if a.size else a for a in arrays], None, inputs=arrays.inputs)
     step.optimizer.train()
     recorder = Recorder(real, tuple(step.buffers))
-    with recording(recorder):
+    with recording(recorder), mode(training=True):
         step._step()
     if recorder.void:
         raise RuntimeError(f"profile: the step cannot be recorded: {recorder.void}")
-    plan = real.plan(recorder.calls, recorder.flags)
+    calls, flags, _ = fused_step(recorder, ())
+    plan = real.plan(calls, flags)
     plan.run(3)
-    arrays = {id(a): a.nbytes for _, args in recorder.calls for a in args if hasattr(a, "nbytes")}
+    arrays = {id(a): a.nbytes for _, args in calls for a in args if hasattr(a, "nbytes")}
     peak_gflops, peak_gbytes = real.peaks(model.dtype, sum(arrays.values()))
     table = []
-    for (name, args), nanoseconds in zip(recorder.calls, plan.profile(REPEATS), strict=True):
+    for (name, args), nanoseconds in zip(calls, plan.profile(REPEATS), strict=True):
         ns = max(nanoseconds, 1.0)
         gflops, gbytes = cost.flops(name, args) / ns, cost.traffic(name, args) / ns
         limited = gflops / peak_gflops if gflops else gbytes / peak_gbytes
         shapes = " ".join("x".join(map(str, a.shape)) for a in args[:8] if hasattr(a, "shape") and a.size)
         table.append(Row(name, cost.precision(name, args), shapes, ns / 1e3, gflops, gbytes, limited))
     what = f"{get_backend()}, {get_isa()}, {get_num_threads()} threads"
-    replayed, eager = (1e6 * seconds(f, real.wait) for f in (plan.run, step._step))
+    with mode(training=True):
+        replayed, eager = (1e6 * seconds(f, real.wait) for f in (plan.run, step._step))
     return Profile(table, replayed, eager, peak_gflops, peak_gbytes, real.processor, what, str(model.dtype))

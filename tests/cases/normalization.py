@@ -66,13 +66,14 @@ def _forward(
     center: int = 1,
     momentum: float = 0.1,
     unbiased: int = 1,
+    relu: int = 0,
     **flags: Any,
 ) -> Case:
     absent = (*absent, *(() if a == 1 else ("running_mean", "running_var")))
     return Case(
         "norm_forward",
         _sizes(a, b, c, d),
-        {"epsilon": 1e-3, "momentum": momentum, "unbiased": unbiased, "center": center},
+        {"epsilon": 1e-3, "momentum": momentum, "unbiased": unbiased, "center": center, "relu": relu},
         absent=tuple(dict.fromkeys(absent)),
         arrays={"running_var": lambda rng, v: rng.uniform(0.5, 2, c), "running_mean": lambda rng, v: rng.uniform(-1, 1, c)},
         error=_forward_error,
@@ -82,7 +83,7 @@ def _forward(
 
 def _backward(
     a: int, b: int, c: int, d: int, add: int = 0, wanted: Iterable[str] = tuple(GRADIENTS), center: int = 1, gamma: bool = True,
-    **flags: Any,
+    relu: bool = False, **flags: Any,
 ) -> Case:  # fmt: skip
     def before(name: str) -> Any:
         shape = (a, b, c, d) if name == "dx" else (c, d)
@@ -91,8 +92,8 @@ def _backward(
     return Case(
         "norm_backward",
         _sizes(a, b, c, d),
-        {"center": center, "add": add},
-        absent=(*(name for name in GRADIENTS if name not in wanted), *(() if gamma else ("gamma",))),
+        {"center": center, "relu": int(relu), "add": add},
+        absent=(*(name for name in GRADIENTS if name not in wanted), *(() if gamma else ("gamma",)), *(() if relu else ("y",))),
         arrays={
             **{name: before(name) for name in GRADIENTS},
             "mean": lambda rng, v: v["x"].mean((1, 3)) if center else np.zeros((a, c)),
@@ -141,14 +142,15 @@ WANTED = [
 
 def _cases() -> Iterable[Case]:
     for i, shape in enumerate(SHAPES):
-        yield _forward(*shape, momentum=0.25 if i % 2 else 0.01, unbiased=int(i % 3 > 0))
+        yield _forward(*shape, momentum=0.25 if i % 2 else 0.01, unbiased=int(i % 3 > 0), relu=i % 2)
         yield _forward(*shape, absent=(*NO_AVERAGES, "gamma") if i % 2 else (*NO_AVERAGES, "gamma", "beta"), note="plain")
-        yield _backward(*shape, add=0 if i % 2 else 6, gamma=i % 3 > 0)
+        yield _backward(*shape, add=0 if i % 2 else 6, gamma=i % 3 > 0, relu=i % 4 > 1)
     for shape in ((9, 1, 1, 40), (3, 5, 2, 8), (2, 7, 3, 1)):
         yield _forward(*shape, center=0, note="rms")
         yield _backward(*shape, center=0, note="rms")
     for shape in ((2, 5, 4, 3), (2, 6, 5, 1)):
         yield _forward(*shape, edges=True, grad=True, note="edges")
+        yield _forward(*shape, relu=1, edges=True, grad=True, note="edges")
         # With D = 1, gamma is taken out of sums: infinity times a sum is not the sum of infinities.
         yield _backward(*shape, gamma=shape[3] > 1, edges=True, note="edges")
     for wanted, add in WANTED:

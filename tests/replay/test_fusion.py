@@ -13,8 +13,10 @@ import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current
 from fastnn.core.structure import ONE
+from fastnn.replay import plan
 from fastnn.replay.folding import Folded
 from fastnn.replay.forward_pass import record
+from fastnn.replay.fused_step import fused_step
 from fastnn.replay.fusion import fused
 
 
@@ -186,3 +188,82 @@ def test_copies_share_nothing(backend: str) -> None:
     assert not np.allclose(frozen(x), want)
     for other in copies:
         np.testing.assert_array_equal(other(x), want)
+
+
+# ---- training steps ----
+
+
+def layers(kind: str) -> tuple[list[nn.Module], tuple[int, ...]]:
+    """Layers with activations of their own, as PyTorch has them, and the shape of a sample."""
+    images = {
+        "conv": [nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.GELU(), nn.Flatten()],
+        "norm": [nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten()],
+        "frozen": [nn.Conv2d(2, 4, 3).requires_grad_(False), nn.ReLU(), nn.Conv2d(4, 3, 2), nn.Tanh(), nn.Flatten()],
+    }
+    dense = {
+        "dense": [nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 8), nn.Sigmoid()],
+        "dense norm": [nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 5), nn.LayerNorm(5), nn.ReLU()],
+    }
+    return (images[kind], (2, 5, 5)) if kind in images else (dense[kind], (6,))
+
+
+FUSED = {"conv": 4, "norm": 4, "frozen": 3, "dense": 2, "dense norm": 4}
+"""The calls that a step has less. A dense layer keeps what the SiLU and the sigmoid need in a form of its own."""
+
+
+def fitted(kind: str, eager: bool) -> list[Any]:
+    """Train and return the weights."""
+    fastnn.seed(3)
+    made, shape = layers(kind)
+    model = nn.Sequential(*made, fastnn.Dense(3))
+    x = np.random.default_rng(1).standard_normal((32, *shape)).astype("f4")
+    y = np.arange(32) % 3
+    model(fastnn.tensor(x[:2]))
+    model.compile(fastnn.optim.SGD(lr=0.05, momentum=0.9), nn.CrossEntropyLoss())
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0, check_finite=eager)  # such steps are not recorded
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_a_fused_step_gives_the_same_bits(backend: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spared = []
+
+    def counted(recorder: Any, kept: Any) -> Any:
+        found = fused_step(recorder, kept)
+        spared.append(len(recorder.calls) - len(found[0]))
+        return found
+
+    monkeypatch.setattr(plan, "fused_step", counted)
+    weights = fitted(kind, eager=False)
+    assert spared.pop() == FUSED[kind]
+    spared.clear()
+    for a, b in zip(weights, fitted(kind, eager=True), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not spared, "the steps that are compared were recorded, too"
+
+
+def test_what_a_step_returns_is_kept(backend: str) -> None:
+    """Outputs before an activation, activations that are used again, and gradients that two layers share."""
+    conv = nn.Conv2d(1, 2, 3)
+
+    def both(x: Any) -> Any:
+        h = conv(x)
+        y = fastnn.relu(h)
+        z = fastnn.relu(y * 2) + y
+        conv.zero_grad()
+        z.sum().backward()
+        return h.detach(), y.detach(), z.detach(), conv.weight.grad
+
+    def before(x: Any) -> Any:
+        h = conv(x)
+        y = fastnn.tanh(h) + h
+        conv.zero_grad()
+        y.sum().backward()
+        return y.detach(), conv.weight.grad
+
+    for step in (both, before):
+        captured = fastnn.capture(step)
+        for _ in range(5):
+            x = fastnn.tensor(values(2, 1, 5, 5))
+            for got, want in zip(captured(x), step(x), strict=True):
+                np.testing.assert_array_equal(got.numpy(), want.numpy())

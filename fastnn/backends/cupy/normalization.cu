@@ -23,7 +23,7 @@ __device__ void norm_forward(const norm_forward_args<T>& s) {
       T y = (T)(((double)s.x[i] - mean) * rstd);
       if (s.gamma) y *= s.gamma[column];
       if (s.beta) y += s.beta[column];
-      s.y[i] = y;
+      s.y[i] = s.relu && y < 0 ? (T)0 : y;
     });
     if (threadIdx.x) continue;
     s.mean[set] = (T)mean;
@@ -35,6 +35,12 @@ __device__ void norm_forward(const norm_forward_args<T>& s) {
   }
 }
 
+// The gradient before the ReLU, if there was one.
+template <typename T>
+__device__ inline double norm_slope(const norm_backward_args<T>& s, i64 i) {
+  return s.relu && s.y[i] <= 0 ? 0 : (double)s.dy[i];
+}
+
 template <typename T>
 __device__ void norm_backward(const norm_backward_args<T>& s) {
   const double n = (double)(s.B * s.D);
@@ -43,7 +49,7 @@ __device__ void norm_backward(const norm_backward_args<T>& s) {
       const double mean = (double)s.mean[a * s.C + c], rstd = (double)s.rstd[a * s.C + c];
       double total = 0, products = 0;
       each_of_set(s, a, c, [&](i64 i, i64 column) {
-        const double slope = (double)s.dy[i] * (s.gamma ? (double)s.gamma[column] : 1);
+        const double slope = norm_slope(s, i) * (s.gamma ? (double)s.gamma[column] : 1);
         total += slope;
         products += slope * ((double)s.x[i] - mean) * rstd;
       });
@@ -51,7 +57,7 @@ __device__ void norm_backward(const norm_backward_args<T>& s) {
       products = block_sum(products) / n;
       if (!s.center) total = 0;
       each_of_set(s, a, c, [&](i64 i, i64 column) {
-        const double slope = (double)s.dy[i] * (s.gamma ? (double)s.gamma[column] : 1);
+        const double slope = norm_slope(s, i) * (s.gamma ? (double)s.gamma[column] : 1);
         s.dx[i] = (T)(rstd * (slope - total - ((double)s.x[i] - mean) * rstd * products));
       });
     }
@@ -60,8 +66,8 @@ __device__ void norm_backward(const norm_backward_args<T>& s) {
       double of_gamma = 0, of_beta = 0;
       for (i64 row = threadIdx.x; row < s.A * s.B; row += THREADS) {
         const i64 i = (row * s.C + c) * s.D + d, set = row / s.B * s.C + c;
-        of_beta += (double)s.dy[i];
-        of_gamma += (double)s.dy[i] * ((double)s.x[i] - (double)s.mean[set]) * (double)s.rstd[set];
+        of_beta += norm_slope(s, i);
+        of_gamma += norm_slope(s, i) * ((double)s.x[i] - (double)s.mean[set]) * (double)s.rstd[set];
       }
       of_gamma = block_sum(of_gamma);
       of_beta = block_sum(of_beta);

@@ -26,9 +26,10 @@ def norm_forward(
     momentum: float,
     unbiased: int,
     center: int,
+    relu: int,
 ) -> None:
     averages = _like(mean.ravel(), running_mean), _like(mean.ravel(), running_var)
-    _forward(y, mean, rstd, *averages, x, _like(mean, gamma), _like(mean, beta), epsilon, momentum, unbiased, center)
+    _forward(y, mean, rstd, *averages, x, _like(mean, gamma), _like(mean, beta), epsilon, momentum, unbiased, center, relu)
 
 
 def _like(a: Array, optional: Array) -> Array:
@@ -50,6 +51,7 @@ def _forward(
     momentum: float,
     unbiased: int,
     center: int,
+    relu: int,
 ) -> None:
     A, B, C, D = x.shape
     n = B * D
@@ -86,7 +88,7 @@ def _forward(
                         value *= gamma[c, d]
                     if beta.size:
                         value += beta[c, d]
-                    y[a, b, c, d] = value
+                    y[a, b, c, d] = T(0) if relu and value < 0 else value
 
 
 def norm_backward(
@@ -98,7 +100,9 @@ def norm_backward(
     mean: Array,
     rstd: Array,
     gamma: Array,
+    y: Array,
     center: int,
+    relu: int,
     add: int,
 ) -> None:
     if dgamma.size and not add & 2:
@@ -106,12 +110,22 @@ def norm_backward(
     if dbeta.size and not add & 4:
         dbeta[...] = 0
     outputs = _like(dy, dx), _like(mean, dgamma), _like(mean, dbeta)
-    _backward(*outputs, dy, x, mean, rstd, _like(mean, gamma), center)
+    _backward(*outputs, dy, x, mean, rstd, _like(mean, gamma), _like(dy, y), center, relu)
 
 
 @jit
 def _backward(
-    dx: Array, dgamma: Array, dbeta: Array, dy: Array, x: Array, mean: Array, rstd: Array, gamma: Array, center: int
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+    dy: Array,
+    x: Array,
+    mean: Array,
+    rstd: Array,
+    gamma: Array,
+    y: Array,
+    center: int,
+    relu: int,
 ) -> None:
     A, B, C, D = x.shape
     n = B * D
@@ -125,7 +139,7 @@ def _backward(
             for c in range(C):
                 for d in range(D):
                     normal = (x[a, b, c, d] - mean[a, c]) * rstd[a, c]
-                    slope = dy[a, b, c, d]
+                    slope = T(0) if relu and y[a, b, c, d] <= 0 else dy[a, b, c, d]
                     of_beta[c, d] += slope
                     of_gamma[c, d] += slope * normal
                     if gamma.size:
@@ -140,7 +154,7 @@ def _backward(
                 for c in range(C):
                     for d in range(D):
                         normal = (x[a, b, c, d] - mean[a, c]) * rstd[a, c]
-                        slope = dy[a, b, c, d]
+                        slope = T(0) if y.size and y[a, b, c, d] <= 0 else dy[a, b, c, d]
                         if gamma.size:
                             slope *= gamma[c, d]
                         dx[a, b, c, d] = rstd[a, c] * (slope - T(totals[c]) - normal * T(products[c]))

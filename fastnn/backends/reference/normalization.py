@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..spec import Activation
-from .activation import forward
+from ..spec import Activation, activation
+from .activation import backward, forward
 
 Array = Any
+
+RELU = activation("relu")
 
 
 def norm_forward(
@@ -29,9 +31,10 @@ def norm_forward(
     momentum: float,
     unbiased: int,
     center: int,
+    relu: int,
 ) -> None:
     """y = (x - mean) rstd gamma + beta, rstd = 1 / sqrt(variance + epsilon); without ``center``, mean is 0, and the variance is
-    that around 0.
+    that around 0. With ``relu``, what is below 0 becomes 0.
 
     The running averages, where they are present, move towards mean and variance by the share ``momentum``. With ``unbiased``,
     they get the variance of a sample, divided by n - 1, or by n if n is 1. They need A = 1.
@@ -46,7 +49,7 @@ def norm_forward(
         scaled = scaled * gamma
     if beta.size:
         scaled = scaled + beta
-    y[...] = scaled
+    y[...] = forward(xp, scaled, RELU) if relu else scaled
     if running_mean.size:
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean[0]
     if running_var.size:
@@ -63,13 +66,17 @@ def norm_backward(
     mean: Array,
     rstd: Array,
     gamma: Array,
+    y: Array,
     center: int,
+    relu: int,
     add: int,
 ) -> None:
-    """Compute the gradients of `norm_forward`; mean and rstd are functions of x.
+    """Compute the gradients of `norm_forward`; mean and rstd are functions of x. y may be absent without ``relu``.
 
     Those that are absent are not wanted; bits 1 and 2 of ``add`` add dgamma and dbeta to what is there.
     """
+    if relu:
+        dy = backward(xp, dy, y, y, RELU)
     scale = rstd[:, None, :, None]
     normal = (x - mean[:, None, :, None]) * scale
     if dgamma.size:
