@@ -24,7 +24,7 @@ _NAMES = {
         "Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D "
         "BatchNormalization Concatenate Conv1D Conv2D Conv3D Dense Dot Dropout ELU Flatten GaussianDropout GaussianNoise "
         "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D "
-        "GlobalMaxPooling3D GroupNormalization Input InputSpec Layer LayerNormalization MaxPooling1D MaxPooling2D "
+        "GlobalMaxPooling3D GroupNormalization Identity Input InputSpec Layer LayerNormalization MaxPooling1D MaxPooling2D "
         "MaxPooling3D Maximum Minimum Model Module Multiply Permute RMSNormalization Reshape Residual Sequential Softmax "
         "Subtract"
     ),

@@ -59,6 +59,7 @@ from .nn import GlobalMaxPooling1D as GlobalMaxPooling1D
 from .nn import GlobalMaxPooling2D as GlobalMaxPooling2D
 from .nn import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .nn import GroupNormalization as GroupNormalization
+from .nn import Identity as Identity
 from .nn import Input as Input
 from .nn import InputSpec as InputSpec
 from .nn import Layer as Layer
@@ -253,6 +254,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "Identity",
     "Input",
     "InputSpec",
     "Layer",

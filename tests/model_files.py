@@ -69,6 +69,7 @@ def every_layer_of_images() -> fastnn.Model:
             fastnn.GroupNormalization(2),
         ):
             y = norm(y)
+        y = fastnn.Identity()(y)
         y = fastnn.Reshape((-1, 4))(y) if n == 1 else fastnn.Permute((2, 1, 3))(y) if n == 2 else y
         first = fastnn.Input((2, *(9, 8, 7)[:n]))
         z = torch["Conv"](2, 3, 3, padding=1, dilation=1)(first)

@@ -31,7 +31,7 @@ _NAMES = {
     ".layers.prelu": "PReLU",
     ".layers.random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
     ".layers.regularization": "ActivityRegularization",
-    ".layers.shape": "Flatten Permute Reshape",
+    ".layers.shape": "Flatten Identity Permute Reshape",
     ".layers.torch_convolution": "Conv1d Conv2d Conv3d",
     ".layers.torch_normalization": "BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm LayerNorm RMSNorm",
     ".layers.torch_pooling": (

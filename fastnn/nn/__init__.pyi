@@ -96,6 +96,7 @@ from .layers.sample_normalization import GroupNormalization as GroupNormalizatio
 from .layers.sample_normalization import LayerNormalization as LayerNormalization
 from .layers.sample_normalization import RMSNormalization as RMSNormalization
 from .layers.shape import Flatten as Flatten
+from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
 from .layers.shape import Reshape as Reshape
 from .layers.torch_convolution import Conv1d as Conv1d
@@ -178,6 +179,7 @@ __all__ = [
     "Hardtanh",
     "HingeEmbeddingLoss",
     "HuberLoss",
+    "Identity",
     "Input",
     "InputSpec",
     "KLDivLoss",

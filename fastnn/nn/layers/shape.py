@@ -68,6 +68,32 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
+class Identity(Module):
+    """Layer that returns its input, as a place for another layer, or for none.
+
+    Arguments without a name are ignored, as in PyTorch.
+
+    >>> import fastnn
+    >>> fastnn.nn.Identity()(fastnn.tensor([1.0])).tolist()
+    [1.0]
+    """
+
+    _any_dtype = True
+
+    def __init__(self, *args: Any, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or "identity"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
 def _target(value: Any, name: str) -> tuple[int, ...]:
     sizes = tuple(whole_number(n, name, -1) for n in (value if isinstance(value, tuple | list) else (value,)))
     if sizes.count(-1) > 1:
