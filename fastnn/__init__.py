@@ -25,7 +25,8 @@ _NAMES = {
         "BatchNormalization Concatenate Conv1D Conv2D Conv3D Dense Dot Dropout ELU Flatten GaussianDropout GaussianNoise "
         "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D "
         "GlobalMaxPooling3D GroupNormalization Identity Input InputSpec Layer LayerNormalization MaxPooling1D MaxPooling2D "
-        "MaxPooling3D Maximum Minimum Model Module Multiply Permute RMSNormalization Reshape Residual Sequential Softmax "
+        "MaxPooling3D Maximum Minimum MixUp Model Module Multiply Permute RMSNormalization RandomBrightness RandomContrast "
+        "RandomCrop RandomErasing RandomFlip RandomRotation RandomTranslation RandomZoom Reshape Residual Sequential Softmax "
         "Subtract"
     ),
     ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
@@ -34,7 +35,7 @@ _NAMES = {
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "
         "softsign sparse_plus sparse_sigmoid sparsemax squareplus swiglu tanh tanh_shrink threshold"
     ),
-    ".ops.create": "arange eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros zeros_like",
+    ".ops.create": ("arange eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros zeros_like"),
     ".ops.data": "gather one_hot scatter_add take",
     ".ops.dense": "dot matmul outer",
     ".ops.elementwise": (

@@ -69,11 +69,20 @@ from .nn import MaxPooling2D as MaxPooling2D
 from .nn import MaxPooling3D as MaxPooling3D
 from .nn import Maximum as Maximum
 from .nn import Minimum as Minimum
+from .nn import MixUp as MixUp
 from .nn import Model as Model
 from .nn import Module as Module
 from .nn import Multiply as Multiply
 from .nn import Permute as Permute
 from .nn import RMSNormalization as RMSNormalization
+from .nn import RandomBrightness as RandomBrightness
+from .nn import RandomContrast as RandomContrast
+from .nn import RandomCrop as RandomCrop
+from .nn import RandomErasing as RandomErasing
+from .nn import RandomFlip as RandomFlip
+from .nn import RandomRotation as RandomRotation
+from .nn import RandomTranslation as RandomTranslation
+from .nn import RandomZoom as RandomZoom
 from .nn import Reshape as Reshape
 from .nn import Residual as Residual
 from .nn import Sequential as Sequential
@@ -265,6 +274,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Model",
     "Module",
     "Multiply",
@@ -272,6 +282,14 @@ __all__ = [
     "Permute",
     "Prefetch",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Reshape",
     "Residual",

@@ -48,9 +48,10 @@ def a_graph() -> fastnn.Model:
     layer = fastnn.Dense(4)
     merges = [fastnn.Add(), fastnn.Subtract(), fastnn.Multiply(), fastnn.Average(), fastnn.Maximum(), fastnn.Minimum()]
     parts = [merge([layer(a), layer(b)]) for merge in (*merges, fastnn.Concatenate(), fastnn.Dot(normalize=True))]
+    mixed = fastnn.MixUp()(a, b)
     inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
     both = inner((a * 2, 1 - b))
-    return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
+    return fastnn.Model([a, b], [fastnn.Concatenate()([*parts, *mixed, both["sum"], both["part"]]), fastnn.Residual(layer)(a)])
 
 
 def every_layer_of_images() -> fastnn.Model:
@@ -59,8 +60,15 @@ def every_layer_of_images() -> fastnn.Model:
     for n in (1, 2, 3):
         keras = {name: getattr(fastnn, f"{name}{n}D") for name in ("Conv", "MaxPooling", "AveragePooling")}
         torch = {name: getattr(nn, f"{name}{n}d") for name in ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool")}
-        x = fastnn.Input((*(9, 8, 7)[:n], 2))
-        y = keras["Conv"](4, 3, padding="same", activation="relu", groups=2, kernel_constraint="max_norm")(x)
+        y = x = fastnn.Input((*(9, 8, 7)[:n], 2))
+        if n == 2:
+            for layer in (
+                *(fastnn.RandomFlip("vertical"), fastnn.RandomTranslation(0.1, (0, 0.2)), fastnn.RandomRotation(0.1, "wrap")),
+                *(fastnn.RandomZoom(0.1, fill_value=0.5), fastnn.RandomCrop(9, 8, padding=1), fastnn.RandomBrightness(0.1)),
+                *(fastnn.RandomContrast(0.1, seed=1), fastnn.RandomErasing(fill_value=(0.5, 1.0))),
+            ):
+                y = layer(y)
+        y = keras["Conv"](4, 3, padding="same", activation="relu", groups=2, kernel_constraint="max_norm")(y)
         y = keras["AveragePooling"](3, 1, "same")(keras["MaxPooling"](2, padding="same")(y))
         for norm in (
             fastnn.BatchNormalization(),

@@ -19,14 +19,18 @@ _NAMES = {
         "Mish ReGLU ReLU ReLU6 SELU SiLU Sigmoid Sine Softmax Softmin Softplus Softshrink Softsign Sparsemax SwiGLU Tanh "
         "Tanhshrink Threshold"
     ),
+    ".layers.augmentation": "RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom",
+    ".layers.color_augmentation": "RandomBrightness RandomContrast RandomErasing",
     ".layers.convolution": "Conv1D Conv2D Conv3D",
     ".layers.dense": "Dense Linear",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
+    ".layers.mixup": "MixUp",
     ".layers.normalization": "BatchNormalization",
     ".layers.sample_normalization": "GroupNormalization LayerNormalization RMSNormalization",
     ".layers.pooling": (
-        "AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
-        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D"
+        "AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D "
+        "GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D "
+        "MaxPooling3D"
     ),
     ".layers.prelu": "PReLU",
     ".layers.random": "AlphaDropout Dropout GaussianDropout GaussianNoise",

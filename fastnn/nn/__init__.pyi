@@ -59,6 +59,14 @@ from .layers.activation import SwiGLU as SwiGLU
 from .layers.activation import Tanh as Tanh
 from .layers.activation import Tanhshrink as Tanhshrink
 from .layers.activation import Threshold as Threshold
+from .layers.augmentation import RandomCrop as RandomCrop
+from .layers.augmentation import RandomFlip as RandomFlip
+from .layers.augmentation import RandomRotation as RandomRotation
+from .layers.augmentation import RandomTranslation as RandomTranslation
+from .layers.augmentation import RandomZoom as RandomZoom
+from .layers.color_augmentation import RandomBrightness as RandomBrightness
+from .layers.color_augmentation import RandomContrast as RandomContrast
+from .layers.color_augmentation import RandomErasing as RandomErasing
 from .layers.convolution import Conv1D as Conv1D
 from .layers.convolution import Conv2D as Conv2D
 from .layers.convolution import Conv3D as Conv3D
@@ -73,6 +81,7 @@ from .layers.merge import Minimum as Minimum
 from .layers.merge import Multiply as Multiply
 from .layers.merge import Residual as Residual
 from .layers.merge import Subtract as Subtract
+from .layers.mixup import MixUp as MixUp
 from .layers.normalization import BatchNormalization as BatchNormalization
 from .layers.pooling import AveragePooling1D as AveragePooling1D
 from .layers.pooling import AveragePooling2D as AveragePooling2D
@@ -204,6 +213,7 @@ __all__ = [
     "Maxout",
     "Minimum",
     "Mish",
+    "MixUp",
     "Model",
     "Module",
     "ModuleDict",
@@ -219,6 +229,14 @@ __all__ = [
     "PoissonNLLLoss",
     "RMSNorm",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReGLU",
     "ReLU",
     "ReLU6",

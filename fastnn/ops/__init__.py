@@ -2,6 +2,7 @@
 
 from . import (
     activation,
+    augmentation,
     checks,
     convolution,
     create,
@@ -24,6 +25,7 @@ from . import (
 
 __all__ = [
     "activation",
+    "augmentation",
     "checks",
     "convolution",
     "create",

@@ -1,6 +1,10 @@
-"""Dropout and noise."""
+"""Dropout and noise, and numbers from a layer's stream."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
@@ -61,3 +65,25 @@ def gaussian_noise(x: Tensor, state: Array, stddev: Array) -> Tensor:
 
 def _noise_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(node.inputs[0], dy)
+
+
+def uniform(state: Array, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Return uniform random numbers from low to high, in float64.
+
+    Args:
+        state: uint64 (2,), the stream's seed and offset; moves on.
+    """
+    unit = _drawn("random_uniform", state, shape, np.dtype(np.float64))
+    return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+
+
+def normal(state: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """Return random numbers from the standard normal distribution; `state` is that of `uniform`."""
+    return _drawn("random_normal", state, shape, dtype)
+
+
+def _drawn(kernel: str, state: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    k = current()
+    y = k.empty(shape, dtype)
+    getattr(k, kernel)(y, k.empty(2, "uint64"), state)
+    return Tensor(y)

@@ -50,6 +50,15 @@ BASE: dict[str, dict[str, Any]] = {
     **{f"BatchNorm{n}d": {"num_features": 4} for n in (1, 2, 3)},
     **{name: {"input_shape": (2, 4)} for name in ("BatchNormalization", "LayerNormalization", "RMSNormalization")},
     "GroupNormalization": {"groups": 2, "input_shape": (2, 4)},
+    "MixUp": {"alpha": 2.0, "seed": 1},
+    "RandomFlip": {"seed": 1},
+    "RandomCrop": {"height": 7, "width": 7, "padding": 2, "seed": 1},
+    "RandomTranslation": {"height_factor": 0.5, "width_factor": 0.5, "fill_mode": "constant", "seed": 1},
+    "RandomRotation": {"factor": 0.4, "fill_mode": "constant", "seed": 1},
+    "RandomZoom": {"height_factor": (0.5, 0.9), "fill_mode": "constant", "seed": 1},
+    "RandomBrightness": {"factor": 0.9, "value_range": (-1, 1), "seed": 1},
+    "RandomContrast": {"factor": 0.9, "value_range": (-1, 1), "seed": 1},
+    "RandomErasing": {"factor": (0.9, 1.0), "value_range": (-1, 1), "fill_value": 0.5, "seed": 1},
     "Permute": {"dims": (1, 2)},
     "Reshape": {"target_shape": (8,)},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
@@ -73,6 +82,8 @@ OTHER |= {"kernel_constraint": "non_neg", "bias_constraint": "non_neg", "alpha_i
 OTHER |= {"scale": 2.0, "mean": 1.0, "stddev": 0.7, "minval": -0.5, "maxval": 0.7, "gain": 2.0, "factor": 0.5, "l1": 0.3}
 OTHER |= {"l2": 0.2, "stride": 3, "strides": 3, "data_format": "channels_first", "divisor_override": 5}
 OTHER |= {"epsilon": 0.3, "moving_mean_initializer": "ones", "moving_variance_initializer": "zeros"}
+OTHER |= {"height_factor": 0.3, "width_factor": 0.3, "fill_mode": "wrap", "interpolation": "nearest", "fill_value": 0.25}
+OTHER |= {"value_range": (-0.5, 0.4), "height": 6, "width": 6}
 OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups": 1, "momentum": 0.6}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("MultiMarginLoss", "p"): 2,
@@ -88,6 +99,10 @@ OTHER_OF: dict[tuple[str, str], Any] = {
     ("Permute", "dims"): (2, 1),
     ("Reshape", "target_shape"): (4, -1),
     ("MinMaxNorm", "max_value"): 0.5,
+    ("RandomFlip", "mode"): "vertical",
+    ("RandomCrop", "padding"): 3,
+    ("RandomErasing", "factor"): (0.0, 0.0),
+    ("RandomErasing", "scale"): (0.4, 0.5),
     **{(name, "axis"): 1 for name in ("MaxNorm", "MinMaxNorm", "UnitNorm")},
     **{(f"{layer}{n}D", "padding"): "same" for n in (1, 2, 3) for layer in ("Conv", "MaxPooling", "AveragePooling")},
 }
@@ -124,13 +139,14 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
+    does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer
     results = []
     for _ in range(2):
         for mode in (True, False):
             layer.train(mode)
-            results.append(layer(x).numpy())
+            results.append(does(x).numpy())
     if not several:
-        captured = fastnn.capture(lambda x: layer(x).detach())
+        captured = fastnn.capture(lambda x: does(x).detach())
         results += [captured(x).numpy() for _ in range(3)]
     layer.apply_constraints()
     return [*results, *[p.item() for p in layer.losses], *layer.get_weights(), repr(layer), layer.get_config()]

@@ -158,6 +158,11 @@ KERAS_PLACES: list[tuple[Any, str]] = [
         (getattr(fastnn, n), f"layers.{n}")
         for n in ("GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
     ),
+    *(
+        (getattr(fastnn, n), f"layers.{n}")
+        for n in ("RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomCrop", "MixUp")
+    ),
+    *((getattr(fastnn, n), f"layers.{n}") for n in ("RandomBrightness", "RandomContrast", "RandomErasing")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Add", "Concatenate", "Dot", "Maximum", "Subtract")),
     *((c, f"losses.{c.__name__}") for c in fastnn.losses.LOSSES.values()),
     *((getattr(fastnn.callbacks, n), f"callbacks.{n}") for n in fastnn.callbacks.__all__ if n != "CallbackList"),

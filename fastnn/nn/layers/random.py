@@ -18,17 +18,14 @@ from ..module import Module
 from ..parameter import filling
 
 
-class _Random(Module):
-    """Base of random layers, with a random number stream and one setting. The setting is in an array that recorded steps read."""
+class Drawing(Module):
+    """Base of layers with a random number stream, whose state is in an array that recorded steps move on."""
 
+    _saved_as = ""
     _draws = True
-    _operation: Callable[[Tensor, Array, Array], Tensor]
-    _setting = "rate"
 
-    def __init__(self, value: float, seed: int | None, name: str | None) -> None:
+    def __init__(self, seed: int | None, name: str | None) -> None:
         super().__init__()
-        self._value = shared_array([0.0])
-        setattr(self, self._setting, value)
         self._state = shared_array(np.array([0, 0], np.uint64), np.uint64)
         self.seed = seed
         self.name = name or type(self).__name__.lower()
@@ -46,6 +43,19 @@ class _Random(Module):
         if value is None and filling.get() is not None:
             return  # the file contains the state of the stream
         self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
+
+
+class _Random(Drawing):
+    """Base of random layers with one setting, in an array that recorded steps read."""
+
+    _saved_as = ""
+    _operation: Callable[[Tensor, Array, Array], Tensor]
+    _setting = "rate"
+
+    def __init__(self, value: float, seed: int | None, name: str | None) -> None:
+        super().__init__(seed, name)
+        self._value = shared_array([0.0])
+        setattr(self, self._setting, value)
 
     def _set(self, value: float, wanted: str, fits: bool) -> None:
         if not fits:
