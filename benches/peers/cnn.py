@@ -43,6 +43,15 @@ def data(batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(x[i : i + batch], y[i : i + batch]) for i in range(0, len(x), batch)]
 
 
+def channels_first() -> list[np.ndarray]:
+    """Return the weights in PyTorch's shapes: kernels (out, in, height, width), matrices (out, in), the first one of images with
+    their channels first."""
+    values = list(weights())
+    values[4] = values[4].reshape(7, 7, 64, 128).transpose(2, 0, 1, 3).reshape(-1, 128)
+    order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+    return [np.ascontiguousarray(value.transpose(order[value.ndim])) for value in values]
+
+
 class Net:
     """The net in float64, with Adam and the mean cross-entropy."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cnn, nets
+from . import cnn, images, nets
 from .row import LIBRARIES, OURS, Row, Target, Way
 
 PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", "Networks, products of bfloat16"
@@ -107,13 +107,48 @@ def _loop(mode: str, times: float) -> Row:
 
 def _images() -> list[Row]:
     """Return the rows of a convolutional net; fastnn and PyTorch take part with channels last and channels first."""
+    last, peers = _layouts()
+    bound = {"ONNX Runtime": Way("onnxruntime", "eager"), "ONNX Runtime bound": Way("onnxruntime", "bound")}
+    train, predict = Target(times={"PyTorch": 2.5, "JAX": 5}, memory={"PyTorch": 1.0}), Target(times={"PyTorch": 4, "JAX": 1.1})
+    one, title = Target(libraries={"ONNX Runtime": 2.0}), cnn.TITLE
+    rows = [
+        Row(f"training step in fit, {title}, batch 64", IMAGES, "cnn_train", (64,), last | peers, train, memory=((64,),)),
+        Row(f"inference, frozen, {title}, batch 64", IMAGES, "cnn_predict", (64,), last | peers | bound, predict),
+        Row(f"inference, frozen, {title}, batch 1", IMAGES, "cnn_predict", (1,), last | peers | bound, one),
+    ]
+    nets_of = ((images.MOBILE, 1.5), (images.RESIDUAL, 1.2))
+    ours = {"fastnn": Way("fastnn", "channels_first")}
+    rows += [
+        Row(
+            *(f"training step in fit, {net}, batch 16", IMAGES, "net_train", (net, 16)),
+            *(ours | peers, Target(libraries={"PyTorch": aim})),
+        )
+        for net, aim in nets_of
+    ]
+    return [*rows, *_convolutions()]
+
+
+def _layouts() -> tuple[dict[str, Way], dict[str, Way]]:
+    """Return the columns of fastnn and of its peers for images."""
     ours = {"fastnn": Way("fastnn", "channels_last"), "fastnn channels first": Way("fastnn", "channels_first")}
     peers = {"PyTorch": Way("torch", "eager"), "PyTorch channels last": Way("torch", "channels_last"), "JAX": Way("jax", "eager")}
-    train, predict = Target(times={"PyTorch": 2.5, "JAX": 5}), Target(times={"PyTorch": 4, "JAX": 1.1})
+    return ours, peers
+
+
+def _convolutions() -> list[Row]:
+    """Return the rows of one layer: a convolution with its share of the peak, and a depthwise one."""
+    ours, peers = _layouts()
+    full, depthwise = (16, 56, 64, 1), (16, 28, 128, 128)
+    title, deep = "convolution 3x3, 64->64, 56x56, batch 16", "depthwise convolution 3x3, 128 channels, 28x28, batch 16"
+    limited = {"amount": 2e-9 * 16 * 56**2 * 64 * 64 * 9, "unit": "GFLOP/s", "limit": "peak", "limit_args": ((64, 576, 64),)}
+    back, share, aim = "convolution_gradients", Target(share=0.8), Target(libraries={"PyTorch": 1.5})
+    both = Target(libraries={"PyTorch": 1.3})
     return [
-        Row(f"training step in fit, {cnn.TITLE}, batch 64", IMAGES, "cnn_train", (64,), ours | peers, train),
-        Row(f"inference, frozen, {cnn.TITLE}, batch 64", IMAGES, "cnn_predict", (64,), ours | peers, predict),
-        Row(f"inference, frozen, {cnn.TITLE}, batch 1", IMAGES, "cnn_predict", (1,), ours | peers),
+        Row(f"{title}, forward, 1 thread", IMAGES, "convolution", full, ours | peers, share, threads=1, **limited),
+        Row(f"{title}, forward, 2 threads", IMAGES, "convolution", full, ours | peers, share, threads=2, **limited),
+        Row(f"{title}, forward and backward", IMAGES, back, full, ours | peers, both),
+        Row(f"{deep}, forward", IMAGES, "convolution", depthwise, ours | peers, aim),
+        Row(f"{deep}, forward and backward", IMAGES, back, depthwise, ours | peers, aim),
     ]
 
 

@@ -20,7 +20,8 @@ from fastnn import nn
 from fastnn.backends import current
 from fastnn.backends.spec import PRECISIONS
 
-from . import cnn, job, nets
+from . import nets
+from .fastnn_images import Images
 from .job import Calls, Clock, Epochs, Job, Rate, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
@@ -28,7 +29,7 @@ TOGETHER = 20
 """Products in one graph."""
 
 
-class Contender(job.Contender):
+class Contender(Images):
     """fastnn: the cupy backend on "cuda", the current backend on "cpu"."""
 
     def __init__(self, device: str, threads: int) -> None:
@@ -185,29 +186,6 @@ class Contender(job.Contender):
 
         return Job(run, (labels,), result)
 
-    def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
-        """Return a job of `fit`, with Keras's layers and channels last, or with PyTorch's and channels first."""
-        model, data = _cnn(mode), cnn.data(batch)
-        x, y = (np.concatenate(arrays) for arrays in zip(*data, strict=True))
-        x = x.reshape(len(x), 1, 28, 28) if mode == "channels_first" else x
-        few = cnn.CHECKED * batch
-
-        def result() -> list[np.ndarray]:
-            model.fit(x[:few], y[:few], batch_size=batch, shuffle=False, verbose=0)
-            return [np.array([model.test_on_batch(x[i : i + batch], y[i : i + batch]) for i in range(0, few, batch)])]
-
-        def train(epochs: int) -> None:
-            model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
-
-        return Epochs(train, result=result, settle=lambda: setattr(model.optimizer, "lr", nets.STILL), steps=len(data))
-
-    def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
-        """Return a job of a frozen model, from NumPy array to NumPy array."""
-        x = cnn.data(batch)[0][0]
-        x = x.reshape(batch, 1, 28, 28) if mode == "channels_first" else x
-        call = _cnn(mode).freeze(input_shape=x.shape[1:], batch_size=batch)
-        return Job(call, (x,), lambda: [call(x)])
-
     def adam(self, n: int, precision: str, mode: str) -> Job:
         """Return a job of the Adam kernel and of the kernel that counts its steps."""
         k = self.backend
@@ -303,28 +281,3 @@ def _replayed(function: Any, *args: Any) -> Any:
     if why := function.captured.eager:
         raise RuntimeError(f"the function was not captured: {why}")
     return value
-
-
-def _cnn(mode: str) -> Any:
-    """Return the compiled convolutional net with the weights of all contenders; its output are probabilities."""
-    if mode == "channels_first":
-        convolutions = [
-            *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        ]
-        shape: tuple[int, ...] = (1, 28, 28)
-    else:
-        convolutions = [
-            *(fastnn.Conv2D(32, 3, padding="same", activation="relu", input_shape=(28, 28, 1)), fastnn.MaxPooling2D(2)),
-            *(fastnn.Conv2D(64, 3, padding="same", activation="relu"), fastnn.MaxPooling2D(2)),
-        ]
-        shape = (28, 28, 1)
-    layers = [fastnn.Flatten(), fastnn.Dense(128, activation="relu"), fastnn.Dense(10, activation="softmax")]
-    model = fastnn.Sequential([*convolutions, *layers])
-    model.eval()(fastnn.zeros(1, *shape))
-    values = list(cnn.weights())
-    if mode == "channels_first":  # Flatten has the channels first
-        values[4] = np.ascontiguousarray(values[4].reshape(7, 7, 64, 128).transpose(2, 0, 1, 3)).reshape(-1, 128)
-    model.set_weights(values)
-    model.compile(fastnn.optim.Adam(lr=nets.LR), "sparse_categorical_crossentropy")
-    return model

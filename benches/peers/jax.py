@@ -17,12 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import cnn, job, nets
+from . import nets
+from .jax_images import Images
+from .jax_steps import adam, cross_entropy
 from .job import Clock, Job, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
 
-class Contender(job.Contender):
+class Contender(Images):
     """JAX.
 
     Raises:
@@ -35,7 +37,6 @@ class Contender(job.Contender):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
             jax.config.update("jax_cpu_enable_async_dispatch", False)
         jax.config.update("jax_default_device", jax.devices(device)[0])
-        self.last: Any = None  # the result of the call that was started last
 
     def clock(self) -> Clock:
         """Return a host clock, because JAX has no events; it waits for the result of the last call."""
@@ -45,13 +46,6 @@ class Contender(job.Contender):
         self.last = None
         if self.device == "cuda":
             jax.clear_caches()
-
-    def _job(self, function: Any, args: tuple[Any, ...], result: Any) -> Job:
-        """Return a job that calls a function which returns an array. On a CPU, each call waits for the array, as a user would do;
-        on a GPU, the clock waits for the last array."""
-        if self.device == "cpu":
-            return Job(lambda: function(*args).block_until_ready(), result=result)
-        return Job(lambda: setattr(self, "last", function(*args)), result=result)
 
     def matmul(self, shape: tuple[int, int, int], layout: str, start: int, precision: str, mode: str) -> Job:
         """Return a job of a jitted product. JAX copies a misaligned array into its own memory beforehand."""
@@ -109,7 +103,7 @@ class Contender(job.Contender):
         x, w, labels = jax.device_put((x, w, labels.astype(np.int32)))
 
         def loss(x: Any, w: Any, labels: Any) -> Any:
-            return _cross_entropy(jnp.matmul(x, w, precision=_precision(precision)), labels)
+            return cross_entropy(jnp.matmul(x, w, precision=_precision(precision)), labels)
 
         step = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
 
@@ -124,47 +118,10 @@ class Contender(job.Contender):
 
         return Job(run, result=result)
 
-    def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
-        """Return a job of jitted steps with donated buffers."""
-        weights = [jnp.asarray(w) for w in cnn.weights()]
-        state = [weights, *([jnp.zeros_like(w) for w in weights] for _ in range(2)), jnp.zeros((), jnp.float32)]
-        rate = [nets.LR]
-        data = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in cnn.data(batch)]
-        following = cycle(data)
-
-        def loss(weights: Any, x: Any, y: Any) -> Any:
-            return _cross_entropy(_cnn(weights, x), y)
-
-        def update(weights: Any, m: Any, v: Any, t: Any, lr: Any, x: Any, y: Any) -> Any:
-            gradients = jax.grad(loss)(weights, x, y)
-            made = [_adam(*of, t + 1, lr) for of in zip(weights, m, v, gradients, strict=True)]
-            return (*(list(part) for part in zip(*made, strict=True)), t + 1)
-
-        step = jax.jit(update, donate_argnums=(0, 1, 2, 3))
-        value = jax.jit(loss)
-
-        def run(x: Any, y: Any) -> None:
-            state[:] = self.last = step(*state, rate[0], x, y)
-            if self.device == "cpu":
-                jax.block_until_ready(state)
-
-        def result() -> list[np.ndarray]:
-            few = data[: cnn.CHECKED]
-            for x, y in few:
-                run(x, y)
-            return [np.array([float(value(state[0], x, y)) for x, y in few])]
-
-        return Job(lambda: run(*next(following)), result=result, settle=lambda: rate.__setitem__(0, nets.STILL))
-
-    def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
-        weights, x = [jnp.asarray(w) for w in cnn.weights()], jax.device_put(cnn.data(batch)[0][0])
-        forward = jax.jit(lambda x: jax.nn.softmax(_cnn(weights, x)))
-        return self._job(forward, (x,), lambda: [np.asarray(forward(x))])
-
     def adam(self, n: int, precision: str, mode: str) -> Job:
         w, dw = map(jax.device_put, nets.flat(n))
         state = [w, jnp.zeros(n, jnp.float32), jnp.zeros(n, jnp.float32), jnp.zeros((), jnp.float32)]
-        step = jax.jit(lambda w, m, v, t, dw: (*_adam(w, m, v, dw, t + 1, nets.LR), t + 1), donate_argnums=(0, 1, 2, 3))
+        step = jax.jit(lambda w, m, v, t, dw: (*adam(w, m, v, dw, t + 1, nets.LR), t + 1), donate_argnums=(0, 1, 2, 3))
 
         def run() -> None:
             state[:] = self.last = step(*state, dw)
@@ -192,22 +149,10 @@ def _forward(layers: Any, x: Any, precision: str) -> Any:
     return x.astype(jnp.float32)
 
 
-def _cross_entropy(logits: Any, labels: Any) -> Any:
-    chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
-    return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
-
-
-def _adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any]:
-    """Return weights and moments after step t; steps count from 1."""
-    m = 0.9 * m + 0.1 * g
-    v = 0.999 * v + 0.001 * g * g
-    return w - lr / (1 - 0.9**t) * m / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
-
-
 @functools.cache
 def _loss(precision: str) -> Any:
     """Return the loss as a function of layers, inputs and labels, jitted once for steps and epochs."""
-    return jax.jit(lambda layers, x, y: _cross_entropy(_forward(layers, x, precision), y))
+    return jax.jit(lambda layers, x, y: cross_entropy(_forward(layers, x, precision), y))
 
 
 class Net:
@@ -224,7 +169,7 @@ class Net:
         def step(layers: Any, state: Any, lr: Any, x: Any, y: Any) -> Any:
             value, grads = jax.value_and_grad(self.loss)(layers, x, y)
             m, v, t = state
-            new = jax.tree.map(lambda w, m, v, g: _adam(w, m, v, g, t + 1, lr), layers, m, v, grads)
+            new = jax.tree.map(lambda w, m, v, g: adam(w, m, v, g, t + 1, lr), layers, m, v, grads)
             layers, m, v = jax.tree.transpose(jax.tree.structure(layers), jax.tree.structure((0, 0, 0)), new)
             return layers, (m, v, t + 1), value
 
@@ -249,12 +194,3 @@ class Net:
     def epoch(self, xs: Any, ys: Any) -> Any:
         self.layers, self.state, values = self._epoch(self.layers, self.state, self.lr, xs, ys)
         return values
-
-
-def _cnn(weights: list[Any], x: Any) -> Any:
-    """Return the logits of the convolutional net."""
-    for w, b in (weights[0:2], weights[2:4]):
-        x = jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        x = jax.lax.reduce_window(jax.nn.relu(x + b), -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-    x = jax.nn.relu(x.reshape(len(x), -1) @ weights[4] + weights[5])
-    return x @ weights[6] + weights[7]

@@ -297,12 +297,15 @@ class Bench:
                 self._workers.pop(key).close()
 
     def _memory(self, row: Row, column: str, args: tuple[Any, ...]) -> float | None:
-        """Return the temporary memory of a contender's calls in MiB, measured in a new process."""
+        """Return the memory of a contender in MiB, measured in a new process: of a head the temporary memory of its calls."""
         way = row.columns[column]
         worker, how = Worker(way.module, self.device, self._counts(row, way.module)[-1]), (row.precision, way.mode)
         try:
             worker("load")
-            mib: float | None = worker("memory", row.kind, (*args, *how), (*args[:-2], 64, 64, *how))
+            if row.kind == "head":
+                mib: float | None = worker("memory", row.kind, (*args, *how), (*args[:-2], 64, 64, *how))
+            else:
+                mib = worker("all_memory", row.kind, (*args, *how))
             return mib
         finally:
             worker.close()

@@ -51,7 +51,14 @@ SECTIONS = {
     "Convolutional networks, float32": """
         Training is `fit` with Adam, as above. fastnn uses Keras's layers with channels last; fastnn channels first is the same
         net of `nn.Conv2d`, `nn.ReLU` and `nn.MaxPool2d`. PyTorch has its own memory format, or channels last. The results are
-        checked against a net in NumPy with float64.
+        checked against NumPy with float64.
+
+        - Convolutions of one layer with bias, called as layers: fastnn and PyTorch eager, JAX jitted. The way back has the
+          gradients of image, filters and bias. A share of the peak counts all multiply-adds of the sum over the filter,
+          whatever a library computes instead.
+        - The MobileNet- and ResNet-18-shaped nets have batch norm after each convolution. fastnn and PyTorch use the same code
+          with `nn.Conv2d`, `nn.BatchNorm2d` and `nn.ReLU`, channels first; JAX has its channels last. The check is of the whole
+          net at its full size: the losses of two batches after a step on each, computed by the running averages.
     """,
     "Latency": """
         Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other
@@ -98,11 +105,18 @@ SECTIONS = {
         there.
     """,
 }
-MEMORY = """
-    Temporary memory of the LM head, measured in a new process: a first call leaves the weight, the input and the gradients of
-    both in memory. The figure is the increase of the peak of resident memory in three more calls. PyTorch and JAX free the
-    gradients before each call, as zero_grad does, so their next allocations can reuse that memory.
-"""
+MEMORY = {
+    "rows": """
+        Temporary memory of the LM head, measured in a new process: a first call leaves the weight, the input and the gradients of
+        both in memory. The figure is the increase of the peak of resident memory in three more calls. PyTorch and JAX free the
+        gradients before each call, as zero_grad does, so their next allocations can reuse that memory.
+    """,
+    "images": """
+        All memory of the training, measured in a new process: the peak of resident memory after an epoch, less what is resident
+        after the import. It includes the data, the weights and the state of Adam, and what a library compiles or loads later.
+    """,
+}
+"""Texts about memory, by what is counted."""
 COSTS = """
     Each library runs in a separate process. The first results are those of 400-15-15-15-10, at batch 1 and batch 32. The time is
     from the import of the library to the result; NumPy is already imported.

@@ -1,4 +1,4 @@
-"""ONNX Runtime: Gemm and Relu nodes, a fixed batch size, all graph optimizations; the session sets the number of threads."""
+"""ONNX Runtime: a fixed batch size, all graph optimizations; the session sets the number of threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from . import job, nets
+from . import cnn, job, nets
 from .job import Calls, Job
 
 
@@ -16,13 +16,21 @@ class Contender(job.Contender):
     """ONNX Runtime."""
 
     def predict(self, sizes: tuple[int, ...], batch: int, precision: str, mode: str) -> Job:
-        session, x = _session(sizes, batch, self.threads), nets.samples(sizes, batch)[0]
-        if mode == "bound":
-            return _bound(session, x, np.empty((batch, sizes[-1]), np.float32))
-        return Job(session.run, (["y"], {"x": x}), result=lambda: session.run(["y"], {"x": x}))
+        return _job(_session(sizes, batch, self.threads), nets.samples(sizes, batch)[0], (batch, sizes[-1]), mode)
+
+    def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
+        """Return a job of the convolutional net, with channels first: one channel is both orders."""
+        return _job(_cnn(batch, self.threads), cnn.data(batch)[0][0].reshape(batch, 1, 28, 28), (batch, 10), mode)
 
     def latency(self, sizes: tuple[int, ...], calls: int, precision: str, mode: str) -> Job:
         return Calls(self.predict(sizes, 1, precision, mode), calls)
+
+
+def _job(session: Any, x: np.ndarray, shape: tuple[int, int], mode: str) -> Job:
+    """Return a job of a session with an output of this shape."""
+    if mode == "bound":
+        return _bound(session, x, np.empty(shape, np.float32))
+    return Job(session.run, (["y"], {"x": x}), result=lambda: session.run(["y"], {"x": x}))
 
 
 def _bound(session: Any, *arrays: np.ndarray) -> Job:
@@ -49,8 +57,28 @@ def _session(sizes: tuple[int, ...], batch: int, threads: int) -> Any:
         if not last:
             nodes.append(helper.make_node("Relu", [f"z{i}"], [f"a{i}"]))
             x = f"a{i}"
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [batch, s]) for n, s in (("x", sizes[0]), ("y", sizes[-1]))]
-    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], constants)
+    return _loaded(nodes, constants, ([batch, sizes[0]], [batch, sizes[-1]]), threads)
+
+
+def _cnn(batch: int, threads: int) -> Any:
+    """Return the convolutional net; its output are probabilities."""
+    constants = [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(cnn.channels_first())]
+    window = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        *(("Conv", ["w0", "w1"], {"pads": [1] * 4}), ("Relu", [], {}), ("MaxPool", [], window)),
+        *(("Conv", ["w2", "w3"], {"pads": [1] * 4}), ("Relu", [], {}), ("MaxPool", [], window)),
+        *(("Flatten", [], {}), ("Gemm", ["w4", "w5"], {"transB": 1}), ("Relu", [], {})),
+        *(("Gemm", ["w6", "w7"], {"transB": 1}), ("Softmax", [], {"axis": 1})),
+    ]
+    names = ["x", *(f"a{i}" for i in range(1, len(steps))), "y"]
+    nodes = [helper.make_node(kind, [names[i], *more], [names[i + 1]], **how) for i, (kind, more, how) in enumerate(steps)]
+    return _loaded(nodes, constants, ([batch, 1, 28, 28], [batch, 10]), threads)
+
+
+def _loaded(nodes: list[Any], constants: list[Any], shapes: tuple[list[int], list[int]], threads: int) -> Any:
+    """Return a session with the input x and the output y of these shapes."""
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in zip("xy", shapes, strict=True))
+    graph = helper.make_graph(nodes, "net", [x], [y], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -82,9 +82,10 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def memory(m: Measured) -> list[str]:
-    """List the temporary memory of the contenders, one line for each number of rows."""
+    """List the memory of the contenders, one line for each number of rows or images."""
     lines = [(args[-1], found) for args, found in m.memory.items() if found]
-    return [f"{n} rows: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
+    what = m.row.counted
+    return [f"{n} {what}: " + ", ".join(f"{name} {digits(mib)} MiB" for name, mib in found.items()) for n, found in lines]
 
 
 def _figure(m: Measured, column: str) -> str:
@@ -207,7 +208,7 @@ def page(measured: Sequence[Measured], run: Run, more: Sequence[str] = ()) -> st
             if found := accuracy(m):
                 lines += ["", f"{found[0].upper()}{found[1:]}."]
             if any(m.memory.values()):
-                lines += ["", cleandoc(notes.MEMORY), "", *(f"- {line}" for line in memory(m))]
+                lines += ["", cleandoc(notes.MEMORY[m.row.counted]), "", *(f"- {line}" for line in memory(m))]
     if absent := [f"- {m.row.name}: {line}" for m in measured for line in absences(m)]:
         lines += ["", "## Left out", "", *absent]
     return "\n".join([*lines, *more]) + "\n"

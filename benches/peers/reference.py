@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cnn, nets
+from . import cnn, image_reference, images, nets
 from .numpy import Net
 
 MOST = {
@@ -19,6 +19,9 @@ MOST = {
     "adam": {"float32": 1e-6},
     "cnn_train": {"float32": 1e-4},
     "cnn_predict": {"float32": 1e-5},
+    "net_train": {"float32": 1e-4},
+    "convolution": {"float32": 1e-5},
+    "convolution_gradients": {"float32": 1e-5},
 }
 """Largest allowed error by kind of work and precision.
 
@@ -57,6 +60,10 @@ def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
         return [probabilities(cnn.Net().forward(cnn.data(*args)[0][0]))]
     if kind == "cnn_train":
         return cnn.Net().after(cnn.data(*args)[: cnn.CHECKED])
+    if kind == "net_train":
+        return image_reference.Net(args[0]).after(images.data(*args)[: images.CHECKED])
+    if kind.startswith("convolution"):
+        return image_reference.convolution(*args, gradients=kind.endswith("gradients"))
     sizes, batch = (args[0], 1) if kind == "latency" else args
     if kind in ("predict", "latency"):
         return [Net(sizes, batch, np.float64).forward(nets.samples(sizes, batch)[0])]

@@ -144,7 +144,7 @@ def _beside(machines: Sequence[Machine], row: Row) -> list[str]:
         if m := machine.measured(row):
             texts += [f"- {machine.heading}, {line}" for line in page.memory(m)]
             lines += ["", f"On {machine.heading}, {accuracy}."] if (accuracy := page.accuracy(m)) else []
-    return [*lines, *(["", cleandoc(notes.MEMORY), "", *texts] if texts else [])]
+    return [*lines, *(["", cleandoc(notes.MEMORY[row.counted]), "", *texts] if texts else [])]
 
 
 def _left_out(machines: Sequence[Machine], rows: Sequence[Row]) -> list[str]:

@@ -87,7 +87,7 @@ class Row:
         unit: unit of the rate, such as GFLOP/s.
         limit: name of fastnn's method that measures the peak rate of the machine.
         limit_args: arguments of this method.
-        memory: arguments for which the memory of the calls is measured, too.
+        memory: arguments for which memory is measured, too: the temporary memory of the calls of a head, otherwise all memory.
     """
 
     name: str
@@ -104,6 +104,11 @@ class Row:
     limit: str = ""
     limit_args: tuple[Any, ...] = ()
     memory: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def counted(self) -> str:
+        """Return what the last argument counts in the entries of `memory`."""
+        return "rows" if self.kind == "head" else "images"
 
     @property
     def limit_name(self) -> str:

@@ -102,8 +102,8 @@ def _memory(m: Measured, o: _Outcome) -> None:
     for args in m.row.memory if m.row.target.memory else ():
         found = m.memory.get(args, {})
         for peer, share in m.row.target.memory.items():
-            o.aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} rows")
+            o.aims.append(f"<= {share:g}x the memory of {peer} at {args[-1]} {m.row.counted}")
             if peer not in found or "fastnn" not in found:
                 o.unknown.append(f"memory of {peer if 'fastnn' in found else 'fastnn'}")
             elif found["fastnn"] > share * found[peer]:
-                o.missed.append(f"{factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} rows")
+                o.missed.append(f"{factor(found['fastnn'] / found[peer])} the memory of {peer} at {args[-1]} {m.row.counted}")

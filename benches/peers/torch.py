@@ -21,9 +21,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, linear
 
-from . import cnn, job, nets
+from . import nets
 from .job import Clock, Job, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
+from .torch_images import Images
 
 TOGETHER = 20
 """Number of products in one graph."""
@@ -31,7 +32,7 @@ WARM = 3
 """Number of calls before a graph is captured; PyTorch requires that they run in a separate stream."""
 
 
-class Contender(job.Contender):
+class Contender(Images):
     """PyTorch.
 
     Raises:
@@ -183,40 +184,6 @@ class Contender(job.Contender):
             return head_result(loss.item(), model.x.grad.cpu().numpy(), model.weight.grad.cpu().numpy().T)
 
         return Job(call, result=result)
-
-    def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
-        """Return a job of training steps, in PyTorch's own memory format or with channels last."""
-        model = _cnn(mode)
-        optimizer = torch.optim.Adam(model.parameters(), lr=nets.LR, fused=True)
-        data = [(_images(x, mode), torch.from_numpy(y)) for x, y in cnn.data(batch)]
-        following = cycle(data)
-
-        def step(x: Any, y: Any) -> None:
-            optimizer.zero_grad()
-            cross_entropy(model(x), y).backward()
-            optimizer.step()
-
-        def result() -> list[np.ndarray]:
-            few = data[: cnn.CHECKED]
-            for x, y in few:
-                step(x, y)
-            with torch.no_grad():
-                return [np.array([cross_entropy(model(x), y).item() for x, y in few])]
-
-        def settle() -> None:
-            for group in optimizer.param_groups:
-                group["lr"] = nets.STILL
-
-        return Job(lambda: step(*next(following)), result=result, settle=settle)
-
-    def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
-        model, x = nn.Sequential(_cnn(mode), nn.Softmax(1)).eval(), _images(cnn.data(batch)[0][0], mode)
-
-        def call() -> Any:
-            with torch.inference_mode():
-                return model(x)
-
-        return Job(call, result=lambda: [call().numpy()])
 
     def adam(self, n: int, precision: str, mode: str) -> Job:
         """Return a job of torch.optim.Adam(fused=True) with one parameter."""
@@ -375,31 +342,3 @@ class Net:
                 for value in state.values():
                     value.zero_()
         self.optimizer.zero_grad()
-
-
-def _images(x: np.ndarray, mode: str) -> Any:
-    """Return images in PyTorch's shape, in its own memory format or with channels last."""
-    images = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
-    return images.to(memory_format=torch.channels_last) if mode == "channels_last" else images
-
-
-def _cnn(mode: str) -> Any:
-    """Return the convolutional net with the weights of all contenders; its output are logits."""
-    model = nn.Sequential(
-        *(
-            nn.Conv2d(1, 32, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        ),
-        *(nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
-    )
-    values = list(cnn.weights())
-    values[4] = values[4].reshape(7, 7, 64, 128).transpose(2, 0, 1, 3).reshape(-1, 128)
-    with torch.no_grad():
-        for p, value in zip(model.parameters(), values, strict=True):
-            order = (3, 2, 0, 1) if value.ndim == 4 else (1, 0) if value.ndim == 2 else (0,)
-            p.copy_(torch.from_numpy(value.transpose(order).copy()))
-    return model.to(memory_format=torch.channels_last) if mode == "channels_last" else model

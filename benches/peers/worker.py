@@ -31,6 +31,9 @@ SETTINGS = ("OPENBLAS_", "MKL_", "OMP_", "GOMP_", "KMP_", "ATEN_", "ONEDNN_", "D
 some machines set, would take half of NumPy's speed."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTNN_NUM_THREADS")
 
+STEPS = 16
+"""Training steps after which the memory of a process is measured; an epoch of `fit` is as long."""
+
 
 class WorkerError(RuntimeError):
     """Error of a command that failed in a worker's process, or of a process that ended."""
@@ -148,6 +151,19 @@ class Commands:
         before = resident("VmRSS")
         job.run(3)
         return max(0.0, resident("VmHWM") - before)
+
+    def all_memory(self, kind: str, args: tuple[Any, ...]) -> float | None:
+        """Return the memory of a training job in MiB: the increase of peak resident memory since the library was loaded.
+
+        Return None if the system does not report it.
+        """
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            return None
+        before = resident("VmRSS")
+        getattr(self.contender, kind)(*args).run(STEPS)
+        return resident("VmHWM") - before
 
     def drop(self) -> None:
         """Drop all jobs and free their memory."""
