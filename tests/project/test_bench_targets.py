@@ -1,7 +1,9 @@
 """The targets of the comparison with other libraries, in words and on the pages."""
 
+import dataclasses
+
 import pytest
-from bench_rows import BENCHES, measured, peers, row
+from bench_rows import BENCHES, measured, peers, row, run_of
 
 
 @pytest.fixture(autouse=True)
