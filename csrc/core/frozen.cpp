@@ -35,7 +35,6 @@ Frozen::Frozen(std::vector<Call> calls, const std::vector<Extent>& ports, const 
     std::vector<bool> fixed = pack[c];  // weights that may be packed: they are the same in every run
     works_.push_back(call.work());
     work_ += works_.back();
-    if (call.scratch(1) > scratch_) scratch_ = call.scratch(1);
     for (int s = 0; s < call.arrays; s++) {
       const int slot = call.array_slots[s];
       const u64 address = call.slots[slot];
@@ -62,7 +61,6 @@ Frozen::Frozen(const Frozen& from, char* const* weights)
       port_patches_(from.port_patches_),
       weight_patches_(from.weight_patches_),
       arena_bytes_(from.arena_bytes_),
-      scratch_(from.scratch_),
       works_(from.works_),
       work_(from.work_),
       trial_(from.trial_) {
@@ -80,6 +78,8 @@ void Frozen::pack_weights() {
     call.pack(p.weight, memory);
     call.slots[call.packed_slot + p.weight] = (u64)memory;
   }
+  scratch_ = 0;  // of calls with packed weights, which may need less
+  for (const Call& call : calls_) scratch_ = std::max(scratch_, call.scratch(1));
 }
 
 Frozen::~Frozen() {

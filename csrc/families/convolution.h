@@ -1,9 +1,9 @@
 // Convolutions. fastnn/backends/reference/convolution.py defines them.
 //
 // A convolution is a product: rows of patches, gathered by the workers that multiply them, with the filters. Its gradients are
-// such products, too. Filters of one channel each are in depthwise.h.
+// such products, too. Filters of one channel each are in depthwise.h, and a faster way for filters of 3x3 in winograd.h.
 #pragma once
-#include "families/depthwise.h"
+#include "families/winograd.h"
 
 namespace {
 
@@ -92,11 +92,22 @@ Product<T> conv_product(const ConvForward<T>& a, const Conv& s) {
   return p;
 }
 
+// Filters packed for a convolution that winograd.h can compute begin with the way for which they were packed.
+constexpr i64 kPackedWay = 64;
+
+template <class T>
+bool by_winograd(const ConvForward<T>& a, const Patches<T>& patches, i64 outputs) {
+  if (!winograd_fits(patches, a.precision)) return false;
+  return a.packed ? *(const i64*)a.packed : winograd_wins(patches, outputs, a.precision);
+}
+
 template <class T>
 void conv_forward(const void* args, const Worker& me) {
   const auto& a = *(const ConvForward<T>*)args;
   const Conv s(a);
   T* z = a.aux ? a.aux : a.y;
+  const bool relu = a.act.id == kRelu && !a.aux;
+  const auto fn = a.aux || (a.act.id != kLinear && a.act.id != kRelu) ? activation_fns<T>(a.act.id).forward : nullptr;
   if (s.depthwise()) {
     const Depthwise<T> d = {patches_of_image(s, a.x, 0), a.w, a.b, false};
     const i64 line = s.places[2] * s.O;
@@ -106,11 +117,14 @@ void conv_forward(const void* args, const Worker& me) {
     });
     return;
   }
+  const Patches<T> whole = patches_of_image(s, a.x, 0);
+  const T* packed = a.packed && winograd_fits(whole, a.precision) ? (const T*)((const char*)a.packed + kPackedWay) : a.packed;
+  if (by_winograd(a, whole, s.O)) return winograd<T>({whole, s.N, s.O, a.w, false, z, a.b, relu, fn, a.y, a.act, packed}, me);
   Product<T> p = conv_product(a, s);
   p.act = a.act;
-  p.relu = a.act.id == kRelu && !a.aux;
-  if (a.aux || (a.act.id != kLinear && a.act.id != kRelu)) p.fn = activation_fns<T>(a.act.id).forward;
-  p.packed = a.packed;
+  p.relu = relu;
+  p.fn = fn;
+  p.packed = packed;
   for (i64 group = 0; group < s.groups(); group++) {
     if (group) sync(me);  // the products use the same scratch
     const Patches<T> patches = patches_of_image(s, a.x, group);
@@ -130,10 +144,15 @@ FASTNN_INLINE i64 conv_forward_pack(const void* args, int itemsize, int, void* t
     const auto& a = *(const ConvForward<T>*)args;
     const Conv s(a);
     if (s.groups() != 1 || s.depthwise()) return 0;
-    Product<T> p = conv_product(a, s);
     const Patches<T> patches = patches_of_image(s, a.x, 0);
+    const bool fits = winograd_fits(patches, a.precision), wins = winograd_wins(patches, s.O, a.precision);
+    T* const packed = to && fits ? (T*)((char*)to + kPackedWay) : (T*)to;
+    if (to && fits) *(i64*)to = wins;
+    if (wins) return kPackedWay + pack_winograd<T>({patches, s.N, s.O, a.w, false}, packed);
+    Product<T> p = conv_product(a, s);
     p.patches = s.plain() ? nullptr : &patches;
-    return product_fns<T>().pack(p, a.precision, (T*)to);
+    const i64 bytes = product_fns<T>().pack(p, a.precision, packed);
+    return bytes && fits ? kPackedWay + bytes : bytes;
   };
   return itemsize == 4 ? pack(0.f) : pack(0.0);
 }
@@ -142,6 +161,8 @@ FASTNN_INLINE i64 conv_forward_scratch(const void* args, int itemsize, int nth) 
   const auto& a = *(const ConvForward<float>*)args;
   const Conv s(a);
   if (s.depthwise()) return 0;
+  const Patches<float> patches = patches_of_image(s, a.x, 0);
+  if (itemsize == 4 && by_winograd(a, patches, s.O)) return winograd_scratch(patches, s.N, s.O, a.packed, nth);
   return product_scratch(s.rows(), s.outputs(), s.taps() * s.I, true, false, a.precision, itemsize, nth, !s.plain());
 }
 

@@ -2,6 +2,7 @@
 // turned filters.
 #pragma once
 #include "families/convolution_columns.h"
+#include "families/winograd_gradient.h"
 #include "math/transpose.h"
 
 namespace {
@@ -106,6 +107,11 @@ void conv_dw(const ConvBackward<T>& a, const Conv& s, const T* dz, i64 group, i6
 }
 
 template <class T>
+bool dw_by_winograd(const ConvBackward<T>& a, const Conv& s) {
+  return winograd_wins(patches_of_image(s, a.x, 0), s.O, a.precision, s.N);
+}
+
+template <class T>
 void conv_filter_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, const Worker& me) {
   const bool add = adds(a.add, 1);
   if (!s.rows()) {
@@ -113,6 +119,10 @@ void conv_filter_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, 
     return;
   }
   if (s.depthwise()) return depthwise_filter_gradient(a.dw, patches_of_image(s, a.x, 0), dz, s.N, add, me);
+  if (dw_by_winograd(a, s)) {
+    if (winograd_filter_gradient<T>({patches_of_image(s, a.x, 0), s.N, s.O, dz, a.dw, add}, me)) return;
+    sync(me);  // what follows uses the same scratch
+  }
   for (i64 group = 0; group < s.groups(); group++) {
     if (group) sync(me);
     conv_dw(a, s, dz, group, 0, s.rows(), a.dw, add, me);
@@ -208,6 +218,8 @@ void conv_image_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, c
     const Depthwise<T> d = {patches_of_gradient(s, whole_phase(s), dz, 0), a.w, nullptr, true};
     return depthwise(a.dx, d, s.N, me, [](i64) {});
   }
+  const Patches<T> whole = patches_of_gradient(s, whole_phase(s), dz, 0);
+  if (winograd_wins(whole, s.C, a.precision)) return winograd<T>({whole, s.N, s.C, a.w, true, a.dx}, me);
   if (few_channels<T>(s)) return conv_image_gradient_by_columns(a.dx, s, dz, a.w, a.precision, me);
   const bool plain = s.plain();
   const i64 phases = phases_of(s);
@@ -254,7 +266,7 @@ void conv_backward(const void* args, const Worker& me) {
   const Conv s(a);
   const Pieces cut = pieces_of_dw(s, a.precision, sizeof(T));
   const T* dz = a.act.id == kLinear ? a.dy : a.dz;
-  if (a.dw && cut.rows.pieces > 1) {
+  if (a.dw && cut.rows.pieces > 1 && !dw_by_winograd(a, s)) {
     conv_pieces(a, s, cut, me);
     if (a.dx) sync(me);  // both use the same scratch
     if (a.dx) conv_image_gradient(a, s, dz, me);
@@ -290,10 +302,16 @@ FASTNN_INLINE i64 conv_backward_scratch(const void* args, int itemsize, int nth)
   }
   if (a.dw) {
     const Pieces cut = pieces_of_dw(s, a.precision, itemsize);
-    dw = cut.rows.pieces == 1 ? product_scratch(depth, outputs, s.rows(), false, false, a.precision, itemsize, nth, gathers)
-                              : round_up(cut.rows.pieces * cut.size * itemsize, 64) + nth * cut.scratch;
+    const bool fast = itemsize == 4 && dw_by_winograd(a, s);
+    dw = fast || cut.rows.pieces == 1
+             ? product_scratch(depth, outputs, s.rows(), false, false, a.precision, itemsize, nth, gathers)
+             : round_up(cut.rows.pieces * cut.size * itemsize, 64) + nth * cut.scratch;
+    if (fast) dw = max_i64(dw, winograd_gradient_scratch(patches_of_image(s, a.x, 0), s.N, s.O, nth));
   }
-  if (a.dx && (itemsize == 4 ? few_channels<float>(s) : few_channels<double>(s))) {
+  const Patches<float> whole = patches_of_gradient(s, whole_phase(s), a.dy, 0);
+  if (a.dx && itemsize == 4 && winograd_wins(whole, s.C, a.precision)) {
+    dx = winograd_scratch(whole, s.N, s.C, false, nth);
+  } else if (a.dx && (itemsize == 4 ? few_channels<float>(s) : few_channels<double>(s))) {
     dx = nth * column_scratch(s, a.precision, itemsize);
   } else if (a.dx) {
     for (i64 number = 0; number < phases_of(s); number++) {

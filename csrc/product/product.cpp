@@ -2,6 +2,7 @@
 #include "core/engine.h"
 #include "product/amx.h"
 #include "product/gemv.h"
+#include "product/panel.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ i64 pack_product(const Product<T>& p, i64 precision, T* to) {
 }
 
 template <class T>
-constexpr fastnn::ProductFns<T> kProducts = {run_product<T>, scratch_of_product<T>, pack_product<T>};
+constexpr fastnn::ProductFns<T> kProducts = {run_product<T>, scratch_of_product<T>, pack_product<T>, panel_products<T>};
 
 }  // namespace
 

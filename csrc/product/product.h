@@ -35,6 +35,21 @@ struct Product {
   const T* packed;  // b packed by `pack`, or null
 };
 
+// `count` products c = a b + beta c, each a `step` after the one before. A b is one panel of `vectors` vectors, at most
+// kGemm.vectors, with k rows that follow each other; so is c, with m rows. From kOneChainRows rows on, the order of sums does not
+// depend on their number.
+template <class T>
+struct PanelProducts {
+  i64 count, m, k, vectors;
+  const T* a;
+  i64 a_row, a_col, a_step;  // distances of rows, of columns and of factors
+  const T* b;
+  i64 b_step;
+  T* c;
+  i64 c_step;
+  T beta;
+};
+
 template <class T>
 struct ProductFns {
   void (*run)(const Product<T>& p, i64 precision, const Worker& me);
@@ -43,6 +58,7 @@ struct ProductFns {
   // Writes all of b in the order in which `run` reads it, for many products with it. Returns the bytes, or 0 if b is read in
   // place. If `to` is null, it only counts.
   i64 (*pack)(const Product<T>& p, i64 precision, T* to);
+  void (*panels)(const PanelProducts<T>& p);
 };
 
 struct ProductTable {

@@ -43,6 +43,22 @@ constexpr GemmTuning kGemm = {2, {0, 16, 12}, false, true, 3, 8, kNever, 128, 20
 constexpr GemmTuning kGemm = {2, {0, 8, 4}, false, true, 3, 8, kNever, 128, 2048};
 #endif
 
+constexpr i64 kOneChain = 6;  // vectors of a tile from which each of its sums over k is one chain
+
+// The fewest rows from which on all tiles of a panel have so many vectors, for each number of vectors across: the order of the
+// sums is then the same for any number of rows.
+struct OneChain {
+  i64 rows[5];
+};
+constexpr OneChain one_chain() {
+  OneChain least = {};
+  for (i64 v = 1; v <= kGemm.vectors; v++)
+    for (i64 m = 1; m <= 64; m++)
+      if (m / ((m + kGemm.rows[v] - 1) / kGemm.rows[v]) * v < kOneChain) least.rows[v] = m + 1;
+  return least;
+}
+constexpr OneChain kOneChainRows = one_chain();
+
 template <class T>
 struct Tile {
   i64 k;
@@ -109,7 +125,7 @@ template <class T, int MR, int NV, bool MASK, bool PACK = false>
 void ukern(const Tile<T>& t) {
   constexpr i64 L = kLanes<T>;
   // Small tiles compute several sums over k side by side, to hide the latency of the additions.
-  constexpr int kChains = MR * NV >= 6 ? 1 : MR * NV >= 3 ? 2 : 4;
+  constexpr int kChains = MR * NV >= kOneChain ? 1 : MR * NV >= 3 ? 2 : 4;
   // Three rows share a pointer: p, p + stride and p + 2 strides need no more registers.
   constexpr int kPointers = (MR + 2) / 3;
   constexpr i64 kAhead = 16;  // rows of b that are prefetched: each may be on another page

@@ -13,6 +13,7 @@
 #include "core/gil.h"
 #include "core/plan.h"
 #include "core/team.h"
+#include "core/winograd.h"
 #include "python/binding.h"
 #include "python/block.h"
 #include "python/frozen_object.h"
@@ -191,6 +192,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("bf16_engines", &bf16_engines, "(name, why the CPU or the ISA in use lacks it) of each engine of bfloat16 products.");
   m.def("use_bf16", &use_bf16, py::arg("name"),
         "Chooses the engine of bfloat16 products; an empty name leaves the choice to _core.");
+  m.def("winograd", &fastnn_winograd,
+        "Which convolutions Winograd's algorithm computes: 0 none, 1 where it is faster, 2 all it can.");
+  m.def("use_winograd", &use_winograd, py::arg("use"), "Chooses it. Nothing else may run; frozen models keep what they had.");
   m.def("threads", &team_threads, "The number of threads that large calls use.");
   m.def(
       "set_threads",

@@ -1,7 +1,8 @@
 """The list of backends, and the choice of the one in use.
 
 All FASTNN_* environment variables are read in this module, at first use: FASTNN_BACKEND (auto, cpp, numba, cupy or numpy),
-FASTNN_ISA (avx512, avx2, base), FASTNN_BF16 (amx, avx512_bf16, float32: the engine of bfloat16 products) and FASTNN_NUM_THREADS.
+FASTNN_ISA (avx512, avx2, base), FASTNN_BF16 (amx, avx512_bf16, float32: the engine of bfloat16 products), FASTNN_WINOGRAD (1, 0:
+whether Winograd's algorithm computes 3x3 convolutions where it is faster) and FASTNN_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 MOST_THREADS = 1024
-ENVIRONMENT = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_BF16", "FASTNN_NUM_THREADS")
+ENVIRONMENT = ("FASTNN_BACKEND", "FASTNN_ISA", "FASTNN_BF16", "FASTNN_WINOGRAD", "FASTNN_NUM_THREADS")
 
 
 class BackendInfo(NamedTuple):
@@ -225,6 +226,10 @@ def _configure_core() -> None:
             core.use_bf16(engine)
         except ValueError as error:
             raise ValueError(f"FASTNN_BF16={engine}: {error}") from None
+    if use := os.environ.get("FASTNN_WINOGRAD", ""):
+        if use not in ("0", "1"):
+            raise ValueError(f"FASTNN_WINOGRAD={use}: wanted 0 or 1")
+        core.use_winograd(int(use))
     if threads := _threads_asked_for():
         core.set_threads(threads)
 

@@ -168,6 +168,7 @@ def test_an_error_leaves_the_model_as_it_was() -> None:
         ("FASTNN_BACKEND", "numba", "FASTNN_BACKEND=numba: backend 'numba' is not available"),
         ("FASTNN_ISA", "avx1024", "FASTNN_ISA=avx1024: unknown ISA"),
         ("FASTNN_BF16", "bf16", "FASTNN_BF16=bf16: unknown engine 'bf16'; there are: amx, avx512_bf16, float32"),
+        ("FASTNN_WINOGRAD", "yes", "FASTNN_WINOGRAD=yes: wanted 0 or 1"),
         ("FASTNN_NUM_THREADS", "many", "FASTNN_NUM_THREADS=many"),
         ("FASTNN_NUM_THREADS", "0", "FASTNN_NUM_THREADS=0"),
     ],
