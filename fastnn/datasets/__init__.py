@@ -1,17 +1,21 @@
-"""Datasets: the digits that come with the package, and MNIST from its files."""
+"""Datasets: the digits that come with the package, MNIST from its files, and pictures in folders."""
 
 from __future__ import annotations
 
 import math
 import os
-from typing import IO, TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
+
+from .folders import IN_MEMORY, ImageFolder
+from .pictures import image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["digits", "mnist"]
+__all__ = ["ImageFolder", "digits", "image", "images", "mnist"]
 
 
 def __dir__() -> list[str]:
@@ -52,6 +56,94 @@ def mnist(path: str | os.PathLike[str], as_float: bool = False) -> tuple[Split, 
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(f"mnist: {folder}: training images are {train[0].shape[1:]}, test images {test[0].shape[1:]}")
     return _finish(train, as_float), _finish(test, as_float)
+
+
+@overload
+def images(
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    as_float: bool = False,
+    validation_split: None = None,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    threads: int | None = None,
+    memory: int = IN_MEMORY,
+) -> ImageFolder: ...
+
+
+@overload
+def images(
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    as_float: bool = False,
+    *,
+    validation_split: float,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    threads: int | None = None,
+    memory: int = IN_MEMORY,
+) -> tuple[ImageFolder, ImageFolder]: ...
+
+
+def images(
+    folder: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    as_float: bool = False,
+    validation_split: float | None = None,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    threads: int | None = None,
+    memory: int = IN_MEMORY,
+) -> ImageFolder | tuple[ImageFolder, ImageFolder]:
+    """Return the PNG and JPEG files in the folders of a folder, one for each class, as data for `fit`. Needs Pillow.
+
+    The files are listed now and decoded on threads when they are used: the pictures of the next batches while a step runs. The
+    batches do not depend on the number of threads. `fit` shuffles the pictures in each epoch, as it shuffles arrays.
+
+    `image` describes how a file becomes an array. A network needs small numbers: pass as_float, or put a layer that scales
+    in front of it.
+
+    Args:
+        folder: has a folder for each class; in it are pictures, and perhaps files whose names begin with a dot.
+        size: (height, width) of all pictures, without regard to their proportions. By default the median of the heights and of
+            the widths of up to 64 files, both scaled down if one of them is above 64.
+        channels: 1 for grey, 3 for colour; by default 3 if one of these files has colours.
+        as_float: whether pictures are float32 in [0, 1], the uint8 values divided by 255; otherwise uint8.
+        validation_split: share of each class for validation, at least one picture of each class that has two. If given, the
+            result is (training, validation).
+        seed: determines which pictures are for validation.
+        class_names: the names of the folders, in the order of their numbers, such as `model.class_names`; by default sorted. A
+            class without a folder then has no pictures.
+        threads: number of threads that decode; by default the number of CPUs, at most 8.
+        memory: if all pictures as uint8 take at most this number of bytes, they are decoded once, by the first use, and `fit` is
+            as fast as with arrays. Otherwise they are decoded in each epoch.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: there are no classes; a class is empty or has another file or a folder in it; the message names it. A file
+            that is damaged is an error when it is used.
+        ImportError: Pillow is not installed.
+
+    >>> import tempfile, os
+    >>> from PIL import Image
+    >>> folder = tempfile.mkdtemp()
+    >>> for name in ("black", "white"):
+    ...     os.mkdir(os.path.join(folder, name))
+    ...     for i in range(5):
+    ...         Image.new("L", (8, 6), name).save(os.path.join(folder, name, f"{i}.png"))
+    >>> train, validation = images(folder, validation_split=0.2)
+    >>> train
+    ImageFolder(8 pictures of shape (6, 8, 1) in 2 classes)
+    >>> x, y = validation.arrays()
+    >>> x[:, 0, 0, 0].tolist(), y.tolist(), validation.class_names
+    ([0, 255], [0, 1], ['black', 'white'])
+    """
+    from .folders import images as found
+
+    return found(folder, size, channels, as_float, validation_split, seed, class_names, threads, memory)
 
 
 def _finish(part: Split, as_float: bool) -> Split:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.registered import UnknownNameError
 from ..core.seeding import undisturbed
+from ..nn.classes import names_or_none, text_or_none
 from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
 from . import tensors as tensors_py
@@ -45,6 +46,7 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
         header["frozen"] = frozen
     if random := {name: m._state.tolist() for name, m in model.named_modules() if m._draws}:
         header["random"] = random
+    header |= {key: value for key, check in _NOTES.items() if (value := check(getattr(model, key), f"save: {key}")) is not None}
     tensors, state = model.state_dict(), dict[str, Any]()
     if model._compiled is not None:
         try:
@@ -93,6 +95,10 @@ def load(path: Any, compiled: bool) -> Any:
         _continue(model, header.get("random") or {})
     except DAMAGE as error:
         raise ValueError(f"load: {path}: weights and architecture do not fit: {message(error)}") from None
+    try:
+        _note(model, header)
+    except DAMAGE as error:
+        raise ValueError(f"load: {path}: it is damaged: {message(error)}") from None
     if compiled and header.get("compile") is not None:
         compile_from(model, header["compile"], state, path)
     return model.eval()
@@ -119,12 +125,15 @@ def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, A
                 raise ValueError(f"{name} is {here}, and would be {there}")
         _freeze(model, header.get("frozen") or [])
         _continue(model, header.get("random") or {})
+        _note(model, header)
     except DAMAGE as error:
         why = message(error).removeprefix("load: ").removeprefix("the file's architecture is damaged: ")
         raise ValueError(f"save: load could not make the model again: {why}; use save_weights()") from None
 
 
-_PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict}
+_PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict, "class_names": list, "trained_on": str}
+_NOTES = {"class_names": names_or_none, "trained_on": text_or_none}
+"""Attributes of a model that are stored as they are, with their checks."""
 
 
 def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -184,6 +193,13 @@ def _continue(model: Any, states: dict[str, Any]) -> None:
     for name, module in modules.items():
         if name not in states and module._draws:
             module.seed = module.seed  # files of version 1 have no states: the streams start again
+
+
+def _note(model: Any, header: dict[str, Any]) -> None:
+    """Set the attributes that are stored as they are, which check their values."""
+    for key in _NOTES:
+        if header.get(key) is not None:
+            setattr(model, key, header[key])
 
 
 def save_weights(model: Any, path: Any) -> None:

@@ -14,6 +14,7 @@ from ..core.block import completed
 from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import own_code
 from ..core.tree import first_leaf
+from .classes import names_or_none, text_or_none
 from .inputs import Inputs
 from .keras_style import marking, with_mode
 from .mode import mode, mode_override, sampled, unsampled
@@ -60,6 +61,12 @@ class Module(Trainer, State, Regularized, Inputs):
     _compiled: Any = None
     """Settings of compile."""
     stop_training = False
+    class_names: list[str] | None = None
+    """The names of the classes, by number, as of `fastnn.datasets.images`. `save` stores them."""
+    trained_on: str | None = None
+    """What the model was trained on. `save` stores it. For "digits" and "mnist", the data sets of fastnn, the command line
+    prepares pictures of digits as they were prepared for the data set."""
+    _checked_arguments = {"class_names": names_or_none, "trained_on": text_or_none}  # noqa: RUF012 (a ClassVar of the base)
 
     # ---- methods that layers define ----
 

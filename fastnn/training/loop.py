@@ -208,6 +208,8 @@ class Trainer(Evaluator):
         verbose = shown(verbose, "fit")
         together = {"y": y, "sample_weight": sample_weight, "validation_split": validation_split or None}
         feed = find(x, "fit", "x", batch_size, together)
+        if feed is not None and (kept := feed.kept()) is not None:
+            (x, y), feed = kept, None
         validation: Batches | None = None
         if feed is None and (large := by_batch(self, "fit", x, y, sample_weight, batch_size)) is not None:
             feed = large

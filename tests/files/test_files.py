@@ -214,6 +214,13 @@ def dense(config: Any) -> Any:
         ),
         (lambda c: c.update(random={"1": [1, -1]}), "wanted two whole numbers"),
         (lambda c: c.update(random={"0": [1, 1]}), "there is no random layer 0"),
+        (lambda c: c.update(class_names="cat"), "class_names is 'cat', wanted a list"),
+        (lambda c: c.update(class_names=["cat", 1]), "damaged: Sequential: class_names is .*wanted a list of strings"),
+        (lambda c: c.update(class_names=["cat", "cat"]), "class_names has 'cat' twice"),
+        (lambda c: c.update(class_names=["c\x1b[2J"]), "wanted a name of at most 1000 letters"),
+        (lambda c: c.update(class_names=["c" * 1001]), "wanted a name of at most 1000 letters"),
+        (lambda c: c.update(trained_on=["mnist"]), "trained_on is .*wanted a str"),
+        (lambda c: c.update(trained_on=""), "trained_on has ''"),
     ],
 )
 def test_what_a_file_says_is_what_the_model_is(change: Any, words: str, tmp_path: Path) -> None:

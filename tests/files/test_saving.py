@@ -1,9 +1,11 @@
 """Writing files: where they go, what stays as it was whatever happens, and what no file can hold."""
 
+import copy
 import errno
 import io
 import json
 import os
+import pickle
 import stat
 import subprocess
 import sys
@@ -362,3 +364,28 @@ def test_saving_draws_no_random_numbers(tmp_path: Path) -> None:
         use()
         drawn.append(fastnn.Dense(2, input_shape=(3,)).get_weights()[0].tolist())
     assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_class_names_are_saved_and_copied(tmp_path: Path) -> None:
+    model = small()
+    assert model.class_names is None
+    model.class_names = ("cat", "dog")
+    model.trained_on = "drawings"
+    model.save(tmp_path / "m")
+    again = fastnn.load(tmp_path / "m")
+    for copied in (again, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert copied.class_names == ["cat", "dog"] and copied.trained_on == "drawings"
+    again.class_names = None
+    again.save(tmp_path / "m")
+    assert fastnn.load(tmp_path / "m").class_names is None
+
+
+@pytest.mark.parametrize("names", ["cat", [1], ["cat", "cat"], [""], ["a\nb"], {"cat": 1}])
+def test_bad_class_names(names: Any, tmp_path: Path) -> None:
+    model = small()
+    with pytest.raises((TypeError, ValueError), match="Sequential: class_names"):
+        model.class_names = names
+    model.class_names = ["cat"]
+    model.class_names.append(5)
+    with pytest.raises(TypeError, match="save: class_names"):
+        model.save(tmp_path / "m")

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import fastnn
 from fastnn import cli
+from fastnn.cli import drawing
 
 
 def run(*arguments: object) -> Result:
@@ -178,7 +179,7 @@ def test_plot_without_matplotlib(small: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["digit"], "unknown dataset 'digit'; wanted digits, mnist, or an .npz file"),
+        (["digit"], "unknown dataset 'digit'; wanted digits, mnist, images, or an .npz file"),
         (["mnist"], "pass --data FOLDER"),
         (["mnist", "--data", "nowhere"], "there is no folder 'nowhere'"),
         (["digits", "--data", "."], "--data goes with mnist"),
@@ -302,7 +303,7 @@ def test_a_model_that_is_no_classifier(small: Path) -> None:
 def test_bad_png(model: Path) -> None:
     pytest.importorskip("PIL")
     Path("bad.png").write_bytes(b"no image")
-    assert "bad.png cannot be read as a PNG image" in bad("predict", model, "bad.png")
+    assert "bad.png cannot be read as a PNG or JPEG image" in bad("predict", model, "bad.png")
 
 
 def test_bad_predict(model: Path) -> None:
@@ -312,7 +313,7 @@ def test_bad_predict(model: Path) -> None:
     assert "nan.npy holds values that are NaN or infinite" in bad("predict", model, "nan.npy")
     assert "there is no file 'none.npy'" in bad("predict", model, "none.npy")
     Path("image.gif").write_bytes(b"")
-    assert "wanted an .npy or a .png file" in bad("predict", model, "image.gif")
+    assert "wanted an .npy, .png or .jpg file" in bad("predict", model, "image.gif")
     assert "none.fastnn" in bad("predict", "none.fastnn", "image.npy")
 
 
@@ -328,7 +329,7 @@ def test_drawing(encoding: str, marks: str, monkeypatch: pytest.MonkeyPatch) -> 
     image = np.zeros((5, 4), np.uint8)
     image[:2] = 255
     image[4] = 255
-    lines = cli._bars(np.array([0.25, 1.0, np.nan]), image)
+    lines = drawing.bars(np.array([0.25, 1.0, np.nan]), image)
     "\n".join(lines).encode(encoding)
     assert len(lines) == 3
     for mark in marks:
@@ -345,4 +346,4 @@ def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bars_without_an_image() -> None:
-    assert len(cli._bars(np.full(12, 1 / 12), None)) == 12
+    assert len(drawing.bars(np.full(12, 1 / 12), None)) == 12

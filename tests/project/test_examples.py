@@ -20,7 +20,11 @@ PRINTS = {
     "cartpole_reinforce": "After training, 32 carts run ",
     "residual_digits": "4000 pictures, 3 epochs in ",
     "tabular_residual": "residual    8965 parameters",
+    "drawn_shapes": "A new picture of a disc: 9",
+    "heartbeats": "Accuracy on 200 signals that it has not seen: ",
 }
+NEEDS = {"drawn_shapes": "PIL"}
+"""Packages that examples need besides fastnn."""
 
 
 def test_there_are_examples() -> None:
@@ -29,6 +33,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_example(path: Path, tmp_path: Path) -> None:
+    if path.stem in NEEDS:
+        pytest.importorskip(NEEDS[path.stem])
     out = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert out.returncode == 0, out.stderr
     assert PRINTS[path.stem] in out.stdout

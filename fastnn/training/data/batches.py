@@ -14,7 +14,7 @@ from ...core.structure import Arrays, chunk_size, chunks
 from ...ops.checks import positive_int
 from .. import sanity
 from .arrays import check_same_length
-from .feed import PLAIN, Feed, find, gives_batches, unpack, warn
+from .feed import PLAIN, Feed, find, unpack, warn
 from .large import by_batch
 from .order import Order
 
@@ -99,9 +99,10 @@ def validation_of(
         epochs: for each epoch, whether it has a validation.
     """
     c = model._need("fit")
-    if gives_batches(given):
-        feed = find(given, "fit", "validation_data", size)
-        assert feed is not None
+    feed = find(given, "fit", "validation_data", size)
+    if feed is not None and (kept := feed.kept()) is not None:
+        given, feed = kept, None
+    if feed is not None:
         if steps is not None:
             _checked(steps, "fit")
         elif feed.once and (times := sum(epochs)) > 1:

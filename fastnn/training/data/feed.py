@@ -12,6 +12,7 @@ import numpy as np
 from ...autograd.tensor import Tensor
 from ...core.structure import users_level
 from ...core.tree import first_leaf, replace
+from ...datasets.folders import ImageFolder
 from .arrays import _array as np_array
 from .order import Order
 from .prefetch import Prefetch, ahead_of
@@ -67,6 +68,10 @@ class Feed:
             running.close()
 
     close = leave
+
+    def kept(self) -> tuple[Any, Any] | None:
+        """Return x and y of all samples, if they are kept in memory; else None."""
+        return None
 
     def epoch_ended(self) -> None:
         """Call Keras's hook on_epoch_end, if the iterable has it."""
@@ -146,6 +151,25 @@ class Rows(Feed):
         pass
 
 
+class Pictures(Rows):
+    """Pictures in folders, which threads decode."""
+
+    own = False
+
+    def __init__(self, given: ImageFolder, name: str, batch_size: int) -> None:
+        Feed.__init__(self, given, name)
+        self.n, self.batch_size = len(given), batch_size
+
+    def kept(self) -> tuple[Any, Any] | None:
+        return self.given.arrays() if self.given.fits else None
+
+    def _batches(self, order: Order, skip: int) -> Iterator[Any]:
+        places = order.draw(self.n)
+        places = np.arange(self.n) if places is None else places
+        batches: Iterator[Any] = self.given.batches(places[skip * self.batch_size :], self.batch_size)
+        return batches
+
+
 def gives_batches(x: Any) -> bool:
     """Return whether x is an iterable of batches or a dataset, and not an array, list or frame.
 
@@ -183,7 +207,9 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
     if of_torch == "IterableDataset":
         raise TypeError(f"{op}: {name} is an IterableDataset of single samples; wanted DataLoader({name}, batch_size=...)")
     feed: Feed
-    if of_torch == "Dataset":
+    if isinstance(given, ImageFolder):
+        feed = Pictures(given, name, PLAIN if batch_size is None else batch_size)
+    elif of_torch == "Dataset":
         feed = Rows(given, name, len(given), Samples(given, op, name), PLAIN if batch_size is None else batch_size)
     elif batch_size is not None:
         size = "validation_batch_size" if op == "fit" and name != "x" else "batch_size"

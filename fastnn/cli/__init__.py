@@ -1,0 +1,60 @@
+"""The command line: `fastnn info`, `warmup`, `train`, `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+
+import click
+
+import fastnn
+
+from ..backends import current
+from ..backends.spec import KERNELS
+from ..backends.warmup import calls
+from .common import backend_option, clean_errors, use
+from .predict import evaluate, predict
+from .train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fastnn")
+def main() -> None:
+    """Train neural networks and use them."""
+
+
+@main.command()
+def info() -> None:
+    """Show which backend is in use, and why."""
+    with clean_errors():
+        click.echo(str(fastnn.info()))
+
+
+@main.command()
+@backend_option
+def warmup(backend: str | None) -> None:
+    """Compile all kernels of a backend, and keep them on disk. Otherwise each kernel is compiled at its first use."""
+    with clean_errors():
+        use(backend)
+        _warm_up(KERNELS)
+
+
+for command in (train, evaluate, predict):
+    main.add_command(command)
+
+
+def _warm_up(kernels: Iterable[str]) -> None:
+    """Call these kernels in all their forms, if this compiles them."""
+    k = current()
+    if not k.compiles:
+        click.echo(f"the {k.name} backend has nothing to compile")
+        return
+    from tqdm import tqdm
+
+    start = time.perf_counter()
+    for name, args in tqdm(
+        list(calls(k, kernels)), "compiling", leave=False, unit="call", dynamic_ncols=True, disable=not sys.stderr.isatty()
+    ):
+        k.table[name](*args)
+    click.echo(f"all kernels of the {k.name} backend are ready, after {time.perf_counter() - start:.1f} s")

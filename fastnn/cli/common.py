@@ -1,0 +1,63 @@
+"""What several commands share: options, errors in one line, and checks before the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+import fastnn
+
+from ..files.place import target_of
+
+LOSS = "sparse_categorical_crossentropy"
+
+backend_option = click.option("--backend", default=None, help="auto, cpp, numba, cupy or numpy; see `fastnn info`.")
+dataset_argument = click.argument("dataset", metavar="DATASET|FILE")
+folder_argument = click.argument("folder", required=False)
+data_option = click.option("--data", default=None, metavar="FOLDER", help="For mnist and images: the same as FOLDER.")
+
+
+@contextmanager
+def clean_errors() -> Iterator[None]:
+    """Show errors that a user can correct as one line instead of a traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of the output has ended, as with `| head`: click ends without a message
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, OSError, ImportError, MemoryError) as e:
+        raise click.ClickException(str(e) or type(e).__name__) from e
+
+
+def folder_of(dataset: str, folder: str | None, data: str | None) -> str | None:
+    """Return the folder of a dataset, given as an argument or as --data; ValueError if it is missing or one too many."""
+    if folder is not None and data is not None:
+        raise ValueError(f"there are two folders, {folder} and --data {data}; wanted one")
+    folder = data if folder is None else folder
+    wanted = {"mnist": "the folder with its four IDX files", "images": "a folder with a folder of pictures for each class"}
+    if dataset in wanted and folder is None:
+        raise ValueError(f"{dataset}: pass --data FOLDER, {wanted[dataset]}")
+    if dataset not in wanted and folder is not None:
+        raise ValueError(f"a folder or --data goes with mnist and images, not with {dataset}")
+    return folder
+
+
+def check_targets(dataset: str, folder: str | None, targets: dict[str, str | None]) -> None:
+    """Fail before the work is done, and not after it, if a file cannot be written or is also read."""
+    read = [dataset] if folder is None else [str(path) for path in Path(folder).glob("*")]
+    taken = {os.path.realpath(path): path for path in read}
+    for option, path in targets.items():
+        if path is not None:
+            place = target_of(path, option)
+            if place in taken:
+                raise ValueError(f"{option} {path} is the same file as {taken[place]}")
+            taken[place] = path
+
+
+def use(backend: str | None) -> None:
+    """Set the backend, if one is named."""
+    if backend is not None:
+        fastnn.set_backend(backend)
