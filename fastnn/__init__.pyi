@@ -5,6 +5,7 @@ from . import callbacks as callbacks
 from . import constraints as constraints
 from . import datasets as datasets
 from . import initializers as initializers
+from . import interpret as interpret
 from . import losses as losses
 from . import metrics as metrics
 from . import nn as nn
@@ -356,6 +357,7 @@ __all__ = [
     "index_select",
     "info",
     "initializers",
+    "interpret",
     "isfinite",
     "isinf",
     "isnan",

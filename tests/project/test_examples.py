@@ -22,8 +22,9 @@ PRINTS = {
     "tabular_residual": "residual    8965 parameters",
     "drawn_shapes": "A new picture of a disc: 9",
     "heartbeats": "Accuracy on 200 signals that it has not seen: ",
+    "what_layers_see": "Layer 1: edges?",
 }
-NEEDS = {"drawn_shapes": "PIL"}
+NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib"}
 """Packages that examples need besides fastnn."""
 
 

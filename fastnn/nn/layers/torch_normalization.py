@@ -71,9 +71,9 @@ class _BatchNorm(_Weighted):
         self._hold_weights((self.num_features,), self.affine, self._use_bias, device, dtype)
         if self.track_running_stats:
             kind = np.dtype(self._dtype or "float32")
-            self.register_buffer("running_mean", Tensor(_values(0, self.num_features, kind)))
-            self.register_buffer("running_var", Tensor(_values(1, self.num_features, kind)))
-            self.register_buffer("num_batches_tracked", Tensor(np.zeros((), np.int64)))
+            self.register_buffer("running_mean", _values(0, self.num_features, kind))
+            self.register_buffer("running_var", _values(1, self.num_features, kind))
+            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
     @property
     def input_spec(self) -> InputSpec:

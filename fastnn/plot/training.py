@@ -1,47 +1,45 @@
-"""Plots of training; they need the ``plot`` extra (Matplotlib)."""
+"""The curves of a training."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .figure import Path, axes_on, finished, start
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["history"]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-def require() -> None:
-    """ImportError, saying what to install, unless Matplotlib is there."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as e:
-        raise ImportError("fastnn.plot needs Matplotlib, the extra 'plot': pip install matplotlib") from e
-
-
-def history(h: Any, path: str | os.PathLike[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Return the curves of a training: accuracies on the right axis, all else (losses, errors) on the left.
-
-    h is what fit returned, or its ``history`` dict. Validation is drawn dashed in the colour of its training curve. With path
-    the figure is written there, as PNG, PDF or SVG by its name. Draws on ax, or on a new figure that needs no display; gives
-    the left Axes.
-
-    Raises ImportError without Matplotlib, ValueError for a history with no epochs.
-    """
-    require()
     from matplotlib.figure import Figure
+
+
+def history(h: Any, path: Path = None, ax: Axes | None = None) -> Figure:
+    """Draw the curves of a training: accuracies on the right axis, all else (losses, errors) on the left.
+
+    Validation is drawn dashed in the colour of its training curve.
+
+    Args:
+        h: what fit returned, or its ``history`` dict.
+        path: file to write the figure to: .png, .pdf or .svg.
+        ax: Axes to draw on; by default those of a new figure.
+
+    Returns:
+        The figure; the first of its ``axes`` is the left one.
+
+    Raises:
+        ImportError: Matplotlib is missing.
+        ValueError: the history has no epochs.
+
+    >>> figure = history({"loss": [0.9, 0.5], "val_loss": [1.0, 0.8], "accuracy": [0.6, 0.7]})
+    >>> [ax.get_ylabel() for ax in figure.axes]
+    ['loss', 'accuracy']
+    """
+    start("plot.history", path)
     from matplotlib.ticker import MaxNLocator
 
     curves: Mapping[str, Sequence[float]] = getattr(h, "history", h)
     if not isinstance(curves, Mapping) or not any(len(v) for v in curves.values()):
         raise ValueError("plot.history: there is no epoch in the history")
-    # A Figure of its own, not pyplot's: no display is needed, and no global list keeps it alive.
-    left = Figure(figsize=(7, 4.5), layout="constrained").subplots() if ax is None else ax
+    figure, left = axes_on(ax, 7, 4.5)
     right = left.twinx() if any(_is_accuracy(name) for name in curves) else None
     colours: dict[str, str] = {}
     lines = []
@@ -59,9 +57,7 @@ def history(h: Any, path: str | os.PathLike[str] | None = None, ax: Axes | None 
     if right is not None:
         right.set_ylabel("accuracy")
     (right or left).legend(handles=lines, loc="center right")  # on the upper Axes: no curve crosses it
-    if path is not None:
-        left.figure.figure.savefig(path, dpi=150)
-    return left
+    return finished(figure, path)
 
 
 def _is_accuracy(name: str) -> bool:
