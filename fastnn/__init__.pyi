@@ -44,9 +44,17 @@ from .nn import AveragePooling3D as AveragePooling3D
 from .nn import BatchNormalization as BatchNormalization
 from .nn import Concatenate as Concatenate
 from .nn import Conv1D as Conv1D
+from .nn import Conv1DTranspose as Conv1DTranspose
 from .nn import Conv2D as Conv2D
+from .nn import Conv2DTranspose as Conv2DTranspose
 from .nn import Conv3D as Conv3D
+from .nn import Conv3DTranspose as Conv3DTranspose
+from .nn import Cropping1D as Cropping1D
+from .nn import Cropping2D as Cropping2D
+from .nn import Cropping3D as Cropping3D
 from .nn import Dense as Dense
+from .nn import DepthwiseConv1D as DepthwiseConv1D
+from .nn import DepthwiseConv2D as DepthwiseConv2D
 from .nn import Dot as Dot
 from .nn import Dropout as Dropout
 from .nn import ELU as ELU
@@ -74,6 +82,7 @@ from .nn import MixUp as MixUp
 from .nn import Model as Model
 from .nn import Module as Module
 from .nn import Multiply as Multiply
+from .nn import Normalization as Normalization
 from .nn import Permute as Permute
 from .nn import RMSNormalization as RMSNormalization
 from .nn import RandomBrightness as RandomBrightness
@@ -84,11 +93,23 @@ from .nn import RandomFlip as RandomFlip
 from .nn import RandomRotation as RandomRotation
 from .nn import RandomTranslation as RandomTranslation
 from .nn import RandomZoom as RandomZoom
+from .nn import Rescaling as Rescaling
 from .nn import Reshape as Reshape
 from .nn import Residual as Residual
+from .nn import SeparableConv1D as SeparableConv1D
+from .nn import SeparableConv2D as SeparableConv2D
 from .nn import Sequential as Sequential
 from .nn import Softmax as Softmax
+from .nn import SpatialDropout1D as SpatialDropout1D
+from .nn import SpatialDropout2D as SpatialDropout2D
+from .nn import SpatialDropout3D as SpatialDropout3D
 from .nn import Subtract as Subtract
+from .nn import UpSampling1D as UpSampling1D
+from .nn import UpSampling2D as UpSampling2D
+from .nn import UpSampling3D as UpSampling3D
+from .nn import ZeroPadding1D as ZeroPadding1D
+from .nn import ZeroPadding2D as ZeroPadding2D
+from .nn import ZeroPadding3D as ZeroPadding3D
 from .nn.layers.keras_activation import LeakyReLU as LeakyReLU
 from .nn.layers.keras_activation import PReLU as PReLU
 from .nn.layers.keras_activation import ReLU as ReLU
@@ -247,9 +268,17 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
     "Conv3D",
+    "Conv3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "ELU",
@@ -279,6 +308,7 @@ __all__ = [
     "Model",
     "Module",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
     "Prefetch",
@@ -292,12 +322,24 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "Rescaling",
     "Reshape",
     "Residual",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Sequential",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Subtract",
     "Tensor",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "abs",
     "add",
     "all",

@@ -91,3 +91,29 @@ def every_layer_of_images() -> fastnn.Model:
             )
         ]
     return fastnn.Model(inputs, outputs)
+
+
+def more_layers_of_images() -> fastnn.Model:
+    """A graph of inputs with one, two and three axes through the layers that one net would not have together."""
+    inputs, outputs = [], []
+    for n in (1, 2, 3):
+        x, first = fastnn.Input((*(5, 4, 3)[:n], 2)), fastnn.Input((2, *(5, 4, 3)[:n]))
+        keras: list[Any] = [getattr(fastnn, f"Conv{n}DTranspose")(2, 2, strides=2), getattr(fastnn, f"SpatialDropout{n}D")(0.25)]
+        keras += [getattr(fastnn, f"ZeroPadding{n}D")(1), getattr(fastnn, f"Cropping{n}D")(1)]
+        if n < 3:
+            keras += [
+                getattr(fastnn, f"DepthwiseConv{n}D")(2),
+                getattr(fastnn, f"SeparableConv{n}D")(3, 2, bias_constraint="non_neg"),
+            ]
+        keras += [fastnn.Rescaling(0.5, 1.0), fastnn.Normalization(), fastnn.Normalization(mean=1.0, variance=[2.0, 3.0])]
+        torch: list[Any] = [getattr(nn, f"ConvTranspose{n}d")(2, 2, 2, 2), getattr(nn, f"Dropout{n}d")(0.25)]
+        torch += [getattr(nn, f"InstanceNorm{n}d")(2, track_running_stats=True), getattr(nn, f"AdaptiveMaxPool{n}d")(2)]
+        pads = [getattr(nn, f"{mode}Pad{n}d")(1) for mode in ("Zero", "Reflection", "Replication", "Circular")]
+        torch += [*pads, getattr(nn, f"ConstantPad{n}d")(1, 0.5), nn.Upsample(scale_factor=1.5, mode="nearest-exact")]
+        keras.append(getattr(fastnn, f"UpSampling{n}D")(2))
+        if n == 2:
+            torch += [nn.PixelUnshuffle(1), nn.PixelShuffle(1), nn.UpsamplingNearest2d(3), nn.UpsamplingBilinear2d(3)]
+        inputs += [x, first]
+        flat = [fastnn.Flatten()(layer(a)) for a, layers in ((x, keras), (first, torch)) for layer in layers]
+        outputs.append(fastnn.Concatenate()(flat))
+    return fastnn.Model(inputs, outputs)

@@ -64,6 +64,12 @@ from .layers.augmentation import RandomFlip as RandomFlip
 from .layers.augmentation import RandomRotation as RandomRotation
 from .layers.augmentation import RandomTranslation as RandomTranslation
 from .layers.augmentation import RandomZoom as RandomZoom
+from .layers.channel_dropout import Dropout1d as Dropout1d
+from .layers.channel_dropout import Dropout2d as Dropout2d
+from .layers.channel_dropout import Dropout3d as Dropout3d
+from .layers.channel_dropout import SpatialDropout1D as SpatialDropout1D
+from .layers.channel_dropout import SpatialDropout2D as SpatialDropout2D
+from .layers.channel_dropout import SpatialDropout3D as SpatialDropout3D
 from .layers.color_augmentation import RandomBrightness as RandomBrightness
 from .layers.color_augmentation import RandomContrast as RandomContrast
 from .layers.color_augmentation import RandomErasing as RandomErasing
@@ -83,6 +89,12 @@ from .layers.merge import Residual as Residual
 from .layers.merge import Subtract as Subtract
 from .layers.mixup import MixUp as MixUp
 from .layers.normalization import BatchNormalization as BatchNormalization
+from .layers.padding import Cropping1D as Cropping1D
+from .layers.padding import Cropping2D as Cropping2D
+from .layers.padding import Cropping3D as Cropping3D
+from .layers.padding import ZeroPadding1D as ZeroPadding1D
+from .layers.padding import ZeroPadding2D as ZeroPadding2D
+from .layers.padding import ZeroPadding3D as ZeroPadding3D
 from .layers.pooling import AveragePooling1D as AveragePooling1D
 from .layers.pooling import AveragePooling2D as AveragePooling2D
 from .layers.pooling import AveragePooling3D as AveragePooling3D
@@ -96,14 +108,23 @@ from .layers.pooling import MaxPooling1D as MaxPooling1D
 from .layers.pooling import MaxPooling2D as MaxPooling2D
 from .layers.pooling import MaxPooling3D as MaxPooling3D
 from .layers.prelu import PReLU as PReLU
+from .layers.preprocessing import Normalization as Normalization
+from .layers.preprocessing import Rescaling as Rescaling
 from .layers.random import AlphaDropout as AlphaDropout
 from .layers.random import Dropout as Dropout
 from .layers.random import GaussianDropout as GaussianDropout
 from .layers.random import GaussianNoise as GaussianNoise
 from .layers.regularization import ActivityRegularization as ActivityRegularization
+from .layers.resizing import UpSampling1D as UpSampling1D
+from .layers.resizing import UpSampling2D as UpSampling2D
+from .layers.resizing import UpSampling3D as UpSampling3D
 from .layers.sample_normalization import GroupNormalization as GroupNormalization
 from .layers.sample_normalization import LayerNormalization as LayerNormalization
 from .layers.sample_normalization import RMSNormalization as RMSNormalization
+from .layers.separable_convolution import DepthwiseConv1D as DepthwiseConv1D
+from .layers.separable_convolution import DepthwiseConv2D as DepthwiseConv2D
+from .layers.separable_convolution import SeparableConv1D as SeparableConv1D
+from .layers.separable_convolution import SeparableConv2D as SeparableConv2D
 from .layers.shape import Flatten as Flatten
 from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
@@ -111,21 +132,53 @@ from .layers.shape import Reshape as Reshape
 from .layers.torch_convolution import Conv1d as Conv1d
 from .layers.torch_convolution import Conv2d as Conv2d
 from .layers.torch_convolution import Conv3d as Conv3d
+from .layers.torch_instance_normalization import InstanceNorm1d as InstanceNorm1d
+from .layers.torch_instance_normalization import InstanceNorm2d as InstanceNorm2d
+from .layers.torch_instance_normalization import InstanceNorm3d as InstanceNorm3d
 from .layers.torch_normalization import BatchNorm1d as BatchNorm1d
 from .layers.torch_normalization import BatchNorm2d as BatchNorm2d
 from .layers.torch_normalization import BatchNorm3d as BatchNorm3d
 from .layers.torch_normalization import GroupNorm as GroupNorm
 from .layers.torch_normalization import LayerNorm as LayerNorm
 from .layers.torch_normalization import RMSNorm as RMSNorm
+from .layers.torch_padding import CircularPad1d as CircularPad1d
+from .layers.torch_padding import CircularPad2d as CircularPad2d
+from .layers.torch_padding import CircularPad3d as CircularPad3d
+from .layers.torch_padding import ConstantPad1d as ConstantPad1d
+from .layers.torch_padding import ConstantPad2d as ConstantPad2d
+from .layers.torch_padding import ConstantPad3d as ConstantPad3d
+from .layers.torch_padding import ReflectionPad1d as ReflectionPad1d
+from .layers.torch_padding import ReflectionPad2d as ReflectionPad2d
+from .layers.torch_padding import ReflectionPad3d as ReflectionPad3d
+from .layers.torch_padding import ReplicationPad1d as ReplicationPad1d
+from .layers.torch_padding import ReplicationPad2d as ReplicationPad2d
+from .layers.torch_padding import ReplicationPad3d as ReplicationPad3d
+from .layers.torch_padding import ZeroPad1d as ZeroPad1d
+from .layers.torch_padding import ZeroPad2d as ZeroPad2d
+from .layers.torch_padding import ZeroPad3d as ZeroPad3d
 from .layers.torch_pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from .layers.torch_pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .layers.torch_pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from .layers.torch_pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from .layers.torch_pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from .layers.torch_pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
 from .layers.torch_pooling import AvgPool1d as AvgPool1d
 from .layers.torch_pooling import AvgPool2d as AvgPool2d
 from .layers.torch_pooling import AvgPool3d as AvgPool3d
 from .layers.torch_pooling import MaxPool1d as MaxPool1d
 from .layers.torch_pooling import MaxPool2d as MaxPool2d
 from .layers.torch_pooling import MaxPool3d as MaxPool3d
+from .layers.torch_resizing import PixelShuffle as PixelShuffle
+from .layers.torch_resizing import PixelUnshuffle as PixelUnshuffle
+from .layers.torch_resizing import Upsample as Upsample
+from .layers.torch_resizing import UpsamplingBilinear2d as UpsamplingBilinear2d
+from .layers.torch_resizing import UpsamplingNearest2d as UpsamplingNearest2d
+from .layers.torch_transposed_convolution import ConvTranspose1d as ConvTranspose1d
+from .layers.torch_transposed_convolution import ConvTranspose2d as ConvTranspose2d
+from .layers.torch_transposed_convolution import ConvTranspose3d as ConvTranspose3d
+from .layers.transposed_convolution import Conv1DTranspose as Conv1DTranspose
+from .layers.transposed_convolution import Conv2DTranspose as Conv2DTranspose
+from .layers.transposed_convolution import Conv3DTranspose as Conv3DTranspose
 from .module import Module as Layer
 from .module import Module as Module
 from .parameter import Parameter as Parameter
@@ -138,6 +191,9 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "Add",
     "AlphaDropout",
     "Average",
@@ -154,18 +210,38 @@ __all__ = [
     "BatchNorm3d",
     "BatchNormalization",
     "CELU",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
     "Concatenate",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv1d",
     "Conv2D",
+    "Conv2DTranspose",
     "Conv2d",
     "Conv3D",
+    "Conv3DTranspose",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "CrossEntropyLoss",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Flatten",
     "GEGLU",
@@ -191,6 +267,9 @@ __all__ = [
     "Identity",
     "Input",
     "InputSpec",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "Layer",
@@ -222,10 +301,13 @@ __all__ = [
     "MultiMarginLoss",
     "Multiply",
     "NLLLoss",
+    "Normalization",
     "PReLU",
     "Parameter",
     "ParameterView",
     "Permute",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "RMSNormalization",
@@ -240,9 +322,18 @@ __all__ = [
     "ReGLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "Rescaling",
     "Reshape",
     "Residual",
     "SELU",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -255,6 +346,9 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Sparsemax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
     "Subtract",
     "SwiGLU",
     "Symbol",
@@ -262,6 +356,18 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TripletMarginLoss",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "init",
     "utils",
 ]

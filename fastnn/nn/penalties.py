@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from ..autograd.tensor import Tensor
 from ..ops import elementwise
 from .parameter import Parameter, stored
-
-RULES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
 
 
 class Regularized:
@@ -18,6 +16,9 @@ class Regularized:
     They are attributes of layers: ``kernel_regularizer`` and ``kernel_constraint`` apply to the parameter ``kernel``, those of
     the bias to ``bias``; ``activity_regularizer`` applies to the output, which the layer stores as ``_activity``.
     """
+
+    _ruled_parameters: ClassVar[Mapping[str, str]] = {"kernel": "kernel", "bias": "bias"}
+    """What the names of regularizers and constraints begin with -> the parameter that they apply to."""
 
     @property
     def losses(self) -> list[Tensor]:
@@ -60,8 +61,8 @@ class Regularized:
     def _ruled(self, kind: str) -> Iterator[tuple[Any, Parameter]]:
         """Yield the regularizers or constraints of trainable weights, each with its parameter."""
         for m in self._all():
-            for name in ("kernel", "bias"):
-                rule = m.__dict__.get(f"{name}_{kind}")
+            for begin, name in m._ruled_parameters.items():
+                rule = m.__dict__.get(f"{begin}_{kind}")
                 if rule is not None and (p := getattr(m, name, None)) is not None and p.requires_grad:
                     yield rule, stored(p)
 

@@ -14,13 +14,16 @@ from . import (
     logic,
     loss,
     normalization,
+    padding,
     pointwise_loss,
     pooling,
     random,
     reduce,
     regularization,
+    resample,
     shape,
     sort,
+    transposed_convolution,
 )
 
 __all__ = [
@@ -37,13 +40,16 @@ __all__ = [
     "logic",
     "loss",
     "normalization",
+    "padding",
     "pointwise_loss",
     "pooling",
     "random",
     "reduce",
     "regularization",
+    "resample",
     "shape",
     "sort",
+    "transposed_convolution",
 ]
 
 from ..autograd import methods  # noqa: F401  (what they are as methods of Tensor)

@@ -66,7 +66,7 @@ def conv(
     places = out_sizes(op, x.shape[1:-1], w.shape[:-2], stride, padding, dilation)
     # Filters of one channel each are too short for products, so that rounding would gain nothing.
     k, rounding = current(), 0 if inputs == 1 < outputs == x.shape[-1] else precision()
-    geometry = k.constant(_geometry(tuple(stride), tuple(dilation), tuple(before for before, _ in padding)))
+    geometry = k.constant(kernel_geometry(tuple(stride), tuple(dilation), tuple(before for before, _ in padding)))
     x5, w5 = (five(a.data, at) for a, at in ((x, 1), (w, 0)))
     shape = (x.shape[0], *(1,) * (3 - axes), *places, outputs)
     y = k.empty(shape, x.dtype)
@@ -139,6 +139,7 @@ def five(a: Array, at: int) -> Array:
 
 
 @lru_cache(maxsize=4096)
-def _geometry(stride: tuple[int, ...], dilation: tuple[int, ...], before: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def kernel_geometry(stride: tuple[int, ...], dilation: tuple[int, ...], before: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return what kernels read of a convolution: strides, dilations, and the zeros before the image."""
     rest = 3 - len(stride)
     return np.array([(1,) * rest + stride, (1,) * rest + dilation, (0,) * rest + before], np.int64)

@@ -8,7 +8,9 @@ import numpy as np
 
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
+from ..core import arrays
 from .checks import as_tensor, floating
+from .elementwise import mul
 
 
 def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
@@ -20,6 +22,19 @@ def dropout(x: Tensor, state: Array, rate: Array) -> Tensor:
         rate: float64 (1,), the fraction of dropped elements.
     """
     return _dropped("dropout", x, state, rate)
+
+
+def channel_dropout(x: Tensor, state: Array, rate: Array, axis: int, batch: bool = True) -> Tensor:
+    """Return x / (1 - rate) for the channels that a random number stream keeps, else 0; arguments as in `dropout`.
+
+    Args:
+        axis: the axis of the channels.
+        batch: whether the first axis is that of samples, which each have channels of their own.
+    """
+    x = floating("channel_dropout", as_tensor(x, "channel_dropout"))
+    shape = tuple(n if d == axis or (batch and d == 0) else 1 for d, n in enumerate(x.shape))
+    kept = dropout(Tensor(arrays.filled(current(), shape, x.dtype, 1.0)), state, rate)
+    return mul(x, kept)
 
 
 def alpha_dropout(x: Tensor, state: Array, rate: Array) -> Tensor:

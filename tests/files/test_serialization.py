@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import a_graph, every_layer, every_layer_of_images, write
+from model_files import a_graph, every_layer, every_layer_of_images, more_layers_of_images, write
 
 import fastnn
 import fastnn.nn as nn
@@ -150,7 +150,8 @@ def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
 
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
-    kinds = {layers.name_of(type(m)) for root in (model, every_layer(), every_layer_of_images()) for m in root.modules()}
+    models = (model, every_layer(), every_layer_of_images(), more_layers_of_images())
+    kinds = {layers.name_of(type(m)) for root in models for m in root.modules()}
     assert kinds | {"ModuleList", "ModuleDict"} == {name for name in LAYERS if not name.startswith("nn.")}
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
@@ -160,8 +161,9 @@ def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     assert list(twin.state_dict()) == list(model.state_dict()) and len(twin.get_weights()) == 2
 
 
-def test_a_graph_of_every_layer_of_images_comes_back(tmp_path: Path) -> None:
-    model = every_layer_of_images()
+@pytest.mark.parametrize("make", [every_layer_of_images, more_layers_of_images])
+def test_a_graph_of_every_layer_of_images_comes_back(make: Any, tmp_path: Path) -> None:
+    model = make()
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
     x = [np.random.default_rng(0).standard_normal((3, *i.shape[1:])).astype(np.float32) for i in model.inputs]

@@ -43,7 +43,11 @@ BASE: dict[str, dict[str, Any]] = {
     "AlphaDropout": {"seed": 1},
     "BinaryFocalCrossentropy": {"apply_class_balancing": True},
     **{f"Conv{n}D": {"filters": 4, "kernel_size": 3, "input_shape": (*(8,) * n, 4)} for n in (1, 2, 3)},
-    **{f"Conv{n}d": {"in_channels": 4, "out_channels": 4, "kernel_size": 3} for n in (1, 2, 3)},
+    **{f"Conv{n}d": {"in_channels": 4, "out_channels": 4, "kernel_size": 3, "padding": 1} for n in (1, 2, 3)},
+    **{f"DepthwiseConv{n}D": {"kernel_size": 3, "input_shape": (*(8,) * n, 4)} for n in (1, 2)},
+    **{f"SeparableConv{n}D": {"filters": 4, "kernel_size": 3, "input_shape": (*(8,) * n, 4)} for n in (1, 2)},
+    **{f"Conv{n}DTranspose": {"filters": 4, "kernel_size": 3, "input_shape": (*(8,) * n, 4)} for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": {"in_channels": 4, "out_channels": 4, "kernel_size": 3, "stride": 2} for n in (1, 2, 3)},
     **{f"MaxPool{n}d": {"kernel_size": 3, "stride": 2} for n in (1, 2, 3)},
     **{f"AvgPool{n}d": {"kernel_size": 5, "stride": 2, "padding": 1} for n in (1, 2, 3)},
     **{f"AdaptiveAvgPool{n}d": {"output_size": 2} for n in (1, 2, 3)},
@@ -59,6 +63,18 @@ BASE: dict[str, dict[str, Any]] = {
     "RandomBrightness": {"factor": 0.9, "value_range": (-1, 1), "seed": 1},
     "RandomContrast": {"factor": 0.9, "value_range": (-1, 1), "seed": 1},
     "RandomErasing": {"factor": (0.9, 1.0), "value_range": (-1, 1), "fill_value": 0.5, "seed": 1},
+    **{f"SpatialDropout{n}D": {"rate": 0.5, "seed": 1} for n in (1, 2, 3)},
+    **{f"Dropout{n}d": {"seed": 1} for n in (1, 2, 3)},
+    **{f"InstanceNorm{n}d": {"num_features": 4} for n in (1, 2, 3)},
+    **{f"AdaptiveMaxPool{n}d": {"output_size": 2} for n in (1, 2, 3)},
+    **{f"{mode}Pad{n}d": {"padding": 1} for mode in ("Zero", "Reflection", "Replication", "Circular") for n in (1, 2, 3)},
+    **{f"ConstantPad{n}d": {"padding": 1, "value": 0.5} for n in (1, 2, 3)},
+    "Rescaling": {"scale": 0.5},
+    "Upsample": {"scale_factor": 1.4, "mode": "linear"},
+    **{f"Upsampling{mode}2d": {"scale_factor": 2.0} for mode in ("Nearest", "Bilinear")},
+    "PixelShuffle": {"upscale_factor": 2},
+    "PixelUnshuffle": {"downscale_factor": 2},
+    "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
     "Permute": {"dims": (1, 2)},
     "Reshape": {"target_shape": (8,)},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
@@ -85,6 +101,9 @@ OTHER |= {"epsilon": 0.3, "moving_mean_initializer": "ones", "moving_variance_in
 OTHER |= {"height_factor": 0.3, "width_factor": 0.3, "fill_mode": "wrap", "interpolation": "nearest", "fill_value": 0.25}
 OTHER |= {"value_range": (-0.5, 0.4), "height": 6, "width": 6}
 OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups": 1, "momentum": 0.6}
+OTHER |= {f"depthwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
+OTHER |= {f"pointwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
+OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 3.0}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("MultiMarginLoss", "p"): 2,
     ("TripletMarginLoss", "p"): 1.0,
@@ -105,8 +124,17 @@ OTHER_OF: dict[tuple[str, str], Any] = {
     ("RandomErasing", "scale"): (0.4, 0.5),
     **{(name, "axis"): 1 for name in ("MaxNorm", "MinMaxNorm", "UnitNorm")},
     **{(f"{layer}{n}D", "padding"): "same" for n in (1, 2, 3) for layer in ("Conv", "MaxPooling", "AveragePooling")},
+    **{(f"{layer}Conv{n}D", "padding"): "same" for n in (1, 2) for layer in ("Depthwise", "Separable")},
+    **{(f"Conv{n}DTranspose", "padding"): "same" for n in (1, 2, 3)},
+    **{(f"Conv{n}DTranspose", "output_padding"): 2 for n in (1, 2, 3)},
+    **{(f"ZeroPadding{n}D", "padding"): 2 for n in (1, 2, 3)},
+    ("UpSampling2D", "interpolation"): "bilinear",
+    ("Upsample", "mode"): "nearest",
+    **dict.fromkeys((("Upsample", "align_corners"), ("Upsample", "recompute_scale_factor")), True),
+    **{(f"Up{kind}", "size"): 5 for kind in ("sample", "samplingNearest2d", "samplingBilinear2d")},
+    **{(f"Up{kind}", "scale_factor"): 3.0 for kind in ("sample", "samplingNearest2d", "samplingBilinear2d")},
 }
-UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype", "return_indices", "padding_mode"})
+UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype", "return_indices"})
 """Arguments that are no settings of what an object does."""
 
 
@@ -137,6 +165,8 @@ def layer_does(layer: Any) -> list[Any]:
     if axes := getattr(layer, "_axes", 0) or (int(name[-2]) if name.startswith("BatchNorm") and name.endswith("d") else 0):
         shape = (2, 4, *(8,) * axes) if name.endswith("d") else (2, *(8,) * axes, 4)
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
+    elif name.startswith("Pixel"):
+        x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
     does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer

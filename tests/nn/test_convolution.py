@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
+from layer_peers import beside_keras, beside_torch
 
 import fastnn
 import fastnn.nn as nn
@@ -24,6 +22,10 @@ TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Conv2d", (5, 5, 3), {"groups": 5, "bias": False, "padding": "same"}, (2, 5, 6, 7)),
     ("Conv2d", (4, 8, 3), {"groups": 4, "stride": 2}, (4, 7, 7)),
     ("Conv2d", (7, 4, 1), {"padding": "valid"}, (3, 7, 4, 4)),
+    ("Conv1d", (2, 3, 4), {"padding": "same", "padding_mode": "reflect"}, (2, 2, 9)),
+    ("Conv2d", (2, 3, 3), {"padding": (1, 2), "padding_mode": "replicate", "stride": 2}, (2, 2, 5, 6)),
+    ("Conv2d", (2, 4, 3), {"padding": 2, "padding_mode": "circular", "dilation": 2, "groups": 2}, (2, 5, 4)),
+    ("Conv3d", (1, 2, 3), {"padding": 1, "padding_mode": "circular"}, (1, 1, 3, 4, 3)),
     ("Conv3d", (2, 4, (1, 2, 3)), {"padding": (0, 1, 1), "stride": (1, 2, 1)}, (2, 2, 4, 5, 5)),
     ("MaxPool1d", (3,), {"stride": 2, "padding": 1}, (2, 3, 10)),
     ("MaxPool2d", (2,), {}, (2, 3, 7, 8)),
@@ -58,34 +60,7 @@ TORCH: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
 
 @pytest.mark.parametrize(("name", "args", "kwargs", "shape"), TORCH, ids=[f"{i}-{c[0]}" for i, c in enumerate(TORCH)])
 def test_torch(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
-    torch = pytest.importorskip("torch")
-    typed = name.startswith(("Conv", "BatchNorm")) or name.endswith("Norm")
-    theirs = getattr(torch.nn, name)(*args, **kwargs, **({"dtype": torch.float64} if typed else {}))
-    ours = getattr(nn, name)(*args, **kwargs, **({"dtype": "float64"} if typed else {}))
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
-    x = RNG.standard_normal(shape)
-    a, b = fastnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    assert y.shape == tuple(z.shape)
-    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-13)
-    upstream = RNG.standard_normal(y.shape)
-    (y * upstream).sum().backward()
-    (z * torch.tensor(upstream)).sum().backward()
-    np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12, atol=1e-12)
-    for key, buffer in theirs.named_buffers():
-        np.testing.assert_allclose(getattr(ours, key).numpy(), buffer.numpy(), rtol=1e-12, atol=1e-13)
-    for key, parameter in theirs.named_parameters():
-        np.testing.assert_allclose(getattr(ours, key).grad.numpy(), parameter.grad.numpy(), rtol=1e-11, atol=1e-12)
-    again = type(ours)(**ours.get_config())
-    again.load_state_dict(ours.state_dict())
-    for layer in (ours.eval(), again.eval()):
-        y = layer(a)
-        np.testing.assert_allclose(y.numpy(), theirs.eval()(b).detach().numpy(), rtol=1e-11, atol=1e-12)
-    a.grad = b.grad = None
-    (y * upstream).sum().backward()
-    (theirs(b) * torch.tensor(upstream)).sum().backward()
-    np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-11, atol=1e-12)
+    beside_torch(name, args, kwargs, shape)
 
 
 def test_initial_values_are_those_of_torch() -> None:
@@ -118,36 +93,9 @@ KERAS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    if not find_spec("keras") or not (find_spec("torch") or find_spec("jax")):
-        pytest.skip("needs Keras with PyTorch or JAX")
-    os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")
-    return importlib.import_module("keras")
-
-
 @pytest.mark.parametrize(("name", "kwargs", "shape"), KERAS, ids=[f"{i}-{c[0]}" for i, c in enumerate(KERAS)])
-def test_keras(keras: Any, name: str, kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
-    theirs, ours = getattr(keras.layers, name)(**kwargs), getattr(fastnn, name)(**kwargs)
-    x = RNG.standard_normal(shape).astype(np.float32)
-    want = keras.ops.convert_to_numpy(theirs(x))
-    assert ours.output_shape(shape[1:]) == want.shape[1:]
-    ours.eval()(x)
-    ours.set_weights([np.asarray(w) for w in theirs.get_weights()])
-    np.testing.assert_allclose(ours(x).numpy(), want, rtol=1e-5, atol=1e-5)
-    if "Normalization" in name:
-        for training in (True, False):
-            got, want = ours(x, training=training).numpy(), keras.ops.convert_to_numpy(theirs(x, training=training))
-            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
-            for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-        return
-    first = np.moveaxis(x, -1, 1)
-    turned = type(ours)(**kwargs, data_format="channels_first")
-    turned(first)
-    turned.set_weights(ours.get_weights())
-    got = turned(first).numpy()
-    np.testing.assert_allclose(np.moveaxis(got, 1, -1) if got.ndim == len(shape) else got, want, rtol=1e-5, atol=1e-5)
+def test_keras(name: str, kwargs: dict[str, Any], shape: tuple[int, ...]) -> None:
+    beside_keras(name, kwargs, shape)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +132,8 @@ def test_keras(keras: Any, name: str, kwargs: dict[str, Any], shape: tuple[int, 
         (lambda: fastnn.Reshape((4, -1)), (2, 6), "number of elements"),
         (lambda: nn.Conv2d(3, 4, (3, 3, 3)), None, "kernel_size"),
         (lambda: nn.Conv2d(3, 4, 3, padding="same", stride=2), None, "stride"),
-        (lambda: nn.Conv2d(3, 4, 3, padding_mode="reflect"), None, "padding_mode"),
+        (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), None, "padding_mode is 'mirror', wanted 'zeros' or 'reflect'"),
+        (lambda: nn.Conv2d(3, 4, 9, padding=4, padding_mode="reflect"), (1, 3, 4, 9), "(4, 4) of an axis of 4 by 'reflect'"),
         (lambda: fastnn.Conv2D(4, 0), None, "kernel_size"),
         (lambda: fastnn.Conv2D(4, 3, padding="causal"), None, "padding"),
         (lambda: fastnn.Conv2D(4, 3), (2, 5, 5), "dimensions"),

@@ -163,6 +163,13 @@ KERAS_PLACES: list[tuple[Any, str]] = [
         for n in ("RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomCrop", "MixUp")
     ),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("RandomBrightness", "RandomContrast", "RandomErasing")),
+    *(
+        (getattr(fastnn, f"{n}{axes}D"), f"layers.{n}{axes}D")
+        for n in ("Conv", "DepthwiseConv", "SeparableConv", "SpatialDropout", "ZeroPadding", "Cropping", "UpSampling")
+        for axes in ((1, 2) if n in ("DepthwiseConv", "SeparableConv") else (1, 2, 3))
+    ),
+    *((getattr(fastnn, f"Conv{axes}DTranspose"), f"layers.Conv{axes}DTranspose") for axes in (1, 2, 3)),
+    *((getattr(fastnn, n), f"layers.{n}") for n in ("Normalization", "Rescaling", "BatchNormalization", "LayerNormalization")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Add", "Concatenate", "Dot", "Maximum", "Subtract")),
     *((c, f"losses.{c.__name__}") for c in fastnn.losses.LOSSES.values()),
     *((getattr(fastnn.callbacks, n), f"callbacks.{n}") for n in fastnn.callbacks.__all__ if n != "CallbackList"),

@@ -78,14 +78,22 @@ class Conv(Weighted):
     @property
     def input_spec(self) -> InputSpec:
         """Return the spec: floats, images with channels, whose number is known if the layer is built."""
-        kernel: Any = self._kernel if self.built else None
         axis = 1 if self._channels_first else self._axes + 1
-        return InputSpec("float", ndim=self._axes + 2, axes={axis: None if kernel is None else kernel.shape[-2] * self.groups})
+        return InputSpec("float", ndim=self._axes + 2, axes={axis: self._channels})
 
     @property
     def _kernel(self) -> Parameter:
         """Return the kernel as it is stored."""
         return cast(Parameter, self._parameters[self._names[0]])
+
+    @property
+    def _channels(self) -> int | None:
+        """Return the number of channels of the input, if the layer is built."""
+        return self._kernel.shape[-2] * self.groups if self.built else None
+
+    def _outputs(self, channels: int) -> int:
+        """Return the number of channels of the output, for an input with this number of channels."""
+        return self.filters
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Make the parameters for samples of this shape: an image with its channels."""
@@ -95,12 +103,19 @@ class Conv(Weighted):
         channels = input_shape[0 if self._channels_first else -1]
         if channels is None:
             raise ValueError(f"{name}: the number of channels of its input, of shape {(None, *input_shape)}, is unknown")
+        self._make(self._kernel_shape(int(channels)), self._outputs(int(channels)), self.output_shape(input_shape))
+
+    def _kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """Return the shape of the kernel for an input with this number of channels."""
+        self._check_groups(channels)
+        return (*self.kernel_size, channels // self.groups, self.filters)
+
+    def _check_groups(self, channels: int) -> None:
         if channels % self.groups or self.filters % self.groups:
             raise ValueError(
-                f"{name}: {channels} channels and {self.filters} filters cannot be divided into {self.groups} groups"
+                f"{type(self).__name__}: {channels} channels and {self.filters} filters cannot be divided into "
+                f"{self.groups} groups"
             )
-        shape = (*self.kernel_size, int(channels) // self.groups, self.filters)
-        self._make(shape, self.filters, self.output_shape(input_shape))
 
     def _sides(self, image: tuple[int, ...]) -> Sides:
         """Return the zeros before and after an image of this size."""
@@ -111,22 +126,12 @@ class Conv(Weighted):
             with building:
                 if not self.built:
                     self.build(self.input_shape or x.shape[1:])
-        check_images(self, x, self._axes, self._channels_first, self._kernel.shape[-2] * self.groups)
+        check_images(self, x, self._axes, self._channels_first, self._channels)
         if self._channels_first:
             x = channels_last(x)
         activation = self.activation
         fused = isinstance(activation, Activation)
-        y = conv(
-            x,
-            self._kernel,
-            self._parameters["bias"],
-            activation if fused else LINEAR,
-            stride=self.strides,
-            padding=self._sides(x.shape[1:-1]),
-            dilation=self.dilation_rate,
-            groups=self.groups,
-            op=type(self).__name__,
-        )
+        y = self._convolved(x, activation if fused else LINEAR)
         if self._channels_first:
             y = channels_first(y)
         if not fused:
@@ -135,20 +140,89 @@ class Conv(Weighted):
             self._activity = y
         return y
 
+    def _convolved(self, x: Tensor, activation: Activation) -> Tensor:
+        """Return activation(x * kernel + bias), with channels last."""
+        x, sides = self._bordered(x)
+        return conv(
+            x,
+            self._kernel,
+            self._parameters["bias"],
+            activation,
+            stride=self.strides,
+            padding=sides,
+            dilation=self.dilation_rate,
+            groups=self.groups,
+            op=type(self).__name__,
+        )
+
+    def _bordered(self, x: Tensor) -> tuple[Tensor, Sides]:
+        """Return what is convolved, and the zeros around it."""
+        return x, self._sides(x.shape[1:-1])
+
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         image: Any = input_shape[1:] if self._channels_first else input_shape[:-1]
         known = tuple(n for n in image if n is not None)
-        places: tuple[Any, ...] = (None,) * len(image)  # unknown sizes of an image stay unknown
-        if len(known) == len(image):
-            sides = self._sides(known)
-            places = out_sizes(type(self).__name__, known, self.kernel_size, self.strides, sides, self.dilation_rate)
-        return (self.filters, *places) if self._channels_first else (*places, self.filters)
+        whole = len(known) == len(image)
+        places: tuple[Any, ...] = self._places(known) if whole else (None,) * len(image)  # unknown sizes stay unknown
+        outputs = self._outputs(input_shape[0 if self._channels_first else -1])
+        return (outputs, *places) if self._channels_first else (*places, outputs)
+
+    def _places(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size of the output for an image of this size."""
+        sides = self._sides(image)
+        return out_sizes(type(self).__name__, image, self.kernel_size, self.strides, sides, self.dilation_rate)
 
 
-class _KerasConv(Conv):
-    """Base class of Keras's convolutions; `Conv2D` describes the arguments."""
+class KerasConv(Conv):
+    """Base class of Keras's layers with filters; `Conv2D` describes the arguments."""
 
     _saved_as = ""
+    _own_arguments: ClassVar[tuple[str, ...]] = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
+
+    padding: str
+    data_format: str | None
+
+    @property
+    def _channels_first(self) -> bool:  # type: ignore[override]
+        return self.data_format == "channels_first"
+
+    def _sides(self, image: tuple[int, ...]) -> Sides:
+        if self.padding == "same":
+            return same_padding(image, self.kernel_size, self.strides, self.dilation_rate)
+        spans = zip(self.kernel_size, self.dilation_rate, strict=True)
+        return tuple((d * (n - 1) if self.padding == "causal" else 0, 0) for n, d in spans)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.built and not self.input_shape:
+            channels, image = self._channels, [None] * self._axes
+            config["input_shape"] = [channels, *image] if self._channels_first else [*image, channels]
+        own = {name: getattr(self, name) for name in self._own_arguments}
+        return {**{name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}, **config}
+
+    def extra_repr(self) -> str:
+        act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
+        filters = f"{self.filters}, " if "filters" in self._own_arguments else ""
+        return f"{filters}{self.kernel_size}, strides={self.strides}, padding={self.padding!r}{act}"
+
+
+def keras_checks(axes: int, *paddings: str) -> dict[str, Callable[[Any, str], Any]]:
+    """Return the checks of the arguments of Keras's layers with filters for images with so many axes."""
+    return {
+        **dict.fromkeys(("filters", "groups", "depth_multiplier"), positive_int),
+        **dict.fromkeys(("kernel_size", "strides", "dilation_rate"), per_axis(axes)),
+        "padding": keras_padding(paddings),
+        "data_format": data_format,
+        "input_shape": image_shape,
+    }
+
+
+class _KerasConv(KerasConv):
+    """Base class of Keras's convolutions."""
+
+    _saved_as = ""
+    _own_arguments = ("filters", *KerasConv._own_arguments, "groups")
+    _fixed_arguments: ClassVar[tuple[str, ...]] = ("filters", "groups", "kernel_size", "data_format")
 
     def __init__(
         self,
@@ -197,49 +271,6 @@ class _KerasConv(Conv):
         if self.input_shape is not None:
             self.build(self.input_shape)
 
-    @property
-    def _channels_first(self) -> bool:  # type: ignore[override]
-        return self.data_format == "channels_first"
-
-    def _sides(self, image: tuple[int, ...]) -> Sides:
-        if self.padding == "same":
-            return same_padding(image, self.kernel_size, self.strides, self.dilation_rate)
-        spans = zip(self.kernel_size, self.dilation_rate, strict=True)
-        return tuple((d * (n - 1) if self.padding == "causal" else 0, 0) for n, d in spans)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        if self.built and not self.input_shape:
-            channels, image = self._kernel.shape[-2] * self.groups, [None] * self._axes
-            config["input_shape"] = [channels, *image] if self._channels_first else [*image, channels]
-        return {
-            "filters": self.filters,
-            **{name: list(getattr(self, name)) for name in ("kernel_size", "strides", "dilation_rate")},
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "groups": self.groups,
-            **config,
-        }
-
-    def extra_repr(self) -> str:
-        act = "" if self.activation == LINEAR else f", activation={activations.label(self.activation)!r}"
-        return f"{self.filters}, {self.kernel_size}, strides={self.strides}, padding={self.padding!r}{act}"
-
-
-def _checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
-    """Return the checks of the arguments of Keras's convolutions of images with so many axes."""
-    return {
-        "filters": positive_int,
-        "groups": positive_int,
-        **dict.fromkeys(("kernel_size", "strides", "dilation_rate"), per_axis(axes)),
-        "padding": keras_padding(("valid", "same", "causal") if axes == 1 else ("valid", "same")),
-        "data_format": data_format,
-        "input_shape": image_shape,
-    }
-
-
-_FIXED = ("filters", "groups", "kernel_size", "data_format")
-
 
 class Conv1D(_KerasConv):
     """Convolution of sequences: the same filters look at each window of neighbouring steps.
@@ -255,8 +286,7 @@ class Conv1D(_KerasConv):
     """
 
     _axes = 1
-    _checked_arguments: ClassVar = _checks(1)
-    _fixed_arguments = _FIXED
+    _checked_arguments: ClassVar = keras_checks(1, "valid", "same", "causal")
 
 
 class Conv2D(_KerasConv):
@@ -289,8 +319,7 @@ class Conv2D(_KerasConv):
     """
 
     _axes = 2
-    _checked_arguments: ClassVar = _checks(2)
-    _fixed_arguments = _FIXED
+    _checked_arguments: ClassVar = keras_checks(2, "valid", "same")
 
 
 class Conv3D(_KerasConv):
@@ -306,5 +335,4 @@ class Conv3D(_KerasConv):
     """
 
     _axes = 3
-    _checked_arguments: ClassVar = _checks(3)
-    _fixed_arguments = _FIXED
+    _checked_arguments: ClassVar = keras_checks(3, "valid", "same")

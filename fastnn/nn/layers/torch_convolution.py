@@ -13,6 +13,7 @@ from ... import initializers
 from ...autograd.tensor import Tensor
 from ...ops.checks import check_device, positive_int
 from ...ops.convolution import Sides
+from ...ops.padding import MODES, pad
 from ...ops.shape import squeeze, unsqueeze
 from ..parameter import Parameter
 from ..parameter_view import ParameterView
@@ -31,23 +32,29 @@ def _torch_padding(axes: int) -> Callable[[Any, str], Any]:
     return check
 
 
-def _torch_checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
+def _padding_mode(value: Any, name: str) -> str:
+    modes = ("zeros", *MODES[1:])
+    if value not in modes:
+        raise ValueError(f"{name} is {value!r}, wanted {' or '.join(map(repr, modes))}")
+    return str(value)
+
+
+def torch_checks(axes: int) -> dict[str, Callable[[Any, str], Any]]:
     """Return the checks of the arguments of PyTorch's convolutions of images with so many axes."""
     return {
         **dict.fromkeys(("in_channels", "out_channels", "groups"), positive_int),
         **dict.fromkeys(("kernel_size", "stride", "dilation"), per_axis(axes)),
         "padding": _torch_padding(axes),
+        "padding_mode": _padding_mode,
     }
 
 
-_TORCH_FIXED = ("in_channels", "out_channels", "groups", "kernel_size")
-
-
-class _TorchConv(Conv):
+class TorchConv(Conv):
     """Base class of PyTorch's convolutions; `Conv2d` describes the arguments."""
 
     _saved_as = ""
     _names = ("weight", "bias")
+    _fixed_arguments: ClassVar[tuple[str, ...]] = ("in_channels", "out_channels", "groups", "kernel_size")
     _channels_first = True
 
     def __init__(
@@ -66,25 +73,19 @@ class _TorchConv(Conv):
     ) -> None:
         name = type(self).__name__
         check_device(device, name)
-        if padding_mode != "zeros":
-            raise ValueError(f"{name}: padding_mode is {padding_mode!r}, wanted 'zeros'")
         channels = positive_int(in_channels, f"{name}: in_channels")
         window = per_axis(self._axes)(kernel_size, f"{name}: kernel_size")
-        inputs = channels // positive_int(groups, f"{name}: groups") * math.prod(window)
-        super().__init__(
-            use_bias=bias,
-            kernel_initializer=initializers.LinearWeight(),
-            bias_initializer=initializers.LinearBias(max(1, inputs)),
-            dtype=dtype,
-        )
+        super().__init__(use_bias=bias, kernel_initializer=initializers.LinearWeight(), dtype=dtype)
         self.in_channels, self.out_channels = channels, positive_int(out_channels, f"{name}: out_channels")
         self.kernel_size, self.groups = window, groups
         self.stride = stride
         self.padding = padding
         self.dilation = dilation
+        self.padding_mode = padding_mode
         self.filters = self.out_channels
         if self.padding == "same" and self.stride != (1,) * self._axes:
             raise ValueError(f"{name}: padding='same' with stride {self.stride}, wanted stride 1")
+        self.bias_initializer = initializers.LinearBias(max(1, math.prod(self._kernel_shape(channels)[:-1])))
         self.build((channels, *(None,) * self._axes))  # type: ignore[arg-type]
 
     @property
@@ -114,6 +115,12 @@ class _TorchConv(Conv):
             return tuple((t // 2, t - t // 2) for t in totals)
         return tuple((n, n) for n in self.padding)
 
+    def _bordered(self, x: Tensor) -> tuple[Tensor, Sides]:
+        x, sides = super()._bordered(x)
+        if self.padding_mode == "zeros":
+            return x, sides
+        return pad(x, sides, self.padding_mode, type(self).__name__), ((0, 0),) * self._axes
+
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != self._axes + 1:
             return super().forward(x)
@@ -127,17 +134,18 @@ class _TorchConv(Conv):
             "padding": self.padding if isinstance(self.padding, str) else list(self.padding),
             "groups": self.groups,
             "bias": self.use_bias,
+            "padding_mode": self.padding_mode,
             "dtype": self.dtype.name,
         }
 
     def extra_repr(self) -> str:
-        more = {"padding": self.padding, "dilation": self.dilation, "groups": self.groups}
-        usual = ((0,) * self._axes, (1,) * self._axes, 1)
+        more = {name: getattr(self, name) for name in ("padding", "dilation", "groups", "padding_mode")}
+        usual = ((0,) * self._axes, (1,) * self._axes, 1, "zeros")
         named = "".join(f", {k}={v!r}" for (k, v), u in zip(more.items(), usual, strict=True) if v != u)
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}{named}"
 
 
-class Conv1d(_TorchConv):
+class Conv1d(TorchConv):
     """Convolution of sequences, with PyTorch's names, shapes and initial values.
 
     The arguments are those of `Conv2d`, for one axis.
@@ -150,20 +158,21 @@ class Conv1d(_TorchConv):
     """
 
     _axes = 1
-    _checked_arguments: ClassVar = _torch_checks(1)
-    _fixed_arguments = _TORCH_FIXED
+    _checked_arguments: ClassVar = torch_checks(1)
 
 
-class Conv2d(_TorchConv):
+class Conv2d(TorchConv):
     """Convolution of images, with PyTorch's names, shapes and initial values.
 
     Args:
         in_channels, out_channels: channels of input and output.
         kernel_size, stride, dilation: whole numbers, one for each axis or one for all.
-        padding: zeros on both sides of each axis; "valid" for none, "same" for an output of the image's size, with stride 1.
+        padding: width of the border on both sides of each axis; "valid" for none, "same" for an output of the image's size, with
+            stride 1.
         groups: number of groups of channels.
         bias: whether there is a bias.
-        padding_mode: "zeros".
+        padding_mode: "zeros", or what the border is made of: "reflect" mirrors the image, "replicate" repeats its outermost
+            pixels, "circular" continues it with its other side.
         device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
 
@@ -179,11 +188,10 @@ class Conv2d(_TorchConv):
     """
 
     _axes = 2
-    _checked_arguments: ClassVar = _torch_checks(2)
-    _fixed_arguments = _TORCH_FIXED
+    _checked_arguments: ClassVar = torch_checks(2)
 
 
-class Conv3d(_TorchConv):
+class Conv3d(TorchConv):
     """Convolution of volumes, with PyTorch's names, shapes and initial values.
 
     The arguments are those of `Conv2d`, for three axes.
@@ -194,5 +202,4 @@ class Conv3d(_TorchConv):
     """
 
     _axes = 3
-    _checked_arguments: ClassVar = _torch_checks(3)
-    _fixed_arguments = _TORCH_FIXED
+    _checked_arguments: ClassVar = torch_checks(3)

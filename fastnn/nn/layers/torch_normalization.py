@@ -36,7 +36,7 @@ class _Weighted(Normalizing):
         self._make(shape, _ONES if affine else None, _ZEROS if affine and bias else None)
 
 
-class _BatchNorm(_Weighted):
+class BatchNorm(_Weighted):
     """Base class of PyTorch's batch norms; `BatchNorm2d` describes the arguments."""
 
     _saved_as = ""
@@ -115,13 +115,13 @@ def _values(value: float, n: int, dtype: np.dtype[Any]) -> Any:
     return np.full(n, value, dtype) if own is None else own.zeros((n,), dtype)
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm):
     """Batch norm of features, x (N, C), or of sequences, x (N, C, steps). The arguments are those of `BatchNorm2d`."""
 
     _dims = (2, 3)
 
 
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(BatchNorm):
     """Layer that gives each channel mean 0 and variance 1 over the batch, then a learned mean and variance.
 
     In training, it takes mean and variance of the batch, and moves its averages towards them. In evaluation it takes these.
@@ -151,7 +151,7 @@ class BatchNorm2d(_BatchNorm):
     _dims = (4,)
 
 
-class BatchNorm3d(_BatchNorm):
+class BatchNorm3d(BatchNorm):
     """Batch norm of volumes, x (N, C, depth, height, width). The arguments are those of `BatchNorm2d`."""
 
     _dims = (5,)

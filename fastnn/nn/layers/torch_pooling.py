@@ -9,42 +9,14 @@ from typing import Any, ClassVar
 from ...autograd.tensor import Tensor
 from ...ops.checks import flag, optional, whole_number
 from ...ops.elementwise import mul
-from ...ops.layout import channels_first, channels_last
-from ...ops.pooling import avg_pool, max_pool
-from ...ops.reduce import mean
-from ...ops.shape import concatenate, squeeze, unsqueeze
-from ..module import Module
-from ..spec import InputSpec
-from .convolution import check_images, per_axis
+from ...ops.pooling import MOST_POSITIONS, avg_pool, max_pool, pooled_sizes
+from ...ops.reduce import amax, mean
+from ...ops.shape import concatenate
+from .convolution import per_axis
+from .torch_images import TorchImages
 
 
-class _Images(Module):
-    """Base class of the layers of images with so many axes, and channels before them; a batch of them or a single one."""
-
-    _saved_as = ""
-    _axes = 2
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.name = type(self).__name__.lower()
-
-    @property
-    def input_spec(self) -> InputSpec:
-        """Return the spec: floats, images with channels; a batch of them or a single one."""
-        return InputSpec("float", min_ndim=self._axes + 1, max_ndim=self._axes + 2)
-
-    def _pooled(self, x: Tensor) -> Tensor:
-        """Return the result for images with their channels last."""
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != self._axes + 1:
-            check_images(self, x, self._axes, True)
-            return channels_first(self._pooled(channels_last(x)))
-        return squeeze(channels_first(self._pooled(channels_last(unsqueeze(x, 0)))), 0)
-
-
-class _Windows(_Images):
+class _Windows(TorchImages):
     """Base class of the layers that pool windows."""
 
     _saved_as = ""
@@ -62,6 +34,11 @@ class _Windows(_Images):
             "ceil": self.ceil_mode,
             "op": type(self).__name__,
         }
+
+    def _places(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        how = self._how()
+        dilation = getattr(self, "dilation", (1,) * self._axes)
+        return pooled_sizes(how["op"], image, self.kernel_size, how["stride"], how["padding"], dilation, how["ceil"])
 
     def _configured(self, *names: str) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in ("kernel_size", "stride", "padding", *names)}
@@ -102,7 +79,7 @@ class _MaxPool(_Windows):
         self.dilation = dilation
         self.ceil_mode = ceil_mode
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def _mapped(self, x: Tensor) -> Tensor:
         return max_pool(x, self.kernel_size, dilation=self.dilation, **self._how())
 
     def get_config(self) -> dict[str, Any]:
@@ -168,7 +145,7 @@ class _AvgPool(_Windows):
         if divisor_override is not None and ceil_mode:
             raise ValueError(f"{type(self).__name__}: divisor_override together with ceil_mode, wanted one of them")
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def _mapped(self, x: Tensor) -> Tensor:
         if self.divisor_override is None:
             return avg_pool(x, self.kernel_size, border=self.count_include_pad, **self._how())
         return mul(avg_pool(x, self.kernel_size, border=True, **self._how()), math.prod(self.kernel_size) / self.divisor_override)
@@ -225,26 +202,34 @@ def _sizes(axes: int) -> Callable[[Any, str], Any]:
     return check
 
 
-class _AdaptiveAvgPool(_Images):
+class _AdaptivePool(TorchImages):
+    """Base class of the layers that pool as many parts of an image as are wanted."""
+
     _saved_as = ""
+    _max = False
     output_size: tuple[int | None, ...]
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def _mapped(self, x: Tensor) -> Tensor:
         image = x.shape[1:-1]
         if 0 in image:
             raise ValueError(f"{type(self).__name__}: images of {image} have no pixels")
-        wanted = [m or n for m, n in zip(self.output_size, image, strict=True)]
-        if all(n % m == 0 for m, n in zip(wanted, image, strict=True)):
-            size = tuple(n // m for m, n in zip(wanted, image, strict=True))
-            return avg_pool(x, size, stride=size, padding=((0, 0),) * self._axes, op=type(self).__name__)
+        wanted = self._places(image)
+        size = tuple(n // m for m, n in zip(wanted, image, strict=True))
+        if all(n % m == 0 for m, n in zip(wanted, image, strict=True)) and not (self._max and math.prod(size) > MOST_POSITIONS):
+            how: dict[str, Any] = {"stride": size, "padding": ((0, 0),) * self._axes, "op": type(self).__name__}
+            return max_pool(x, size, dilation=(1,) * self._axes, **how) if self._max else avg_pool(x, size, **how)
+        pool: Any = amax if self._max else mean
         for axis, (m, n) in enumerate(zip(wanted, image, strict=True), 1):
             bins = [(slice(None),) * axis + (slice(i * n // m, -(-(i + 1) * n // m)),) for i in range(m)]
-            x = concatenate([mean(x[part], axis, keepdims=True) for part in bins], axis)
+            x = concatenate([pool(x[part], axis, keepdims=True) for part in bins], axis)
         return x
+
+    def _places(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(m or n for m, n in zip(self.output_size, image, strict=True))
 
     def get_config(self) -> dict[str, Any]:
         return {"output_size": list(self.output_size)}
@@ -253,14 +238,14 @@ class _AdaptiveAvgPool(_Images):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptivePool):
     """Layer that takes the means of as many parts of a sequence as are wanted. `AdaptiveAvgPool2d` describes the argument."""
 
     _axes = 1
     _checked_arguments: ClassVar = {"output_size": _sizes(1)}
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptivePool):
     """Layer that takes the means of as many parts of an image as are wanted; the parts overlap if the sizes do not divide.
 
     Args:
@@ -275,8 +260,50 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     _checked_arguments: ClassVar = {"output_size": _sizes(2)}
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptivePool):
     """Layer that takes the means of as many parts of a volume as are wanted. `AdaptiveAvgPool2d` describes the argument."""
+
+    _axes = 3
+    _checked_arguments: ClassVar = {"output_size": _sizes(3)}
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    _saved_as = ""
+    _max = True
+
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        if return_indices:
+            raise ValueError(f"{type(self).__name__}: return_indices is {return_indices}, wanted False")
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Layer that takes the largest numbers of as many parts of a sequence as are wanted, like `AdaptiveMaxPool2d`."""
+
+    _axes = 1
+    _checked_arguments: ClassVar = {"output_size": _sizes(1)}
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Layer that takes the largest numbers of as many parts of an image as are wanted.
+
+    The parts overlap if the sizes do not divide. Then equal largest numbers share the gradient.
+
+    Args:
+        output_size: height and width of the output; a number stands for both, None for the size of the image.
+        return_indices: False.
+
+    >>> import fastnn
+    >>> fastnn.nn.AdaptiveMaxPool2d((3, None))(fastnn.ones(2, 4, 7, 5)).shape
+    (2, 4, 3, 5)
+    """
+
+    _axes = 2
+    _checked_arguments: ClassVar = {"output_size": _sizes(2)}
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Layer that takes the largest numbers of as many parts of a volume as are wanted, like `AdaptiveMaxPool2d`."""
 
     _axes = 3
     _checked_arguments: ClassVar = {"output_size": _sizes(3)}
