@@ -154,7 +154,8 @@ class Upsample(Module):
         return (channels, *places)
 
     def get_config(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in ("size", "scale_factor", *type(self)._checked_arguments)}
+        names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+        values = {name: getattr(self, name) for name in names}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def extra_repr(self) -> str:
