@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Backend, Call, Plan
+from .base import LARGE, Backend, Call, Plan, aligned_on_host
 from .reference import table
 from .spec import ACTIVATIONS, KERNELS, POINTWISE_LOSSES
 
@@ -26,6 +26,14 @@ else:
 
 class CppBackend(Backend):
     """Kernels in C++, run by the thread team of `_core`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.empty = self._empty
+
+    def _empty(self, shape: int | tuple[int, ...], dtype: Any) -> Any:
+        array = np.empty(shape, dtype)
+        return array if array.nbytes < LARGE else aligned_on_host(shape, dtype)
 
     def plan(self, calls: Sequence[Call], flags: Mapping[int, Any] | None = None, overlapping: Collection[int] = ()) -> Plan:
         return _core.Plan(calls, flags or {})

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..backends import current
+from ..backends.base import LARGE, aligned_on_host
 from ..backends.spec import TENSOR_DTYPES
 from .arrays import permute
 
@@ -168,7 +169,13 @@ def host_array(data: Any, dtype: Any, op: str, copy: bool = False, floats: Any =
     d = dtype_of(dtype, op)
     if a.dtype == np.uint64 and d == np.int64 and a.size and a.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{op}: {a.max()} came, which is out of the range of int64")
-    return np.array(a, d, order="C", copy=True) if copy else np.require(a, d, ["C", "A"])
+    if not copy:
+        return np.require(a, d, ["C", "A"])
+    if a.size * d.itemsize < LARGE:
+        return np.array(a, d, order="C", copy=True)
+    own = aligned_on_host(a.shape, d)
+    own[...] = a
+    return own
 
 
 def own_array(k: Backend, data: Any, dtype: Any, op: str, copy: bool = False, floats: Any = None) -> Array:
