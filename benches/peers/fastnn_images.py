@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import fastnn
 from fastnn import nn
 
 from . import cnn, images, job, nets
-from .job import Epochs, Job
+from .job import Epochs, Job, LaterEpochs
 
 
 class Images(job.Contender):
@@ -34,7 +36,15 @@ class Images(job.Contender):
         model = images.modules(nn, images.NETS[net][1])
         _fill(model, images.weights(net))
         model.compile(fastnn.optim.Adam(lr=images.LR[net]), nn.CrossEntropyLoss())
-        return _fit(model, images.data(net, batch), images.CHECKED)
+        fit = _fit(model, images.data(net, batch), images.CHECKED)
+
+        def train(epochs: int) -> float:
+            ends: list[float] = []
+            note = fastnn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+            fit.call(epochs + 1, [note])
+            return ends[-1] - ends[0]
+
+        return LaterEpochs(train, result=fit.result, settle=fit.settle, steps=fit.steps)
 
     def convolution(self, batch: int, size: int, channels: int, groups: int, precision: str, mode: str) -> Job:
         """Return a job of a layer's output."""
@@ -76,8 +86,8 @@ def _fit(model: Any, data: list[tuple[np.ndarray, np.ndarray]], checked: int) ->
         model.fit(x[:few], y[:few], batch_size=batch, shuffle=False, verbose=0)
         return [np.array([model.test_on_batch(*one) for one in data[:checked]])]
 
-    def train(epochs: int) -> None:
-        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
+    def train(epochs: int, callbacks: Sequence[Any] = ()) -> None:
+        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
     return Epochs(train, result=result, settle=lambda: setattr(model.optimizer, "lr", nets.STILL), steps=len(data))
 

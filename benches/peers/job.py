@@ -108,6 +108,16 @@ class Epochs(Job):
         """Do nothing: an epoch is long."""
 
 
+class LaterEpochs(Epochs):
+    """Training whose function takes one epoch more, and returns the seconds of those after the first. The figure is that of a
+    step in them: steps of large nets are few in a block, and recording them takes as long as some of these."""
+
+    def block(self, clock: Clock, n: int) -> Took:
+        epochs = max(1, round(n / self.steps))
+        seconds = self.call(epochs) / (epochs * self.steps)
+        return Took(seconds, seconds)
+
+
 class Rate(Job):
     """Job that measures a rate itself, such as a peak; its figure is the time of one unit."""
 

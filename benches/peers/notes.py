@@ -58,7 +58,8 @@ SECTIONS = {
           whatever a library computes instead.
         - The MobileNet- and ResNet-18-shaped nets have batch norm after each convolution. fastnn and PyTorch use the same code
           with `nn.Conv2d`, `nn.BatchNorm2d` and `nn.ReLU`, channels first; JAX has its channels last. The check is of the whole
-          net at its full size: the losses of two batches after a step on each, computed by the running averages.
+          net at its full size: the losses of two batches after a step on each, computed by the running averages. The time of
+          fastnn is that of the epochs after the first of a call of `fit`, in which Python runs and records two steps.
     """,
     "Latency": """
         Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other
