@@ -109,11 +109,13 @@ void conv_forward(const void* args, const Worker& me) {
   const bool relu = a.act.id == kRelu && !a.aux;
   const auto fn = a.aux || (a.act.id != kLinear && a.act.id != kRelu) ? activation_fns<T>(a.act.id).forward : nullptr;
   if (s.depthwise()) {
-    const Depthwise<T> d = {patches_of_image(s, a.x, 0), a.w, a.b, false};
-    const i64 line = s.places[2] * s.O;
+    const i64 C = s.C, line = s.places[2] * C, plane = s.places[1] * line;
+    const Depthwise<T> d = {
+        patches_of_image(s, a.x, 0), a.w, {s.filter[1] * s.filter[2] * C, s.filter[2] * C, C}, a.b, z, {plane, line, C},
+        s.places[0] * plane};
     const bool linear = a.act.id == kLinear && !a.aux;
-    depthwise(z, d, s.N, me, [&](i64 at) {
-      if (!linear) activation_fns<T>(a.act.id).forward(a.y + at, z + at, line, a.act);
+    depthwise(d, s.N, me, [&](i64 at) {
+      if (!linear) activation_fns<T>(a.act.id).forward(a.y + at * line, z + at * line, line, a.act);
     });
     return;
   }

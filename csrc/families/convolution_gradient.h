@@ -215,8 +215,20 @@ FASTNN_INLINE i64 phase_scratch(const Conv& s, int itemsize) {
 template <class T>
 void conv_image_gradient(const ConvBackward<T>& a, const Conv& s, const T* dz, const Worker& me) {
   if (s.depthwise()) {
-    const Depthwise<T> d = {patches_of_gradient(s, whole_phase(s), dz, 0), a.w, nullptr, true};
-    return depthwise(a.dx, d, s.N, me, [](i64) {});
+    const i64 C = s.C, line = s.image[2] * C, plane = s.image[1] * line;
+    const i64 place[3] = {plane, line, C}, position[3] = {s.filter[1] * s.filter[2] * C, s.filter[2] * C, C};
+    for (i64 number = 0; number < phases_of(s); number++) {
+      const Phase f = phase_at(s, number);
+      Depthwise<T> d = {patches_of_gradient(s, f, dz, 0), a.w, {}, nullptr, a.dx, {}, s.image[0] * plane};
+      for (int i = 0; i < 3; i++) {  // from the last position of the phase to the first
+        d.w += (f.tap[i] + max_i64(0, f.taps[i] - 1) * f.step[i]) * position[i];
+        d.next[i] = -f.step[i] * position[i];
+        d.to += f.first[i] * place[i];
+        d.step[i] = f.step[i] * place[i];
+      }
+      depthwise(d, s.N, me, [](i64) {});
+    }
+    return;
   }
   const Patches<T> whole = patches_of_gradient(s, whole_phase(s), dz, 0);
   if (winograd_wins(whole, s.C, a.precision)) return winograd<T>({whole, s.N, s.C, a.w, true, a.dx}, me);

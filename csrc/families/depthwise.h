@@ -6,15 +6,16 @@
 
 namespace {
 
-// The sums of the filters times the pixels that they meet. `turned`: from the last position of the filters to the first.
+// The sums of the filters times the pixels that they meet.
 template <class T>
 struct Depthwise {
   Patches<T> patches;  // of one channel; `pixel` is the number of channels
-  const T* w;
+  const T* w;          // of the first position
+  i64 next[3];         // from one position to the next along each axis; below 0 if the filters are turned
   const T* b;
-  bool turned;
-  i64 taps() const { return patches.filter[0] * patches.filter[1] * patches.filter[2]; }
-  const T* filter(i64 position) const { return w + (turned ? taps() - 1 - position : position) * patches.pixel; }
+  T* to;        // the first place
+  i64 step[3];  // from one place to the next along each axis
+  i64 image;    // from one image to the next
 };
 
 // The lines of the image that a line of places meets, and the filters of their first positions.
@@ -30,7 +31,7 @@ struct MetLines {
 template <class T, int PLACES, bool INSIDE, int WIDTH, class Lanes>
 FASTNN_INLINE void depthwise_places(Vec<T>* sums, const Depthwise<T>& d, const MetLines<T>& met, i64 q, i64 c, Lanes lanes) {
   const Patches<T>& g = d.patches;
-  const i64 C = g.pixel, next = g.dilation[2] * C, step = g.stride[2] * C, turn = d.turned ? -C : C;
+  const i64 C = g.pixel, next = g.dilation[2] * C, step = g.stride[2] * C, turn = d.next[2];
   for (i64 l = 0; l < met.count; l++) {
     const T *w = met.filter[l] + c, *x = met.line[l] + c;
     if (INSIDE) {
@@ -50,12 +51,12 @@ FASTNN_INLINE void depthwise_places(Vec<T>* sums, const Depthwise<T>& d, const M
   }
 }
 
-// Computes the places of a worker, and calls done(first element of a line) after each line.
+// Computes the places of a worker, and calls done(number of the line) after each line of places.
 template <class T, class Done>
-void depthwise(T* to, const Depthwise<T>& d, i64 images, const Worker& me, Done done) {
+void depthwise(const Depthwise<T>& d, i64 images, const Worker& me, Done done) {
   constexpr int kPlaces = 8;
   const Patches<T>& g = d.patches;
-  const i64 C = g.pixel, places = g.places[2];
+  const i64 C = g.pixel, places = g.places[2], step = d.step[2];
   // Places [inside.begin, inside.end) see only pixels of the image along the last axis.
   const i64 reach = (g.filter[2] - 1) * g.dilation[2] - g.before[2];
   Range inside = {min_i64(places, ceil_div(max_i64(0, g.before[2]), g.stride[2])), 0};
@@ -65,7 +66,7 @@ void depthwise(T* to, const Depthwise<T>& d, i64 images, const Worker& me, Done 
   for (i64 line = lines.begin; line < lines.end; line++) {
     const i64 at[2] = {line / g.places[1] % g.places[0], line % g.places[1]};
     const T* image = g.image + line / g.places[1] / g.places[0] * g.size[0] * g.size[1] * g.size[2] * C;
-    T* out = to + line * places * C;
+    T* out = d.to + line / g.places[1] / g.places[0] * d.image + at[0] * d.step[0] + at[1] * d.step[1];
     const i64 positions = g.filter[0] * g.filter[1];
     for (i64 first = 0; first == 0 || first < positions; first += MetLines<T>::kMost) {  // some lines of the filters at a time
       MetLines<T> met = {};
@@ -73,10 +74,10 @@ void depthwise(T* to, const Depthwise<T>& d, i64 images, const Worker& me, Done 
         const i64 x = pixel_at(g, 0, at[0], l / g.filter[1]), y = pixel_at(g, 1, at[1], l % g.filter[1]);
         if (x < 0 || y < 0) continue;
         met.line[met.count] = image + (x * g.size[1] + y) * g.size[2] * C;
-        met.filter[met.count++] = d.filter(l * g.filter[2]);
+        met.filter[met.count++] = d.w + l / g.filter[1] * d.next[0] + l % g.filter[1] * d.next[1];
       }
       for_vectors<T>({0, C}, [&](i64 c, auto lanes) {
-        const auto start = [&](i64 q) { return first ? lanes.load(out + q * C + c) : d.b ? lanes.load(d.b + c) : Vec<T>{}; };
+        const auto start = [&](i64 q) { return first ? lanes.load(out + q * step + c) : d.b ? lanes.load(d.b + c) : Vec<T>{}; };
         for (i64 q = 0; q < places;) {
           if (q >= inside.begin && q + kPlaces <= inside.end) {
             Vec<T> sums[kPlaces];
@@ -87,18 +88,18 @@ void depthwise(T* to, const Depthwise<T>& d, i64 images, const Worker& me, Done 
             else
               depthwise_places<T, kPlaces, true, 0>(sums, d, met, q, c, lanes);
 #pragma GCC unroll 8
-            for (int i = 0; i < kPlaces; i++) lanes.store(out + (q + i) * C + c, sums[i]);
+            for (int i = 0; i < kPlaces; i++) lanes.store(out + (q + i) * step + c, sums[i]);
             q += kPlaces;
           } else {
             Vec<T> sum = start(q);
             depthwise_places<T, 1, false, 0>(&sum, d, met, q, c, lanes);
-            lanes.store(out + q * C + c, sum);
+            lanes.store(out + q * step + c, sum);
             q++;
           }
         }
       });
     }
-    done(line * places * C);
+    done(line);
   }
 }
 

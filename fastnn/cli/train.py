@@ -91,7 +91,13 @@ def _finite(ctx: click.Context, param: click.Parameter, number: float) -> float:
 @click.option("--seed", default=None, type=click.IntRange(min=0), help="Make the run repeatable.")
 @data_option
 @click.option("--output", default=None, help="Save the model to this file.  [default: NAME.fastnn]")
-@click.option("--plot", "plot_path", default=None, help="Draw the curves of loss and accuracy into this file (.png, .pdf, .svg).")
+@click.option(
+    "--plot",
+    "plot_path",
+    default=None,
+    help="Draw the curves of loss and accuracy into this file (.png, .pdf, .svg); for images, the confusion matrix and the worst "
+    "mistakes into files beside it.",
+)
 def train(
     dataset: str,
     folder: str | None,
@@ -137,7 +143,7 @@ def train(
             fastnn.seed(seed)
         if dataset == "images":
             assert folder is not None
-            job = _of_images(folder, size, layers, seed or 0)
+            job = _of_images(folder, size, layers, seed or 0, plot_path)
         else:
             job = _of_arrays(dataset, folder, layers)
         model = job.model
@@ -176,7 +182,7 @@ class Job:
     hooks: Sequence[Any] = ()
 
 
-def _of_images(folder: str, size: tuple[int, int] | None, layers: list[int] | None, seed: int) -> Job:
+def _of_images(folder: str, size: tuple[int, int] | None, layers: list[int] | None, seed: int, plot_path: str | None) -> Job:
     """Return the job of pictures in folders."""
     training, held_back = datasets.images(folder, size, as_float=True, validation_split=_HELD_BACK, seed=seed)
     names = training.class_names
@@ -188,7 +194,7 @@ def _of_images(folder: str, size: tuple[int, int] | None, layers: list[int] | No
     model.class_names = names
     stop = callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True, verbose=1)
     data = {"x": training, "validation_data": held_back}
-    return Job(model, data, lambda: _echo_held_back(model, held_back), hooks=[stop])
+    return Job(model, data, lambda: _echo_held_back(model, held_back, plot_path), hooks=[stop])
 
 
 def _of_arrays(dataset: str, folder: str | None, layers: list[int] | None) -> Job:
@@ -239,9 +245,16 @@ def _echo_test(model: Any, test: tuple[Array, Array] | None) -> None:
     click.echo()
 
 
-def _echo_held_back(model: Any, held_back: datasets.ImageFolder) -> None:
+def _echo_held_back(model: Any, held_back: datasets.ImageFolder, plot_path: str | None) -> None:
     result = model.evaluate(held_back, verbose=0, return_dict=True)
     click.echo(f"validation accuracy {result['accuracy']:.4f}  (loss {result['loss']:.4f}, {len(held_back)} samples)\n")
-    for line in report(held_back.labels, model.predict(held_back), held_back.class_names, held_back.files):
+    y, p, names = held_back.labels, model.predict(held_back), held_back.class_names
+    for line in report(y, p, names, held_back.files):
         click.echo(line)
     click.echo()
+    if plot_path is None:
+        return
+    beside = Path(plot_path)
+    plot.confusion(y, p, names, beside.with_stem(f"{beside.stem}_confusion"))
+    if held_back.fits and (p.argmax(1) != y).any():
+        plot.misclassified(held_back.arrays()[0], y, p, names, beside.with_stem(f"{beside.stem}_mistakes"))

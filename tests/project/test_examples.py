@@ -20,6 +20,7 @@ PRINTS = {
     "cartpole_reinforce": "After training, 32 carts run ",
     "residual_digits": "4000 pictures, 3 epochs in ",
     "tabular_residual": "residual    8965 parameters",
+    "denoising_autoencoder": "Error of a pixel: 0.2",
     "drawn_shapes": "A new picture of a disc: 9",
     "heartbeats": "Accuracy on 200 signals that it has not seen: ",
     "what_layers_see": "Layer 1: edges?",
