@@ -280,6 +280,7 @@ def test_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 PROGRAM = """
     import os, signal, sys, threading
     import fastnn
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start what runs in the background without it
     data = fastnn.datasets.images(sys.argv[1], memory=0, as_float=True)
     model = fastnn.Sequential([fastnn.Flatten(input_shape=data.shape), fastnn.Dense(2, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
