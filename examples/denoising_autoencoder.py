@@ -1,4 +1,4 @@
-"""A convolutional autoencoder takes noise away from digits: it squeezes a picture into few maps, and draws it again from them."""
+"""Take noise away from digits: a convolutional autoencoder squeezes a picture into few maps, and draws it again from them."""
 
 import numpy as np
 

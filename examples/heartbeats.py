@@ -1,4 +1,4 @@
-"""A convolutional net on a signal: it finds the beats of a simulated heart that come too early."""
+"""Find the beats of a simulated heart that come too early, with a convolutional net on the signal."""
 
 import numpy as np
 

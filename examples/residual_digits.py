@@ -1,4 +1,4 @@
-"""A small residual net, as PyTorch users write it, that sorts pictures into ten classes.
+"""Sort pictures into ten classes with a small residual net, as PyTorch users write it.
 
 Without an argument it learns the digits that come with fastnn. With a folder of four IDX files, it learns those, which may be
 MNIST or Fashion-MNIST: `python residual_digits.py FOLDER`.

@@ -1,4 +1,4 @@
-"""What do the layers of a network see? Trains a small convolutional network on handwritten digits and draws it from inside.
+"""Draw what the layers of a network see: train a small convolutional network on handwritten digits, and look at it from inside.
 
 The textbook says: layer 1 sees edges, the layers after it see shapes and parts. The program draws that (needs matplotlib), and
 measures how far it is true here, beside the same network before training.

@@ -1,4 +1,4 @@
-"""The convolutions and nets of images.py in float64 with NumPy: outputs, gradients, running averages and Adam.
+"""Compute the convolutions and nets of images.py in float64 with NumPy: outputs, gradients, running averages and Adam.
 
 Each function returns its output and a function that takes the gradient of the output and returns that of the input. Images have
 their channels last inside.
@@ -31,7 +31,7 @@ def convolution(batch: int, size: int, channels: int, groups: int, gradients: bo
 
 
 class Net:
-    """A net of images.py with Adam and the mean cross-entropy."""
+    """Train a net of images.py with Adam and the mean cross-entropy."""
 
     def __init__(self, net: str) -> None:
         self.steps = images.NETS[net][1]

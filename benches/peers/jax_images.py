@@ -17,7 +17,7 @@ from .job import Job
 
 
 class Images(job.Contender):
-    """The convolutional rows of JAX."""
+    """Make the jobs of JAX in the convolutional rows."""
 
     def __init__(self, device: str, threads: int) -> None:
         super().__init__(device, threads)

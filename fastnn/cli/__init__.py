@@ -1,4 +1,4 @@
-"""The command line: `fastnn info`, `warmup`, `train`, `evaluate` and `predict`."""
+"""Define the command line: `fastnn info`, `warmup`, `train`, `evaluate` and `predict`."""
 
 from __future__ import annotations
 

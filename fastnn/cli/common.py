@@ -1,4 +1,4 @@
-"""What several commands share: options, errors in one line, and checks before the work."""
+"""Define what several commands share: options, errors in one line, and checks before the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data sets of the command line, and how their samples reach a model."""
+"""Read the data sets of the command line, and turn their samples into what a model takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks that `fastnn train` chooses."""
+"""Build the networks that `fastnn train` chooses."""
 
 from __future__ import annotations
 

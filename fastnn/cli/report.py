@@ -1,4 +1,4 @@
-"""What a classifier gets right and wrong, as text: a table of classes, the confusion matrix, the worst mistakes."""
+"""Describe in text what a classifier gets right and wrong: a table of classes, the confusion matrix, the worst mistakes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..plot.classes import confusion_matrix
 from .drawing import labels_of
 
 Array = np.ndarray[Any, Any]
@@ -29,15 +30,6 @@ def report(y: Array, p: Array, names: Sequence[str] | None, files: Sequence[str]
     labels = labels_of(p.shape[1], names)
     confusion = confusion_matrix(y, p.argmax(1), p.shape[1])
     return [*class_table(confusion, labels), "", *confusion_table(confusion, labels), *mistakes(y, p, labels, files)]
-
-
-def confusion_matrix(y: Array, found: Array, n: int) -> Array:
-    """Return how many samples of each class, in rows, were taken for each class, in columns: int (n, n).
-
-    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    return np.bincount(y * n + found, minlength=n * n).reshape(n, n)
 
 
 def class_table(confusion: Array, labels: Sequence[str]) -> list[str]:

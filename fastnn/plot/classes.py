@@ -45,8 +45,7 @@ def confusion(y: Any, p: Any, names: Sequence[Any] | None = None, path: Path = N
     start(op, path)
     true, predicted, known = _classes(y, p, len(names) if names is not None else 0, op)
     labels = class_names(names, known, op)
-    counts = np.zeros((known, known), np.int64)
-    np.add.at(counts, (true, predicted), 1)
+    counts = confusion_matrix(true, predicted, known)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     longest = max(map(len, labels))
     side = max(0.5 * known, 2.5)
@@ -65,6 +64,16 @@ def confusion(y: Any, p: Any, names: Sequence[Any] | None = None, path: Path = N
             ax.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8, color=colour)
     figure.colorbar(drawn, ax=ax, shrink=0.8, label="share of the true class")
     return finished(figure, path)
+
+
+def confusion_matrix(y: Array, found: Array, n: int) -> Array:
+    """Return how many samples of each class, in rows, were taken for each class, in columns: int (n, n).
+
+    >>> import numpy as np
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    return np.bincount(y * n + found, minlength=n * n).reshape(n, n)
 
 
 def misclassified(
