@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,11 @@ class CppBackend(Backend):
     def freeze(
         self, calls: Sequence[Call], xs: list[Any], outs: list[Any], owned: Sequence[Any], ports: Ports, owner: Snapshot | None
     ) -> Any:
-        between = [a for a in owned if a.size and not any(np.shares_memory(a, out) for out in outs)]
+        used = [a for _, args in calls for a in args if hasattr(a, "shape") and a.size]
+        begins = sorted(_core.address(a) for a in used)
+        between = [
+            a for a in owned if _any_within(begins, _core.address(a), a.nbytes) and not any(np.shares_memory(a, o) for o in outs)
+        ]
         weights = [t.data for t in owner.constants] if owner else []
         carried = len(ports.states)
         pack = owner is not None
@@ -71,6 +76,12 @@ class CppBackend(Backend):
         _core.set_weights(models, fresh)
         for t, a in zip(weights, fresh, strict=True):
             t.data = a
+
+
+def _any_within(addresses: Sequence[int], begin: int, size: int) -> bool:
+    """Return whether one of the sorted addresses lies in so many bytes from `begin` on."""
+    i = bisect_left(addresses, begin)
+    return i < len(addresses) and addresses[i] < begin + size
 
 
 def load() -> Backend:

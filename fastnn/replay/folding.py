@@ -45,20 +45,20 @@ class Folded:
             recorder: the recorder of the pass.
             outs: arrays of its outputs.
         """
-        self._content = recorder.content
         changed = [self._extent(a) for name, args in calls for a in _arrays(name, args, written=True)]
-        counts = {extent: changed.count(extent) for extent in changed}
-        self._kept = [self._extent(a) for a in outs]
-        self._places = [self._extent(t.data) for t in (*self._weights, *self.tensors)]
-        constant = {i: e for i, e in enumerate(self._places) if not any(_meet(e, other) for other in changed)}
+        kept = [self._extent(a) for a in outs]
+        places = enumerate(self._extent(t.data) for t in (*self._weights, *self.tensors))
+        constant = {i: extent for i, extent in places if not any(_meet(extent, other) for other in changed)}
         rest: list[Call] = []
         for name, args in calls:
-            if not self._fold(name, args, constant, counts):
+            extents = [self._extent(a) for a in _arrays(name, args, written=True)]
+            once = all(sum(_meet(e, other) for other in changed) == 1 and not any(_meet(e, k) for k in kept) for e in extents)
+            if not (once and self._fold(name, args, constant, recorder)):
                 rest.append((name, tuple(self._moved(a, constant) if hasattr(a, "shape") else a for a in args)))
         return rest
 
-    def _fold(self, name: str, args: tuple[Any, ...], constant: dict[int, Any], counts: Mapping[Any, int]) -> bool:
-        """Fold a call, if its inputs are constant, and its outputs are computed by no other call."""
+    def _fold(self, name: str, args: tuple[Any, ...], constant: dict[int, Any], recorder: Recorder) -> bool:
+        """Fold a call whose outputs no other call computes, if its inputs are constant."""
         if any(arg.reads and arg.writes for arg in KERNELS[name].args):
             return False
         given: list[Any] = []  # parts, values, and None for outputs
@@ -70,15 +70,13 @@ class Folded:
             elif (part := self._part(value, constant)) is not None:
                 given.append(part)
                 key.append(part)
-            elif (content := self._content(value)) is not None:
+            elif (content := recorder.content(value)) is not None:
                 given.append(value)
                 key.append((content, value.shape))
             else:
                 return False
         outputs = _arrays(name, args, written=True)
-        extents = [self._extent(a) for a in outputs]
-        taken = any(counts[e] > 1 or any(_meet(e, kept) for kept in self._kept) for e in extents)
-        if taken or not outputs or not any(isinstance(value, _Part) for value in given):
+        if not outputs or not any(isinstance(value, _Part) for value in given):
             return False
         numbers = self._known.get(tuple(key))
         if numbers is None:
@@ -88,7 +86,7 @@ class Folded:
             left = iter(_Part(n, 0, a.shape) for n, a in zip(numbers, outputs, strict=True))
             self._calls.append((name, tuple(next(left) if value is None else value for value in given)))
             self._run(self._calls[-1], [t.data for t in (*self._weights, *self.tensors)])
-        constant.update(zip(numbers, extents, strict=True))
+        constant.update(zip(numbers, map(self._extent, outputs), strict=True))
         return True
 
     def _extent(self, a: Array) -> tuple[int, int]:
