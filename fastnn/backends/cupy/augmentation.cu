@@ -40,8 +40,11 @@ __device__ inline void each_tap(const Args& a, i64 n, i64 p, i64 q, F f) {
   const double* m = a.matrix + 6 * n;
   const Taps rows(m[3] * (double)q + (m[4] * (double)p + m[5]), a.H, a.interpolation, a.fill_mode);
   const Taps columns(m[0] * (double)q + (m[1] * (double)p + m[2]), a.W, a.interpolation, a.fill_mode);
-  for (int v = 0; v < rows.count; ++v)
-    for (int u = 0; u < columns.count; ++u) {
+#pragma unroll // indices that the compiler knows, so that the taps stay in registers
+  for (int v = 0; v < 2; ++v)
+#pragma unroll
+    for (int u = 0; u < 2; ++u) {
+      if (v >= rows.count || u >= columns.count) continue;
       const T weight = (T)(rows.weight[v] * columns.weight[u]);
       const bool inside = rows.pixel[v] >= 0 && columns.pixel[u] >= 0;
       if (weight != 0) f(inside ? rows.pixel[v] * a.W + columns.pixel[u] : -1, weight);
