@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import datasets
 from ..datasets.arrays import read_npz
+from ..nn.layers.preprocessing import Normalization, Rescaling
 from ..training import sanity
 from ..training.data import arrays as data
 
@@ -65,7 +66,13 @@ def _npz_part(file: Path, parts: dict[str, Array], name: str) -> tuple[Array, Ar
     return x, y
 
 
-def features(x: Array, shape: tuple[int, ...] | None = None) -> Array:
-    """Return float32 samples of this shape, by default rows; uint8 is scaled to [0, 1]."""
+def features(x: Array, shape: tuple[int, ...] | None = None, scaled: bool = True) -> Array:
+    """Return float32 samples of this shape, by default rows; with scaled, uint8 is scaled to [0, 1]."""
     samples = x.reshape(len(x), *((math.prod(x.shape[1:]),) if shape is None else shape)).astype(np.float32)
-    return samples / np.float32(255) if x.dtype == np.uint8 else samples
+    return samples / np.float32(255) if scaled and x.dtype == np.uint8 else samples
+
+
+def scales(model: Any) -> bool:
+    """Return whether a model scales its samples itself: it begins with Rescaling or Normalization."""
+    first = next((m for m in model.modules() if not m._modules), None)
+    return isinstance(first, Rescaling | Normalization)

@@ -16,7 +16,7 @@ from ..datasets.arrays import read_npy
 from ..datasets.drawn import PREPARED
 from ..datasets.pictures import ENDINGS
 from .common import LOSS, backend_option, clean_errors, data_option, dataset_argument, folder_argument, folder_of, use
-from .data import features, load_dataset
+from .data import features, load_dataset, scales
 from .drawing import bars, labels_of
 from .report import report
 
@@ -48,13 +48,13 @@ def evaluate(model_file: str, dataset: str, folder: str | None, backend: str | N
         part, (x, y) = ("training", d.train) if d.test is None else ("test", d.test)
         shape = getattr(model, "input_shape", None)
         fits = isinstance(shape, tuple) and None not in shape and math.prod(shape) == math.prod(x.shape[1:])
-        result = model.evaluate(features(x, shape if fits else None), y, verbose=0, return_dict=True)
+        result = model.evaluate(features(x, shape if fits else None, not scales(model)), y, verbose=0, return_dict=True)
         click.echo(f"{len(y)} {part} samples  loss {result['loss']:.4f}  accuracy {result['accuracy']:.4f}")
 
 
 def _evaluate_images(model: Any, model_file: str, folder: str) -> None:
     height, width, channels, first = _picture_shape(_input_shape(model, model_file), "pass arrays in an .npz file")
-    pictures: Any = datasets.images(folder, (height, width), channels, True, class_names=model.class_names)
+    pictures: Any = datasets.images(folder, (height, width), channels, not scales(model), class_names=model.class_names)
     samples: Any = (pictures, None)
     if first or pictures.shape != model.input_shape:
         x, y = pictures.arrays()
@@ -73,7 +73,8 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
     """Classify an IMAGE with a saved MODEL: show the class and all probabilities, with the names in the model's file.
 
     IMAGE is a .png or .jpg file, or an .npy array with as many values as the model has inputs. A picture is resized, and
-    converted to grey or colours, as the model needs it. uint8 values are scaled to [0, 1].
+    converted to grey or colours, as the model needs it. uint8 values are scaled to [0, 1], unless
+    the model begins with a Rescaling or Normalization layer.
 
     A model that was trained on the digits or on mnist gets a picture of one digit as these were made: light on dark, whatever
     the paper is, cut to its box and centred.
@@ -83,7 +84,7 @@ def predict(model_file: str, image: str, backend: str | None) -> None:
         model = fastnn.load(model_file)
         shape = _input_shape(model, model_file)
         sample, doubts = _read_sample(Path(image), shape, model.trained_on)
-        probabilities = model.predict(features(sample[None], shape))
+        probabilities = model.predict(features(sample[None], shape, not scales(model)))
         if not isinstance(probabilities, np.ndarray) or probabilities.ndim != 2:
             raise ValueError(f"{model_file}: the model is no classifier: its output is not one row of probabilities for a sample")
         p = probabilities[0]

@@ -205,6 +205,8 @@ class Trainer(Evaluator):
         if steps_per_epoch is not None:
             steps_per_epoch = positive_int(steps_per_epoch, "fit: steps_per_epoch")
         validates = epochs_of(validation_freq)
+        model: Any = self
+        floats = model.dtype
         verbose = shown(verbose, "fit")
         together = {"y": y, "sample_weight": sample_weight, "validation_split": validation_split or None}
         feed = find(x, "fit", "x", batch_size, together)
@@ -216,7 +218,7 @@ class Trainer(Evaluator):
             if validation_split and validation_data is None:
                 feed, held_back = large.split(validation_split, chunk_size(validation_batch_size, "fit: validation_batch_size"))
                 validation = Validation(self, held_back, validation_steps, check_data)
-        arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight)
+        arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight, bytes_stay=True)
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
         if validation_data is not None:
@@ -225,6 +227,7 @@ class Trainer(Evaluator):
         elif validation_split and arrays is not None:
             split = data.validation_split(arrays, validation_split)
             arrays, rest = (Arrays(part, arrays.inputs) for part in split)
+            rest = Arrays((data.as_floats(a, floats) for a in rest), rest.inputs)
             validation = chunked(rest.on(current()), "fit", "validation_batch_size", validation_batch_size, validation_steps)
 
         history = History()
@@ -256,7 +259,7 @@ class Trainer(Evaluator):
             if batch_size is None:
                 batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
-            source = InMemory(arrays, batch_size, steps_per_epoch, order, make)
+            source = InMemory(arrays, floats, batch_size, steps_per_epoch, order, make)
         hooks.params["steps"] = source.steps
         done = (
             0 if resumed is None else resumed.go_on(source, initial_epoch)

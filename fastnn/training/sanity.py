@@ -13,6 +13,7 @@ from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current
 from ..core.structure import Structure, own_code, users_level
 from . import metrics
+from .data.arrays import as_floats
 from .step import observed
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def check(
     c.looked_at = True
     scale = _Scale(xs[0], given[0]) if len(xs) == 1 else None
     with no_grad(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
-        samples = [Tensor(current().asarray(a[:_TRIED])) for a in xs]
+        samples = [Tensor(current().asarray(as_floats(a[:_TRIED], model.dtype))) for a in xs]
         outputs = c.returned.flatten(inputs.call(model, samples, training=False))
     if scale is not None and scale.reached:
         _warn(

@@ -119,6 +119,17 @@ def test_pictures_for_other_models() -> None:
     assert "make no square image" in run("predict", "row.fastnn", "bars/lying/000.png", code=1)
 
 
+def test_models_that_scale_pictures_themselves() -> None:
+    drawn(Path("bars"), 2)
+    layers = [fastnn.Input((12, 12, 1)), fastnn.Conv2D(2, 3), fastnn.Flatten(), fastnn.Dense(2, "softmax")]
+    plain = fastnn.Sequential(layers)
+    plain.save("plain.fastnn")
+    fastnn.Sequential([layers[0], fastnn.Rescaling(1 / 255), plain]).save("scales.fastnn")
+    for command in (["predict", "{}", "bars/lying/000.png"], ["evaluate", "{}", "images", "bars"]):
+        outs = [run(*[part.format(file) for part in command]) for file in ("plain.fastnn", "scales.fastnn")]
+        assert outs[0] == outs[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -117,3 +117,18 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     x[:] = np.nan
     with pytest.raises(ValueError, match="fit: batch 0 of x: x has 160 values that are NaN"):
         net(5).fit(x, y)
+
+
+def test_images_of_bytes_become_floats_batch_by_batch() -> None:
+    x, y = RNG.integers(0, 256, (4000, 40, 40), dtype=np.uint8), RNG.integers(0, 2, 4000)
+
+    def trained(x: Any, **settings: Any) -> Any:
+        fastnn.seed(0)
+        model = fastnn.Sequential([fastnn.Rescaling(1 / 255), fastnn.Flatten(), fastnn.Dense(2, input_shape=(1600,))])
+        model.compile("adam", fastnn.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+        return model.fit(x, y, batch_size=300, verbose=0, **settings).history  # the last batch is a smaller one
+
+    for settings in ({"epochs": 2}, {"validation_split": 0.1}, {"check_finite": True}, {"steps_per_epoch": 5}):
+        assert trained(x, **settings) == trained(x.astype(np.float32), **settings)
+        assert trained(x[:, ::-1], **settings) == trained(x[:, ::-1].astype(np.float32), **settings), "a view"
+    assert used(lambda: trained(x)) < 8 * 300 * 1600 * 4 < x.size * 4, "a batch as floats, and what the layers make of it"

@@ -84,6 +84,11 @@ def as_targets(
     return a[:, None] if a.ndim == 1 and column else a
 
 
+def as_floats(a: Array, floats: np.dtype[Any]) -> Array:
+    """Return an array of uint8 as floats, and any other one as it is."""
+    return a.astype(floats) if a.dtype == np.uint8 else a
+
+
 def as_sample_weight(w: Any, n: int, dtype: DTypeLike, op: str = "fit", like: Shape | None = None) -> Array:
     """Convert weights to an array of ``dtype`` with one weight per sample (n,) or per element of the loss; of size 0 for None.
 

@@ -29,28 +29,36 @@ class DataChecks:
             raise RuntimeError(f"{op}: the model is not compiled yet; call compile(optimizer=..., loss=...) first")
         return self._compiled
 
-    def _inputs(self, op: str, x: Any, name: str) -> tuple[Structure, list[Array]]:
-        """Return x as arrays of the right dtypes, one for each of the model's inputs."""
+    def _inputs(self, op: str, x: Any, name: str, bytes_stay: bool = False) -> tuple[Structure, list[Array]]:
+        """Return x as arrays of the right dtypes, one for each of the model's inputs.
+
+        bytes_stay: whether arrays of uint8 stay as they are where the model takes floats.
+        """
         model: Any = self
         structure, leaves = inputs_given(model, x, op, name)
         floats, labels = model.dtype, structure.labels(name)
         features = []
         for (leaf, spec), label in zip(leaves, labels, strict=True):
             wanted = spec.wants(floats)
+            if bytes_stay and wanted == floats and type(leaf) is np.ndarray and leaf.dtype == np.uint8:
+                wanted = leaf.dtype
             a = data.as_features(leaf, wanted or floats, op, label, cast=wanted is not None)
             shape = spec.fitted(a.shape, op, label)
             features.append(a if shape == a.shape else a.reshape(shape))
         return structure, features
 
-    def _prepare(self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y")) -> Arrays:
+    def _prepare(
+        self, op: str, x: Any, y: Any, sample_weight: Any, names: tuple[str, str] = ("x", "y"), bytes_stay: bool = False
+    ) -> Arrays:
         """Return the inputs, then the targets of all outputs, then their weights, as NumPy arrays of the right dtypes.
 
-        The arrays are checked against each other and against the model's outputs. Missing arrays have size 0.
+        The arrays are checked against each other and against the model's outputs. Missing arrays have size 0. With bytes_stay,
+        inputs of uint8 stay as they are, a quarter of the size; what takes batches of them casts these.
         """
         c = self._need(op)
         model: Any = self
         current().host_reads(op)  # its steps are recorded separately
-        inputs, features = self._inputs(op, x, names[0])
+        inputs, features = self._inputs(op, x, names[0], bytes_stay)
         if c.own is not None and c.loss is None and not (c.given["metrics"] or c.given["weighted_metrics"]):
             return self._as_they_are(op, inputs, features, y, sample_weight, names)
         if y is None:
@@ -140,7 +148,7 @@ class DataChecks:
             c.probed = ((*key, model._version), shapes)
             return
         with no_grad():
-            samples = [Tensor(current().asarray(a[:1])) for a in features]
+            samples = [Tensor(current().asarray(data.as_floats(a[:1], model.dtype))) for a in features]
             y = inputs.call(model, samples, training=False)
         structure, leaves = Structure.of(y)
         for leaf in leaves or [None]:

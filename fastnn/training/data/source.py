@@ -10,6 +10,7 @@ import numpy as np
 from ...autograd.tensor import Array
 from ...backends import current
 from ...backends.base import aligned
+from ...backends.spec import TENSOR_DTYPES
 from ...core.arrays import copy_array
 
 if TYPE_CHECKING:
@@ -66,13 +67,17 @@ class InMemory:
     """Source of batches from arrays in memory. A recorded step gathers its batches itself, so that one call runs many steps.
 
     Args:
+        arrays: inputs, targets and weights. Inputs of uint8 become floats batch by batch.
+        floats: dtype of these floats.
         steps: number of batches in an epoch, which continues where the last one stopped; None for a whole pass.
         order: shuffles the samples.
         make: makes the training steps.
     """
 
-    def __init__(self, arrays: Arrays, batch_size: int, steps: int | None, order: Order, make: Make) -> None:
-        self.batches = Batches(arrays)
+    def __init__(
+        self, arrays: Arrays, floats: np.dtype[Any], batch_size: int, steps: int | None, order: Order, make: Make
+    ) -> None:
+        self.batches = Batches(arrays, floats)
         n = self.batches.n
         self.length: int | None = -(-n // batch_size)
         self.steps: int | None = self.length if steps is None else steps
@@ -138,13 +143,15 @@ class Batches:
     Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch.
     """
 
-    def __init__(self, arrays: Sequence[Array]) -> None:
+    def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any]) -> None:
         self.arrays = list(arrays)  # missing arrays have size 0
+        self.floats = floats
         self.n = len(arrays[0])
         k = current()
         self.index = k.asarray(np.arange(self.n, dtype=np.int64))
         self.cursor = k.asarray(np.zeros(1, np.int64))
         self._ahead: dict[int, list[Array]] = {}  # number of rows -> next batch of the streamed arrays
+        self._bytes: dict[tuple[int, ...], Array] = {}  # shape -> a batch of uint8, before the cast
 
     def start_epoch(self, order: Array | None, first: int = 0) -> None:
         """Go to sample `first` of a pass, in a new order if one is given."""
@@ -156,7 +163,11 @@ class Batches:
     def buffers(self, rows: int) -> list[Array]:
         """Return buffers for a batch."""
         k = current()
-        return [aligned(k, (rows, *a.shape[1:]), a.dtype) if a.size else a for a in self.arrays]
+        made = [aligned(k, (rows, *a.shape[1:]), self._dtype(a)) if a.size else a for a in self.arrays]
+        for a in self.arrays:
+            if a.size and self._dtype(a) != a.dtype:
+                self._bytes[(rows, *a.shape[1:])] = k.empty((rows, *a.shape[1:]), a.dtype)
+        return made
 
     def fetch_ahead(self, rows: int) -> None:
         """Fetch the next batch of the streamed arrays, from the cursor on, for the next call of `gather`."""
@@ -172,15 +183,26 @@ class Batches:
         k, rows = current(), len(buffers[0])
         fetched = iter(self._ahead.get(rows, ()))
         for a, buffer in zip(self.arrays, buffers, strict=True):
-            if a.size and k.is_streamed(a):
-                copy_array(k, buffer, next(fetched))
-            elif a.size:
-                self._take(a, buffer)
+            if not a.size:
+                continue
+            if k.is_streamed(a):
+                taken: Array = next(fetched)
+            else:
+                taken = buffer if buffer.dtype == a.dtype else self._bytes[buffer.shape]
+                self._take(a, taken)
+            if taken.dtype != buffer.dtype:
+                k.cast(buffer, taken, TENSOR_DTYPES.index(buffer.dtype.name))
+            elif taken is not buffer:
+                copy_array(k, buffer, taken)
         k.advance(self.cursor, rows)
         with k.overlap():
             streamed = (a for a in self.arrays if a.size and k.is_streamed(a))
             for a, ahead in zip(streamed, self._ahead.get(rows, ()), strict=True):
                 self._take(a, ahead)
+
+    def _dtype(self, a: Array) -> np.dtype[Any]:
+        """Return the dtype of batches of an array."""
+        return self.floats if a.dtype == np.uint8 else a.dtype
 
     def _take(self, a: Array, buffer: Array) -> None:
         rows = len(buffer)
