@@ -31,6 +31,7 @@ _NAMES = {
         "Residual SeparableConv1D SeparableConv2D Sequential Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D "
         "Subtract UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
+    ".nn.layers.embedding": "Embedding",
     ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
     ".ops.activation": (
         "celu elu erf geglu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax maxout "

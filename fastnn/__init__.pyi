@@ -110,6 +110,7 @@ from .nn import UpSampling3D as UpSampling3D
 from .nn import ZeroPadding1D as ZeroPadding1D
 from .nn import ZeroPadding2D as ZeroPadding2D
 from .nn import ZeroPadding3D as ZeroPadding3D
+from .nn.layers.embedding import Embedding as Embedding
 from .nn.layers.keras_activation import LeakyReLU as LeakyReLU
 from .nn.layers.keras_activation import PReLU as PReLU
 from .nn.layers.keras_activation import ReLU as ReLU
@@ -282,6 +283,7 @@ __all__ = [
     "Dot",
     "Dropout",
     "ELU",
+    "Embedding",
     "Flatten",
     "Function",
     "GaussianDropout",

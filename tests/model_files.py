@@ -117,3 +117,10 @@ def more_layers_of_images() -> fastnn.Model:
         flat = [fastnn.Flatten()(layer(a)) for a, layers in ((x, keras), (first, torch)) for layer in layers]
         outputs.append(fastnn.Concatenate()(flat))
     return fastnn.Model(inputs, outputs)
+
+
+def every_layer_of_sequences() -> fastnn.Model:
+    """A graph of whole numbers through the layers that look up rows, with Keras's names and PyTorch's."""
+    x = fastnn.Input((3,), dtype="int64")
+    tables = [fastnn.Embedding(5, 4, embeddings_constraint="non_neg"), nn.Embedding(5, 4, padding_idx=1)]
+    return fastnn.Model(x, fastnn.Concatenate()([table(x) for table in tables]))

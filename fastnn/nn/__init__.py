@@ -24,6 +24,7 @@ _NAMES = {
     ".layers.channel_dropout": "Dropout1d Dropout2d Dropout3d SpatialDropout1D SpatialDropout2D SpatialDropout3D",
     ".layers.convolution": "Conv1D Conv2D Conv3D",
     ".layers.dense": "Dense Linear",
+    ".layers.torch_embedding": "Embedding",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
     ".layers.mixup": "MixUp",
     ".layers.normalization": "BatchNormalization",

@@ -132,6 +132,7 @@ from .layers.shape import Reshape as Reshape
 from .layers.torch_convolution import Conv1d as Conv1d
 from .layers.torch_convolution import Conv2d as Conv2d
 from .layers.torch_convolution import Conv3d as Conv3d
+from .layers.torch_embedding import Embedding as Embedding
 from .layers.torch_instance_normalization import InstanceNorm1d as InstanceNorm1d
 from .layers.torch_instance_normalization import InstanceNorm2d as InstanceNorm2d
 from .layers.torch_instance_normalization import InstanceNorm3d as InstanceNorm3d
@@ -243,6 +244,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "ELU",
+    "Embedding",
     "Flatten",
     "GEGLU",
     "GELU",

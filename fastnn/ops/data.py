@@ -14,8 +14,8 @@ from .checks import as_tensor, axis_of, floating, same_dtype, whole_number
 from .shape import transpose
 
 
-def as_index(index: Any, op: str, limit: int) -> Tensor:
-    """Return integers from -limit to limit - 1 as an int64 Tensor.
+def as_index(index: Any, op: str, limit: int, lowest: int | None = None) -> Tensor:
+    """Return integers from -limit, or from `lowest`, to limit - 1 as an int64 Tensor.
 
     They are checked here, when the operation runs. In replays, kernels read elements with an index out of range as NaN, and do
     not add to them.
@@ -34,11 +34,13 @@ def as_index(index: Any, op: str, limit: int) -> Tensor:
             raise TypeError(f"{op}: an index of dtype {t.dtype} came, wanted whole numbers; {fix}")
         t = Tensor(arrays.cast(k, t.data, np.dtype(np.int64))) if t.size else as_tensor(np.zeros(t.shape, np.int64), op)
     values = t.data
-    if values.size and (values.min() < -limit or values.max() >= limit):
+    least = -limit if lowest is None else lowest
+    if values.size and (values.min() < least or values.max() >= limit):
         values = k.to_numpy(values)
-        place = np.unravel_index(int(((values < -limit) | (values >= limit)).argmax()), values.shape)
+        place = np.unravel_index(int(((values < least) | (values >= limit)).argmax()), values.shape)
         at = f", at [{', '.join(map(str, place))}]" if place else ""
-        raise IndexError(f"{op}: index {values[place]} is out of range for {limit}{at}")
+        wanted = "" if lowest is None else f"; wanted {lowest} to {limit - 1}"
+        raise IndexError(f"{op}: index {values[place]} is out of range for {limit}{at}{wanted}")
     return t
 
 

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import a_graph, every_layer, every_layer_of_images, more_layers_of_images, write
+from model_files import (
+    a_graph,
+    every_layer,
+    every_layer_of_images,
+    every_layer_of_sequences,
+    more_layers_of_images,
+    write,
+)
 
 import fastnn
 import fastnn.nn as nn
@@ -150,7 +157,7 @@ def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
 
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
-    models = (model, every_layer(), every_layer_of_images(), more_layers_of_images())
+    models = (model, every_layer(), every_layer_of_images(), more_layers_of_images(), every_layer_of_sequences())
     kinds = {layers.name_of(type(m)) for root in models for m in root.modules()}
     assert kinds | {"ModuleList", "ModuleDict"} == {name for name in LAYERS if not name.startswith("nn.")}
     model.save(tmp_path / "m")
@@ -161,12 +168,14 @@ def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     assert list(twin.state_dict()) == list(model.state_dict()) and len(twin.get_weights()) == 2
 
 
-@pytest.mark.parametrize("make", [every_layer_of_images, more_layers_of_images])
-def test_a_graph_of_every_layer_of_images_comes_back(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [every_layer_of_images, more_layers_of_images, every_layer_of_sequences])
+def test_a_graph_of_many_inputs_comes_back(make: Any, tmp_path: Path) -> None:
     model = make()
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")
-    x = [np.random.default_rng(0).standard_normal((3, *i.shape[1:])).astype(np.float32) for i in model.inputs]
+    rng = np.random.default_rng(0)
+    whole = {True: lambda size: rng.integers(0, 5, size), False: lambda size: rng.standard_normal(size).astype(np.float32)}
+    x = [whole[np.dtype(i.dtype).kind == "i"]((3, *i.shape[1:])) for i in model.inputs]
     for a, b in zip(twin.predict(x), model.predict(x), strict=True):
         np.testing.assert_array_equal(a, b)
     assert json.dumps(layers.layer_config(twin)) == json.dumps(layers.layer_config(model))

@@ -12,6 +12,7 @@ import fastnn.nn as nn
 from fastnn.initializers import INITIALIZERS
 from fastnn.losses.torch.base import TorchLoss
 from fastnn.losses.torch.pairs import PairLoss
+from fastnn.nn.layers import embedding as keras_embedding
 from fastnn.nn.layers import keras_activation
 
 rng = np.random.default_rng(0)
@@ -74,6 +75,8 @@ BASE: dict[str, dict[str, Any]] = {
     **{f"Upsampling{mode}2d": {"scale_factor": 2.0} for mode in ("Nearest", "Bilinear")},
     "PixelShuffle": {"upscale_factor": 2},
     "PixelUnshuffle": {"downscale_factor": 2},
+    "Embedding": {"num_embeddings": 5, "embedding_dim": 4},
+    "keras.Embedding": {"input_dim": 5, "output_dim": 4},
     "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
     "Permute": {"dims": (1, 2)},
     "Reshape": {"target_shape": (8,)},
@@ -104,6 +107,8 @@ OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups"
 OTHER |= {f"depthwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {f"pointwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 3.0}
+OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
+OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("MultiMarginLoss", "p"): 2,
     ("TripletMarginLoss", "p"): 1.0,
@@ -134,7 +139,7 @@ OTHER_OF: dict[tuple[str, str], Any] = {
     **{(f"Up{kind}", "size"): 5 for kind in ("sample", "samplingNearest2d", "samplingBilinear2d")},
     **{(f"Up{kind}", "scale_factor"): 3.0 for kind in ("sample", "samplingNearest2d", "samplingBilinear2d")},
 }
-UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype", "return_indices"})
+UNKEPT = frozenset({"name", "inplace", "size_average", "reduce", "device", "dtype", "return_indices", "_weight", "_freeze"})
 """Arguments that are no settings of what an object does."""
 
 
@@ -150,8 +155,13 @@ def other(cls: type, name: str, value: Any) -> Any:
     return value + 0.125 if isinstance(value, float) else value + 1
 
 
+def base_of(cls: type) -> dict[str, Any]:
+    """The arguments that a class is made with; classes of one name are told apart by their names in files."""
+    return BASE.get(vars(cls).get("_saved_as", cls.__name__), {})
+
+
 def arguments(cls: type) -> dict[str, Any]:
-    base = BASE.get(cls.__name__, {})
+    base = base_of(cls)
     own = {p.name: base.get(p.name, p.default) for p in inspect.signature(cls).parameters.values() if p.kind != p.VAR_POSITIONAL}
     return {name: value for name, value in own.items() if name not in UNKEPT}
 
@@ -167,6 +177,8 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
     elif name.startswith("Pixel"):
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
+    elif name == "Embedding":
+        x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
     does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer
@@ -231,7 +243,7 @@ _classes = [getattr(nn, name) for name in nn.__all__]
 _modules = [c for c in _classes if isinstance(c, type) and issubclass(c, nn.Module)]
 _containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Model, nn.Residual, nn.Module)
 LAYERS = [c for c in _modules if not issubclass(c, TorchLoss) and c not in _containers]
-LAYERS += [keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU]
+LAYERS += [keras_embedding.Embedding, keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU]
 LOSSES = [c for c in _modules if issubclass(c, TorchLoss) and c is not nn.LinearCrossEntropyLoss]
 
 KINDS: list[tuple[list[Any], Callable[[Any], list[Any]]]] = [
@@ -252,7 +264,7 @@ CASES = [(cls, name, does) for classes, does in KINDS for cls in classes for nam
 def test_a_setting_takes_effect_or_is_refused(cls: type, name: str, does: Callable[[Any], list[Any]]) -> None:
     def make(**settings: Any) -> Any:
         fastnn.seed(0)
-        return cls(**{**BASE.get(cls.__name__, {}), **settings})
+        return cls(**{**base_of(cls), **settings})
 
     value, changed = other(cls, name, arguments(cls)[name]), make()
     before = does(make())

@@ -1,0 +1,123 @@
+"""Embeddings with Keras's names: tables with a row for each token."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ... import constraints, initializers, regularizers
+from ...autograd.tensor import Tensor
+from ...core.convert import as_array
+from ...ops.checks import flag, positive_int
+from ...ops.embedding import embedding
+from ..dtype import real_dtype
+from ..module import Module
+from ..parameter import Parameter, initial
+from ..spec import InputSpec
+from .weighted import rules
+
+
+class Table(Module):
+    """Base class of the layers with a table that has a row for each index."""
+
+    _saved_as = ""
+    _name = "embeddings"
+    input_spec = InputSpec("int")
+
+    @property
+    def _table(self) -> Parameter:
+        table = self._parameters[self._name]
+        assert table is not None
+        return table
+
+    def _make(self, rows: int, columns: int, initializer: Any, values: Any, dtype: Any, name: str | None = None) -> None:
+        """Finish a constructor: make the table by an initializer, or of values."""
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
+        self.name = name or type(self).__name__.lower()
+        own = np.dtype(self._dtype or "float32")
+        if values is None:
+            table = initial(initializer, (rows, columns), own)
+        else:
+            table = Parameter(as_array(values, own, (rows, columns), f"{type(self).__name__}: the table").copy())
+        self._hold({self._name: table})
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*input_shape, self._table.shape[1])
+
+
+class Embedding(Table):
+    """Layer that turns whole numbers, such as tokens, into vectors: the rows of a table that is learned.
+
+    Args:
+        input_dim: number of rows; indices are 0 to input_dim - 1.
+        output_dim: size of a vector.
+        embeddings_initializer: a name or object of `fastnn.initializers`.
+        embeddings_regularizer: penalty on the table that fit adds to the loss: a name or object of `fastnn.regularizers`, or a
+            function.
+        embeddings_constraint: constraint that is applied to the table after each step: a name or object of
+            `fastnn.constraints`, or a function.
+        mask_zero: whether index 0 stands for padding.
+        weights: initial values of the table, (input_dim, output_dim), or a list of one such array.
+        dtype: "float32" or "float64".
+
+    Shapes: x any shape, embeddings (input_dim, output_dim), y (*x.shape, output_dim).
+
+    Raises:
+        IndexError: an index is out of range. Recorded steps do not check it, and give NaN.
+
+    >>> import fastnn
+    >>> layer = fastnn.Embedding(3, 2, weights=[[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    >>> layer([[2, 0]]).tolist()
+    [[[4.0, 5.0], [0.0, 1.0]]]
+    """
+
+    _saved_as = "keras.Embedding"
+    _checked_arguments: ClassVar = {
+        **dict.fromkeys(("input_dim", "output_dim"), positive_int),
+        **rules("embeddings"),
+        "mask_zero": flag,
+    }
+    _fixed_arguments = ("input_dim", "output_dim", "embeddings_initializer", "weights")
+    _ruled_parameters: ClassVar = {"embeddings": "embeddings"}
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        *,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_dim = input_dim
+        self.output_dim = output_dim
+        self.embeddings_initializer = embeddings_initializer
+        self.embeddings_regularizer = embeddings_regularizer
+        self.embeddings_constraint = embeddings_constraint
+        self.mask_zero = mask_zero
+        values = weights[0] if isinstance(weights, list | tuple) and len(weights) == 1 and np.ndim(weights[0]) == 2 else weights
+        self._make(self.input_dim, self.output_dim, self.embeddings_initializer, values, dtype, name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return embedding(self._table, x, op=type(self).__name__)
+
+    def get_config(self) -> dict[str, Any]:
+        regularizer, constraint = self.embeddings_regularizer, self.embeddings_constraint
+        return {
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.written(self.embeddings_initializer, "uniform"),
+            "embeddings_regularizer": None if regularizer is None else regularizers.serialize(regularizer),
+            "embeddings_constraint": None if constraint is None else constraints.serialize(constraint),
+            "mask_zero": self.mask_zero,
+            "dtype": self.dtype.name,
+        }
+
+    def extra_repr(self) -> str:
+        return f"{self.input_dim}, {self.output_dim}{', mask_zero=True' * self.mask_zero}"
