@@ -10,7 +10,10 @@ from ._version import __version__ as __version__
 from .core.lazy import lazily as _lazily
 
 _NAMES = {
-    ".": "autograd callbacks constraints datasets initializers interpret losses metrics nn ops optim plot regularizers schedules",
+    ".": (
+        "autograd callbacks constraints datasets initializers interpret losses metrics nn ops optim plot regularizers "
+        "schedules text"
+    ),
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",
     ".autograd.gradients": "grad",

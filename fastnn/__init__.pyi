@@ -14,6 +14,7 @@ from . import optim as optim
 from . import plot as plot
 from . import regularizers as regularizers
 from . import schedules as schedules
+from . import text as text
 from ._version import __version__ as __version__
 from .autograd.function import Function as Function
 from .autograd.gradcheck import gradcheck as gradcheck
@@ -502,6 +503,7 @@ __all__ = [
     "tanh",
     "tanh_shrink",
     "tensor",
+    "text",
     "threshold",
     "tile",
     "topk",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..core.registered import UnknownNameError
 from ..core.seeding import undisturbed
-from ..nn.classes import names_or_none, text_or_none
+from ..nn.classes import names_or_none, text_or_none, tokenizer_or_none
 from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
 from . import tensors as tensors_py
@@ -46,7 +47,9 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
         header["frozen"] = frozen
     if random := {name: m._state.tolist() for name, m in model.named_modules() if m._draws}:
         header["random"] = random
-    header |= {key: value for key, check in _NOTES.items() if (value := check(getattr(model, key), f"save: {key}")) is not None}
+    for key, (check, write) in _NOTES.items():
+        if (value := check(getattr(model, key), f"save: {key}")) is not None:
+            header[key] = write(value)
     tensors, state = model.state_dict(), dict[str, Any]()
     if model._compiled is not None:
         try:
@@ -131,9 +134,21 @@ def _check_loadable(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, A
         raise ValueError(f"save: load could not make the model again: {why}; use save_weights()") from None
 
 
-_PARTS = {"ties": dict, "frozen": list, "random": dict, "compile": dict, "class_names": list, "trained_on": str}
-_NOTES = {"class_names": names_or_none, "trained_on": text_or_none}
-"""Attributes of a model that are stored as they are, with their checks."""
+_PARTS = {
+    "ties": dict,
+    "frozen": list,
+    "random": dict,
+    "compile": dict,
+    "class_names": list,
+    "trained_on": str,
+    "tokenizer": dict,
+}
+_NOTES: dict[str, tuple[Callable[[Any, str], Any], Callable[[Any], Any]]] = {
+    "class_names": (names_or_none, list),
+    "trained_on": (text_or_none, str),
+    "tokenizer": (tokenizer_or_none, lambda tokenizer: tokenizer.get_config()),
+}
+"""Attributes of a model that are stored, with their checks and what makes JSON of them."""
 
 
 def _put(model: Any, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
@@ -196,7 +211,7 @@ def _continue(model: Any, states: dict[str, Any]) -> None:
 
 
 def _note(model: Any, header: dict[str, Any]) -> None:
-    """Set the attributes that are stored as they are, which check their values."""
+    """Set the attributes that are stored, which check their values."""
     for key in _NOTES:
         if header.get(key) is not None:
             setattr(model, key, header[key])

@@ -1,8 +1,11 @@
-"""What a model knows about its classes: their names, and the data that it was trained on."""
+"""What a model knows about its data: the names of its classes, what it was trained on, and the tokenizer of its text."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..text.base import Tokenizer
 
 MOST_LETTERS = 1000
 """Largest length of a name."""
@@ -40,4 +43,22 @@ def text_or_none(value: Any, what: str) -> str | None:
         raise TypeError(f"{what} is {str(value)[:40]!r}; wanted a string")
     if not value.isprintable() or not 0 < len(value) <= MOST_LETTERS:
         raise ValueError(f"{what} has {value[:40]!r}; wanted a name of at most {MOST_LETTERS} letters that can be printed")
+    return value
+
+
+def tokenizer_or_none(value: Any, what: str) -> Tokenizer | None:
+    """Return a tokenizer, or None. A dict is what a file has of a tokenizer.
+
+    Raises:
+        TypeError: the value is no tokenizer.
+        ValueError: the dict describes none.
+    """
+    if value is None:
+        return None
+    from ..text import Tokenizer, from_config
+
+    if isinstance(value, dict):
+        return from_config(value)
+    if not isinstance(value, Tokenizer):
+        raise TypeError(f"{what} is {str(value)[:40]!r}; wanted a tokenizer of fastnn.text")
     return value

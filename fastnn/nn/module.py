@@ -14,7 +14,7 @@ from ..core.block import completed
 from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import own_code
 from ..core.tree import first_leaf
-from .classes import names_or_none, text_or_none
+from .classes import names_or_none, text_or_none, tokenizer_or_none
 from .inputs import Inputs
 from .keras_style import marking, with_mode
 from .mode import mode, mode_override, sampled, unsampled
@@ -23,6 +23,9 @@ from .parameter import Parameter, building, initial
 from .penalties import Regularized
 from .spec import ANY, FLOATS
 from .state import State
+
+if TYPE_CHECKING:
+    from ..text.base import Tokenizer
 
 _FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
@@ -66,7 +69,13 @@ class Module(Trainer, State, Regularized, Inputs):
     trained_on: str | None = None
     """What the model was trained on. `save` stores it. For "digits" and "mnist", the data sets of fastnn, the command line
     prepares pictures of digits as they were prepared for the data set."""
-    _checked_arguments = {"class_names": names_or_none, "trained_on": text_or_none}  # noqa: RUF012 (a ClassVar of the base)
+    tokenizer: Tokenizer | None = None
+    """What turns text into the ids that the model takes, of `fastnn.text`. `save` stores it."""
+    _checked_arguments = {  # noqa: RUF012 (a ClassVar of the base)
+        "class_names": names_or_none,
+        "trained_on": text_or_none,
+        "tokenizer": tokenizer_or_none,
+    }
 
     # ---- methods that layers define ----
 

@@ -221,6 +221,9 @@ def dense(config: Any) -> Any:
         (lambda c: c.update(class_names=["c" * 1001]), "wanted a name of at most 1000 letters"),
         (lambda c: c.update(trained_on=["mnist"]), "trained_on is .*wanted a str"),
         (lambda c: c.update(trained_on=""), "trained_on has ''"),
+        (lambda c: c.update(tokenizer="char"), "tokenizer is 'char', wanted a dict"),
+        (lambda c: c.update(tokenizer={"kind": "chars"}), "damaged: tokenizer: the kind is 'chars'"),
+        (lambda c: c.update(tokenizer={"kind": "char", "characters": [1]}), "characters are .*wanted a list of strings"),
     ],
 )
 def test_what_a_file_says_is_what_the_model_is(change: Any, words: str, tmp_path: Path) -> None:

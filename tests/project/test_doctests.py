@@ -39,6 +39,8 @@ def test_modules_can_be_imported(name: str) -> None:
 def _module(name: str) -> ModuleType:
     if name.startswith("fastnn.backends.numba"):
         pytest.importorskip("numba")
+    if name == "fastnn.text.bpe":
+        pytest.importorskip("tokenizers")
     if name.startswith("fastnn.plot"):
         pytest.importorskip("matplotlib")
     return importlib.import_module(name)
