@@ -237,8 +237,9 @@ def _gradient_call(case: Case, inputs: Values, outputs: Values, upstream: Values
         elif arg.optional and arg.dtype == "bool":  # marks
             args[arg.name] = np.empty(0, np.bool_)
         elif arg.writes:
-            like = outputs["y"] if arg.name == "dz" else inputs[arg.name[1:]]
-            args[arg.name] = np.full_like(like, np.nan)
+            like = outputs["y"] if arg.name == "dz" else inputs.get(arg.name[1:])
+            inside = like is None or (not like.size and not arg.optional)  # the gradient of numbers inside the kernel
+            args[arg.name] = np.full(0 if arg.name in case.absent else case.shape(arg) if inside else like.shape, np.nan)
         else:
             args[arg.name] = next(source[arg.name] for source in (upstream, outputs, inputs) if arg.name in source)
     return args

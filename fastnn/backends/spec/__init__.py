@@ -72,7 +72,7 @@ __all__ = [
 
 FAMILIES = (
     *("dense", "batched", "convolution", "pooling", "normalization", "activation", "loss", "optim", "random", "regularization"),
-    *("augmentation", "data", "elementwise", "metrics", "resample"),
+    *("augmentation", "data", "elementwise", "metrics", "resample", "recurrent"),
 )
 """The families of kernels: the modules here, and on every backend."""
 
