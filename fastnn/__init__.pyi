@@ -74,6 +74,7 @@ from .nn import Input as Input
 from .nn import InputSpec as InputSpec
 from .nn import Layer as Layer
 from .nn import LayerNormalization as LayerNormalization
+from .nn import Masking as Masking
 from .nn import MaxPooling1D as MaxPooling1D
 from .nn import MaxPooling2D as MaxPooling2D
 from .nn import MaxPooling3D as MaxPooling3D
@@ -302,6 +303,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",

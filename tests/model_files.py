@@ -120,7 +120,8 @@ def more_layers_of_images() -> fastnn.Model:
 
 
 def every_layer_of_sequences() -> fastnn.Model:
-    """A graph of whole numbers through the layers that look up rows, with Keras's names and PyTorch's."""
-    x = fastnn.Input((3,), dtype="int64")
+    """A graph of whole numbers through the layers that look up rows, and one of series, with Keras's names and PyTorch's."""
+    x, series = fastnn.Input((3,), dtype="int64"), fastnn.Input((4, 3))
     tables = [fastnn.Embedding(5, 4, embeddings_constraint="non_neg"), nn.Embedding(5, 4, padding_idx=1)]
-    return fastnn.Model(x, fastnn.Concatenate()([table(x) for table in tables]))
+    y = fastnn.GlobalAveragePooling1D()(fastnn.Masking(0.5)(series))
+    return fastnn.Model([x, series], [fastnn.Concatenate()([table(x) for table in tables]), y])

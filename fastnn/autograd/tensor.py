@@ -83,7 +83,7 @@ class Tensor(Methods, TensorBase):
     [2.0, 4.0, 6.0]
     """
 
-    __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "index", "node", "requires_grad")
+    __slots__ = ("__weakref__", "_buffer", "changes", "data", "has_grad", "index", "keras_mask", "node", "requires_grad")
     touched: Array | None = None
     """Marks of the rows in which the gradient may differ from 0; only for parameters with `track_rows`."""
     __array_priority__ = 100  # NumPy leaves `array op Tensor` to Tensor
@@ -100,6 +100,7 @@ class Tensor(Methods, TensorBase):
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
         self.changes = UNCHANGED
+        self.keras_mask: Tensor | None = None  # which time steps are data, see fastnn.nn.masks
 
     def __copy__(self) -> Tensor:
         if self.node is not None:

@@ -26,6 +26,7 @@ _NAMES = {
     ".layers.dense": "Dense Linear",
     ".layers.torch_embedding": "Embedding",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
+    ".layers.masking": "Masking",
     ".layers.mixup": "MixUp",
     ".layers.normalization": "BatchNormalization",
     ".layers.separable_convolution": "DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D",

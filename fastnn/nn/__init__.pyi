@@ -78,6 +78,7 @@ from .layers.convolution import Conv2D as Conv2D
 from .layers.convolution import Conv3D as Conv3D
 from .layers.dense import Dense as Dense
 from .layers.dense import Linear as Linear
+from .layers.masking import Masking as Masking
 from .layers.merge import Add as Add
 from .layers.merge import Average as Average
 from .layers.merge import Concatenate as Concatenate
@@ -284,6 +285,7 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "Masking",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",

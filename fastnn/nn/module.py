@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..core.block import completed
 from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import own_code
 from ..core.tree import first_leaf
+from . import masks
 from .classes import names_or_none, text_or_none, tokenizer_or_none
 from .inputs import Inputs
 from .keras_style import marking, with_mode
@@ -130,6 +132,17 @@ class Module(Trainer, State, Regularized, Inputs):
         """Return the output shape of one sample, given its input shape; layers that change the shape override this method."""
         return input_shape
 
+    supports_masking = False
+    """Whether the output has a mask if the input has one; see `fastnn.nn.masks`."""
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of the output, given the input and its mask: by default the mask itself.
+
+        It is called after `forward` if `supports_masking` is set and the input has a mask. For several inputs, previous_mask is
+        a list of masks, with None for inputs without one. Layers with several outputs return a list of masks.
+        """
+        return previous_mask
+
     @property
     def built(self) -> bool:
         """Return whether all parameters have their shapes."""
@@ -150,16 +163,18 @@ class Module(Trainer, State, Regularized, Inputs):
             x = self._as_floats(x, self._first_spec())
         if args or kwargs:
             args, kwargs = self._more_inputs(args, kwargs)
+        mask = x.keras_mask if isinstance(x, Tensor) else masks.carried(x)
+        forward = self.forward if mask is None else partial(masks.call, self, mask)
         if training is None:
             current().module_called(self)
-            return self.forward(x, *args, **kwargs)
+            return forward(x, *args, **kwargs)
         if sampled.get() and mode_override.get() is not None:  # inside of predict(mc=...), an explicit mode overrides sampling
             with mode(training), unsampled():
                 current().module_called(self)
-                return self.forward(x, *args, **kwargs)
+                return forward(x, *args, **kwargs)
         with mode(training):
             current().module_called(self)
-            return self.forward(x, *args, **kwargs)
+            return forward(x, *args, **kwargs)
 
     @property
     def training(self) -> bool:

@@ -24,6 +24,7 @@ class _View(Tensor):
 
     base: Any
     order: Order
+    keras_mask = None
 
     @property
     def data(self) -> Array:

@@ -24,6 +24,7 @@ class ChannelsFirst(Tensor):
 
     last: Tensor
     _first: Array
+    keras_mask = None
 
     def __init__(self, last: Tensor) -> None:
         self.last, self._first = last, None

@@ -14,6 +14,7 @@ from ..core.structure import Structure
 from ..core.versions import settings_changed
 from ..losses.base import Loss
 from ..losses.weights import product
+from ..nn.masks import mask_of
 from ..ops import logic
 from ..ops.checks import check_number
 from ..ops.elementwise import astype
@@ -84,9 +85,11 @@ class Objective:
 
     def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
         """Return the loss of a batch, and the weights whose sum is its divisor; None if the divisor is the number of rows."""
+        mask = mask_of(y_pred)
         if type(self.loss).__call__ is not Loss.__call__:  # a user's class
-            return self.loss(y, y_pred, weight), None
-        measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight)
+            given = {} if mask is None else {"mask": mask}
+            return self.loss(y, y_pred, weight, **given), None
+        measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight, mask)
         return measured
 
     def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
@@ -183,12 +186,16 @@ class Objective:
         axes = (0, *range(2, y_pred.ndim), 1)
         return transpose(y_pred, axes), transpose(Tensor(y), axes).data if y.shape == y_pred.shape else y
 
-    def counted(self, k: Backend, y: Array, dtype: Any) -> tuple[Array, Array]:
-        """Return the targets for fastnn's metrics, with NO_LABEL in ignored rows, and weights of rows (size 0 if all count)."""
+    def counted(self, k: Backend, y: Array, dtype: Any, mask: Tensor | None) -> tuple[Array, Array]:
+        """Return the targets for fastnn's metrics, with NO_LABEL in ignored rows, and weights of rows (size 0 if all count).
+
+        mask: mask of the output, or None. Masked rows have weight 0.
+        """
+        kept = k.empty(0, dtype) if mask is None else astype(mask, dtype).data
         if not self.ignores or y.dtype != np.int64:
-            return y, k.empty(0, dtype)
+            return y, kept
         counts = Tensor(y) != self.loss.ignored
-        return logic.where(counts, Tensor(y), NO_LABEL).data, astype(counts, dtype).data
+        return logic.where(counts, Tensor(y), NO_LABEL).data, product(kept, astype(counts, dtype).data)
 
     def update(
         self, k: Backend, metrics: Sequence[Metric], y_pred: Array, y: Array, labels: Array, weight: Array, counted: Array
@@ -300,8 +307,9 @@ def update_metrics(k: Backend, parts: Sequence[Objective], outputs: Sequence[Ten
     for o, y_pred, y, given in zip(parts, outputs, targets, weights, strict=True):
         if not o.metrics:
             continue
+        mask = mask_of(y_pred)
         y_pred, y = o.by_row(y_pred, y)
-        labels, counted = o.counted(k, y, y_pred.dtype)
+        labels, counted = o.counted(k, y, y_pred.dtype, mask)
         o.update(k, o.plain, y_pred.data, y, labels, k.empty(0, y_pred.dtype), counted)
         if o.by_weight:
             o.update(k, o.by_weight, y_pred.data, y, labels, given, product(given, counted))

@@ -21,6 +21,7 @@ class Configured(RemadeModule):
 
     _saved_as = ""
     _arguments: tuple[str, ...] = ()
+    supports_masking = True
 
     def _configure(self, **arguments: Any) -> None:
         self._arguments = tuple(arguments)

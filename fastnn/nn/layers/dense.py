@@ -47,6 +47,7 @@ class Dense(Weighted):
 
     _checked_arguments: ClassVar = dict.fromkeys(("units", "in_features", "out_features"), positive_int)
     _fixed_arguments = tuple(_checked_arguments)
+    supports_masking = True
 
     def __init__(
         self,

@@ -11,7 +11,9 @@ from ...autograd.tensor import Tensor
 from ...core.convert import as_array
 from ...ops.checks import flag, positive_int
 from ...ops.embedding import embedding
+from ...ops.logic import ne
 from ..dtype import real_dtype
+from ..masks import masked
 from ..module import Module
 from ..parameter import Parameter, initial
 from ..spec import InputSpec
@@ -57,7 +59,7 @@ class Embedding(Table):
             function.
         embeddings_constraint: constraint that is applied to the table after each step: a name or object of
             `fastnn.constraints`, or a function.
-        mask_zero: whether index 0 stands for padding.
+        mask_zero: whether index 0 stands for padding: the output has a mask that is False there, see `fastnn.nn.masks`.
         weights: initial values of the table, (input_dim, output_dim), or a list of one such array.
         dtype: "float32" or "float64".
 
@@ -105,7 +107,12 @@ class Embedding(Table):
         self._make(self.input_dim, self.output_dim, self.embeddings_initializer, values, dtype, name)
 
     def forward(self, x: Tensor) -> Tensor:
-        return embedding(self._table, x, op=type(self).__name__)
+        y = embedding(self._table, x, op=type(self).__name__)
+        return masked(y, ne(x, 0)) if self.mask_zero else y
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of indices that are not padding, if index 0 is."""
+        return ne(inputs, 0) if self.mask_zero else None
 
     def get_config(self) -> dict[str, Any]:
         regularizer, constraint = self.embeddings_regularizer, self.embeddings_constraint

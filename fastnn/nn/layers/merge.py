@@ -10,8 +10,10 @@ import numpy as np
 from ...autograd.tensor import Tensor
 from ...ops import elementwise
 from ...ops.checks import as_tensor, axis_of, same_dtype
+from ...ops.create import ones
 from ...ops.shape import concatenate
 from ..graph.sequential import Sequential
+from ..masks import any_of
 from ..module import Module
 from ..remade import RemadeModule
 from ..spec import ANY
@@ -24,6 +26,7 @@ class Merge(Module):
     most: int | None = None
     """Maximal number of inputs."""
     input_spec = ANY
+    supports_masking = True
     broadcasts = True
     """Whether axes of size 1 are broadcast to the sizes of the other inputs."""
 
@@ -66,6 +69,10 @@ class Merge(Module):
     def merge(self, parts: list[Tensor]) -> Tensor:
         """Merge two or more Tensors with fitting shapes into one."""
         raise NotImplementedError
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the logical or of the masks: what is data in one of the inputs is data; None if an input has no mask."""
+        return any_of(previous_mask)
 
     @property
     def takes_several(self) -> bool:
@@ -151,6 +158,13 @@ class Concatenate(RemadeModule, Merge):
             raise ValueError(f"Concatenate: axis {self.axis} of inputs of shape {parts[0].shape} is the batch")
         return concatenate(parts, self.axis)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the masks one after the other if the time steps are, else their logical or."""
+        if self.axis % inputs[0].ndim != 1:
+            return any_of(previous_mask)
+        own = [ones(x.shape[:2], dtype=bool) if m is None else m for x, m in zip(inputs, previous_mask, strict=True)]
+        return concatenate(own, 1)
+
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         axis = self.axis - 1 if self.axis > 0 else self.axis
         shape = list(input_shape[0])
@@ -191,6 +205,10 @@ class Dot(RemadeModule, Merge):
             x, y = _unit(x), _unit(y)
         return (x * y).sum(1, keepdims=True)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return None: there is one number for each sample."""
+        return None
+
     def output_shape(self, input_shape: Any) -> tuple[int, ...]:
         return (1,)
 
@@ -214,6 +232,8 @@ class Residual(Sequential):
     >>> model.predict([[1.0, 2.0]]).shape
     (1, 1)
     """
+
+    supports_masking = True
 
     def __init__(self, *layers: Any, dtype: Any = None, name: str | None = None) -> None:
         super().__init__(*layers, dtype=dtype, name=name or "residual")

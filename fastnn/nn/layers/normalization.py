@@ -36,6 +36,7 @@ class Normalizing(Module):
     """
 
     _saved_as = ""
+    supports_masking = True
     _scales = ("gamma", "beta")
     _input_shape: tuple[int | None, ...] | None = None
 

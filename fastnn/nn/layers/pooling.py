@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
-from ...ops.checks import optional
+from ...ops.checks import as_tensor, optional
 from ...ops.convolution import Sides, same_padding
+from ...ops.elementwise import astype, div, maximum
 from ...ops.layout import channels_first, channels_last
+from ...ops.logic import ne, where
 from ...ops.pooling import avg_pool, max_pool, pooled_sizes
 from ...ops.reduce import amax, mean
+from ...ops.reduce import sum as total
+from ...ops.shape import unsqueeze
 from ..module import Module
 from ..spec import InputSpec
 from .convolution import check_images, data_format, keras_padding, per_axis
@@ -197,9 +201,30 @@ class _GlobalPooling(Module):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    """Layer that takes the mean of each channel over a sequence. The arguments are those of `GlobalAveragePooling2D`."""
+    """Layer that takes the mean of each channel over a sequence. The arguments are those of `GlobalAveragePooling2D`.
+
+    With a mask (N, T), given or that of the input, the mean is over the time steps where it is True; it is 0 if there are none.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([[[2.0], [4.0], [9.0]]])
+    >>> fastnn.GlobalAveragePooling1D()(x, mask=fastnn.tensor([[True, True, False]])).tolist()
+    [[3.0]]
+    """
 
     _axes = 1
+
+    def forward(self, x: Tensor, mask: Any = None) -> Tensor:
+        if mask is None:
+            return super().forward(x)
+        steps = 2 if self.data_format == "channels_first" else 1
+        check_images(self, x, 1, steps == 2)
+        own = as_tensor(mask, "GlobalAveragePooling1D: mask")
+        if own.shape != (x.shape[0], x.shape[steps]):
+            wanted = x.shape[0], x.shape[steps]
+            raise ValueError(f"GlobalAveragePooling1D: mask has shape {own.shape} for x of shape {x.shape}, wanted {wanted}")
+        kept = unsqueeze(ne(own, 0), 3 - steps)
+        count = maximum(total(astype(kept, x.dtype), steps, self.keepdims), 1.0)
+        return div(total(where(kept, x, 0.0), steps, self.keepdims), count)
 
 
 class GlobalAveragePooling2D(_GlobalPooling):

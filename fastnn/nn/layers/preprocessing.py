@@ -40,6 +40,7 @@ class Rescaling(Module):
     """
 
     input_spec = InputSpec("float")
+    supports_masking = True
     _checked_arguments: ClassVar = {"scale": _number, "offset": _number}
 
     def __init__(self, scale: float, offset: float = 0.0, name: str | None = None) -> None:

@@ -49,6 +49,7 @@ class _Random(Drawing):
     """Base of random layers with one setting, in an array that recorded steps read."""
 
     _saved_as = ""
+    supports_masking = True
     _operation: Callable[[Tensor, Array, Array], Tensor]
     _setting = "rate"
 

@@ -19,6 +19,8 @@ class ActivityRegularization(Module):
     [1.5]
     """
 
+    supports_masking = True
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0, name: str | None = None) -> None:
         super().__init__()
         self.activity_regularizer = regularizers.L1L2(l1, l2)

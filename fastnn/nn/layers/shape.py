@@ -79,6 +79,7 @@ class Identity(Module):
     """
 
     _any_dtype = True
+    supports_masking = True
 
     def __init__(self, *args: Any, name: str | None = None) -> None:
         super().__init__()
