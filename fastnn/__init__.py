@@ -41,6 +41,8 @@ _NAMES = {
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "
         "softsign sparse_plus sparse_sigmoid sparsemax squareplus swiglu tanh tanh_shrink threshold"
     ),
+    ".ops.attention": "attention attention_packed rotary rotary_table scaled_dot_product_attention",
+    ".ops.attention_weights": "attention_weights",
     ".ops.create": ("arange eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros zeros_like"),
     ".ops.data": "gather one_hot scatter_add take",
     ".ops.dense": "dot matmul outer",

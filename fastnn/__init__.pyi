@@ -154,6 +154,12 @@ from .ops.activation import swiglu as swiglu
 from .ops.activation import tanh as tanh
 from .ops.activation import tanh_shrink as tanh_shrink
 from .ops.activation import threshold as threshold
+from .ops.attention import attention as attention
+from .ops.attention import attention_packed as attention_packed
+from .ops.attention import rotary as rotary
+from .ops.attention import rotary_table as rotary_table
+from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .ops.attention_weights import attention_weights as attention_weights
 from .ops.create import arange as arange
 from .ops.create import eye as eye
 from .ops.create import full as full
@@ -355,6 +361,9 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "attention",
+    "attention_packed",
+    "attention_weights",
     "autocast",
     "autograd",
     "backends",
@@ -468,8 +477,11 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "roll",
+    "rotary",
+    "rotary_table",
     "round",
     "rsqrt",
+    "scaled_dot_product_attention",
     "scatter_add",
     "schedules",
     "seed",

@@ -26,7 +26,7 @@ _COLUMNS = {kind.name for kind in POINTWISE_LOSSES if kind.column}
 _PRESENT: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "aux": lambda s: True,  # the array of `Backend.aux`
     "dz": lambda s: s["act"].id != LINEAR.id,
-    **dict.fromkeys(("dw", "db", "dslope", "x", "y"), lambda s: True),
+    **dict.fromkeys(("dw", "db", "dslope", "state", "x", "y"), lambda s: True),
 }
 
 

@@ -2,6 +2,8 @@
 
 from . import (
     activation,
+    attention,
+    attention_weights,
     augmentation,
     checks,
     convolution,
@@ -30,6 +32,8 @@ from . import (
 
 __all__ = [
     "activation",
+    "attention",
+    "attention_weights",
     "augmentation",
     "checks",
     "convolution",

@@ -234,7 +234,7 @@ def _gradient_call(case: Case, inputs: Values, outputs: Values, upstream: Values
     for arg in KERNELS[case.kernel.replace("forward", "backward")].args:
         if arg.kind == "mask":
             args[arg.name] = 0
-        elif arg.optional and arg.dtype == "bool":  # marks
+        elif arg.writes and arg.optional and arg.dtype == "bool":  # marks
             args[arg.name] = np.empty(0, np.bool_)
         elif arg.writes:
             like = outputs["y"] if arg.name == "dz" else inputs.get(arg.name[1:])

@@ -89,6 +89,8 @@ class Case:
 
     def __str__(self) -> str:
         names = {a.name for a in self.spec.args}
+        if "places" in names:
+            return f"{self.kernel}-{self.note}"
         letters = {s.lstrip("*") for a in self.spec.arrays if a.dtype != "own" for s in a.shape}
         # Walks are named by their note.
         sizes = [] if "layout" in names else ["x".join(str(n) for letter, n in self.sizes.items() if letter in letters)]

@@ -25,7 +25,7 @@ def leaf(*shape: int) -> Tensor:
 NO_GRADIENT = {
     *("arange", "argmax", "argmin", "argsort", "eq", "eye", "full", "full_like", "ge", "gt", "isfinite", "isinf", "isnan", "le"),
     *("linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "one_hot", "ones", "ones_like", "rand"),
-    *("rand_like", "randint", "randn", "randn_like", "zeros", "zeros_like", "all", "any"),
+    *("rand_like", "randint", "randn", "randn_like", "rotary_table", "zeros", "zeros_like", "all", "any"),
 }
 """Operations that give nothing with a gradient."""
 
@@ -39,6 +39,11 @@ ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
     "cumsum": lambda x: (x, 1),
     "dot": lambda x: (x[0], x[1]),
     "outer": lambda x: (x[0], x[1]),
+    "attention": lambda x: (x.reshape(1, 4, 2, 3),) * 3,
+    "attention_packed": lambda x: (x.reshape(1, 4, 3, 2), 1),
+    "attention_weights": lambda x: (x.reshape(1, 4, 2, 3),) * 2,
+    "rotary": lambda x: (x.reshape(1, 4, 1, 6), fastnn.rotary_table(4, 6, dtype=x.dtype)),
+    "scaled_dot_product_attention": lambda x: (x, x, x),
     "gather": lambda x: (x, 1, np.zeros((4, 1), np.int64)),
     "index_select": lambda x: (x, 1, [0, 2]),
     "masked_fill": lambda x: (x, np.ones((4, 6), bool), 0.0),
