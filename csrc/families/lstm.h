@@ -1,0 +1,244 @@
+// The LSTM of the recurrent family.
+#pragma once
+#include "families/recurrent.h"
+
+namespace {
+
+template <class T>
+struct LstmForward {
+  static constexpr const char* fields =
+      "y h c gates cells hidden before x u projection h0 c0 lengths mask batch_first reverse R P N H";
+  T *y, *h, *c, *gates, *cells, *hidden, *before;
+  const T *x, *u, *projection, *h0, *c0;
+  const i64* lengths;
+  const T* mask;
+  i64 batch_first, reverse;
+  i64 R, P, N, H;
+  const T *packed, *packed_projection;
+};
+
+template <class T>
+struct LstmForwardPlan {
+  StepProduct<T> product, projected;
+  i64 stride, inside_stride;
+  T *state[2], *inside;  // the masked states, and o tanh(c) where it is not the state
+  i64 bytes;
+  LstmForwardPlan(const LstmForward<T>& a, char* scratch, int nth)
+      : product(a.N, a.P, 4, a.H, a.u, 4 * a.H, false, a.N ? a.R / a.N : 0, a.packed),
+        projected(a.N, a.H, 1, a.P, a.projection, a.P, false, a.N ? a.R / a.N : 0, a.packed_projection),
+        stride(state_stride<T>(a.P)),
+        inside_stride(state_stride<T>(a.H)) {
+    Arena arena = {scratch, 0};
+    product.reserve(arena, nth);
+    for (T*& s : state) s = arena.take<T>(a.N * stride);
+    if (a.projection) {
+      projected.reserve(arena, nth);
+      inside = arena.take<T>(a.N * inside_stride);
+    }
+    bytes = arena.used;
+  }
+};
+
+template <class T>
+void lstm_forward(const void* args, const Worker& me) {
+  const auto& a = *(const LstmForward<T>*)args;
+  LstmForwardPlan<T> p(a, me.scratch, me.nth);
+  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const i64 H = a.H, P = a.P;
+  const Range own = share(a.N, 1, me);
+  p.product.pack(me);
+  if (a.projection) p.projected.pack(me);
+  begin_state(a.h, p.state[0], p.stride, a.h0, a.mask, own, P);
+  begin_state(a.c, (T*)nullptr, 0, a.c0, (const T*)nullptr, own, H);
+  sync(me);
+  for (i64 step = 0; step < steps.count; step++) {
+    const T* now = p.state[step & 1];
+    T* next = p.state[~step & 1];
+    // The state after the step, and what is kept of it.
+    const auto finish = [&](i64 i, i64 row, bool active, i64 j, auto lanes, Vec<T> h) __attribute__((always_inline)) {
+      const Vec<T> old = lanes.load(now + i * p.stride + j);
+      if (a.before) lanes.store(a.before + row * P + j, active ? old : Vec<T>{});
+      lanes.store(a.y + row * P + j, active ? h : Vec<T>{});
+      if (active) lanes.store(a.h + i * P + j, h);
+      lanes.store(next + i * p.stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * P + j) : h);
+    };
+    p.product.run(now, p.stride, me, [&](const StepSums<T>& s) {
+      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
+        const i64 row = steps.row(i, step), wide = p.product.wide;
+        const bool active = steps.active(i, step);
+        const T* x = a.x + row * 4 * H + j;
+        Vec<T> gate[4], out = {}, cell = {};
+        if (active) {
+#pragma GCC unroll 1
+          for (int g = 0; g < 4; g++) {
+            gate[g] = lanes.load(x + g * H) + lanes.load(s(g * wide + v, i));
+            gate[g] = g == 2 ? vtanh(gate[g]) : vsigmoid<T>(gate[g]);
+          }
+          T* c = a.c + i * H + j;
+          cell = gate[1] * lanes.load(c) + gate[0] * gate[2];
+          lanes.store(c, cell);
+          out = gate[3] * vtanh(cell);
+        }
+        if (a.gates)
+          for (int g = 0; g < 4; g++) lanes.store(a.gates + (row * 4 + g) * H + j, active ? gate[g] : Vec<T>{});
+        if (a.cells) lanes.store(a.cells + row * H + j, cell);
+        if (!a.projection) return finish(i, row, active, j, lanes, out);
+        lanes.store(p.inside + i * p.inside_stride + j, out);
+        if (a.hidden) lanes.store(a.hidden + row * H + j, out);
+      });
+    });
+    sync(me);
+    if (!a.projection) continue;
+    p.projected.run(p.inside, p.inside_stride, me, [&](const StepSums<T>& s) {
+      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
+        finish(i, steps.row(i, step), steps.active(i, step), j, lanes, lanes.load(s(v, i)));
+      });
+    });
+    sync(me);
+  }
+}
+
+FASTNN_INLINE double lstm_work(i64 R, i64 N, i64 H, i64 P, bool projection, int itemsize) {
+  const double one = product_work(N, 4 * H, P, itemsize) + (projection ? product_work(N, P, H, itemsize) : 0);
+  return steps_work(R, N, one + elements_work(N * H, itemsize, 3, 8));
+}
+template <class T>
+i64 lstm_forward_bytes(const void* args, int nth) {
+  return LstmForwardPlan<T>(*(const LstmForward<T>*)args, nullptr, nth).bytes;
+}
+FASTNN_INLINE i64 lstm_forward_scratch(const void* args, int itemsize, int nth) {
+  return (itemsize == 4 ? lstm_forward_bytes<float> : lstm_forward_bytes<double>)(args, nth);
+}
+FASTNN_INLINE double lstm_forward_work(const void* args, int itemsize) {
+  const auto& a = *(const LstmForward<float>*)args;
+  return lstm_work(a.R, a.N, a.H, a.P, a.projection, itemsize);
+}
+template <class T>
+i64 lstm_pack(const void* args, int weight, void* to) {
+  LstmForward<T> a = *(const LstmForward<T>*)args;
+  if (weight && !a.projection) return 0;
+  a.packed = a.packed_projection = nullptr;
+  const LstmForwardPlan<T> p(a, nullptr, 1);
+  return (weight ? p.projected : p.product).pack((T*)to) * (i64)sizeof(T);
+}
+FASTNN_INLINE i64 lstm_forward_pack(const void* args, int itemsize, int weight, void* to) {
+  return (itemsize == 4 ? lstm_pack<float> : lstm_pack<double>)(args, weight, to);
+}
+
+template <class T>
+struct LstmBackward {
+  static constexpr const char* fields =
+      "dx dz dh0 dc0 dy dh dc gates cells u projection c0 lengths mask batch_first reverse R H P N";
+  T *dx, *dz, *dh0, *dc0;
+  const T *dy, *dh, *dc, *gates, *cells, *u, *projection, *c0;
+  const i64* lengths;
+  const T* mask;
+  i64 batch_first, reverse;
+  i64 R, H, P, N;
+};
+
+template <class T>
+struct LstmBackwardPlan {
+  StepProduct<T> product, projected;
+  i64 stride, total_stride;
+  T *slope[2], *total;  // gradients of the gates; those of the state where it is projected
+  i64 bytes;
+  LstmBackwardPlan(const LstmBackward<T>& a, char* scratch, int nth)
+      : product(a.N, 4 * a.H, 1, a.P, a.u, 4 * a.H, true, a.N ? a.R / a.N : 0, nullptr),
+        projected(a.N, a.P, 1, a.H, a.projection, a.P, true, a.N ? a.R / a.N : 0, nullptr),
+        stride(state_stride<T>(4 * a.H)),
+        total_stride(state_stride<T>(a.P)) {
+    Arena arena = {scratch, 0};
+    product.reserve(arena, nth);
+    for (T*& s : slope) s = arena.take<T>(a.N * stride);
+    if (a.projection) {
+      projected.reserve(arena, nth);
+      total = arena.take<T>(a.N * total_stride);
+    }
+    bytes = arena.used;
+  }
+};
+
+// A step of backward: the product with the turned weights ends the gradient of the state before it, and the element-wise part of
+// the step before follows for the same units. With a projection, another product lies between them.
+template <class T>
+void lstm_backward(const void* args, const Worker& me) {
+  const auto& a = *(const LstmBackward<T>*)args;
+  LstmBackwardPlan<T> p(a, me.scratch, me.nth);
+  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const i64 H = a.H, P = a.P;
+  const Range own = share(a.N, 1, me);
+  const auto of_gates = [&](i64 i, i64 j, i64 step, auto lanes, Vec<T> d) __attribute__((always_inline)) {
+    const i64 row = steps.row(i, step);
+    Vec<T> slope[4] = {};
+    if (steps.active(i, step)) {
+      const T* gates = a.gates + row * 4 * H + j;
+      const Vec<T> in = lanes.load(gates), forget = lanes.load(gates + H), input = lanes.load(gates + 2 * H);
+      const Vec<T> out = lanes.load(gates + 3 * H), t = vtanh(lanes.load(a.cells + row * H + j));
+      const T* before = step ? a.cells + steps.row(i, step - 1) * H + j : a.c0 ? a.c0 + i * H + j : nullptr;
+      const Vec<T> dc = lanes.load(a.dc0 + i * H + j) + d * out * ((T)1 - t * t);
+      slope[0] = dc * input * in * ((T)1 - in);
+      slope[1] = dc * (before ? lanes.load(before) : Vec<T>{}) * forget * ((T)1 - forget);
+      slope[2] = dc * in * ((T)1 - input * input);
+      slope[3] = d * t * out * ((T)1 - out);
+      lanes.store(a.dc0 + i * H + j, dc * forget);
+    }
+    for (int g = 0; g < 4; g++) {
+      lanes.store(a.dx + (row * 4 + g) * H + j, slope[g]);
+      lanes.store(p.slope[step & 1] + i * p.stride + g * H + j, slope[g]);
+    }
+  };
+  // The gradient of the state after a step, and what follows from it for the same units.
+  const auto of_state = [&](const StepSums<T>& s, i64 step) __attribute__((always_inline)) {
+    for_units(s, [&](i64 i, i64 j, i64, auto lanes) {
+      const i64 row = steps.row(i, step);
+      Vec<T> d = lanes.load(a.dh0 + i * P + j);
+      if (a.dy) d += lanes.load(a.dy + row * P + j);
+      if (!a.projection) return of_gates(i, j, step, lanes, d);
+      lanes.store(p.total + i * p.total_stride + j, d);
+      if (a.dz) lanes.store(a.dz + row * P + j, steps.active(i, step) ? d : Vec<T>{});
+    });
+  };
+  p.product.pack(me);
+  if (a.projection) p.projected.pack(me);
+  begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, own, P);
+  begin_state(a.dc0, (T*)nullptr, 0, a.dc, (const T*)nullptr, own, H);
+  sync(me);
+  for (i64 step = steps.count; step >= 0; step--) {
+    const auto after = [&](const StepSums<T>& s) {
+      if (step < steps.count)
+        for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
+          if (!steps.active(i, step)) return;
+          const Vec<T> d = lanes.load(s(v, i));
+          lanes.store(a.dh0 + i * P + j, a.mask ? d * lanes.load(a.mask + i * P + j) : d);
+        });
+      if (step) of_state(s, step - 1);
+    };
+    if (step < steps.count) {
+      p.product.run(p.slope[step & 1], p.stride, me, after);
+    } else {
+      const Range mine = p.product.share_of(me);
+      for (i64 item = mine.begin; item < mine.end; item++) after(p.product.piece(item));
+    }
+    sync(me);
+    if (!a.projection || !step) continue;
+    p.projected.run(p.total, p.total_stride, me, [&](const StepSums<T>& s) {
+      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) { of_gates(i, j, step - 1, lanes, lanes.load(s(v, i))); });
+    });
+    sync(me);
+  }
+}
+
+template <class T>
+i64 lstm_backward_bytes(const void* args, int nth) {
+  return LstmBackwardPlan<T>(*(const LstmBackward<T>*)args, nullptr, nth).bytes;
+}
+FASTNN_INLINE i64 lstm_backward_scratch(const void* args, int itemsize, int nth) {
+  return (itemsize == 4 ? lstm_backward_bytes<float> : lstm_backward_bytes<double>)(args, nth);
+}
+FASTNN_INLINE double lstm_backward_work(const void* args, int itemsize) {
+  const auto& a = *(const LstmBackward<float>*)args;
+  return lstm_work(a.R, a.N, a.H, a.P, a.projection, itemsize);
+}
+
+}  // namespace
