@@ -1,4 +1,4 @@
-"""Datasets: the digits that come with the package, MNIST from its files, and pictures in folders."""
+"""Datasets: the digits and the text that come with the package, MNIST, pictures in folders, and windows of text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from typing import IO, TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from .folders import IN_MEMORY, ImageFolder
+from .lengths import Buckets, Packed
 from .pictures import image
+from .tokens import IN_MEMORY as IDS_IN_MEMORY
+from .tokens import Windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ImageFolder", "digits", "image", "images", "mnist"]
+    from ..text import Tokenizer
+
+__all__ = ["Buckets", "ImageFolder", "Packed", "Windows", "buckets", "digits", "image", "images", "mnist", "pack", "text"]
+__all__ += ["tokenize", "windows"]
 
 
 def __dir__() -> list[str]:
@@ -144,6 +150,193 @@ def images(
     from .folders import images as found
 
     return found(folder, size, channels, as_float, validation_split, seed, class_names, threads, memory)
+
+
+def text() -> str:
+    """Return a text of 217,000 characters, 75 different ones: the first 22 chapters of Moby-Dick (H. Melville, 1851).
+
+    It is in the public domain. The chapters have their titles, without numbers; a line is a paragraph.
+
+    >>> text()[:27]
+    'Loomings.\\n\\nCall me Ishmael.'
+    """
+    from .texts import sample
+
+    return sample()
+
+
+def tokenize(path: str | os.PathLike[str], tokenizer: Tokenizer, to: str | os.PathLike[str]) -> int:
+    """Write the token ids of a text to a .npy file, for `windows`; return their number. The text may be larger than memory.
+
+    The ids are uint16, or int32 if there are more than 65,536 tokens.
+
+    Args:
+        path: the file of the text, in UTF-8.
+        tokenizer: of `fastnn.text`. Subwords that would reach over the end of a line may be divided there.
+        to: the new file, whose name ends in .npy.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no text in UTF-8, is empty, or has a character without a token.
+
+    >>> import tempfile, os
+    >>> from fastnn.text import ByteTokenizer
+    >>> folder = tempfile.mkdtemp()
+    >>> file, to = os.path.join(folder, "a.txt"), os.path.join(folder, "a.npy")
+    >>> with open(file, "w") as f:
+    ...     f.write("call me Ishmael")
+    15
+    >>> tokenize(file, ByteTokenizer(), to)
+    15
+    >>> windows(to, context=4)
+    Windows(3 windows of 4 tokens from 15)
+    """
+    from .texts import tokenize as written
+
+    return written(path, tokenizer, to)
+
+
+@overload
+def windows(
+    source: Any,
+    context: int,
+    stride: int | None = None,
+    samples: int | None = None,
+    streams: int | None = None,
+    validation_split: None = None,
+    dtype: Any = None,
+    memory: int = IDS_IN_MEMORY,
+) -> Windows: ...
+
+
+@overload
+def windows(
+    source: Any,
+    context: int,
+    stride: int | None = None,
+    samples: int | None = None,
+    streams: int | None = None,
+    *,
+    validation_split: float,
+    dtype: Any = None,
+    memory: int = IDS_IN_MEMORY,
+) -> tuple[Windows, Windows]: ...
+
+
+def windows(
+    source: Any,
+    context: int,
+    stride: int | None = None,
+    samples: int | None = None,
+    streams: int | None = None,
+    validation_split: float | None = None,
+    dtype: Any = None,
+    memory: int = IDS_IN_MEMORY,
+) -> Windows | tuple[Windows, Windows]:
+    """Return windows of token ids with the tokens that follow, as data for `fit`, `evaluate` and `predict`.
+
+    A window is `context` ids, int64; its target is the same number of ids, each one the token after it. By default, windows lie
+    one behind the other, and fit shuffles them in each epoch. A rest that does not fill a window is left out.
+
+    Args:
+        source: token ids: an array, a list, or the name of a file, which may be larger than memory: .npy, as of `tokenize`, or
+            .bin without a header.
+        context: number of tokens in a window.
+        stride: distance between the first tokens of windows, `context` by default; 1 gives all windows there are.
+        samples: number of windows in an epoch. In `fit` with shuffle, each epoch has other ones, which begin anywhere, drawn by
+            `fastnn.seed`; elsewhere they are spread evenly.
+        streams: size of the batches, for layers that keep their state from batch to batch. The text is cut into as many parts;
+            row i of each batch continues row i of the last one. fit does not shuffle.
+        validation_split: share of the tokens, at the end, for validation; the result is (training, validation). Windows for
+            validation lie one behind the other, or begin every `stride` tokens.
+        dtype: dtype of a .bin file, by default uint16.
+        memory: ids that take at most so many bytes as int64 are read at once, and `fit` draws its batches without Python. Larger
+            files stay on the disk.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TypeError: the ids are no whole numbers of one axis.
+        ValueError: there are fewer tokens than a window and its next token need, or the file is damaged.
+
+    >>> data = windows([0, 1, 2, 3, 4, 5, 6, 7], context=3)
+    >>> x, y = data.arrays()
+    >>> x.tolist(), y.tolist()
+    ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
+    >>> windows(range(1000), context=10, validation_split=0.1)
+    (Windows(89 windows of 10 tokens from 900), Windows(9 windows of 10 tokens from 100))
+    """
+    from .tokens import windows as made
+
+    return made(source, context, stride, samples, streams, validation_split, dtype, memory)
+
+
+def buckets(
+    sequences: Sequence[Any],
+    y: Any = None,
+    batch_size: int = 32,
+    *,
+    pad: float = 0,
+    lengths: bool = False,
+    multiple: int = 8,
+) -> Buckets:
+    """Return batches of sequences of different lengths, as data for `fit`, `evaluate` and `predict`.
+
+    Sequences of similar lengths are in the same batch, and are padded at the end to the length of the longest. fit shuffles the
+    batches in each epoch. A layer such as `Masking` or ``Embedding(mask_zero=True)`` tells the padding from data.
+
+    Args:
+        sequences: a list of arrays or lists of shape (length, ...), which differ only in their lengths.
+        y: a target for each sequence, in an array or a list of numbers; or a list of sequences with a target for each step, of
+            the same lengths. In this case, the batches have weights (rows, T), which are 0 in padding.
+        batch_size: number of sequences in a batch.
+        pad: the value of padding in x; padded targets are 0.
+        lengths: whether x of a batch is (sequences, lengths), with the lengths as int64 (rows,), for models that take both.
+        multiple: the padded length is a multiple of this number. `fit` records a step for each length that there is.
+
+    Raises:
+        TypeError, ValueError: the sequences are no numbers, have different shapes, or do not fit y.
+
+    >>> data = buckets([[1, 2, 3], [4], [5, 6, 7, 8], [9, 9]], y=[0, 1, 0, 1], batch_size=2, multiple=1)
+    >>> data
+    Buckets(4 sequences of 1 to 4 in 2 batches)
+    >>> x, y = data[0]
+    >>> x.tolist(), y.tolist()
+    ([[4, 0], [9, 9]], [1, 1])
+    """
+    from .lengths import buckets as made
+
+    return made(sequences, y, batch_size, pad, lengths, multiple)
+
+
+def pack(sequences: Sequence[Any], context: int, separator: int, pad: int | None = None) -> Packed:
+    """Put several short sequences of token ids into each row, which wastes less than padding every sequence.
+
+    A row begins with the separator, and one follows each sequence. No sequence is divided. The longest sequences come first, and
+    each goes into the row with the least space that is enough (best fit, decreasing).
+
+    Args:
+        sequences: a list of arrays or lists of token ids.
+        context: number of tokens in a row.
+        separator: the token between sequences, such as the end of a line.
+        pad: the token for what is left of a row; by default the separator.
+
+    Returns:
+        `Packed`, with x, y and weights for ``fit(x, y, sample_weight=weights)``, and segments, the number of the sequence of each
+        token. ``segments[:, None, :, None] == segments[:, None, None, :]`` is an attention mask that keeps sequences apart.
+
+    Raises:
+        TypeError: the sequences are no token ids.
+        ValueError: a sequence is longer than context - 1.
+
+    >>> p = pack([[1, 2], [3], [4, 5, 6, 7]], context=6, separator=0)
+    >>> p.x.tolist()
+    [[0, 4, 5, 6, 7, 0], [0, 1, 2, 0, 3, 0]]
+    >>> p.y.tolist(), p.weights[0].tolist(), p.segments[1].tolist()
+    ([[4, 5, 6, 7, 0, 0], [1, 2, 0, 3, 0, 0]], [1.0, 1.0, 1.0, 1.0, 1.0, 0.0], [1, 1, 1, 2, 2, 0])
+    """
+    from .lengths import pack as made
+
+    return made(sequences, context, separator, pad)
 
 
 def _finish(part: Split, as_float: bool) -> Split:

@@ -25,8 +25,10 @@ _PATIENCE = 1.0
 _STALE = re.compile(r"\.fastnn-[0-9a-f]{16}\.tmp")
 
 
-def target_of(path: Any, op: str) -> str:
+def target_of(path: Any, op: str, suffix: str = "") -> str:
     """Return the path that a file is written to, with symbolic links resolved.
+
+    suffix: a suffix of files of another library that is allowed, since the file has their format.
 
     Raises:
         FileNotFoundError: the path is empty, or its folder does not exist.
@@ -41,7 +43,8 @@ def target_of(path: Any, op: str) -> str:
         raise FileNotFoundError(f"{op}: the path is empty; wanted the name of a file")
     if os.path.basename(text) in ("", os.curdir, os.pardir) or os.path.isdir(text):
         raise IsADirectoryError(f"{op}: {text} is a folder; wanted the name of a file")
-    refuse_suffix(text, op)
+    if not suffix or not text.lower().endswith(suffix):
+        refuse_suffix(text, op)
     target = os.path.realpath(text)
     if not os.path.isdir(folder := os.path.dirname(target)):
         given = os.path.dirname(text)
@@ -73,13 +76,13 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def write(path: Any, parts: Iterable[Any], op: str) -> None:
+def write(path: Any, parts: Iterable[Any], op: str, suffix: str = "") -> None:
     """Write these bytes and arrays to a file. The old file remains until the new one is complete and on the disk.
 
-    The file keeps the mode of the file that it replaces, and its owner if the system permits it.
+    The file keeps the mode of the file that it replaces, and its owner if the system permits it. suffix: as in `target_of`.
     """
     try:
-        _write(target_of(path, op), parts)
+        _write(target_of(path, op, suffix), parts)
     except OSError as error:
         if error.errno is None:  # an error of fastnn, which has a full message
             raise

@@ -19,12 +19,14 @@ from .callbacks.history import History
 from .callbacks.progress import Progress, shown
 from .compiled import Compiled, Logs
 from .data import arrays as data
-from .data.batches import Batches, Validation, chunked, epochs_of, validation_of
+from .data.batches import Batches as Evaluated
+from .data.batches import Validation, chunked, epochs_of, validation_of
 from .data.feed import PLAIN, Rows, find
 from .data.large import by_batch
 from .data.order import Order, Place
-from .data.source import InMemory, Source
+from .data.source import Batches, InMemory, Source
 from .data.stream import Stream
+from .data.windows import gathered_windows
 from .evaluation import Evaluator
 from .metrics import Metric
 from .own_step import OwnLogs, OwnStep
@@ -212,12 +214,15 @@ class Trainer(Evaluator):
         feed = find(x, "fit", "x", batch_size, together)
         if feed is not None and (kept := feed.kept()) is not None:
             (x, y), feed = kept, None
-        validation: Batches | None = None
+        validation: Evaluated | None = None
         if feed is None and (large := by_batch(self, "fit", x, y, sample_weight, batch_size)) is not None:
             feed = large
             if validation_split and validation_data is None:
                 feed, held_back = large.split(validation_split, chunk_size(validation_batch_size, "fit: validation_batch_size"))
                 validation = Validation(self, held_back, validation_steps, check_data)
+        if feed is not None and batch_size is None and c.optimizer.takes_closure and isinstance(feed, Rows):
+            feed.batch_size = feed.n
+        gathered = None if feed is None or class_weight is not None else gathered_windows(self, feed, check_data)
         arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight, bytes_stay=True)
         if check_data and arrays is not None:
             sanity.check(self, c, arrays.inputs, arrays, (x, y), ("x", "y"))
@@ -240,9 +245,11 @@ class Trainer(Evaluator):
             return self._train_step(buffers, fetch, check_finite, inputs, hooks.changes_batches() or unsafe)
 
         source: Source
-        if feed is not None:
-            if batch_size is None and c.optimizer.takes_closure and isinstance(feed, Rows):
-                feed.batch_size = feed.n
+        if gathered is not None:
+            windows, inputs, batch_size = gathered
+            c.reserve(windows.n if steps_per_epoch is None else steps_per_epoch * batch_size)
+            source = InMemory(windows, inputs, batch_size, steps_per_epoch, order, make)
+        elif feed is not None:
 
             def prepare(i: int, x: Any, y: Any, weight: Any) -> Arrays:
                 op = f"fit: batch {i} of x"
@@ -259,7 +266,7 @@ class Trainer(Evaluator):
             if batch_size is None:
                 batch_size = max(n, 1) if c.optimizer.takes_closure else PLAIN
             c.reserve(n if steps_per_epoch is None else steps_per_epoch * batch_size)
-            source = InMemory(arrays, floats, batch_size, steps_per_epoch, order, make)
+            source = InMemory(Batches(arrays, floats), arrays.inputs, batch_size, steps_per_epoch, order, make)
         hooks.params["steps"] = source.steps
         done = (
             0 if resumed is None else resumed.go_on(source, initial_epoch)
@@ -282,7 +289,7 @@ class Trainer(Evaluator):
         source: Source,
         place: Place,
         epochs: int,
-        validation: Batches | None,
+        validation: Evaluated | None,
         validates: Callable[[int], bool],
         hooks: CallbackList,
         progress: Progress,

@@ -13,8 +13,10 @@ from ...autograd.tensor import Tensor
 from ...core.structure import users_level
 from ...core.tree import first_leaf, replace
 from ...datasets.folders import ImageFolder
+from ...datasets.lengths import Buckets
+from ...datasets.tokens import Windows
 from .arrays import _array as np_array
-from .order import Order
+from .order import Array, Order
 from .prefetch import Prefetch, ahead_of
 
 _ARRAYS = ("__array__", "__array_interface__", "to_numpy", "__dlpack__", "toarray", "columns")
@@ -170,6 +172,28 @@ class Pictures(Rows):
         return batches
 
 
+class TokenWindows(Rows):
+    """Windows of token ids."""
+
+    own = False
+    given: Windows
+
+    def __init__(self, given: Windows, name: str, batch_size: int) -> None:
+        super().__init__(given, name, len(given), given.batch, batch_size)
+
+    def starts(self, order: Order) -> Array:
+        """Return the positions at which the windows of a pass begin."""
+        windows = self.given
+        drawn = None if windows.streams is not None else order.draw(self.n, None if windows.samples is None else windows.places)
+        if drawn is not None and windows.samples is not None:
+            return drawn
+        return windows.starts(np.arange(self.n) if drawn is None else drawn)
+
+    def _batches(self, order: Order, skip: int) -> Iterator[Any]:
+        starts = self.starts(order)
+        return (self.rows(starts[i : i + self.batch_size]) for i in range(skip * self.batch_size, self.n, self.batch_size))
+
+
 def gives_batches(x: Any) -> bool:
     """Return whether x is an iterable of batches or a dataset, and not an array, list or frame.
 
@@ -209,6 +233,10 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
     feed: Feed
     if isinstance(given, ImageFolder):
         feed = Pictures(given, name, PLAIN if batch_size is None else batch_size)
+    elif isinstance(given, Windows):
+        if given.streams is not None and batch_size not in (None, given.streams):
+            raise ValueError(f"{op}: {name} has {given.streams} streams, which is its batch size, but batch_size is {batch_size}")
+        feed = TokenWindows(given, name, given.streams or (PLAIN if batch_size is None else batch_size))
     elif of_torch == "Dataset":
         feed = Rows(given, name, len(given), Samples(given, op, name), PLAIN if batch_size is None else batch_size)
     elif batch_size is not None:
@@ -218,6 +246,7 @@ def find(x: Any, op: str, name: str, batch_size: int | None = None, together: Ma
         feed = Indexed(given, name)
         if feed.length is None:
             raise ValueError(f"{op}: {name} is a {kind} without a length; wanted one with __len__, or an iterator of its batches")
+        feed.own = not isinstance(given, Buckets)
     else:
         feed = Once(given, name) if hasattr(given, "__next__") else Feed(given, name)
     feed.ahead = ahead

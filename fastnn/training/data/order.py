@@ -27,12 +27,12 @@ class Order:
         self._own = own
         self._before: list[int] | None = None
 
-    def draw(self, n: int) -> Array | None:
-        """Return a new order of n items; None without shuffling."""
+    def draw(self, n: int, places: int | None = None) -> Array | None:
+        """Return a new order of n items, or n random whole numbers below `places`, if it is given; None without shuffling."""
         if not self.shuffle:
             return None
         self._before = self.now()
-        return self._stream().permutation(n)
+        return self._stream().permutation(n) if places is None else self._stream().integers(places, size=n)
 
     def before(self) -> list[int] | None:
         """Return the state of the stream before the last order was drawn."""

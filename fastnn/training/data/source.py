@@ -14,7 +14,7 @@ from ...backends.spec import TENSOR_DTYPES
 from ...core.arrays import copy_array
 
 if TYPE_CHECKING:
-    from ...core.structure import Arrays, Structure
+    from ...core.structure import Structure
     from ..step import TrainStep
     from .order import Order, Place
 
@@ -67,17 +67,15 @@ class InMemory:
     """Source of batches from arrays in memory. A recorded step gathers its batches itself, so that one call runs many steps.
 
     Args:
-        arrays: inputs, targets and weights. Inputs of uint8 become floats batch by batch.
-        floats: dtype of these floats.
+        batches: inputs, targets and weights.
+        inputs: structure of the inputs.
         steps: number of batches in an epoch, which continues where the last one stopped; None for a whole pass.
         order: shuffles the samples.
         make: makes the training steps.
     """
 
-    def __init__(
-        self, arrays: Arrays, floats: np.dtype[Any], batch_size: int, steps: int | None, order: Order, make: Make
-    ) -> None:
-        self.batches = Batches(arrays, floats)
+    def __init__(self, batches: Batches, inputs: Structure, batch_size: int, steps: int | None, order: Order, make: Make) -> None:
+        self.batches = batches
         n = self.batches.n
         self.length: int | None = -(-n // batch_size)
         self.steps: int | None = self.length if steps is None else steps
@@ -87,7 +85,7 @@ class InMemory:
         self._skip = self._done = 0  # batches of the first pass and steps of the first epoch that were done before loading
         self._order = order
         sizes = [rows for rows in (batch_size, n % batch_size) if 0 < rows <= n]
-        self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, arrays.inputs, "") for rows in sizes}
+        self._made = {rows: make(self.batches.buffers(rows), self.batches.gather, inputs, "") for rows in sizes}
 
     @property
     def size(self) -> list[int]:
@@ -103,7 +101,7 @@ class InMemory:
 
     def _begin(self, done: int) -> None:
         self._at, self._skip = self._skip, 0
-        self.batches.start_epoch(self._order.draw(self._n), self._at * self._batch_size)
+        self.batches.start_epoch(self._order, self._at * self._batch_size)
         self.began = done - self._at
 
     def _runs(self, done: int, steps: int, left: int, alone: bool) -> Iterator[tuple[TrainStep, int]]:
@@ -140,7 +138,8 @@ class InMemory:
 class Batches:
     """Arrays in memory, with the order of samples and the position of the next batch.
 
-    Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch.
+    Order and position are arrays that `gather_batch` reads, so that each replay of a step takes another batch. Arrays of uint8
+    become floats of the dtype `floats` batch by batch.
     """
 
     def __init__(self, arrays: Sequence[Array], floats: np.dtype[Any]) -> None:
@@ -153,11 +152,12 @@ class Batches:
         self._ahead: dict[int, list[Array]] = {}  # number of rows -> next batch of the streamed arrays
         self._bytes: dict[tuple[int, ...], Array] = {}  # shape -> a batch of uint8, before the cast
 
-    def start_epoch(self, order: Array | None, first: int = 0) -> None:
-        """Go to sample `first` of a pass, in a new order if one is given."""
+    def start_epoch(self, order: Order, first: int = 0) -> None:
+        """Go to sample `first` of a pass, in a new order if the samples are shuffled."""
         k = current()
-        if order is not None:
-            k.write(self.index, order)
+        drawn = order.draw(self.n)
+        if drawn is not None:
+            k.write(self.index, drawn)
         k.write(self.cursor, np.full(1, first, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
