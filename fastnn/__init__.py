@@ -11,7 +11,7 @@ from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": (
-        "autograd callbacks constraints datasets initializers interpret losses metrics nn ops optim plot regularizers "
+        "autograd callbacks constraints datasets initializers interpret losses metrics models nn ops optim plot regularizers "
         "schedules text"
     ),
     ".autograd.function": "Function",

@@ -8,6 +8,7 @@ from . import initializers as initializers
 from . import interpret as interpret
 from . import losses as losses
 from . import metrics as metrics
+from . import models as models
 from . import nn as nn
 from . import ops as ops
 from . import optim as optim
@@ -444,6 +445,7 @@ __all__ = [
     "min",
     "minimum",
     "mish",
+    "models",
     "mul",
     "ne",
     "neg",

@@ -33,12 +33,14 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
     >>> bool((fastnn.load(path).predict([[1, 2, 3]]) == model.predict([[1, 2, 3]])).all())
     True
     """
-    from .. import nn
+    from .. import models, nn
     from ..nn.layers import keras_activation  # noqa: F401
     from .models import load as read_model
 
     for name in nn.__all__:  # files may name these layers; importing a layer registers it
         getattr(nn, name)
+    for name in models.__all__:
+        getattr(models, name)
     given, context = checked(custom_objects), copy_context()
 
     def read() -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.tape import changed
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result, torch_names
 from ..backends import current
 from ..core import arrays
@@ -99,6 +100,25 @@ def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
         dx.reshape(x.shape[0], columns), touched, dy.reshape(len(index), columns), index, 3 * add
     )  # both outputs
     grads.done(x, dx, marked=True)
+
+
+def add_rows(x: Tensor, index: Tensor, rows: Tensor) -> None:
+    """Add rows to those of x with the given indices, in place, without a gradient; rows with an index out of range are skipped.
+
+    Args:
+        x: (B, C).
+        index: int64 (J,).
+        rows: (J, C).
+
+    >>> import fastnn
+    >>> x = fastnn.zeros(2, 1)
+    >>> fastnn.ops.data.add_rows(x, fastnn.tensor([1, 2]), fastnn.tensor([[3.0], [4.0]]))
+    >>> x.tolist()
+    [[0.0], [3.0]]
+    """
+    k = current()
+    k.take_backward(x.data, k.absent, rows.data, index.data, 1)
+    changed(x)
 
 
 @torch_names

@@ -153,6 +153,38 @@ def _matmul_backward(grads: Gradients, node: Node, dc: Array) -> None:
         grads.done(node.inputs[1], db)
 
 
+def matmul_transposed(x: Tensor, w: Tensor) -> Tensor:
+    """Return x w^T, without a transposed copy of w: (..., K) and (N, K) give (..., N).
+
+    >>> import fastnn
+    >>> fastnn.ops.dense.matmul_transposed(fastnn.tensor([[1.0, 2.0]]), fastnn.tensor([[3.0, 4.0], [5.0, 6.0]])).tolist()
+    [[11.0, 17.0]]
+    """
+    same_dtype("matmul_transposed", floating("matmul_transposed", x), w)
+    if x.ndim == 0 or w.ndim != 2 or x.shape[-1] != w.shape[1]:
+        raise ValueError(f"matmul_transposed: shapes {x.shape} and {w.shape} do not fit; wanted (..., K) and (N, K)")
+    k, rounding = current(), precision()
+    x2 = x.data.reshape(_rows(x.shape[:-1]), w.shape[1])
+    y = k.empty((len(x2), w.shape[0]), x.dtype)
+    k.matmul_nt(y, x2, w.data, 1.0, 0.0, rounding)
+    saved = (x2, w.data, rounding)
+    return result("matmul_transposed", y.reshape(*x.shape[:-1], w.shape[0]), _matmul_transposed_backward, (x, w), saved)
+
+
+def _matmul_transposed_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    assert node.saved is not None
+    x, w, rounding = node.saved
+    k, dy2 = grads.k, dy.reshape(len(x), len(w))
+    if node.inputs[1].requires_grad:
+        dw, add = grads.target(node.inputs[1])
+        k.matmul_tn(dw, dy2, x, 1.0, 1.0 if add else 0.0, rounding)
+        grads.done(node.inputs[1], dw)
+    if node.inputs[0].requires_grad:
+        dx = k.empty(x.shape, x.dtype)
+        k.matmul_nn(dx, dy2, w, 1.0, 0.0, rounding)
+        grads.add(node.inputs[0], dx.reshape(node.inputs[0].shape))
+
+
 def matmul_batches(a: Tensor, b: Tensor) -> Tensor:
     """Return the products of the matrices in two batches: (..., M, K) or (K,) by (..., K, N)."""
     if a.ndim == 1:

@@ -124,6 +124,10 @@ class Dropout(_Random):
     def rate(self, value: float) -> None:
         self._set(value, "from 0 to 1", _number(value) and 0 <= value <= 1)
 
+    def stream(self) -> dict[str, Array]:
+        """Return rate and state for an operation that drops by itself, such as attention; empty if the layer is inactive."""
+        return {"rate": self._value, "state": self._state} if self.training or sampled.get() else {}
+
 
 class AlphaDropout(Dropout):
     """Dropout for networks with SELU. Dropped elements become -1.758, SELU's minimum. Scale and shift keep mean 0 and variance 1.

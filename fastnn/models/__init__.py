@@ -1,0 +1,17 @@
+"""Models of sequences: compositions of the layers of fastnn, each in one readable file.
+
+They are modules like those that users write. They train by `fit` or in a custom loop, and are saved, frozen and copied like all
+others.
+"""
+
+from ..core.lazy import lazily as _lazily
+
+_NAMES = {
+    ".blocks": "Block CrossAttention FeedForward SelfAttention",
+    ".cache": "Cache",
+    ".encoder": "TextEncoder",
+    ".gpt": "GPT",
+    ".encoder_decoder": "EncoderDecoder",
+}
+
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)
