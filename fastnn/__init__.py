@@ -50,6 +50,7 @@ _NAMES = {
         "abs add ceil clamp clip clone cos div exp expm1 floor log log1p maximum minimum mul neg pow reciprocal round rsqrt "
         "sign sin sqrt square sub"
     ),
+    ".ops.generation": "sample",
     ".ops.index": "chunk flip index_select repeat_interleave roll split tile unbind",
     ".ops.logic": "eq ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt masked_fill ne where",
     ".ops.reduce": "all amax amin any argmax argmin cumsum logsumexp max mean min norm prod std sum var",

@@ -208,6 +208,7 @@ from .ops.elementwise import sin as sin
 from .ops.elementwise import sqrt as sqrt
 from .ops.elementwise import square as square
 from .ops.elementwise import sub as sub
+from .ops.generation import sample as sample
 from .ops.index import chunk as chunk
 from .ops.index import flip as flip
 from .ops.index import index_select as index_select
@@ -483,6 +484,7 @@ __all__ = [
     "rotary_table",
     "round",
     "rsqrt",
+    "sample",
     "scaled_dot_product_attention",
     "scatter_add",
     "schedules",

@@ -29,24 +29,6 @@ __device__ inline void move_on(u64* state, u64* aux, Stream stream, i64 words) {
   state[1] = stream.offset + (u64)((words + GROUP - 1) / GROUP * COUNTERS);
 }
 
-// The four words of a counter by Philox 4x32-10 (Salmon et al., SC 2011).
-__device__ inline void philox(u64 seed, u64 counter, u32 (&c)[4]) {
-  u32 k0 = (u32)seed, k1 = (u32)(seed >> 32);
-  c[0] = (u32)counter;
-  c[1] = (u32)(counter >> 32);
-  c[2] = c[3] = 0;
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const u64 p0 = (u64)c[0] * 0xD2511F53u, p1 = (u64)c[2] * 0xCD9E8D57u;
-    c[0] = (u32)(p1 >> 32) ^ c[1] ^ k0;
-    c[1] = (u32)p1;
-    c[2] = (u32)(p0 >> 32) ^ c[3] ^ k1;
-    c[3] = (u32)p0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-}
-
 // y = f(x, word) for the RUN elements from i on, with the words of one place in as many counters.
 template <bool PACKED, typename T, typename F>
 __device__ inline void take_run(T* y, const T (&x)[RUN], const u32 (&words)[RUN][4], int place, F& f) {

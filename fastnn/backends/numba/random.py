@@ -24,7 +24,7 @@ KEY_STEPS = u64(0x9E3779B9), u64(0xBB67AE85)
 
 
 @jit
-def _fill(words: Array, seed: int, first: int) -> None:
+def fill_words(words: Array, seed: int, first: int) -> None:
     """Philox 4x32-10: the words of whole groups, the first of which begins with that counter.
 
     Each 32-bit word lies in a 64-bit lane; all four of a counter are computed side by side for the 16 counters of a group.
@@ -56,7 +56,7 @@ def _drop(y: Array, x: Array, aux: Array, rate: float, scale: float, shift: floa
         return
     threshold, words = np.uint32(rate * 4294967296.0), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        fill_words(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]  # whose indices are plainly not negative
         for i in range(len(part)):
             kept = part[i] * scale + shift
@@ -137,7 +137,7 @@ def _gaussian_dropout(y: Array, aux: Array, x: Array, rate: Array) -> None:
     T = y.dtype.type
     stddev, words = T(math.sqrt(rate[0] / (1 - rate[0]))), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        fill_words(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]
         for i in range(len(part)):
             to[i] = part[i] * (T(1) + stddev * _normal(T, words[i]))
@@ -157,7 +157,7 @@ def _gaussian_noise(y: Array, aux: Array, x: Array, stddev: Array) -> None:
     T = y.dtype.type
     factor, words = T(stddev[0]), _buffer(len(x))
     for begin in range(0, len(x), CHUNK):
-        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        fill_words(words, aux[0], aux[1] + u64(begin // 4))
         part, to = x[begin : begin + CHUNK], y[begin : begin + CHUNK]
         for i in range(len(part)):
             to[i] = part[i] + factor * _normal(T, words[i])
@@ -172,7 +172,7 @@ def gaussian_noise_forward(y: Array, aux: Array, state: Array, x: Array, stddev:
 def _uniform32(y: Array, aux: Array) -> None:
     words = _buffer(len(y))
     for begin in range(0, len(y), CHUNK):
-        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        fill_words(words, aux[0], aux[1] + u64(begin // 4))
         to = y[begin : begin + CHUNK]
         for i in range(len(to)):
             to[i] = np.float32(np.int32(words[i] >> np.uint32(8))) * np.float32(2.0**-24)
@@ -182,7 +182,7 @@ def _uniform32(y: Array, aux: Array) -> None:
 def _uniform64(y: Array, aux: Array) -> None:
     words = _buffer(2 * len(y))
     for begin in range(0, len(y), CHUNK // 2):
-        _fill(words, aux[0], aux[1] + u64(begin // 2))
+        fill_words(words, aux[0], aux[1] + u64(begin // 2))
         to = y[begin : begin + CHUNK // 2]
         for i in range(len(to)):
             to[i] = (float(words[2 * i] >> np.uint32(5)) * 2.0**26 + float(words[2 * i + 1] >> np.uint32(6))) * 2.0**-53
@@ -198,7 +198,7 @@ def random_uniform(y: Array, aux: Array, state: Array) -> None:
 def _normals(y: Array, aux: Array) -> None:
     words = _buffer(len(y))
     for begin in range(0, len(y), CHUNK):
-        _fill(words, aux[0], aux[1] + u64(begin // 4))
+        fill_words(words, aux[0], aux[1] + u64(begin // 4))
         to = y[begin : begin + CHUNK]
         for i in range(len(to)):
             to[i] = _normal(np.float64, words[i])
@@ -221,7 +221,7 @@ def _upper_product(high: Any, low: Any, factor: Any) -> Any:
 def _integers(y: Array, aux: Array, low: int, span: int) -> None:
     words = _buffer(2 * len(y))
     for begin in range(0, len(y), CHUNK // 2):
-        _fill(words, aux[0], aux[1] + u64(begin // 2))
+        fill_words(words, aux[0], aux[1] + u64(begin // 2))
         to = y[begin : begin + CHUNK // 2]
         for i in range(len(to)):
             high, rest = u64(words[2 * i]), u64(words[2 * i + 1])

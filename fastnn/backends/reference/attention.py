@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .random import _words, take
+from .random import take, words_of
 
 Array = Any
 
@@ -160,6 +160,6 @@ def _kept(xp: Any, weights: Array, aux: Array, rate: Array) -> Array:
     count = padded
     for size in rows:
         count *= size
-    words = _words(xp, count, int(aux[0]), int(aux[1])).reshape(*rows, padded)[..., :n]
+    words = words_of(xp, count, int(aux[0]), int(aux[1])).reshape(*rows, padded)[..., :n]
     kept = words >= xp.asarray(int(r * 2**32), xp.uint64)
     return xp.where(kept, weights.dtype.type(1 / (1 - r) if r < 1 else 0), weights.dtype.type(0))

@@ -72,7 +72,7 @@ def random_uniform(xp: Any, y: Array, aux: Array, state: Array) -> None:
     """y from [0, 1): the upper 24 bits of an element's word for float32, 53 bits of its two words for float64."""
     if y.dtype.itemsize == 4:
         take(xp, aux, state, y.size)
-        y[...] = ((_words(xp, y.size, int(aux[0]), int(aux[1])) >> xp.asarray(8, xp.uint64)) / 2**24).reshape(y.shape)
+        y[...] = ((words_of(xp, y.size, int(aux[0]), int(aux[1])) >> xp.asarray(8, xp.uint64)) / 2**24).reshape(y.shape)
     else:
         first, second = _two_words(xp, y, aux, state)
         y[...] = ((first >> xp.asarray(5, xp.uint64)) * 2.0**26 + (second >> xp.asarray(6, xp.uint64))) / 2**53
@@ -110,7 +110,7 @@ def _upper_product(xp: Any, high: Array, low: Array, factor: int) -> Array:
 def _two_words(xp: Any, y: Array, aux: Array, state: Array) -> tuple[Array, Array]:
     """Return two words of the stream for each element of y, which lie side by side."""
     take(xp, aux, state, 2 * y.size)
-    words = _words(xp, 2 * y.size, int(aux[0]), int(aux[1])).reshape(*y.shape, 2)
+    words = words_of(xp, 2 * y.size, int(aux[0]), int(aux[1])).reshape(*y.shape, 2)
     return words[..., 0], words[..., 1]
 
 
@@ -125,7 +125,7 @@ def take(xp: Any, aux: Array, state: Array, words: int) -> None:
 
 
 def _kept(xp: Any, x: Array, aux: Array, rate: Array) -> Array:
-    return _words(xp, x.size, int(aux[0]), int(aux[1])).reshape(x.shape) >= xp.asarray(int(float(rate[0]) * 2**32), xp.uint64)
+    return words_of(xp, x.size, int(aux[0]), int(aux[1])).reshape(x.shape) >= xp.asarray(int(float(rate[0]) * 2**32), xp.uint64)
 
 
 def _drop(xp: Any, x: Array, aux: Array, rate: Array) -> Array:
@@ -143,7 +143,7 @@ def _multiply(xp: Any, x: Array, aux: Array, rate: Array) -> Array:
     return x * (1 + (r / (1 - r)) ** 0.5 * _normal(xp, x, aux))
 
 
-def _words(xp: Any, n: int, seed: int, offset: int) -> Array:
+def words_of(xp: Any, n: int, seed: int, offset: int) -> Array:
     """n random 32-bit words by Philox 4x32-10 (Salmon et al., SC 2011, "Parallel random numbers: as easy as 1, 2, 3")."""
     u64, low = xp.uint64, xp.asarray(0xFFFFFFFF, xp.uint64)
     half = xp.asarray(32, u64)
@@ -176,9 +176,8 @@ TAIL = (
 
 def _normal(xp: Any, x: Array, state: Array) -> Array:
     """Return a normal number for each element of x."""
-    word = (
-        _words(xp, x.size, int(state[0]), int(state[1])).reshape(x.shape).astype(x.dtype if x.dtype.itemsize > 8 else xp.float64)
-    )
+    word = words_of(xp, x.size, int(state[0]), int(state[1])).reshape(x.shape)
+    word = word.astype(x.dtype if x.dtype.itemsize > 8 else xp.float64)
     p = (word + 0.5) / 2**32
     q = p - 0.5
     r = 0.180625 - q * q
