@@ -34,8 +34,9 @@ _NAMES = {
         "Rescaling Reshape Residual SeparableConv1D SeparableConv2D Sequential Softmax SpatialDropout1D SpatialDropout2D "
         "SpatialDropout3D Subtract UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
-    ".nn.layers.embedding": "Embedding",
+    ".nn.layers.embedding": "Embedding ReversibleEmbedding",
     ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
+    ".nn.layers.positions": "PositionEmbedding SinusoidalPositions",
     ".ops.activation": (
         "celu elu erf geglu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu log_sigmoid log_softmax maxout "
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "

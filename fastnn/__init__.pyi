@@ -114,9 +114,12 @@ from .nn import ZeroPadding1D as ZeroPadding1D
 from .nn import ZeroPadding2D as ZeroPadding2D
 from .nn import ZeroPadding3D as ZeroPadding3D
 from .nn.layers.embedding import Embedding as Embedding
+from .nn.layers.embedding import ReversibleEmbedding as ReversibleEmbedding
 from .nn.layers.keras_activation import LeakyReLU as LeakyReLU
 from .nn.layers.keras_activation import PReLU as PReLU
 from .nn.layers.keras_activation import ReLU as ReLU
+from .nn.layers.positions import PositionEmbedding as PositionEmbedding
+from .nn.layers.positions import SinusoidalPositions as SinusoidalPositions
 from .ops.activation import celu as celu
 from .ops.activation import elu as elu
 from .ops.activation import erf as erf
@@ -324,6 +327,7 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "PositionEmbedding",
     "Prefetch",
     "RMSNormalization",
     "RandomBrightness",
@@ -338,9 +342,11 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Residual",
+    "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "Sequential",
+    "SinusoidalPositions",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",

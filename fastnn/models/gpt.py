@@ -12,6 +12,7 @@ from ..backends import current
 from ..losses.base import as_labels
 from ..nn.graph.container import ModuleList
 from ..nn.layers.embedding import Embedding
+from ..nn.layers.positions import sinusoids
 from ..nn.parameter import LoadLimit, filling
 from ..nn.spec import InputSpec
 from ..ops.checks import check_number, flag, optional, positive_int
@@ -20,20 +21,6 @@ from ..ops.index import getitem
 from ..ops.loss import linear_cross_entropy, reduce_loss
 from .blocks import FEED_FORWARD, STDDEV, Block, FeedForward, Part, SelfAttention, normalization, one_of, projection
 from .cache import Cache, Step
-
-
-def sinusoids(context: int, width: int) -> np.ndarray[Any, Any]:
-    """Return the sines (even columns) and cosines (odd columns) of positions, (context, width), in float64.
-
-    Source: Vaswani et al., arXiv 1706.03762, section 3.5.
-
-    >>> sinusoids(2, 2).round(4).tolist()
-    [[0.0, 1.0], [0.8415, 0.5403]]
-    """
-    angles = np.arange(context)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
-    table = np.empty((context, width))
-    table[:, 0::2], table[:, 1::2] = np.sin(angles), np.cos(angles[:, : width // 2])
-    return table
 
 
 class Tokens(Part):

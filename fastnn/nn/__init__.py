@@ -24,6 +24,8 @@ _NAMES = {
     ".layers.channel_dropout": "Dropout1d Dropout2d Dropout3d SpatialDropout1D SpatialDropout2D SpatialDropout3D",
     ".layers.convolution": "Conv1D Conv2D Conv3D",
     ".layers.dense": "Dense Linear",
+    ".layers.embedding": "ReversibleEmbedding",
+    ".layers.positions": "PositionEmbedding SinusoidalPositions",
     ".layers.torch_embedding": "Embedding",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
     ".layers.masking": "Masking",

@@ -78,6 +78,7 @@ from .layers.convolution import Conv2D as Conv2D
 from .layers.convolution import Conv3D as Conv3D
 from .layers.dense import Dense as Dense
 from .layers.dense import Linear as Linear
+from .layers.embedding import ReversibleEmbedding as ReversibleEmbedding
 from .layers.masking import Masking as Masking
 from .layers.merge import Add as Add
 from .layers.merge import Average as Average
@@ -108,6 +109,8 @@ from .layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .layers.pooling import MaxPooling1D as MaxPooling1D
 from .layers.pooling import MaxPooling2D as MaxPooling2D
 from .layers.pooling import MaxPooling3D as MaxPooling3D
+from .layers.positions import PositionEmbedding as PositionEmbedding
+from .layers.positions import SinusoidalPositions as SinusoidalPositions
 from .layers.prelu import PReLU as PReLU
 from .layers.preprocessing import Normalization as Normalization
 from .layers.preprocessing import Rescaling as Rescaling
@@ -313,6 +316,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "PositionEmbedding",
     "RMSNorm",
     "RMSNormalization",
     "RandomBrightness",
@@ -335,6 +339,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Residual",
+    "ReversibleEmbedding",
     "SELU",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -342,6 +347,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Sine",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

@@ -76,7 +76,8 @@ BASE: dict[str, dict[str, Any]] = {
     "PixelShuffle": {"upscale_factor": 2},
     "PixelUnshuffle": {"downscale_factor": 2},
     "Embedding": {"num_embeddings": 5, "embedding_dim": 4},
-    "keras.Embedding": {"input_dim": 5, "output_dim": 4},
+    **{key: {"input_dim": 5, "output_dim": 4} for key in ("keras.Embedding", "ReversibleEmbedding")},
+    "PositionEmbedding": {"sequence_length": 5, "input_shape": (2, 4)},
     "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
     "Permute": {"dims": (1, 2)},
     "Reshape": {"target_shape": (8,)},
@@ -108,8 +109,10 @@ OTHER |= {f"depthwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer
 OTHER |= {f"pointwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 3.0}
 OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
-OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5}
+OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5, "logit_soft_cap": 0.1}
+OTHER |= {"reverse_dtype": "float64", "initializer": "ones"}
 OTHER_OF: dict[tuple[str, str], Any] = {
+    ("PositionEmbedding", "input_shape"): (2, 5),
     ("MultiMarginLoss", "p"): 2,
     ("TripletMarginLoss", "p"): 1.0,
     ("Cyclic", "mode"): "triangular",
@@ -177,7 +180,7 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
     elif name.startswith("Pixel"):
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
-    elif name == "Embedding":
+    elif name.endswith("Embedding") and name != "PositionEmbedding":
         x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
@@ -190,6 +193,8 @@ def layer_does(layer: Any) -> list[Any]:
     if not several:
         captured = fastnn.capture(lambda x: does(x).detach())
         results += [captured(x).numpy() for _ in range(3)]
+    if isinstance(layer, nn.ReversibleEmbedding):
+        results.append(layer(X[:, :4], reverse=True).numpy())
     layer.apply_constraints()
     return [*results, *[p.item() for p in layer.losses], *layer.get_weights(), repr(layer), layer.get_config()]
 

@@ -152,7 +152,18 @@ def test_adam_with_decoupled_decay(weight_decay: float) -> None:
 KERAS_PLACES: list[tuple[Any, str]] = [
     *(
         (getattr(fastnn, n), f"layers.{n}")
-        for n in ("Dense", "Embedding", "Dropout", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+        for n in (
+            "Dense",
+            "Embedding",
+            "ReversibleEmbedding",
+            "Dropout",
+            "Activation",
+            "ReLU",
+            "LeakyReLU",
+            "PReLU",
+            "ELU",
+            "Softmax",
+        )
     ),
     *(
         (getattr(fastnn, n), f"layers.{n}")

@@ -9,14 +9,17 @@ import numpy as np
 from ... import constraints, initializers, regularizers
 from ...autograd.tensor import Tensor
 from ...core.convert import as_array
-from ...ops.checks import flag, positive_int
+from ...ops.activation import tanh
+from ...ops.checks import check_number, flag, optional, positive_int
+from ...ops.dense import matmul, matmul_transposed
+from ...ops.elementwise import astype
 from ...ops.embedding import embedding
 from ...ops.logic import ne
 from ..dtype import real_dtype
 from ..masks import masked
 from ..module import Module
 from ..parameter import Parameter, initial
-from ..spec import InputSpec
+from ..spec import ANY, InputSpec
 from .weighted import rules
 
 
@@ -75,12 +78,13 @@ class Embedding(Table):
     """
 
     _saved_as = "keras.Embedding"
+    supports_masking = True
     _checked_arguments: ClassVar = {
         **dict.fromkeys(("input_dim", "output_dim"), positive_int),
         **rules("embeddings"),
         "mask_zero": flag,
     }
-    _fixed_arguments = ("input_dim", "output_dim", "embeddings_initializer", "weights")
+    _fixed_arguments: ClassVar[tuple[str, ...]] = ("input_dim", "output_dim", "embeddings_initializer", "weights")
     _ruled_parameters: ClassVar = {"embeddings": "embeddings"}
 
     def __init__(
@@ -128,3 +132,82 @@ class Embedding(Table):
 
     def extra_repr(self) -> str:
         return f"{self.input_dim}, {self.output_dim}{', mask_zero=True' * self.mask_zero}"
+
+
+class ReversibleEmbedding(Embedding):
+    """Embedding that also computes the logits of tokens, as a dense layer whose matrix is its own table.
+
+    ``layer(h, reverse=True)`` gives h @ embeddings^T. The table is one parameter, which gets both gradients.
+
+    Source: Press, Wolf, arXiv 1608.05859.
+
+    Args:
+        tie_weights: whether the logits are computed with the table; otherwise with a second matrix, ``reverse_embeddings``, of
+            shape (output_dim, input_dim).
+        reverse_dtype: dtype in which logits are computed; by default that of h.
+        logit_soft_cap: if given, logits are limited to this number c by c tanh(logits / c).
+        input_dim, output_dim, embeddings_initializer, embeddings_regularizer, embeddings_constraint, mask_zero, dtype: as in
+            `Embedding`.
+
+    Shapes: as in `Embedding`; with reverse, h (..., output_dim) and logits (..., input_dim).
+
+    >>> import fastnn
+    >>> layer = fastnn.ReversibleEmbedding(5, 2)
+    >>> h = layer([[1, 2, 3]])
+    >>> h.shape, layer(h, reverse=True).shape
+    ((1, 3, 2), (1, 3, 5))
+    """
+
+    _saved_as = "ReversibleEmbedding"
+    _checked_arguments: ClassVar = {
+        "tie_weights": flag,
+        "reverse_dtype": optional(real_dtype),
+        "logit_soft_cap": optional(lambda value, name: check_number(value, name, float(np.finfo(np.float32).tiny))),
+    }
+    _fixed_arguments = ("tie_weights",)
+    input_spec = ANY
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        *,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        rules = (embeddings_initializer, embeddings_regularizer, embeddings_constraint)
+        super().__init__(input_dim, output_dim, *rules, mask_zero, dtype=dtype, name=name)
+        self.tie_weights = tie_weights
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+        if not self.tie_weights:
+            self.reverse_embeddings = initial(
+                self.embeddings_initializer, (self.output_dim, self.input_dim), np.dtype(self._dtype or "float32")
+            )
+
+    def forward(self, x: Tensor, reverse: bool = False) -> Tensor:
+        if not reverse:
+            return super().forward(x)
+        if x.ndim == 0 or x.shape[-1] != self.output_dim:
+            raise ValueError(f"{type(self).__name__}: h has shape {x.shape}, wanted (..., {self.output_dim}) for reverse=True")
+        matrix: Tensor = self._table if self.tie_weights else self.reverse_embeddings
+        if self.reverse_dtype is not None:
+            x, matrix = astype(x, self.reverse_dtype), astype(matrix, self.reverse_dtype)
+        logits = matmul_transposed(x, matrix) if self.tie_weights else matmul(x, matrix)
+        cap = self.logit_soft_cap
+        return logits if cap is None else tanh(logits * (1 / cap)) * cap
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of indices, or the mask of what logits are computed from."""
+        return super().compute_mask(inputs) if inputs.dtype.kind == "i" else previous_mask
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"tie_weights": self.tie_weights, "logit_soft_cap": self.logit_soft_cap}
+        return {**super().get_config(), **own, "reverse_dtype": self.reverse_dtype and np.dtype(self.reverse_dtype).name}
