@@ -19,12 +19,13 @@ import numpy as np
 
 from . import nets
 from .jax_images import Images
+from .jax_sequences import Sequences
 from .jax_steps import adam, cross_entropy
 from .job import Clock, Job, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
 
-class Contender(Images):
+class Contender(Images, Sequences):
     """JAX.
 
     Raises:

@@ -25,6 +25,7 @@ from . import nets
 from .job import Clock, Job, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 from .torch_images import Images
+from .torch_sequences import Sequences
 
 TOGETHER = 20
 """Number of products in one graph."""
@@ -32,7 +33,7 @@ WARM = 3
 """Number of calls before a graph is captured; PyTorch requires that they run in a separate stream."""
 
 
-class Contender(Images):
+class Contender(Images, Sequences):
     """PyTorch.
 
     Raises:

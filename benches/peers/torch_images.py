@@ -20,7 +20,7 @@ class Images(job.Contender):
     def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
         """Return a job of training steps, in PyTorch's own memory format or with channels last."""
         data = [(_placed(x.transpose(0, 3, 1, 2), mode), torch.from_numpy(y)) for x, y in cnn.data(batch)]
-        return _training(_cnn(mode), data, cnn.CHECKED, nets.LR)
+        return training(_cnn(mode), data, cnn.CHECKED, nets.LR)
 
     def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
         model, x = nn.Sequential(_cnn(mode), nn.Softmax(1)).eval(), _placed(cnn.data(batch)[0][0].transpose(0, 3, 1, 2), mode)
@@ -33,9 +33,9 @@ class Images(job.Contender):
 
     def net_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of training steps of a net of images.py; the losses are those by the running averages."""
-        model = _formatted(_filled(images.modules(nn, images.NETS[net][1]), images.weights(net)), mode)
+        model = _formatted(filled(images.modules(nn, images.NETS[net][1]), images.weights(net)), mode)
         data = [(_placed(x, mode), torch.from_numpy(y)) for x, y in images.data(net, batch)]
-        return _training(model, data, images.CHECKED, images.LR[net])
+        return training(model, data, images.CHECKED, images.LR[net])
 
     def convolution(self, batch: int, size: int, channels: int, groups: int, precision: str, mode: str) -> Job:
         """Return a job of a layer's output."""
@@ -66,7 +66,7 @@ class Images(job.Contender):
         return Job(call, result=result)
 
 
-def _training(model: Any, data: list[tuple[Any, Any]], checked: int, lr: float) -> Job:
+def training(model: Any, data: list[tuple[Any, Any]], checked: int, lr: float) -> Job:
     """Return a job of training steps, and of the losses after the first ones."""
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     following = cycle(data)
@@ -103,7 +103,7 @@ def _formatted(what: Any, mode: str) -> Any:
     return what.to(memory_format=torch.channels_last) if mode == "channels_last" else what
 
 
-def _filled(model: Any, values: list[np.ndarray]) -> Any:
+def filled(model: Any, values: list[np.ndarray]) -> Any:
     """Set the weights of a model, in the order of its parameters."""
     with torch.no_grad():
         for p, value in zip(model.parameters(), values, strict=True):
@@ -124,11 +124,11 @@ def _cnn(mode: str) -> Any:
         ),
         *(nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
     )
-    return _formatted(_filled(model, cnn.channels_first()), mode)
+    return _formatted(filled(model, cnn.channels_first()), mode)
 
 
 def _layer(batch: int, size: int, channels: int, groups: int, mode: str) -> tuple[Any, Any, Any]:
     """Return a convolution, its input, and the gradient of its output."""
     x, w, b, dy = images.convolution(batch, size, channels, groups)
-    layer = _filled(nn.Conv2d(channels, channels, 3, padding=1, groups=groups), [w, b])
+    layer = filled(nn.Conv2d(channels, channels, 3, padding=1, groups=groups), [w, b])
     return _formatted(layer, mode), _placed(x, mode), _placed(dy, mode)
