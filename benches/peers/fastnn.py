@@ -22,6 +22,7 @@ from fastnn.backends.spec import PRECISIONS
 
 from . import nets
 from .fastnn_images import Images
+from .fastnn_sequences import Sequences
 from .job import Calls, Clock, Epochs, Job, Rate, Training, event_clock, host_clock
 from .reference import ADAM_STEPS, ends, head_result, rows_of
 
@@ -29,7 +30,7 @@ TOGETHER = 20
 """Products in one graph."""
 
 
-class Contender(Images):
+class Contender(Images, Sequences):
     """fastnn: the cupy backend on "cuda", the current backend on "cpu"."""
 
     def __init__(self, device: str, threads: int) -> None:

@@ -22,7 +22,7 @@ class Images(job.Contender):
         """Return a job of `fit`, with Keras's layers and channels last, or with PyTorch's and channels first."""
         data = cnn.data(batch)
         data = [(x.reshape(batch, 1, 28, 28), y) for x, y in data] if mode == "channels_first" else data
-        return _fit(_cnn(mode), data, cnn.CHECKED)
+        return fit(_cnn(mode), data, cnn.CHECKED)
 
     def cnn_predict(self, batch: int, precision: str, mode: str) -> Job:
         """Return a job of a frozen model, from NumPy array to NumPy array."""
@@ -36,15 +36,7 @@ class Images(job.Contender):
         model = images.modules(nn, images.NETS[net][1])
         _fill(model, images.weights(net))
         model.compile(fastnn.optim.Adam(lr=images.LR[net]), nn.CrossEntropyLoss())
-        fit = _fit(model, images.data(net, batch), images.CHECKED)
-
-        def train(epochs: int) -> float:
-            ends: list[float] = []
-            note = fastnn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
-            fit.call(epochs + 1, [note])
-            return ends[-1] - ends[0]
-
-        return LaterEpochs(train, result=fit.result, settle=fit.settle, steps=fit.steps)
+        return later(fit(model, images.data(net, batch), images.CHECKED))
 
     def convolution(self, batch: int, size: int, channels: int, groups: int, precision: str, mode: str) -> Job:
         """Return a job of a layer's output."""
@@ -76,7 +68,7 @@ class Images(job.Contender):
         return Job(call, result=result)
 
 
-def _fit(model: Any, data: list[tuple[np.ndarray, np.ndarray]], checked: int) -> Job:
+def fit(model: Any, data: list[tuple[np.ndarray, np.ndarray]], checked: int) -> Job:
     """Return a job of `fit`, and of the losses after the first steps."""
     x, y = (np.concatenate(arrays) for arrays in zip(*data, strict=True))
     batch = len(data[0][0])
@@ -90,6 +82,18 @@ def _fit(model: Any, data: list[tuple[np.ndarray, np.ndarray]], checked: int) ->
         model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
     return Epochs(train, result=result, settle=lambda: setattr(model.optimizer, "lr", nets.STILL), steps=len(data))
+
+
+def later(fit: Job) -> Job:
+    """Return a job of the epochs of `fit` after the first."""
+
+    def train(epochs: int) -> float:
+        ends: list[float] = []
+        note = fastnn.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+        fit.call(epochs + 1, [note])
+        return ends[-1] - ends[0]
+
+    return LaterEpochs(train, result=fit.result, settle=fit.settle, steps=fit.steps)
 
 
 def _cnn(mode: str) -> Any:

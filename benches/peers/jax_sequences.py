@@ -126,7 +126,11 @@ def _weights(net: str) -> list[Any]:
 def _forward(name: str, weights: list[Any], ids: Any) -> Any:
     """Return the logits (batch, length, tokens)."""
     net = sequences.NETS[name]
-    return _lstm(dict(zip(sequences.weights(name), weights, strict=True)), ids) if isinstance(net, Lstm) else _gpt(net, weights, ids)[0]
+    return (
+        _lstm(dict(zip(sequences.weights(name), weights, strict=True)), ids)
+        if isinstance(net, Lstm)
+        else _gpt(net, weights, ids)[0]
+    )
 
 
 def _lstm(w: dict[str, Any], ids: Any) -> Any:

@@ -61,6 +61,24 @@ SECTIONS = {
           net at its full size: the losses of two batches after a step on each, computed by the running averages. The time of
           fastnn is that of the epochs after the first of a call of `fit`, in which Python runs and records two steps.
     """,
+    "Sequences, float32": """
+        All training uses Adam, all nets the same weights. The LSTM has an embedding of 65 characters with 128 features, 256 units
+        and a dense layer; it is `nn.LSTM` in fastnn and PyTorch, a scan in JAX with one product for the inputs of all steps, and
+        the operator LSTM in ONNX Runtime. A GPT has norms first, the exact GELU and a head of its own; it is
+        `fastnn.models.GPT`, a module with `scaled_dot_product_attention` in PyTorch, and `jax.nn.dot_product_attention` in JAX.
+
+        - Training: the time of fastnn is that of the epochs after the first of a call of `fit`. The check is of the whole net at
+          its full size: the losses of two batches after a step on each.
+        - A stream: one token in, the logits of the next one out; the state stays with the model. PyTorch uses `nn.LSTMCell`,
+          which is faster than `nn.LSTM` with one step; JAX donates the state. ONNX Runtime takes and returns the state as
+          arrays, or has it bound.
+        - Generation: the most likely tokens. PyTorch is eager with a cache of keys and values, of which it reads as many as there
+          are; JAX does all tokens in one jitted call. The time of a token includes its share of reading the prompt. In brackets:
+          the bytes of all weights but the embeddings in this time, as a share of the rate at which both threads read them.
+        - Attention alone is called as an operation: fastnn and PyTorch eager, JAX jitted.
+        - Embedding: the loss is the sum of the squares of the embedded tokens, random in four batches that take turns. fastnn's
+          step is captured. Adam moves every row that has moments; sparse Adam, `optim.SparseAdam`, moves the rows of the batch.
+    """,
     "Latency": """
         Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other
         contenders. The figures are the percentiles 50, 99 and 99.9 of these times, which include that of the clock. ONNX Runtime
@@ -107,6 +125,9 @@ SECTIONS = {
     """,
 }
 MEMORY = {
+    "sequences": """
+        All memory of the training, measured as that of images.
+    """,
     "rows": """
         Temporary memory of the LM head, measured in a new process: a first call leaves the weight, the input and the gradients of
         both in memory. The figure is the increase of the peak of resident memory in three more calls. PyTorch and JAX free the

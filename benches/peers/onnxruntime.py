@@ -53,7 +53,11 @@ class Contender(job.Contender):
             return Job(call, result=lambda: [np.concatenate([call() for _ in tokens])])
         x, y, *pairs = (
             onnxruntime.OrtValue.ortvalue_from_numpy(a)
-            for a in (np.zeros((1, 1), np.int64), np.empty((1, 1, of.tokens), np.float32), *(np.zeros(shape, np.float32) for _ in range(4)))
+            for a in (
+                np.zeros((1, 1), np.int64),
+                np.empty((1, 1, of.tokens), np.float32),
+                *(np.zeros(shape, np.float32) for _ in range(4)),
+            )
         )
         a, b = pairs[:2], pairs[2:]
         turns = [({"x": x, "h": h[0], "c": h[1]}, {"y": y, "hn": n[0], "cn": n[1]}) for h, n in ((a, b), (b, a))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cnn, image_reference, images, nets
+from . import cnn, image_reference, images, nets, sequence_reference
 from .numpy import Net
 
 MOST = {
@@ -22,6 +22,13 @@ MOST = {
     "net_train": {"float32": 1e-4},
     "convolution": {"float32": 1e-5},
     "convolution_gradients": {"float32": 1e-5},
+    "text_train": {"float32": 1e-4},
+    "text_predict": {"float32": 1e-5},
+    "stream": {"float32": 1e-5},
+    "generate": {"float32": 1e-5},
+    "attention_gradients": {"float32": 1e-5},
+    "embedding": {"float32": 1e-6},
+    "sparse_embedding": {"float32": 1e-6},
 }
 """Largest allowed error by kind of work and precision.
 
@@ -64,6 +71,8 @@ def expected(kind: str, args: tuple[Any, ...]) -> list[np.ndarray]:
         return image_reference.Net(args[0]).after(images.data(*args)[: images.CHECKED])
     if kind.startswith("convolution"):
         return image_reference.convolution(*args, gradients=kind.endswith("gradients"))
+    if kind in sequence_reference.KINDS:
+        return sequence_reference.expected(kind, args)
     sizes, batch = (args[0], 1) if kind == "latency" else args
     if kind in ("predict", "latency"):
         return [Net(sizes, batch, np.float64).forward(nets.samples(sizes, batch)[0])]

@@ -108,9 +108,10 @@ class Row:
     @property
     def counted(self) -> str:
         """Return what the last argument counts in the entries of `memory`."""
-        return "rows" if self.kind == "head" else "images"
+        return {"head": "rows", "text_train": "sequences"}.get(self.kind, "images")
 
     @property
     def limit_name(self) -> str:
         """Return the name of the limit for the page."""
-        return {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}[self.limit]
+        names = {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}
+        return (names | {"weights_reading": "the bandwidth of both threads that read the weights"})[self.limit]

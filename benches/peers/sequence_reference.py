@@ -16,6 +16,7 @@ from .sequences import EPSILON, Gpt, Lstm
 
 Back = Callable[[np.ndarray], Any]
 
+KINDS = "text_train", "text_predict", "stream", "generate", "attention_gradients", "embedding", "sparse_embedding"
 MARGIN = 1e-4
 """Smallest difference between the largest logit and the next one, where a token is generated; rounding does not change it."""
 

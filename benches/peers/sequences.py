@@ -70,7 +70,14 @@ def shapes(net: Lstm | Gpt) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "tokens.weight", (net.tokens, d)
     yield "positions.weight", (net.length, d)
     for i in range(net.blocks):
-        for name, outputs, inputs in (("norm1", d, 0), ("qkv", 3 * d, d), ("out", d, d), ("norm2", d, 0), ("up", 4 * d, d), ("down", d, 4 * d)):
+        for name, outputs, inputs in (
+            ("norm1", d, 0),
+            ("qkv", 3 * d, d),
+            ("out", d, d),
+            ("norm2", d, 0),
+            ("up", 4 * d, d),
+            ("down", d, 4 * d),
+        ):
             yield f"blocks.{i}.{name}.weight", (outputs, inputs) if inputs else (outputs,)
             yield f"blocks.{i}.{name}.bias", (outputs,)
     yield "norm.weight", (d,)

@@ -28,6 +28,10 @@ def benches(monkeypatch: pytest.MonkeyPatch) -> None:
     block = images.Block((images.Conv(8, 8, 3, 1, 8), images.Norm(8)), (images.Conv(8, 8, 1), images.Norm(8)))
     monkeypatch.setitem(images.NETS, "small", (12, (*first, block, images.Mean(), images.Linear(8, 10))))
     monkeypatch.setitem(images.LR, "small", 1e-4)
+    sequences = peers("sequences")
+    for name, net in (("small LSTM", sequences.Lstm(11, 6, 8, 5)), ("small GPT", sequences.Gpt(11, 8, 2, 1, 12))):
+        monkeypatch.setitem(sequences.NETS, name, net)
+        monkeypatch.setitem(sequences.LR, name, 1e-3)
 
 
 class Local:
@@ -66,15 +70,25 @@ SMALL = {
     "net_train": ("small", 4),
     "convolution": (2, 5, 8, 1),
     "convolution_gradients": (2, 5, 8, 8),
+    "text_train": ("small LSTM", 3),
+    "text_predict": ("small LSTM", 3),
+    "stream": ("small LSTM",),
+    "generate": ("small GPT", 3, 6),
+    "attention_gradients": (2, 3, 7, 4),
+    "embedding": (300, 8, 2, 5),
+    "sparse_embedding": (300, 8, 2, 5),
 }
-CPU_ONLY = {"latency", "cnn_train", "cnn_predict", "net_train", "convolution", "convolution_gradients"}
+WORKS = SMALL | {"text_train, GPT": ("small GPT", 3)}
+CPU_ONLY = {"latency", *list(SMALL)[list(SMALL).index("cnn_train") :]}
 
 
-def small(kind: str, device: str = "cuda", **more: Any) -> Any:
+def small(work: str, device: str = "cuda", **more: Any) -> Any:
     """The first row of a kind with a small piece of work, without its target."""
+    kind = work.split(",")[0]
     found = next(r for d in (device, "cpu") for r in peers("rows").rows(d) if r.kind == kind)
-    limit = {"amount": 1e-9, "limit_args": (4096,)} if kind == "adam" else {"memory": ()}
-    return dataclasses.replace(found, name=f"a small {kind}", target=None, **{"args": SMALL[kind], **limit, **more})
+    limits = {"adam": {"amount": 1e-9, "limit_args": (4096,)}, "generate": {"limit_args": WORKS[work][:1]}}
+    limit = limits.get(kind, {"memory": ()})
+    return dataclasses.replace(found, name=f"a small {work}", target=None, **{"args": WORKS[work], **limit, **more})
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -93,7 +107,7 @@ def test_rows_have_contenders_and_checks(device: str) -> None:
             *((way.module, r.kind) for way in r.columns.values()),
             *([("fastnn", r.limit)] if r.limit else []),
         ]:
-            files = [BENCHES / "peers" / f"{name}.py" for name in (module, f"{module}_images")]
+            files = [BENCHES / "peers" / f"{name}.py" for name in (module, f"{module}_images", f"{module}_sequences")]
             texts = [file.read_text() for file in files if file.exists()]
             assert any(f"def {function}(" in text for text in texts), f"{r.name}: {module}.{function}"
     if device == "cpu":
@@ -109,14 +123,15 @@ def modes(kind: str, devices: Sequence[str]) -> dict[str, Any]:
     return {f"fastnn {way.mode}": way._replace(precision="") for way in ways}
 
 
-@pytest.mark.parametrize("kind", SMALL)
-def test_fastnn_is_right_and_timed_in_every_mode(kind: str, local: Any) -> None:
+@pytest.mark.parametrize("work", WORKS)
+def test_fastnn_is_right_and_timed_in_every_mode(work: str, local: Any) -> None:
+    kind = work.split(",")[0]
     columns = modes(kind, DEVICES)
-    found = local.measure(small(kind, columns={**columns, "PyTorch": peers("row").Way("torch", "eager")}))
+    found = local.measure(small(work, columns={**columns, "PyTorch": peers("row").Way("torch", "eager")}))
     assert set(found.took) == set(found.errors) == set(columns) and len(columns) >= 1
     assert not found.left_out and not found.failed
     assert all(0 < s < 1 for s in [*found.seconds.values(), *found.wall.values()])
-    if kind == "adam":
+    if kind in ("adam", "generate"):
         assert 0 < found.share < 1e6
     if kind == "latency":
         assert set(found.percentiles) == set(columns) and all(0 < a <= b <= c for a, b, c in found.percentiles.values())
@@ -144,20 +159,24 @@ def test_fastnn_is_right_on_a_device(kind: str, local: Any) -> None:
 
 
 PEERS = [
-    *(("torch", kind, "float32", "eager") for kind in SMALL if kind != "latency"),
-    *(("jax", kind, "float32", "jit") for kind in SMALL if kind != "latency"),
+    *(("torch", work, "float32", "eager") for work in WORKS if work != "latency"),
+    *(("jax", work, "float32", "jit") for work in WORKS if work not in ("latency", "sparse_embedding")),
     ("jax", "train", "float32", "scan"),
     *((peer, "train", "float32", "on_batch") for peer in ("torch", "jax")),
     *((peer, kind, "bfloat16", "eager") for peer in ("torch", "jax") for kind in ("matmul", "train")),
-    *(("onnxruntime", kind, "float32", mode) for kind in ("predict", "latency", "cnn_predict") for mode in ("eager", "bound")),
+    *(
+        ("onnxruntime", kind, "float32", mode)
+        for kind in ("predict", "latency", "cnn_predict", "text_predict", "stream")
+        for mode in ("eager", "bound")
+    ),
     *(("torch", kind, "float32", "channels_last") for kind in ("cnn_train", "net_train", "convolution_gradients")),
     ("sklearn", "predict", "float32", "eager"),
     *(("numpy", kind, "float32", "eager") for kind in ("matmul", "train", "predict")),
 ]
 
 
-@pytest.mark.parametrize(("peer", "kind", "precision", "mode"), PEERS)
-def test_peers_are_right(peer: str, kind: str, precision: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("peer", "work", "precision", "mode"), PEERS)
+def test_peers_are_right(peer: str, work: str, precision: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     library = pytest.importorskip(peer)
     if peer == "onnxruntime":
         pytest.importorskip("onnx")
@@ -166,7 +185,8 @@ def test_peers_are_right(peer: str, kind: str, precision: str, mode: str, monkey
     before = library.get_num_threads() if peer == "torch" else library.get_config() if peer == "sklearn" else None
     try:
         contender, reference = peers(peer).Contender("cpu", 1), peers("reference")
-        job, want = getattr(contender, kind)(*SMALL[kind], precision, mode), reference.expected(kind, SMALL[kind])
+        kind, args = work.split(",")[0], WORKS[work]
+        job, want = getattr(contender, kind)(*args, precision, mode), reference.expected(kind, args)
         want = [*map(reference.probabilities, want)] if peer == "sklearn" else want
         reference.check(kind, precision, job.result(), want)
         job.settle()

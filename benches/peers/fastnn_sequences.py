@@ -1,0 +1,119 @@
+"""fastnn's nets of sequences: its GPT, nn.LSTM, attention, and embeddings."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+import fastnn
+from fastnn import nn
+
+from . import job, nets, sequences
+from .fastnn_images import fit, later
+from .job import Job, Rate
+from .sequences import Lstm
+
+
+class Sequences(job.Contender):
+    """Make the jobs of fastnn in the rows of sequences."""
+
+    def text_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
+        """Return a job of `fit`."""
+        model = _net(net)
+        loss = fastnn.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(fastnn.optim.Adam(lr=sequences.LR[net]), loss)
+        return later(fit(model, sequences.data(net, batch), sequences.CHECKED))
+
+    def text_predict(self, net: str, batch: int, precision: str, mode: str) -> Job:
+        """Return a job of a frozen model, from tokens to logits."""
+        x = sequences.data(net, batch)[0][0]
+        call = _net(net).freeze(input_shape=x.shape[1:], batch_size=batch)
+        return Job(call, (x,), lambda: [call(x)])
+
+    def attention_gradients(self, *shape: Any) -> Job:
+        """Return a job of causal attention, and of the gradients of queries, keys and values."""
+        *arrays, dy = sequences.attention(*shape[:4])
+        inputs, dy = [nn.Parameter(a) for a in arrays], fastnn.tensor(dy)
+
+        def call() -> Any:
+            for x in inputs:
+                x.zero_grad()
+            y = fastnn.scaled_dot_product_attention(*inputs, is_causal=True)
+            y.backward(dy)
+            return y
+
+        def result() -> list[np.ndarray]:
+            y = call()
+            return [a.numpy() for a in (y, *(x.grad for x in inputs))]
+
+        return Job(call, result=result)
+
+    def embedding(self, tokens: int, width: int, batch: int, length: int, precision: str, mode: str) -> Job:
+        """Return a job of a captured step of Adam on the sum of the squares of embedded tokens."""
+        return _embedding(tokens, width, batch, length, fastnn.optim.Adam)
+
+    def weights_reading(self, net: str) -> Job:
+        """Return a job that measures the bandwidth of all threads together that read the weights of a net, in GB/s."""
+        from fastnn import _core
+
+        parts = np.array_split(np.zeros(sequences.nbytes(net), np.uint8), self.threads)
+        pool = ThreadPoolExecutor(self.threads)
+        return Rate(lambda: sum(pool.map(_core.read_gbytes, parts)))
+
+
+def _embedding(tokens: int, width: int, batch: int, length: int, make: Any, **how: Any) -> Job:
+    layer = nn.Embedding(tokens, width, **how)
+    layer.set_weights([sequences.table(tokens, width)])
+    optimizer = make(layer.parameters(), lr=nets.LR)
+    batches = [fastnn.tensor(ids) for ids in sequences.ids(tokens, batch, length)]
+    following = cycle(batches)
+
+    @fastnn.capture
+    def step(ids: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (layer(ids) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def result() -> list[np.ndarray]:
+        for ids in batches[: sequences.CHECKED]:
+            step(ids)
+        return [layer.weights[0].numpy()[sequences.rows_of(tokens, batch, length)]]
+
+    def settle() -> None:
+        optimizer.lr = nets.STILL
+        step(batches[0])  # the third call, which replays
+        if why := step.captured.eager:
+            raise RuntimeError(f"the step was not captured: {why}")
+
+    return Job(lambda: step(next(following)), result=result, settle=settle)
+
+
+class Characters(nn.Module):
+    """Embedding, LSTM and head."""
+
+    def __init__(self, net: Lstm) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(net.tokens, net.features)
+        self.lstm = nn.LSTM(net.features, net.units, batch_first=True)
+        self.head = nn.Linear(net.units, net.tokens)
+
+    def forward(self, ids: Any) -> Any:
+        return self.head(self.lstm(self.embedding(ids))[0])
+
+
+def _net(name: str) -> Any:
+    """Return a net with the weights of all contenders; its output are logits (batch, length, tokens)."""
+    net, weights = sequences.NETS[name], sequences.weights(name)
+    if isinstance(net, Lstm):
+        model: Any = Characters(net)
+        model.load_state_dict(weights)
+        return model
+    model = fastnn.models.GPT(net.tokens, net.length, net.width, net.blocks, net.heads, tied=False)
+    matrices = "qkv", "out", "up", "down", "head"
+    model.set_weights([w.T.copy() if w.ndim == 2 and name.split(".")[-2] in matrices else w for name, w in weights.items()])
+    return model
