@@ -14,7 +14,7 @@ from fastnn import nn
 from . import job, nets, sequences
 from .fastnn_images import fit, later
 from .job import Job, Rate
-from .sequences import Lstm
+from .sequences import Gpt, Lstm
 
 
 class Sequences(job.Contender):
@@ -108,12 +108,29 @@ class Characters(nn.Module):
 
 def _net(name: str) -> Any:
     """Return a net with the weights of all contenders; its output are logits (batch, length, tokens)."""
-    net, weights = sequences.NETS[name], sequences.weights(name)
-    if isinstance(net, Lstm):
-        model: Any = Characters(net)
-        model.load_state_dict(weights)
-        return model
-    model = fastnn.models.GPT(net.tokens, net.length, net.width, net.blocks, net.heads, tied=False)
-    matrices = "qkv", "out", "up", "down", "head"
-    model.set_weights([w.T.copy() if w.ndim == 2 and name.split(".")[-2] in matrices else w for name, w in weights.items()])
+    model = made(sequences.NETS[name])
+    fill(model, list(sequences.weights(name).values()))
     return model
+
+
+def made(net: Lstm | Gpt) -> Any:
+    """Return a new net."""
+    if isinstance(net, Lstm):
+        return Characters(net)
+    return fastnn.models.GPT(net.tokens, net.length, net.width, net.blocks, net.heads, tied=False)
+
+
+def fill(model: Any, values: list[np.ndarray]) -> None:
+    """Set the weights of a net in the order and the shapes of `sequences.shapes`."""
+    state = model.state_dict()
+    model.load_state_dict({name: _turned(name, value) for name, value in zip(state, values, strict=True)})
+
+
+def values(model: Any) -> list[np.ndarray]:
+    """Return the weights of a net in the order and the shapes of `sequences.shapes`."""
+    return [_turned(name, np.asarray(value)) for name, value in model.state_dict().items()]
+
+
+def _turned(name: str, value: np.ndarray) -> np.ndarray:
+    """Return a copy of a weight. The kernels of fastnn's GPT are (in, out)."""
+    return (value.T if name.endswith("kernel") else value).copy()

@@ -38,8 +38,8 @@ class Contender(job.Contender):
         return Job(call, result=lambda: [call() or y.numpy().swapaxes(0, 1).copy()])
 
     def stream(self, net: str, precision: str, mode: str) -> Job:
-        """Return a job of one token after another by the operator LSTM. Its state goes out and in again: as arrays, or bound to two
-        pairs of arrays that take turns."""
+        """Return a job of one token after another by the operator LSTM. Its state goes out and in again: as arrays, or bound to
+        two pairs of arrays that take turns."""
         of, tokens = sequences.NETS[net], sequences.prompt(net, sequences.STREAMED)
         session, shape = _lstm(net, 1, 1, self.threads), (1, 1, of.units)
         following = cycle(tokens.reshape(-1, 1, 1))

@@ -1,6 +1,7 @@
 """Nets of sequences, attention alone, and an embedding: their sizes, weights and tokens, the same in every process.
 
-Weights have the names and shapes of the modules in torch_sequences.py: matrices are (out, in), the gates of an LSTM are i, f, g, o.
+Weights have the names and shapes of the modules in torch_sequences.py: matrices are (out, in), the gates of an LSTM are i, f, g
+and o.
 """
 
 from __future__ import annotations

@@ -174,6 +174,9 @@ class Gpts(nn.Module):
 
 def _net(name: str) -> Any:
     """Return a net with the weights of all contenders; its output are logits (batch, length, tokens)."""
-    net = sequences.NETS[name]
-    model = Characters(net) if isinstance(net, Lstm) else Gpts(net)
-    return filled(model, list(sequences.weights(name).values()))
+    return filled(made(sequences.NETS[name]), list(sequences.weights(name).values()))
+
+
+def made(net: Lstm | Gpt) -> Any:
+    """Return a new net."""
+    return Characters(net) if isinstance(net, Lstm) else Gpts(net)
