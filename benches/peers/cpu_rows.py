@@ -157,7 +157,7 @@ def _sequences() -> list[Row]:
     """Return the rows of an LSTM of characters and of two GPTs, of attention alone, and of an embedding of 50,257 tokens."""
     fit, peers = {"fastnn": Way("fastnn", "fit")}, _columns("eager", "eager", "PyTorch", "JAX")
     frozen = _columns("frozen", "eager", "PyTorch", "JAX", "ONNX Runtime") | {"ONNX Runtime bound": Way("onnxruntime", "bound")}
-    small, memory = (sequences.SMALL, 64, 64), {"PyTorch": 1.0}
+    small, memory = (sequences.SMALL, 16, 64), {"PyTorch": 1.0}
     aims = {
         (sequences.CHARACTERS, 32): Target(times={"PyTorch": 1.3, "JAX": 3}, memory=memory),
         (sequences.BABY, 12): Target(peers=2.0),
@@ -184,7 +184,7 @@ def _sequences() -> list[Row]:
         Row(f"inference, frozen, {title}, batch 32", SEQUENCES, "text_predict", (title, 32), frozen, inference),
         Row("a token of a stream, frozen, char-LSTM 65-128-256, batch 1", SEQUENCES, "stream", (title,), frozen, stream),
         Row(
-            *(f"a token of 64 generated after 64, {sequences.SMALL}, batch 1", SEQUENCES, "generate", small),
+            *(f"a token of 64 generated after 16, {sequences.SMALL}, batch 1", SEQUENCES, "generate", small),
             *(peers | {"fastnn": Way("fastnn", "generate")}, Target(share=0.7, times={"PyTorch": 5.0})),
             **reading,
         ),
