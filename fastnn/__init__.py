@@ -35,6 +35,11 @@ _NAMES = {
         "SpatialDropout3D Subtract UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
     ".nn.layers.embedding": "Embedding ReversibleEmbedding",
+    ".nn.layers.recurrent": "GRU LSTM SimpleRNN",
+    ".nn.layers.recurrent_cells": "GRUCell LSTMCell SimpleRNNCell",
+    ".nn.layers.recurrent_layer": "RNN",
+    ".nn.layers.recurrent_stack": "StackedRNNCells",
+    ".nn.layers.recurrent_wrappers": "Bidirectional TimeDistributed",
     ".nn.layers.keras_activation": "LeakyReLU PReLU ReLU",
     ".nn.layers.positions": "PositionEmbedding SinusoidalPositions",
     ".ops.activation": (

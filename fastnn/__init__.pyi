@@ -120,6 +120,16 @@ from .nn.layers.keras_activation import PReLU as PReLU
 from .nn.layers.keras_activation import ReLU as ReLU
 from .nn.layers.positions import PositionEmbedding as PositionEmbedding
 from .nn.layers.positions import SinusoidalPositions as SinusoidalPositions
+from .nn.layers.recurrent import GRU as GRU
+from .nn.layers.recurrent import LSTM as LSTM
+from .nn.layers.recurrent import SimpleRNN as SimpleRNN
+from .nn.layers.recurrent_cells import GRUCell as GRUCell
+from .nn.layers.recurrent_cells import LSTMCell as LSTMCell
+from .nn.layers.recurrent_cells import SimpleRNNCell as SimpleRNNCell
+from .nn.layers.recurrent_layer import RNN as RNN
+from .nn.layers.recurrent_stack import StackedRNNCells as StackedRNNCells
+from .nn.layers.recurrent_wrappers import Bidirectional as Bidirectional
+from .nn.layers.recurrent_wrappers import TimeDistributed as TimeDistributed
 from .ops.activation import celu as celu
 from .ops.activation import elu as elu
 from .ops.activation import erf as erf
@@ -280,6 +290,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -299,6 +310,8 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Function",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -311,6 +324,8 @@ __all__ = [
     "Identity",
     "Input",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -330,6 +345,7 @@ __all__ = [
     "PositionEmbedding",
     "Prefetch",
     "RMSNormalization",
+    "RNN",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -346,13 +362,17 @@ __all__ = [
     "SeparableConv1D",
     "SeparableConv2D",
     "Sequential",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SinusoidalPositions",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
     "Tensor",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

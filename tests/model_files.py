@@ -123,5 +123,10 @@ def every_layer_of_sequences() -> fastnn.Model:
     """A graph of whole numbers through the layers that look up rows, and one of series, with Keras's names and PyTorch's."""
     x, series = fastnn.Input((3,), dtype="int64"), fastnn.Input((4, 3))
     tables = [fastnn.Embedding(5, 4, embeddings_constraint="non_neg"), nn.Embedding(5, 4, padding_idx=1)]
-    y = fastnn.GlobalAveragePooling1D()(fastnn.Masking(0.5)(series))
-    return fastnn.Model([x, series], [fastnn.Concatenate()([table(x) for table in tables]), y])
+    y = fastnn.Masking(0.5)(series)
+    y = fastnn.SimpleRNN(4, "relu", recurrent_constraint="non_neg", return_sequences=True)(y)
+    y = fastnn.Bidirectional(fastnn.LSTM(3, dropout=0.1, stateful=True, return_sequences=True), "ave")(y)
+    y = fastnn.RNN([fastnn.GRUCell(3, reset_after=False), fastnn.SimpleRNNCell(3), fastnn.LSTMCell(2)], return_sequences=True)(y)
+    y = fastnn.TimeDistributed(fastnn.Dense(3))(fastnn.GRU(3, go_backwards=True, return_sequences=True)(y))
+    tables = fastnn.Concatenate()([table(x) for table in tables])
+    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y)])

@@ -12,7 +12,7 @@ from ..autograd.gradients import grad
 from ..autograd.tensor import Tensor, enable_grad, no_grad
 from ..backends import current
 from ..core.structure import own_code
-from ..nn.mode import mode, unsampled
+from ..nn.mode import mode, trying, unsampled
 from ..nn.module import Module
 from ..ops.checks import whole_number
 
@@ -89,7 +89,7 @@ class Copy:
     def run(self, x: Tensor) -> tuple[Tensor, list[Output]]:
         """Return the output for a batch, and the outputs of all calls of layers in order."""
         self._seen.clear()
-        with mode(False), unsampled():
+        with mode(False), unsampled(), trying():
             y = self.model(x)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self.op}: the model returns a {type(y).__name__}; wanted a model with one output")

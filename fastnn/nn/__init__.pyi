@@ -118,6 +118,11 @@ from .layers.random import AlphaDropout as AlphaDropout
 from .layers.random import Dropout as Dropout
 from .layers.random import GaussianDropout as GaussianDropout
 from .layers.random import GaussianNoise as GaussianNoise
+from .layers.recurrent import SimpleRNN as SimpleRNN
+from .layers.recurrent_cells import SimpleRNNCell as SimpleRNNCell
+from .layers.recurrent_stack import StackedRNNCells as StackedRNNCells
+from .layers.recurrent_wrappers import Bidirectional as Bidirectional
+from .layers.recurrent_wrappers import TimeDistributed as TimeDistributed
 from .layers.regularization import ActivityRegularization as ActivityRegularization
 from .layers.resizing import UpSampling1D as UpSampling1D
 from .layers.resizing import UpSampling2D as UpSampling2D
@@ -214,6 +219,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "BatchNormalization",
+    "Bidirectional",
     "CELU",
     "CircularPad1d",
     "CircularPad2d",
@@ -346,6 +352,8 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Sine",
     "SinusoidalPositions",
     "SmoothL1Loss",
@@ -359,12 +367,14 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
     "SwiGLU",
     "Symbol",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TimeDistributed",
     "TripletMarginLoss",
     "UpSampling1D",
     "UpSampling2D",

@@ -65,15 +65,28 @@ class Pass(Recorder):
             self.real.write(a, values)
 
 
-def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[int, Any] | None = None) -> Pass:
+def record(
+    model: Module,
+    inputs: Structure,
+    xs: list[Array],
+    carried: Mapping[int, Any] | None = None,
+    kept: Sequence[tuple[Any, list[Array]]] = (),
+) -> Pass:
     """Record the forward pass from these arrays in evaluation mode, with its outputs.
 
-    carried: numbers of the inputs that are carried from call to call -> the outputs that they come from.
+    Args:
+        model, inputs: the model and the structure of its inputs.
+        xs: arrays of the inputs.
+        carried: numbers of the inputs that are carried from call to call -> the outputs that they come from.
+        kept: stateful layers, with arrays of the states that they begin with. Their next states are outputs after all others.
     """
     real: Backend = current()
-    for x in xs:
+    begun = [*xs, *(a for _, arrays in kept for a in arrays)]
+    for x in begun:
         real.fill(x, 0.0)
-    recorder = Pass(real, tuple(xs))
+    recorder = Pass(real, tuple(begun))
+    for layer, arrays in kept:
+        layer.carry([Tensor(a) for a in arrays])
     with recording(recorder), no_grad(), mode(training=False):
         with HostCode(marks=True) as host:
             recorder.structure, ys = Structure.of(inputs.call(model, [Tensor(x) for x in xs]))
@@ -90,7 +103,8 @@ def record(model: Module, inputs: Structure, xs: list[Array], carried: Mapping[i
         hidden = set(recorder.carried.values()) if len(sources) > 1 else set()
         shown_outs = [source for i, source in enumerate(sources) if i not in hidden]
         states = [sources[i] for i in recorder.carried.values()]
-        for (i, o), source in zip(recorder.carried.items(), states, strict=True):
+        states += [t.data for layer, _ in kept for t in layer.carry(None)]
+        for (i, o), source in zip(recorder.carried.items(), states, strict=False):
             if source.shape != xs[i].shape or source.dtype != xs[i].dtype:
                 names = inputs.names[i], recorder.structure.names[o]
                 raise ValueError(

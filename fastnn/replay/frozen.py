@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Array, Tensor
 from ..backends import current, recording
 from ..backends.base import Backend, Call
 from ..backends.spec import PRECISIONS
@@ -76,7 +76,7 @@ def freeze(
         given = inputs.spread(input_dtype, "freeze", "input_dtype") if several else [input_dtype] * len(shapes)
         dtypes = [dtype_of(d, "freeze: input_dtype") for d in given]
     carried = carried_inputs(inputs, state)
-    if carried and batch_size is None:
+    if batch_size is None and (carried or _stateful(model)):
         raise ValueError("freeze: state needs a batch_size, since a state belongs to the samples of one batch")
     current().host_reads("freeze")
     snapshot = Snapshot(_copied_model(model), inputs, shapes, dtypes, PRECISIONS[precision()], seed, carried)
@@ -118,6 +118,24 @@ def _copied_model(model: Module) -> Module:
 def _weights(model: Module) -> list[Any]:
     """Return the stored parameters and the buffers; those that several layers share are returned once."""
     return list(dict.fromkeys(model.weights))
+
+
+def _kept_states(model: Module, n: int, k: Backend) -> tuple[list[str], list[tuple[Any, list[Array]]]]:
+    """Return the names of the states of stateful layers, and these layers with arrays for them, for batches of n samples."""
+    names: list[str] = []
+    kept = []
+    for name, layer in _stateful(model):
+        states = flatten(layer.get_initial_state(n))[1]
+        if any(k.to_numpy(t.data).any() for t in states):
+            raise ValueError(f"freeze: {name or 'the model'} begins with a state that is not 0; pass it as an input, see state=")
+        names += [f"{name}.state_{i}" if name else f"state_{i}" for i in range(len(states))]
+        kept.append((layer, [k.empty(t.shape, t.dtype) for t in states]))
+    return names, kept
+
+
+def _stateful(model: Module) -> list[tuple[str, Any]]:
+    """Return the recurrent layers that keep their states from call to call, with their names."""
+    return [(name, m) for name, m in model.named_modules() if hasattr(m, "carry") and m.stateful]
 
 
 class Snapshot:
@@ -168,18 +186,20 @@ class Snapshot:
         inputs, shapes, dtypes, rounded, seed, carried = self._arguments
         with self.lock, recording(self.real), autocast(rounded):  # type: ignore[arg-type]
             xs = [self.real.empty((batch_size, *shape), dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+            names, kept = _kept_states(self.model, batch_size, self.real)
             passes: list[Pass] = []
             while len(passes) < 2 or (why := difference(*passes[-2:])):
                 if len(passes) == MOST_PASSES:
                     raise RuntimeError(f"freeze: the model cannot be frozen: {why}")
-                passes.append(record(self.model, inputs, xs, carried))
+                passes.append(record(self.model, inputs, xs, carried, kept))
                 if passes[-1].void:
                     raise RuntimeError(f"freeze: the model cannot be frozen: {passes[-1].void}")
             for recorded in reversed(passes):
                 recorded.restore()
             last = passes[-1]
             xs = [*(x for i, x in enumerate(xs) if i not in carried), *(xs[i] for i in carried)]
-            self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried, any_rows)
+            xs += [a for _, arrays in kept for a in arrays]
+            self.ports = ports = Ports(inputs, xs, last.structure, last.outs, last.carried, names, any_rows)
             calls = self.folded.take(fused(last, last.outs, fold=True), last, last.outs)
             return self.real.freeze(self._with_own_streams(calls, seed), xs, last.outs, last.owned, ports, self)
 

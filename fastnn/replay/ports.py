@@ -35,6 +35,7 @@ class Ports:
         inputs, outputs: structure of the inputs and outputs.
         xs, outs: arrays with the shapes and dtypes of the inputs and outputs; the carried ones are last.
         carried: numbers of the inputs that are carried from call to call -> numbers of the outputs that they come from.
+        kept: names of the states of stateful layers, whose arrays come after all others.
         any_rows: whether the model takes any batch size.
     """
 
@@ -45,13 +46,14 @@ class Ports:
         outputs: Structure,
         outs: Sequence[Array],
         carried: Mapping[int, int],
+        kept: Sequence[str] = (),
         any_rows: bool = False,
     ) -> None:
         self._any_rows = any_rows
         names = ["x"] if inputs.kind == "one" else inputs.names
-        order = [*(i for i in range(len(names)) if i not in carried), *carried]
-        ports = [Port(names[i], tuple(x.shape), np.dtype(x.dtype)) for i, x in zip(order, xs, strict=True)]
-        visible = len(ports) - len(carried)
+        order = [*(names[i] for i in range(len(names)) if i not in carried), *(names[i] for i in carried), *kept]
+        ports = [Port(name, tuple(x.shape), np.dtype(x.dtype)) for name, x in zip(order, xs, strict=True)]
+        visible = len(names) - len(carried)
         self.batch_size = len(xs[0])
         self.xs, self.states = ports[:visible], ports[visible:]
         self._inputs = _without(inputs, carried)

@@ -12,6 +12,7 @@ import numpy as np
 from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current
 from ..core.structure import Structure, own_code, users_level
+from ..nn.mode import trying
 from . import metrics
 from .data.arrays import as_floats
 from .step import observed
@@ -121,7 +122,7 @@ def check(
         return
     c.looked_at = True
     scale = _Scale(xs[0], given[0]) if len(xs) == 1 else None
-    with no_grad(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
+    with no_grad(), trying(), observed(model, scale.look) if scale is not None and scale.raw else nullcontext():
         samples = [Tensor(current().asarray(as_floats(a[:_TRIED], model.dtype))) for a in xs]
         outputs = c.returned.flatten(inputs.call(model, samples, training=False))
     if scale is not None and scale.reached:

@@ -9,11 +9,14 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
+from fastnn.core.tree import flatten
 from fastnn.initializers import INITIALIZERS
 from fastnn.losses.torch.base import TorchLoss
 from fastnn.losses.torch.pairs import PairLoss
 from fastnn.nn.layers import embedding as keras_embedding
 from fastnn.nn.layers import keras_activation
+from fastnn.nn.layers.recurrent_cell import Cell
+from fastnn.nn.layers.recurrent_layer import Recurrent
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((6, 4)).astype(np.float32)
@@ -81,6 +84,8 @@ BASE: dict[str, dict[str, Any]] = {
     "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
     "Permute": {"dims": (1, 2)},
     "Reshape": {"target_shape": (8,)},
+    **{name: {"units": 3, "seed": 1, "input_shape": (2, 4)} for name in ("SimpleRNN", "keras.LSTM", "keras.GRU")},
+    **{f"{name}Cell": {"units": 3, "seed": 1, "input_shape": (4,)} for name in ("SimpleRNN", "keras.LSTM", "keras.GRU")},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
     **{name: {"normalized_shape": 4} for name in ("LayerNorm", "RMSNorm")},
 }
@@ -107,6 +112,8 @@ OTHER |= {"value_range": (-0.5, 0.4), "height": 6, "width": 6}
 OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups": 1, "momentum": 0.6}
 OTHER |= {f"depthwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {f"pointwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
+OTHER |= {f"recurrent_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
+OTHER |= {"recurrent_activation": "hard_sigmoid", "dropout": 0.5, "recurrent_dropout": 0.5, "use_cudnn": True}
 OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 3.0}
 OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5, "logit_soft_cap": 0.1}
@@ -136,6 +143,7 @@ OTHER_OF: dict[tuple[str, str], Any] = {
     **{(f"Conv{n}DTranspose", "padding"): "same" for n in (1, 2, 3)},
     **{(f"Conv{n}DTranspose", "output_padding"): 2 for n in (1, 2, 3)},
     **{(f"ZeroPadding{n}D", "padding"): 2 for n in (1, 2, 3)},
+    **{(f"{kind}{cell}", "activation"): "softsign" for kind in ("SimpleRNN", "LSTM", "GRU") for cell in ("", "Cell")},
     ("UpSampling2D", "interpolation"): "bilinear",
     ("Upsample", "mode"): "nearest",
     **dict.fromkeys((("Upsample", "align_corners"), ("Upsample", "recompute_scale_factor")), True),
@@ -169,9 +177,15 @@ def arguments(cls: type) -> dict[str, Any]:
     return {name: value for name, value in own.items() if name not in UNKEPT}
 
 
+def joined(results: Any) -> Any:
+    """All numbers of several Tensors."""
+    return fastnn.concatenate([t.reshape(-1) for t in flatten(results)[1]])
+
+
 def layer_does(layer: Any) -> list[Any]:
     """What a layer computes in training and evaluation, eager and recorded, and what its repr and config say."""
     fastnn.seed(3)
+    recurrent = isinstance(layer, Cell | Recurrent)
     several = isinstance(layer, nn.Add | nn.Concatenate | nn.Dot | nn.Subtract)
     x: Any = [fastnn.tensor(X), fastnn.tensor(X[::-1])] if several else fastnn.tensor(np.stack([X, -X], 1))
     name = type(layer).__name__
@@ -185,6 +199,9 @@ def layer_does(layer: Any) -> list[Any]:
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
     does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer
+    if recurrent:
+        cell = isinstance(layer, Cell)
+        does = lambda x: joined(layer(x[:, 0], layer.get_initial_state(len(x))) if cell else layer(x))  # noqa: E731
     results = []
     for _ in range(2):
         for mode in (True, False):
@@ -247,8 +264,10 @@ def same(a: Any, b: Any) -> bool:
 _classes = [getattr(nn, name) for name in nn.__all__]
 _modules = [c for c in _classes if isinstance(c, type) and issubclass(c, nn.Module)]
 _containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Model, nn.Residual, nn.Module)
+_containers += (nn.StackedRNNCells, nn.Bidirectional, nn.TimeDistributed)
 LAYERS = [c for c in _modules if not issubclass(c, TorchLoss) and c not in _containers]
 LAYERS += [keras_embedding.Embedding, keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU]
+LAYERS += [fastnn.LSTM, fastnn.GRU, fastnn.LSTMCell, fastnn.GRUCell]
 LOSSES = [c for c in _modules if issubclass(c, TorchLoss) and c is not nn.LinearCrossEntropyLoss]
 
 KINDS: list[tuple[list[Any], Callable[[Any], list[Any]]]] = [

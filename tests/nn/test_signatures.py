@@ -181,6 +181,8 @@ KERAS_PLACES: list[tuple[Any, str]] = [
     ),
     *((getattr(fastnn, f"Conv{axes}DTranspose"), f"layers.Conv{axes}DTranspose") for axes in (1, 2, 3)),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Normalization", "Rescaling", "BatchNormalization", "LayerNormalization")),
+    *((getattr(fastnn, n), f"layers.{n}") for n in ("SimpleRNN", "LSTM", "GRU", "SimpleRNNCell", "LSTMCell", "GRUCell")),
+    *((getattr(fastnn, n), f"layers.{n}") for n in ("RNN", "StackedRNNCells", "Bidirectional", "TimeDistributed", "Masking")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Add", "Concatenate", "Dot", "Maximum", "Subtract")),
     *((c, f"losses.{c.__name__}") for c in fastnn.losses.LOSSES.values()),
     *((getattr(fastnn.callbacks, n), f"callbacks.{n}") for n in fastnn.callbacks.__all__ if n != "CallbackList"),

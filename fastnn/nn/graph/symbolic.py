@@ -14,11 +14,11 @@ from ...autograd.tensor import Tensor, no_grad
 from ...backends import current, recording
 from ...core.convert import dtype_of
 from ...core.seeding import generator
-from ...core.structure import Structure, argument_names, missing_inputs
+from ...core.structure import Structure, argument_names, missing_inputs, positional_names
 from ...core.tree import Tree, flatten, replace
 from ...ops.checks import positive_int
 from ..dtype import offer_dtype
-from ..mode import mode
+from ..mode import mode, trying
 from ..module import Module
 from ..parameter import filling
 from ..spec import ANY, each
@@ -288,8 +288,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         TypeError, ValueError: the layer does not take such inputs, or its output is not a batch of samples.
     """
     name = getattr(module, "name", None) or type(module).__name__.lower()
-    if kwargs:
-        raise TypeError(f"{name}: keyword arguments {list(kwargs)} in a call on symbols; give them by position")
+    args = _by_position(module, args, kwargs, name)
     if missing := missing_inputs(module, len(args)):
         arguments = ", ".join(missing)
         raise TypeError(
@@ -313,6 +312,17 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         call.structure, leaves = _tried(module, args, name, _shape)
     call.outputs = [Symbol(shape, dtype, call, name) for shape, dtype in leaves]
     return call.structure.build(call.outputs)
+
+
+def _by_position(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> tuple[Any, ...]:
+    """Return the arguments of a call by position, with None for those in between that are left out."""
+    if not kwargs:
+        return args
+    places = positional_names(module)
+    if unknown := [key for key in kwargs if key not in places[len(args) :]]:
+        raise TypeError(f"{name}: forward takes no argument {unknown[0]!r} by keyword in a call on symbols")
+    last = max(places.index(key) for key in kwargs)
+    return (*args, *(kwargs.get(key) for key in places[len(args) : last + 1]))
 
 
 def _check(module: Module, args: tuple[Any, ...], inputs: list[Symbol], name: str) -> None:
@@ -341,7 +351,7 @@ def _tried(module: Module, args: tuple[Any, ...], name: str, shape: Callable[[Sy
         data[...] = symbol.dtype.kind == "f"
         return Tensor(data)
 
-    with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), np.errstate(all="ignore"):
+    with recording(cast(Any, _Trial(current()))), no_grad(), mode(training=False), trying(), np.errstate(all="ignore"):
         y = module(*replace(args, lambda a: batch(a) if isinstance(a, Symbol) else a))
     structure, leaves = Structure.of(y)
     for leaf, place in zip(leaves, structure.places(""), strict=True):

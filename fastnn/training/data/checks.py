@@ -10,6 +10,7 @@ import numpy as np
 from ...autograd.tensor import Array, Tensor, no_grad
 from ...backends import current
 from ...core.structure import Arrays, Structure, inputs_of, is_array, nested_targets
+from ...nn.mode import trying
 from ...nn.spec import InputSpec, each
 from ..compiled import Compiled
 from ..objective import shape_of
@@ -147,7 +148,7 @@ class DataChecks:
                 o.shape = shape
             c.probed = ((*key, model._version), shapes)
             return
-        with no_grad():
+        with no_grad(), trying():
             samples = [Tensor(current().asarray(data.as_floats(a[:1], model.dtype))) for a in features]
             y = inputs.call(model, samples, training=False)
         structure, leaves = Structure.of(y)
