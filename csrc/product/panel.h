@@ -15,7 +15,8 @@ void panel_products(const PanelProducts<T>& p) {
   t.k = p.k;
   t.a_row = p.a_row;
   t.a_col = p.a_col;
-  t.ldb = t.ldc = p.vectors * kLanes<T>;
+  t.ldb = p.b_row ? p.b_row : p.vectors * kLanes<T>;
+  t.ldc = p.c_row ? p.c_row : p.vectors * kLanes<T>;
   t.last = kLanes<T>;
   t.alpha = 1;
   t.beta = p.beta;

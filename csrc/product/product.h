@@ -36,8 +36,8 @@ struct Product {
 };
 
 // `count` products c = a b + beta c, each a `step` after the one before. A b is one panel of `vectors` vectors, at most
-// kGemm.vectors, with k rows that follow each other; so is c, with m rows. From kOneChainRows rows on, the order of sums does not
-// depend on their number.
+// kGemm.vectors, with k rows; so is c, with m rows. Their rows follow each other, unless b_row or c_row is the distance of rows.
+// From kOneChainRows rows on, the order of sums does not depend on their number.
 template <class T>
 struct PanelProducts {
   i64 count, m, k, vectors;
@@ -48,6 +48,7 @@ struct PanelProducts {
   T* c;
   i64 c_step;
   T beta;
+  i64 b_row = 0, c_row = 0;
 };
 
 template <class T>

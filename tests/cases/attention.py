@@ -43,7 +43,7 @@ class _Sizes:
         rest = (v.first, v.window, v.causal)
         self.scores = _scores(np, q, k, signed, mask, v.lengths, v.starts, v.slopes, *rest, v.scale)
         size = _scores(np, self.q, self.k, bias, mask, v.lengths, v.starts, -np.abs(v.slopes), *rest, abs(v.scale))
-        self.off = v.eps * (6 + np.sqrt(v.depth)) * np.where(np.isneginf(size), 0, size)
+        self.off = v.eps * (6 + np.sqrt(v.depth)) * np.where(np.isfinite(size), size, 0)
 
     def weights(self, lse: Array) -> Array:
         return np.exp(self.scores - np.where(np.isneginf(lse), 0, lse)[..., None])
@@ -78,7 +78,7 @@ def _forward_error(v: SimpleNamespace, want: Values) -> Values:
 def _backward_error(v: SimpleNamespace, want: Values) -> Values:
     s = _Sizes(v)
     dy, y = (np.abs(_views(np, (x,), v.places, v.lse.shape, s.sizes)[0]) for x in (v.dy, v.y))
-    lse = np.where(np.isneginf(v.lse), 0, v.lse)
+    lse = np.where(np.isfinite(v.lse), v.lse, 0)
     p = s.weights(v.lse)
     relative = s.off + v.eps * (12 + np.abs(lse))[..., None]
     kept = 1 / (1 - min(float(v.rate[0]), 0.99)) if v.rate.size else 1.0
