@@ -1,4 +1,4 @@
-"""Define the command line: `fastnn info`, `warmup`, `train`, `evaluate` and `predict`."""
+"""Define the command line: `fastnn info`, `warmup`, `train`, `evaluate`, `predict` and `generate`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,21 @@ from ..backends.spec import KERNELS
 from ..backends.warmup import calls
 from .common import backend_option, clean_errors, use
 from .predict import evaluate, predict
+from .text import train_text
 from .train import train
+from .writing import generate
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Group in which `train text` is a command of its own, with other options than `train`."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[:2] == ["train", "text"]:
+            return train_text.name, train_text, args[2:]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fastnn")
 def main() -> None:
     """Train neural networks and use them."""
@@ -40,7 +51,7 @@ def warmup(backend: str | None) -> None:
         _warm_up(KERNELS)
 
 
-for command in (train, evaluate, predict):
+for command in (train, evaluate, predict, generate):
     main.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import click
 
 import fastnn
 
+from .. import plot
 from ..files.place import target_of
 
 LOSS = "sparse_categorical_crossentropy"
@@ -55,6 +57,21 @@ def check_targets(dataset: str, folder: str | None, targets: dict[str, str | Non
             if place in taken:
                 raise ValueError(f"{option} {path} is the same file as {taken[place]}")
             taken[place] = path
+
+
+def check_plot(path: str | None) -> None:
+    """Fail before the work is done if figures cannot be drawn into the file of --plot, if one is wanted."""
+    if path is not None:
+        if Path(path).suffix not in (".png", ".pdf", ".svg"):
+            raise ValueError(f"--plot {path}: wanted the name of a .png, .pdf or .svg file")
+        plot.require()
+
+
+def finite(ctx: click.Context, param: click.Parameter, number: float) -> float:
+    """Return a number of an option that is finite."""
+    if not math.isfinite(number):
+        raise click.BadParameter(f"{number}; wanted a finite number")
+    return number
 
 
 def use(backend: str | None) -> None:

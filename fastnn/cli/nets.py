@@ -62,6 +62,29 @@ def residual(shape: Shape, n_classes: int) -> Any:
     )
 
 
+def gpt(vocabulary: int, context: int, width: int, layers: int, heads: int, dropout: float) -> Any:
+    """Return a small GPT (Radford et al., 2019), which reads windows of `context` tokens."""
+    _check_size(vocabulary * width + layers * 12 * width * width)
+    return fastnn.models.GPT(vocabulary, context, width, layers, heads, dropout=dropout)
+
+
+def recurrent(kind: str, vocabulary: int, width: int, layers: int, dropout: float) -> Any:
+    """Return a network of LSTM or GRU layers that predicts each next token, with an embedding before and a dense layer after."""
+    _check_size(2 * vocabulary * width + layers * 8 * width * width)
+    layer = fastnn.LSTM if kind == "lstm" else fastnn.GRU
+    hidden = []
+    for _ in range(layers):
+        hidden += [layer(width, return_sequences=True), *([fastnn.Dropout(dropout)] if dropout else [])]
+    return fastnn.Sequential(
+        [fastnn.Input((None,), dtype="int64"), fastnn.Embedding(vocabulary, width), *hidden, fastnn.Dense(vocabulary)]
+    )
+
+
+def _check_size(weights: int) -> None:
+    if weights > MOST_WEIGHTS:
+        raise ValueError(f"the model would have about {weights} weights, more than {MOST_WEIGHTS}; try a smaller --width")
+
+
 def _convolution(filters: int, strides: int = 1) -> list[Any]:
     """Return a convolution of 3x3, batch norm, and ReLU."""
     convolution = fastnn.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")

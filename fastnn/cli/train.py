@@ -23,10 +23,12 @@ from . import nets
 from .common import (
     LOSS,
     backend_option,
+    check_plot,
     check_targets,
     clean_errors,
     data_option,
     dataset_argument,
+    finite,
     folder_argument,
     folder_of,
     use,
@@ -70,12 +72,6 @@ def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple
     return int(found[1]), int(found[2])
 
 
-def _finite(ctx: click.Context, param: click.Parameter, number: float) -> float:
-    if not math.isfinite(number):
-        raise click.BadParameter(f"{number}; wanted a finite number")
-    return number
-
-
 @click.command()
 @dataset_argument
 @folder_argument
@@ -84,7 +80,7 @@ def _finite(ctx: click.Context, param: click.Parameter, number: float) -> float:
 @click.option("--epochs", type=click.IntRange(min=1), help=f"[default: {_EPOCHS}; {_EPOCHS_OF_LENET} for mnist without --layers]")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1))
 @click.option(
-    "--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), callback=_finite, help="Learning rate."
+    "--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), callback=finite, help="Learning rate."
 )
 @click.option("--optimizer", default="adam", show_default=True)
 @backend_option
@@ -121,6 +117,8 @@ def train(
       mnist FOLDER   its four IDX files: a convolutional network, LeNet-5
       images FOLDER  PNG and JPEG files in a folder for each class: a small
                      residual network, chosen by the size of the pictures
+      text [FILE]    a model that writes such text, with options of its
+                     own: `fastnn train text --help`
       FILE.npz       x_train (n, ...) and y_train, whole numbers from 0, and
                      optionally x_test and y_test: dense layers of 15,15,15
 
@@ -129,15 +127,14 @@ def train(
     best weights are kept, and the table of classes, the confusion matrix and the worst mistakes are those of these pictures.
     """
     with clean_errors():
+        if dataset == "text":
+            raise ValueError("options for text come after the word: fastnn train text [FILE] --seed 0")
         folder = folder_of(dataset, folder, data)
         if size is not None and dataset != "images":
             raise ValueError(f"--size goes with images, not with {dataset}")
         target = Path(output or f"{Path(dataset).stem}.fastnn")
         check_targets(dataset, folder, {"--output": str(target), "--plot": plot_path})
-        if plot_path is not None:
-            if Path(plot_path).suffix not in (".png", ".pdf", ".svg"):
-                raise ValueError(f"--plot {plot_path}: wanted the name of a .png, .pdf or .svg file")
-            plot.require()
+        check_plot(plot_path)
         use(backend)
         if seed is not None:
             fastnn.seed(seed)

@@ -222,6 +222,8 @@ class Trainer(Evaluator):
                 validation = Validation(self, held_back, validation_steps, check_data)
         if feed is not None and batch_size is None and c.optimizer.takes_closure and isinstance(feed, Rows):
             feed.batch_size = feed.n
+        if feed is not None:
+            feed.serve(self)
         gathered = None if feed is None or class_weight is not None else gathered_windows(self, feed, check_data)
         arrays = None if feed is not None else self._prepare("fit", x, y, sample_weight, bytes_stay=True)
         if check_data and arrays is not None:

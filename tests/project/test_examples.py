@@ -24,6 +24,7 @@ PRINTS = {
     "drawn_shapes": "A new picture of a disc: 9",
     "heartbeats": "Accuracy on 200 signals that it has not seen: ",
     "what_layers_see": "Layer 1: edges?",
+    "sentiment": "Accuracy on 400 new texts: ",
 }
 NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib"}
 """Packages that examples need besides fastnn."""

@@ -163,6 +163,52 @@ def test_errors_of_windows_in_fit() -> None:
         model.fit(windows(IDS, 8), IDS, verbose=0)
 
 
+def streamed() -> Any:
+    fastnn.seed(0)
+    layers = [fastnn.Embedding(11, 4), fastnn.LSTM(5, return_sequences=True, stateful=True), fastnn.Dense(11)]
+    model = fastnn.Sequential([fastnn.Input((8,), dtype="int64"), *layers])
+    model.compile(fastnn.optim.SGD(lr=0.0), LOSS)
+    return model
+
+
+@pytest.mark.parametrize("memory", [1 << 28, 0])
+def test_streams_carry_states(memory: int) -> None:
+    """With weights that do not change, the loss of an epoch is that of whole streams, and validation leaves no trace."""
+    training, held_back = windows(IDS, 8, streams=4, validation_split=0.3, memory=memory)
+    model = streamed()
+    history = model.fit(training, validation_data=held_back, epochs=3, verbose=0).history
+    whole = fastnn.Sequential([fastnn.Embedding(11, 4), fastnn.LSTM(5, return_sequences=True), fastnn.Dense(11)])
+    whole(np.zeros((1, 3), np.int64))
+    whole.set_weights(model.get_weights()[: len(whole.get_weights())])
+    whole.compile("sgd", LOSS)
+    for data, name in ((training, "loss"), (held_back, "val_loss")):
+        x, y = (a.reshape(-1, 4, 8).transpose(1, 0, 2).reshape(4, -1) for a in data.arrays())
+        expected = whole.evaluate(x, y)
+        assert history[name] == pytest.approx([expected] * 3, rel=1e-5)
+        state = [s.numpy().copy() for s in model[1].states]
+        assert model.evaluate(data) == pytest.approx(expected, rel=1e-5)
+        np.testing.assert_allclose(
+            model.predict(data).reshape(-1, 4, 8, 11).transpose(1, 0, 2, 3).reshape(4, -1, 11),
+            whole.predict(x),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+        for kept, now in zip(state, model[1].states, strict=True):
+            np.testing.assert_array_equal(kept, now.numpy())
+
+
+@pytest.mark.parametrize("memory", [1 << 28, 0])
+def test_validation_in_the_middle_of_streams(memory: int) -> None:
+    training, held_back = windows(IDS, 8, streams=4, validation_split=0.3, memory=memory)
+    ends = []
+    for validation in (None, held_back):
+        model = streamed()
+        model.compile(fastnn.optim.SGD(lr=0.1), LOSS)
+        model.fit(training, validation_data=validation, epochs=5, steps_per_epoch=5, verbose=0)  # a pass has 21 steps
+        ends.append([w.tobytes() for w in model.get_weights()] + [s.numpy().tobytes() for s in model[1].states])
+    assert ends[0] == ends[1]
+
+
 def test_bad_windows(tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", np.ones(9))
     np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)

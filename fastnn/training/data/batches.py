@@ -85,6 +85,7 @@ def to_evaluate(model: Any, given: tuple[Any, Any, Any], size: int | None, steps
         feed = by_batch(model, "evaluate", x, y, weight, _rows_at_a_time(size, "evaluate: batch_size", steps))
     if feed is None:
         return chunked(model._prepare("evaluate", x, y, weight).on(current()), "evaluate", "batch_size", size, steps)
+    feed.serve(model, evaluates=True)
     return lambda: prepared(model, "evaluate", feed, steps)
 
 
@@ -103,6 +104,7 @@ def validation_of(
     if feed is not None and (kept := feed.kept()) is not None:
         given, feed = kept, None
     if feed is not None:
+        feed.serve(model, evaluates=True)
         if steps is not None:
             _checked(steps, "fit")
         elif feed.once and (times := sum(epochs)) > 1:
@@ -166,7 +168,10 @@ def to_predict(model: Any, x: Any, size: int | None, steps: int | None) -> Gener
     feed: Feed | None = find(x, "predict", "x", size)
     if feed is None:
         feed = by_batch(model, "predict", x, None, None, _rows_at_a_time(size, "predict: batch_size", steps))
-    return None if feed is None else _inputs_of(model, feed, steps)
+    if feed is None:
+        return None
+    feed.serve(model, evaluates=True)
+    return _inputs_of(model, feed, steps)
 
 
 def _inputs_of(model: Any, feed: Feed, steps: int | None) -> Generator[Arrays]:

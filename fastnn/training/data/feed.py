@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tensor import Tensor
+from ...backends import current
 from ...core.structure import users_level
 from ...core.tree import first_leaf, replace
 from ...datasets.folders import ImageFolder
@@ -74,6 +75,9 @@ class Feed:
     def kept(self) -> tuple[Any, Any] | None:
         """Return x and y of all samples, if they are kept in memory; else None."""
         return None
+
+    def serve(self, model: Any, evaluates: bool = False) -> None:
+        """Tell the feed which model gets its batches, and whether it only evaluates or predicts them."""
 
     def epoch_ended(self) -> None:
         """Call Keras's hook on_epoch_end, if the iterable has it."""
@@ -173,16 +177,27 @@ class Pictures(Rows):
 
 
 class TokenWindows(Rows):
-    """Windows of token ids."""
+    """Windows of token ids. With streams, the states of stateful layers are reset at the beginning of each pass."""
 
     own = False
     given: Windows
 
     def __init__(self, given: Windows, name: str, batch_size: int) -> None:
         super().__init__(given, name, len(given), given.batch, batch_size)
+        self._stateful: list[Any] = []
+        self._evaluates = False
 
-    def starts(self, order: Order) -> Array:
-        """Return the positions at which the windows of a pass begin."""
+    def serve(self, model: Any, evaluates: bool = False) -> None:
+        self._evaluates = evaluates
+        if self.given.streams is not None:
+            self._stateful = [layer for layer in model.modules() if getattr(layer, "stateful", False)]
+
+    def starts(self, order: Order, skip: int = 0) -> Array:
+        """Begin a pass, perhaps with its batch `skip`, and return the positions at which its windows begin."""
+        if not skip:
+            for layer in self._stateful:
+                if layer.states:
+                    layer.reset_states()
         windows = self.given
         drawn = None if windows.streams is not None else order.draw(self.n, None if windows.samples is None else windows.places)
         if drawn is not None and windows.samples is not None:
@@ -190,8 +205,18 @@ class TokenWindows(Rows):
         return windows.starts(np.arange(self.n) if drawn is None else drawn)
 
     def _batches(self, order: Order, skip: int) -> Iterator[Any]:
-        starts = self.starts(order)
-        return (self.rows(starts[i : i + self.batch_size]) for i in range(skip * self.batch_size, self.n, self.batch_size))
+        before = [(state, state.numpy().copy()) for layer in self._stateful for state in layer.states if self._evaluates]
+        starts = self.starts(order, skip)
+        return self._passed(starts[skip * self.batch_size :], before)
+
+    def _passed(self, starts: Array, before: list[tuple[Any, Array]]) -> Iterator[Any]:
+        """Yield the windows that begin at these positions, and then set states to what they were before an evaluation."""
+        try:
+            for i in range(0, len(starts), self.batch_size):
+                yield self.rows(starts[i : i + self.batch_size])
+        finally:
+            for state, values in before:
+                state.copy_(Tensor(current().asarray(values)))
 
 
 def gives_batches(x: Any) -> bool:

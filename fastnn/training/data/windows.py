@@ -46,7 +46,7 @@ class WindowBatches(Batches):
 
     def start_epoch(self, order: Order, first: int = 0) -> None:
         k = current()
-        k.write(self._starts, self.feed.starts(order).reshape(-1, 1))
+        k.write(self._starts, self.feed.starts(order, first).reshape(-1, 1))
         k.write(self.cursor, np.full(1, first, np.int64))
 
     def buffers(self, rows: int) -> list[Array]:
@@ -63,7 +63,7 @@ class WindowBatches(Batches):
         k.gather_batch(first, self._starts, self.index, self.cursor)
         shape = positions.shape
         steps = [broadcast_strides(a.shape, shape) for a in (first, self._offsets)]
-        k.binary_forward(positions, first, self._offsets, layout(shape, *steps), BINARY_OPS.index("add"))
+        k.binary_forward(positions, first, self._offsets, k.constant(layout(shape, *steps)), BINARY_OPS.index("add"))
         for tokens, buffer in zip(self._tokens, buffers, strict=False):
             taken = buffer if buffer.dtype == ids.dtype else ids
             k.take_forward(taken.reshape(-1, 1), tokens.reshape(-1, 1), positions.reshape(-1))
