@@ -3,7 +3,7 @@
 // Without reset_after, the candidate needs the reset gate before its product, so a step has two products: that of the first two
 // gates, and that of the candidate.
 #pragma once
-#include "families/recurrent.h"
+#include "families/steps.h"
 
 namespace {
 
@@ -71,36 +71,43 @@ void gru_forward(const void* args, const Worker& me) {
       lanes.store(next + i * p.stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * H + j) : h);
     };
     p.product.run(now, p.stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
-        const i64 row = steps.row(i, step), wide = p.product.wide;
+      for (i64 i = s.r0; i < s.r1; i++) {
+        const i64 row = steps.row(i, step);
         const bool active = steps.active(i, step);
-        const T* x = a.x + row * 3 * H + j;
-        const auto sum = [&](i64 gate) __attribute__((always_inline)) {
-          const Vec<T> v_sum = lanes.load(s(gate * wide + v, i));
-          return a.bu ? v_sum + lanes.load(a.bu + gate * H + j) : v_sum;
-        };
-        Vec<T> gate[2] = {}, part = {};
-        if (active) {
+        const T* x = a.x + row * 3 * H;
+        // One function after the other: short loops overlap better than a long one.
 #pragma GCC unroll 1
-          for (int g = 0; g < 2; g++) gate[g] = vsigmoid<T>(lanes.load(x + g * H) + sum(g));
-          part = a.reset_after ? sum(2) : gate[at_r] * lanes.load(now + i * p.stride + j);
-        }
-        if (a.gates)
-          for (int g = 0; g < 2; g++) lanes.store(a.gates + (row * 3 + g) * H + j, gate[g]);
-        if (a.inner) lanes.store(a.inner + row * H + j, part);
-        if (a.reset_after) return finish(i, row, active, j, lanes, gate[at_z], lanes.load(x + 2 * H) + gate[at_r] * part);
-        lanes.store(p.inside + i * p.stride + j, part);
-        lanes.store(p.update + i * p.stride + j, gate[at_z]);
-      });
+        for (i64 g = 0; g < 2; g++)
+          s.units(i, [&](i64 j, T* sums, auto lanes) {
+            Vec<T> v = lanes.load(sums + g * s.gate);
+            if (a.bu) v += lanes.load(a.bu + g * H + j);
+            lanes.store(sums + g * s.gate, vsigmoid<T>(lanes.load(x + g * H + j) + v));
+          });
+        s.units(i, [&](i64 j, T* sums, auto lanes) {
+          const Vec<T> z = lanes.load(sums + at_z * s.gate), r = lanes.load(sums + at_r * s.gate);
+          Vec<T> part = lanes.load(a.reset_after ? sums + 2 * s.gate : now + i * p.stride + j);
+          if (a.bu) part += lanes.load(a.bu + 2 * H + j);
+          if (!a.reset_after) part *= r;
+          if (a.gates)
+            for (int g = 0; g < 2; g++)
+              lanes.store(a.gates + (row * 3 + g) * H + j, active ? lanes.load(sums + g * s.gate) : Vec<T>{});
+          if (a.inner) lanes.store(a.inner + row * H + j, active ? part : Vec<T>{});
+          if (a.reset_after) return finish(i, row, active, j, lanes, z, lanes.load(x + 2 * H + j) + r * part);
+          lanes.store(p.inside + i * p.stride + j, part);
+          lanes.store(p.update + i * p.stride + j, z);
+        });
+      }
     });
     sync(me);
     if (a.reset_after) continue;
     p.candidate.run(p.inside, p.stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
+      for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step);
-        const Vec<T> sum = lanes.load(a.x + (row * 3 + 2) * H + j) + lanes.load(s(v, i));
-        finish(i, row, steps.active(i, step), j, lanes, lanes.load(p.update + i * p.stride + j), sum);
-      });
+        s.units(i, [&](i64 j, T* sums, auto lanes) {
+          const Vec<T> sum = lanes.load(a.x + (row * 3 + 2) * H + j) + lanes.load(sums);
+          finish(i, row, steps.active(i, step), j, lanes, lanes.load(p.update + i * p.stride + j), sum);
+        });
+      }
     });
     sync(me);
   }
@@ -187,29 +194,26 @@ void gru_backward(const void* args, const Worker& me) {
     if (a.dv) lanes.store(a.dv + (row * 3 + gate) * H + j, d);
     lanes.store(p.slope[step & 1] + i * p.stride + gate * H + j, d);
   };
-  // The gradients of the gates of a step, from that of its state; without reset_after, that of the reset gate is missing.
-  const auto of_state = [&](const StepSums<T>& s, i64 step) __attribute__((always_inline)) {
-    for_units(s, [&](i64 i, i64 j, i64, auto lanes) {
-      const i64 row = steps.row(i, step);
-      Vec<T> d_z = {}, d_r = {}, d_n = {}, d_inner = {};
-      if (steps.active(i, step)) {
-        const T* gates = a.gates + row * 3 * H + j;
-        const Vec<T> z = lanes.load(gates + at_z * H), r = lanes.load(gates + at_r * H), n = lanes.load(gates + 2 * H);
-        Vec<T> d = lanes.load(a.dh0 + i * H + j);
-        if (a.dy) d += lanes.load(a.dy + row * H + j);
-        lanes.store(a.dh0 + i * H + j, d * z);
-        d_z = d * (before(i, j, step, lanes) - n) * z * ((T)1 - z);
-        d_n = d * ((T)1 - z) * ((T)1 - n * n);
-        d_inner = a.reset_after ? d_n * r : d_n;
-        d_r = d_n * lanes.load(a.inner + row * H + j) * r * ((T)1 - r);
-      }
-      of_gate(i, j, row, step, at_z, lanes, d_z);
-      lanes.store(a.dx + (row * 3 + 2) * H + j, d_n);
-      if (!a.reset_after) return lanes.store(p.inside + i * p.inside_stride + j, d_n);
-      of_gate(i, j, row, step, at_r, lanes, d_r);
-      if (a.dv) lanes.store(a.dv + (row * 3 + 2) * H + j, d_inner);
-      lanes.store(p.slope[step & 1] + i * p.stride + 2 * H + j, d_inner);
-    });
+  // The gradients of the gates of a row, from that of its state; without reset_after, that of the reset gate is missing.
+  const auto of_state = [&](i64 i, i64 row, i64 step, i64 j, auto lanes) __attribute__((always_inline)) {
+    Vec<T> d_z = {}, d_r = {}, d_n = {}, d_inner = {};
+    if (steps.active(i, step)) {
+      const T* gates = a.gates + row * 3 * H + j;
+      const Vec<T> z = lanes.load(gates + at_z * H), r = lanes.load(gates + at_r * H), n = lanes.load(gates + 2 * H);
+      Vec<T> d = lanes.load(a.dh0 + i * H + j);
+      if (a.dy) d += lanes.load(a.dy + row * H + j);
+      lanes.store(a.dh0 + i * H + j, d * z);
+      d_z = d * (before(i, j, step, lanes) - n) * z * ((T)1 - z);
+      d_n = d * ((T)1 - z) * ((T)1 - n * n);
+      d_inner = a.reset_after ? d_n * r : d_n;
+      d_r = d_n * lanes.load(a.inner + row * H + j) * r * ((T)1 - r);
+    }
+    of_gate(i, j, row, step, at_z, lanes, d_z);
+    lanes.store(a.dx + (row * 3 + 2) * H + j, d_n);
+    if (!a.reset_after) return lanes.store(p.inside + i * p.inside_stride + j, d_n);
+    of_gate(i, j, row, step, at_r, lanes, d_r);
+    if (a.dv) lanes.store(a.dv + (row * 3 + 2) * H + j, d_inner);
+    lanes.store(p.slope[step & 1] + i * p.stride + 2 * H + j, d_inner);
   };
   const auto add = [&](i64 i, i64 j, auto lanes, Vec<T> d) __attribute__((always_inline)) {
     T* to = a.dh0 + i * H + j;
@@ -220,34 +224,31 @@ void gru_backward(const void* args, const Worker& me) {
   begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, share(a.N, 1, me), H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
-    const auto after = [&](const StepSums<T>& s) {
-      if (step < steps.count)
-        for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
-          if (steps.active(i, step)) add(i, j, lanes, lanes.load(s(v, i)));
-        });
-      if (step) of_state(s, step - 1);
-    };
-    if (step < steps.count) {
-      p.product.run(p.slope[step & 1], p.stride, me, after);
-    } else {
-      const Range mine = p.product.share_of(me);
-      for (i64 item = mine.begin; item < mine.end; item++) after(p.product.piece(item));
-    }
+    p.product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](const StepSums<T>& s) {
+      for (i64 i = s.r0; i < s.r1; i++) {
+        if (s.at && steps.active(i, step)) s.units(i, [&](i64 j, T* sum, auto lanes) { add(i, j, lanes, lanes.load(sum)); });
+        if (!step) continue;
+        const i64 row = steps.row(i, step - 1);
+        s.units(i, [&](i64 j, T*, auto lanes) { of_state(i, row, step - 1, j, lanes); });
+      }
+    });
     sync(me);
     if (a.reset_after || !step) continue;
     p.candidate.run(p.inside, p.inside_stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
+      for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step - 1);
-        Vec<T> d_r = {};
-        if (steps.active(i, step - 1)) {
-          const Vec<T> d = lanes.load(s(v, i)), r = lanes.load(a.gates + (row * 3 + at_r) * H + j);
-          Vec<T> h = before(i, j, step - 1, lanes);
-          if (a.mask) h *= lanes.load(a.mask + i * H + j);
-          d_r = d * h * r * ((T)1 - r);
-          add(i, j, lanes, d * r);
-        }
-        of_gate(i, j, row, step - 1, at_r, lanes, d_r);
-      });
+        s.units(i, [&](i64 j, T* sum, auto lanes) {
+          Vec<T> d_r = {};
+          if (steps.active(i, step - 1)) {
+            const Vec<T> d = lanes.load(sum), r = lanes.load(a.gates + (row * 3 + at_r) * H + j);
+            Vec<T> h = before(i, j, step - 1, lanes);
+            if (a.mask) h *= lanes.load(a.mask + i * H + j);
+            d_r = d * h * r * ((T)1 - r);
+            add(i, j, lanes, d * r);
+          }
+          of_gate(i, j, row, step - 1, at_r, lanes, d_r);
+        });
+      }
     });
     sync(me);
   }

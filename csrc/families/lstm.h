@@ -1,6 +1,6 @@
 // The LSTM of the recurrent family.
 #pragma once
-#include "families/recurrent.h"
+#include "families/steps.h"
 
 namespace {
 
@@ -63,36 +63,46 @@ void lstm_forward(const void* args, const Worker& me) {
       lanes.store(next + i * p.stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * P + j) : h);
     };
     p.product.run(now, p.stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
-        const i64 row = steps.row(i, step), wide = p.product.wide;
+      for (i64 i = s.r0; i < s.r1; i++) {
+        const i64 row = steps.row(i, step);
         const bool active = steps.active(i, step);
-        const T* x = a.x + row * 4 * H + j;
-        Vec<T> gate[4], out = {}, cell = {};
-        if (active) {
+        // The next row is far away, and this one needs all its registers.
+        s.fetch(a.x, i + 1 < s.r1 ? steps.row(i + 1, step) : steps.row(s.r0, min_i64(step + 1, steps.count - 1)), 4, H);
+        // One function after the other: short loops overlap better than a long one.
+        const auto gates = [&](i64 g, auto f) __attribute__((always_inline)) {
+          s.units(i, [&](i64 j, T* sums, auto lanes) {
+            T* sum = sums + g * s.gate;
+            lanes.store(sum, f(lanes.load(a.x + (row * 4 + g) * H + j) + lanes.load(sum)));
+          });
+        };
 #pragma GCC unroll 1
-          for (int g = 0; g < 4; g++) {
-            gate[g] = lanes.load(x + g * H) + lanes.load(s(g * wide + v, i));
-            gate[g] = g == 2 ? vtanh(gate[g]) : vsigmoid<T>(gate[g]);
+        for (i64 g = 0; g < 4; g += g == 1 ? 2 : 1) gates(g, [](Vec<T> v) { return vsigmoid<T>(v); });
+        gates(2, [](Vec<T> v) { return vtanh(v); });
+        s.units(i, [&](i64 j, T* sums, auto lanes) {
+          Vec<T> out = {}, cell = {};
+          if (active) {
+            T* c = a.c + i * H + j;
+            cell = lanes.load(sums + s.gate) * lanes.load(c) + lanes.load(sums) * lanes.load(sums + 2 * s.gate);
+            lanes.store(c, cell);
+            out = lanes.load(sums + 3 * s.gate) * vtanh(cell);
           }
-          T* c = a.c + i * H + j;
-          cell = gate[1] * lanes.load(c) + gate[0] * gate[2];
-          lanes.store(c, cell);
-          out = gate[3] * vtanh(cell);
-        }
-        if (a.gates)
-          for (int g = 0; g < 4; g++) lanes.store(a.gates + (row * 4 + g) * H + j, active ? gate[g] : Vec<T>{});
-        if (a.cells) lanes.store(a.cells + row * H + j, cell);
-        if (!a.projection) return finish(i, row, active, j, lanes, out);
-        lanes.store(p.inside + i * p.inside_stride + j, out);
-        if (a.hidden) lanes.store(a.hidden + row * H + j, out);
-      });
+          if (a.gates)
+            for (int g = 0; g < 4; g++)
+              lanes.store(a.gates + (row * 4 + g) * H + j, active ? lanes.load(sums + g * s.gate) : Vec<T>{});
+          if (a.cells) lanes.store(a.cells + row * H + j, cell);
+          if (!a.projection) return finish(i, row, active, j, lanes, out);
+          lanes.store(p.inside + i * p.inside_stride + j, out);
+          if (a.hidden) lanes.store(a.hidden + row * H + j, out);
+        });
+      }
     });
     sync(me);
     if (!a.projection) continue;
     p.projected.run(p.inside, p.inside_stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
-        finish(i, steps.row(i, step), steps.active(i, step), j, lanes, lanes.load(s(v, i)));
-      });
+      for (i64 i = s.r0; i < s.r1; i++)
+        s.units(i, [&](i64 j, T* sums, auto lanes) {
+          finish(i, steps.row(i, step), steps.active(i, step), j, lanes, lanes.load(sums));
+        });
     });
     sync(me);
   }
@@ -168,8 +178,8 @@ void lstm_backward(const void* args, const Worker& me) {
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
   const i64 H = a.H, P = a.P;
   const Range own = share(a.N, 1, me);
-  const auto of_gates = [&](i64 i, i64 j, i64 step, auto lanes, Vec<T> d) __attribute__((always_inline)) {
-    const i64 row = steps.row(i, step);
+  // The gradients of the gates of a row, from that of o tanh(c).
+  const auto of_gates = [&](i64 i, i64 row, i64 step, i64 j, auto lanes, Vec<T> d) __attribute__((always_inline)) {
     Vec<T> slope[4] = {};
     if (steps.active(i, step)) {
       const T* gates = a.gates + row * 4 * H + j;
@@ -188,42 +198,41 @@ void lstm_backward(const void* args, const Worker& me) {
       lanes.store(p.slope[step & 1] + i * p.stride + g * H + j, slope[g]);
     }
   };
-  // The gradient of the state after a step, and what follows from it for the same units.
-  const auto of_state = [&](const StepSums<T>& s, i64 step) __attribute__((always_inline)) {
-    for_units(s, [&](i64 i, i64 j, i64, auto lanes) {
-      const i64 row = steps.row(i, step);
-      Vec<T> d = lanes.load(a.dh0 + i * P + j);
-      if (a.dy) d += lanes.load(a.dy + row * P + j);
-      if (!a.projection) return of_gates(i, j, step, lanes, d);
-      lanes.store(p.total + i * p.total_stride + j, d);
-      if (a.dz) lanes.store(a.dz + row * P + j, steps.active(i, step) ? d : Vec<T>{});
-    });
-  };
   p.product.pack(me);
   if (a.projection) p.projected.pack(me);
   begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, own, P);
   begin_state(a.dc0, (T*)nullptr, 0, a.dc, (const T*)nullptr, own, H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
-    const auto after = [&](const StepSums<T>& s) {
-      if (step < steps.count)
-        for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) {
-          if (!steps.active(i, step)) return;
-          const Vec<T> d = lanes.load(s(v, i));
-          lanes.store(a.dh0 + i * P + j, a.mask ? d * lanes.load(a.mask + i * P + j) : d);
+    p.product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](const StepSums<T>& s) {
+      for (i64 i = s.r0; i < s.r1; i++) {
+        if (s.at && steps.active(i, step))
+          s.units(i, [&](i64 j, T* sum, auto lanes) {
+            const Vec<T> d = lanes.load(sum);
+            lanes.store(a.dh0 + i * P + j, a.mask ? d * lanes.load(a.mask + i * P + j) : d);
+          });
+        if (!step) continue;
+        const i64 row = steps.row(i, step - 1);
+        const i64 next = i + 1 < s.r1 ? steps.row(i + 1, step - 1) : steps.row(s.r0, max_i64(step - 2, 0));
+        s.fetch(a.gates, next, 4, H);
+        s.fetch(a.cells, next, 1, H);
+        s.fetch(a.dy, next, 1, P);
+        s.units(i, [&](i64 j, T*, auto lanes) {
+          Vec<T> d = lanes.load(a.dh0 + i * P + j);
+          if (a.dy) d += lanes.load(a.dy + row * P + j);
+          if (!a.projection) return of_gates(i, row, step - 1, j, lanes, d);
+          lanes.store(p.total + i * p.total_stride + j, d);
+          if (a.dz) lanes.store(a.dz + row * P + j, steps.active(i, step - 1) ? d : Vec<T>{});
         });
-      if (step) of_state(s, step - 1);
-    };
-    if (step < steps.count) {
-      p.product.run(p.slope[step & 1], p.stride, me, after);
-    } else {
-      const Range mine = p.product.share_of(me);
-      for (i64 item = mine.begin; item < mine.end; item++) after(p.product.piece(item));
-    }
+      }
+    });
     sync(me);
     if (!a.projection || !step) continue;
     p.projected.run(p.total, p.total_stride, me, [&](const StepSums<T>& s) {
-      for_units(s, [&](i64 i, i64 j, i64 v, auto lanes) { of_gates(i, j, step - 1, lanes, lanes.load(s(v, i))); });
+      for (i64 i = s.r0; i < s.r1; i++) {
+        const i64 row = steps.row(i, step - 1);
+        s.units(i, [&](i64 j, T* sum, auto lanes) { of_gates(i, row, step - 1, j, lanes, lanes.load(sum)); });
+      }
     });
     sync(me);
   }

@@ -206,7 +206,7 @@ def lstm(
     inputs, wanted = _recorded(z, u, h0, c0, projection)
     y, h, c = s.empty(s.rows, s.p), s.empty(s.n, s.p), s.empty(s.n, s.h)
     gates, cells = s.saved(wanted, *s.x.shape), s.saved(wanted, s.rows, s.h)
-    hidden, before = s.saved(wanted and projection is not None, s.rows, s.h), s.saved(wanted, s.rows, s.p)
+    hidden, before = s.saved(projection is not None, s.rows, s.h), s.saved(wanted, s.rows, s.p)
     first = s.checked("c0", c0, c.shape)
     states = s.checked("h0", h0, h.shape), first
     s.k.lstm_forward(y, h, c, gates, cells, hidden, before, s.x, s.u, weights, *states, s.lengths, s.mask, *s.flags)
@@ -274,7 +274,8 @@ def gru(
     bias = s.checked("bu", bu, (3 * s.h,))
     inputs, wanted = _recorded(z, u, bu, h0)
     y, h = s.empty(s.rows, s.h), s.empty(s.n, s.h)
-    gates, inner, before = s.saved(wanted, *s.x.shape), s.saved(wanted, s.rows, s.h), s.saved(wanted, s.rows, s.h)
+    keeps = wanted or not reset_after
+    gates, inner, before = s.saved(keeps, *s.x.shape), s.saved(keeps, s.rows, s.h), s.saved(wanted, s.rows, s.h)
     first = s.checked("h0", h0, h.shape)
     flags = int(bool(reset_after)), GATE_ORDERS.index(order), *s.flags
     bias3 = bias.reshape(3, s.h) if bu is not None else bias

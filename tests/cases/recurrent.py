@@ -75,7 +75,7 @@ def _cases() -> Iterable[Case]:
                 n, steps, h = sizes[(i + 3 * j) % len(sizes)]
                 scalars: dict[str, Any] = {}
                 if kind == "rnn":
-                    scalars = {"act": activation(("tanh", "relu", "sigmoid", "linear")[i % 4])}
+                    scalars = {"act": activation(("tanh", "relu")[i % 2])}
                 if kind == "gru":
                     scalars = {"reset_after": i % 2 ^ 1, "order": i // 2 % 2}
                 name = f"of_{n}"
@@ -102,7 +102,7 @@ def _cases() -> Iterable[Case]:
             yield _case(kind, way, 3, 4, 6, (1, 1, 1, 1), edges=True, note="edges")
     yield _case("gru", "forward", 3, 4, 6, (1, 1, 1, 1), scalars={"reset_after": 0}, edges=True, note="edges")
     yield _case("gru", "forward", 5, 4, 19, without=("bu",), note="no_bias")
-    yield _case("gru", "forward", 20, 8, 40, without=left["gru"][0], scalars={"reset_after": 0}, note="inference_before")
+    yield _case("gru", "forward", 20, 8, 40, without=("before",), scalars={"reset_after": 0}, note="inference_before")
     for way in ("forward", "backward"):
         yield _case("lstm", way, 40, 12, 72, p=40, note="large")
         for kind in GATES:

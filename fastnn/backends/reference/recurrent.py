@@ -138,7 +138,7 @@ def lstm_forward(
 
     y has the h of every step; h and c are the last ones. The kernel leaves the gates and the c of every step for backward. With
     ``projection``, h = (o tanh(c)) projection; ``hidden`` gets o tanh(c), so the gradient of ``projection`` is hidden^T dz, where
-    dz comes from `lstm_backward`. Without it, P must be H.
+    dz comes from `lstm_backward`; it must be there then. Without a projection, P must be H.
 
     Source: Hochreiter & Schmidhuber, Neural Computation 9(8), 1997, with forget gates; projections from Sak et al.,
     arXiv 1402.1128.
@@ -223,8 +223,8 @@ def gru_forward(
     """h = z h + (1 - z) n, with the update gate z, the reset gate r and the candidate n, in this order or that of ``order``.
 
     With a = h u + bu: z = sigmoid(x_z + a_z), r = sigmoid(x_r + a_r), and n = tanh(x_n + r a_n); ``inner`` gets a_n. Without
-    ``reset_after``, n = tanh(x_n + (r h) u_n), ``inner`` gets r h, and bu is absent. y has the h of every step, h the last ones.
-    With ``mask``, all h but that in z h are masked.
+    ``reset_after``, n = tanh(x_n + (r h) u_n), ``inner`` gets r h, and bu is absent; gates and inner must be there then. y has
+    the h of every step, h the last ones. With ``mask``, all h but that in z h are masked.
 
     Source: Cho et al., arXiv 1406.1078 (without ``reset_after``: version 3 of this text).
     """
