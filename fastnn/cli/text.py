@@ -222,7 +222,6 @@ def _rate(lr: float, warmup: int, steps: int) -> Any:
 
 def _train(model: Any, corpus: Corpus, report: _Report, every: int, rounds: int, batch_size: int, target: Path) -> Any:
     """Train, and return the history; None if the user has stopped it. The report saves the model."""
-    verbose = 1 if sys.stderr.isatty() and sys.stdout.isatty() else 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes an error below
@@ -232,7 +231,7 @@ def _train(model: Any, corpus: Corpus, report: _Report, every: int, rounds: int,
                 initial_epoch=model.optimizer.iterations // every,
                 epochs=rounds,
                 batch_size=batch_size,
-                verbose=verbose,
+                verbose=int(report.bar),
                 callbacks=[callbacks.TerminateOnNaN(), report],
             )
     except KeyboardInterrupt:
@@ -259,6 +258,7 @@ class _Report(callbacks.Callback):
         super().__init__()
         self.corpus, self.target, self.every, self.rounds = corpus, target, every, rounds
         self.prompt = start_of(corpus.tokenizer, prompt)
+        self.bar = sys.stderr.isatty() and sys.stdout.isatty()
         self._start, self._language = time.perf_counter(), model
 
     def begin(self) -> None:
@@ -273,11 +273,9 @@ class _Report(callbacks.Callback):
         if not _finite(logs["loss"], logs["val_loss"]):
             self.model.stop_training = True
             return
-        seconds = time.perf_counter() - self._start
+        numbers = "" if self.bar else f"{time.perf_counter() - self._start:.1f} s  loss {logs['loss']:.4f}  "  # fit shows them
         step, total = (epoch + 1) * self.every, self.rounds * self.every
-        self._say(
-            f"step {step} of {total}  {seconds:.1f} s  loss {logs['loss']:.4f}  validation {self._in_units(logs['val_loss'])}"
-        )
+        self._say(f"step {step} of {total}  {numbers}validation {self._in_units(logs['val_loss'])}")
         self._say(f"  {self._sample(_SAMPLE)!r}")
         self._language.save(self.target)
 

@@ -49,8 +49,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_train_and_generate(kind: str) -> None:
-    backend = ("--backend", "numpy") if kind == "gpt" else ()
-    out = run("train", "text", "whale.txt", "--model", kind, *SMALL, *backend)
+    out = run("train", "text", "whale.txt", "--model", kind, *SMALL)
     assert f"CharTokenizer({len(set(TEXT))} tokens), 2511 to train, 279 to validate" in out and "3 times 2 steps" in out
     lines = re.findall(r"step (\d) of 6 .* loss (.*)  validation (.*) nats a token, (.*) bits a character\n", out)
     assert [line[0] for line in lines] == ["2", "4", "6"]
