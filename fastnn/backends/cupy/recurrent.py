@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from .launch import Blocks
+from .launch import Blocks, rows
 
-BLOCKS: dict[str, Blocks] = {}
+FILES = ("functions.cuh", "recurrent.cu")
+
+BLOCKS: dict[str, Blocks] = dict.fromkeys(
+    ("rnn_forward", "rnn_backward", "lstm_forward", "lstm_backward", "gru_forward", "gru_backward"), rows("N")
+)
+"""A block for each sequence."""
