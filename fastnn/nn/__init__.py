@@ -50,6 +50,8 @@ _NAMES = {
     ".layers.resizing": "UpSampling1D UpSampling2D UpSampling3D",
     ".layers.shape": "Flatten Identity Permute Reshape",
     ".layers.torch_convolution": "Conv1d Conv2d Conv3d",
+    ".layers.torch_recurrent": "GRU LSTM RNN",
+    ".layers.torch_recurrent_cells": "GRUCell LSTMCell RNNCell",
     ".layers.torch_resizing": "PixelShuffle PixelUnshuffle Upsample UpsamplingBilinear2d UpsamplingNearest2d",
     ".layers.transposed_convolution": "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     ".layers.torch_transposed_convolution": "ConvTranspose1d ConvTranspose2d ConvTranspose3d",

@@ -178,6 +178,12 @@ from .layers.torch_pooling import AvgPool3d as AvgPool3d
 from .layers.torch_pooling import MaxPool1d as MaxPool1d
 from .layers.torch_pooling import MaxPool2d as MaxPool2d
 from .layers.torch_pooling import MaxPool3d as MaxPool3d
+from .layers.torch_recurrent import GRU as GRU
+from .layers.torch_recurrent import LSTM as LSTM
+from .layers.torch_recurrent import RNN as RNN
+from .layers.torch_recurrent_cells import GRUCell as GRUCell
+from .layers.torch_recurrent_cells import LSTMCell as LSTMCell
+from .layers.torch_recurrent_cells import RNNCell as RNNCell
 from .layers.torch_resizing import PixelShuffle as PixelShuffle
 from .layers.torch_resizing import PixelUnshuffle as PixelUnshuffle
 from .layers.torch_resizing import Upsample as Upsample
@@ -259,6 +265,8 @@ __all__ = [
     "GEGLU",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNLLLoss",
     "GaussianNoise",
@@ -284,6 +292,8 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LayerNormalization",
@@ -325,6 +335,8 @@ __all__ = [
     "PositionEmbedding",
     "RMSNorm",
     "RMSNormalization",
+    "RNN",
+    "RNNCell",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",

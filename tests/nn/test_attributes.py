@@ -17,6 +17,8 @@ from fastnn.nn.layers import embedding as keras_embedding
 from fastnn.nn.layers import keras_activation
 from fastnn.nn.layers.recurrent_cell import Cell
 from fastnn.nn.layers.recurrent_layer import Recurrent
+from fastnn.nn.layers.torch_recurrent import RNNBase
+from fastnn.nn.layers.torch_recurrent_cells import RNNCellBase
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((6, 4)).astype(np.float32)
@@ -86,6 +88,8 @@ BASE: dict[str, dict[str, Any]] = {
     "Reshape": {"target_shape": (8,)},
     **{name: {"units": 3, "seed": 1, "input_shape": (2, 4)} for name in ("SimpleRNN", "keras.LSTM", "keras.GRU")},
     **{f"{name}Cell": {"units": 3, "seed": 1, "input_shape": (4,)} for name in ("SimpleRNN", "keras.LSTM", "keras.GRU")},
+    **{name: {"input_size": 4, "hidden_size": 3} for name in ("RNN", "GRU", "RNNCell", "LSTMCell", "GRUCell")},
+    "LSTM": {"input_size": 4, "hidden_size": 3, "num_layers": 2, "proj_size": 2},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
     **{name: {"normalized_shape": 4} for name in ("LayerNorm", "RMSNorm")},
 }
@@ -113,7 +117,13 @@ OTHER |= {"beta_initializer": "ones", "gamma_initializer": "zeros", "num_groups"
 OTHER |= {f"depthwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {f"pointwise_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {f"recurrent_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
-OTHER |= {"recurrent_activation": "hard_sigmoid", "dropout": 0.5, "recurrent_dropout": 0.5, "use_cudnn": True}
+OTHER |= {
+    "nonlinearity": "relu",
+    "recurrent_activation": "hard_sigmoid",
+    "dropout": 0.5,
+    "recurrent_dropout": 0.5,
+    "use_cudnn": True,
+}
 OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 3.0}
 OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5, "logit_soft_cap": 0.1}
@@ -185,7 +195,7 @@ def joined(results: Any) -> Any:
 def layer_does(layer: Any) -> list[Any]:
     """What a layer computes in training and evaluation, eager and recorded, and what its repr and config say."""
     fastnn.seed(3)
-    recurrent = isinstance(layer, Cell | Recurrent)
+    recurrent = isinstance(layer, Cell | Recurrent | RNNBase | RNNCellBase)
     several = isinstance(layer, nn.Add | nn.Concatenate | nn.Dot | nn.Subtract)
     x: Any = [fastnn.tensor(X), fastnn.tensor(X[::-1])] if several else fastnn.tensor(np.stack([X, -X], 1))
     name = type(layer).__name__
@@ -201,6 +211,7 @@ def layer_does(layer: Any) -> list[Any]:
     does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer
     if recurrent:
         cell = isinstance(layer, Cell)
+        x = x[:, 0] if isinstance(layer, RNNCellBase) else x
         does = lambda x: joined(layer(x[:, 0], layer.get_initial_state(len(x))) if cell else layer(x))  # noqa: E731
     results = []
     for _ in range(2):

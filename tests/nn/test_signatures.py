@@ -34,6 +34,7 @@ def pairs() -> list[tuple[str, Any, str]]:
     found += [(n, getattr(lr_scheduler, n), f"optim.lr_scheduler.{n}") for n in lr_scheduler.__all__]
     found += [(n, f, f"nn.init.{n}") for n, f in vars(nn.init).items() if n.endswith("_") and n[0] != "_"]
     found += [(n, getattr(nn.utils, n), f"nn.utils.{n}") for n in ("clip_grad_norm_", "clip_grad_value_")]
+    found += [(n, getattr(nn.utils.rnn, n), f"nn.utils.rnn.{n}") for n in nn.utils.rnn.__all__ if n != "PackedSequence"]
     found += [("zero_grad", nn.Module.zero_grad, "nn.Module.zero_grad"), ("step", optim.SGD.step, "optim.SGD.step")]
     found += [("zero_grad", optim.SGD.zero_grad, "optim.SGD.zero_grad"), ("train", nn.Module.train, "nn.Module.train")]
     return [case for case in found if case[1] not in ANY]

@@ -1,4 +1,4 @@
-"""Gradient clipping for custom training loops, with PyTorch's names."""
+"""Gradient clipping for custom training loops, and in `rnn` sequences of different lengths, with PyTorch's names."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Array, Tensor, no_grad
-from ..backends import current
-from ..backends.spec import TENSOR_DTYPES
-from ..ops.checks import check_number
-from ..ops.elementwise import abs as absolute
-from ..ops.elementwise import maximum
+from ...autograd.tensor import Array, Tensor, no_grad
+from ...backends import current
+from ...backends.spec import TENSOR_DTYPES
+from ...ops.checks import check_number
+from ...ops.elementwise import abs as absolute
+from ...ops.elementwise import maximum
+from . import rnn
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "rnn",
 ]
 
 
