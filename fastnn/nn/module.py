@@ -17,6 +17,7 @@ from ..core.structure import own_code
 from ..core.tree import first_leaf
 from . import masks
 from .classes import names_or_none, text_or_none, tokenizer_or_none
+from .generating import Generating
 from .inputs import Inputs
 from .keras_style import marking, with_mode
 from .mode import mode, mode_override, sampled, unsampled
@@ -34,7 +35,7 @@ _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
 """Attributes that a copy does not have."""
 
 
-class Module(Trainer, State, Regularized, Inputs):
+class Module(Trainer, State, Regularized, Generating, Inputs):
     """Base of layers and models, which have parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a
@@ -116,6 +117,8 @@ class Module(Trainer, State, Regularized, Inputs):
     _saved_as = ""
     """Name of a fastnn class in files, if it is not the name of the class; "" for a class that is only a base of others."""
     _file_prefix = ""
+    _carries = False
+    """Whether the layer has a state that goes on from call to call in `fastnn.nn.carried.carrying`."""
     _draws = False
     """Whether the layer has a random number stream, `_state`, which files store."""
 

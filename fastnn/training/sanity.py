@@ -132,7 +132,7 @@ def check(
             f"{names[0]} has whole numbers up to {xs[0].max():.0f} ({scale.dtype}), on which networks train badly or not at "
             f"all; scale them, for example {names[0]} / 255",
         )
-    act = _last_activation(model) if len(parts) == 1 else ""
+    act = last_activation(model) if len(parts) == 1 else ""
     for o, y in zip(parts, outputs, strict=True):
         _check_outputs(c, o, y.numpy(), act)
 
@@ -253,7 +253,7 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
             )
 
 
-def _last_activation(model: Any) -> str:
+def last_activation(model: Any) -> str:
     """Return the name of the activation of a Sequential's last layer; "" if it is unknown, as in user code."""
     from ..nn.graph.sequential import Sequential
 

@@ -1,0 +1,113 @@
+"""The loop that writes: a pass over the prompts, then a step for each token, which samples and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..autograd.tensor import Tensor
+from ..ops.create import arange
+from ..ops.generation import sample
+from ..ops.logic import eq, where
+from .readers import Reader, Resettable, padded_ids
+from .replayed import Replayed, Surroundings
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+
+Array = np.ndarray[Any, Any]
+
+
+class Writer:
+    """Writer of tokens after prompts.
+
+    All that changes from token to token is in arrays: the last token of each text, the number of its tokens, and for a repetition
+    penalty all of them. So the step is recorded, and replayed for each token.
+
+    Args:
+        model: the module that the reader calls.
+        reader: the reader, which has read nothing yet.
+        prompts: token ids of each text, at least one.
+        n: number of new tokens, at least 1.
+        settings: those of `fastnn.ops.generation.sampling_settings`.
+        seeds: uint64, one for each text.
+        around: where the model computes.
+    """
+
+    def __init__(
+        self, model: Module, reader: Reader, prompts: list[Array], n: int, settings: Array, seeds: Array, around: Surroundings
+    ) -> None:
+        self._reader, self._prompts, self._n, self._around = reader, prompts, n, around
+        self._seeds = seeds
+        k = around.backend
+        self._settings = Tensor(k.asarray(settings))
+        sizes = np.array([len(ids) for ids in prompts], np.int64)
+        self._count = Tensor(k.asarray(sizes))
+        self._last = Tensor(k.asarray(np.zeros((len(prompts), 1), np.int64)))
+        self._text: Tensor | None = None
+        if settings[-1] != 1:
+            text = np.zeros((len(prompts), int(sizes.max()) + n), np.int64)
+            for row, ids in zip(text, prompts, strict=True):
+                row[: len(ids)] = ids
+            self._text = Tensor(k.asarray(text))
+        self._next = Replayed(self._step, model, around) if reader.recordable else self._eager
+
+    def tokens(self) -> Iterator[Array]:
+        """Yield the next token of all texts, int64 (B,), n times.
+
+        Raises:
+            ValueError: the model returns NaN.
+        """
+        texts, context = [list(ids) for ids in self._prompts], self._reader.context
+        with self._around.block():
+            read = [ids if context is None else ids[-context:] for ids in self._prompts]
+            self._choose(self._reader.read(*padded_ids(read)))
+        held = max(map(len, read))
+        for left in reversed(range(self._n)):
+            new = self._read_last()
+            yield new
+            if not left:
+                return
+            for text, token in zip(texts, new, strict=True):
+                text.append(token)
+            if held == context:
+                held = self._begin_again(texts, context)
+            else:
+                held += 1
+                self._next()
+
+    def _step(self) -> None:
+        self._choose(self._reader.read(self._last))
+
+    def _eager(self) -> None:
+        with self._around.block():
+            self._step()
+
+    def _choose(self, logits: Tensor) -> None:
+        """Choose a token for each text."""
+        text, count = self._text, self._count
+        past: dict[str, Any] = {} if text is None else {"previous": text, "count": count}
+        new = sample(logits, settings=self._settings, seed=self._seeds, position=count, **past).reshape(-1, 1)
+        if text is not None:
+            text.copy_(where(eq(arange(text.shape[1], dtype="int64"), count.reshape(-1, 1)), new, text))
+        self._last.copy_(new)
+        count.copy_(count + 1)
+
+    def _read_last(self) -> Array:
+        new = np.array(self._around.backend.to_numpy(self._last.data)[:, 0])
+        if new.min() < 0:
+            raise ValueError(
+                f"generate: the logits of text {int(new.argmin())} have NaN, or all are -infinity, so that no token can be chosen"
+            )
+        return new
+
+    def _begin_again(self, texts: list[list[int]], context: int) -> int:
+        """Read the last half of a context once more, as if the text began there; return the number of its tokens."""
+        reader = cast(Resettable, self._reader)
+        half = max(context // 2, 1)
+        with self._around.block():
+            reader.reset()
+            self._choose(reader.read(*padded_ids([np.array(text[-half:], np.int64) for text in texts])))
+        return half

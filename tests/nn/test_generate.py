@@ -1,0 +1,383 @@
+"""generate: cached and recomputed, single and batched, streamed and whole, beams; and what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.models import GPT
+from fastnn.text import ByteTokenizer, CharTokenizer
+
+BACKENDS = [name for name in ("numpy", "numba", "cpp") if name in fastnn.backends()]
+KINDS: dict[str, dict[str, Any]] = {
+    "gpt2": {},
+    "llama": {"kv_heads": 1, "positions": "rotary", "norm": "rms", "feed_forward": "swiglu", "bias": False, "tied": False},
+    "alibi": {"positions": "alibi"},
+    "first": {"positions": "sinusoidal", "norm_first": False},
+    "window": {"positions": "none", "window": 3},
+}
+HOW: dict[str, dict[str, Any]] = {
+    "greedy": {"temperature": 0},
+    "sampled": {"seed": 3, "temperature": 1.2, "top_p": 0.9},
+    "penalty": {"seed": 4, "repetition_penalty": 1.5, "top_k": 6, "min_p": 0.01},
+}
+PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 0]]
+
+
+def make(kind: str = "gpt2", vocabulary: int = 11, context: int = 24, **more: Any) -> GPT:
+    """A model with large weights, so that its tokens depend on all those before."""
+    fastnn.seed(1)
+    model = GPT(vocabulary, context, 8, 2, 2, **KINDS[kind], **more)
+    for p in model.parameters():
+        p.data[...] += 0.4 * np.random.default_rng(p.size).standard_normal(p.shape)
+    return model
+
+
+# ---- cached, batched, streamed ----
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("kind", KINDS)
+def test_cached_is_recomputed(kind: str, how: str) -> None:
+    model = make(kind)
+    cached = model.generate(PROMPTS, 12, **HOW[how])
+    again = model.generate(PROMPTS, 12, use_cache=False, **HOW[how])
+    assert cached.dtype == np.int64 and cached.shape == (3, 17) and cached.tolist() == again.tolist()
+    assert [row[: len(p)].tolist() for row, p in zip(cached, PROMPTS, strict=True)] == PROMPTS
+    assert len(np.unique(cached)) > 4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backends_write_the_same(backend: str) -> None:
+    wanted = make().generate(PROMPTS, 12, **HOW["penalty"]).tolist()
+    with fastnn.use_backend(backend):
+        assert make().generate(PROMPTS, 12, **HOW["penalty"]).tolist() == wanted
+
+
+def test_float64() -> None:
+    wanted = make().generate(PROMPTS, 12, temperature=0).tolist()
+    assert make(dtype="float64").generate(PROMPTS, 12, temperature=0).tolist() == wanted
+
+
+def test_greedy_takes_the_largest_logit() -> None:
+    model, ids = make(), [1, 2, 3]
+    for _ in range(8):
+        ids.append(int(model([ids], training=False).numpy()[0, -1].argmax()))
+    assert model.generate([1, 2, 3], 8, temperature=0).tolist() == ids
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_batch_is_its_rows(how: str) -> None:
+    model = make()
+    settings = {key: value for key, value in HOW[how].items() if key != "seed"}
+    together = model.generate(PROMPTS, 9, seed=[5, 6, 7], **settings)
+    for prompt, seed, row in zip(PROMPTS, (5, 6, 7), together, strict=True):
+        alone = model.generate(prompt, 9, seed=seed, **settings)
+        assert row.tolist() == [*alone.tolist(), *[-1] * (5 - len(prompt))]
+    assert model.generate([PROMPTS[0]], 9, seed=5, **settings).tolist() == [together[0, :12].tolist()]
+    assert model.generate(np.array([[1, 2], [3, 4]], np.int32), 2).shape == (2, 4)
+    assert model.generate(fastnn.tensor([1, 2]), 2).shape == (4,)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tokens_are_replayed(backend: str) -> None:
+    calls: list[int] = []
+
+    class Counted(GPT):
+        def step(self, ids: Any, cache: Any, lengths: Any = None) -> Any:
+            calls.append(0)
+            return super().step(ids, cache, lengths)
+
+    with fastnn.use_backend(backend):
+        fastnn.seed(0)
+        assert Counted(11, 24, 8, 1, 2).generate([1], 20).shape == (21,)
+    assert len(calls) == 3  # the prompt, and two recordings
+
+
+def test_a_step_that_cannot_be_recorded_runs_and_says_so() -> None:
+    class Measured(GPT):
+        def step(self, ids: Any, cache: Any, lengths: Any = None) -> Any:
+            y = super().step(ids, cache, lengths)
+            return y * float(y.max().item() > -1e9)
+
+    model, plain = Measured(11, 24, 8, 1, 2), GPT(11, 24, 8, 1, 2)
+    plain.set_weights(model.get_weights())
+    with pytest.warns(RuntimeWarning, match=r"generate: the steps of the model are not recorded .*item"):
+        written = model.generate([1], 20, seed=0)
+    assert written.tolist() == plain.generate([1], 20, seed=0).tolist()
+
+
+def test_streams() -> None:
+    model = make()
+    whole, batch = model.generate([1, 2], 9, seed=2), model.generate(PROMPTS, 9, seed=2, stop=[3, 4])
+    stream = model.generate([1, 2], 9, seed=2, stream=True)
+    assert isinstance(stream, Iterator) and [next(stream), *stream] == whole[2:].tolist()
+    steps = np.array(list(model.generate(PROMPTS, 9, seed=2, stop=[3, 4], stream=True)))
+    for row, prompt, new in zip(batch, PROMPTS, steps.T, strict=True):
+        kept = new[new >= 0]
+        assert row.tolist() == [*prompt, *kept, *[-1] * (batch.shape[1] - len(prompt) - len(kept))]
+    with pytest.raises(ValueError, match="max_new_tokens"):  # at once, not at the first token
+        model.generate([1, 2], -1, stream=True)
+
+
+# ---- ends ----
+
+
+def test_stop_tokens() -> None:
+    model = make()
+    free = model.generate([1], 20, seed=5)
+    stop = int(free[6])
+    first = free.tolist().index(stop, 1)
+    assert model.generate([1], 20, seed=5, stop=stop).tolist() == free[:first].tolist()
+    assert model.generate([1], 20, seed=5, stop=[99, stop]).tolist() == free[:first].tolist()
+    assert list(model.generate([1], 20, seed=5, stop=stop, stream=True)) == free[1:first].tolist()
+    together = model.generate([[1], [2, 3]], 20, seed=5, stop=stop, padding=77)
+    assert together[0].tolist()[: first + 1] == [*free[:first].tolist(), 77][: together.shape[1]]
+    assert model.generate([1], 0).tolist() == [1] and model.generate([[1], [2]], 0).tolist() == [[1], [2]]
+    assert list(model.generate([1], 0, stream=True)) == []
+
+
+def test_text() -> None:
+    model = make(vocabulary=5)
+    model.tokenizer = CharTokenizer("abcde")
+    ids = model.generate([0, 1], 20, seed=3)
+    text = model.generate("ab", 20, seed=3)
+    assert text == model.tokenizer.decode(ids) and len(text) == 22
+    assert "".join(model.generate("ab", 20, seed=3, stream=True)) == text[2:]
+    both = model.generate(["ab", "cde"], 20, seed=3)
+    assert both[0] == text and both[1].startswith("cde")
+    pieces = list(model.generate(["ab", "cde"], 20, seed=3, stream=True))
+    assert ["ab" + "".join(p[0] for p in pieces), "cde" + "".join(p[1] for p in pieces)] == both
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_stop_strings(length: int) -> None:
+    model = make(vocabulary=5)
+    model.tokenizer = CharTokenizer("abcde")
+    text = model.generate("ab", 20, seed=3)
+    for at in range(2, 20):
+        stop = text[at : at + length]
+        wanted = text[: text.index(stop, 2)]
+        assert model.generate("ab", 20, seed=3, stop=stop) == wanted
+        assert "ab" + "".join(model.generate("ab", 20, seed=3, stop=[stop, "xyz"], stream=True)) == wanted
+    assert model.generate("ab", 20, seed=3, stop="aaaaaaaaaa") == text
+    end = text[-1] + "z"  # what waits for the rest of a stop is not lost
+    assert "ab" + "".join(model.generate("ab", 20, seed=3, stop=end, stream=True)) == text
+
+
+def test_text_of_bytes() -> None:
+    class Next(fastnn.Module):
+        """The bytes of a text in their order."""
+
+        def forward(self, ids: Any) -> Any:
+            text = "aé€b".encode()
+            table = np.zeros((256, 256), np.float32)
+            table[list(text[:-1]), list(text[1:])] = 50
+            return fastnn.tensor(table).take(ids)
+
+    model = Next()
+    model.tokenizer = ByteTokenizer()
+    assert model.generate("a", 6, temperature=0, use_cache=False) == "aé€b"
+    assert list(model.generate("a", 6, temperature=0, use_cache=False, stream=True)) == ["é", "€", "b"]
+    assert list(model.generate("a", 4, temperature=0, use_cache=False, stream=True)) == ["é", "\ufffd"]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_slide(kind: str) -> None:
+    model = make(kind, context=8)
+    ids, begin = [1, 2, 3], 0
+    for _ in range(20):
+        if len(ids) - begin > 8:
+            begin = len(ids) - 4
+        ids.append(int(model([ids[begin:]], training=False).numpy()[0, -1].argmax()))
+    assert model.generate([1, 2, 3], 20, temperature=0, slide=True).tolist() == ids
+    assert model.generate([1, 2, 3], 20, temperature=0, slide=True, use_cache=False).tolist() == ids
+    batch = model.generate([[4], [1, 2, 3]], 20, temperature=0, slide=True)
+    assert batch[1].tolist() == ids and batch[0, :21].tolist() == model.generate([4], 20, temperature=0, slide=True).tolist()
+    assert model.generate(list(range(11)), 3, slide=True).shape == (14,)  # a prompt longer than the context
+
+
+# ---- beams ----
+
+
+def score(model: Any, prompt: list[int], new: tuple[int, ...], power: float) -> float:
+    logits = model([[*prompt, *new]], training=False).numpy()[0, len(prompt) - 1 : -1].astype(np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    return float(log_p[np.arange(len(new)), list(new)].sum() / len(new) ** power)
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 1.0, 3.0])
+@pytest.mark.parametrize("stop", [None, 0, [0, 2]])
+def test_beams_find_the_best_text(stop: Any, power: float) -> None:
+    model = make(vocabulary=3)
+    ends = set(np.atleast_1d([] if stop is None else stop).tolist())
+    every: list[tuple[int, ...]] = []
+    for n in range(1, 5):
+        for new in itertools.product(range(3), repeat=n):
+            if not ends & set(new[:-1]) and (n == 4 or new[-1] in ends):
+                every.append(new)
+    prompts = [[1], [2, 0]]
+    found = model.generate(prompts, 4, num_beams=81, length_penalty=power, stop=stop)
+    for prompt, row in zip(prompts, found, strict=True):
+        best = max(every, key=lambda new: score(model, prompt, new, power))
+        shown = best[:-1] if best[-1] in ends else best
+        assert row[row >= 0].tolist() == [*prompt, *shown]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_beams_with_a_cache(kind: str) -> None:
+    model = make(kind)
+    cached = model.generate(PROMPTS, 10, num_beams=3)
+    assert cached.tolist() == model.generate(PROMPTS, 10, num_beams=3, use_cache=False).tolist()
+    assert model.generate(PROMPTS[0], 10, num_beams=3).tolist() == cached[0, :13].tolist()
+    greedy = model.generate(PROMPTS[0], 10, temperature=0)
+    assert model.generate(PROMPTS[0], 10, num_beams=1, temperature=0).tolist() == greedy.tolist()
+    new, of_greedy = tuple(cached[0, 3:13].tolist()), tuple(greedy[3:].tolist())
+    assert score(model, PROMPTS[0], new, 1.0) >= score(model, PROMPTS[0], of_greedy, 1.0)
+    model.tokenizer = CharTokenizer("abcdefghijk")
+    assert model.generate("bcd", 10, num_beams=3) == model.tokenizer.decode(cached[0, :13])
+
+
+# ---- what it depends on, and what depends on it ----
+
+
+def test_seeds() -> None:
+    model = make()
+    assert model.generate([1], 12, seed=1).tolist() != model.generate([1], 12, seed=2).tolist()
+    fastnn.seed(7)
+    first, second = (model.generate([1], 12).tolist() for _ in range(2))
+    fastnn.seed(7)
+    assert model.generate([1], 12).tolist() == first != second
+
+
+def test_the_model_stays_as_it_is() -> None:
+    model = make(dropout=0.5)
+    before = [w.copy() for w in model.get_weights()]
+    assert model.training
+    written = model.generate([1], 12, seed=1)
+    assert model.training and written.tolist() == make().generate([1], 12, seed=1).tolist()
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interrupt_leaves_a_model_that_works(at: int) -> None:
+    class Interrupted(GPT):
+        left = 0
+
+        def step(self, ids: Any, cache: Any, lengths: Any = None) -> Any:
+            object.__setattr__(self, "left", self.left - 1)
+            if not self.left:
+                raise KeyboardInterrupt
+            return super().step(ids, cache, lengths)
+
+    model = Interrupted(11, 24, 8, 1, 2)
+    plain = GPT(11, 24, 8, 1, 2)
+    plain.set_weights(model.get_weights())
+    object.__setattr__(model, "left", at)
+    with pytest.raises(KeyboardInterrupt):
+        model.generate([1], 12, seed=1)
+    with pytest.warns(RuntimeWarning, match="not recorded"):  # it counts in Python
+        assert model.generate([1], 12, seed=1).tolist() == plain.generate([1], 12, seed=1).tolist()
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    model = make()
+    wanted = [model.generate([1], 20, seed=i).tolist() for i in range(4)]
+    got: dict[int, Any] = {}
+
+    def write(i: int) -> None:
+        got[i] = [model.generate([1], 20, seed=i).tolist() for _ in range(3)]
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert got == {i: [wanted[i]] * 3 for i in range(4)}
+
+
+def test_a_stream_may_be_read_in_other_modes_and_beside_others() -> None:
+    model = make(dropout=0.5)
+    wanted = [model.generate([1], 12, seed=i)[1:].tolist() for i in range(2)]
+    streams = [model.generate([1], 12, seed=i, stream=True) for i in range(2)]
+    assert [list(t) for t in zip(*zip(*streams, strict=True), strict=True)] == wanted
+    stream = model.generate([1], 12, seed=0, stream=True)
+    read = [next(stream) for _ in range(2)]
+    with fastnn.use_backend("numpy"):
+        read += [next(stream) for _ in range(2)]
+    model.eval()
+    assert read + list(stream) == wanted[0]
+
+
+def test_probabilities() -> None:
+    fastnn.seed(0)
+    logits = fastnn.Sequential([fastnn.Embedding(9, 6), fastnn.Dense(9)])
+    logits(np.zeros((1, 1), np.int64))
+    logits.set_weights([9 * w for w in logits.get_weights()])
+    p = fastnn.Sequential([fastnn.Embedding(9, 6), fastnn.Dense(9, "softmax")])
+    p(np.zeros((1, 1), np.int64))
+    p.set_weights(logits.get_weights())
+    wanted = logits.generate([1], 12, seed=0, use_cache=False).tolist()
+    assert p.generate([1], 12, seed=0, use_cache=False).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("prompt", "arguments", "error", "message"),
+    [
+        ([], {}, ValueError, "generate: the prompt is empty"),
+        ([[1], []], {}, ValueError, r"generate: prompt\[1\] is empty"),
+        ("abc", {}, ValueError, "generate: the prompt is text, but GPT has no tokenizer"),
+        ([1, 11], {}, ValueError, r"generate: the prompt has the token 11 at \[1\], but the model has the tokens 0 to 10"),
+        ([[1], [2, -1]], {}, ValueError, r"generate: prompt\[1\] has the token -1 at \[1\]"),
+        ([1.5], {}, TypeError, "generate: a list came as a prompt, wanted a text, ids"),
+        (["a", 1], {}, TypeError, "generate: a list came as a prompt"),
+        (3, {}, TypeError, "generate: a int came as a prompt"),
+        (np.zeros((1, 1, 1), int), {}, TypeError, "generate: a ndarray came as a prompt"),
+        (
+            [1],
+            {"max_new_tokens": 24},
+            ValueError,
+            "a prompt of 1 tokens and 24 new ones came, but the context of the model is 24",
+        ),
+        ([1], {"max_new_tokens": 1.5}, TypeError, "generate: max_new_tokens is 1.5"),
+        ([1], {"temperature": -1}, ValueError, "generate: temperature is -1"),
+        ([1], {"top_k": -1}, ValueError, "generate: top_k is -1"),
+        ([1], {"top_p": 2}, ValueError, "generate: top_p is 2"),
+        ([1], {"stop": "x"}, ValueError, "generate: stop has the string 'x', but the prompt is token ids"),
+        ([1], {"stop": [1.5]}, TypeError, "generate: stop has 1.5"),
+        ([1], {"seed": [1, 2]}, ValueError, "generate: 2 seeds came for 1 prompts"),
+        ([1], {"num_beams": 0}, ValueError, "generate: num_beams is 0"),
+        ([1], {"num_beams": 2, "top_k": 3}, ValueError, "generate: num_beams=2 searches for the most likely text"),
+        ([1], {"num_beams": 2, "stream": True}, ValueError, "generate: num_beams=2 searches"),
+    ],
+)
+def test_what_is_refused_says_why(prompt: Any, arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make().generate(prompt, **{"max_new_tokens": 3, **arguments})
+
+
+def test_models_that_cannot() -> None:
+    with pytest.raises(TypeError, match="generate: Dense cannot read token by token"):
+        fastnn.Dense(3, input_shape=(2,)).generate([1])
+    with pytest.raises(RuntimeError, match="generate: Dense has no parameters yet"):
+        fastnn.Dense(3).generate([1])
+    with pytest.raises(TypeError, match=r"generate: EncoderDecoder\.step needs memory, too"):
+        fastnn.models.EncoderDecoder(5, 5, 8, 8, 1, 2).generate([1])
+    model = fastnn.Sequential([fastnn.Embedding(5, 4), fastnn.Flatten(), fastnn.Dense(5)])
+    model(np.zeros((1, 3), np.int64))
+    with pytest.raises(TypeError, match="it has no recurrent layers; use_cache=False reads the whole text"):
+        model.generate([1])
+
+
+@pytest.mark.parametrize("how", [{}, {"num_beams": 2}])
+def test_nan(how: dict[str, Any]) -> None:
+    model = make()
+    model.tokens.table.embeddings.data[5] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.generate([1], 10, **how)
