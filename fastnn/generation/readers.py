@@ -13,6 +13,7 @@ from ..core.structure import own_code
 from ..models.gpt import last_of
 from ..nn.carried import States, carrying
 from ..ops.elementwise import log
+from ..ops.shape import concatenate
 from ..training.sanity import last_activation
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Carrying:
 
 
 class Rereading:
-    """Reader that keeps the tokens and reads all of them again in each call. It works for all models that look back only."""
+    """Reader that keeps the tokens and reads all of them again in each call. It needs nothing of a model but its output."""
 
     recordable = False
 
@@ -100,8 +101,9 @@ class Rereading:
         more = [row[:n] for row, n in zip(new, counts, strict=True)]
         before = self._texts or [row[:0] for row in more]
         self._texts = [np.concatenate(pair) for pair in zip(before, more, strict=True)]
-        padded, sizes = padded_ids(self._texts)
-        return logits_of(self._model, padded, sizes)
+        if len({len(ids) for ids in self._texts}) == 1:
+            return logits_of(self._model, Tensor(k.asarray(np.stack(self._texts))), None)
+        return concatenate([logits_of(self._model, Tensor(k.asarray(ids[None])), None) for ids in self._texts])
 
     def select(self, rows: Array) -> None:
         assert self._texts is not None

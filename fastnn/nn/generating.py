@@ -58,7 +58,7 @@ class Generating:
             slide: what happens when the context of the model is full: with False, prompts for which this could happen are an
                 error; with True, the model goes on after reading the last half of the context again.
             use_cache: whether the model keeps what it has read. With False, it reads the whole text for each token, which works
-                for every model that takes ids (batch, n), returns logits (batch, n, tokens), and looks back only.
+                for every model that takes ids (batch, n) and returns logits, (batch, n, tokens) or (batch, tokens).
             padding: number that fills up the rows of a batch of ids.
 
         Returns:

@@ -15,6 +15,7 @@ from ...core.tree import flatten, unflatten
 from ...ops.checks import as_tensor, flag, positive_int, whole_number
 from ...ops.elementwise import clone
 from ...ops.index import flip
+from ..carried import carried
 from ..mode import tried
 from ..module import Module
 from ..parameter import building
@@ -36,6 +37,7 @@ class Recurrent(Module):
 
     _saved_as = ""
     supports_masking = True
+    _carries = True
     _flags: ClassVar[tuple[str, ...]] = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
     _checked_arguments: ClassVar = {
         **dict.fromkeys((*_flags, "zero_output_for_mask"), flag),
@@ -124,7 +126,7 @@ class Recurrent(Module):
     @property
     def _keeps(self) -> bool:
         """Return whether the states after this call are kept."""
-        return self.stateful and not tried.get()
+        return self.stateful and not tried.get() and carried.get() is None
 
     def _first_states(self, given: Any, n: int) -> Any:
         """Return the states to begin with: those that are given or kept, else None."""
@@ -198,6 +200,9 @@ class Recurrent(Module):
             with building:
                 if self._input_shape is None:
                     self.build((None, x.shape[2]))
+        held = carried.get() if initial_state is None else None
+        if held is not None:
+            initial_state, (mask, lengths) = held.first(self), held.counted(mask, lengths, x.shape[1])
         states = self._first_states(initial_state, len(x))
         if mask is not None:
             kept = Kept(mask, x.shape, op)
@@ -206,7 +211,9 @@ class Recurrent(Module):
             last = kept.last(last)
         else:
             y, last, new = run(self.cell, x, states, self._lengths(lengths, len(x)), self.go_backwards)
-        if self._keeps:
+        if held is not None:
+            held.keep(self, flatten(new)[1])
+        elif self._keeps:
             self._keep(new, len(x))
         y = y if self.return_sequences else last
         if self.__dict__.get("activity_regularizer") is not None:
