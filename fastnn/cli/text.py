@@ -23,7 +23,7 @@ from ..datasets.texts import PIECE, pieces, read_text, sample
 from ..text import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, load
 from . import nets
 from .common import backend_option, check_plot, check_targets, clean_errors, finite, use
-from .writing import printable, start_of, written
+from .writing import start_of, written
 
 LARGEST = 1 << 27
 """Size in bytes above which a file is tokenized into a temporary file instead of memory."""
@@ -293,7 +293,7 @@ class _Report(callbacks.Callback):
         return f"{nats:.4f} nats a token, {nats / math.log(2) / self.corpus.characters:.4f} bits a character"
 
     def _sample(self, n: int) -> str:
-        return printable("".join(written(self._language, self.prompt, n, seed=0)))
+        return "".join(written(self._language, self.prompt, n, seed=0))
 
     def _say(self, line: str) -> None:
         from tqdm import tqdm

@@ -7,65 +7,39 @@ from typing import Any
 from unicodedata import category
 
 import click
-import numpy as np
 
 import fastnn
 
 from ..text import Tokenizer
 from .common import backend_option, clean_errors, use
 
-Array = np.ndarray[Any, Any]
+
+def written(model: Any, prompt: str, n: int, **how: Any) -> Iterator[str]:
+    """Yield the text that a model writes after a prompt, as it comes, n tokens in all; how: arguments of `Module.generate`."""
+    for text in model.generate(prompt, n, stream=True, slide=True, **how):
+        yield printable(text)
 
 
-def written(
-    model: Any,
-    prompt: Array,
-    n: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-) -> Iterator[str]:
-    """Yield the text that a model writes after a prompt of token ids, as it comes, n tokens in all."""
-    stream, rng = model.tokenizer.stream(), np.random.default_rng(seed)
-    ids = list(prompt)
-    context = getattr(model, "context", 256)
-    for _ in range(n):
-        with fastnn.no_grad():
-            logits = model(np.array([ids[-context:]], np.int64), training=False).numpy()[0, -1].astype(np.float64)
-        ids.append(_chosen(logits, temperature, top_k, top_p, rng))
-        yield stream.feed(ids[-1])
-    yield stream.end()
+def start_of(tokenizer: Tokenizer, prompt: str | None) -> str:
+    """Return a prompt; without one, a line end, or the first token if the tokenizer has no line end.
 
-
-def start_of(tokenizer: Tokenizer, prompt: str | None) -> Array:
-    """Return the ids of a prompt; without one, those of a line end, or token 0 if the tokenizer has no line end."""
-    if prompt is None:
-        try:
-            ids = tokenizer.encode("\n")
-        except ValueError:
-            ids = np.empty(0, np.int64)
-        return ids if len(ids) else np.zeros(1, np.int64)
-    ids = tokenizer.encode(prompt)
-    if not len(ids):
-        raise ValueError("--prompt has no tokens; wanted at least one")
-    return ids
+    Raises:
+        ValueError: the prompt has no tokens, or a character without a token.
+    """
+    if prompt is not None:
+        if not len(tokenizer.encode(prompt)):
+            raise ValueError("--prompt has no tokens; wanted at least one")
+        return prompt
+    try:
+        has_lines = len(tokenizer.encode("\n")) > 0
+    except ValueError:
+        has_lines = False
+    return "\n" if has_lines else tokenizer.decode([0])
 
 
 def printable(text: str) -> str:
     """Return a text whose control characters, except tabs and line ends, are U+FFFD: a terminal would obey them."""
     return "".join("\ufffd" if category(c) == "Cc" and c not in "\t\n\r" else c for c in text)
-
-
-def _chosen(logits: Array, temperature: float, top_k: int | None, top_p: float | None, rng: np.random.Generator) -> int:
-    if temperature == 0:
-        return int(logits.argmax())
-    order = np.argsort(-logits, kind="stable")[:top_k]
-    p = np.exp((logits[order] - logits[order[0]]) / temperature)
-    p /= p.sum()
-    if top_p is not None:
-        p = p[: int(np.searchsorted(p.cumsum(), top_p)) + 1]
-    return int(order[rng.choice(len(p), p=p / p.sum())])
 
 
 @click.command()
@@ -86,6 +60,7 @@ def _chosen(logits: Array, temperature: float, top_k: int | None, top_p: float |
     type=click.FloatRange(min=0, max=1, min_open=True),
     help="Choose among the likeliest tokens that have this probability together.",
 )
+@click.option("--stop", default=None, help="End before this text.")
 @click.option("--seed", default=None, type=click.IntRange(min=0), help="Make the text repeatable.")
 @backend_option
 def generate(
@@ -95,17 +70,21 @@ def generate(
     temperature: float,
     top_k: int | None,
     top_p: float | None,
+    stop: str | None,
     seed: int | None,
     backend: str | None,
 ) -> None:
-    """Continue a text with a saved MODEL of `fastnn train text`, and show it as it is written."""
+    """Continue a text with a saved MODEL of `fastnn train text`, and show it as it is written.
+
+    Control characters that a model writes are shown as U+FFFD, except line ends and tabs.
+    """
     with clean_errors():
         use(backend)
         model = fastnn.load(model_file, compile=False)
         if model.tokenizer is None:
             raise ValueError(f"{model_file} has no tokenizer; wanted a model of `fastnn train text`, or one with model.tokenizer")
-        ids = start_of(model.tokenizer, prompt)
         click.echo(prompt or "", nl=False)
-        for text in written(model, ids, max_new_tokens, temperature, top_k, top_p, seed):
-            click.echo(printable(text), nl=False)
+        how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop, "seed": seed}
+        for text in written(model, start_of(model.tokenizer, prompt), max_new_tokens, **how):
+            click.echo(text, nl=False)
         click.echo()

@@ -16,7 +16,7 @@ import fastnn
 from fastnn import cli
 from fastnn.cli import text as job
 from fastnn.cli import writing
-from fastnn.text import BPETokenizer, ByteTokenizer, CharTokenizer
+from fastnn.text import BPETokenizer, ByteTokenizer, CharTokenizer, WordTokenizer
 
 TEXT = "call me Ishmael. some years ago, never mind how long — precisely: having little or no money.\n" * 30
 SMALL = ("--width", 8, "--heads", 2, "--layers", 1, "--context", 8, "--batch-size", 4, "--steps", 6, "--every", 2, "--seed", 0)
@@ -61,6 +61,8 @@ def test_train_and_generate(kind: str) -> None:
     assert model.evaluate(windows[1]) == pytest.approx(float(lines[-1][2]), abs=1e-4)
     texts = [run("generate", "whale.fastnn", "--prompt", "call", "--max-new-tokens", 30, "--seed", seed) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2] and texts[0].startswith("call") and len(texts[0]) == 4 + 30 + 1
+    out = run("generate", "whale.fastnn", "--prompt", "call me", "--stop", " ", "--seed", 1)
+    assert out.startswith("call me") and " " not in out[7:]
     assert len(run("generate", "whale.fastnn", "--max-new-tokens", 5, "--top-k", 3, "--top-p", 0.9)) == 6
 
 
@@ -169,5 +171,6 @@ def test_control_characters_are_not_written() -> None:
 
 
 def test_a_prompt_that_no_option_gives() -> None:
-    assert writing.start_of(CharTokenizer("a\n"), None).tolist() == [0]
-    assert writing.start_of(CharTokenizer("ba"), None).tolist() == [0]
+    assert writing.start_of(CharTokenizer("a\n"), None) == "\n" == writing.start_of(ByteTokenizer(), None)
+    assert writing.start_of(CharTokenizer("ba"), None) == "a"
+    assert writing.start_of(WordTokenizer("call me"), None) == "<unknown>"
