@@ -96,6 +96,11 @@ FASTNN_INLINE double take_backward_work(const void* args, int itemsize) {
   return 5.0 * (double)a.J + elements_work(((a.add & 1 ? 0 : a.B) + a.J) * a.C, itemsize, 0.1, 0.2);
 }
 
+template <class T>
+FASTNN_INLINE void add_row(T* dx, const T* dy, i64 C) {
+  for_vectors<T>({0, C}, [&](i64 c, auto lanes) { lanes.store(dx + c, lanes.load(dx + c) + lanes.load(dy + c)); });
+}
+
 // Each worker owns some rows of dx and reads the whole index, so values are added to a row in the order of the index.
 template <class T>
 void take_backward(const void* args, const Worker& me) {
@@ -108,9 +113,41 @@ void take_backward(const void* args, const Worker& me) {
     const i64 row = from_0(a.index[j], a.B);
     if (row < own.begin || row >= own.end) continue;
     if (a.touched) a.touched[row] = 1;
-    T* dx = a.dx + row * a.C;
-    const T* dy = a.dy + j * a.C;
-    for_vectors<T>({0, a.C}, [&](i64 c, auto lanes) { lanes.store(dx + c, lanes.load(dx + c) + lanes.load(dy + c)); });
+    add_row(a.dx + row * a.C, a.dy + j * a.C, a.C);
+  }
+}
+
+template <class T>
+struct TakeBackwardMarked {
+  static constexpr const char* fields = "dx touched dy index B C J";
+  T* dx;
+  u8* touched;
+  const T* dy;
+  const i64* index;
+  i64 B, C, J;
+};
+
+FASTNN_INLINE double take_backward_marked_work(const void* args, int itemsize) {
+  const TakeBackwardMarked<float> a = *(const TakeBackwardMarked<float>*)args;
+  return 5.0 * (double)a.J + 0.1 * (double)a.B + elements_work(2 * a.J * a.C, itemsize, 0.1, 0.2);
+}
+
+// Worker i owns every nth group of rows, since the rows of frequent tokens are often neighbours.
+template <class T>
+void take_backward_marked(const void* args, const Worker& me) {
+  const TakeBackwardMarked<T> a = *(const TakeBackwardMarked<T>*)args;
+  constexpr i64 kGroup = 64;
+  for (i64 begin = me.ith * kGroup; begin < a.B; begin += me.nth * kGroup)
+    for (i64 b = begin; b < min_i64(begin + kGroup, a.B); b++)
+      if (a.touched[b]) {
+        memset(a.dx + b * a.C, 0, (size_t)a.C * sizeof(T));
+        a.touched[b] = 0;
+      }
+  for (i64 j = 0; j < a.J; j++) {
+    const i64 row = from_0(a.index[j], a.B);
+    if ((u64)row >= (u64)a.B || row / kGroup % me.nth != me.ith) continue;
+    a.touched[row] = 1;
+    add_row(a.dx + row * a.C, a.dy + j * a.C, a.C);
   }
 }
 

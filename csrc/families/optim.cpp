@@ -3,6 +3,7 @@
 #include "core/table.h"
 #include "families/optim_adaptive.h"
 #include "families/optim_average.h"
+#include "families/optim_rows.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ constexpr Kernel kKernels[] = {
     SINGLE(schedule_free_weight, ScheduleFreeWeight),
     {"sgd_step", fields<SgdStep<float>>(), FASTNN_T(sgd_step), nullptr, sgd_step_work},
     {"adam_step", fields<AdamStep<float>>(), FASTNN_T(adam_step), nullptr, adam_step_work},
+    {"adam_rows_step", fields<AdamRowsStep<float>>(), FASTNN_T(adam_rows_step), nullptr, adam_rows_step_work},
+    {"sparse_adam_step", fields<SparseAdamStep<float>>(), FASTNN_T(sparse_adam_step), nullptr, sparse_adam_step_work},
     UPDATE(amsgrad_step, AmsgradStep, 25, 60),
     UPDATE(radam_step, AdamStep, 20, 50),
     UPDATE(adamax_step, AdamaxStep, 20, 50),

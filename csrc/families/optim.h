@@ -127,22 +127,36 @@ FASTNN_INLINE double adam_step_work(const void* args, int itemsize) {
 }
 
 template <class T>
+struct AdamRule {
+  T beta1, beta2, fresh1, fresh2, eps, lr, root;
+  Decay<T> decay;
+
+  AdamRule(const double* h, double t) {
+    beta1 = (T)h[1], beta2 = (T)h[2], fresh1 = (T)(1 - h[1]), fresh2 = (T)(1 - h[2]), eps = (T)h[3];
+    lr = (T)(h[0] / (1 - __builtin_pow(h[1], t))), root = (T)(1 / __builtin_sqrt(1 - __builtin_pow(h[2], t)));
+    decay = Decay<T>::of(h[0], h[4], h[5]);
+  }
+
+  // Updates the elements of a vector with the gradient g.
+  template <class Lanes>
+  __attribute__((always_inline)) void apply(T* pw, T* pm, T* pv, Vec<T> g, Lanes lanes) const {
+    const Vec<T> w = lanes.load(pw);
+    if (decay.coupled != 0) g += decay.coupled * w;
+    const Vec<T> m = settled<T>(beta1 * lanes.load(pm) + fresh1 * g);
+    const Vec<T> v = held<T>(beta2 * lanes.load(pv) + fresh2 * g * g);
+    lanes.store(pm, m);
+    lanes.store(pv, v);
+    lanes.store(pw, decay.keep * w - lr * m / (vsqrt<T>(v) * root + eps));
+  }
+};
+
+template <class T>
 void adam_step(const void* args, const Worker& me) {
   const AdamStep<T> a = *(const AdamStep<T>*)args;
   if (a.n == 0) return;
-  const double *h = a.hyper, t = (double)a.step[0];
-  const T beta1 = (T)h[1], beta2 = (T)h[2], fresh1 = (T)(1 - h[1]), fresh2 = (T)(1 - h[2]), eps = (T)h[3];
-  const T lr = (T)(h[0] / (1 - __builtin_pow(h[1], t))), root = (T)(1 / __builtin_sqrt(1 - __builtin_pow(h[2], t)));
-  const Decay<T> decay = Decay<T>::of(h[0], h[4], h[5]);
-  for_vectors<T>(share(a.n, kGrain, me), [&](i64 i, auto lanes) {
-    Vec<T> w = lanes.load(a.w + i), g = lanes.load(a.dw + i);
-    if (decay.coupled != 0) g += decay.coupled * w;
-    Vec<T> m = settled<T>(beta1 * lanes.load(a.m + i) + fresh1 * g);
-    Vec<T> v = held<T>(beta2 * lanes.load(a.v + i) + fresh2 * g * g);
-    lanes.store(a.m + i, m);
-    lanes.store(a.v + i, v);
-    lanes.store(a.w + i, decay.keep * w - lr * m / (vsqrt<T>(v) * root + eps));
-  });
+  const AdamRule<T> rule(a.hyper, (double)a.step[0]);
+  for_vectors<T>(share(a.n, kGrain, me),
+                 [&](i64 i, auto lanes) { rule.apply(a.w + i, a.m + i, a.v + i, lanes.load(a.dw + i), lanes); });
 }
 
 constexpr i64 kSquaresChunk = 8192;

@@ -226,6 +226,7 @@ class Tensor(Methods, TensorBase):
     @property
     def grad(self) -> Tensor | None:
         """Return the gradient that backward computed, or None."""
+        self.shown()
         return Tensor(self._buffer) if self.has_grad else None
 
     @grad.setter
@@ -237,6 +238,13 @@ class Tensor(Methods, TensorBase):
         if self.touched is not None:
             current().fill(self.touched, 1.0)
         current().set_has_grad(self, True)
+
+    def shown(self) -> None:
+        """Store that code outside can change the gradient in any row; only parameters with `track_rows` have to know."""
+
+    def zero_beside_marks(self) -> bool:
+        """Return whether the gradient buffer is 0 in all rows that `touched` does not mark."""
+        return False
 
     def grad_buffer(self) -> Array:
         """Return the array that stores the gradient; it is made at the first use."""

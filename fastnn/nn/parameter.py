@@ -32,7 +32,7 @@ class Parameter(Tensor):
     True
     """
 
-    __slots__ = ("end", "flat", "kept", "start", "touched")
+    __slots__ = ("_clean", "end", "flat", "kept", "start", "touched")
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         from ..autograd.tensor import tensor
@@ -44,6 +44,7 @@ class Parameter(Tensor):
         self.start = self.end = 0  # range in the flat buffers; end is the start of the next parameter
         self.kept: Array | None = None  # view of its values in the flat buffer
         self.touched: Array | None = None  # marks of rows with a gradient other than 0, if `track_rows` was called
+        self._clean: Array | None = None  # the gradient buffer, if its rows without a mark are 0 and nobody else writes into it
 
     @property
     def trainable(self) -> bool:
@@ -74,10 +75,26 @@ class Parameter(Tensor):
             raise ValueError("track_rows: the parameter has no rows; wanted at least one dimension")
         if self.touched is None:
             k = current()
-            self.touched = k.empty(self.shape[0], np.bool_)
-            k.fill(self.touched, 1.0 if self.has_grad else 0.0)
-            settings_changed()  # recorded steps would not write the marks
+            touched = k.empty(self.shape[0], np.bool_)
+            k.write(touched, self.has_grad)
+            if self._buffer is not None:
+                settings_changed()  # recorded steps would not write the marks
+            self.touched = touched
         return Tensor(self.touched)
+
+    def grad_buffer(self) -> Array:
+        if self._buffer is None and self.touched is not None:
+            self._clean = super().grad_buffer()
+            current().write(self._clean, 0)
+        return super().grad_buffer()
+
+    def zero_beside_marks(self) -> bool:
+        return self._clean is not None and self._clean is self._buffer
+
+    def shown(self) -> None:
+        if self.touched is not None and self._clean is not None:
+            self._clean = None
+            settings_changed()  # recorded steps clear only the marked rows
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
@@ -182,7 +199,8 @@ class FlatBuffer:
                 copy_array(k, grad, p.grad_buffer())
             end = start + -(-p.size // step) * step
             # One statement without calls, so that Ctrl-C cannot interrupt it.
-            p.data, p.kept, p._buffer, p.flat, p.start, p.end = view, view, grad, self, start, end
+            clean = None if p.touched is None or (p.has_grad and not p.zero_beside_marks()) else grad
+            p.data, p.kept, p._buffer, p._clean, p.flat, p.start, p.end = view, view, grad, clean, self, start, end
 
 
 def flatten_parameters(parameters: Iterable[Tensor]) -> list[Parameter]:

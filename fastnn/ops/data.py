@@ -93,12 +93,22 @@ def rows(x: Tensor, index: Any) -> Tensor:
 def _take_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     x, (index,) = node.inputs[0], node.saved
-    columns = int(np.prod(x.shape[1:], dtype=np.int64))
+    add_gradient_rows(grads, x, dy, index)
+
+
+def add_gradient_rows(grads: Gradients, x: Tensor, dy: Array, index: Array) -> None:
+    """Add the rows of dy to those of the gradient of x that the index gives, and mark these rows.
+
+    If all rows of the gradient that are not marked are known to be 0, an old gradient is cleared in the marked rows alone.
+    """
+    k, columns = grads.k, int(np.prod(x.shape[1:], dtype=np.int64))
     dx, add = grads.target(x)
     touched = grads.touched(x, dx)
-    grads.k.take_backward(
-        dx.reshape(x.shape[0], columns), touched, dy.reshape(len(index), columns), index, 3 * add
-    )  # both outputs
+    dx2, dy2 = dx.reshape(x.shape[0], columns), dy.reshape(len(index), columns)
+    if touched.size and not add and x.zero_beside_marks():
+        k.take_backward_marked(dx2, touched, dy2, index)
+    else:
+        k.take_backward(dx2, touched, dy2, index, 3 * add)  # both outputs
     grads.done(x, dx, marked=True)
 
 

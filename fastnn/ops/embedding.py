@@ -8,7 +8,7 @@ from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
 from ..core import arrays
 from .checks import as_tensor, floating
-from .data import as_index
+from .data import add_gradient_rows, as_index
 
 
 def embedding(
@@ -49,10 +49,7 @@ def _embedding_backward(grads: Gradients, node: Node, dy: Array) -> None:
         outside = arrays.filled(k, (1,), index.dtype, rows)  # the kernel adds nothing there
         is_padding = arrays.compare(k, "eq", index, arrays.filled(k, (1,), index.dtype, padding))
         index = arrays.select(k, is_padding, outside, index)
-    dx, add = grads.target(weight)
-    touched = grads.touched(weight, dx)
-    k.take_backward(dx, touched, dy, index, 3 * add)  # both outputs
-    grads.done(weight, dx, marked=True)
+    add_gradient_rows(grads, weight, dy, index)
 
 
 def _counts(k: Any, index: Array, rows: int, dtype: Any) -> Array:

@@ -15,6 +15,7 @@ from .base import Optimizer
 from .keras import own_arguments
 from .lbfgs import LBFGS
 from .muon import Muon
+from .rows import SparseAdam
 from .schedule_free import AdamWScheduleFree
 from .sgd import SGD, Lion
 
@@ -31,6 +32,7 @@ _KERAS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "radam": (RAdam, {"eps": 1e-7, "decoupled_weight_decay": True}),
     "lion": (Lion, {"lr": 1e-3}),
     "muon": (Muon, {"weight_decay": 4e-3, "adjust_lr_fn": "match_rms_adamw", "adamw_weight_decay": 4e-3, "adamw_eps": 1e-7}),
+    "sparseadam": (SparseAdam, {"eps": 1e-7}),
     "schedulefreeadamw": (AdamWScheduleFree, {}),
     "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
 }
@@ -84,6 +86,7 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "SparseAdam",
     "get",
     "lr_scheduler",
 ]

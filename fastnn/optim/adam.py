@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Optimizer
 from .group import Group, Layout, Setting
+from .rows import MOMENTS, adam_steps
 from .segment import Run
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-
-MOMENTS = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
 
 class Adam(Optimizer):
@@ -61,11 +60,11 @@ class Adam(Optimizer):
 
     def update(self, k: Backend, run: Run) -> None:
         group, states = run.segment.group, run.states
-        m, v = states["exp_avg"], states["exp_avg_sq"]
         if group.options["amsgrad"]:
+            m, v = states["exp_avg"], states["exp_avg_sq"]
             k.amsgrad_step(run.w, m, v, states["max_exp_avg_sq"], run.dw, group.hyper, run.steps)
         else:
-            k.adam_step(run.w, m, v, run.dw, group.hyper, run.steps)
+            adam_steps(k, run)
 
 
 class AdamW(Adam):

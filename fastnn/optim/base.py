@@ -307,6 +307,9 @@ class Optimizer(Attributes, Stateful):
             for run in runs:
                 k.clip_value(run.dw, self._limit)
             return
+        for run in runs:
+            for p in run.parameters:
+                p.shown()  # a norm that is not finite makes all rows of a gradient NaN
         grads = [run.of(p, run.dw) for run in runs for p in run.parameters]
         for together in [grads] if self._clip == "global_clipnorm" else [[g] for g in grads]:
             k.fill(self._total, 0.0)

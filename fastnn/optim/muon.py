@@ -11,9 +11,9 @@ import numpy as np
 from ..autograd.tensor import Array
 from ..core.arrays import copy_array
 from ..nn.parameter import Parameter
-from .adam import MOMENTS
 from .base import Optimizer
 from .group import Group, Layout, Setting
+from .rows import MOMENTS
 from .segment import Run
 
 if TYPE_CHECKING:

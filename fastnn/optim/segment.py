@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
 
 
+LEAST_TABLE = 1 << 15
+"""Number of elements from which on it is worth a kernel call to leave out rows."""
+
+
 class Segment:
     """Adjacent parameters of one flat buffer and group, with their state in buffers of the same layout.
 
@@ -24,6 +28,8 @@ class Segment:
         parameters: adjacent parameters of a flat buffer.
         states: names of the state buffers, with initial values.
         carried: number of values that are stored for each parameter in addition to its step count.
+
+    ``seen`` has the rows of large tables that have had a gradient: the state of the others is as it was at the beginning.
     """
 
     def __init__(self, group: Group, parameters: list[Parameter], states: dict[str, float], carried: int) -> None:
@@ -38,6 +44,11 @@ class Segment:
         for name, value in states.items():
             self.states[name] = k.empty(size, self.flat.dtype)
             k.fill(self.states[name], value)
+        self.seen: dict[Parameter, Array] = {}
+        for p in parameters:
+            if p.touched is not None and p.size >= LEAST_TABLE:
+                self.seen[p] = k.empty(p.shape[0], np.bool_)
+                k.fill(self.seen[p], 0.0)
         self.steps = k.shared_array(np.zeros(len(parameters)), np.int64)
         self.carried = k.shared_array(np.zeros((len(parameters), carried)))
 
@@ -80,7 +91,7 @@ class Segment:
 class Run:
     """Adjacent parameters that take a step together: flat views of their values, gradients and states."""
 
-    __slots__ = ("carried", "dw", "parameters", "segment", "states", "steps", "w")
+    __slots__ = ("carried", "dw", "grads", "parameters", "segment", "states", "steps", "w")
 
     def __init__(
         self,
@@ -93,6 +104,7 @@ class Run:
         carried: Array,
     ) -> None:
         self.segment, self.parameters, self.w, self.dw = segment, parameters, w, dw
+        self.grads = dw  # stays when the step puts another array in place of dw
         self.states, self.steps, self.carried = states, steps, carried
 
     @property

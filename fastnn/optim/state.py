@@ -109,6 +109,8 @@ class Stateful:
                 came, names = ", ".join(map(str, given)), ", ".join(sorted(wanted))
                 raise ValueError(f"{name}: the state of parameter {n} has {came}, wanted {names}; it is another optimizer's")
             writes.append((s.steps[i : i + 1], whole_number(given.get("step", 0), f"{name}: step", 0)))
+            if p in s.seen:
+                writes.append((s.seen[p], bool(given)))
             writes.append((s.carried[i], [float(given.get(key, 0.0)) for key in self.carried]))
             for key, initial in (s.group.states or {}).items():
                 value = host_array(given.get(key, np.full(p.shape, initial, p.dtype)), p.dtype, f"{name}: {key}")

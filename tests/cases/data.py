@@ -37,6 +37,12 @@ def _sum_error(add: Any) -> Any:
     return error
 
 
+def _added_to_unmarked(v: SimpleNamespace, want: Values) -> Values:
+    """The error of sums of dy, to which rows that are not marked add what they had."""
+    before = np.where(v.touched[:, None], 0, v.dx)
+    return _sum_error(_add_rows)(SimpleNamespace(**{**vars(v), "dx": before, "add": 1}), want)
+
+
 def _add_rows(dx: Array, dy: Array, index: Array) -> None:
     inside = (index >= -len(dx)) & (index < len(dx))
     np.add.at(dx, index[inside], dy[inside])
@@ -53,6 +59,8 @@ def _rows(b: int, j: int, c: int, strays: bool = True, **flags: Any) -> Iterable
     absent = ("touched",) if flags.get("grad") or flags.get("bench") else ()
     for add in (0, 3):
         yield Case("take_backward", sizes, {"add": add}, absent, arrays=index, error=_sum_error(_add_rows), **flags)
+    if not flags.get("grad"):
+        yield Case("take_backward_marked", sizes, arrays=index, error=_added_to_unmarked, **flags)
 
 
 def _batch(b: int, j: int, c: int, q: int, cursor: int, **flags: Any) -> Case:

@@ -92,6 +92,25 @@ def _steps(n: int, sgd: Iterable[str] = SGD, adam: Iterable[str] = ADAM, **flags
             yield Case(kernel, {"n": n, "P": 3}, absent=absent, spans=SPANS, arrays=arrays, error=error, note=name, **flags)
 
 
+def _adam_of_rows(v: SimpleNamespace, want: Values) -> Values:
+    """The errors of Adam, of the gradients of touched rows; rows that were not seen are exact, but for weight decay."""
+    errors = _adam(SimpleNamespace(**{**vars(v), "dw": np.where(v.touched[:, None], v.dw, 0)}), want)
+    return {**errors, "m": errors["m"] + 1e-30, "v": errors["v"] + 1e-36}  # what is smaller is stored as 0, or as this
+
+
+def _sparse_adam(v: SimpleNamespace, want: Values) -> Values:
+    return _adam(SimpleNamespace(**{**vars(v), "hyper": [*v.hyper, 0.0, 0.0]}), want)
+
+
+def _rows(b: int, c: int, names: Iterable[str] = ADAM, **flags: Any) -> Iterable[Case]:
+    for name in names:
+        hyper, step = ADAM[name]
+        sizes, common = {"B": b, "C": c, "P": 3}, {"spans": SPANS, "note": name, **flags}
+        yield Case("adam_rows_step", sizes, arrays={"hyper": hyper, "step": [step] * 3}, error=_adam_of_rows, **common)
+        if hyper[4] == 0:
+            yield Case("sparse_adam_step", sizes, arrays={"hyper": hyper[:4], "step": [step] * 3}, error=_sparse_adam, **common)
+
+
 def _sum_squares(v: SimpleNamespace, want: Values) -> Values:
     return {"total": np.finfo(np.float64).eps * (2 + len(v.x) ** 0.5 / 2) * want["total"]}
 
@@ -109,6 +128,9 @@ COUNTS_AND_CLIPPING = [
     *_steps(1009, edges=True),
     *(case for n in LENGTHS for case in _steps(n, ("dampening",), ("decay",))),
     *(case for n in LENGTHS for case in _clipping(n, edges=n == 65)),
+    *_rows(9, 15, edges=True),
+    *(case for sizes in ((0, 3), (3, 0), (1, 1), (150, 17), (70, 65)) for case in _rows(*sizes, ("later", "decoupled"))),
+    *_rows(50257, 64, ("later",), bench=True, test=False),
     *(case for n in (8191, 8193, 30011) for case in _clipping(n)),
     *(case for n in (1 << 16, 1 << 22) for case in _steps(n, ("plain", "momentum"), ("first",), bench=True, test=False)),
     # A scale just below 1: after many calls the numbers are still normal.

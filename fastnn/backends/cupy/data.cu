@@ -74,6 +74,48 @@ __device__ void take_forward(const take_forward_args<T>& a) {
   take_rows(a.y, a.x, a.J, a.B, a.C, [=](i64 j) { return from_0(a.index[j], a.B); });
 }
 
+// The part of dx that a warp owns: some rows, or some columns of a row.
+template <typename T>
+struct Own {
+  T* dx;
+  bool* touched;  // null if this warp writes no marks
+  i64 top, bottom, left, right;
+
+  // Adds the rows of dy that belong to these rows, in their order, and marks them.
+  __device__ void add(const T* from, const i64* index, i64 J, i64 B, i64 C) const {
+    const int lane = threadIdx.x % WARP;
+    constexpr int AHEAD = 8, EACH = 4;  // loads of the index, and of a lane's columns, in flight
+    for (i64 begin = 0; begin < J; begin += AHEAD * WARP) {
+      u32 found = 0;  // of lane k: which of the k-th WARP indices are this warp's
+#pragma unroll
+      for (int k = 0; k < AHEAD; ++k) {
+        const i64 j = begin + k * WARP + lane, row = j < J ? from_0(index[j], B) : -1;
+        const bool inside = row >= top && row < bottom;
+        if (inside && touched) touched[row] = true;
+        const u32 mine = __ballot_sync(ALL_LANES, inside);
+        if (lane == k) found = mine;
+      }
+      for (u32 some = __ballot_sync(ALL_LANES, found != 0); some; some &= some - 1) {
+        const int k = __ffs(some) - 1;
+        for (u32 mine = __shfl_sync(ALL_LANES, found, k); mine; mine &= mine - 1) {
+          const i64 j = begin + k * WARP + __ffs(mine) - 1;
+          T* const to = dx + from_0(index[j], B) * C;
+          const T* const dy = from + j * C;
+          for (i64 c = left + lane; c < right; c += EACH * WARP) {
+            T sum[EACH];
+#pragma unroll
+            for (int e = 0; e < EACH; ++e)
+              if (c + e * WARP < right) sum[e] = to[c + e * WARP] + dy[c + e * WARP];
+#pragma unroll
+            for (int e = 0; e < EACH; ++e)
+              if (c + e * WARP < right) to[c + e * WARP] = sum[e];
+          }
+        }
+      }
+    }
+  }
+};
+
 // Each warp owns some rows of dx, or some columns of a row where there are more warps than rows, and goes through the whole
 // index for them.
 template <typename T>
@@ -86,43 +128,29 @@ __device__ void take_backward(const take_backward_args<T>& a) {
   if (owner >= owners) return;
   const i64 top = a.B * owner / owners, bottom = a.B * (owner + 1) / owners;
   const i64 left = a.C * part / parts, right = a.C * (part + 1) / parts;
-  const bool marks = a.touched && part == 0;  // the first part of a row has its mark
+  bool* const marks = part == 0 ? a.touched : nullptr;  // the first part of a row has its mark
   if (!(a.add & 1))
     for (i64 b = top; b < bottom; ++b)
       for (i64 c = left + lane; c < right; c += WARP) a.dx[b * a.C + c] = 0;
   if (!(a.add & 2) && marks)
-    for (i64 b = top + lane; b < bottom; b += WARP) a.touched[b] = false;
+    for (i64 b = top + lane; b < bottom; b += WARP) marks[b] = false;
   __syncwarp();
+  Own<T>{a.dx, marks, top, bottom, left, right}.add(a.dy, a.index, a.J, a.B, a.C);
+}
 
-  constexpr int AHEAD = 8, EACH = 4;  // loads of the index, and of a lane's columns, in flight
-  for (i64 begin = 0; begin < a.J; begin += AHEAD * WARP) {
-    u32 found = 0;  // of lane k: which of the k-th WARP indices are this warp's
-#pragma unroll
-    for (int k = 0; k < AHEAD; ++k) {
-      const i64 j = begin + k * WARP + lane, row = j < a.J ? from_0(a.index[j], a.B) : -1;
-      const bool inside = row >= top && row < bottom;
-      if (inside && marks) a.touched[row] = true;
-      const u32 mine = __ballot_sync(ALL_LANES, inside);
-      if (lane == k) found = mine;
-    }
-    for (u32 some = __ballot_sync(ALL_LANES, found != 0); some; some &= some - 1) {
-      const int k = __ffs(some) - 1;
-      for (u32 mine = __shfl_sync(ALL_LANES, found, k); mine; mine &= mine - 1) {
-        const i64 j = begin + k * WARP + __ffs(mine) - 1;
-        T* const dx = a.dx + from_0(a.index[j], a.B) * a.C;
-        const T* const dy = a.dy + j * a.C;
-        for (i64 c = left + lane; c < right; c += EACH * WARP) {
-          T sum[EACH];
-#pragma unroll
-          for (int e = 0; e < EACH; ++e)
-            if (c + e * WARP < right) sum[e] = dx[c + e * WARP] + dy[c + e * WARP];
-#pragma unroll
-          for (int e = 0; e < EACH; ++e)
-            if (c + e * WARP < right) dx[c + e * WARP] = sum[e];
-        }
-      }
-    }
-  }
+// A row belongs to one warp alone, which clears its mark after it has read it.
+template <typename T>
+__device__ void take_backward_marked(const take_backward_marked_args<T>& a) {
+  const i64 warps = (i64)gridDim.x * WARPS, me = (i64)blockIdx.x * WARPS + threadIdx.x / WARP;
+  const int lane = threadIdx.x % WARP;
+  const i64 top = a.B * me / warps, bottom = a.B * (me + 1) / warps;
+  for (i64 b = top; b < bottom; ++b)
+    if (a.touched[b])
+      for (i64 c = lane; c < a.C; c += WARP) a.dx[b * a.C + c] = 0;
+  __syncwarp();
+  for (i64 b = top + lane; b < bottom; b += WARP) a.touched[b] = false;
+  __syncwarp();
+  Own<T>{a.dx, a.touched, top, bottom, 0, a.C}.add(a.dy, a.index, a.J, a.B, a.C);
 }
 
 // The row i = r / J of x belongs to the row r of y.

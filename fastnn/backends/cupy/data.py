@@ -21,6 +21,7 @@ BLOCKS: dict[str, Blocks] = {
     "gather_batch": elements("J", "C", most=MOST_STREAMS),
     "take_forward": elements("J", "C", most=MOST_STREAMS),
     "take_backward": _rows_of_dx,
+    "take_backward_marked": lambda of: min(MOST_SCANS, max(1, -(-of["B"] // 8))),
     "gather_forward": elements("I", "J", "L", each=1, most=MOST_STREAMS),
     "gather_backward": elements("I", "K", "L", each=1, most=MOST_SCANS),
 }

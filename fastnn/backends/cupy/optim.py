@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .launch import MOST_STREAMS, Blocks, elements, one
 
-FILES = ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu")
+FILES = ("elements.cuh", "optim.cu", "optim_adaptive.cu", "optim_average.cu", "optim_rows.cu")
 
 _step = elements("n", each=8, most=MOST_STREAMS)
 _scale = elements("n", each=16, most=MOST_STREAMS)
@@ -15,6 +15,7 @@ BLOCKS: dict[str, Blocks] = {
     "scheduled": one,
     "nadam_product": one,
     "schedule_free_weight": one,
+    **dict.fromkeys(("adam_rows_step", "sparse_adam_step"), lambda of: min(MOST_STREAMS, max(1, of["B"]))),
     "sum_squares": elements("n", each=16),
     **dict.fromkeys(
         (

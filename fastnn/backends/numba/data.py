@@ -79,6 +79,20 @@ def _mark_rows(touched: Array, index: Array) -> None:
             touched[row] = True
 
 
+def take_backward_marked(dx: Array, touched: Array, dy: Array, index: Array) -> None:
+    _clear_marked(dx, touched)
+    _add_rows(dx, dy, index)
+    _mark_rows(touched, index)
+
+
+@jit
+def _clear_marked(dx: Array, touched: Array) -> None:
+    for row in range(len(touched)):
+        if touched[row]:
+            dx[row] = 0
+            touched[row] = False
+
+
 @jit
 def gather_forward(y: Array, x: Array, index: Array) -> None:
     outside = _outside(y)

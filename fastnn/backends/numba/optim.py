@@ -10,64 +10,15 @@ import numpy as np
 
 from .arithmetic import maximum, minimum
 from .jit import jit
-from .vmath import f32, inline, of_type
+from .moments import decay_of, gradient, held, moments, settled, unbiased
+from .optim_rows import adam_rows_step as adam_rows_step
+from .optim_rows import sparse_adam_step as sparse_adam_step
+from .vmath import inline
 
 Array = Any
 
 _LANES = 64
 """Running sums side by side: neighbours do not wait for each other, and their order is that of the elements."""
-
-
-SMALL, SMALL32 = 1e-300, f32(1e-30)
-"""Bound below which an average is stored as 0."""
-LEAST, LEAST32 = 1e-306, f32(1e-36)
-"""Least value of an average of squares."""
-
-
-def settled32(T: Any, x: Any) -> Any:
-    return f32(0) if abs(x) < SMALL32 else x
-
-
-@of_type
-def settled(T: Any, x: Any) -> Any:
-    """Return an average of gradients, steps or weights as it is stored."""
-    return 0.0 if abs(x) < SMALL else x
-
-
-def held32(T: Any, x: Any) -> Any:
-    return LEAST32 if abs(x) < LEAST32 else x
-
-
-@of_type
-def held(T: Any, x: Any) -> Any:
-    """Return an average of squares as it is stored."""
-    return LEAST if abs(x) < LEAST else x
-
-
-@inline
-def _decay(lr: float, weight_decay: float, decoupled: float) -> tuple[float, float]:
-    """Return how much of w the gradient takes up, and how much w keeps."""
-    return (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-
-
-@inline
-def _gradient(w: Any, dw: Any, coupled: Any) -> Any:
-    """Return what is not decayed by its gradient does not meet w there, which may be infinite."""
-    return dw + coupled * w if coupled != 0 else dw
-
-
-@inline
-def _moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any:
-    """beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `_decay`; hyper begins with lr, beta1, beta2, eps."""
-    lr, beta1, beta2, eps = hyper[0], hyper[1], hyper[2], hyper[3]
-    coupled, keep = _decay(lr, weight_decay, decoupled)
-    return T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(coupled), T(keep)
-
-
-@inline
-def _unbiased(beta: float, step: Array) -> Any:
-    """1 - beta^t: the share of gradients in a running mean that began with 0."""
-    return 1 - beta ** float(step[0])
 
 
 @jit
@@ -99,21 +50,21 @@ def sgd_step(w: Array, v: Array, dw: Array, hyper: Array, step: Array) -> None:
 def _plain_step(w: Array, dw: Array, hyper: Array) -> None:
     T = w.dtype.type
     w, dw = w.ravel(), dw.ravel()
-    decay = _decay(hyper[0], hyper[4], hyper[5])
+    decay = decay_of(hyper[0], hyper[4], hyper[5])
     lr, coupled, keep = T(hyper[0]), T(decay[0]), T(decay[1])
     for i in range(w.size):
-        w[i] = keep * w[i] - lr * _gradient(w[i], dw[i], coupled)
+        w[i] = keep * w[i] - lr * gradient(w[i], dw[i], coupled)
 
 
 @jit
 def _momentum_step(w: Array, v: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, v, dw = w.ravel(), v.ravel(), dw.ravel()
-    decay = _decay(hyper[0], hyper[4], hyper[5])
+    decay = decay_of(hyper[0], hyper[4], hyper[5])
     lr, momentum, fresh, coupled, keep = T(hyper[0]), T(hyper[1]), T(1 - hyper[2]), T(decay[0]), T(decay[1])
     nesterov, first = hyper[3] != 0, step[0] == 1
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         velocity = settled(T, g if first else momentum * v[i] + fresh * g)
         v[i] = velocity
         w[i] = keep * w[i] - lr * (g + momentum * velocity if nesterov else velocity)
@@ -123,10 +74,10 @@ def _momentum_step(w: Array, v: Array, dw: Array, hyper: Array, step: Array) -> 
 def adam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, m, v, dw = w.ravel(), m.ravel(), v.ravel(), dw.ravel()
-    beta1, fresh1, beta2, fresh2, eps, coupled, keep = _moments(T, hyper, hyper[4], hyper[5])
-    lr, root = T(hyper[0] / _unbiased(hyper[1], step)), T(1 / math.sqrt(_unbiased(hyper[2], step)))
+    beta1, fresh1, beta2, fresh2, eps, coupled, keep = moments(T, hyper, hyper[4], hyper[5])
+    lr, root = T(hyper[0] / unbiased(hyper[1], step)), T(1 / math.sqrt(unbiased(hyper[2], step)))
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         m[i] = settled(T, beta1 * m[i] + fresh1 * g)
         v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         w[i] = keep * w[i] - lr * m[i] / (math.sqrt(v[i]) * root + eps)
@@ -136,10 +87,10 @@ def adam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Array
 def amsgrad_step(w: Array, m: Array, v: Array, top: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, m, v, top, dw = w.ravel(), m.ravel(), v.ravel(), top.ravel(), dw.ravel()
-    beta1, fresh1, beta2, fresh2, eps, coupled, keep = _moments(T, hyper, hyper[4], hyper[5])
-    lr, root = T(hyper[0] / _unbiased(hyper[1], step)), T(1 / math.sqrt(_unbiased(hyper[2], step)))
+    beta1, fresh1, beta2, fresh2, eps, coupled, keep = moments(T, hyper, hyper[4], hyper[5])
+    lr, root = T(hyper[0] / unbiased(hyper[1], step)), T(1 / math.sqrt(unbiased(hyper[2], step)))
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         m[i] = settled(T, beta1 * m[i] + fresh1 * g)
         v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         top[i] = maximum(top[i], v[i])
@@ -150,17 +101,17 @@ def amsgrad_step(w: Array, m: Array, v: Array, top: Array, dw: Array, hyper: Arr
 def radam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, m, v, dw = w.ravel(), m.ravel(), v.ravel(), dw.ravel()
-    beta1, fresh1, beta2, fresh2, eps, coupled, keep = _moments(T, hyper, hyper[4], hyper[5])
-    rest = _unbiased(hyper[2], step)
+    beta1, fresh1, beta2, fresh2, eps, coupled, keep = moments(T, hyper, hyper[4], hyper[5])
+    rest = unbiased(hyper[2], step)
     r = 2 / (1 - hyper[2]) - 1
     rho = r - 2 * float(step[0]) * (1 - rest) / rest
     adaptive = rho > 5
-    rate = hyper[0] / _unbiased(hyper[1], step)
+    rate = hyper[0] / unbiased(hyper[1], step)
     if adaptive:
         rate *= math.sqrt((rho - 4) * (rho - 2) * r / ((r - 4) * (r - 2) * rho) * rest)
     lr = T(rate)
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         m[i] = settled(T, beta1 * m[i] + fresh1 * g)
         v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         u = lr * m[i]
@@ -171,10 +122,10 @@ def radam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, step: Arra
 def adamax_step(w: Array, m: Array, u: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, m, u, dw = w.ravel(), m.ravel(), u.ravel(), dw.ravel()
-    beta1, fresh1, beta2, _, eps, coupled, keep = _moments(T, hyper, hyper[4], hyper[5])
-    lr = T(hyper[0] / _unbiased(hyper[1], step))
+    beta1, fresh1, beta2, _, eps, coupled, keep = moments(T, hyper, hyper[4], hyper[5])
+    lr = T(hyper[0] / unbiased(hyper[1], step))
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         m[i] = settled(T, beta1 * m[i] + fresh1 * g)
         u[i] = held(T, maximum(beta2 * u[i], abs(g) + eps))
         w[i] = keep * w[i] - lr * m[i] / u[i]
@@ -195,12 +146,12 @@ def nadam_product(product: Array, hyper: Array, step: Array) -> None:
 def nadam_step(w: Array, m: Array, v: Array, dw: Array, hyper: Array, product: Array, step: Array) -> None:
     T = w.dtype.type
     w, m, v, dw = w.ravel(), m.ravel(), v.ravel(), dw.ravel()
-    beta1, fresh1, beta2, fresh2, eps, coupled, keep = _moments(T, hyper, hyper[5], hyper[6])
+    beta1, fresh1, beta2, fresh2, eps, coupled, keep = moments(T, hyper, hyper[5], hyper[6])
     mu, ahead, so_far = _nadam_momentum(hyper, step[0]), _nadam_momentum(hyper, step[0] + 1), product[0]
     now, later = T(hyper[0] * (1 - mu) / (1 - so_far)), T(hyper[0] * ahead / (1 - so_far * ahead))
-    root = T(1 / math.sqrt(_unbiased(hyper[2], step)))
+    root = T(1 / math.sqrt(unbiased(hyper[2], step)))
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         m[i] = settled(T, beta1 * m[i] + fresh1 * g)
         v[i] = held(T, beta2 * v[i] + fresh2 * g * g)
         w[i] = keep * w[i] - (now * g + later * m[i]) / (math.sqrt(v[i]) * root + eps)
@@ -218,11 +169,11 @@ def _rmsprop(centered: bool, with_momentum: bool) -> Any:
     def step(w: Array, v: Array, mean: Array, b: Array, dw: Array, hyper: Array) -> None:
         T = w.dtype.type
         w, v, mean, b, dw = w.ravel(), v.ravel(), mean.ravel(), b.ravel(), dw.ravel()
-        decay = _decay(hyper[0], hyper[5], hyper[6])
+        decay = decay_of(hyper[0], hyper[5], hyper[6])
         lr, alpha, fresh, eps, momentum = T(hyper[0]), T(hyper[1]), T(1 - hyper[1]), T(hyper[2]), T(hyper[3])
         inside, coupled, keep = hyper[4] != 0, T(decay[0]), T(decay[1])
         for i in range(w.size):
-            g = _gradient(w[i], dw[i], coupled)
+            g = gradient(w[i], dw[i], coupled)
             v[i] = held(T, alpha * v[i] + fresh * g * g)
             square = v[i]
             if centered:
@@ -241,10 +192,10 @@ def _rmsprop(centered: bool, with_momentum: bool) -> Any:
 def adagrad_step(w: Array, s: Array, dw: Array, hyper: Array, step: Array) -> None:
     T = w.dtype.type
     w, s, dw = w.ravel(), s.ravel(), dw.ravel()
-    decay = _decay(hyper[0], hyper[3], hyper[4])
+    decay = decay_of(hyper[0], hyper[3], hyper[4])
     lr, eps, coupled, keep = T(hyper[0] / (1 + (step[0] - 1) * hyper[1])), T(hyper[2]), T(decay[0]), T(decay[1])
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         s[i] = held(T, s[i] + g * g)
         w[i] = keep * w[i] - lr * g / (math.sqrt(s[i]) + eps)
 
@@ -253,10 +204,10 @@ def adagrad_step(w: Array, s: Array, dw: Array, hyper: Array, step: Array) -> No
 def adadelta_step(w: Array, v: Array, u: Array, dw: Array, hyper: Array) -> None:
     T = w.dtype.type
     w, v, u, dw = w.ravel(), v.ravel(), u.ravel(), dw.ravel()
-    decay = _decay(hyper[0], hyper[3], hyper[4])
+    decay = decay_of(hyper[0], hyper[3], hyper[4])
     lr, rho, fresh, eps, coupled, keep = T(hyper[0]), T(hyper[1]), T(1 - hyper[1]), T(hyper[2]), T(decay[0]), T(decay[1])
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         v[i] = held(T, rho * v[i] + fresh * g * g)
         d = math.sqrt(u[i] + eps) / math.sqrt(v[i] + eps) * g
         u[i] = held(T, rho * u[i] + fresh * d * d)
@@ -267,11 +218,11 @@ def adadelta_step(w: Array, v: Array, u: Array, dw: Array, hyper: Array) -> None
 def lion_step(w: Array, m: Array, dw: Array, hyper: Array) -> None:
     T = w.dtype.type
     w, m, dw = w.ravel(), m.ravel(), dw.ravel()
-    decay = _decay(hyper[0], hyper[3], hyper[4])
+    decay = decay_of(hyper[0], hyper[3], hyper[4])
     lr, beta1, fresh1, beta2, fresh2 = T(hyper[0]), T(hyper[1]), T(1 - hyper[1]), T(hyper[2]), T(1 - hyper[2])
     coupled, keep = T(decay[0]), T(decay[1])
     for i in range(w.size):
-        g = _gradient(w[i], dw[i], coupled)
+        g = gradient(w[i], dw[i], coupled)
         c = beta1 * m[i] + fresh1 * g
         sign = T(1) if c > 0 else T(-1) if c < 0 else c  # 0 and NaN stay
         w[i] = keep * w[i] - lr * sign
@@ -304,7 +255,7 @@ def schedule_free_step(w: Array, z: Array, v: Array, dw: Array, hyper: Array, av
     first = step[0] == 1
     beta2, fresh2, eps, weight_decay = T(hyper[2]), T(1 - hyper[2]), T(hyper[3]), T(hyper[4])
     lr, ahead, c = T(rate), T(rate * (1 - hyper[1] * (1 - share))), T(share)
-    root = T(1 / math.sqrt(_unbiased(hyper[2], step)))
+    root = T(1 / math.sqrt(unbiased(hyper[2], step)))
     for i in range(w.size):
         old = w[i] if first else z[i]
         v[i] = held(T, beta2 * v[i] + fresh2 * dw[i] * dw[i])

@@ -43,6 +43,13 @@ def take_backward(xp: Any, dx: Array, touched: Array, dy: Array, index: Array, a
         touched[index[inside]] = True
 
 
+def take_backward_marked(xp: Any, dx: Array, touched: Array, dy: Array, index: Array) -> None:
+    """`take_backward` that overwrites a gradient whose other rows are 0: it clears the marked rows and their marks, then adds."""
+    dx[touched] = 0
+    touched[...] = False
+    take_backward(xp, dx, touched, dy, index, 3)
+
+
 def gather_forward(xp: Any, y: Array, x: Array, index: Array) -> None:
     """y[i, j, l] = x[i, index[i, j, l], l]."""
     i, _, rest = xp.ogrid[: y.shape[0], : y.shape[1], : y.shape[2]]

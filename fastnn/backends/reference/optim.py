@@ -82,6 +82,47 @@ def adam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, hyper: Array, st
     w -= lr / (1 - beta1**t) * m / (xp.sqrt(v) / (1 - beta2**t) ** 0.5 + eps)
 
 
+def adam_rows_step(
+    xp: Any,
+    w: Array,
+    m: Array,
+    v: Array,
+    seen: Array,
+    dw: Array,
+    touched: Array,
+    hyper: Array,
+    step: Array,
+) -> None:
+    """`adam_step` of a table, in which only touched rows have a gradient; that of others is 0, and dw is not read there.
+
+    seen[b] says whether row b has had a gradient; its m and v are 0 otherwise. Rows that have not are left as they are, but for
+    decoupled weight decay: `adam_step` would not change them either. With weight decay in the gradient, all rows have one.
+    """
+    lr, _, _, _, weight_decay, decoupled = hyper.tolist()
+    fresh = ~seen & (touched | bool(weight_decay and not decoupled))
+    seen |= fresh
+    if int(step[0]) > 1:
+        v[fresh] = held(xp, v[fresh])  # as steps without a gradient leave it
+    own = w[seen], m[seen], v[seen]
+    adam_step(xp, own[0], own[1], own[2], xp.where(touched[:, None], dw, 0)[seen], hyper, step)
+    if decoupled:
+        w *= 1 - lr * weight_decay
+    for a, values in zip((w, m, v), own, strict=True):
+        a[seen] = values
+
+
+def sparse_adam_step(xp: Any, w: Array, m: Array, v: Array, dw: Array, touched: Array, hyper: Array, step: Array) -> None:
+    """Adam for the touched rows of a table, as in PyTorch's SparseAdam; hyper = lr, beta1, beta2, eps. Other rows are not read.
+
+    m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps).
+    """
+    lr, beta1, beta2, eps = hyper.tolist()
+    t, g = int(step[0]), dw[touched]
+    m[touched] = settled(xp, m[touched] + (1 - beta1) * (g - m[touched]))
+    v[touched] = held(xp, v[touched] + (1 - beta2) * (g * g - v[touched]))
+    w[touched] -= lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t) * m[touched] / (xp.sqrt(v[touched]) + eps)
+
+
 def amsgrad_step(xp: Any, w: Array, m: Array, v: Array, top: Array, dw: Array, hyper: Array, step: Array) -> None:
     """`adam_step` with the greatest v so far in place of v (Reddi et al., ICLR 2018): top = max(top, v)."""
     lr, beta1, beta2, eps, weight_decay, decoupled = hyper.tolist()

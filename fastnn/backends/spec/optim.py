@@ -8,6 +8,8 @@ KERNELS = """
     scheduled             &hyper:f64[H] <- table:f64[S,L] slot:i64[S] count:i64[1]
     sgd_step              &w:T[*n] &v:T[*n]? <- dw:T[*n] hyper:f64[6] step:i64[P]
     adam_step             &w:T[*n] &m:T[*n] &v:T[*n] <- dw:T[*n] hyper:f64[6] step:i64[P]
+    adam_rows_step        &w:T[B,C] &m:T[B,C] &v:T[B,C] &seen:bool[B] <- dw:T[B,C] touched:bool[B] hyper:f64[6] step:i64[P]
+    sparse_adam_step      &w:T[B,C] &m:T[B,C] &v:T[B,C] <- dw:T[B,C] touched:bool[B] hyper:f64[4] step:i64[P]
     amsgrad_step          &w:T[*n] &m:T[*n] &v:T[*n] &top:T[*n] <- dw:T[*n] hyper:f64[6] step:i64[P]
     radam_step            &w:T[*n] &m:T[*n] &v:T[*n] <- dw:T[*n] hyper:f64[6] step:i64[P]
     adamax_step           &w:T[*n] &m:T[*n] &u:T[*n] <- dw:T[*n] hyper:f64[6] step:i64[P]

@@ -45,6 +45,7 @@ class Table(Module):
             table = initial(initializer, (rows, columns), own)
         else:
             table = Parameter(as_array(values, own, (rows, columns), f"{type(self).__name__}: the table").copy())
+        table.track_rows()  # so that an old gradient is cleared in few rows
         self._hold({self._name: table})
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

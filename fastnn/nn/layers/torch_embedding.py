@@ -48,8 +48,8 @@ class Embedding(Table):
         max_norm: if given, rows that are looked up and whose norm is greater are scaled to this norm, in the table.
         norm_type: p of this p-norm.
         scale_grad_by_freq: whether the gradient of a row is divided by the number of times that its index occurs in the input.
-        sparse: whether the table marks the rows that have a gradient (`Parameter.track_rows`), for `fastnn.optim.SparseAdam`. The
-            gradient itself has all rows.
+        sparse: accepted for compatibility with PyTorch; has no effect: the table always marks the rows that have a gradient
+            (`Parameter.track_rows`), and `fastnn.optim.SparseAdam` changes only these.
         device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
 
@@ -121,10 +121,7 @@ class Embedding(Table):
         return cls(rows, columns, *settings, _weight=values, _freeze=freeze, dtype=values.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        table = self._table
-        if self.sparse:
-            table.track_rows()
-        return embedding(table, x, self.padding_idx, self.scale_grad_by_freq, "Embedding")
+        return embedding(self._table, x, self.padding_idx, self.scale_grad_by_freq, "Embedding")
 
     def get_config(self) -> dict[str, Any]:
         names = ("num_embeddings", "embedding_dim", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
