@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cnn, images, nets
+from . import cnn, images, nets, sequences
 from .row import LIBRARIES, OURS, Row, Target, Way
 
 PRODUCTS, NETWORKS, BFLOAT16 = "Matrix products, float32", "Networks, float32", "Networks, products of bfloat16"
@@ -154,10 +154,40 @@ def _convolutions() -> list[Row]:
 
 
 def _sequences() -> list[Row]:
-    """Return the rows of attention alone and of an embedding of 50,257 tokens."""
-    peers = _columns("eager", "eager", "PyTorch", "JAX")
+    """Return the rows of an LSTM of characters and of two GPTs, of attention alone, and of an embedding of 50,257 tokens."""
+    fit, peers = {"fastnn": Way("fastnn", "fit")}, _columns("eager", "eager", "PyTorch", "JAX")
+    frozen = _columns("frozen", "eager", "PyTorch", "JAX", "ONNX Runtime") | {"ONNX Runtime bound": Way("onnxruntime", "bound")}
+    small, memory = (sequences.SMALL, 16, 64), {"PyTorch": 1.0}
+    aims = {
+        (sequences.CHARACTERS, 32): Target(times={"PyTorch": 1.3, "JAX": 3}, memory=memory),
+        (sequences.BABY, 12): Target(peers=2.0),
+        (sequences.SMALL, 8): Target(peers=1.5, memory=memory),
+    }
+    inference, stream = Target(times={"PyTorch": 1.2}), Target(libraries={"ONNX Runtime": 3.0})
+    reading = {
+        "amount": 1e-9 * sequences.nbytes(sequences.SMALL),
+        "unit": "GB/s",
+        "limit": "weights_reading",
+        "limit_args": small[:1],
+    }
     attention, table = (4, 8, 1024, 64), (50257, 768, 8, 256)
+    rows = [
+        Row(
+            *(f"training step in fit, {net}, batch {batch}", SEQUENCES, "text_train", (net, batch), peers | fit, aim),
+            memory=((net, batch),) if aim.memory else (),
+        )
+        for (net, batch), aim in aims.items()
+    ]
+    title = sequences.CHARACTERS
     return [
+        *rows,
+        Row(f"inference, frozen, {title}, batch 32", SEQUENCES, "text_predict", (title, 32), frozen, inference),
+        Row("a token of a stream, frozen, char-LSTM 65-128-256, batch 1", SEQUENCES, "stream", (title,), frozen, stream),
+        Row(
+            *(f"a token of 64 generated after 16, {sequences.SMALL}, batch 1", SEQUENCES, "generate", small),
+            *(peers | {"fastnn": Way("fastnn", "generate")}, Target(share=0.7, times={"PyTorch": 5.0})),
+            **reading,
+        ),
         Row(
             *("causal attention, batch 4, 8 heads of 64, T 1024, forward and backward", SEQUENCES, "attention_gradients"),
             *(attention, peers, Target(times={"PyTorch": 1.5})),
@@ -165,6 +195,10 @@ def _sequences() -> list[Row]:
         Row(
             *("training step, embedding 50257x768, Adam, 2048 tokens", SEQUENCES, "embedding", table),
             *(_columns("captured", "eager", "PyTorch", "JAX"), Target(times={"PyTorch": 2.0})),
+        ),
+        Row(
+            *("training step, embedding 50257x768, sparse Adam, 2048 tokens", SEQUENCES, "sparse_embedding", table),
+            *(_columns("captured", "eager", "PyTorch"), Target(peers=1.0)),
         ),
     ]
 

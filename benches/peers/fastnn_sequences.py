@@ -22,16 +22,36 @@ class Sequences(job.Contender):
 
     def text_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of `fit`."""
-        model = _net(net)
-        loss = fastnn.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(fastnn.optim.Adam(lr=sequences.LR[net]), loss)
-        return later(fit(model, sequences.data(net, batch), sequences.CHECKED))
+        return later(fit(compiled(net), sequences.data(net, batch), sequences.CHECKED))
 
     def text_predict(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of a frozen model, from tokens to logits."""
         x = sequences.data(net, batch)[0][0]
         call = _net(net).freeze(input_shape=x.shape[1:], batch_size=batch)
         return Job(call, (x,), lambda: [call(x)])
+
+    def stream(self, net: str, precision: str, mode: str) -> Job:
+        """Return a job of one token after another by a frozen model, which keeps the state."""
+        of, tokens = sequences.NETS[net], sequences.prompt(net, sequences.STREAMED)
+        table, kernel, recurrent, bias, more, head, offset = sequences.weights(net).values()
+        layers = [
+            fastnn.Embedding(of.tokens, of.features),
+            fastnn.LSTM(of.units, stateful=True, input_shape=(1, of.features)),
+            fastnn.Dense(of.tokens, input_shape=(of.units,)),
+        ]
+        model = fastnn.Sequential(layers)
+        model.set_weights([table, kernel.T, recurrent.T, bias + more, head.T, offset])
+        call, following = model.freeze(input_shape=(1,), batch_size=1), cycle(tokens.reshape(-1, 1, 1))
+        return Job(lambda: call(next(following)), result=lambda: [np.concatenate([call(next(following)) for _ in tokens])])
+
+    def generate(self, net: str, length: int, tokens: int, precision: str, mode: str) -> Job:
+        """Return a job of the most likely tokens after a prompt."""
+        model, prompt = _net(net), sequences.prompt(net, length)
+
+        def call() -> Any:
+            return model.generate(prompt, tokens, temperature=0)[length:]
+
+        return Job(call, result=lambda: [call()], steps=tokens)
 
     def attention_gradients(self, *shape: Any) -> Job:
         """Return a job of causal attention, and of the gradients of queries, keys and values."""
@@ -54,6 +74,10 @@ class Sequences(job.Contender):
     def embedding(self, tokens: int, width: int, batch: int, length: int, precision: str, mode: str) -> Job:
         """Return a job of a captured step of Adam on the sum of the squares of embedded tokens."""
         return _embedding(tokens, width, batch, length, fastnn.optim.Adam)
+
+    def sparse_embedding(self, tokens: int, width: int, batch: int, length: int, precision: str, mode: str) -> Job:
+        """Return a job of the same steps with sparse Adam."""
+        return _embedding(tokens, width, batch, length, fastnn.optim.SparseAdam, sparse=True)
 
     def weights_reading(self, net: str) -> Job:
         """Return a job that measures the bandwidth of all threads together that read the weights of a net, in GB/s."""
@@ -96,6 +120,8 @@ def _embedding(tokens: int, width: int, batch: int, length: int, make: Any, **ho
 class Characters(nn.Module):
     """Embedding, LSTM and head."""
 
+    input_spec = nn.InputSpec("int")
+
     def __init__(self, net: Lstm) -> None:
         super().__init__()
         self.embedding = nn.Embedding(net.tokens, net.features)
@@ -104,6 +130,13 @@ class Characters(nn.Module):
 
     def forward(self, ids: Any) -> Any:
         return self.head(self.lstm(self.embedding(ids))[0])
+
+
+def compiled(name: str) -> Any:
+    """Return a net with Adam and cross-entropy."""
+    model = _net(name)
+    model.compile(fastnn.optim.Adam(lr=sequences.LR[name]), fastnn.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
 
 
 def _net(name: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import nets
+from . import nets, sequences
 from .figures import item
 from .measure import Measured
 from .results import Machine
@@ -150,10 +150,19 @@ def profile(sizes: tuple[int, ...], batch: int) -> str:
     return str(compiled(sizes, "float32").profile(x, y.astype(np.int64), print_fn=None))
 
 
+def text_profile(net: str, batch: int) -> str:
+    """Return the table of `model.profile` for the net of a row of sequences."""
+    from .fastnn_sequences import compiled
+
+    return str(compiled(net).profile(*sequences.data(net, batch)[0], print_fn=None))
+
+
 def profiles(measured: Sequence[Measured]) -> dict[str, str]:
     """Return the profiles of training steps that miss their targets, by their titles."""
     found = _training_nets(_missed(measured))
-    return {f"{nets.title(sizes)}, batch {batch}": profile(sizes, batch) for sizes, batch in found}
+    made = {f"{nets.title(sizes)}, batch {batch}": profile(sizes, batch) for sizes, batch in found}
+    texts = [m.row.args for m in _missed(measured) if m.row.kind == "text_train"]
+    return made | {f"{net}, batch {batch}": text_profile(net, batch) for net, batch in texts}
 
 
 def section(machine: Machine, measured: Sequence[Measured]) -> list[str]:

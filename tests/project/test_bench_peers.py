@@ -70,18 +70,15 @@ SMALL = {
     "net_train": ("small", 4),
     "convolution": (2, 5, 8, 1),
     "convolution_gradients": (2, 5, 8, 8),
-    "attention_gradients": (2, 3, 7, 4),
-    "embedding": (300, 8, 2, 5),
-}
-OTHERS = {  # works of the peers
     "text_train": ("small LSTM", 3),
-    "text_train, GPT": ("small GPT", 3),
     "text_predict": ("small LSTM", 3),
     "stream": ("small LSTM",),
     "generate": ("small GPT", 3, 6),
+    "attention_gradients": (2, 3, 7, 4),
+    "embedding": (300, 8, 2, 5),
     "sparse_embedding": (300, 8, 2, 5),
 }
-WORKS = SMALL | OTHERS
+WORKS = SMALL | {"text_train, GPT": ("small GPT", 3)}
 CPU_ONLY = {"latency", *list(SMALL)[list(SMALL).index("cnn_train") :]}
 
 
@@ -126,7 +123,7 @@ def modes(kind: str, devices: Sequence[str]) -> dict[str, Any]:
     return {f"fastnn {way.mode}": way._replace(precision="") for way in ways}
 
 
-@pytest.mark.parametrize("work", SMALL)
+@pytest.mark.parametrize("work", WORKS)
 def test_fastnn_is_right_and_timed_in_every_mode(work: str, local: Any) -> None:
     kind = work.split(",")[0]
     columns = modes(kind, DEVICES)
@@ -299,6 +296,14 @@ def test_bfloat16_is_measured_beside_float32() -> None:
         else:
             processes = {worker.process.pid for worker in bench._workers.values()}
             assert set(measured.seconds) == {"fastnn", "fastnn float32"} and len(processes) == 2
+
+
+def test_steps_that_miss_their_targets_are_profiled() -> None:
+    rows = [row("training step in fit, 8-64"), dataclasses.replace(row("training step in fit, GPT d128"), args=("small GPT", 3))]
+    slow = [measured(r, fastnn=1.0, PyTorch=1.0) for r in rows]
+    found = peers("why").profiles(slow)
+    assert list(found) == ["8-64-64-4, batch 64", "small GPT, batch 3"]
+    assert "dense_forward" in found["8-64-64-4, batch 64"] and "attention_forward" in found["small GPT, batch 3"]
 
 
 def test_a_run_becomes_a_page() -> None:
