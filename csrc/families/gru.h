@@ -45,10 +45,11 @@ struct GruForwardPlan {
 
 template <class T>
 void gru_forward(const void* args, const Worker& me) {
-  const auto& a = *(const GruForward<T>*)args;
+  const GruForward<T> a = *(const GruForward<T>*)args;
   GruForwardPlan<T> p(a, me.scratch, me.nth);
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
-  const i64 H = a.H, at_z = a.order, at_r = 1 - a.order;
+  const i64 H = a.H, at_z = a.order, at_r = 1 - a.order, stride = p.stride;
+  T *inside = p.inside, *update = p.update;
   p.product.pack(me);
   if (!a.reset_after) p.candidate.pack(me);
   begin_state(a.h, p.state[0], p.stride, a.h0, a.mask, share(a.N, 1, me), H);
@@ -58,7 +59,7 @@ void gru_forward(const void* args, const Worker& me) {
     T* next = p.state[~step & 1];
     // The state after the step, from the sum before the candidate's tanh, and what is kept of it.
     const auto finish = [&](i64 i, i64 row, bool active, i64 j, auto lanes, Vec<T> z, Vec<T> sum) __attribute__((always_inline)) {
-      const Vec<T> old = lanes.load(now + i * p.stride + j);
+      const Vec<T> old = lanes.load(now + i * stride + j);
       Vec<T> n = {}, h = {};
       if (active) {
         n = vtanh(sum);
@@ -68,9 +69,9 @@ void gru_forward(const void* args, const Worker& me) {
       if (a.gates) lanes.store(a.gates + (row * 3 + 2) * H + j, n);
       if (a.before) lanes.store(a.before + row * H + j, active ? old : Vec<T>{});
       lanes.store(a.y + row * H + j, h);
-      lanes.store(next + i * p.stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * H + j) : h);
+      lanes.store(next + i * stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * H + j) : h);
     };
-    p.product.run(now, p.stride, me, [&](const StepSums<T>& s) {
+    p.product.run(now, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step);
         const bool active = steps.active(i, step);
@@ -85,7 +86,7 @@ void gru_forward(const void* args, const Worker& me) {
           });
         s.units(i, [&](i64 j, T* sums, auto lanes) {
           const Vec<T> z = lanes.load(sums + at_z * s.gate), r = lanes.load(sums + at_r * s.gate);
-          Vec<T> part = lanes.load(a.reset_after ? sums + 2 * s.gate : now + i * p.stride + j);
+          Vec<T> part = lanes.load(a.reset_after ? sums + 2 * s.gate : now + i * stride + j);
           if (a.bu) part += lanes.load(a.bu + 2 * H + j);
           if (!a.reset_after) part *= r;
           if (a.gates)
@@ -93,19 +94,19 @@ void gru_forward(const void* args, const Worker& me) {
               lanes.store(a.gates + (row * 3 + g) * H + j, active ? lanes.load(sums + g * s.gate) : Vec<T>{});
           if (a.inner) lanes.store(a.inner + row * H + j, active ? part : Vec<T>{});
           if (a.reset_after) return finish(i, row, active, j, lanes, z, lanes.load(x + 2 * H + j) + r * part);
-          lanes.store(p.inside + i * p.stride + j, part);
-          lanes.store(p.update + i * p.stride + j, z);
+          lanes.store(inside + i * stride + j, part);
+          lanes.store(update + i * stride + j, z);
         });
       }
     });
     sync(me);
     if (a.reset_after) continue;
-    p.candidate.run(p.inside, p.stride, me, [&](const StepSums<T>& s) {
+    p.candidate.run(inside, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step);
         s.units(i, [&](i64 j, T* sums, auto lanes) {
           const Vec<T> sum = lanes.load(a.x + (row * 3 + 2) * H + j) + lanes.load(sums);
-          finish(i, row, steps.active(i, step), j, lanes, lanes.load(p.update + i * p.stride + j), sum);
+          finish(i, row, steps.active(i, step), j, lanes, lanes.load(update + i * stride + j), sum);
         });
       }
     });
@@ -181,10 +182,11 @@ struct GruBackwardPlan {
 // the step before follows for the same units. Without reset_after, the candidate's product is between them.
 template <class T>
 void gru_backward(const void* args, const Worker& me) {
-  const auto& a = *(const GruBackward<T>*)args;
+  const GruBackward<T> a = *(const GruBackward<T>*)args;
   GruBackwardPlan<T> p(a, me.scratch, me.nth);
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
-  const i64 H = a.H, at_z = a.order, at_r = 1 - a.order;
+  const i64 H = a.H, at_z = a.order, at_r = 1 - a.order, stride = p.stride, inside_stride = p.inside_stride;
+  T *slopes[2] = {p.slope[0], p.slope[1]}, *inside = p.inside;
   const auto before = [&](i64 i, i64 j, i64 step, auto lanes) __attribute__((always_inline)) {
     const T* h = step ? a.y + steps.row(i, step - 1) * H + j : a.h0 ? a.h0 + i * H + j : nullptr;
     return h ? lanes.load(h) : Vec<T>{};
@@ -192,7 +194,7 @@ void gru_backward(const void* args, const Worker& me) {
   const auto of_gate = [&](i64 i, i64 j, i64 row, i64 step, i64 gate, auto lanes, Vec<T> d) __attribute__((always_inline)) {
     lanes.store(a.dx + (row * 3 + gate) * H + j, d);
     if (a.dv) lanes.store(a.dv + (row * 3 + gate) * H + j, d);
-    lanes.store(p.slope[step & 1] + i * p.stride + gate * H + j, d);
+    lanes.store(slopes[step & 1] + i * stride + gate * H + j, d);
   };
   // The gradients of the gates of a row, from that of its state; without reset_after, that of the reset gate is missing.
   const auto of_state = [&](i64 i, i64 row, i64 step, i64 j, auto lanes) __attribute__((always_inline)) {
@@ -210,10 +212,10 @@ void gru_backward(const void* args, const Worker& me) {
     }
     of_gate(i, j, row, step, at_z, lanes, d_z);
     lanes.store(a.dx + (row * 3 + 2) * H + j, d_n);
-    if (!a.reset_after) return lanes.store(p.inside + i * p.inside_stride + j, d_n);
+    if (!a.reset_after) return lanes.store(inside + i * inside_stride + j, d_n);
     of_gate(i, j, row, step, at_r, lanes, d_r);
     if (a.dv) lanes.store(a.dv + (row * 3 + 2) * H + j, d_inner);
-    lanes.store(p.slope[step & 1] + i * p.stride + 2 * H + j, d_inner);
+    lanes.store(slopes[step & 1] + i * stride + 2 * H + j, d_inner);
   };
   const auto add = [&](i64 i, i64 j, auto lanes, Vec<T> d) __attribute__((always_inline)) {
     T* to = a.dh0 + i * H + j;
@@ -224,7 +226,7 @@ void gru_backward(const void* args, const Worker& me) {
   begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, share(a.N, 1, me), H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
-    p.product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](const StepSums<T>& s) {
+    p.product.run(step < steps.count ? slopes[step & 1] : nullptr, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         if (s.at && steps.active(i, step)) s.units(i, [&](i64 j, T* sum, auto lanes) { add(i, j, lanes, lanes.load(sum)); });
         if (!step) continue;
@@ -234,7 +236,7 @@ void gru_backward(const void* args, const Worker& me) {
     });
     sync(me);
     if (a.reset_after || !step) continue;
-    p.candidate.run(p.inside, p.inside_stride, me, [&](const StepSums<T>& s) {
+    p.candidate.run(inside, inside_stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step - 1);
         s.units(i, [&](i64 j, T* sum, auto lanes) {

@@ -41,10 +41,11 @@ struct LstmForwardPlan {
 
 template <class T>
 void lstm_forward(const void* args, const Worker& me) {
-  const auto& a = *(const LstmForward<T>*)args;
+  const LstmForward<T> a = *(const LstmForward<T>*)args;
   LstmForwardPlan<T> p(a, me.scratch, me.nth);
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
-  const i64 H = a.H, P = a.P;
+  const i64 H = a.H, P = a.P, stride = p.stride, inside_stride = p.inside_stride;
+  T* inside = p.inside;
   const Range own = share(a.N, 1, me);
   p.product.pack(me);
   if (a.projection) p.projected.pack(me);
@@ -56,49 +57,50 @@ void lstm_forward(const void* args, const Worker& me) {
     T* next = p.state[~step & 1];
     // The state after the step, and what is kept of it.
     const auto finish = [&](i64 i, i64 row, bool active, i64 j, auto lanes, Vec<T> h) __attribute__((always_inline)) {
-      const Vec<T> old = lanes.load(now + i * p.stride + j);
+      const Vec<T> old = lanes.load(now + i * stride + j);
       if (a.before) lanes.store(a.before + row * P + j, active ? old : Vec<T>{});
       lanes.store(a.y + row * P + j, active ? h : Vec<T>{});
       if (active) lanes.store(a.h + i * P + j, h);
-      lanes.store(next + i * p.stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * P + j) : h);
+      lanes.store(next + i * stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * P + j) : h);
     };
-    p.product.run(now, p.stride, me, [&](const StepSums<T>& s) {
+    p.product.run(now, stride, me, [&](StepSums<T> s) {
+      // The gates go to their array, or remain where their sums are.
+      const i64 gate = a.gates ? H : s.gate;
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step);
         const bool active = steps.active(i, step);
+        const auto gates_at = [&](i64 j, T* sums) { return a.gates ? a.gates + row * 4 * H + j : sums; };
         // The next row is far away, and this one needs all its registers.
         s.fetch(a.x, i + 1 < s.r1 ? steps.row(i + 1, step) : steps.row(s.r0, min_i64(step + 1, steps.count - 1)), 4, H);
         // One function after the other: short loops overlap better than a long one.
-        const auto gates = [&](i64 g, auto f) __attribute__((always_inline)) {
+        const auto compute = [&](i64 g, auto f) __attribute__((always_inline)) {
           s.units(i, [&](i64 j, T* sums, auto lanes) {
-            T* sum = sums + g * s.gate;
-            lanes.store(sum, f(lanes.load(a.x + (row * 4 + g) * H + j) + lanes.load(sum)));
+            const Vec<T> v = f(lanes.load(a.x + (row * 4 + g) * H + j) + lanes.load(sums + g * s.gate));
+            lanes.store(gates_at(j, sums) + g * gate, active ? v : Vec<T>{});
           });
         };
 #pragma GCC unroll 1
-        for (i64 g = 0; g < 4; g += g == 1 ? 2 : 1) gates(g, [](Vec<T> v) { return vsigmoid<T>(v); });
-        gates(2, [](Vec<T> v) { return vtanh(v); });
+        for (i64 g = 0; g < 4; g += g == 1 ? 2 : 1) compute(g, [](Vec<T> v) { return vsigmoid<T>(v); });
+        compute(2, [](Vec<T> v) { return vtanh(v); });
         s.units(i, [&](i64 j, T* sums, auto lanes) {
           Vec<T> out = {}, cell = {};
           if (active) {
+            const T* g = gates_at(j, sums);
             T* c = a.c + i * H + j;
-            cell = lanes.load(sums + s.gate) * lanes.load(c) + lanes.load(sums) * lanes.load(sums + 2 * s.gate);
+            cell = lanes.load(g + gate) * lanes.load(c) + lanes.load(g) * lanes.load(g + 2 * gate);
             lanes.store(c, cell);
-            out = lanes.load(sums + 3 * s.gate) * vtanh(cell);
+            out = lanes.load(g + 3 * gate) * vtanh(cell);
           }
-          if (a.gates)
-            for (int g = 0; g < 4; g++)
-              lanes.store(a.gates + (row * 4 + g) * H + j, active ? lanes.load(sums + g * s.gate) : Vec<T>{});
           if (a.cells) lanes.store(a.cells + row * H + j, cell);
           if (!a.projection) return finish(i, row, active, j, lanes, out);
-          lanes.store(p.inside + i * p.inside_stride + j, out);
+          lanes.store(inside + i * inside_stride + j, out);
           if (a.hidden) lanes.store(a.hidden + row * H + j, out);
         });
       }
     });
     sync(me);
     if (!a.projection) continue;
-    p.projected.run(p.inside, p.inside_stride, me, [&](const StepSums<T>& s) {
+    p.projected.run(inside, inside_stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++)
         s.units(i, [&](i64 j, T* sums, auto lanes) {
           finish(i, steps.row(i, step), steps.active(i, step), j, lanes, lanes.load(sums));
@@ -173,10 +175,11 @@ struct LstmBackwardPlan {
 // the step before follows for the same units. With a projection, another product lies between them.
 template <class T>
 void lstm_backward(const void* args, const Worker& me) {
-  const auto& a = *(const LstmBackward<T>*)args;
+  const LstmBackward<T> a = *(const LstmBackward<T>*)args;
   LstmBackwardPlan<T> p(a, me.scratch, me.nth);
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
-  const i64 H = a.H, P = a.P;
+  const i64 H = a.H, P = a.P, stride = p.stride, total_stride = p.total_stride;
+  T *slopes[2] = {p.slope[0], p.slope[1]}, *total = p.total;
   const Range own = share(a.N, 1, me);
   // The gradients of the gates of a row, from that of o tanh(c).
   const auto of_gates = [&](i64 i, i64 row, i64 step, i64 j, auto lanes, Vec<T> d) __attribute__((always_inline)) {
@@ -195,7 +198,7 @@ void lstm_backward(const void* args, const Worker& me) {
     }
     for (int g = 0; g < 4; g++) {
       lanes.store(a.dx + (row * 4 + g) * H + j, slope[g]);
-      lanes.store(p.slope[step & 1] + i * p.stride + g * H + j, slope[g]);
+      lanes.store(slopes[step & 1] + i * stride + g * H + j, slope[g]);
     }
   };
   p.product.pack(me);
@@ -204,7 +207,7 @@ void lstm_backward(const void* args, const Worker& me) {
   begin_state(a.dc0, (T*)nullptr, 0, a.dc, (const T*)nullptr, own, H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
-    p.product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](const StepSums<T>& s) {
+    p.product.run(step < steps.count ? slopes[step & 1] : nullptr, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         if (s.at && steps.active(i, step))
           s.units(i, [&](i64 j, T* sum, auto lanes) {
@@ -215,20 +218,20 @@ void lstm_backward(const void* args, const Worker& me) {
         const i64 row = steps.row(i, step - 1);
         const i64 next = i + 1 < s.r1 ? steps.row(i + 1, step - 1) : steps.row(s.r0, max_i64(step - 2, 0));
         s.fetch(a.gates, next, 4, H);
-        s.fetch(a.cells, next, 1, H);
+        s.fetch(a.cells, i + 1 < s.r1 ? steps.row(i + 1, max_i64(step - 2, 0)) : next, 1, H);  // those before the step
         s.fetch(a.dy, next, 1, P);
         s.units(i, [&](i64 j, T*, auto lanes) {
           Vec<T> d = lanes.load(a.dh0 + i * P + j);
           if (a.dy) d += lanes.load(a.dy + row * P + j);
           if (!a.projection) return of_gates(i, row, step - 1, j, lanes, d);
-          lanes.store(p.total + i * p.total_stride + j, d);
+          lanes.store(total + i * total_stride + j, d);
           if (a.dz) lanes.store(a.dz + row * P + j, steps.active(i, step - 1) ? d : Vec<T>{});
         });
       }
     });
     sync(me);
     if (!a.projection || !step) continue;
-    p.projected.run(p.total, p.total_stride, me, [&](const StepSums<T>& s) {
+    p.projected.run(total, total_stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step - 1);
         s.units(i, [&](i64 j, T* sum, auto lanes) { of_gates(i, row, step - 1, j, lanes, lanes.load(sum)); });

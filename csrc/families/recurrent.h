@@ -35,7 +35,7 @@ struct RnnForwardPlan {
 
 template <class T>
 void rnn_forward(const void* args, const Worker& me) {
-  const auto& a = *(const RnnForward<T>*)args;
+  const RnnForward<T> a = *(const RnnForward<T>*)args;
   const RnnForwardPlan<T> p(a, me.scratch, me.nth);
   StepProduct<T> product = p.product;
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
@@ -46,7 +46,7 @@ void rnn_forward(const void* args, const Worker& me) {
   for (i64 step = 0; step < steps.count; step++) {
     const T* now = p.state[step & 1];
     T* next = p.state[~step & 1];
-    product.run(now, p.stride, me, [&](const StepSums<T>& s) {
+    product.run(now, p.stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         const i64 row = steps.row(i, step);
         const bool active = steps.active(i, step);
@@ -120,7 +120,7 @@ struct RnnBackwardPlan {
 
 template <class T>
 void rnn_backward(const void* args, const Worker& me) {
-  const auto& a = *(const RnnBackward<T>*)args;
+  const RnnBackward<T> a = *(const RnnBackward<T>*)args;
   const RnnBackwardPlan<T> p(a, me.scratch, me.nth);
   StepProduct<T> product = p.product;
   const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
@@ -132,7 +132,7 @@ void rnn_backward(const void* args, const Worker& me) {
   // The product with the turned weights ends the gradient of the state before a step. That of the sums of the step before follows
   // for the same units.
   for (i64 step = steps.count; step >= 0; step--) {
-    product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](const StepSums<T>& s) {
+    product.run(step < steps.count ? p.slope[step & 1] : nullptr, p.stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         if (s.at && steps.active(i, step))
           s.units(i, [&](i64 j, T* sum, auto lanes) {
