@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -143,7 +145,7 @@ def train_text(
                 raise ValueError(f"{target} has been trained for {done} steps already; wanted more --steps")
             report.begin()
             history = _train(model, corpus, report, every, rounds, batch_size, target)
-            if history is not None and plot_path is not None:
+            if plot_path is not None:
                 plot.history(history, plot_path)
                 click.echo(f"saved the curves to {plot_path}")
 
@@ -221,30 +223,49 @@ def _rate(lr: float, warmup: int, steps: int) -> Any:
 
 
 def _train(model: Any, corpus: Corpus, report: _Report, every: int, rounds: int, batch_size: int, target: Path) -> Any:
-    """Train, and return the history; None if the user has stopped it. The report saves the model."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes an error below
-            history = model.fit(
-                corpus.training,
-                validation_data=corpus.validation,
-                initial_epoch=model.optimizer.iterations // every,
-                epochs=rounds,
-                batch_size=batch_size,
-                verbose=int(report.bar),
-                callbacks=[callbacks.TerminateOnNaN(), report],
-            )
-    except KeyboardInterrupt:
-        model.save(target)
-        click.echo(f"\nstopped after {model.optimizer.iterations} steps; saved the model to {target}; --resume goes on")
-        return None
+    """Train, and return the history. The report saves the model."""
+    with warnings.catch_warnings(), _interrupts(model) as interrupted:
+        warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes an error below
+        history = model.fit(
+            corpus.training,
+            validation_data=corpus.validation,
+            initial_epoch=model.optimizer.iterations // every,
+            epochs=rounds,
+            batch_size=batch_size,
+            verbose=int(report.bar),
+            callbacks=[callbacks.TerminateOnNaN(), report],
+        )
     losses = [history.history[name][-1] for name in ("loss", "val_loss")]
     if not _finite(*losses):
         raise ValueError(
             f"the loss is {losses[0]}, in validation {losses[1]}, so no more was saved to {target}; try a lower --lr"
         )
-    report.end(history.history)
+    if interrupted and model.optimizer.iterations < every * rounds:
+        click.echo(f"\nstopped after {model.optimizer.iterations} steps; saved the model to {target}; --resume goes on")
+    else:
+        report.end(history.history)
     return history
+
+
+@contextmanager
+def _interrupts(model: Any) -> Iterator[list[bool]]:
+    """Return a block in which Ctrl-C stops training after a validation; the list is then not empty. A second one ends at once."""
+    interrupted: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: Any) -> None:
+        interrupted.append(True)
+        model.stop_training = True
+        signal.signal(signal.SIGINT, before)
+
+    if before is not signal.default_int_handler:  # interrupts are ignored, or are the business of another program
+        yield interrupted
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _finite(*numbers: float) -> bool:
@@ -274,7 +295,7 @@ class _Report(callbacks.Callback):
             self.model.stop_training = True
             return
         numbers = "" if self.bar else f"{time.perf_counter() - self._start:.1f} s  loss {logs['loss']:.4f}  "  # fit shows them
-        step, total = (epoch + 1) * self.every, self.rounds * self.every
+        step, total = self._language.optimizer.iterations, self.rounds * self.every
         self._say(f"step {step} of {total}  {numbers}validation {self._in_units(logs['val_loss'])}")
         self._say(f"  {self._sample(_SAMPLE)!r}")
         self._language.save(self.target)

@@ -340,7 +340,7 @@ class Trainer(Evaluator):
                 place.steps = before + done
                 if progress.verbose == 1:
                     progress.update(place.steps, c.logs())
-                return True
+                return not self.stop_training
 
             step.run_sliced(count, between)
             return

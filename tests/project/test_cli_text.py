@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,21 +77,22 @@ def test_it_learns() -> None:
 
 
 def test_resume(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training that was stopped goes on as if it had not been."""
-    run("train", "text", "whale.txt", "--model", "gru", *SMALL, "--output", "whole.fastnn")
-    report = job._Report.on_epoch_end
+    """Training that was stopped in the middle goes on as if it had not been, with the same windows."""
+    run("train", "text", "whale.txt", "--model", "gru", *SMALL, "--every", 3, "--output", "whole.fastnn")
+    taken: list[int] = []
 
-    def stopped(self: Any, epoch: int, logs: Any = None) -> None:
-        report(self, epoch, logs)
-        if epoch == 1:
-            raise KeyboardInterrupt
+    def interrupt(self: Any, batch: int, logs: Any = None) -> None:
+        taken.append(batch)
+        if len(taken) == 5:
+            signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as m:
-        m.setattr(job._Report, "on_epoch_end", stopped)
-        out = run("train", "text", "whale.txt", "--model", "gru", *SMALL)
-    assert "stopped after 4 steps; saved the model to whale.fastnn; --resume goes on" in out
-    out = run("train", "text", "whale.txt", *SMALL, "--seed", 5, "--resume")
-    assert "step 6 of 6" in out and "step 4 of 6" not in out
+        m.setattr(job._Report, "on_train_batch_end", interrupt)
+        out = run("train", "text", "whale.txt", "--model", "gru", *SMALL, "--every", 3)
+    assert taken == [0, 1, 2, 0, 1] and "step 5 of 6" in out
+    assert "stopped after 5 steps; saved the model to whale.fastnn; --resume goes on" in out
+    out = run("train", "text", "whale.txt", *SMALL, "--every", 3, "--seed", 5, "--resume")
+    assert "step 6 of 6" in out and "step 5 of 6" not in out
     whole, resumed = (fastnn.load(name) for name in ("whole.fastnn", "whale.fastnn"))
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         assert a.tobytes() == b.tobytes()
