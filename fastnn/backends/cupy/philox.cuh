@@ -15,3 +15,18 @@ __device__ inline void philox(u64 seed, u64 counter, u32 (&c)[4]) {
     k1 += 0xBB67AE85u;
   }
 }
+
+constexpr int GROUP = 64;     // elements
+constexpr int COUNTERS = 16;  // counters that a group takes
+
+struct Stream {
+  u64 seed, offset;
+};
+
+// Leaves the stream in aux and moves it on by so many words; it has been read by all blocks when the last one comes.
+__device__ inline void move_on(u64* state, u64* aux, Stream stream, i64 words) {
+  if (threadIdx.x || !last_to_arrive()) return;
+  aux[0] = stream.seed;
+  aux[1] = stream.offset;
+  state[1] = stream.offset + (u64)((words + GROUP - 1) / GROUP * COUNTERS);
+}

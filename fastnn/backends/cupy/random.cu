@@ -1,12 +1,6 @@
 // Dropout, noise and random numbers from a counter-based stream; reference/random.py lays the stream out.
 
-constexpr int GROUP = 64;     // elements
-constexpr int COUNTERS = 16;  // counters that a group takes
 constexpr int RUN = 4;        // counters that a thread takes, and elements that lie together
-
-struct Stream {
-  u64 seed, offset;
-};
 
 // The stream, and what how() makes of the numbers that say how it is used.
 template <typename How>
@@ -19,14 +13,6 @@ struct Drawing {
 template <typename F>
 __device__ inline auto drawing(const u64* state, F how) {
   return once_a_block([&] { return Drawing<decltype(how())>{{state[0], state[1]}, how()}; });
-}
-
-// Leaves the stream in aux and moves it on by so many words; it has been read by all blocks when the last one comes.
-__device__ inline void move_on(u64* state, u64* aux, Stream stream, i64 words) {
-  if (threadIdx.x || !last_to_arrive()) return;
-  aux[0] = stream.seed;
-  aux[1] = stream.offset;
-  state[1] = stream.offset + (u64)((words + GROUP - 1) / GROUP * COUNTERS);
 }
 
 // y = f(x, word) for the RUN elements from i on, with the words of one place in as many counters.
