@@ -181,3 +181,39 @@ def test_wrong_dtypes() -> None:
         recurrent.lstm(z, u)
     with pytest.raises(TypeError, match="rnn: a Tensor of dtype int64 came"):
         recurrent.rnn(z.astype("int64"), z.astype("int64"))
+
+
+class Outputs(fastnn.nn.Module):
+    """The outputs of a recurrent layer, without its states."""
+
+    def __init__(self, layer: fastnn.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: fastnn.Tensor) -> fastnn.Tensor:
+        made = self.layer(x)
+        return made if isinstance(made, fastnn.Tensor) else made[0]
+
+
+@pytest.mark.parametrize("steps", [1, 6], ids=["in_place", "packed"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_frozen_layers_compute_the_same_bits(batch: int, steps: int) -> None:
+    """Frozen models pack the weights once; a few steps read them in place."""
+    layers = [
+        fastnn.SimpleRNN(40, return_sequences=True),
+        fastnn.LSTM(40, return_sequences=True),
+        fastnn.GRU(40, return_sequences=True),
+        fastnn.GRU(40, return_sequences=True, reset_after=False),
+        fastnn.nn.LSTM(40, 19, proj_size=8, batch_first=True),
+    ]
+    x = np.random.default_rng(6).standard_normal((batch, steps, 40)).astype(np.float32)
+    for layer in layers:
+        model = Outputs(layer)
+        want = model(fastnn.tensor(x)).numpy()
+        frozen = model.freeze(batch, input_shape=(steps, 40))
+        assert np.array_equal(frozen(x), want), layer
+        with fastnn.no_grad():
+            for p in model.parameters():
+                p.mul_(0.5)
+        again = model.freeze(batch, input_shape=(steps, 40))(x)
+        assert np.array_equal(again, model(fastnn.tensor(x)).numpy()) and not np.array_equal(again, want), layer
