@@ -70,6 +70,8 @@ from .nn import GlobalMaxPooling1D as GlobalMaxPooling1D
 from .nn import GlobalMaxPooling2D as GlobalMaxPooling2D
 from .nn import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .nn import GroupNormalization as GroupNormalization
+from .nn import GroupQueryAttention as GroupQueryAttention
+from .nn import GroupedQueryAttention as GroupedQueryAttention
 from .nn import Identity as Identity
 from .nn import Input as Input
 from .nn import InputSpec as InputSpec
@@ -84,6 +86,7 @@ from .nn import Minimum as Minimum
 from .nn import MixUp as MixUp
 from .nn import Model as Model
 from .nn import Module as Module
+from .nn import MultiHeadAttention as MultiHeadAttention
 from .nn import Multiply as Multiply
 from .nn import Normalization as Normalization
 from .nn import Permute as Permute
@@ -321,6 +324,8 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputSpec",
@@ -338,6 +343,7 @@ __all__ = [
     "MixUp",
     "Model",
     "Module",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",

@@ -128,5 +128,19 @@ def every_layer_of_sequences() -> fastnn.Model:
     y = fastnn.Bidirectional(fastnn.LSTM(3, dropout=0.1, stateful=True, return_sequences=True), "ave")(y)
     y = fastnn.RNN([fastnn.GRUCell(3, reset_after=False), fastnn.SimpleRNNCell(3), fastnn.LSTMCell(2)], return_sequences=True)(y)
     y = fastnn.TimeDistributed(fastnn.Dense(3))(fastnn.GRU(3, go_backwards=True, return_sequences=True)(y))
-    tables = fastnn.Concatenate()([table(x) for table in tables])
-    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y)])
+    tables = fastnn.Concatenate()([table(x) for table in (*tables, fastnn.ReversibleEmbedding(5, 4))])
+    tables = fastnn.SinusoidalPositions()(fastnn.PositionEmbedding(3)(tables))
+    z = nn.TransformerEncoderLayer(3, 1, 5, batch_first=True)(series)
+    z = nn.TransformerDecoderLayer(3, 3, 5, activation="gelu", batch_first=True)(z, series)
+    z = nn.TransformerEncoder(nn.TransformerEncoderLayer(3, 1, 5, batch_first=True), 2, nn.LayerNorm(3))(z)
+    z = nn.Transformer(3, 1, 1, 1, 5, batch_first=True)(z, series)
+    z = fastnn.GroupedQueryAttention(2, 4, 2)(fastnn.MultiHeadAttention(2, 3, kernel_constraint="max_norm")(z, series), z)
+    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y), z])
+
+
+def every_model() -> list[Any]:
+    """The models of `fastnn.models`."""
+    sizes = {"context": 6, "width": 4, "layers": 1, "heads": 2}
+    gpt = fastnn.models.GPT(5, **sizes, kv_heads=1, positions="rotary", tied=False, dropout=0.5)
+    encoder = fastnn.models.TextEncoder(5, **sizes, classes=2, padding=0, positions="alibi", feed_forward="swiglu")
+    return [gpt, encoder, fastnn.models.EncoderDecoder(5, 4, **sizes, norm="rms", norm_first=False)]

@@ -7,7 +7,8 @@ others.
 from ..core.lazy import lazily as _lazily
 
 _NAMES = {
-    ".blocks": "Block CrossAttention FeedForward SelfAttention",
+    ".attention": "CrossAttention SelfAttention",
+    ".blocks": "Block FeedForward",
     ".cache": "Cache",
     ".encoder": "TextEncoder",
     ".gpt": "GPT",

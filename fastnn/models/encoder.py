@@ -9,8 +9,10 @@ from ..nn.graph.container import ModuleList
 from ..nn.spec import InputSpec
 from ..ops.checks import check_number, flag, optional, positive_int, whole_number
 from ..ops.elementwise import astype
-from .blocks import FEED_FORWARD, Block, FeedForward, SelfAttention, normalization, one_of, projection
+from .attention import SelfAttention
+from .blocks import FEED_FORWARD, Block, FeedForward
 from .gpt import TextModel, Tokens
+from .parts import normalization, one_of, projection
 
 SHARED_CHECKS: dict[str, Any] = {
     **dict.fromkeys(("context", "width", "layers", "heads"), positive_int),

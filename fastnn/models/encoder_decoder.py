@@ -9,10 +9,12 @@ from ..nn.graph.container import ModuleList
 from ..nn.spec import InputSpec
 from ..ops.checks import positive_int
 from ..ops.dense import matmul_transposed
-from .blocks import Block, CrossAttention, FeedForward, SelfAttention, normalization, one_of
+from .attention import CrossAttention, SelfAttention
+from .blocks import Block, FeedForward
 from .cache import Cache, Step
 from .encoder import SHARED_CHECKS, TextEncoder
 from .gpt import TextModel, Tokens, last_of
+from .parts import normalization, one_of
 
 
 class Memory(NamedTuple):

@@ -19,8 +19,10 @@ from ..ops.checks import check_number, flag, optional, positive_int
 from ..ops.dense import matmul_transposed
 from ..ops.index import getitem
 from ..ops.loss import linear_cross_entropy, reduce_loss
-from .blocks import FEED_FORWARD, STDDEV, Block, FeedForward, Part, SelfAttention, normalization, one_of, projection
+from .attention import SelfAttention
+from .blocks import FEED_FORWARD, Block, FeedForward
 from .cache import Cache, Step
+from .parts import STDDEV, Part, normalization, one_of, projection
 
 
 class Tokens(Part):

@@ -19,6 +19,7 @@ _NAMES = {
         "Mish ReGLU ReLU ReLU6 SELU SiLU Sigmoid Sine Softmax Softmin Softplus Softshrink Softsign Sparsemax SwiGLU Tanh "
         "Tanhshrink Threshold"
     ),
+    ".layers.attention": "GroupQueryAttention=GroupedQueryAttention GroupedQueryAttention MultiHeadAttention",
     ".layers.augmentation": "RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom",
     ".layers.color_augmentation": "RandomBrightness RandomContrast RandomErasing",
     ".layers.channel_dropout": "Dropout1d Dropout2d Dropout3d SpatialDropout1D SpatialDropout2D SpatialDropout3D",
@@ -49,6 +50,7 @@ _NAMES = {
     ".layers.recurrent_wrappers": "Bidirectional TimeDistributed",
     ".layers.resizing": "UpSampling1D UpSampling2D UpSampling3D",
     ".layers.shape": "Flatten Identity Permute Reshape",
+    ".layers.torch_attention": "MultiheadAttention",
     ".layers.torch_convolution": "Conv1d Conv2d Conv3d",
     ".layers.torch_recurrent": "GRU LSTM RNN",
     ".layers.torch_recurrent_cells": "GRUCell LSTMCell RNNCell",
@@ -65,6 +67,8 @@ _NAMES = {
         "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d AvgPool1d "
         "AvgPool2d AvgPool3d MaxPool1d MaxPool2d MaxPool3d"
     ),
+    ".layers.torch_transformer": "TransformerDecoderLayer TransformerEncoderLayer",
+    ".layers.torch_transformer_stacks": "Transformer TransformerDecoder TransformerEncoder",
     ".module": "Layer=Module Module",
     ".parameter": "Parameter",
     ".parameter_view": "ParameterView",

@@ -59,6 +59,9 @@ from .layers.activation import SwiGLU as SwiGLU
 from .layers.activation import Tanh as Tanh
 from .layers.activation import Tanhshrink as Tanhshrink
 from .layers.activation import Threshold as Threshold
+from .layers.attention import GroupedQueryAttention as GroupQueryAttention
+from .layers.attention import GroupedQueryAttention as GroupedQueryAttention
+from .layers.attention import MultiHeadAttention as MultiHeadAttention
 from .layers.augmentation import RandomCrop as RandomCrop
 from .layers.augmentation import RandomFlip as RandomFlip
 from .layers.augmentation import RandomRotation as RandomRotation
@@ -138,6 +141,7 @@ from .layers.shape import Flatten as Flatten
 from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
 from .layers.shape import Reshape as Reshape
+from .layers.torch_attention import MultiheadAttention as MultiheadAttention
 from .layers.torch_convolution import Conv1d as Conv1d
 from .layers.torch_convolution import Conv2d as Conv2d
 from .layers.torch_convolution import Conv3d as Conv3d
@@ -189,6 +193,11 @@ from .layers.torch_resizing import PixelUnshuffle as PixelUnshuffle
 from .layers.torch_resizing import Upsample as Upsample
 from .layers.torch_resizing import UpsamplingBilinear2d as UpsamplingBilinear2d
 from .layers.torch_resizing import UpsamplingNearest2d as UpsamplingNearest2d
+from .layers.torch_transformer import TransformerDecoderLayer as TransformerDecoderLayer
+from .layers.torch_transformer import TransformerEncoderLayer as TransformerEncoderLayer
+from .layers.torch_transformer_stacks import Transformer as Transformer
+from .layers.torch_transformer_stacks import TransformerDecoder as TransformerDecoder
+from .layers.torch_transformer_stacks import TransformerEncoder as TransformerEncoder
 from .layers.torch_transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from .layers.torch_transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from .layers.torch_transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -278,6 +287,8 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNorm",
     "GroupNormalization",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -320,8 +331,10 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiHeadAttention",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "Multiply",
     "NLLLoss",
     "Normalization",
@@ -387,6 +400,11 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TimeDistributed",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "UpSampling1D",
     "UpSampling2D",

@@ -6,6 +6,7 @@ PDF or SVG by the name of the file. `fastnn.interpret` computes what the figures
 
 from __future__ import annotations
 
+from .attention import attention
 from .classes import boundary, confusion, misclassified
 from .diagram import network
 from .figure import require as require
@@ -15,6 +16,7 @@ from .training import history
 
 __all__ = [
     "activations",
+    "attention",
     "boundary",
     "confusion",
     "filters",

@@ -92,6 +92,18 @@ BASE: dict[str, dict[str, Any]] = {
     "LSTM": {"input_size": 4, "hidden_size": 3, "num_layers": 2, "proj_size": 2},
     "GroupNorm": {"num_groups": 2, "num_channels": 4},
     **{name: {"normalized_shape": 4} for name in ("LayerNorm", "RMSNorm")},
+    "MultiHeadAttention": {"num_heads": 2, "key_dim": 3, "input_shape": (2, 4), "dropout": 0.25, "seed": 1},
+    "GroupedQueryAttention": {
+        "head_dim": 3,
+        "num_query_heads": 4,
+        "num_key_value_heads": 2,
+        "input_shape": (2, 4),
+        "dropout": 0.25,
+        "seed": 1,
+    },
+    "MultiheadAttention": {"embed_dim": 4, "num_heads": 2, "dropout": 0.25},
+    **{f"Transformer{kind}Layer": {"d_model": 4, "nhead": 2, "dim_feedforward": 5} for kind in ("Encoder", "Decoder")},
+    "Transformer": {"d_model": 4, "nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "dim_feedforward": 5},
 }
 """Arguments that an object is made with before one of them changes; the defaults where there are none."""
 OTHER: dict[str, Any] = {}
@@ -128,6 +140,8 @@ OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 
 OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5, "logit_soft_cap": 0.1}
 OTHER |= {"reverse_dtype": "float64", "initializer": "ones"}
+OTHER |= {"value_dim": 5, "output_shape": (7,), "attention_axes": (1,), "sliding_window": 1, "flash_attention": True}
+OTHER |= {"kdim": 3, "vdim": 3, "custom_encoder": nn.Identity(), "custom_decoder": nn.Identity()}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("PositionEmbedding", "input_shape"): (2, 5),
     ("MultiMarginLoss", "p"): 2,
@@ -208,8 +222,16 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
-    does = (lambda x: fastnn.concatenate(layer(x, -x))) if isinstance(layer, nn.MixUp) else layer
-    if recurrent:
+    does: Callable[[Any], Any] = layer
+    if isinstance(layer, nn.MixUp):
+        does = lambda x: fastnn.concatenate(layer(x, -x))  # noqa: E731
+    elif isinstance(layer, nn.MultiheadAttention):
+        does = lambda x: layer(x, x, x)[0]  # noqa: E731
+    elif isinstance(layer, nn.MultiHeadAttention | nn.GroupedQueryAttention):
+        does = lambda x: layer(x, x)  # noqa: E731
+    elif isinstance(layer, nn.TransformerDecoderLayer | nn.Transformer):
+        does = lambda x: layer(x, -x)  # noqa: E731
+    elif recurrent:
         cell = isinstance(layer, Cell)
         x = x[:, 0] if isinstance(layer, RNNCellBase) else x
         does = lambda x: joined(layer(x[:, 0], layer.get_initial_state(len(x))) if cell else layer(x))  # noqa: E731
@@ -276,6 +298,7 @@ _classes = [getattr(nn, name) for name in nn.__all__]
 _modules = [c for c in _classes if isinstance(c, type) and issubclass(c, nn.Module)]
 _containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Model, nn.Residual, nn.Module)
 _containers += (nn.StackedRNNCells, nn.Bidirectional, nn.TimeDistributed)
+_containers += (nn.TransformerEncoder, nn.TransformerDecoder)
 LAYERS = [c for c in _modules if not issubclass(c, TorchLoss) and c not in _containers]
 LAYERS += [keras_embedding.Embedding, keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU]
 LAYERS += [fastnn.LSTM, fastnn.GRU, fastnn.LSTMCell, fastnn.GRUCell]

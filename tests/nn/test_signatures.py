@@ -23,6 +23,10 @@ REFUSED = {
 """PyTorch's arguments that are not there, and why."""
 OTHER_DEFAULT = {
     **{(name, "dim"): "PyTorch's None guesses an axis and warns" for name in ("Softmax", "LogSoftmax", "Softmin")},
+    **{
+        (name, "activation"): "a name: PyTorch's function relu is not fastnn's"
+        for name in ("Transformer", "TransformerEncoderLayer", "TransformerDecoderLayer")
+    },
 }
 ANY = (nn.Module, nn.Sequential, nn.Parameter, optim.Optimizer)
 """Classes whose arguments are nothing that a user of PyTorch gives by name."""
@@ -184,6 +188,7 @@ KERAS_PLACES: list[tuple[Any, str]] = [
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Normalization", "Rescaling", "BatchNormalization", "LayerNormalization")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("SimpleRNN", "LSTM", "GRU", "SimpleRNNCell", "LSTMCell", "GRUCell")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("RNN", "StackedRNNCells", "Bidirectional", "TimeDistributed", "Masking")),
+    *((getattr(fastnn, n), f"layers.{n}") for n in ("MultiHeadAttention", "GroupQueryAttention")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Add", "Concatenate", "Dot", "Maximum", "Subtract")),
     *((c, f"losses.{c.__name__}") for c in fastnn.losses.LOSSES.values()),
     *((getattr(fastnn.callbacks, n), f"callbacks.{n}") for n in fastnn.callbacks.__all__ if n != "CallbackList"),

@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 PRINTS = {
+    "addition_transformer": "Sums that it has not seen and gets right: ",
     "neuron": "Neuron output: 0.5498",
     "forward_pass": "fastnn: class probabilities:",
     "keras_digits": "Test accuracy: 0.8",

@@ -1,0 +1,80 @@
+"""What the parts of models share: their base class, and the layers of which they consist, with the initial weights of GPT-2."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import initializers
+from ..autograd.tensor import Tensor
+from ..nn.layers.dense import Dense
+from ..nn.layers.random import Dropout
+from ..nn.layers.sample_normalization import LayerNormalization, RMSNormalization
+from ..nn.module import Module
+from ..ops.checks import check_number
+
+STDDEV = 0.02
+"""Standard deviation of the initial weights, as in GPT-2."""
+
+
+def one_of(*names: Any) -> Any:
+    """Return the check of an argument that is one of these names."""
+
+    def check(value: Any, name: str) -> Any:
+        if not isinstance(value, str | None) or value not in names:
+            raise ValueError(f"{name} is {value!r}, wanted one of {', '.join(map(repr, names))}")
+        return value
+
+    return check
+
+
+def projection(inputs: int, outputs: int, bias: bool, dtype: Any, depth: int = 0) -> Dense:
+    """Return a dense layer with the initial weights of GPT-2.
+
+    depth: number of blocks of the model if the result is added to the residual stream, to which each block adds twice. The
+        weights are then smaller, so that the sum does not grow with the number of blocks.
+    """
+    stddev = STDDEV / math.sqrt(2 * depth) if depth else STDDEV
+    normal = initializers.RandomNormal(stddev=stddev)
+    return Dense(outputs, use_bias=bias, kernel_initializer=normal, input_shape=(inputs,), dtype=dtype)
+
+
+def normalization(kind: str, width: int, epsilon: float, dtype: Any) -> Module:
+    """Return a layer norm or an RMS norm."""
+    make: Any = {"layer": LayerNormalization, "rms": RMSNormalization}[kind]
+    layer: Module = make(epsilon=epsilon, input_shape=(width,), dtype=dtype)
+    return layer
+
+
+class Part(Module):
+    """Base of the parts of models: with dropout, and a config that has the dtype by its name."""
+
+    _saved_as = ""
+    drop: Dropout | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = type(self).__name__.lower()
+
+    @property
+    def dropout(self) -> float:
+        """Return the rate of dropout; it may be changed at any time. Without dropout there is no layer ``drop``."""
+        return 0.0 if self.drop is None else self.drop.rate
+
+    @dropout.setter
+    def dropout(self, value: float) -> None:
+        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
+        if self.drop is not None and rate:
+            self.drop.rate = rate
+        elif self.drop is not None or rate:
+            self.drop = Dropout(rate) if rate else None
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return x if self.drop is None else self.drop(x)
+
+    def _dropping(self) -> dict[str, Any]:
+        """Return the arguments of attention for the dropout of its weights."""
+        return {} if self.drop is None else self.drop.stream()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dtype": self.dtype.name}
