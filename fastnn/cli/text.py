@@ -119,7 +119,7 @@ def train_text(
         if seed is not None:
             fastnn.seed(seed)
         model = fastnn.load(target) if resume else None
-        with tempfile.TemporaryDirectory(prefix="fastnn-") as folder:
+        with tempfile.TemporaryDirectory(prefix="fastnn-", ignore_cleanup_errors=True) as folder:
             own = None if model is None else _tokenizer_of(model, target)
             corpus = _corpus(file, own or tokenizer, vocabulary, context, folder)
             if model is None:
@@ -198,12 +198,7 @@ def _made(tokenizer: Tokenizer | str, vocabulary: int, parts: Any) -> Tokenizer:
         return BPETokenizer.train(_first(parts()), vocabulary)
     if not tokenizer.endswith(".json"):
         raise ValueError(f"--tokenizer {tokenizer}: wanted char, byte, bpe, or a .json file")
-    try:
-        return load(tokenizer)
-    except ValueError as error:
-        if "package tokenizers" not in str(error):
-            raise
-        return BPETokenizer.from_file(tokenizer)
+    return load(tokenizer)
 
 
 def _first(parts: Iterator[str]) -> Iterator[str]:

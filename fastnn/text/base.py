@@ -141,12 +141,12 @@ def from_config(config: Any) -> Tokenizer:
 
 
 def load(path: str | os.PathLike[str]) -> Tokenizer:
-    """Read a tokenizer from a file that `save` wrote.
+    """Read a tokenizer from a file that `save` wrote, or from a tokenizer.json of the package tokenizers.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or no tokenizer's; the message says what is wrong. A tokenizer.json of the package
-            tokenizers is read by `BPETokenizer.from_file`.
+        ValueError: the file is damaged or no tokenizer's; the message says what is wrong.
+        ImportError: the tokenizer needs the package tokenizers, which is missing.
     """
     from ..files.tensors import parsed
 
@@ -154,7 +154,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
     try:
         config = parsed(contents(path, "load"), "the file")
         if isinstance(config, dict) and "kind" not in config and "model" in config:
-            raise ValueError("it is a file of the package tokenizers; read it with fastnn.text.BPETokenizer.from_file")
+            config = {"kind": "bpe", "description": config}
         return from_config(config)
     except ValueError as error:
         raise ValueError(f"load: {name}: {error}") from None

@@ -133,8 +133,7 @@ def test_subwords(tmp_path: Path) -> None:
         t.token_id("none")
     (tmp_path / "tokenizer.json").write_text(json.dumps(t.get_config()["description"]), encoding="utf-8")
     assert BPETokenizer.from_file(tmp_path / "tokenizer.json") == t
-    with pytest.raises(ValueError, match=r"read it with fastnn\.text\.BPETokenizer\.from_file"):
-        load(tmp_path / "tokenizer.json")
+    assert load(tmp_path / "tokenizer.json") == t
     with pytest.raises(ValueError, match="size is 256; wanted at least 257"):
         BPETokenizer.train(TEXT, size=256, special=["<end>"])
     with pytest.raises(ValueError, match="half of a surrogate pair"):
