@@ -46,7 +46,7 @@ def activations(model: Any, image: Any, layers: Sequence[Any] | None = None) -> 
     found: dict[str, Array] = {}
     calls: dict[str, int] = {}
     for name, layer, value in seen:
-        if name in wanted if wanted is not None else not layer._modules:
+        if name in wanted if wanted is not None else not layer._modules or layer._whole:
             calls[name] = calls.get(name, 0) + 1
             key = name or type(layer).__name__
             found[key if calls[name] == 1 else f"{key} ({calls[name]})"] = value.numpy()[0].copy()

@@ -108,7 +108,7 @@ class Copy:
         """Leave out the softmax or sigmoid at the end; samples are a batch, on which the model is tried."""
         with no_grad():
             y, seen = self.run(self.tensor(samples))
-        last = [o.layer for o in seen if o.value is y and not o.layer._modules]
+        last = [o.layer for o in seen if o.value is y and (not o.layer._modules or o.layer._whole)]
         if not last or sum(o.layer is last[-1] for o in seen) > 1:  # a shared layer has a softmax elsewhere, too
             return
         layer, activation = last[-1], getattr(last[-1], "activation", None)

@@ -135,6 +135,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs):
         """Return the output shape of one sample, given its input shape; layers that change the shape override this method."""
         return input_shape
 
+    _whole = False
+    """Whether the module computes what its sublayers would, and does not call them."""
     supports_masking = False
     """Whether the output has a mask if the input has one; see `fastnn.nn.masks`."""
 

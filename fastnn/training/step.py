@@ -69,8 +69,8 @@ def explain(compiled: Compiled, why: str) -> None:
 
 
 def observed(model: Any, look: Callable[[str, Any, tuple[Any, ...], Any], None]) -> Finally:
-    """Return a block in which look(name, layer, inputs, output) is called after each layer without sublayers."""
-    leaves = [(name, m) for name, m in model.named_modules() if not m._modules]
+    """Return a block in which look(name, layer, inputs, output) is called after each layer that calls no sublayers."""
+    leaves = [(name, m) for name, m in model.named_modules() if not m._modules or m._whole]
     replaced = {m: vars(m)["forward"] for _, m in leaves if "forward" in vars(m)}  # the user replaced forward
 
     def watch(name: str, m: Any) -> Callable[..., Any]:

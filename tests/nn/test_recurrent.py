@@ -394,6 +394,38 @@ def test_a_frozen_stateful_model_streams(kind: str) -> None:
         model.freeze(batch_size=None, input_shape=(1, F))
 
 
+class Counting(fastnn.Module):
+    """A cell that begins to count at 10."""
+
+    state_size = 1
+
+    def get_initial_state(self, batch_size: int) -> Any:
+        return [fastnn.full((batch_size, 1), 10.0)]
+
+    def forward(self, x: Any, states: Any) -> Any:  # type: ignore[override]
+        y = states[0] + 1.0
+        return y, [y]
+
+
+def test_a_cell_with_an_initial_state_of_its_own() -> None:
+    layer = fastnn.RNN(Counting(), stateful=True)
+    assert [layer(fastnn.tensor(X)).tolist() for _ in range(2)] == [[[14.0]] * N, [[18.0]] * N]
+    layer.reset_states()
+    assert layer(fastnn.tensor(X)).tolist() == [[14.0]] * N
+    assert layer(fastnn.tensor(X), [np.zeros((N, 1))]).tolist() == [[4.0]] * N
+    with pytest.raises(ValueError, match=r"freeze: .* begins with a state that is not 0; pass it as an input"):
+        fastnn.Sequential([fastnn.Input((T, F)), layer]).freeze(batch_size=N)
+
+
+def test_a_layer_with_a_value_that_is_not_finite_is_named() -> None:
+    model = fastnn.Sequential([fastnn.Input((T, F)), fastnn.LSTM(3), fastnn.Dense(1)])
+    model.compile("sgd", "mse")
+    with fastnn.no_grad():
+        model.layers[0].cell.kernel.fill_(np.nan)
+    with pytest.raises(FloatingPointError, match=r"the output of layer 0 \(LSTM\) is not finite"):
+        model.fit(X, X[:, 0, :1], epochs=1, verbose=0, check_finite=True)
+
+
 def test_a_frozen_model_with_states_as_inputs() -> None:
     class Step(fastnn.Module):
         def __init__(self) -> None:

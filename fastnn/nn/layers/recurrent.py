@@ -27,6 +27,7 @@ class _OfOneCell(Recurrent):
     _saved_as = ""
     _checked_arguments: ClassVar = {"use_cudnn": _usable}
     cell: Cell
+    _whole = True
     units, activation, use_bias = map(of_cell, ("units", "activation", "use_bias"))
     dropout, recurrent_dropout, seed = map(of_cell, ("dropout", "recurrent_dropout", "seed"))
     kernel_initializer, kernel_regularizer, kernel_constraint = map(of_cell, of_parameter("kernel"))

@@ -6,14 +6,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...autograd.tensor import Tensor
+from ...autograd.tensor import Array, Gradients, Node, Tensor, results
 from ...backends.spec import Activation
+from ...core.arrays import copy_array
 from ...ops import recurrent as ops
 from ...ops.checks import flag
 from ...ops.dense import matmul
 from ...ops.elementwise import add, mul, sub
 from ...ops.index import split
 from .recurrent_cell import Cell, States
+
+
+def rows_of(x: Tensor) -> tuple[Tensor, ...]:
+    """Return the rows of a parameter, which share its memory, so that a step copies nothing."""
+    return results("unbind", tuple(x.data), _rows_backward, (x,))
+
+
+def _rows_backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
+    dx = grads.k.empty(node.inputs[0].shape, node.inputs[0].dtype)
+    for row, dy in zip(dx, dys, strict=True):
+        if dy is None:
+            grads.k.fill(row, 0.0)
+        else:
+            copy_array(grads.k, row, dy)
+    grads.add(node.inputs[0], dx)
 
 
 class SimpleRNNCell(Cell):
@@ -279,7 +295,10 @@ class GRUCell(Cell):
     def _biases(self) -> tuple[Tensor | None, Tensor | None]:
         """Return the bias of the inputs, and that of the state."""
         bias = self.bias
-        return (bias[0], bias[1]) if bias is not None and self.reset_after else (bias, None)
+        if bias is None or not self.reset_after:
+            return bias, None
+        of_inputs, of_state = rows_of(bias)
+        return of_inputs, of_state
 
     def _input_bias(self) -> Tensor | None:
         return self._biases()[0]

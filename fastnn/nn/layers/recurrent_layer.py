@@ -21,7 +21,7 @@ from ..module import Module
 from ..parameter import building
 from ..spec import InputSpec
 from .recurrent_loop import Kept, run
-from .recurrent_stack import StackedRNNCells, check_cell, initial_state, output_size
+from .recurrent_stack import StackedRNNCells, check_cell, initial_state, output_size, state_sizes
 from .weighted import named
 
 
@@ -133,10 +133,14 @@ class Recurrent(Module):
         op = type(self).__name__
         if given is None and not self._keeps:
             return None
-        tree, default = flatten(self.get_initial_state(n))
+        if (sizes := state_sizes(self.cell)) is not None:
+            tree, columns = flatten(sizes)
+            shapes = [(n, size) for size in columns]
+        else:
+            tree, default = flatten(self.get_initial_state(n))
+            shapes = [t.shape for t in default]
         if given is not None:
             found = [t if isinstance(t, Tensor) else as_tensor(np.asarray(t, self.dtype), op) for t in flatten(given)[1]]
-            shapes = [t.shape for t in default]
             if [t.shape for t in found] != shapes:
                 came, wanted = (" and ".join(map(str, s)) or "none" for s in ([t.shape for t in found], shapes))
                 raise ValueError(f"{op}: initial_state has shapes {came}, wanted {wanted}")

@@ -9,6 +9,7 @@ from ...autograd.tensor import Tensor
 from ...ops.create import zeros
 from ..module import Module
 from ..spec import ANY
+from .recurrent_cell import Cell
 
 
 class StackedRNNCells(Module):
@@ -111,6 +112,18 @@ def output_size(cell: Any) -> Any:
         while isinstance(size, list | tuple):
             size = size[0]
     return size
+
+
+def state_sizes(cell: Any) -> list[Any] | None:
+    """Return the numbers of columns of a cell's states, nested like them; None if only its get_initial_state tells them."""
+    own = getattr(type(cell), "get_initial_state", None)
+    if own is StackedRNNCells.get_initial_state:
+        each = [state_sizes(one) for one in cell.cells]
+        return None if None in each else each
+    if own is not None and own is not Cell.get_initial_state:
+        return None
+    size = cell.state_size
+    return list(size) if isinstance(size, list | tuple) else [size]
 
 
 def initial_state(cell: Any, n: int, dtype: Any) -> Any:
