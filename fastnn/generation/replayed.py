@@ -81,10 +81,11 @@ class Replayed:
                 with host:
                     self._step()
             recorder.carry_buffers()
-        if host is not None and host.found:
-            recorder.hinder(f"{host.found}, which a replay would omit")
-        elif not recorder.void and (held := recorder.escaped()):
-            recorder.hinder(held)
+        if host is not None:  # code of the user, which may also keep Tensors of the step
+            if host.found:
+                recorder.hinder(f"{host.found}, which a replay would omit")
+            elif not recorder.void and (held := recorder.escaped()):
+                recorder.hinder(held)
         before, now = self._before, Watched(recorder)
         self._before = now
         if before is not None and not (recorder.void or now.hindrance or before.hindrance) and now.signature == before.signature:

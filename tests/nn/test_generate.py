@@ -30,12 +30,13 @@ HOW: dict[str, dict[str, Any]] = {
 PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 0]]
 
 
+@fastnn.no_grad()
 def make(kind: str = "gpt2", vocabulary: int = 11, context: int = 24, **more: Any) -> GPT:
     """A model with large weights, so that its tokens depend on all those before."""
     fastnn.seed(1)
     model = GPT(vocabulary, context, 8, 2, 2, **KINDS[kind], **more)
     for p in model.parameters():
-        p.data[...] += 0.4 * np.random.default_rng(p.size).standard_normal(p.shape)
+        p.copy_(p.numpy() + 0.4 * np.random.default_rng(p.size).standard_normal(p.shape))
     return model
 
 
@@ -378,6 +379,6 @@ def test_models_that_cannot() -> None:
 @pytest.mark.parametrize("how", [{}, {"num_beams": 2}])
 def test_nan(how: dict[str, Any]) -> None:
     model = make()
-    model.tokens.table.embeddings.data[5] = np.nan
+    model.tokens.table.embeddings.data[5] = np.nan  # the row of a token
     with pytest.raises(ValueError, match="NaN"):
         model.generate([1], 10, **how)

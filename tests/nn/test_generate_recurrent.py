@@ -61,14 +61,15 @@ NETS: dict[str, Callable[[], Any]] = {
 }
 
 
+@fastnn.no_grad()
 def make(kind: str) -> Any:
     fastnn.seed(1)
     model = NETS[kind]()
     model(np.zeros((1, 2), np.int64))
     for p in model.parameters():
-        p.data[...] += 0.7 * np.random.default_rng(p.size).standard_normal(p.shape)
+        p.copy_(p.numpy() + 0.7 * np.random.default_rng(p.size).standard_normal(p.shape))
     if kind == "masked":  # 0 stands for padding, which a text does not have
-        model.layers[-1].bias.data[0] = -1e9
+        model.layers[-1].bias.copy_([-1e9, *model.layers[-1].bias.numpy()[1:]])
     return model
 
 
