@@ -452,3 +452,14 @@ class Kernels:
         scale: float,
     ) -> None: ...
     def rotary(self, y: Array, x: Array, table: Array, positions: Array, heads: int, halves: int, inverse: int) -> None: ...
+    def ctc_loss(
+        self,
+        loss: Array,
+        alpha: Array,
+        dx: Array,
+        x: Array,
+        targets: Array,
+        steps: Array,
+        labels: Array,
+        blank: int,
+    ) -> None: ...

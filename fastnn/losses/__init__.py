@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.registered import LAYERS, named, own_config, registered_name
 from .base import CustomLoss, Loss
+from .keras.ctc import CTC
 from .keras.pointwise import (
     Gamma,
     GaussianNLL,
@@ -41,7 +42,7 @@ LOSSES: dict[str, type[Loss]] = {
         *(SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy),
         *(BinaryFocalCrossentropy, CategoricalFocalCrossentropy, KLDivergence, Poisson, Gamma, Tweedie, GaussianNLL),
         *(MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError),
-        *(Huber, LogCosh, Quantile, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge),
+        *(Huber, LogCosh, Quantile, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge, CTC),
     )
 }
 _ALIASES = {
@@ -139,6 +140,7 @@ def _of_torch(name: str) -> Any:
 
 
 __all__ = [
+    "CTC",
     "LOSSES",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",

@@ -5,6 +5,7 @@ from ..core.lazy import lazily as _lazily
 _NAMES = {
     ".": "init utils",
     "..losses.torch.classes": "CrossEntropyLoss LinearCrossEntropyLoss MultiMarginLoss NLLLoss",
+    "..losses.torch.ctc": "CTCLoss",
     "..losses.torch.pairs": "CosineEmbeddingLoss GaussianNLLLoss MarginRankingLoss TripletMarginLoss",
     "..losses.torch.pointwise": (
         "BCELoss BCEWithLogitsLoss HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss MultiLabelSoftMarginLoss "

@@ -6,6 +6,7 @@ from ..losses.torch.classes import CrossEntropyLoss as CrossEntropyLoss
 from ..losses.torch.classes import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from ..losses.torch.classes import MultiMarginLoss as MultiMarginLoss
 from ..losses.torch.classes import NLLLoss as NLLLoss
+from ..losses.torch.ctc import CTCLoss as CTCLoss
 from ..losses.torch.pairs import CosineEmbeddingLoss as CosineEmbeddingLoss
 from ..losses.torch.pairs import GaussianNLLLoss as GaussianNLLLoss
 from ..losses.torch.pairs import MarginRankingLoss as MarginRankingLoss
@@ -236,6 +237,7 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "CELU",
+    "CTCLoss",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",

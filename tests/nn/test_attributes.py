@@ -250,6 +250,11 @@ def layer_does(layer: Any) -> list[Any]:
 
 
 def loss_does(loss: Any) -> list[Any]:
+    if isinstance(loss, nn.CTCLoss | fastnn.losses.CTC):
+        x = fastnn.tensor(np.stack([X, -X], 1))
+        if isinstance(loss, nn.CTCLoss):  # the second sample has too few steps for its labels
+            return [loss(fastnn.log_softmax(x), [[2, 3], [3, 3]], [6, 2], [2, 2]).numpy(), repr(loss), loss.get_config()]
+        return [loss([[1, 2], [3, 0]], x.transpose((1, 0, 2))).numpy(), loss.get_config()]
     probabilities = fastnn.softmax(fastnn.tensor(X)).detach()
     classes = isinstance(
         loss, nn.CrossEntropyLoss | nn.NLLLoss | nn.MultiMarginLoss | fastnn.losses.SparseCategoricalCrossentropy

@@ -39,9 +39,8 @@ struct Tokens {
 
   // Drops tokens below a logit, and those at it beyond the first `equal` ones.
   __device__ void cut(double limit, i64 equal) const {
-    const i64 end = (i64)first_above(0, (u64)V + 1, [&](u64 end) {
-      return sum([&](i64 i, double z) { return (i64)(z == limit && i < (i64)end); }) < equal;
-    });
+    const i64 end = (i64)first_above(
+        0, (u64)V + 1, [&](u64 end) { return sum([&](i64 i, double z) { return (i64)(z == limit && i < (i64)end); }) < equal; });
     __syncthreads();
     for (i64 i = threadIdx.x; i < V; i += THREADS)
       if (w[i] < limit || (w[i] == limit && i >= end)) w[i] = no_logit();
@@ -52,9 +51,7 @@ struct Tokens {
 // The weights of a token by its logit.
 struct Weights {
   double best, temperature;
-  __device__ double operator()(double z) const {
-    return z == no_logit() ? 0 : z == best ? 1 : exp((z - best) / temperature);
-  }
+  __device__ double operator()(double z) const { return z == no_logit() ? 0 : z == best ? 1 : exp((z - best) / temperature); }
 };
 
 __device__ inline void take_first(Tokens tokens, i64 k, double best) {
@@ -69,8 +66,8 @@ __device__ inline void take_heaviest(Tokens tokens, double top_p, Weights weight
   const auto above = [&](double limit) { return tokens.sum([=](i64, double z) { return z > limit ? weight(z) : 0.0; }); };
   const double part = top_p * above(no_logit()), share = part > 0 ? part : 2.2250738585072014e-308;
   if (above(no_logit()) < share) return;
-  const double limit = of_order(
-      first_above(order_of(no_logit()), order_of(weight.best), [&](u64 key) { return above(of_order(key)) >= share; }));
+  const double limit =
+      of_order(first_above(order_of(no_logit()), order_of(weight.best), [&](u64 key) { return above(of_order(key)) >= share; }));
   const double before = above(limit), each = weight(limit);
   tokens.cut(limit, each > 0 ? (i64)min(ceil((share - before) / each), (double)tokens.V) : tokens.V);
 }
@@ -131,15 +128,15 @@ __device__ inline i64 sample_row(Tokens tokens, const double* settings, u64 seed
   const bool none = block_sum(strange) > 0 || best == no_logit();
   const double temperature = settings[0];
   if (none || temperature == 0) {
-    const i64 first =
-        none ? -1 : (i64)block_reduce(
-                        [&] {
-                          double at = (double)V;
-                          for (i64 i = threadIdx.x; i < V; i += THREADS)
-                            if (w[i] == best && i < at) at = (double)i;
-                          return at;
-                        }(),
-                        Min());
+    const i64 first = none ? -1
+                           : (i64)block_reduce(
+                                 [&] {
+                                   double at = (double)V;
+                                   for (i64 i = threadIdx.x; i < V; i += THREADS)
+                                     if (w[i] == best && i < at) at = (double)i;
+                                   return at;
+                                 }(),
+                                 Min());
     __syncthreads();
     for (i64 i = threadIdx.x; i < V; i += THREADS) w[i] = i == first ? 1 : 0;
     return first;

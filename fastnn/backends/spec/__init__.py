@@ -72,7 +72,7 @@ __all__ = [
 
 FAMILIES = (
     *("dense", "batched", "convolution", "pooling", "normalization", "activation", "loss", "optim", "random", "regularization"),
-    *("augmentation", "data", "elementwise", "generation", "metrics", "resample", "recurrent", "attention"),
+    *("augmentation", "data", "elementwise", "generation", "metrics", "resample", "recurrent", "attention", "ctc"),
 )
 """The families of kernels: the modules here, and on every backend."""
 
