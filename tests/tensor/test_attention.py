@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +12,9 @@ import numpy as np
 import pytest
 
 import fastnn
+import fastnn.nn as nn
 from fastnn import Tensor
+from fastnn.backends import unavailable
 
 rng = np.random.default_rng(0)
 B, H, M, N, D, E = 2, 4, 7, 9, 6, 5
@@ -230,6 +235,102 @@ def test_rotary_makes_scores_depend_on_distances_only() -> None:
     scores = (fastnn.rotary(q, table)[0, :, 0] @ fastnn.rotary(k, table)[0, :, 0].T).numpy()
     for d in range(-7, 8):
         np.testing.assert_allclose(np.diag(scores, d), np.diag(scores, d)[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
+    """Also where threads share a sample and its heads, and where one query has a long cache."""
+    before, results = fastnn.get_num_threads(), []
+    try:
+        for count in (1, threads):
+            fastnn.set_num_threads(count)
+            r = np.random.default_rng(1)
+            for b, m, n, heads, groups in ((1, 300, 300, 2, 1), (3, 130, 260, 2, 2), (1, 1, 3000, 4, 2)):
+                shapes = (b, m, heads, 32), (b, n, groups, 32), (b, n, groups, 24)
+                q, k, v = (fastnn.tensor(r.standard_normal(shape, np.float32), requires_grad=True) for shape in shapes)
+                state = np.array([1, 0], np.uint64)
+                y = fastnn.attention(q, k, v, causal=True, rate=np.array([0.1]), state=state)
+                (y * y).sum().backward()
+                results.append([t.numpy().tobytes() for t in (y, q.grad, k.grad, v.grad)])
+    finally:
+        fastnn.set_num_threads(before)
+    assert results[:3] == results[3:]
+
+
+LONG = """
+import resource
+import numpy as np
+import fastnn
+
+def step(n):
+    q, k, v = (fastnn.tensor(np.ones((1, n, 1, 8), np.float32), requires_grad=True) for _ in range(3))
+    fastnn.attention(q, k, v, causal=True).sum().backward()
+    assert abs(v.grad.numpy().sum() - 8 * n) < 1e-2 * n
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+before = step(64)
+print(step(16384) - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(bool(unavailable("cpp")), reason="no compiled kernels")
+def test_memory_grows_with_the_length_only() -> None:
+    """The scores of 16,384 positions alone would take 1 GiB."""
+    env = {**os.environ, "FASTNN_BACKEND": "cpp"}
+    done = subprocess.run([sys.executable, "-c", LONG], env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64
+
+
+class Block(nn.Module):
+    """Attention with rotary positions, on one projection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = fastnn.Dense(6 * 4, input_shape=(12,))
+        self.table = fastnn.rotary_table(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = fastnn.rotary(self.project(x).reshape(*x.shape[:2], 6, 4), self.table, heads=4)
+        return fastnn.attention_packed(qkv, 2, causal=True).reshape(*x.shape[:2], 8)
+
+
+def test_frozen_and_fitted() -> None:
+    model, x = Block(), rng.standard_normal((5, 7, 12)).astype(np.float32)
+    frozen = model.freeze(5, input_shape=(7, 12))
+    np.testing.assert_allclose(frozen(x), model(x).numpy(), rtol=1e-5, atol=1e-6)
+    y = np.tanh(x[..., :8]).astype(np.float32)
+    model.compile(optimizer=fastnn.optim.Adam(lr=0.01), loss="mse")
+    losses = model.fit(x, y, epochs=30, batch_size=5, verbose=0, shuffle=False).history["loss"]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_recorded_steps_use_new_values() -> None:
+    """Positions and lengths are in arrays, dropout draws new numbers: replays do as eager calls."""
+    q, k, v = (fastnn.tensor(a, requires_grad=True) for a in BY_LENGTH)
+    drop = fastnn.Dropout(0.3, seed=9)
+    state = drop._state
+
+    def step(starts: Any, lengths: Any) -> Tensor:
+        for t in (q, k, v):
+            t.zero_grad()
+        y = fastnn.attention(q, k, v, causal=True, starts=starts, lengths=lengths, rate=drop._value, state=drop._state)
+        loss = (y * y).sum()
+        loss.backward()
+        return loss
+
+    captured = fastnn.capture(step)
+    for i in range(6):
+        given = np.array([i, 2]), np.array([9 - i, 8])
+        before = state.copy()
+        want, grad = step(*given).item(), k.grad.numpy().copy()
+        after = state.copy()
+        state[...] = before
+        assert captured(*given).item() == want
+        np.testing.assert_array_equal(k.grad.numpy(), grad)
+        np.testing.assert_array_equal(state, after)
+    assert not captured.captured.eager
 
 
 X = np.zeros((2, 3, 4, 6))
