@@ -82,8 +82,8 @@ struct StepProduct {
   static constexpr i64 kWidest = FASTNN_VB == 64 ? 4 : 2;  // vectors of a panel
   static constexpr i64 kPackSteps = 4;                     // number of steps from which packing pays
   static constexpr i64 kNoBlocks = i64(1) << 60;
-  static constexpr i64 kRows = 36;       // rows of a piece
-  static constexpr i64 kColumns = 1024;  // columns of sums that are computed before their functions
+  static constexpr i64 kRows = 36;      // rows of a piece
+  static constexpr i64 kColumns = 512;  // columns of sums that are computed before their functions
 
   i64 n, k, gates, units;
   const T* w;
