@@ -122,7 +122,7 @@ def more_layers_of_images() -> fastnn.Model:
 def every_layer_of_sequences() -> fastnn.Model:
     """A graph of whole numbers through the layers that look up rows, and one of series, with Keras's names and PyTorch's."""
     x, series = fastnn.Input((3,), dtype="int64"), fastnn.Input((4, 3))
-    tables = [fastnn.Embedding(5, 4, embeddings_constraint="non_neg"), nn.Embedding(5, 4, padding_idx=1)]
+    tables = [fastnn.Embedding(5, 4, embeddings_constraint="non_neg"), nn.Embedding(5, 4, padding_idx=1, max_norm=2.0)]
     y = fastnn.Masking(0.5)(series)
     y = fastnn.SimpleRNN(4, "relu", recurrent_constraint="non_neg", return_sequences=True)(y)
     y = fastnn.Bidirectional(fastnn.LSTM(3, dropout=0.1, stateful=True, return_sequences=True), "ave")(y)
@@ -135,7 +135,7 @@ def every_layer_of_sequences() -> fastnn.Model:
     z = nn.TransformerEncoder(nn.TransformerEncoderLayer(3, 1, 5, batch_first=True), 2, nn.LayerNorm(3))(z)
     z = nn.Transformer(3, 1, 1, 1, 5, batch_first=True)(z, series)
     z = fastnn.GroupedQueryAttention(2, 4, 2)(fastnn.MultiHeadAttention(2, 3, kernel_constraint="max_norm")(z, series), z)
-    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y), z])
+    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y), z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
 
 
 def every_model() -> list[Any]:

@@ -28,7 +28,7 @@ _NAMES = {
     ".layers.dense": "Dense Linear",
     ".layers.embedding": "ReversibleEmbedding",
     ".layers.positions": "PositionEmbedding SinusoidalPositions",
-    ".layers.torch_embedding": "Embedding",
+    ".layers.torch_embedding": "Embedding EmbeddingBag",
     ".layers.merge": "Add Average Concatenate Dot Maximum Minimum Multiply Residual Subtract",
     ".layers.masking": "Masking",
     ".layers.mixup": "MixUp",

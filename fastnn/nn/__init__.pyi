@@ -147,6 +147,7 @@ from .layers.torch_convolution import Conv1d as Conv1d
 from .layers.torch_convolution import Conv2d as Conv2d
 from .layers.torch_convolution import Conv3d as Conv3d
 from .layers.torch_embedding import Embedding as Embedding
+from .layers.torch_embedding import EmbeddingBag as EmbeddingBag
 from .layers.torch_instance_normalization import InstanceNorm1d as InstanceNorm1d
 from .layers.torch_instance_normalization import InstanceNorm2d as InstanceNorm2d
 from .layers.torch_instance_normalization import InstanceNorm3d as InstanceNorm3d
@@ -272,6 +273,7 @@ __all__ = [
     "Dropout3d",
     "ELU",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GEGLU",
     "GELU",

@@ -80,7 +80,7 @@ BASE: dict[str, dict[str, Any]] = {
     **{f"Upsampling{mode}2d": {"scale_factor": 2.0} for mode in ("Nearest", "Bilinear")},
     "PixelShuffle": {"upscale_factor": 2},
     "PixelUnshuffle": {"downscale_factor": 2},
-    "Embedding": {"num_embeddings": 5, "embedding_dim": 4},
+    **{name: {"num_embeddings": 5, "embedding_dim": 4} for name in ("Embedding", "EmbeddingBag")},
     **{key: {"input_dim": 5, "output_dim": 4} for key in ("keras.Embedding", "ReversibleEmbedding")},
     "PositionEmbedding": {"sequence_length": 5, "input_shape": (2, 4)},
     "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
@@ -144,6 +144,7 @@ OTHER |= {"value_dim": 5, "output_shape": (7,), "attention_axes": (1,), "sliding
 OTHER |= {"kdim": 3, "vdim": 3, "custom_encoder": nn.Identity(), "custom_decoder": nn.Identity()}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("PositionEmbedding", "input_shape"): (2, 5),
+    ("EmbeddingBag", "mode"): "sum",
     ("MultiMarginLoss", "p"): 2,
     ("TripletMarginLoss", "p"): 1.0,
     ("Cyclic", "mode"): "triangular",
@@ -218,7 +219,7 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
     elif name.startswith("Pixel"):
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
-    elif name.endswith("Embedding") and name != "PositionEmbedding":
+    elif "Embedding" in name and name != "PositionEmbedding":
         x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
