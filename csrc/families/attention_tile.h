@@ -233,29 +233,39 @@ FASTNN_INLINE IVec<T> true_lanes(const u8* p, i64 step, i64 n) {
   return __builtin_convertvector(bytes, IVec<T>) != 0;
 }
 
-// Calls f(j, scores) for each vector of keys of a row, where j is a key, and scores are scaled, with what is added to them, and
-// -infinity where the query may not attend to a key. `row` has the products of key `first` and those after it.
-template <class T, class F>
-FASTNN_INLINE void for_scores(const Attending<T>& a, const Sight& sight, const QueryRow& r, const T* row, i64 first, F f) {
+// Scales a row of products, adds to them what belongs to the scores, and masks them.
+template <class T>
+__attribute__((noinline)) void decorate(const Attending<T>& a, const Sight& sight, const QueryRow& r, T* row, i64 first) {
   constexpr i64 L = kLanes<T>;
   const Vec<T> lowest = splat(-(T)__builtin_inf()), numbers = lane_numbers<T>();
-  const T scale = (T)a.scale;
-  const bool decorated = a.decorated();
   const T* bias = a.bias ? place(a.bias, a, kBiases, r.b, r.h) + r.i * row_step(a, kBiases) : nullptr;
   const u8* mask = a.mask ? place(a.mask, a, kMasks, r.b, r.h) + r.i * row_step(a, kMasks) : nullptr;
   const i64 bias_step = a.places[5 * kBiases + 4], mask_step = a.places[5 * kMasks + 4];
-  const T slope = a.slopes ? a.slopes[r.h] : 0;
-  if (r.seen.begin >= r.seen.end) return;
+  const T scale = (T)a.scale, slope = a.slopes ? a.slopes[r.h] : 0;
   for (i64 j = first + (r.seen.begin - first) / L * L; j < r.seen.end; j += L) {
     const i64 n = min_i64(L, r.seen.end - j);
     Vec<T> s = load(row + (j - first)) * scale;
-    if (decorated) {
-      if (slope != 0) s -= slope * vabs<T>((T)(sight.first + r.i - j) - numbers);
-      if (bias) s += bias_step ? load_n(bias + j, n) : splat(*bias);
-      if (mask) s = true_lanes<T>(mask + j * mask_step, mask_step, n) ? s : lowest;
-    }
+    if (a.slopes) s -= slope * vabs<T>((T)(sight.first + r.i - j) - numbers);
+    if (bias) s += bias_step ? load_n(bias + j, n) : splat(*bias);
+    if (mask) s = true_lanes<T>(mask + j * mask_step, mask_step, n) ? s : lowest;
+    store(row + (j - first), s);
+  }
+}
+
+// Calls f(j, scores) for each vector of keys of a row, where j is a key, and scores are -infinity where the query may not attend
+// to a key. `row` has the products of key `first` and those after it.
+template <class T, class F>
+FASTNN_INLINE void for_scores(const Attending<T>& a, const Sight& sight, const QueryRow& r, T* row, i64 first, F f) {
+  constexpr i64 L = kLanes<T>;
+  if (r.seen.begin >= r.seen.end) return;
+  const Vec<T> lowest = splat(-(T)__builtin_inf()), numbers = lane_numbers<T>();
+  const bool decorated = a.decorated();
+  if (decorated) decorate(a, sight, r, row, first);
+  const T scale = decorated ? (T)1 : (T)a.scale;
+  for (i64 j = first + (r.seen.begin - first) / L * L; j < r.seen.end; j += L) {
+    Vec<T> s = load(row + (j - first)) * scale;
     if (j < r.seen.begin) s = numbers < splat((T)(r.seen.begin - j)) ? lowest : s;
-    if (n < L) s = select_n<T>(s, n, lowest);
+    if (r.seen.end - j < L) s = select_n<T>(s, r.seen.end - j, lowest);
     f(j, s);
   }
 }
