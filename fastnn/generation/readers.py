@@ -80,8 +80,7 @@ class Carrying:
             return logits_of(self._model, ids, lengths)
 
     def select(self, rows: Array) -> None:
-        for t in self._states.tensors():
-            t.copy_(t.take(rows))
+        self._states.select(rows)
 
 
 class Rereading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ class States:
     """
 
     def __init__(self) -> None:
-        self._of: dict[Module, list[Tensor]] = {}
+        self._of: dict[Module, tuple[int, list[Tensor]]] = {}
         self._called: set[Module] = set()
         self.lengths: Tensor | None = None
         """(N,), how many time steps of each sequence count in this call; None if all do."""
@@ -33,14 +32,16 @@ class States:
         self._called.clear()
         return self
 
-    def tensors(self) -> Iterator[Tensor]:
-        """Yield all states."""
-        for own in self._of.values():
-            yield from own
+    @no_grad()
+    def select(self, rows: Any) -> None:
+        """Replace the states of each sequence by those of the one with a given number."""
+        for axis, own in self._of.values():
+            for t in own:
+                t.copy_(t.take(rows, axis))
 
     def first(self, layer: Module) -> list[Tensor] | None:
         """Return the states with which a layer begins; None if they are those before all sequences."""
-        return self._of.get(layer)
+        return self._of[layer][1] if layer in self._of else None
 
     def counted(self, mask: Any, lengths: Any, steps: int) -> tuple[Any, Any]:
         """Return the mask and the lengths of a layer's call, which leave out the steps that do not count."""
@@ -51,8 +52,10 @@ class States:
         return logical_and(mask, gt(self.lengths.reshape(-1, 1), arange(steps, dtype="int64"))), None
 
     @no_grad()
-    def keep(self, layer: Module, states: list[Any]) -> None:
+    def keep(self, layer: Module, states: list[Any], axis: int = 0) -> None:
         """Store the states after a call.
+
+        axis: that of the sequences in the states.
 
         Raises:
             ValueError: the layer occurs twice in the call, so that it has no single state.
@@ -61,9 +64,9 @@ class States:
             raise ValueError(f"{type(layer).__name__}: the layer is called twice, and its state can be carried for one call only")
         self._called.add(layer)
         if layer not in self._of:
-            self._of[layer] = [t.detach().clone() for t in states]
+            self._of[layer] = axis, [t.detach().clone() for t in states]
             return
-        for own, t in zip(self._of[layer], states, strict=True):
+        for own, t in zip(self._of[layer][1], states, strict=True):
             own.copy_(t.detach())
 
 

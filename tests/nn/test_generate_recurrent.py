@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
+import fastnn.nn as nn
 from fastnn import GRU, LSTM, RNN, Dense, Embedding, GRUCell, LSTMCell, Sequential, SimpleRNN
 
 BACKENDS = [name for name in ("numpy", "numba", "cpp") if name in fastnn.backends()]
@@ -45,6 +46,27 @@ class Net(fastnn.Module):
         return self.head(self.norm(self.two(x + self.one(x))))
 
 
+class Torch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.lstm, self.head = nn.Embedding(V, 6), nn.LSTM(6, 7, num_layers=2, batch_first=True), nn.Linear(7, V)
+
+    def forward(self, ids: Any, state: Any = None) -> Any:
+        y, state = self.lstm(self.embed(ids), state)
+        return self.head(y), state
+
+
+class StepsFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.gru, self.rnn = nn.Embedding(V, 6), nn.GRU(6, 7), nn.RNN(7, 6)
+        self.head = nn.Linear(6, V)
+
+    def forward(self, ids: Any) -> Any:
+        y, _ = self.rnn(self.gru(self.embed(ids).transpose((1, 0, 2)))[0])
+        return self.head(y.transpose((1, 0, 2)))
+
+
 def of(*layers: Any, head: str | None = None, **how: Any) -> Callable[[], Any]:
     return lambda: Sequential([Embedding(V, 6, **how), *(layer() for layer in layers), Dense(V, head)])
 
@@ -58,6 +80,8 @@ NETS: dict[str, Callable[[], Any]] = {
     "masked": of(lambda: SimpleRNN(7, return_sequences=True), lambda: LSTM(7, return_sequences=True), mask_zero=True),
     "cell": of(lambda: RNN(Custom(), return_sequences=True)),
     "module": Net,
+    "torch": Torch,
+    "steps first": StepsFirst,
 }
 
 
@@ -148,6 +172,14 @@ def test_models_that_cannot(layer: Callable[[], Any], message: str) -> None:
     model(np.zeros((1, 4), np.int64))
     with pytest.raises(TypeError, match=f"generate: Sequential cannot read token by token: .*{message}"):
         model.generate([1])
+
+
+def test_both_directions_with_the_names_of_pytorch() -> None:
+    model = Torch()
+    model.lstm, model.head = nn.LSTM(6, 7, batch_first=True, bidirectional=True), nn.Linear(14, V)
+    with pytest.raises(TypeError, match="its layer LSTM looks at several tokens"):
+        model.generate([1])
+    assert model.generate([1], 3, use_cache=False).shape == (4,)
 
 
 def test_a_layer_that_is_called_twice() -> None:

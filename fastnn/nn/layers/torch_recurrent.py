@@ -19,6 +19,7 @@ from ...ops.elementwise import add
 from ...ops.index import unbind
 from ...ops.random import dropout as dropped
 from ...ops.shape import concatenate, reshape, stack, unsqueeze
+from ..carried import carried
 from ..dtype import real_dtype
 from ..mode import sampled
 from ..parameter import Parameter, initial
@@ -60,6 +61,7 @@ class RNNBase(Drawing):
     """Base of the recurrent layers with PyTorch's names. `LSTM` describes the arguments."""
 
     _saved_as = ""
+    _carries = True
     _gates = 1
     _checked_arguments: ClassVar = {
         **dict.fromkeys(("input_size", "hidden_size", "num_layers"), positive_int),
@@ -159,7 +161,14 @@ class RNNBase(Drawing):
             raise ValueError(f"{op}: input has shape {input.shape}, wanted {order.format(features)}")
         if input.ndim == 3:
             n = input.shape[0 if self.batch_first else 1]
-            y, states = self._computed(input, self._states(hx, n, False), lengths, self.batch_first)
+            held = carried.get() if hx is None else None
+            first = None if held is None else held.first(self)
+            if held is not None:
+                _, lengths = held.counted(None, lengths, 0)
+            first = self._states(hx, n, False) if first is None else first
+            y, states = self._computed(input, first, lengths, self.batch_first)
+            if held is not None:
+                held.keep(self, states, axis=1)
             return y, states[0] if len(states) == 1 else tuple(states)
         states = self._states(hx, 1, True)
         y, states = self._computed(unsqueeze(input, 0), states, lengths, True)
