@@ -285,6 +285,16 @@ def test_both_directions_beside_keras(keras: Any, merge_mode: Any, whole: bool, 
     close(ours(fastnn.tensor(X), states), theirs(X, initial_state=list(map(keras.ops.convert_to_tensor, states))))
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_both_directions_of_a_backward_layer(keras: Any, whole: bool) -> None:
+    def both(of: Any) -> Any:
+        layer = of.GRU(H, return_sequences=whole, go_backwards=True)
+        return of.Bidirectional(layer, backward_layer=of.GRU(H, return_sequences=whole))
+
+    ours, theirs = same_weights(both(fastnn), both(keras.layers))
+    close(ours(fastnn.tensor(X)), theirs(X))
+
+
 def test_a_backward_layer_of_its_own() -> None:
     layer = fastnn.Bidirectional(
         fastnn.GRU(3, return_sequences=True), backward_layer=fastnn.LSTM(2, return_sequences=True, go_backwards=True)
@@ -360,6 +370,16 @@ def test_kept_states_in_recorded_steps() -> None:
         assert all(not np.array_equal(a, b) for a, b in itertools.pairwise(outputs))
         found[-1].append([y.tolist() for y in outputs])
     assert found[0] == found[1]
+
+
+def test_kept_states_in_captured_functions() -> None:
+    def outputs(capture: bool) -> list[Any]:
+        fastnn.seed(0)
+        layer = fastnn.RNN([fastnn.GRUCell(3), fastnn.LSTMCell(2)], stateful=True, input_shape=(None, F))
+        call = fastnn.capture(lambda x: layer(x).detach()) if capture else lambda x: layer(x).detach()
+        return [call(fastnn.tensor(x)).tolist() for x in (X, -X, 2 * X, X, X, -X)]
+
+    assert outputs(True) == outputs(False)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "stack", "two"])
@@ -455,6 +475,15 @@ def test_an_encoder_and_a_decoder_come_back_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fastnn.load(tmp_path / "m").predict(data), model.predict(data))
     model.compile("adam", "mse")
     assert np.isfinite(model.fit(data, X[:, :, :1], epochs=2, batch_size=2, verbose=0).history["loss"]).all()
+
+
+def test_keywords_in_a_graph() -> None:
+    x, h = fastnn.Input((T, F)), fastnn.Input((H,))
+    layer = fastnn.GRU(H)
+    y = fastnn.Model([x, h], layer(x, initial_state=h)).predict([X, np.ones((N, H))])
+    np.testing.assert_array_equal(y, layer(fastnn.tensor(X), [np.ones((N, H))]).numpy())
+    with pytest.raises(TypeError, match="forward takes no argument 'state' by keyword in a call on symbols"):
+        layer(x, state=h)
 
 
 def test_masks_of_outputs() -> None:
