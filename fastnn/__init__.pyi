@@ -38,7 +38,9 @@ from .files import load as load
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
 from .nn import Add as Add
+from .nn import AdditiveAttention as AdditiveAttention
 from .nn import AlphaDropout as AlphaDropout
+from .nn import Attention as Attention
 from .nn import Average as Average
 from .nn import AveragePooling1D as AveragePooling1D
 from .nn import AveragePooling2D as AveragePooling2D
@@ -287,7 +289,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",

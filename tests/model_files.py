@@ -135,6 +135,7 @@ def every_layer_of_sequences() -> fastnn.Model:
     z = nn.TransformerEncoder(nn.TransformerEncoderLayer(3, 1, 5, batch_first=True), 2, nn.LayerNorm(3))(z)
     z = nn.Transformer(3, 1, 1, 1, 5, batch_first=True)(z, series)
     z = fastnn.GroupedQueryAttention(2, 4, 2)(fastnn.MultiHeadAttention(2, 3, kernel_constraint="max_norm")(z, series), z)
+    z = fastnn.AdditiveAttention()([fastnn.Attention(use_scale=True)([z, z]), z])
     return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y), z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
 
 

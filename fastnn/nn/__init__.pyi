@@ -142,6 +142,8 @@ from .layers.shape import Flatten as Flatten
 from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
 from .layers.shape import Reshape as Reshape
+from .layers.single_attention import AdditiveAttention as AdditiveAttention
+from .layers.single_attention import Attention as Attention
 from .layers.torch_attention import MultiheadAttention as MultiheadAttention
 from .layers.torch_convolution import Conv1d as Conv1d
 from .layers.torch_convolution import Conv2d as Conv2d
@@ -222,7 +224,9 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",

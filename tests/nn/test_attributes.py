@@ -101,6 +101,8 @@ BASE: dict[str, dict[str, Any]] = {
         "dropout": 0.25,
         "seed": 1,
     },
+    "Attention": {"dropout": 0.25, "seed": 1},
+    "AdditiveAttention": {"dropout": 0.25, "seed": 1, "input_shape": (2, 4)},
     "MultiheadAttention": {"embed_dim": 4, "num_heads": 2, "dropout": 0.25},
     **{f"Transformer{kind}Layer": {"d_model": 4, "nhead": 2, "dim_feedforward": 5} for kind in ("Encoder", "Decoder")},
     "Transformer": {"d_model": 4, "nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "dim_feedforward": 5},
@@ -140,7 +142,14 @@ OTHER |= {"cropping": 2, "padding_mode": "circular", "offset": 0.5, "variance": 
 OTHER |= {f"embeddings_{name}": OTHER[f"kernel_{name}"] for name in ("initializer", "regularizer", "constraint")}
 OTHER |= {"weights": np.ones((5, 4), np.float32), "padding_idx": 3, "max_norm": 0.5, "logit_soft_cap": 0.1}
 OTHER |= {"reverse_dtype": "float64", "initializer": "ones"}
-OTHER |= {"value_dim": 5, "output_shape": (7,), "attention_axes": (1,), "sliding_window": 1, "flash_attention": True}
+OTHER |= {
+    "score_mode": "concat",
+    "value_dim": 5,
+    "output_shape": (7,),
+    "attention_axes": (1,),
+    "sliding_window": 1,
+    "flash_attention": True,
+}
 OTHER |= {"kdim": 3, "vdim": 3, "custom_encoder": nn.Identity(), "custom_decoder": nn.Identity()}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("PositionEmbedding", "input_shape"): (2, 5),
@@ -228,6 +237,8 @@ def layer_does(layer: Any) -> list[Any]:
         does = lambda x: fastnn.concatenate(layer(x, -x))  # noqa: E731
     elif isinstance(layer, nn.MultiheadAttention):
         does = lambda x: layer(x, x, x)[0]  # noqa: E731
+    elif isinstance(layer, nn.Attention | nn.AdditiveAttention):
+        does = lambda x: layer([x, x])  # noqa: E731
     elif isinstance(layer, nn.MultiHeadAttention | nn.GroupedQueryAttention):
         does = lambda x: layer(x, x)  # noqa: E731
     elif isinstance(layer, nn.TransformerDecoderLayer | nn.Transformer):

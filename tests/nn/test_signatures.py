@@ -188,7 +188,10 @@ KERAS_PLACES: list[tuple[Any, str]] = [
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Normalization", "Rescaling", "BatchNormalization", "LayerNormalization")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("SimpleRNN", "LSTM", "GRU", "SimpleRNNCell", "LSTMCell", "GRUCell")),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("RNN", "StackedRNNCells", "Bidirectional", "TimeDistributed", "Masking")),
-    *((getattr(fastnn, n), f"layers.{n}") for n in ("MultiHeadAttention", "GroupQueryAttention")),
+    *(
+        (getattr(fastnn, n), f"layers.{n}")
+        for n in ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention")
+    ),
     *((getattr(fastnn, n), f"layers.{n}") for n in ("Add", "Concatenate", "Dot", "Maximum", "Subtract")),
     *((c, f"losses.{c.__name__}") for c in fastnn.losses.LOSSES.values()),
     *((getattr(fastnn.callbacks, n), f"callbacks.{n}") for n in fastnn.callbacks.__all__ if n != "CallbackList"),
