@@ -9,6 +9,7 @@ from __future__ import annotations
 from .attention import attention
 from .classes import boundary, confusion, misclassified
 from .diagram import network
+from .embedding import embedding
 from .figure import require as require
 from .images import activations, maximise, occlusion, saliency
 from .parameters import filters, weights
@@ -19,6 +20,7 @@ __all__ = [
     "attention",
     "boundary",
     "confusion",
+    "embedding",
     "filters",
     "history",
     "maximise",

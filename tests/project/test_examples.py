@@ -27,6 +27,7 @@ PRINTS = {
     "forecast": "Within the band of 90 %: 0.",
     "heartbeats": "Accuracy on 200 signals that it has not seen: ",
     "what_layers_see": "Layer 1: edges?",
+    "names_gru": "Spelled: ",
     "sentiment": "Accuracy on 400 new texts: ",
 }
 NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib"}
@@ -51,6 +52,13 @@ def test_the_spirals_as_an_image(tmp_path: Path) -> None:
     path = next(p for p in EXAMPLES if p.stem == "spirals")
     subprocess.run([sys.executable, str(path), "--plot", "plane.png"], capture_output=True, cwd=tmp_path, check=True)
     assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_letters_as_an_image(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    path = next(p for p in EXAMPLES if p.stem == "names_gru")
+    subprocess.run([sys.executable, str(path), "--plot", "letters.png"], capture_output=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "letters.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_same_seed_gives_the_same_carts(tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ FIGURES = {
     "network": lambda path: plot.network(net(), path),
     "boundary": lambda path: plot.boundary(of_two_features(), X[:, 0, :2], Y, path=path),
     "weights": lambda path: plot.weights(net(), path=path),
+    "attention": lambda path: plot.attention(fastnn.models.GPT(5, context=4, width=4, layers=1, heads=1), [1, 2], path=path),
+    "embedding": lambda path: plot.embedding(fastnn.Embedding(5, 4), path=path),
 }
 
 
@@ -289,6 +291,23 @@ def test_weights_counts_every_weight() -> None:
     assert image_of(plot.weights(model, images=True), 0).shape == (2, 9)
 
 
+def test_embedding_draws_the_plane_of_the_greatest_variance() -> None:
+    pytest.importorskip("matplotlib")
+    angles = np.linspace(0, 2 * np.pi, 7)[:-1]
+    flat = np.stack([3 * np.cos(angles), np.sin(angles)], 1)
+    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))
+    table = flat @ turned[:2] + 7  # an ellipse somewhere in five dimensions
+    ax = plot.embedding(table, labels="abcdef").axes[0]
+    points = np.asarray(ax.collections[0].get_offsets())
+    np.testing.assert_allclose(abs(points), abs(flat), atol=1e-9)
+    assert [text.get_text() for text in ax.texts] == list("abcdef")
+    assert ax.get_xlabel() == "first component, 90% of the variance"
+    model = fastnn.Sequential([nn.Embedding(6, 5, _weight=table), fastnn.Dense(1)])
+    part = plot.embedding(model, rows=[4, 1]).axes[0]
+    assert [text.get_text() for text in part.texts] == ["4", "1"] and len(part.collections[0].get_offsets()) == 2
+    assert len(plot.embedding(np.ones((1, 3))).axes[0].texts) == 1 and not plot.embedding(np.ones((0, 3))).axes[0].texts
+
+
 class Own(nn.Module):
     """Net with a forward of its own."""
 
@@ -305,6 +324,10 @@ class Own(nn.Module):
         (lambda: plot.filters(nn.Linear(12, 3)), ValueError, "has 12 inputs, no image of 3 x 3; wanted shape="),
         (lambda: plot.filters(nn.Conv1d(1, 2, 3)), ValueError, "filters along 1 axes; wanted 2"),
         (lambda: plot.filters("net"), TypeError, r"plot\.filters: model is a str"),
+        (lambda: plot.embedding(net()), ValueError, r"plot\.embedding: Sequential has no embedding"),
+        (lambda: plot.embedding(np.ones((3, 2)), ["a"]), ValueError, r"plot\.embedding: 1 labels came for 3 rows"),
+        (lambda: plot.embedding(np.ones((3, 2)), rows=[1, 3]), ValueError, r"plot\.embedding: rows are 1 to 3, but there are 3"),
+        (lambda: plot.embedding(np.ones(3)), TypeError, r"plot\.embedding: an array of shape \(3,\)"),
         (lambda: plot.weights(nn.ReLU()), ValueError, r"plot\.weights: the model has no weights"),
         (lambda: plot.network(Own()), TypeError, r"plot\.network: Own has a hand-written forward"),
         (lambda: plot.network(3), TypeError, r"plot\.network: model is a int"),
