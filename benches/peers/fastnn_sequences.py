@@ -80,12 +80,13 @@ class Sequences(job.Contender):
         return _embedding(tokens, width, batch, length, fastnn.optim.SparseAdam, sparse=True)
 
     def weights_reading(self, net: str) -> Job:
-        """Return a job that measures the bandwidth of all threads together that read the weights of a net, in GB/s."""
+        """Return a job that measures the bandwidth of all threads together, in GB/s. Each reads as many bytes as the weights of a
+        net have, from an array of its own: what one thread has read is not in a cache for another."""
         from fastnn import _core
 
-        parts = np.array_split(np.zeros(sequences.nbytes(net), np.uint8), self.threads)
+        arrays = [np.ones(sequences.nbytes(net), np.uint8) for _ in range(self.threads)]
         pool = ThreadPoolExecutor(self.threads)
-        return Rate(lambda: sum(pool.map(_core.read_gbytes, parts)))
+        return Rate(lambda: sum(pool.map(_core.read_gbytes, arrays)))
 
 
 def _embedding(tokens: int, width: int, batch: int, length: int, make: Any, **how: Any) -> Job:

@@ -74,7 +74,7 @@ SECTIONS = {
           arrays, or has it bound.
         - Generation: the most likely tokens. PyTorch is eager with a cache of keys and values, of which it reads as many as there
           are; JAX does all tokens in one jitted call. The time of a token includes its share of reading the prompt. In brackets:
-          the bytes of all weights but the embeddings in this time, as a share of the rate at which both threads read them.
+          the bytes of all weights but the embeddings in this time, as a share of the rate at which both threads read as much.
         - Attention alone is called as an operation: fastnn and PyTorch eager, JAX jitted.
         - Embedding: the loss is the sum of the squares of the embedded tokens, random in four batches that take turns. fastnn's
           step is captured. Adam moves every row that has moments; sparse Adam, `optim.SparseAdam`, moves the rows of the batch.

@@ -114,4 +114,4 @@ class Row:
     def limit_name(self) -> str:
         """Return the name of the limit for the page."""
         names = {"peak": "the multiply-add peak", "reading": "the read bandwidth", "copy": "the copy bandwidth"}
-        return (names | {"weights_reading": "the bandwidth of both threads that read the weights"})[self.limit]
+        return (names | {"weights_reading": "the read bandwidth of both threads"})[self.limit]
