@@ -477,6 +477,28 @@ def test_an_encoder_and_a_decoder_come_back_from_a_file(tmp_path: Path) -> None:
     assert np.isfinite(model.fit(data, X[:, :, :1], epochs=2, batch_size=2, verbose=0).history["loss"]).all()
 
 
+def test_a_model_of_padded_tokens_beside_keras(keras: Any) -> None:
+    def made(model: Any, layers: Any, optimizer: Any) -> Any:
+        table, both = layers.Embedding(20, 4, mask_zero=True), layers.Bidirectional(layers.LSTM(H, return_sequences=True))
+        own = model(
+            [layers.Input((7,), dtype="int64"), table, both, layers.GRU(4, return_sequences=True), layers.Dense(3, "softmax")]
+        )
+        own.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        return own
+
+    draw = np.random.default_rng(0)
+    ids, labels = draw.integers(1, 20, (32, 7)), draw.integers(0, 3, (32, 7))
+    ids[np.arange(7) >= draw.integers(0, 8, 32)[:, None]] = 0
+    ours = made(fastnn.Sequential, fastnn, fastnn.optim.SGD(lr=0.5))
+    theirs = made(keras.Sequential, keras.layers, keras.optimizers.SGD(0.5))
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours.evaluate(ids, labels), theirs.evaluate(ids, labels, verbose=0), atol=1e-6)
+    for model in (ours, theirs):
+        model.fit(ids, labels, epochs=4, batch_size=32, verbose=0)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_keywords_in_a_graph() -> None:
     x, h = fastnn.Input((T, F)), fastnn.Input((H,))
     layer = fastnn.GRU(H)
