@@ -15,7 +15,7 @@ import numpy as np
 from ..core.layout import layout, products
 from . import spec
 from .base import Backend, Call
-from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel
+from .spec import ACTIVATIONS, KERNELS, LINEAR, POINTWISE_LOSSES, Arg, Kernel, recurrent
 
 _SIZE = 2
 """Size for the letters of the contract that do not follow from others. No array is empty, and all shapes fit."""
@@ -43,6 +43,8 @@ def calls(backend: Backend, kernels: Iterable[str] = KERNELS) -> Iterator[Call]:
 
 
 def _choices(kernel: Kernel, arg: Arg) -> Iterable[Any]:
+    if arg.kind == "act" and kernel.family == "recurrent":
+        return map(spec.activation, recurrent.FUNCTIONS)
     if arg.kind == "act":
         return (spec.activation(kind.name) for kind in ACTIVATIONS)
     if arg.kind == "loss":
@@ -59,6 +61,9 @@ def _choices(kernel: Kernel, arg: Arg) -> Iterable[Any]:
 
 def _absences(kernel: Kernel, scalars: Mapping[str, Any]) -> Iterator[set[str]]:
     """Yield the sets of arrays to leave out."""
+    if kernel.family == "recurrent":  # their code is the same whatever is absent, and there are too many sets
+        yield set()
+        return
     optional = [a.name for a in kernel.arrays if a.optional]
     fixed = {name for name in optional if name in _PRESENT and not _PRESENT[name](scalars)}
     if "fn" in scalars and scalars["fn"].name not in _COLUMNS:

@@ -23,7 +23,7 @@ from ..autograd.tensor import Array, Gradients, Node, Tensor, is_grad_enabled, r
 from ..backends import current
 from ..backends.spec import LINEAR
 from ..backends.spec import activation as activation_of
-from ..backends.spec.recurrent import GATE_ORDERS
+from ..backends.spec.recurrent import FUNCTIONS, GATE_ORDERS
 from ..core.layout import products
 from ..core.precision import precision
 from .checks import as_tensor, floating, same_dtype
@@ -31,9 +31,6 @@ from .dense import ADD_DB, ADD_DW
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-
-ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear")
-"""The functions of `rnn`: their derivatives follow from their values."""
 
 
 class _Sequence:
@@ -131,8 +128,8 @@ def rnn(
     >>> y.tolist(), h.tolist()
     ([[[1.0], [2.0], [3.0]]], [[3.0]])
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"rnn: activation is {activation!r}, wanted one of {', '.join(ACTIVATIONS)}")
+    if activation not in FUNCTIONS:
+        raise ValueError(f"rnn: activation is {activation!r}, wanted one of {', '.join(FUNCTIONS)}")
     s = _Sequence("rnn", z, u, lengths, mask, reverse, batch_first, 1)
     s.square()
     act = activation_of(activation)

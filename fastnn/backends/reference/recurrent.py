@@ -81,8 +81,8 @@ def rnn_forward(
     batch_first: int,
     reverse: int,
 ) -> None:
-    """h = act(x + h u) step by step; y has the h of every step, h the last ones. ``act`` must be a function whose derivative
-    follows from its value."""
+    """h = act(x + h u) step by step; y has the h of every step, h the last ones. ``act`` must be one of
+    `spec.recurrent.FUNCTIONS`."""
     h[...] = _state(xp, h0, h)
     for rows, active in _Steps(xp, len(x), lengths, batch_first, reverse, len(h)).forward():
         masked = _masked(h, mask)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...autograd.tensor import Array, Gradients, Node, Tensor, results
 from ...backends.spec import Activation
+from ...backends.spec.recurrent import FUNCTIONS
 from ...core.arrays import copy_array
 from ...ops import recurrent as ops
 from ...ops.checks import flag
@@ -104,7 +105,7 @@ class SimpleRNNCell(Cell):
     @property
     def fused(self) -> bool:
         act: Any = self.activation
-        return isinstance(act, Activation) and act == type(act)(act.id) and act.name in ops.ACTIVATIONS
+        return isinstance(act, Activation) and act == type(act)(act.id) and act.name in FUNCTIONS
 
     def step(self, z: Tensor, states: States, mask: Tensor | None) -> States:
         return [self._act("activation", add(z, self._recurrent(states[0], mask)))]
