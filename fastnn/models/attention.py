@@ -24,6 +24,11 @@ from .parts import Part, one_of, projection
 
 POSITIONS = (None, "rotary", "alibi")
 """What attention itself knows of positions."""
+SCALINGS = {
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+}
+"""How rotary positions are stretched for texts longer than those of the first training -> the numbers that say how."""
 
 
 def alibi_slopes(heads: int) -> np.ndarray[Any, Any]:
@@ -54,10 +59,49 @@ def joined(mask: Any, attention_mask: Any) -> Tensor | None:
     return tokens if attention_mask is None else logical_and(tokens, attention_mask)
 
 
+def scaling(value: Any, name: str) -> dict[str, Any] | None:
+    """Check how rotary positions are stretched: None, or a dict as in the config.json of Llama.
+
+    Raises:
+        ValueError: it is of a kind that is not known, or lacks a number.
+    """
+    if value is None:
+        return None
+    kind = value.get("rope_type", value.get("type")) if isinstance(value, dict) else None
+    if kind not in SCALINGS:
+        raise ValueError(f"{name} is {value!r}; wanted None, or a dict with the rope_type {' or '.join(map(repr, SCALINGS))}")
+    numbers = {key: check_number(value.get(key), f"{name}: {key}", 0.0) for key in SCALINGS[kind]}
+    return {"rope_type": kind, **numbers}
+
+
+def frequencies(columns: int, base: float, scaling: dict[str, Any] | None = None) -> np.ndarray[Any, Any]:
+    """Return the angles by which pairs of columns turn from one position to the next, (columns / 2,).
+
+    With the scaling "linear", they are divided by ``factor``. With "llama3", only those of long waves are, which turn less than
+    ``low_freq_factor`` times over ``original_max_position_embeddings`` positions; those that turn more than ``high_freq_factor``
+    times stay as they are, and between the two is a line. Source: Dubey et al., arXiv 2407.21783, and the code that it came with.
+
+    >>> frequencies(4, 100.0).tolist(), frequencies(4, 100.0, {"rope_type": "linear", "factor": 2.0}).tolist()
+    ([1.0, 0.1], [0.5, 0.05])
+    """
+    speed: np.ndarray[Any, Any] = base ** (-2.0 * np.arange(columns // 2) / columns)
+    if scaling is None:
+        return speed
+    slow: np.ndarray[Any, Any] = speed / scaling["factor"]
+    if scaling["rope_type"] == "linear":
+        return slow
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    turns = scaling["original_max_position_embeddings"] * speed / (2 * np.pi)
+    share = np.clip((turns - low) / (high - low), 0.0, 1.0)
+    mixed: np.ndarray[Any, Any] = (1 - share) * slow + share * speed
+    return mixed
+
+
 @lru_cache(maxsize=64)
-def _turns(length: int, columns: int, base: float, dtype: str) -> np.ndarray[Any, Any]:
+def _turns(length: int, columns: int, base: float, scaling: tuple[Any, ...], dtype: str) -> np.ndarray[Any, Any]:
     """Return a table of rotary positions as a host array."""
-    return rotary_table(length, columns, base=base, dtype=dtype).numpy()
+    angles = frequencies(columns, base, dict(scaling) or None)
+    return rotary_table(length, columns, frequencies=angles, dtype=dtype).numpy()
 
 
 class SelfAttention(Part):
@@ -74,6 +118,7 @@ class SelfAttention(Part):
         causal: whether a token attends only to itself and to those before it.
         positions: None, "rotary" (queries and keys are turned by their positions) or "alibi" (scores fall with the distance).
         rotary_base: the wavelengths of rotary positions are 2 pi times powers of this number, from 1 to it.
+        rotary_scaling: how they are stretched, a dict as in the config.json of Llama: see `frequencies`.
         window: if given, a token attends only to those that are less than this number of tokens away.
         bias: whether the projections have biases.
         dropout: fraction of the attention weights that are dropped in training.
@@ -94,6 +139,7 @@ class SelfAttention(Part):
         **dict.fromkeys(("causal", "bias"), flag),
         "positions": one_of(*POSITIONS),
         "rotary_base": lambda value, name: check_number(value, name, 1.0),
+        "rotary_scaling": scaling,
     }
     _fixed_arguments = tuple(_checked_arguments)
 
@@ -107,6 +153,7 @@ class SelfAttention(Part):
         causal: bool = False,
         positions: str | None = None,
         rotary_base: float = 10000.0,
+        rotary_scaling: dict[str, Any] | None = None,
         window: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
@@ -122,6 +169,7 @@ class SelfAttention(Part):
             raise ValueError(f"SelfAttention: {heads} heads cannot share {kv_heads} heads of keys and values evenly")
         self.head_size = self.width // self.heads if head_size is None else head_size
         self.causal, self.positions, self.rotary_base, self.window = causal, positions, rotary_base, window
+        self.rotary_scaling = rotary_scaling
         if positions == "rotary" and self.head_size % 2:
             raise ValueError(f"SelfAttention: heads of {self.head_size} columns; rotary positions need an even number")
         self.bias = bias
@@ -169,7 +217,9 @@ class SelfAttention(Part):
         qkv = self.qkv(x).reshape(b, t, h + 2 * g, self.head_size)
         if self.positions == "rotary":
             length = t if step is None else step.cache.context
-            table = Tensor(current().constant(_turns(length, self.head_size, self.rotary_base, x.dtype.name)))
+            stretched = tuple((self.rotary_scaling or {}).items())
+            turns = _turns(length, self.head_size, self.rotary_base, stretched, x.dtype.name)
+            table = Tensor(current().constant(turns))
             qkv = rotary(qkv, table, None if step is None else step.positions, heads=h + g)
         return qkv  # type: ignore[no-any-return]
 

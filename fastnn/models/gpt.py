@@ -19,7 +19,7 @@ from ..ops.checks import check_number, flag, optional, positive_int
 from ..ops.dense import matmul_transposed
 from ..ops.index import getitem
 from ..ops.loss import linear_cross_entropy, reduce_loss
-from .attention import SelfAttention
+from .attention import SelfAttention, scaling
 from .blocks import FEED_FORWARD, Block, FeedForward
 from .cache import Cache, Step
 from .parts import STDDEV, Part, normalization, one_of, projection
@@ -128,7 +128,7 @@ class GPT(TextModel):
         norm_first: whether normalization comes before attention and nets, and once more before the head.
         window: if given, tokens attend only to those less than this number of tokens before.
         epsilon: it is added to the variance in normalizations.
-        rotary_base: the base of rotary positions.
+        rotary_base, rotary_scaling: as in `SelfAttention`.
         dtype: "float32" or "float64".
 
     Shapes: ids (B, T) of whole numbers from 0 to V - 1; logits (B, T, V).
@@ -152,6 +152,7 @@ class GPT(TextModel):
         "feed_forward": one_of(*FEED_FORWARD),
         "epsilon": lambda value, name: check_number(value, name, 0.0),
         "rotary_base": lambda value, name: check_number(value, name, 1.0),
+        "rotary_scaling": scaling,
     }
     _fixed_arguments = tuple(_checked_arguments)
 
@@ -176,6 +177,7 @@ class GPT(TextModel):
         window: int | None = None,
         epsilon: float = 1e-5,
         rotary_base: float = 10000.0,
+        rotary_scaling: dict[str, Any] | None = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
@@ -183,6 +185,7 @@ class GPT(TextModel):
         self.kv_heads, self.hidden, self.head_size, self.window = kv_heads, hidden, head_size, window
         self.positions, self.norm, self.feed_forward, self.norm_first = positions, norm, feed_forward, norm_first
         self.bias, self.tied, self.epsilon, self.rotary_base = bias, tied, epsilon, rotary_base
+        self.rotary_scaling = rotary_scaling
         of_attention = positions if positions in ("rotary", "alibi") else None
         self.tokens = Tokens(
             vocabulary, context, width, positions="none" if of_attention else positions, dropout=dropout, dtype=dtype
@@ -190,10 +193,9 @@ class GPT(TextModel):
 
         def block() -> Block:
             own: Any = {"bias": bias, "depth": layers, "dtype": dtype}
-            attention = SelfAttention(
-                width, heads, kv_heads, head_size=head_size, causal=True, positions=of_attention, rotary_base=rotary_base,
-                window=window, dropout=dropout, **own,
-            )  # fmt: skip
+            rotary: Any = {"rotary_base": rotary_base, "rotary_scaling": rotary_scaling}
+            rules: Any = {"head_size": head_size, "causal": True, "positions": of_attention, "window": window, **rotary}
+            attention = SelfAttention(width, heads, kv_heads, dropout=dropout, **rules, **own)
             net = FeedForward(width, hidden, feed_forward, **own)
             return Block(attention, net, norm=norm, epsilon=epsilon, norm_first=norm_first, dropout=dropout, dtype=dtype)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends import current
 from ..files.tensors import load, parsed
+from .attention import SCALINGS, scaling
 
 Array = np.ndarray[Any, Any]
 Weights = dict[str, Array]
@@ -164,8 +165,9 @@ def _gpt2(names: _Names) -> tuple[dict[str, Any], Weights]:
 
 def _llama(names: _Names) -> tuple[dict[str, Any], Weights]:
     """Return arguments and state of Llama and its relatives, whose weights are stored (out, in)."""
-    scaling = names.config.get("rope_parameters") or names.config.get("rope_scaling") or {}
-    if (kind := scaling.get("rope_type", scaling.get("type", "default"))) != "default":
+    rope = names.config.get("rope_parameters") or names.config.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", *SCALINGS):
         raise ValueError(f"{OP}: the config has rotary positions with the scaling {kind!r}, which fastnn's GPT does not have")
     table = names.take("embed_tokens.weight")
     layers = names.layers("layers")
@@ -206,7 +208,8 @@ def _llama(names: _Names) -> tuple[dict[str, Any], Weights]:
         "feed_forward": names.activation(_LLAMA_ACTIVATIONS, "silu", "hidden_act", "hidden_activation"),
         "window": window if "window" in names.given or names.config.get("use_sliding_window", True) else None,
         "epsilon": names.setting("epsilon", "rms_norm_eps", default=1e-6),
-        "rotary_base": names.setting("rotary_base", "rope_theta", default=scaling.get("rope_theta", 10000.0)),
+        "rotary_base": names.setting("rotary_base", "rope_theta", default=rope.get("rope_theta", 10000.0)),
+        "rotary_scaling": None if kind == "default" else scaling(rope, f"{OP}: rope_scaling"),
         **_head(names, table, state),
     }
     names.finish(lambda name: name.endswith("rotary_emb.inv_freq"))

@@ -10,7 +10,7 @@ import pytest
 import fastnn
 from fastnn.files import tensors
 from fastnn.models import GPT
-from fastnn.models.attention import alibi_slopes
+from fastnn.models.attention import alibi_slopes, frequencies, scaling
 
 rng = np.random.default_rng(0)
 IDS = rng.integers(0, 11, (3, 8))
@@ -345,6 +345,39 @@ def test_llama(tmp_path: Path, kind: str) -> None:
     assert GPT.from_safetensors(tmp_path, context=16).cache().keys[0].shape == (1, 16, 2, 2)
 
 
+def test_stretched_rotary_positions(tmp_path: Path) -> None:
+    rope = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    rope["original_max_position_embeddings"] = 100
+    found = frequencies(16, 10000.0, scaling(rope, "rope"))
+    for i, got in enumerate(found):  # as Llama's own code has it, angle by angle
+        speed = 10000.0 ** (-i / 8)
+        wave = 2 * np.pi / speed
+        if wave < 100 / 4.0:
+            wanted = speed
+        elif wave > 100 / 1.0:
+            wanted = speed / 8.0
+        else:
+            smooth = (100 / wave - 1.0) / (4.0 - 1.0)
+            wanted = (1 - smooth) * speed / 8.0 + smooth * speed
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+    assert len({*np.round(found * 10000.0 ** (np.arange(8) / 8), 6)}) > 2  # all three kinds occur
+    tensors.save(tmp_path / "model.safetensors", llama_weights(), {}, "save")
+    rope["original_max_position_embeddings"] = 8  # the only wave of heads with two columns, 6.3 tokens, is stretched
+    config = {"num_attention_heads": 4, "max_position_embeddings": 64, "rope_scaling": rope}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    model = GPT.from_safetensors(tmp_path, dtype="float64").eval()
+    assert model.rotary_scaling == rope
+    plain = GPT.from_safetensors(llama_weights(), heads=4, context=64, dtype="float64")
+    assert abs(model(IDS) - plain(IDS)).max().item() > 1e-3
+    cache, wanted = model.cache(3), model(IDS).numpy()
+    model.step(IDS[:, :5], cache)
+    np.testing.assert_allclose(model.step(IDS[:, 5:], cache).numpy(), wanted[:, -1], atol=1e-10)
+    model.save(tmp_path / "own")
+    np.testing.assert_array_equal(fastnn.load(tmp_path / "own").eval()(IDS).numpy(), wanted)
+    with pytest.raises(ValueError, match=r"rotary_scaling is .*; wanted None, or a dict with the rope_type 'linear' or 'llama3'"):
+        GPT(5, 8, 8, 1, 2, positions="rotary", rotary_scaling={"rope_type": "yarn"})
+
+
 def test_biases_of_some_projections(tmp_path: Path) -> None:
     weights = llama_weights()
     for i in range(2):
@@ -372,9 +405,9 @@ def test_weights_that_gpt_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no files that end in \.safetensors"):
         GPT.from_safetensors(tmp_path)
     tensors.save(tmp_path / "model.safetensors", llama_weights(), {}, "save")
-    config = {"num_attention_heads": 4, "max_position_embeddings": 64, "rope_scaling": {"rope_type": "llama3"}}
+    config = {"num_attention_heads": 4, "max_position_embeddings": 64, "rope_scaling": {"rope_type": "yarn"}}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"rotary positions with the scaling 'llama3'"):
+    with pytest.raises(ValueError, match=r"rotary positions with the scaling 'yarn'"):
         GPT.from_safetensors(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({**config, "rope_scaling": None, "hidden_act": "wobble"}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"the activation 'wobble', wanted one of silu"):
