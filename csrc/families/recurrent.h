@@ -147,7 +147,7 @@ void rnn_backward(const void* args, const Worker& me) {
           lanes.store(total + j - s.j0, a.dy ? d + lanes.load(a.dy + row * H + j) : d);
           lanes.store(value + j - s.j0, lanes.load(a.y + row * H + j));
         });
-        activation_fns<T>(a.act.id).backward(total, total, nullptr, value, s.j1 - s.j0, a.act);
+        activation_fns<T>(a.act.id).backward(total, total, value, value, s.j1 - s.j0, a.act);
         s.units(i, [&](i64 j, T*, auto lanes) {
           const Vec<T> d = active ? lanes.load(total + j - s.j0) : Vec<T>{};
           lanes.store(a.dx + row * H + j, d);
