@@ -12,7 +12,7 @@ from ..nn.layers.embedding import Table
 from ..ops.checks import check_number, positive_int, whole_number
 from ..ops.generation import row_seeds, sampling_settings
 from .beams import searched
-from .readers import reader_of
+from .readers import context_of, reading_of
 from .replayed import Surroundings
 from .rows import Row, stops_of
 from .writing import Writer
@@ -104,13 +104,13 @@ def generate(
         raise RuntimeError(f"{OP}: {type(model).__name__} has no parameters yet; call it once, or give its first layer a size")
     prompts = prompts_of(model, prompt)
     ends = stops_of(stop, prompts.texts is not None)
-    around = Surroundings()
-    reader = reader_of(model, len(prompts.ids) * width, use_cache)
-    over = reader.context is not None and max(map(len, prompts.ids)) + n > reader.context
+    around, reading = Surroundings(), reading_of(model, use_cache)
+    count, context = len(prompts.ids), context_of(model)
+    over = context is not None and max(map(len, prompts.ids)) + n > context
     if over and not slide:
         raise ValueError(
             f"{OP}: a prompt of {max(map(len, prompts.ids))} tokens and {n} new ones came, but the context of the model is "
-            f"{reader.context} tokens; slide=True goes on with the last half of the context each time that it is full"
+            f"{context} tokens; slide=True goes on with the last half of the context each time that it is full"
         )
     if width > 1:
         if stream or over or ends.strings or (settings != _settings(1.0, None, None, None, 1.0)).any():
@@ -118,20 +118,20 @@ def generate(
                 f"{OP}: num_beams={width} searches for the most likely text, which takes no temperature, top_k, top_p, min_p or "
                 "repetition_penalty, no stream, no slide, and no stop but tokens"
             )
-        found = searched(model, reader, prompts.ids, n, width, power, ends.ids, around) if n else [[] for _ in prompts.ids]
+        found = (
+            searched(model, reading(count * width), prompts.ids, n, width, power, ends.ids, around)
+            if n
+            else [[] for _ in prompts.ids]
+        )
         return _result(model, prompts, [_of_tokens(model, prompts, i, tokens) for i, tokens in enumerate(found)], padding)
-    seeds = _seeds(seed, len(prompts.ids))
-
-    def writer(rows: slice, own: Any) -> Iterator[Array]:
-        return Writer(model, own, prompts.ids[rows], n, settings, seeds[rows], around).tokens()
-
-    if not n:
-        source: Iterator[Array] = iter(())
-    elif over and len(prompts.ids) > 1:  # contexts are full at different times
-        each = [writer(slice(i, i + 1), reader_of(model, 1, use_cache)) for i in range(len(prompts.ids))]
-        source = map(np.concatenate, zip(*each, strict=True))
-    else:
-        source = writer(slice(None), reader)
+    seeds = _seeds(seed, count)
+    penalty = repetition_penalty != 1
+    size = 1 if over else count  # contexts that are full are full at different times
+    parts = [slice(i, i + size) for i in range(0, count if n else 0, size)]
+    each = [
+        Writer.of(model, size, use_cache, around, penalty).tokens(prompts.ids[part], n, settings, seeds[part]) for part in parts
+    ]
+    source = map(np.concatenate, zip(*each, strict=True))
     rows = [Row(ends, None if prompts.texts is None else _stream(model, ids)) for ids in prompts.ids]
     if stream:
         return _pieces(prompts, rows, source, padding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,8 +26,6 @@ Array = np.ndarray[Any, Any]
 class Reader(Protocol):
     """What generation needs of a model: it reads tokens of several texts and tells what may come next."""
 
-    context: int | None
-    """Greatest number of tokens of a text; None if there is no limit."""
     recordable: bool
     """Whether a call with one token for each text does the same kernel calls each time."""
 
@@ -36,14 +35,8 @@ class Reader(Protocol):
     def select(self, rows: Array) -> None:
         """Replace each text by the one with a given number."""
 
-
-class Resettable(Reader, Protocol):
-    """Reader with a context, which can begin anew when it is full."""
-
-    context: int
-
     def reset(self) -> None:
-        """Forget all texts."""
+        """Forget all texts; steps that were recorded still fit."""
 
 
 class Cached:
@@ -53,7 +46,6 @@ class Cached:
 
     def __init__(self, model: Any, rows: int) -> None:
         self._model, self._cache = model, model.cache(rows)
-        self.context = getattr(model, "context", None)
 
     def read(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
         logits: Tensor = self._model.step(ids, self._cache, lengths)
@@ -70,7 +62,6 @@ class Carrying:
     """Reader of a model with recurrent layers, whose states are carried from call to call."""
 
     recordable = True
-    context: int | None = None
 
     def __init__(self, model: Any) -> None:
         self._model, self._states = model, States()
@@ -82,6 +73,9 @@ class Carrying:
     def select(self, rows: Array) -> None:
         self._states.select(rows)
 
+    def reset(self) -> None:
+        self._states.reset()
+
 
 class Rereading:
     """Reader that keeps the tokens and reads all of them again in each call. It needs nothing of a model but its output."""
@@ -90,7 +84,6 @@ class Rereading:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self.context = getattr(model, "context", None)
         self._texts: list[Array] | None = None
 
     def read(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -136,24 +129,30 @@ def logits_of(model: Any, ids: Tensor, lengths: Tensor | None) -> Tensor:
     return log(logits) if last_activation(model) == "softmax" else logits
 
 
-def reader_of(model: Module, rows: int, use_cache: bool) -> Reader:
-    """Return the reader of a model for a number of texts.
+def context_of(model: Module) -> int | None:
+    """Return the greatest number of tokens of a text that a model can read; None if there is no limit."""
+    context = getattr(model, "context", None)
+    return int(context) if isinstance(context, int | np.integer) and context > 0 else None
+
+
+def reading_of(model: Module, use_cache: bool) -> Callable[[int], Reader]:
+    """Return a function that makes the reader of a model for a number of texts.
 
     Raises:
         TypeError: the model cannot generate; the message says why.
     """
     if not use_cache:
-        return Rereading(model)
+        return lambda rows: Rereading(model)
     step: Any = getattr(model, "step", None)
     if callable(step) and callable(getattr(model, "cache", None)):
         needed = [p.name for p in inspect.signature(step).parameters.values() if p.default is p.empty]
         if len(needed) > 2:
             raise TypeError(f"generate: {type(model).__name__}.step needs {', '.join(needed[2:])}, too; call step in a loop")
-        return Cached(model, rows)
+        return lambda rows: Cached(model, rows)
     recurrent = any(m._carries for m in model.modules())
     other = next((m for m in model.modules() if mixes_tokens(m)), None)
     if recurrent and other is None:
-        return Carrying(model)
+        return lambda rows: Carrying(model)
     name = type(model).__name__
     why = f"its layer {type(other).__name__} looks at several tokens" if other is not None else "it has no recurrent layers"
     raise TypeError(

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.tensor import no_grad
-from ..backends import current, recording
+from ..backends import current, get_isa, recording
 from ..backends.spec import PRECISIONS
 from ..core.precision import autocast, precision
 from ..core.structure import own_code, users_level
-from ..nn.mode import mode
+from ..nn.mode import mode, sampled
 from ..replay.host_code import HostCode
 from ..replay.plan import Step
 from ..replay.recorder import PATIENCE, Recorder, Watched, difference
@@ -32,6 +32,9 @@ class Surroundings:
         k.host_reads("generate")
         self.backend: Any = k.real if isinstance(k, Recorder) else k
         self._precision: Any = PRECISIONS[precision()]
+        isa = get_isa() if self.backend.name == "cpp" else ""
+        self.key = self.backend.name, isa, self._precision, sampled.get()
+        """What a recorded step depends on."""
 
     def block(self) -> ExitStack:
         """Return a block in which models compute, in evaluation mode and without a tape."""
@@ -70,6 +73,10 @@ class Replayed:
                 self._step()
             else:
                 self._watch()
+
+    def lasts(self) -> bool:
+        """Return whether there is a recording that may fit again, and no code of the user that may change."""
+        return self._recorded is not None and not self._custom and self._recorded.lasts()
 
     def _watch(self) -> None:
         recorder = Recorder(self._around.backend, lines=self._custom)

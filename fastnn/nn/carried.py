@@ -23,14 +23,20 @@ class States:
     def __init__(self) -> None:
         self._of: dict[Module, tuple[int, list[Tensor]]] = {}
         self._called: set[Module] = set()
+        self._fresh = self._anew = True  # whether this call begins with the states before all sequences, and the next one
         self.lengths: Tensor | None = None
         """(N,), how many time steps of each sequence count in this call; None if all do."""
 
     def counting(self, lengths: Tensor | None) -> States:
         """Begin a call with these lengths, and return this object."""
         self.lengths = lengths
+        self._fresh, self._anew = self._anew, False
         self._called.clear()
         return self
+
+    def reset(self) -> None:
+        """Let the next call begin with the states before all sequences."""
+        self._anew = True
 
     @no_grad()
     def select(self, rows: Any) -> None:
@@ -41,7 +47,7 @@ class States:
 
     def first(self, layer: Module) -> list[Tensor] | None:
         """Return the states with which a layer begins; None if they are those before all sequences."""
-        return self._of[layer][1] if layer in self._of else None
+        return None if self._fresh or layer not in self._of else self._of[layer][1]
 
     def counted(self, mask: Any, lengths: Any, steps: int) -> tuple[Any, Any]:
         """Return the mask and the lengths of a layer's call, which leave out the steps that do not count."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..text.base import Tokenizer
 
 _FLOAT32 = np.dtype(np.float32)
-_NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity"})
+_NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_writer"})
 """Attributes that a copy does not have."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from collections.abc import Iterator
@@ -248,6 +249,40 @@ def test_beams_with_a_cache(kind: str) -> None:
 # ---- what it depends on, and what depends on it ----
 
 
+def test_a_model_keeps_its_recorded_step() -> None:
+    model = make()
+    model.dropout = 0.5
+    calls: list[int] = []
+
+    def wanted(prompt: list[int], **how: Any) -> list[int]:
+        return make().generate(prompt, 9, **how).tolist()
+
+    def count(module: Any) -> None:
+        forward = module.forward
+        object.__setattr__(module, "forward", lambda *args: (calls.append(0), forward(*args))[1])
+
+    assert model.generate([1], 9, seed=1).tolist() == wanted([1], seed=1)
+    count(model.blocks[0])
+    for prompt, seed in (([1, 2], 3), ([4], 5)):  # each reads its prompt, and replays the rest
+        calls.clear()
+        assert model.generate(prompt, 9, seed=seed).tolist() == wanted(prompt, seed=seed) and len(calls) == 1
+    stream = model.generate([1], 9, seed=1, stream=True)
+    begin = [next(stream), next(stream)]
+    assert model.generate([1], 9, seed=2).tolist() == wanted([1], seed=2)  # beside the stream, which has the kept step
+    assert [1, *begin, *stream] == wanted([1], seed=1)
+    next(model.generate([7, 8], 9, seed=1, stream=True))  # a stream that is not read to its end
+    assert model.generate([1], 9, seed=1, repetition_penalty=1.5).tolist() == wanted([1], seed=1, repetition_penalty=1.5)
+    assert model.generate([1], 9, temperature=0).tolist() == wanted([1], temperature=0)
+    assert model.generate([[1], [2, 3]], 9, temperature=0)[0, :10].tolist() == wanted([1], temperature=0)
+    assert copy.deepcopy(model).generate([1], 9, seed=1).tolist() == wanted([1], seed=1)
+    model.set_weights([-w for w in model.get_weights()])
+    other = make()
+    other.set_weights(model.get_weights())
+    assert model.generate([1], 9, seed=1).tolist() == other.generate([1], 9, seed=1).tolist() != wanted([1], seed=1)
+    model.set_dtype("float64")
+    assert model.generate([1], 9, seed=1).tolist() == other.generate([1], 9, seed=1).tolist()
+
+
 def test_seeds() -> None:
     model = make()
     assert model.generate([1], 12, seed=1).tolist() != model.generate([1], 12, seed=2).tolist()
@@ -258,7 +293,8 @@ def test_seeds() -> None:
 
 
 def test_the_model_stays_as_it_is() -> None:
-    model = make(dropout=0.5)
+    model = make()
+    model.dropout = 0.5
     before = [w.copy() for w in model.get_weights()]
     assert model.training
     written = model.generate([1], 12, seed=1)
@@ -304,7 +340,8 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 
 def test_a_stream_may_be_read_in_other_modes_and_beside_others() -> None:
-    model = make(dropout=0.5)
+    model = make()
+    model.dropout = 0.5
     wanted = [model.generate([1], 12, seed=i)[1:].tolist() for i in range(2)]
     streams = [model.generate([1], 12, seed=i, stream=True) for i in range(2)]
     assert [list(t) for t in zip(*zip(*streams, strict=True), strict=True)] == wanted
