@@ -204,7 +204,7 @@ void sample_tokens(const void* args, const Worker& me) {
   const Range mine = share(a.N, 1, me);
   for (i64 n = mine.begin; n < mine.end; n++) {
     const T* z = a.logits + n * a.V;
-    if (a.previous) {
+    if (a.previous && a.count) {
       memcpy(copy, z, (size_t)a.V * sizeof(T));
       const T penalty = (T)a.settings[4];
       for (i64 j = 0; j < min_i64(a.count[n], a.L); j++) {

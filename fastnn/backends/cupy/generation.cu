@@ -161,7 +161,7 @@ __device__ void sample_tokens(const sample_tokens_args<T>& a) {
     const T* const logits = a.logits + n * a.V;
     for (i64 i = threadIdx.x; i < a.V; i += THREADS) tokens.w[i] = (double)logits[i];
     __syncthreads();
-    if (a.previous) {
+    if (a.previous && a.count) {
       const T penalty = (T)a.settings[4];
       const i64 count = min(a.count[n], a.L);
       for (i64 j = threadIdx.x; j < count; j += THREADS) {

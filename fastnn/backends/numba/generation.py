@@ -121,7 +121,7 @@ def sample_tokens(
     count: Array,
 ) -> None:
     z = logits
-    if previous.size:
+    if previous.size and count.size:
         z = logits.copy()
         _penalize(z, logits, previous, count, settings[4])
     _sample(token, w, z, settings, seed, position)

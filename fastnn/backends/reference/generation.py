@@ -44,7 +44,7 @@ def sample_tokens(
     token[...], w[...] = -1, 0
     for n in range(len(logits)):
         z = xp.array(logits[n])
-        if previous.size:
+        if previous.size and count.size:
             used = previous[n, : max(0, int(count[n]))]
             used = used[(used >= 0) & (used < len(z))]
             factor = z.dtype.type(penalty)
