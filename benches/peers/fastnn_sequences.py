@@ -111,7 +111,8 @@ def _embedding(tokens: int, width: int, batch: int, length: int, make: Any, **ho
 
     def settle() -> None:
         optimizer.lr = nets.STILL
-        step(batches[0])  # the third call, which replays
+        for ids in batches:
+            step(ids)
         if why := step.captured.eager:
             raise RuntimeError(f"the step was not captured: {why}")
 

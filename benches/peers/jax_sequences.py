@@ -110,7 +110,12 @@ class Sequences(Jobs):
                 run(ids)
             return [np.asarray(state[0][sequences.rows_of(tokens, batch, length)])]
 
-        return Job(lambda: run(next(following)), result=result, settle=lambda: rate.__setitem__(0, nets.STILL))
+        def settle() -> None:
+            rate[0] = nets.STILL
+            for ids in batches:
+                run(ids)
+
+        return Job(lambda: run(next(following)), result=result, settle=settle)
 
 
 def _values(net: str) -> list[np.ndarray]:

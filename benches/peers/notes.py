@@ -76,8 +76,9 @@ SECTIONS = {
           are; JAX does all tokens in one jitted call. The time of a token includes its share of reading the prompt. In brackets:
           the bytes of all weights but the embeddings in this time, as a share of the rate at which both threads read as much.
         - Attention alone is called as an operation: fastnn and PyTorch eager, JAX jitted.
-        - Embedding: the loss is the sum of the squares of the embedded tokens, random in four batches that take turns. fastnn's
-          step is captured. Adam moves every row that has moments; sparse Adam, `optim.SparseAdam`, moves the rows of the batch.
+        - Embedding: the loss is the sum of the squares of the embedded tokens. The batches have all tokens in random order and
+          take turns; before the timing, each row has had a gradient, so Adam moves all of them. Sparse Adam, `optim.SparseAdam`,
+          moves the rows of the batch. fastnn's step is captured.
     """,
     "Latency": """
         Each call of a model with one sample is timed by itself, 100,000 calls in blocks that take turns with those of the other

@@ -130,13 +130,14 @@ def table(tokens: int, width: int) -> np.ndarray:
 
 
 def ids(tokens: int, batch: int, length: int) -> list[np.ndarray]:
-    """Return batches of random tokens (batch, length). A few batches take turns: moments of rows that never come again would
-    become denormal numbers."""
-    return list(np.random.default_rng(25).integers(0, tokens, (4, batch, length)))
+    """Return batches of tokens (batch, length) in which each token comes about twice, in random order. They take turns, so that
+    all rows of an embedding have moments, and none of these become denormal numbers."""
+    count = -(-2 * tokens // (batch * length))
+    every = np.resize(np.arange(tokens), count * batch * length)
+    return list(np.random.default_rng(25).permutation(every).reshape(count, batch, length))
 
 
 def rows_of(tokens: int, batch: int, length: int) -> np.ndarray:
-    """Return the rows of an embedding that are compared: some of each batch that is checked, and some that none has."""
-    few = [np.unique(one)[:256] for one in ids(tokens, batch, length)[:CHECKED]]
-    others = np.setdiff1d(np.arange(min(tokens, 1 << 14)), np.concatenate([a.ravel() for a in ids(tokens, batch, length)]))
-    return np.concatenate([*few, others[:64]])
+    """Return the rows of an embedding that are compared: some of each batch that is checked, and some that none of these has."""
+    seen = [np.unique(one) for one in ids(tokens, batch, length)[:CHECKED]]
+    return np.concatenate([*(one[:256] for one in seen), np.setdiff1d(np.arange(tokens), np.concatenate(seen))[:64]])

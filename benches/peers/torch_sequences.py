@@ -110,6 +110,8 @@ def _embedding(tokens: int, width: int, batch: int, length: int, sparse: bool) -
     def settle() -> None:
         for group in optimizer.param_groups:
             group["lr"] = nets.STILL
+        for ids in batches:
+            step(ids)
 
     return Job(lambda: step(next(following)), result=result, settle=settle)
 
