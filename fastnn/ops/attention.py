@@ -450,10 +450,10 @@ def rotary(x: Any, table: Any, positions: Any = None, *, halves: bool = True, he
         raise ValueError(f"{op}: heads is {turned}, but x has {h}")
     if positions is None and table.shape[0] < t:
         raise ValueError(f"{op}: {t} positions came, but the table has {table.shape[0]}; make it longer")
-    y = k.empty(x.shape, x.dtype)
-    k.rotary(y, x.data, table.data, at, turned, int(halves), 0)
+    y, turns = k.empty(x.shape, x.dtype), table.data.reshape(table.shape[0], 2 * table.shape[2])
+    k.rotary(y, x.data, turns, at, turned, int(halves), 0)
     attrs = {"halves": bool(halves), "heads": turned}
-    return result(op, y, _rotary_backward, (x,), (table.data, at, turned, int(halves)), attrs)
+    return result(op, y, _rotary_backward, (x,), (turns, at, turned, int(halves)), attrs)
 
 
 def _rotary_backward(grads: Gradients, node: Node, dy: Array) -> None:

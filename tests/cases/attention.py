@@ -171,7 +171,7 @@ def _attention(
 
 
 def _rotary_error(v: SimpleNamespace, want: Values) -> Values:
-    return {"y": 4 * v.eps * np.abs(v.x).max(initial=0) * np.ones(v.x.shape)}
+    return {"y": 4 * v.eps * np.abs(v.x).max(initial=0) * np.abs(v.table).max(initial=1) * np.ones(v.x.shape)}
 
 
 def _rotary(
@@ -181,10 +181,10 @@ def _rotary(
     rows = b if each else 1
     return Case(
         "rotary",
-        {"B": b, "M": m, "H": h, "D": d, "P": p, "C": c, "S": rows},
+        {"B": b, "M": m, "H": h, "D": d, "P": p, "R": 2 * c, "S": rows},
         {"heads": heads, "halves": halves, "inverse": inverse},
         arrays={
-            "table": lambda rng, v: (lambda x: np.stack([np.cos(x), np.sin(x)], 1))(rng.uniform(-3, 3, (p, c))),
+            "table": lambda rng, v: (lambda x: np.concatenate([np.cos(x), np.sin(x)], 1))(rng.uniform(-3, 3, (p, c))),
             "positions": positions or (lambda rng, v: rng.integers(0, p, (rows, m))),
         },
         error=_rotary_error,

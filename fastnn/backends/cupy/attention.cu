@@ -304,18 +304,19 @@ __device__ void attention_backward(const attention_backward_args<T>& a) {
 template <typename T>
 __device__ void rotary(const rotary_args<T>& a) {
   const T sign = a.inverse ? -1 : 1;
+  const i64 C = a.R / 2;
   for (i64 n = first(); n < a.B * a.M * a.H * a.D; n += stride()) {
     const i64 c = n % a.D, h = n / a.D % a.H, row = n / a.D / a.H;
-    if (h >= a.heads || c >= 2 * a.C) {
+    if (h >= a.heads || c >= 2 * C) {
       a.y[n] = a.x[n];
       continue;
     }
     const i64 at = a.positions[a.S > 1 ? row : row % a.M];
-    const bool second = a.halves ? c >= a.C : c % 2;
-    const i64 pair = a.halves ? c % a.C : c / 2, apart = a.halves ? a.C : 1;
+    const bool second = a.halves ? c >= C : c % 2;
+    const i64 pair = a.halves ? c % C : c / 2, apart = a.halves ? C : 1;
     a.y[n] = not_a_number<T>();
     if (at < 0 || at >= a.P) continue;
-    const T cosine = a.table[(at * 2) * a.C + pair], sine = sign * a.table[(at * 2 + 1) * a.C + pair];
+    const T cosine = a.table[at * a.R + pair], sine = sign * a.table[at * a.R + C + pair];
     a.y[n] = second ? a.x[n - apart] * sine + a.x[n] * cosine : a.x[n] * cosine - a.x[n + apart] * sine;
   }
 }

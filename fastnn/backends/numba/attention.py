@@ -260,7 +260,7 @@ def rotary(y: Array, x: Array, table: Array, positions: Array, heads: int, halve
 @jit
 def _rotary(y: Array, x: Array, table: Array, positions: Array, heads: int, halves: int, sign: Any) -> None:
     B, M, H, D = x.shape
-    P, C = table.shape[0], table.shape[2]
+    P, C = table.shape[0], table.shape[1] // 2
     step = C if halves else 1
     for b in range(B):
         for i in range(M):
@@ -273,7 +273,7 @@ def _rotary(y: Array, x: Array, table: Array, positions: Array, heads: int, halv
                 elif turned:
                     for c in range(C):
                         first = c if halves else 2 * c
-                        cosine, sine = table[at, 0, c], sign * table[at, 1, c]
+                        cosine, sine = table[at, c], sign * table[at, C + c]
                         out[first] = row[first] * cosine - row[first + step] * sine
                         out[first + step] = row[first] * sine + row[first + step] * cosine
                 for c in range(turned, D):

@@ -84,16 +84,18 @@ def attention_backward(
 
 
 def rotary(xp: Any, y: Array, x: Array, table: Array, positions: Array, heads: int, halves: int, inverse: int) -> None:
-    """y = x with the first ``heads`` heads turned: pair c of columns by an angle, table[position, :, c] = (cosine, sine).
+    """y = x with the first ``heads`` heads turned: each pair of columns by an angle.
+
+    A row of the table has the cosines of the angles of a position for all C = R / 2 pairs, then their sines.
 
     Pair c is the columns c and C + c if ``halves``, or else 2 c and 2 c + 1; (a, b) becomes (a cos - b sin, a sin + b cos), or
     with ``inverse`` (a cos + b sin, b cos - a sin), which is the gradient. Columns from 2 C on and the other heads are copied.
     S is 1 or B; a position outside the table gives NaN.
     """
-    n, _, c = table.shape
+    n, c = table.shape[0], table.shape[1] // 2
     known = (positions >= 0) & (positions < n)
-    turns = table[xp.where(known, positions, 0)] if n else xp.full((*positions.shape, 2, c), xp.nan, x.dtype)
-    cos, sin = (xp.where(known[..., None], turns[:, :, i], xp.nan)[:, :, None] for i in (0, 1))
+    turns = table[xp.where(known, positions, 0)] if n else xp.full((*positions.shape, 2 * c), xp.nan, x.dtype)
+    cos, sin = (xp.where(known[..., None], part, xp.nan)[:, :, None] for part in (turns[..., :c], turns[..., c : 2 * c]))
     sin = -sin if inverse else sin
     first, second = (slice(0, c), slice(c, 2 * c)) if halves else (slice(0, 2 * c, 2), slice(1, 2 * c, 2))
     y[...] = x

@@ -9,5 +9,5 @@ KERNELS = """
     attention_backward  &dq:T[*p] &dk:T[*r] &dv:T[*s] <- dy:T[*n] q:T[*p] k:T[*r] v:T[*s] bias:T[*t]? mask:bool[*u]?
         lengths:i64[B]? starts:i64[B]? slopes:T[H]? rate:f64[1]? places:i64[6,5] y:T[*n] lse:T[B,H,M] aux:u64[2]? groups:int
         keys:int depth:int width:int first:int window:int causal:bool scale:float | flops=2*B*H*M*keys*(3*depth+2*width)
-    rotary              y:T[B,M,H,D] <- x:T[B,M,H,D] table:T[P,2,C] positions:i64[S,M] heads:int halves:bool inverse:bool
+    rotary              y:T[B,M,H,D] <- x:T[B,M,H,D] table:T[P,R] positions:i64[S,M] heads:int halves:bool inverse:bool
 """
