@@ -130,7 +130,9 @@ def logits_of(model: Any, ids: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def context_of(model: Module) -> int | None:
-    """Return the greatest number of tokens of a text that a model can read; None if there is no limit."""
+    """Return the greatest number of tokens of a text that a model can read; None if there is no limit, as for states."""
+    if not callable(getattr(model, "cache", None)) and any(m._carries for m in model.modules()):
+        return None
     context = getattr(model, "context", None)
     return int(context) if isinstance(context, int | np.integer) and context > 0 else None
 

@@ -156,7 +156,9 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 
 def test_no_context_limits_a_recurrent_model() -> None:
-    assert make("lstm").generate([1], 1000, seed=0).shape == (1001,)
+    model = make("module")
+    model.context = 8  # an attribute of the user's
+    assert model.generate([1], 1000, seed=0).shape == (1001,)
 
 
 @pytest.mark.parametrize(
