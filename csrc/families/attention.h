@@ -32,6 +32,14 @@ FASTNN_INLINE bool pairs_alone(i64 pairs, int nth, double shared) {
   return (double)(ceil_div(pairs, nth) * nth) <= shared * (double)pairs;
 }
 
+// Returns for how many pairs at a time up to nth workers hold panels: a call may get fewer workers than it asks for.
+FASTNN_INLINE i64 panel_sets(i64 pairs, int nth, double shared) {
+  i64 most = 1;
+  for (int n = 2; n <= nth; n++)
+    if (pairs_alone(pairs, n, shared)) most = n;
+  return most;
+}
+
 // ---- few queries, as in generation: keys and values are read once, in place ----
 
 constexpr i64 kFewQueries = 4, kChunk = 512;  // keys of a piece of work
@@ -324,9 +332,8 @@ i64 forward_scratch(const AttentionForward<T>& g, int nth) {
   const Attending<T> a(g);
   if (a.M <= kFewQueries)
     return a.B * a.groups * max_i64(1, ceil_div(a.keys, kChunk)) * Partial<T>::size(a.heads() * a.M, a.width) * (i64)sizeof(T);
-  const bool alone = pairs_alone(a.B * a.groups, nth, kForwardShared);
-  return (round_up(ForwardTile<T>::size(a.width), 16) * nth + round_up(PackedKeys<T>::size(a), 16) * (alone ? nth : 1)) *
-         (i64)sizeof(T);
+  const i64 sets = panel_sets(a.B * a.groups, nth, kForwardShared);
+  return (round_up(ForwardTile<T>::size(a.width), 16) * nth + round_up(PackedKeys<T>::size(a), 16) * sets) * (i64)sizeof(T);
 }
 FASTNN_INLINE i64 attention_forward_scratch(const void* args, int itemsize, int nth) {
   return itemsize == 4 ? forward_scratch(*(const AttentionForward<float>*)args, nth)

@@ -255,9 +255,8 @@ void attention_backward(const void* args, const Worker& me) {
 template <class T>
 i64 backward_scratch(const AttentionBackward<T>& g, int nth) {
   const Attending<T> a(g);
-  const bool alone = pairs_alone(a.B * a.groups, nth, kBackwardShared);
-  return (round_up(GradientTile<T>::size(a.depth, a.width), 16) * nth +
-          round_up(GradientPanels<T>::size(a), 16) * (alone ? nth : 1)) *
+  const i64 sets = panel_sets(a.B * a.groups, nth, kBackwardShared);
+  return (round_up(GradientTile<T>::size(a.depth, a.width), 16) * nth + round_up(GradientPanels<T>::size(a), 16) * sets) *
          (i64)sizeof(T);
 }
 FASTNN_INLINE i64 attention_backward_scratch(const void* args, int itemsize, int nth) {
