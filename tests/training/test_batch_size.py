@@ -31,6 +31,8 @@ def _model(loss: Any, activation: Any = "softmax") -> Any:
 
 def _keras(cls: Any) -> Any:
     kinds = {"sparse_categorical_crossentropy": LABELS, "categorical_crossentropy": ONE_HOT, "categorical_hinge": ONE_HOT}
+    if cls.name == "ctc":
+        return pytest.param(cls, "ctc", rng.integers(1, 3, (N, 2)), id=cls.name)
     if cls.name == "gaussian_nll":
         return pytest.param(cls, "nll", VALUES[:, :1], id=cls.name)
     return pytest.param(cls, "softmax", kinds.get(cls.name, VALUES), id=cls.name)
@@ -75,6 +77,9 @@ KERAS_REDUCED = [
 def test_evaluate_is_the_loss_of_the_data_set(make: Any, activation: Any, y: Any, weights: Any) -> None:
     if activation == "nll":  # means and variances
         model = fastnn.Sequential([fastnn.Dense(2, input_shape=(4,))])
+        model.compile(fastnn.optim.SGD(lr=0.0), make())
+    elif activation == "ctc":  # four time steps, three classes
+        model = fastnn.Sequential([fastnn.Dense(12, input_shape=(4,)), fastnn.Reshape((4, 3))])
         model.compile(fastnn.optim.SGD(lr=0.0), make())
     else:
         model = _model(make(), activation)

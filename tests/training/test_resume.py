@@ -120,6 +120,8 @@ def test_groups_of_parameters_come_back(name: str, tmp_path: Path) -> None:
     ]
     if name == "Muon":
         groups[1]["use_muon"] = False
+    if name == "SparseAdam":  # it has no decay
+        groups[1] = {"params": [hidden.bias], "lr": 0.5, "eps": 0.01}
     model.compile(fastnn.optim.OPTIMIZERS[name](groups), "mse", ["mae"])
     model.fit(X, Y, epochs=2, **RUN)
     model.optimizer.param_groups[1]["lr"] = 0.25
