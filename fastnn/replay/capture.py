@@ -203,6 +203,9 @@ class _Capture:
                 self._watched[state] = now
                 if len(self._watched) > 2 * MOST_PLANS:
                     del self._watched[next(iter(self._watched))]
+            output = copied(output, recorder)
+            recorder.forget()
+            return output
         return copied(output, recorder)
 
     def _record(

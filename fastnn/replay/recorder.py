@@ -177,6 +177,12 @@ class Recorder:
         self.host_wrote(array)
         return array
 
+    def forget(self) -> None:
+        """Free the memory of a recording that is not replayed; else it lasts until the garbage collector finds its cycles."""
+        self.calls.clear()
+        self.owned.clear()
+        self.memory = Memory(self.real)
+
     def owns(self, array: Array) -> bool:
         """Return whether the array is in memory that the recording allocated or got as an input."""
         return self.memory.find(*self.memory.extent(array)) is not None

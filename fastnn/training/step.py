@@ -269,6 +269,7 @@ class TrainStep:
                 if now.differed >= PATIENCE:
                     why = now.hindrance or before.hindrance or difference(before, now)
                     self._stay_eager(f"no two steps in a row do the same work ({why})")
+            recorder.forget()
         else:
             if self.recorded is None or not self.recorded.fits():
                 changed = self.recorded.bindings.changed if self.recorded is not None and self.recorded.bindings else ""

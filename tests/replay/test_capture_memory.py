@@ -1,5 +1,7 @@
 """Memory that the code of a captured function changes in place: that of its arguments, and what NumPy does past the kernels."""
 
+import gc
+import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -181,3 +183,25 @@ def test_work_of_numpy_is_not_frozen(layer: Any) -> None:
     for v in (1.0, 1.0, 3.0):
         x = np.full((1, 2), v, np.float32)
         np.testing.assert_array_equal(model.predict(x), model(fastnn.tensor(x)).numpy())
+
+
+def test_a_step_that_is_not_replayed_leaves_no_memory() -> None:
+    model = fastnn.Sequential([fastnn.Dense(2000, input_shape=(2000,)) for _ in range(4)])
+    model.compile("sgd", "mse")
+    x = np.ones((1000, 2000), np.float32)
+    used = []
+
+    class Watch(fastnn.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            used.append(tracemalloc.get_traced_memory()[0])
+
+    gc.disable()
+    tracemalloc.start()
+    try:
+        model.fit(x, x, batch_size=500, epochs=2, verbose=0, callbacks=[Watch()])
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    step = 500 * 2000 * 4 * 8  # outputs of four layers, and their gradients
+    assert used[1] - used[0] > step / 2, "the second step is replayed and keeps its memory, the first one does not"
+    assert used[3] - used[1] < step / 10
