@@ -143,6 +143,8 @@ def _ids(source: Any, dtype: Any) -> Array:
         raise ValueError("windows: dtype is for files without a header, not for arrays")
     ids = np.asarray(source.numpy() if hasattr(source, "numpy") else source)
     _check(ids, "source")
+    if ids.size and ids.min() < 0:
+        raise ValueError(f"windows: source[{int((ids < 0).argmax())}] is {ids[ids < 0][0]}; token ids are whole numbers from 0")
     return ids
 
 

@@ -68,6 +68,10 @@ class _Sequence:
         if t.dtype != "int64" or t.shape != (self.n,):
             wanted = f"whole numbers of shape ({self.n},)"
             raise ValueError(f"{self.op}: lengths of dtype {t.dtype} and shape {t.shape} came, wanted {wanted}")
+        if t.size and (t.data.min() < 0 or t.data.max() > self.steps):
+            values = self.k.to_numpy(t.data)
+            place = int(((values < 0) | (values > self.steps)).argmax())
+            raise ValueError(f"{self.op}: lengths[{place}] is {values[place]}, wanted 0 to {self.steps}, the number of time steps")
         return t.data
 
     def checked(self, name: str, t: Tensor | None, shape: tuple[int, ...]) -> Array:
