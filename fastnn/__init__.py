@@ -48,7 +48,7 @@ _NAMES = {
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "
         "softsign sparse_plus sparse_sigmoid sparsemax squareplus swiglu tanh tanh_shrink threshold"
     ),
-    ".ops.attention": "attention attention_packed rotary rotary_table scaled_dot_product_attention",
+    ".ops.attention": "attention attention_packed scaled_dot_product_attention",
     ".ops.attention_weights": "attention_weights",
     ".ops.create": ("arange eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros zeros_like"),
     ".ops.data": "gather one_hot scatter_add take",
@@ -60,6 +60,7 @@ _NAMES = {
     ".ops.generation": "sample",
     ".ops.index": "chunk flip index_select repeat_interleave roll split tile unbind",
     ".ops.logic": "eq ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt masked_fill ne where",
+    ".ops.rotary": "rotary rotary_table",
     ".ops.reduce": "all amax amin any argmax argmin cumsum logsumexp max mean min norm prod std sum var",
     ".ops.shape": "broadcast_to cat=concatenate concatenate flatten permute reshape squeeze stack transpose unsqueeze",
     ".ops.sort": "argsort median sort topk",

@@ -175,8 +175,6 @@ from .ops.activation import tanh_shrink as tanh_shrink
 from .ops.activation import threshold as threshold
 from .ops.attention import attention as attention
 from .ops.attention import attention_packed as attention_packed
-from .ops.attention import rotary as rotary
-from .ops.attention import rotary_table as rotary_table
 from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .ops.attention_weights import attention_weights as attention_weights
 from .ops.create import arange as arange
@@ -266,6 +264,8 @@ from .ops.reduce import prod as prod
 from .ops.reduce import std as std
 from .ops.reduce import sum as sum
 from .ops.reduce import var as var
+from .ops.rotary import rotary as rotary
+from .ops.rotary import rotary_table as rotary_table
 from .ops.shape import broadcast_to as broadcast_to
 from .ops.shape import concatenate as cat
 from .ops.shape import concatenate as concatenate

@@ -14,11 +14,12 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..backends import current
 from ..nn.spec import InputSpec
-from ..ops.attention import attention, attention_packed, rotary, rotary_table
+from ..ops.attention import attention, attention_packed
 from ..ops.attention_weights import attention_weights
 from ..ops.checks import as_tensor, check_number, flag, optional, positive_int
 from ..ops.index import split
 from ..ops.logic import logical_and
+from ..ops.rotary import rotary, rotary_table
 from .cache import Step
 from .parts import Part, one_of, projection
 

@@ -71,7 +71,9 @@ class _Sequence:
         if t.size and (t.data.min() < 0 or t.data.max() > self.steps):
             values = self.k.to_numpy(t.data)
             place = int(((values < 0) | (values > self.steps)).argmax())
-            raise ValueError(f"{self.op}: lengths[{place}] is {values[place]}, wanted 0 to {self.steps}, the number of time steps")
+            raise ValueError(
+                f"{self.op}: lengths[{place}] is {values[place]}, wanted 0 to {self.steps}, the number of time steps"
+            )
         return t.data
 
     def checked(self, name: str, t: Tensor | None, shape: tuple[int, ...]) -> Array:
