@@ -80,7 +80,8 @@ class Case:
         """Floating-point operations, for kernels that compute more than they move; 0 for the others."""
         formula = self.spec.formulas.get("flops")
         there = {a.name: int(a.name not in self.absent) for a in self.spec.arrays}
-        return formula({**there, **self.sizes}) if formula else 0
+        numbers = {name: value for name, value in self.scalars.items() if isinstance(value, int)}
+        return formula({**there, **self.sizes, **numbers}) if formula else 0
 
     @property
     def precision(self) -> str:

@@ -16,7 +16,7 @@ import fastnn
 from fastnn.models import GPT
 from fastnn.text import CharTokenizer
 
-BACKENDS = [name for name in ("numpy", "numba", "cpp") if name in fastnn.backends()]
+BACKENDS = [name for name in ("numpy", "numba", "cpp") if fastnn.backends()[name].available]
 HOW: dict[str, dict[str, Any]] = {
     "greedy": {"temperature": 0},
     "sampled": {"seed": 3, "temperature": 1.2, "top_p": 0.9},

@@ -13,7 +13,7 @@ import fastnn
 import fastnn.nn as nn
 from fastnn import GRU, LSTM, RNN, Dense, Embedding, GRUCell, LSTMCell, Sequential, SimpleRNN
 
-BACKENDS = [name for name in ("numpy", "numba", "cpp") if name in fastnn.backends()]
+BACKENDS = [name for name in ("numpy", "numba", "cpp") if fastnn.backends()[name].available]
 PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 1]]
 V = 9
 

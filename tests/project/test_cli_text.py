@@ -86,9 +86,13 @@ def test_resume(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(taken) == 5:
             signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as m:
-        m.setattr(job._Report, "on_train_batch_end", interrupt)
-        out = run("train", "text", "whale.txt", "--model", "gru", *SMALL, "--every", 3)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start what runs in the background without it
+    try:
+        with monkeypatch.context() as m:
+            m.setattr(job._Report, "on_train_batch_end", interrupt)
+            out = run("train", "text", "whale.txt", "--model", "gru", *SMALL, "--every", 3)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert taken == [0, 1, 2, 0, 1] and "step 5 of 6" in out
     assert "stopped after 5 steps; saved the model to whale.fastnn; --resume goes on" in out
     out = run("train", "text", "whale.txt", *SMALL, "--every", 3, "--seed", 5, "--resume")
