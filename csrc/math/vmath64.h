@@ -89,8 +89,8 @@ FASTNN_CALLED Vec<double> vlog(Vec<double> x) {
   const Vec<double> input = x;
   const I tiny = x < 0x1p-1022;
   x = tiny ? x * 0x1p54 : x;
-  const I top = (I)x + (kOne - kRoot);
   typedef uint64_t U __attribute__((vector_size(FASTNN_VB)));
+  const I top = (I)((U)x + (uint64_t)(kOne - kRoot));  // without a sign, the bits of a NaN do not overflow
   // The exponent becomes a float64 as the last bits of 2^52.
   Vec<double> e = (Vec<double>)((I)((U)top >> 52) | (I)splat(0x1p52)) - (0x1p52 + 1023);
   e = tiny ? e - 54.0 : e;
