@@ -170,8 +170,9 @@ FITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("options", FITS)
+@pytest.mark.parametrize("options", [*FITS, "bytes"])
 def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    x = (np.abs(X) * 9).astype(np.uint8) if options == "bytes" else X
     streamed: list[bool] = []
     make = Batches.__init__
 
@@ -180,7 +181,7 @@ def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytes
         streamed.append(any(k.is_streamed(a) for a in self.arrays if a.size))
 
     monkeypatch.setattr(Batches, "__init__", spy)
-    given = FITS[options]
+    given = FITS.get(options, {"batch_size": 20})
     if "callbacks" in given:
         given = {**given, "callbacks": fastnn.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)}
     results = []
@@ -188,7 +189,7 @@ def test_streamed_data_train_as_resident_ones(k: CupyBackend, monkeypatch: pytes
         monkeypatch.setattr(cupy, "SURELY_FITS", 0)
         monkeypatch.setattr(k.device, "free", lambda room=room: room)
         model = _classifier()
-        history = model.fit(X, LABELS, epochs=5, verbose=0, **given).history
+        history = model.fit(x, LABELS, epochs=5, verbose=0, **given).history
         results.append((history, model.evaluate(X, LABELS, verbose=0), [w.tobytes() for w in model.get_weights()]))
     assert streamed == [False, True]
     assert results[0] == results[1]
