@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..core.arguments import errors_of
 from ..core.seeding import generator
 from ..nn.layers.embedding import Table
 from ..ops.checks import check_number, positive_int, whole_number
@@ -141,10 +142,8 @@ def generate(
 
 
 def _settings(temperature: Any, top_k: Any, top_p: Any, min_p: Any, penalty: Any) -> Array:
-    try:
+    with errors_of(OP, "sample"):
         return sampling_settings(temperature, top_k, 1.0 if top_p is None else top_p, 0.0 if min_p is None else min_p, penalty)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("sample:", f"{OP}:", 1)) from None
 
 
 def _seeds(seed: Any, rows: int) -> Array:

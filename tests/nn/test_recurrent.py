@@ -334,8 +334,10 @@ def test_masks_of_outputs() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: fastnn.LSTM(0), ValueError, "LSTMCell: units is 0"),
-        (lambda: fastnn.LSTM(3, dropout=1.5), ValueError, "LSTMCell: dropout is 1.5"),
+        (lambda: fastnn.LSTM(0), ValueError, "^LSTM: units is 0"),
+        (lambda: setattr(fastnn.GRU(3), "dropout", 1.5), ValueError, "^GRU: dropout is 1.5"),
+        (lambda: setattr(fastnn.GRU(3, input_shape=(2, 2)), "units", 4), AttributeError, "^GRU: units is fixed"),
+        (lambda: fastnn.LSTM(3, dropout=1.5), ValueError, "^LSTM: dropout is 1.5"),
         (lambda: fastnn.LSTM(3, input_shape=(4,)), ValueError, r"LSTM: input_shape is \(4,\), wanted \(steps, features\)"),
         (lambda: fastnn.LSTM(3, use_cudnn="no"), ValueError, "LSTM: use_cudnn is 'no'"),
         (lambda: fastnn.LSTM(3)(X[0]), ValueError, r"LSTM: (x|sequences) has shape \(4, 3\)"),

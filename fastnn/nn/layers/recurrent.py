@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ... import regularizers
+from ...core.arguments import arguments, errors_of
 from .recurrent_cell import Cell
 from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from .recurrent_layer import Recurrent, of_cell
@@ -34,14 +35,14 @@ class _OfOneCell(Recurrent):
     recurrent_initializer, recurrent_regularizer, recurrent_constraint = map(of_cell, of_parameter("recurrent"))
     bias_initializer, bias_regularizer, bias_constraint = map(of_cell, of_parameter("bias"))
 
-    def _complete(
-        self, cell: Cell, input_shape: Any, name: Any, activity: Any, flags: tuple[bool, ...], use_cudnn: Any = None
-    ) -> None:
-        """Finish a constructor."""
-        settings = dict(zip(self._flags, flags, strict=True))
-        if use_cudnn is not None:
-            settings["use_cudnn"] = use_cudnn
-        self._begin(cell, input_shape, name, activity_regularizer=activity, **settings)
+    def _complete(self, cell: type[Cell], given: dict[str, Any]) -> None:
+        """Run the constructor: those of its arguments that are no settings of the layer are settings of the cell."""
+        super().__init__()
+        names = (*self._flags, "activity_regularizer", "use_cudnn", "input_shape", "name")
+        own = {name: given.pop(name) for name in names if name in given}
+        with errors_of(type(self).__name__, cell.__name__):
+            made = cell(**given)
+        self._begin(made, **own)
 
     def get_config(self) -> dict[str, Any]:
         rule, own = self.activity_regularizer, self.cell.get_config()
@@ -99,27 +100,7 @@ class SimpleRNN(_OfOneCell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__()
-        cell = SimpleRNNCell(
-            units,
-            activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            dtype=dtype,
-        )
-        settings = (return_sequences, return_state, go_backwards, stateful, unroll)
-        self._complete(cell, input_shape, name, activity_regularizer, settings)
+        self._complete(SimpleRNNCell, arguments(locals()))
 
 
 class LSTM(_OfOneCell):
@@ -175,29 +156,7 @@ class LSTM(_OfOneCell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__()
-        cell = LSTMCell(
-            units,
-            activation,
-            recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            unit_forget_bias=unit_forget_bias,
-            seed=seed,
-            dtype=dtype,
-        )
-        settings = (return_sequences, return_state, go_backwards, stateful, unroll)
-        self._complete(cell, input_shape, name, activity_regularizer, settings, use_cudnn)
+        self._complete(LSTMCell, arguments(locals()))
 
 
 class GRU(_OfOneCell):
@@ -250,26 +209,4 @@ class GRU(_OfOneCell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__()
-        cell = GRUCell(
-            units,
-            activation,
-            recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            reset_after=reset_after,
-            seed=seed,
-            dtype=dtype,
-        )
-        settings = (return_sequences, return_state, go_backwards, stateful, unroll)
-        self._complete(cell, input_shape, name, activity_regularizer, settings, use_cudnn)
+        self._complete(GRUCell, arguments(locals()))

@@ -9,6 +9,7 @@ import numpy as np
 from ...autograd.tensor import Array, Gradients, Node, Tensor, results
 from ...backends.spec import Activation
 from ...backends.spec.recurrent import FUNCTIONS
+from ...core.arguments import arguments
 from ...core.arrays import copy_array
 from ...ops import recurrent as ops
 from ...ops.checks import flag
@@ -81,26 +82,7 @@ class SimpleRNNCell(Cell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            units,
-            dropout,
-            recurrent_dropout,
-            seed,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            input_shape=input_shape,
-            dtype=dtype,
-            name=name,
-        )
+        super().__init__(**arguments(locals()))
 
     @property
     def fused(self) -> bool:
@@ -165,28 +147,7 @@ class LSTMCell(Cell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            units,
-            dropout,
-            recurrent_dropout,
-            seed,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            unit_forget_bias=unit_forget_bias,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            input_shape=input_shape,
-            dtype=dtype,
-            name=name,
-        )
+        super().__init__(**arguments(locals()))
 
     @property
     def state_size(self) -> list[int]:
@@ -266,28 +227,7 @@ class GRUCell(Cell):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(
-            units,
-            dropout,
-            recurrent_dropout,
-            seed,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            reset_after=reset_after,
-            input_shape=input_shape,
-            dtype=dtype,
-            name=name,
-        )
+        super().__init__(**arguments(locals()))
 
     def _bias_shape(self) -> tuple[int, ...]:
         wide = 3 * self.units

@@ -10,6 +10,7 @@ import numpy as np
 from ... import regularizers
 from ...autograd.tensor import Tensor, no_grad
 from ...backends import current
+from ...core.arguments import errors_of
 from ...core.convert import own_array
 from ...core.tree import flatten, unflatten
 from ...ops.checks import as_tensor, flag, positive_int, whole_number
@@ -27,9 +28,12 @@ from .weighted import named
 
 def of_cell(name: str) -> Any:
     """Return a property that is an attribute of the layer's cell."""
-    return property(
-        lambda self: getattr(self.cell, name), lambda self, value: setattr(self.cell, name, value), doc=f"{name} of the cell."
-    )
+
+    def write(layer: Any, value: Any) -> None:
+        with errors_of(type(layer).__name__, type(layer.cell).__name__):
+            setattr(layer.cell, name, value)
+
+    return property(lambda layer: getattr(layer.cell, name), write, doc=f"{name} of the cell.")
 
 
 class Recurrent(Module):
