@@ -6,12 +6,10 @@ import math
 from typing import Any
 
 from .. import initializers
-from ..autograd.tensor import Tensor
 from ..nn.layers.dense import Dense
-from ..nn.layers.random import Dropout
+from ..nn.layers.random import Dropping
 from ..nn.layers.sample_normalization import LayerNormalization, RMSNormalization
 from ..nn.module import Module
-from ..ops.checks import check_number
 
 STDDEV = 0.02
 """Standard deviation of the initial weights, as in GPT-2."""
@@ -46,35 +44,14 @@ def normalization(kind: str, width: int, epsilon: float, dtype: Any) -> Module:
     return layer
 
 
-class Part(Module):
+class Part(Dropping):
     """Base of the parts of models: with dropout, and a config that has the dtype by its name."""
 
     _saved_as = ""
-    drop: Dropout | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.name = type(self).__name__.lower()
-
-    @property
-    def dropout(self) -> float:
-        """Return the rate of dropout; it may be changed at any time. Without dropout there is no layer ``drop``."""
-        return 0.0 if self.drop is None else self.drop.rate
-
-    @dropout.setter
-    def dropout(self, value: float) -> None:
-        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
-        if self.drop is not None and rate:
-            self.drop.rate = rate
-        elif self.drop is not None or rate:
-            self.drop = Dropout(rate) if rate else None
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return x if self.drop is None else self.drop(x)
-
-    def _dropping(self) -> dict[str, Any]:
-        """Return the arguments of attention for the dropout of its weights."""
-        return {} if self.drop is None else self.drop.stream()
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": self.dtype.name}

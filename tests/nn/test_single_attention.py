@@ -93,6 +93,8 @@ def test_masks_that_inputs_carry_and_dropout() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="score_mode is 'sum', wanted 'dot' or 'concat'"):
         fastnn.Attention(score_mode="sum")
+    with pytest.raises(TypeError, match="Attention: seed is 'a', wanted a whole number or None"):
+        fastnn.Attention(seed="a")
     with pytest.raises(ValueError, match=r"AdditiveAttention: inputs of shapes .* do not fit"):
         fastnn.AdditiveAttention()([QUERY, VALUE])
     with pytest.raises(ValueError, match="one Tensor came, wanted a list"):

@@ -13,7 +13,7 @@ from ...autograd.tensor import Tensor
 from ...ops.activation import sigmoid
 from ...ops.attention import attention
 from ...ops.attention_weights import attention_weights
-from ...ops.checks import as_tensor, check_number, flag, optional, positive_int, shape_of
+from ...ops.checks import as_tensor, flag, optional, positive_int, shape_of
 from ...ops.dense import dense
 from ...ops.logic import logical_and
 from ..dtype import real_dtype
@@ -21,7 +21,7 @@ from ..masks import mask_of
 from ..module import Module
 from ..parameter import building, initial
 from ..spec import InputSpec
-from .random import Dropout
+from .random import Dropping, seed_or_none
 from .weighted import named, rules, rules_config
 
 _RULES = tuple(f"{of}_{kind}" for of in ("kernel", "bias") for kind in ("initializer", "regularizer", "constraint"))
@@ -64,12 +64,6 @@ class Projection(Module):
         return f"{self._sizes[0]}, {self._sizes[1]}"
 
 
-def _seed(value: Any, name: str) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
-        raise TypeError(f"{name} is {value!r}, wanted a whole number or None")
-    return None if value is None else int(value)
-
-
 def _shapes(value: Any, name: str) -> tuple[tuple[int, ...], ...] | None:
     """Check the shapes of samples of query, value and key: one for all, or a list of two or three of them."""
     if value is None:
@@ -81,7 +75,7 @@ def _shapes(value: Any, name: str) -> tuple[tuple[int, ...], ...] | None:
     return (*found, *(found[-1],) * (3 - len(found)))
 
 
-class HeadsAttention(Module):
+class HeadsAttention(Dropping):
     """Base of the layers with Keras's names that have heads: projections, masks and attention."""
 
     _saved_as = ""
@@ -93,8 +87,9 @@ class HeadsAttention(Module):
         **dict.fromkeys(("use_bias", "use_gate"), flag),
         "sliding_window": optional(positive_int),
         "input_shape": _shapes,
+        "seed": seed_or_none,
     }
-    _fixed_arguments: ClassVar[tuple[str, ...]] = (*_checked_arguments, "seed", "flash_attention")
+    _fixed_arguments: ClassVar[tuple[str, ...]] = (*_checked_arguments, "flash_attention")
 
     use_bias: bool
     sliding_window: int | None
@@ -108,23 +103,10 @@ class HeadsAttention(Module):
         self.flash_attention = flash_attention
         self._dtype = None if dtype is None else real_dtype(dtype, own)
         self.name = name or own.lower()
-        self.seed = _seed(seed, f"{own}: seed")
-        self.drop = Dropout(dropout, seed=self.seed) if check_number(dropout, f"{own}: dropout", 0.0, 1.0) else None
+        self.seed = seed
+        self.dropout = dropout
         if self.input_shape is not None:
             self.build(self.input_shape)
-
-    @property
-    def dropout(self) -> float:
-        """Return the fraction of dropped weights; it may be changed at any time."""
-        return 0.0 if self.drop is None else self.drop.rate
-
-    @dropout.setter
-    def dropout(self, value: float) -> None:
-        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
-        if self.drop is not None and rate:
-            self.drop.rate = rate
-        elif self.drop is not None or rate:
-            self.drop = Dropout(rate, seed=self.seed) if rate else None
 
     @property
     def built(self) -> bool:
@@ -203,8 +185,7 @@ class HeadsAttention(Module):
         mask = self._joined(q, k, query_mask, (value_mask, key_mask), attention_mask)
         how: dict[str, Any] = {"mask": mask, "causal": bool(use_causal_mask), "window": self.sliding_window, "starts": 0}
         queries, keys, values = self.query_dense(q), self.key_dense(k), self.value_dense(v)
-        dropping = {} if self.drop is None else self.drop.stream()
-        y = attention(queries, keys, values, **how, **dropping)
+        y = attention(queries, keys, values, **how, **self._dropping())
         if self.use_gate:
             y = y * sigmoid(self.gate_dense(q))
         y = self.output_dense(y)

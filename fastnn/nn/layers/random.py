@@ -12,10 +12,18 @@ from ...backends import shared_array
 from ...core.registry import alias
 from ...core.seeding import generator
 from ...ops import random as ops
+from ...ops.checks import check_number
 from ...ops.layout import channels_first, last_of
 from ..mode import sampled
 from ..module import Module
 from ..parameter import filling
+
+
+def seed_or_none(value: Any, name: str) -> int | None:
+    """Return a seed as an int, or None; raise TypeError if it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
+        raise TypeError(f"{name} is {value!r}, wanted a whole number or None")
+    return None if value is None else int(value)
 
 
 class Drawing(Module):
@@ -37,9 +45,7 @@ class Drawing(Module):
 
     @seed.setter
     def seed(self, value: int | None) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer | None):
-            raise TypeError(f"{type(self).__name__}: seed is {value!r}, wanted a whole number or None")
-        self._seed = None if value is None else int(value)
+        self._seed = seed_or_none(value, f"{type(self).__name__}: seed")
         if value is None and filling.get() is not None:
             return  # the file contains the state of the stream
         self._state[:] = (int(generator().integers(2**63)) if value is None else int(value)) % 2**64, 0
@@ -127,6 +133,34 @@ class Dropout(_Random):
     def stream(self) -> dict[str, Array]:
         """Return rate and state for an operation that drops by itself, such as attention; empty if the layer is inactive."""
         return {"rate": self._value, "state": self._state} if self.training or sampled.get() else {}
+
+
+class Dropping(Module):
+    """Base of layers that drop by a layer ``drop``, which is there only if its rate is above 0."""
+
+    _saved_as = ""
+    drop: Dropout | None = None
+    seed: int | None = None
+
+    @property
+    def dropout(self) -> float:
+        """Return the rate of dropout; it may be changed at any time. With 0 there is no layer ``drop``."""
+        return 0.0 if self.drop is None else self.drop.rate
+
+    @dropout.setter
+    def dropout(self, value: float) -> None:
+        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
+        if self.drop is not None and rate:
+            self.drop.rate = rate
+        elif self.drop is not None or rate:
+            self.drop = Dropout(rate, seed=self.seed) if rate else None
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return x if self.drop is None else self.drop(x)
+
+    def _dropping(self) -> dict[str, Any]:
+        """Return the arguments of attention for the dropout of its weights."""
+        return {} if self.drop is None else self.drop.stream()
 
 
 class AlphaDropout(Dropout):

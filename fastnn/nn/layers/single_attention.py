@@ -13,13 +13,13 @@ from ...ops import elementwise
 from ...ops.activation import tanh
 from ...ops.attention import attention
 from ...ops.attention_weights import attention_weights
-from ...ops.checks import as_tensor, check_number, flag, shape_of
+from ...ops.checks import as_tensor, flag, shape_of
 from ...ops.create import zeros
 from ...ops.logic import where
 from ..dtype import real_dtype
 from ..parameter import Parameter, building, initial
 from .merge import Merge
-from .random import Dropout
+from .random import Dropping, seed_or_none
 
 
 def _mode(value: Any, name: str) -> str:
@@ -28,36 +28,25 @@ def _mode(value: Any, name: str) -> str:
     return str(value)
 
 
-class SingleAttention(Merge):
+class SingleAttention(Dropping, Merge):
     """Base of attention that is called on a list of query, value and, if it is not value, key."""
 
     _saved_as = ""
     most = 3
-    _checked_arguments: ClassVar[dict[str, Callable[[Any, str], Any]]] = {"use_scale": flag, "score_mode": _mode}
-    _fixed_arguments: ClassVar[tuple[str, ...]] = ("use_scale", "score_mode", "seed")
+    _checked_arguments: ClassVar[dict[str, Callable[[Any, str], Any]]] = {
+        "use_scale": flag,
+        "score_mode": _mode,
+        "seed": seed_or_none,
+    }
+    _fixed_arguments: ClassVar[tuple[str, ...]] = tuple(_checked_arguments)
 
     use_scale: bool
-    seed: int | None
 
     def _begin(self, dropout: float, seed: int | None, dtype: Any) -> None:
         """Finish a constructor."""
-        own = type(self).__name__
-        self._dtype = None if dtype is None else real_dtype(dtype, own)
+        self._dtype = None if dtype is None else real_dtype(dtype, type(self).__name__)
         self.seed = seed
-        self.drop = Dropout(dropout, seed=seed) if check_number(dropout, f"{own}: dropout", 0.0, 1.0) else None
-
-    @property
-    def dropout(self) -> float:
-        """Return the fraction of dropped weights; it may be changed at any time."""
-        return 0.0 if self.drop is None else self.drop.rate
-
-    @dropout.setter
-    def dropout(self, value: float) -> None:
-        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
-        if self.drop is not None and rate:
-            self.drop.rate = rate
-        elif self.drop is not None or rate:
-            self.drop = Dropout(rate, seed=self.seed) if rate else None
+        self.dropout = dropout
 
     def _scores(self, q: Tensor, k: Tensor) -> Tensor | None:
         """Return the scores (n, T, S) of queries (n, T, E) and keys (n, S, E); None for dot products of queries and keys."""
@@ -98,7 +87,7 @@ class SingleAttention(Merge):
                 scores = where(_tensor(of_value).reshape(len(k), 1, k.shape[1]), scores, -np.inf)
             how["mask"] = scores.reshape(len(q), 1, *scores.shape[1:])
         queries, keys, values = (t.reshape(*t.shape[:2], 1, t.shape[2]) for t in (queries, keys, v))
-        y = attention(queries, keys, values, **how, **({} if self.drop is None else self.drop.stream()))
+        y = attention(queries, keys, values, **how, **self._dropping())
         y = y.reshape(*q.shape[:2], v.shape[2])
         if of_query is not None:
             y = where(_tensor(of_query).reshape(*q.shape[:2], 1), y, 0.0)

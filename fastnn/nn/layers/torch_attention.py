@@ -10,22 +10,21 @@ from ... import initializers
 from ...autograd.tensor import Tensor, no_grad
 from ...ops.attention import attention, attention_packed
 from ...ops.attention_weights import attention_weights
-from ...ops.checks import as_tensor, check_device, check_number, flag, optional, positive_int
+from ...ops.checks import as_tensor, check_device, flag, optional, positive_int
 from ...ops.dense import dense
 from ...ops.elementwise import add
 from ...ops.index import split
 from ...ops.logic import logical_and, logical_not, where
 from ...ops.shape import transpose
 from ..dtype import real_dtype
-from ..module import Module
 from ..parameter import Parameter, initial
 from ..parameter_view import ParameterView, transposed
 from ..spec import InputSpec
 from .dense import Linear
-from .random import Dropout
+from .random import Dropping
 
 
-class MultiheadAttention(Module):
+class MultiheadAttention(Dropping):
     """Attention with several heads: each query gets an average of values, weighted by how well their keys fit it.
 
     Source: Vaswani et al., arXiv 1706.03762.
@@ -100,7 +99,7 @@ class MultiheadAttention(Module):
         if self.bias:
             with no_grad():
                 self.out_proj.bias.fill_(0.0)
-        self.drop = Dropout(dropout) if check_number(dropout, f"{name}: dropout", 0.0, 1.0) else None
+        self.dropout = dropout
 
     def _make(self) -> None:
         """Make the projections, with PyTorch's initial values."""
@@ -116,19 +115,6 @@ class MultiheadAttention(Module):
             }
         made["in_proj_bias"] = initial(initializers.get("zeros"), (3 * e,), dtype) if self.bias else None
         self._hold(made)
-
-    @property
-    def dropout(self) -> float:
-        """Return the fraction of dropped weights; it may be changed at any time."""
-        return 0.0 if self.drop is None else self.drop.rate
-
-    @dropout.setter
-    def dropout(self, value: float) -> None:
-        rate = check_number(value, f"{type(self).__name__}: dropout", 0.0, 1.0)
-        if self.drop is not None and rate:
-            self.drop.rate = rate
-        elif self.drop is not None or rate:
-            self.drop = Dropout(rate) if rate else None
 
     def forward(  # type: ignore[override]
         self,
@@ -159,7 +145,7 @@ class MultiheadAttention(Module):
         n, length, source = q.shape[0], q.shape[1], k.shape[1]
         mask = self._mask(attn_mask, key_padding_mask, is_causal, (n, length, source), single)
         how: dict[str, Any] = {"causal": is_causal, "mask": mask, "starts": 0 if is_causal else None}
-        dropping = {} if self.drop is None else self.drop.stream()
+        dropping = self._dropping()
         h, d = self.num_heads, self.head_dim
         weights = None
         if q is k and k is v and self._packed and not need_weights:
