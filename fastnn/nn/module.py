@@ -160,7 +160,7 @@ class Module(Trainer, State, Regularized, Generating, Inputs):
             if not args and type(x) is not np.ndarray:
                 self._check_container(x, kwargs)
             if _symbolic(x):
-                from .graph.symbolic import call_on_symbols
+                from .graph.calls import call_on_symbols
 
                 return call_on_symbols(self, (x, *args), kwargs, training)
             x = self._input(x)
