@@ -24,14 +24,13 @@ class ChannelsFirst(Tensor):
 
     last: Tensor
     _first: Array
-    keras_mask = None
 
     def __init__(self, last: Tensor) -> None:
         self.last, self._first = last, None
         self.requires_grad = bool(taping.get()) and last.requires_grad
         order = (0, last.ndim - 1, *range(1, last.ndim - 1))
         self.node = Node("transpose", {"axes": order}, _backward, (last,), ()) if self.requires_grad else None
-        self.index, self.has_grad, self._buffer, self.changes = 0, False, None, UNCHANGED
+        self.index, self.has_grad, self._buffer, self.changes, self.keras_mask = 0, False, None, UNCHANGED, None
 
     @property
     def data(self) -> Array:

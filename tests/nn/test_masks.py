@@ -80,6 +80,13 @@ def test_layers_of_single_steps_pass_masks_on(layer: Any, training: bool) -> Non
     assert mask_of(layer(fastnn.tensor(X), training=training)) is None
 
 
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.GroupNorm(1, 3), nn.InstanceNorm2d(3)], ids=repr)
+def test_images_with_channels_first_carry_masks(layer: Any) -> None:
+    mask = np.array([[True, False, True], [True, True, False]])
+    x = masked(fastnn.ones(2, 3, 4, 4), fastnn.tensor(mask))
+    assert np.array_equal(mask_of(layer(x)), mask) and mask_of(layer(fastnn.ones(2, 3, 4, 4))) is None
+
+
 def test_merges_join_masks() -> None:
     a, b = fastnn.Masking()(fastnn.tensor(X)), fastnn.Masking(X[0, 0, 0].item())(fastnn.tensor(X[:, :, :1]))
     both = fastnn.tensor(X)
