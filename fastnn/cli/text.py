@@ -152,7 +152,7 @@ def train_text(
 
 @dataclass
 class Corpus:
-    """A text as token ids.
+    """Text as token ids.
 
     characters: number of characters for each token.
     """

@@ -167,7 +167,7 @@ def train(
 
 @dataclass
 class Job:
-    """What is trained on what.
+    """Model with the data that it is trained on.
 
     data: x, y and validation_data of fit. report: shows what the trained model gets right.
     """

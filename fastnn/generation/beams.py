@@ -19,14 +19,14 @@ Array = np.ndarray[Any, Any]
 
 
 class Found(NamedTuple):
-    """A text that was found: its score, and its new tokens without the one that ended it."""
+    """Text that beam search found: its score, and its new tokens without the one that ended it."""
 
     score: float
     tokens: list[int]
 
 
 class Beams:
-    """The texts of one prompt that are followed, and those that have ended.
+    """Texts after one prompt: those that the search follows, and those that have ended.
 
     Args:
         width: number of texts that are followed.

@@ -1,4 +1,4 @@
-"""The method `generate` of models: its arguments, and what it returns."""
+"""Generation of tokens by a model: its arguments, and what it returns."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Reader(Protocol):
-    """What generation needs of a model: it reads tokens of several texts and tells what may come next."""
+    """Interface of a model to generation: it reads tokens of several texts, and returns the logits of those that follow."""
 
     recordable: bool
     """Whether a call with one token for each text does the same kernel calls each time."""

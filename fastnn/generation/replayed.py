@@ -1,4 +1,4 @@
-"""A step that is repeated for each token: it is recorded once, and replayed without Python between its kernels."""
+"""Steps that are repeated for each token: recorded once, and replayed without Python between their kernels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Surroundings:
-    """What a computation depends on besides its arguments, as it was when this object was made: backend and precision.
+    """Backend and precision of a computation, as they were when this object was made.
 
     A stream of tokens may be consumed elsewhere than where it was made. So each computation runs in a block of its own.
     """
@@ -41,12 +41,12 @@ class Surroundings:
         with ExitStack() as stack:
             for part in (recording(self.backend), autocast(self._precision), no_grad(), mode(training=False)):
                 stack.enter_context(part)
-            return stack.pop_all()
-        raise AssertionError("unreachable")
+            block = stack.pop_all()
+        return block
 
 
 class Replayed:
-    """A function whose calls are replayed as soon as two in a row did the same work on the same memory.
+    """Function whose calls are replayed as soon as two in a row did the same work on the same memory.
 
     Args:
         step: function without arguments or a result. What changes from call to call is in arrays, which it changes in place.

@@ -1,4 +1,4 @@
-"""A text that is being written: its tokens, the text that they stand for, and where it ends."""
+"""Rows of a batch of texts: their tokens, the text that these stand for, and where it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Stops(NamedTuple):
-    """What ends a text: tokens, and strings in the text."""
+    """Ends of a text: tokens, and strings in the text."""
 
     ids: frozenset[int]
     strings: tuple[str, ...]
@@ -35,7 +35,7 @@ def stops_of(stop: Any, of_text: bool) -> Stops:
 
 
 class Row:
-    """A text that is being written. What ends it is no part of it.
+    """Text to which tokens are added. A token or string that ends it is no part of it.
 
     Args:
         stops: what ends it.

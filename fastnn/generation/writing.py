@@ -1,4 +1,4 @@
-"""The loop that writes: a pass over the prompts, then a step for each token, which samples and reads it."""
+"""Loop over the tokens of a text: a pass over the prompts, then a step for each token, which samples and reads it."""
 
 from __future__ import annotations
 

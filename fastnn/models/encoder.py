@@ -1,4 +1,4 @@
-"""An encoder of texts, for classification."""
+"""Encoder of texts, for classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An encoder and a decoder, which turn one sequence into another."""
+"""Encoder and decoder, which turn one sequence into another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .parts import normalization, one_of
 
 
 class Memory(NamedTuple):
-    """What a decoder attends to in the source: keys and values for each of its blocks, and what is no padding."""
+    """Source as a decoder attends to it: keys and values for each block, and the mask of the tokens that are no padding."""
 
     parts: tuple[tuple[Tensor, Tensor], ...]
     mask: Tensor | None

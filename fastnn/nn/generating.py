@@ -1,4 +1,4 @@
-"""The method of modules that writes tokens after a prompt. The package generation is imported at its first use."""
+"""Method of modules that writes tokens after a prompt. The package generation is imported at its first use."""
 
 from __future__ import annotations
 

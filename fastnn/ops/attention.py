@@ -17,7 +17,7 @@ from .shape import broadcast_to
 
 
 class Rules(NamedTuple):
-    """What queries may attend to, and how their scores change: the checked arguments of `attention`."""
+    """Checked arguments of `attention`: the keys that queries may attend to, and how their scores change."""
 
     causal: bool
     mask: Tensor | None
@@ -32,7 +32,7 @@ class Rules(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of a call: samples, heads, groups of heads, queries, keys, and the columns of keys and of values."""
+    """Sizes of a call: samples, heads, groups of heads, queries, keys, and the columns of keys and of values."""
 
     batch: int
     heads: int

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class _Sequence:
-    """The checked arguments that all operations have in common, as arrays.
+    """Checked arguments that all operations have in common, as arrays.
 
     Args:
         op: the name in error messages.

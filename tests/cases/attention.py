@@ -18,7 +18,7 @@ SIZES = ("groups", "keys", "depth", "width")
 
 
 def _place(shape: Sequence[int], order: str = "bmhd", offset: int = 0, axes: str = "") -> list[int]:
-    """Where an array (B, H, M, D) lies whose axes are in this order; of a mask, `axes` are those whose size is not 1."""
+    """Return the place of an array (B, H, M, D) whose axes are in this order; of a mask, `axes` are those whose size is not 1."""
     sizes = dict(zip("bhmd", shape, strict=True))
     own = {axis: sizes[axis] if axis in (axes or order) else 1 for axis in "bhmd"}
     strides = dict(zip(order, strides_of([own[axis] for axis in order]), strict=True))
@@ -26,7 +26,7 @@ def _place(shape: Sequence[int], order: str = "bmhd", offset: int = 0, axes: str
 
 
 def _packed(b: int, h: int, g: int, m: int, d: int) -> list[list[int]]:
-    """Where q, k and v are in one array (b, m, h + 2 g, d)."""
+    """Return the places of q, k and v in one array (b, m, h + 2 g, d)."""
     step = (h + 2 * g) * d
     return [[offset * d, m * step, d, step, 1] for offset in (0, h, h + g)]
 

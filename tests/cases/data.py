@@ -24,7 +24,7 @@ def _index(shape: tuple[int, ...], n: int, strays: bool = True) -> Maker:
 
 
 def _sum_error(add: Any) -> Any:
-    """The error of sums of dy: add(place, size of dy) adds up the sizes."""
+    """Return the error of sums of dy: add(place, size of dy) adds up the sizes."""
 
     def error(v: SimpleNamespace, want: Values) -> Values:
         total, count = np.zeros_like(want["dx"]), np.zeros_like(want["dx"])

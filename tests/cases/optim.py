@@ -93,7 +93,7 @@ def _steps(n: int, sgd: Iterable[str] = SGD, adam: Iterable[str] = ADAM, **flags
 
 
 def _adam_of_rows(v: SimpleNamespace, want: Values) -> Values:
-    """The errors of Adam, of the gradients of touched rows; rows that were not seen are exact, but for weight decay."""
+    """Return the errors of Adam from the gradients of touched rows; rows that were not seen only have weight decay."""
     errors = _adam(SimpleNamespace(**{**vars(v), "dw": np.where(v.touched[:, None], v.dw, 0)}), want)
     small, least = (float(np.float32(x)) for x in (1e-30, 1e-36))  # what is smaller is stored as 0, or as the least square
     return {**errors, "m": errors["m"] + small, "v": errors["v"] + least}

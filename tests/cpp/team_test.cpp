@@ -165,7 +165,7 @@ void test_rest() {
   team_set_patience(1e9);
 }
 
-// Rounds of writing one's own number and reading everybody's, with a meeting after each.
+// Rounds in which each thread writes its number and reads those of all, with a meeting after each.
 struct Rounds {
   int marks[16] = {};
   std::atomic<int> wrong{0};

@@ -97,7 +97,7 @@ def test_as_in_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fit() -> None:
-    """A net that reads which labels are in a row of features learns them without being told where they are."""
+    """Train a net that reads which labels are in a row of features, without their places."""
     fastnn.seed(0)
     draw = np.random.default_rng(1)
     labels = draw.integers(1, 4, (96, 2))

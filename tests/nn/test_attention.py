@@ -44,7 +44,7 @@ def keras() -> Any:
 
 
 def pair(kind: str) -> tuple[Any, Any]:
-    """The layer and Keras's, with the same weights."""
+    """Return the layer and Keras's, with the same weights."""
     name, how = LAYERS[kind]
     theirs = getattr(keras().layers, name, None)
     if theirs is None:

@@ -201,7 +201,7 @@ def other(cls: type, name: str, value: Any) -> Any:
 
 
 def base_of(cls: type) -> dict[str, Any]:
-    """The arguments that a class is made with; classes of one name are told apart by their names in files."""
+    """Return the arguments with which a class is made. The key is its name in files, since two classes may have the same name."""
     return BASE.get(vars(cls).get("_saved_as", cls.__name__), {})
 
 
@@ -212,7 +212,7 @@ def arguments(cls: type) -> dict[str, Any]:
 
 
 def joined(results: Any) -> Any:
-    """All numbers of several Tensors."""
+    """Return all numbers of several Tensors."""
     return fastnn.concatenate([t.reshape(-1) for t in flatten(results)[1]])
 
 

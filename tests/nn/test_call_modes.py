@@ -113,7 +113,7 @@ def test_fit_and_evaluate(backend: str, training: bool | None) -> None:
     m.fit(X, Y, epochs=2, batch_size=16, verbose=0)
 
 
-# ---- layers of one's own, and what is refused ----
+# ---- custom layers, and what is refused ----
 
 
 def test_own_layers_get_it() -> None:

@@ -32,7 +32,7 @@ def make(kind: str, dtype: str = "float64", **more: Any) -> GPT:
 
 
 def plain(model: GPT, ids: Any, kind: str) -> Any:
-    """The logits, by PyTorch's operations on the arrays of the state_dict."""
+    """Return the logits, by PyTorch's operations on the arrays of the state_dict."""
     torch = pytest.importorskip("torch")
     functions = torch.nn.functional
     how, state = KINDS[kind], {name: torch.tensor(a, requires_grad=True) for name, a in model.state_dict().items()}

@@ -43,7 +43,7 @@ def softmaxed(scores: np.ndarray) -> np.ndarray:
 
 
 def causal_average(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(n, t, heads, size) each."""
+    """Return causal attention with q, k and v of shape (n, t, heads, size)."""
     scores = np.einsum("nihd,njhd->nhij", q, k) / np.sqrt(q.shape[-1])
     t = q.shape[1]
     return np.einsum("nhij,njhd->nihd", softmaxed(np.where(np.tri(t, dtype=bool), scores, -np.inf)), v)

@@ -60,7 +60,7 @@ def test_gradients_in_float64(kind: str, activation: str) -> None:
 
 
 def alone(layer: Any, x: Any, lengths: Any) -> list[Any]:
-    """The results of each sample by itself, without padding."""
+    """Return the results of each sample by itself, without padding."""
     return [layer(fastnn.tensor(np.ascontiguousarray(row[None, :n]))) for row, n in zip(x, lengths, strict=True)]
 
 
@@ -120,7 +120,7 @@ def test_sizes_0_and_1(kind: str, shape: tuple[int, ...], activation: str) -> No
 
 
 class Running(fastnn.Module):
-    """A cell of one's own: the sum of the inputs so far, and how many steps it took."""
+    """Custom cell: the sum of the inputs so far, and the number of steps."""
 
     state_size = (2, 1)
     output_size = 2

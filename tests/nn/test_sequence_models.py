@@ -58,7 +58,7 @@ def test_fit_and_a_loop_with_the_fused_loss_train_alike() -> None:
 
 
 def _step(model: GPT, optimizer: Any, x: Any, y: Any) -> Any:
-    """A step with the loss that keeps no logits."""
+    """Do a step with the loss that keeps no logits."""
     optimizer.zero_grad()
     loss = model.loss(x, y)
     loss.backward()

@@ -201,7 +201,7 @@ KERAS_PLACES: list[tuple[Any, str]] = [
     *((c, f"initializers.{c.__name__}") for c in fastnn.initializers.INITIALIZERS.values()),
 ]
 ELSEWHERE = {("layers.Dropout", 1), ("layers.AlphaDropout", 1)}
-"""Places in which PyTorch has something else; what Keras has there is refused (see above), but for None."""
+"""Places in which PyTorch has something else; what Keras has there is refused (see above), except None."""
 
 
 @pytest.mark.parametrize(("own", "path"), KERAS_PLACES, ids=[path for _, path in KERAS_PLACES])

@@ -25,6 +25,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("GRU", {"num_layers": 2, "bidirectional": True}),
     ("GRU", {"bias": False}),
 ]
+# PyTorch warns of its own LSTM, with which these tests compare.
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 CASES = pytest.mark.parametrize(("kind", "options"), OPTIONS, ids=[f"{k}-{'-'.join(o)}" for k, o in OPTIONS])
 
@@ -35,7 +36,7 @@ def torch() -> Any:
 
 
 def pair(torch: Any, kind: str, *sizes: int, **options: Any) -> tuple[Any, Any]:
-    """A layer of fastnn and one of PyTorch with the same weights."""
+    """Return a layer of fastnn and one of PyTorch with the same weights."""
     torch.manual_seed(1)
     ours, theirs = getattr(nn, kind)(*sizes, **options), getattr(torch.nn, kind)(*sizes, **options)
     values = {name: p.detach().numpy() for name, p in theirs.state_dict().items()}

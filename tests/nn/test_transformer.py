@@ -200,7 +200,7 @@ def test_stacks(kind: str) -> None:
     compare(nn.TransformerDecoder(own, 2), torch.nn.TransformerDecoder(theirs, 2), inputs, {"tgt_mask": CAUSAL})
 
 
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")  # PyTorch warns of its own Transformer
 @pytest.mark.parametrize("kind", LAYER)
 def test_transformer(kind: str) -> None:
     own, theirs = pair("Transformer", kind, num_encoder_layers=1, num_decoder_layers=2)

@@ -121,7 +121,7 @@ def test_a_head_and_its_loss(monkeypatch: pytest.MonkeyPatch, transposed: bool, 
 
 
 def test_nothing_else_is_rounded() -> None:
-    """A step of training with all kinds of operations: the calls are the same but for the precision of products."""
+    """Compare the calls of a training step with all kinds of operations: only the precision of products differs."""
     x, labels = normal(16, 10), rng.integers(0, 4, 16)
 
     def calls(dtype: str) -> list[tuple[str, tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""Data frames, series and arrays of objects at the door; several arrays for a layer of one's own."""
+"""Data frames, series and arrays of objects at the door; several arrays for a custom layer."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ def test_buckets(multiple: int) -> None:
 
 
 def test_buckets_train() -> None:
-    """A model that has to count the ones among other numbers."""
+    """Train a model that has to count the ones among other numbers."""
     given = sequences(300)
     fastnn.seed(0)
     layers = [fastnn.Embedding(11, 4, mask_zero=True), fastnn.GlobalAveragePooling1D(), fastnn.Dense(1, "sigmoid")]

@@ -95,8 +95,8 @@ def adam_rows_step(
 ) -> None:
     """`adam_step` of a table, in which only touched rows have a gradient; that of others is 0, and dw is not read there.
 
-    seen[b] says whether row b has had a gradient; its m and v are 0 otherwise. Rows that have not are left as they are, but for
-    decoupled weight decay: `adam_step` would not change them either. With weight decay in the gradient, all rows have one.
+    seen[b] says whether row b has had a gradient; its m and v are 0 otherwise. Rows that have not only get
+    decoupled weight decay, as by `adam_step`. With weight decay in the gradient, all rows have one.
     """
     lr, _, _, _, weight_decay, decoupled = hyper.tolist()
     fresh = ~seen & (touched | bool(weight_decay and not decoupled))

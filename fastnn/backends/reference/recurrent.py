@@ -26,7 +26,7 @@ SIGMOID, TANH = activation("sigmoid"), activation("tanh")
 
 
 class _Steps:
-    """The rows of each step, and which sequences have the step."""
+    """Rows of each step, and the sequences that have the step."""
 
     def __init__(self, xp: Any, rows: int, lengths: Array, batch_first: int, reverse: int, n: int) -> None:
         self._xp, self._n, self._batch_first, self._reverse = xp, n, batch_first, reverse

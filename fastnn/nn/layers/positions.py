@@ -1,4 +1,4 @@
-"""Layers that tell the time steps of a sequence apart: they add a vector that depends on the position alone."""
+"""Layers that mark the time steps of a sequence: they add a vector that depends only on the position."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class _OfOneCell(Recurrent):
     bias_initializer, bias_regularizer, bias_constraint = map(of_cell, of_parameter("bias"))
 
     def _complete(self, cell: type[Cell], given: dict[str, Any]) -> None:
-        """Run the constructor: those of its arguments that are no settings of the layer are settings of the cell."""
+        """Run the constructor: the arguments that are no settings of the layer are those of the cell."""
         super().__init__()
         names = (*self._flags, "activity_regularizer", "use_cudnn", "input_shape", "name")
         own = {name: given.pop(name) for name in names if name in given}

@@ -1,4 +1,4 @@
-"""The layer that runs a recurrent cell over sequences, and the base class of the layers that have their cell built in."""
+"""Layer that runs a recurrent cell over sequences, and base class of the layers that have their cell built in."""
 
 from __future__ import annotations
 

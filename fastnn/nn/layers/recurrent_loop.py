@@ -1,4 +1,4 @@
-"""The steps of a recurrent cell over sequences: by a kernel for all of them where there is one, else one after the other."""
+"""Steps of a recurrent cell over sequences: by a kernel for all of them where there is one, else one after the other."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _where(alive: Tensor, yes: Tensor, no: Any) -> Tensor:
 
 
 class Kept:
-    """The time steps of sequences that a mask keeps. `run` gets them one after the other, without the steps in between.
+    """Time steps of sequences that a mask keeps. `run` gets them one after the other, without the steps in between.
 
     In a step that the mask leaves out, the output is that of the step before and the state does not change, as in Keras. So the
     steps are computed as if there were only those that are kept, and outputs are repeated afterwards.

@@ -60,7 +60,7 @@ class PackedSequence(NamedTuple):
 
 
 class Layout:
-    """Where the steps of a packed sequence are in a padded Tensor (T, N, ...), in the order of the packed sequences."""
+    """Places of the steps of a packed sequence in a padded Tensor (T, N, ...), in the order of the packed sequences."""
 
     def __init__(self, packed: PackedSequence) -> None:
         sizes = np.asarray(packed.batch_sizes.numpy(), np.int64)
