@@ -22,14 +22,14 @@ struct GruForward {
 
 template <class T>
 struct GruForwardPlan {
+  using Args = GruForward<T>;
   StepProduct<T> product, candidate;
   i64 stride;
-  T *state[2], *inside, *update;  // the masked states; r h and z, for the candidate
+  T *state[2], *inside = nullptr, *update = nullptr;  // the masked states; r h and z, for the candidate
   i64 bytes;
-  GruForwardPlan(const GruForward<T>& a, char* scratch, int nth)
-      : product(a.N, a.H, a.reset_after ? 3 : 2, a.H, a.u, 3 * a.H, false, a.N ? a.R / a.N : 0, a.packed),
-        candidate(a.N, a.H, 1, a.H, a.u + 2 * a.H, 3 * a.H, false, a.N ? a.R / a.N : 0,
-                  a.packed ? a.packed + product.pack(nullptr) : nullptr),
+  GruForwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, a.H, a.reset_after ? 3 : 2, a.H, a.u, 3 * a.H, false, a.R, a.packed),
+        candidate(a.N, a.H, 1, a.H, a.u + 2 * a.H, 3 * a.H, false, a.R, a.packed ? a.packed + product.pack(nullptr) : nullptr),
         stride(state_stride<T>(a.H)) {
     Arena arena = {scratch, 0};
     product.reserve(arena, nth);
@@ -47,12 +47,12 @@ template <class T>
 void gru_forward(const void* args, const Worker& me) {
   const GruForward<T> a = *(const GruForward<T>*)args;
   GruForwardPlan<T> p(a, me.scratch, me.nth);
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H, at_z = a.order, at_r = 1 - a.order, stride = p.stride;
   T *inside = p.inside, *update = p.update;
   p.product.pack(me);
   if (!a.reset_after) p.candidate.pack(me);
-  begin_state(a.h, p.state[0], p.stride, a.h0, a.mask, share(a.N, 1, me), H);
+  begin_state(a.h, a.h0, share(a.N, 1, me), H, p.state[0], p.stride, a.mask);
   sync(me);
   for (i64 step = 0; step < steps.count; step++) {
     const T* now = p.state[step & 1];
@@ -69,7 +69,7 @@ void gru_forward(const void* args, const Worker& me) {
       if (a.gates) lanes.store(a.gates + (row * 3 + 2) * H + j, n);
       if (a.before) lanes.store(a.before + row * H + j, active ? old : Vec<T>{});
       lanes.store(a.y + row * H + j, h);
-      lanes.store(next + i * stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * H + j) : h);
+      lanes.store(next + i * stride + j, active ? masked(h, a.mask, i * H + j, lanes) : old);
     };
     p.product.run(now, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
@@ -117,13 +117,6 @@ void gru_forward(const void* args, const Worker& me) {
 FASTNN_INLINE double gru_work(i64 R, i64 N, i64 H, int itemsize) {
   return steps_work(R, N, product_work(N, 3 * H, H, itemsize) + elements_work(N * H, itemsize, 2.5, 7));
 }
-template <class T>
-i64 gru_forward_bytes(const void* args, int nth) {
-  return GruForwardPlan<T>(*(const GruForward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 gru_forward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? gru_forward_bytes<float> : gru_forward_bytes<double>)(args, nth);
-}
 FASTNN_INLINE double gru_forward_work(const void* args, int itemsize) {
   const auto& a = *(const GruForward<float>*)args;
   return gru_work(a.R, a.N, a.H, itemsize);
@@ -158,13 +151,14 @@ struct GruBackward {
 
 template <class T>
 struct GruBackwardPlan {
+  using Args = GruBackward<T>;
   StepProduct<T> product, candidate;
   i64 stride, inside_stride;
-  T *slope[2], *inside;  // gradients of what is added to x; that of the candidate's sum
+  T *slope[2], *inside = nullptr;  // gradients of what is added to x; that of the candidate's sum
   i64 bytes;
-  GruBackwardPlan(const GruBackward<T>& a, char* scratch, int nth)
-      : product(a.N, (a.reset_after ? 3 : 2) * a.H, 1, a.H, a.u, 3 * a.H, true, a.N ? a.R / a.N : 0, nullptr),
-        candidate(a.N, a.H, 1, a.H, a.u + 2 * a.H, 3 * a.H, true, a.N ? a.R / a.N : 0, nullptr),
+  GruBackwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, (a.reset_after ? 3 : 2) * a.H, 1, a.H, a.u, 3 * a.H, true, a.R, nullptr),
+        candidate(a.N, a.H, 1, a.H, a.u + 2 * a.H, 3 * a.H, true, a.R, nullptr),
         stride(state_stride<T>(3 * a.H)),
         inside_stride(state_stride<T>(a.H)) {
     Arena arena = {scratch, 0};
@@ -184,7 +178,7 @@ template <class T>
 void gru_backward(const void* args, const Worker& me) {
   const GruBackward<T> a = *(const GruBackward<T>*)args;
   GruBackwardPlan<T> p(a, me.scratch, me.nth);
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H, at_z = a.order, at_r = 1 - a.order, stride = p.stride, inside_stride = p.inside_stride;
   T *slopes[2] = {p.slope[0], p.slope[1]}, *inside = p.inside;
   const auto before = [&](i64 i, i64 j, i64 step, auto lanes) __attribute__((always_inline)) {
@@ -219,11 +213,11 @@ void gru_backward(const void* args, const Worker& me) {
   };
   const auto add = [&](i64 i, i64 j, auto lanes, Vec<T> d) __attribute__((always_inline)) {
     T* to = a.dh0 + i * H + j;
-    lanes.store(to, lanes.load(to) + (a.mask ? d * lanes.load(a.mask + i * H + j) : d));
+    lanes.store(to, lanes.load(to) + masked(d, a.mask, i * H + j, lanes));
   };
   p.product.pack(me);
   if (!a.reset_after) p.candidate.pack(me);
-  begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, share(a.N, 1, me), H);
+  begin_state(a.dh0, a.dh, share(a.N, 1, me), H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
     p.product.run(step < steps.count ? slopes[step & 1] : nullptr, stride, me, [&](StepSums<T> s) {
@@ -243,8 +237,7 @@ void gru_backward(const void* args, const Worker& me) {
           Vec<T> d_r = {};
           if (steps.active(i, step - 1)) {
             const Vec<T> d = lanes.load(sum), r = lanes.load(a.gates + (row * 3 + at_r) * H + j);
-            Vec<T> h = before(i, j, step - 1, lanes);
-            if (a.mask) h *= lanes.load(a.mask + i * H + j);
+            const Vec<T> h = masked(before(i, j, step - 1, lanes), a.mask, i * H + j, lanes);
             d_r = d * h * r * ((T)1 - r);
             add(i, j, lanes, d * r);
           }
@@ -256,13 +249,6 @@ void gru_backward(const void* args, const Worker& me) {
   }
 }
 
-template <class T>
-i64 gru_backward_bytes(const void* args, int nth) {
-  return GruBackwardPlan<T>(*(const GruBackward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 gru_backward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? gru_backward_bytes<float> : gru_backward_bytes<double>)(args, nth);
-}
 FASTNN_INLINE double gru_backward_work(const void* args, int itemsize) {
   const auto& a = *(const GruBackward<float>*)args;
   return gru_work(a.R, a.N, a.H, itemsize);

@@ -19,13 +19,14 @@ struct LstmForward {
 
 template <class T>
 struct LstmForwardPlan {
+  using Args = LstmForward<T>;
   StepProduct<T> product, projected;
   i64 stride, inside_stride;
-  T *state[2], *inside;  // the masked states, and o tanh(c) where it is not the state
+  T *state[2], *inside = nullptr;  // the masked states, and o tanh(c) where it is not the state
   i64 bytes;
-  LstmForwardPlan(const LstmForward<T>& a, char* scratch, int nth)
-      : product(a.N, a.P, 4, a.H, a.u, 4 * a.H, false, a.N ? a.R / a.N : 0, a.packed),
-        projected(a.N, a.H, 1, a.P, a.projection, a.P, false, a.N ? a.R / a.N : 0, a.packed_projection),
+  LstmForwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, a.P, 4, a.H, a.u, 4 * a.H, false, a.R, a.packed),
+        projected(a.N, a.H, 1, a.P, a.projection, a.P, false, a.R, a.packed_projection),
         stride(state_stride<T>(a.P)),
         inside_stride(state_stride<T>(a.H)) {
     Arena arena = {scratch, 0};
@@ -43,14 +44,14 @@ template <class T>
 void lstm_forward(const void* args, const Worker& me) {
   const LstmForward<T> a = *(const LstmForward<T>*)args;
   LstmForwardPlan<T> p(a, me.scratch, me.nth);
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H, P = a.P, stride = p.stride, inside_stride = p.inside_stride;
   T* inside = p.inside;
   const Range own = share(a.N, 1, me);
   p.product.pack(me);
   if (a.projection) p.projected.pack(me);
-  begin_state(a.h, p.state[0], p.stride, a.h0, a.mask, own, P);
-  begin_state(a.c, (T*)nullptr, 0, a.c0, (const T*)nullptr, own, H);
+  begin_state(a.h, a.h0, own, P, p.state[0], p.stride, a.mask);
+  begin_state(a.c, a.c0, own, H);
   sync(me);
   for (i64 step = 0; step < steps.count; step++) {
     const T* now = p.state[step & 1];
@@ -61,7 +62,7 @@ void lstm_forward(const void* args, const Worker& me) {
       if (a.before) lanes.store(a.before + row * P + j, active ? old : Vec<T>{});
       lanes.store(a.y + row * P + j, active ? h : Vec<T>{});
       if (active) lanes.store(a.h + i * P + j, h);
-      lanes.store(next + i * stride + j, !active ? old : a.mask ? h * lanes.load(a.mask + i * P + j) : h);
+      lanes.store(next + i * stride + j, active ? masked(h, a.mask, i * P + j, lanes) : old);
     };
     p.product.run(now, stride, me, [&](StepSums<T> s) {
       // The gates go to their array, or remain where their sums are.
@@ -114,13 +115,6 @@ FASTNN_INLINE double lstm_work(i64 R, i64 N, i64 H, i64 P, bool projection, int 
   const double one = product_work(N, 4 * H, P, itemsize) + (projection ? product_work(N, P, H, itemsize) : 0);
   return steps_work(R, N, one + elements_work(N * H, itemsize, 3, 8));
 }
-template <class T>
-i64 lstm_forward_bytes(const void* args, int nth) {
-  return LstmForwardPlan<T>(*(const LstmForward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 lstm_forward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? lstm_forward_bytes<float> : lstm_forward_bytes<double>)(args, nth);
-}
 FASTNN_INLINE double lstm_forward_work(const void* args, int itemsize) {
   const auto& a = *(const LstmForward<float>*)args;
   return lstm_work(a.R, a.N, a.H, a.P, a.projection, itemsize);
@@ -151,13 +145,14 @@ struct LstmBackward {
 
 template <class T>
 struct LstmBackwardPlan {
+  using Args = LstmBackward<T>;
   StepProduct<T> product, projected;
   i64 stride, total_stride;
-  T *slope[2], *total;  // gradients of the gates; those of the state where it is projected
+  T *slope[2], *total = nullptr;  // gradients of the gates; those of the state where it is projected
   i64 bytes;
-  LstmBackwardPlan(const LstmBackward<T>& a, char* scratch, int nth)
-      : product(a.N, 4 * a.H, 1, a.P, a.u, 4 * a.H, true, a.N ? a.R / a.N : 0, nullptr),
-        projected(a.N, a.P, 1, a.H, a.projection, a.P, true, a.N ? a.R / a.N : 0, nullptr),
+  LstmBackwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, 4 * a.H, 1, a.P, a.u, 4 * a.H, true, a.R, nullptr),
+        projected(a.N, a.P, 1, a.H, a.projection, a.P, true, a.R, nullptr),
         stride(state_stride<T>(4 * a.H)),
         total_stride(state_stride<T>(a.P)) {
     Arena arena = {scratch, 0};
@@ -177,7 +172,7 @@ template <class T>
 void lstm_backward(const void* args, const Worker& me) {
   const LstmBackward<T> a = *(const LstmBackward<T>*)args;
   LstmBackwardPlan<T> p(a, me.scratch, me.nth);
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H, P = a.P, stride = p.stride, total_stride = p.total_stride;
   T *slopes[2] = {p.slope[0], p.slope[1]}, *total = p.total;
   const Range own = share(a.N, 1, me);
@@ -203,16 +198,15 @@ void lstm_backward(const void* args, const Worker& me) {
   };
   p.product.pack(me);
   if (a.projection) p.projected.pack(me);
-  begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, own, P);
-  begin_state(a.dc0, (T*)nullptr, 0, a.dc, (const T*)nullptr, own, H);
+  begin_state(a.dh0, a.dh, own, P);
+  begin_state(a.dc0, a.dc, own, H);
   sync(me);
   for (i64 step = steps.count; step >= 0; step--) {
     p.product.run(step < steps.count ? slopes[step & 1] : nullptr, stride, me, [&](StepSums<T> s) {
       for (i64 i = s.r0; i < s.r1; i++) {
         if (s.at && steps.active(i, step))
           s.units(i, [&](i64 j, T* sum, auto lanes) {
-            const Vec<T> d = lanes.load(sum);
-            lanes.store(a.dh0 + i * P + j, a.mask ? d * lanes.load(a.mask + i * P + j) : d);
+            lanes.store(a.dh0 + i * P + j, masked(lanes.load(sum), a.mask, i * P + j, lanes));
           });
         if (!step) continue;
         const i64 row = steps.row(i, step - 1);
@@ -241,13 +235,6 @@ void lstm_backward(const void* args, const Worker& me) {
   }
 }
 
-template <class T>
-i64 lstm_backward_bytes(const void* args, int nth) {
-  return LstmBackwardPlan<T>(*(const LstmBackward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 lstm_backward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? lstm_backward_bytes<float> : lstm_backward_bytes<double>)(args, nth);
-}
 FASTNN_INLINE double lstm_backward_work(const void* args, int itemsize) {
   const auto& a = *(const LstmBackward<float>*)args;
   return lstm_work(a.R, a.N, a.H, a.P, a.projection, itemsize);

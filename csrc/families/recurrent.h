@@ -20,12 +20,13 @@ struct RnnForward {
 
 template <class T>
 struct RnnForwardPlan {
+  using Args = RnnForward<T>;
   StepProduct<T> product;
   i64 stride;
   T* state[2];
   i64 bytes;
-  RnnForwardPlan(const RnnForward<T>& a, char* scratch, int nth)
-      : product(a.N, a.H, 1, a.H, a.u, a.H, false, a.N ? a.R / a.N : 0, a.packed), stride(state_stride<T>(a.H)) {
+  RnnForwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, a.H, 1, a.H, a.u, a.H, false, a.R, a.packed), stride(state_stride<T>(a.H)) {
     Arena arena = {scratch, 0};
     product.reserve(arena, nth);
     for (T*& s : state) s = arena.take<T>(a.N * stride);
@@ -38,10 +39,10 @@ void rnn_forward(const void* args, const Worker& me) {
   const RnnForward<T> a = *(const RnnForward<T>*)args;
   const RnnForwardPlan<T> p(a, me.scratch, me.nth);
   StepProduct<T> product = p.product;
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H;
   product.pack(me);
-  begin_state(a.h, p.state[0], p.stride, a.h0, a.mask, share(a.N, 1, me), H);
+  begin_state(a.h, a.h0, share(a.N, 1, me), H, p.state[0], p.stride, a.mask);
   sync(me);
   for (i64 step = 0; step < steps.count; step++) {
     const T* now = p.state[step & 1];
@@ -58,7 +59,7 @@ void rnn_forward(const void* args, const Worker& me) {
           if (a.before) lanes.store(a.before + row * H + j, active ? old : Vec<T>{});
           lanes.store(a.y + row * H + j, active ? y : Vec<T>{});
           if (active) lanes.store(a.h + i * H + j, y);
-          lanes.store(next + i * p.stride + j, !active ? old : a.mask ? y * lanes.load(a.mask + i * H + j) : y);
+          lanes.store(next + i * p.stride + j, active ? masked(y, a.mask, i * H + j, lanes) : old);
         });
       }
     });
@@ -68,13 +69,6 @@ void rnn_forward(const void* args, const Worker& me) {
 
 FASTNN_INLINE double rnn_work(i64 R, i64 N, i64 H, int itemsize) {
   return steps_work(R, N, product_work(N, H, H, itemsize) + elements_work(N * H, itemsize, 1, 2));
-}
-template <class T>
-i64 rnn_forward_bytes(const void* args, int nth) {
-  return RnnForwardPlan<T>(*(const RnnForward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 rnn_forward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? rnn_forward_bytes<float> : rnn_forward_bytes<double>)(args, nth);
 }
 FASTNN_INLINE double rnn_forward_work(const void* args, int itemsize) {
   const auto& a = *(const RnnForward<float>*)args;
@@ -104,12 +98,13 @@ struct RnnBackward {
 
 template <class T>
 struct RnnBackwardPlan {
+  using Args = RnnBackward<T>;
   StepProduct<T> product;
   i64 stride;
   T *slope[2], *part;  // gradients of the sums; a row's gradients of its state, and its values
   i64 bytes;
-  RnnBackwardPlan(const RnnBackward<T>& a, char* scratch, int nth)
-      : product(a.N, a.H, 1, a.H, a.u, a.H, true, a.N ? a.R / a.N : 0, nullptr), stride(state_stride<T>(a.H)) {
+  RnnBackwardPlan(const Args& a, char* scratch, int nth)
+      : product(a.N, a.H, 1, a.H, a.u, a.H, true, a.R, nullptr), stride(state_stride<T>(a.H)) {
     Arena arena = {scratch, 0};
     product.reserve(arena, nth);
     for (T*& s : slope) s = arena.take<T>(a.N * stride);
@@ -123,11 +118,11 @@ void rnn_backward(const void* args, const Worker& me) {
   const RnnBackward<T> a = *(const RnnBackward<T>*)args;
   const RnnBackwardPlan<T> p(a, me.scratch, me.nth);
   StepProduct<T> product = p.product;
-  const Steps steps = Steps::of(a.R, a.N, a.lengths, a.batch_first, a.reverse);
+  const Steps steps(a);
   const i64 H = a.H;
   T *total = p.part + me.ith * 2 * product.sums_stride(), *value = total + product.sums_stride();
   product.pack(me);
-  begin_state(a.dh0, (T*)nullptr, 0, a.dh, (const T*)nullptr, share(a.N, 1, me), H);
+  begin_state(a.dh0, a.dh, share(a.N, 1, me), H);
   sync(me);
   // The product with the turned weights ends the gradient of the state before a step. That of the sums of the step before follows
   // for the same units.
@@ -136,8 +131,7 @@ void rnn_backward(const void* args, const Worker& me) {
       for (i64 i = s.r0; i < s.r1; i++) {
         if (s.at && steps.active(i, step))
           s.units(i, [&](i64 j, T* sum, auto lanes) {
-            const Vec<T> d = lanes.load(sum);
-            lanes.store(a.dh0 + i * H + j, a.mask ? d * lanes.load(a.mask + i * H + j) : d);
+            lanes.store(a.dh0 + i * H + j, masked(lanes.load(sum), a.mask, i * H + j, lanes));
           });
         if (!step) continue;
         const i64 row = steps.row(i, step - 1);
@@ -159,13 +153,6 @@ void rnn_backward(const void* args, const Worker& me) {
   }
 }
 
-template <class T>
-i64 rnn_backward_bytes(const void* args, int nth) {
-  return RnnBackwardPlan<T>(*(const RnnBackward<T>*)args, nullptr, nth).bytes;
-}
-FASTNN_INLINE i64 rnn_backward_scratch(const void* args, int itemsize, int nth) {
-  return (itemsize == 4 ? rnn_backward_bytes<float> : rnn_backward_bytes<double>)(args, nth);
-}
 FASTNN_INLINE double rnn_backward_work(const void* args, int itemsize) {
   const auto& a = *(const RnnBackward<float>*)args;
   return rnn_work(a.R, a.N, a.H, itemsize);

@@ -12,15 +12,17 @@
 
 namespace {
 
+FASTNN_INLINE i64 step_count(i64 rows, i64 n) { return n ? rows / n : 0; }
+
 // The rows of the sequences.
 struct Steps {
   i64 n, count;
   const i64* lengths;
   i64 batch_first, reverse;
 
-  FASTNN_INLINE Steps of(i64 rows, i64 n, const i64* lengths, i64 batch_first, i64 reverse) {
-    return {n, n ? rows / n : 0, lengths, batch_first, reverse};
-  }
+  template <class Args>
+  explicit Steps(const Args& a)
+      : n(a.N), count(step_count(a.R, a.N)), lengths(a.lengths), batch_first(a.batch_first), reverse(a.reverse) {}
   __attribute__((always_inline)) i64 length(i64 i) const { return lengths ? max_i64(0, min_i64(lengths[i], count)) : count; }
   __attribute__((always_inline)) bool active(i64 i, i64 step) const { return step < length(i); }
   __attribute__((always_inline)) i64 row(i64 i, i64 step) const {
@@ -95,8 +97,8 @@ struct StepProduct {
   T *to = nullptr, *sums = nullptr;
   char* scratch = nullptr;
 
-  // `steps` decides whether w is packed; `packed`: w as `pack` wrote it, or null.
-  __attribute__((noinline)) StepProduct(i64 n, i64 k, i64 gates, i64 units, const T* w, i64 ld, bool turned, i64 steps,
+  // The number of rows of all steps decides whether w is packed; `packed`: w as `pack` wrote it, or null.
+  __attribute__((noinline)) StepProduct(i64 n, i64 k, i64 gates, i64 units, const T* w, i64 ld, bool turned, i64 all_rows,
                                         const T* packed)
       : n(n),
         k(k),
@@ -105,7 +107,7 @@ struct StepProduct {
         w(w),
         ld(ld),
         turned(turned),
-        packs(steps >= kPackSteps),
+        packs(step_count(all_rows, n) >= kPackSteps),
         wide(gates == 1 || (gates == 3 && kWidest < 3) ? 2 : 1),
         vectors(gates * wide <= kWidest ? gates * wide : kWidest),
         panels(gates * wide / vectors),
@@ -229,20 +231,35 @@ struct StepProduct {
   }
 };
 
-// Sets the state to its initial value, or 0, and its copy for the first product. A worker may call it for any rows.
+// Returns a vector of the state, or of its gradient, times the factors of mask[at], if there is a mask.
+template <class T, class Lanes>
+__attribute__((always_inline)) inline Vec<T> masked(Vec<T> v, const T* mask, i64 at, Lanes lanes) {
+  return mask ? v * lanes.load(mask + at) : v;
+}
+
+// Sets the state to its initial value, or 0, and its masked copy for the first product, if there is one. A worker may call it for
+// any rows.
 template <class T>
-__attribute__((noinline)) void begin_state(T* h, T* copy, i64 stride, const T* h0, const T* mask, Range rows, i64 columns) {
+__attribute__((noinline)) void begin_state(T* h, const T* h0, Range rows, i64 columns, T* copy = nullptr, i64 stride = 0,
+                                           const T* mask = nullptr) {
   for (i64 i = rows.begin; i < rows.end; i++)
     for_vectors<T>({0, columns}, [&](i64 j, auto lanes) {
       const Vec<T> v = h0 ? lanes.load(h0 + i * columns + j) : Vec<T>{};
       lanes.store(h + i * columns + j, v);
-      if (copy) lanes.store(copy + i * stride + j, mask ? v * lanes.load(mask + i * columns + j) : v);
+      if (copy) lanes.store(copy + i * stride + j, masked(v, mask, i * columns + j, lanes));
     });
+}
+
+// Returns the bytes of scratch of a kernel that lays it out by this plan.
+template <template <class> class Plan>
+i64 plan_scratch(const void* args, int itemsize, int nth) {
+  if (itemsize == 4) return Plan<float>(*(const typename Plan<float>::Args*)args, nullptr, nth).bytes;
+  return Plan<double>(*(const typename Plan<double>::Args*)args, nullptr, nth).bytes;
 }
 
 // The nanoseconds that decide the number of workers. If a step is short, waiting for each other costs more than they save.
 FASTNN_INLINE double steps_work(i64 rows, i64 n, double step) {
-  const double all = step * (double)(n ? rows / n : 0);
+  const double all = step * (double)step_count(rows, n);
   return all < 4 * step ? all : 4 * step;
 }
 
