@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .. import get_num_threads
 from ..reference.attention import GROUP
 from ..reference.random import take
+from ..spec.attention import FAR
 from . import team
 from .jit import jit
 from .random import fill_words
@@ -28,16 +27,6 @@ def _given(a: Array, dtype: Any) -> Array:
     return a.ravel() if a.size else _NONE[np.dtype(dtype)]
 
 
-def _shared(function: Any, pairs: int, work: float, arguments: tuple[Any, ...]) -> None:
-    """Call a function for all pairs of a sample and a group, cut into parts for threads."""
-    threads = max(1, min(get_num_threads(), pairs, int(work / _SHARE)))
-    parts = [(*arguments, begin, end) for begin, end in pairwise(pairs * i // threads for i in range(threads + 1))]
-    if threads > 1:
-        team.run(function, parts)
-    else:
-        function(*parts[0])
-
-
 def attention_forward(
     y: Array, lse: Array, aux: Array, state: Array, q: Array, k: Array, v: Array, bias: Array, mask: Array, lengths: Array,
     starts: Array, slopes: Array, rate: Array, places: Array, groups: int, keys: int, depth: int, width: int, first: int,
@@ -50,7 +39,7 @@ def attention_forward(
     dropout = _given(rate, np.float64), _given(aux, np.uint64)
     work = lse.size * keys * (depth + width)
     arguments = (y.ravel(), lse, q.ravel(), k.ravel(), v.ravel(), rules, dropout, places, sizes, T(scale))
-    _shared(_forward, lse.shape[0] * groups, work, arguments)
+    team.share(_forward, arguments, lse.shape[0] * groups, work / _SHARE)
 
 
 def attention_backward(
@@ -64,7 +53,7 @@ def attention_backward(
     work = lse.size * keys * (3 * depth + 2 * width)
     gradients = (dq.ravel(), dk.ravel(), dv.ravel(), dy.ravel())
     arguments = (*gradients, y.ravel(), lse, q.ravel(), k.ravel(), v.ravel(), rules, dropout, places, sizes, T(scale))
-    _shared(_backward, lse.shape[0] * groups, work, arguments)
+    team.share(_backward, arguments, lse.shape[0] * groups, work / _SHARE)
 
 
 @inline
@@ -85,8 +74,7 @@ def _seen(first: int, limit: int, window: int, causal: int, i: int) -> tuple[int
 def _sight(rules: Any, sizes: Any, b: int) -> tuple[int, int]:
     """Return the position of a sample's first query, and the number of its keys."""
     lengths, starts = rules[2], rules[3]
-    far = 1 << 48  # beyond every position; nothing overflows
-    first = min(far, max(-far, starts[b])) if len(starts) else sizes[4]
+    first = min(FAR, max(-FAR, starts[b])) if len(starts) else sizes[4]
     return first, min(sizes[1], max(0, lengths[b])) if len(lengths) else sizes[1]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ...core.layout import within
-from .. import get_num_threads
 from ..reference.dense import rounded
 from . import team
 from .gemm import multiply
@@ -30,15 +28,9 @@ def matmul_batched(c: Array, a: Array, b: Array, layout: Array, alpha: float, be
     items = each = 1
     for size, of_sum in zip(batch, added, strict=True):
         items, each = (items, each * size) if of_sum else (items * size, each)
-    threads = max(1, min(get_num_threads(), items, int(items * each * m * n * k / _SHARE)))
     a, b = rounded(np, a, precision).ravel(), rounded(np, b, precision).ravel()
     numbers = c.ravel(), a, b, np.array(layout), np.array([*added, False]), each, alpha, beta
-    cuts = [items * i // threads for i in range(threads + 1)]
-    parts = [(*numbers, begin, end) for begin, end in pairwise(cuts)]
-    if threads > 1:
-        team.run(_products, parts)
-    else:
-        _products(*parts[0])
+    team.share(_products, numbers, items, items * each * m * n * k / _SHARE)
 
 
 @jit

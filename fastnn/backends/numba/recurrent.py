@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import get_num_threads
 from ..spec import ACTIVATIONS, Activation
 from . import team, vmath
 from .functions import named
@@ -30,10 +29,7 @@ _SHARE = 4e6
 
 def _share(function: Callable[..., None], args: tuple[Any, ...], n: int, work: int) -> None:
     """Call function(*args, begin, end) for pieces of n sequences, on several threads if there is enough work."""
-    pieces = -(-n // _PIECE)
-    threads = max(1, min(get_num_threads(), pieces, int(work / _SHARE)))
-    parts = [(pieces * i // threads, pieces * (i + 1) // threads) for i in range(threads)]
-    team.run(_run, [(function, args, n, *part) for part in parts])
+    team.share(_run, (function, args, n), -(-n // _PIECE), work / _SHARE)
 
 
 def _run(function: Callable[..., None], args: tuple[Any, ...], n: int, first: int, last: int) -> None:

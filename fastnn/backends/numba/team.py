@@ -6,7 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
+
+from .. import get_num_threads
 
 _pool: ThreadPoolExecutor | None = None
 _size = 0
@@ -29,6 +32,12 @@ def _work(function: Callable[..., Any], left: deque[tuple[Any, ...]]) -> None:
         except IndexError:  # another thread took the last one
             return
         function(*args)
+
+
+def share(function: Callable[..., Any], args: tuple[Any, ...], items: int, work: float) -> None:
+    """Call function(*args, begin, end) for parts of the items, on at most as many threads as `work` says it is worth."""
+    threads = max(1, min(get_num_threads(), items, int(work)))
+    run(function, [(*args, begin, end) for begin, end in pairwise(items * i // threads for i in range(threads + 1))])
 
 
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> None:
