@@ -18,8 +18,8 @@ from .shape import transpose
 def as_index(index: Any, op: str, limit: int, lowest: int | None = None) -> Tensor:
     """Return integers from -limit, or from `lowest`, to limit - 1 as an int64 Tensor.
 
-    They are checked here, when the operation runs. In replays, kernels read elements with an index out of range as NaN, and do
-    not add to them.
+    They are checked here, when the operation runs. Replays do not check them: whatever `lowest` is, kernels count indices from
+    -limit to -1 from the end. They read elements with an index out of range as NaN, and do not add to them.
 
     Raises:
         IndexError: an index is out of range; the message gives it and its position.

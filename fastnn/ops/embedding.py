@@ -35,7 +35,8 @@ def embedding(
     Shapes: the result has the shape of index, then C.
 
     Raises:
-        IndexError: an index is out of range; the message gives it and its position.
+        IndexError: an index is out of range; the message gives it and its position. Recorded steps do not check indices: there,
+            those from -V to -1 count from the end, and others give NaN.
         TypeError: the indices are not integers.
     """
     weight = floating(op, as_tensor(weight, op))

@@ -125,3 +125,15 @@ def test_rules_apply_to_the_table() -> None:
     np.testing.assert_allclose(layer.embeddings.numpy(), np.full((V, C), V**-0.5), rtol=1e-6)
     copy = fastnn.Embedding.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config() and copy.mask_zero is False
+
+
+def test_indices_out_of_range_in_recorded_steps() -> None:
+    """Steps that are replayed do not check indices: negative ones count from the end, and there is no row beyond the table."""
+    layer = nn.Embedding(V, C, _weight=W)
+    look_up = fastnn.capture(lambda ids: layer(ids).detach())
+    for ids in ([0, 1], [1, 2], [3, 4]):
+        np.testing.assert_array_equal(look_up(fastnn.tensor(ids)).numpy(), W[ids])
+    got = look_up(fastnn.tensor([-1, V])).numpy()
+    np.testing.assert_array_equal(got, np.stack([W[-1], np.full(C, np.nan, np.float32)]))
+    with pytest.raises(IndexError, match=f"index -1 is out of range for {V}"):
+        layer([-1, 0])

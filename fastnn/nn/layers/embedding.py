@@ -70,7 +70,8 @@ class Embedding(Table):
     Shapes: x any shape, embeddings (input_dim, output_dim), y (*x.shape, output_dim).
 
     Raises:
-        IndexError: an index is out of range. Recorded steps do not check it, and give NaN.
+        IndexError: an index is out of range. Recorded steps do not check it: there, indices from -input_dim to -1
+            count from the end, and others give NaN.
 
     >>> import fastnn
     >>> layer = fastnn.Embedding(3, 2, weights=[[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])

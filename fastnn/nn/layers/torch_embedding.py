@@ -103,7 +103,8 @@ class Embedding(TorchTable):
     Shapes: x any shape, weight (num_embeddings, embedding_dim), y (*x.shape, embedding_dim).
 
     Raises:
-        IndexError: an index is out of range. Recorded steps do not check it, and give NaN.
+        IndexError: an index is out of range. Recorded steps do not check it: there, indices from -num_embeddings to -1
+            count from the end, and others give NaN.
 
     >>> import fastnn
     >>> layer = fastnn.nn.Embedding.from_pretrained([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
