@@ -9,10 +9,10 @@ import numpy as np
 
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
+from ..backends.spec.attention import FAR
 from ..core.layout import strides_of
 from ..core.seeding import stream
-from .checks import as_tensor, check_number, floating, positive_int, same_dtype, whole_number
-from .elementwise import astype
+from .checks import as_tensor, check_number, floating, positive_int, same_dtype, whole_number, whole_numbers
 from .shape import broadcast_to
 
 
@@ -24,7 +24,7 @@ class Rules(NamedTuple):
     lengths: Tensor | None
     starts: Tensor | None
     first: int
-    """The position of the first query, if there are no `starts`."""
+    """Position of the first query, if there are no `starts`."""
     window: int
     """0 if there is none."""
     slopes: Tensor | None
@@ -44,7 +44,7 @@ class Sizes(NamedTuple):
 
 
 Place = tuple[int, ...]
-"""Where the matrices of an array lie: an offset, and the strides of samples, heads, rows and columns."""
+"""Position of the matrices in an array: an offset, and the strides of samples, heads, rows and columns."""
 
 
 def attention(
@@ -278,7 +278,7 @@ def rules_of(
     b, h, _, m, n, d, _ = sizes
     first = n - m
     if starts is None or isinstance(starts, int | np.integer):
-        first, starts = first if starts is None else int(starts), None
+        first, starts = first if starts is None else max(-FAR, min(FAR, int(starts))), None
     if slopes is not None:
         slopes = as_tensor(slopes, op, q)
         same_dtype(op, q, slopes)
@@ -290,7 +290,7 @@ def rules_of(
         None if lengths is None else _whole(op, "lengths", lengths, b),
         None if starts is None else _whole(op, "starts", starts, b),
         first,
-        0 if window is None else whole_number(window, f"{op}: window", 1),
+        0 if window is None else min(whole_number(window, f"{op}: window", 1), 4 * FAR),
         slopes,
         (d**-0.5 if d else 1.0) if scale is None else check_number(scale, f"{op}: scale", -np.finfo(np.float64).max),
     )
@@ -312,12 +312,10 @@ def _mask(op: str, mask: Any, q: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _whole(op: str, name: str, value: Any, batch: int) -> Tensor:
-    t = as_tensor(value, op)
-    if t.dtype.kind not in "iu" and t.size:
-        raise TypeError(f"{op}: {name} of dtype {t.dtype} came, wanted whole numbers")
+    t = whole_numbers(value, f"{op}: {name}")
     if t.shape != (batch,):
         raise ValueError(f"{op}: {name} of shape {t.shape} came, wanted ({batch},), one for each sample")
-    return t if t.dtype == np.int64 else astype(t, np.int64)
+    return t
 
 
 def _place(shape: tuple[int, ...], heads_first: bool) -> Place:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, is_grad_enabled
 from ..backends import current
+from ..core import arrays
 from ..core.convert import own_array
 
 
@@ -71,6 +72,20 @@ def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
     if value < low:
         raise ValueError(f"{name} is {value}, wanted a whole number of at least {low}")
     return int(value)
+
+
+def whole_numbers(value: Any, name: str) -> Tensor:
+    """Return an array of whole numbers as an int64 Tensor; an empty one may have any dtype.
+
+    Raises:
+        TypeError: the dtype is another one.
+    """
+    t = as_tensor(value, name)
+    if t.dtype == np.int64:
+        return t
+    if t.size and t.dtype.kind not in "iu":
+        raise TypeError(f"{name} of dtype {t.dtype} came, wanted whole numbers")
+    return Tensor(arrays.cast(current(), t.data, np.dtype(np.int64)))
 
 
 def positive_int(value: Any, name: str) -> int:

@@ -10,7 +10,7 @@ from ..autograd.tensor import Array, Gradients, Node, Tensor, is_grad_enabled, r
 from ..backends import current
 from ..core import arrays
 from ..core.convert import host_array
-from .checks import as_tensor, floating, whole_number
+from .checks import as_tensor, floating, whole_number, whole_numbers
 
 
 def ctc_loss(
@@ -63,12 +63,7 @@ def _whole(values: Any, name: str) -> Tensor:
     """Return whole numbers as an int64 Tensor; lists of Tensors or of numbers are fine."""
     if isinstance(values, list | tuple):
         values = host_array([int(v) if getattr(v, "ndim", 1) == 0 else v for v in values], np.int64, name)
-    t = as_tensor(values, name)
-    if t.dtype != np.int64:
-        if t.size:
-            raise TypeError(f"{name} of dtype {t.dtype} came, wanted whole numbers")
-        t = as_tensor(np.zeros(t.shape, np.int64), name)
-    return t
+    return whole_numbers(values, name)
 
 
 def _lengths(values: Any, name: str, samples: int, most: int, op: str) -> Tensor:

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import Array, Gradients, Node, Tensor, result
 from ..backends import current
-from .checks import as_tensor, check_number, floating, same_dtype, whole_number
-from .elementwise import astype
+from .checks import as_tensor, check_number, floating, same_dtype, whole_number, whole_numbers
 
 
 def rotary_table(length: int, columns: int, *, base: float = 10000.0, frequencies: Any = None, dtype: Any = np.float32) -> Tensor:
@@ -104,10 +103,7 @@ def _positions(length: int) -> np.ndarray[Any, Any]:
 
 def _known(op: str, positions: Any, batch: int, length: int) -> Array:
     """Return positions as an array (1, T) or (B, T)."""
-    t = as_tensor(positions, op)
-    if t.dtype.kind not in "iu" and t.size:
-        raise TypeError(f"{op}: positions of dtype {t.dtype} came, wanted whole numbers")
+    t = whole_numbers(positions, f"{op}: positions")
     if t.shape not in ((length,), (1, length), (batch, length)):
         raise ValueError(f"{op}: positions of shape {t.shape} came, wanted ({length},) or ({batch}, {length})")
-    whole = t if t.dtype == np.int64 else astype(t, np.int64)
-    return whole.data.reshape(-1, length) if length else whole.data.reshape(1, 0)
+    return t.data.reshape(-1, length) if length else t.data.reshape(1, 0)

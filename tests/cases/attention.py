@@ -32,7 +32,7 @@ def _packed(b: int, h: int, g: int, m: int, d: int) -> list[list[int]]:
 
 
 class _Sizes:
-    """The magnitudes that errors of a call are measured by, as views (B, H, M, keys) and the like."""
+    """Magnitudes by which errors of a call are measured, as views (B, H, M, keys) and the like."""
 
     def __init__(self, v: SimpleNamespace) -> None:
         self.v = v
@@ -211,6 +211,7 @@ def _cases() -> Iterable[Case]:
     # One query, as in generation; the last sees all keys.
     yield from _attention("generation", 3, 4, 2, 1, 700, 32, causal=1)
     yield from _attention("generation_starts", 3, 8, 1, 1, 130, 16, starts=(0, 63, 129), causal=1)
+    yield from _attention("far_starts", 3, 2, 2, 6, 9, 8, starts=(2**63 - 1, -(2**63), 1 << 48), window=1 << 50, causal=1)
     yield from _attention("prompt", 2, 2, 2, 40, 200, 16, starts=(0, 100), causal=1)
     # Nobody to attend to.
     yield from _attention("no_keys", 2, 2, 1, 3, 0, 4)

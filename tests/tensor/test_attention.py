@@ -334,6 +334,20 @@ def test_recorded_steps_use_new_values() -> None:
 
 
 X = np.zeros((2, 3, 4, 6))
+
+
+@pytest.mark.parametrize("causal", (False, True))
+@pytest.mark.parametrize(("place", "seen"), ((2**63, True), (-(2**63) - 1, False)))
+def test_positions_and_windows_without_end(causal: bool, place: int, seen: bool) -> None:
+    """Numbers near the ends of int64 and beyond them are like any position or window that is far enough."""
+    x = numbers(1, 3, 1, 4)
+    whole = fastnn.attention(x, x, x).numpy()
+    assert np.array_equal(fastnn.attention(x, x, x, starts=place, causal=causal).numpy(), whole * (seen or not causal))
+    for window in (2**62, 2**63 - 1, 2**64):
+        got = fastnn.attention(x, x, x, window=window, causal=causal).numpy()
+        assert np.array_equal(got, fastnn.attention(x, x, x, causal=causal).numpy())
+
+
 WRONG: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fastnn.attention(X[0], X, X), ValueError, r"attention: queries, keys and values of shapes \(3, 4, 6\)"),
     (lambda: fastnn.attention(X, X[:1], X), ValueError, r"attention: .* do not fit: wanted \(batch, length, heads, columns\)"),

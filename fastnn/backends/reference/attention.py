@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..spec.attention import FAR
 from .random import take, words_of
 
 Array = Any
 
 GROUP = 64
-"""The random words of a row begin with a group of the stream."""
+"""Number of random words in a group. The words of each row of weights begin with a new group."""
 
 
 def attention_forward(
@@ -26,12 +27,13 @@ def attention_forward(
 
     q is (B, H, M, depth), k (B, groups, keys, depth), v (B, groups, keys, width); H / groups heads in turn share keys and values.
 
-    Query i of sample b has the position starts[b] + i, or first + i without ``starts``; key j has the position j. A query may
-    attend to key j if j < lengths[b], if ``mask`` is true there, if ``causal`` does not put j after its position, and if, with
-    ``window`` > 0, the positions are less than ``window`` apart. To the scores are added ``bias``, and -slopes[h] times the
-    distance of the positions (Press et al., arXiv 2108.12409). bias and mask are (B, H, M, keys), with strides of 0 where they
-    are broadcast. A query without keys has y = 0 and lse = -infinity. A value beyond ``lengths`` counts as 0; another one
-    that is not finite may reach also the queries that may not attend to it.
+    Query i of sample b has the position starts[b] + i, or first + i without ``starts``; key j has the position j. Elements of
+    ``starts`` count as the nearest number from -2^48 to 2^48. A query may attend to key j if j < lengths[b], if ``mask`` is true
+    there, if ``causal`` does not put j after its position, and if, with ``window`` > 0, the positions are less than ``window``
+    apart. To the scores are added ``bias``, and -slopes[h] times the distance of the positions (Press et al., arXiv 2108.12409).
+    bias and mask are (B, H, M, keys), with strides of 0 where they are broadcast. A query without keys has y = 0 and lse =
+    -infinity. A value beyond ``lengths`` counts as 0; another one that is not finite may reach also the queries that may not
+    attend to it.
 
     With ``rate``, dropout follows softmax: weights are kept if their random word >= rate 2^32, and are then divided by 1 - rate.
     The word of key j is word j of as many groups of words as the keys need; those of a query begin where these of the query
@@ -139,7 +141,7 @@ def _scores(
     """Return the scores (B, H, M, keys); -infinity where a query may not attend to a key."""
     (b, h, m, _), (_, g, n, _) = q.shape, k.shape
     scores = (q.reshape(_split(q.shape, g)) @ k[:, :, None].swapaxes(-1, -2)).reshape(b, h, m, n) * q.dtype.type(scale)
-    begin = starts if starts.size else xp.full(b, first, xp.int64)
+    begin = xp.clip(starts, -FAR, FAR) if starts.size else xp.full(b, first, xp.int64)
     distance = (begin[:, None, None] + xp.arange(m)[:, None] - xp.arange(n))[:, None]
     if slopes.size:
         scores = scores - slopes[:, None, None] * abs(distance).astype(q.dtype)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FAR = 1 << 48
+"""Position beyond all keys. Positions of queries that are farther away count as this one, so sums with them do not overflow."""
+
 KERNELS = """
     attention_forward   y:T[*n] lse:T[B,H,M] aux:u64[2]? &state:u64[2]? <- q:T[*p] k:T[*r] v:T[*s] bias:T[*t]? mask:bool[*u]?
         lengths:i64[B]? starts:i64[B]? slopes:T[H]? rate:f64[1]? places:i64[6,5] groups:int keys:int depth:int width:int
