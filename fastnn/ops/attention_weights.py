@@ -1,4 +1,4 @@
-"""The weights of attention as a Tensor, composed of other operations. Its memory grows with the product of queries and keys."""
+"""Compute the weights of attention as a Tensor, by other operations. Memory grows with the product of queries and keys."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ..backends import current
 from .checks import as_tensor, check_number, floating, whole_number
 
 SEED_STEP = 0x9E3779B97F4A7C15
-"""What is added to the seed from row to row: 2^64 by the golden ratio, so that seeds near each other have no row in common."""
+"""Difference of the seeds of neighbouring rows: 2^64 by the golden ratio, so batches with similar seeds have no row in common."""
 
 
 def sampling_settings(

@@ -11,7 +11,7 @@ from .case import Case, Values
 
 
 def _error(v: SimpleNamespace, want: Values) -> Values:
-    """Sums of logarithms over the time steps, in float64; loss and gradient are rounded to the dtype."""
+    """Compute the errors of sums of logarithms over the time steps, in float64; loss and gradient are rounded to the dtype."""
     finite = {name: np.where(np.isfinite(a), np.abs(a), 0) for name, a in want.items()}
     sums = 1e-15 * (len(v.x) + 2) * (1 + finite["alpha"].max(initial=0))
     errors = {"alpha": sums + 0 * finite["alpha"], "loss": sums + v.eps * finite["loss"]}

@@ -38,7 +38,7 @@ def _sum_error(add: Any) -> Any:
 
 
 def _added_to_unmarked(v: SimpleNamespace, want: Values) -> Values:
-    """The error of sums of dy, to which rows that are not marked add what they had."""
+    """Compute the error of sums of dy, to which rows that are not marked add their old values."""
     before = np.where(v.touched[:, None], 0, v.dx)
     return _sum_error(_add_rows)(SimpleNamespace(**{**vars(v), "dx": before, "add": 1}), want)
 

@@ -17,7 +17,7 @@ def _weight_error(v: SimpleNamespace, want: Values) -> Values:
 
 
 def _coarse(n: int, v: int) -> Maker:
-    """On a coarse grid many are equal; some are -infinity."""
+    """Return a maker of logits on a coarse grid, of which many are equal, and some -infinity."""
 
     def make(rng: np.random.Generator, values: Values) -> Any:
         logits = rng.integers(-6, 7, (n, v)) / 4
@@ -27,18 +27,20 @@ def _coarse(n: int, v: int) -> Maker:
     return make
 
 
-def _tokens(n: int, v: int, settings: tuple[float, ...], used: int = 0, coarse: bool = False, **flags: Any) -> Case:
+def _tokens(
+    n: int, v: int, settings: tuple[float, ...], used: int = 0, coarse: bool = False, counts: bool = True, **flags: Any
+) -> Case:
     arrays: dict[str, Any] = {
         "settings": settings,
         "seed": lambda rng, values: rng.integers(0, 2**63, n, np.uint64),
         "position": lambda rng, values: rng.integers(0, 1000, n),
         "previous": lambda rng, values: rng.integers(-2, v + 2, (n, used)),
-        "count": lambda rng, values: rng.integers(0, used + 2, n),
+        "count": lambda rng, values: rng.integers(-1, used + 2, n),
     }
     if coarse:
         arrays["logits"] = _coarse(n, v)
-    absent = () if used else ("previous", "count")
-    note = "_".join([*(f"{s:g}" for s in settings), *(["coarse"] if coarse else [])])
+    absent = () if used and counts else ("count",) if used else ("previous", "count")
+    note = "_".join([*(f"{s:g}" for s in settings), *(["coarse"] if coarse else []), *([] if counts else ["no_count"])])
     flags = {"spans": {"logits": (-4.0, 4.0)}, "error": _weight_error, **flags}
     return Case("sample_tokens", {"N": n, "V": v, "L": used}, absent=absent, arrays=arrays, note=note, **flags)
 
@@ -56,6 +58,7 @@ CASES = [
     *(_tokens(5, 37, settings, coarse=coarse) for settings in SETTINGS for coarse in (False, True)),
     *(_tokens(5, 37, (*settings[:4], 1.3), 6) for settings in ((0.0, 0, 1, 0), (0.8, 5.0, 0.9, 0.01))),
     *(_tokens(3, 20, settings, 4, edges=True) for settings in ((0.0, 0.0, 1.0, 0.0, 1.2), (0.8, 9.0, 0.9, 0.05, 0.8))),
+    _tokens(3, 20, (0.8, 5.0, 1.0, 0.0, 1.3), 4, counts=False),
     _tokens(2, 5, (1.0, float("nan"), 1.0, 0.0, 1.0)),
     _tokens(3, 3001, (0.9, 200.0, 1.0, 0.0, 1.0)),
     _tokens(3, 3001, (0.9, 0.0, 0.9, 0.0, 1.0)),

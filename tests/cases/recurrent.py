@@ -14,11 +14,11 @@ from .case import Case, Values
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 HOW = [(b, r, n, (b + r + n) % 2) for b in (0, 1) for r in (0, 1) for n in (0, 1)]
-"""The order of the rows, the direction, whether there are lengths, and whether there are a mask and initial states: all pairs."""
+"""Order of the rows, direction, whether there are lengths, and whether there are a mask and initial states: all pairs."""
 
 
 def _error(v: SimpleNamespace, want: Values) -> Values:
-    """Errors of a product at each step, which the next steps pass on; states and gates are about 1."""
+    """Compute the errors of a product at each step, which the next steps pass on; states and gates are about 1."""
     steps = len(v.x if hasattr(v, "x") else v.dx) // max(1, len(v.h if hasattr(v, "h") else v.dh0))
     terms = np.sqrt(v.u.size) * 2
     out: Values = {}

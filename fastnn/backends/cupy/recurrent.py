@@ -9,4 +9,4 @@ FILES = ("functions.cuh", "recurrent.cu")
 BLOCKS: dict[str, Blocks] = dict.fromkeys(
     ("rnn_forward", "rnn_backward", "lstm_forward", "lstm_backward", "gru_forward", "gru_backward"), rows("N")
 )
-"""A block for each sequence."""
+"""Numbers of blocks: one for each sequence."""

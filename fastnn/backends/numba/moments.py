@@ -1,4 +1,4 @@
-"""What the optimizer steps share: averages as they are stored, weight decay, and Adam's settings."""
+"""Compute what several optimizers need: averages as they are stored, weight decay, and Adam's settings."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from .random import words_of
 Array = Any
 
 SETTINGS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-"""The settings of `sample_tokens`, in the order of its array."""
+"""Names of the elements of `settings` of `sample_tokens`, in their order."""
 
 
 def sample_tokens(
@@ -28,7 +28,7 @@ def sample_tokens(
     The settings are temperature, top_k, top_p, min_p, repetition_penalty. The steps are those of Hugging Face's processors:
 
     1. The logits of the first count[n] tokens of previous[n] are divided by the penalty if they are positive, and multiplied by
-       it otherwise. Tokens outside of 0..V-1 are skipped.
+       it otherwise. Tokens outside of 0..V-1 are skipped. Without count, or without previous, no logit changes.
     2. Tokens with a logit of -infinity are dropped. The others are ordered by their logits, of equal ones the lowest first.
     3. If top_k is at least 1, the first top_k remain. The weight is exp((logit - largest) / temperature).
     4. If top_p < 1, a token remains if those before it have less than top_p of all weight. The first one always remains.

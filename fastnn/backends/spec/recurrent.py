@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 GATE_ORDERS = ("zrh", "rzn")
-"""The order of a GRU's gates: update, reset and candidate, as in Keras, or reset, update and candidate, as in PyTorch."""
+"""Orders of a GRU's gates: update, reset and candidate, as in Keras, or reset, update and candidate, as in PyTorch."""
 
 FUNCTIONS = ("tanh", "relu", "sigmoid", "linear")
-"""What ``act`` of the plain cell may be: functions whose derivatives follow from their values."""
+"""Activations of the plain cell: functions whose derivatives follow from their values."""
 
 KERNELS = """
     rnn_forward    y:T[R,H] h:T[N,H] before:T[R,H]? <- x:T[R,H] u:T[H,H] h0:T[N,H]? lengths:i64[N]? mask:T[N,H]? act:act
