@@ -37,7 +37,7 @@ def dense() -> Any:
 
 
 NETS = {"LeNet-5": (lambda: lenet((28, 28, 1), 10), 10, 4e-3), "784-512-512-10": (dense, 20, 2e-3)}
-"""Maps the name of a net to what makes it, its epochs, and the peak of its rate."""
+"""Functions that make the nets, numbers of epochs, and peaks of the rate, by the names of the nets."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A small Transformer learns to add: it reads "27+58=" digit by digit, and writes the sum, the last digit first."""
+"""Teach a small Transformer to add: it reads "27+58=" digit by digit, and writes the sum, the last digit first."""
 
 import time
 
@@ -7,8 +7,10 @@ import numpy as np
 import fastnn
 
 LETTERS = "0123456789+="
-QUESTION, ANSWER = 6, 3
-"""Numbers of tokens of "27+58=" and of its sum."""
+QUESTION = 6
+"""Number of tokens of "27+58="."""
+ANSWER = 3
+"""Number of tokens of its sum."""
 
 
 def tokens(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A forecast that says how sure it is: the electricity that a small town will need in each of the next 24 hours.
+"""Forecast the electricity that a small town will need in each of the next 24 hours, and say how sure the forecast is.
 
 A GRU reads the series hour by hour. For the next hour it gives a normal distribution: a mean and the logarithm of a variance,
 both trained (Nix and Weigend, 1994). For more hours, 500 futures are drawn; each draws the next hour from its distribution

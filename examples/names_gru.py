@@ -1,4 +1,4 @@
-"""Spells first names: a GRU learns which letter follows, from a list of names, and then writes names of its own.
+"""Spell first names: a GRU learns from a list which letter follows, and then writes names that it makes up.
 
 A letter becomes a vector by an embedding; the hidden state of the GRU is what it remembers of the letters before. The last layer
 gives a logit for each letter that may come next. Token 0 begins and ends a name. To write a name, a letter is drawn from these

@@ -1,4 +1,4 @@
-"""Series of different lengths, classified by an LSTM: what is a machine about to do, from the sound of its motor?
+"""Classify series of different lengths by an LSTM: what is a machine about to do, from the sound of its motor?
 
 Each series is a noisy oscillation of 15 to 60 steps. It goes on as it is, or it becomes faster, or it fades. No single step shows
 which; the layer has to keep in mind what came before.

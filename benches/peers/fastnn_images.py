@@ -16,7 +16,7 @@ from .job import Epochs, Job, LaterEpochs
 
 
 class Images(job.Contender):
-    """Make the jobs of fastnn in the convolutional rows."""
+    """Maker of the jobs of fastnn in the convolutional rows."""
 
     def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
         """Return a job of `fit`, with Keras's layers and channels last, or with PyTorch's and channels first."""

@@ -1,4 +1,4 @@
-"""fastnn's nets of sequences: its GPT, nn.LSTM, attention, and embeddings."""
+"""Make the jobs of fastnn's nets of sequences: its GPT, nn.LSTM, attention, and embeddings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .sequences import Gpt, Lstm
 
 
 class Sequences(job.Contender):
-    """Make the jobs of fastnn in the rows of sequences."""
+    """Maker of the jobs of fastnn in the rows of sequences."""
 
     def text_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of `fit`."""

@@ -31,7 +31,7 @@ def convolution(batch: int, size: int, channels: int, groups: int, gradients: bo
 
 
 class Net:
-    """Train a net of images.py with Adam and the mean cross-entropy."""
+    """Net of images.py that is trained with Adam and the mean cross-entropy."""
 
     def __init__(self, net: str) -> None:
         self.steps = images.NETS[net][1]

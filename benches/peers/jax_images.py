@@ -16,7 +16,7 @@ from .job import Job
 
 
 class Images(Jobs):
-    """Make the jobs of JAX in the convolutional rows."""
+    """Maker of the jobs of JAX in the convolutional rows."""
 
     def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
         """Return a job of jitted steps with donated buffers."""

@@ -1,4 +1,4 @@
-"""JAX's nets of sequences: a scan over the steps of an LSTM, and jax.nn.dot_product_attention."""
+"""Make the jobs of JAX's nets of sequences: a scan over the steps of an LSTM, and jax.nn.dot_product_attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sequences import EPSILON, Gpt, Lstm
 
 
 class Sequences(Jobs):
-    """Make the jobs of JAX in the rows of sequences."""
+    """Maker of the jobs of JAX in the rows of sequences."""
 
     def text_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of jitted steps with donated buffers."""

@@ -1,4 +1,4 @@
-"""JAX's calls and training steps, with cross-entropy and Adam."""
+"""Make jobs of JAX's calls and training steps, with cross-entropy and Adam."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def adam(w: Any, m: Any, v: Any, g: Any, t: Any, lr: Any) -> tuple[Any, Any, Any
 
 
 class Jobs(job.Contender):
-    """Make jobs of jitted functions."""
+    """Maker of jobs of jitted functions."""
 
     def __init__(self, device: str, threads: int) -> None:
         super().__init__(device, threads)

@@ -22,7 +22,7 @@ MARGIN = 1e-4
 
 
 class Net:
-    """Train a net of sequences.py with Adam and the mean cross-entropy."""
+    """Net of sequences.py that is trained with Adam and the mean cross-entropy."""
 
     def __init__(self, net: str) -> None:
         self.net = sequences.NETS[net]

@@ -1,4 +1,4 @@
-"""Nets of sequences, attention alone, and an embedding: their sizes, weights and tokens, the same in every process.
+"""Define nets of sequences, attention alone, and an embedding: their sizes, weights and tokens, the same in every process.
 
 Weights have the names and shapes of the modules in torch_sequences.py: matrices are (out, in), the gates of an LSTM are i, f, g
 and o.
@@ -21,7 +21,7 @@ CHECKED = 2
 STREAMED = 8
 """Number of tokens of a stream that are checked."""
 EPSILON = 1e-5
-"""What layer norm adds to the variance."""
+"""Number that layer norm adds to the variance."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ NETS: dict[str, Lstm | Gpt] = {
     BABY: Gpt(65, 128, 4, 4, 64),
     SMALL: Gpt(65, 384, 6, 6, 256),
 }
-"""The nets by their names in the tables."""
+"""Nets by their names in the tables."""
 LR = {CHARACTERS: 1e-3, BABY: 1e-4, SMALL: 3e-5}
 """Learning rates of the steps that are checked. They change a loss by many times the largest error, but are small: the first
 steps of Adam move a weight by the sign of its gradient, which rounding can change. `nets.lr` says the same of dense nets."""

@@ -15,7 +15,7 @@ from .job import Job
 
 
 class Images(job.Contender):
-    """Make the jobs of PyTorch in the convolutional rows."""
+    """Maker of the jobs of PyTorch in the convolutional rows."""
 
     def cnn_train(self, batch: int, precision: str, mode: str) -> Job:
         """Return a job of training steps, in PyTorch's own memory format or with channels last."""

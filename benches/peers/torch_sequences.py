@@ -1,4 +1,4 @@
-"""PyTorch's nets of sequences: its LSTM and its scaled_dot_product_attention, which are its fastest."""
+"""Make the jobs of PyTorch's nets of sequences, with its LSTM and its scaled_dot_product_attention, which are its fastest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .torch_images import filled, training
 
 
 class Sequences(job.Contender):
-    """Make the jobs of PyTorch in the rows of sequences."""
+    """Maker of the jobs of PyTorch in the rows of sequences."""
 
     def text_train(self, net: str, batch: int, precision: str, mode: str) -> Job:
         """Return a job of training steps."""

@@ -1,4 +1,4 @@
-"""`fastnn train text`."""
+"""Train a model that writes text: `fastnn train text`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ MOST_VALIDATED = 2000
 """Largest number of windows of a validation."""
 HELD_BACK = 0.1
 """Share of the text at its end that is not trained on, but validated."""
-_SAMPLE, _LAST_SAMPLE = 120, 500
-"""Number of tokens that the model writes as it learns, and at the end."""
+_SAMPLE = 120
+"""Number of tokens that the model writes as it learns."""
+_LAST_SAMPLE = 500
+"""Number of tokens that it writes at the end."""
 
 count = click.IntRange(min=1)
 share = click.FloatRange(min=0, max=1, max_open=True)

@@ -1,4 +1,4 @@
-"""`fastnn generate`, and the text that a model writes."""
+"""Let a model write text: `fastnn generate`, and the samples of `fastnn train text`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets: the digits and the text that come with the package, MNIST, pictures in folders, and windows of text."""
+"""Read datasets: the digits and the text that come with the package, MNIST, pictures in folders, and windows of text."""
 
 from __future__ import annotations
 

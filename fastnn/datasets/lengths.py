@@ -1,4 +1,4 @@
-"""Sequences of different lengths: similar ones together in a batch, or several short ones in a row."""
+"""Put sequences of different lengths into batches: similar ones together, or several short ones in a row."""
 
 from __future__ import annotations
 

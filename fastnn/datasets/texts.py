@@ -1,4 +1,4 @@
-"""Texts: the sample in the package, files of text, and files of the token ids of a text."""
+"""Read texts, the sample in the package and those in files, and write the token ids of a text to a file."""
 
 from __future__ import annotations
 

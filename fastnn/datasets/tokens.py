@@ -1,4 +1,4 @@
-"""Windows of a long row of token ids, with the tokens that follow: what language models are trained on."""
+"""Cut a long row of token ids into windows, with the tokens that follow: what language models are trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..ops.checks import positive_int
 Array = np.ndarray[Any, Any]
 
 IN_MEMORY = 1 << 28
-"""Ids that take at most so many bytes as int64 are kept in memory: 33 million tokens."""
+"""Largest number of bytes that ids take as int64 and are still kept in memory: 33 million tokens."""
 
 
 class Windows:

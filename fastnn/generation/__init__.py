@@ -1,1 +1,1 @@
-"""Generation: models write tokens after a prompt; `Module.generate` is how users call it."""
+"""Let models write tokens after a prompt; `Module.generate` is how users call it."""

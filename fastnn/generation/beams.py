@@ -1,4 +1,4 @@
-"""Beam search: the most likely text, as far as a number of texts side by side finds it."""
+"""Search for the most likely text with beams: a number of texts that are written side by side."""
 
 from __future__ import annotations
 

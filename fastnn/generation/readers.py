@@ -1,4 +1,4 @@
-"""Readers of tokens: what a model keeps of the tokens that it has read, so that each further one is little work."""
+"""Read tokens, and keep what a model needs of those that it has read, so that each further one is little work."""
 
 from __future__ import annotations
 

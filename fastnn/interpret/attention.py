@@ -1,4 +1,4 @@
-"""Weights of attention: where the tokens of a sequence look."""
+"""Return the weights of attention, which show where the tokens of a sequence look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of sequences: compositions of the layers of fastnn, each in one readable file.
+"""Define models of sequences: compositions of the layers of fastnn, each in one readable file.
 
 They are modules like those that users write. They train by `fit` or in a custom loop, and are saved, frozen and copied like all
 others.

@@ -1,4 +1,4 @@
-"""Attention of models: within a sequence, and to another one.
+"""Define the attention of models: within a sequence, and to another one.
 
 Shapes: B samples of T tokens, with vectors of a width W; H heads of queries, G of keys and values, each with D columns.
 """

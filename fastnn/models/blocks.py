@@ -1,4 +1,4 @@
-"""Blocks of Transformers: feed-forward nets, and the residual block around attention and such a net."""
+"""Define the blocks of Transformers: feed-forward nets, and the residual block around attention and such a net."""
 
 from __future__ import annotations
 

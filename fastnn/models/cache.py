@@ -1,4 +1,4 @@
-"""Keys and values of the tokens that a model has read, so that each new token costs the work of one token."""
+"""Keep keys and values of the tokens that a model has read, so that each new token costs the work of one token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPT: a language model that predicts each next token from those before it."""
+"""Define GPT: a language model that predicts each next token from those before it."""
 
 from __future__ import annotations
 

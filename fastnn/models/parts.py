@@ -1,4 +1,4 @@
-"""What the parts of models share: their base class, and the layers of which they consist, with the initial weights of GPT-2."""
+"""Define what the parts of models share: their base class, and their layers with the initial weights of GPT-2."""
 
 from __future__ import annotations
 

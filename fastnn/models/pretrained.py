@@ -1,4 +1,4 @@
-"""Weights of published language models, by the names in their safetensors files: those of GPT-2 and those of Llama."""
+"""Read weights of published language models, by the names in their safetensors files: those of GPT-2 and those of Llama."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the tokens of a sequence look."""
+"""Draw where the tokens of a sequence look."""
 
 from __future__ import annotations
 

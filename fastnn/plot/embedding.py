@@ -1,4 +1,4 @@
-"""The vectors of tokens as points of a plane."""
+"""Draw the vectors of tokens as points of a plane."""
 
 from __future__ import annotations
 

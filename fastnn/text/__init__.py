@@ -1,4 +1,4 @@
-"""Tokenizers: they turn text into token ids, whole numbers from 0, and ids into text again."""
+"""Turn text into token ids, whole numbers from 0, and ids into text again: tokenizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all tokenizers share: the interface, checks of texts and ids, and files."""
+"""Define what all tokenizers share: the interface, checks of texts and ids, and files."""
 
 from __future__ import annotations
 

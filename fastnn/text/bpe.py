@@ -1,4 +1,4 @@
-"""Tokenizer whose tokens are parts of words, by the package tokenizers."""
+"""Turn text into tokens that are parts of words, by the package tokenizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokenizers whose tokens are characters or bytes."""
+"""Turn text into tokens that are characters or bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokenizer whose tokens are words and marks of punctuation."""
+"""Turn text into tokens that are words and marks of punctuation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .base import Array, Stream, Tokenizer, texts_of
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 """A word, perhaps with apostrophes in it, or a mark."""
 _CLOSING = frozenset(".,;:!?)]}%\u2019\u201d")
+"""Marks without a blank before them."""
 _OPENING = frozenset("([{\u201c\u2018$#")
-"""Marks without a blank before them, and those without one behind them."""
+"""Marks without a blank behind them."""
 
 
 class WordTokenizer(Tokenizer):

@@ -1,4 +1,4 @@
-"""Windows of token ids that are in memory: a recorded step gathers them by their first positions."""
+"""Make batches of windows of token ids that are in memory: a recorded step gathers them by their first positions."""
 
 from __future__ import annotations
 
