@@ -20,6 +20,7 @@ from peers import fastnn_sequences
 from peers.sequences import Gpt, Lstm
 
 import fastnn
+from fastnn.datasets import windows
 from fastnn.text import CharTokenizer, WordTokenizer
 
 PEAK, DECAY, BETAS = 1e-3, 0.1, (0.9, 0.99)
@@ -30,12 +31,6 @@ def rates(steps: int) -> Any:
     """Return the schedule: a rise in a twentieth of the steps, then a cosine to a tenth of the peak."""
     rise = max(1, steps // 20)
     return fastnn.schedules.CosineDecay(PEAK / 100, steps - rise, 0.1, warmup_target=PEAK, warmup_steps=rise)
-
-
-def windows(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tokens from these starts on, and those that follow each of them."""
-    at = starts[:, None] + np.arange(length)
-    return ids[at], ids[at + 1]
 
 
 def run_fastnn(model: Any, batch: int, steps: int, train: Any, held: Any) -> tuple[float, float]:
@@ -79,7 +74,7 @@ def compare(name: str, net: Gpt | Lstm, batch: int, steps: int, train: np.ndarra
     """Train with both libraries and print a line for each, and one with the difference."""
     fastnn.seed(1)
     starts = np.random.default_rng(1).integers(0, len(train) - net.length, steps * batch)
-    data = windows(train, starts, net.length), windows(held, np.arange(0, len(held) - net.length, net.length), net.length)
+    data = windows(train, net.length).batch(starts), windows(held, net.length).arrays()
     model = fastnn_sequences.made(net)
     weights = fastnn_sequences.values(model)
     runs: dict[str, Callable[[], tuple[float, float]]] = {
@@ -98,7 +93,8 @@ def compare(name: str, net: Gpt | Lstm, batch: int, steps: int, train: np.ndarra
 
 def words(text: str) -> None:
     """Train a GPT with a head of 50,000 words for a few steps."""
-    ids, length, rng = WordTokenizer(text, WORDS).encode(text), 64, np.random.default_rng(2)
+    length, rng = 64, np.random.default_rng(2)
+    data = windows(WordTokenizer(text, WORDS).encode(text), length)
     model = fastnn.models.GPT(WORDS, length, 128, 2, 4, tied=False)
     optimizer = fastnn.optim.AdamW(model.parameters(), lr=PEAK)
 
@@ -112,7 +108,7 @@ def words(text: str) -> None:
 
     start, losses = time.perf_counter(), []
     for _ in range(WORD_STEPS):
-        batch = windows(ids, rng.integers(0, len(ids) - length, 12), length)
+        batch = data.batch(rng.integers(0, data.places, 12))
         losses.append(step(*map(fastnn.tensor, batch)).item())
     first, last = (np.mean(part) for part in (losses[:5], losses[-5:]))
     seconds = time.perf_counter() - start

@@ -110,9 +110,7 @@ class Net:
                 dh = _patches(dz) @ turned.reshape(-1, turned.shape[-1])
         self.t += 1
         for a, g, m, v in zip(w, gradients, self.m, self.v, strict=True):
-            m += 0.1 * (g - m)
-            v += 0.001 * (g * g - v)
-            a -= nets.LR / (1 - 0.9**self.t) * m / (np.sqrt(v / (1 - 0.999**self.t)) + 1e-8)
+            nets.adam(a, m, v, g, self.t, nets.LR)
 
     def after(self, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
         """Return the losses after a step on each batch."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import images
+from . import images, nets
 from .images import EPSILON, MOMENTUM, Block, Conv, Linear, Mean, Norm, Pool, Steps
 
 Back = Callable[[np.ndarray], np.ndarray]
@@ -63,9 +63,7 @@ class Net:
         back(dz)
         self.t += 1
         for w, g, m, v in zip(self.weights, self.gradients, self.m, self.v, strict=True):
-            m += 0.1 * (g - m)
-            v += 0.001 * (g * g - v)
-            w -= self.lr / (1 - 0.9**self.t) * m / (np.sqrt(v / (1 - 0.999**self.t)) + 1e-8)
+            nets.adam(w, m, v, g, self.t, self.lr)
 
     def _chain(self, x: np.ndarray, steps: Steps, at: Iterator[int], training: bool) -> tuple[np.ndarray, Back]:
         backs = []

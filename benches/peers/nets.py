@@ -1,4 +1,4 @@
-"""Sizes, weights and samples for all contenders, the same in every process."""
+"""Define sizes, weights and samples for all contenders, the same in every process; take the steps of Adam that check them."""
 
 from __future__ import annotations
 
@@ -81,6 +81,13 @@ def flat(n: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(6)
     w, dw = (rng.standard_normal(1 << 20, np.float32) for _ in range(2))
     return np.resize(w, n), np.resize(dw, n)
+
+
+def adam(w: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray, t: int, lr: float, eps: float = 1e-8) -> None:
+    """Take step t of Adam, from 1 on: change weights w and the averages m and v by the gradients g."""
+    m += 0.1 * (g - m)
+    v += 0.001 * (g * g - v)
+    w -= lr / (1 - 0.9**t) * m / (np.sqrt(v / (1 - 0.999**t)) + eps)
 
 
 def head(features: int, classes: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

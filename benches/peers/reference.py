@@ -112,9 +112,7 @@ def _adam(n: int) -> list[np.ndarray]:
     w, g = (a.astype(np.float64) for a in nets.flat(min(n, 1 << 20)))
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t in range(1, ADAM_STEPS + 1):
-        m += 0.1 * (g - m)
-        v += 0.001 * (g * g - v)
-        w -= nets.LR / (1 - 0.9**t) * m / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        nets.adam(w, m, v, g, t, nets.LR)
     return [w, w, m, v]
 
 

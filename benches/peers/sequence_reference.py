@@ -69,7 +69,7 @@ class Net:
         back(dz)
         self.t += 1
         for name, w in self.weights.items():
-            _adam(w, self.m[name], self.v[name], self.gradients[name], self.t, self.lr)
+            nets.adam(w, self.m[name], self.v[name], self.gradients[name], self.t, self.lr)
 
     def _lstm(self, net: Lstm, ids: np.ndarray) -> tuple[np.ndarray, Back]:
         x, embedded = self._embedding("embedding", ids)
@@ -224,12 +224,6 @@ def _embedding(tokens: int, width: int, batch: int, length: int, sparse: bool) -
         at = counts > 0 if sparse else slice(None)
         part = [w[at], m[at], v[at]]
         # PyTorch's SparseAdam adds eps before it divides by the correction of the second moment
-        _adam(*part, 2 * counts[at, None] * w[at], t, nets.LR, 1e-8 / (1 - 0.999**t) ** 0.5 if sparse else 1e-8)
+        nets.adam(*part, 2 * counts[at, None] * w[at], t, nets.LR, 1e-8 / (1 - 0.999**t) ** 0.5 if sparse else 1e-8)
         w[at], m[at], v[at] = part
     return w
-
-
-def _adam(w: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray, t: int, lr: float, eps: float = 1e-8) -> None:
-    m += 0.1 * (g - m)
-    v += 0.001 * (g * g - v)
-    w -= lr / (1 - 0.9**t) * m / (np.sqrt(v / (1 - 0.999**t)) + eps)
