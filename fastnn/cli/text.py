@@ -46,12 +46,14 @@ share = click.FloatRange(min=0, max=1, max_open=True)
 
 @click.command("train text")
 @click.argument("file", required=False)
-@click.option("--model", "kind", default="gpt", show_default=True, type=click.Choice(["gpt", "lstm", "gru"]))
+@click.option(
+    "--model", "kind", default="gpt", show_default=True, type=click.Choice(["gpt", "lstm", "gru"]), help="Kind of model."
+)
 @click.option("--context", default=64, show_default=True, type=count, help="Number of tokens of a window.")
 @click.option("--width", default=128, show_default=True, type=count, help="Size of the vectors of tokens and of the layers.")
-@click.option("--layers", default=None, type=count, help="[default: 4; 2 for lstm and gru]")
+@click.option("--layers", default=None, type=count, help="Number of layers.  [default: 4; 2 for lstm and gru]")
 @click.option("--heads", default=4, show_default=True, type=count, help="Number of heads of attention, for gpt.")
-@click.option("--dropout", default=0.0, show_default=True, type=share)
+@click.option("--dropout", default=0.0, show_default=True, type=share, help="Share of the values that dropout sets to 0.")
 @click.option("--steps", default=None, type=count, help="Number of training steps.  [default: 2000]")
 @click.option("--epochs", default=None, type=count, help="Instead of --steps: number of times that the text is read.")
 @click.option("--batch-size", default=12, show_default=True, type=count, help="Number of windows in a step.")
@@ -64,8 +66,17 @@ share = click.FloatRange(min=0, max=1, max_open=True)
     callback=finite,
     help="Largest learning rate. It falls to a tenth, as a cosine.",
 )
-@click.option("--warmup", default=100, show_default=True, type=click.IntRange(min=0), help="Number of steps in which it rises.")
-@click.option("--weight-decay", default=0.1, show_default=True, type=click.FloatRange(min=0), callback=finite)
+@click.option(
+    "--warmup", default=100, show_default=True, type=click.IntRange(min=0), help="Number of steps in which the rate rises."
+)
+@click.option(
+    "--weight-decay",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    callback=finite,
+    help="Weight decay of AdamW.",
+)
 @click.option(
     "--tokenizer",
     default="char",
@@ -76,7 +87,12 @@ share = click.FloatRange(min=0, max=1, max_open=True)
 @click.option("--prompt", default=None, help="What the samples begin with.  [default: a line end]")
 @click.option("--output", default=None, help="Save the model to this file, after each validation.  [default: NAME.fastnn]")
 @click.option("--resume", is_flag=True, help="Go on with the model in this file, with the same options.")
-@click.option("--plot", "plot_path", default=None, help="Draw the curves of the losses into this file (.png, .pdf, .svg).")
+@click.option(
+    "--plot",
+    "plot_path",
+    default=None,
+    help="Draw the losses into this file (.png, .pdf, .svg). Its epochs are the parts between validations.",
+)
 @click.option("--seed", default=None, type=click.IntRange(min=0), help="Make the run repeatable.")
 @backend_option
 def train_text(
@@ -197,14 +213,10 @@ def _made(tokenizer: Tokenizer | str, vocabulary: int, parts: Any) -> Tokenizer:
             found.update(part)
         return CharTokenizer("".join(found))
     if tokenizer == "bpe":
-        return BPETokenizer.train(_first(parts()), vocabulary)
+        return BPETokenizer.train(islice(parts(), LEARNED_FROM), vocabulary)
     if not tokenizer.endswith(".json"):
         raise ValueError(f"--tokenizer {tokenizer}: wanted char, byte, bpe, or a .json file")
     return load(tokenizer)
-
-
-def _first(parts: Iterator[str]) -> Iterator[str]:
-    return (part[i : i + PIECE] for part in islice(parts, LEARNED_FROM) for i in range(0, len(part), PIECE))
 
 
 def _tokenizer_of(model: Any, target: Path) -> Tokenizer:
@@ -222,7 +234,7 @@ def _rate(lr: float, warmup: int, steps: int) -> Any:
 def _train(model: Any, corpus: Corpus, report: _Report, every: int, rounds: int, batch_size: int, target: Path) -> Any:
     """Train, and return the history. The report saves the model."""
     with warnings.catch_warnings(), _interrupts(model) as interrupted:
-        warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes an error below
+        warnings.filterwarnings("ignore", "TerminateOnNaN", RuntimeWarning)  # it becomes an error below
         history = model.fit(
             corpus.training,
             validation_data=corpus.validation,
@@ -283,7 +295,9 @@ class _Report(callbacks.Callback):
         """Show what is trained on what."""
         corpus, n = self.corpus, sum(p.size for p in self._language.parameters())
         click.echo(f"{corpus.tokenizer}, {len(corpus.training.ids)} to train, {len(corpus.validation.ids)} to validate")
-        click.echo(f"{type(self._language).__name__} with {n} parameters, {self.rounds} times {self.every} steps")
+        click.echo(
+            f"{type(self._language).__name__} with {n} parameters, {self.rounds * self.every} steps, validated every {self.every}"
+        )
         i = fastnn.info()
         click.echo(f"backend {i.backend}  ISA {i.isa}  threads {i.threads}\n")
 

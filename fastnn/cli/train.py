@@ -109,7 +109,7 @@ def train(
     output: str | None,
     plot_path: str | None,
 ) -> None:
-    """Train a classifier and save it.
+    """Train a model and save it.
 
     \b
     DATASET is one of:
@@ -151,7 +151,7 @@ def train(
         verbose = 1 if sys.stderr.isatty() and sys.stdout.isatty() else 2
         start = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the warning of TerminateOnNaN, which becomes the error below
+            warnings.filterwarnings("ignore", "TerminateOnNaN", RuntimeWarning)  # it becomes an error below
             hooks = [callbacks.TerminateOnNaN(), *job.hooks]
             history = model.fit(**job.data, epochs=epochs or job.epochs, batch_size=batch_size, verbose=verbose, callbacks=hooks)
         _check_finite(model, history.history["loss"], target)

@@ -27,7 +27,11 @@ def start_of(tokenizer: Tokenizer, prompt: str | None) -> str:
         ValueError: the prompt has no tokens, or a character without a token.
     """
     if prompt is not None:
-        if not len(tokenizer.encode(prompt)):
+        try:
+            ids = tokenizer.encode(prompt)
+        except ValueError as error:
+            raise ValueError(f"--prompt: {error}") from None
+        if not len(ids):
             raise ValueError("--prompt has no tokens; wanted at least one")
         return prompt
     try:
@@ -83,8 +87,9 @@ def generate(
         model = fastnn.load(model_file, compile=False)
         if model.tokenizer is None:
             raise ValueError(f"{model_file} has no tokenizer; wanted a model of `fastnn train text`, or one with model.tokenizer")
+        start = start_of(model.tokenizer, prompt)
         click.echo(prompt or "", nl=False)
         how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop, "seed": seed}
-        for text in written(model, start_of(model.tokenizer, prompt), max_new_tokens, **how):
+        for text in written(model, start, max_new_tokens, **how):
             click.echo(text, nl=False)
         click.echo()

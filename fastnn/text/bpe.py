@@ -91,8 +91,8 @@ class BPETokenizer(Tokenizer):
             initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        parts = (text[i : i + PIECE] for i in range(0, len(text), PIECE)) if isinstance(text, str) else text
-        own.train_from_iterator(parts, trainer)
+        texts = [text] if isinstance(text, str) else text
+        own.train_from_iterator((part[i : i + PIECE] for part in texts for i in range(0, len(part), PIECE)), trainer)
         return cls(own.to_str())
 
     @classmethod

@@ -51,7 +51,9 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.mark.parametrize("kind", KINDS)
 def test_train_and_generate(kind: str) -> None:
     out = run("train", "text", "whale.txt", "--model", kind, *SMALL)
-    assert f"CharTokenizer({len(set(TEXT))} tokens), 2511 to train, 279 to validate" in out and "3 times 2 steps" in out
+    assert (
+        f"CharTokenizer({len(set(TEXT))} tokens), 2511 to train, 279 to validate" in out and "6 steps, validated every 2\n" in out
+    )
     lines = re.findall(r"step (\d) of 6 .* loss (.*)  validation (.*) nats a token, (.*) bits a character\n", out)
     assert [line[0] for line in lines] == ["2", "4", "6"]
     assert all(float(bits) == pytest.approx(float(nats) / np.log(2), abs=2e-4) for _, _, nats, bits in lines)
@@ -139,7 +141,7 @@ def test_epochs_and_a_plot() -> None:
     pytest.importorskip("matplotlib")
     small = [a for a in SMALL if a not in ("--steps", 6)]
     out = run("train", "text", "whale.txt", "--model", "gru", *small, "--epochs", 1, "--every", 30, "--plot", "curves.png")
-    assert "step 80 of 80" in out or "step 81 of 81" in out  # 313 windows, 4 in a step
+    assert "step 81 of 81" in out  # 313 windows, 4 in a step: 79 steps, and 3 parts of as many
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -165,6 +167,10 @@ def test_errors() -> None:
     assert "options for text come after the word" in bad("train", "--seed", 0, "text")
     fastnn.Sequential([fastnn.Dense(2, input_shape=(3,))]).save("other.fastnn")
     assert "other.fastnn has no tokenizer" in bad("generate", "other.fastnn")
+    other = fastnn.models.GPT(2, 4, 4, 1, 1)
+    other.tokenizer = CharTokenizer("ab")
+    other.save("other.fastnn")
+    assert bad("generate", "other.fastnn", "--prompt", "X").startswith("Error: --prompt: CharTokenizer.encode: text[0] is 'X'")
 
 
 def test_a_loss_that_is_not_finite_saves_nothing() -> None:
