@@ -35,8 +35,8 @@ class Generating:
         models of an embedding, recurrent layers and a head, whose output is logits or a softmax of them. They read each token
         once, and keep keys and values, or states. The step of a token is recorded and replayed.
 
-        The names are those of Hugging Face's generate, and so are the filters: repetition penalty, temperature, top_k, top_p,
-        min_p, in this order. Unlike there, a stop is not part of the result.
+        The names are those of `generate` in the package transformers, and so are the filters: repetition penalty, temperature,
+        top_k, top_p, min_p, in this order. Unlike there, a stop is not part of the result.
 
         Args:
             prompt: a text, if the model has a ``tokenizer``; or token ids (n,); or a batch: a list of texts, a list of ids of

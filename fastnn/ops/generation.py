@@ -68,7 +68,7 @@ def sample(
     position: Any = 0,
     settings: Any = None,
 ) -> Tensor:
-    """Return a token for each row of logits, drawn at random. The arguments are those of Hugging Face's generate.
+    """Return a token for each row of logits, drawn at random. The arguments are those of `generate` in the package transformers.
 
     The filters work in the order of the arguments that follow: repetition penalty, temperature, top_k, top_p, min_p. Of equal
     logits, the lowest token comes first. A token with the logit -infinity is never chosen.

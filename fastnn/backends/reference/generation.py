@@ -25,7 +25,7 @@ def sample_tokens(
 ) -> None:
     """token[n] = a number of 0..V-1, each with a probability proportional to its weight w[n]; -1 where no token can be chosen.
 
-    The settings are temperature, top_k, top_p, min_p, repetition_penalty. The steps are those of Hugging Face's processors:
+    The settings are temperature, top_k, top_p, min_p, repetition_penalty. The steps are those of the package transformers:
 
     1. The logits of the first count[n] tokens of previous[n] are divided by the penalty if they are positive, and multiplied by
        it otherwise. Tokens outside of 0..V-1 are skipped. Without count, or without previous, no logit changes.
