@@ -50,7 +50,7 @@ def main(device: str, script: str, doc: str | None) -> int:
         parser.error("--only: no row has that in its name; the rows are\n  " + "\n  ".join(names))
 
     start, markdown = time.perf_counter(), options.markdown
-    given = [Path(a).name if a == str(wheel) else a for a in sys.argv[1:]]  # the wheel without its folders
+    given = [Path(a).name if a == str(wheel) or Path(a).is_absolute() else a for a in sys.argv[1:]]  # no folders of this machine
     command = shlex.join(["python", script, *given])
     measured = []
     with Bench(device, seconds=options.seconds) as bench:
