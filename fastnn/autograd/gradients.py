@@ -97,7 +97,7 @@ def grad(
     starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
     if len(starts) != len(outputs):
         raise ValueError(f"grad: {len(starts)} grad_outputs came for {len(outputs)} outputs")
-    stored = [_stored(t) for t in given]
+    stored = [t.origin() for t in given]
     for i, t in enumerate(stored):
         if not t.requires_grad:
             raise RuntimeError(f"grad: input {i} does not require a gradient; set requires_grad=True before the forward pass")
@@ -112,20 +112,8 @@ def grad(
         array = grads.found.get(own)
         if array is not None:  # copy: several gradients, or grad_outputs, may share the array
             array = clone(Tensor(array)).data
-        found.append(None if array is None else Tensor(array) if t is own else _turned(t, Tensor(array)))
+        found.append(None if array is None else t.turned(Tensor(array)))
     return tuple(found)
-
-
-def _stored(t: Any) -> Tensor:
-    """Return the stored Tensor of a parameter's transposed view, the one that images with channels first are made from, or t."""
-    stored: Tensor = t.last if hasattr(t, "last") and t.node is not None else getattr(t, "base", t)
-    return stored
-
-
-def _turned(t: Any, gradient: Tensor) -> Tensor:
-    """Return the gradient of `_stored(t)` in the order of t."""
-    turned: Tensor = t.turned(gradient) if hasattr(t, "last") else gradient.T
-    return turned
 
 
 def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:

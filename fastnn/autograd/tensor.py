@@ -16,18 +16,7 @@ from ..backends import current
 from ..core import arrays
 from ..core.convert import TensorBase, as_array, own_array
 from .backward import Backward, Gradients
-from .tape import (
-    COPIED,
-    UNCHANGED,
-    Node,
-    changed,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    share_changes,
-    taping,
-    torch_names,
-)
+from .tape import COPIED, UNCHANGED, Node, changed, enable_grad, is_grad_enabled, no_grad, share_changes, taping, torch_names
 
 if TYPE_CHECKING:
     from .methods import Methods
@@ -40,19 +29,9 @@ else:
 
 
 __all__ = [
-    "Array",
-    "Backward",
-    "Gradients",
-    "Node",
-    "Tensor",
-    "enable_grad",
-    "is_grad_enabled",
-    "no_grad",
-    "result",
-    "results",
-    "tensor",
-    "torch_names",
-]
+    "Array", "Backward", "Gradients", "Node", "Tensor", "enable_grad", "is_grad_enabled", "no_grad",
+    "result", "results", "tensor", "torch_names",
+]  # fmt: skip
 
 Array = Any  # numpy.ndarray, or cupy.ndarray on the cupy backend
 
@@ -245,6 +224,14 @@ class Tensor(Methods, TensorBase):
     def zero_beside_marks(self) -> bool:
         """Return whether the gradient buffer is 0 in all rows that `touched` does not mark."""
         return False
+
+    def origin(self) -> Tensor:
+        """Return the Tensor whose gradient backward computes for this one: itself, unless it shows another in another order."""
+        return self
+
+    def turned(self, gradient: Tensor) -> Tensor:
+        """Return a gradient of `origin` in the order of this Tensor."""
+        return gradient
 
     def grad_buffer(self) -> Array:
         """Return the array that stores the gradient; it is made at the first use."""

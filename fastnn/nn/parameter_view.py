@@ -104,6 +104,12 @@ class _View(Tensor):
         self.base.fill_(value)
         return self
 
+    def origin(self) -> Tensor:
+        return self.base  # type: ignore[no-any-return]
+
+    def turned(self, gradient: Tensor) -> Tensor:
+        return Tensor(arranged(current(), gradient.data, self.order))
+
     def detach(self) -> Tensor:
         return TensorView(self.base.detach(), self.order)
 

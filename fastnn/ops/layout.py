@@ -64,10 +64,13 @@ class ChannelsFirst(Tensor):
         else:
             self.last.retain_grad()
 
-    @staticmethod
-    def turned(last: Tensor) -> Tensor:
-        """Return a Tensor with channels last as one with channels first, without a history."""
-        return Tensor(arrays.permute(current(), last.data, (0, last.ndim - 1, *range(1, last.ndim - 1))))
+    def origin(self) -> Tensor:
+        return self if self.node is None else self.last
+
+    def turned(self, gradient: Tensor) -> Tensor:
+        if self.node is None:
+            return gradient
+        return Tensor(arrays.permute(current(), gradient.data, (0, gradient.ndim - 1, *range(1, gradient.ndim - 1))))
 
     @property
     def shape(self) -> tuple[int, ...]:

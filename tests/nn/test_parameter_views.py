@@ -61,6 +61,8 @@ def test_gradients_come_to_the_base_and_are_shown_in_order(case: Any) -> None:
         (view * fastnn.tensor(weight)).sum().backward()
         np.testing.assert_array_equal(view.grad.numpy(), times * weight)
         np.testing.assert_array_equal(of(base.grad.numpy()), times * weight)
+        (found,) = fastnn.grad((view * fastnn.tensor(weight)).sum(), view)
+        np.testing.assert_array_equal(found.numpy(), weight)
     view.grad.mul_(0.5)
     np.testing.assert_array_equal(of(base.grad.numpy()), weight)
     view.grad = weight * 3

@@ -35,7 +35,7 @@ def _gradients(parameters: Any, op: str) -> list[Array]:
     if others := [type(p).__name__ for p in given if not isinstance(p, Tensor)]:
         raise TypeError(f"{op}: parameters holds a {others[0]}, wanted parameters")
     k = current()
-    leaves = dict.fromkeys(getattr(p, "base", p) for p in given)
+    leaves = dict.fromkeys(p.origin() for p in given)
     for p in leaves:
         p.shown()  # a norm that is not finite makes all rows of a gradient NaN
     return [p.grad_buffer() for p in leaves if k.has_grad(p)]
