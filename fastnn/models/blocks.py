@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..autograd.tensor import Tensor
+from ..nn.containing import Containing
 from ..nn.module import Module
 from ..nn.spec import InputSpec
 from ..ops.activation import glu
@@ -93,7 +94,7 @@ class FeedForward(Part):
         return y
 
 
-class Block(Part):
+class Block(Containing, Part):
     """Block of a Transformer: attention, then a feed-forward net, each added to its input.
 
     With ``norm_first``, x + f(norm(x)); without it, norm(x + f(x)), as in the first Transformer.
@@ -156,14 +157,9 @@ class Block(Part):
         """Return the spec: floats, (B, T, W)."""
         return self.attention.input_spec
 
-    def get_config(self) -> dict[str, Any]:
-        from ..files.layers import Writer
-
-        return self.config_by(Writer().layer)
-
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of its parts as write gives them."""
-        config = super().get_config()
+        config = Part.get_config(self)
         return {**config, **{name: None if config[name] is None else write(config[name]) for name in _PARTS}}
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ..containing import Containing
 from ..module import Module
 
 
@@ -14,7 +15,7 @@ def _module(value: Any, op: str) -> Module:
     return value
 
 
-class ModuleList(Module):
+class ModuleList(Containing):
     """List of modules. Their parameters belong to the module that contains the list. It has no forward.
 
     >>> import fastnn.nn as nn
@@ -26,11 +27,6 @@ class ModuleList(Module):
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(() if modules is None else modules)
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the modules as write gives them."""
@@ -80,7 +76,7 @@ class ModuleList(Module):
         setattr(self, self._name(index), _module(module, "ModuleList"))
 
 
-class ModuleDict(Module):
+class ModuleDict(Containing):
     """Dict of modules. Their parameters belong to the module that contains the dict. It has no forward.
 
     >>> import fastnn.nn as nn
@@ -92,11 +88,6 @@ class ModuleDict(Module):
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__()
         self.update(modules or {})
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the modules as write gives them."""

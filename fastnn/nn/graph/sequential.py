@@ -9,6 +9,7 @@ import numpy as np
 
 from ...autograd.tensor import Tensor
 from ...core.structure import Structure, input_names, missing_inputs
+from ..containing import Containing
 from ..dtype import offer_dtype
 from ..module import Module, tells_shape
 from ..spec import ANY, InputSpec, of_argument
@@ -17,7 +18,7 @@ Known = tuple[Any, Any]
 """Type of known inputs: the shape of one sample, with None for unknown sizes, and the dtype."""
 
 
-class Sequential(Module):
+class Sequential(Containing):
     """Sequence of layers, each of which gets the output of the layer before.
 
     Args:
@@ -188,11 +189,6 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the layers as write gives them."""

@@ -17,6 +17,7 @@ from ...ops.checks import as_tensor, flag, positive_int, whole_number
 from ...ops.elementwise import clone
 from ...ops.index import flip
 from ..carried import carried
+from ..containing import Containing
 from ..mode import tried
 from ..module import Module
 from ..parameter import building
@@ -255,7 +256,7 @@ class Recurrent(Module):
         }
 
 
-class RNN(Recurrent):
+class RNN(Containing, Recurrent):
     """Layer that runs a cell over sequences.
 
     Args:
@@ -322,11 +323,6 @@ class RNN(Recurrent):
             zero_output_for_mask=zero_output_for_mask,
             activity_regularizer=activity_regularizer,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with that of the cell as write gives it."""

@@ -7,12 +7,13 @@ from typing import Any
 
 from ...autograd.tensor import Tensor
 from ...ops.create import zeros
+from ..containing import Containing
 from ..module import Module
 from ..spec import ANY
 from .recurrent_cell import Cell
 
 
-class StackedRNNCells(Module):
+class StackedRNNCells(Containing):
     """Several cells on top of each other, as one cell: each takes the output of the cell below it.
 
     Args:
@@ -76,11 +77,6 @@ class StackedRNNCells(Module):
             y, changed = cell(y, own)
             new.append(changed)
         return y, new
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the cells as write gives them."""

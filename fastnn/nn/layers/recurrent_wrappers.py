@@ -10,6 +10,7 @@ from ...backends import current
 from ...ops.elementwise import add, mul
 from ...ops.index import flip
 from ...ops.shape import concatenate, reshape
+from ..containing import Containing
 from ..module import Module, tells_shape
 from ..spec import ANY
 from .recurrent_layer import Recurrent
@@ -29,23 +30,7 @@ def _merge_mode(value: Any, name: str) -> Any:
     return value
 
 
-class _Wrapper(Module):
-    """Base of the layers with other layers as arguments, which files contain."""
-
-    _saved_as = ""
-    input_spec = ANY
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
-
-    def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
-        """Return the config, with those of the layers as write gives them."""
-        raise NotImplementedError
-
-
-class Bidirectional(_Wrapper):
+class Bidirectional(Containing):
     """Layer that runs a recurrent layer from both ends of the sequences, and merges the outputs.
 
     Source: Schuster, Paliwal, IEEE Transactions on Signal Processing 45, 1997.
@@ -102,7 +87,7 @@ class Bidirectional(_Wrapper):
         return self.forward_layer
 
     @property
-    def input_spec(self) -> Any:  # type: ignore[override]
+    def input_spec(self) -> Any:
         """Return the spec of the forward layer."""
         return self.forward_layer.input_spec
 
@@ -181,7 +166,7 @@ class Bidirectional(_Wrapper):
         return f"merge_mode={self.merge_mode!r}"
 
 
-class TimeDistributed(_Wrapper):
+class TimeDistributed(Containing):
     """Layer that applies a layer to each time step by itself.
 
     The steps of all sequences are one batch for the layer, so a batch normalization takes its averages over all of them.
@@ -196,6 +181,7 @@ class TimeDistributed(_Wrapper):
     (4, 5, 6, 6, 2)
     """
 
+    input_spec = ANY
     supports_masking = True
     _fixed_arguments = ("layer",)
 

@@ -13,6 +13,7 @@ from ...autograd.tensor import Tensor, no_grad
 from ...backends import current
 from ...core.seeding import generator
 from ...ops.checks import check_device, check_number, flag, positive_int
+from ..containing import Containing
 from ..graph.container import ModuleList
 from ..module import Module
 from ..parameter import filling
@@ -25,7 +26,7 @@ from .weighted import named
 _FLOATS = InputSpec("float")
 
 
-class _Stack(Module):
+class _Stack(Containing):
     """Base of stacks of equal layers, with a normalization after the last one."""
 
     _saved_as = ""
@@ -38,11 +39,6 @@ class _Stack(Module):
         self.layers = ModuleList(copied(layer) for _ in range(n))
         self.num_layers = n
         self.norm = norm
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the layers as write gives them."""
@@ -144,7 +140,7 @@ class TransformerDecoder(_Stack):
         return tgt if self.norm is None else self.norm(tgt)
 
 
-class Transformer(Module):
+class Transformer(Containing):
     """Encoder and decoder, which turn one sequence of vectors into another.
 
     Source: Vaswani et al., arXiv 1706.03762.
@@ -275,11 +271,6 @@ class Transformer(Module):
             tgt_is_causal=tgt_is_causal,
             memory_is_causal=memory_is_causal,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        from ...files.layers import Writer
-
-        return self.config_by(Writer().layer)
 
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of an own encoder or decoder as write gives them."""
