@@ -11,7 +11,7 @@ import numpy as np
 from ..autograd.tensor import no_grad
 from ..nn.mode import mode, unsampled
 from ..nn.module import Module
-from .model import layer_name
+from .model import key_of_call, layer_name
 
 Array = np.ndarray[Any, Any]
 
@@ -60,9 +60,7 @@ def _recording(name: str, layer: Any, found: dict[str, Array]) -> Callable[..., 
     forward, weights = type(layer).forward, type(layer).attention_weights
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        count = sum(key == name or key.startswith(f"{name} (") for key in found)
-        key = f"{name} ({count + 1})" if count else name
-        found[key] = weights(layer, *args, **kwargs).numpy()[0].copy()
+        found[key_of_call(found, name, layer)] = weights(layer, *args, **kwargs).numpy()[0].copy()
         return forward(layer, *args, **kwargs)
 
     return run

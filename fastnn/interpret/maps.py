@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, no_grad
 from ..ops.checks import positive_int
-from .model import Copy, Output, class_number, class_scores, layer_name
+from .model import Copy, Output, class_number, class_scores, key_of_call, layer_name
 from .pictures import Array, picture_of
 
 _BATCH = 256
@@ -44,12 +44,9 @@ def activations(model: Any, image: Any, layers: Sequence[Any] | None = None) -> 
     with no_grad():
         _, seen = twin.run(twin.tensor(form.to_samples(picture[None])))
     found: dict[str, Array] = {}
-    calls: dict[str, int] = {}
     for name, layer, value in seen:
         if name in wanted if wanted is not None else not layer._modules or layer._whole:
-            calls[name] = calls.get(name, 0) + 1
-            key = name or type(layer).__name__
-            found[key if calls[name] == 1 else f"{key} ({calls[name]})"] = value.numpy()[0].copy()
+            found[key_of_call(found, name, layer)] = value.numpy()[0].copy()
     return found
 
 

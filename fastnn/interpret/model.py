@@ -142,6 +142,13 @@ class Copy:
         return values.numpy(), dx.numpy()
 
 
+def key_of_call(found: dict[str, Array], name: str, layer: Module) -> str:
+    """Return the key for the output of a call of a layer: its name, and a number after it from the second call on."""
+    name = name or type(layer).__name__
+    count = sum(key == name or key.startswith(f"{name} (") for key in found)
+    return f"{name} ({count + 1})" if count else name
+
+
 def class_scores(y: Tensor, op: str) -> Tensor:
     """Return the scores (n, classes) of a classifier; one with a single output z has the scores 0 and z."""
     if y.ndim != 2:

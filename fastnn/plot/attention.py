@@ -27,7 +27,8 @@ def attention(
     Args:
         model, inputs, layers: as for `fastnn.interpret.attention`.
         tokens: texts of the tokens, to write beside the maps; by default their numbers.
-        source: texts of the tokens of another sequence to which they attend; by default they are the same.
+        source: texts of the columns, for tokens that attend to another sequence; by default those of `tokens`. If the layers of a
+            model read different sequences, choose those of one kind by `layers`.
         path: file to write the figure to: .png, .pdf or .svg.
 
     Raises:
@@ -53,18 +54,17 @@ def attention(
             ax.set_axis_off()
         for head, (ax, one) in enumerate(zip(row, weights, strict=False)):
             draw(ax, one, f"{name}, head {head}" if head == 0 else f"head {head}", cmap="Blues", vmin=0.0, vmax=1.0)
-            own = tokens if one.shape[0] == one.shape[1] or source is None else source
-            _write(ax, tokens, one.shape[0], "y", op)
-            _write(ax, own, one.shape[1], "x", op)
+            _write(ax, tokens, one.shape[0], "y", op, name)
+            _write(ax, tokens if source is None else source, one.shape[1], "x", op, name)
     return finished(figure, path)
 
 
-def _write(ax: Any, texts: Sequence[Any] | None, count: int, axis: str, op: str) -> None:
+def _write(ax: Any, texts: Sequence[Any] | None, count: int, axis: str, op: str, name: str) -> None:
     """Write texts beside the rows or columns of a map."""
     if texts is None:
         return
     if len(texts) != count:
-        raise ValueError(f"{op}: {len(texts)} texts came for {count} tokens")
+        raise ValueError(f"{op}: {len(texts)} texts came for {count} tokens of {name}")
     ticks: dict[str, Any] = {"labels": [str(text) for text in texts], "fontsize": 7}
     if axis == "x":
         ax.set_xticks(range(count), **ticks, rotation=90)

@@ -31,7 +31,7 @@ def test_weights_are_those_of_the_layer() -> None:
     with fastnn.no_grad():
         looking(layer, 4, 1)
     x = np.eye(4, dtype=np.float32)
-    found = interpret.attention(layer, x)[""]
+    found = interpret.attention(layer, x)["SelfAttention"]
     np.testing.assert_allclose(found[0, 1:], np.eye(4)[:3], atol=1e-6)  # the token before
 
 
@@ -96,5 +96,10 @@ def test_the_figure(tmp_path: Path) -> None:
     model = fastnn.models.EncoderDecoder(5, 5, 8, 8, 1, 2)
     figure = plot.attention(model, IDS, [1, 2], tokens="yz", source="abcd", layers=["blocks.0.cross_attention"])
     assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["a", "b", "c", "d"]
+    figure = plot.attention(model, [1, 2], [3, 4], tokens="yz", source="ab", layers=["blocks.0.cross_attention"])
+    texts = [[text.get_text() for text in axis.get_ticklabels()] for axis in (figure.axes[0].yaxis, figure.axes[0].xaxis)]
+    assert texts == [["y", "z"], ["a", "b"]]  # also if both sequences have the same length
     with pytest.raises(ValueError, match="2 texts came for 4 tokens"):
         plot.attention(gpt(), IDS, tokens=["a", "b"])
+    with pytest.raises(ValueError, match=r"2 texts came for 4 tokens of encoder\.blocks\.0\.attention"):
+        plot.attention(model, IDS, [1, 2], tokens="yz")
