@@ -10,7 +10,7 @@ probabilities, and given to the network as the next input.
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 
@@ -59,6 +59,10 @@ def spelled(model: fastnn.Module, count: int, temperature: float, seed: int) -> 
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plot", metavar="FILE", help="draws the embedding of the letters into this file")
+    path = parser.parse_args().plot
+
     fastnn.seed(0)
     x, y, weight = tokens_of(NAMES)
     model = fastnn.Sequential(
@@ -76,10 +80,10 @@ def main() -> None:
     names = spelled(model, 10, 0.8, seed=1)
     print("Spelled:", ", ".join(name.capitalize() for name in names))
     print(f"{sum(name not in NAMES for name in names)} of these 10 are not in the list")
-    if "--plot" in sys.argv:
-        path = sys.argv[sys.argv.index("--plot") + 1]
+    if path is not None:
         fastnn.plot.embedding(model, labels=LETTERS, path=path)
         print("Drawn:", path)
+    assert history[-1] < 2.2
 
 
 if __name__ == "__main__":
