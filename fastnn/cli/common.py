@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,3 +79,14 @@ def use(backend: str | None) -> None:
     """Set the backend, if one is named."""
     if backend is not None:
         fastnn.set_backend(backend)
+
+
+def show_backend() -> None:
+    """Show the backend that training uses, and an empty line."""
+    i = fastnn.info()
+    click.echo(f"backend {i.backend}  ISA {i.isa}  threads {i.threads}\n")
+
+
+def has_bar() -> bool:
+    """Return whether training shows a bar: on a terminal."""
+    return sys.stderr.isatty() and sys.stdout.isatty()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import tempfile
 import time
 import warnings
@@ -24,7 +23,7 @@ from .. import callbacks, datasets, losses, plot, schedules
 from ..datasets.texts import PIECE, pieces, read_text, sample
 from ..text import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, load
 from . import nets
-from .common import backend_option, check_plot, check_targets, clean_errors, finite, use
+from .common import backend_option, check_plot, check_targets, clean_errors, finite, has_bar, show_backend, use
 from .writing import start_of, written
 
 LARGEST = 1 << 27
@@ -288,7 +287,7 @@ class _Report(callbacks.Callback):
         super().__init__()
         self.corpus, self.target, self.every, self.rounds = corpus, target, every, rounds
         self.prompt = start_of(corpus.tokenizer, prompt)
-        self.bar = sys.stderr.isatty() and sys.stdout.isatty()
+        self.bar = has_bar()
         self._start, self._language = time.perf_counter(), model
 
     def begin(self) -> None:
@@ -298,8 +297,7 @@ class _Report(callbacks.Callback):
         click.echo(
             f"{type(self._language).__name__} with {n} parameters, {self.rounds * self.every} steps, validated every {self.every}"
         )
-        i = fastnn.info()
-        click.echo(f"backend {i.backend}  ISA {i.isa}  threads {i.threads}\n")
+        show_backend()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not _finite(logs["loss"], logs["val_loss"]):

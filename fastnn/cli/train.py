@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,6 +30,8 @@ from .common import (
     finite,
     folder_argument,
     folder_of,
+    has_bar,
+    show_backend,
     use,
 )
 from .data import features, load_dataset
@@ -146,14 +147,14 @@ def train(
         model = job.model
         model.compile(optimizer=fastnn.optim.get(optimizer, lr=lr), loss=LOSS, metrics=["accuracy"])
         model.summary()
-        i = fastnn.info()
-        click.echo(f"backend {i.backend}  ISA {i.isa}  threads {i.threads}\n")
-        verbose = 1 if sys.stderr.isatty() and sys.stdout.isatty() else 2
+        show_backend()
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "TerminateOnNaN", RuntimeWarning)  # it becomes an error below
             hooks = [callbacks.TerminateOnNaN(), *job.hooks]
-            history = model.fit(**job.data, epochs=epochs or job.epochs, batch_size=batch_size, verbose=verbose, callbacks=hooks)
+            history = model.fit(
+                **job.data, epochs=epochs or job.epochs, batch_size=batch_size, verbose=1 if has_bar() else 2, callbacks=hooks
+            )
         _check_finite(model, history.history["loss"], target)
         seconds = time.perf_counter() - start
         click.echo(f"\ntrained in {seconds:.2f} s, {seconds / len(history.epoch):.3f} s an epoch")
