@@ -1,7 +1,7 @@
 // Rows by index: batches, look-ups and their gradients. A negative index counts from the end. An index outside of the array reads
 // NaN (0 in integer arrays), and is skipped when values are added. T is the dtype; u8 means bool.
 #pragma once
-#include "math/simd.h"
+#include "math/rows.h"
 
 namespace {
 
@@ -132,20 +132,17 @@ FASTNN_INLINE double take_backward_marked_work(const void* args, int itemsize) {
   return 5.0 * (double)a.J + 0.1 * (double)a.B + elements_work(2 * a.J * a.C, itemsize, 0.1, 0.2);
 }
 
-// Worker i owns every nth group of rows, since the rows of frequent tokens are often neighbours.
 template <class T>
 void take_backward_marked(const void* args, const Worker& me) {
   const TakeBackwardMarked<T> a = *(const TakeBackwardMarked<T>*)args;
-  constexpr i64 kGroup = 64;
-  for (i64 begin = me.ith * kGroup; begin < a.B; begin += me.nth * kGroup)
-    for (i64 b = begin; b < min_i64(begin + kGroup, a.B); b++)
-      if (a.touched[b]) {
-        memset(a.dx + b * a.C, 0, (size_t)a.C * sizeof(T));
-        a.touched[b] = 0;
-      }
+  for_own_rows(a.B, me, [&](i64 b) {
+    if (!a.touched[b]) return;
+    memset(a.dx + b * a.C, 0, (size_t)a.C * sizeof(T));
+    a.touched[b] = 0;
+  });
   for (i64 j = 0; j < a.J; j++) {
     const i64 row = from_0(a.index[j], a.B);
-    if ((u64)row >= (u64)a.B || row / kGroup % me.nth != me.ith) continue;
+    if ((u64)row >= (u64)a.B || !owns_row(row, me)) continue;
     a.touched[row] = 1;
     add_row(a.dx + row * a.C, a.dy + j * a.C, a.C);
   }

@@ -1,5 +1,5 @@
-// SGD and Adam over flat buffers, gradient clipping, step counters and schedules. optim_adaptive.h and optim_average.h contain
-// the other optimizers.
+// SGD and Adam over flat buffers, gradient clipping, step counters and schedules. optim_adaptive.h, optim_average.h and
+// optim_rows.h contain the other optimizers.
 #pragma once
 #include "math/sums.h"
 

@@ -1,17 +1,9 @@
 // Adam for tables in which few rows have a gradient.
 #pragma once
 #include "families/optim.h"
+#include "math/rows.h"
 
 namespace {
-
-constexpr i64 kRowGroup = 64;
-
-// Calls f(b) for each row of this worker: every nth group of rows, since the rows that have a gradient are often neighbours.
-template <class F>
-FASTNN_INLINE void for_rows(i64 B, const Worker& me, F f) {
-  for (i64 begin = me.ith * kRowGroup; begin < B; begin += me.nth * kRowGroup)
-    for (i64 b = begin; b < min_i64(begin + kRowGroup, B); b++) f(b);
-}
 
 template <class T>
 struct AdamRowsStep {
@@ -35,7 +27,7 @@ void adam_rows_step(const void* args, const Worker& me) {
   const AdamRowsStep<T> a = *(const AdamRowsStep<T>*)args;
   if (a.B == 0) return;
   const AdamRule<T> rule(a.hyper, (double)a.step[0]);
-  for_rows(a.B, me, [&](i64 b) {
+  for_own_rows(a.B, me, [&](i64 b) {
     T *w = a.w + b * a.C, *m = a.m + b * a.C, *v = a.v + b * a.C;
     const T* dw = a.dw + b * a.C;
     if (!a.seen[b]) {
@@ -78,7 +70,7 @@ void sparse_adam_step(const void* args, const Worker& me) {
   const double *h = a.hyper, t = (double)a.step[0];
   const T fresh1 = (T)(1 - h[1]), fresh2 = (T)(1 - h[2]), eps = (T)h[3];
   const T lr = (T)(h[0] * __builtin_sqrt(1 - __builtin_pow(h[2], t)) / (1 - __builtin_pow(h[1], t)));
-  for_rows(a.B, me, [&](i64 b) {
+  for_own_rows(a.B, me, [&](i64 b) {
     if (!a.touched[b]) return;
     for_vectors<T>({b * a.C, (b + 1) * a.C}, [&](i64 i, auto lanes) {
       const Vec<T> g = lanes.load(a.dw + i), m0 = lanes.load(a.m + i), v0 = lanes.load(a.v + i);
