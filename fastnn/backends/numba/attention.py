@@ -150,7 +150,7 @@ def _forward(
     _, H, M = lse.shape
     T, heads = y.dtype.type, H // groups
     s, kept = np.empty(keys, y.dtype), np.empty(keys, y.dtype)
-    words = np.empty((keys + 63) // 64 * 64 if len(dropout[0]) else 0, np.uint32)
+    words = np.empty(-(-keys // GROUP) * GROUP if len(dropout[0]) else 0, np.uint32)
     total_of = np.empty(width, y.dtype)
     for pair in range(begin_pair, end_pair):
         b, g = pair // groups, pair % groups
@@ -194,7 +194,7 @@ def _backward(
     _, H, M = lse.shape
     T, heads = y.dtype.type, H // groups
     p, d, kept = np.empty(keys, y.dtype), np.empty(keys, y.dtype), np.empty(keys, y.dtype)
-    words = np.empty((keys + 63) // 64 * 64 if len(dropout[0]) else 0, np.uint32)
+    words = np.empty(-(-keys // GROUP) * GROUP if len(dropout[0]) else 0, np.uint32)
     of_q, of_k, of_v = np.empty(depth, y.dtype), np.empty((keys, depth), y.dtype), np.empty((keys, width), y.dtype)
     for pair in range(begin_pair, end_pair):
         b, g = pair // groups, pair % groups

@@ -42,13 +42,13 @@ def decay_of(lr: float, weight_decay: float, decoupled: float) -> tuple[float, f
 
 @inline
 def gradient(w: Any, dw: Any, coupled: Any) -> Any:
-    """Return what is not decayed by its gradient does not meet w there, which may be infinite."""
+    """Return the gradient with weight decay. Without decay, w is not used: it may be infinite."""
     return dw + coupled * w if coupled != 0 else dw
 
 
 @inline
 def moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any:
-    """beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `decay_of`; hyper begins with lr, beta1, beta2, eps."""
+    """Return beta1, 1 - beta1, beta2, 1 - beta2, eps and the two of `decay_of`; hyper begins with lr, beta1, beta2, eps."""
     lr, beta1, beta2, eps = hyper[0], hyper[1], hyper[2], hyper[3]
     coupled, keep = decay_of(lr, weight_decay, decoupled)
     return T(beta1), T(1 - beta1), T(beta2), T(1 - beta2), T(eps), T(coupled), T(keep)
@@ -56,5 +56,5 @@ def moments(T: Any, hyper: Array, weight_decay: float, decoupled: float) -> Any:
 
 @inline
 def unbiased(beta: float, step: Array) -> Any:
-    """1 - beta^t: the share of gradients in a running mean that began with 0."""
+    """Return 1 - beta^t, the share of gradients in a running mean that began with 0."""
     return 1 - beta ** float(step[0])

@@ -54,8 +54,10 @@ def _turned(u: Array) -> Array:
 
 @inline
 def _row(i: int, step: int, lengths: Array, steps: int, batch_first: int, reverse: int) -> Any:
-    t = lengths[i] - 1 - step if reverse and step < lengths[i] else step
-    return i * steps + t if batch_first else t * lengths.size + i
+    """Return the row of a sequence at a step, and whether the sequence has the step."""
+    active = step < lengths[i]
+    t = lengths[i] - 1 - step if reverse and active else step
+    return i * steps + t if batch_first else t * lengths.size + i, active
 
 
 @jit
@@ -93,9 +95,8 @@ def _rnn_forward(act_id: int) -> Any:
         for step in range(steps):
             multiply(sums, state, u, 1.0, 0.0)
             for i in range(begin, end):
-                row = _row(i, step, lengths, steps, batch_first, reverse)
+                row, active = _row(i, step, lengths, steps, batch_first, reverse)
                 for j in range(units):
-                    active = step < lengths[i]
                     if before.size:
                         before[row, j] = state[i - begin, j] if active else 0
                     y[row, j] = f(T, x[row, j] + sums[i - begin, j], p, q) if active else T(0)
@@ -129,10 +130,10 @@ def _rnn_backward(act_id: int) -> Any:
         _begin(slopes, dh0, dh, dh[:0], begin, end)
         for step in range(steps - 1, -1, -1):
             for i in range(begin, end):
-                row = _row(i, step, lengths, steps, batch_first, reverse)
+                row, active = _row(i, step, lengths, steps, batch_first, reverse)
                 for j in range(units):
                     d = dh0[i, j] + dy[row, j] if dy.size else dh0[i, j]
-                    slopes[i - begin, j] = f(T, d, y[row, j], y[row, j], p, q) if step < lengths[i] else T(0)
+                    slopes[i - begin, j] = f(T, d, y[row, j], y[row, j], p, q) if active else T(0)
                     dx[row, j] = slopes[i - begin, j]
             multiply(sums, slopes, u, 1.0, 0.0)
             _carry(dh0, sums, mask, lengths, step, begin, end, 0)
@@ -178,7 +179,7 @@ def _lstm_forward(
         multiply(sums, state, u, 1.0, 0.0)
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
             for j in range(units):
                 first = vmath.sigmoid(T, x[row, 0, j] + sums[k, j])
                 forget = vmath.sigmoid(T, x[row, 1, j] + sums[k, units + j])
@@ -198,7 +199,7 @@ def _lstm_forward(
             multiply(projected, inside, projection, 1.0, 0.0)
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
             for j in range(columns):
                 if before.size:
                     before[row, j] = state[k, j] if active else 0
@@ -233,7 +234,7 @@ def _lstm_backward(
     for step in range(steps - 1, -1, -1):
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
             for j in range(columns):
                 d = dh0[i, j] + dy[row, j] if dy.size else dh0[i, j]
                 total[k, j] = d if active else T(0)
@@ -245,8 +246,8 @@ def _lstm_backward(
             inside[:] = total
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
-            old = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
+            old, _ = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
             for j in range(units):
                 first, forget, new, out = gates[row, 0, j], gates[row, 1, j], gates[row, 2, j], gates[row, 3, j]
                 t, d = vmath.tanh(T, cells[row, j]), inside[k, j]
@@ -293,7 +294,7 @@ def _gru_forward(
     for step in range(steps):
         multiply(sums, state, u, 1.0, 0.0)
         for k in range(m):
-            row, active = _row(begin + k, step, lengths, steps, batch_first, reverse), step < lengths[begin + k]
+            row, active = _row(begin + k, step, lengths, steps, batch_first, reverse)
             for j in range(units):
                 if bu.size:
                     for gate in range(3):
@@ -312,7 +313,7 @@ def _gru_forward(
             multiply(candidate, part, last, 1.0, 0.0)
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
             for j in range(units):
                 new = vmath.tanh(T, x[row, 2, j] + candidate[k, j])
                 if gates.size:
@@ -348,8 +349,8 @@ def _gru_backward(
     for step in range(steps - 1, -1, -1):
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
-            old = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
+            old, _ = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
             for j in range(units):
                 z, n_ = gates[row, order, j], gates[row, 2, j]
                 d = dh0[i, j] + dy[row, j] if dy.size else dh0[i, j]
@@ -362,8 +363,8 @@ def _gru_backward(
             multiply(inside, new, last, 1.0, 0.0)
         for k in range(m):
             i = begin + k
-            row, active = _row(i, step, lengths, steps, batch_first, reverse), step < lengths[i]
-            old = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
+            row, active = _row(i, step, lengths, steps, batch_first, reverse)
+            old, _ = _row(i, max(0, step - 1), lengths, steps, batch_first, reverse)
             for j in range(units):
                 r = gates[row, 1 - order, j]
                 d = new[k, j] * inner[row, j]

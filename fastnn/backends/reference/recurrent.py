@@ -30,25 +30,26 @@ class _Steps:
 
     def __init__(self, xp: Any, rows: int, lengths: Array, batch_first: int, reverse: int, n: int) -> None:
         self._xp, self._n, self._batch_first, self._reverse = xp, n, batch_first, reverse
-        self.steps = rows // n if n else 0
-        self._lengths = xp.clip(lengths, 0, self.steps) if lengths.size else xp.full(n, self.steps, "int64")
+        self._steps = rows // n if n else 0
+        self._lengths = xp.clip(lengths, 0, self._steps) if lengths.size else xp.full(n, self._steps, "int64")
 
     def _at(self, step: int) -> tuple[Array, Array]:
         active = step < self._lengths
         t = self._xp.where(active & bool(self._reverse), self._lengths - 1 - step, step)
         n = self._xp.arange(self._n)
-        return n * self.steps + t if self._batch_first else t * self._n + n, active[:, None]
+        return n * self._steps + t if self._batch_first else t * self._n + n, active[:, None]
 
     def forward(self) -> Iterator[tuple[Array, Array]]:
-        return (self._at(step) for step in range(self.steps))
+        return (self._at(step) for step in range(self._steps))
 
-    def backward(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield rows, active sequences and the rows of the step before, from the last step to the first."""
-        for step in reversed(range(self.steps)):
-            yield *self._at(step), self._at(max(step - 1, 0))[0]
+    def backward(self) -> Iterator[tuple[int, Array, Array, Array]]:
+        """Yield steps from the last to the first: the step, its rows, active sequences, and the rows of the step before."""
+        for step in reversed(range(self._steps)):
+            yield step, *self._at(step), self._at(max(step - 1, 0))[0]
 
 
 def _state(xp: Any, initial: Array, like: Array) -> Array:
+    """Return a copy of an initial state or gradient; zeros like another array if it is absent."""
     return initial.copy() if initial.size else xp.zeros_like(like)
 
 
@@ -106,8 +107,8 @@ def rnn_backward(
     reverse: int,
 ) -> None:
     """Compute the gradients of `rnn_forward`. dy and dh are those of its outputs; where one is absent, it counts as 0."""
-    carried = dh.copy() if dh.size else xp.zeros_like(dh0)
-    for rows, active, _ in _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0)).backward():
+    carried = _state(xp, dh, dh0)
+    for _, rows, active, _ in _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0)).backward():
         total, out = _slope(xp, dy, rows, active, carried), y[rows]
         da = backward(xp, total, out, out, act)
         _put(xp, dx, rows, active, da)
@@ -182,11 +183,10 @@ def lstm_backward(
 
     dz is the gradient of the h of each row, through y and through later steps.
     """
-    carried = dh.copy() if dh.size else xp.zeros_like(dh0)
-    dc0[...] = dc if dc.size else 0
+    carried = _state(xp, dh, dh0)
+    dc0[...] = _state(xp, dc, dc0)
     first = _state(xp, c0, dc0)
-    steps = _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0))
-    for step, (rows, active, rows_before) in zip(reversed(range(steps.steps)), steps.backward(), strict=True):
+    for step, rows, active, rows_before in _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0)).backward():
         total = _slope(xp, dy, rows, active, carried)
         _put(xp, dz, rows, active, total)
         out = total @ projection.T if projection.size else total
@@ -270,11 +270,10 @@ def gru_backward(
     With ``reset_after``, dv is the gradient of h u + bu. Without it, dv is absent: the gradient of u is that of ``before`` times
     its first two gates, and that of ``inner`` times its candidate, both with dx.
     """
-    carried = dh.copy() if dh.size else xp.zeros_like(dh0)
+    carried = _state(xp, dh, dh0)
     first = _state(xp, h0, dh0)
     at_z, at_r = (GATE_ORDERS[order].index(gate) for gate in "zr")
-    steps = _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0))
-    for step, (rows, active, rows_before) in zip(reversed(range(steps.steps)), steps.backward(), strict=True):
+    for step, rows, active, rows_before in _Steps(xp, len(dx), lengths, batch_first, reverse, len(dh0)).backward():
         total = _slope(xp, dy, rows, active, carried)
         z, r, n, part = gates[rows, at_z], gates[rows, at_r], gates[rows, 2], inner[rows]
         h = y[rows_before] if step else first
