@@ -13,8 +13,8 @@ import click
 
 import fastnn
 
-from .. import plot
 from ..files.place import target_of
+from ..plot.figure import start as start_figure
 
 LOSS = "sparse_categorical_crossentropy"
 
@@ -63,9 +63,7 @@ def check_targets(dataset: str, folder: str | None, targets: dict[str, str | Non
 def check_plot(path: str | None) -> None:
     """Fail before the work is done if figures cannot be drawn into the file of --plot, if one is wanted."""
     if path is not None:
-        if Path(path).suffix not in (".png", ".pdf", ".svg"):
-            raise ValueError(f"--plot {path}: wanted the name of a .png, .pdf or .svg file")
-        plot.require()
+        start_figure("--plot", path)
 
 
 def finite(ctx: click.Context, param: click.Parameter, number: float) -> float:

@@ -10,7 +10,6 @@ from .attention import attention
 from .classes import boundary, confusion, misclassified
 from .diagram import network
 from .embedding import embedding
-from .figure import require as require
 from .images import activations, maximise, occlusion, saliency
 from .parameters import filters, weights
 from .training import history

@@ -48,10 +48,10 @@ def _figure_class() -> Any:
 
 
 def start(op: str, path: Path) -> None:
-    """Raise an error before any work if Matplotlib is missing, or the path does not end as a figure can be written."""
-    require()
+    """Raise an error before any work if the path does not end as a figure can be written, or Matplotlib is missing."""
     if path is not None and os.path.splitext(path)[1].lower() not in (".png", ".pdf", ".svg"):
         raise ValueError(f"{op}: path is {os.fspath(path)!r}; wanted the name of a .png, .pdf or .svg file")
+    require()
 
 
 def new(width: float, height: float) -> Figure:
