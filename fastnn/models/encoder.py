@@ -7,23 +7,17 @@ from typing import Any, ClassVar
 from ..autograd.tensor import Tensor
 from ..nn.graph.container import ModuleList
 from ..nn.spec import InputSpec
-from ..ops.checks import check_number, flag, optional, positive_int, whole_number
+from ..ops.checks import optional, positive_int, whole_number
 from ..ops.elementwise import astype
 from .attention import SelfAttention
-from .blocks import FEED_FORWARD, Block, FeedForward
+from .blocks import Block, FeedForward
 from .gpt import TextModel, Tokens
 from .parts import normalization, one_of, projection
 
-SHARED_CHECKS: dict[str, Any] = {
-    **dict.fromkeys(("context", "width", "layers", "heads"), positive_int),
-    "hidden": optional(positive_int),
-    **dict.fromkeys(("bias", "norm_first"), flag),
-    "norm": one_of("layer", "rms"),
-    "feed_forward": one_of(*FEED_FORWARD),
-    "epsilon": lambda value, name: check_number(value, name, 0.0),
-    "padding": optional(lambda value, name: whole_number(value, name, 0)),
-}
-"""Checks of the arguments of models that read whole texts."""
+
+def padding_token(value: Any, name: str) -> int:
+    """Check the token that fills up texts."""
+    return whole_number(value, name, 0)
 
 
 def mean_of(x: Tensor, mask: Tensor) -> Tensor:
@@ -56,8 +50,8 @@ class TextEncoder(TextModel):
 
     input_spec = InputSpec("int", ndim=2)
     _checked_arguments: ClassVar = {
-        **SHARED_CHECKS,
         "vocabulary": positive_int,
+        "padding": optional(padding_token),
         "classes": optional(positive_int),
         "positions": one_of("learned", "sinusoidal", "rotary", "alibi", "none"),
     }

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, NamedTuple
 from ..autograd.tensor import Tensor, no_grad
 from ..nn.graph.container import ModuleList
 from ..nn.spec import InputSpec
-from ..ops.checks import positive_int
+from ..ops.checks import optional, positive_int
 from ..ops.dense import matmul_transposed
 from .attention import CrossAttention, SelfAttention
 from .blocks import Block, FeedForward
 from .cache import Cache, Step
-from .encoder import SHARED_CHECKS, TextEncoder
+from .encoder import TextEncoder, padding_token
 from .gpt import TextModel, Tokens, last_of
 from .parts import normalization, one_of
 
@@ -55,7 +55,7 @@ class EncoderDecoder(TextModel):
 
     input_spec = (InputSpec("int", ndim=2), InputSpec("int", ndim=2))
     _checked_arguments: ClassVar = {
-        **SHARED_CHECKS,
+        "padding": optional(padding_token),
         **dict.fromkeys(("source_vocabulary", "target_vocabulary"), positive_int),
         "positions": one_of("learned", "sinusoidal"),
     }

@@ -76,9 +76,18 @@ class Tokens(Part):
 
 
 class TextModel(Part):
-    """Base of models that read tokens: their dropout is that of all parts."""
+    """Base of models that read tokens: the arguments that all of them have, and the dropout, which is that of all parts."""
 
     _saved_as = ""
+    _checked_arguments: ClassVar = {
+        **dict.fromkeys(("context", "width", "layers", "heads"), positive_int),
+        "hidden": optional(positive_int),
+        **dict.fromkeys(("bias", "norm_first"), flag),
+        "norm": one_of("layer", "rms"),
+        "feed_forward": one_of(*FEED_FORWARD),
+        "epsilon": lambda value, name: check_number(value, name, 0.0),
+    }
+    _fixed_arguments = tuple(_checked_arguments)
 
     @property
     def dropout(self) -> float:
@@ -144,13 +153,10 @@ class GPT(TextModel):
 
     input_spec = InputSpec("int", ndim=2)
     _checked_arguments: ClassVar = {
-        **dict.fromkeys(("vocabulary", "context", "width", "layers", "heads"), positive_int),
-        **dict.fromkeys(("kv_heads", "hidden", "head_size", "window"), optional(positive_int)),
-        **dict.fromkeys(("bias", "tied", "norm_first"), flag),
+        "vocabulary": positive_int,
+        **dict.fromkeys(("kv_heads", "head_size", "window"), optional(positive_int)),
+        "tied": flag,
         "positions": one_of("learned", "sinusoidal", "rotary", "alibi", "none"),
-        "norm": one_of("layer", "rms"),
-        "feed_forward": one_of(*FEED_FORWARD),
-        "epsilon": lambda value, name: check_number(value, name, 0.0),
         "rotary_base": lambda value, name: check_number(value, name, 1.0),
         "rotary_scaling": scaling,
     }
