@@ -79,16 +79,10 @@ class MultiHeadAttention(HeadsAttention):
         super().__init__()
         self.num_heads, self.key_dim = num_heads, key_dim
         self.value_dim = self.key_dim if value_dim is None else value_dim
-        self.use_bias, self.use_gate, self.sliding_window = use_bias, use_gate, sliding_window
         self._output_shape = shape_of(output_shape, "MultiHeadAttention: output_shape")
         axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
         self.attention_axes = None if axes is None else tuple(axes)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        self.activity_regularizer = activity_regularizer
-        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
-        self.input_shape = input_shape
-        self._begin(dropout, seed, flash_attention, dtype, name)
+        self._begin(locals())
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "output_shape":  # a method of layers, so that it cannot be an attribute
@@ -189,13 +183,7 @@ class GroupedQueryAttention(HeadsAttention):
             raise ValueError(
                 f"GroupedQueryAttention: {num_query_heads} heads of queries and {num_key_value_heads} of keys; wanted a multiple"
             )
-        self.use_bias, self.use_gate, self.sliding_window = use_bias, use_gate, sliding_window
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
-        self.activity_regularizer = activity_regularizer
-        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
-        self.input_shape = input_shape
-        self._begin(dropout, seed, flash_attention, dtype, name)
+        self._begin(locals())
 
     def _heads(self) -> tuple[int, int, int, int, tuple[int, ...] | None]:
         return self.num_query_heads, self.num_key_value_heads, self.head_dim, self.head_dim, None

@@ -95,16 +95,16 @@ class HeadsAttention(Dropping):
     sliding_window: int | None
     input_shape: Any
 
-    def _begin(self, dropout: float, seed: int | None, flash_attention: Any, dtype: Any, name: str | None) -> None:
-        """Finish a constructor."""
-        own = type(self).__name__
-        if not isinstance(flash_attention, bool | None):
-            raise TypeError(f"{own}: flash_attention is {flash_attention!r}, wanted True, False or None; attention is always so")
-        self.flash_attention = flash_attention
+    def _begin(self, given: dict[str, Any]) -> None:
+        """Finish a constructor, given its ``locals()``: set the arguments that all these layers have."""
+        own, dtype = type(self).__name__, given["dtype"]
+        if not isinstance(flash := given["flash_attention"], bool | None):
+            raise TypeError(f"{own}: flash_attention is {flash!r}, wanted True, False or None; attention is always so")
         self._dtype = None if dtype is None else real_dtype(dtype, own)
-        self.name = name or own.lower()
-        self.seed = seed
-        self.dropout = dropout
+        self.name = given["name"] or own.lower()
+        for name in HeadsAttention._fixed_arguments:
+            setattr(self, name, given[name])
+        self.dropout = given["dropout"]
         if self.input_shape is not None:
             self.build(self.input_shape)
 
