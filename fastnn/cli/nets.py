@@ -64,6 +64,8 @@ def residual(shape: Shape, n_classes: int) -> Any:
 
 def gpt(vocabulary: int, context: int, width: int, layers: int, heads: int, dropout: float) -> Any:
     """Return a small GPT (Radford et al., 2019), which reads windows of `context` tokens."""
+    if width % heads:
+        raise ValueError(f"--width {width} cannot be divided into --heads {heads}")
     _check_size(vocabulary * width + layers * 12 * width * width)
     return fastnn.models.GPT(vocabulary, context, width, layers, heads, dropout=dropout)
 

@@ -161,6 +161,7 @@ def test_errors() -> None:
         (("whale.txt", "--prompt", ""), "--prompt has no tokens"),
         (("whale.txt", "--prompt", "X"), "text[0] is 'X'"),
         (("whale.txt", "--lr", "nan"), "nan"),
+        (("whale.txt", "--width", 10, "--heads", 4), "--width 10 cannot be divided into --heads 4"),
         (("whale.txt", "--width", 100_000), "more than 268435456; try a smaller --width"),
     ):
         assert words in bad("train", "text", *SMALL, *arguments)
