@@ -1,6 +1,6 @@
 """Tell praise from complaint: an LSTM reads reviews, word by word, that this program makes from templates.
 
-The table has no reviews of people: its sentences are drawn from a few words and patterns, so the task is much easier than
+These are not reviews of people: their sentences are drawn from a few words and patterns, so the task is much easier than
 reading real ones. Yet the words alone do not decide: "not good" is a complaint, "nobody could call it dull" is praise.
 """
 
