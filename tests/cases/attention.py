@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.backends.reference.attention import _scores, _split, _views, attention_forward
+from fastnn.backends.reference.attention import attention_forward, grouped, scores_of, views_of
 from fastnn.core.layout import strides_of
 
 from .case import FLOATS, Array, Case, Maker, Values
@@ -38,11 +38,11 @@ class _Sizes:
         self.v = v
         self.sizes = tuple(getattr(v, name) for name in SIZES)
         absolute = [np.abs(x) for x in (v.q, v.k, v.v, v.bias)]
-        _, self.q, self.k, self.values, bias, mask = _views(np, (v.y, *absolute, v.mask), v.places, v.lse.shape, self.sizes)
-        _, q, k, _, signed, _ = _views(np, (v.y, v.q, v.k, v.v, v.bias, v.mask), v.places, v.lse.shape, self.sizes)
+        _, self.q, self.k, self.values, bias, mask = views_of(np, (v.y, *absolute, v.mask), v.places, v.lse.shape, self.sizes)
+        _, q, k, _, signed, _ = views_of(np, (v.y, v.q, v.k, v.v, v.bias, v.mask), v.places, v.lse.shape, self.sizes)
         rest = (v.first, v.window, v.causal)
-        self.scores = _scores(np, q, k, signed, mask, v.lengths, v.starts, v.slopes, *rest, v.scale)
-        size = _scores(np, self.q, self.k, bias, mask, v.lengths, v.starts, -np.abs(v.slopes), *rest, abs(v.scale))
+        self.scores = scores_of(np, q, k, signed, mask, v.lengths, v.starts, v.slopes, *rest, v.scale)
+        size = scores_of(np, self.q, self.k, bias, mask, v.lengths, v.starts, -np.abs(v.slopes), *rest, abs(v.scale))
         self.off = v.eps * (6 + np.sqrt(v.depth)) * np.where(np.isfinite(size), size, 0)
 
     def weights(self, lse: Array) -> Array:
@@ -54,13 +54,13 @@ class _Sizes:
 
     def groups(self, x: Array) -> Array:
         """Add up what heads contribute to keys or values."""
-        return x.reshape(_split(x.shape, self.sizes[0])).sum(2)
+        return grouped(x, self.sizes[0]).sum(2)
 
     def flat(self, like: Array, errors: Array, row: int) -> Array:
         """Return errors where an array has its elements."""
         allowed = np.zeros(like.shape)
         arrays = [allowed if i == row else np.empty(0) for i in range(4)]
-        _views(np, tuple(arrays), self.v.places, self.v.lse.shape, self.sizes)[row][...] = errors
+        views_of(np, tuple(arrays), self.v.places, self.v.lse.shape, self.sizes)[row][...] = errors
         return allowed
 
 
@@ -77,7 +77,7 @@ def _forward_error(v: SimpleNamespace, want: Values) -> Values:
 
 def _backward_error(v: SimpleNamespace, want: Values) -> Values:
     s = _Sizes(v)
-    dy, y = (np.abs(_views(np, (x,), v.places, v.lse.shape, s.sizes)[0]) for x in (v.dy, v.y))
+    dy, y = (np.abs(views_of(np, (x,), v.places, v.lse.shape, s.sizes)[0]) for x in (v.dy, v.y))
     lse = np.where(np.isfinite(v.lse), v.lse, 0)
     p = s.weights(v.lse)
     relative = s.off + v.eps * (12 + np.abs(lse))[..., None]

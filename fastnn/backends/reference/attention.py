@@ -39,12 +39,12 @@ def attention_forward(
     The word of key j is word j of as many groups of words as the keys need; those of a query begin where these of the query
     before it end, in the order of y.
     """
-    of_y, of_q, of_k, of_v, of_bias, of_mask = _views(
+    of_y, of_q, of_k, of_v, of_bias, of_mask = views_of(
         xp, (y, q, k, v, bias, mask), places, lse.shape, (groups, keys, depth, width)
     )
     if rate.size:
         take(xp, aux, state, lse.size * -(-keys // GROUP) * GROUP)
-    scores = _scores(xp, of_q, of_k, of_bias, of_mask, lengths, starts, slopes, first, window, causal, scale)
+    scores = scores_of(xp, of_q, of_k, of_bias, of_mask, lengths, starts, slopes, first, window, causal, scale)
     largest = scores.max(-1, initial=-xp.inf)
     shift = xp.where(xp.isneginf(largest), 0, largest)[..., None]
     weights = xp.exp(scores - shift)
@@ -53,7 +53,7 @@ def attention_forward(
     weights = weights / xp.where(total == 0, 1, total)[..., None]
     if rate.size:
         weights = weights * _kept(xp, weights, aux, rate)
-    of_y[...] = (_grouped(xp, weights, groups) @ _zeroed(xp, of_v, lengths)[:, :, None]).reshape(of_y.shape)
+    of_y[...] = (grouped(weights, groups) @ _zeroed(xp, of_v, lengths)[:, :, None]).reshape(of_y.shape)
 
 
 def attention_backward(
@@ -67,22 +67,22 @@ def attention_backward(
     Queries without keys, and keys without queries, get 0. dq, dk and dv may be one array, of which each writes its part.
     """
     sizes = (groups, keys, depth, width)
-    of_y, of_q, of_k, of_v, of_bias, of_mask = _views(xp, (y, q, k, v, bias, mask), places, lse.shape, sizes)
-    of_dy, of_dq, of_dk, of_dv = _views(xp, (dy, dq, dk, dv), places, lse.shape, sizes)
-    scores = _scores(xp, of_q, of_k, of_bias, of_mask, lengths, starts, slopes, first, window, causal, scale)
+    of_y, of_q, of_k, of_v, of_bias, of_mask = views_of(xp, (y, q, k, v, bias, mask), places, lse.shape, sizes)
+    of_dy, of_dq, of_dk, of_dv = views_of(xp, (dy, dq, dk, dv), places, lse.shape, sizes)
+    scores = scores_of(xp, of_q, of_k, of_bias, of_mask, lengths, starts, slopes, first, window, causal, scale)
     weights = xp.exp(scores - xp.where(xp.isneginf(lse), 0, lse)[..., None])
-    dy5, k5, v5 = of_dy.reshape(_split(of_dy.shape, groups)), _zeroed(xp, of_k, lengths), _zeroed(xp, of_v, lengths)
-    q5 = of_q.reshape(_split(of_q.shape, groups))
+    dy5, k5, v5 = grouped(of_dy, groups), _zeroed(xp, of_k, lengths), _zeroed(xp, of_v, lengths)
+    q5 = grouped(of_q, groups)
     dweights = (dy5 @ v5[:, :, None].swapaxes(-1, -2)).reshape(weights.shape)
     used = weights
     if rate.size:
         kept = _kept(xp, weights, aux, rate)
         used, dweights = weights * kept, dweights * kept
     delta = (of_dy * of_y).sum(-1)[..., None]
-    dscores = _grouped(xp, weights * (dweights - delta) * weights.dtype.type(scale), groups)
+    dscores = grouped(weights * (dweights - delta) * weights.dtype.type(scale), groups)
     of_dq[...] = (dscores @ k5[:, :, None]).reshape(of_dq.shape)
     of_dk[...] = (dscores.swapaxes(-1, -2) @ q5).sum(2)
-    of_dv[...] = (_grouped(xp, used, groups).swapaxes(-1, -2) @ dy5).sum(2)
+    of_dv[...] = (grouped(used, groups).swapaxes(-1, -2) @ dy5).sum(2)
 
 
 def rotary(xp: Any, y: Array, x: Array, table: Array, positions: Array, heads: int, halves: int, inverse: int) -> None:
@@ -106,7 +106,7 @@ def rotary(xp: Any, y: Array, x: Array, table: Array, positions: Array, heads: i
     y[:, :, :heads, second] = a * sin + b * cos
 
 
-def _views(xp: Any, arrays: tuple[Array, ...], places: Array, batch: tuple[int, ...], sizes: tuple[int, ...]) -> list[Array]:
+def views_of(xp: Any, arrays: tuple[Array, ...], places: Array, batch: tuple[int, ...], sizes: tuple[int, ...]) -> list[Array]:
     """Return views (B, heads, rows, columns) of arrays, by the rows of `places`; None for those that are absent."""
     (b, h, m), (g, n, d, e) = batch, sizes
     shapes = ((b, h, m, e), (b, h, m, d), (b, g, n, d), (b, g, n, e), (b, h, m, n), (b, h, m, n))
@@ -120,13 +120,10 @@ def _views(xp: Any, arrays: tuple[Array, ...], places: Array, batch: tuple[int, 
     return found
 
 
-def _split(shape: tuple[int, ...], groups: int) -> tuple[int, ...]:
-    b, h, *rest = shape
-    return (b, groups, h // groups if groups else 0, *rest)
-
-
-def _grouped(xp: Any, weights: Array, groups: int) -> Array:
-    return weights.reshape(_split(weights.shape, groups))
+def grouped(x: Array, groups: int) -> Array:
+    """Return x (B, H, ...) as (B, groups, H / groups, ...)."""
+    b, h, *rest = x.shape
+    return x.reshape(b, groups, h // groups if groups else 0, *rest)
 
 
 def _zeroed(xp: Any, x: Array, lengths: Array) -> Array:
@@ -134,13 +131,13 @@ def _zeroed(xp: Any, x: Array, lengths: Array) -> Array:
     return xp.where((xp.arange(x.shape[2]) < lengths[:, None])[:, None, :, None], x, 0) if lengths.size else x
 
 
-def _scores(
+def scores_of(
     xp: Any, q: Array, k: Array, bias: Array, mask: Array, lengths: Array, starts: Array, slopes: Array, first: int,
     window: int, causal: int, scale: float,
 ) -> Array:  # fmt: skip
     """Return the scores (B, H, M, keys); -infinity where a query may not attend to a key."""
     (b, h, m, _), (_, g, n, _) = q.shape, k.shape
-    scores = (q.reshape(_split(q.shape, g)) @ k[:, :, None].swapaxes(-1, -2)).reshape(b, h, m, n) * q.dtype.type(scale)
+    scores = (grouped(q, g) @ k[:, :, None].swapaxes(-1, -2)).reshape(b, h, m, n) * q.dtype.type(scale)
     begin = xp.clip(starts, -FAR, FAR) if starts.size else xp.full(b, first, xp.int64)
     distance = (begin[:, None, None] + xp.arange(m)[:, None] - xp.arange(n))[:, None]
     if slopes.size:
