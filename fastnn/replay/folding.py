@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..autograd.tensor import Tensor
 from ..backends.base import Backend, Call, aligned
-from ..backends.spec import KERNELS
+from ..backends.spec import KERNELS, LINEAR
 from .memory import Array
 from .recorder import Recorder
 
@@ -40,6 +40,8 @@ class Folded:
     def take(self, calls: Sequence[Call], recorder: Recorder, outs: Sequence[Array]) -> list[Call]:
         """Return the calls without those that depend on weights alone; these are run now, unless an earlier recording had them.
 
+        Dense layers of looked-up rows become look-ups, see `_with_table`.
+
         Args:
             calls: the calls of a recorded pass.
             recorder: the recorder of the pass.
@@ -53,14 +55,18 @@ class Folded:
         for name, args in calls:
             extents = [self._extent(a) for a in _arrays(name, args, written=True)]
             once = all(sum(_meet(e, other) for other in changed) == 1 and not any(_meet(e, k) for k in kept) for e in extents)
-            if not (once and self._fold(name, args, constant, recorder)):
-                rest.append((name, tuple(self._moved(a, constant) if hasattr(a, "shape") else a for a in args)))
-        return rest
+            if once and (numbers := self._fold(name, args, constant, recorder)):
+                constant.update(zip(numbers, extents, strict=True))
+            else:
+                rest.append((name, args))
+        while (fewer := self._with_table(rest, constant, recorder, kept)) is not None:
+            rest = fewer
+        return [(name, tuple(self._moved(a, constant) if hasattr(a, "shape") else a for a in args)) for name, args in rest]
 
-    def _fold(self, name: str, args: tuple[Any, ...], constant: dict[int, Any], recorder: Recorder) -> bool:
-        """Fold a call whose outputs no other call computes, if its inputs are constant."""
+    def _fold(self, name: str, args: tuple[Any, ...], constant: Mapping[int, Any], recorder: Recorder) -> list[int]:
+        """Fold a call if its inputs are constant; return the numbers of the arrays that it computes, or no numbers."""
         if any(arg.reads and arg.writes for arg in KERNELS[name].args):
-            return False
+            return []
         given: list[Any] = []  # parts, values, and None for outputs
         key: list[Any] = [name]
         for arg, value in zip(KERNELS[name].args, args, strict=True):
@@ -74,10 +80,10 @@ class Folded:
                 given.append(value)
                 key.append((content, value.shape))
             else:
-                return False
+                return []
         outputs = _arrays(name, args, written=True)
         if not outputs or not any(isinstance(value, _Part) for value in given):
-            return False
+            return []
         numbers = self._known.get(tuple(key))
         if numbers is None:
             first = len(self._weights) + len(self.tensors)
@@ -86,8 +92,63 @@ class Folded:
             left = iter(_Part(n, 0, a.shape) for n, a in zip(numbers, outputs, strict=True))
             self._calls.append((name, tuple(next(left) if value is None else value for value in given)))
             self._run(self._calls[-1], [t.data for t in (*self._weights, *self.tensors)])
-        constant.update(zip(numbers, map(self._extent, outputs), strict=True))
-        return True
+        return numbers
+
+    def _with_table(
+        self, calls: Sequence[Call], constant: dict[int, Any], recorder: Recorder, kept: Sequence[tuple[int, int]]
+    ) -> list[Call] | None:
+        """Return the calls with a look-up in the place of a dense layer, or None if no dense layer can be replaced.
+
+        If the rows of a table, as of an embedding, are the input of a dense layer, each row of its output follows from one of
+        them. The outputs for all rows are a new table, which depends on weights alone. It is made if it is not larger than
+        the first table and the weights of the layer together.
+
+        Args:
+            calls, recorder: calls of a recorded pass, and its recorder.
+            constant: extents of the constant arrays, by number; the new table is added.
+            kept: extents of the outputs of the pass.
+        """
+        for i, (name, args) in enumerate(calls):
+            if name != "take_forward":
+                continue
+            rows, table, index = args
+            users, (n, inputs) = self._users(calls, rows), table.shape
+            if [j for j, written in users.items() if written] != [i]:
+                continue
+            for j in (j for j in users if j > i and calls[j][0] == "dense_forward"):
+                y, aux, x, w, b, act, precision = calls[j][1]
+                outputs = w.shape[1]
+                of_rows = self._extent(x) == self._extent(rows) and x.shape == rows.shape and not precision
+                unused = min(self._users(calls, y), default=None) == j and (not aux.size or len(self._users(calls, aux)) == 1)
+                if not of_rows or not unused or n * outputs > (n + outputs) * inputs:
+                    continue
+                made = aligned(self._k, (n, outputs), y.dtype)
+                folded = self._fold("dense_forward", (made, self._k.absent, table, w, b, act, precision), constant, recorder)
+                if not folded:
+                    continue
+                made = self.tensors[folded[0] - len(self._weights)].data
+                constant.setdefault(folded[0], self._extent(made))
+                before, after = list(calls[: i + 1]), list(calls[j + 1 :])
+                if len(users) == 2 and not self._meets(rows, kept):
+                    del before[i]
+                if self._meets(y, kept):  # an output may be the same memory as an input that is read later
+                    out, y = y, aligned(self._k, y.shape, y.dtype)
+                    recorder.owned.append(y)
+                    after.insert(0, ("activation_forward", (out, y, LINEAR)))
+                return [*before, ("take_forward", (y, made, index)), *calls[i + 1 : j], *after]
+        return None
+
+    def _users(self, calls: Sequence[Call], array: Array) -> dict[int, bool]:
+        """Return the indices of the calls that use an array, and whether they write it."""
+        users = {}
+        for i, (name, args) in enumerate(calls):
+            written, read = (any(self._meets(array, [self._extent(a)]) for a in _arrays(name, args, w)) for w in (True, False))
+            if written or read:
+                users[i] = written
+        return users
+
+    def _meets(self, array: Array, extents: Sequence[tuple[int, int]]) -> bool:
+        return any(_meet(self._extent(array), extent) for extent in extents)
 
     def _extent(self, a: Array) -> tuple[int, int]:
         begin = self._k.address(a)
