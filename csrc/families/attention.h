@@ -348,7 +348,10 @@ FASTNN_INLINE double attention_work(const Args& g, i64 columns, int itemsize) {
 }
 FASTNN_INLINE double attention_forward_work(const void* args, int itemsize) {
   const auto& g = *(const AttentionForward<float>*)args;
-  return attention_work(g, g.depth + g.width, itemsize);
+  const double work = attention_work(g, g.depth + g.width, itemsize);
+  if (g.M > kFewQueries) return work;
+  const double memory = memory_work((double)(g.B * g.groups) * (double)g.keys * (double)(g.depth + g.width) * itemsize);
+  return work > memory ? work : memory;
 }
 
 }  // namespace

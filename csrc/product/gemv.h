@@ -34,9 +34,10 @@ Way product_way(i64 m, i64 n, i64 k, bool a_along_k, bool b_along_k) {
   return axpy ? Way::kAxpy : Way::kTiles;
 }
 
-// c[i0 ..][j0 ..] += alpha a b for M rows, `columns` columns and R steps of k from k0.
-template <class T, int M, int R>
-void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
+// c[i0 ..][j0 ..] += alpha a b for M rows, `columns` columns and R steps of k from k0. With `ahead`, the elements of b that are
+// so far ahead are prefetched: a worker reads a part of each row, and the hardware does not foresee such jumps.
+template <class T, int M, int R, bool Far>
+void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0, i64 ahead) {
   Vec<T> s[M][R];
   const T* b[R];
   T* c[M];
@@ -54,6 +55,7 @@ void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
       const Vec<T> v = lanes.load(b[r] + j);
+      if (Far) __builtin_prefetch(b[r] + ahead + j, 0, 2);
 #pragma GCC unroll 8
       for (int i = 0; i < M; i++) acc[i] = r ? acc[i] + s[i][r] * v : s[i][r] * v;
     }
@@ -62,12 +64,12 @@ void add_axpys(const Product<T>& g, i64 i0, i64 j0, i64 columns, i64 k0) {
   });
 }
 
-template <class T, int R>
-void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0) {
+template <class T, int R, bool Far>
+void add_axpys(const Product<T>& g, i64 j0, i64 columns, i64 k0, i64 ahead = 0) {
   i64 i = 0;
-  for (; g.m - i >= 3; i += 3) add_axpys<T, 3, R>(g, i, j0, columns, k0);
-  if (g.m - i == 2) add_axpys<T, 2, R>(g, i, j0, columns, k0);
-  if (g.m - i == 1) add_axpys<T, 1, R>(g, i, j0, columns, k0);
+  for (; g.m - i >= 3; i += 3) add_axpys<T, 3, R, Far>(g, i, j0, columns, k0, ahead);
+  if (g.m - i == 2) add_axpys<T, 2, R, Far>(g, i, j0, columns, k0, ahead);
+  if (g.m - i == 1) add_axpys<T, 1, R, Far>(g, i, j0, columns, k0, ahead);
 }
 
 // ---- packed panels ----
@@ -260,9 +262,13 @@ void few_rows(const Product<T>& g, Way way, const Worker& me) {
     if (way == Way::kAxpy && g.packed) {
       add_panels(g, j0, j1);
     } else if (way == Way::kAxpy) {
+      constexpr i64 kAhead = 16 << 10;  // bytes: more than what comes from memory in its latency
+      const bool far = g.k * g.n * (i64)sizeof(T) > fastnn::caches().l2 / 4;
+      const i64 ahead = round_up(ceil_div(kAhead, columns * (i64)sizeof(T)), 4) * g.b.ld;
       i64 k = 0;
-      for (; k + 4 <= g.k; k += 4) add_axpys<T, 4>(g, j0, columns, k);
-      for (; k < g.k; k++) add_axpys<T, 1>(g, j0, columns, k);
+      for (; far && k + 4 <= g.k; k += 4) add_axpys<T, 4, true>(g, j0, columns, k, ahead);
+      for (; k + 4 <= g.k; k += 4) add_axpys<T, 4, false>(g, j0, columns, k);
+      for (; k < g.k; k++) add_axpys<T, 1, false>(g, j0, columns, k);
     } else {
       i64 j = j0;
       for (; j + 4 <= j1; j += 4) add_dots<T, 4>(g, j);

@@ -3,6 +3,7 @@
 // product.cpp is compiled once for each ISA and exports the products as a table. Kernels call products by this header. No other
 // file includes the implementation: gemm.h, gemv.h, pack.h, ukern.h.
 #pragma once
+#include "core/caches.h"
 #include "families/activation.h"
 
 namespace fastnn {
@@ -108,12 +109,15 @@ constexpr double kFlopsPerNs = 80;  // a guess, not measured: four multiply-adds
 constexpr double kFlopsPerNs = 40;
 #endif
 
+// Returns the rough nanoseconds in which one worker reads and writes so many bytes. What fills half of its second-level cache
+// comes from farther away, unless nothing else is computed.
+FASTNN_INLINE double memory_work(double bytes) { return bytes / (bytes > (double)fastnn::caches().l2 / 2 ? 30 : 100); }
+
 // Returns the rough nanoseconds on one worker: the time of the multiply-adds, in whole vectors, or that of the memory if longer.
 FASTNN_INLINE double product_work(i64 m, i64 n, i64 k, int itemsize) {
-  constexpr double kBytesPerNs = 100;
   const double columns = (double)round_up(n, FASTNN_VB / itemsize);
   const double arithmetic = 2.0 * (double)m * columns * (double)k / kFlopsPerNs * (itemsize / 4);
-  const double memory = ((double)m * (double)k + (double)k * (double)n + (double)m * (double)n) * itemsize / kBytesPerNs;
+  const double memory = memory_work(((double)m * (double)k + (double)k * (double)n + (double)m * (double)n) * itemsize);
   return arithmetic > memory ? arithmetic : memory;
 }
 
