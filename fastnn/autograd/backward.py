@@ -102,7 +102,7 @@ class Gradients:
                         raise RuntimeError(f"{op}: a leaf was changed in place after the forward pass that used it")
             self.visit(node)
             if not retain_graph:
-                node.saved = None
+                node.free()
 
     def start(self, t: Tensor, gradient: Any, op: str) -> None:
         """Set the gradient of the root t; the default is 1, for a Tensor with one element."""

@@ -7,7 +7,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..core.block import Block
 
@@ -210,13 +210,23 @@ def share_changes(t: Tensor, source: Tensor) -> Tensor:
     return t
 
 
+class Freed:
+    """Place of a Tensor in a graph that backward has freed, for `fastnn.autograd.graph`. The values of the Tensor are gone."""
+
+    __slots__ = ("dtype", "index", "node", "shape")
+
+    def __init__(self, t: Tensor) -> None:
+        self.node, self.index, self.shape, self.dtype = t.node, t.index, t.shape, t.dtype
+
+
 class Node:
     """Operation on the tape. Each output Tensor refers to the node, and has its number among the outputs as `index`.
 
     Attributes:
         op: public name of the operation, such as "dense", "softmax" or "reshape".
         attrs: arguments other than Tensors, by name: axes, shapes, and the element-wise function as "activation".
-        inputs: the Tensors that it was applied to, including integers and masks.
+        inputs: the Tensors that it was applied to, including integers and masks; results of operations are `Freed` after
+            backward.
         outputs: shape and dtype of each output if there are several; empty for one output.
         backward: called with the `Gradients`, the node and one gradient for each output. The gradient of a single output is an
             array. If there are several outputs, outputs without a gradient get None.
@@ -242,6 +252,12 @@ class Node:
         self.outputs = outputs
         self.order = next(_clock)
         self.retained: dict[int, ref[Tensor]] | None = None  # output Tensors on which `retain_grad` was called
+
+    def free(self) -> None:
+        """Let go of the values that backward needed: the saved ones, and results of operations among the inputs."""
+        self.saved = None
+        left = (t if t.node is None else Freed(t) for t in self.inputs)
+        self.inputs = cast("tuple[Tensor, ...]", tuple(left))
 
 
 def newest_first(roots: Iterable[Node | None]) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -208,6 +209,39 @@ def test_gradients_of_parts() -> None:
         np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-5)
         with fastnn.no_grad():
             assert all(p.node is None for p in cut(x))
+
+
+def test_backward_frees_values_on_its_way_and_keeps_the_list_of_operations() -> None:
+    x, alive = leaf(4, 6), []
+
+    def seen(ctx: Any, dy: Tensor) -> Tensor:
+        alive.append([array() is not None for array in arrays])
+        return dy
+
+    marked = type("Marked", (fastnn.Function,), {"forward": staticmethod(lambda ctx, t: t * 1), "backward": staticmethod(seen)})
+    first = (x * 2).tanh()
+    second = marked.apply(first).exp()
+    third = (second * second).sqrt()
+    arrays = [weakref.ref(t.data) for t in (first, second, third)]
+    loss = third.sum()
+    del first, second, third
+    before = str(fastnn.autograd.graph(loss))
+    loss.backward()
+    assert alive == [[True, False, False]], "where backward is in the middle, it has freed what came later"
+    assert [array() for array in arrays] == [None, None, None]
+    assert str(fastnn.autograd.graph(loss)) == before
+    with pytest.raises(RuntimeError, match="was freed by an earlier backward"):
+        loss.backward()
+
+
+def test_backward_keeps_values_with_retain_graph() -> None:
+    x = leaf(4, 6)
+    loss = (x.exp() * 2).sin().sum()
+    loss.backward(retain_graph=True)
+    assert x.grad is not None
+    once = x.grad.numpy().copy()
+    loss.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), 2 * once)
 
 
 def test_parts_are_one_node() -> None:
