@@ -98,6 +98,7 @@ class Replayed:
         if before is not None and not (recorder.void or now.hindrance or before.hindrance) and now.signature == before.signature:
             self._recorded = Step(recorder, [], None)
             return
+        recorder.forget()
         self._recorded = None
         self._differed += 1
         why = recorder.void or now.hindrance or (difference(before, now) if before is not None else "")

@@ -178,6 +178,7 @@ class _Capture:
             self._stay_eager(recorder.void)
             return output
         output = own(output, recorder)
+        result = copied(output, recorder)
         if not recorder.hindrance:
             recorder.hindrance = recorder.escaped()
         state = key, recorder.mode_override, *_modes(recorder.modules)
@@ -203,10 +204,8 @@ class _Capture:
                 self._watched[state] = now
                 if len(self._watched) > 2 * MOST_PLANS:
                     del self._watched[next(iter(self._watched))]
-            output = copied(output, recorder)
             recorder.forget()
-            return output
-        return copied(output, recorder)
+        return result
 
     def _record(
         self, recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array], buffers: list[Array]

@@ -18,7 +18,7 @@ class Block:
         number: index of the block, in order of creation.
         begin, end: first address, and address after the last byte.
         where: line outside of fastnn that made the block, as file:line; "" for inputs.
-        root: object that lives as long as the memory is used; None if references are not counted.
+        root: object that lives as long as the memory is used; None if there is none.
     """
 
     __slots__ = ("begin", "end", "expected", "number", "root", "where")
@@ -52,14 +52,11 @@ class Memory:
         self._begins: list[int] = []
         self._by_address: list[Block] = []
 
-    def add(self, array: Array, where: str = "", counted: bool = True) -> Block:
-        """Make and add the block of an array.
-
-        counted: whether references to the block are counted.
-        """
+    def add(self, array: Array, where: str = "") -> Block:
+        """Make and add the block of an array."""
         begin, end = self.extent(array)
         base = getattr(array, "base", None)
-        block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if counted and end > begin else None)
+        block = Block(len(self.blocks), begin, end, where, (array if base is None else base) if end > begin else None)
         self.blocks.append(block)
         if end > begin:
             at = bisect_right(self._begins, begin)

@@ -14,6 +14,7 @@ from ..core import versions
 from ..core.tree import flatten, replace, unflatten
 from ..nn.mode import mode_override
 from ..nn.parameter import stored
+from .arena import in_arena
 from .fused_step import fused_step
 from .lookups import Bindings
 from .recorder import Recorder
@@ -24,20 +25,26 @@ _version, _training, _data, _requires_grad, _has_grad = map(
 
 
 class Step:
-    """A recording that can be replayed: its plan, the conditions before it, and the state of gradients after it."""
+    """A recording that can be replayed: its plan, the conditions before it, and the state of gradients after it.
+
+    The memory of the recording is freed. The plan uses an arena, of `arena_bytes`, in which arrays share memory.
+    """
 
     def __init__(self, recorder: Recorder, buffers: list[Array], output: Any, bindings: Bindings | None = None) -> None:
         # A function is in the list several times if an optimizer takes several steps in one call.
         self._prepare = tuple(Counter(recorder.prepare).items())
-        self.recorder = recorder
+        self._real, self._changed = recorder.real, tuple(recorder.changed)
         self.buffers = buffers
-        self.xp = recorder.xp
         # Leaves of the output that the recording did not make have no array, and are returned unchanged.
         # A container without arrays of the recording is one leaf.
         self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
         self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
         made = [array for _, array, _ in self._outputs if array is not None]
-        self.plan = recorder.real.plan(*fused_step(recorder, made))
+        held = recorder.held()
+        calls, flags, overlapping = fused_step(recorder, made)
+        used = [recorder.memory.find(*recorder.memory.extent(array)) for array in (*made, *flags.values())]
+        calls, self.arena_bytes = in_arena(recorder, calls, overlapping, [*held, *(block for block in used if block is not None)])
+        self.plan = recorder.real.plan(calls, flags, overlapping)
         self.bindings = bindings  # names that the user's code reads; None if they are not compared between calls
         self.used = 0  # time of the last use, by the owner's clock
         self._settings = versions.settings
@@ -51,6 +58,7 @@ class Step:
         self._places, self._arrays, self._trained = tuple(leaves), tuple(map(_data, leaves)), tuple(map(_requires_grad, leaves))
         self._leaves, self._before = tuple(before), tuple(before.values())
         self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
+        recorder.forget()
 
     def fits(self) -> bool:
         """Return whether layers, modes, parameters, gradients and the values that user code reads are unchanged."""
@@ -73,10 +81,10 @@ class Step:
 
     def replay(self, inputs: list[Array]) -> Any:
         for buffer, array in zip(self.buffers, inputs, strict=True):
-            self.recorder.real.write(buffer, array)
+            self._real.write(buffer, array)
         self.run(1)
-        for i in self.recorder.changed:
-            give_back(self.recorder.real, inputs[i], self.buffers[i])
+        for i in self._changed:
+            give_back(self._real, inputs[i], self.buffers[i])
         made = [
             leaf if array is None else Tensor(array.copy()) if is_tensor else array.copy()
             for leaf, array, is_tensor in self._outputs

@@ -15,7 +15,7 @@ from ..backends.base import Backend, Call, aligned
 from ..backends.spec import KERNELS
 from ..core.arrays import copy_array
 from ..nn.mode import mode_override
-from .memory import Array, Memory
+from .memory import Array, Block, Memory
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -146,7 +146,11 @@ class Recorder:
     # ---- memory ----
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
-        array = aligned(self.real, shape, dtype)
+        return self._new(aligned, self.real, shape, dtype)
+
+    def _new(self, make: Callable[..., Array], *args: Any) -> Array:
+        """Make an array, add its block, and return it."""
+        array = make(*args)
         block = self.memory.add(array, self._line())
         if block.root is not None:
             block.expected = block.references - 1  # one less: the reference that is returned here belongs to the caller
@@ -157,10 +161,7 @@ class Recorder:
         return self.empty(array.shape, array.dtype) if self.owns(array) else self.real.empty(array.shape, array.dtype)
 
     def aux(self, kernel: str, *args: Any) -> Array:
-        array = self.real.aux(kernel, *args)
-        self.memory.add(array, counted=False)
-        self.owned.append(array)
-        return array
+        return self._new(self.real.aux, kernel, *args)
 
     def asarray(self, a: Any, dtype: Any = None) -> Array:
         array = self.real.asarray(a, dtype)
@@ -178,7 +179,7 @@ class Recorder:
         return array
 
     def forget(self) -> None:
-        """Free the memory of a recording that is not replayed; else it lasts until the garbage collector finds its cycles."""
+        """Free the memory of the recording. Otherwise it lasts until the garbage collector finds its cycles."""
         self.calls.clear()
         self.owned.clear()
         self.memory = Memory(self.real)
@@ -193,8 +194,8 @@ class Recorder:
         places = [*map(self.memory.extent, self.outside.values()), *self._constants]
         return any(first < end and begin < last for first, last in places)
 
-    def escaped(self) -> str:
-        """Return a message if something outside still refers to memory of the recording; "" if nothing does."""
+    def held(self) -> list[Block]:
+        """Return the blocks to which something outside still refers."""
         for grads in (self.grads_before, self.grads_after):
             made = [leaf for leaf in grads if self.owns(leaf.data)]  # these leaves exist only during the step
             while made:
@@ -208,6 +209,11 @@ class Recorder:
             self.real.wait()
             gc.collect()
             held = self.memory.held()
+        return held
+
+    def escaped(self) -> str:
+        """Return a message if something outside still refers to memory of the recording; "" if nothing does."""
+        held = self.held()
         if not held:
             return ""
         where = next((f", made in {b.where}," for b in held if b.where), "")

@@ -279,6 +279,8 @@ class TrainStep:
                     return
                 roots = [p for parts in _parts(self.model, self.compiled) for p in parts]
                 self.recorded = Step(recorder, [], None, Bindings(roots, host, recorder.uses) if host is not None else None)
+            else:
+                recorder.forget()
             self._unsure = False
 
     def _record(self, recorder: Any) -> None:

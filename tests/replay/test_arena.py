@@ -1,0 +1,129 @@
+"""Memory of recorded steps: arrays that are never in use at the same time share it, and replays are still equal to eager."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+import fastnn.nn as nn
+from fastnn.backends import current, recording
+from fastnn.replay.arena import STEP, Use, in_arena, layout
+from fastnn.replay.recorder import Recorder
+
+LAYERS, BATCH, WIDTH = 10, 32, 64
+X = np.random.default_rng(0).standard_normal((5, BATCH, WIDTH)).astype(np.float32)
+
+
+def deep() -> tuple[nn.Module, Any]:
+    """Returns a deep net, and a training step of it that returns its loss and its first output."""
+    fastnn.seed(3)
+    model = fastnn.Sequential([fastnn.Dense(WIDTH, activation="tanh", input_shape=(WIDTH,)) for _ in range(LAYERS)])
+    optimizer = fastnn.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        first = model[0](x)
+        y = first
+        for layer in model[1:]:
+            y = layer(y)
+        loss = ((y - x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), first.detach()
+
+    return model, step
+
+
+def test_a_recorded_step_needs_less_memory_than_its_arrays_and_computes_the_same() -> None:
+    eager, step = deep()
+    recorded, captured = deep()
+    captured = fastnn.capture(captured)
+    for x in X:
+        for a, b in zip(step(fastnn.tensor(x)), captured(fastnn.tensor(x)), strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    for a, b in zip(eager.get_weights(), recorded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    ((plan,),) = captured.captured._steps.values()
+    outputs_and_gradients = 2 * LAYERS * X[0].nbytes
+    assert 0 < plan.arena_bytes < 0.75 * outputs_and_gradients
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"global_clipnorm": 0.1}, {"gradient_accumulation_steps": 2}, {"use_ema": True}], ids=str
+)
+def test_fit_computes_the_same_as_eager_steps(settings: dict[str, Any]) -> None:
+    results = []
+    for eager in (False, True):
+        model, _ = deep()
+        model.compile(fastnn.optim.Adam(lr=1e-3, **settings), "mse", metrics=["mae"])
+        x = X.reshape(-1, WIDTH)
+        history = model.fit(x, x, batch_size=BATCH, epochs=2, verbose=0, check_finite=eager)  # such steps are not recorded
+        results.append([*model.get_weights(), *map(np.array, history.history.values())])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def places(overlaps: bool) -> list[int]:
+    """Returns where two arrays lie in an arena that are written one after the other, and the size of the arena."""
+    k = current()
+    recorder = Recorder(k)
+    with recording(recorder):
+        own: Any = current()
+        a, b = own.empty(1000, np.float32), own.empty(1000, np.float32)
+        if overlaps:
+            with own.overlap():
+                own.fill(a, 1.0)
+        else:
+            own.fill(a, 1.0)
+        own.fill(b, 2.0)
+    calls, nbytes = in_arena(recorder, recorder.calls, recorder.overlapping, ())
+    return [*(k.address(args[0]) for _, args in calls), nbytes]
+
+
+def test_calls_that_overlap_with_later_ones_share_no_memory_with_them() -> None:
+    a, b, nbytes = places(overlaps=False)
+    assert a == b
+    assert nbytes < 5000
+    a, b, nbytes = places(overlaps=True)
+    assert abs(a - b) >= 4000
+    assert nbytes >= 8000
+
+
+def test_arrays_that_others_use_stay_where_they_are() -> None:
+    k = current()
+    given = k.empty(100, np.float32)
+    recorder = Recorder(k, (given,))
+    with recording(recorder):
+        own: Any = current()
+        read, held, other = (own.empty(100, np.float32) for _ in range(3))
+        own.fill(held, 1.0)
+        own.cast(other, read, 0)
+        own.cast(other, held, 0)
+        own.cast(given, other, 0)
+    calls, _ = in_arena(recorder, recorder.calls, (), recorder.memory.blocks[2:3])
+    moved = {k.address(a) for _, args in calls for a in args if hasattr(a, "shape")}
+    assert {k.address(given), k.address(read), k.address(held)} <= moved
+    assert k.address(other) not in moved
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_arrays_overlap_in_memory_and_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    uses = []
+    for _ in range(60):
+        first = int(rng.integers(100))
+        uses.append(Use(int(rng.integers(1, 100_000)), first, first + int(rng.integers(30))))
+    offsets, nbytes = layout(uses)
+    for i, (a, p) in enumerate(zip(uses, offsets, strict=True)):
+        assert p % STEP == 0
+        assert p + a.nbytes <= nbytes
+        for b, q in zip(uses[:i], offsets[:i], strict=True):
+            together = a.first <= b.last and b.first <= a.last
+            assert not (together and p < q + b.nbytes and q < p + a.nbytes)
+    live = max(sum(u.nbytes for u in uses if u.first <= t <= u.last) for t in range(130))
+    assert nbytes < 1.3 * live
+
+
+def test_a_step_without_memory_of_its_own_has_an_empty_arena() -> None:
+    assert layout([]) == ([], 0)
