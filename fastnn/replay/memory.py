@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 import sys
 from bisect import bisect_right
 from typing import Any
 
-from ..backends.base import Backend
+import numpy as np
+
+from ..backends.base import Backend, aligned
 
 Array = Any
+LARGE = 1 << 18
+"""Size in bytes from which an array of a recording has pages of its own, which are given back before its addresses are."""
+OFTEN = 1 << 22
+"""Bytes of such arrays after which the pages of those that are not needed any more are given back."""
+
+
+class Pages(mmap.mmap):
+    """Pages of one array."""
+
+
+def paged(k: Backend, shape: int | tuple[int, ...], dtype: Any) -> Array:
+    """Return an array in pages of its own, if it is large, on the host, and the system (Linux) takes single pages back."""
+    nbytes = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+    if nbytes < LARGE or k.xp is not np or sys.platform != "linux":
+        return aligned(k, shape, dtype)
+    try:
+        pages = Pages(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:  # no memory, or too many ranges of pages
+        return aligned(k, shape, dtype)
+    return np.ndarray(nbytes, np.uint8, pages).view(dtype).reshape(shape)
 
 
 class Block:
@@ -21,11 +45,12 @@ class Block:
         root: object that lives as long as the memory is used; None if there is none.
     """
 
-    __slots__ = ("begin", "end", "expected", "number", "root", "where")
+    __slots__ = ("begin", "end", "expected", "number", "root", "where", "written")
 
     def __init__(self, number: int, begin: int, end: int, where: str, root: Any) -> None:
         self.number, self.begin, self.end, self.where, self.root = number, begin, end, where, root
         self.expected = 0  # number of references to the root that the recording itself holds
+        self.written = False  # whether a kernel has written to it
 
     @property
     def references(self) -> int:
@@ -51,6 +76,8 @@ class Memory:
         self.blocks: list[Block] = []
         self._begins: list[int] = []
         self._by_address: list[Block] = []
+        self._resident: list[Block] = []  # blocks with pages of their own that were not given back
+        self._new = 0  # bytes of such blocks since the last look at all of them
 
     def add(self, array: Array, where: str = "") -> Block:
         """Make and add the block of an array."""
@@ -63,6 +90,25 @@ class Memory:
             self._begins.insert(at, begin)
             self._by_address.insert(at, block)
         return block
+
+    def shrinks(self, block: Block) -> None:
+        """Give back the pages of this new block, and of others, once the step has dropped their arrays.
+
+        The addresses stay reserved: what the step makes later is elsewhere. Nobody can read the values any more. A replay writes
+        them before it reads them, except values that no kernel wrote, which are kept.
+        """
+        if not isinstance(getattr(block.root, "base", None), Pages):
+            return
+        self._new += block.end - block.begin
+        if self._new >= OFTEN:
+            self._new, resident = 0, self._resident
+            self._resident = []
+            for b in resident:
+                if b.written and b.references == b.expected:
+                    b.root.base.madvise(mmap.MADV_DONTNEED)
+                else:
+                    self._resident.append(b)
+        self._resident.append(block)
 
     def find(self, begin: int, end: int) -> Block | None:
         """Return the block that contains this range of addresses; None if no block does."""

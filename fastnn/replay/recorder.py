@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..backends.base import Backend, Call, aligned
+from ..backends.base import Backend, Call
 from ..backends.spec import KERNELS
 from ..core.arrays import copy_array
 from ..nn.mode import mode_override
-from .memory import Array, Block, Memory
+from .memory import Array, Block, Memory, paged
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -112,8 +112,10 @@ class Recorder:
         if begin == end:
             return ("nothing", array.shape), array
         if (block := self.memory.find(begin, end)) is not None:
-            if write and block.number < self.inputs:
-                self.changed.add(block.number)
+            if write:
+                block.written = True
+                if block.number < self.inputs:
+                    self.changed.add(block.number)
             return ("inside", block.number, begin - block.begin, array.shape), block.own(array)
         if (constant := self._constants.get((begin, end))) is not None:
             if write:
@@ -146,7 +148,7 @@ class Recorder:
     # ---- memory ----
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> Array:
-        return self._new(aligned, self.real, shape, dtype)
+        return self._new(paged, self.real, shape, dtype)
 
     def _new(self, make: Callable[..., Array], *args: Any) -> Array:
         """Make an array, add its block, and return it."""
@@ -155,6 +157,7 @@ class Recorder:
         if block.root is not None:
             block.expected = block.references - 1  # one less: the reference that is returned here belongs to the caller
         self.owned.append(block.own(array))
+        self.memory.shrinks(block)
         return array
 
     def empty_beside(self, array: Array) -> Array:
