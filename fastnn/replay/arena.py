@@ -24,10 +24,21 @@ class Use(NamedTuple):
     last: int
 
 
+class Place(NamedTuple):
+    """Place of an array in an arena."""
+
+    begin: int
+    nbytes: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 def in_arena(
-    recorder: Recorder, calls: Sequence[Call], overlapping: Collection[int], apart: Collection[Block]
+    recorder: Recorder, calls: list[Call], overlapping: Collection[int], apart: Collection[Block]
 ) -> tuple[list[Call], int]:
     """Return the calls of a recorded step with arrays in an arena instead of its own blocks, and the bytes of the arena.
+
+    The list of calls is emptied and the memory of the recording is freed, before the arena is made.
 
     Args:
         recorder: the recorded step.
@@ -35,6 +46,21 @@ def in_arena(
         overlapping: indices of the calls that may run at the same time as all later calls.
         apart: blocks that stay where they are, since others than the calls use them.
     """
+    placed, nbytes = _placed(recorder, calls, overlapping, apart)
+    calls.clear()
+    recorder.forget()
+    arena = aligned(recorder.real, nbytes, np.uint8)
+
+    def array(a: Any) -> Any:
+        return arena[a.begin : a.begin + a.nbytes].view(a.dtype).reshape(a.shape) if isinstance(a, Place) else a
+
+    return [(name, tuple(map(array, args))) for name, args in placed], nbytes
+
+
+def _placed(
+    recorder: Recorder, calls: Sequence[Call], overlapping: Collection[int], apart: Collection[Block]
+) -> tuple[list[Call], int]:
+    """Return the calls with places instead of the arrays that move, and the bytes that these need."""
     memory, address = recorder.memory, recorder.real.address
     uses: dict[Block, Use] = {}
     stay = {*memory.blocks[: recorder.inputs], *apart}
@@ -53,16 +79,12 @@ def in_arena(
     moved = [block for block in uses if block not in stay]
     offsets, nbytes = layout([uses[block] for block in moved])
     offset_of = dict(zip(moved, offsets, strict=True))
-    arena = aligned(recorder.real, nbytes, np.uint8)
 
-    def placed(a: Any) -> Any:
+    def place(a: Any) -> Any:
         block = memory.find(*memory.extent(a)) if hasattr(a, "shape") and a.size else None
-        if block not in offset_of:
-            return a
-        begin = offset_of[block] + address(a) - block.begin
-        return arena[begin : begin + a.nbytes].view(a.dtype).reshape(a.shape)
+        return a if block not in offset_of else Place(offset_of[block] + address(a) - block.begin, a.nbytes, a.shape, a.dtype)
 
-    return [(name, tuple(map(placed, args))) for name, args in calls], nbytes
+    return [(name, tuple(map(place, args))) for name, args in calls], nbytes
 
 
 def layout(uses: Sequence[Use]) -> tuple[list[int], int]:

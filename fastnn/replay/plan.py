@@ -39,12 +39,7 @@ class Step:
         # A container without arrays of the recording is one leaf.
         self._tree, given = flatten(output, lambda value: all(_array(leaf, recorder) is None for leaf in flatten(value)[1]))
         self._outputs = [(leaf, _array(leaf, recorder), isinstance(leaf, Tensor)) for leaf in given]
-        made = [array for _, array, _ in self._outputs if array is not None]
         held = recorder.held()
-        calls, flags, overlapping = fused_step(recorder, made)
-        used = [recorder.memory.find(*recorder.memory.extent(array)) for array in (*made, *flags.values())]
-        calls, self.arena_bytes = in_arena(recorder, calls, overlapping, [*held, *(block for block in used if block is not None)])
-        self.plan = recorder.real.plan(calls, flags, overlapping)
         self.bindings = bindings  # names that the user's code reads; None if they are not compared between calls
         self.used = 0  # time of the last use, by the owner's clock
         self._settings = versions.settings
@@ -52,13 +47,19 @@ class Step:
         modules = dict.fromkeys(m for c in called for m in c.modules())
         parameters = dict.fromkeys(stored(p) for m in modules for p in m._parameters.values() if p is not None)
         leaves: dict[Tensor, None] = dict.fromkeys([*parameters, *(b for m in modules for b in m._buffers.values())])
-        leaves |= dict.fromkeys(leaf for leaf in before if not recorder.owns(leaf.data))
+        leaves |= dict.fromkeys(before)
         self._mode_override = recorder.mode_override
         self._modules, self._versions, self._modes = tuple(called), tuple(map(_version, called)), tuple(map(_training, called))
         self._places, self._arrays, self._trained = tuple(leaves), tuple(map(_data, leaves)), tuple(map(_requires_grad, leaves))
         self._leaves, self._before = tuple(before), tuple(before.values())
         self._after = [(leaf, value) for leaf, value in recorder.grads_after.items() if before.get(leaf) is not value]
-        recorder.forget()
+        # Last, since it frees the memory of the recording.
+        made = [array for _, array, _ in self._outputs if array is not None]
+        calls, flags, overlapping = fused_step(recorder, made)
+        used = [recorder.memory.find(*recorder.memory.extent(array)) for array in (*made, *flags.values())]
+        apart = [*held, *(block for block in used if block is not None)]
+        calls, self.arena_bytes = in_arena(recorder, calls, overlapping, apart)
+        self.plan = self._real.plan(calls, flags, overlapping)
 
     def fits(self) -> bool:
         """Return whether layers, modes, parameters, gradients and the values that user code reads are unchanged."""

@@ -1,6 +1,7 @@
 """Memory of recorded steps: arrays that are never in use at the same time share it, and replays are still equal to eager."""
 
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import fastnn
 import fastnn.nn as nn
 from fastnn.backends import current, recording
+from fastnn.replay import arena
 from fastnn.replay.arena import STEP, Use, in_arena, layout
 from fastnn.replay.memory import OFTEN
 from fastnn.replay.recorder import Recorder
@@ -107,6 +109,30 @@ def test_arrays_that_others_use_stay_where_they_are() -> None:
     moved = {k.address(a) for _, args in calls for a in args if hasattr(a, "shape")}
     assert {k.address(given), k.address(read), k.address(held)} <= moved
     assert k.address(other) not in moved
+
+
+def test_the_memory_of_a_recording_is_freed_before_its_arena_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[tuple[int, int]] = []
+
+    def held(self: Recorder) -> Any:
+        blocks.extend(weakref.ref(b.root) for b in self.memory.blocks[self.inputs :] if b.root is not None)
+        return own_held(self)
+
+    def aligned(k: Any, *args: Any) -> Any:
+        k.wait()  # a device may still run the recorded step
+        alive.append((len(blocks), sum(block() is not None for block in blocks)))
+        return own_aligned(k, *args)
+
+    own_held, own_aligned = Recorder.held, arena.aligned
+    blocks: list[Any] = []
+    monkeypatch.setattr(arena, "aligned", aligned)
+    monkeypatch.setattr(Recorder, "held", held)
+    model, _ = deep()
+    model.compile("sgd", "mse")
+    model.fit(X.reshape(-1, WIDTH), X.reshape(-1, WIDTH), batch_size=BATCH, epochs=1, verbose=0)
+    ((of_step, left),) = alive
+    assert of_step > 2 * LAYERS
+    assert left == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
