@@ -18,7 +18,8 @@ from ..nn.mode import sampling, unsaid
 from ..ops.checks import positive_int
 from .batch import as_returned
 from .callbacks.base import Callback, CallbackList
-from .callbacks.progress import shown
+from .callbacks.lines import numbers
+from .callbacks.progress import shown, watched
 from .compiled import Logs
 from .data import arrays as data
 from .data.batches import in_chunks, to_evaluate, to_predict
@@ -55,7 +56,8 @@ class Evaluator(Steps):
         Args:
             x, y, sample_weight: as for fit.
             batch_size: number of samples to process at a time; results do not depend on it.
-            verbose: 1 or 2 prints a line; 0 and "auto" print nothing.
+            verbose: 1 and 2 print a line, 0 prints nothing. "auto" is 1 on a terminal and in a notebook, and 2 elsewhere. With 1,
+                a bar shows the batches that are done if they take longer than a second.
             steps: maximal number of batches. Batches of arrays then have 32 samples by default.
             callbacks: objects of `fastnn.callbacks`.
             return_dict: whether to return a dict by the names in the logs.
@@ -64,12 +66,12 @@ class Evaluator(Steps):
             ValueError: the data do not fit the model or each other.
         """
         self._need("evaluate")
-        prints = verbose != "auto" and shown(verbose, "evaluate")
+        verbose = shown(verbose, "evaluate")
         batches = to_evaluate(self, (x, y, sample_weight), batch_size, steps)
         with closing(batches()) as parts:
-            logs = self._evaluate(parts, CallbackList(callbacks, self, {}, "evaluate"))
-        if prints:
-            print("  ".join(f"{name} {value:.4f}" for name, value in logs.items()))
+            logs = self._evaluate(watched(parts, verbose, "evaluate"), CallbackList(callbacks, self, {}, "evaluate"))
+        if verbose:
+            print(numbers(logs), flush=True)
         return as_returned(logs, return_dict)
 
     def _evaluate(self, batches: Iterable[Arrays], hooks: CallbackList) -> Logs:
@@ -101,7 +103,8 @@ class Evaluator(Steps):
             x: the samples, in rows; or batches as for fit, whose y and weights are ignored.
             batch_size: number of samples to process at a time; results do not depend on it.
             steps: maximal number of batches. Batches of arrays then have 32 samples by default.
-            verbose: accepted for compatibility with Keras; nothing is shown.
+            verbose: with 1, and with "auto" on a terminal and in a notebook, a bar shows the batches that are done if they take
+                longer than a second. 0 and 2 show nothing.
             callbacks: objects of `fastnn.callbacks`.
             mc: number of passes with dropout and noise as in training; the result has shape (mc, ...). The mean over the passes
                 is the prediction, the deviation shows its uncertainty (Gal and Ghahramani, arXiv 1506.02142).
@@ -149,7 +152,7 @@ class Evaluator(Steps):
         hooks.on_predict_begin()
         parts, own = [], self._overrides("predict_step")
         with no_grad(), closing(batches):
-            for i, batch in enumerate(batches):
+            for i, batch in enumerate(watched(batches, shown(verbose, "predict"), "predict")):
                 hooks.on_predict_batch_begin(i)
                 inputs = batch.inputs
                 xs = [Tensor(a) for a in batch]

@@ -170,7 +170,8 @@ class Trainer(Evaluator):
                 samples fit puts together.
             batch_size: number of samples in a step; by default 32, or all samples with L-BFGS. Not for iterables of batches.
             epochs: number of the last epoch.
-            verbose: 0 shows nothing, 1 a progress bar, 2 a line per epoch. "auto" shows a bar on a terminal, else nothing.
+            verbose: 0 shows nothing, 1 a progress bar or, in a notebook, a table that is updated, 2 a line per epoch. "auto" is 1
+                on a terminal and in a notebook, and 2 elsewhere.
             callbacks: objects of `fastnn.callbacks`.
             validation_split: fraction of the samples to use for validation, taken from the end before shuffling.
             validation_data: (x, y) or (x, y, sample_weight), or an iterable of batches.

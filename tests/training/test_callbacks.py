@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, TerminateOnNaN
-from fastnn.training.callbacks.progress import Progress
 
 
 class Model:
@@ -197,36 +196,3 @@ def test_terminate_on_nan_at_a_batch() -> None:
     with pytest.warns(RuntimeWarning, match="at batch 1"):
         callbacks.on_train_batch_end(1, {"loss": float("nan")})
     assert model.stop_training
-
-
-def show(progress: Progress) -> None:
-    for epoch in range(2):
-        progress.epoch_begin(epoch)
-        progress.update(5, {"loss": 0.5})
-        progress.epoch_end(epoch, {"loss": 0.25, "lr": 1e-5}, 0.04)
-    progress.close()
-
-
-def test_progress_is_quiet_when_not_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    for verbose in ("auto", 0, False):
-        show(Progress(verbose, 2, 5))
-    assert capsys.readouterr() == ("", "")
-
-
-def test_progress_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    show(Progress(2, 2, 5))
-    out, err = capsys.readouterr()
-    assert out == "Epoch 1/2  0.04 s  loss 0.2500  lr 1e-05\nEpoch 2/2  0.04 s  loss 0.2500  lr 1e-05\n"
-    assert err == ""
-
-
-def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(1, 2, 5)
-    show(progress)
-    out, err = capsys.readouterr()
-    assert out == "" and "Epoch 2/2  0.04 s  loss 0.2500" in err and "0/10" in err
-
-
-def test_bad_verbose() -> None:
-    with pytest.raises(ValueError, match="verbose is 3; wanted 'auto', 0, 1 or 2"):
-        Progress(3, 1, 1)
