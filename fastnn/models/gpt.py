@@ -289,7 +289,7 @@ class GPT(TextModel):
     def loss(self, ids: Any, next_ids: Any, ignore_index: int = -100) -> Tensor:
         """Return the mean cross-entropy of the next tokens, without all logits in memory.
 
-        This is the loss for large vocabularies, in a training loop:
+        This is the loss for large vocabularies, in a training loop::
 
             @fastnn.capture
             def train_step(ids, next_ids):

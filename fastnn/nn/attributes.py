@@ -169,9 +169,12 @@ class Attributes:
     def register_buffer(self, name: str, value: Any, *, keep_dtype: bool = False) -> None:
         """Register state that is saved with the parameters but not trained, such as running means, under a name.
 
-        value: a Tensor, or numbers; lists of floats become float32. Change it in place (`copy_`), which also works in recorded
-            steps.
-        keep_dtype: whether a change of the model's dtype leaves the buffer unchanged; otherwise floating-point buffers change.
+        Args:
+            name: that of the attribute, and of the value in state_dict and files.
+            value: a Tensor, or numbers; lists of floats become float32. Change it in place (`copy_`), which also works in
+                recorded steps.
+            keep_dtype: whether a change of the model's dtype leaves the buffer unchanged; otherwise floating-point buffers
+                change.
         """
         tensor = value if isinstance(value, Tensor) else Tensor(own_array(current(), value, None, "register_buffer", True))
         if name in self._parameters or name in self._modules:

@@ -32,8 +32,14 @@ def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, m
     exec(compile(program, page, "exec"), {"__name__": "__main__"})
 
 
+def test_the_manual_has_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = re.findall(r"^([\w/]+)$", "".join(re.findall(r"```\{toctree\}(.*?)```", index, re.S)), re.M)
+    assert sorted(listed) == sorted(["api/index", *(page.stem for page in ROOT.glob("docs/*.md") if page.stem != "index")])
+
+
 def test_files_that_the_pages_name_exist() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "csrc/README.md"):
+    for page in ("README.md", "CONTRIBUTING.md", "csrc/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))):
         text = (ROOT / page).read_text()
         for link in re.findall(r"\]\(([\w./-]+)\)", text):
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"

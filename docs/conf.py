@@ -1,0 +1,97 @@
+"""Settings of the manual, which scripts/docs builds; the pages of the API reference are written from the public names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import fastnn
+
+project = "fastnn"
+copyright = "the authors of fastnn"
+release = fastnn.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["templates"]
+html_theme = "furo"
+html_title = "fastnn"
+html_show_sourcelink = False
+html_copy_source = False
+smartquotes = False
+default_role = "code"  # single backticks in docstrings are code
+myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
+autodoc_typehints_format = "short"
+autodoc_member_order = "bysource"
+
+SUBPACKAGES = ["nn.init", "nn.utils", "nn.utils.rnn", "optim.lr_scheduler"]
+"""Public modules that are no names of `fastnn` itself."""
+
+
+def _kind(value: Any) -> str:
+    """Return the heading under which a public name stands."""
+    if inspect.isclass(value):
+        return "Layers" if issubclass(value, fastnn.nn.Module) else "Classes"
+    return "Functions" if inspect.isroutine(value) else "Values"  # values, such as registries, have no page
+
+
+def _options(value: type) -> list[str]:
+    """Return the options of a class: base classes show what their subclasses inherit, and named tuples show their docstring."""
+    if hasattr(value, "_fields"):
+        return []
+    return ["   :members:"] + ["   :inherited-members: object"] * (
+        value in (fastnn.Module, fastnn.Tensor, fastnn.optim.Optimizer)
+    )
+
+
+def _page(name: str) -> str:
+    """Return the reference page of a package: its public names by kind, each with its docstring."""
+    module = importlib.import_module(name)
+    lines = [name, "=" * len(name), "", f".. module:: {name}", "", inspect.getdoc(module) or "", ""]
+    own = {n: v for n in module.__all__ if not isinstance(v := getattr(module, n), ModuleType)}
+    elsewhere = [n for n, v in own.items() if name == "fastnn.nn" and getattr(fastnn, n, None) is v]
+    for kind in ("Classes", "Layers", "Functions"):
+        names = sorted((n for n, v in own.items() if _kind(v) == kind and n not in elsewhere), key=str.lower)
+        if names:
+            lines += [kind, "-" * len(kind), ""]
+        for n in names:
+            if kind == "Functions":
+                lines += [f".. autofunction:: {name}.{n}", ""]
+            else:
+                lines += [f".. autoclass:: {name}.{n}", *_options(own[n]), ""]
+    if elsewhere:
+        lines += ["Also in fastnn", "-" * 14, "", ", ".join(f":any:`fastnn.{n}`" for n in elsewhere), ""]
+    return "\n".join(lines)
+
+
+def _write_reference(app: Any) -> None:
+    """Write api/, one page for each public package; pages that would not change are left alone, so that builds are quick."""
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    packages = ["fastnn"] + [f"fastnn.{n}" for n in fastnn.__all__ if n != "ops" and isinstance(getattr(fastnn, n), ModuleType)]
+    packages = sorted({*packages, *(f"fastnn.{n}" for n in SUBPACKAGES)})
+    pages = {f"{name}.rst": _page(name) for name in packages}
+    contents = "\n".join(f"   {name}" for name in packages)
+    pages["index.rst"] = f"API reference\n=============\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}\n"
+    for stale in {p.name for p in folder.iterdir()} - set(pages):
+        (folder / stale).unlink()
+    for name, text in pages.items():
+        if not (folder / name).exists() or (folder / name).read_text() != text:
+            (folder / name).write_text(text)
+
+
+def _as_restructured_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Escape what docstrings mean literally, such as a * b and |x|, and join lists of arguments that go over two lines."""
+    text = re.sub(r"(?m)^(    (?:[\w*]+, )*[\w*]+,)\n {8}", r"\1 ", "\n".join(lines))
+    parts = re.split(r"(``.*?``|`[^`]*`|^ *>>>(?:.+\n?)+)", text, flags=re.M)
+    parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    lines[:] = "".join(parts).split("\n")
+
+
+def setup(app: Any) -> None:
+    """Let Sphinx write the reference before it reads the pages, and read our docstrings."""
+    app.connect("builder-inited", _write_reference)
+    app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)  # before napoleon
