@@ -23,6 +23,7 @@ _NAMES = {
     ".core.registered": "register",
     ".core.seeding": "seed",
     ".files": "load",
+    ".interop.torch_modules": "from_torch",
     ".nn": (
         "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D "
         "AveragePooling2D AveragePooling3D BatchNormalization Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose "

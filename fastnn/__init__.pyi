@@ -35,6 +35,7 @@ from .core.precision import autocast as autocast
 from .core.registered import register as register
 from .core.seeding import seed as seed
 from .files import load as load
+from .interop.torch_modules import from_torch as from_torch
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
 from .nn import Add as Add
@@ -432,6 +433,7 @@ __all__ = [
     "flatten",
     "flip",
     "floor",
+    "from_torch",
     "full",
     "full_like",
     "gather",

@@ -29,6 +29,8 @@ def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, m
     program = blocks(path)[number]
     if "plot." in program:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    for package in re.findall(r"^(?:import|from) (torch|keras|sklearn|h5py|onnx|onnxruntime)\b", program, re.M):
+        pytest.importorskip(package)
     exec(compile(program, page, "exec"), {"__name__": "__main__"})
 
 

@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +24,10 @@ MODULES = {
 @pytest.mark.parametrize("name", [name for name, example in MODULES.items() if example])
 def test_doctests(name: str) -> None:
     before = set(LAYERS)
-    result = doctest.testmod(_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    module = _module(name)
+    for package in re.findall(r">>> import (\w+)", inspect.getsource(module)):
+        pytest.importorskip(package)
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for key in set(LAYERS) - before:  # layers that an example defines are none of fastnn's
         layer = LAYERS[key]
         if getattr(sys.modules.get(layer.__module__), layer.__name__, None) is not layer:

@@ -10,6 +10,7 @@ from ... import initializers
 from ...autograd.tensor import Tensor
 from ...ops.activation import prelu
 from ...ops.checks import check_device, positive_int
+from ...ops.shape import transpose
 from ..dtype import real_dtype
 from ..parameter import building, initial
 from .activation import Configured
@@ -53,8 +54,7 @@ class PReLU(LearnedSlopes):
     """x where x > 0, else weight x, where the weight is learned.
 
     Args:
-        num_parameters: 1 for one common slope, or the size of the last axis for a slope for each channel. (In PyTorch, channels
-            are axis 1.)
+        num_parameters: 1 for one common slope, or the number of channels, which are axis 1, for a slope for each channel.
         init: initial value of the slopes.
         device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
         dtype: "float32" or "float64".
@@ -75,6 +75,11 @@ class PReLU(LearnedSlopes):
         self._configure(num_parameters=n, init=float(init))
         self._start(initializers.Constant(init), dtype)
         self._make((n,))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.num_parameters == 1 or x.ndim <= 2:
+            return super().forward(x)
+        return transpose(super().forward(transpose(x, 1, -1)), 1, -1)  # the kernel's slopes belong to the last axes
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": self.dtype.name}
