@@ -30,10 +30,11 @@ from .data.windows import gathered_windows
 from .evaluation import Evaluator
 from .metrics import Metric
 from .own_step import OwnLogs, OwnStep
+from .reports import Reporter
 from .step import UNASKED, TrainStep, own_parts
 
 
-class Trainer(Evaluator):
+class Trainer(Evaluator, Reporter):
     """Training methods of `fastnn.nn.Module`."""
 
     stop_training: bool
@@ -354,24 +355,6 @@ class Trainer(Evaluator):
             progress.update(i + 1, logs)
             if self.stop_training:
                 return
-
-    def profile(self, x: Any, y: Any, batch_size: int | None = None, print_fn: Callable[[Any], Any] | None = print) -> Any:
-        """Time every kernel of a training step on these data. Print a table of the times and the limits of the speed.
-
-        Args:
-            x, y: one batch, as for fit. The model is not changed.
-            batch_size: number of samples to use; all by default.
-            print_fn: function that prints the profile; None prints nothing.
-
-        Returns:
-            The `Profile`: its rows, the time of a replayed step and of a step run by Python, and the measured peaks.
-        """
-        from .profile import profile
-
-        result = profile(self, x, y, batch_size)
-        if print_fn is not None:
-            print_fn(result)
-        return result
 
 
 # Training adds its methods to Module, so that the modules of layers need not import it.
