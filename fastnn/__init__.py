@@ -23,6 +23,7 @@ _NAMES = {
     ".core.registered": "register",
     ".core.seeding": "seed",
     ".files": "load",
+    ".files.states": "load_state",
     ".interop.torch_modules": "from_torch",
     ".nn": (
         "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D "

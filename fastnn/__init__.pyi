@@ -35,6 +35,7 @@ from .core.precision import autocast as autocast
 from .core.registered import register as register
 from .core.seeding import seed as seed
 from .files import load as load
+from .files.states import load_state as load_state
 from .interop.torch_modules import from_torch as from_torch
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
@@ -461,6 +462,7 @@ __all__ = [
     "leaky_relu",
     "linspace",
     "load",
+    "load_state",
     "log",
     "log1p",
     "log_sigmoid",

@@ -8,9 +8,11 @@ import zlib
 
 from .names import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
 
+OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+"""First bytes of files of PyTorch before version 1.6: a pickle of a number."""
 _STARTS = (
     (b"\x89HDF\r\n\x1a\n", ("HDF5", KERAS[1])),
-    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),  # the old format: a pickle that begins with this number
+    (OLD_TORCH, TORCH),
     (b"\x93NUMPY", NUMPY),
     (b"GGUF", GGUF),
     (b"version https://git-lfs", ("Git LFS", "it refers to a file that was not fetched: git lfs pull")),
@@ -41,8 +43,13 @@ def _in_archive(path: str) -> tuple[str, str] | None:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, zlib.error):
         return None
-    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+    if any(is_main(name) for name in names):
         return TORCH
     if "config.json" in names and any(name.endswith(".h5") for name in names):
         return KERAS
     return NUMPY if names and all(name.endswith(".npy") for name in names) else None
+
+
+def is_main(name: str) -> bool:
+    """Return whether a member of a zip with this name is the pickle of a file of PyTorch."""
+    return name == "data.pkl" or name.endswith("/data.pkl")

@@ -23,6 +23,8 @@ from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
 from . import tensors as tensors_py
 from .layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
+from .names import name_of
+from .states import contents, weights
 from .tensors import parsed, short
 from .training import STATE, compile_from, config_of
 from .versions import VERSION, upgraded
@@ -223,11 +225,12 @@ def save_weights(model: Any, path: Any) -> None:
 
 
 def load_weights(model: Any, path: Any) -> None:
-    """Read a safetensors file, or the weights of a saved model, into a model's parameters by name."""
-    tensors, metadata = tensors_py.load(path, "load_weights")
+    """Read a file of weights, or the weights of a saved model, into a model's parameters by name."""
+    held, metadata = contents(path, "load_weights")
     if metadata.get("format") == FORMAT:
-        tensors = {name: a for name, a in tensors.items() if not name.startswith(STATE)}
-    model.load_state_dict(tensors)
+        held = {name: a for name, a in held.items() if not name.startswith(STATE)}
+    own = model.state_dict()
+    model.load_state_dict(weights(held, own, f"load_weights: {name_of(path, 'load_weights')}") if held or own else {})
 
 
 def _check_inputs(config: Any, numbers: int) -> None:

@@ -10,8 +10,8 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .names import name_of
 from .place import failed, kind_of_node, write
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 DTYPES = {
     **{name: f"<{kind}{size}" for name, kind, size in (("F64", "f", 8), ("F32", "f", 4), ("F16", "f", 2))},
     **{f"{letter}{8 * size}": f"<{kind}{size}" for letter, kind in (("I", "i"), ("U", "u")) for size in (8, 4, 2, 1)},
@@ -76,6 +77,14 @@ def save(path: Any, tensors: Mapping[str, Array], metadata: Mapping[str, str], o
 def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a file.
 
+    Raises the errors of `opened`, also for a file that another library wrote.
+    """
+    return opened(path, op, read)
+
+
+def opened(path: Any, op: str, read: Callable[[BinaryIO, int, str], T]) -> T:
+    """Open a file, and return what a function reads from it, given the file, its size and its name.
+
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError, OSError: the file cannot be read.
         TypeError: `path` is not a path.
@@ -94,14 +103,15 @@ def load(path: Any, op: str) -> tuple[dict[str, Array], dict[str, str]]:
         raise OSError(f"{op}: {name} is {kind_of_node(status.st_mode)}; wanted a file")
     try:
         with open(name, "rb") as f:
-            return _read(f, os.fstat(f.fileno()).st_size, name)
+            return read(f, os.fstat(f.fileno()).st_size, name)
     except ValueError as error:
         raise ValueError(f"{op}: {name}: {error}") from None
     except OSError as error:
         raise failed(error, op, name, "read") from error
 
 
-def _read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str, str]]:
+def read(f: BinaryIO, size: int, name: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read the tensors and the metadata of an open file."""
     from safetensors import SafetensorError, deserialize
 
     if not size:

@@ -195,7 +195,16 @@ class State(Members):
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
-        """Read a safetensors file into the parameters by name."""
+        """Read a file of weights into the parameters by name: of safetensors, of a saved model, or of PyTorch (.pt, .pth).
+
+        A checkpoint of PyTorch may hold the weights under a key such as "state_dict". Prefixes that its wrappers put before all
+        names are removed.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError: the file does not exist or cannot be read.
+            KeyError: names are missing or unknown. Nothing is changed.
+            ValueError: the file is damaged or has another format, or an array has another shape. Nothing is changed.
+        """
         from ..files.models import load_weights
 
         load_weights(self, path)
