@@ -1,5 +1,7 @@
 """The documentation says what the code does."""
 
+import contextlib
+import io
 import re
 import runpy
 from pathlib import Path
@@ -15,23 +17,52 @@ def test_the_page_of_kernels_is_up_to_date() -> None:
     assert (ROOT / "fastnn" / "backends" / "kernels.pyi").read_text() == script["stub"](), "run scripts/kernels_page"
 
 
-def blocks(path: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
+CONTINUED = "<!-- The programs of this page continue each other. -->"
 
 
-PROGRAMS = [(page.name, i) for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) for i in range(len(blocks(page)))]
+def programs(path: Path) -> list[list[tuple[str, str]]]:
+    """List the programs of a page: each a list of blocks, and the output that the page shows after each block."""
+    text = path.read_text()
+    blocks = re.findall(r"```python\n(.*?)```\n(?:\n?```text\n(.*?)```)?", text, re.S)
+    return [blocks] if CONTINUED in text else [[block] for block in blocks]
+
+
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+def alike(shown: str, printed: str) -> bool:
+    """Compare outputs up to blanks. Numbers may differ in the last of several digits, and by 0.05 if they show at most two.
+
+    Pages show at most two digits of what training finds, since rounding differs between instruction sets.
+    """
+    texts = [NUMBER.sub("#", text).split() for text in (shown, printed)]
+    numbers = [NUMBER.findall(text) for text in (shown, printed)]
+    digits = [len(a.split(".")[1]) for a in numbers[0]]
+    allowed = [0.05 if n <= 2 else 2 * 0.1**n for n in digits]
+    return texts[0] == texts[1] and all(abs(float(a) - float(b)) <= d for a, b, d in zip(*numbers, allowed, strict=True))
+
+
+def test_outputs_are_compared() -> None:
+    assert alike("loss 0.51\n[1.2345 2]", "loss  0.49 [1.2346 2]")
+    assert not alike("loss 0.51", "loss 0.61") and not alike("1.2345", "1.2349") and not alike("a 7", "a 8")
+
+
+PROGRAMS = [(page.name, i) for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) for i in range(len(programs(page)))]
 
 
 @pytest.mark.parametrize(("page", "number"), PROGRAMS)
 def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = next(p for p in (ROOT / page, ROOT / "docs" / page) if p.exists())
-    program = blocks(path)[number]
-    if "plot." in program:
-        pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    for package in re.findall(r"^(?:import|from) (torch|keras|sklearn|h5py|onnx|onnxruntime)\b", program, re.M):
-        pytest.importorskip(package)
-    exec(compile(program, page, "exec"), {"__name__": "__main__"})
+    names = {"__name__": "__main__"}
+    for program, shown in programs(path)[number]:
+        if "plot." in program:
+            pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out) if shown else contextlib.nullcontext():
+            exec(compile(program, page, "exec"), names)
+        if shown:
+            assert alike(shown, out.getvalue()), f"{page} shows\n{shown}\nthe program printed\n{out.getvalue()}"
 
 
 def test_the_manual_has_every_page() -> None:
