@@ -30,6 +30,9 @@ def programs(path: Path) -> list[list[tuple[str, str]]]:
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
+OPTIONAL = re.compile(r"^(?:import|from) (keras|matplotlib|onnx|onnxruntime|pandas|sklearn|tensorboard|torch)\b", re.M)
+
+
 def alike(shown: str, printed: str) -> bool:
     """Compare outputs up to blanks. Numbers may differ in the last of several digits, and by 0.05 if they show at most two.
 
@@ -56,8 +59,8 @@ def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, m
     path = next(p for p in (ROOT / page, ROOT / "docs" / page) if p.exists())
     names = {"__name__": "__main__"}
     for program, shown in programs(path)[number]:
-        if "plot." in program:
-            pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+        for package in OPTIONAL.findall(program.replace("plot.", "\nimport matplotlib\n")):
+            pytest.importorskip(package, reason=f"{package} is not installed")
         out = io.StringIO()
         with contextlib.redirect_stdout(out) if shown else contextlib.nullcontext():
             exec(compile(program, page, "exec"), names)
