@@ -70,6 +70,8 @@ _NAMES = {
     ".replay.capture": "capture",
     ".training.data.prefetch": "Prefetch",
     ".training.lr_find": "lr_find",
+    ".training.cross_validation": "cross_validate",
+    ".training.many": "fit_many",
 }
 
 

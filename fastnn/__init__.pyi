@@ -284,8 +284,10 @@ from .ops.sort import sort as sort
 from .ops.sort import topk as topk
 from .optim.target import soft_update as soft_update
 from .replay.capture import capture as capture
+from .training.cross_validation import cross_validate as cross_validate
 from .training.data.prefetch import Prefetch as Prefetch
 from .training.lr_find import lr_find as lr_find
+from .training.many import fit_many as fit_many
 
 __all__ = [
     "Activation",
@@ -420,6 +422,7 @@ __all__ = [
     "concatenate",
     "constraints",
     "cos",
+    "cross_validate",
     "cumsum",
     "datasets",
     "div",
@@ -431,6 +434,7 @@ __all__ = [
     "exp",
     "expm1",
     "eye",
+    "fit_many",
     "flatten",
     "flip",
     "floor",

@@ -1,0 +1,80 @@
+"""Compare `fit_many` with `fit` of one net after the other: the same nets, data and batches, in turns.
+
+    python benches/many_nets.py [--nets 32] [--epochs 20 200] [--rounds 5]
+
+The weights of both are compared. The times are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import fastnn
+
+SAMPLES, BATCH, FEATURES = 500, 32, 8
+
+
+def net() -> Any:
+    """Return a new net of two hidden layers."""
+    layers = [fastnn.Dense(64, "relu", input_shape=(FEATURES,)), fastnn.Dense(64, "relu"), fastnn.Dense(1)]
+    return fastnn.Sequential(layers)
+
+
+def timed(run: Callable[[], None]) -> float:
+    """Return the seconds that a function takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def compare(count: int, epochs: int, rounds: int) -> None:
+    """Train `count` nets both ways, and print the times."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((SAMPLES, FEATURES)).astype(np.float32)
+    y = x[:, :1] * x[:, 1:2]
+    times: tuple[list[float], list[float]] = ([], [])
+    difference = 0.0
+    for _ in range(rounds):
+        together = [net() for _ in range(count)]
+        alone = [copy.deepcopy(m) for m in together]
+
+        def one_by_one(nets: list[Any] = alone) -> None:
+            for m in nets:
+                m.compile("adam", "mse")
+                m.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0)
+
+        def at_once(nets: list[Any] = together) -> None:
+            fastnn.fit_many(nets, x, y, loss="mse", batch_size=BATCH, epochs=epochs, shuffle=False)
+
+        times[0].append(timed(at_once))
+        times[1].append(timed(one_by_one))
+        if epochs <= 20:  # rounding grows with the number of steps
+            pairs = ((a, b) for m, n in zip(together, alone, strict=True) for a, b in zip(m.get_weights(), n.get_weights(), strict=True))
+            difference = max(difference, *(float(np.abs(a - b).max()) for a, b in pairs))
+    many, single = map(median, times)
+    print(
+        f"{count} nets {FEATURES}-64-64-1, {epochs} epochs of {SAMPLES} samples: together {many * 1e3:.0f} ms, one by one "
+        f"{single * 1e3:.0f} ms, {single / many:.1f}x" + (f"; weights differ by {difference:.1e}" if epochs <= 20 else "")
+    )
+
+
+def main() -> None:
+    """Parse the arguments and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--nets", type=int, default=32)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[20, 200])
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    for epochs in given.epochs:
+        compare(given.nets, epochs, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
