@@ -56,7 +56,11 @@ def compare(count: int, epochs: int, rounds: int) -> None:
         times[0].append(timed(at_once))
         times[1].append(timed(one_by_one))
         if epochs <= 20:  # rounding grows with the number of steps
-            pairs = ((a, b) for m, n in zip(together, alone, strict=True) for a, b in zip(m.get_weights(), n.get_weights(), strict=True))
+            pairs = (
+                (a, b)
+                for m, n in zip(together, alone, strict=True)
+                for a, b in zip(m.get_weights(), n.get_weights(), strict=True)
+            )
             difference = max(difference, *(float(np.abs(a - b).max()) for a, b in pairs))
     many, single = map(median, times)
     print(
