@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import losses, optim
-from ..autograd.tensor import Tensor, no_grad, tensor
+from ..autograd.tensor import Tensor, no_grad
 from ..backends import current
-from ..core.seeding import generator
 from ..losses.base import Loss
 from ..losses.torch.base import AsKeras
-from ..nn.mode import mode
-from ..ops.checks import check_number, flag, positive_int
-from ..ops.data import take
-from ..ops.shape import concatenate
+from ..losses.weights import combined, weighted, weights_of
+from ..nn.module import Module
+from ..ops.checks import as_tensor, check_number, positive_int
+from ..ops.shape import broadcast_to
 from ..optim.base import Optimizer
-from ..replay.capture import capture
+from .callbacks.base import Callback, Logs
 from .stacked import Array, Group, Stack
 
 OP = "fit_many"
-ROWS = 4096
-"""Greatest number of rows that are evaluated at a time."""
-TOGETHER = 8
-"""Greatest number of steps that are recorded together."""
 
 
 class Many:
@@ -43,12 +38,145 @@ class Many:
 
     def predict(self, x: Any) -> Array:
         """Return the outputs of all nets, (nets, n, ...)."""
-        stack = Stack(self.models, [Group(list(range(len(self.models))), {})], "predict")
-        features = self.models[0]._inputs("predict", x, "x")[1][0]
-        return np.concatenate([stacked.numpy() for stacked in _outputs(stack, tensor(features))], 1)
+        nets = Nets(Stack(self.models, [Group(list(range(len(self.models))), {})], "predict"), self.models[0])
+        outputs: Array = nets.predict(x, verbose=0)
+        return np.moveaxis(outputs, 1, 0)
 
     def __repr__(self) -> str:
         return f"Many({len(self.models)} models, {len(self.history['loss'])} epochs)"
+
+
+class Nets(Module):
+    """All nets as one model, with outputs (n, nets, ...)."""
+
+    def __init__(self, stack: Stack, first: Any) -> None:
+        super().__init__()
+        self._stack, self._first = stack, first
+        for i, layer in enumerate(stack.dense):
+            for name, parameters in (("kernel", layer.kernels), ("bias", layer.biases)):
+                for group, p in enumerate(parameters):
+                    setattr(self, f"{name}_{i}_{group}", p)
+
+    @property
+    def input_spec(self) -> Any:
+        return self._first.input_spec
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._stack(x)
+        return y.transpose(0, 1)
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """Return the penalties of regularizers."""
+        return [penalty for layer in self._stack.dense for penalty in layer.penalty()]
+
+
+class OfEachNet(Loss):
+    """Sum of the mean losses of all nets. It adds up the losses of each net, too.
+
+    Args:
+        loss: loss of each sample of one net.
+        nets: number of nets.
+        dtype: dtype of the outputs.
+    """
+
+    def __init__(self, loss: Loss, nets: int, dtype: Any) -> None:
+        super().__init__()
+        self.loss, self.nets, self.targets, self.name = loss, nets, loss.targets, loss.name
+        k = current()
+        self._totals = k.asarray(np.zeros((2, nets), dtype))  # sums of losses times weights, and of weights
+        self._one = k.shared_array([1.0])
+
+    def target_shape(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.loss.target_shape(output_shape[1:])
+
+    def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return output_shape[:2]
+
+    def measured(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> tuple[Tensor, Any]:
+        n = y_pred.shape[0]
+        y = as_tensor(y_true, self.name)
+        each = broadcast_to(y.reshape(n, 1, *y.shape[1:]), (n, self.nets, *y.shape[1:])).reshape(-1, *y.shape[1:])
+        values = self.loss.measured(each, y_pred.reshape(-1, *y_pred.shape[2:]))[0].reshape(n * self.nets, -1).mean(1)
+        weight = combined(*weights_of(sample_weight, mask, values.dtype, (n, self.nets), self.name))
+        values = weighted(values, weight)
+        self._add(values.detach().reshape(n, self.nets), weight)
+        total, counted = self.reduced(values, (n, self.nets), None)
+        return total * float(self.nets), counted
+
+    def _add(self, values: Tensor, weight: Any) -> None:
+        """Add the losses of a batch to those of each net."""
+        k = current()
+        with no_grad():
+            counts = values * 0.0 + 1.0 if weight is None else Tensor(weight).reshape(values.shape)
+            for total, of in zip(self._totals, (values, counts), strict=True):
+                k.accumulate(total, of.sum(0).data, self._one)
+
+    def take(self) -> Array:
+        """Return the mean loss of each net since the last call."""
+        k = current()
+        totals = np.array(k.to_numpy(self._totals), np.float64)
+        k.fill(self._totals, 0.0)
+        mean: Array = totals[0] / np.maximum(totals[1], np.finfo(np.float64).tiny)
+        return mean
+
+
+class Watch(Callback):
+    """Callback that keeps the losses of each net, and the weights of its lowest loss.
+
+    Args:
+        loss: the loss that adds them up.
+        parameters: parameters of each group of nets.
+        groups: the groups.
+        patience: number of epochs without a new lowest loss of any net after which training ends; None to keep the last weights.
+    """
+
+    _alone = True
+
+    def __init__(
+        self, loss: OfEachNet, parameters: Sequence[Sequence[Any]], groups: Sequence[Group], patience: int | None
+    ) -> None:
+        super().__init__()
+        self._of, self._parameters, self._groups, self._patience = loss, parameters, groups, patience
+        self.history: dict[str, list[Array]] = {}
+        self._name = "loss"
+        self._lowest, self.epoch = np.full(loss.nets, np.inf), np.zeros(loss.nets, np.int64)
+        self._kept = [[np.array(p.numpy()) for p in own] for own in parameters] if patience is not None else []
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        self._of.take()
+        self._name = "loss"
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._store()
+        self._name = "val_loss"
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._store()
+        if self._patience is None:
+            return
+        losses = self.history[self._name][-1]
+        better = losses < self._lowest
+        self._lowest[better], self.epoch[better] = losses[better], epoch
+        first = 0
+        for own, kept, group in zip(self._parameters, self._kept, self._groups, strict=True):
+            which = better[first : first + len(group.members)]
+            first += len(group.members)
+            for p, best in zip(own, kept, strict=True) if which.any() else ():
+                best[which] = p.numpy()[which]
+        if (epoch - self.epoch >= self._patience).all():
+            self.model.stop_training = True
+
+    def _store(self) -> None:
+        """Store the losses since the last call: those of training, then those of validation."""
+        self.history.setdefault(self._name, []).append(self._of.take())
+
+    def restore(self) -> None:
+        """Give all nets the weights of their lowest losses."""
+        with no_grad():
+            for own, kept in zip(self._parameters, self._kept, strict=False):
+                for p, best in zip(own, kept, strict=True):
+                    p.copy_(best)
 
 
 def fit_many(
@@ -67,8 +195,9 @@ def fit_many(
     validation_weight: Any = None,
     patience: int | None = None,
     shuffle: bool = True,
+    verbose: int | str = 0,
 ) -> Many:
-    """Train many nets of the same layers at once, which takes far less time than one after the other.
+    """Train many nets of the same layers at once: each operation is one kernel call for all of them.
 
     The nets differ in their first weights, and in what is given as lists. They see the same batches. A net learns what it would
     learn alone from these batches. Nets of dense layers, activations and Dropout can be trained like this.
@@ -88,6 +217,7 @@ def fit_many(
         patience: if given, a net ends with the weights of its lowest validation loss, and training ends when no net has had a
             new lowest one in this many epochs. Without validation_data, losses of training count.
         shuffle: whether each epoch has a new order.
+        verbose: as in `fit`; the loss that is shown is the sum of those of the nets.
 
     Returns:
         The nets and their losses, as a `Many`.
@@ -109,36 +239,54 @@ def fit_many(
     for i, model in enumerate(models):
         if not getattr(model, "built", True):
             raise ValueError(f"{OP}: models[{i}] has no weights yet; give its first layer input_shape")
-    batch_size, epochs = positive_int(batch_size, f"{OP}: batch_size"), positive_int(epochs, f"{OP}: epochs")
     if patience is not None:
         patience = positive_int(patience, f"{OP}: patience")
-    current().host_reads(OP)
     groups = _groups(len(models), learning_rate, weight_decay)
+    order = [i for g in groups for i in g.members]
     stack = Stack(models, groups, OP)
-    data = _Data(models[0], loss, x, y, sample_weight, groups, "x", "y")
-    held = None
-    if validation_data is not None:
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError(f"{OP}: validation_data is a {type(validation_data).__name__}; wanted (x, y)")
-        names = "validation_data[0]", "validation_data[1]"
-        held = _Data(models[0], loss, validation_data[0], validation_data[1], validation_weight, groups, *names)
-    steps = _Steps(stack, _optimizer(optimizer, stack, groups), data)
-    best = None if patience is None else _Best(stack, groups, patience)
-    history: dict[str, list[Array]] = {name: [] for name in (["loss"] if held is None else ["loss", "val_loss"])}
+    nets = Nets(stack, models[0])
+    each = OfEachNet(_unreduced(losses.get(loss)), len(models), nets.dtype)
+    nets.compile(_optimizer(optimizer, stack, groups), each)
+    parameters = [stack.parameters(i) for i in range(len(groups))]
+    watch = Watch(each, parameters, groups, patience)
+    if validation_data is not None and validation_weight is not None:
+        validation_data = (*validation_data, _weights(validation_weight, order, "validation_weight"))
     try:
-        for epoch in range(epochs):
-            history["loss"].append(steps.epoch(batch_size, flag(shuffle, f"{OP}: shuffle")))
-            if held is not None:
-                history["val_loss"].append(held.evaluate(stack))
-            if best is not None and best.ends(epoch, history["loss" if held is None else "val_loss"][-1]):
-                break
+        nets.fit(
+            x,
+            y,
+            batch_size,
+            epochs,
+            verbose,
+            watch,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            sample_weight=None if sample_weight is None else _weights(sample_weight, order, "sample_weight"),
+        )
     finally:  # also after Ctrl-C, the nets have what they learned
-        if best is not None:
-            best.restore()
-        _write(stack, groups)
-    order = np.argsort([i for g in groups for i in g.members])
-    found = {name: np.array(rows)[:, order] for name, rows in history.items()}
-    return Many(models, found, None if best is None else best.epoch[order])
+        watch.restore()
+        with no_grad():
+            for layer in stack.dense:
+                for g, group in enumerate(groups):
+                    for place, number in enumerate(group.members):
+                        layer.write(g, place, number)
+    own = np.argsort(order)
+    found = {name: np.array(rows)[:, own] for name, rows in watch.history.items()}
+    return Many(models, found, None if patience is None else watch.epoch[own])
+
+
+def _weights(given: Any, order: Sequence[int], name: str) -> Array:
+    """Return the weights of all nets, (n, nets), with a mean of 1 for each net."""
+    values = np.asarray(given, np.float64)
+    if values.ndim not in (1, 2) or (values.ndim == 2 and len(values) != len(order)):
+        raise ValueError(f"{OP}: {name} has shape {values.shape}; wanted (n,) or ({len(order)}, n)")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError(f"{OP}: {name} has a weight that is negative, NaN or infinite")
+    rows = np.broadcast_to(values, (len(order), values.shape[-1]))[order].T
+    mean = rows.mean(0)
+    if not mean.all():
+        raise ValueError(f"{OP}: {name} of a net has only zeros")
+    return np.ascontiguousarray(rows / mean)
 
 
 def _groups(count: int, learning_rate: Any, weight_decay: Any) -> list[Group]:
@@ -178,64 +326,6 @@ def _optimizer(given: Any, stack: Stack, groups: Sequence[Group]) -> Optimizer:
     return optimizer
 
 
-class _Data:
-    """Samples, targets and weights of all nets, and the loss of each net on some of the samples."""
-
-    def __init__(
-        self, model: Any, loss: Any, x: Any, y: Any, weight: Any, groups: Sequence[Group], x_name: str, y_name: str
-    ) -> None:
-        checked = copy.deepcopy(model, {id(model._compiled): None})
-        checked.compile("sgd", losses.get(loss) if loss is not None else None)
-        prepared = checked._prepare(OP, x, y, None, (x_name, y_name))
-        self.x, self.y = (tensor(a) for a in prepared[:2])
-        self.nets = sum(len(g.members) for g in groups)
-        self.loss = _unreduced(checked._compiled.objectives[0].loss)
-        self.weight: Tensor | None = None
-        if weight is not None:
-            values = np.asarray(weight, self.x.dtype)
-            n = len(self.x)
-            if values.shape not in ((n,), (self.nets, n)):
-                raise ValueError(f"{OP}: weights have shape {values.shape}; wanted {(n,)} or {(self.nets, n)}")
-            if not (values >= 0).all() or not np.isfinite(values).all():
-                raise ValueError(f"{OP}: a weight is negative, NaN or infinite")
-            order = [i for g in groups for i in g.members]
-            rows = np.broadcast_to(values, (self.nets, n))[order].T
-            self.weight = tensor(np.ascontiguousarray(rows))
-
-    def losses(self, out: Tensor, rows: Tensor, repeated: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the loss of each net, (nets,), and the sums of the weights that it was divided by.
-
-        Args:
-            out: outputs, (nets, n, ...).
-            rows: numbers of the samples, (n,).
-            repeated: the same for each net in turn, (nets n,).
-        """
-        values = self.loss.measured(take(self.y, repeated), out.reshape(-1, *out.shape[2:]))[0]
-        each = values.reshape(self.nets, len(rows), -1).mean(2)
-        if self.weight is None:
-            return each.mean(1), None
-        weight = take(self.weight, rows).transpose(0, 1)
-        total = weight.sum(1)
-        return (each * weight).sum(1) / total.maximum(np.finfo(self.x.dtype).tiny), total
-
-    def mean(self, parts: list[tuple[Array, Array | None, int]]) -> Array:
-        """Return the mean losses of parts of the samples: their losses, weights and numbers."""
-        weights = np.array([np.full(self.nets, n) if w is None else w for _, w, n in parts], np.float64)
-        total = np.array([part for part, _, _ in parts], np.float64) * weights
-        mean: Array = total.sum(0) / np.maximum(weights.sum(0), np.finfo(np.float64).tiny)
-        return mean
-
-    def evaluate(self, stack: Stack) -> Array:
-        """Return the mean loss of each net over all samples."""
-        parts = []
-        for at, out in zip(range(0, len(self.x), ROWS), _outputs(stack, self.x), strict=True):
-            rows = np.arange(at, at + out.shape[1])
-            with no_grad():
-                losses, weights = self.losses(out, tensor(rows), tensor(np.tile(rows, self.nets)))
-            parts.append((losses.numpy(), None if weights is None else weights.numpy(), len(rows)))
-        return self.mean(parts)
-
-
 def _unreduced(loss: Any) -> Loss:
     """Return a copy of a loss that gives the loss of each sample."""
     name = type(getattr(loss, "loss", loss)).__name__
@@ -250,88 +340,3 @@ def _unreduced(loss: Any) -> Loss:
     inner = copy.copy(loss.loss)
     inner.reduction = "none"
     return AsKeras(inner)
-
-
-def _outputs(stack: Stack, x: Tensor) -> Iterator[Tensor]:
-    """Yield the outputs of all nets, part by part of the rows."""
-    for at in range(0, max(len(x), 1), ROWS):
-        with no_grad(), mode(training=False):
-            yield stack(x[at : at + ROWS])
-
-
-class _Steps:
-    """Training steps. Some of them are recorded together, so that Python does little between the kernels."""
-
-    def __init__(self, stack: Stack, optimizer: Optimizer, data: _Data) -> None:
-        self._data = data
-
-        def steps(rows: Tensor, repeated: Tensor) -> list[Any]:
-            found: list[Any] = []
-            for i in range(len(rows)):
-                optimizer.zero_grad()
-                each, weights = data.losses(stack(take(data.x, rows[i])), rows[i], repeated[i])
-                total = each.sum()
-                for layer in stack.dense:
-                    for penalty in layer.penalty():
-                        total = total + penalty
-                total.backward()
-                optimizer.step()
-                found.append(each.detach() if weights is None else concatenate([each.detach(), weights], 0))
-            return found
-
-        self._steps: Callable[..., list[Tensor]] = capture(steps)
-
-    def epoch(self, batch_size: int, shuffle: bool) -> Array:
-        """Train for one epoch; return the mean loss of each net."""
-        n, nets = len(self._data.x), self._data.nets
-        order = generator().permutation(n) if shuffle else np.arange(n)
-        whole = n // batch_size * batch_size
-        batches = order[:whole].reshape(-1, batch_size)
-        parts = [batches[at : at + TOGETHER] for at in range(0, len(batches), TOGETHER)]
-        parts += [order[None, whole:]] if whole < n else []
-        found = []
-        with mode(training=True):
-            for rows in parts:
-                repeated = np.tile(rows, (1, nets))
-                for row in (t.numpy() for t in self._steps(tensor(rows), tensor(repeated))):
-                    found.append((row[:nets], row[nets:] if len(row) > nets else None, rows.shape[1]))
-        return self._data.mean(found)
-
-
-class _Best:
-    """Weights of the lowest loss of each net so far."""
-
-    def __init__(self, stack: Stack, groups: Sequence[Group], patience: int) -> None:
-        self._parameters = [stack.parameters(i) for i in range(len(groups))]
-        self._groups, self._patience = groups, patience
-        self._kept = [[np.array(p.numpy()) for p in parameters] for parameters in self._parameters]
-        count = sum(len(g.members) for g in groups)
-        self._loss, self.epoch = np.full(count, np.inf), np.zeros(count, np.int64)
-
-    def ends(self, epoch: int, losses: Array) -> bool:
-        """Keep the weights of the nets with a new lowest loss; return whether no net had one for a while."""
-        better = losses < self._loss
-        self._loss[better], self.epoch[better] = losses[better], epoch
-        first = 0
-        for parameters, kept, group in zip(self._parameters, self._kept, self._groups, strict=True):
-            which = better[first : first + len(group.members)]
-            first += len(group.members)
-            for p, best in zip(parameters, kept, strict=True) if which.any() else ():
-                best[which] = p.numpy()[which]
-        return bool((epoch - self.epoch >= self._patience).all())
-
-    def restore(self) -> None:
-        """Give all nets their best weights."""
-        with no_grad():
-            for parameters, kept in zip(self._parameters, self._kept, strict=True):
-                for p, best in zip(parameters, kept, strict=True):
-                    p.copy_(best)
-
-
-def _write(stack: Stack, groups: Sequence[Group]) -> None:
-    """Copy the trained weights into the nets."""
-    with no_grad():
-        for layer in stack.dense:
-            for g, group in enumerate(groups):
-                for place, number in enumerate(group.members):
-                    layer.write(g, place, number)
