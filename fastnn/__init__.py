@@ -11,8 +11,8 @@ from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": (
-        "autograd callbacks constraints datasets initializers interpret losses metrics models nn ops optim plot regularizers "
-        "schedules text"
+        "autograd callbacks constraints datasets initializers interpret keras losses metrics models nn ops optim plot "
+        "regularizers schedules text"
     ),
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",

@@ -6,6 +6,7 @@ from . import constraints as constraints
 from . import datasets as datasets
 from . import initializers as initializers
 from . import interpret as interpret
+from . import keras as keras
 from . import losses as losses
 from . import metrics as metrics
 from . import models as models
@@ -462,6 +463,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "keras",
     "le",
     "leaky_relu",
     "linspace",

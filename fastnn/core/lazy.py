@@ -11,8 +11,10 @@ OPERATIONS = "fastnn.ops"
 """Package that is loaded before any name. It gives Tensors their methods, and a fixed import order prevents deadlocks."""
 
 
-def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__all__`, `__getattr__` and `__dir__` of a package.
+def lazily(
+    package: str, names: Mapping[str, str], module_name: str = ""
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__all__`, `__getattr__` and `__dir__` of a package, or of a module in it.
 
     Type checkers read the package's stub file, which `scripts/stubs` writes from the same names.
 
@@ -20,7 +22,9 @@ def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[
         package: name of the package.
         names: module, relative to the package -> its public names, separated by blanks. The entry a=b gives the module's b the
             name a. The names of the module "." are modules themselves.
+        module_name: full name of the module in the package; "" for the package itself.
     """
+    own_name = module_name or package
     where: dict[str, tuple[str, str]] = {}
     for module, listed in names.items():
         for entry in listed.split():
@@ -29,11 +33,11 @@ def lazily(package: str, names: Mapping[str, str]) -> tuple[list[str], Callable[
 
     def load(name: str) -> Any:
         if name not in where:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            raise AttributeError(f"module {own_name!r} has no attribute {name!r}")
         module, own = where[name]
         import_module(OPERATIONS)
         found = import_module(f".{own}", package) if module == "." else getattr(import_module(module, package), own)
-        vars(sys.modules[package])[name] = found
+        vars(sys.modules[own_name])[name] = found
         return found
 
     everything = sorted(where)

@@ -19,6 +19,7 @@ from . import masks
 from .classes import names_or_none, text_or_none, tokenizer_or_none
 from .generating import Generating
 from .inputs import Inputs
+from .keras_names import KerasNames, adds_losses, with_losses
 from .keras_style import marking, with_mode
 from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from ..text.base import Tokenizer
 
 _FLOAT32 = np.dtype(np.float32)
-_NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_writer"})
+_NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_writer", "_added", "_node", "_chain"})
 """Attributes that a copy does not have."""
 
 
-class Module(Trainer, State, Regularized, Generating, Inputs):
+class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
     """Base of layers and models, which have parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a
@@ -105,6 +106,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs):
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
             cls.forward = with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
+        if adds_losses(inspect.unwrap(vars(cls).get("forward", _no_forward))):
+            cls.forward = with_losses(cls.forward)  # type: ignore[method-assign]
         if own_code(cls.__module__):
             return
         if cls.input_spec is FLOATS and next(c for c in cls.__mro__ if "forward" in vars(c) and own_code(c.__module__)) is Module:
@@ -134,6 +137,20 @@ class Module(Trainer, State, Regularized, Generating, Inputs):
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the output shape of one sample, given its input shape; layers that change the shape override this method."""
         return input_shape
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output, given that of the input, both with the batch; a list of shapes for several inputs.
+
+        >>> import fastnn
+        >>> fastnn.Dense(2).compute_output_shape((None, 3))
+        (None, 2)
+        """
+        from .graph.symbolic import Input
+
+        several = isinstance(input_shape, list) and not all(n is None or isinstance(n, int) for n in input_shape)
+        shapes = input_shape if several else [input_shape]
+        symbols = [Input(tuple(shape)[1:]) for shape in shapes]
+        return self(symbols if several else symbols[0]).shape
 
     _whole = False
     """Whether the module computes what its sublayers would, and does not call them."""
@@ -317,6 +334,10 @@ class Module(Trainer, State, Regularized, Generating, Inputs):
         for m in self._modules.values():
             m._held_by(self)
         self._structure_changed()
+
+
+def _no_forward() -> None:
+    """Stand for the forward of a class that inherits it."""
 
 
 def tells_shape(layer: Module) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 TRAINING = (
     *("compile", "fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch", "profile", "explain"),
     *("metrics", "optimizer", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"),
+    *("metrics_names", "reset_metrics"),
 )
 """Public names that training adds to `Module`."""
 

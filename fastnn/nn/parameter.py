@@ -55,6 +55,20 @@ class Parameter(Tensor):
     def trainable(self, value: bool) -> None:
         self.requires_grad = bool(value)
 
+    @property
+    def value(self) -> Parameter:
+        """Return the parameter itself; Keras's variables have their Tensor there."""
+        return self
+
+    def assign(self, value: Any) -> Parameter:
+        """Copy an array of the same shape, or a number, into the parameter; Keras's name of `copy_`."""
+        from ..autograd.tensor import no_grad
+
+        with no_grad():
+            given = np.asarray(value.detach() if isinstance(value, Tensor) else value, self.dtype)
+            self.copy_(np.broadcast_to(given, self.shape) if not given.ndim else given)
+        return self
+
     def track_rows(self) -> Tensor:
         """Return a bool Tensor (rows,) that marks, from the next backward on, the rows in which the gradient may differ from 0.
 

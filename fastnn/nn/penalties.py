@@ -22,7 +22,8 @@ class Regularized:
 
     @property
     def losses(self) -> list[Tensor]:
-        """Return the penalties of all regularizers: of the outputs in the last call, and of the trainable weights.
+        """Return the penalties of all regularizers: of the outputs in the last call, and of the trainable weights; and the
+        losses that layers added in their last call.
 
         If a layer is called several times in one pass, its last call counts. The penalty of an output is divided by the number
         of samples, as in Keras. fit adds the penalties to the loss; a custom training loop must do this itself.
@@ -34,6 +35,7 @@ class Regularized:
         """
         found = []
         for m in self._all():
+            found += m.__dict__.get("_added", ())
             rule = m.__dict__.get("activity_regularizer")
             if rule is not None and (y := m.__dict__.get("_activity")) is not None:
                 found.append(rule(y) * (1 / max(1, y.shape[0]) if y.ndim else 1.0))

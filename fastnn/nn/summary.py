@@ -35,7 +35,7 @@ def _rows(model: Any) -> list[tuple[str, ...]]:
     layers = list(model._modules.items()) or [("", model)]
     shapes = model.shapes() if hasattr(model, "shapes") else [None] * len(layers)
     for (name, layer), shape in zip(layers, shapes or [None], strict=True):
-        rows.append((_label(name, layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
+        rows.append((_label(_shown(name, layer), layer), "?" if shape is None else str((None, *shape)), _count(layer, seen)))
     return rows
 
 
@@ -53,6 +53,12 @@ def _graph_rows(model: Any) -> list[tuple[str, ...]]:
         on = ", ".join([*(names[s] for s in arguments), *(f"{key}={value}" for key, value in call.options.items())])
         rows.append((_label(name, call.module), shapes, _count(call.module, seen), on))
     return rows
+
+
+def _shown(name: str, layer: Any) -> str:
+    """Return the name of a layer if it has one; otherwise its number or attribute in the model."""
+    own = getattr(layer, "name", None)
+    return own if isinstance(own, str) and name else name
 
 
 def _label(name: str, layer: Any) -> str:

@@ -15,6 +15,7 @@ from ..core.block import Finally, completed
 from ..core.versions import settings_changed
 from ..nn.parameter import Parameter, fill_grad, flatten_parameters, take_assigned
 from ..ops.checks import check_number
+from .applied import Applied
 from .attributes import LIMITS, Attributes, check_unused
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
@@ -27,7 +28,7 @@ AVERAGE, COLLECTED = "average", "collected"
 """Names of states that every optimizer may have: the average of the weights, and the gradients since the last update."""
 
 
-class Optimizer(Attributes, Stateful):
+class Optimizer(Attributes, Stateful, Applied):
     """Base of all optimizers: a step is a few kernel calls for all parameters.
 
     Args:

@@ -49,6 +49,10 @@ class Trainer(Evaluator, Reporter):
         dtype: str = "float32",
         loss_weights: Any = None,
         weighted_metrics: Any = None,
+        run_eagerly: bool | None = None,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Set the optimizer, loss and metrics for training, and put the model into evaluation mode, as in Keras.
 
@@ -76,6 +80,7 @@ class Trainer(Evaluator, Reporter):
                 `fastnn.autocast`, on CPUs and GPUs that support it. Large layers then train faster (docs/performance.md), small
                 layers do not. Weights keep their dtype. Evaluation and prediction are not rounded.
             loss_weights: factors of the outputs' losses in the total loss; 1 by default.
+            run_eagerly: whether capture is False. Keras's steps_per_execution, jit_compile, auto_scale_loss have no effect.
 
         Raises:
             ValueError: a name is unknown; the message lists the known names.
@@ -88,6 +93,9 @@ class Trainer(Evaluator, Reporter):
             [m] if isinstance(m, str) or (m is not None and not isinstance(m, Sequence | Mapping)) else m or []
             for m in (metrics, weighted_metrics)
         ]
+        if run_eagerly and capture:
+            raise ValueError("compile: run_eagerly=True and capture=True came; wanted one of them")
+        capture = False if run_eagerly else capture
         before = self._compiled
         self._compiled = Compiled(optimizer, loss, given[0], loss_weights, capture, dtype, given[1])
         if steps:
@@ -108,6 +116,15 @@ class Trainer(Evaluator, Reporter):
             return self._compiled.metrics if self._compiled else []
         attributes = [m for m in vars(self).values() if isinstance(m, Metric)]
         return [self._compiled.own.loss, *self._compiled.metrics, *attributes]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Return the names of the results of evaluate: "loss", and those of the metrics after the first batch."""
+        return ["loss"] if self._compiled is None or not self._compiled.objectives else list(self._compiled.running())
+
+    def reset_metrics(self) -> None:
+        """Set the losses and metrics of train_on_batch and test_on_batch to their start."""
+        self._need("reset_metrics").reset()
 
     @property
     def optimizer(self) -> Any:

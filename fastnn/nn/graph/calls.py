@@ -80,6 +80,7 @@ def call_on_symbols(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     else:
         call.structure, leaves = _tried(module, args, name, _shape)
     call.outputs = [Symbol(shape, dtype, call, name) for shape, dtype in leaves]
+    vars(module)["_node"] = call
     return call.structure.build(call.outputs)
 
 

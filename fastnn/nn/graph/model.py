@@ -12,8 +12,10 @@ from ...backends import current
 from ...core.structure import Structure, different
 from ...core.tree import Tree, count, flatten, unflatten
 from ..attributes import UNRECORDED
+from ..keras_names import Computed
 from ..module import Module
 from ..spec import ANY, InputSpec, as_input
+from .names import own_name, set_name
 from .symbolic import Call, Input, Symbol, symbols_in
 
 
@@ -169,13 +171,20 @@ class Model(Module):
             self._outputs.names = different([names.get(s.call.module, s.name) for s in results])
 
     def _register(self, layer: Module) -> str:
-        own = str(getattr(layer, "name", None) or type(layer).__name__.lower()).replace(".", "_")
+        own = own_name(layer).replace(".", "_")
         name, n = own, 0
-        while name in self._modules or name in UNRECORDED or hasattr(self, name):
+        while name in self._modules or name in UNRECORDED or self._has(name):
             n += 1
             name = f"{own}_{n}"
+        if not layer._holders:
+            set_name(layer, name)
         setattr(self, name, layer)
+        if isinstance(getattr(type(self), name, None), Computed):
+            del self.__dict__[name]  # model.output remains the symbol if a layer has this name
         return name
+
+    def _has(self, name: str) -> bool:
+        return hasattr(self, name) and not isinstance(getattr(type(self), name, None), Computed)
 
     def _change_dtype(self, name: str) -> None:
         super()._change_dtype(name)
@@ -227,6 +236,16 @@ class Model(Module):
         """Return the symbolic outputs, to build further models on."""
         return list(self._graph()[1])
 
+    @Computed
+    def input(self) -> Any:
+        """Return the symbolic inputs in the form in which the model takes data."""
+        return self._takes.build(self.inputs)
+
+    @Computed
+    def output(self) -> Any:
+        """Return the symbolic outputs in the form in which the model returns them."""
+        return self._outputs.build(self.outputs)
+
     def _graph(self) -> tuple[list[Symbol], list[Symbol]]:
         if self._program is None:
             raise AttributeError(f"{type(self).__name__}: a model with a custom forward has no symbolic inputs and outputs")
@@ -254,14 +273,6 @@ class Model(Module):
     def layers(self) -> list[Module]:
         """Return the layers, each once: those farthest from the outputs first, as in Keras."""
         return list(self._modules.values())
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Module:
-        """Return the layer with this name or index."""
-        if name is not None and name in self._modules:
-            return self._modules[name]
-        if index is not None:
-            return self.layers[index]
-        raise ValueError(f"get_layer: there is no layer {name!r}; there are: {', '.join(self._modules)}")
 
     def output_shape(self, input_shape: Any) -> Any:
         if self._program is None:

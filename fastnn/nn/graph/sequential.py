@@ -11,8 +11,10 @@ from ...autograd.tensor import Tensor
 from ...core.structure import Structure, input_names, missing_inputs
 from ..containing import Containing
 from ..dtype import offer_dtype
+from ..keras_names import Computed
 from ..module import Module, tells_shape
 from ..spec import ANY, InputSpec, of_argument
+from .names import give_name
 
 Known = tuple[Any, Any]
 """Type of known inputs: the shape of one sample, with None for unknown sizes, and the dtype."""
@@ -38,6 +40,8 @@ class Sequential(Containing):
         self._dtype = dtype
         self._given: InputSpec | None = None
         """The spec of an Input at the front."""
+        self._names: dict[str, int] = {}
+        """Names of the layers."""
         items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
         known: Known | None = None
         for layer in items:
@@ -69,6 +73,7 @@ class Sequential(Containing):
             if not layer.built and hasattr(layer, "build"):
                 layer.build(known[0])
             known = self._made(layer, known)
+        give_name(layer, self._names)
         setattr(self, str(len(self._modules)), layer)
         return known
 
@@ -175,6 +180,64 @@ class Sequential(Containing):
         for layer in self._modules.values():
             x = layer(x)
         return x
+
+    def pop(self) -> Module:
+        """Remove the last layer, and return it.
+
+        >>> import fastnn
+        >>> model = fastnn.Sequential([fastnn.Dense(4, input_shape=(3,)), fastnn.Dense(2)])
+        >>> model.pop().units, len(model)
+        (2, 1)
+        """
+        if not self._modules:
+            raise IndexError(f"Sequential: {self.name} has no layer to remove")
+        last = self.layers[-1]
+        delattr(self, str(len(self._modules) - 1))
+        return last
+
+    # ---- symbols ----
+
+    def chain(self) -> list[Any] | None:
+        """Return the symbolic input and the symbols that the layers return; None if the shape of the input is unknown."""
+        kept = vars(self).get("_chain")
+        if kept is not None and kept[0] == len(self._modules):
+            return list(kept[1])
+        known = self._known(0) if self._modules else None
+        if known is None:
+            return None
+        from .symbolic import Input
+
+        symbols: list[Any] = [Input(known[0], dtype=known[1])]
+        for layer in self.layers:
+            symbols.append(layer(symbols[-1]))
+        vars(self)["_chain"] = (len(self._modules), symbols)
+        return symbols
+
+    def _symbol(self, index: int) -> Any:
+        symbols = self.chain()
+        if symbols is None:
+            raise AttributeError(f"{self.name}: the shape of its input is unknown; begin with an Input, or give input_shape")
+        return symbols[index]
+
+    @Computed
+    def input(self) -> Any:
+        """Return the symbolic input, to build further models on."""
+        return self._symbol(0)
+
+    @Computed
+    def output(self) -> Any:
+        """Return the symbolic output, to build further models on."""
+        return self._symbol(-1)
+
+    @Computed
+    def inputs(self) -> list[Any]:
+        """Return a list of the symbolic input."""
+        return [self._symbol(0)]
+
+    @Computed
+    def outputs(self) -> list[Any]:
+        """Return a list of the symbolic output."""
+        return [self._symbol(-1)]
 
     @property
     def layers(self) -> list[Module]:

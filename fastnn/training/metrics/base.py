@@ -162,6 +162,11 @@ class Metric(Remade):
         k = current()
         self.update(k, *map(k.asarray, (p, t, data.as_sample_weight(sample_weight, len(p), dtype, op, p.shape))))
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a batch by `update_state`, and return the result so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
     def reserve(self, samples: int) -> None:
         """Allocate memory for the samples before the next reset, if the metric stores all of them."""
 

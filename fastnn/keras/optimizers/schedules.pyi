@@ -1,0 +1,19 @@
+# Written by scripts/stubs.
+
+from ...schedules import CosineDecay as CosineDecay
+from ...schedules import CosineDecayRestarts as CosineDecayRestarts
+from ...schedules import ExponentialDecay as ExponentialDecay
+from ...schedules import InverseTimeDecay as InverseTimeDecay
+from ...schedules import PiecewiseConstantDecay as PiecewiseConstantDecay
+from ...schedules import PolynomialDecay as PolynomialDecay
+from ...schedules import Schedule as LearningRateSchedule
+
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+]

@@ -1,0 +1,11 @@
+"""Random Tensors with Keras's names and arguments."""
+
+from __future__ import annotations
+
+from ..core.lazy import lazily as _lazily
+
+_NAMES = {
+    ".draws": "SeedGenerator categorical dropout normal randint uniform",
+}
+
+__all__, __getattr__, __dir__ = _lazily(__package__ or "", _NAMES, __name__)
