@@ -17,11 +17,16 @@ _NAMES = {
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",
     ".autograd.gradients": "grad",
+    ".autograd.tape": "inference_mode=no_grad is_grad_enabled set_grad_enabled",
     ".autograd.tensor": "Tensor enable_grad no_grad tensor",
     ".backends": "backends get_backend get_num_threads info set_backend set_num_threads use_backend",
+    ".core.device": "device",
+    ".core.dtypes": (
+        "Size bool double dtype finfo float float16 float32 float64 half iinfo int int16 int32 int64 int8 long short uint8"
+    ),
     ".core.precision": "autocast",
     ".core.registered": "register",
-    ".core.seeding": "seed",
+    ".core.seeding": "Generator manual_seed seed",
     ".files": "load",
     ".files.states": "load_state",
     ".interop.torch_modules": "from_torch",
@@ -52,19 +57,41 @@ _NAMES = {
     ),
     ".ops.attention": "attention attention_packed scaled_dot_product_attention",
     ".ops.attention_weights": "attention_weights",
-    ".ops.create": ("arange eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros zeros_like"),
+    ".ops.composed": (
+        "addcdiv addcmul clamp_max clamp_min cosh cumprod diff exp2 lerp log10 log2 logaddexp nan_to_num scatter sinh std_mean "
+        "tan var_mean"
+    ),
+    ".ops.convert": "FloatTensor LongTensor as_tensor from_numpy get_default_dtype is_floating_point is_tensor t",
+    ".ops.create": (
+        "arange empty empty_like eye full full_like linspace ones ones_like rand rand_like randint randn randn_like zeros "
+        "zeros_like"
+    ),
     ".ops.data": "gather one_hot scatter_add take",
     ".ops.dense": "dot matmul outer",
+    ".ops.division": "floor_divide fmod remainder trunc",
+    ".ops.einsum": "einsum",
     ".ops.elementwise": (
-        "abs add ceil clamp clip clone cos div exp expm1 floor log log1p maximum minimum mul neg pow reciprocal round rsqrt "
-        "sign sin sqrt square sub"
+        "abs absolute=abs add ceil clamp clip clone cos div divide=div exp expm1 floor log log1p maximum minimum mul "
+        "multiply=mul neg negative=neg pow reciprocal round rsqrt sign sin sqrt square sub subtract=sub true_divide=div"
     ),
     ".ops.generation": "sample",
     ".ops.index": "chunk flip index_select repeat_interleave roll split tile unbind",
-    ".ops.logic": "eq ge gt isfinite isinf isnan le logical_and logical_not logical_or logical_xor lt masked_fill ne where",
+    ".ops.logic": (
+        "eq ge greater=gt greater_equal=ge gt isfinite isinf isnan le less=lt less_equal=le logical_and logical_not logical_or "
+        "logical_xor lt masked_fill ne not_equal=ne where"
+    ),
+    ".ops.matrices": (
+        "addmm baddbmm bmm cdist cosine_similarity diag diagonal=diagonals hstack meshgrid mm movedim moveaxis=movedim mv "
+        "narrow select trace tril triu unflatten vstack"
+    ),
     ".ops.rotary": "rotary rotary_table",
     ".ops.reduce": "all amax amin any argmax argmin cumsum logsumexp max mean min norm prod std sum var",
-    ".ops.shape": "broadcast_to cat=concatenate concatenate flatten permute reshape squeeze stack transpose unsqueeze",
+    ".ops.sampling": "bernoulli multinomial normal randperm",
+    ".ops.search": "allclose bincount bucketize count_nonzero equal isclose masked_select nonzero searchsorted unique",
+    ".ops.shape": (
+        "broadcast_to cat=concatenate concatenate flatten permute reshape squeeze stack swapaxes=swap_axes swapdims=swap_axes "
+        "transpose unsqueeze"
+    ),
     ".ops.sort": "argsort median sort topk",
     ".optim.target": "soft_update",
     ".replay.capture": "capture",

@@ -21,6 +21,9 @@ from ._version import __version__ as __version__
 from .autograd.function import Function as Function
 from .autograd.gradcheck import gradcheck as gradcheck
 from .autograd.gradients import grad as grad
+from .autograd.tape import is_grad_enabled as is_grad_enabled
+from .autograd.tape import no_grad as inference_mode
+from .autograd.tape import set_grad_enabled as set_grad_enabled
 from .autograd.tensor import Tensor as Tensor
 from .autograd.tensor import enable_grad as enable_grad
 from .autograd.tensor import no_grad as no_grad
@@ -32,8 +35,30 @@ from .backends import info as info
 from .backends import set_backend as set_backend
 from .backends import set_num_threads as set_num_threads
 from .backends import use_backend as use_backend
+from .core.device import device as device
+from .core.dtypes import Size as Size
+from .core.dtypes import bool as bool
+from .core.dtypes import double as double
+from .core.dtypes import dtype as dtype
+from .core.dtypes import finfo as finfo
+from .core.dtypes import float as float
+from .core.dtypes import float16 as float16
+from .core.dtypes import float32 as float32
+from .core.dtypes import float64 as float64
+from .core.dtypes import half as half
+from .core.dtypes import iinfo as iinfo
+from .core.dtypes import int as int
+from .core.dtypes import int16 as int16
+from .core.dtypes import int32 as int32
+from .core.dtypes import int64 as int64
+from .core.dtypes import int8 as int8
+from .core.dtypes import long as long
+from .core.dtypes import short as short
+from .core.dtypes import uint8 as uint8
 from .core.precision import autocast as autocast
 from .core.registered import register as register
+from .core.seeding import Generator as Generator
+from .core.seeding import manual_seed as manual_seed
 from .core.seeding import seed as seed
 from .files import load as load
 from .files.states import load_state as load_state
@@ -180,7 +205,35 @@ from .ops.attention import attention as attention
 from .ops.attention import attention_packed as attention_packed
 from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .ops.attention_weights import attention_weights as attention_weights
+from .ops.composed import addcdiv as addcdiv
+from .ops.composed import addcmul as addcmul
+from .ops.composed import clamp_max as clamp_max
+from .ops.composed import clamp_min as clamp_min
+from .ops.composed import cosh as cosh
+from .ops.composed import cumprod as cumprod
+from .ops.composed import diff as diff
+from .ops.composed import exp2 as exp2
+from .ops.composed import lerp as lerp
+from .ops.composed import log10 as log10
+from .ops.composed import log2 as log2
+from .ops.composed import logaddexp as logaddexp
+from .ops.composed import nan_to_num as nan_to_num
+from .ops.composed import scatter as scatter
+from .ops.composed import sinh as sinh
+from .ops.composed import std_mean as std_mean
+from .ops.composed import tan as tan
+from .ops.composed import var_mean as var_mean
+from .ops.convert import FloatTensor as FloatTensor
+from .ops.convert import LongTensor as LongTensor
+from .ops.convert import as_tensor as as_tensor
+from .ops.convert import from_numpy as from_numpy
+from .ops.convert import get_default_dtype as get_default_dtype
+from .ops.convert import is_floating_point as is_floating_point
+from .ops.convert import is_tensor as is_tensor
+from .ops.convert import t as t
 from .ops.create import arange as arange
+from .ops.create import empty as empty
+from .ops.create import empty_like as empty_like
 from .ops.create import eye as eye
 from .ops.create import full as full
 from .ops.create import full_like as full_like
@@ -201,7 +254,13 @@ from .ops.data import take as take
 from .ops.dense import dot as dot
 from .ops.dense import matmul as matmul
 from .ops.dense import outer as outer
+from .ops.division import floor_divide as floor_divide
+from .ops.division import fmod as fmod
+from .ops.division import remainder as remainder
+from .ops.division import trunc as trunc
+from .ops.einsum import einsum as einsum
 from .ops.elementwise import abs as abs
+from .ops.elementwise import abs as absolute
 from .ops.elementwise import add as add
 from .ops.elementwise import ceil as ceil
 from .ops.elementwise import clamp as clamp
@@ -209,6 +268,8 @@ from .ops.elementwise import clip as clip
 from .ops.elementwise import clone as clone
 from .ops.elementwise import cos as cos
 from .ops.elementwise import div as div
+from .ops.elementwise import div as divide
+from .ops.elementwise import div as true_divide
 from .ops.elementwise import exp as exp
 from .ops.elementwise import expm1 as expm1
 from .ops.elementwise import floor as floor
@@ -217,7 +278,9 @@ from .ops.elementwise import log1p as log1p
 from .ops.elementwise import maximum as maximum
 from .ops.elementwise import minimum as minimum
 from .ops.elementwise import mul as mul
+from .ops.elementwise import mul as multiply
 from .ops.elementwise import neg as neg
+from .ops.elementwise import neg as negative
 from .ops.elementwise import pow as pow
 from .ops.elementwise import reciprocal as reciprocal
 from .ops.elementwise import round as round
@@ -227,6 +290,7 @@ from .ops.elementwise import sin as sin
 from .ops.elementwise import sqrt as sqrt
 from .ops.elementwise import square as square
 from .ops.elementwise import sub as sub
+from .ops.elementwise import sub as subtract
 from .ops.generation import sample as sample
 from .ops.index import chunk as chunk
 from .ops.index import flip as flip
@@ -238,19 +302,44 @@ from .ops.index import tile as tile
 from .ops.index import unbind as unbind
 from .ops.logic import eq as eq
 from .ops.logic import ge as ge
+from .ops.logic import ge as greater_equal
+from .ops.logic import gt as greater
 from .ops.logic import gt as gt
 from .ops.logic import isfinite as isfinite
 from .ops.logic import isinf as isinf
 from .ops.logic import isnan as isnan
 from .ops.logic import le as le
+from .ops.logic import le as less_equal
 from .ops.logic import logical_and as logical_and
 from .ops.logic import logical_not as logical_not
 from .ops.logic import logical_or as logical_or
 from .ops.logic import logical_xor as logical_xor
+from .ops.logic import lt as less
 from .ops.logic import lt as lt
 from .ops.logic import masked_fill as masked_fill
 from .ops.logic import ne as ne
+from .ops.logic import ne as not_equal
 from .ops.logic import where as where
+from .ops.matrices import addmm as addmm
+from .ops.matrices import baddbmm as baddbmm
+from .ops.matrices import bmm as bmm
+from .ops.matrices import cdist as cdist
+from .ops.matrices import cosine_similarity as cosine_similarity
+from .ops.matrices import diag as diag
+from .ops.matrices import diagonals as diagonal
+from .ops.matrices import hstack as hstack
+from .ops.matrices import meshgrid as meshgrid
+from .ops.matrices import mm as mm
+from .ops.matrices import movedim as moveaxis
+from .ops.matrices import movedim as movedim
+from .ops.matrices import mv as mv
+from .ops.matrices import narrow as narrow
+from .ops.matrices import select as select
+from .ops.matrices import trace as trace
+from .ops.matrices import tril as tril
+from .ops.matrices import triu as triu
+from .ops.matrices import unflatten as unflatten
+from .ops.matrices import vstack as vstack
 from .ops.reduce import all as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin
@@ -269,6 +358,20 @@ from .ops.reduce import sum as sum
 from .ops.reduce import var as var
 from .ops.rotary import rotary as rotary
 from .ops.rotary import rotary_table as rotary_table
+from .ops.sampling import bernoulli as bernoulli
+from .ops.sampling import multinomial as multinomial
+from .ops.sampling import normal as normal
+from .ops.sampling import randperm as randperm
+from .ops.search import allclose as allclose
+from .ops.search import bincount as bincount
+from .ops.search import bucketize as bucketize
+from .ops.search import count_nonzero as count_nonzero
+from .ops.search import equal as equal
+from .ops.search import isclose as isclose
+from .ops.search import masked_select as masked_select
+from .ops.search import nonzero as nonzero
+from .ops.search import searchsorted as searchsorted
+from .ops.search import unique as unique
 from .ops.shape import broadcast_to as broadcast_to
 from .ops.shape import concatenate as cat
 from .ops.shape import concatenate as concatenate
@@ -277,6 +380,8 @@ from .ops.shape import permute as permute
 from .ops.shape import reshape as reshape
 from .ops.shape import squeeze as squeeze
 from .ops.shape import stack as stack
+from .ops.shape import swap_axes as swapaxes
+from .ops.shape import swap_axes as swapdims
 from .ops.shape import transpose as transpose
 from .ops.shape import unsqueeze as unsqueeze
 from .ops.sort import argsort as argsort
@@ -321,11 +426,13 @@ __all__ = [
     "ELU",
     "Embedding",
     "Flatten",
+    "FloatTensor",
     "Function",
     "GRU",
     "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
+    "Generator",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
@@ -343,6 +450,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "LongTensor",
     "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
@@ -380,6 +488,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "SinusoidalPositions",
+    "Size",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -395,8 +504,13 @@ __all__ = [
     "ZeroPadding2D",
     "ZeroPadding3D",
     "abs",
+    "absolute",
     "add",
+    "addcdiv",
+    "addcmul",
+    "addmm",
     "all",
+    "allclose",
     "amax",
     "amin",
     "any",
@@ -404,41 +518,75 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "as_tensor",
     "attention",
     "attention_packed",
     "attention_weights",
     "autocast",
     "autograd",
     "backends",
+    "baddbmm",
+    "bernoulli",
+    "bincount",
+    "bmm",
+    "bool",
     "broadcast_to",
+    "bucketize",
     "callbacks",
     "capture",
     "cat",
+    "cdist",
     "ceil",
     "celu",
     "chunk",
     "clamp",
+    "clamp_max",
+    "clamp_min",
     "clip",
     "clone",
     "concatenate",
     "constraints",
     "cos",
+    "cosh",
+    "cosine_similarity",
+    "count_nonzero",
     "cross_validate",
+    "cumprod",
     "cumsum",
     "datasets",
+    "device",
+    "diag",
+    "diagonal",
+    "diff",
     "div",
+    "divide",
     "dot",
+    "double",
+    "dtype",
+    "einsum",
     "elu",
+    "empty",
+    "empty_like",
     "enable_grad",
     "eq",
+    "equal",
     "erf",
     "exp",
+    "exp2",
     "expm1",
     "eye",
+    "finfo",
     "fit_many",
     "flatten",
     "flip",
+    "float",
+    "float16",
+    "float32",
+    "float64",
     "floor",
+    "floor_divide",
+    "fmod",
+    "from_numpy",
     "from_torch",
     "full",
     "full_like",
@@ -447,58 +595,96 @@ __all__ = [
     "geglu",
     "gelu",
     "get_backend",
+    "get_default_dtype",
     "get_num_threads",
     "glu",
     "grad",
     "gradcheck",
+    "greater",
+    "greater_equal",
     "gt",
+    "half",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
     "hard_tanh",
+    "hstack",
+    "iinfo",
     "index_select",
+    "inference_mode",
     "info",
     "initializers",
+    "int",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
     "interpret",
+    "is_floating_point",
+    "is_grad_enabled",
+    "is_tensor",
+    "isclose",
     "isfinite",
     "isinf",
     "isnan",
     "keras",
     "le",
     "leaky_relu",
+    "lerp",
+    "less",
+    "less_equal",
     "linspace",
     "load",
     "load_state",
     "log",
+    "log10",
     "log1p",
+    "log2",
     "log_sigmoid",
     "log_softmax",
+    "logaddexp",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "long",
     "losses",
     "lr_find",
     "lt",
+    "manual_seed",
     "masked_fill",
+    "masked_select",
     "matmul",
     "max",
     "maximum",
     "maxout",
     "mean",
     "median",
+    "meshgrid",
     "metrics",
     "min",
     "minimum",
     "mish",
+    "mm",
     "models",
+    "moveaxis",
+    "movedim",
     "mul",
+    "multinomial",
+    "multiply",
+    "mv",
+    "nan_to_num",
+    "narrow",
     "ne",
     "neg",
+    "negative",
     "nn",
     "no_grad",
+    "nonzero",
     "norm",
+    "normal",
+    "not_equal",
     "one_hot",
     "ones",
     "ones_like",
@@ -516,6 +702,7 @@ __all__ = [
     "randint",
     "randn",
     "randn_like",
+    "randperm",
     "reciprocal",
     "register",
     "reglu",
@@ -523,6 +710,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_squared",
+    "remainder",
     "repeat_interleave",
     "reshape",
     "roll",
@@ -532,17 +720,23 @@ __all__ = [
     "rsqrt",
     "sample",
     "scaled_dot_product_attention",
+    "scatter",
     "scatter_add",
     "schedules",
+    "searchsorted",
     "seed",
+    "select",
     "selu",
     "set_backend",
+    "set_grad_enabled",
     "set_num_threads",
+    "short",
     "sigmoid",
     "sign",
     "silu",
     "sin",
     "sine",
+    "sinh",
     "soft_shrink",
     "soft_update",
     "softmax",
@@ -560,10 +754,16 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "std_mean",
     "sub",
+    "subtract",
     "sum",
+    "swapaxes",
+    "swapdims",
     "swiglu",
+    "t",
     "take",
+    "tan",
     "tanh",
     "tanh_shrink",
     "tensor",
@@ -571,11 +771,21 @@ __all__ = [
     "threshold",
     "tile",
     "topk",
+    "trace",
     "transpose",
+    "tril",
+    "triu",
+    "true_divide",
+    "trunc",
+    "uint8",
     "unbind",
+    "unflatten",
+    "unique",
     "unsqueeze",
     "use_backend",
     "var",
+    "var_mean",
+    "vstack",
     "where",
     "zeros",
     "zeros_like",

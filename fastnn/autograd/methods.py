@@ -10,7 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import activation, data, dense, elementwise, index, logic, reduce, shape
+from ..ops import (
+    activation,
+    composed,
+    convert,
+    data,
+    dense,
+    division,
+    elementwise,
+    index,
+    logic,
+    matrices,
+    reduce,
+    sampling,
+    search,
+    shape,
+)
 from ..ops import sort as sorting
 from . import numpy_functions as numpys
 from .tape import no_grad
@@ -34,13 +49,18 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
     return cast
 
 
-def _in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+def _kept(t: Tensor, value: Tensor) -> Tensor:
+    """Return the result of an operation in place, in the dtype of the Tensor if both are floating-point numbers."""
+    return elementwise.astype(value, t.dtype) if value.dtype.kind == t.dtype.kind == "f" else value
+
+
+def _in_place(name: str, f: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the in-place version of an operation, for leaves; under `no_grad` if the leaf requires a gradient."""
 
-    def change(self: Any, other: Any) -> Tensor:
+    def change(self: Any, *args: Any, **kwargs: Any) -> Tensor:
         self._check_in_place(name)
         with no_grad():
-            changed: Tensor = self.copy_(f(self, other))
+            changed: Tensor = self.copy_(_kept(self, f(self, *args, **kwargs)))
         return changed
 
     change.__doc__ = f"Overwrite a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
@@ -67,7 +87,7 @@ def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
 
     def assign(self: Any, other: Any) -> Tensor:
         value: Tensor = f(self, other)
-        return self.copy_(value) if self.node is None and self.requires_grad else value
+        return self.copy_(_kept(self, value)) if self.node is None and self.requires_grad else value
 
     return assign
 
@@ -77,6 +97,8 @@ _OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
     np.subtract: elementwise.sub,
     np.multiply: elementwise.mul,
     np.true_divide: elementwise.div,
+    np.floor_divide: division.floor_divide,
+    np.remainder: division.remainder,
     np.power: elementwise.pow,
     np.matmul: dense.matmul,
     np.less: logic.lt,
@@ -118,6 +140,10 @@ class Methods:
     __truediv__ = elementwise.div
     __rtruediv__ = _swapped(elementwise.div)
     __itruediv__ = _augmented(elementwise.div)
+    __floordiv__ = division.floor_divide
+    __rfloordiv__ = _swapped(division.floor_divide)
+    __mod__ = division.remainder
+    __rmod__ = _swapped(division.remainder)
     __pow__ = elementwise.pow
     __rpow__ = _swapped(elementwise.pow)
     __matmul__ = dense.matmul
@@ -145,12 +171,15 @@ class Methods:
         return NotImplemented if other is None else logic.ne(self, other)
 
     add = elementwise.add
-    sub = elementwise.sub
-    mul = elementwise.mul
-    div = elementwise.div
+    sub = subtract = elementwise.sub
+    mul = multiply = elementwise.mul
+    div = divide = true_divide = elementwise.div
+    floor_divide = division.floor_divide
+    remainder = division.remainder
+    fmod = division.fmod
     pow = elementwise.pow
-    neg = elementwise.neg
-    abs = elementwise.abs
+    neg = negative = elementwise.neg
+    abs = absolute = elementwise.abs
     square = elementwise.square
     reciprocal = elementwise.reciprocal
     exp = elementwise.exp
@@ -165,7 +194,21 @@ class Methods:
     floor = elementwise.floor
     ceil = elementwise.ceil
     round = elementwise.round
+    trunc = division.trunc
     erf = activation.erf
+    log2 = composed.log2
+    log10 = composed.log10
+    exp2 = composed.exp2
+    tan = composed.tan
+    sinh = composed.sinh
+    cosh = composed.cosh
+    lerp = composed.lerp
+    addcmul = composed.addcmul
+    addcdiv = composed.addcdiv
+    logaddexp = composed.logaddexp
+    nan_to_num = composed.nan_to_num
+    clamp_min = composed.clamp_min
+    clamp_max = composed.clamp_max
     clip = clamp = elementwise.clip
     maximum = elementwise.maximum
     minimum = elementwise.minimum
@@ -173,6 +216,20 @@ class Methods:
     sub_ = _scaled_in_place("sub_", elementwise.sub)
     mul_ = _in_place("mul_", elementwise.mul)
     div_ = _in_place("div_", elementwise.div)
+    pow_ = _in_place("pow_", elementwise.pow)
+    neg_ = _in_place("neg_", elementwise.neg)
+    exp_ = _in_place("exp_", elementwise.exp)
+    sqrt_ = _in_place("sqrt_", elementwise.sqrt)
+    clamp_ = clip_ = _in_place("clamp_", elementwise.clip)
+    lerp_ = _in_place("lerp_", composed.lerp)
+    addcmul_ = _in_place("addcmul_", composed.addcmul)
+    addcdiv_ = _in_place("addcdiv_", composed.addcdiv)
+    relu_ = _in_place("relu_", activation.relu)
+    masked_fill_ = _in_place("masked_fill_", logic.masked_fill)
+    scatter_ = _in_place("scatter_", composed.scatter)
+    scatter_add_ = _in_place("scatter_add_", data.scatter_add)
+    normal_ = _in_place("normal_", sampling.normal_like)
+    uniform_ = _in_place("uniform_", sampling.uniform_like)
 
     relu = activation.relu
     sigmoid = activation.sigmoid
@@ -181,11 +238,21 @@ class Methods:
     log_softmax = activation.log_softmax
 
     eq = logic.eq
-    ne = logic.ne
-    lt = logic.lt
-    le = logic.le
-    gt = logic.gt
-    ge = logic.ge
+    ne = not_equal = logic.ne
+    lt = less = logic.lt
+    le = less_equal = logic.le
+    gt = greater = logic.gt
+    ge = greater_equal = logic.ge
+    equal = search.equal
+    isclose = search.isclose
+    allclose = search.allclose
+    nonzero = search.nonzero
+    count_nonzero = search.count_nonzero
+    unique = search.unique
+    bincount = search.bincount
+    masked_select = search.masked_select
+    multinomial = sampling.multinomial
+    bernoulli = sampling.bernoulli
     isnan = logic.isnan
     isinf = logic.isinf
     isfinite = logic.isfinite
@@ -207,6 +274,8 @@ class Methods:
     norm = reduce.norm
     logsumexp = reduce.logsumexp
     cumsum = reduce.cumsum
+    cumprod = composed.cumprod
+    diff = composed.diff
     any = reduce.any
     all = reduce.all
     argmax = reduce.argmax
@@ -214,13 +283,28 @@ class Methods:
 
     matmul = dense.matmul
     dot = dense.dot
-    outer = dense.outer
+    outer = ger = dense.outer
+    mm = matrices.mm
+    bmm = matrices.bmm
+    mv = matrices.mv
+    addmm = matrices.addmm
+    baddbmm = matrices.baddbmm
+    tril = matrices.tril
+    triu = matrices.triu
+    diag = matrices.diag
+    diagonal = matrices.diagonals
+    trace = matrices.trace
 
     reshape = view = shape.reshape
     flatten = shape.flatten
     squeeze = shape.squeeze
     unsqueeze = shape.unsqueeze
     transpose = shape.transpose
+    swapaxes = swapdims = shape.swap_axes
+    movedim = moveaxis = matrices.movedim
+    unflatten = matrices.unflatten
+    select = matrices.select
+    narrow = matrices.narrow
     permute = shape.permute
     broadcast_to = expand = shape.broadcast_to
     T = property(shape.transpose)
@@ -239,12 +323,25 @@ class Methods:
     topk = sorting.topk
     take = data.take
     gather = data.gather
+    scatter = composed.scatter
     scatter_add = data.scatter_add
 
-    astype = to = elementwise.astype
+    astype = type = elementwise.astype
+    to = convert.to
+    device = property(convert.device_of)
+    is_cuda = property(convert.is_cuda)
+    cpu = convert.cpu
+    cuda = convert.cuda
+    contiguous = convert.contiguous
+    type_as = convert.type_as
+    is_floating_point = convert.is_floating_point
+    view_as = reshape_as = convert.reshape_as
+    expand_as = convert.expand_as
+    t = convert.t
+    mT = property(convert.transposed_matrices)  # noqa: N815 (PyTorch's name)
     float = _to(np.float32)
     double = _to(np.float64)
-    long = _to(np.int64)
+    long = int = _to(np.int64)
     bool = _to(np.bool_)
     clone = elementwise.clone
 

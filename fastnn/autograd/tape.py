@@ -122,6 +122,28 @@ def _resumed(block: Block, f: F) -> F:
     return generator  # type: ignore[return-value]
 
 
+class set_grad_enabled:  # noqa: N801 (PyTorch's name)
+    """Turn the recording of operations on or off: from the call on, or until the end of a ``with`` block.
+
+    >>> import fastnn
+    >>> x = fastnn.tensor([1.0], requires_grad=True)
+    >>> with fastnn.set_grad_enabled(False):
+    ...     y = x * 2
+    >>> y.requires_grad, (x * 2).requires_grad
+    (False, True)
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self._before = taping.get()
+        taping.set((self._before or True) if mode else False)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        taping.set(self._before)
+
+
 class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
     """Context manager and decorator in which nothing is recorded for backward, and parameters may be changed in place.
 

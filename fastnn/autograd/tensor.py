@@ -15,6 +15,8 @@ import numpy as np
 from ..backends import current
 from ..core import arrays
 from ..core.convert import TensorBase, as_array, own_array
+from ..core.count import Count, counted
+from ..core.device import check_device
 from .backward import Backward, Gradients
 from .tape import COPIED, UNCHANGED, Node, changed, enable_grad, is_grad_enabled, no_grad, share_changes, taping, torch_names
 
@@ -44,7 +46,7 @@ def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray
     return t
 
 
-_PLAIN = frozenset({list, tuple, int, float, bool, str, type(None)})
+_PLAIN = frozenset({int, float, bool, str, type(None)})
 """Types that are often passed to Tensor in place of `fastnn.tensor`."""
 
 
@@ -52,7 +54,7 @@ class Tensor(Methods, TensorBase):
     """Array of numbers whose operations are recorded for gradients; operations are also methods, see `fastnn.autograd.methods`.
 
     Args:
-        data: a C-contiguous array of the current backend; use `fastnn.tensor` to make a Tensor from anything else.
+        data: a C-contiguous array of the current backend; use `fastnn.tensor` for anything else. Lists become float32.
         requires_grad: whether `backward` fills `grad`.
 
     >>> import fastnn
@@ -68,7 +70,9 @@ class Tensor(Methods, TensorBase):
     __array_priority__ = 100  # NumPy leaves `array op Tensor` to Tensor
 
     def __init__(self, data: Array, requires_grad: bool = False, node: Node | None = None, index: int = 0) -> None:
-        if type(data) in _PLAIN:
+        if type(data) is list or type(data) is tuple:
+            data = tensor(data, np.float32).data
+        elif type(data) in _PLAIN:
             raise TypeError(
                 f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes a Tensor from other types"
             )
@@ -113,9 +117,9 @@ class Tensor(Methods, TensorBase):
         return len(self.shape)
 
     @property
-    def size(self) -> int:
-        """Return the number of elements."""
-        return int(self.data.size)
+    def size(self) -> Count:
+        """Return the number of elements, as in NumPy; ``size()`` is the shape and ``size(0)`` a part of it, as in PyTorch."""
+        return counted(self.shape)
 
     def dim(self) -> int:
         """Return the number of dimensions."""
@@ -123,7 +127,7 @@ class Tensor(Methods, TensorBase):
 
     def numel(self) -> int:
         """Return the number of elements."""
-        return self.size
+        return int(self.size)
 
     @property
     def is_leaf(self) -> bool:
@@ -370,7 +374,7 @@ def results(
     return tuple(made) if records is True else tuple(records(t) if t.node is node else t for t in made)
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Return a Tensor with a copy of the data.
 
     Args:
@@ -378,6 +382,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
             integers int64. Arrays keep their dtype (other integers become int64, float16 becomes float32).
         dtype: float32, float64, int64 or bool.
         requires_grad: whether `backward` fills its `grad`.
+        device: accepted for compatibility with PyTorch; "cpu" if the backend computes there.
 
     Raises:
         TypeError: the data are not numbers.
@@ -388,6 +393,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     (3,)
     """
     k = current()
+    check_device(device, "tensor")
     array = own_array(k, data, dtype, "tensor", copy=True)
     k.host_wrote(array)
     t = Tensor(array)

@@ -34,6 +34,36 @@ def seed(n: int) -> None:
         state[...] = _start()
 
 
+_set_seed = seed
+
+
+class Generator(np.random.Generator):
+    """Stream of random numbers of its own, as arguments ``generator=`` take it. It is one of NumPy's.
+
+    Args:
+        device: accepted for compatibility with PyTorch; the numbers are drawn on the CPU.
+
+    >>> import fastnn
+    >>> g = fastnn.Generator().manual_seed(0)
+    >>> fastnn.randperm(5, generator=g).tolist() == fastnn.randperm(5, generator=g.manual_seed(0)).tolist()
+    True
+    """
+
+    def __init__(self, device: Any = "cpu") -> None:
+        super().__init__(np.random.Philox())
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream with this seed; return the generator."""
+        self.bit_generator.state = np.random.Philox(seed).state
+        return self
+
+
+def manual_seed(seed: int) -> Generator:
+    """Set the seed of all random numbers, as `fastnn.seed` does; return a generator with this seed."""
+    _set_seed(seed)
+    return Generator().manual_seed(seed)
+
+
 def generator() -> np.random.Generator:
     """Return the host's random number generator; its seed is random until `seed` is called."""
     global _generator

@@ -13,6 +13,7 @@ from ..autograd.tensor import Array, Tensor
 from ..backends import current
 from ..core.arrays import arranged, store_arranged
 from ..core.convert import as_array
+from ..core.count import Count, counted
 from ..core.layout import TRANSPOSED, Order
 from .parameter import Parameter
 
@@ -50,8 +51,8 @@ class _View(Tensor):
         return self.base.dtype  # type: ignore[no-any-return]
 
     @property
-    def size(self) -> int:
-        return self.base.size  # type: ignore[no-any-return]
+    def size(self) -> Count:
+        return counted(self.shape)
 
     @property
     def changes(self) -> Changes:

@@ -56,15 +56,6 @@ def check_number(value: Any, name: str, low: float, high: float = float("inf")) 
     return float(value)
 
 
-def check_device(device: Any, op: str) -> None:
-    """Raise ValueError unless the device is None or that of the backend: "cpu", or "cuda" for CuPy."""
-    own = "cpu" if current().xp is np else "cuda"
-    if device is not None and str(device).partition(":")[0] != own:
-        raise ValueError(
-            f"{op}: device is {str(device)!r}, but the backend {current().name!r} computes on {own!r}; use fastnn.use_backend"
-        )
-
-
 def whole_number(value: Any, name: str, low: float = float("-inf")) -> int:
     """Return the value if it is a whole number of at least low; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,29 +11,30 @@ from ..backends import current
 from ..backends.spec import activation
 from ..core import arrays
 from ..core.arrays import copy_array
-from ..core.convert import dtype_of
 from .activation import activate
-from .checks import as_tensor, same_dtype
+from .cast import astype as astype
+from .cast import promoted, wider
+from .checks import as_tensor
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
 
-_ORDER = ("bool", "int64", "float32", "float64")
-
 
 def operands(op: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Return both as Tensors of one dtype: that of the Tensor, but a fraction turns integers into floats."""
+    """Return both as Tensors of one dtype.
+
+    Two Tensors have PyTorch's common dtype, see `promoted`. Other values get the dtype of the Tensor, but a fraction turns
+    integers into floats.
+    """
     like = x if isinstance(x, Tensor) else y if isinstance(y, Tensor) else None
-    free = not (isinstance(x, Tensor) and isinstance(y, Tensor))
+    both = isinstance(x, Tensor) and isinstance(y, Tensor)
     if like is not None and like.dtype.kind != "f":
         like = None
     x, y = as_tensor(x, op, like), as_tensor(y, op, like)
-    if free and x.dtype != y.dtype:
-        wider = builtins.max(x.dtype, y.dtype, key=lambda d: _ORDER.index(d.name))
-        x, y = astype(x, wider), astype(y, wider)
+    if x.dtype != y.dtype:
+        x, y = promoted(x, y) if both else (astype(t, wider(x, y)) for t in (x, y))
     if x.dtype == np.bool_ and y.dtype == np.bool_ and op != "where":
         x, y = astype(x, np.int64), astype(y, np.int64)
-    same_dtype(op, x, y)
     return x, y
 
 
@@ -79,7 +79,7 @@ def mul(x: Any, y: Any) -> Tensor:
 
 def div(x: Any, y: Any) -> Tensor:
     """x / y with broadcasting; integers are divided as float32."""
-    x, y = (real(v) for v in (x, y))
+    x, y = _reals(x, y)
     return _binary("div", x, y)
 
 
@@ -94,7 +94,7 @@ def pow(x: Any, y: Any) -> Tensor:
     """
     if _is_whole(x) and _is_whole(y) and not (_is_number(y) and y < 0):
         return _binary("pow", x, y)
-    x, y = (real(v) for v in (x, y))
+    x, y = _reals(x, y)
     if _is_number(y) and isinstance(x, Tensor):
         return activate(x, activation("power", y), "pow")
     return _binary("pow", x, y)
@@ -103,6 +103,12 @@ def pow(x: Any, y: Any) -> Tensor:
 def _is_whole(v: Any) -> bool:
     """Return whether v is an integer, or an array or Tensor of integers."""
     return isinstance(v, int | np.integer) or (hasattr(v, "dtype") and np.dtype(v.dtype).kind in "iub")
+
+
+def _reals(x: Any, y: Any) -> tuple[Any, Any]:
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        x, y = promoted(x, y)
+    return real(x), real(y)
 
 
 def real(v: Any) -> Any:
@@ -312,21 +318,6 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
 
 
 clamp = clip
-
-
-def astype(x: Any, dtype: Any) -> Tensor:
-    """Convert x to another dtype: float32, float64, int64 or bool. Gradients flow between float dtypes."""
-    t, d = as_tensor(x, "astype"), dtype_of(dtype, "astype")
-    if t.dtype == d:
-        return t
-    y = arrays.cast(current(), t.data, d)
-    return (
-        result("astype", y, _astype_backward, (t,), (), {"dtype": d.name}) if d.kind == "f" and t.dtype.kind == "f" else Tensor(y)
-    )
-
-
-def _astype_backward(grads: Gradients, node: Node, dy: Array) -> None:
-    grads.add(node.inputs[0], arrays.cast(grads.k, dy, node.inputs[0].dtype))
 
 
 def clone(x: Any) -> Tensor:

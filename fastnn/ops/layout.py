@@ -14,6 +14,7 @@ from ..autograd.tape import UNCHANGED, taping
 from ..autograd.tensor import Array, Gradients, Node, Tensor
 from ..backends import current
 from ..core import arrays
+from ..core.count import Count, counted
 from .shape import transpose
 
 
@@ -82,8 +83,8 @@ class ChannelsFirst(Tensor):
         return self.last.dtype
 
     @property
-    def size(self) -> int:
-        return self.last.size
+    def size(self) -> Count:
+        return counted(self.shape)
 
 
 def _backward(grads: Gradients, node: Node, dy: Array) -> None:

@@ -241,6 +241,13 @@ def cumsum(x: Any, axis: int) -> Tensor:
     return result("cumsum", y.reshape(x.shape), _cumsum_backward, (x,), (shape,), {"axis": axis})
 
 
+def running_product(x: Tensor, axis: int) -> Tensor:
+    """Return the running product along an axis, without a gradient."""
+    shape = arrays.around(x.shape, axis)
+    x = astype(x, np.int64) if x.dtype == np.bool_ else x
+    return Tensor(_cumulate(current(), "prod", x.data.reshape(shape), 0, 0).reshape(x.shape))
+
+
 def _cumsum_backward(grads: Gradients, node: Node, dy: Array) -> None:
     assert node.saved is not None
     (shape,) = node.saved

@@ -14,7 +14,8 @@ from ..autograd.tensor import Array, Gradients, Node, Tensor, result, torch_name
 from ..backends import current
 from ..core import arrays
 from ..core.layout import Order, broadcast_strides, strides_of
-from .checks import as_tensor, axis_of, same_dtype
+from .cast import promoted
+from .checks import as_tensor, axis_of
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:
@@ -110,14 +111,13 @@ def _arranged_backward(grads: Gradients, node: Node, dy: Array) -> None:
     grads.add(y, array)
 
 
-def swap_axes(x: Tensor, a: int, b: int) -> Tensor:
+def swap_axes(x: Any, axis0: int, axis1: int) -> Tensor:
     """Swap two axes."""
-    a, b = axis_of(a, x.ndim, "swap_axes"), axis_of(b, x.ndim, "swap_axes")
-    order = list(range(x.ndim))
+    t = as_tensor(x, "swapaxes")
+    a, b = axis_of(axis0, t.ndim, "swapaxes"), axis_of(axis1, t.ndim, "swapaxes")
+    order = list(range(t.ndim))
     order[a], order[b] = b, a
-    if a == b:
-        return x
-    return _permuted(x, tuple(order))
+    return t if a == b else _permuted(t, tuple(order))
 
 
 def _permuted(x: Tensor, order: tuple[int, ...]) -> Tensor:
@@ -180,7 +180,7 @@ def _broadcast_to_backward(grads: Gradients, node: Node, dy: Array) -> None:
 
 @torch_names
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Concatenate Tensors along an axis.
+    """Concatenate Tensors along an axis; those of different dtypes are converted to a common one.
 
     >>> import fastnn
     >>> fastnn.concatenate([fastnn.tensor([1.0]), fastnn.tensor([2.0, 3.0])]).tolist()
@@ -232,6 +232,4 @@ def _operands(tensors: Sequence[Any], op: str) -> tuple[Tensor, ...]:
     if isinstance(tensors, Tensor) or not isinstance(tensors, Sequence) or not tensors:
         raise ValueError(f"{op}: wanted a list of at least one Tensor")
     like = next((t for t in tensors if isinstance(t, Tensor)), None)
-    parts = tuple(as_tensor(t, op, like) for t in tensors)
-    same_dtype(op, *parts)
-    return parts
+    return promoted(*(as_tensor(t, op, like) for t in tensors))

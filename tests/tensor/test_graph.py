@@ -69,10 +69,15 @@ ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
 """What the functions take that take more than one Tensor."""
 
 
+MADE_OF_OTHERS = {f"fastnn.ops.{m}" for m in ("composed", "convert", "division", "einsum", "matrices", "sampling", "search")}
+"""Modules of functions that call other operations."""
+
+
 def functions() -> dict[str, Callable[..., Any]]:
     named = {name: getattr(fastnn, name) for name in fastnn.__all__}
     operations = {name: f for name, f in named.items() if getattr(f, "__module__", "").startswith("fastnn.ops.")}
-    return {name: f for name, f in operations.items() if name not in NO_GRADIENT}
+    named = {name: f for name, f in operations.items() if operations.get(f.__name__, f) is not f or f.__name__ == name}
+    return {name: f for name, f in named.items() if name not in NO_GRADIENT and f.__module__ not in MADE_OF_OTHERS}
 
 
 def public_names() -> set[str]:

@@ -372,7 +372,8 @@ def test_errors(f: Callable[[], Any], error: type[Exception], words: str) -> Non
         f()
 
 
-@pytest.mark.parametrize("data", [[1.0, 2.0], (1.0,), 3, None])
+@pytest.mark.parametrize("data", [3, 0.5, "a", None])
 def test_the_class_takes_arrays(data: Any) -> None:
     with pytest.raises(TypeError, match=f"Tensor: a {type(data).__name__} came, wanted an array; fastnn.tensor makes"):
         fastnn.Tensor(data)
+    assert fastnn.Tensor([[1, 2]]).tolist() == [[1.0, 2.0]] and fastnn.Tensor([1]).dtype == "float32"

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, cast
 from ... import activations, initializers
 from ...autograd.tensor import Tensor
 from ...backends.spec import LINEAR, Activation
+from ...core.device import check_device
 from ...core.layout import TRANSPOSED
 from ...ops.activation import applied
-from ...ops.checks import check_device, positive_int
+from ...ops.checks import positive_int
 from ...ops.dense import dense
 from ...ops.shape import transpose
 from ..parameter import Parameter, building

@@ -8,8 +8,9 @@ import numpy as np
 
 from ... import initializers
 from ...autograd.tensor import Tensor
+from ...core.device import check_device
 from ...ops.activation import prelu
-from ...ops.checks import check_device, positive_int
+from ...ops.checks import positive_int
 from ...ops.shape import transpose
 from ..dtype import real_dtype
 from ..parameter import building, initial

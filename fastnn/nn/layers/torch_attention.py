@@ -8,9 +8,10 @@ import numpy as np
 
 from ... import initializers
 from ...autograd.tensor import Tensor, no_grad
+from ...core.device import check_device
 from ...ops.attention import attention, attention_packed
 from ...ops.attention_weights import attention_weights
-from ...ops.checks import as_tensor, check_device, flag, optional, positive_int
+from ...ops.checks import as_tensor, flag, optional, positive_int
 from ...ops.dense import dense
 from ...ops.elementwise import add
 from ...ops.index import split

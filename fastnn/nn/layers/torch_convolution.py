@@ -11,7 +11,8 @@ from typing import Any, ClassVar, cast
 
 from ... import initializers
 from ...autograd.tensor import Tensor
-from ...ops.checks import check_device, positive_int
+from ...core.device import check_device
+from ...ops.checks import positive_int
 from ...ops.convolution import Sides
 from ...ops.padding import MODES, pad
 from ...ops.shape import squeeze, unsqueeze

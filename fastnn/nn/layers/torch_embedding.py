@@ -10,7 +10,8 @@ import numpy as np
 from ...autograd.tensor import Tensor
 from ...backends import current
 from ...core.convert import host_array
-from ...ops.checks import as_tensor, check_device, check_number, flag, optional, positive_int, whole_number
+from ...core.device import check_device
+from ...ops.checks import as_tensor, check_number, flag, optional, positive_int, whole_number
 from ...ops.create import full
 from ...ops.data import as_index, take
 from ...ops.elementwise import astype, maximum

@@ -9,8 +9,9 @@ import numpy as np
 
 from ... import initializers
 from ...autograd.tensor import Tensor
+from ...core.device import check_device
 from ...ops import elementwise
-from ...ops.checks import check_device, flag, optional, positive_int
+from ...ops.checks import flag, optional, positive_int
 from ...ops.layout import channels_first, channels_last
 from ...ops.normalization import normalize, normalize_by
 from ..dtype import real_dtype

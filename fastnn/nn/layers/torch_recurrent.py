@@ -10,9 +10,10 @@ import numpy as np
 from ...autograd.tensor import Tensor
 from ...backends import shared_array
 from ...backends.spec import activation
+from ...core.device import check_device
 from ...initializers import RandomUniform
 from ...ops import recurrent as ops
-from ...ops.checks import as_tensor, check_device, flag, positive_int, whole_number
+from ...ops.checks import as_tensor, flag, positive_int, whole_number
 from ...ops.data import rows
 from ...ops.dense import dense
 from ...ops.elementwise import add

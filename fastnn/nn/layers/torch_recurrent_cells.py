@@ -8,8 +8,9 @@ import numpy as np
 
 from ...autograd.tensor import Tensor
 from ...backends.spec import activation
+from ...core.device import check_device
 from ...ops import recurrent as ops
-from ...ops.checks import as_tensor, check_device, flag, positive_int
+from ...ops.checks import as_tensor, flag, positive_int
 from ...ops.dense import dense
 from ...ops.elementwise import add
 from ...ops.shape import reshape, unsqueeze

@@ -9,7 +9,8 @@ import numpy as np
 
 from ... import activations
 from ...autograd.tensor import Tensor
-from ...ops.checks import check_device, check_number, flag, positive_int
+from ...core.device import check_device
+from ...ops.checks import check_number, flag, positive_int
 from ...ops.shape import transpose
 from ..module import Module
 from ..spec import InputSpec

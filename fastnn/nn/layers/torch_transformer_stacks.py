@@ -11,8 +11,9 @@ import numpy as np
 from ... import activations, initializers
 from ...autograd.tensor import Tensor, no_grad
 from ...backends import current
+from ...core.device import check_device
 from ...core.seeding import generator
-from ...ops.checks import check_device, check_number, flag, positive_int
+from ...ops.checks import check_number, flag, positive_int
 from ..containing import Containing
 from ..graph.container import ModuleList
 from ..module import Module
