@@ -24,7 +24,24 @@ def leaf(*shape: int) -> Tensor:
 
 
 NO_GRADIENT = {
-    *("arange", "argmax", "argmin", "argsort", "eq", "eye", "full", "full_like", "ge", "gt", "isfinite", "isinf", "isnan", "le"),
+    *(
+        "arange",
+        "argmax",
+        "argmin",
+        "argsort",
+        "empty",
+        "empty_like",
+        "eq",
+        "eye",
+        "full",
+        "full_like",
+        "ge",
+        "gt",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "le",
+    ),
     *("linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "one_hot", "ones", "ones_like", "rand"),
     *("rand_like", "randint", "randn", "randn_like", "rotary_table", "sample", "zeros", "zeros_like", "all", "any"),
 }
