@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from .training.callbacks.base import Callback, CallbackList, EarlyStopping, LambdaCallback, TerminateOnNaN
+from .training.callbacks.backup import BackupAndRestore
+from .training.callbacks.base import Callback, CallbackList, LambdaCallback
 from .training.callbacks.files import CSVLogger, ModelCheckpoint
 from .training.callbacks.history import History
 from .training.callbacks.rates import HyperparameterScheduler, LearningRateScheduler, ReduceLROnPlateau
+from .training.callbacks.stopping import EarlyStopping, TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

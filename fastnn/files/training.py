@@ -55,18 +55,18 @@ def config_of(model: Any, tensors: dict[str, Array] | None) -> dict[str, Any]:
     elif not model._compiled.owns_optimizer:
         config["parameters"] = [names[p] for p in own]
     if tensors is not None and own:
-        state = _packed(optimizer.state_dict(), STATE, tensors)
+        state = packed(optimizer.state_dict(), STATE, tensors)
         config["state"] = {"parameters": [names[p] for p in own], "of_model": model._compiled.owns_optimizer, "values": state}
     if tensors is not None and (place := model._compiled.place) is not None:
-        config["place"] = _place_config(place if isinstance(place, dict) else place.config(), tensors)
+        config["place"] = place_config(place if isinstance(place, dict) else place.config(), tensors)
     return config
 
 
-def _place_config(place: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any]:
+def place_config(place: dict[str, Any], tensors: dict[str, Array]) -> dict[str, Any]:
     """Return the place that training has reached. The state of custom data is left out if it cannot be written to a file."""
     own: dict[str, Array] = {}
     try:
-        source = _packed(place["source"], f"{STATE}-source", own)
+        source = packed(place["source"], f"{STATE}-source", own)
     except TypeError as error:
         text = f"save: the file has no state of the data: {message(error)}; wanted numbers, strings, arrays, lists and dicts"
         warnings.warn(text, UserWarning, stacklevel=users_level())
@@ -147,11 +147,11 @@ def compile_from(model: Any, config: Any, tensors: dict[str, Array], path: Any) 
         if state is not None:
             optimizer.add(members)
             model._compiled.owns_optimizer = state["of_model"]
-            optimizer.load_state_dict(_unpacked(state["values"], tensors))
+            optimizer.load_state_dict(unpacked(state["values"], tensors))
         if (place := config.get("place")) is not None:
             keys: dict[str, Any] = {"epoch": int, "steps": int, "at": int, "size": list, "stream": object, "source": object}
             check_keys(place, "compile.place", **keys)
-            place = {**place, "source": _unpacked(place["source"], tensors)}
+            place = {**place, "source": unpacked(place["source"], tensors)}
             model._compiled.place, model._compiled.resumed = place, Resumed(place)
     except UnknownNameError as error:
         text = f"load: {path}: its training settings: {error}; or give compile=False, which leaves them out"
@@ -203,30 +203,32 @@ def _check_weights(given: Any) -> None:
             raise ValueError(f"loss_weights has {short(repr(value))}, wanted numbers")
 
 
-def _packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
+def packed(value: Any, name: str, tensors: dict[str, Array]) -> Any:
     """Return a state as JSON: numbers, lists and dicts. Arrays are moved to `tensors`, and their names are written."""
     if isinstance(value, np.ndarray):
+        while name in tensors:  # another key has a point in its name
+            name += "'"
         tensors[name] = value
         return {"tensor": name}
     if isinstance(value, dict):
-        return {"dict": [[key, _packed(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
+        return {"dict": [[key, packed(item, f"{name}.{key}", tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return [_packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+        return [packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str | np.generic):
         return value
     raise TypeError(f"{'the optimizer' if name.startswith(f'{STATE}.') else 'its'} state has a {type(value).__name__}")
 
 
-def _unpacked(config: Any, tensors: dict[str, Array]) -> Any:
-    """Return the state that `_packed` wrote, and remove its arrays from `tensors`."""
+def unpacked(config: Any, tensors: dict[str, Array]) -> Any:
+    """Return the state that `packed` wrote, and remove its arrays from `tensors`."""
     if isinstance(config, list):
-        return [_unpacked(item, tensors) for item in config]
+        return [unpacked(item, tensors) for item in config]
     if not isinstance(config, dict):
         return config
     if config.keys() == {"tensor"}:
         return tensors.pop(config["tensor"])
     check_keys(config, "compile.state", dict=list)
-    return {key: _unpacked(item, tensors) for key, item in config["dict"]}
+    return {key: unpacked(item, tensors) for key, item in config["dict"]}
 
 
 def _each(value: Any, f: Any) -> Any:

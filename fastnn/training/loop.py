@@ -14,6 +14,7 @@ from ..nn import of_training
 from ..nn import parameter as parameters_py
 from ..ops.checks import positive_int
 from . import sanity
+from .callbacks.backup import BackupAndRestore
 from .callbacks.base import Callback, CallbackList
 from .callbacks.history import History
 from .callbacks.progress import Progress, shown
@@ -178,6 +179,7 @@ class Trainer(Evaluator, Reporter):
         validation_freq: int | Collection[int] = 1,
         check_finite: bool = False,
         check_data: bool = True,
+        resume: Any = None,
     ) -> History:
         """Train for a number of epochs.
 
@@ -210,6 +212,8 @@ class Trainer(Evaluator, Reporter):
                 error, except in targets of weight 0. Data on which training is useless (labels 1 and 2 with a binary loss, ...)
                 give one warning.
             check_finite: check every layer's output and gradients in every step, before the weights change; slow.
+            resume: a folder for backups after each epoch. If it has a backup, training continues from it, to the same bits as
+                without a break. It is short for the callback `BackupAndRestore` with delete_checkpoint=False.
 
         Returns:
             The losses and metrics of each epoch; `history.history["loss"]` is a list.
@@ -259,6 +263,8 @@ class Trainer(Evaluator, Reporter):
         history = History()
         hooks = CallbackList(callbacks, self, {"epochs": epochs, "steps": None, "verbose": verbose})
         hooks.add(history)
+        if resume is not None:
+            hooks.add(BackupAndRestore(resume, delete_checkpoint=False))
         resumed = c.resumed if c.resumed is not None and c.resumed.holds else None
         order = Order(shuffle, None if resumed is None else resumed.stream)
 
@@ -318,13 +324,14 @@ class Trainer(Evaluator, Reporter):
         """Train from this place to the end of the last epoch, or until a callback or the data stop training."""
         c = self._need("fit")
         alone = validation is None and not hooks.runs_users_code()
-        logs: Logs | None = None
-        self.stop_training = False
-        hooks.on_train_begin()
-        for epoch in range(place.epoch, epochs):
+        self.stop_training, first = False, True
+        hooks.on_train_begin()  # where a backup continues
+        logs: Logs | None = place.logs
+        for epoch in () if self.stop_training and logs is not None else range(place.epoch, epochs):
             start = time.perf_counter()
-            if logs is not None:
+            if not first:
                 place.epoch, place.steps = epoch, 0
+            first = False
             runs = source.epoch(epochs - epoch, alone)
             c.reset()
             hooks.on_epoch_begin(epoch)

@@ -196,3 +196,21 @@ def test_terminate_on_nan_at_a_batch() -> None:
     with pytest.warns(RuntimeWarning, match="at batch 1"):
         callbacks.on_train_batch_end(1, {"loss": float("nan")})
     assert model.stop_training
+
+
+def test_early_stopping_by_a_rule() -> None:
+    stop = EarlyStopping(rule=lambda logs: logs["val_loss"] > 2, patience=1, restore_best_weights=True)
+    model, epochs = train(stop, [3, 1, 3, 2, 3, 4, 5])
+    assert epochs == 6 and stop.stopped_epoch == 5 and stop.wait == 2
+    assert model.weights == 1 and stop.best == 1  # the monitored number selects them
+    assert train(EarlyStopping(rule=lambda logs: True), [1, 2])[1] == 1
+    assert train(EarlyStopping("nothing", rule=lambda logs: False), [1, 2])[1] == 2  # which needs no monitored number
+    with pytest.raises(TypeError, match="rule is a bool; wanted a function"):
+        EarlyStopping(rule=True)  # type: ignore[arg-type]
+
+
+def test_early_stopping_by_a_function_of_the_logs() -> None:
+    stop = EarlyStopping(lambda logs: -logs["val_loss"], mode="max")
+    assert train(stop, [3, 2, 4])[1] == 3 and stop.best == -2
+    with pytest.raises(ValueError, match="should <lambda> rise or fall"):
+        train(EarlyStopping(lambda logs: logs["val_loss"]), [1, 2])

@@ -147,6 +147,36 @@ def test_checkpoints_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"keep": 2}, {2, 4}),
+        ({"keep": 2, "mode": "max"}, {1, 3}),
+        ({"keep": 2, "monitor": lambda logs: -logs["val_loss"], "mode": "min"}, {1, 3}),
+        ({"keep": 2, "monitor": None}, {4, 5}),
+        ({"keep": 1, "save_best_only": True}, {4}),
+        ({"keep": 2, "save_best_only": True, "initial_value_threshold": 2.5}, {2, 4}),
+        ({"keep": 9}, {1, 2, 3, 4, 5}),
+    ],
+)
+def test_checkpoints_of_the_best_epochs(settings: dict[str, Any], kept: set[int], tmp_path: Path) -> None:
+    save = callbacks.ModelCheckpoint(tmp_path / "{epoch}", **settings)
+    save.set_model(small())
+    for epoch, loss in enumerate([3.0, 2.0, 4.0, 1.0, 2.0]):  # of equal ones, the first is kept
+        save.on_epoch_begin(epoch)
+        save.on_epoch_end(epoch, {"val_loss": loss})
+    assert {int(p.name) for p in tmp_path.iterdir()} == kept
+
+
+def test_bad_checkpoints() -> None:
+    with pytest.raises(ValueError, match=r"keep needs a filepath with a field, such as \{epoch\}"):
+        callbacks.ModelCheckpoint("best", keep=2)
+    with pytest.raises(ValueError, match="ModelCheckpoint: keep"):
+        callbacks.ModelCheckpoint("{epoch}", keep=0)
+    with pytest.raises(ValueError, match="needs a monitor, but monitor is None"):
+        callbacks.ModelCheckpoint("{epoch}", None, save_best_only=True)
+
+
 def test_hyperparameters_by_epoch_and_by_step() -> None:
     drop, seen = fastnn.Dropout(0.5), []
     model = small(fastnn.optim.SGD(lr=0.1, momentum=0.5), drop=drop)

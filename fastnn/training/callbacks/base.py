@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from ...core.structure import own_code
-from .. import metrics
 
 Logs: TypeAlias = "dict[str, float] | None"
 
@@ -36,6 +31,10 @@ class Callback:
 
     _alone = False
     """Whether the class itself neither calls functions of the user nor changes objects of the user. Not inherited."""
+    _last = False
+    """Whether the callback runs after all callbacks that are not last."""
+    _state: tuple[str, ...] = ()
+    """Names of the attributes that `state_dict` returns."""
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -46,6 +45,18 @@ class Callback:
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state that `BackupAndRestore` stores: numbers, texts, arrays, lists and dicts of them. Empty by default."""
+        return {name: getattr(self, name) for name in self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the result of `state_dict` of another run. fit calls this after on_train_begin."""
+        for name in self._state:
+            setattr(self, name, state[name])
+
+    def _joins(self, callbacks: CallbackList) -> None:
+        """Learn of the list of callbacks to which this callback was added."""
 
     @property
     def wants_batches(self) -> bool:
@@ -129,6 +140,8 @@ class CallbackList:
         callback.set_params(self.params)
         callback.set_model(self._model)
         self.callbacks.append(callback)
+        self.callbacks.sort(key=lambda c: c._last)
+        callback._joins(self)
 
     @property
     def wants_batches(self) -> bool:
@@ -205,9 +218,11 @@ class LambdaCallback(Callback):
     done
     """
 
-    def __init__(self, **hooks: Callable[..., Any]) -> None:
+    def __init__(self, **hooks: Callable[..., Any] | None) -> None:
         super().__init__()
         for name, hook in hooks.items():
+            if hook is None:
+                continue
             if not name.startswith("on_") or not hasattr(Callback, name):
                 raise ValueError(f"LambdaCallback: there is no hook {name!r}")
             setattr(self, name, hook)
@@ -215,149 +230,3 @@ class LambdaCallback(Callback):
     @property
     def wants_batches(self) -> bool:
         return any(hook in vars(self) for hook in _TRAIN_BATCH_HOOKS)
-
-
-class Monitor(Callback):
-    """Base class of callbacks that monitor a number in the logs of the epochs.
-
-    monitor: name of the number. mode: "min", "max", or "auto", which uses the direction of the metric with this name. min_delta:
-    smallest change that counts as an improvement. NaN is never an improvement.
-    """
-
-    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
-        super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{type(self).__name__}: mode is {mode!r}; wanted 'auto', 'min' or 'max'")
-        self.monitor = monitor
-        self.mode = mode
-        self.min_delta = min_delta
-
-    def _epochs(self, patience: Any, name: str) -> int:
-        if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)) or patience < 0:
-            raise ValueError(f"{type(self).__name__}: {name} is {patience!r}; wanted a number of epochs")
-        return int(patience)
-
-    def _current(self, logs: Logs) -> float | None:
-        """Return the monitored number; warn and return None if it is not in the logs."""
-        logs = logs or {}
-        if self.monitor in logs:
-            return logs[self.monitor]
-        have, name = ", ".join(logs) or "none", type(self).__name__
-        warnings.warn(f"{name}: {self.monitor} is not in the logs, which contain: {have}", RuntimeWarning, stacklevel=3)
-        return None
-
-    def _improves(self, value: float, reference: float | None) -> bool:
-        if reference is None:
-            return not math.isnan(value)
-        if self._direction() == "min":
-            return value + abs(self.min_delta) < reference
-        return value - abs(self.min_delta) > reference
-
-    def _direction(self) -> str:
-        if self.mode != "auto":
-            return self.mode
-        name = self.monitor.removeprefix("val_")
-        if name == "loss":
-            return "min"
-        compiled = getattr(self.model, "_compiled", None)
-        of_model = {m.name: m.direction for m in getattr(self.model, "metrics", ())}
-        of_model |= {} if compiled is None else {key: m.direction for key, m in compiled.named_metrics()}
-        direction = of_model.get(name) or metrics.direction(name)
-        if direction is None:
-            raise ValueError(f"{type(self).__name__}: should {self.monitor} rise or fall? Pass mode='max' or mode='min'")
-        return direction
-
-
-class EarlyStopping(Monitor):
-    """Callback that stops training when a monitored number has not improved for ``patience`` epochs.
-
-    monitor: a name in the logs. min_delta: smallest change that counts as an improvement. mode: "min", "max", or "auto", which
-    uses the direction of the metric with this name. baseline: patience restarts only at improvements that are also better than
-    the baseline. restore_best_weights: training ends with the weights of the best epoch, whether it was stopped or not.
-    start_from_epoch: earlier epochs are ignored. verbose: 1 prints a line when training stops or weights are restored.
-
-    Afterwards, ``stopped_epoch``, ``best_epoch`` and ``best`` contain the results. NaN is never an improvement.
-
-    >>> stop = EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
-    """
-
-    _alone = True
-
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0.0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta)
-        self.patience = self._epochs(patience, "patience")
-        self.verbose = verbose
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
-        self._start()
-
-    def _start(self) -> None:
-        self.wait = 0
-        self.stopped_epoch = 0
-        self.best: float | None = None
-        self.best_epoch = 0
-        self.best_weights: Any = None
-        self._weights_epoch = 0
-
-    def on_train_begin(self, logs: Logs = None) -> None:
-        self._start()
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        current = self._current(logs)
-        if current is None or epoch < self.start_from_epoch:
-            return
-        self.wait += 1
-        improves = self._improves(current, self.best)
-        if self.restore_best_weights and (improves or self.best_weights is None):
-            self.best_weights, self._weights_epoch = self.model.get_weights(), epoch
-        if improves:
-            self.best, self.best_epoch = current, epoch
-            if self._improves(current, self.baseline):
-                self.wait = 0
-        elif self.wait >= self.patience and epoch > 0:
-            self.stopped_epoch = epoch
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Logs = None) -> None:
-        if self.stopped_epoch and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
-        if self.best_weights is not None:
-            if self.verbose:
-                print(f"Restoring the weights of the best epoch, {self._weights_epoch + 1}")
-            self.model.set_weights(self.best_weights)
-
-
-class TerminateOnNaN(Callback):
-    """Callback that stops training, with a warning, when the loss of an epoch is NaN or infinite.
-
-    If another callback has batch hooks, the loss is checked after every batch.
-    """
-
-    _alone = True
-
-    @property
-    def wants_batches(self) -> bool:
-        return False  # a check after every epoch is enough, and costs nothing
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._check(f"batch {batch}", logs)
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._check(f"epoch {epoch + 1}", logs)
-
-    def _check(self, where: str, logs: Logs) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss) and not getattr(self.model, "stop_training", False):
-            warnings.warn(f"TerminateOnNaN: the loss is {loss} at {where}; training stops", RuntimeWarning, stacklevel=2)
-            self.model.stop_training = True

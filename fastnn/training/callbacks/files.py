@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import warnings
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any
 
 from ...files.names import name_of, refuse_suffix
-from .base import Callback, Logs, Monitor
+from ...ops.checks import positive_int
+from .base import Callback, Logs
+from .stopping import Monitor
 
 
 class ModelCheckpoint(Monitor):
@@ -16,24 +21,29 @@ class ModelCheckpoint(Monitor):
     Files are never incomplete.
 
     filepath: path of the file; it may have fields such as ``{epoch:02d}``, ``{batch}`` and ``{val_loss:.3f}`` (epochs and
-    batches count from 1). monitor, mode: name and direction of the number for save_best_only. verbose: 1 prints.
-    save_best_only: save only if the number is better than ever before. save_weights_only: call `Module.save_weights` instead of
-    `Module.save`. save_freq: "epoch", or a number of batches; then training returns to Python after each batch.
-    initial_value_threshold: value that the first model must improve.
+    batches count from 1). monitor, mode: name and direction of the number for save_best_only and keep; the name may be a function
+    of the logs. verbose: 1 prints. save_best_only: save only if the number is better than ever before. save_weights_only: call
+    `Module.save_weights` instead of `Module.save`. save_freq: "epoch", or a number of batches; then training returns to Python
+    after each batch. initial_value_threshold: value that the first model must improve. keep: number of files that remain: those
+    with the best values, or with monitor=None the last ones; the others are deleted. None keeps all.
 
     >>> best = ModelCheckpoint("best.fastnn", monitor="val_accuracy", save_best_only=True)
+    >>> three = ModelCheckpoint("models/{epoch:03d}.fastnn", monitor="val_loss", keep=3)
     """
+
+    _state = ("best", "_batches", "_saved", "_number")
 
     def __init__(
         self,
         filepath: Any,
-        monitor: str = "val_loss",
+        monitor: str | Callable[[dict[str, float]], float] | None = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",
         save_freq: int | str = "epoch",
         initial_value_threshold: float | None = None,
+        keep: int | None = None,
     ) -> None:
         super().__init__(monitor, mode)
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
@@ -45,8 +55,14 @@ class ModelCheckpoint(Monitor):
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
         self.initial_value_threshold = initial_value_threshold
+        self.keep = None if keep is None else positive_int(keep, "ModelCheckpoint: keep")
+        if self.keep is not None and "{" not in self.filepath:
+            raise ValueError(f"ModelCheckpoint: keep needs a filepath with a field, such as {{epoch}}; got {self.filepath}")
+        if monitor is None and save_best_only:
+            raise ValueError("ModelCheckpoint: save_best_only needs a monitor, but monitor is None")
         self.best: float | None = None
-        self._epoch = self._batches = 0
+        self._saved: list[list[Any]] = []  # value and path of each file that is kept, in the order of writing
+        self._epoch = self._batches = self._number = 0
 
     @property
     def wants_batches(self) -> bool:
@@ -71,28 +87,62 @@ class ModelCheckpoint(Monitor):
             path = self.filepath.format(**{**logs, "epoch": epoch, **place})
         except KeyError as error:
             raise KeyError(f"ModelCheckpoint: {self.filepath} names {error}; there are {', '.join(logs)}") from None
-        if not self._wanted(logs, epoch):
+        value = self._value(logs)
+        if not self._wanted(value, epoch):
             return
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         if self.verbose:
             print(f"Epoch {epoch}: saved model to {path}")
+        if self.keep is not None:
+            self._prune(value, path)
 
-    def _wanted(self, logs: dict[str, float], epoch: int) -> bool:
-        if not self.save_best_only:
+    def _value(self, logs: dict[str, float]) -> float | None:
+        """Return the number that decides, or None if none is needed or there is none."""
+        if self.monitor is None:
+            self._number += 1
+            return self._number
+        if not self.save_best_only and self.keep is None:
+            return None
+        value = self._found(logs)
+        if value is None:
+            text = f"ModelCheckpoint: {self._label()} is not in the logs, so each model is saved"
+            warnings.warn(text, RuntimeWarning, stacklevel=5)
+        return value
+
+    def _wanted(self, value: float | None, epoch: int) -> bool:
+        if value is None:
             return True
-        if self.monitor not in logs:
-            warnings.warn(
-                f"ModelCheckpoint: {self.monitor} is not in the logs, so each model is saved", RuntimeWarning, stacklevel=4
-            )
+        if self.save_best_only:
+            best = self.initial_value_threshold if self.best is None else self.best
+            if not self._improves(value, best):
+                if self.verbose:
+                    print(f"Epoch {epoch}: {self._label()} did not improve from {best:.5f}")
+                return False
+            self.best = value
             return True
-        best = self.initial_value_threshold if self.best is None else self.best
-        if not self._improves(logs[self.monitor], best):
-            if self.verbose:
-                print(f"Epoch {epoch}: {self.monitor} did not improve from {best:.5f}")
-            return False
-        self.best = logs[self.monitor]
-        return True
+        full = self.keep is not None and len(self._saved) >= self.keep
+        return not full or self._improves(value, self._saved[self._worst()][0])
+
+    def _worst(self) -> int:
+        """Return the index of the file with the worst value; of those, the newest."""
+        worst = 0
+        for i, (value, _) in enumerate(self._saved):
+            if not self._improves(value, self._saved[worst][0]):
+                worst = i
+        return worst
+
+    def _prune(self, value: float | None, path: str) -> None:
+        assert self.keep is not None
+        self._saved = [item for item in self._saved if item[1] != path]
+        while len(self._saved) >= self.keep:
+            _, old = self._saved.pop(self._worst() if value is not None else 0)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(old)
+        self._saved.append([math.nan if value is None else value, path])
+
+    def _direction(self) -> str:
+        return "max" if self.monitor is None else super()._direction()
 
 
 class CSVLogger(Callback):
@@ -110,34 +160,40 @@ class CSVLogger(Callback):
         self.filename = name_of(filename, "CSVLogger")
         self.separator = separator
         self.append = append
-        self._file: TextIO | None = None
-        self._writer: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        self._fields: list[str] = []
+        self._kept: int | None = None if self.append else 0
+        """Number of bytes of the file that stay when the first row is written; None for all."""
+        self._begun = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"fields": self._fields, "size": os.path.getsize(self.filename) if self._begun else self._kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._fields, self._kept = list(state["fields"]), state["size"]
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self._close()
-        self._header = not (self.append and os.path.isfile(self.filename) and os.path.getsize(self.filename))
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 (open while training runs)
+        self._start()
+        with open(self.filename, "a"):  # raises an error now if it cannot be written
+            pass
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        import csv
+
         logs = logs or {}
-        assert self._file is not None
-        if self._writer is None:
-            import csv
-
-            names = sorted(logs)
-            if not any(name.startswith("val_") for name in names):  # validation may come in later epochs
-                names += [f"val_{name}" for name in names]
-            fields = ["epoch", *names]
-            self._writer = csv.DictWriter(self._file, fields, "NA", "ignore", delimiter=self.separator, lineterminator="\n")
-            if self._header:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **logs})
-        self._file.flush()
-
-    def on_train_end(self, logs: Logs = None) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = self._writer = None
+        with open(self.filename, "a", newline="") as file:
+            if not self._begun:
+                there = os.fstat(file.fileno()).st_size
+                file.truncate(there if self._kept is None else min(self._kept, there))  # rows after a backup come again
+            if not self._fields:
+                names = sorted(logs)
+                if not any(name.startswith("val_") for name in names):  # validation may come in later epochs
+                    names += [f"val_{name}" for name in names]
+                self._fields = ["epoch", *names]
+            rows = csv.DictWriter(file, self._fields, "NA", "ignore", delimiter=self.separator, lineterminator="\n")
+            if not self._begun and not os.fstat(file.fileno()).st_size:
+                rows.writeheader()
+            self._begun = True
+            rows.writerow({"epoch": epoch, **logs})

@@ -20,6 +20,7 @@ class History(Callback):
     """
 
     _alone = True
+    _state = ("epoch", "history")
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .base import Callback, Logs, Monitor
+from .base import Callback, Logs
+from .stopping import Monitor
 
 
 def _refuse_schedule(callback: Callback, name: str) -> None:
@@ -25,13 +26,21 @@ class LearningRateScheduler(Callback):
     >>> halve = LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
     """
 
+    _state = ("_epoch", "_before")
+
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule = schedule
         self.verbose = verbose
+        self._start()
+
+    def _start(self) -> None:
+        self._epoch = -1
+        self._before = 0.0  # rate before this epoch
 
     def on_train_begin(self, logs: Logs = None) -> None:
         _refuse_schedule(self, "lr")
+        self._start()
 
     def _takes_rate(self) -> bool:
         try:
@@ -42,6 +51,9 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
+        if epoch == self._epoch:  # a backup continues in the middle of this epoch
+            optimizer.lr = self._before
+        self._epoch, self._before = epoch, optimizer.lr
         rate = self.schedule(epoch, optimizer.lr) if self._takes_rate() else self.schedule(epoch)
         optimizer.lr = float(rate)
         if self.verbose:
@@ -55,18 +67,19 @@ class LearningRateScheduler(Callback):
 class ReduceLROnPlateau(Monitor):
     """Callback that multiplies the learning rate by factor when a monitored number has not improved for ``patience`` epochs.
 
-    monitor: a name in the logs. factor: below 1. min_delta: smallest change that counts as an improvement. mode: "min", "max" or
-    "auto". cooldown: number of epochs after a reduction in which patience does not count. min_lr: smallest rate. verbose: 1
-    prints reductions. The logs get ``learning_rate``.
+    monitor: a name in the logs, or a function of the logs. factor: below 1. min_delta: smallest change that counts as an
+    improvement. mode: "min", "max" or "auto". cooldown: number of epochs after a reduction in which patience does not count.
+    min_lr: smallest rate. verbose: 1 prints reductions. The logs get ``learning_rate``.
 
     >>> reduce = ReduceLROnPlateau("val_loss", factor=0.2, patience=5, min_lr=1e-5)
     """
 
     _alone = True
+    _state = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
-        monitor: str = "val_loss",
+        monitor: str | Callable[[dict[str, float]], float] = "val_loss",
         factor: float = 0.1,
         patience: int = 10,
         verbose: int = 0,

@@ -25,14 +25,16 @@ class Order:
     def __init__(self, shuffle: bool, own: np.random.Generator | None = None) -> None:
         self.shuffle = shuffle
         self._own = own
+        self._next: np.random.Generator | None = None  # stream of the next order alone
         self._before: list[int] | None = None
 
     def draw(self, n: int, places: int | None = None) -> Array | None:
         """Return a new order of n items, or n random whole numbers below `places`, if it is given; None without shuffling."""
         if not self.shuffle:
             return None
-        self._before = self.now()
-        return self._stream().permutation(n) if places is None else self._stream().integers(places, size=n)
+        stream = self._stream() if self._next is None else self._next
+        self._before, self._next = state_of(stream), None
+        return stream.permutation(n) if places is None else stream.integers(places, size=n)
 
     def before(self) -> list[int] | None:
         """Return the state of the stream before the last order was drawn."""
@@ -42,6 +44,22 @@ class Order:
         """Return the state of the stream."""
         return state_of(self._stream()) if self.shuffle else None
 
+    @property
+    def own(self) -> bool:
+        """Return whether the orders come from the stream of a loaded model."""
+        return self._own is not None
+
+    def go_on(self, stream: list[int] | None, own: bool, drawn: bool) -> None:
+        """Continue with the orders of another run.
+
+        stream: state of the stream from which the next order is drawn. own: whether it was the stream of a loaded model. drawn:
+        whether the run had drawn this order already, so that the stream of `fastnn.seed` is behind it.
+        """
+        if stream is not None and own:
+            self._own = generator_of(stream)
+        elif stream is not None and drawn:
+            self._next = generator_of(stream)
+
     def _stream(self) -> np.random.Generator:
         return generator() if self._own is None else self._own
 
@@ -49,16 +67,17 @@ class Order:
 class Place:
     """Place that a fit has reached.
 
-    epoch, steps: the epoch, from 0, and the number of its steps that are done.
+    epoch, steps: the epoch, from 0, and the number of its steps that are done. logs: those of the epoch before, or None.
     """
 
     def __init__(self, source: Source, order: Order, epoch: int, steps: int) -> None:
-        self._source, self._order = source, order
+        self.source, self.order = source, order
         self.epoch, self.steps = epoch, steps
+        self.logs: dict[str, float] | None = None
 
     def config(self) -> dict[str, Any]:
         """Return the place as a dict, for a file."""
-        source, order, epoch, steps = self._source, self._order, self.epoch, self.steps
+        source, order, epoch, steps = self.source, self.order, self.epoch, self.steps
         at = steps - source.began
         whole = source.length is not None and at >= source.length
         if source.steps is not None and steps >= source.steps:
@@ -117,11 +136,21 @@ def generator_of(state: Any) -> np.random.Generator:
     Raises:
         ValueError: the state is not valid.
     """
+    bits = np.random.Philox()
+    bits.state = state_from(state)
+    return np.random.Generator(bits)
+
+
+def state_from(state: Any) -> Any:
+    """Return NumPy's form of the result of `state_of`.
+
+    Raises:
+        ValueError: the state is not valid.
+    """
     words = isinstance(state, list) and len(state) == 13 and all(type(n) is int and 0 <= n < 1 << 64 for n in state)
     if not words or state[10] > 4 or state[11] > 1 or state[12] >= 1 << 32:
         raise ValueError(f"the state of a stream of random numbers is {str(state)[:40]}, wanted 13 whole numbers")
-    bits = np.random.Philox()
-    bits.state = {
+    return {
         "bit_generator": "Philox",
         "state": {"counter": np.array(state[:4], np.uint64), "key": np.array(state[4:6], np.uint64)},
         "buffer": np.array(state[6:10], np.uint64),
@@ -129,4 +158,3 @@ def generator_of(state: Any) -> np.random.Generator:
         "has_uint32": state[11],
         "uinteger": state[12],
     }
-    return np.random.Generator(bits)
