@@ -16,6 +16,7 @@ from . import optim as optim
 from . import plot as plot
 from . import regularizers as regularizers
 from . import schedules as schedules
+from . import tables as tables
 from . import text as text
 from ._version import __version__ as __version__
 from .autograd.function import Function as Function
@@ -762,6 +763,7 @@ __all__ = [
     "swapdims",
     "swiglu",
     "t",
+    "tables",
     "take",
     "tan",
     "tanh",

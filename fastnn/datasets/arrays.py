@@ -26,12 +26,12 @@ def most_bytes(size: int) -> int:
     return max(SMALL, RATIO * size)
 
 
-def read_npz(file: Path, names: tuple[str, ...]) -> dict[str, Array]:
-    """Return those of the arrays that an .npz file has; ValueError if it cannot be read."""
+def read_npz(file: Path, names: tuple[str, ...] | None = None) -> dict[str, Array]:
+    """Return those of the arrays that an .npz file has, by default all; ValueError if it cannot be read."""
     try:
         with zipfile.ZipFile(file) as archive:
-            here, left, found = set(archive.namelist()), most_bytes(file.stat().st_size), {}
-            for name in names:
+            here, left, found = archive.namelist(), most_bytes(file.stat().st_size), {}
+            for name in [entry.removesuffix(".npy") for entry in here] if names is None else names:
                 if (entry := f"{name}.npy") in here:
                     with archive.open(entry) as f:
                         found[name] = _read(f, left)

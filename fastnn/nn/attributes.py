@@ -15,7 +15,7 @@ from .parameter import Parameter
 if TYPE_CHECKING:
     from .module import Module
 
-UNRECORDED = frozenset({"training", "stop_training", "history", "name", "class_names", "trained_on", "tokenizer"})
+UNRECORDED = frozenset({"training", "stop_training", "history", "name", "class_names", "trained_on", "tokenizer", "table"})
 """Attributes of modules that no forward depends on."""
 
 

@@ -1,10 +1,11 @@
-"""What a model knows about its data: the names of its classes, what it was trained on, and the tokenizer of its text."""
+"""What a model knows about its data: the names of its classes, what it was trained on, its tokenizer, its table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..tables.encoder import Encoder
     from ..text.base import Tokenizer
 
 MOST_LETTERS = 1000
@@ -61,4 +62,22 @@ def tokenizer_or_none(value: Any, what: str) -> Tokenizer | None:
         return from_config(value)
     if not isinstance(value, Tokenizer):
         raise TypeError(f"{what} is {str(value)[:40]!r}; wanted a tokenizer of fastnn.text")
+    return value
+
+
+def table_or_none(value: Any, what: str) -> Encoder | None:
+    """Return the encoder of a table, or None. A dict is what a file has of an encoder.
+
+    Raises:
+        TypeError: the value is no encoder.
+        ValueError: the dict describes none.
+    """
+    if value is None:
+        return None
+    from ..tables.encoder import Encoder
+
+    if isinstance(value, dict):
+        return Encoder.from_config(value)
+    if not isinstance(value, Encoder):
+        raise TypeError(f"{what} is {str(value)[:40]!r}; wanted a fastnn.tables.Encoder")
     return value

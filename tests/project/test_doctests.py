@@ -46,6 +46,8 @@ def _module(name: str) -> ModuleType:
         pytest.importorskip("numba")
     if name == "fastnn.text.bpe":
         pytest.importorskip("tokenizers")
+    if name.startswith("fastnn.tables."):
+        pytest.importorskip("pandas")
     if name.startswith("fastnn.plot"):
         pytest.importorskip("matplotlib")
     return importlib.import_module(name)
