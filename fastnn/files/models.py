@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.registered import UnknownNameError
 from ..core.seeding import undisturbed
-from ..nn.classes import names_or_none, table_or_none, text_or_none, tokenizer_or_none
+from ..nn.classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
 from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
 from . import tensors as tensors_py
@@ -144,13 +144,13 @@ _PARTS = {
     "class_names": list,
     "trained_on": str,
     "tokenizer": dict,
-    "table": dict,
+    "table_encoder": dict,
 }
 _NOTES: dict[str, tuple[Callable[[Any, str], Any], Callable[[Any], Any]]] = {
     "class_names": (names_or_none, list),
     "trained_on": (text_or_none, str),
     "tokenizer": (tokenizer_or_none, lambda tokenizer: tokenizer.get_config()),
-    "table": (table_or_none, lambda table: table.get_config()),
+    "table_encoder": (encoder_or_none, lambda encoder: encoder.get_config()),
 }
 """Attributes of a model that are stored, with their checks and what makes JSON of them."""
 

@@ -15,7 +15,9 @@ from .parameter import Parameter
 if TYPE_CHECKING:
     from .module import Module
 
-UNRECORDED = frozenset({"training", "stop_training", "history", "name", "class_names", "trained_on", "tokenizer", "table"})
+UNRECORDED = frozenset(
+    {"training", "stop_training", "history", "name", "class_names", "trained_on", "tokenizer", "table_encoder"}
+)
 """Attributes of modules that no forward depends on."""
 
 

@@ -65,7 +65,7 @@ def tokenizer_or_none(value: Any, what: str) -> Tokenizer | None:
     return value
 
 
-def table_or_none(value: Any, what: str) -> Encoder | None:
+def encoder_or_none(value: Any, what: str) -> Encoder | None:
     """Return the encoder of a table, or None. A dict is what a file has of an encoder.
 
     Raises:

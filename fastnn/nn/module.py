@@ -16,7 +16,7 @@ from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import own_code
 from ..core.tree import first_leaf
 from . import masks
-from .classes import names_or_none, table_or_none, text_or_none, tokenizer_or_none
+from .classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
 from .generating import Generating
 from .inputs import Inputs
 from .keras_names import KerasNames, adds_losses, with_losses
@@ -76,11 +76,11 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
     prepares pictures of digits as they were prepared for the data set."""
     tokenizer: Tokenizer | None = None
     """What turns text into the ids that the model takes, of `fastnn.text`. `save` stores it."""
-    table: Encoder | None = None
+    table_encoder: Encoder | None = None
     """What turns rows of a table into the inputs that the model takes, of `fastnn.tables`. `save` stores it."""
     _checked_arguments = {  # noqa: RUF012 (a ClassVar of the base)
         "class_names": names_or_none,
-        "table": table_or_none,
+        "table_encoder": encoder_or_none,
         "trained_on": text_or_none,
         "tokenizer": tokenizer_or_none,
     }

@@ -1,8 +1,8 @@
 """Tables: from a file with columns of all kinds to a trained model, and to predictions for new rows.
 
 `read` gives the data frame of a CSV, Parquet, Excel or NPZ file. `Encoder` turns rows into the numbers that a network takes, and
-stays in the saved model as ``model.table``. `train` does everything at once; `fastnn train FILE --target COLUMN` calls it. These
-functions need pandas, the extra ``tables``.
+is saved with the model, as ``model.table_encoder``. `train` does everything at once; `fastnn train FILE --target COLUMN` calls
+it. These functions need pandas, the extra ``tables``.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def train(
         verbose: as of fit.
 
     Returns:
-        The model. Its ``table`` is the `Encoder`, ``history`` has the losses of the epochs.
+        The model. Its ``table_encoder`` is the `Encoder`, ``history`` has the losses of the epochs.
 
     Raises:
         ValueError: a column is missing, or there are too few rows.
@@ -126,7 +126,7 @@ def train(
     >>> flats = pd.DataFrame({"size": size, "balcony": size > 50, "rent": 12 * size})
     >>> model = train(flats, "rent", verbose=0)
     >>> new = pd.DataFrame({"balcony": [False], "size": [40.0]})
-    >>> rent = model.table.decode(model.predict(model.table.encode(new))).prediction[0]
+    >>> rent = model.table_encoder.decode(model.predict(model.table_encoder.encode(new))).prediction[0]
     >>> bool(400 < rent < 560)
     True
     """
@@ -170,7 +170,7 @@ def prepare(
     parts = (training, _known(frame[validating], encoder, notes), _known(tested, encoder, notes))
     size = Size.of(len(training))
     model = network(encoder, [size.units] * 2 if layers is None else layers, size.dropout)
-    model.table = encoder
+    model.table_encoder = encoder
     if optimizer is None:
         optimizer = fastnn.optim.AdamW(lr=1e-3, weight_decay=size.weight_decay)
     if encoder.target.values:

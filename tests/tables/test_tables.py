@@ -109,10 +109,10 @@ def model() -> Any:
 def test_a_saved_model_keeps_its_table(model: Any, tmp_path: Path) -> None:
     model.save(tmp_path / "flats.fastnn")
     again = fastnn.load(tmp_path / "flats.fastnn")
-    assert again.table == model.table
+    assert again.table_encoder == model.table_encoder
     new = flats(20).iloc[::-1].drop(columns=["rent", "id"])[["built", "balcony", "heating", "city", "size", "country"]]
-    predicted = again.table.decode(again.predict(again.table.encode(new)))
-    np.testing.assert_array_equal(predicted, model.table.decode(model.predict(model.table.encode(new))))
+    predicted = again.table_encoder.decode(again.predict(again.table_encoder.encode(new)))
+    np.testing.assert_array_equal(predicted, model.table_encoder.decode(model.predict(model.table_encoder.encode(new))))
     assert np.corrcoef(predicted.prediction, flats(20).rent[::-1])[0, 1] > 0.8
 
 
@@ -121,13 +121,13 @@ def test_values_that_training_has_not_seen(model: Any) -> None:
     new["city"] = ["Atlantis", "city 1", "city 2"]
     new.loc[1, "built"] = pd.NaT
     notes: list[str] = []
-    inputs = model.table.encode(new, notes.append)
+    inputs = model.table_encoder.encode(new, notes.append)
     assert np.isfinite(model.predict(inputs)).all()
     assert sorted(notes) == [
         "'city' has values that training has not seen: 'Atlantis'. They count as \"other\"",
         "1 value of 'built' is missing; in training none was. The median is used",
     ]
-    [column] = model.table.embedded
+    [column] = model.table_encoder.embedded
     rows = next(layer for layer in model.modules() if isinstance(layer, fastnn.Embedding)).get_weights()[0]
     np.testing.assert_allclose(rows[0], rows[1 : 1 + len(column.values)].mean(axis=0), rtol=1e-5)
 
@@ -143,7 +143,7 @@ def test_values_that_training_has_not_seen(model: Any) -> None:
 )
 def test_bad_rows_are_named(model: Any, change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        model.table.encode(change(flats(3)))
+        model.table_encoder.encode(change(flats(3)))
 
 
 def test_classes() -> None:
@@ -200,7 +200,7 @@ def test_a_damaged_config_is_refused() -> None:
         with pytest.raises(ValueError, match="table: "):
             Encoder.from_config(damaged)
     with pytest.raises(TypeError, match=r"wanted a fastnn.tables.Encoder"):
-        fastnn.Dense(1).table = 3
+        fastnn.Dense(1).table_encoder = 3
 
 
 @pytest.mark.parametrize(
