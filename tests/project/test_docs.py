@@ -53,6 +53,7 @@ def test_outputs_are_compared() -> None:
 PROGRAMS = [(page.name, i) for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) for i in range(len(programs(page)))]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # a page shows workers that are forked
 @pytest.mark.parametrize(("page", "number"), PROGRAMS)
 def test_the_programs_on_the_pages_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
