@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .training.callbacks.averages import SwapEMAWeights
 from .training.callbacks.backup import BackupAndRestore
 from .training.callbacks.base import Callback, CallbackList, LambdaCallback
 from .training.callbacks.files import CSVLogger, ModelCheckpoint
@@ -21,6 +22,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 ]
 

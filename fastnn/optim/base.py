@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autograd.tape import changed
-from ..autograd.tensor import Array, Tensor
+from ..autograd.tensor import Tensor
 from ..backends import current, shared_array
 from ..core.arrays import copy_array
-from ..core.block import Finally, completed
+from ..core.block import completed
 from ..core.versions import settings_changed
 from ..nn.parameter import Parameter, fill_grad, flatten_parameters, take_assigned
 from ..ops.checks import check_number
 from .applied import Applied
 from .attributes import LIMITS, Attributes, check_unused
+from .averages import AVERAGE, Averages
 from .group import Group, Layout
 from .segment import Run, Segment, neighbours
 from .state import Stateful
@@ -24,11 +25,11 @@ from .state import Stateful
 if TYPE_CHECKING:
     from ..backends.base import Backend
 
-AVERAGE, COLLECTED = "average", "collected"
-"""Names of states that every optimizer may have: the average of the weights, and the gradients since the last update."""
+COLLECTED = "collected"
+"""Name of a state that every optimizer may have: the gradients since the last update."""
 
 
-class Optimizer(Attributes, Stateful, Applied):
+class Optimizer(Attributes, Stateful, Averages, Applied):
     """Base of all optimizers: a step is a few kernel calls for all parameters.
 
     Args:
@@ -318,59 +319,6 @@ class Optimizer(Attributes, Stateful, Applied):
                 k.sum_squares(self._total, g)
             for g in together:
                 k.clip_norm(g, self._total, self._limit)
-
-    # ---- averages of the weights ----
-
-    def averaged(self) -> Finally:
-        """Return a block in which the parameters have the averages of their values.
-
-        >>> import fastnn
-        >>> p = fastnn.nn.Parameter([0.0])
-        >>> optimizer = fastnn.optim.SGD([p], lr=1.0, use_ema=True, ema_momentum=0.5)
-        >>> for _ in range(2):
-        ...     p.grad = [-1.0]
-        ...     optimizer.step()
-        >>> with optimizer.averaged():
-        ...     p.tolist()
-        [1.5]
-        >>> p.tolist()
-        [2.0]
-        """
-        if not self.use_ema:
-            raise ValueError(f"{type(self).__name__}: averaged: it keeps no averages; make it with use_ema=True")
-        k = current()
-        kept: list[tuple[Run, Array]] = []
-
-        def begin() -> None:
-            values = [(run, k.empty(run.w.shape, run.w.dtype)) for s in self.segments for run in s.stepped()]
-            for run, own in values:
-                copy_array(k, own, run.w)
-            kept[:] = values
-            self.finalize()
-
-        def end() -> None:
-            for run, own in kept:
-                self._replace(k, run, own)
-
-        return Finally(end, begin)
-
-    def finalize(self) -> None:
-        """Replace the weights by their moving averages if use_ema is set; `fit` does this at its end."""
-        if not self.use_ema:
-            return
-        k = current()
-        k.host_reads("the averages that an optimizer keeps")
-
-        def replace() -> None:
-            for s in self.segments:
-                for run in s.stepped():
-                    self._replace(k, run, run.states[AVERAGE])
-
-        completed(replace)
-
-    def _replace(self, k: Backend, run: Run, values: Array) -> None:
-        copy_array(k, run.w, values)
-        changed(*run.parameters)
 
     # ---- settings ----
 

@@ -141,7 +141,9 @@ def run(folder: Any, case: str, crash: int | None, **backup: Any) -> list[Any]:
         callbacks.CSVLogger(Path(folder) / "log.csv"),
         CrashAt(crash),
     ]
-    if optimizer != "ema":  # it has a schedule
+    if optimizer == "ema":
+        calls.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+    else:  # without a schedule
         calls += [callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.9), callbacks.ReduceLROnPlateau("loss", patience=0)]
     calls.insert(0, callbacks.BackupAndRestore(Path(folder) / "backup", **backup))
     history = model.fit(*data, callbacks=calls, **fit)

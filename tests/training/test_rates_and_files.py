@@ -241,3 +241,32 @@ def test_lr_find() -> None:
         fastnn.lr_find(model, X, Y, min_lr=1.0, max_lr=0.1)
     with pytest.raises(RuntimeError, match="not compiled"):
         fastnn.lr_find(fastnn.Sequential([fastnn.Dense(1, input_shape=(4,))]), X, Y)
+
+
+def test_averages_are_evaluated_and_saved(tmp_path: Path) -> None:
+    def fit(*calls: Any) -> tuple[Any, Any]:
+        model = small(fastnn.optim.SGD(lr=0.05, use_ema=True, ema_momentum=0.8))
+        return model, model.fit(X, Y, epochs=4, callbacks=list(calls), **FIT).history
+
+    model, plain = fit()
+    measured: list[float] = []
+
+    def average(epoch: int, logs: Any) -> None:
+        with watched.optimizer.averaged():
+            measured.append(watched.evaluate(X[12:], Y[12:])[0])
+
+    watched = small(fastnn.optim.SGD(lr=0.05, use_ema=True, ema_momentum=0.8))
+    watched.fit(X, Y, epochs=4, callbacks=callbacks.LambdaCallback(on_epoch_end=average), **FIT)
+    save = callbacks.ModelCheckpoint(tmp_path / "{epoch}")
+    for swap, others in ((callbacks.SwapEMAWeights(), []), (callbacks.SwapEMAWeights(swap_on_epoch=True), [save])):
+        other, history = fit(swap, *others)
+        assert history["loss"] == plain["loss"] and history["val_loss"] == measured != plain["val_loss"]
+        assert not other.optimizer.swapped
+        for a, b in zip(model.get_weights(), other.get_weights(), strict=True):  # fit ends with the averages
+            np.testing.assert_array_equal(a, b)
+    assert fastnn.load(tmp_path / "2").evaluate(X[12:], Y[12:])[0] == pytest.approx(measured[1], rel=1e-6)
+    assert other.evaluate(X, Y, callbacks=callbacks.SwapEMAWeights()) == other.evaluate(X, Y)
+    with pytest.raises(ValueError, match="SwapEMAWeights: the optimizer SGD keeps no averages"):
+        small().fit(X, Y, callbacks=callbacks.SwapEMAWeights(), **FIT)
+    with pytest.raises(ValueError, match="swap_averages: it keeps no averages"):
+        fastnn.optim.SGD().swap_averages()
