@@ -29,6 +29,7 @@ _NAMES = {
     ".core.seeding": "Generator manual_seed seed",
     ".files": "load",
     ".files.states": "load_state",
+    ".interop.keras_models": "from_keras",
     ".interop.torch_modules": "from_torch",
     ".nn": (
         "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D "

@@ -63,6 +63,7 @@ from .core.seeding import manual_seed as manual_seed
 from .core.seeding import seed as seed
 from .files import load as load
 from .files.states import load_state as load_state
+from .interop.keras_models import from_keras as from_keras
 from .interop.torch_modules import from_torch as from_torch
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
@@ -587,6 +588,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "from_keras",
     "from_numpy",
     "from_torch",
     "full",

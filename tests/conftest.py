@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import emulator
@@ -14,6 +15,8 @@ import fastnn
 from fastnn.backends.base import Backend
 from fastnn.backends.cpp import CppBackend
 from fastnn.losses.torch import classes as class_loss
+
+os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")  # it chooses TensorFlow otherwise
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
