@@ -205,7 +205,7 @@ def Input(  # noqa: N802 (Keras's name)
         shape: shape of one sample, without the batch axis; () for one number. None is an unknown size, which may differ between
             batches.
         batch_size: accepted for compatibility with Keras; models take batches of any size.
-        dtype: dtype of the data, to which arrays are cast; float32 by default.
+        dtype: dtype of the data, to which arrays are cast; float32 by default. Whole numbers of any size are int64.
         name: name of the input in dicts of data and in errors.
         batch_shape: instead of shape, the shape with the batch axis, whose size is ignored.
 
@@ -230,6 +230,7 @@ def Input(  # noqa: N802 (Keras's name)
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     own = tuple(None if n is None else positive_int(n, "Input: shape") for n in sizes)
     call = Call(None, ())
+    dtype = "int64" if str(dtype) in ("int8", "int16", "int32") else dtype
     symbol = Symbol(own, dtype_of("float32" if dtype is None else dtype, "Input"), call, name or f"input_{call.number + 1}")
     call.outputs = [symbol]
     return symbol
