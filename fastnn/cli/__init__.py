@@ -15,17 +15,22 @@ from ..backends.spec import KERNELS
 from ..backends.warmup import calls
 from .common import backend_option, clean_errors, use
 from .predict import evaluate, predict
+from .table import goes_here, train_table
 from .text import train_text
 from .train import train
 from .writing import generate
 
 
 class _Commands(click.Group):
-    """Group in which `train text` is a command of its own, with other options than `train`."""
+    """Group in which `train text` and `train` with a table are commands of their own, with other options than `train`."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[:2] == ["train", "text"]:
             return train_text.name, train_text, args[2:]
+        if args[:2] == ["train", "table"]:
+            return train_table.name, train_table, args[2:]
+        if args[:1] == ["train"] and goes_here(args[1:]):
+            return train_table.name, train_table, args[1:]
         return super().resolve_command(ctx, args)
 
 

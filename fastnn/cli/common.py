@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 
 import fastnn
 
@@ -18,10 +20,36 @@ from ..plot.figure import start as start_figure
 
 LOSS = "sparse_categorical_crossentropy"
 
-backend_option = click.option("--backend", default=None, help="auto, cpp, numba, cupy or numpy; see `fastnn info`.")
+backend_option = click.option(
+    "--backend", default=None, metavar="NAME", help="auto, cpp, numba, cupy or numpy.  [default: as `fastnn info` shows]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write the results to stdout as JSON, and all else to stderr.")
 dataset_argument = click.argument("dataset", metavar="DATASET|FILE")
 folder_argument = click.argument("folder", required=False)
 data_option = click.option("--data", default=None, metavar="FOLDER", help="For mnist and images: the same as FOLDER.")
+
+
+def optimizer_help() -> str:
+    """Return the help of the option --optimizer: the names of the optimizers."""
+    return ", ".join(name.lower() for name in fastnn.optim.OPTIMIZERS) + "."
+
+
+def layers_of(ctx: click.Context, param: click.Parameter, text: str | None) -> list[int] | None:
+    """Return the units of hidden layers, written as 15,15,15."""
+    if text is None:
+        return None
+    try:
+        units = [int(part) for part in text.split(",")] if text.strip() else []
+    except ValueError:
+        units = [0]
+    if any(n < 1 for n in units):
+        raise click.BadParameter(f"{text!r}; wanted the hidden layers' units, such as 15,15,15")
+    return units
+
+
+def names_of(ctx: click.Context, param: click.Parameter, text: str | None) -> list[str]:
+    """Return names that commas separate."""
+    return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 @contextmanager
@@ -88,3 +116,11 @@ def show_backend() -> None:
 def has_bar() -> bool:
     """Return whether training shows a bar: on a terminal."""
     return sys.stderr.isatty() and sys.stdout.isatty()
+
+
+def check_finite(model: Any, losses: list[float], target: Path) -> None:
+    """Fail if training ended with numbers that are not finite; these are not saved."""
+    bad = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
+    if bad is not None or not all(np.isfinite(a).all() for a in model.get_weights()):
+        what = "the weights are not finite" if bad is None else f"the loss of epoch {bad} is {losses[bad - 1]}"
+        raise ValueError(f"{what}, so nothing was saved to {target}; try a lower --lr, and look for NaN in the data")

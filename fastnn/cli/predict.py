@@ -15,30 +15,55 @@ from .. import datasets
 from ..datasets.arrays import read_npy
 from ..datasets.drawn import PREPARED
 from ..datasets.pictures import ENDINGS
-from .common import LOSS, backend_option, clean_errors, data_option, dataset_argument, folder_argument, folder_of, use
+from ..tables.files import WRITTEN
+from .common import (
+    LOSS,
+    backend_option,
+    clean_errors,
+    data_option,
+    dataset_argument,
+    folder_argument,
+    folder_of,
+    json_option,
+    names_of,
+    use,
+)
 from .data import features, load_dataset, scales
 from .drawing import bars, labels_of
 from .report import report
+from .table import evaluate_table, predict_table
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
 
-@click.command()
+@click.command(short_help="Show how good a saved model is on data.")
 @click.argument("model_file", metavar="MODEL")
 @dataset_argument
 @folder_argument
 @backend_option
 @data_option
-def evaluate(model_file: str, dataset: str, folder: str | None, backend: str | None, data: str | None) -> None:
+@json_option
+def evaluate(model_file: str, dataset: str, folder: str | None, backend: str | None, data: str | None, as_json: bool) -> None:
     """Show the loss and accuracy of a saved MODEL on the test part of a dataset (or on all of it if it has no test part).
 
-    DATASET is as for train. For images, all pictures in FOLDER are used.
+    DATASET is as for train. For images, all pictures in FOLDER are used. A model of a table takes a FILE with the same columns.
+
+    \b
+    Examples:
+      fastnn evaluate digits.fastnn digits
+      fastnn evaluate images.fastnn images FOLDER
+      fastnn evaluate prices.fastnn last_year.csv --json
     """
     with clean_errors():
         folder = folder_of(dataset, folder, data)
         use(backend)
         model = fastnn.load(model_file)
+        if model.table_encoder is not None:
+            evaluate_table(model, dataset, as_json)
+            return
+        if as_json:
+            raise ValueError(f"--json is for models of tables; {model_file} is none")
         model.compile(optimizer="adam", loss=LOSS, metrics=["accuracy"])
         if dataset == "images":
             assert folder is not None
@@ -65,25 +90,44 @@ def _evaluate_images(model: Any, model_file: str, folder: str) -> None:
         click.echo(line)
 
 
-@click.command()
+@click.command(short_help="Predict the rows of a table, or classify an image.")
 @click.argument("model_file", metavar="MODEL")
-@click.argument("image", metavar="IMAGE")
+@click.argument("file", metavar="FILE|IMAGE")
+@click.option(
+    "--output", "-o", default=None, metavar="FILE", help=f"Write to this file: {', '.join(WRITTEN)}.  [default: stdout]"
+)
+@click.option("--keep", callback=names_of, metavar="A,B", help='Columns to copy into the output; "all" copies each.')
 @backend_option
-def predict(model_file: str, image: str, backend: str | None) -> None:
-    """Classify an IMAGE with a saved MODEL: show the class and all probabilities, with the names in the model's file.
+@json_option
+def predict(model_file: str, file: str, output: str | None, keep: list[str], backend: str | None, as_json: bool) -> None:
+    """Predict each row of a table in FILE, or classify an IMAGE, with a saved MODEL.
 
+    Of a table, the output has a column "prediction", and for classes their probabilities, p_NAME. FILE needs the columns of
+    training, in any order. A table goes to stdout as CSV, or with --json as a line of JSON for each row.
+
+    Of an image, the class and all probabilities are shown, with the names in the model's file.
     IMAGE is a .png or .jpg file, or an .npy array with as many values as the model has inputs. A picture is resized, and
     converted to grey or colours, as the model needs it. uint8 values are scaled to [0, 1], unless
     the model begins with a Rescaling or Normalization layer.
 
     A model that was trained on the digits or on mnist gets a picture of one digit as these were made: light on dark, whatever
     the paper is, cut to its box and centred.
+
+    \b
+    Examples:
+      fastnn predict prices.fastnn new.csv -o predictions.csv --keep id
+      fastnn predict images.fastnn picture.jpg
     """
     with clean_errors():
         use(backend)
         model = fastnn.load(model_file)
+        if model.table_encoder is not None:
+            predict_table(model, file, output, keep, as_json)
+            return
+        if output is not None or keep or as_json:
+            raise ValueError(f"--output, --keep and --json are for models of tables; {model_file} is none")
         shape = _input_shape(model, model_file)
-        sample, doubts = _read_sample(Path(image), shape, model.trained_on)
+        sample, doubts = _read_sample(Path(file), shape, model.trained_on)
         probabilities = model.predict(features(sample[None], shape, not scales(model)))
         if not isinstance(probabilities, np.ndarray) or probabilities.ndim != 2:
             raise ValueError(f"{model_file}: the model is no classifier: its output is not one row of probabilities for a sample")

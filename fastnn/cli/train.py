@@ -18,10 +18,12 @@ import fastnn
 
 from .. import callbacks, datasets, plot
 from ..datasets.drawn import PREPARED
+from ..tables.files import is_table
 from . import nets
 from .common import (
     LOSS,
     backend_option,
+    check_finite,
     check_plot,
     check_targets,
     clean_errors,
@@ -31,6 +33,8 @@ from .common import (
     folder_argument,
     folder_of,
     has_bar,
+    layers_of,
+    optimizer_help,
     show_backend,
     use,
 )
@@ -52,18 +56,6 @@ _PATIENCE = 5
 """Number of epochs without a better validation loss after which training on pictures stops."""
 
 
-def _layers(ctx: click.Context, param: click.Parameter, text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        units = [int(part) for part in text.split(",")] if text.strip() else []
-    except ValueError:
-        units = [0]
-    if any(n < 1 for n in units):
-        raise click.BadParameter(f"{text!r}; wanted the hidden layers' units, such as 15,15,15")
-    return units
-
-
 def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
@@ -73,17 +65,22 @@ def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple
     return int(found[1]), int(found[2])
 
 
-@click.command()
+@click.command(short_help="Train a model and save it.")
 @dataset_argument
 @folder_argument
-@click.option("--layers", callback=_layers, help="Train a network of dense layers; the units of its hidden layers, 512,512.")
+@click.option(
+    "--layers",
+    callback=layers_of,
+    metavar="15,15",
+    help="Train a network of dense layers; the units of its hidden layers, 512,512.",
+)
 @click.option("--size", callback=_size, help="HEIGHTxWIDTH of images.  [default: chosen from the files, at most 64x64]")
 @click.option("--epochs", type=click.IntRange(min=1), help=f"[default: {_EPOCHS}; {_EPOCHS_OF_LENET} for mnist without --layers]")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1))
 @click.option(
     "--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), callback=finite, help="Learning rate."
 )
-@click.option("--optimizer", default="adam", show_default=True)
+@click.option("--optimizer", default="adam", show_default=True, help=optimizer_help())
 @backend_option
 @click.option("--seed", default=None, type=click.IntRange(min=0), help="Make the run repeatable.")
 @data_option
@@ -120,16 +117,27 @@ def train(
                      residual network, chosen by the size of the pictures
       text [FILE]    a model that writes such text, with options of its
                      own: `fastnn train text --help`
+      FILE.csv       a table, also .tsv, .parquet, .xlsx, with options of
+                     its own: `fastnn train table --help`
       FILE.npz       x_train (n, ...) and y_train, whole numbers from 0, and
                      optionally x_test and y_test: dense layers of 15,15,15
 
     With --layers, the network has dense layers, whatever the dataset. uint8 values are scaled to [0, 1]. A fifth of the pictures
     of each class are held back for validation: training stops early when their loss has not become smaller for 5 epochs, the
     best weights are kept, and the table of classes, the confusion matrix and the worst mistakes are those of these pictures.
+
+    \b
+    Examples:
+      fastnn train digits --layers 64,32 --epochs 20
+      fastnn train mnist FOLDER --plot curves.png
+      fastnn train images FOLDER --size 64x64
+      fastnn train prices.csv --target price
     """
     with clean_errors():
         if dataset == "text":
             raise ValueError("options for text come after the word: fastnn train text [FILE] --seed 0")
+        if is_table(dataset):
+            raise ValueError(f"{dataset} is a table; pass --target COLUMN, the column to predict")
         folder = folder_of(dataset, folder, data)
         if size is not None and dataset != "images":
             raise ValueError(f"--size goes with images, not with {dataset}")
@@ -155,7 +163,7 @@ def train(
             history = model.fit(
                 **job.data, epochs=epochs or job.epochs, batch_size=batch_size, verbose=1 if has_bar() else 2, callbacks=hooks
             )
-        _check_finite(model, history.history["loss"], target)
+        check_finite(model, history.history["loss"], target)
         seconds = time.perf_counter() - start
         click.echo(f"\ntrained in {seconds:.2f} s, {seconds / len(history.epoch):.3f} s an epoch")
         model.save(target)
@@ -219,14 +227,6 @@ def _count_classes(dataset: str, y: Array, test: tuple[Array, Array] | None) -> 
         hint = "number the classes without gaps: np.unique(y, return_inverse=True)"
         raise ValueError(f"{dataset}: labels go up to {n_classes - 1}, but there are {len(y)} samples; {hint}")
     return n_classes
-
-
-def _check_finite(model: Any, losses: list[float], target: Path) -> None:
-    """Fail if training ended with numbers that are not finite; these are not saved."""
-    bad = next((epoch for epoch, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
-    if bad is not None or not all(np.isfinite(a).all() for a in model.get_weights()):
-        what = "the weights are not finite" if bad is None else f"the loss of epoch {bad} is {losses[bad - 1]}"
-        raise ValueError(f"{what}, so nothing was saved to {target}; try a lower --lr, and look for NaN in the data")
 
 
 def _echo_test(model: Any, test: tuple[Array, Array] | None) -> None:

@@ -46,7 +46,7 @@ def printable(text: str) -> str:
     return "".join("\ufffd" if category(c) == "Cc" and c not in "\t\n\r" else c for c in text)
 
 
-@click.command()
+@click.command(short_help="Let a saved model of texts write.")
 @click.argument("model_file", metavar="MODEL")
 @click.option("--prompt", default=None, help="The text that the model continues.  [default: a line end]")
 @click.option("--max-new-tokens", default=500, show_default=True, type=click.IntRange(min=1), help="Length of the new text.")
