@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import fastnn
 
 project = "fastnn"
@@ -47,23 +49,35 @@ def _options(value: type) -> list[str]:
     )
 
 
-def _page(name: str) -> str:
-    """Return the reference page of a package: its public names by kind, each with its docstring."""
+def _page(name: str, described: dict[int, str]) -> str:
+    """Return the reference page of a package: its public names by kind, each with its docstring.
+
+    described: the names that have been described so far, by the id of their objects. Each object is described once; other names
+    of it refer to the first one.
+    """
     module = importlib.import_module(name)
     lines = [name, "=" * len(name), "", f".. module:: {name}", "", inspect.getdoc(module) or "", ""]
-    own = {n: v for n in module.__all__ if not isinstance(v := getattr(module, n), ModuleType)}
-    elsewhere = [n for n, v in own.items() if name == "fastnn.nn" and getattr(fastnn, n, None) is v]
+    own = {n: v for n in sorted(module.__all__, key=str.lower) if not isinstance(v := getattr(module, n), ModuleType)}
+    foreign = {n: v for n, v in own.items() if not str(getattr(v, "__module__", "")).startswith("fastnn")}
+    others = {n: described[id(v)] for n, v in own.items() if n not in foreign and id(v) in described}
     for kind in ("Classes", "Layers", "Functions"):
-        names = sorted((n for n, v in own.items() if _kind(v) == kind and n not in elsewhere), key=str.lower)
+        names = [n for n, v in own.items() if _kind(v) == kind and n not in foreign and n not in others]
         if names:
             lines += [kind, "-" * len(kind), ""]
         for n in names:
+            if id(own[n]) in described:  # a second name of this page
+                others[n] = described[id(own[n])]
+                continue
+            described[id(own[n])] = f"{name}.{n}"
             if kind == "Functions":
                 lines += [f".. autofunction:: {name}.{n}", ""]
             else:
                 lines += [f".. autoclass:: {name}.{n}", *_options(own[n]), ""]
-    if elsewhere:
-        lines += ["Also in fastnn", "-" * 14, "", ", ".join(f":any:`fastnn.{n}`" for n in elsewhere), ""]
+    if others:
+        lines += ["Other names", "-" * 11, "", ".. list-table::", ""]
+        lines += [f"   * - `{name}.{n}`\n     - :any:`{first}`" for n, first in others.items()]
+    if named := [f"`{n}`" for n, v in foreign.items() if isinstance(v, type | np.dtype)]:
+        lines += ["", "From NumPy and Python", "-" * 21, "", f"These are types of NumPy or Python: {', '.join(named)}.", ""]
     return "\n".join(lines)
 
 
@@ -71,10 +85,12 @@ def _write_reference(app: Any) -> None:
     """Write api/, one page for each public package; pages that would not change are left alone, so that builds are quick."""
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
-    packages = ["fastnn"] + [f"fastnn.{n}" for n in fastnn.__all__ if n != "ops" and isinstance(getattr(fastnn, n), ModuleType)]
-    packages = sorted({*packages, *(f"fastnn.{n}" for n in SUBPACKAGES)})
-    pages = {f"{name}.rst": _page(name) for name in packages}
-    contents = "\n".join(f"   {name}" for name in packages)
+    found = [n for n in fastnn.__all__ if isinstance(getattr(fastnn, n), ModuleType) and n not in ("ops", "keras")]
+    found += [f"keras.{n}" for n in fastnn.keras.__all__ if getattr(fastnn.keras, n).__name__.startswith("fastnn.keras.")]
+    names = ["fastnn", *(f"fastnn.{n}" for n in (*sorted({*found, *SUBPACKAGES} - {"keras"}), "keras"))]
+    described: dict[int, str] = {}
+    pages = {f"{name}.rst": _page(name, described) for name in sorted(names, key=lambda name: name.startswith("fastnn.keras"))}
+    contents = "\n".join(f"   {name}" for name in sorted(names))
     pages["index.rst"] = f"API reference\n=============\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}\n"
     for stale in {p.name for p in folder.iterdir()} - set(pages):
         (folder / stale).unlink()
