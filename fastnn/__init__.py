@@ -16,6 +16,7 @@ _NAMES = {
     ),
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",
+    ".autograd.gradgradcheck": "gradgradcheck",
     ".autograd.gradients": "grad",
     ".autograd.tape": "inference_mode=no_grad is_grad_enabled set_grad_enabled",
     ".autograd.tensor": "Tensor enable_grad no_grad tensor",

@@ -116,5 +116,14 @@ class Gradients:
             self.add(t, arrays.filled(self.k, t.shape, t.dtype, 1.0))
 
 
+class GradientOnTape:
+    """In place of True in `Tensor.has_grad`: the gradient with its history. Its values are in the buffer, too."""
+
+    __slots__ = ("gradient",)
+
+    def __init__(self, gradient: Tensor) -> None:
+        self.gradient = gradient
+
+
 Backward = Callable[..., None]
 """Type of `Node.backward`: called with the Gradients, the node, and one gradient for each output."""

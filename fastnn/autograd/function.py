@@ -86,32 +86,52 @@ class Function:
             if not isinstance(out, Tensor):
                 where = place and f" at outputs{place}"
                 raise TypeError(f"{name}: forward returned a {type(out).__name__}{where}, wanted {wanted}")
-        return unflatten(tree, results(name, [out.data for out in outputs], _backward, tensors, (cls, ctx, args, tree)))
+        saved = cls, ctx, args, tree, [_index(outputs, t) for t in ctx.saved_tensors]
+        return unflatten(tree, results(name, [out.data for out in outputs], _backward, tensors, saved))
+
+
+def _index(outputs: list[Any], t: Tensor | None) -> int | None:
+    """Return the place of a Tensor among the outputs, or None."""
+    return next((i for i, out in enumerate(outputs) if out is t), None)
 
 
 def _backward(grads: Gradients, node: Node, *dys: Array | None) -> None:
-    assert node.saved is not None
-    cls, ctx, args, tree = node.saved
-    name = node.op
-    outputs = unflatten(tree, [Tensor(grads.or_zeros(node, i, dy)) for i, dy in enumerate(dys)])
     with no_grad():
-        given = cls.backward(ctx, *(outputs if isinstance(outputs, tuple) else (outputs,)))
+        found = gradients_of(node, [Tensor(grads.or_zeros(node, i, dy)) for i, dy in enumerate(dys)])
+    for t, gradient in zip(node.inputs, found, strict=True):
+        if gradient is not None and t.requires_grad:
+            grads.add(t, gradient.data)
+
+
+def gradients_of(node: Node, dys: list[Tensor]) -> list[Tensor | None]:
+    """Return the gradient of each input of a node of a function, which its backward computes from those of the outputs."""
+    assert node.saved is not None
+    cls, ctx, args, tree, _ = node.saved
+    name = node.op
+    outputs = unflatten(tree, dys)
+    given = cls.backward(ctx, *(outputs if isinstance(outputs, tuple) else (outputs,)))
     given = given if isinstance(given, tuple) else (given,)
     if len(given) != len(args):
         raise ValueError(f"{name}: backward returned {len(given)} gradients, forward had {len(args)} arguments")
+    found: list[Tensor | None] = []
     for i, (arg, gradient) in enumerate(zip(args, given, strict=True)):
-        if gradient is not None:
-            _add(grads, name, f"argument {i}", arg, gradient)
+        found += _checked(name, f"argument {i}", arg, gradient)
+    return found
 
 
-def _add(grads: Gradients, name: str, argument: str, arg: Any, gradient: Any) -> None:
-    """Add the gradients that backward returned for the Tensors of an argument; both are nested in the same way."""
-    tree, tensors = flatten(arg)
-    if not tensors:
+def _checked(name: str, argument: str, arg: Any, gradient: Any) -> list[Tensor | None]:
+    """Return the gradients that backward returned for the Tensors of an argument; both are nested in the same way."""
+    tree, values = flatten(arg)
+    tensors = [a for a in values if isinstance(a, Tensor)]
+    if gradient is None:
+        return [None] * len(tensors)
+    if not values:
         raise TypeError(f"{name}: backward returned a gradient for {argument}, a {type(arg).__name__}; wanted None")
     gradients = flatten_as(tree, gradient, f"{name}: the gradient that backward returned for {argument}")
-    for i, a, g in zip(places(tree, argument), tensors, gradients, strict=True):
+    found: list[Tensor | None] = []
+    for i, a, g in zip(places(tree, argument), values, gradients, strict=True):
         if g is None:
+            found += [None] * isinstance(a, Tensor)
             continue
         if not isinstance(g, Tensor):
             raise TypeError(f"{name}: backward returned a {type(g).__name__} for {i}, wanted a Tensor or None")
@@ -121,5 +141,5 @@ def _add(grads: Gradients, name: str, argument: str, arg: Any, gradient: Any) ->
             raise ValueError(f"{name}: backward returned a gradient of shape {g.shape} for {i} of shape {a.shape}")
         if g.dtype != a.dtype:
             raise TypeError(f"{name}: backward returned a gradient of dtype {g.dtype} for {i} of dtype {a.dtype}")
-        if a.requires_grad:
-            grads.add(a, as_tensor(g, name).data)
+        found.append(as_tensor(g, name))
+    return found

@@ -85,20 +85,33 @@ def gradcheck(
     >>> fastnn.gradcheck(fastnn.Dense(2, activation="tanh", input_shape=(3,)), fastnn.rand(4, 3))
     True
     """
+    check(fn, inputs, Settings(eps, rtol, atol), seed)
+    return True
+
+
+Change = Callable[[Callable[..., Any], list[Tensor], list[Leaf], np.random.Generator], Callable[..., Any]]
+
+
+def check(
+    fn: Callable[..., Any], inputs: Any, settings: Settings, seed: int, op: str = "gradcheck", change: Change | None = None
+) -> None:
+    """Check the gradients of a function; or of another one, that `change` makes of it and of the arguments and leaves."""
     given = inputs if isinstance(inputs, tuple | list) and not _is_numbers(inputs) else (inputs,)
     given = tuple(given)
     tree, values = flatten(given, lambda value: value is not given and _is_data(value))
     arrays = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in values]
-    if not check_number(eps, "gradcheck: eps", 0):
-        raise ValueError("gradcheck: eps is 0, wanted a number above 0")
-    settings, name = Settings(eps, rtol, atol), getattr(fn, "__name__", type(fn).__name__)
+    if not check_number(settings.eps, f"{op}: eps", 0):
+        raise ValueError(f"{op}: eps is 0, wanted a number above 0")
+    name, rng = getattr(fn, "__name__", type(fn).__name__), np.random.default_rng(seed)
     block, parameters = _in_double(fn, unflatten(tree, arrays))
     with block:
         arguments = [tensor(a.astype(np.float64), requires_grad=True) if a.dtype.kind == "f" else tensor(a) for a in arrays]
         names = [f"argument {place[1:].replace(']', '', 1)}" for place in places(tree)]  # of "[0]['h']", argument 0['h']
-        leaves = [Leaf(place, t) for place, t in zip(names, arguments, strict=True) if t.requires_grad]
-        _check(_joined(fn, tree), name, arguments, [*leaves, *parameters], settings, np.random.default_rng(seed))
-    return True
+        leaves = [*(Leaf(place, t) for place, t in zip(names, arguments, strict=True) if t.requires_grad), *parameters]
+        called = _joined(fn, tree)
+        if change is not None:
+            called, name = change(called, arguments, leaves, rng), f"the gradient of {name}"
+        _check(called, name, arguments, leaves, settings, rng)
 
 
 def _joined(fn: Callable[..., Any], tree: Tree) -> Callable[..., Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..backends import current
 from ..backends.spec import Activation, PointwiseLoss, activation
 from ..core import arrays
+from ..ops.checks import as_tensor
 from ..ops.elementwise import clone
-from .tape import Node, newest_first
+from .tape import Node, newest_first, place_of
 from .tensor import Array, Gradients, Tensor
 
 __all__ = ["Graph", "Operation", "Value", "grad", "graph"]
@@ -61,7 +63,7 @@ def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
     grad_outputs: Any = None,
-    retain_graph: bool = False,
+    retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
@@ -71,15 +73,15 @@ def grad(
         outputs: Tensors to differentiate; gradients of several are added.
         inputs: Tensors with respect to which outputs are differentiated: leaves or results of operations.
         grad_outputs: gradient of each output; by default 1, for outputs with one element.
-        retain_graph: keep the values that the operations saved, so that they can be used again.
-        create_graph: must be False; second derivatives are not supported.
+        retain_graph: keep the values that the operations saved, so that they can be used again; by default create_graph.
+        create_graph: whether the gradients are on the tape, so that gradients of them can be computed.
         allow_unused: return None for an input on which the outputs do not depend, instead of an error.
 
     Returns:
         A tuple with one Tensor for each input.
 
     Raises:
-        NotImplementedError: create_graph is True.
+        NotImplementedError: create_graph is True, and an operation has no second derivative; the message names it.
         RuntimeError: an input does not require a gradient or was not used, or the graph was freed.
 
     >>> import fastnn
@@ -87,12 +89,11 @@ def grad(
     >>> (dx,) = fastnn.grad((x * x).sum(), x)
     >>> dx.tolist(), x.grad
     ([2.0, 4.0], None)
+    >>> (dx,) = fastnn.grad((x * x * x).sum(), x, create_graph=True)
+    >>> (ddx,) = fastnn.grad(dx.sum(), x)
+    >>> ddx.tolist()
+    [6.0, 12.0]
     """
-    if create_graph:
-        raise NotImplementedError(
-            "grad: create_graph=True: second derivatives are not supported. Central differences of forward passes,"
-            " (f(x + h) - f(x - h)) / (2 h), are on the tape and can be used in a loss; use float64 for enough precision"
-        )
     outputs, given = _tensors("grad", "outputs", outputs), _tensors("grad", "inputs", inputs)
     starts = tuple(grad_outputs) if isinstance(grad_outputs, tuple | list) else (grad_outputs,) * len(outputs)
     if len(starts) != len(outputs):
@@ -101,19 +102,39 @@ def grad(
     for i, t in enumerate(stored):
         if not t.requires_grad:
             raise RuntimeError(f"grad: input {i} does not require a gradient; set requires_grad=True before the forward pass")
+    if create_graph:
+        from .second import entry
+
+        made = _or_zeros(entry.grad(outputs, stored, starts, retain_graph), outputs, stored, allow_unused)
+        return tuple(None if g is None else as_tensor(t.turned(g), "grad") for t, g in zip(given, made, strict=True))
     grads = RequestedGradients(stored, outputs)
     for t, start in zip(outputs, starts, strict=True):
         grads.start(t, start, "grad")
-    grads.run(outputs, retain_graph, "grad")
-    found: list[Tensor | None] = []
-    for i, (t, own) in enumerate(zip(given, stored, strict=True)):
-        if own not in grads.found and not allow_unused:
+    grads.run(outputs, bool(retain_graph), "grad")
+    # Copies: several gradients, or grad_outputs, may share an array.
+    copies = [None if own not in grads.found else clone(Tensor(grads.found[own])) for own in stored]
+    found = _or_zeros(copies, outputs, stored, allow_unused)
+    return tuple(None if g is None else t.turned(g) for t, g in zip(given, found, strict=True))
+
+
+def _or_zeros(
+    found: Sequence[Tensor | None], outputs: Sequence[Tensor], inputs: Sequence[Tensor], allow_unused: bool
+) -> list[Tensor | None]:
+    """Return the gradients; zeros for an input on which the outputs depend by operations whose gradient is 0 everywhere.
+
+    Raises:
+        RuntimeError: the outputs do not depend on an input, unless that is allowed.
+    """
+    used: set[Any] = set()
+    if any(gradient is None for gradient in found):
+        used = {place_of(t) for node in newest_first(t.node for t in outputs) for t in node.inputs}
+    made = list(found)
+    for i, (gradient, t) in enumerate(zip(found, inputs, strict=True)):
+        if gradient is None and place_of(t) in used:
+            made[i] = Tensor(arrays.filled(current(), t.shape, t.dtype, 0.0))
+        elif gradient is None and not allow_unused:
             raise RuntimeError(f"grad: the outputs do not depend on input {i}; with allow_unused=True its gradient is None")
-        array = grads.found.get(own)
-        if array is not None:  # copy: several gradients, or grad_outputs, may share the array
-            array = clone(Tensor(array)).data
-        found.append(None if array is None else t.turned(Tensor(array)))
-    return tuple(found)
+    return made
 
 
 def _tensors(op: str, name: str, given: Any) -> tuple[Tensor, ...]:
@@ -189,8 +210,8 @@ def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None
     """
     roots = _tensors("graph", "outputs", outputs)
     nodes = newest_first(t.node for t in roots)[::-1]
-    given = {_place(getattr(t, "base", t)): name for name, t in (names or {}).items()}
-    met = {_place(t): t for t in (*(t for node in nodes for t in node.inputs), *roots)}
+    given = {place_of(getattr(t, "base", t)): name for name, t in (names or {}).items()}
+    met = {place_of(t): t for t in (*(t for node in nodes for t in node.inputs), *roots)}
     made = {node: [(node, i) for i in range(max(len(node.outputs), 1))] for node in nodes}
     leaves: list[Any] = [t for t in met.values() if t.node is None]
     values: dict[Any, Value] = {}
@@ -200,13 +221,10 @@ def graph(outputs: Tensor | Sequence[Tensor], names: Mapping[str, Tensor] | None
             shape, dtype = (t.shape, t.dtype) if t is not None else place[0].outputs[place[1]]  # an output that is not used
             values[place] = Value(given.get(place, f"{letter}{i}"), shape, dtype.name)
     listed = Graph(
-        Operation(node.op, node.attrs, tuple(values[_place(t)] for t in node.inputs), tuple(map(values.__getitem__, made[node])))
+        Operation(
+            node.op, node.attrs, tuple(values[place_of(t)] for t in node.inputs), tuple(map(values.__getitem__, made[node]))
+        )
         for node in nodes
     )
     listed.leaves = [value for place, value in values.items() if isinstance(place, Tensor)]
     return listed
-
-
-def _place(t: Tensor) -> Any:
-    """Return the identity of a Tensor's value: a leaf itself, or a node and the number of its output."""
-    return t if t.node is None else (t.node, t.index)

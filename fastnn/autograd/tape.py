@@ -183,6 +183,11 @@ _clock = itertools.count(1)
 """Counter that numbers operations and in-place changes in the order in which they happen."""
 
 
+def now() -> int:
+    """Return the time: the order of every later node is greater."""
+    return next(_clock)
+
+
 class Changes:
     """Clock time of the last in-place change of an array; all Tensors that share its memory share one object."""
 
@@ -280,6 +285,11 @@ class Node:
         self.saved = None
         left = (t if t.node is None else Freed(t) for t in self.inputs)
         self.inputs = cast("tuple[Tensor, ...]", tuple(left))
+
+
+def place_of(t: Tensor) -> Any:
+    """Return the identity of a Tensor's value: a leaf itself, or a node and the number of its output."""
+    return t if t.node is None else (t.node, t.index)
 
 
 def newest_first(roots: Iterable[Node | None]) -> list[Node]:

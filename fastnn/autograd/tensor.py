@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..core import arrays
 from ..core.convert import TensorBase, as_array, own_array
 from ..core.count import Count, counted
 from ..core.device import check_device
-from .backward import Backward, Gradients
+from .backward import Backward, GradientOnTape, Gradients
 from .tape import COPIED, UNCHANGED, Node, changed, enable_grad, is_grad_enabled, no_grad, share_changes, taping, torch_names
 
 if TYPE_CHECKING:
@@ -210,7 +211,8 @@ class Tensor(Methods, TensorBase):
     def grad(self) -> Tensor | None:
         """Return the gradient that backward computed, or None."""
         self.shown()
-        return Tensor(self._buffer) if self.has_grad else None
+        held: Any = self.has_grad
+        return held.gradient if type(held) is GradientOnTape else Tensor(self._buffer) if held else None
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -276,20 +278,26 @@ class Tensor(Methods, TensorBase):
         if (node := self.node) is not None:
             node.retained = {**(node.retained or {}), self.index: weakref.ref(self)}
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the gradient of this Tensor to the `grad` of every leaf that it was computed from.
 
         Args:
             gradient: gradient of this Tensor, of the same shape; by default 1, for a Tensor with one element.
-            retain_graph: keep the values that the operations saved, so that backward can be called again.
+            retain_graph: keep the values that operations saved, so that backward can be called again; by default create_graph.
+            create_graph: whether gradients are on the tape, so that they have gradients; `zero_grad` frees this graph.
 
         Raises:
+            NotImplementedError: create_graph is True, and an operation has no second derivative; the message names it.
             RuntimeError: the Tensor does not require a gradient, or an earlier backward freed the graph.
             ValueError: the Tensor has several elements and no gradient is given, or it has another shape.
         """
+        if create_graph:
+            # By name: the rules use the operations, which import this module.
+            import_module(".second.entry", __package__).backward(self, gradient, retain_graph)
+            return
         grads = Gradients()
         grads.start(self, gradient, "backward")
-        grads.run((self,), retain_graph, "backward")
+        grads.run((self,), bool(retain_graph), "backward")
 
     # ---- in place, on leaves ----
 

@@ -14,6 +14,11 @@ precision = _precision.get
 """Return the index in PRECISIONS of the type to which this thread rounds factors."""
 
 
+def rounded_to(precision: int) -> Block:
+    """Return a block in which this thread rounds factors to the type with this index in PRECISIONS."""
+    return Block(_precision, precision)
+
+
 def checked(dtype: str, op: str) -> int:
     """Return the index of a precision, after a check that the current backend has it.
 

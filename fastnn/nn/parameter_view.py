@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import Changes, changed
+from ..autograd.tape import Changes, changed, owned
 from ..autograd.tensor import Array, Tensor
 from ..backends import current
 from ..core.arrays import arranged, store_arranged
 from ..core.convert import as_array
 from ..core.count import Count, counted
 from ..core.layout import TRANSPOSED, Order
+from ..ops import shape
 from .parameter import Parameter
 
 
@@ -109,7 +110,9 @@ class _View(Tensor):
         return self.base  # type: ignore[no-any-return]
 
     def turned(self, gradient: Tensor) -> Tensor:
-        return Tensor(arranged(current(), gradient.data, self.order))
+        turned = shape.arranged(TensorView(gradient, self.order))
+        owned(turned)
+        return turned
 
     def detach(self) -> Tensor:
         return TensorView(self.base.detach(), self.order)

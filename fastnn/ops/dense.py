@@ -104,14 +104,21 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
 def logits_of(y: Tensor) -> Tensor | None:
     """Return the input of the sigmoid in the `dense` that made y, if it is on the tape; for losses of logits."""
     node = y.node
-    if node is None or node.backward is not _dense_backward or node.saved is None:
+    if node is None or node.backward is not _dense_backward or node.saved is None or node.saved[4].name != "sigmoid":
         return None
-    x, w, out, z, activation, rounding = node.saved
-    if activation.name != "sigmoid":
-        return None
-    z = z.reshape(y.shape)
-    saved = x, w, out, current().absent, LINEAR, rounding
-    return Tensor(z, True, Node("dense", {"activation": LINEAR}, _dense_backward, node.inputs, saved))
+    return before_activation(node, y.shape)
+
+
+def before_activation(node: Node, shape: tuple[int, ...]) -> Tensor:
+    """Return the input of the activation in a node of `dense`, on the tape.
+
+    It has values only if the activation's backward needs them.
+    """
+    assert node.saved is not None
+    x, w, y, z, activation, rounding = node.saved
+    saved = x, w, y, current().absent, LINEAR, rounding
+    made = Node("dense", {"activation": LINEAR}, _dense_backward, node.inputs, saved)
+    return Tensor((z if activation.saves_z else y).reshape(shape), True, made)
 
 
 def matmul(a: Any, b: Any) -> Tensor:

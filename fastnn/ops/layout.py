@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import UNCHANGED, taping
+from ..autograd.tape import UNCHANGED, owned, taping
 from ..autograd.tensor import Array, Gradients, Node, Tensor
 from ..backends import current
 from ..core import arrays
@@ -71,7 +71,9 @@ class ChannelsFirst(Tensor):
     def turned(self, gradient: Tensor) -> Tensor:
         if self.node is None:
             return gradient
-        return Tensor(arrays.permute(current(), gradient.data, (0, gradient.ndim - 1, *range(1, gradient.ndim - 1))))
+        turned = transpose(gradient, (0, gradient.ndim - 1, *range(1, gradient.ndim - 1)))
+        owned(turned)
+        return turned
 
     @property
     def shape(self) -> tuple[int, ...]:

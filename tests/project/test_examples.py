@@ -29,6 +29,7 @@ PRINTS = {
     "what_layers_see": "Layer 1: edges?",
     "names_gru": "Spelled: ",
     "sentiment": "Accuracy on 400 new texts: ",
+    "pinn": "Largest error of the temperature: 0.0",
 }
 NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib"}
 """Packages that examples need besides fastnn."""

@@ -1,0 +1,198 @@
+"""Rules of matrix products, the dense layer, convolutions, normalization, and functions with a custom backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ...backends import current
+from ...backends.spec import LINEAR
+from ...core.precision import rounded_to
+from ...ops import activation, convolution, dense, normalization
+from ...ops.activation import activate
+from ...ops.convolution import conv
+from ...ops.dense import before_activation, matmul, matmul_batches, matmul_transposed
+from ...ops.elementwise import add, mul, rsqrt, square, sub
+from ...ops.index import split
+from ...ops.logic import gt, where
+from ...ops.reduce import mean
+from ...ops.reduce import sum as sum_of
+from ...ops.shape import reshape, swap_axes
+from ..tensor import Array, Node, Tensor
+from .elementwise import slope
+from .rules import Wanted, derived, linked, rule, sum_to
+from .run import composed
+
+# ---- products ----
+
+
+def _product(rounding: int, multiply: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """Return a product with factors rounded as in the forward pass."""
+    with rounded_to(rounding):
+        return multiply(a, b)
+
+
+def transposed_matmul(rounding: int, a: Tensor, b: Tensor) -> Tensor:
+    """Return a^T b for matrices, without a transposed copy."""
+    k = current()
+    c = k.empty((a.shape[1], b.shape[1]), a.dtype)
+    k.matmul_tn(c, a.data, b.data, 1.0, 0.0, rounding)
+
+    def gradients(a: Tensor, b: Tensor, dc: Tensor) -> Sequence[Wanted]:
+        return partial(_product, rounding, matmul_transposed, b, dc), partial(_product, rounding, matmul, a, dc)
+
+    return derived("matmul", c, (a, b), gradients)
+
+
+def _matrix(x: Tensor) -> Tensor:
+    """Return x with all dimensions but the last merged into one."""
+    return x if x.ndim == 2 else reshape(x, (x.size // x.shape[-1] if x.shape[-1] else 0, x.shape[-1]))
+
+
+@rule(dense._matmul_backward)
+def _matmul(node: Node, dc: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    (a, b), rounding = node.inputs, node.saved[2]
+    return partial(_product, rounding, matmul_transposed, dc, b), partial(transposed_matmul, rounding, a, dc)
+
+
+@rule(dense._matmul_transposed_backward)
+def _matmul_transposed(node: Node, dy: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    (x, w), rounding = node.inputs, node.saved[2]
+    return partial(_product, rounding, matmul, dy, w), lambda: transposed_matmul(rounding, _matrix(dy), _matrix(x))
+
+
+@rule(dense._matmul_batches_backward)
+def _matmul_batches(node: Node, dc: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    (a, b), rounding = node.inputs, node.saved[2]
+    return (
+        lambda: sum_to(_product(rounding, matmul_batches, dc, swap_axes(b, -1, -2)), a.shape),
+        lambda: sum_to(_product(rounding, matmul, swap_axes(a, -1, -2), dc), b.shape),
+    )
+
+
+@rule(dense._dense_backward)
+def _dense(node: Node, dy: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    x, w = node.inputs[:2]
+    _, _, y, _, act, rounding = node.saved
+    dz = dy
+    if act.id != LINEAR.id:
+        dz = slope(dy, before_activation(node, dy.shape), linked(node, y.reshape(dy.shape)), act)
+    return (
+        lambda: _product(rounding, matmul_transposed, dz, w),
+        lambda: transposed_matmul(rounding, _matrix(x), _matrix(dz)),
+        lambda: sum_of(_matrix(dz), 0),
+    )[: len(node.inputs)]
+
+
+# ---- activations of several Tensors ----
+
+
+@composed(activation._glu_backward)
+def _glu(node: Node) -> Tensor:
+    x, axis = node.inputs[0], node.attrs["axis"]
+    values, gate = split(x, x.shape[axis] // 2, axis)
+    return mul(values, activate(gate, node.attrs["activation"]))
+
+
+@composed(activation._prelu_backward)
+def _prelu(node: Node) -> Tensor:
+    x, slope = node.inputs
+    if slope.size == 1:
+        slope = reshape(slope, ())
+    return where(gt(x, 0), x, mul(slope, x))
+
+
+# ---- convolutions: linear in the image and in the filters, so that the gradient by one is linear in the other ----
+
+
+class _Conv:
+    """A convolution without its bias and activation, and its gradients by the image and by the filters."""
+
+    def __init__(self, node: Node) -> None:
+        assert node.saved is not None
+        self.x, self.w, y, _, self.geometry, _, self.rounding = node.saved
+        self.y = y.shape
+        self.x_shape, self.w_shape = node.inputs[0].shape, node.inputs[1].shape
+        self.sizes = {name: node.attrs[name] for name in ("stride", "padding", "dilation")}
+        self.groups = self.x_shape[-1] // self.w_shape[-2]
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        with rounded_to(self.rounding):
+            return conv(x, w, **self.sizes, groups=self.groups)
+
+    def by_image(self, dy: Tensor, w: Tensor) -> Tensor:
+        k = current()
+        dx = k.empty(self.x.shape, dy.dtype)
+        self._backward(dx, k.absent, dy.data, self.x, w.data.reshape(self.w.shape))
+
+        def gradients(dy: Tensor, w: Tensor, g: Tensor) -> Sequence[Wanted]:
+            return lambda: self.forward(g, w), lambda: self.by_filters(dy, g)
+
+        return derived("conv_gradient", dx.reshape(self.x_shape), (dy, w), gradients)
+
+    def by_filters(self, dy: Tensor, x: Tensor) -> Tensor:
+        k = current()
+        dw = k.empty(self.w.shape, dy.dtype)
+        self._backward(k.absent, dw, dy.data, x.data.reshape(self.x.shape), self.w)
+
+        def gradients(dy: Tensor, x: Tensor, g: Tensor) -> Sequence[Wanted]:
+            return lambda: self.forward(x, g), lambda: self.by_image(dy, g)
+
+        return derived("conv_gradient", dw.reshape(self.w_shape), (dy, x), gradients)
+
+    def _backward(self, dx: Array, dw: Array, dy: Array, x: Array, w: Array) -> None:
+        k, dy5 = current(), dy.reshape(self.y)
+        absent = k.absent
+        k.conv_backward(dx, dw, absent, absent, dy5, x, w, dy5, absent, self.geometry, LINEAR, 0, self.rounding)
+
+
+@rule(convolution._conv_backward)
+def _conv(node: Node, dy: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    x, w = node.inputs[:2]
+    _, _, y, z, geometry, act, rounding = node.saved
+    dz, linear = dy, _Conv(node)
+    if act.id != LINEAR.id:
+        saved = linear.x, linear.w, y, current().absent, geometry, LINEAR, rounding
+        made = Node("conv", {**node.attrs, "activation": LINEAR}, convolution._conv_backward, node.inputs, saved)
+        before = Tensor((z if act.saves_z else y).reshape(dy.shape), True, made)
+        dz = slope(dy, before, linked(node, y.reshape(dy.shape)), act)
+    return (
+        lambda: linear.by_image(dz, w),
+        lambda: linear.by_filters(dz, x),
+        lambda: sum_of(dz, tuple(range(dz.ndim - 1))),
+    )[: len(node.inputs)]
+
+
+# ---- normalization ----
+
+
+@composed(normalization._normalize_backward)
+def _normalize(node: Node) -> Tensor:
+    assert node.saved is not None
+    has_gamma, has_beta = node.saved[-2:]
+    view, (x, *scales) = node.attrs["view"], node.inputs
+    y = reshape(x, view)
+    if node.attrs["center"]:
+        y = sub(y, mean(y, (1, 3), True))
+    y = mul(y, rsqrt(add(mean(square(y), (1, 3), True), node.attrs["epsilon"])))
+    if has_gamma:
+        y = mul(y, reshape(scales[0], view[2:]))
+    if has_beta:
+        y = add(y, reshape(scales[-1], view[2:]))
+    return reshape(y, x.shape)
+
+
+@composed(normalization._normalize_by_backward)
+def _normalize_by(node: Node) -> Tensor:
+    assert node.saved is not None
+    _, _, average, variance, epsilon, has_gamma, has_beta = node.saved
+    x, *scales = node.inputs
+    y = mul(sub(x, Tensor(average)), rsqrt(add(Tensor(variance), epsilon)))
+    if has_gamma:
+        y = mul(y, scales[0])
+    return add(y, scales[-1]) if has_beta else y

@@ -1,0 +1,364 @@
+"""Second derivatives (create_graph=True): by finite differences of gradients, and of the rules' limits."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.autograd.second import entry
+from fastnn.autograd.second.rules import RULES
+from fastnn.backends.spec import ACTIVATIONS, POINTWISE_LOSSES, activation, pointwise_loss
+from fastnn.ops.activation import activate
+from fastnn.ops.dense import dense, matmul_transposed
+from fastnn.ops.loss import cross_entropy, linear_cross_entropy, reduce_loss, sparse_cross_entropy
+from fastnn.ops.pointwise_loss import gaussian_nll
+from fastnn.ops.pointwise_loss import pointwise_loss as each
+
+rng = np.random.default_rng(0)
+X, Y = rng.standard_normal((2, 3, 4))
+P = rng.uniform(0.5, 2.0, (3, 4))
+B = rng.standard_normal(4)
+CUBE, OTHER = rng.standard_normal((2, 2, 3, 4))
+INDEX = np.array([[0, 1], [2, 2], [3, 3]])
+IMAGES = rng.standard_normal((2, 5, 6, 2))
+W = np.array([0.5, 0.0, 2.0])
+LABELS = np.array([0, 3, 1])
+POSITIVE = ("log", "sqrt", "log1p")
+
+
+def check(fn: Callable[..., Any], *inputs: Any) -> None:
+    assert fastnn.gradgradcheck(fn, list(inputs), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS, ids=lambda kind: kind.name)
+def test_functions_of_one_tensor(kind: Any) -> None:
+    act = activation(kind.name, *((3.0,) if kind.name == "power" else ()))
+    positive = kind.name in POSITIVE
+    check(lambda x: activate(x, act), P if positive else 1.3 * X + 0.01)
+    w, b = rng.uniform(0.1, 1.0, (4, 2)), rng.uniform(0.1, 1.0, 2)
+    check(lambda x, w, b: dense(x, w, b, act), P if positive else X, w, b)
+
+
+@pytest.mark.parametrize("p", [0, 0.5, 1, 2, -1, -2.5])
+def test_powers(p: float) -> None:
+    check(lambda x: x**p, P)
+    x = fastnn.tensor([0.0, 1.0], requires_grad=True)
+    (dx,) = fastnn.grad((x**2).sum(), x, create_graph=True)
+    assert fastnn.grad(dx.sum(), x)[0].tolist() == [2.0, 2.0]
+
+
+OPERATIONS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
+    **{name: (getattr(fastnn, name), (X, B)) for name in ("add", "sub", "mul", "div", "maximum", "minimum")},
+    "pow": (fastnn.pow, (P, B)),
+    "where": (lambda x, y: fastnn.where(x > 0, x, y) * x, (X, Y)),
+    "reshape": (lambda x: (x * x).reshape(2, 6), (X,)),
+    "transpose": (lambda x: (x * x).T, (X,)),
+    "broadcast_to": (lambda x: fastnn.broadcast_to(x * x, 2, 3, 4), (X,)),
+    "concatenate": (lambda x, y: fastnn.concatenate([x * x, y * x], 1), (X, Y)),
+    "stack": (lambda x, y: fastnn.stack([x * x, y * x], 1), (X, Y)),
+    "slice": (lambda x: (x * x)[1:, ::-2], (X,)),
+    "index arrays": (lambda x: (x * x)[[0, 2, 2], [1, 1, 3]], (X,)),
+    "split": (lambda x: (x * x).split(3, 1)[0], (X,)),
+    "unbind": (lambda x: (x * x).unbind(1)[2], (X,)),
+    "roll": (lambda x: fastnn.roll(x * x, 1), (X,)),
+    "gather": (lambda x: (x * x).gather(1, INDEX), (X,)),
+    "scatter_add": (lambda x, y: fastnn.scatter_add(x * x, 1, INDEX, y * y), (X, Y[:, :2])),
+    "take": (lambda x: fastnn.take(x * x, INDEX % 3), (X,)),
+    "sort": (lambda x: fastnn.sort(x * x, axis=1), (X,)),
+    "max with indices": (lambda x: fastnn.max(x * x, dim=1)[0], (X,)),
+    "median": (lambda x: fastnn.median(x * x), (X,)),
+    "clone": (lambda x: (x * x).clone(), (X,)),
+    "sum": (lambda x: (x * x).sum(1), (X,)),
+    "mean": (lambda x: (x * x).mean((0, 2), keepdims=True), (CUBE,)),
+    "amax": (lambda x: fastnn.amax(x * x, 1), (X,)),
+    "prod": (lambda x: fastnn.prod(x, (0, 2)), (CUBE,)),
+    "prod of zeros": (lambda x: fastnn.prod(x, 1), (np.where(np.abs(X) < 0.5, 0.0, X),)),
+    "cumsum": (lambda x: fastnn.cumsum(x * x, 1), (X,)),
+    "var": (fastnn.var, (X,)),
+    "std": (lambda x: fastnn.std(x, axis=1), (X,)),
+    "norm": (lambda x: fastnn.norm(x, axis=1), (X,)),
+    "logsumexp": (lambda x: fastnn.logsumexp(x, 1), (X,)),
+    "softmax": (lambda x: fastnn.softmax(x, 0), (X,)),
+    "log_softmax": (fastnn.log_softmax, (X,)),
+    "sparsemax": (fastnn.sparsemax, (X,)),
+    "glu": (fastnn.swiglu, (X,)),
+    "prelu": (fastnn.prelu, (X, B)),
+    "prelu of itself": (lambda x: fastnn.prelu(x, x), (X,)),
+    "clip": (lambda x: fastnn.clip(x * x, 0.1, 1.0), (X,)),
+    "matmul": (fastnn.matmul, (X, Y.T.copy())),
+    "matmul vector": (fastnn.matmul, (X, B)),
+    "matmul batches": (fastnn.matmul, (CUBE, OTHER.transpose(0, 2, 1).copy())),
+    "matmul broadcast": (fastnn.matmul, (X, OTHER.transpose(0, 2, 1).copy())),
+    "matmul_transposed": (matmul_transposed, (CUBE, Y)),
+    "outer": (fastnn.outer, (B, Y[0])),
+    "penalty": (lambda x: fastnn.ops.regularization.penalty(x, np.array([0.5, 0.3])), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations(name: str) -> None:
+    fn, inputs = OPERATIONS[name]
+    check(fn, *inputs)
+
+
+LAYERS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+    "Dense": (lambda: fastnn.Dense(3, activation="gelu"), X),
+    "Linear": (lambda: fastnn.nn.Sequential(fastnn.nn.Linear(4, 5), fastnn.nn.SiLU(), fastnn.nn.Linear(5, 2)), X),
+    "LayerNormalization": (fastnn.LayerNormalization, X),
+    "BatchNormalization": (fastnn.BatchNormalization, X),
+    "RMSNorm": (lambda: fastnn.nn.RMSNorm(4), X),
+    "GroupNormalization": (lambda: fastnn.GroupNormalization(2), IMAGES),
+    "Conv2D": (lambda: fastnn.Conv2D(4, 3, strides=2, padding="same", groups=2, activation="silu"), IMAGES),
+    "Conv1D": (lambda: fastnn.Conv1D(2, 2, dilation_rate=2, activation="tanh"), CUBE),
+    "Conv2d": (lambda: fastnn.nn.Conv2d(2, 3, 2), IMAGES.transpose(0, 3, 1, 2).copy()),
+    "AveragePooling2D": (lambda: fastnn.AveragePooling2D(2), IMAGES),
+    "GlobalAveragePooling2D": (fastnn.GlobalAveragePooling2D, IMAGES),
+    "ZeroPadding2D": (lambda: fastnn.ZeroPadding2D(1), IMAGES),
+    "Embedding": (lambda: fastnn.nn.Embedding(5, 3, padding_idx=1, scale_grad_by_freq=True), INDEX),
+    "EmbeddingBag": (lambda: fastnn.nn.EmbeddingBag(5, 3), INDEX),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name: str) -> None:
+    make, x = LAYERS[name]
+    fastnn.seed(0)
+    check(make(), x)
+
+
+@pytest.mark.parametrize("kind", POINTWISE_LOSSES, ids=lambda kind: kind.name)
+def test_pointwise_losses(kind: Any) -> None:
+    x, t = rng.uniform(0.1, 0.9, (2, 3, 4))
+    if "hinge" in kind.name or kind.name == "soft_margin":
+        t = np.sign(Y)
+    if kind.name in ("sigmoid_cross_entropy", "binary_focal", "poisson_log", "log_cosh", "huber"):
+        x = 1.5 * X
+    q = P[0] if kind.column else None
+    parameters = {"tweedie": [(0,), (1,), (2,), (1.5, 1)], "binary_focal": [(2, -1), (2, 0.3)]}.get(kind.name, [()])
+    for given in parameters:
+        fn = pointwise_loss(kind.name, *given)
+        if kind.difference:
+            check(lambda x, t, fn=fn: each(x, t, fn, W, q), x, t)
+        else:
+            check(lambda x, fn=fn: each(x, fastnn.tensor(t), fn, W, q), x)
+
+
+LOSSES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
+    "sparse_cross_entropy": (lambda x: sparse_cross_entropy(x, LABELS, W, P[0], 0.1)[0], (X,)),
+    "ignored label": (lambda x: sparse_cross_entropy(x, LABELS, ignore_index=3)[0], (X,)),
+    "cross_entropy": (lambda x: cross_entropy(x, P, W, P[1], 0.1), (X,)),
+    "linear_cross_entropy": (lambda x, w, b: linear_cross_entropy(x, w, b, LABELS, W)[0], (X, Y.T @ Y, B)),
+    "its table transposed": (lambda x, w: linear_cross_entropy(x, w, None, LABELS, transposed=True)[0], (X, Y.T @ Y)),
+    "gaussian_nll": (lambda x: gaussian_nll(x, fastnn.tensor(OTHER[:, 0]), W[1:]), (np.abs(CUBE[:, :2]) + 0.2,)),
+    "log variance": (lambda x: gaussian_nll(x, fastnn.tensor(OTHER[:, 0]), log_variance=True), (CUBE[:, :2].copy(),)),
+    "reduce_loss": (lambda x: reduce_loss((x * x).sum(1)), (X,)),
+    "MSELoss": (lambda x, y: fastnn.nn.MSELoss()(x, y), (X, Y)),
+    "CosineSimilarity": (lambda x: fastnn.losses.CosineSimilarity()(fastnn.tensor(Y), x), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name: str) -> None:
+    fn, inputs = LOSSES[name]
+    check(fn, *inputs)
+
+
+def test_derivatives_of_higher_order() -> None:
+    x = fastnn.tensor(X, requires_grad=True)
+    y = fastnn.sin(x)
+    for wanted in (np.cos(X), -np.sin(X), -np.cos(X), np.sin(X)):
+        (y,) = fastnn.grad(y.sum(), x, create_graph=True)
+        np.testing.assert_allclose(y.numpy(), wanted, atol=1e-12)
+    y = fastnn.tanh(x)
+    for _ in range(3):
+        (y,) = fastnn.grad(y.sum(), x, create_graph=True)
+    t = np.tanh(X)
+    np.testing.assert_allclose(y.numpy(), (1 - t**2) * (6 * t**2 - 2), atol=1e-12)
+
+
+def test_gradients_are_those_without_a_graph() -> None:
+    fastnn.seed(0)
+    net = fastnn.nn.Sequential(fastnn.nn.Linear(4, 8), fastnn.nn.GELU(), fastnn.nn.Linear(8, 3))
+    parameters = list(net.parameters())
+    loss = fastnn.nn.CrossEntropyLoss()(net(fastnn.tensor(X.astype(np.float32))), fastnn.tensor(LABELS % 3))
+    plain = fastnn.grad(loss, parameters, retain_graph=True)
+    with_graph = fastnn.grad(loss, parameters, create_graph=True)
+    for p, mine, theirs in zip(parameters, with_graph, plain, strict=True):
+        assert mine.shape == p.shape and mine.requires_grad and not theirs.requires_grad
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=1e-6)
+
+
+def test_only_what_is_wanted_is_computed() -> None:
+    x, w = (fastnn.tensor(a, requires_grad=True) for a in (X, Y))
+    h = fastnn.MaxPooling1D(2)(w.reshape(1, 3, 4))  # has no second derivative, and is not on the way to x
+    y = (x * x * h.sum()).sum() + h.sum()
+    (dx,) = fastnn.grad(y, x, create_graph=True)
+    np.testing.assert_allclose(dx.numpy(), 2 * X * h.sum().item())
+    with pytest.raises(NotImplementedError, match="grad: create_graph=True: max_pool has no second derivative"):
+        fastnn.grad(y, w, create_graph=True)
+    with pytest.raises(RuntimeError, match="do not depend on input 0"):
+        fastnn.grad((x * x).sum(), w, create_graph=True)
+    assert fastnn.grad((x * x).sum(), (x, w), create_graph=True, allow_unused=True)[1] is None
+
+
+def test_graph_is_kept_unless_it_is_freed() -> None:
+    x = fastnn.tensor(X, requires_grad=True)
+    y = (x * x).sum()
+    fastnn.grad(y, x, create_graph=True)
+    fastnn.grad(y, x, create_graph=True, retain_graph=False)
+    with pytest.raises(RuntimeError, match="grad: this graph was freed"):
+        fastnn.grad(y, x, create_graph=True)
+    y = (x * x).sum()
+    with fastnn.no_grad():
+        x.fill_(0.0)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            fastnn.grad(y, x, create_graph=True)
+
+
+def test_gradient_of_grad_outputs() -> None:
+    x, v = (fastnn.tensor(a, requires_grad=True) for a in (X, Y))
+    (g,) = fastnn.grad(x**3, x, v, create_graph=True)
+    (dv,) = fastnn.grad(g.sum(), v)
+    np.testing.assert_allclose(dv.numpy(), 3 * X**2)
+    with pytest.raises(ValueError, match="pass its gradient"):
+        fastnn.grad(x**3, x, create_graph=True)
+
+
+def test_backward_with_a_graph() -> None:
+    x = fastnn.tensor([1.0, 2.0], requires_grad=True)
+    h = x * x
+    h.retain_grad()
+    (h * x).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [3.0, 12.0] and h.grad.tolist() == [1.0, 2.0]
+    (h * x).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [6.0, 24.0]  # gradients accumulate, and so do their graphs
+    (second,) = fastnn.grad(x.grad.sum(), x, retain_graph=True)
+    assert second.tolist() == [12.0, 24.0]
+    total = x.grad.sum()
+    x.zero_grad()
+    total.backward()
+    assert x.grad.tolist() == [12.0, 24.0] and not x.grad.requires_grad
+    x.zero_grad()
+    (2 * x).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [2.0, 2.0] and not x.grad.requires_grad
+
+
+def test_backward_with_a_graph_of_a_layer() -> None:
+    layer = fastnn.nn.Linear(4, 2)
+    optimizer = fastnn.optim.SGD(layer.parameters(), lr=0.1)
+    before = layer.weight.numpy().copy()
+    layer(fastnn.tensor(X.astype(np.float32))).square().sum().backward(create_graph=True)
+    gradient = layer.weight.grad.numpy().copy()
+    assert layer.weight.grad.shape == (2, 4)
+    size = layer.weight.grad.square().sum()
+    optimizer.step()
+    np.testing.assert_allclose(layer.weight.numpy(), before - 0.1 * gradient, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        size.backward()
+
+
+def test_custom_functions() -> None:
+    class Exp(fastnn.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x.exp()
+            ctx.save_for_backward(y, None)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, dy: Any) -> Any:
+            return dy * ctx.saved_tensors[0]
+
+    class Both(fastnn.Function):
+        @staticmethod
+        def forward(ctx: Any, inputs: Any, factor: float) -> Any:
+            ctx.factor = factor
+            ctx.save_for_backward(*inputs)
+            return inputs[0] * inputs[1], inputs[1] * factor
+
+        @staticmethod
+        def backward(ctx: Any, da: Any, db: Any) -> Any:
+            x, y = ctx.saved_tensors
+            return [da * y, da * x + db * ctx.factor], None
+
+    check(Exp.apply, X)
+    check(lambda x, y: Both.apply([x, y], 2.0)[0] * x, X, Y)
+
+
+def test_capture_records_it() -> None:
+    fastnn.seed(0)
+    net = fastnn.nn.Sequential(fastnn.nn.Linear(2, 8), fastnn.nn.Tanh(), fastnn.nn.Linear(8, 1))
+    optimizer = fastnn.optim.SGD(net.parameters(), lr=0.1)
+    x = fastnn.rand(16, 2, requires_grad=True)
+
+    def step() -> Any:
+        (dx,) = fastnn.grad(net(x).sum(), x, create_graph=True)
+        penalty = (dx.norm(axis=1) - 1).square().mean()
+        optimizer.zero_grad()
+        penalty.backward()
+        optimizer.step()
+        return penalty
+
+    start = [p.numpy().copy() for p in net.parameters()]
+    eager = [step().item() for _ in range(6)]
+    for p, a in zip(net.parameters(), start, strict=True):
+        with fastnn.no_grad():
+            p.copy_(a)
+    recorded = fastnn.capture(step)
+    np.testing.assert_allclose([recorded().item() for _ in range(6)], eager, rtol=1e-5)
+    assert recorded.captured._steps and not recorded.captured.eager
+
+    def refused() -> None:
+        optimizer.zero_grad()
+        net(x).sum().backward(create_graph=True)
+
+    with pytest.warns(RuntimeWarning, match=r"backward\(create_graph=True\)"):
+        captured = fastnn.capture(refused)
+        for _ in range(3):
+            captured()
+
+
+def test_wrong_second_derivatives_are_found() -> None:
+    class Wrong(fastnn.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx: Any, dy: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return dy * 3 * x * x.detach()  # right, but its derivative is half of what it should be
+
+    fastnn.gradcheck(Wrong.apply, X)
+    with pytest.raises(AssertionError, match="gradcheck: the gradient of apply: gradient of argument 0"):
+        fastnn.gradgradcheck(Wrong.apply, X)
+
+
+WITHOUT = {
+    "attention", "augmentation", "conv_transpose", "ctc", "gru", "lstm", "max_pool", "resample", "rnn", "rotary",
+}  # fmt: skip
+"""Operations without second derivatives, by their backward functions or files; docs/tensor.md lists them."""
+
+
+def test_every_operation_has_a_rule_or_is_listed() -> None:
+    assert entry
+    missing = set()
+    for module in pkgutil.iter_modules(fastnn.ops.__path__):
+        names = vars(importlib.import_module(f"fastnn.ops.{module.name}"))
+        for name, value in names.items():
+            if name.endswith("_backward") and callable(value) and value.__module__.endswith(f"ops.{module.name}"):
+                own = name.removesuffix("_backward").strip("_") or module.name
+                missing |= {own} if value not in RULES and own != "rows" else set()  # `rows` makes backward functions
+    assert missing == WITHOUT
+
+
+def test_on_the_reference_backend() -> None:
+    with fastnn.use_backend("numpy"):
+        check(lambda x, w: dense(x, w, None, activation("tanh")).softmax().log(), X, Y.T.copy())
