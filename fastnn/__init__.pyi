@@ -21,6 +21,7 @@ from . import text as text
 from ._version import __version__ as __version__
 from .autograd.function import Function as Function
 from .autograd.gradcheck import gradcheck as gradcheck
+from .autograd.gradgradcheck import gradgradcheck as gradgradcheck
 from .autograd.gradients import grad as grad
 from .autograd.tape import is_grad_enabled as is_grad_enabled
 from .autograd.tape import no_grad as inference_mode
@@ -603,6 +604,7 @@ __all__ = [
     "glu",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "greater",
     "greater_equal",
     "gt",

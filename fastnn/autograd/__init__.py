@@ -6,7 +6,12 @@ from typing import Any as _Any
 
 from ..core.lazy import lazily as _lazily
 
-_NAMES = {".function": "Function", ".gradcheck": "gradcheck", ".gradients": "Graph Operation Value grad graph"}
+_NAMES = {
+    ".function": "Function",
+    ".gradcheck": "gradcheck",
+    ".gradgradcheck": "gradgradcheck",
+    ".gradients": "Graph Operation Value grad graph",
+}
 
 
 class _Package(_ModuleType):

@@ -2,6 +2,7 @@
 
 from .function import Function as Function
 from .gradcheck import gradcheck as gradcheck
+from .gradgradcheck import gradgradcheck as gradgradcheck
 from .gradients import Graph as Graph
 from .gradients import Operation as Operation
 from .gradients import Value as Value
@@ -15,5 +16,6 @@ __all__ = [
     "Value",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "graph",
 ]

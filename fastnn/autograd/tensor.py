@@ -291,8 +291,7 @@ class Tensor(Methods, TensorBase):
             RuntimeError: the Tensor does not require a gradient, or an earlier backward freed the graph.
             ValueError: the Tensor has several elements and no gradient is given, or it has another shape.
         """
-        if create_graph:
-            # By name: the rules use the operations, which import this module.
+        if create_graph:  # loaded by name: the rules use the operations, which import this module
             import_module(".second.entry", __package__).backward(self, gradient, retain_graph)
             return
         grads = Gradients()

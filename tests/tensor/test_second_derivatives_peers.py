@@ -32,7 +32,7 @@ def mlp(nn: Any) -> Any:
 
 def compare(ours: Any, theirs: Any) -> None:
     for mine, own in zip(ours.parameters(), theirs.parameters(), strict=True):
-        wanted = np.zeros(own.shape) if own.grad is None else own.grad.numpy()
+        wanted = np.zeros(own.shape) if own.grad is None else own.grad.detach().numpy()
         found = np.zeros(own.shape) if mine.grad is None else mine.grad.numpy()
         np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9)
 

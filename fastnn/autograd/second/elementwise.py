@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ...backends import current
 from ...backends.spec import Activation
 from ...ops import activation as activations
-from ...ops import elementwise, logic
+from ...ops import cast, elementwise, logic
 from ...ops.elementwise import astype, div, log, mul, neg, pow, sub
 from ...ops.logic import eq, gt, logical_and, lt, where
 from ..tensor import Node, Tensor
@@ -61,7 +61,7 @@ def _where(node: Node, dz: Tensor) -> Sequence[Wanted]:
     return None, lambda: sum_to(where(c, dz, 0), x.shape), lambda: sum_to(where(c, 0, dz), y.shape)
 
 
-@rule(elementwise._astype_backward)
+@rule(cast._astype_backward)
 def _astype(node: Node, dy: Tensor) -> Sequence[Wanted]:
     return (lambda: astype(dy, node.inputs[0].dtype),)
 
