@@ -7,8 +7,12 @@ from .training.callbacks.backup import BackupAndRestore
 from .training.callbacks.base import Callback, CallbackList, LambdaCallback
 from .training.callbacks.files import CSVLogger, ModelCheckpoint
 from .training.callbacks.history import History
+from .training.callbacks.progress import ProgressBar
 from .training.callbacks.rates import HyperparameterScheduler, LearningRateScheduler, ReduceLROnPlateau
 from .training.callbacks.stopping import EarlyStopping, TerminateOnNaN
+from .training.callbacks.tensorboard import TensorBoard
+
+ProgbarLogger = ProgressBar
 
 __all__ = [
     "BackupAndRestore",
@@ -21,8 +25,11 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "ProgbarLogger",
+    "ProgressBar",
     "ReduceLROnPlateau",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 

@@ -17,7 +17,7 @@ from . import sanity
 from .callbacks.backup import BackupAndRestore
 from .callbacks.base import Callback, CallbackList
 from .callbacks.history import History
-from .callbacks.progress import Progress, shown
+from .callbacks.progress import Progress, ProgressBar, shown
 from .compiled import Compiled, Logs
 from .data import arrays as data
 from .data.batches import Batches as Evaluated
@@ -299,7 +299,8 @@ class Trainer(Evaluator, Reporter):
             0 if resumed is None else resumed.go_on(source, initial_epoch)
         )  # steps of the first epoch that were done before saving
         c.place = place = Place(source, order, initial_epoch, done)
-        progress = Progress(verbose, epochs, source.steps)
+        bar = any(isinstance(callback, ProgressBar) for callback in hooks.callbacks)
+        progress = Progress(1 if bar else verbose, epochs, source.steps)
         try:
             self._epochs(source, place, epochs, validation, validates, hooks, progress)
         finally:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import callbacks
 from fastnn.training.callbacks import progress as progress_py
 from fastnn.training.callbacks.notebook import ROWS, Table, in_notebook
 from fastnn.training.callbacks.progress import Progress, shown, watched
@@ -59,6 +60,12 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
 def test_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert shown("auto", "fit") == 2
+
+
+def test_the_bar_as_a_callback(model: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    model.fit(X, X[:, 0], epochs=2, verbose=0, callbacks=callbacks.ProgressBar())
+    out, err = capsys.readouterr()
+    assert out == "" and "Epoch 2/2" in err and callbacks.ProgbarLogger is callbacks.ProgressBar
 
 
 def test_bad_verbose(model: Any) -> None:

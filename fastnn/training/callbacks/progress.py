@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
+from .base import Callback
 from .lines import line, numbers
 from .notebook import Table, in_notebook
 
@@ -69,6 +70,17 @@ class Progress:
         """Remove the bar."""
         if self._display is not None:
             self._display.close()
+
+
+class ProgressBar(Callback):
+    """Callback with which `fit` shows its progress as with verbose=1, whatever verbose is: a bar, or a table in a notebook.
+
+    It is for programs that choose what is shown by a list of callbacks. Keras calls it ProgbarLogger.
+
+    >>> bar = ProgressBar()
+    """
+
+    _alone = True
 
 
 class _Lines:
