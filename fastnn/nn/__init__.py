@@ -3,7 +3,7 @@
 from ..core.lazy import lazily as _lazily
 
 _NAMES = {
-    ".": "init utils",
+    ".": "functional init utils",
     "..losses.torch.classes": "CrossEntropyLoss LinearCrossEntropyLoss MultiMarginLoss NLLLoss",
     "..losses.torch.ctc": "CTCLoss",
     "..losses.torch.pairs": "CosineEmbeddingLoss GaussianNLLLoss MarginRankingLoss TripletMarginLoss",

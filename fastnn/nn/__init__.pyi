@@ -1,5 +1,6 @@
 # Written by scripts/stubs.
 
+from . import functional as functional
 from . import init as init
 from . import utils as utils
 from ..losses.torch.classes import CrossEntropyLoss as CrossEntropyLoss
@@ -426,6 +427,7 @@ __all__ = [
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
+    "functional",
     "init",
     "utils",
 ]
