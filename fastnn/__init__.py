@@ -12,7 +12,7 @@ from .core.lazy import lazily as _lazily
 _NAMES = {
     ".": (
         "autograd callbacks constraints datasets initializers interpret keras losses metrics models nn ops optim plot "
-        "regularizers schedules tables text"
+        "regularizers schedules sklearn tables text"
     ),
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",

@@ -16,6 +16,7 @@ from . import optim as optim
 from . import plot as plot
 from . import regularizers as regularizers
 from . import schedules as schedules
+from . import sklearn as sklearn
 from . import tables as tables
 from . import text as text
 from ._version import __version__ as __version__
@@ -742,6 +743,7 @@ __all__ = [
     "sin",
     "sine",
     "sinh",
+    "sklearn",
     "soft_shrink",
     "soft_update",
     "softmax",

@@ -18,6 +18,7 @@ from ..core import arrays
 from ..core.convert import TensorBase, as_array, own_array
 from ..core.count import Count, counted
 from ..core.device import check_device
+from ..core.unpickled import own
 from .backward import Backward, GradientOnTape, Gradients
 from .tape import COPIED, UNCHANGED, Node, changed, enable_grad, is_grad_enabled, no_grad, share_changes, taping, torch_names
 
@@ -41,9 +42,9 @@ Array = Any  # numpy.ndarray, or cupy.ndarray on the cupy backend
 
 def _rebuild(values: np.ndarray[Any, Any], requires_grad: bool, grad: np.ndarray[Any, Any] | None) -> Tensor:
     k = current()
-    t = Tensor(k.asarray(values), requires_grad)
+    t = Tensor(k.asarray(own(values)), requires_grad)
     if grad is not None:
-        t._buffer, t.has_grad = k.asarray(grad), True
+        t._buffer, t.has_grad = k.asarray(own(grad)), True
     return t
 
 

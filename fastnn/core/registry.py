@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from .registered import named, own_config, registered_name
+from .unpickled import Unpickled
 from .versions import settings_changed
 
 
@@ -39,7 +40,7 @@ def alias(name: str) -> Any:
     )
 
 
-class Remade:
+class Remade(Unpickled):
     """Base of objects that store their constructor's arguments in attributes of the same names, which can be changed.
 
     A new value is checked by the constructor. The attributes that the constructor derives from its arguments (a function with

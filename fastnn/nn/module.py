@@ -15,6 +15,7 @@ from ..core.block import completed
 from ..core.registered import LAYERS, readable_arguments
 from ..core.structure import own_code
 from ..core.tree import first_leaf
+from ..core.unpickled import writable
 from . import masks
 from .classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
 from .generating import Generating
@@ -334,7 +335,7 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
         return {k: v for k, v in self.__dict__.items() if k not in _NOT_COPIED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update(writable(state))
         for m in self._modules.values():
             m._held_by(self)
         self._structure_changed()

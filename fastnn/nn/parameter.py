@@ -17,6 +17,7 @@ from ..core.arrays import copy_array
 from ..core.convert import as_array, own_array
 from ..core.locks import rlock
 from ..core.seeding import generator
+from ..core.unpickled import own
 from ..core.versions import settings_changed
 
 building = rlock()
@@ -118,7 +119,7 @@ class Parameter(Tensor):
 
 
 def _rebuild(data: np.ndarray[Any, Any], requires_grad: bool) -> Parameter:
-    return Parameter(current().asarray(data), requires_grad)
+    return Parameter(current().asarray(own(data)), requires_grad)
 
 
 class LoadLimit:

@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd.tensor import Array
 from ..backends import current
 from ..core.convert import host_array
+from ..core.unpickled import writable
 from ..nn.parameter import Parameter, flatten_parameters
 from ..ops.checks import whole_number
 from .group import Group
@@ -138,7 +139,7 @@ class Stateful:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         groups, values = state.pop("_saved")
-        vars(self).update(state, segments=[], params=[], _groups=())
+        vars(self).update(writable(state), segments=[], params=[], _groups=())
         for settings, parameters in groups:
             self._take(self._new_group(settings), flatten_parameters(parameters))
         self.load_state_dict(values)

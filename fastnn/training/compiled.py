@@ -10,6 +10,7 @@ from ..backends import shared_array
 from ..core.block import Finally
 from ..core.precision import checked
 from ..core.structure import Structure
+from ..core.unpickled import Unpickled
 from . import metrics as metrics_py
 from .metrics import Metric
 from .metrics.own import as_number
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Logs = dict[str, float]
 
 
-class Compiled:
+class Compiled(Unpickled):
     """Arguments of `compile`, and the objectives that follow from them when the shapes are known."""
 
     def __init__(

@@ -11,6 +11,7 @@ from ..autograd.tensor import Array, Tensor
 from ..backends import current, shared_array
 from ..core.elements import Shape, same_numbers
 from ..core.structure import Structure
+from ..core.unpickled import Unpickled
 from ..core.versions import settings_changed
 from ..losses.base import Loss
 from ..losses.weights import product
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .compiled import Compiled
 
 
-class Objective:
+class Objective(Unpickled):
     """Loss and metrics of one output.
 
     Args:

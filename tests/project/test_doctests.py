@@ -48,6 +48,8 @@ def _module(name: str) -> ModuleType:
         pytest.importorskip("tokenizers")
     if name.startswith("fastnn.tables."):
         pytest.importorskip("pandas")
+    if name.startswith("fastnn.sklearn."):
+        pytest.importorskip("sklearn")
     if name.startswith("fastnn.plot"):
         pytest.importorskip("matplotlib")
     return importlib.import_module(name)

@@ -28,10 +28,11 @@ PRINTS = {
     "heartbeats": "Accuracy on 200 signals that it has not seen: ",
     "what_layers_see": "Layer 1: edges?",
     "names_gru": "Spelled: ",
+    "sklearn_pipeline": "accuracy on new samples: 0.9",
     "sentiment": "Accuracy on 400 new texts: ",
     "pinn": "Largest error of the temperature: 0.0",
 }
-NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib"}
+NEEDS = {"drawn_shapes": "PIL", "what_layers_see": "matplotlib", "sklearn_pipeline": "sklearn"}
 """Packages that examples need besides fastnn."""
 
 
