@@ -284,24 +284,23 @@ class MLPClassifier(Classifier, MLP):
 class MLPRegressor(Regressor, MLP):
     """Multi-layer perceptron that predicts numbers.
 
-        Arguments, attributes and results are those of `sklearn.neural_network.MLPRegressor`. The arguments from ``dropout`` on are
-        not there.
+    Arguments, attributes and results are those of `sklearn.neural_network.MLPRegressor`. The arguments from ``dropout`` on are
+    not there.
 
-        Args:
-            loss: "squared_error", "poisson", or a name or object of `fastnn.losses`, such as "huber", ``Quantile([0.1, 0.5, 0.9])``
-                (predict returns a column for each), "gamma" and "tweedie" (of positive predictions), "gaussian_nll" (predict with
-                return_std=True returns the deviation, too).
-            hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle,
-                random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1,
-                beta_2, epsilon, n_iter_no_change, max_fun, dropout, batch_norm, optimizer, callbacks, backend, dtype: as for
-                `MLPClassifier`; the score of early_stopping is R2.
+    Args:
+        loss: "squared_error", "poisson", or a name or object of `fastnn.losses`, such as "huber", ``Quantile([0.1, 0.5, 0.9])``
+            (predict returns a column for each), "gamma" and "tweedie" (of positive predictions), "gaussian_nll" (predict with
+            return_std=True returns the deviation, too).
+        hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle,
+            random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1,
+            beta_2, epsilon, n_iter_no_change, max_fun, dropout, batch_norm, optimizer, callbacks, backend, dtype: as for
+            `MLPClassifier`; the score of early_stopping is R2.
 
-        >>> import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-        >>> X = np.linspace(-1, 1, 200)[:, None]
-        >>> net = MLPRegressor(hidden_layer_sizes=(32,), activation="tanh", solver="lbfgs", random_state=0, max_iter=1000)
-        >>> net.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99
-        True
+    >>> import numpy as np
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> net = MLPRegressor(hidden_layer_sizes=(32,), activation="tanh", solver="lbfgs", random_state=0, max_iter=1000)
+    >>> net.fit(X, np.sin(3 * X[:, 0])).score(X, np.sin(3 * X[:, 0])) > 0.99
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {**Regressor._parameter_constraints, **MLP._parameter_constraints}
