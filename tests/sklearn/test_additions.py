@@ -34,7 +34,7 @@ def test_dropout_and_batch_norm_are_layers_and_spread_predictions() -> None:
 
 
 def test_no_spread_without_dropout() -> None:
-    with pytest.raises(ValueError, match="dropout=0.1"):
+    with pytest.raises(ValueError, match=r"dropout=0\.1"):
         MLPRegressor(max_iter=2).fit(X, NUMBER).predict(X, return_std=True)
 
 
@@ -42,7 +42,7 @@ def test_quantiles() -> None:
     loss = fastnn.losses.Quantile([0.1, 0.5, 0.9])
     net = MLPRegressor(loss, (16,), max_iter=300, learning_rate_init=0.02, random_state=0, early_stopping=True).fit(X, NUMBER)
     low, middle, high = net.predict(X).T
-    assert 0.6 < ((low < NUMBER) & (NUMBER < high)).mean() < 0.99
+    assert 0.6 < ((low < NUMBER) & (high > NUMBER)).mean() < 0.99
     assert net.score(X, NUMBER) == pytest.approx(
         1 - ((NUMBER - middle) ** 2).sum() / ((NUMBER - NUMBER.mean()) ** 2).sum(), abs=1e-5
     )

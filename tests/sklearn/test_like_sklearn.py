@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-sk = pytest.importorskip("sklearn.neural_network")
+pytest.importorskip("sklearn")
+from sklearn import neural_network as sk
 from sklearn.exceptions import ConvergenceWarning
 
 from fastnn.sklearn import MLPClassifier, MLPRegressor

@@ -87,7 +87,7 @@ def test_sparse_matrices() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     dense, thin = clone(NET).fit(IRIS, KINDS), clone(NET).fit(sparse.csr_matrix(IRIS), KINDS)
     np.testing.assert_array_equal(dense.predict_proba(IRIS), thin.predict_proba(sparse.csc_array(IRIS)))
-    with pytest.raises(TypeError, match="[Ss]parse"):
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
         NetClassifier().fit(sparse.csr_matrix(IRIS), KINDS)
 
 
