@@ -351,6 +351,15 @@ class Info(NamedTuple):
             ]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        return str(self)  # in place of the names of all kernels
+
+    def _repr_html_(self) -> str:
+        """Return the text in a font of fixed width, which notebooks show."""
+        from ..core.html import preformatted
+
+        return preformatted(str(self))
+
 
 def _availability(why: str, engine: str) -> str:
     return f"not available: {why}" if why else f"available: {engine}" if engine else "available"

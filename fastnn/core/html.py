@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape as escaped
 
 __all__ = ["escaped", "preformatted", "table"]
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """Return a table. The first columns, as many as `left`, are aligned to the left, the others to the right.
+def table(names: Sequence[str], rows: Iterable[Sequence[object]], left: Collection[int] = (0,)) -> str:
+    """Return a table. The columns of these numbers are aligned to the left, the others, of numbers, to the right.
 
     >>> table(["layer", "size"], [["dense", 4]])
     '<table><thead><tr><th style="text-align:left">layer</th><th style="text-align:right">size</th></tr></thead><tbody><tr>...'
     """
-    sides = ["left"] * left + ["right"] * (len(names) - left)
+    sides = ["left" if i in left else "right" for i in range(len(names))]
 
     def cells(tag: str, row: Sequence[object]) -> str:
         pairs = zip(sides, row, strict=True)

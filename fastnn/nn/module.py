@@ -331,6 +331,12 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
 
         print_fn(summary(self))
 
+    def _repr_html_(self) -> str:
+        """Return the table of the layers, which notebooks show."""
+        from .summary import summary_html
+
+        return summary_html(self)
+
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in _NOT_COPIED}
 

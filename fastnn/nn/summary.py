@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.html import escaped, table
 from .parameter import stored
 
 
 def summary(model: Any) -> str:
     """Return a table of the layers: output shapes, numbers of parameters, and in a graph the inputs of each call."""
-    if hasattr(model, "calls") and model.input_structure is not None:
-        rows = [("Layer", "Output shape", "Parameters", "Called on"), *_graph_rows(model)]
-    else:
-        rows = [("Layer", "Output shape", "Parameters"), *_rows(model)]
+    rows = _table(model)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = "  ".join("-" * w for w in widths)
     table = [
         "  ".join(f"{cell:{'>' if i == 2 else '<'}{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
-    lines = [f"{type(model).__name__}", line, table[0].rstrip(), line, *(row.rstrip() for row in table[1:]), line]
-    if model.built:
-        own = {stored(p) for p in model.parameters()}
-        total, trained = sum(p.size for p in own), sum(p.size for p in own if p.requires_grad)
-        size = sum(p.size * p.dtype.itemsize for p in own)
-        frozen = f", {total - trained:,} frozen" if trained < total else ""
-        lines.append(f"{total:,} parameters{frozen}, {_bytes(size)}")
-    return "\n".join(lines)
+    lines = [f"{type(model).__name__}", line, table[0].rstrip(), line, *(row.rstrip() for row in table[1:]), line, _total(model)]
+    return "\n".join(lines).rstrip("\n")
+
+
+def summary_html(model: Any) -> str:
+    """Return the table as HTML, which notebooks show."""
+    names, *rows = _table(model)
+    return f"<b>{escaped(type(model).__name__)}</b>{table(names, rows, left=(0, 1, 3))}<div>{escaped(_total(model))}</div>"
+
+
+def _table(model: Any) -> list[tuple[str, ...]]:
+    """Return the rows of the table, the names of its columns first."""
+    if hasattr(model, "calls") and model.input_structure is not None:
+        return [("Layer", "Output shape", "Parameters", "Called on"), *_graph_rows(model)]
+    return [("Layer", "Output shape", "Parameters"), *_rows(model)]
+
+
+def _total(model: Any) -> str:
+    """Return the number of all parameters; "" if the model is not built."""
+    if not model.built:
+        return ""
+    own = {stored(p) for p in model.parameters()}
+    total, trained = sum(p.size for p in own), sum(p.size for p in own if p.requires_grad)
+    size = sum(p.size * p.dtype.itemsize for p in own)
+    frozen = f", {total - trained:,} frozen" if trained < total else ""
+    return f"{total:,} parameters{frozen}, {_bytes(size)}"
 
 
 def _rows(model: Any) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backends import cost, current, get_backend, get_isa, get_num_threads, recording
 from ..backends.base import seconds
+from ..core.html import escaped, table
 from ..nn.mode import mode
 from ..ops.checks import positive_int
 from ..replay.fused_step import fused_step
@@ -69,8 +70,7 @@ class Profile:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.backend}; peak of {self.processor}: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
-            f"{self.peak_gbytes:.0f} GB/s on this amount of memory",
+            self._head(),
             f"{'kernel':32}{'shapes':34}{'us':>10}{'share':>8}{'GFLOP/s':>9}{'GB/s':>8}{'of peak':>9}",
         ]
         for row in self.rows:
@@ -80,6 +80,29 @@ class Profile:
                 f"{rate}{row.gbytes:8.1f}{row.peak:9.1%}"
             )
         return "\n".join([*lines, "", *self.words()])
+
+    def _repr_html_(self) -> str:
+        """Return the table, which notebooks show."""
+        names = ["kernel", "shapes", "us", "share", "GFLOP/s", "GB/s", "of peak"]
+        rows = [
+            [
+                row.name,
+                row.shapes,
+                f"{row.microseconds:.2f}",
+                f"{row.microseconds / self.kernels:.1%}",
+                f"{row.gflops:.1f}" if row.gflops else "",
+                f"{row.gbytes:.1f}",
+                f"{row.peak:.1%}",
+            ]
+            for row in self.rows
+        ]
+        return f"<div>{escaped(self._head())}</div>{table(names, rows, left=(0, 1))}<div>{escaped(' '.join(self.words()))}</div>"
+
+    def _head(self) -> str:
+        return (
+            f"{self.backend}; peak of {self.processor}: {self.peak_gflops:.0f} GFLOP/s of {self.dtype}, "
+            f"{self.peak_gbytes:.0f} GB/s on this amount of memory"
+        )
 
     def words(self) -> list[str]:
         """Describe what limits the speed of the step, in two sentences."""

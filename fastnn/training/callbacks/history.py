@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.html import table
 from .base import Callback, Logs
+from .lines import number
+from .notebook import ROWS
 
 
 class History(Callback):
@@ -32,5 +35,19 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def _repr_html_(self) -> str:
+        """Return a table of the last epochs, which notebooks show."""
+        names = list(self.history)
+        last = range(max(0, len(self.epoch) - ROWS), len(self.epoch))
+        rows = [[self.epoch[i] + 1, *(_at(self.history[name], i, len(self.epoch)) for name in names)] for i in last]
+        hidden = f"<div>{last.start} earlier epochs are not shown</div>" if last.start else ""
+        return table(["epoch", *names], rows) + hidden
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"model": None}  # a saved history is a table of numbers
+
+
+def _at(values: list[float], i: int, epochs: int) -> str:
+    """Return the value of an epoch. A number that came into the logs later has values for the last epochs."""
+    place = i - (epochs - len(values))
+    return number(values[place]) if 0 <= place < len(values) else ""
