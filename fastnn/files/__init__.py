@@ -11,9 +11,11 @@ from ..core.registered import custom_objects as custom_objects_of_file
 
 
 def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Read the model in a file that `Module.save` wrote.
+    """Read the model in a file that `Module.save` wrote, or in a file of Keras (.keras, .h5).
 
-    The model is compiled as before, with the state of its optimizer. Another fit continues as if there had been no break.
+    A model that fastnn saved is compiled as before, with the state of its optimizer. Another fit continues as if there had been
+    no break. A model of Keras has the layers of the same names, and is not compiled; h5py, which the extra `h5` installs, reads
+    its weights.
 
     Args:
         path: the file.
@@ -22,6 +24,7 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: the file does not exist or cannot be read.
+        ImportError: the file is one of Keras, and h5py is not installed.
         TypeError: custom_objects is not a dict of classes and functions by name.
         ValueError: the file is truncated, damaged, not a model of fastnn, or written by another library, which the message names.
             Or the file names a class or function that is not registered.
@@ -34,8 +37,11 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
     True
     """
     from .. import models, nn
+    from ..interop.keras_files import model_of
     from ..nn.layers import keras_activation  # noqa: F401
-    from .models import load as read_model
+    from .keras_file import KerasFile
+    from .models import load as made
+    from .states import contents
 
     for name in nn.__all__:  # files may name these layers; importing a layer registers it
         getattr(nn, name)
@@ -45,7 +51,13 @@ def load(path: Any, compile: bool = True, custom_objects: Mapping[str, Any] | No
 
     def read() -> Any:
         custom_objects_of_file.set(given)
-        return read_model(path, compile)
+        held, metadata = contents(path, "load", torch=False)
+        if not isinstance(held, KerasFile):
+            return made(path, held, metadata, compile)
+        try:
+            return model_of(held)
+        except ValueError as error:
+            raise ValueError(f"load: {path}: {error}") from None
 
     # In a separate context: if loading is interrupted, context variables that were set meanwhile are discarded.
     return context.run(read)

@@ -6,12 +6,11 @@ import os
 import zipfile
 import zlib
 
-from .names import GGUF, JOBLIB, KERAS, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
+from .names import GGUF, JOBLIB, NUMPY, ONNX, PICKLE, SUFFIXES, TENSORFLOW, TORCH
 
 OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of files of PyTorch before version 1.6: a pickle of a number."""
 _STARTS = (
-    (b"\x89HDF\r\n\x1a\n", ("HDF5", KERAS[1])),
     (OLD_TORCH, TORCH),
     (b"\x93NUMPY", NUMPY),
     (b"GGUF", GGUF),
@@ -45,8 +44,6 @@ def _in_archive(path: str) -> tuple[str, str] | None:
         return None
     if any(is_main(name) for name in names):
         return TORCH
-    if "config.json" in names and any(name.endswith(".h5") for name in names):
-        return KERAS
     return NUMPY if names and all(name.endswith(".npy") for name in names) else None
 
 

@@ -21,7 +21,9 @@ from ..core.seeding import undisturbed
 from ..nn.classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
 from ..nn.parameter import LoadLimit, filling, stored
 from ..nn.parameter_view import ParameterView, order_of
+from . import keras_weights
 from . import tensors as tensors_py
+from .keras_file import KerasFile
 from .layers import DAMAGE, Reader, Writer, check_keys, layer_config, layer_from_config, message, number
 from .names import name_of
 from .states import contents, weights
@@ -71,9 +73,8 @@ def save(model: Any, path: Any, include_optimizer: bool = True) -> None:
     tensors_py.save(path, tensors | state, {"format": FORMAT, "architecture": text}, "save")
 
 
-def load(path: Any, compiled: bool) -> Any:
-    """Read the model in a file; `fastnn.load` calls this in a separate context."""
-    tensors, metadata = tensors_py.load(path, "load")
+def load(path: Any, tensors: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str], compiled: bool) -> Any:
+    """Make the model of the contents of a file; `fastnn.load` calls this in a separate context."""
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
         raise ValueError(f"load: {path} is a safetensors file, but no model that fastnn saved; load_weights() reads its tensors")
     text = metadata["architecture"]
@@ -229,6 +230,12 @@ def save_weights(model: Any, path: Any) -> None:
 def load_weights(model: Any, path: Any) -> None:
     """Read a file of weights, or the weights of a saved model, into a model's parameters by name."""
     held, metadata = contents(path, "load_weights")
+    if isinstance(held, KerasFile):
+        try:
+            keras_weights.load_weights(model, held)
+        except ValueError as error:
+            raise ValueError(f"load_weights: {name_of(path, 'load_weights')}: {error}") from None
+        return
     if metadata.get("format") == FORMAT:
         held = {name: a for name, a in held.items() if not name.startswith(STATE)}
     own = model.state_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-KERAS = ("Keras", "model.set_weights(keras_model.get_weights()) takes the weights of the model that Keras reads")
+KERAS = ("Keras", "model.load_weights(path) takes its weights")
 TORCH = ("PyTorch", "it has weights, but no layers; make the model, then model.load_weights(path) takes its weights")
 ONNX = ("ONNX", "onnx.numpy_helper.to_array gives the weights in its graph.initializer as arrays, for model.set_weights")
 PICKLE = ("pickle", "fastnn never unpickles; read it with the library that wrote it, if you trust it, and pass on the arrays")

@@ -1,4 +1,4 @@
-"""Reads weights in files of several formats: safetensors, and those of PyTorch."""
+"""Reads weights in files of several formats: safetensors, those of PyTorch, and those of Keras."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from . import keras_file, torch_file
 from . import tensors as tensors_py
-from . import torch_file
 from .tensors import Array, opened, short
 
 _HELD = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
@@ -18,15 +18,20 @@ _WRAPPERS = ("module.", "_orig_mod.", "model.")
 """Prefixes that PyTorch's wrappers, and modules of training libraries, put before all names."""
 
 
-def contents(path: Any, op: str) -> tuple[Any, dict[str, str]]:
-    """Return what a file holds, and its metadata: a dict of arrays by name; of a file of PyTorch, what torch.save got.
+def contents(path: Any, op: str, torch: bool = True) -> tuple[Any, dict[str, str]]:
+    """Return what a file holds, and its metadata: a dict of arrays by name; what torch.save got; or a `KerasFile`.
+
+    Without `torch`, a file of PyTorch is an error.
 
     Raises the errors of `fastnn.files.tensors.opened`.
     """
 
     def read(f: BinaryIO, size: int, name: str) -> tuple[Any, dict[str, str]]:
-        if torch_file.is_torch(f.read(64), _members(f)):
+        start, members = f.read(64), _members(f)
+        if torch and torch_file.is_torch(start, members):
             return torch_file.read(f, size), {}
+        if keras_file.is_keras(start, members):
+            return keras_file.read(f, size), {}
         f.seek(0)
         return tensors_py.read(f, size, name)
 
@@ -46,20 +51,23 @@ def _members(f: BinaryIO) -> list[str]:
 
 
 def load_state(path: Any) -> Any:
-    """Return the arrays in a file of weights: of safetensors, of a model that fastnn saved, or of PyTorch (.pt, .pth).
+    """Return the arrays in a file of weights: safetensors, a saved model, PyTorch (.pt, .pth), or Keras (.keras, .h5).
 
     Files of PyTorch are read without PyTorch, and without running anything in them: only tensors, dicts, lists, tuples, numbers
-    and texts are read. float16 stays float16; bfloat16 becomes float32.
+    and texts are read. float16 stays float16; bfloat16 becomes float32. Files of Keras are read by h5py, which the extra `h5`
+    installs.
 
     Args:
         path: the file.
 
     Returns:
         A dict of arrays by name, for `Module.load_state_dict`. For a file of PyTorch with something else, such as a checkpoint
-        with the state of an optimizer, the dicts and lists in it, with arrays in place of tensors.
+        with the state of an optimizer, the dicts and lists in it, with arrays in place of tensors. In a file of Keras, the names
+        are paths such as "layers/dense/vars/0".
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: the file does not exist or cannot be read.
+        ImportError: the file is one of Keras, and h5py is not installed.
         ValueError: the file is truncated, damaged, has another format, or names code, such as the class of a whole module.
 
     >>> import fastnn, tempfile, os
@@ -68,7 +76,8 @@ def load_state(path: Any) -> Any:
     >>> sorted(fastnn.load_state(path))
     ['bias', 'weight']
     """
-    return contents(path, "load_state")[0]
+    held = contents(path, "load_state")[0]
+    return held.flat() if isinstance(held, keras_file.KerasFile) else held
 
 
 def weights(held: Any, own: Mapping[str, Any], where: str) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..core.tree import flatten
+from ..files.keras_weights import Layers, put
 from ..files.tensors import short
 from ..nn.graph.model import Model
 from ..nn.graph.sequential import Sequential
@@ -36,7 +37,7 @@ class Made:
     """A model that was made from an entry, and its layers in the order of the entry: Keras's class, its name, the layer."""
 
     def __init__(self) -> None:
-        self.layers: dict[Module, list[tuple[str, str, Module]]] = {}
+        self.layers: dict[Module, Layers] = {}
 
     def model(self, entry: dict[str, Any]) -> Module:
         """Make the model of an entry with its class_name and config.
@@ -267,22 +268,3 @@ def _copy(made: Made, own: Module, model: Any) -> None:
             _copy(made, item, theirs[name])
             continue
         put(item, kind, name, theirs[name].get_weights())
-
-
-def put(item: Module, kind: str, name: str, arrays: list[Any]) -> None:
-    """Copy the weights of a layer of Keras.
-
-    Raises:
-        ValueError: the layer has other weights.
-    """
-    if kind == "Normalization":
-        arrays = arrays[:2]  # the third is a count, which only adapt of Keras uses; there are none if the config has the values
-    if not arrays and (kind == "Normalization" or not item.weights):
-        return
-    try:
-        item.set_weights(arrays)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the weights of the layer {name}: {error}") from None
-
-
-__all__ = ["Made", "from_keras", "put"]

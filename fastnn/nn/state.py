@@ -195,12 +195,14 @@ class State(Members):
         save_weights(self, path)
 
     def load_weights(self, path: Any) -> None:
-        """Read a file of weights into the parameters by name: of safetensors, of a saved model, or of PyTorch (.pt, .pth).
+        """Read a file of weights: safetensors, a saved model, PyTorch (.pt, .pth), or Keras (.keras, .weights.h5, .h5).
 
-        A checkpoint of PyTorch may hold the weights under a key such as "state_dict". Prefixes that its wrappers put before all
-        names are removed.
+        Weights are found by name; those of Keras by the classes and the order of the layers, as in Keras. A checkpoint of PyTorch
+        may hold the weights under a key such as "state_dict". Prefixes that its wrappers put before all names are removed. Files
+        of Keras are read by h5py, which the extra `h5` installs.
 
         Raises:
+            ImportError: the file is one of Keras, and h5py is not installed.
             FileNotFoundError, IsADirectoryError, PermissionError: the file does not exist or cannot be read.
             KeyError: names are missing or unknown. Nothing is changed.
             ValueError: the file is damaged or has another format, or an array has another shape. Nothing is changed.
