@@ -11,8 +11,8 @@ from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": (
-        "autograd callbacks constraints datasets initializers interpret keras losses metrics models nn ops optim plot "
-        "regularizers schedules sklearn tables text"
+        "autograd callbacks constraints cuda datasets initializers interpret keras losses metrics models nn ops optim plot "
+        "regularizers schedules sklearn tables text utils"
     ),
     ".autograd.function": "Function",
     ".autograd.gradcheck": "gradcheck",

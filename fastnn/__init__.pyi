@@ -3,6 +3,7 @@
 from . import autograd as autograd
 from . import callbacks as callbacks
 from . import constraints as constraints
+from . import cuda as cuda
 from . import datasets as datasets
 from . import initializers as initializers
 from . import interpret as interpret
@@ -19,6 +20,7 @@ from . import schedules as schedules
 from . import sklearn as sklearn
 from . import tables as tables
 from . import text as text
+from . import utils as utils
 from ._version import __version__ as __version__
 from .autograd.function import Function as Function
 from .autograd.gradcheck import gradcheck as gradcheck
@@ -555,6 +557,7 @@ __all__ = [
     "cosine_similarity",
     "count_nonzero",
     "cross_validate",
+    "cuda",
     "cumprod",
     "cumsum",
     "datasets",
@@ -791,6 +794,7 @@ __all__ = [
     "unique",
     "unsqueeze",
     "use_backend",
+    "utils",
     "var",
     "var_mean",
     "vstack",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.block import completed
+from ..core.device import check_device
+from ..ops.convert import destination
 from .attributes import Attributes
 from .parameter import Parameter, fill_grad, stored
 
@@ -90,6 +92,54 @@ class Members(Attributes):
         """Clear the gradients of all parameters; set_to_none=False sets them to 0 instead."""
         for p in self.parameters():
             stored(p).zero_grad() if set_to_none else fill_grad(stored(p))
+
+    def get_submodule(self, target: str) -> Module:
+        """Return the submodule with a dotted name; the module itself for an empty one."""
+        found = dict(self.named_modules()).get(target)
+        if found is None:
+            raise AttributeError(f"get_submodule: {type(self).__name__} has no submodule {target!r}")
+        return found
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Set a submodule as an attribute with this name."""
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """Convert the parameters to a dtype; a device must be that of the backend. The arguments are those of `fastnn.Tensor.to`.
+
+        Returns:
+            The module itself.
+
+        Raises:
+            ValueError: the device is not that of the backend in use.
+
+        >>> import fastnn
+        >>> fastnn.nn.Linear(2, 1).to("cpu").to(fastnn.float64).dtype
+        dtype('float64')
+        """
+        device, dtype = destination("to", args, device, dtype)
+        check_device(device, f"{type(self).__name__}: to")
+        if dtype is not None:
+            cast("Module", self).set_dtype(dtype)
+        return self
+
+    def cpu(self) -> Any:
+        """Return the module itself, on the backends of the host."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> Any:
+        """Return the module itself, on the CuPy backend."""
+        return self.to("cuda" if device is None else device)
+
+    def float(self) -> Any:
+        """Convert the parameters to float32; return the module itself."""
+        return self.to("float32")
+
+    def double(self) -> Any:
+        """Convert the parameters to float64; return the module itself."""
+        return self.to("float64")
 
     @property
     def trainable(self) -> bool:
