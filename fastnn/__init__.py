@@ -31,6 +31,7 @@ _NAMES = {
     ".files": "load",
     ".files.states": "load_state",
     ".interop.keras_models": "from_keras",
+    ".interop.sklearn_mlp": "from_sklearn to_sklearn",
     ".interop.torch_modules": "from_torch",
     ".nn": (
         "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D "

@@ -68,6 +68,8 @@ from .core.seeding import seed as seed
 from .files import load as load
 from .files.states import load_state as load_state
 from .interop.keras_models import from_keras as from_keras
+from .interop.sklearn_mlp import from_sklearn as from_sklearn
+from .interop.sklearn_mlp import to_sklearn as to_sklearn
 from .interop.torch_modules import from_torch as from_torch
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
@@ -595,6 +597,7 @@ __all__ = [
     "fmod",
     "from_keras",
     "from_numpy",
+    "from_sklearn",
     "from_torch",
     "full",
     "full_like",
@@ -781,6 +784,7 @@ __all__ = [
     "text",
     "threshold",
     "tile",
+    "to_sklearn",
     "topk",
     "trace",
     "transpose",
