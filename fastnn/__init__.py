@@ -29,6 +29,7 @@ _NAMES = {
     ".core.registered": "register",
     ".core.seeding": "Generator manual_seed seed",
     ".files": "load",
+    ".files.torch_writing": "save",
     ".files.states": "load_state",
     ".interop.keras_models": "from_keras",
     ".interop.sklearn_mlp": "from_sklearn to_sklearn",

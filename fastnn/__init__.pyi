@@ -67,6 +67,7 @@ from .core.seeding import manual_seed as manual_seed
 from .core.seeding import seed as seed
 from .files import load as load
 from .files.states import load_state as load_state
+from .files.torch_writing import save as save
 from .interop.keras_models import from_keras as from_keras
 from .interop.sklearn_mlp import from_sklearn as from_sklearn
 from .interop.sklearn_mlp import to_sklearn as to_sklearn
@@ -731,6 +732,7 @@ __all__ = [
     "round",
     "rsqrt",
     "sample",
+    "save",
     "scaled_dot_product_attention",
     "scatter",
     "scatter_add",

@@ -12,24 +12,25 @@ from . import keras_file, torch_file
 from . import tensors as tensors_py
 from .tensors import Array, opened, short
 
+OF_TORCH = {"format": "torch.save"}
 _HELD = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
 """Keys under which checkpoints of PyTorch hold the state_dict of the model."""
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 """Prefixes that PyTorch's wrappers, and modules of training libraries, put before all names."""
 
 
-def contents(path: Any, op: str, torch: bool = True) -> tuple[Any, dict[str, str]]:
+def contents(path: Any, op: str) -> tuple[Any, dict[str, str]]:
     """Return what a file holds, and its metadata: a dict of arrays by name; what torch.save got; or a `KerasFile`.
 
-    Without `torch`, a file of PyTorch is an error.
+    The metadata of a file of PyTorch is `OF_TORCH`.
 
     Raises the errors of `fastnn.files.tensors.opened`.
     """
 
     def read(f: BinaryIO, size: int, name: str) -> tuple[Any, dict[str, str]]:
         start, members = f.read(64), _members(f)
-        if torch and torch_file.is_torch(start, members):
-            return torch_file.read(f, size), {}
+        if torch_file.is_torch(start, members):
+            return torch_file.read(f, size), OF_TORCH
         if keras_file.is_keras(start, members):
             return keras_file.read(f, size), {}
         f.seek(0)
