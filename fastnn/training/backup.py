@@ -9,6 +9,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..backends import current, shared_array
 from ..core import seeding
+from ..core.structure import own_code
 from ..nn.parameter import stored
 from .data.order import Place, Resumed, state_from, state_of
 from .metrics import Metric
@@ -175,7 +176,7 @@ def restore_totals(c: Compiled, state: dict[str, Any]) -> None:
 
 def _metric(m: Metric) -> dict[str, Any]:
     """Return the state of a metric: its arrays, its variables, its inner metrics, and attributes that are numbers or texts."""
-    values = {name: value for name, value in vars(m).items() if name not in m.arrays}
+    values = {name: value for name, value in vars(m).items() if name not in (*m.arrays, "_variables")}
     return {
         "arrays": {name: np.asarray(a.copy()) for name in m.arrays if (a := getattr(m, name)) is not None},
         "variables": [_host(v) for v in m.variables],
@@ -187,6 +188,8 @@ def _metric(m: Metric) -> dict[str, Any]:
 
 def _restore_metric(m: Metric, given: dict[str, Any]) -> None:
     for name, values in given["arrays"].items():
+        if name not in m.arrays:
+            raise ValueError(f"the metric {m.name} has no array {name[:40]!r}")
         own = getattr(m, name)
         if own is not None and own.shape == values.shape:
             own[...] = values
@@ -195,10 +198,18 @@ def _restore_metric(m: Metric, given: dict[str, Any]) -> None:
     for variable, value in zip(m.variables, given["variables"], strict=True):
         variable.assign(value)
     for name, value in given["inner"].items():
-        _restore_metric(getattr(m, name), value)
+        if not isinstance(own := getattr(m, name), Metric):
+            raise ValueError(f"the metric {m.name} has no inner metric {name[:40]!r}")
+        _restore_metric(own, value)
     for name, value in {**given["numbers"], **given["values"]}.items():
-        if name in vars(m):
-            object.__setattr__(m, name, value)
+        own = vars(m).get(name)
+        if name == "_variables" or (own_code(type(m).__module__) and _kind(own) not in (_kind(value), type(None))):
+            raise ValueError(f"the metric {m.name} has {name[:40]}={str(own)[:40]}, but the backup {str(value)[:40]}")
+        object.__setattr__(m, name, value)
+
+
+def _kind(value: Any) -> type:
+    return float if type(value) is int else type(value)
 
 
 def _plain(value: Any) -> bool:

@@ -233,6 +233,9 @@ def test_a_backup_with_hostile_content(tmp_path: Path) -> None:
         lambda: state.pop("optimizer_state"),
         lambda: state.update(weights={"tensor": "nothing"}),
         lambda: state.update(callbacks=3),
+        lambda: state.pop("totals"),
+        lambda: state["callbacks"][0].__setitem__(1, {"dict": [["epoch", [0]], ["history", {"dict": [["loss", 1]]}]]}),
+        lambda: state["callbacks"][0].__setitem__(1, {"dict": [["epoch", 1], ["history", {"dict": []}]]}),
     ]
     for edit in edits:
         content = json.loads(metadata["content"])

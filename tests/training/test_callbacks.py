@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastnn.callbacks import (
-    Callback,
-    CallbackList,
-    EarlyStopping,
-    History,
-    TerminateOnNaN,
-)
+from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, TerminateOnNaN
 
 
 class Model:

@@ -80,10 +80,10 @@ class BackupAndRestore(Callback):
         place, state, path = found
         try:
             restore(self.model, self._others(), place, state)
+            within = state["totals"] is not None and not state["stopped"] and self.model._compiled.place.steps
         except DAMAGE as error:
             raise ValueError(f"BackupAndRestore: {path} does not fit this run: {message(error)}") from error
-        if state["totals"] is not None and not state["stopped"] and self.model._compiled.place.steps:
-            self._within = state
+        self._within = state if within else None
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self._within is not None:  # other callbacks may have drawn random numbers, which they had drawn before the backup

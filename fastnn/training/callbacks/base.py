@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ...core.structure import own_code
@@ -33,8 +33,8 @@ class Callback:
     """Whether the class itself neither calls functions of the user nor changes objects of the user. Not inherited."""
     _last = False
     """Whether the callback runs after all callbacks that are not last."""
-    _state: tuple[str, ...] = ()
-    """Names of the attributes that `state_dict` returns."""
+    _state: Mapping[str, Any] = {}
+    """Names and types of the attributes that `state_dict` returns."""
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -52,7 +52,9 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the result of `state_dict` of another run. fit calls this after on_train_begin."""
-        for name in self._state:
+        for name, kind in self._state.items():
+            if not isinstance(state[name], kind):
+                raise ValueError(f"{type(self).__name__}: the state has {name}={str(state[name])[:40]}; wanted {kind}")
             setattr(self, name, state[name])
 
     def _joins(self, callbacks: CallbackList) -> None:

@@ -6,13 +6,13 @@ import contextlib
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...files.names import name_of, refuse_suffix
 from ...ops.checks import positive_int
 from .base import Callback, Logs
-from .stopping import Monitor
+from .stopping import NUMBER, Monitor
 
 
 class ModelCheckpoint(Monitor):
@@ -31,7 +31,7 @@ class ModelCheckpoint(Monitor):
     >>> three = ModelCheckpoint("models/{epoch:03d}.fastnn", monitor="val_loss", keep=3)
     """
 
-    _state = ("best", "_batches", "_saved", "_number")
+    _state: Mapping[str, Any] = {"best": NUMBER, "_batches": int, "_saved": list, "_number": int}
 
     def __init__(
         self,
@@ -172,7 +172,9 @@ class CSVLogger(Callback):
         return {"fields": self._fields, "size": os.path.getsize(self.filename) if self._begun else self._kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._fields, self._kept = list(state["fields"]), state["size"]
+        self._fields, self._kept = [str(name) for name in state["fields"]], state["size"]
+        if self._kept is not None and (type(self._kept) is not int or self._kept < 0):
+            raise ValueError(f"CSVLogger: the state has size={str(self._kept)[:40]}; wanted a whole number")
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._start()

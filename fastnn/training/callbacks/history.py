@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.html import table
@@ -23,7 +24,7 @@ class History(Callback):
     """
 
     _alone = True
-    _state = ("epoch", "history")
+    _state: Mapping[str, Any] = {"epoch": list, "history": dict}
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +43,11 @@ class History(Callback):
         rows = [[self.epoch[i] + 1, *(_at(self.history[name], i, len(self.epoch)) for name in names)] for i in last]
         hidden = f"<div>{last.start} earlier epochs are not shown</div>" if last.start else ""
         return table(["epoch", *names], rows) + hidden
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if not all(isinstance(values, list) for values in self.history.values()):
+            raise ValueError("History: the state has values that are not lists")
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"model": None}  # a saved history is a table of numbers

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .base import Callback, Logs
-from .stopping import Monitor
+from .stopping import NUMBER, Monitor
 
 
 def _refuse_schedule(callback: Callback, name: str) -> None:
@@ -26,7 +26,7 @@ class LearningRateScheduler(Callback):
     >>> halve = LearningRateScheduler(lambda epoch, lr: lr / 2 if epoch else lr)
     """
 
-    _state = ("_epoch", "_before")
+    _state: Mapping[str, Any] = {"_epoch": int, "_before": float}
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class ReduceLROnPlateau(Monitor):
     """
 
     _alone = True
-    _state = ("best", "wait", "cooldown_counter")
+    _state: Mapping[str, Any] = {"best": NUMBER, "wait": int, "cooldown_counter": int}
 
     def __init__(
         self,

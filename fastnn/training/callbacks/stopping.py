@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import metrics
 from .base import Callback, Logs
+
+NUMBER = int | float | None
+"""Type of the best value so far in the states of callbacks."""
 
 
 class Monitor(Callback):
@@ -89,7 +92,11 @@ class EarlyStopping(Monitor):
     """
 
     _alone = True
-    _state = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights", "_weights_epoch")
+    _state: Mapping[str, Any] = {
+        **dict.fromkeys(("wait", "stopped_epoch", "best_epoch", "_weights_epoch"), int),
+        "best": NUMBER,
+        "best_weights": list | None,
+    }
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class TensorBoard(Callback):
     """
 
     _alone = True
-    _state = ("_step",)
+    _state: Mapping[str, Any] = {"_step": int}
 
     def __init__(
         self,
