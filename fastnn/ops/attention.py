@@ -366,7 +366,7 @@ def _forward(
     y, lse = kernels.empty(shape, q.dtype), kernels.empty((b, h, m), q.dtype)
     aux = absent if rate is None else kernels.empty(2, "uint64")
     kernels.attention_forward(y, lse, aux, absent if state is None else state, *arrays, *settings)
-    return y, (*arrays, y, lse, aux, *settings)
+    return y, (*arrays, y, lse, aux, *settings, sizes, rules, rate)
 
 
 def _attention_backward(grads: Gradients, node: Node, dy: Array) -> None:
@@ -374,7 +374,7 @@ def _attention_backward(grads: Gradients, node: Node, dy: Array) -> None:
     k, inputs = grads.k, node.inputs
     made = [k.empty(t.shape, t.dtype) for t in inputs]
     dq, dk, dv = made * 3 if len(made) == 1 else made
-    k.attention_backward(dq, dk, dv, dy, *node.saved)
+    k.attention_backward(dq, dk, dv, dy, *node.saved[:-3])  # without the sizes, rules and rate
     for t, gradient in zip(inputs, made, strict=True):
         if t.requires_grad:
             grads.add(t, gradient)

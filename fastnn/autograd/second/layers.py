@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 from ...backends import current
 from ...backends.spec import LINEAR
 from ...core.precision import rounded_to
-from ...ops import activation, convolution, dense, normalization
+from ...ops import activation, attention, convolution, dense, normalization, transposed_convolution
 from ...ops.activation import activate
+from ...ops.attention_weights import weighted
 from ...ops.convolution import conv
 from ...ops.dense import before_activation, matmul, matmul_batches, matmul_transposed
 from ...ops.elementwise import add, mul, rsqrt, square, sub
@@ -109,55 +111,61 @@ def _prelu(node: Node) -> Tensor:
 # ---- convolutions: linear in the image and in the filters, so that the gradient by one is linear in the other ----
 
 
-class _Conv:
+class _Conv(NamedTuple):
     """A convolution without its bias and activation, and its gradients by the image and by the filters."""
 
-    def __init__(self, node: Node) -> None:
-        assert node.saved is not None
-        self.x, self.w, y, _, self.geometry, _, self.rounding = node.saved
-        self.y = y.shape
-        self.x_shape, self.w_shape = node.inputs[0].shape, node.inputs[1].shape
-        self.sizes = {name: node.attrs[name] for name in ("stride", "padding", "dilation")}
-        self.groups = self.x_shape[-1] // self.w_shape[-2]
+    image: tuple[int, ...]
+    filters: tuple[int, ...]
+    places: tuple[int, ...]
+    attrs: dict[str, Any]
+    groups: int
+    geometry: Array
+    rounding: int
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         with rounded_to(self.rounding):
-            return conv(x, w, **self.sizes, groups=self.groups)
+            return conv(x, w, **{name: self.attrs[name] for name in ("stride", "padding", "dilation")}, groups=self.groups)
 
     def by_image(self, dy: Tensor, w: Tensor) -> Tensor:
+        """Return the gradient by the image, which is the transposed convolution of dy."""
         k = current()
-        dx = k.empty(self.x.shape, dy.dtype)
-        self._backward(dx, k.absent, dy.data, self.x, w.data.reshape(self.w.shape))
+        dx = k.empty(five(self.image, 1), dy.dtype)
+        self._backward(dx, k.absent, dy, k.absent, w.data.reshape(five(self.filters, 0)))
 
         def gradients(dy: Tensor, w: Tensor, g: Tensor) -> Sequence[Wanted]:
             return lambda: self.forward(g, w), lambda: self.by_filters(dy, g)
 
-        return derived("conv_gradient", dx.reshape(self.x_shape), (dy, w), gradients)
+        return derived("conv_gradient", dx.reshape(self.image), (dy, w), gradients)
 
     def by_filters(self, dy: Tensor, x: Tensor) -> Tensor:
         k = current()
-        dw = k.empty(self.w.shape, dy.dtype)
-        self._backward(k.absent, dw, dy.data, x.data.reshape(self.x.shape), self.w)
+        dw = k.empty(five(self.filters, 0), dy.dtype)
+        self._backward(k.absent, dw, dy, x.data.reshape(five(self.image, 1)), dw)  # the values of the filters are not read
 
         def gradients(dy: Tensor, x: Tensor, g: Tensor) -> Sequence[Wanted]:
             return lambda: self.forward(x, g), lambda: self.by_image(dy, g)
 
-        return derived("conv_gradient", dw.reshape(self.w_shape), (dy, x), gradients)
+        return derived("conv_gradient", dw.reshape(self.filters), (dy, x), gradients)
 
-    def _backward(self, dx: Array, dw: Array, dy: Array, x: Array, w: Array) -> None:
-        k, dy5 = current(), dy.reshape(self.y)
-        absent = k.absent
-        k.conv_backward(dx, dw, absent, absent, dy5, x, w, dy5, absent, self.geometry, LINEAR, 0, self.rounding)
+    def _backward(self, dx: Array, dw: Array, dy: Tensor, x: Array, w: Array) -> None:
+        none, dy5 = current().absent, dy.data.reshape(five(self.places, 1))
+        current().conv_backward(dx, dw, none, none, dy5, x, w, none, none, self.geometry, LINEAR, 0, self.rounding)
+
+
+def five(shape: tuple[int, ...], at: int) -> tuple[int, ...]:
+    """Return the shape with axes of size 1 before those of an image of fewer than three dimensions."""
+    return (*shape[:at], *(1,) * (5 - len(shape)), *shape[at:])
 
 
 @rule(convolution._conv_backward)
 def _conv(node: Node, dy: Tensor) -> Sequence[Wanted]:
     assert node.saved is not None
     x, w = node.inputs[:2]
-    _, _, y, z, geometry, act, rounding = node.saved
-    dz, linear = dy, _Conv(node)
+    x5, w5, y, z, geometry, act, rounding = node.saved
+    linear = _Conv(x.shape, w.shape, dy.shape, node.attrs, x.shape[-1] // w.shape[-2], geometry, rounding)
+    dz = dy
     if act.id != LINEAR.id:
-        saved = linear.x, linear.w, y, current().absent, geometry, LINEAR, rounding
+        saved = x5, w5, y, current().absent, geometry, LINEAR, rounding
         made = Node("conv", {**node.attrs, "activation": LINEAR}, convolution._conv_backward, node.inputs, saved)
         before = Tensor((z if act.saves_z else y).reshape(dy.shape), True, made)
         dz = slope(dy, before, linked(node, y.reshape(dy.shape)), act)
@@ -165,6 +173,19 @@ def _conv(node: Node, dy: Tensor) -> Sequence[Wanted]:
         lambda: linear.by_image(dz, w),
         lambda: linear.by_filters(dz, x),
         lambda: sum_of(dz, tuple(range(dz.ndim - 1))),
+    )[: len(node.inputs)]
+
+
+@rule(transposed_convolution._conv_transpose_backward)
+def _conv_transpose(node: Node, dy: Tensor) -> Sequence[Wanted]:
+    assert node.saved is not None
+    x, w = node.inputs[:2]
+    _, _, geometry, _, rounding = node.saved
+    linear = _Conv(dy.shape, w.shape, x.shape, node.attrs, node.attrs["groups"], geometry, rounding)
+    return (
+        lambda: linear.forward(dy, w),
+        lambda: linear.by_filters(x, dy),
+        lambda: sum_of(dy, tuple(range(dy.ndim - 1))),
     )[: len(node.inputs)]
 
 
@@ -196,3 +217,20 @@ def _normalize_by(node: Node) -> Tensor:
     if has_gamma:
         y = mul(y, scales[0])
     return add(y, scales[-1]) if has_beta else y
+
+
+# ---- attention ----
+
+
+@composed(attention._attention_backward)
+def _attention(node: Node) -> Tensor:
+    assert node.saved is not None
+    sizes, rules, rate = node.saved[-3:]
+    if rate is not None:
+        raise NotImplementedError(f"grad: create_graph=True: {node.op} with dropout has no second derivative")
+    if len(node.inputs) == 3:
+        q, k, v = node.inputs
+        return weighted(q, k, v, sizes, rules, None, None, node.attrs["heads_first"])
+    g = node.inputs[0].shape[2] - sizes.heads
+    q, k, v = split(node.inputs[0], [sizes.heads, g // 2, g // 2], 2)
+    return weighted(q, k, v, sizes, rules, None, None, False)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from ...backends import current
 from ...core import arrays
-from ...ops import data, embedding, index, layout, padding, pooling, random, reduce, shape
+from ...ops import augmentation, data, embedding, index, layout, padding, pooling, random, reduce, resample, rotary, shape
+from ...ops.augmentation import affine_transform
 from ...ops.data import gather, rows, take
 from ...ops.elementwise import astype, div, mul
 from ...ops.embedding import bag_sum
@@ -17,7 +18,7 @@ from ...ops.padding import pad_constant
 from ...ops.pooling import avg_pool
 from ...ops.reduce import cumsum
 from ...ops.shape import concatenate, reshape, stack, transpose
-from ..tensor import Array, Backward, Gradients, Node, Tensor
+from ..tensor import Array, Backward, Gradients, Node, Tensor, result
 from .rules import RULES, Wanted, derived, rule, sum_to
 
 
@@ -149,6 +150,44 @@ def _same_mask(node: Node) -> Operation:
     return again
 
 
+def _same(node: Node, forward: Callable[[Array], Array]) -> Operation:
+    """Return the operation of a node for another input, from the function that computes its output."""
+    assert node.saved is not None
+    op, backward, others, saved, attrs = node.op, node.backward, node.inputs[1:], node.saved, node.attrs
+    return lambda g: result(op, forward(g.data), backward, (g, *others), saved, attrs)
+
+
+def _of_resample(node: Node) -> Operation:
+    assert node.saved is not None
+    (steps,) = node.saved
+
+    def forward(x: Array) -> Array:
+        for axis, along in steps:
+            x = resample._along(current(), x, axis, along.source, along.weight)
+        return x
+
+    return _same(node, forward)
+
+
+def _of_rotary(node: Node) -> Operation:
+    assert node.saved is not None
+    turns, at, heads, halves = node.saved
+
+    def forward(x: Array) -> Array:
+        k = current()
+        y = k.empty(x.shape, x.dtype)
+        k.rotary(y, x, turns, at, heads, halves, 0)
+        return y
+
+    return _same(node, forward)
+
+
+def _of_affine_transform(node: Node) -> Operation:
+    assert node.saved is not None
+    matrix, how = Tensor(node.saved[0]), {**node.attrs, "fill_value": 0.0}
+    return lambda g: affine_transform(g, matrix, **how)
+
+
 linear(index._slice_backward, lambda node: lambda g: index._slice(g, node.attrs["key"]))
 linear(data._take_backward, lambda node: lambda g: rows(g, node.inputs[1]))
 linear(shape._arranged_backward, lambda node: lambda g: take(g, node.inputs[1], node.attrs["axis"]))
@@ -159,3 +198,6 @@ linear(embedding._bag_sum_backward, lambda node: lambda g: bag_sum(g, node.input
 linear(padding._pad_constant_backward, lambda node: lambda g: pad_constant(g, node.attrs["sides"]))
 linear(pooling._avg_pool_backward, lambda node: lambda g: avg_pool(g, **node.attrs))
 linear(random._dropped_backward, _same_mask)
+linear(resample._resample_backward, _of_resample)
+linear(rotary._rotary_backward, _of_rotary)
+linear(augmentation._backward, _of_affine_transform)
