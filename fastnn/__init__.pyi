@@ -138,6 +138,7 @@ from .nn import RandomFlip as RandomFlip
 from .nn import RandomRotation as RandomRotation
 from .nn import RandomTranslation as RandomTranslation
 from .nn import RandomZoom as RandomZoom
+from .nn import RepeatVector as RepeatVector
 from .nn import Rescaling as Rescaling
 from .nn import Reshape as Reshape
 from .nn import Residual as Residual
@@ -487,6 +488,7 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Residual",

@@ -11,6 +11,8 @@ from .training.metrics import (
     ConfusionMatrix,
     CosineSimilarity,
     F1Score,
+    FalseNegatives,
+    FalsePositives,
     FBetaScore,
     Mean,
     MeanAbsoluteError,
@@ -28,6 +30,8 @@ from .training.metrics import (
     SparseTopKCategoricalAccuracy,
     Sum,
     TopKCategoricalAccuracy,
+    TrueNegatives,
+    TruePositives,
     get,
 )
 
@@ -41,6 +45,8 @@ __all__ = [
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
@@ -57,6 +63,8 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "get",
 ]
 

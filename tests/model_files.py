@@ -136,7 +136,9 @@ def every_layer_of_sequences() -> fastnn.Model:
     z = nn.Transformer(3, 1, 1, 1, 5, batch_first=True)(z, series)
     z = fastnn.GroupedQueryAttention(2, 4, 2)(fastnn.MultiHeadAttention(2, 3, kernel_constraint="max_norm")(z, series), z)
     z = fastnn.AdditiveAttention()([fastnn.Attention(use_scale=True)([z, z]), z])
-    return fastnn.Model([x, series], [tables, fastnn.GlobalAveragePooling1D()(y), z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
+    y = fastnn.RepeatVector(2)(fastnn.GlobalAveragePooling1D()(y))
+    z = fastnn.keras.ops.maximum(z, -5.0)
+    return fastnn.Model([x, series], [tables, y, z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
 
 
 def every_model() -> list[Any]:

@@ -19,11 +19,11 @@ _NAMES = {
         "activations applications backend callbacks config constraints datasets initializers layers losses metrics models ops "
         "optimizers preprocessing random regularizers saving utils"
     ),
-    ".layer": "Layer",
+    ".layer": "Layer Variable",
     "..initializers": "Initializer",
     "..losses": "Loss",
     "..metrics": "Metric",
-    "..nn": "Input InputSpec KerasTensor=Symbol Model Sequential Variable=Parameter",
+    "..nn": "Input InputSpec KerasTensor=Symbol Model Sequential",
     "..optim": "Optimizer",
     "..regularizers": "Regularizer",
 }

@@ -26,12 +26,12 @@ from ..metrics import Metric as Metric
 from ..nn import Input as Input
 from ..nn import InputSpec as InputSpec
 from ..nn import Model as Model
-from ..nn import Parameter as Variable
 from ..nn import Sequential as Sequential
 from ..nn import Symbol as KerasTensor
 from ..optim import Optimizer as Optimizer
 from ..regularizers import Regularizer as Regularizer
 from .layer import Layer as Layer
+from .layer import Variable as Variable
 
 __all__ = [
     "Initializer",

@@ -7,8 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..autograd.tensor import Tensor
 from ..core.structure import own_code
 from ..nn.module import Module
+from ..nn.parameter import Parameter
 
 
 def _with_batch(build: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +87,23 @@ class Layer(Module):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of this class; a derived class adds its own."""
         return {"name": self.name, "trainable": not self._frozen, "dtype": self.dtype.name}
+
+
+def Variable(  # noqa: N802 (Keras's name)
+    initializer: Any, shape: Any = None, dtype: Any = None, trainable: bool = True, name: str | None = None
+) -> Parameter:
+    """Return a parameter from initial values, or from an initializer and a shape.
+
+    >>> import fastnn.keras as keras
+    >>> keras.Variable([1.0, 2.0], trainable=False).requires_grad, keras.Variable("ones", shape=(2,)).tolist()
+    (False, [1.0, 1.0])
+    """
+    if isinstance(initializer, str) or callable(initializer):
+        made = Module().add_weight(() if shape is None else shape, initializer, dtype, trainable)
+        return made
+    given = initializer.numpy() if isinstance(initializer, Tensor) else initializer
+    values = np.asarray(given, dtype) if dtype is not None or isinstance(given, np.ndarray) else given
+    return Parameter(np.array(values) if isinstance(values, np.ndarray) else values, requires_grad=trainable)
 
 
 def _snake(name: str) -> str:

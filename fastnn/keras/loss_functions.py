@@ -16,6 +16,7 @@ def _of(loss: Callable[..., losses.Loss]) -> Callable[..., Tensor]:
         """Return the loss of each sample; the last axis of y_pred has the outputs of a sample."""
         return loss(*args, reduction="none", **settings)(y_true, y_pred)
 
+    function.__name__ = function.__qualname__ = getattr(loss, "name", "loss")
     return function
 
 

@@ -6,10 +6,11 @@ from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     "..metrics": (
-        "AUC BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalCrossentropy CosineSimilarity F1Score FBetaScore "
-        "Mean MeanAbsoluteError MeanAbsolutePercentageError MeanMetricWrapper MeanSquaredError Metric Precision R2Score Recall "
-        "RootMeanSquaredError SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Sum "
-        "TopKCategoricalAccuracy"
+        "AUC BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalCrossentropy CosineSimilarity F1Score "
+        "FBetaScore FalseNegatives FalsePositives Mean MeanAbsoluteError MeanAbsolutePercentageError MeanMetricWrapper "
+        "MeanSquaredError Metric Precision R2Score Recall RootMeanSquaredError SparseCategoricalAccuracy "
+        "SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Sum TopKCategoricalAccuracy TrueNegatives "
+        "TruePositives"
     ),
     ".loss_functions": (
         "binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy "

@@ -8,6 +8,8 @@ from ..metrics import CategoricalCrossentropy as CategoricalCrossentropy
 from ..metrics import CosineSimilarity as CosineSimilarity
 from ..metrics import F1Score as F1Score
 from ..metrics import FBetaScore as FBetaScore
+from ..metrics import FalseNegatives as FalseNegatives
+from ..metrics import FalsePositives as FalsePositives
 from ..metrics import Mean as Mean
 from ..metrics import MeanAbsoluteError as MeanAbsoluteError
 from ..metrics import MeanAbsolutePercentageError as MeanAbsolutePercentageError
@@ -23,6 +25,8 @@ from ..metrics import SparseCategoricalCrossentropy as SparseCategoricalCrossent
 from ..metrics import SparseTopKCategoricalAccuracy as SparseTopKCategoricalAccuracy
 from ..metrics import Sum as Sum
 from ..metrics import TopKCategoricalAccuracy as TopKCategoricalAccuracy
+from ..metrics import TrueNegatives as TrueNegatives
+from ..metrics import TruePositives as TruePositives
 from .loss_functions import binary_crossentropy as binary_crossentropy
 from .loss_functions import binary_focal_crossentropy as binary_focal_crossentropy
 from .loss_functions import categorical_crossentropy as categorical_crossentropy
@@ -49,6 +53,8 @@ __all__ = [
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
@@ -64,6 +70,8 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",

@@ -14,16 +14,18 @@ from __future__ import annotations
 from typing import Any
 
 _SAME = (
-    "abs add all any argmax argmin ceil celu clip cos cumsum elu erf exp expm1 eye flip floor full full_like glu hard_sigmoid "
-    "hard_tanh isfinite isinf isnan linspace log log1p log_sigmoid log_softmax logical_and logical_not logical_or logical_xor "
-    "logsumexp matmul max maximum mean min minimum ones_like outer prod reciprocal relu relu6 roll round rsqrt selu sigmoid sign "
-    "silu sin softmax softplus softsign sqrt square stack sum tanh tile where zeros_like"
+    "abs add all any argmax argmin ceil celu clip cos cumsum diag einsum elu erf exp expm1 eye flip floor full "
+    "full_like glu hard_sigmoid hard_tanh isclose isfinite isinf isnan linspace log log1p log_sigmoid log_softmax "
+    "logical_and logical_not logical_or logical_xor logsumexp matmul max maximum mean meshgrid min minimum nonzero "
+    "ones_like outer prod reciprocal relu relu6 roll round rsqrt selu sigmoid sign silu sin softmax softplus softsign "
+    "sqrt square stack sum tan tanh tile trace tril triu where zeros_like"
 )
 """Functions of fastnn with the same names and meanings."""
 _RENAMED = {
     "absolute": "abs",
     "divide": "div",
     "equal": "eq",
+    "mod": "remainder",
     "greater": "gt",
     "greater_equal": "ge",
     "hard_swish": "hard_silu",

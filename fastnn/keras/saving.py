@@ -35,11 +35,7 @@ def load_model(
 
 def save_model(model: Module, filepath: Any, overwrite: bool = True) -> None:
     """Write a model to a file, as `model.save` does."""
-    import os
-
-    if not overwrite and os.path.exists(filepath):
-        raise FileExistsError(f"save_model: {filepath} exists, and overwrite is False")
-    model.save(filepath)
+    model.save(filepath, overwrite=overwrite)
 
 
 def clone_model(model: Module) -> Any:

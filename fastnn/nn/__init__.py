@@ -51,7 +51,7 @@ _NAMES = {
     ".layers.recurrent_wrappers": "Bidirectional TimeDistributed",
     ".layers.resizing": "UpSampling1D UpSampling2D UpSampling3D",
     ".layers.single_attention": "AdditiveAttention Attention",
-    ".layers.shape": "Flatten Identity Permute Reshape",
+    ".layers.shape": "Flatten Identity Permute RepeatVector Reshape",
     ".layers.torch_attention": "MultiheadAttention",
     ".layers.torch_convolution": "Conv1d Conv2d Conv3d",
     ".layers.torch_recurrent": "GRU LSTM RNN",

@@ -142,6 +142,7 @@ from .layers.separable_convolution import SeparableConv2D as SeparableConv2D
 from .layers.shape import Flatten as Flatten
 from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
+from .layers.shape import RepeatVector as RepeatVector
 from .layers.shape import Reshape as Reshape
 from .layers.single_attention import AdditiveAttention as AdditiveAttention
 from .layers.single_attention import Attention as Attention
@@ -373,6 +374,7 @@ __all__ = [
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
+    "RepeatVector",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",

@@ -325,11 +325,16 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
         lines = [f"  ({name}): " + repr(m).replace("\n", "\n  ") for name, m in self._modules.items()]
         return f"{type(self).__name__}(\n" + "\n".join(lines) + "\n)"
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Print the layers with their output shapes and numbers of parameters."""
-        from .summary import summary
+    def summary(self, print_fn: Callable[[str], Any] | None = None, **unused: Any) -> None:
+        """Print the layers with their output shapes and numbers of parameters, by print_fn or print.
 
-        print_fn(summary(self))
+        Keras's line_length, positions, expand_nested, show_trainable and layer_range have no effect.
+        """
+        from .summary import UNUSED, summary
+
+        if unknown := unused.keys() - UNUSED:
+            raise TypeError(f"summary: unknown argument {min(unknown)!r}")
+        (print_fn or print)(summary(self))
 
     def _repr_html_(self) -> str:
         """Return the table of the layers, which notebooks show."""

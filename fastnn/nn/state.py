@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,7 @@ class State(Members):
         model: Any = self
         return freeze(model, batch_size, input_shape, input_dtype, seed, max_batch_size, state)
 
-    def save(self, path: Any, include_optimizer: bool = True) -> None:
+    def save(self, path: Any, include_optimizer: bool = True, *, overwrite: bool = True) -> None:
         """Save the model in one safetensors file, from which `fastnn.load` makes it again.
 
         The file contains the architecture, the weights, the frozen parameters, the streams of random layers, the settings of
@@ -175,8 +176,10 @@ class State(Members):
         Args:
             path: path of the file. An existing file is replaced only after the new one is complete; symbolic links are followed.
             include_optimizer: False omits the optimizer's state, which is up to twice as large as the weights.
+            overwrite: False refuses to replace a file.
 
         Raises:
+            FileExistsError: the file exists, and overwrite is False.
             OSError: the file cannot be written: the folder does not exist, or the path is a folder, a pipe or a device.
             RuntimeError: the input shape is unknown, so there are no weights yet.
             TypeError: a layer neither belongs to fastnn nor is registered, an argument of it cannot be read, or its forward was
@@ -186,13 +189,20 @@ class State(Members):
         """
         from ..files.models import save
 
+        self._may_write(path, overwrite, "save")
         save(self, path, include_optimizer)
 
-    def save_weights(self, path: Any) -> None:
-        """Write the state_dict into a safetensors file."""
+    def save_weights(self, path: Any, *, overwrite: bool = True) -> None:
+        """Write the state_dict into a safetensors file; overwrite=False refuses to replace a file."""
         from ..files.models import save_weights
 
+        self._may_write(path, overwrite, "save_weights")
         save_weights(self, path)
+
+    @staticmethod
+    def _may_write(path: Any, overwrite: bool, op: str) -> None:
+        if not overwrite and os.path.exists(path):
+            raise FileExistsError(f"{op}: {path} exists, and overwrite is False")
 
     def load_weights(self, path: Any) -> None:
         """Read a file of weights: safetensors, a saved model, PyTorch (.pt, .pth), or Keras (.keras, .weights.h5, .h5).

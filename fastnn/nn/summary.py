@@ -7,6 +7,9 @@ from typing import Any
 from ..core.html import escaped, table
 from .parameter import stored
 
+UNUSED = frozenset({"line_length", "positions", "expand_nested", "show_trainable", "layer_range"})
+"""Keras's arguments of `summary` that have no effect."""
+
 
 def summary(model: Any) -> str:
     """Return a table of the layers: output shapes, numbers of parameters, and in a graph the inputs of each call."""

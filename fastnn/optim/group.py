@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..autograd.tensor import Array
+from ..autograd.tensor import Array, Tensor
 from ..backends import current, shared_array
+from ..core.structure import own_code
 from ..core.versions import settings_changed
 from ..nn.parameter import Parameter
 from ..ops.checks import check_number
@@ -67,7 +68,10 @@ class Schedules:
             self._begin = self._end = now
         steps = range(self._end, now + n)
         for row, (i, function) in enumerate(self.functions.items()):
-            values = function(np.array(steps)).tolist() if isinstance(function, Schedule) else map(function, steps)
+            if isinstance(function, Schedule) and own_code(type(function).__module__):
+                values = function(np.array(steps)).tolist()
+            else:
+                values = map(function, steps)
             for step, value in zip(steps, values, strict=True):
                 self.values[row, step % RING] = self._group.checked(i, value, f" at step {step}")
         self._end = max(self._end, now + n)
@@ -129,6 +133,7 @@ class Group(MutableMapping[str, Any]):
     def checked(self, i: int, value: Any, where: str = "") -> float:
         """Check a value of the hyper-parameter with index i, and return it as a number."""
         name = self.layout.names[i]
+        value = value.item() if isinstance(value, Tensor) and value.size == 1 else value  # of a schedule of one's own
         number = check_number(value, f"{self.owner}: {name}{where}", 0)
         if name in BELOW_ONE and number >= 1:
             raise ValueError(f"{self.owner}: {name}{where} is {value!r}, wanted a number from 0 to below 1")

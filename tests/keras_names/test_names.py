@@ -175,3 +175,63 @@ def test_pop_and_json() -> None:
 def test_metrics_can_be_called() -> None:
     metric = keras.metrics.MeanSquaredError()
     assert metric([[1.0], [2.0]], [[1.0], [4.0]]) == 2.0 and keras.metrics.Mean()(3.0) == 3.0
+
+
+def test_operations_on_symbols_are_in_files(tmp_path: Path) -> None:
+    a, b = keras.Input((4,)), keras.Input((4,))
+    h = keras.ops.concatenate([keras.ops.mean(a, axis=1, keepdims=True), keras.ops.relu(b) * 2.0], axis=-1)
+    model = keras.Model([a, b], keras.ops.reshape(keras.ops.cast(h, "float32"), (-1, 5, 1)))
+    wanted = np.concatenate([x.mean(1, keepdims=True), np.maximum(x, 0) * 2], 1)[..., None]
+    np.testing.assert_allclose(model.predict([x, x]), wanted, rtol=1e-6)
+    model.save(tmp_path / "m.fastnn")
+    np.testing.assert_allclose(fastnn.load(tmp_path / "m.fastnn").predict([x, x]), wanted, rtol=1e-6)
+    with pytest.raises(TypeError, match="maximum: a symbol and a ndarray came together"):
+        keras.ops.maximum(a, np.ones(4))
+
+
+@pytest.mark.parametrize("name", ["TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives"])
+def test_counts_are_those_of_keras(name: str) -> None:
+    rng = np.random.default_rng(0)
+    y, p, w = rng.integers(0, 2, (50, 3)), rng.uniform(0, 1, (50, 3)).astype(np.float32), rng.uniform(0, 1, 50)
+    above = p > 0.5
+    wanted = {
+        "TruePositives": above & (y == 1),
+        "FalsePositives": above & (y == 0),
+        "TrueNegatives": ~above & (y == 0),
+        "FalseNegatives": ~above & (y == 1),
+    }[name]
+    metric = getattr(keras.metrics, name)()
+    metric.update_state(y, p)
+    assert metric.result() == wanted.sum()
+    metric.reset_state()
+    metric.update_state(y, p, sample_weight=w)
+    assert metric.result() == pytest.approx((wanted * w[:, None]).sum(), rel=1e-5)
+    several = getattr(keras.metrics, name)(thresholds=[0.5, 2.0])
+    several.update_state(y, p)
+    assert several.result()[0] == wanted.sum()
+
+
+def test_a_schedule_of_ones_own_may_use_operations() -> None:
+    class Warm(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            return 0.1 * keras.ops.minimum(keras.ops.cast(step + 1, "float32") / 4, 1.0)
+
+    model = small()
+    model.compile(keras.optimizers.SGD(Warm()), "mse")
+    model.fit(x, np.zeros((12, 3)), batch_size=6, verbose=0)
+    assert model.optimizer.learning_rate == pytest.approx(0.05)
+
+
+def test_embeddings_take_an_input_of_floats() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(9, 2)])
+    np.testing.assert_array_equal(model.predict([[1, 8, 0]])[0], model.layers[0].embeddings.numpy()[[1, 8, 0]])
+
+
+def test_saving_may_refuse_to_replace(tmp_path: Path) -> None:
+    model = small()
+    model.save(tmp_path / "m.fastnn", overwrite=False)
+    with pytest.raises(FileExistsError, match=r"m\.fastnn exists, and overwrite is False"):
+        keras.models.save_model(model, tmp_path / "m.fastnn", overwrite=False)
+    model.summary(expand_nested=True, print_fn=lambda text: None)
+    with pytest.raises(TypeError, match="summary: unknown argument 'expand'"):
+        model.summary(expand=True)

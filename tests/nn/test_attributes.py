@@ -43,6 +43,8 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
     elif "Embedding" in name and name != "PositionEmbedding":
         x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
+    elif name == "RepeatVector":
+        x = fastnn.tensor(X)
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))
     does: Callable[[Any], Any] = layer

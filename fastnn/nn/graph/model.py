@@ -114,7 +114,7 @@ class Model(Module):
         """Calls in order: the layer's name, places of its arguments, structure of its outputs, {"training": ...} or {}."""
         self._symbols: tuple[list[Symbol], list[Symbol]] | None = None
         if inputs is None and outputs is None:
-            if type(self).forward is Model.forward:
+            if type(self) is Model:
                 raise TypeError("Model: no inputs and outputs are given; wanted both, or a class that defines forward")
             return
         self._set_inputs(inputs)

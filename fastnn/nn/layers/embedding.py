@@ -113,6 +113,8 @@ class Embedding(Table):
         self._make(self.input_dim, self.output_dim, self.embeddings_initializer, values, dtype, name)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dtype.kind == "f":
+            x = astype(x, np.dtype(np.int64))  # as in Keras, whose Input is of floats by default
         y = embedding(self._table, x, op=type(self).__name__)
         return masked(y, ne(x, 0)) if self.mask_zero else y
 

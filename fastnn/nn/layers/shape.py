@@ -6,8 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
-from ...ops.checks import axis_of, shape_of, whole_number
-from ...ops.shape import reshape, transpose
+from ...ops.checks import axis_of, positive_int, shape_of, whole_number
+from ...ops.shape import broadcast_to, reshape, transpose
 from ..module import Module
 from ..spec import ANY, InputSpec
 
@@ -194,3 +194,44 @@ class Permute(Module):
 
     def extra_repr(self) -> str:
         return f"{self.dims}"
+
+
+class RepeatVector(Module):
+    """Layer that repeats each sample as the steps of a sequence.
+
+    Args:
+        n: number of steps.
+
+    Shapes: x (n_samples, features), y (n_samples, n, features).
+
+    >>> import fastnn
+    >>> fastnn.RepeatVector(3)(fastnn.zeros(5, 6)).shape
+    (5, 3, 6)
+    """
+
+    _any_dtype = True
+    _checked_arguments: ClassVar = {"n": positive_int}
+
+    def __init__(self, n: int, name: str | None = None) -> None:
+        super().__init__()
+        self.n = n
+        self.name = name or "repeat_vector"
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Return the spec: any dtype, rows of features."""
+        return InputSpec(ndim=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 2:
+            raise ValueError(f"RepeatVector: x has shape {x.shape}, wanted (n, features)")
+        return broadcast_to(reshape(x, (x.shape[0], 1, x.shape[1])), (x.shape[0], self.n, x.shape[1]))
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.n, *input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"n": self.n}
+
+    def extra_repr(self) -> str:
+        return f"{self.n}"

@@ -8,7 +8,17 @@ from typing import Any, Literal, cast
 
 from ...core.registered import named
 from .base import Metric
-from .classes import ConfusionMatrix, F1Score, FBetaScore, Precision, Recall
+from .classes import (
+    ConfusionMatrix,
+    F1Score,
+    FalseNegatives,
+    FalsePositives,
+    FBetaScore,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, Perplexity, SparseCategoricalCrossentropy
 from .curves import AUC
 from .means import (
@@ -40,6 +50,8 @@ __all__ = [
     "CosineSimilarity",
     "F1Score",
     "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
@@ -56,6 +68,8 @@ __all__ = [
     "SparseTopKCategoricalAccuracy",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "check",
     "direction",
     "get",
@@ -71,6 +85,8 @@ CLASSES: tuple[type[Metric], ...] = (
     CosineSimilarity,
     F1Score,
     FBetaScore,
+    FalseNegatives,
+    FalsePositives,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
@@ -83,6 +99,8 @@ CLASSES: tuple[type[Metric], ...] = (
     SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
+    TrueNegatives,
+    TruePositives,
 )
 """Metrics that are defined by plain arguments, so that they can be saved with a model."""
 
@@ -94,6 +112,8 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "categorical_crossentropy": CategoricalCrossentropy,
     "cosine_similarity": CosineSimilarity,
     "f1_score": partial(F1Score, average="macro"),
+    "false_negatives": FalseNegatives,
+    "false_positives": FalsePositives,
     "mae": MeanAbsoluteError,
     "mape": MeanAbsolutePercentageError,
     "mean_absolute_error": MeanAbsoluteError,
@@ -110,6 +130,8 @@ METRICS: dict[str, Callable[..., Metric]] = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
     "top_k_categorical_accuracy": TopKCategoricalAccuracy,
+    "true_negatives": TrueNegatives,
+    "true_positives": TruePositives,
 }
 """Names that `get` knows, in addition to those in `FITTING`."""
 

@@ -264,3 +264,62 @@ class F1Score(FBetaScore):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "average": self.average, "threshold": self.threshold}
+
+
+class _Counted(_ByClass):
+    """Base of counts of outputs that are above or below a threshold, over all classes.
+
+    Args:
+        thresholds: outputs above the threshold are positive, by default 0.5; several thresholds give several counts.
+    """
+
+    direction: Literal["max"] | None = None  # type: ignore[assignment]
+    which = 0
+    """Number of the count among those of a class."""
+    default = ""
+    """Name of the metric, if none is given."""
+
+    def __init__(self, thresholds: float | Sequence[float] | None = None, name: str | None = None) -> None:
+        super().__init__(name or self.default, 0.5 if thresholds is None else thresholds, None, None)
+
+    def scalar(self, outputs: int) -> bool:
+        return not isinstance(self.thresholds, list)
+
+    def result(self) -> Any:
+        """Return the number, or those of several thresholds."""
+        n = len(self.thresholds) if isinstance(self.thresholds, list) else 1
+        found = np.zeros(n) if self.counts is None else self.counts[:, :, self.which].sum(1)
+        return found if isinstance(self.thresholds, list) else float(found[0])
+
+    def get_config(self) -> dict[str, Any]:
+        return {"thresholds": self.thresholds, "name": self.name}
+
+
+class TruePositives(_Counted):
+    """Number of true samples with an output above the threshold.
+
+    >>> m = TruePositives()
+    >>> m.update_state([1, 1, 0], [0.9, 0.2, 0.7])
+    >>> m.result()
+    1.0
+    """
+
+    default, which = "true_positives", 0
+
+
+class FalsePositives(_Counted):
+    """Number of other samples with an output above the threshold."""
+
+    default, which = "false_positives", 1
+
+
+class FalseNegatives(_Counted):
+    """Number of true samples with an output not above the threshold."""
+
+    default, which = "false_negatives", 2
+
+
+class TrueNegatives(_Counted):
+    """Number of other samples with an output not above the threshold."""
+
+    default, which = "true_negatives", 3
