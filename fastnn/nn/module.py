@@ -19,6 +19,7 @@ from ..core.unpickled import writable
 from . import masks
 from .classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
 from .generating import Generating
+from .hooks import Hooked, hooked
 from .inputs import Inputs
 from .keras_names import KerasNames, adds_losses, with_losses
 from .keras_style import marking, with_mode
@@ -38,7 +39,7 @@ _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_wri
 """Attributes that a copy does not have."""
 
 
-class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
+class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked):
     """Base of layers and models, which have parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a
@@ -192,6 +193,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames):
             args, kwargs = self._more_inputs(args, kwargs)
         mask = x.keras_mask if isinstance(x, Tensor) else masks.carried(x)
         forward = self.forward if mask is None else partial(masks.call, self, mask)
+        if self._hooks is not None:
+            forward = partial(hooked, self, forward)
         if training is None:
             current().module_called(self)
             return forward(x, *args, **kwargs)
