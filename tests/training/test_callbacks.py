@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastnn.callbacks import Callback, CallbackList, EarlyStopping, History, TerminateOnNaN
+from fastnn.callbacks import BackupAndRestore, Callback, CallbackList, EarlyStopping, History, LambdaCallback, TerminateOnNaN
 
 
 class Model:
@@ -214,3 +214,12 @@ def test_early_stopping_by_a_function_of_the_logs() -> None:
     assert train(stop, [3, 2, 4])[1] == 3 and stop.best == -2
     with pytest.raises(ValueError, match="should <lambda> rise or fall"):
         train(EarlyStopping(lambda logs: logs["val_loss"]), [1, 2])
+
+
+def test_what_is_printed() -> None:
+    assert repr(EarlyStopping("loss", patience=3)) == "EarlyStopping(monitor='loss', patience=3)"
+    assert repr(EarlyStopping(rule=max)) == "EarlyStopping(rule=max)"
+    assert repr(History()) == "History()"
+    assert repr(LambdaCallback(on_epoch_end=print, on_train_end=None)) == "LambdaCallback(on_epoch_end=print)"
+    assert repr(BackupAndRestore("run", save_freq=5)) == "BackupAndRestore(backup_dir='run', save_freq=5)"
+    assert repr(Recorder("a", [])) == "Recorder(name='a', log=[])" and repr(TerminateOnNaN()) == "TerminateOnNaN()"

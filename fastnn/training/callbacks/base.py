@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ...core.structure import own_code
+from ...files.tensors import short
 
 Logs: TypeAlias = "dict[str, float] | None"
 
@@ -39,6 +41,15 @@ class Callback:
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Return the class with the arguments that differ from their defaults, as far as they are attributes."""
+        given = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value, default = vars(self).get(name, parameter.default), parameter.default
+            if value is not default and (type(value) is not type(default) or value != default):
+                given.append(f"{name}={short(getattr(value, '__name__', None) or repr(value))}")
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def set_model(self, model: Any) -> None:
         self.model = model
@@ -228,6 +239,10 @@ class LambdaCallback(Callback):
             if not name.startswith("on_") or not hasattr(Callback, name):
                 raise ValueError(f"LambdaCallback: there is no hook {name!r}")
             setattr(self, name, hook)
+
+    def __repr__(self) -> str:
+        hooks = (f"{name}={getattr(hook, '__name__', repr(hook))}" for name, hook in vars(self).items() if name.startswith("on_"))
+        return f"LambdaCallback({', '.join(hooks)})"
 
     @property
     def wants_batches(self) -> bool:
