@@ -107,7 +107,14 @@ def _as_restructured_text(app: Any, what: str, name: str, value: Any, options: A
     lines[:] = "".join(parts).split("\n")
 
 
+def _skipped(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out methods that other packages put into our classes, such as those of scikit-learn's metadata routing."""
+    module = getattr(value, "__module__", None) or "fastnn"
+    return None if not callable(value) or module.startswith("fastnn") else True
+
+
 def setup(app: Any) -> None:
     """Let Sphinx write the reference before it reads the pages, and read our docstrings."""
     app.connect("builder-inited", _write_reference)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", _skipped)
