@@ -26,7 +26,7 @@ class Order:
         self.shuffle = shuffle
         self._own = own
         self._next: np.random.Generator | None = None  # stream of the next order alone
-        self._before: list[int] | None = None
+        self._before: Any = None
 
     def draw(self, n: int, places: int | None = None) -> Array | None:
         """Return a new order of n items, or n random whole numbers below `places`, if it is given; None without shuffling."""
@@ -38,7 +38,7 @@ class Order:
 
     def before(self) -> list[int] | None:
         """Return the state of the stream before the last order was drawn."""
-        return self._before
+        return None if self._before is None else _words(self._before)
 
     def now(self) -> list[int] | None:
         """Return the state of the stream."""
@@ -122,7 +122,10 @@ class Resumed:
 
 def state_of(rng: np.random.Generator) -> list[int] | None:
     """Return the state of a generator as whole numbers; None for a generator that is not of fastnn's kind (Philox)."""
-    state: Any = rng.bit_generator.state
+    return _words(rng.bit_generator.state)
+
+
+def _words(state: Any) -> list[int] | None:
     if state["bit_generator"] != "Philox":
         return None
     inner = state["state"]
