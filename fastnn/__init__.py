@@ -14,9 +14,9 @@ _NAMES = {
         "autograd callbacks constraints cuda datasets initializers interpret keras losses metrics models nn ops optim plot "
         "regularizers schedules sklearn tables text utils"
     ),
+    ".autograd.check": "gradcheck",
+    ".autograd.check_second": "gradgradcheck",
     ".autograd.function": "Function",
-    ".autograd.gradcheck": "gradcheck",
-    ".autograd.gradgradcheck": "gradgradcheck",
     ".autograd.gradients": "grad",
     ".autograd.tape": "inference_mode=no_grad is_grad_enabled set_grad_enabled",
     ".autograd.tensor": "Tensor enable_grad no_grad tensor",

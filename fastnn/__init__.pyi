@@ -22,9 +22,9 @@ from . import tables as tables
 from . import text as text
 from . import utils as utils
 from ._version import __version__ as __version__
+from .autograd.check import gradcheck as gradcheck
+from .autograd.check_second import gradgradcheck as gradgradcheck
 from .autograd.function import Function as Function
-from .autograd.gradcheck import gradcheck as gradcheck
-from .autograd.gradgradcheck import gradgradcheck as gradgradcheck
 from .autograd.gradients import grad as grad
 from .autograd.tape import is_grad_enabled as is_grad_enabled
 from .autograd.tape import no_grad as inference_mode

@@ -7,9 +7,10 @@ from typing import Any as _Any
 from ..core.lazy import lazily as _lazily
 
 _NAMES = {
+    ".": "functional",
+    ".check": "gradcheck",
+    ".check_second": "gradgradcheck",
     ".function": "Function",
-    ".gradcheck": "gradcheck",
-    ".gradgradcheck": "gradgradcheck",
     ".gradients": "Graph Operation Value grad graph",
 }
 

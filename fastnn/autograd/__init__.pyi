@@ -1,8 +1,9 @@
 # Written by scripts/stubs.
 
+from . import functional as functional
+from .check import gradcheck as gradcheck
+from .check_second import gradgradcheck as gradgradcheck
 from .function import Function as Function
-from .gradcheck import gradcheck as gradcheck
-from .gradgradcheck import gradgradcheck as gradgradcheck
 from .gradients import Graph as Graph
 from .gradients import Operation as Operation
 from .gradients import Value as Value
@@ -14,6 +15,7 @@ __all__ = [
     "Graph",
     "Operation",
     "Value",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

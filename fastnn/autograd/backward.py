@@ -27,7 +27,7 @@ class Gradients:
         Call `done` afterwards.
         """
         if t.node is None:
-            return t.grad_buffer(), self.k.has_grad(t)
+            return t.grad_buffer(), bool(self.k.has_grad(t))  # a GradientOnTape, too, is only a flag here
         return self.k.empty(t.shape, t.dtype), False
 
     def touched(self, t: Tensor, target: Array) -> Array:

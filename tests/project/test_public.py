@@ -38,7 +38,7 @@ def test_import_loads_nothing_that_was_not_asked_for() -> None:
         "from fastnn.autograd.tensor import Tensor; import numpy; print((Tensor(numpy.ones(2)) + 1).sigmoid().shape)",
         "import fastnn.nn as nn; print(nn.Parameter([1.0]).exp().tolist())",
         "from fastnn.nn.parameter import Parameter; print((Parameter([1.0]) * 2.0).tolist())",
-        "import fastnn.autograd.tensor, fastnn.autograd.gradcheck; print(fastnn.tensor([1.0]), fastnn.gradcheck)",
+        "import fastnn.autograd.tensor, fastnn.autograd.check; print(fastnn.tensor([1.0]), fastnn.gradcheck)",
         "from fastnn import *; print(Dense(2), tensor([1.0]), cat, nn.init, losses.get('mse'), optim.SGD)",
         "from fastnn.nn import *; print(Layer, Linear(2, 3), init)",
         "import fastnn; print(fastnn.nn.Module.fit, fastnn.Layer.metrics, hasattr(fastnn.Dense(2), 'predict'))",

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn
 import fastnn.nn as nn
-from fastnn.autograd.gradcheck import GradcheckError
+from fastnn.autograd.check import GradcheckError
 from fastnn.autograd.tensor import Gradients, Node, Tensor, result
 
 rng = np.random.default_rng(0)

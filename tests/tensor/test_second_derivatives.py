@@ -381,3 +381,16 @@ def test_every_operation_has_a_rule_or_is_listed() -> None:
 def test_on_the_reference_backend() -> None:
     with fastnn.use_backend("numpy"):
         check(lambda x, w: dense(x, w, None, activation("tanh")).softmax().log(), X, Y.T.copy())
+
+
+def test_plain_backward_adds_to_a_gradient_with_a_graph() -> None:
+    table = fastnn.tensor(P, requires_grad=True)
+    (fastnn.take(table, [1]) ** 2).sum().backward(create_graph=True)
+    (fastnn.take(table, [1]) ** 2).sum().backward()
+    fastnn.ops.regularization.penalty(table, np.array([0.0, 1.0])).backward(create_graph=True)
+    fastnn.ops.regularization.penalty(table, np.array([0.0, 1.0])).backward()
+    np.testing.assert_allclose(table.grad.numpy(), 4 * P * (1 + np.array([[0.0], [1.0], [0.0]])))
+
+
+def test_the_checks_are_also_in_autograd() -> None:
+    assert fastnn.autograd.gradcheck is fastnn.gradcheck and fastnn.autograd.gradgradcheck is fastnn.gradgradcheck

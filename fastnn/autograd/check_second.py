@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.shape import concatenate, reshape
-from .gradcheck import Leaf, Settings, check
+from .check import Leaf, Settings, check
 from .gradients import grad
 from .tape import enable_grad, is_grad_enabled, no_grad
 from .tensor import Tensor, tensor
