@@ -119,6 +119,12 @@ def more_layers_of_images() -> fastnn.Model:
     return fastnn.Model(inputs, outputs)
 
 
+@fastnn.register(package="model_files")
+def shifted(x: Any, by: float) -> Any:
+    """Return x + by."""
+    return x + by
+
+
 def every_layer_of_sequences() -> fastnn.Model:
     """A graph of whole numbers through the layers that look up rows, and one of series, with Keras's names and PyTorch's."""
     x, series = fastnn.Input((3,), dtype="int64"), fastnn.Input((4, 3))
@@ -137,7 +143,7 @@ def every_layer_of_sequences() -> fastnn.Model:
     z = fastnn.GroupedQueryAttention(2, 4, 2)(fastnn.MultiHeadAttention(2, 3, kernel_constraint="max_norm")(z, series), z)
     z = fastnn.AdditiveAttention()([fastnn.Attention(use_scale=True)([z, z]), z])
     y = fastnn.RepeatVector(2)(fastnn.GlobalAveragePooling1D()(y))
-    z = fastnn.keras.ops.maximum(z, -5.0)
+    z = fastnn.keras.layers.Lambda(shifted, arguments={"by": 0.5})(fastnn.keras.ops.maximum(z, -5.0))
     return fastnn.Model([x, series], [tables, y, z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.lazy import lazily as _lazily
 
 _NAMES = {
+    ".function": "Lambda",
     ".layer": "Layer",
     "..nn": (
         "Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D "

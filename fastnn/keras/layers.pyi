@@ -114,6 +114,7 @@ from ..nn.layers.recurrent import LSTM as LSTM
 from ..nn.layers.recurrent_cells import GRUCell as GRUCell
 from ..nn.layers.recurrent_cells import LSTMCell as LSTMCell
 from ..nn.layers.recurrent_layer import RNN as RNN
+from .function import Lambda as Lambda
 from .layer import Layer as Layer
 from .merging import add as add
 from .merging import average as average
@@ -188,6 +189,7 @@ __all__ = [
     "InputSpec",
     "LSTM",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

@@ -235,3 +235,24 @@ def test_saving_may_refuse_to_replace(tmp_path: Path) -> None:
     model.summary(expand_nested=True, print_fn=lambda text: None)
     with pytest.raises(TypeError, match="summary: unknown argument 'expand'"):
         model.summary(expand=True)
+
+
+@keras.saving.register_keras_serializable(package="test_names")
+def first(values: Any, n: int) -> Any:
+    return values[:, :n]
+
+
+def test_lambda(tmp_path: Path) -> None:
+    layers = [keras.Input((4,)), keras.layers.Lambda(first, arguments={"n": 2}), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    assert model.layers[1].kernel.shape == (2, 3)
+    np.testing.assert_allclose(model.predict(x), x[:, :2] @ model.get_weights()[0], atol=1e-6)
+    model.save(tmp_path / "m.fastnn")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "m.fastnn").predict(x), model.predict(x))
+    a, b = keras.Input((4,)), keras.Input((4,))
+    graph = keras.Model([a, b], keras.layers.Lambda(lambda pair: pair[0] - pair[1])([a, b]))
+    np.testing.assert_array_equal(graph.predict([x, x]), np.zeros_like(x))
+    with pytest.raises(TypeError, match="the function of a Lambda is not registered"):
+        graph.save(tmp_path / "g.fastnn")
+    with pytest.raises(ValueError, match="output_shape or mask came"):
+        keras.layers.Lambda(first, output_shape=(2,))  # type: ignore[arg-type]
