@@ -41,7 +41,8 @@ class TensorBoard(Callback):
     Raises:
         ModuleNotFoundError: the package tensorboard is not installed.
 
-    >>> board = TensorBoard("logs", histogram_freq=1)  # doctest: +SKIP
+    >>> import tensorboard
+    >>> board = TensorBoard("logs", histogram_freq=1)
     """
 
     _alone = True
