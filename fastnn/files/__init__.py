@@ -56,6 +56,7 @@ def load(
     from .. import models, nn
     from ..interop.keras_files import model_of
     from ..keras import function, operation  # noqa: F401
+    from ..nn.graph import traced  # noqa: F401
     from ..nn.layers import keras_activation  # noqa: F401
     from .keras_file import KerasFile
     from .models import load as made

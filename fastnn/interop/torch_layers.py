@@ -140,16 +140,28 @@ def layer(module: Any, where: str) -> Module:
 def put_weights(model: Module, module: Any) -> None:
     """Copy the weights and buffers of a module of PyTorch into a model, with the dtype, the modes, and what is frozen."""
     arrays = {name: array(t) for name, t in module.state_dict(keep_vars=True).items()}
-    model_dtype = {a.dtype for a in arrays.values() if a.dtype.kind == "f"}
-    if model_dtype == {np.dtype("float64")}:
+    if {a.dtype for a in arrays.values() if a.dtype.kind == "f"} == {np.dtype("float64")}:
         model.set_dtype("float64")
-    model.load_state_dict(arrays)
+    _tie(model, module)
+    own = model.state_dict()  # without layers that the forward does not use, and with constants of the forward
+    model.load_state_dict({name: arrays.get(name, value) for name, value in own.items()})
     for name, p in module.named_parameters():
         if not p.requires_grad:
             frozen = dict(model.named_parameters()).get(name)
             if frozen is not None:
                 frozen.requires_grad = False
     model.train(module.training)
+
+
+def _tie(model: Module, module: Any) -> None:
+    """Let parameters be the same ones where they are in the module of PyTorch."""
+    first: dict[int, str] = {}
+    modules = dict(model.named_modules())
+    for name, p in module.named_parameters(remove_duplicate=False):
+        other = first.setdefault(id(p), name)
+        (of, _, own), (to, _, attribute) = other.rpartition("."), name.rpartition(".")
+        if other != name and of in modules and to in modules and modules[of] is not modules[to]:
+            setattr(modules[to], attribute, getattr(modules[of], own))
 
 
 def array(tensor: Any) -> np.ndarray[Any, Any]:

@@ -8,13 +8,15 @@ from typing import Any
 from ..nn.graph.sequential import Sequential
 from ..nn.module import Module
 from .torch_layers import OP, known, layer, put_weights
+from .torch_trace import traced
 
 
 def from_torch(module: Any) -> Module:
     """Return the model of fastnn with the layers and weights of a module of PyTorch.
 
-    A layer becomes the layer of the same name in `fastnn.nn`, and an `nn.Sequential` of layers a `fastnn.Sequential`. The names
-    in its state_dict are PyTorch's.
+    A layer becomes the layer of the same name in `fastnn.nn`, and an `nn.Sequential` of layers a `fastnn.Sequential`. The
+    forward of another module is recorded by `torch.fx`, as a list of calls of layers, functions and methods of Tensors. The names
+    in the state_dict are PyTorch's.
 
     Args:
         module: an `nn.Module`; it does not change.
@@ -25,7 +27,8 @@ def from_torch(module: Any) -> Module:
 
     Raises:
         TypeError: the argument is no module of PyTorch.
-        ValueError: fastnn does not have a layer, or an argument of a layer; the message names its place in the model.
+        ValueError: fastnn does not have a layer, a function, or an argument of a layer; the message names it. Or the forward
+            depends on values of its inputs (`if x.sum() > 0`), or differs between training and evaluation.
 
     >>> import torch
     >>> import fastnn
@@ -47,6 +50,11 @@ def from_torch(module: Any) -> Module:
 def _made(torch: Any, module: Any, where: str) -> Module:
     if known(module):
         return layer(module, where)
-    if type(module) is torch.nn.Sequential:
+    if type(module) is torch.nn.Sequential and not _has_code(torch, module):
         return Sequential([_made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()])
-    raise ValueError(f"{OP}: {where or 'the module'} is a {type(module).__name__}, which fastnn does not have")
+    return traced(torch, module)
+
+
+def _has_code(torch: Any, module: Any) -> bool:
+    """Return whether a Sequential has modules other than Sequentials and layers that fastnn has."""
+    return any(not known(m) if type(m) is not torch.nn.Sequential else _has_code(torch, m) for m in module.children())

@@ -149,9 +149,144 @@ def test_dtype_and_frozen_weights_are_kept() -> None:
 def test_errors_name_the_layer() -> None:
     with pytest.raises(TypeError, match=r"from_torch: Dense came, wanted a torch.nn.Module"):
         fastnn.from_torch(fastnn.Dense(2))
-    with pytest.raises(ValueError, match=r"from_torch: 1\.0 is a Bilinear, which fastnn does not have"):
+    with pytest.raises(ValueError, match=r"from_torch: .*1\.0 is a Bilinear, which fastnn does not have"):
         fastnn.from_torch(tn.Sequential(tn.ReLU(), tn.Sequential(tn.Bilinear(2, 2, 2))))
     with pytest.raises(ValueError, match=r"from_torch: 0 is a Softmax that fastnn does not have: its dim is None"):
         fastnn.from_torch(tn.Sequential(tn.Softmax()))
     with pytest.raises(ValueError, match=r"MultiheadAttention that fastnn does not have: .*add_bias_kv is True"):
         fastnn.from_torch(tn.MultiheadAttention(4, 2, add_bias_kv=True))
+
+
+class Net(tn.Module):
+    """An image classifier as in tutorials: layers in attributes, functions in forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = tn.Sequential(tn.Conv2d(1, 4, 3, padding=1), tn.BatchNorm2d(4), tn.ReLU())
+        self.layers = tn.ModuleList([tn.Conv2d(4, 4, 3, padding=1) for _ in range(2)])
+        self.scale = tn.Parameter(torch.ones(4, 1, 1) * 2)
+        self.register_buffer("shift", torch.ones(1), persistent=False)
+        self.fc = tn.Linear(16, 3)
+        self.loss = tn.CrossEntropyLoss()
+
+    def forward(self, x: Any, noise: Any = None) -> Any:
+        x = self.features(x)
+        for conv in self.layers:
+            x = x + tn.functional.relu(conv(x))
+        x = tn.functional.max_pool2d(x, 2) * self.scale + self.shift + torch.tensor(0.5)
+        x = tn.functional.adaptive_avg_pool2d(x, (2, 2)).view(x.size(0), -1)
+        x = tn.functional.dropout(x, 0.5, training=self.training)
+        x += 1
+        return tn.functional.log_softmax(self.fc(x), dim=1)
+
+
+class Sentences(tn.Module):
+    """Recurrent layers and attention, two inputs, several outputs, tied weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = tn.Embedding(5, 4)
+        self.lstm = tn.LSTM(4, 4, batch_first=True)
+        self.attention = tn.MultiheadAttention(4, 2, batch_first=True)
+        self.places = tn.Parameter(torch.ones(6, 4))
+        self.head = tn.Linear(4, 5, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, ids: Any, more: Any) -> Any:
+        x = self.embed(ids) + self.places[: ids.shape[1]]
+        x, (h, _) = self.lstm(x)
+        y, _ = self.attention(x, x, x)
+        y = torch.cat([y, more.transpose(1, 2)], dim=-1).mean(dim=1)
+        return {"logits": self.head(x), "rest": (y, h.squeeze(0) ** 2)}
+
+
+class Residuals(tn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = tn.Sequential(Block(), Block())
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x)
+
+
+class Block(tn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.norm = tn.Linear(4, 4), tn.LayerNorm(4)
+
+    def forward(self, x: Any) -> Any:
+        a, b = self.norm(x).chunk(2, dim=-1)
+        return x + torch.sigmoid(self.up(torch.cat((b, a), -1))) / 2
+
+
+def test_forward_with_functions(tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    module, x = Net().eval(), numbers(3, 1, 8, 8)
+    model = fastnn.from_torch(module)
+    assert set(module.state_dict()) <= set(model.state_dict())
+    wanted = module(x).detach().numpy()
+    np.testing.assert_allclose(model.predict(x.numpy()), wanted, rtol=1e-4, atol=1e-5)
+    model.save(tmp_path / "m.fastnn")
+    np.testing.assert_array_equal(fastnn.load(tmp_path / "m.fastnn").predict(x.numpy()), model.predict(x.numpy()))
+    frozen = model.freeze(batch_size=3, input_shape=(1, 8, 8))
+    np.testing.assert_allclose(frozen(x.numpy()), wanted, rtol=1e-4, atol=1e-5)
+    model.train()
+    first, second = (model(fastnn.tensor(x.numpy())).numpy() for _ in range(2))
+    assert (first != second).any()  # dropout
+    model.compile("adam", fastnn.nn.NLLLoss())
+    losses = model.fit(x.numpy(), np.array([0, 1, 2]), epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert module.training is False
+
+
+def test_several_inputs_outputs_and_tied_weights(tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    module, words, more = Sentences().eval(), ids(2, 6), numbers(2, 3, 6)
+    model = fastnn.from_torch(module)
+    wanted = module(words, more)
+    for own in (model, None):
+        if own is None:
+            model.save(tmp_path / "m.fastnn")
+            own = fastnn.load(tmp_path / "m.fastnn")
+        found = own(fastnn.tensor(words.numpy()), fastnn.tensor(more.numpy()))
+        np.testing.assert_allclose(found["logits"].numpy(), wanted["logits"].detach().numpy(), rtol=1e-4, atol=1e-5)
+        for a, b in zip(found["rest"], wanted["rest"], strict=True):
+            np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-5)
+        assert len(list(own.parameters())) == len(list(module.parameters()))
+
+
+def test_modules_in_modules() -> None:
+    torch.manual_seed(0)
+    equal(Residuals(), numbers(2, 4))
+    equal(tn.Sequential(Block(), tn.ReLU()), numbers(2, 4))
+
+
+def test_forwards_that_cannot_be_recorded() -> None:
+    class Branches(tn.Module):
+        def forward(self, x: Any) -> Any:
+            return x if x.sum() > 0 else -x
+
+    class Modes(tn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2 if self.training else x
+
+    class Unknown(tn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.fft.fft(x)
+
+    class Named(tn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fit = tn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.fit(x)
+
+    with pytest.raises(ValueError, match="from_torch: fit: 'fit' is the name of an attribute of fastnn's modules"):
+        fastnn.from_torch(Named())
+    with pytest.raises(ValueError, match=r"from_torch: the forward of Branches cannot be recorded: .*control flow"):
+        fastnn.from_torch(Branches())
+    with pytest.raises(ValueError, match="the forward of Modes takes other steps in training than in evaluation"):
+        fastnn.from_torch(Modes())
+    with pytest.raises(ValueError, match=r"the forward of Unknown \(.*\) calls the function fft_fft, for which"):
+        fastnn.from_torch(Unknown())
