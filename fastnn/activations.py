@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .backends.spec import ACTIVATION_IDS, ACTIVATIONS, LINEAR, Activation, activation
+from .core.near import unknown
 from .core.registered import named, registered_name
 
 ALIASES: dict[str, Activation] = {
@@ -80,10 +81,10 @@ def get(identifier: Any) -> Any:
             return ALIASES.get(identifier) or activation(identifier)
         if ">" in identifier:
             return named(identifier)
-        raise ValueError(f"unknown activation {identifier!r}; there are: {', '.join(NAMES + ROWS)}")
+        raise ValueError(unknown("activation", identifier, NAMES + ROWS))
     if isinstance(identifier, dict) and identifier.get("name") in ACTIVATION_IDS:
-        if unknown := identifier.keys() - {"name", "p0", "p1"}:
-            raise ValueError(f"activation: {', '.join(map(repr, sorted(unknown, key=str)))} came, wanted name, p0 and p1")
+        if extra := identifier.keys() - {"name", "p0", "p1"}:
+            raise ValueError(f"activation: {', '.join(map(repr, sorted(extra, key=str)))} came, wanted name, p0 and p1")
         kind = activation(identifier["name"])
         return parametric(kind.name, identifier.get("p0", kind.p0), identifier.get("p1", kind.p1))
     if callable(identifier) and not isinstance(identifier, type):
@@ -140,4 +141,4 @@ def function_named(name: str) -> Any:
     for function in NAMED:
         if getattr(function, "__name__", None) == name:
             return function
-    raise ValueError(f"unknown activation {name!r}; there are: {', '.join(NAMES + ROWS)}")
+    raise ValueError(unknown("activation", name, NAMES + ROWS))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .core.near import unknown
 from .core.registered import named, own_config, registered_name
 from .core.registry import Remade
 
@@ -430,7 +431,7 @@ def _class(name: str, classes: Mapping[str, type[Initializer]]) -> type[Initiali
     for known, cls in classes.items():
         if known.replace("_", "") == plain:
             return cls
-    raise ValueError(f"unknown initializer {name!r}; there are {', '.join(INITIALIZERS)}")
+    raise ValueError(unknown("initializer", name, INITIALIZERS))
 
 
 def _takes(fn: Callable[..., Any], n: int) -> bool:

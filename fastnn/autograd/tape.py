@@ -40,6 +40,7 @@ def also_named(**names: str) -> Callable[[F], F]:
                 kwargs = own
             return f(*args, **kwargs)
 
+        renamed.other_names = {**getattr(f, "other_names", {}), **names}  # type: ignore[attr-defined]
         return renamed  # type: ignore[return-value]
 
     return decorator

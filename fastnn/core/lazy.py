@@ -33,7 +33,12 @@ def lazily(
 
     def load(name: str) -> Any:
         if name not in where:
-            raise AttributeError(f"module {own_name!r} has no attribute {name!r}")
+            from .near import nearest  # only for errors
+
+            near = None if name.startswith("_") else nearest(name, where)
+            hint = "" if near is None else f". Did you mean {near!r}?"
+            # With `name`, Python does not add a guess of its own, which it would only do in tracebacks outside of notebooks.
+            raise AttributeError(f"module {own_name!r} has no attribute {name!r}{hint}", name=name)
         module, own = where[name]
         import_module(OPERATIONS)
         found = import_module(f".{own}", package) if module == "." else getattr(import_module(module, package), own)

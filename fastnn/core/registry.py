@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from .near import unknown
 from .registered import named, own_config, registered_name
 from .unpickled import Unpickled
 from .versions import settings_changed
@@ -158,7 +159,7 @@ class Registry(Generic[T]):
         for known, make in among.items():
             if known.replace("_", "").lower() == plain:
                 return make
-        raise ValueError(f"unknown {self.kind} {name!r}; there are {', '.join(self.classes)}")
+        raise ValueError(unknown(self.kind, name, self.classes))
 
     def _registered(self, name: str, config: Mapping[str, Any]) -> T:
         """Make the object of a class or function that a user registered."""

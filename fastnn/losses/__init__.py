@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.near import unknown
 from ..core.registered import LAYERS, named, own_config, registered_name
 from .base import CustomLoss, Loss
 from .keras.ctc import CTC
@@ -74,7 +75,7 @@ def get(identifier: Any) -> Any:
         name = _ALIASES.get(identifier, identifier)
         by_class = {c.__name__: c for c in LOSSES.values()}
         if name not in LOSSES and name not in by_class:
-            raise ValueError(f"unknown loss {identifier!r}; there are: {', '.join([*LOSSES, *_ALIASES])}")
+            raise ValueError(unknown("loss", identifier, [*LOSSES, *_ALIASES]))
         return (LOSSES.get(name) or by_class[name])()
     if isinstance(identifier, type) and (issubclass(identifier, Loss) or hasattr(identifier, "as_keras")):
         identifier = identifier()

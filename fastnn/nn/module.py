@@ -23,6 +23,7 @@ from .hooks import Hooked, hooked
 from .inputs import Inputs
 from .keras_names import KerasNames, adds_losses, with_losses
 from .keras_style import marking, with_mode
+from .keywords import Keywords
 from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
@@ -39,7 +40,7 @@ _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_wri
 """Attributes that a copy does not have."""
 
 
-class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked):
+class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked, Keywords):
     """Base of layers and models, which have parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a

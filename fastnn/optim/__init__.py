@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.near import unknown
 from ..core.registered import named
 from . import lr_scheduler
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
@@ -60,7 +61,7 @@ def get(identifier: Any, **settings: Any) -> Optimizer:
     if isinstance(identifier, str):
         name = identifier.lower()
         if name not in _KERAS:
-            raise ValueError(f"unknown optimizer {identifier!r}; there are: {', '.join(_KERAS)}")
+            raise ValueError(unknown("optimizer", identifier, _KERAS))
         cls, defaults = _KERAS[name]
         if name == "adam" and settings.get("weight_decay"):
             cls = AdamW  # Keras decouples weight decay in all its optimizers

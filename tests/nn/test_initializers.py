@@ -110,7 +110,7 @@ def test_functions() -> None:
 @pytest.mark.parametrize(
     ("identifier", "error", "words"),
     [
-        ("glorot", ValueError, "unknown initializer 'glorot'; there are constant, glorot_normal, glorot_uniform"),
+        ("glorot", ValueError, "unknown initializer 'glorot'; there are: constant, glorot_normal, glorot_uniform"),
         ("", ValueError, "unknown initializer ''"),
         (None, TypeError, "None is a NoneType; wanted a name"),
         (3, TypeError, "3 is a int"),

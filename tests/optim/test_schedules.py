@@ -116,7 +116,7 @@ def test_what_the_ends_are() -> None:
         (lambda: s.WarmupStableDecay(1, 1, 1, 1, decay="exp"), "'exp' came, wanted one of linear, cosine, sqrt"),
         (lambda: s.Join([s.Constant(1)], [1]), "1 schedules and 1 boundaries"),
         (lambda: s.Constant(1.0)(-1), "Constant: step -1 came"),
-        (lambda: s.get("cosine"), "unknown schedule 'cosine'; there are Constant"),
+        (lambda: s.get("cosine"), "unknown schedule 'cosine'; did you mean 'CosineDecay'\\? There are: Constant"),
         (lambda: s.get({"class_name": "Constant", "config": {"x": 1}}), "Constant cannot be made from"),
     ],
 )

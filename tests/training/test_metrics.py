@@ -127,7 +127,7 @@ def test_get() -> None:
 @pytest.mark.parametrize(
     ("identifier", "kind", "error", "words"),
     [
-        ("f2", "values", ValueError, "unknown metric 'f2'; there are acc, accuracy, auc, "),
+        ("f2", "values", ValueError, "unknown metric 'f2'; there are: acc, accuracy, auc, "),
         (None, "values", TypeError, "a metric is None"),
         ("mse", "labels", ValueError, "mse compares with values.*the loss takes class labels"),
         ("sparse_categorical_accuracy", "values", ValueError, "compares with class labels"),

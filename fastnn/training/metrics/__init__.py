@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, cast
 
+from ...core.near import unknown
 from ...core.registered import named
 from .base import Metric
 from .classes import (
@@ -185,8 +186,8 @@ def _resolve(identifier: Any, loss_kind: str, n_outputs: int, logits: str = "") 
             return fitting[0 if loss_kind == "labels" else 1 if binary else 2](name=identifier)
         make = _find(identifier)
         if make is None:
-            known = ", ".join(sorted([*FITTING, *METRICS]))
-            raise ValueError(f"compile: unknown metric {identifier!r}; there are {known}, or a function f(y_true, y_pred)")
+            known = unknown("metric", identifier, sorted([*FITTING, *METRICS]))
+            raise ValueError(f"compile: {known}, or a function f(y_true, y_pred)")
         return make(name=identifier)
     if callable(identifier):
         return MeanMetricWrapper(identifier)

@@ -1,0 +1,33 @@
+"""Messages about names that are unknown: the known name that is meant, perhaps, comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most like an unknown name, in any case of letters; None if no name is like it.
+
+    >>> nearest("rellu", ["elu", "relu", "tanh"]), nearest("LINEAR", ["Linear"]), nearest("xyz", ["relu"])
+    ('relu', 'Linear', None)
+    """
+    import difflib  # only for errors
+
+    names = list(names)
+    if found := difflib.get_close_matches(name, names, 1, 0.7):
+        return found[0]
+    lower = {known.lower(): known for known in names}
+    return lower[found[0]] if (found := difflib.get_close_matches(name.lower(), lower, 1, 0.7)) else None
+
+
+def unknown(what: str, name: object, names: Iterable[str]) -> str:
+    """Return a message that names an unknown name and those that are known.
+
+    >>> unknown("activation", "rellu", ["relu", "tanh"])
+    "unknown activation 'rellu'; did you mean 'relu'? There are: relu, tanh"
+    >>> unknown("activation", "x", ["relu", "tanh"])
+    "unknown activation 'x'; there are: relu, tanh"
+    """
+    names = list(names)
+    near = nearest(name, names) if isinstance(name, str) else None
+    return f"unknown {what} {name!r}; {f'did you mean {near!r}? There' if near else 'there'} are: {', '.join(names)}"
