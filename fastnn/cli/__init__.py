@@ -1,4 +1,4 @@
-"""Define the command line: `fastnn info`, `warmup`, `train`, `evaluate`, `predict` and `generate`."""
+"""Define the command line: `fastnn train`, `evaluate`, `predict`, `generate`, `bench`, `plot`, `convert`, `info`, `warmup`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .common import backend_option, clean_errors, use
 from .predict import evaluate, predict
 from .table import goes_here, train_table
 from .text import train_text
+from .tools import bench, convert, plot
 from .train import train
 from .writing import generate
 
@@ -56,7 +57,7 @@ def warmup(backend: str | None) -> None:
         _warm_up(KERNELS)
 
 
-for command in (train, evaluate, predict, generate):
+for command in (train, evaluate, predict, generate, bench, plot, convert):
     main.add_command(command)
 
 
