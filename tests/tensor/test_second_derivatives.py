@@ -136,6 +136,9 @@ LAYERS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "Conv2d": (lambda: fastnn.nn.Conv2d(2, 3, 2), IMAGES.transpose(0, 3, 1, 2).copy()),
     "AveragePooling2D": (lambda: fastnn.AveragePooling2D(2), IMAGES),
     "GlobalAveragePooling2D": (fastnn.GlobalAveragePooling2D, IMAGES),
+    "MaxPooling2D": (lambda: fastnn.MaxPooling2D(2), IMAGES),
+    "MaxPool2d": (lambda: fastnn.nn.MaxPool2d(3, 2, 1, ceil_mode=True), IMAGES.transpose(0, 3, 1, 2).copy()),
+    "MaxPool1d": (lambda: fastnn.nn.MaxPool1d(2, 2, dilation=2), CUBE),
     "ZeroPadding2D": (lambda: fastnn.ZeroPadding2D(1), IMAGES),
     "Conv2DTranspose": (lambda: fastnn.Conv2DTranspose(3, 3, strides=2, padding="same"), IMAGES),
     "Upsample": (lambda: fastnn.nn.Upsample(scale_factor=2, mode="bilinear"), IMAGES.transpose(0, 3, 1, 2).copy()),
@@ -215,15 +218,23 @@ def test_gradients_are_those_without_a_graph() -> None:
 
 def test_only_what_is_wanted_is_computed() -> None:
     x, w = (fastnn.tensor(a, requires_grad=True) for a in (X, Y))
-    h = fastnn.MaxPooling1D(2)(w.reshape(1, 3, 4))  # has no second derivative, and is not on the way to x
+    h, _ = fastnn.nn.GRU(4, 2).double()(w.reshape(1, 3, 4))  # has no second derivative, and is not on the way to x
     y = (x * x * h.sum()).sum() + h.sum()
     (dx,) = fastnn.grad(y, x, create_graph=True)
     np.testing.assert_allclose(dx.numpy(), 2 * X * h.sum().item())
-    with pytest.raises(NotImplementedError, match="grad: create_graph=True: max_pool has no second derivative"):
+    with pytest.raises(NotImplementedError, match="grad: create_graph=True: gru has no second derivative"):
         fastnn.grad(y, w, create_graph=True)
     with pytest.raises(RuntimeError, match="do not depend on input 0"):
         fastnn.grad((x * x).sum(), w, create_graph=True)
     assert fastnn.grad((x * x).sum(), (x, w), create_graph=True, allow_unused=True)[1] is None
+
+
+def test_equal_elements_of_a_window() -> None:
+    x = fastnn.tensor(rng.integers(0, 2, (2, 6, 6, 3)).astype(np.float64), requires_grad=True)
+    y = fastnn.MaxPooling2D(3, strides=2)(x).square().sum()
+    (plain,) = fastnn.grad(y, x, retain_graph=True)
+    (with_graph,) = fastnn.grad(y, x, create_graph=True)
+    np.testing.assert_array_equal(plain.numpy(), with_graph.numpy())
 
 
 def test_graph_is_kept_unless_it_is_freed() -> None:
@@ -360,9 +371,7 @@ def test_wrong_second_derivatives_are_found() -> None:
         fastnn.gradgradcheck(Wrong.apply, X)
 
 
-WITHOUT = {
-    "ctc", "gru", "lstm", "max_pool", "rnn",
-}  # fmt: skip
+WITHOUT = {"ctc", "gru", "lstm", "rnn"}
 """Operations without second derivatives, by their backward functions or files; docs/tensor.md lists them."""
 
 
@@ -394,3 +403,25 @@ def test_plain_backward_adds_to_a_gradient_with_a_graph() -> None:
 
 def test_the_checks_are_also_in_autograd() -> None:
     assert fastnn.autograd.gradcheck is fastnn.gradcheck and fastnn.autograd.gradgradcheck is fastnn.gradgradcheck
+
+
+@pytest.mark.parametrize("name", ["Dropout", "GaussianDropout", "AlphaDropout", "GaussianNoise"])
+def test_random_layers_use_the_same_numbers_again(name: str) -> None:
+    fastnn.seed(0)
+    layer = getattr(fastnn, name)(0.4).train()
+    x, v = fastnn.tensor(X, requires_grad=True), fastnn.tensor(Y)
+    y = layer(x)
+    (slope,) = fastnn.grad(y.sum(), x, retain_graph=True)
+    (dx,) = fastnn.grad((y**3 * v).sum(), x, create_graph=True)
+    np.testing.assert_allclose(dx.numpy(), 3 * y.numpy() ** 2 * slope.numpy() * Y, atol=1e-12)
+    (ddx,) = fastnn.grad(dx.sum(), x)
+    np.testing.assert_allclose(ddx.numpy(), 6 * y.numpy() * slope.numpy() ** 2 * Y, atol=1e-12)
+
+
+def test_factors_are_rounded_as_in_the_forward_pass() -> None:
+    x, w = (fastnn.tensor(a, requires_grad=True) for a in (X, Y.T.copy()))
+    with fastnn.autocast("bfloat16"):
+        y = fastnn.tanh(x @ w)
+    plain = fastnn.grad(y.sum(), (x, w), retain_graph=True)
+    for mine, theirs in zip(fastnn.grad(y.sum(), (x, w), create_graph=True), plain, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,17 +11,20 @@ from typing import Any, NamedTuple
 from ...backends import current
 from ...backends.spec import LINEAR
 from ...core.precision import rounded_to
-from ...ops import activation, attention, convolution, dense, normalization, transposed_convolution
+from ...ops import activation, attention, convolution, dense, normalization, pooling, transposed_convolution
 from ...ops.activation import activate
 from ...ops.attention_weights import weighted
 from ...ops.convolution import conv
 from ...ops.dense import before_activation, matmul, matmul_batches, matmul_transposed
 from ...ops.elementwise import add, mul, rsqrt, square, sub
-from ...ops.index import split
+from ...ops.index import getitem, split
 from ...ops.logic import gt, where
+from ...ops.padding import pad_constant
+from ...ops.pooling import pooled_sizes
+from ...ops.reduce import max as max_of
 from ...ops.reduce import mean
 from ...ops.reduce import sum as sum_of
-from ...ops.shape import reshape, swap_axes
+from ...ops.shape import reshape, stack, swap_axes
 from ..tensor import Array, Node, Tensor
 from .elementwise import slope
 from .rules import Wanted, derived, linked, rule, sum_to
@@ -187,6 +192,23 @@ def _conv_transpose(node: Node, dy: Tensor) -> Sequence[Wanted]:
         lambda: linear.by_filters(x, dy),
         lambda: sum_of(dy, tuple(range(dy.ndim - 1))),
     )[: len(node.inputs)]
+
+
+@composed(pooling._max_pool_backward)
+def _max_pool(node: Node) -> Tensor:
+    x = node.inputs[0]
+    size, stride, padding, dilation, ceil = (node.attrs[name] for name in ("size", "stride", "padding", "dilation", "ceil"))
+    places = pooled_sizes(node.op, x.shape[1:-1], size, stride, padding, dilation, ceil)
+    steps = [(n - 1) * s + 1 for n, s in zip(places, stride, strict=True)]
+    reach = [n + d * (r - 1) for n, r, d in zip(steps, size, dilation, strict=True)]
+    sides = tuple((before, n - before - own) for (before, _), n, own in zip(padding, reach, x.shape[1:-1], strict=True))
+    padded = pad_constant(x, sides, -math.inf)
+    parts = []
+    for offset in itertools.product(*map(range, size)):  # the position in a window, in the order of the kernel
+        starts = [o * d for o, d in zip(offset, dilation, strict=True)]
+        window = (slice(a, a + n, s) for a, n, s in zip(starts, steps, stride, strict=True))
+        parts.append(getitem(padded, (slice(None), *window)))
+    return max_of(stack(parts), dim=0).values  # type: ignore[no-any-return]
 
 
 # ---- normalization ----
