@@ -33,7 +33,7 @@ class Order:
         if not self.shuffle:
             return None
         stream = self._stream() if self._next is None else self._next
-        self._before, self._next = state_of(stream), None
+        self._before, self._next = stream.bit_generator.state, None
         return stream.permutation(n) if places is None else stream.integers(places, size=n)
 
     def before(self) -> list[int] | None:
