@@ -29,8 +29,12 @@ myst_enable_extensions = ["dollarmath"]
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 
-SUBPACKAGES = ["nn.init", "nn.utils", "nn.utils.rnn", "optim.lr_scheduler"]
-"""Public modules that are no names of `fastnn` itself."""
+
+def _packages(name: str) -> list[str]:
+    """Return a package and the public packages in it."""
+    modules = {n: getattr(importlib.import_module(name), n) for n in importlib.import_module(name).__all__}
+    inside = [n for n, m in modules.items() if getattr(m, "__name__", "") == f"{name}.{n}" and hasattr(m, "__all__")]
+    return [name, *(found for n in inside if f"{name}.{n}" != "fastnn.ops" for found in _packages(f"{name}.{n}"))]
 
 
 def _kind(value: Any) -> str:
@@ -85,9 +89,7 @@ def _write_reference(app: Any) -> None:
     """Write api/, one page for each public package; pages that would not change are left alone, so that builds are quick."""
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
-    found = [n for n in fastnn.__all__ if isinstance(getattr(fastnn, n), ModuleType) and n not in ("ops", "keras")]
-    found += [f"keras.{n}" for n in fastnn.keras.__all__ if getattr(fastnn.keras, n).__name__.startswith("fastnn.keras.")]
-    names = ["fastnn", *(f"fastnn.{n}" for n in (*sorted({*found, *SUBPACKAGES} - {"keras"}), "keras"))]
+    names = _packages("fastnn")
     described: dict[int, str] = {}
     pages = {f"{name}.rst": _page(name, described) for name in sorted(names, key=lambda name: name.startswith("fastnn.keras"))}
     contents = "\n".join(f"   {name}" for name in sorted(names))
@@ -100,8 +102,9 @@ def _write_reference(app: Any) -> None:
 
 
 def _as_restructured_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Escape what docstrings mean literally, such as a * b and |x|, and join lists of arguments that go over two lines."""
-    text = re.sub(r"(?m)^(    (?:[\w*]+, )*[\w*]+,)\n {8}", r"\1 ", "\n".join(lines))
+    """Escape what docstrings mean literally, such as a * b and |x|, and join lists of arguments that go over several lines."""
+    names, text = r"(?:[\w*]+, )*[\w*]+,", "\n".join(lines)
+    text = re.sub(rf"(?m)^    {names}(?:\n {{8}}{names})*\n {{8}}", lambda m: re.sub(r"\n {8}", " ", m[0]), text)
     parts = re.split(r"(``.*?``|`[^`]*`|^ *>>>(?:.+\n?)+)", text, flags=re.M)
     parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
     lines[:] = "".join(parts).split("\n")
