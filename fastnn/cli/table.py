@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from .common import (
 )
 from .report import class_table, confusion_table
 
+MOST_NAMED = 30
+"""Largest number of columns that are shown by their names."""
 MOST_SHOWN = 16
 """Largest number of classes whose precision, recall and confusions are shown."""
 
@@ -190,6 +193,9 @@ def _data(job: Job, file: str, rows: int) -> list[str]:
     """Return lines about the table."""
     target, n = job.encoder.target, len(job.encoder.target.values)
     columns = [f"{c.name} ({_kind(c)})" for c in job.encoder.columns]
+    if len(columns) > MOST_NAMED:
+        kinds = Counter(c.kind for c in job.encoder.columns)
+        columns = [f"{len(columns)} columns", *(f"{count} of kind {kind}" for kind, count in kinds.items())]
     parts = f"{len(job.train)} for training, {len(job.validation)} for validation, {len(job.test)} for the test"
     what = f"one of {n} classes" if n else f"a number, {target.mean:.4g} with deviation {target.scale:.4g}"
     return [

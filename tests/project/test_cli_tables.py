@@ -85,6 +85,14 @@ def test_train_on_classes_as_json(flats: Any) -> None:
     assert again["test"] == report["test"], "the seed makes training repeatable"
 
 
+def test_many_columns_are_counted() -> None:
+    x = np.random.default_rng(0).random((60, 40))
+    frame = pd.DataFrame(x, columns=[f"n{i}" for i in range(40)]).assign(kind=["a", "b"] * 30)
+    frame.to_csv("wide.csv", index=False)
+    out = good("train", "wide.csv", "--target", "n0", "--epochs", 1).stdout
+    assert "inputs: 40 columns, 39 of kind number, 1 of kind category\n" in out
+
+
 def test_evaluate(model: str, flats: Any) -> None:
     assert "240 rows" in good("evaluate", model, "flats.csv").stdout
     found = json.loads(good("evaluate", model, "flats.csv", "--json").stdout)
