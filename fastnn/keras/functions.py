@@ -94,7 +94,7 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def sort(x: Any, axis: int = -1) -> Tensor:
     """Return x in ascending order along an axis."""
-    return fastnn.sort(as_tensor(x, "sort"), axis=axis).values  # type: ignore[no-any-return]
+    return fastnn.sort(as_tensor(x, "sort"), axis=axis)  # type: ignore[no-any-return]
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> Any:
