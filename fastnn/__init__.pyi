@@ -5,6 +5,7 @@ from . import callbacks as callbacks
 from . import constraints as constraints
 from . import cuda as cuda
 from . import datasets as datasets
+from . import distributions as distributions
 from . import initializers as initializers
 from . import interpret as interpret
 from . import keras as keras
@@ -570,6 +571,7 @@ __all__ = [
     "diag",
     "diagonal",
     "diff",
+    "distributions",
     "div",
     "divide",
     "dot",
