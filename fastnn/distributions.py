@@ -166,7 +166,8 @@ class Uniform(Distribution):
 def _one_of(name: str, probs: Any, logits: Any) -> Tensor:
     if (probs is None) == (logits is None):
         raise ValueError(f"{name}: wanted one of probs and logits")
-    return real(as_tensor(logits if probs is None else probs, name))
+    given: Tensor = real(as_tensor(logits if probs is None else probs, name))
+    return given
 
 
 class Categorical(Distribution):
