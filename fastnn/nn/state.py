@@ -192,6 +192,33 @@ class State(Members):
         self._may_write(path, overwrite, "save")
         save(self, path, include_optimizer)
 
+    def export(self, path: Any, input_shape: Any = None) -> None:
+        """Write the model as an ONNX file, for other programs; the extra `onnx` installs what writes it.
+
+        Sequential and functional models of dense, convolution, pooling, normalization, embedding, merging and activation layers
+        are written, in evaluation mode, for batches of any size.
+
+        Args:
+            path: path of the file, which ends in .onnx.
+            input_shape: shape of one sample, if the first layer does not define it.
+
+        Raises:
+            ImportError: onnx is not installed.
+            OSError: the file cannot be written.
+            ValueError: a layer or a setting of it is not exported, which the message names; or the input shape is unknown.
+
+        >>> import onnx
+        >>> import fastnn, tempfile, os
+        >>> model = fastnn.Sequential([fastnn.Dense(2, "relu", input_shape=(3,))])
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+        >>> model.export(path)
+        >>> [node.op_type for node in onnx.load(path).graph.node]
+        ['MatMul', 'Add', 'Relu', 'Identity']
+        """
+        from ..interop.onnx_export import export
+
+        export(self, path, input_shape)
+
     def save_weights(self, path: Any, *, overwrite: bool = True) -> None:
         """Write the state_dict into a safetensors file; overwrite=False refuses to replace a file."""
         from ..files.models import save_weights
