@@ -51,7 +51,13 @@ def _made(torch: Any, module: Any, where: str) -> Module:
     if known(module):
         return layer(module, where)
     if type(module) is torch.nn.Sequential and not _has_code(torch, module):
-        return Sequential([_made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()])
+        layers = [_made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()]
+        try:
+            return Sequential(layers)
+        except (
+            ValueError
+        ):  # it takes samples of a Linear to have one axis; in PyTorch they may have more, as for a Conv1d after it
+            return traced(torch, module)
     return traced(torch, module)
 
 

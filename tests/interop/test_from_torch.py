@@ -259,6 +259,7 @@ def test_modules_in_modules() -> None:
     torch.manual_seed(0)
     equal(Residuals(), numbers(2, 4))
     equal(tn.Sequential(Block(), tn.ReLU()), numbers(2, 4))
+    equal(tn.Sequential(tn.Linear(4, 6), tn.Conv1d(2, 3, 3)), numbers(5, 2, 4))
 
 
 def test_forwards_that_cannot_be_recorded() -> None:
