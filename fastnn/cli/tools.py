@@ -109,7 +109,7 @@ def plot(model_file: str, output: str | None, what: str) -> None:
         click.echo(f"saved the picture to {output}")
 
 
-@click.command(short_help="Write the weights of a model for other programs.")
+@click.command(short_help="Write a model for other programs.")
 @click.argument("model_file", metavar="MODEL")
 @click.argument("output", metavar="OUT")
 @click.option("--keep-optimizer", is_flag=True, help="For .fastnn: keep the state of the optimizer, to continue training.")
@@ -119,6 +119,8 @@ def convert(model_file: str, output: str, keep_optimizer: bool) -> None:
     \b
       .safetensors   the weights by name, for PyTorch and others
       .npz           the weights by name, for NumPy
+      .onnx          the model itself, for onnxruntime and others; needs
+                     the package onnx
       .fastnn        the whole model, by default without the state of the
                      optimizer, which is twice as large as the weights
 
@@ -129,15 +131,17 @@ def convert(model_file: str, output: str, keep_optimizer: bool) -> None:
     """
     with clean_errors():
         ending = Path(output).suffix.lower()
-        if ending not in (".safetensors", ".npz", ".fastnn"):
-            raise ValueError(f"{output}: wanted a file that ends with .safetensors, .npz or .fastnn")
+        if ending not in (".safetensors", ".npz", ".onnx", ".fastnn"):
+            raise ValueError(f"{output}: wanted a file that ends with .safetensors, .npz, .onnx or .fastnn")
         if keep_optimizer and ending != ".fastnn":
             raise ValueError(f"--keep-optimizer goes with .fastnn, not with {ending}")
-        check_targets(model_file, None, {"OUT": output} if ending != ".npz" else {})
+        check_targets(model_file, None, {"OUT": output} if ending in (".safetensors", ".fastnn") else {})
         model = fastnn.load(model_file)
         weights: dict[str, Any] = {name: np.asarray(a) for name, a in model.state_dict().items()}
         if ending == ".fastnn":
             model.save(output, include_optimizer=keep_optimizer)
+        elif ending == ".onnx":
+            model.export(output)
         elif ending == ".npz":
             np.savez(output, **weights)
         else:

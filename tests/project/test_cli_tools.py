@@ -55,6 +55,15 @@ def test_plot() -> None:
     run("plot", "one.fastnn", "--what", "all", code=2)
 
 
+def test_convert_to_onnx() -> None:
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    run("convert", "one.fastnn", "one.onnx")
+    session, x = runtime.InferenceSession("one.onnx"), np.ones((2, 4), np.float32)
+    [y] = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(y, fastnn.load("one.fastnn").predict(x), rtol=1e-5, atol=1e-6)
+
+
 def test_convert() -> None:
     assert "saved 23 numbers in 4 arrays to one.npz" in run("convert", "one.fastnn", "one.npz")
     own = fastnn.load("one.fastnn")
@@ -68,6 +77,6 @@ def test_convert() -> None:
     run("convert", "one.fastnn", "small.fastnn")
     assert Path("small.fastnn").stat().st_size < Path("one.fastnn").stat().st_size
     np.testing.assert_array_equal(fastnn.load("small.fastnn").predict(x), own.predict(x))
-    assert "wanted a file that ends with .safetensors, .npz or .fastnn" in run("convert", "one.fastnn", "one.pt", code=1)
+    assert "wanted a file that ends with .safetensors, .npz, .onnx or .fastnn" in run("convert", "one.fastnn", "one.pt", code=1)
     assert "--keep-optimizer goes with .fastnn" in run("convert", "one.fastnn", "a.npz", "--keep-optimizer", code=1)
     assert "is the same file as one.fastnn" in run("convert", "one.fastnn", "one.fastnn", code=1)
