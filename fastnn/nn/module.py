@@ -97,6 +97,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
     _any_dtype = False
     """Whether inputs of any dtype are passed on without a cast, so that the next layer decides the dtype."""
 
+    _adds_losses = False
+    """Whether the forward of the class calls add_loss."""
     _needs_build = False
     """Whether the class has a custom build."""
     _built = False
@@ -115,6 +117,7 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
             cls.forward = with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]
         if adds_losses(inspect.unwrap(vars(cls).get("forward", _no_forward))):
             cls.forward = with_losses(cls.forward)  # type: ignore[method-assign]
+            cls._adds_losses = True
         if own_code(cls.__module__):
             return
         if cls.input_spec is FLOATS and next(c for c in cls.__mro__ if "forward" in vars(c) and own_code(c.__module__)) is Module:

@@ -58,6 +58,8 @@ class Compiled(Unpickled):
         self._parts: dict[tuple[int, str], str] = {}
         self._names: tuple[list[tuple[str, Objective]], list[tuple[str, Metric]]] | None = None
         """Names of losses and metrics in the logs, after the metrics are known."""
+        self.added = False
+        """Whether the only losses are those that layers add by add_loss."""
         self.own: OwnLogs | None = None
         """Logs of a model with custom steps; None for other models."""
         self.active: OwnLogs | None = None
@@ -88,7 +90,7 @@ class Compiled(Unpickled):
         if outputs != self.outputs:
             given = (self.given[name] for name in ("loss_weights", "metrics", "weighted_metrics"))
             parts = objectives(outputs, self.loss, *given)
-            if all(o.loss is None for o in parts) and self.own is None:
+            if all(o.loss is None for o in parts) and self.own is None and not self.added:
                 raise ValueError("compile: no output has a loss")
             self.outputs, self.objectives, self._names = outputs, parts, None
             self.known_shapes.clear()

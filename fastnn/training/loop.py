@@ -68,7 +68,7 @@ class Trainer(Evaluator, Reporter):
             optimizer: a Keras name ("adam", "sgd", "adamw", ...) or an object of `fastnn.optim`. An optimizer that was made with
                 groups of parameters has separate settings for each group.
             loss: a Keras name, an object of `fastnn.losses` or `fastnn.nn`, or a function of y_true and y_pred. It may be omitted
-                if a custom train_step computes the loss.
+                if a custom train_step computes the loss, or layers call add_loss.
             metrics: names ("accuracy", "mse", "mae"), objects of `fastnn.metrics`, or functions of y_true and y_pred. They
                 ignore sample and class weights.
             weighted_metrics: the same, but with sample and class weights. The logs contain "weighted_accuracy" if metrics
@@ -88,7 +88,9 @@ class Trainer(Evaluator, Reporter):
             RuntimeError: the backend, the CPU or the GPU does not support the dtype; the message gives the reason.
         """
         steps = self._overrides("train_step", "test_step", "compute_loss", "compute_metrics")
-        if loss is None and not steps:
+        model: Any = self
+        added = loss is None and any(m._adds_losses for m in model.modules())
+        if loss is None and not steps and not added:
             raise ValueError("compile: no loss is given")
         given = [
             [m] if isinstance(m, str) or (m is not None and not isinstance(m, Sequence | Mapping)) else m or []
@@ -99,10 +101,10 @@ class Trainer(Evaluator, Reporter):
         capture = False if run_eagerly else capture
         before = self._compiled
         self._compiled = Compiled(optimizer, loss, given[0], loss_weights, capture, dtype, given[1])
+        self._compiled.added = added
         if steps:
             self._compiled.own = OwnLogs(self, self._compiled)
         if before is not None and before.optimizer is self._compiled.optimizer and before.owns_optimizer:
-            model: Any = self
             own = (p for m in model.modules() for p in m._parameters.values() if p is not None)
             self._compiled.owns_optimizer |= not set(before.optimizer.params).isdisjoint(map(parameters_py.stored, own))
         self.eval()  # type: ignore[attr-defined]

@@ -289,9 +289,12 @@ class BatchLoss:
                 self._measured.append((o, loss, counted))
                 part = loss if o.weight == 1 else loss * o.weight
                 total = part if total is None else total + part
-        assert total is not None  # compile rejects models without any loss
         self._penalty = model.regularization_loss()
-        self.total: Tensor = total + self._penalty if isinstance(self._penalty, Tensor) else total
+        if isinstance(self._penalty, Tensor):
+            total = self._penalty if total is None else total + self._penalty
+        if total is None:
+            raise ValueError("fit: no layer called add_loss, and compile has no loss")
+        self.total: Tensor = total
 
     def add(self, compiled: Compiled, rows: int) -> None:
         """Add the losses and the penalties to their running means."""

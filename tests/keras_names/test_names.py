@@ -256,3 +256,27 @@ def test_lambda(tmp_path: Path) -> None:
         graph.save(tmp_path / "g.fastnn")
     with pytest.raises(ValueError, match="output_shape or mask came"):
         keras.layers.Lambda(first, output_shape=(2,))  # type: ignore[arg-type]
+
+
+@keras.saving.register_keras_serializable(package="test_names")
+class Distance(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        a, b = inputs
+        self.add_loss(keras.ops.mean(keras.ops.square(a - b)))
+        return b
+
+
+def test_losses_of_layers_alone(tmp_path: Path) -> None:
+    a = keras.Input((4,))
+    model = keras.Model(a, Distance()([a, keras.layers.Dense(4, kernel_initializer="zeros")(a)]))
+    model.compile(keras.optimizers.SGD(0.1))
+    assert model.evaluate(x, verbose=0) == pytest.approx((x**2).mean(), rel=1e-5)
+    history = model.fit(x, epochs=3, batch_size=12, shuffle=False, verbose=0).history["loss"]
+    assert history[0] == pytest.approx((x**2).mean(), rel=1e-5) and history[2] < history[1] < history[0]
+    model.save(tmp_path / "m.fastnn")
+    again = keras.models.load_model(tmp_path / "m.fastnn")
+    np.testing.assert_allclose(again.predict(x), model.predict(x), rtol=1e-6)
+    assert again.fit(x, verbose=0).history["loss"][0] < history[2]
+    plain = small()
+    with pytest.raises(ValueError, match="compile: no loss is given"):
+        plain.compile("sgd")

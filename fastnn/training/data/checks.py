@@ -62,7 +62,7 @@ class DataChecks:
         inputs, features = self._inputs(op, x, names[0], bytes_stay)
         if c.own is not None and c.loss is None and not (c.given["metrics"] or c.given["weighted_metrics"]):
             return self._as_they_are(op, inputs, features, y, sample_weight, names)
-        if y is None:
+        if y is None and not c.added:
             raise ValueError(f"{op}: {names[1]} is missing")
         rows, dtype, first = len(features[0]), model.dtype, names[0]
         if len(inputs) > 1:
