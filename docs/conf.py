@@ -26,6 +26,7 @@ smartquotes = False
 default_role = "code"  # single backticks in docstrings are code
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
+napoleon_custom_sections = [("Returns", "prose")]  # ours begin with no type, so a colon in them is a colon
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 
