@@ -54,9 +54,8 @@ def _made(torch: Any, module: Any, where: str) -> Module:
         layers = [_made(torch, m, f"{where}.{name}" if where else name) for name, m in module.named_children()]
         try:
             return Sequential(layers)
-        except (
-            ValueError
-        ):  # it takes samples of a Linear to have one axis; in PyTorch they may have more, as for a Conv1d after it
+        except ValueError:
+            # Sequential takes samples of a Linear to have one axis. In PyTorch they may have more, as for a Conv1d after it.
             return traced(torch, module)
     return traced(torch, module)
 
