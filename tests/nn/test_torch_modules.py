@@ -22,6 +22,11 @@ def test_devices_and_dtypes() -> None:
             model.cuda()
 
 
+def test_append() -> None:
+    model = nn.Sequential(nn.Linear(3, 4)).append(nn.ReLU()).append(nn.Linear(4, 2))
+    assert len(model) == 3 and model(fastnn.ones(1, 3)).shape == (1, 2)
+
+
 def test_submodules_by_name() -> None:
     model = nn.Module()
     model.add_module("body", nn.Sequential(nn.Linear(3, 4), nn.ReLU()))

@@ -51,6 +51,11 @@ class Sequential(Containing):
         """Append a layer, which is built if its input shape is known."""
         self._append(layer, self._known(len(self._modules)))
 
+    def append(self, module: Module) -> Sequential:
+        """Append a layer, as `add` does; return the Sequential, as in PyTorch."""
+        self.add(module)
+        return self
+
     def _append(self, layer: Any, known: Known | None) -> Known | None:
         """Append a layer, given its input (None if unknown); return its output (None if unknown)."""
         if not self._modules and type(layer).__name__ == "Symbol":

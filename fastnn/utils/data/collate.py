@@ -14,7 +14,7 @@ from ...ops.shape import stack
 def default_collate(batch: Sequence[Any]) -> Any:
     """Make a batch of samples: numbers, arrays and Tensors become one Tensor, with an axis of the samples in front.
 
-    Tuples and lists become lists of batches, dicts dicts of batches, and named tuples named tuples. Texts stay lists. Python's
+    Tuples and lists become lists of batches, dicts dicts of batches, and named tuples named tuples. Texts stay as they are. Python's
     floats become float64, as in PyTorch.
 
     Raises:
@@ -23,7 +23,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
     >>> from fastnn.utils.data import default_collate
     >>> default_collate([(1, "a"), (2, "b")])
-    [tensor([1, 2], dtype=int64), ['a', 'b']]
+    [tensor([1, 2], dtype=int64), ('a', 'b')]
     """
     if not batch:
         raise ValueError("default_collate: no samples came, wanted at least one")
