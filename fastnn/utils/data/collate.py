@@ -14,8 +14,8 @@ from ...ops.shape import stack
 def default_collate(batch: Sequence[Any]) -> Any:
     """Make a batch of samples: numbers, arrays and Tensors become one Tensor, with an axis of the samples in front.
 
-    Tuples and lists become lists of batches, dicts dicts of batches, and named tuples named tuples. Texts stay as they are. Python's
-    floats become float64, as in PyTorch.
+    Tuples and lists become lists of batches, dicts dicts of batches, and named tuples named tuples. Texts stay as they are.
+    Python's floats become float64, as in PyTorch.
 
     Raises:
         TypeError: samples are of another type.
