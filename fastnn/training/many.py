@@ -49,6 +49,8 @@ class Many:
 class Nets(Module):
     """All nets as one model, with outputs (n, nets, ...)."""
 
+    _saved_as = ""
+
     def __init__(self, stack: Stack, first: Any) -> None:
         super().__init__()
         self._stack, self._first = stack, first
