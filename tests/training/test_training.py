@@ -190,12 +190,13 @@ def test_float64_models_train_in_float64() -> None:
     assert model.predict(X).dtype == np.float64 and all(w.dtype == np.float64 for w in model.get_weights())
 
 
-def test_verbose_is_quiet_when_not_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    classifier().fit(X, LABELS, epochs=2)
+def test_verbose_is_a_line_an_epoch_when_not_on_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    classifier().fit(X, LABELS, epochs=2, verbose=0)
     assert capfd.readouterr() == ("", "")
-    classifier().fit(X, LABELS, epochs=2, verbose=2)
-    out = capfd.readouterr().out
-    assert out.count("\n") == 2 and "Epoch 2/2" in out and "accuracy" in out
+    for verbose in ("auto", 2):
+        classifier().fit(X, LABELS, epochs=2, verbose=verbose)
+        out = capfd.readouterr().out
+        assert out.count("\n") == 2 and "Epoch 2/2" in out and "accuracy" in out
 
 
 def test_fit_is_the_same_on_reference_and_compiled_kernels(tmp_path: Path) -> None:
