@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ..core.near import nearest
-from ..core.structure import own_code
 
 
-class Keywords:
-    """Base that compares keyword arguments with those of the constructor, before it runs."""
+def naming(init: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor whose error for an unknown keyword argument says which argument is meant.
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        own: Any = cls
-        if kwargs and own_code(cls.__module__) and (names := _names(own)) is not None and not names.issuperset(kwargs):
-            wrong = next(name for name in kwargs if name not in names)
+    It is no `__new__`, whose signature Python before 3.11.4 would show for the class.
+    """
+
+    @functools.wraps(init)
+    def named(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError:
+            cls: Any = type(self)
+            names = _names(cls) if kwargs and cls.__init__ is named else None
+            wrong = None if names is None else next((name for name in kwargs if name not in names), None)
+            if names is None or wrong is None:
+                raise
             near = nearest(wrong, names)
             hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(names)) or 'none'}"
-            raise TypeError(f"{cls.__name__}: there is no argument {wrong!r}; {hint}")
-        return super().__new__(cls)
+            raise TypeError(f"{cls.__name__}: there is no argument {wrong!r}; {hint}") from None
+
+    return named
 
 
 @functools.cache

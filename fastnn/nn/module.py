@@ -23,7 +23,7 @@ from .hooks import Hooked, hooked
 from .inputs import Inputs
 from .keras_names import KerasNames, adds_losses, with_losses
 from .keras_style import marking, with_mode
-from .keywords import Keywords
+from .keywords import naming
 from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
@@ -40,7 +40,7 @@ _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_wri
 """Attributes that a copy does not have."""
 
 
-class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked, Keywords):
+class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked):
     """Base of layers and models, which have parameters, other modules, and a `forward`.
 
     Attributes that are Parameters or Modules are registered in the order in which they are set. Every Module can be trained in a
@@ -112,6 +112,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
             if saved_as in LAYERS:
                 raise TypeError(f"{cls.__name__}: files call another layer {saved_as!r}; set _saved_as")
             LAYERS[saved_as] = cls
+        if own_code(cls.__module__) and "__init__" in vars(cls):
+            cls.__init__ = naming(vars(cls)["__init__"])  # type: ignore[method-assign]
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
             cls.forward = with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]

@@ -49,7 +49,7 @@ def in_arena(
     placed, nbytes = _placed(recorder, calls, overlapping, apart)
     calls.clear()
     recorder.forget()
-    arena = aligned(recorder.real, nbytes, np.uint8)
+    arena = aligned(recorder.real, -(-nbytes // 8), np.float64).view(np.uint8)
 
     def array(a: Any) -> Any:
         return arena[a.begin : a.begin + a.nbytes].view(a.dtype).reshape(a.shape) if isinstance(a, Place) else a

@@ -345,7 +345,7 @@ def killed(folder: Path, save_freq: str, kills: int) -> str:
     moments = random.Random(save_freq)
     environment = {**os.environ, "FASTNN_NUM_THREADS": "1"}
     while not (folder / "result.json").exists():
-        seconds = moments.uniform(0.001, 0.25) if kills else 0.0
+        seconds = moments.uniform(0.001, 0.1) if kills else 0.0
         command = [sys.executable, "-c", PROGRAM, str(folder), save_freq, str(seconds)]
         ended = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert ended.returncode in (0, -9), ended.stderr
