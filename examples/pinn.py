@@ -1,4 +1,4 @@
-"""The heat equation solved by a network that sees no solution: a physics-informed neural network (Raissi et al., 2019).
+"""Solve the heat equation by a network that sees no solution: a physics-informed neural network (Raissi et al., 2019).
 
 A rod of length 1 has the temperature sin(pi x) at time 0, and its ends are kept at 0. Heat spreads by u_t = 0.1 u_xx. The network
 u(t, x) is trained on the equation itself: the loss is what is left of u_t - 0.1 u_xx at random points, and the error at the

@@ -406,7 +406,7 @@ def own_loss_and_metric(side: Side) -> dict[str, Any]:
 
     rng = np.random.default_rng(0)
     x = rng.standard_normal((60, 3)).astype("float32")
-    y = (x.sum(1, keepdims=True) > 0).astype("int64")  # in a Loss of one's own, Keras broadcasts (n,) and (n, 1)
+    y = (x.sum(1, keepdims=True) > 0).astype("int64")  # in a custom Loss, Keras broadcasts (n,) and (n, 1)
     results = {}
     for name, loss in (("function", squared), ("class", Share())):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation=lambda v: v * 0.5), keras.layers.Dense(1)])

@@ -22,7 +22,7 @@ from .tensor import Tensor
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 Nested = Any
-"""A Tensor, or a tuple of Tensors."""
+"""Type of results: a Tensor, or a tuple of Tensors."""
 
 
 def __dir__() -> list[str]:
@@ -137,7 +137,7 @@ def vhp(func: Callable[..., Any], inputs: Nested, v: Any = None, create_graph: b
 
 
 hvp = vhp
-"""The product of the Hessian with a vector; since the Hessian is symmetric, it is `vhp`."""
+"""Another name of `vhp`, since the Hessian is symmetric."""
 
 
 def _several(value: Any) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ class KerasFile(NamedTuple):
     """Contents of a file of Keras."""
 
     config: dict[str, Any] | None
-    """The model's class and config; None in a file of weights."""
+    """Class and config of the model; None in a file of weights."""
     tree: dict[str, Any]
     """Arrays by name, in nested dicts as in the file. In files before Keras 3, a dict of each layer by its name."""
     lists: dict[str, list[Array]] | None

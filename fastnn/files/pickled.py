@@ -14,7 +14,7 @@ from .tensors import short
 
 
 class Name(NamedTuple):
-    """A name of a module that a pickle mentions. It is not imported."""
+    """Hold the name of something in a module that a pickle mentions. It is not imported."""
 
     module: str
     name: str

@@ -34,7 +34,7 @@ _FUNCTIONS = {
 
 
 class Made:
-    """A model that was made from an entry, and its layers in the order of the entry: Keras's class, its name, the layer."""
+    """Hold a model that was made from an entry, and its layers in the order of the entry: Keras's class, its name, the layer."""
 
     def __init__(self) -> None:
         self.layers: dict[Module, Layers] = {}
@@ -72,7 +72,7 @@ class Made:
 
     def _functional(self, config: dict[str, Any]) -> Module:
         values: dict[tuple[str, int], list[Any]] = {}
-        """The symbols that each call of each layer returned, by the layer's name and the number of the call."""
+        """Symbols that each call of each layer returned, by the layer's name and the number of the call."""
         own: list[tuple[str, str, Module]] = []
         waiting: list[tuple[str, int, Any, Callable[..., Any]]] = []
         masks = _masks(config["layers"])

@@ -285,4 +285,4 @@ _LAYERS: dict[tuple[str, ...], Callable[[Graph, Any, str, str], str]] = {
     ): _pool,
     tuple(f"Global{k}Pooling{n}D" for k in ("Max", "Average") for n in (1, 2, 3)): _global_pool,
 }
-"""What appends the nodes of layers, by their names in files."""
+"""Functions that append the nodes of layers, by the names of the layers in files."""

@@ -90,7 +90,7 @@ class KerasNames:
         return layers[index]
 
     def add_loss(self, loss: Any) -> None:
-        """Add a loss to those of the current call; for the ``call`` or ``forward`` of a layer of one's own.
+        """Add a loss to those of the current call; for the ``call`` or ``forward`` of a custom layer.
 
         fit adds `losses` to the loss. They are those of the layer's last call.
 

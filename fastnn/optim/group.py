@@ -133,7 +133,7 @@ class Group(MutableMapping[str, Any]):
     def checked(self, i: int, value: Any, where: str = "") -> float:
         """Check a value of the hyper-parameter with index i, and return it as a number."""
         name = self.layout.names[i]
-        value = value.item() if isinstance(value, Tensor) and value.size == 1 else value  # of a schedule of one's own
+        value = value.item() if isinstance(value, Tensor) and value.size == 1 else value  # of a custom schedule
         number = check_number(value, f"{self.owner}: {name}{where}", 0)
         if name in BELOW_ONE and number >= 1:
             raise ValueError(f"{self.owner}: {name}{where} is {value!r}, wanted a number from 0 to below 1")

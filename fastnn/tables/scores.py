@@ -73,6 +73,7 @@ def baselines(job: Job) -> dict[str, Scores]:
 def _linear(job: Job) -> Array | None:
     """Return the outputs of a linear model on the test; None without scikit-learn, or if the table is too wide for it."""
     try:
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression, Ridge
     except ImportError:
         return None
@@ -82,7 +83,7 @@ def _linear(job: Job) -> Array | None:
     rows = np.random.default_rng(0).permutation(len(job.train))[:MOST_ROWS]
     x, y, new = _dense(encoder, job.train)[rows], job.train.y[rows], _dense(encoder, job.test)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it has not converged: it is only for comparison
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is only for comparison
         if not encoder.target.values:
             return np.asarray(Ridge().fit(x, y).predict(new)).reshape(-1, 1)
         model: Any = LogisticRegression(max_iter=300).fit(x, y)

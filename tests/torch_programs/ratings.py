@@ -1,4 +1,4 @@
-"""Ratings of users by a factorization: a data set of one's own, a split, batch norm, hooks, sparse scores."""
+"""Ratings of users by a factorization: a custom data set, a split, batch norm, hooks, sparse scores."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""What `Tensor.backward` and `fastnn.grad` call with create_graph=True; loads all rules."""
+"""Load all rules, for `Tensor.backward` and `fastnn.grad` with create_graph=True."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule of functions with a custom backward: its operations are recorded, so that it has gradients, too."""
+"""Define the rule of functions with a custom backward: its operations are recorded, so that it has gradients, too."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _prelu(node: Node) -> Tensor:
 
 
 class _Conv(NamedTuple):
-    """A convolution without its bias and activation, and its gradients by the image and by the filters."""
+    """Compute a convolution without its bias and activation, and its gradients by the image and by the filters."""
 
     image: tuple[int, ...]
     filters: tuple[int, ...]

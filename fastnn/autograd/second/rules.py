@@ -1,4 +1,4 @@
-"""The table of rules, and what rules are made of.
+"""Define the table of rules, and what rules are made of.
 
 A rule is called with a node and the gradients of its outputs, which are Tensors on the tape, or None. It returns, for each input
 of the node, a function without arguments that computes the gradient of this input, or None if the input has no gradient.

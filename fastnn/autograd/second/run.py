@@ -1,4 +1,4 @@
-"""The pass over the tape that makes gradients of Tensors on the tape, and rules that use it."""
+"""Pass over the tape, and make gradients that are on the tape themselves; define the rules that use this pass."""
 
 from __future__ import annotations
 
