@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ...autograd.tensor import Tensor
 from ...backends import current
 from ...core.structure import Structure, different
-from ...core.tree import Tree, count, flatten, unflatten
 from ..attributes import UNRECORDED
 from ..keras_names import Computed
 from ..module import Module
 from ..spec import ANY, InputSpec, as_input
 from .names import own_name, set_name
-from .symbolic import Call, Input, Symbol, symbols_in
-
-
-class Place(NamedTuple):
-    """Place of an argument's values: their numbers in the list of all values and their nesting; or a constant."""
-
-    tree: Tree | None
-    numbers: tuple[int, ...] = ()
-    constant: Any = None
-
-    def filled(self, values: list[Any]) -> Any:
-        """Return the argument, taken from the values so far."""
-        if self.tree is None:
-            return self.constant
-        return unflatten(self.tree, [values[i] for i in self.numbers]) if self.tree else values[self.numbers[0]]
-
-    def packed(self) -> Any:
-        """Return the place as files store it: a number, a list, {"tuple": [...]}, {"dict": {...}}, or {"value": a constant}."""
-        return {"value": self.constant} if self.tree is None else packed(self.tree, self.numbers)
-
-
-def packed(tree: Tree, numbers: Sequence[int]) -> Any:
-    """Return nested numbers in the form of files; raise TypeError for containers that files do not support."""
-    if not tree:
-        return numbers[0]
-    cls, keys, children = tree
-    if cls is type(None):
-        return {"value": None}
-    if cls not in (list, tuple) and not issubclass(cls, Mapping):
-        raise TypeError(f"save: a {cls.__name__} of inputs or outputs cannot be saved; wanted lists, tuples and dicts")
-    rest = iter(numbers)
-    items = [packed(child, [next(rest) for _ in range(count(child))]) for child in children]
-    if cls is list:
-        return items
-    return {"tuple": items} if cls is tuple else {"dict": dict(zip(keys, items, strict=True))}
-
-
-def unpacked(given: Any, known: int) -> Place:
-    """Return the place from its form in a file. Raise ValueError unless its values exist already, which excludes cycles."""
-    if isinstance(given, dict) and set(given) == {"value"} and isinstance(given["value"], int | float | str | None):
-        return Place(None, (), given["value"])
-    tree, leaves = flatten(_nested(given))
-    return Place(tree, tuple(_number(i, known) for i in leaves))
-
-
-def _nested(given: Any) -> Any:
-    if isinstance(given, list):
-        return [_nested(item) for item in given]
-    if given is None:
-        raise ValueError("an argument is damaged")
-    if not isinstance(given, dict):
-        return given
-    kind: str
-    inner: Any
-    kind, inner = next(iter(given.items()), ("", None))
-    if len(given) != 1 or kind not in ("tuple", "dict", "value"):
-        raise ValueError(f"an argument is {list(given)}")
-    if type(inner) is not {"tuple": list, "dict": dict, "value": type(None)}[kind]:
-        raise ValueError("an argument is damaged")
-    if kind == "dict":
-        return {key: _nested(item) for key, item in inner.items()}
-    return None if kind == "value" else tuple(map(_nested, inner))
+from .places import Place, located, number, packed, unpacked
+from .symbolic import Call, Input, Symbol
 
 
 class Model(Module):
@@ -158,7 +97,7 @@ class Model(Module):
         used = {s for call in calls for s in call.inputs()}
         names = {layer: self._register(layer) for layer in layers}
         for call in calls:
-            program.append((names[call.module], [_located(a, slots) for a in call.args], call.structure, call.options))
+            program.append((names[call.module], [located(a, slots) for a in call.args], call.structure, call.options))
             for i, s in enumerate(call.outputs, count):
                 slots.setdefault(s, i)  # a symbol that is a given input keeps its slot, even if a call makes it too
             count += len(call.outputs)
@@ -361,7 +300,7 @@ class Model(Module):
             inputs = unpacked(kind, len(symbols)).filled(symbols)
         values: list[Any] = list(symbols)
         for n, (index, args, *more) in enumerate(config["calls"]):
-            layer, options = layers[_number(index, len(layers))], _options(more, f"calls[{n}]")
+            layer, options = layers[number(index, len(layers))], _options(more, f"calls[{n}]")
             values += Structure.of(layer(*(unpacked(a, len(values)).filled(values) for a in args), **options))[1]
         outputs = unpacked(config["outputs"], len(values)).filled(values)
         model = cls(inputs, outputs, name=config.get("name"))
@@ -411,17 +350,6 @@ def _graph(inputs: list[Symbol], outputs: list[Symbol]) -> tuple[list[Call], lis
                 depth[s.call] = max(depth.get(s.call, 0), depth[call] + 1)
     calls = sorted(met, key=lambda call: call.number)
     return calls, sorted(farthest, key=lambda layer: -farthest[layer])
-
-
-def _located(arg: Any, slots: dict[Symbol, int]) -> Place:
-    tree, symbols = symbols_in(arg)
-    return Place(tree, tuple(slots[s] for s in symbols)) if symbols else Place(None, (), arg)
-
-
-def _number(i: Any, known: int) -> int:
-    if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < known:
-        raise ValueError(f"there is no item {i!r}; there are {known} so far")
-    return i
 
 
 def _options(given: list[Any], where: str) -> dict[str, bool]:
