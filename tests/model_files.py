@@ -153,3 +153,9 @@ def every_model() -> list[Any]:
     gpt = fastnn.models.GPT(5, **sizes, kv_heads=1, positions="rotary", tied=False, dropout=0.5)
     encoder = fastnn.models.TextEncoder(5, **sizes, classes=2, padding=0, positions="alibi", feed_forward="swiglu")
     return [gpt, encoder, fastnn.models.EncoderDecoder(5, 4, **sizes, norm="rms", norm_first=False)]
+
+
+def every_table_model() -> list[Any]:
+    """The models of `fastnn.models` for tables."""
+    sizes = {"width": 6, "depth": 2, "dropout": 0.25}
+    return [fastnn.models.TabM(4, 2, k=3, **sizes), fastnn.models.TabularResidual(4, 2, residual_dropout=0.1, **sizes)]

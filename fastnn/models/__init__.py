@@ -1,4 +1,4 @@
-"""Define models of sequences: compositions of the layers of fastnn, each in one readable file.
+"""Define models of sequences and tables: compositions of the layers of fastnn, each in one readable file.
 
 They are modules like those that users write. They train by `fit` or in a custom loop, and are saved, frozen and copied like all
 others.
@@ -13,6 +13,8 @@ _NAMES = {
     ".encoder": "TextEncoder",
     ".gpt": "GPT",
     ".encoder_decoder": "EncoderDecoder",
+    ".tabm": "TabM",
+    ".tabular_residual": "TabularResidual",
 }
 
 __all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)

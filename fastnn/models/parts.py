@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
-from .. import initializers
+from .. import activations, initializers
 from ..nn.layers.dense import Dense
 from ..nn.layers.random import Dropping
 from ..nn.layers.sample_normalization import LayerNormalization, RMSNormalization
 from ..nn.module import Module
+from ..nn.spec import InputSpec
+from ..ops.checks import positive_int
 
 STDDEV = 0.02
 """Standard deviation of the initial weights, as in GPT-2."""
@@ -24,6 +26,14 @@ def one_of(*names: Any) -> Any:
         return value
 
     return check
+
+
+def activation_name(value: Any, name: str) -> str | None:
+    """Check the name of an activation; None stands for none."""
+    if not isinstance(value, str | None):
+        raise TypeError(f"{name} is a {type(value).__name__}, wanted the name of an activation")
+    activations.get(value)
+    return value
 
 
 def projection(inputs: int, outputs: int, bias: bool, dtype: Any, depth: int = 0) -> Dense:
@@ -55,3 +65,30 @@ class Part(Dropping):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dtype": self.dtype.name}
+
+
+class TableModel(Part):
+    """Base of the models of tables, whose rows are F features and which compute C outputs."""
+
+    _saved_as = ""
+    _checked_arguments: ClassVar = {
+        **dict.fromkeys(("n_features", "n_outputs", "width", "depth"), positive_int),
+        **dict.fromkeys(("activation", "output_activation"), activation_name),
+    }
+    _fixed_arguments = tuple(_checked_arguments)
+
+    n_features: int
+    n_outputs: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Return the shape of one sample, (F,)."""
+        return (self.n_features,)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Return the spec: floats, (B, F)."""
+        return InputSpec("float", ndim=2, axes={1: self.n_features})
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.n_outputs,)

@@ -20,6 +20,7 @@ from ..ops import logic
 from ..ops.checks import check_number
 from ..ops.elementwise import astype
 from ..ops.loss import NO_LABEL, reduce_loss
+from ..ops.members import MeanOfMembers, for_members
 from ..ops.shape import transpose
 from . import metrics as metrics_py
 from .data import arrays as data
@@ -86,12 +87,22 @@ class Objective(Unpickled):
 
     def measure(self, y: Any, y_pred: Tensor, weight: Array | None) -> tuple[Tensor, Array | None]:
         """Return the loss of a batch, and the weights whose sum is its divisor; None if the divisor is the number of rows."""
+        if isinstance(y_pred, MeanOfMembers):
+            return self._of_members(y, y_pred, weight)
         mask = mask_of(y_pred)
         if type(self.loss).__call__ is not Loss.__call__:  # a user's class
             given = {} if mask is None else {"mask": mask}
             return self.loss(y, y_pred, weight, **given), None
         measured: tuple[Tensor, Array | None] = self.loss.measured(y, y_pred, weight, mask)
         return measured
+
+    def _of_members(self, y: Any, y_pred: MeanOfMembers, weight: Array | None) -> tuple[Tensor, Array | None]:
+        """Return the mean of the losses of the members of a net, as `measure` does."""
+        members = y_pred.members
+        loss, counted = self.measure(
+            for_members(y, members), y_pred.rows, None if weight is None else for_members(weight, members)
+        )
+        return (loss * (1 / members) if self.loss.reduction == "sum" else loss), counted
 
     def add(self, k: Backend, loss: Tensor, counted: Array | None, rows: int) -> None:
         """Add the loss of a batch to the mean over all rows or weights of the data set."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current
+from ..backends.spec import LINEAR
 from ..core.structure import Structure, own_code, users_level
 from ..nn.mode import trying
 from . import metrics
@@ -254,10 +255,14 @@ def _check_outputs(c: Compiled, o: Objective, y: Array, act: str) -> None:
 
 
 def last_activation(model: Any) -> str:
-    """Return the name of the activation of a Sequential's last layer; "" if it is unknown, as in user code."""
+    """Return the name of the activation of a model's last layer; "" if it is unknown, as in user code."""
     from ..nn.graph.sequential import Sequential
 
     while type(model).forward is Sequential.forward and len(layers := list(model.children())):
         model = layers[-1]
-    act = getattr(model, "activation", "") if own_code(type(model).forward.__module__) else ""
+    if not own_code(type(model).forward.__module__):
+        return ""
+    if hasattr(model, "output_activation"):
+        return model.output_activation or LINEAR.name
+    act = getattr(model, "activation", "")
     return act if isinstance(act, str) else str(getattr(act, "name", ""))

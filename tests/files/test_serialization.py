@@ -17,6 +17,7 @@ from model_files import (
     every_layer_of_images,
     every_layer_of_sequences,
     every_model,
+    every_table_model,
     more_layers_of_images,
     write,
 )
@@ -159,7 +160,8 @@ def test_numbers_of_numpy_in_settings(tmp_path: Path) -> None:
 def test_a_graph_of_every_layer_comes_back(tmp_path: Path) -> None:
     model = a_graph()
     models = (model, every_layer(), every_layer_of_images(), more_layers_of_images(), every_layer_of_sequences())
-    kinds = {layers.name_of(type(m)) for root in (*models, *every_model()) for m in root.modules()} - {None}  # own parts
+    roots = (*models, *every_model(), *every_table_model())
+    kinds = {layers.name_of(type(m)) for root in roots for m in root.modules()} - {None}  # own parts
     kinds |= {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"}  # PyTorch's return states with another axis first
     model.save(tmp_path / "m")
     twin = fastnn.load(tmp_path / "m")  # imports all layers
