@@ -15,6 +15,7 @@ from ..callbacks import Callback
 from ..core.seeding import seeded
 from ..losses import Loss
 from ..optim import Optimizer
+from .steps import Steps
 from .stopping import LossRule, Rule, ScoreRule
 
 try:
@@ -270,10 +271,29 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         batch = self._batch(n)
         self._prepare_step(batch, weights)
         self._compile()
-        kind = LossRule if held is None else ScoreRule
-        rule = kind(self, held)
-        own = [] if self.callbacks is None else self.callbacks
-        own = [own] if isinstance(own, Callback) else list(own)
+        rule = (LossRule if held is None else ScoreRule)(self, held)
+        try:
+            if self.callbacks is None:
+                self._run(Steps(self.model_, X, self._wanted(targets), weights, batch, self.shuffle), rule)
+            else:
+                self._run_with_callbacks(X, targets, weights, batch, held, rule)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        rule.restore()
+
+    def _run(self, steps: Steps, rule: Rule) -> None:
+        """Train epoch by epoch, without the work that callbacks need."""
+        model = self.model_
+        rule.set_model(model)
+        model.stop_training = False
+        for epoch in range(self.max_iter):
+            rule.on_epoch_end(epoch, steps.epoch(self.max_iter - epoch, rule._alone))
+            if model.stop_training:
+                break
+        steps.finish()
+
+    def _run_with_callbacks(self, X: Array, targets: Array, weights: Array | None, batch: int, held: Any, rule: Rule) -> None:
+        own = [self.callbacks] if isinstance(self.callbacks, Callback) else list(self.callbacks)
         try:
             self.model_.fit(
                 X,
@@ -283,15 +303,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 verbose=0,
                 callbacks=[rule, *own],
                 validation_data=(held[0], self._wanted(held[1]), held[2]) if held is not None and own else None,
-                shuffle=self.shuffle and batch < n,  # the order has no effect in a batch of all samples
+                shuffle=self.shuffle and batch < len(X),
                 sample_weight=weights,
             )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
         finally:
             for c in own:
                 c.set_model(None)  # so that copies and files of the estimator have the model only once
-        rule.restore()
 
     def _epoch(self, X: Array, targets: Array, weights: Array | None, fresh: bool) -> None:
         """Train on each sample once; with `fresh`, the model is new."""

@@ -17,6 +17,7 @@ from ..core.block import Finally
 from ..core.precision import autocast, checked
 from ..core.structure import Structure, own_code, users_level
 from ..nn.mode import mode
+from ..optim.base import Optimizer
 from .objective import BatchLoss, update_metrics
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ UNASKED = "not asked for"
 def _parts(model: Any, compiled: Compiled) -> tuple[list[Any], list[Any]]:
     """List the parts of a step: layers, losses, metrics and optimizers, and the functions that they use."""
     from ..losses.torch.base import AsKeras
-    from ..optim.base import Optimizer
 
     modules, optimizer = list(model.modules()), compiled.optimizer
     inner = [v for v in vars(optimizer).values() if isinstance(v, Optimizer)]
@@ -148,6 +148,7 @@ class TrainStep:
         checked(compiled.dtype, "fit")  # the backend may differ from the one in compile
         self.precision = autocast(compiled.dtype)
         self._evaluated = Finally(self.optimizer.eval)
+        self._trains_evaluated = type(self.optimizer).eval is Optimizer.eval  # whether the weights of both are the same
         self.own = own
         self.recorded: Any = None
         self.why_eager = UNASKED if check_finite else why_eager
@@ -224,6 +225,16 @@ class TrainStep:
                 done += part
                 if not between(done):
                     return
+
+    def repeated(self, n: int) -> bool:
+        """Replay n steps, if `run_sliced` has replayed some and they take less than a slice of time; return whether it did.
+
+        For callers that run no other code between the steps: it is not checked whether the recording still fits.
+        """
+        if self.recorded is None or self.own or n > SLICE * self._rate or not self._trains_evaluated:
+            return False
+        self.recorded.run(n)
+        return True
 
     def start_epoch(self, n: int, left: int, alone: bool) -> None:
         """Prepare for an epoch of n steps.

@@ -197,3 +197,23 @@ def test_random_numbers_are_the_estimators_own() -> None:
     nets = [MLPClassifier((6,), max_iter=4, batch_size=16, dropout=0.2, random_state=1).fit(X, PAIR) for _ in range(2)]
     assert fastnn.rand(1).item() == a
     np.testing.assert_array_equal(nets[0].coefs_[0], nets[1].coefs_[0])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"batch_size": 32, "early_stopping": True},
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.02, "n_iter_no_change": 1},
+        {"optimizer": "schedulefreeadamw", "dropout": 0.1},
+        {"optimizer": fastnn.optim.SGD(lr=fastnn.schedules.CosineDecay(0.1, 60)), "batch_size": 50, "shuffle": False},
+    ],
+)
+def test_fits_with_and_without_callbacks_are_the_same(settings: dict[str, Any]) -> None:
+    alone, watched = (
+        MLPClassifier((8,), max_iter=40, random_state=0, callbacks=callbacks, **settings).fit(X, CLASSES)
+        for callbacks in (None, fastnn.callbacks.Callback())
+    )
+    assert alone.loss_curve_ == watched.loss_curve_ and alone.n_iter_ == watched.n_iter_
+    for a, b in zip(alone.model_.get_weights(), watched.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
