@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +11,19 @@ OPERATIONS = "fastnn.ops"
 """Package that is loaded before any name. It gives Tensors their methods, and a fixed import order prevents deadlocks."""
 
 
+def guessing(module: str, names: Iterable[str], absent: Mapping[str, str] | None = None) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that only raises the error for a name that the module lacks; see `lazily`."""
+
+    def missing(name: str) -> Any:
+        from .near import no_attribute
+
+        raise no_attribute(module, name, names, (absent or {}).get(name, ""))
+
+    return missing
+
+
 def lazily(
-    package: str, names: Mapping[str, str], module_name: str = ""
+    package: str, names: Mapping[str, str], module_name: str = "", absent: Mapping[str, str] | None = None
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__all__`, `__getattr__` and `__dir__` of a package, or of a module in it.
 
@@ -23,6 +34,7 @@ def lazily(
         names: module, relative to the package -> its public names, separated by blanks. The entry a=b gives the module's b the
             name a. The names of the module "." are modules themselves.
         module_name: full name of the module in the package; "" for the package itself.
+        absent: names that users look for in vain -> what to do instead, for the error.
     """
     own_name = module_name or package
     where: dict[str, tuple[str, str]] = {}
@@ -33,12 +45,9 @@ def lazily(
 
     def load(name: str) -> Any:
         if name not in where:
-            from .near import nearest  # only for errors
+            from .near import no_attribute  # only for errors
 
-            near = None if name.startswith("_") else nearest(name, where)
-            hint = "" if near is None else f". Did you mean {near!r}?"
-            # With `name`, Python does not add a guess of its own, which it would only do in tracebacks outside of notebooks.
-            raise AttributeError(f"module {own_name!r} has no attribute {name!r}{hint}", name=name)
+            raise no_attribute(own_name, name, where, (absent or {}).get(name, ""))
         module, own = where[name]
         import_module(OPERATIONS)
         found = import_module(f".{own}", package) if module == "." else getattr(import_module(module, package), own)

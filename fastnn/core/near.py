@@ -20,6 +20,18 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return lower[found[0]] if (found := difflib.get_close_matches(name.lower(), lower, 1, 0.7)) else None
 
 
+def no_attribute(module: str, name: str, names: Iterable[str], advice: str = "") -> AttributeError:
+    """Return the error for a name that a module lacks, with the advice or the name that is meant, perhaps.
+
+    >>> str(no_attribute("fastnn", "rellu", ["elu", "relu"]))
+    "module 'fastnn' has no attribute 'rellu'. Did you mean 'relu'?"
+    """
+    near = None if advice or name.startswith("_") else nearest(name, names)
+    hint = f": {advice}" if advice else "" if near is None else f". Did you mean {near!r}?"
+    # With `name`, Python does not add a guess of its own, which it would only do in tracebacks outside of notebooks.
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}", name=name)
+
+
 def unknown(what: str, name: object, names: Iterable[str]) -> str:
     """Return a message that names an unknown name and those that are known.
 

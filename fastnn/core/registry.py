@@ -7,17 +7,21 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from .keywords import naming
 from .near import unknown
 from .registered import named, own_config, registered_name
 from .unpickled import Unpickled
 from .versions import settings_changed
 
 
+def _is_own(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
 @functools.cache
 def _own_class(cls: type) -> type:
     """Return the first class of fastnn in the MRO of a class, which may be the class itself."""
-    package = __name__.partition(".")[0]
-    return next(c for c in cls.__mro__ if c.__module__.partition(".")[0] == package)
+    return next(filter(_is_own, cls.__mro__))
 
 
 @functools.cache
@@ -49,6 +53,11 @@ class Remade(Unpickled):
     Arguments of a base class whose value the class itself fixes cannot be set.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if _is_own(cls) and "__init__" in vars(cls):
+            cls.__init__ = naming(vars(cls)["__init__"])  # type: ignore[method-assign]
+
     def __setattr__(self, name: str, value: Any) -> None:
         own = vars(self)
         own_type: Any = type(self)
@@ -60,6 +69,11 @@ class Remade(Unpickled):
         elif name in own and own[name] is not value and (base := decided(cls, name)):
             raise AttributeError(f"{cls.__name__}: {name} is fixed in this class; use {base}")
         super().__setattr__(name, value)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Make an object from the result of `get_config`."""
+        return cls(**config)
 
     def _argument_changes(self, name: str, value: Any) -> bool:
         """Return whether the assignment sets an argument of the constructor to another value."""

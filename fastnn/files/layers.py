@@ -275,7 +275,8 @@ def check_same(given: dict[str, Any], made: Any, cls: Any) -> None:
     for key, value in given.items():
         if value is None and key in parameters and parameters[key].default is None:
             continue
-        if not same(value, came := own[key] if key in own else getattr(made, key, None)):
+        came = own[key] if key in own else getattr(made, key, None)
+        if not same(value, came) and not same(plain(value), came):  # a config that was no JSON has tuples
             raise ValueError(f"{key} is {short(repr(value))}, which is taken for {short(repr(came))}")
 
 

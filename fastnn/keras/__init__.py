@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from .._version import __version__ as __version__
 from ..core.lazy import lazily as _lazily
+from . import absent as _absent
 
 _NAMES = {
     ".": (
-        "activations applications backend callbacks config constraints datasets initializers layers losses metrics models ops "
-        "optimizers preprocessing random regularizers saving utils"
+        "activations applications backend callbacks config constraints datasets initializers layers losses metrics "
+        "mixed_precision models ops optimizers preprocessing random regularizers saving utils"
     ),
     ".layer": "Layer Variable",
     "..initializers": "Initializer",
@@ -28,4 +29,4 @@ _NAMES = {
     "..regularizers": "Regularizer",
 }
 
-__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES)
+__all__, __getattr__, __dir__ = _lazily(__name__, _NAMES, absent=_absent.TOP)

@@ -11,6 +11,7 @@ import functools
 from typing import Any
 
 from ..activations import NAMED, NAMES, ROWS, config, get
+from ..core.near import no_attribute
 from ..nn.graph.symbolic import Symbol
 from ..nn.layers.activation import Activation
 from .functions import leaky_relu as _leaky_relu
@@ -22,11 +23,21 @@ _FUNCTIONS = (
 )
 
 __all__ = sorted([*_FUNCTIONS.split(), "deserialize", "get", "serialize"])
-deserialize, serialize = get, config
+deserialize = get
 
 
 def __dir__() -> list[str]:
     return __all__.copy()
+
+
+def serialize(activation: Any) -> Any:
+    """Return the name of an activation, or a dict of its name and parameters; `deserialize` makes it again.
+
+    >>> import fastnn.keras as keras
+    >>> keras.activations.serialize(keras.activations.relu)
+    'relu'
+    """
+    return config(get(activation))
 
 
 def linear(x: Any) -> Any:
@@ -48,7 +59,7 @@ def _on_symbols(name: str, function: Any) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise no_attribute(__name__, name, __all__)
     import fastnn
 
     own = {"exponential": fastnn.exp, "leaky_relu": _leaky_relu, "hard_swish": fastnn.hard_silu, "swish": fastnn.silu}

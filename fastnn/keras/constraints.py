@@ -6,8 +6,8 @@ from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     "..constraints": (
-        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm get max_norm=MaxNorm min_max_norm=MinMaxNorm non_neg=NonNeg serialize "
-        "unit_norm=UnitNorm"
+        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize=get get max_norm=MaxNorm min_max_norm=MinMaxNorm "
+        "non_neg=NonNeg serialize unit_norm=UnitNorm"
     ),
 }
 

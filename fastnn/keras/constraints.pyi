@@ -9,6 +9,7 @@ from ..constraints import NonNeg as NonNeg
 from ..constraints import NonNeg as non_neg
 from ..constraints import UnitNorm as UnitNorm
 from ..constraints import UnitNorm as unit_norm
+from ..constraints import get as deserialize
 from ..constraints import get as get
 from ..constraints import serialize as serialize
 
@@ -18,6 +19,7 @@ __all__ = [
     "MinMaxNorm",
     "NonNeg",
     "UnitNorm",
+    "deserialize",
     "get",
     "max_norm",
     "min_max_norm",

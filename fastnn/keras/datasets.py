@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.near import no_attribute
 from ..datasets.arrays import read_npz
 
 __all__ = ["mnist"]
@@ -69,4 +70,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"keras.datasets.{name}: fastnn downloads nothing and does not read this data set; load the arrays by Keras or NumPy"
         )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise no_attribute(__name__, name, __all__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.lazy import lazily as _lazily
+from . import absent
 
 _NAMES = {
     ".function": "Lambda",
@@ -18,7 +19,7 @@ _NAMES = {
         "GlobalAveragePooling3D GlobalAvgPool1D=GlobalAveragePooling1D GlobalAvgPool2D=GlobalAveragePooling2D "
         "GlobalAvgPool3D=GlobalAveragePooling3D GlobalMaxPool1D=GlobalMaxPooling1D GlobalMaxPool2D=GlobalMaxPooling2D "
         "GlobalMaxPool3D=GlobalMaxPooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization "
-        "GroupQueryAttention Identity Input InputLayer=Input InputSpec LayerNormalization Masking MaxPool1D=MaxPooling1D "
+        "GroupQueryAttention Identity Input InputSpec LayerNormalization Masking MaxPool1D=MaxPooling1D "
         "MaxPool2D=MaxPooling2D MaxPool3D=MaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MixUp "
         "MultiHeadAttention Multiply Normalization Permute RMSNormalization RandomBrightness RandomContrast RandomCrop "
         "RandomErasing RandomFlip RandomRotation RandomTranslation RandomZoom RepeatVector Rescaling Reshape "
@@ -32,7 +33,8 @@ _NAMES = {
     "..nn.layers.recurrent": "GRU LSTM",
     "..nn.layers.recurrent_cells": "GRUCell LSTMCell",
     "..nn.layers.recurrent_layer": "RNN",
+    ".inputs": "InputLayer",
     ".merging": "add average concatenate dot maximum minimum multiply subtract",
 }
 
-__all__, __getattr__, __dir__ = _lazily(__package__ or "", _NAMES, __name__)
+__all__, __getattr__, __dir__ = _lazily(__package__ or "", _NAMES, __name__, absent.LAYERS)

@@ -56,7 +56,6 @@ from ..nn import GroupNormalization as GroupNormalization
 from ..nn import GroupQueryAttention as GroupQueryAttention
 from ..nn import Identity as Identity
 from ..nn import Input as Input
-from ..nn import Input as InputLayer
 from ..nn import InputSpec as InputSpec
 from ..nn import LayerNormalization as LayerNormalization
 from ..nn import Masking as Masking
@@ -115,6 +114,7 @@ from ..nn.layers.recurrent_cells import GRUCell as GRUCell
 from ..nn.layers.recurrent_cells import LSTMCell as LSTMCell
 from ..nn.layers.recurrent_layer import RNN as RNN
 from .function import Lambda as Lambda
+from .inputs import InputLayer as InputLayer
 from .layer import Layer as Layer
 from .merging import add as add
 from .merging import average as average

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.near import no_attribute
+
 _SAME = (
     "abs add all any argmax argmin ceil celu clip cos cumsum diag einsum elu erf exp expm1 eye flip floor full "
     "full_like glu hard_sigmoid hard_tanh isclose isfinite isinf isnan linspace log log1p log_sigmoid log_softmax "
@@ -56,7 +58,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"fastnn.keras.ops has no {name!r}; Tensors and fastnn have more functions")
+        import fastnn
+
+        other = f"fastnn.{name} takes Tensors and arrays, but no symbols" if name in fastnn.__all__ else ""
+        raise no_attribute(__name__, name, __all__, other)
     import fastnn
 
     from ..activations import NAMED

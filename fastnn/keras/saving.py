@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import files
+from ..core.lazy import guessing
 from ..core.registered import register
 from ..files.layers import layer_config, layer_from_config
 from ..nn.module import Module
+from . import absent
 
 __all__ = ["clone_model", "load_model", "model_from_json", "register_keras_serializable", "save_model"]
 
 
 def __dir__() -> list[str]:
     return __all__.copy()
+
+
+if not TYPE_CHECKING:  # which report unknown names themselves
+    __getattr__ = guessing(__name__, __all__, absent.SAVING)
 
 
 def load_model(

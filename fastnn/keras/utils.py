@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence as Listed
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
+from ..core.lazy import guessing
 from ..core.seeding import seed as set_seed
+from . import absent
 from .data_sets import PyDataset, Timeseries
 from .saving import register_keras_serializable
 
@@ -35,6 +37,10 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__.copy()
+
+
+if not TYPE_CHECKING:  # which report unknown names themselves
+    __getattr__ = guessing(__name__, __all__, absent.UTILS)
 
 
 Array = np.ndarray[Any, Any]

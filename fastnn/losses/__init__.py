@@ -108,8 +108,8 @@ def serialize(loss: Loss) -> dict[str, Any] | None:
     return None
 
 
-def deserialize(config: dict[str, Any]) -> Any:
-    """Make a loss from the result of `serialize`.
+def deserialize(config: dict[str, Any] | str) -> Any:
+    """Make a loss from the result of `serialize`, or from its name.
 
     Raises:
         KeyError, TypeError, ValueError: the loss is unknown, or its arguments are wrong.
@@ -118,6 +118,8 @@ def deserialize(config: dict[str, Any]) -> Any:
     >>> fastnn.losses.deserialize({"class_name": "huber", "config": {"delta": 2.0}}).delta
     2.0
     """
+    if isinstance(config, str):
+        return get(config)
     name = config["class_name"]
     if name in LOSSES:
         return LOSSES[name](**config["config"])

@@ -18,12 +18,12 @@ from ..core.tree import first_leaf
 from ..core.unpickled import writable
 from . import masks
 from .classes import encoder_or_none, names_or_none, text_or_none, tokenizer_or_none
+from .common_arguments import with_common_arguments
 from .generating import Generating
 from .hooks import Hooked, hooked
 from .inputs import Inputs
 from .keras_names import KerasNames, adds_losses, with_losses
 from .keras_style import marking, with_mode
-from .keywords import naming
 from .mode import mode, mode_override, sampled, unsampled
 from .of_training import Trainer
 from .parameter import Parameter, building, initial
@@ -113,7 +113,7 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
                 raise TypeError(f"{cls.__name__}: files call another layer {saved_as!r}; set _saved_as")
             LAYERS[saved_as] = cls
         if own_code(cls.__module__) and "__init__" in vars(cls):
-            cls.__init__ = naming(vars(cls)["__init__"])  # type: ignore[method-assign]
+            cls.__init__ = with_common_arguments(vars(cls)["__init__"])  # type: ignore[method-assign]
         if "call" in cls.__dict__ and "forward" not in cls.__dict__:
             takes_mode = "training" in inspect.signature(cls.call).parameters  # type: ignore[attr-defined]
             cls.forward = with_mode(cls.call) if takes_mode else cls.call  # type: ignore[attr-defined,method-assign]

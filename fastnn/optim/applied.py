@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..backends import current
@@ -57,6 +57,20 @@ class Applied:
             p.grad = g
         self.step()
         return self.iterations  # type: ignore[attr-defined,no-any-return]
+
+    def build(self, variables: Iterable[Any]) -> None:
+        """Take parameters, such as `model.trainable_weights`, before the first step."""
+        self.add(variables)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Make an optimizer from the result of `get_config`.
+
+        >>> import fastnn
+        >>> fastnn.optim.SGD.from_config({"lr": 0.5}).lr
+        0.5
+        """
+        return cls(**config)
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> int:
         """Take one step with pairs of a gradient and its parameter: `apply`."""

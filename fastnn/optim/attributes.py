@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from ..autograd.tensor import Array
+from ..core.near import nearest
 from ..core.structure import own_code
 from ..ops.checks import check_number
 from .group import OTHER_NAMES, Group, Layout
@@ -19,20 +21,25 @@ _KNOWN: set[str] = set()
 _PARTS = frozenset({"defaults", "segments", "params"})
 
 
-def check_unused(name: str, arguments: dict[str, Any]) -> None:
+def check_unused(cls: type, arguments: dict[str, Any]) -> None:
     """Raise an error for unknown arguments, and for differentiable=True, which is not supported."""
+    name = cls.__name__
     for key, value in arguments.items():
         if key not in (*UNUSED, "differentiable"):
-            raise TypeError(f"{name}: unknown argument {key!r}{_hint(key)}")
+            raise TypeError(f"{name}: unknown argument {key!r}{_hint(cls, key)}")
         if not isinstance(value, bool | None):
             raise TypeError(f"{name}: {key} is {value!r}, wanted True, False or None")
     if arguments.get("differentiable"):
         raise ValueError(f"{name}: differentiable=True: steps have no gradient; change the parameters by operations on Tensors")
 
 
-def _hint(name: str) -> str:
+def _hint(cls: type, name: str) -> str:
     known = OTHER_NAMES.get(name)
-    return f"; here it is {known}" if known else ""
+    if known:
+        return f"; here it is {known}"
+    taken = [n for c in cls.__mro__[:-1] if "__init__" in vars(c) for n in inspect.signature(vars(c)["__init__"]).parameters]
+    near = nearest(name, [n for n in (*taken, *OTHER_NAMES) if n not in ("self", "params", "settings", "common", "unused")])
+    return f"; did you mean {near}?" if near else ""
 
 
 class Attributes:

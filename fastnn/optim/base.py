@@ -72,7 +72,7 @@ class Optimizer(Attributes, Stateful, Averages, Applied):
         **unused: Any,
     ) -> None:
         name = type(self).__name__
-        check_unused(name, unused)
+        check_unused(type(self), unused)
         limits = dict(zip(LIMITS, (clipnorm, global_clipnorm, clipvalue), strict=True))
         if sum(v is not None for v in limits.values()) > 1:
             raise ValueError(f"{name}: only one of clipnorm, global_clipnorm and clipvalue can be given")

@@ -12,6 +12,7 @@ import numpy as np
 from ..autograd.tensor import Array, Tensor, no_grad
 from ..backends import current, get_backend, get_isa
 from ..backends.base import Backend
+from ..core.keywords import naming_method
 from ..core.precision import precision
 from ..core.structure import Arrays, Structure, chunk_size, kinds, own_code, stacked
 from ..nn.mode import sampling, unsaid
@@ -40,6 +41,7 @@ class Evaluator(Steps):
     _predicted: tuple[Any, Forward | Literal[False] | None] = (None, None)
     """Kind of the last batch of predict, and the forward pass that was recorded for it; False if it must not be recorded."""
 
+    @naming_method
     def evaluate(
         self,
         x: Any,
@@ -88,6 +90,7 @@ class Evaluator(Steps):
             hooks.on_test_end(logs)
         return logs
 
+    @naming_method
     def predict(
         self,
         x: Any,

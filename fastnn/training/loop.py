@@ -9,6 +9,7 @@ from typing import Any
 
 from ..autograd.tensor import Array
 from ..backends import current
+from ..core.keywords import naming_method
 from ..core.structure import ONE, Arrays, Structure, chunk_size
 from ..nn import of_training
 from ..nn import parameter as parameters_py
@@ -41,6 +42,7 @@ class Trainer(Evaluator, Reporter):
     stop_training: bool
     _compiled: Compiled | None
 
+    @naming_method
     def compile(
         self,
         optimizer: Any = "adam",
@@ -161,6 +163,7 @@ class Trainer(Evaluator, Reporter):
 
     # ---- the loop ----
 
+    @naming_method
     def fit(
         self,
         x: Any,

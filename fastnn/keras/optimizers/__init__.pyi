@@ -9,6 +9,7 @@ from .named import Adam as Adam
 from .named import AdamW as AdamW
 from .named import Adamax as Adamax
 from .named import Lion as Lion
+from .named import LossScaleOptimizer as LossScaleOptimizer
 from .named import Muon as Muon
 from .named import Nadam as Nadam
 from .named import RMSprop as RMSprop
@@ -21,6 +22,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Lion",
+    "LossScaleOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",

@@ -16,6 +16,8 @@ from ... import optim
 def _made(name: str, given: dict[str, Any]) -> Any:
     """Make an optimizer from the arguments of one of the functions below."""
     common = given.pop("common")
+    if "lr" in common:
+        raise TypeError("keras.optimizers: lr came; this argument is called learning_rate")
     return optim.get(name, **given, **common)
 
 
@@ -101,3 +103,10 @@ def Lion(learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, 
 def Muon(learning_rate: Any = 0.001, **settings: Any) -> optim.Muon:
     """Return `fastnn.optim.Muon` with Keras's arguments."""
     return optim.get("muon", learning_rate=learning_rate, **settings)  # type: ignore[return-value]
+
+
+def LossScaleOptimizer(
+    inner_optimizer: optim.Optimizer, initial_scale: float = 32768.0, dynamic_growth_steps: int = 2000
+) -> optim.Optimizer:
+    """Return the inner optimizer: training in bfloat16 keeps gradients in float32, where small ones need no scale."""
+    return optim.get(inner_optimizer)

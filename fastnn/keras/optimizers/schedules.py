@@ -7,7 +7,7 @@ from ...core.lazy import lazily as _lazily
 _NAMES = {
     "...schedules": (
         "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule=Schedule PiecewiseConstantDecay "
-        "PolynomialDecay"
+        "PolynomialDecay deserialize=get serialize"
     ),
 }
 

@@ -7,6 +7,8 @@ from ...schedules import InverseTimeDecay as InverseTimeDecay
 from ...schedules import PiecewiseConstantDecay as PiecewiseConstantDecay
 from ...schedules import PolynomialDecay as PolynomialDecay
 from ...schedules import Schedule as LearningRateSchedule
+from ...schedules import get as deserialize
+from ...schedules import serialize as serialize
 
 __all__ = [
     "CosineDecay",
@@ -16,4 +18,6 @@ __all__ = [
     "LearningRateSchedule",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
+    "deserialize",
+    "serialize",
 ]

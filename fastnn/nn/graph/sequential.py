@@ -61,6 +61,9 @@ class Sequential(Containing):
         if not self._modules and type(layer).__name__ == "Symbol":
             self._begin(layer)
             return self._known(0)
+        if not self._modules and self._given is None and (first := getattr(layer, "_first_shape", None)) is not None:
+            self._begin(_input_of(layer, first))
+            known = self._known(0)
         if not isinstance(layer, Module):
             raise TypeError(f"Sequential: {type(layer).__name__} {layer!r} came, wanted a layer")
         if self in layer.modules():
@@ -285,3 +288,10 @@ class Sequential(Containing):
         if dtype not in (None, "float32", "float64"):
             raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")
         return cls(layers, dtype=dtype, name=config.get("name"))
+
+
+def _input_of(layer: Module, shape: tuple[int | None, ...]) -> Any:
+    """Return the Input of a layer that was made with input_shape, as in Keras, and that does not need the shape itself."""
+    from .symbolic import Input
+
+    return Input(shape, dtype="int64" if getattr(layer.input_spec, "dtype", None) == "int" else None)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from ...core.keywords import naming
 from ...core.structure import own_code
 from ...files.tensors import short
 
@@ -38,6 +39,12 @@ class Callback:
     _state: Mapping[str, Any] = {}
     """Names and types of the attributes that `state_dict` returns."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls) and own_code(cls.__module__):
+            cls.__init__ = naming(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    @naming
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}

@@ -180,9 +180,16 @@ class TerminateOnNaN(Callback):
     """Callback that stops training, with a warning, when the loss of an epoch is NaN or infinite.
 
     If another callback has batch hooks, the loss is checked after every batch.
+
+    Args:
+        raise_error: whether training ends with a RuntimeError instead.
     """
 
     _alone = True
+
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error
 
     @property
     def wants_batches(self) -> bool:
@@ -197,5 +204,7 @@ class TerminateOnNaN(Callback):
     def _check(self, where: str, logs: Logs) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss) and not getattr(self.model, "stop_training", False):
+            if self.raise_error:
+                raise RuntimeError(f"TerminateOnNaN: the loss is {loss} at {where}")
             warnings.warn(f"TerminateOnNaN: the loss is {loss} at {where}; training stops", RuntimeWarning, stacklevel=2)
             self.model.stop_training = True
