@@ -60,6 +60,15 @@ _NAMES = {
         "mish prelu quick_gelu reglu relu relu6 relu_squared selu sigmoid silu sine soft_shrink softmax softmin softplus "
         "softsign sparse_plus sparse_sigmoid sparsemax squareplus swiglu tanh tanh_shrink threshold"
     ),
+    ".ops.angles": (
+        "acos acosh arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan arctan2=atan2 arctanh=atanh asin asinh atan "
+        "atan2 atanh hypot"
+    ),
+    ".ops.arrange": (
+        "addmv addr atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod column_stack "
+        "combinations cross diag_embed diagflat dstack fliplr flipud hsplit inner kron ravel result_type rot90 "
+        "take_along_dim tensor_split tensordot trapezoid trapz=trapezoid tril_indices triu_indices vander vsplit"
+    ),
     ".ops.attention": "attention attention_packed scaled_dot_product_attention",
     ".ops.attention_weights": "attention_weights",
     ".ops.composed": (
@@ -72,12 +81,12 @@ _NAMES = {
         "zeros_like"
     ),
     ".ops.data": "gather one_hot scatter_add take",
-    ".ops.dense": "dot matmul outer",
-    ".ops.division": "floor_divide fmod remainder trunc",
+    ".ops.dense": "dot ger=outer matmul outer vdot=dot",
+    ".ops.division": "fix=trunc floor_divide fmod remainder trunc",
     ".ops.einsum": "einsum",
     ".ops.elementwise": (
         "abs absolute=abs add ceil clamp clip clone cos div divide=div exp expm1 floor log log1p maximum minimum mul "
-        "multiply=mul neg negative=neg pow reciprocal round rsqrt sign sin sqrt square sub subtract=sub true_divide=div"
+        "multiply=mul neg negative=neg pow reciprocal round rsqrt sgn=sign sign sin sqrt square sub subtract=sub true_divide=div"
     ),
     ".ops.generation": "sample",
     ".ops.index": "chunk flip index_select repeat_interleave roll split tile unbind",
@@ -87,17 +96,25 @@ _NAMES = {
     ),
     ".ops.matrices": (
         "addmm baddbmm bmm cdist cosine_similarity diag diagonal=diagonals hstack meshgrid mm movedim moveaxis=movedim mv "
-        "narrow select trace tril triu unflatten vstack"
+        "narrow row_stack=vstack select trace tril triu unflatten vstack"
+    ),
+    ".ops.numbers": (
+        "copysign deg2rad dist e fmax fmin float_power frac heaviside inf isneginf isposinf ldexp logcumsumexp logit nan newaxis "
+        "numel pi positive rad2deg rsub signbit sinc xlogy"
     ),
     ".ops.rotary": "rotary rotary_table",
     ".ops.reduce": "all amax amin any argmax argmin cumsum logsumexp max mean min norm prod std sum var",
     ".ops.sampling": "bernoulli multinomial normal randperm",
     ".ops.search": "allclose bincount bucketize count_nonzero equal isclose masked_select nonzero searchsorted unique",
     ".ops.shape": (
-        "broadcast_to cat=concatenate concatenate flatten permute reshape squeeze stack swapaxes=swap_axes swapdims=swap_axes "
+        "broadcast_to cat=concatenate concat=concatenate concatenate flatten permute reshape squeeze stack swapaxes=swap_axes "
+        "swapdims=swap_axes "
         "transpose unsqueeze"
     ),
     ".ops.sort": "argsort median sort topk",
+    ".ops.statistics": (
+        "aminmax argwhere corrcoef cov cummax cummin histc isin kthvalue mode msort nanmean nansum quantile unique_consecutive"
+    ),
     ".optim.target": "soft_update",
     ".replay.capture": "capture",
     ".training.data.prefetch": "Prefetch",

@@ -212,6 +212,53 @@ from .ops.activation import swiglu as swiglu
 from .ops.activation import tanh as tanh
 from .ops.activation import tanh_shrink as tanh_shrink
 from .ops.activation import threshold as threshold
+from .ops.angles import acos as acos
+from .ops.angles import acos as arccos
+from .ops.angles import acosh as acosh
+from .ops.angles import acosh as arccosh
+from .ops.angles import asin as arcsin
+from .ops.angles import asin as asin
+from .ops.angles import asinh as arcsinh
+from .ops.angles import asinh as asinh
+from .ops.angles import atan as arctan
+from .ops.angles import atan as atan
+from .ops.angles import atan2 as arctan2
+from .ops.angles import atan2 as atan2
+from .ops.angles import atanh as arctanh
+from .ops.angles import atanh as atanh
+from .ops.angles import hypot as hypot
+from .ops.arrange import addmv as addmv
+from .ops.arrange import addr as addr
+from .ops.arrange import atleast_1d as atleast_1d
+from .ops.arrange import atleast_2d as atleast_2d
+from .ops.arrange import atleast_3d as atleast_3d
+from .ops.arrange import block_diag as block_diag
+from .ops.arrange import broadcast_shapes as broadcast_shapes
+from .ops.arrange import broadcast_tensors as broadcast_tensors
+from .ops.arrange import cartesian_prod as cartesian_prod
+from .ops.arrange import column_stack as column_stack
+from .ops.arrange import combinations as combinations
+from .ops.arrange import cross as cross
+from .ops.arrange import diag_embed as diag_embed
+from .ops.arrange import diagflat as diagflat
+from .ops.arrange import dstack as dstack
+from .ops.arrange import fliplr as fliplr
+from .ops.arrange import flipud as flipud
+from .ops.arrange import hsplit as hsplit
+from .ops.arrange import inner as inner
+from .ops.arrange import kron as kron
+from .ops.arrange import ravel as ravel
+from .ops.arrange import result_type as result_type
+from .ops.arrange import rot90 as rot90
+from .ops.arrange import take_along_dim as take_along_dim
+from .ops.arrange import tensor_split as tensor_split
+from .ops.arrange import tensordot as tensordot
+from .ops.arrange import trapezoid as trapezoid
+from .ops.arrange import trapezoid as trapz
+from .ops.arrange import tril_indices as tril_indices
+from .ops.arrange import triu_indices as triu_indices
+from .ops.arrange import vander as vander
+from .ops.arrange import vsplit as vsplit
 from .ops.attention import attention as attention
 from .ops.attention import attention_packed as attention_packed
 from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
@@ -263,11 +310,14 @@ from .ops.data import one_hot as one_hot
 from .ops.data import scatter_add as scatter_add
 from .ops.data import take as take
 from .ops.dense import dot as dot
+from .ops.dense import dot as vdot
 from .ops.dense import matmul as matmul
+from .ops.dense import outer as ger
 from .ops.dense import outer as outer
 from .ops.division import floor_divide as floor_divide
 from .ops.division import fmod as fmod
 from .ops.division import remainder as remainder
+from .ops.division import trunc as fix
 from .ops.division import trunc as trunc
 from .ops.einsum import einsum as einsum
 from .ops.elementwise import abs as abs
@@ -296,6 +346,7 @@ from .ops.elementwise import pow as pow
 from .ops.elementwise import reciprocal as reciprocal
 from .ops.elementwise import round as round
 from .ops.elementwise import rsqrt as rsqrt
+from .ops.elementwise import sign as sgn
 from .ops.elementwise import sign as sign
 from .ops.elementwise import sin as sin
 from .ops.elementwise import sqrt as sqrt
@@ -350,7 +401,33 @@ from .ops.matrices import trace as trace
 from .ops.matrices import tril as tril
 from .ops.matrices import triu as triu
 from .ops.matrices import unflatten as unflatten
+from .ops.matrices import vstack as row_stack
 from .ops.matrices import vstack as vstack
+from .ops.numbers import copysign as copysign
+from .ops.numbers import deg2rad as deg2rad
+from .ops.numbers import dist as dist
+from .ops.numbers import e as e
+from .ops.numbers import float_power as float_power
+from .ops.numbers import fmax as fmax
+from .ops.numbers import fmin as fmin
+from .ops.numbers import frac as frac
+from .ops.numbers import heaviside as heaviside
+from .ops.numbers import inf as inf
+from .ops.numbers import isneginf as isneginf
+from .ops.numbers import isposinf as isposinf
+from .ops.numbers import ldexp as ldexp
+from .ops.numbers import logcumsumexp as logcumsumexp
+from .ops.numbers import logit as logit
+from .ops.numbers import nan as nan
+from .ops.numbers import newaxis as newaxis
+from .ops.numbers import numel as numel
+from .ops.numbers import pi as pi
+from .ops.numbers import positive as positive
+from .ops.numbers import rad2deg as rad2deg
+from .ops.numbers import rsub as rsub
+from .ops.numbers import signbit as signbit
+from .ops.numbers import sinc as sinc
+from .ops.numbers import xlogy as xlogy
 from .ops.reduce import all as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin
@@ -385,6 +462,7 @@ from .ops.search import searchsorted as searchsorted
 from .ops.search import unique as unique
 from .ops.shape import broadcast_to as broadcast_to
 from .ops.shape import concatenate as cat
+from .ops.shape import concatenate as concat
 from .ops.shape import concatenate as concatenate
 from .ops.shape import flatten as flatten
 from .ops.shape import permute as permute
@@ -399,6 +477,21 @@ from .ops.sort import argsort as argsort
 from .ops.sort import median as median
 from .ops.sort import sort as sort
 from .ops.sort import topk as topk
+from .ops.statistics import aminmax as aminmax
+from .ops.statistics import argwhere as argwhere
+from .ops.statistics import corrcoef as corrcoef
+from .ops.statistics import cov as cov
+from .ops.statistics import cummax as cummax
+from .ops.statistics import cummin as cummin
+from .ops.statistics import histc as histc
+from .ops.statistics import isin as isin
+from .ops.statistics import kthvalue as kthvalue
+from .ops.statistics import mode as mode
+from .ops.statistics import msort as msort
+from .ops.statistics import nanmean as nanmean
+from .ops.statistics import nansum as nansum
+from .ops.statistics import quantile as quantile
+from .ops.statistics import unique_consecutive as unique_consecutive
 from .optim.target import soft_update as soft_update
 from .replay.capture import capture as capture
 from .training.cross_validation import cross_validate as cross_validate
@@ -517,20 +610,41 @@ __all__ = [
     "ZeroPadding3D",
     "abs",
     "absolute",
+    "acos",
+    "acosh",
     "add",
     "addcdiv",
     "addcmul",
     "addmm",
+    "addmv",
+    "addr",
     "all",
     "allclose",
     "amax",
     "amin",
+    "aminmax",
     "any",
     "arange",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "argmax",
     "argmin",
     "argsort",
+    "argwhere",
     "as_tensor",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "attention",
     "attention_packed",
     "attention_weights",
@@ -540,12 +654,16 @@ __all__ = [
     "baddbmm",
     "bernoulli",
     "bincount",
+    "block_diag",
     "bmm",
     "bool",
+    "broadcast_shapes",
+    "broadcast_tensors",
     "broadcast_to",
     "bucketize",
     "callbacks",
     "capture",
+    "cartesian_prod",
     "cat",
     "cdist",
     "ceil",
@@ -556,27 +674,42 @@ __all__ = [
     "clamp_min",
     "clip",
     "clone",
+    "column_stack",
+    "combinations",
+    "concat",
     "concatenate",
     "constraints",
+    "copysign",
+    "corrcoef",
     "cos",
     "cosh",
     "cosine_similarity",
     "count_nonzero",
+    "cov",
+    "cross",
     "cross_validate",
     "cuda",
+    "cummax",
+    "cummin",
     "cumprod",
     "cumsum",
     "datasets",
+    "deg2rad",
     "device",
     "diag",
+    "diag_embed",
+    "diagflat",
     "diagonal",
     "diff",
+    "dist",
     "distributions",
     "div",
     "divide",
     "dot",
     "double",
+    "dstack",
     "dtype",
+    "e",
     "einsum",
     "elu",
     "empty",
@@ -591,15 +724,22 @@ __all__ = [
     "eye",
     "finfo",
     "fit_many",
+    "fix",
     "flatten",
     "flip",
+    "fliplr",
+    "flipud",
     "float",
     "float16",
     "float32",
     "float64",
+    "float_power",
     "floor",
     "floor_divide",
+    "fmax",
+    "fmin",
     "fmod",
+    "frac",
     "from_keras",
     "from_numpy",
     "from_sklearn",
@@ -610,6 +750,7 @@ __all__ = [
     "ge",
     "geglu",
     "gelu",
+    "ger",
     "get_backend",
     "get_default_dtype",
     "get_num_threads",
@@ -625,12 +766,18 @@ __all__ = [
     "hard_sigmoid",
     "hard_silu",
     "hard_tanh",
+    "heaviside",
+    "histc",
+    "hsplit",
     "hstack",
+    "hypot",
     "iinfo",
     "index_select",
+    "inf",
     "inference_mode",
     "info",
     "initializers",
+    "inner",
     "int",
     "int16",
     "int32",
@@ -642,9 +789,15 @@ __all__ = [
     "is_tensor",
     "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
+    "isneginf",
+    "isposinf",
     "keras",
+    "kron",
+    "kthvalue",
+    "ldexp",
     "le",
     "leaky_relu",
     "lerp",
@@ -660,10 +813,12 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logaddexp",
+    "logcumsumexp",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logit",
     "logsumexp",
     "long",
     "losses",
@@ -684,24 +839,31 @@ __all__ = [
     "minimum",
     "mish",
     "mm",
+    "mode",
     "models",
     "moveaxis",
     "movedim",
+    "msort",
     "mul",
     "multinomial",
     "multiply",
     "mv",
+    "nan",
     "nan_to_num",
+    "nanmean",
+    "nansum",
     "narrow",
     "ne",
     "neg",
     "negative",
+    "newaxis",
     "nn",
     "no_grad",
     "nonzero",
     "norm",
     "normal",
     "not_equal",
+    "numel",
     "one_hot",
     "ones",
     "ones_like",
@@ -709,17 +871,22 @@ __all__ = [
     "optim",
     "outer",
     "permute",
+    "pi",
     "plot",
+    "positive",
     "pow",
     "prelu",
     "prod",
+    "quantile",
     "quick_gelu",
+    "rad2deg",
     "rand",
     "rand_like",
     "randint",
     "randn",
     "randn_like",
     "randperm",
+    "ravel",
     "reciprocal",
     "register",
     "reglu",
@@ -730,11 +897,15 @@ __all__ = [
     "remainder",
     "repeat_interleave",
     "reshape",
+    "result_type",
     "roll",
+    "rot90",
     "rotary",
     "rotary_table",
     "round",
+    "row_stack",
     "rsqrt",
+    "rsub",
     "sample",
     "save",
     "scaled_dot_product_attention",
@@ -748,11 +919,14 @@ __all__ = [
     "set_backend",
     "set_grad_enabled",
     "set_num_threads",
+    "sgn",
     "short",
     "sigmoid",
     "sign",
+    "signbit",
     "silu",
     "sin",
+    "sinc",
     "sine",
     "sinh",
     "sklearn",
@@ -783,10 +957,13 @@ __all__ = [
     "t",
     "tables",
     "take",
+    "take_along_dim",
     "tan",
     "tanh",
     "tanh_shrink",
     "tensor",
+    "tensor_split",
+    "tensordot",
     "text",
     "threshold",
     "tile",
@@ -794,21 +971,30 @@ __all__ = [
     "topk",
     "trace",
     "transpose",
+    "trapezoid",
+    "trapz",
     "tril",
+    "tril_indices",
     "triu",
+    "triu_indices",
     "true_divide",
     "trunc",
     "uint8",
     "unbind",
     "unflatten",
     "unique",
+    "unique_consecutive",
     "unsqueeze",
     "use_backend",
     "utils",
+    "vander",
     "var",
     "var_mean",
+    "vdot",
+    "vsplit",
     "vstack",
     "where",
+    "xlogy",
     "zeros",
     "zeros_like",
 ]

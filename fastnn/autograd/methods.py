@@ -12,6 +12,8 @@ import numpy as np
 
 from ..ops import (
     activation,
+    angles,
+    arrange,
     composed,
     convert,
     data,
@@ -21,14 +23,16 @@ from ..ops import (
     index,
     logic,
     matrices,
+    numbers,
     reduce,
     sampling,
     search,
     shape,
+    statistics,
 )
 from ..ops import sort as sorting
 from . import numpy_functions as numpys
-from .tape import no_grad
+from .in_place import InPlaceMethods, kept
 from .tensor import Tensor
 
 
@@ -49,45 +53,12 @@ def _to(dtype: Any) -> Callable[[Any], Tensor]:
     return cast
 
 
-def _kept(t: Tensor, value: Tensor) -> Tensor:
-    """Return the result of an operation in place, in the dtype of the Tensor if both are floating-point numbers."""
-    return elementwise.astype(value, t.dtype) if value.dtype.kind == t.dtype.kind == "f" else value
-
-
-def _in_place(name: str, f: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return the in-place version of an operation, for leaves; under `no_grad` if the leaf requires a gradient."""
-
-    def change(self: Any, *args: Any, **kwargs: Any) -> Tensor:
-        self._check_in_place(name)
-        with no_grad():
-            changed: Tensor = self.copy_(_kept(self, f(self, *args, **kwargs)))
-        return changed
-
-    change.__doc__ = f"Overwrite a leaf with the result of `{name.rstrip('_')}`; under `no_grad` if it requires a gradient."
-    return change
-
-
-def _scaled_in_place(name: str, f: Callable[[Any, Any], Tensor]) -> Callable[..., Tensor]:
-    """Return the in-place version of a sum or difference with PyTorch's argument alpha, a factor of the second operand."""
-    in_place = _in_place(name, f)
-
-    def change(self: Any, other: Any, *, alpha: float = 1) -> Tensor:
-        if alpha == 1:
-            return in_place(self, other)
-        with no_grad():
-            scaled = elementwise.mul(other, alpha) if isinstance(other, Tensor) else np.multiply(other, alpha)
-        return in_place(self, scaled)
-
-    change.__doc__ = f"{in_place.__doc__} The second operand is multiplied by alpha."
-    return change
-
-
 def _augmented(f: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
     """Return the operator for ``p -= lr * p.grad``: in place on a leaf that requires a gradient, else with a new Tensor."""
 
     def assign(self: Any, other: Any) -> Tensor:
         value: Tensor = f(self, other)
-        return self.copy_(_kept(self, value)) if self.node is None and self.requires_grad else value
+        return self.copy_(kept(self, value)) if self.node is None and self.requires_grad else value
 
     return assign
 
@@ -114,7 +85,7 @@ _OPERATORS: dict[Any, Callable[[Any, Any], Tensor]] = {
 """NumPy function -> operation that replaces it. NumPy calls the function if the left operand of an operator is an array."""
 
 
-class Methods:
+class Methods(InPlaceMethods):
     """Methods and operators that are added to Tensor."""
 
     __slots__ = ()
@@ -194,7 +165,7 @@ class Methods:
     floor = elementwise.floor
     ceil = elementwise.ceil
     round = elementwise.round
-    trunc = division.trunc
+    trunc = fix = division.trunc
     erf = activation.erf
     log2 = composed.log2
     log10 = composed.log10
@@ -202,6 +173,32 @@ class Methods:
     tan = composed.tan
     sinh = composed.sinh
     cosh = composed.cosh
+    asin = arcsin = angles.asin
+    acos = arccos = angles.acos
+    atan = arctan = angles.atan
+    atan2 = arctan2 = angles.atan2
+    asinh = arcsinh = angles.asinh
+    acosh = arccosh = angles.acosh
+    atanh = arctanh = angles.atanh
+    hypot = angles.hypot
+    deg2rad = numbers.deg2rad
+    rad2deg = numbers.rad2deg
+    frac = numbers.frac
+    positive = numbers.positive
+    copysign = numbers.copysign
+    signbit = numbers.signbit
+    sgn = elementwise.sign
+    heaviside = numbers.heaviside
+    fmax = numbers.fmax
+    fmin = numbers.fmin
+    float_power = numbers.float_power
+    ldexp = numbers.ldexp
+    xlogy = numbers.xlogy
+    logit = numbers.logit
+    sinc = numbers.sinc
+    isposinf = numbers.isposinf
+    isneginf = numbers.isneginf
+    dist = numbers.dist
     lerp = composed.lerp
     addcmul = composed.addcmul
     addcdiv = composed.addcdiv
@@ -212,24 +209,6 @@ class Methods:
     clip = clamp = elementwise.clip
     maximum = elementwise.maximum
     minimum = elementwise.minimum
-    add_ = _scaled_in_place("add_", elementwise.add)
-    sub_ = _scaled_in_place("sub_", elementwise.sub)
-    mul_ = _in_place("mul_", elementwise.mul)
-    div_ = _in_place("div_", elementwise.div)
-    pow_ = _in_place("pow_", elementwise.pow)
-    neg_ = _in_place("neg_", elementwise.neg)
-    exp_ = _in_place("exp_", elementwise.exp)
-    sqrt_ = _in_place("sqrt_", elementwise.sqrt)
-    clamp_ = clip_ = _in_place("clamp_", elementwise.clip)
-    lerp_ = _in_place("lerp_", composed.lerp)
-    addcmul_ = _in_place("addcmul_", composed.addcmul)
-    addcdiv_ = _in_place("addcdiv_", composed.addcdiv)
-    relu_ = _in_place("relu_", activation.relu)
-    masked_fill_ = _in_place("masked_fill_", logic.masked_fill)
-    scatter_ = _in_place("scatter_", composed.scatter)
-    scatter_add_ = _in_place("scatter_add_", data.scatter_add)
-    normal_ = _in_place("normal_", sampling.normal_like)
-    uniform_ = _in_place("uniform_", sampling.uniform_like)
 
     relu = activation.relu
     sigmoid = activation.sigmoid
@@ -275,6 +254,21 @@ class Methods:
     logsumexp = reduce.logsumexp
     cumsum = reduce.cumsum
     cumprod = composed.cumprod
+    logcumsumexp = numbers.logcumsumexp
+    cummax = statistics.cummax
+    cummin = statistics.cummin
+    aminmax = statistics.aminmax
+    kthvalue = statistics.kthvalue
+    mode = statistics.mode
+    msort = statistics.msort
+    quantile = statistics.quantile
+    nansum = statistics.nansum
+    nanmean = statistics.nanmean
+    histc = statistics.histc
+    cov = statistics.cov
+    corrcoef = statistics.corrcoef
+    unique_consecutive = statistics.unique_consecutive
+    argwhere = statistics.argwhere
     diff = composed.diff
     any = reduce.any
     all = reduce.all
@@ -282,7 +276,12 @@ class Methods:
     argmin = reduce.argmin
 
     matmul = dense.matmul
-    dot = dense.dot
+    dot = vdot = dense.dot
+    inner = arrange.inner
+    cross = arrange.cross
+    kron = arrange.kron
+    addmv = arrange.addmv
+    addr = arrange.addr
     outer = ger = dense.outer
     mm = matrices.mm
     bmm = matrices.bmm
@@ -294,9 +293,12 @@ class Methods:
     diag = matrices.diag
     diagonal = matrices.diagonals
     trace = matrices.trace
+    diag_embed = arrange.diag_embed
+    diagflat = arrange.diagflat
 
     reshape = view = shape.reshape
     flatten = shape.flatten
+    ravel = arrange.ravel
     squeeze = shape.squeeze
     unsqueeze = shape.unsqueeze
     transpose = shape.transpose
@@ -314,6 +316,13 @@ class Methods:
     unbind = index.unbind
     flip = index.flip
     roll = index.roll
+    fliplr = arrange.fliplr
+    flipud = arrange.flipud
+    rot90 = arrange.rot90
+    tensor_split = arrange.tensor_split
+    hsplit = arrange.hsplit
+    vsplit = arrange.vsplit
+    take_along_dim = arrange.take_along_dim
     tile = repeat = index.tile
     repeat_interleave = index.repeat_interleave
     index_select = index.index_select
@@ -346,7 +355,7 @@ class Methods:
     clone = elementwise.clone
 
 
-for _name, _method in vars(Methods).items():
+for _name, _method in (*vars(InPlaceMethods).items(), *vars(Methods).items()):
     if _name not in (
         "__module__",
         "__qualname__",

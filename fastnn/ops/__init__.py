@@ -2,6 +2,8 @@
 
 from . import (
     activation,
+    angles,
+    arrange,
     attention,
     attention_weights,
     augmentation,
@@ -25,6 +27,7 @@ from . import (
     loss,
     matrices,
     normalization,
+    numbers,
     padding,
     pointwise_loss,
     pooling,
@@ -38,11 +41,14 @@ from . import (
     search,
     shape,
     sort,
+    statistics,
     transposed_convolution,
 )
 
 __all__ = [
     "activation",
+    "angles",
+    "arrange",
     "attention",
     "attention_weights",
     "augmentation",
@@ -66,6 +72,7 @@ __all__ = [
     "loss",
     "matrices",
     "normalization",
+    "numbers",
     "padding",
     "pointwise_loss",
     "pooling",
@@ -79,6 +86,7 @@ __all__ = [
     "search",
     "shape",
     "sort",
+    "statistics",
     "transposed_convolution",
 ]
 

@@ -57,7 +57,8 @@ def logaddexp(x: Any, y: Any) -> Tensor:
     1000.693
     """
     x, y = promoted(as_tensor(x, "logaddexp"), as_tensor(y, "logaddexp"))
-    return add(maximum(x, y), log1p(exp(neg(abs(sub(x, y))))))
+    apart = logic.where(logic.eq(x, y), 0.0, abs(sub(x, y)))  # 0 between equal infinities
+    return add(maximum(x, y), log1p(exp(neg(apart))))
 
 
 def lerp(x: Any, end: Any, weight: Any) -> Tensor:

@@ -114,15 +114,16 @@ def mv(x: Any, y: Any) -> Tensor:
 
 def addmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Beta x + alpha a @ b, for matrices; x broadcasts."""
-    return _plus(x, mm(a, b), beta, alpha)
+    return plus(x, mm(a, b), beta, alpha)
 
 
 def baddbmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Beta x + alpha a @ b, for batches of matrices; x broadcasts."""
-    return _plus(x, bmm(a, b), beta, alpha)
+    return plus(x, bmm(a, b), beta, alpha)
 
 
-def _plus(x: Any, product: Tensor, beta: float, alpha: float) -> Tensor:
+def plus(x: Any, product: Tensor, beta: float, alpha: float) -> Tensor:
+    """Return beta x + alpha times a product; without x if beta is 0, so that its NaN do not count."""
     product = product if alpha == 1 else mul(product, alpha)
     return product if beta == 0 else add(x if beta == 1 else mul(x, beta), product)
 

@@ -50,14 +50,15 @@ def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
     return total(as_tensor(x, "count_nonzero") != 0, axis)
 
 
-def _read(x: Any, op: str) -> np.ndarray[Any, Any]:
+def read(x: Any, op: str) -> np.ndarray[Any, Any]:
     """Return the values on the host. Steps that do this are not recorded, since the size of their results may change."""
     t, k = as_tensor(x, op), current()
     k.host_reads(op)
     return k.to_numpy(t.data)
 
 
-def _made(values: np.ndarray[Any, Any]) -> Tensor:
+def made(values: np.ndarray[Any, Any]) -> Tensor:
+    """Return values that were computed on the host as a Tensor."""
     return as_tensor(np.ascontiguousarray(values), "values")
 
 
@@ -68,8 +69,8 @@ def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
     >>> fastnn.nonzero(fastnn.tensor([[0, 1], [2, 0]])).tolist()
     [[0, 1], [1, 0]]
     """
-    places = np.nonzero(_read(x, "nonzero"))
-    return tuple(map(_made, places)) if as_tuple else _made(np.stack(places, 1))
+    places = np.nonzero(read(x, "nonzero"))
+    return tuple(map(made, places)) if as_tuple else made(np.stack(places, 1))
 
 
 def masked_select(x: Any, mask: Any) -> Tensor:
@@ -92,13 +93,13 @@ def unique(x: Any, sorted: bool = True, return_inverse: bool = False, return_cou
     >>> values.tolist(), counts.tolist()
     ([1, 3], [1, 2])
     """
-    a = _read(x, "unique")
+    a = read(x, "unique")
     values, inverse, counts = np.unique(a, return_inverse=True, return_counts=True, axis=dim)
-    found = [_made(values)]
+    found = [made(values)]
     if return_inverse:
-        found.append(_made(inverse.reshape(a.shape if dim is None else -1)))
+        found.append(made(inverse.reshape(a.shape if dim is None else -1)))
     if return_counts:
-        found.append(_made(counts))
+        found.append(made(counts))
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -109,12 +110,12 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     >>> fastnn.bincount(fastnn.tensor([0, 2, 2])).tolist()
     [1, 0, 2]
     """
-    a = _read(x, "bincount")
+    a = read(x, "bincount")
     if a.dtype.kind not in "iub" or a.ndim != 1 or (a.size and a.min() < 0):
         raise ValueError(f"bincount: {a.dtype} of shape {a.shape} came, wanted a vector of whole numbers from 0 on")
-    given = None if weights is None else _read(weights, "bincount")
+    given = None if weights is None else read(weights, "bincount")
     counts = np.bincount(a, given, whole_number(minlength, "bincount: minlength", 0))
-    return _made(counts if given is None else counts.astype(given.dtype if given.dtype.kind == "f" else np.float64))
+    return made(counts if given is None else counts.astype(given.dtype if given.dtype.kind == "f" else np.float64))
 
 
 def searchsorted(sorted_sequence: Any, values: Any, *, right: bool = False) -> Tensor:

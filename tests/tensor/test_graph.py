@@ -86,7 +86,13 @@ ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
 """What the functions take that take more than one Tensor."""
 
 
-MADE_OF_OTHERS = {f"fastnn.ops.{m}" for m in ("composed", "convert", "division", "einsum", "matrices", "sampling", "search")}
+MADE_OF_OTHERS = {
+    f"fastnn.ops.{m}"
+    for m in (
+        *("angles", "arrange", "composed", "convert", "division", "einsum", "matrices", "numbers", "sampling", "search"),
+        "statistics",
+    )
+}
 """Modules of functions that call other operations."""
 
 

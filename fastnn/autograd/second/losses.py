@@ -166,8 +166,8 @@ def _soft_margin(x: Tensor, t: Tensor, q: Any, p0: float, p1: float) -> Tensor:
 _BENDS: dict[str, Bend | None] = {
     "squared_error": lambda x, t, q, p0, p1: 2.0,
     "absolute_error": None,
-    "huber": lambda x, t, q, p0, p1: p1 * _where(lt(abs(x - t), p0), x),
-    "log_cosh": lambda x, t, q, p0, p1: 1 - square(tanh(x - t)),
+    "huber": lambda x, t, q, p0, p1: mul(_where(lt(abs(x - t), p0), x), p1),
+    "log_cosh": lambda x, t, q, p0, p1: sub(1, square(tanh(x - t))),
     "quantile": None,
     "absolute_percentage_error": None,
     "squared_logarithmic_error": _squared_log,
@@ -176,8 +176,8 @@ _BENDS: dict[str, Bend | None] = {
     "tweedie": _tweedie,
     "sigmoid_cross_entropy": _sigmoid_cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
-    "kl_divergence": lambda x, t, q, p0, p1: (
-        p1 * maximum(minimum(t, 1), p0) * pow(maximum(x, p0), -2) * _where(logical_and(ge(x, p0), le(x, 1)), x)
+    "kl_divergence": lambda x, t, q, p0, p1: mul(
+        mul(maximum(minimum(t, 1), p0), p1), mul(pow(maximum(x, p0), -2), _where(logical_and(ge(x, p0), le(x, 1)), x))
     ),
     "kl_log": None,
     "hinge": None,
