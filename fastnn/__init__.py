@@ -42,10 +42,10 @@ _NAMES = {
         "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention "
         "GroupedQueryAttention Identity Input InputSpec Layer LayerNormalization Masking MaxPooling1D MaxPooling2D "
         "MaxPooling3D Maximum Minimum MixUp Model Module MultiHeadAttention Multiply Normalization Permute "
-        "RMSNormalization RandomBrightness RandomContrast RandomCrop RandomErasing RandomFlip RandomRotation "
-        "RandomTranslation RandomZoom RepeatVector Rescaling Reshape Residual SeparableConv1D SeparableConv2D Sequential "
-        "Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract UpSampling1D UpSampling2D UpSampling3D "
-        "ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+        "PiecewiseLinearEmbedding QuantileNormalization RMSNormalization RandomBrightness RandomContrast RandomCrop "
+        "RandomErasing RandomFlip RandomRotation RandomTranslation RandomZoom RepeatVector Rescaling Reshape Residual "
+        "SeparableConv1D SeparableConv2D Sequential Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract "
+        "UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
     ),
     ".nn.layers.embedding": "Embedding ReversibleEmbedding",
     ".nn.layers.recurrent": "GRU LSTM SimpleRNN",

@@ -130,6 +130,8 @@ from .nn import MultiHeadAttention as MultiHeadAttention
 from .nn import Multiply as Multiply
 from .nn import Normalization as Normalization
 from .nn import Permute as Permute
+from .nn import PiecewiseLinearEmbedding as PiecewiseLinearEmbedding
+from .nn import QuantileNormalization as QuantileNormalization
 from .nn import RMSNormalization as RMSNormalization
 from .nn import RandomBrightness as RandomBrightness
 from .nn import RandomContrast as RandomContrast
@@ -569,8 +571,10 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "PiecewiseLinearEmbedding",
     "PositionEmbedding",
     "Prefetch",
+    "QuantileNormalization",
     "RMSNormalization",
     "RNN",
     "RandomBrightness",

@@ -69,6 +69,8 @@ BASE: dict[str, dict[str, Any]] = {
     **{key: {"input_dim": 5, "output_dim": 4} for key in ("keras.Embedding", "ReversibleEmbedding")},
     "PositionEmbedding": {"sequence_length": 5, "input_shape": (2, 4)},
     "Normalization": {"input_shape": (2, 4), "mean": 0.5, "variance": 2.0},
+    "PiecewiseLinearEmbedding": {"units": 3, "bins": 4, "input_shape": (4,)},
+    "QuantileNormalization": {"quantiles": 8, "input_shape": (4,)},
     "Permute": {"dims": (1, 2)},
     "RepeatVector": {"n": 3},
     "Reshape": {"target_shape": (8,)},
@@ -138,6 +140,7 @@ OTHER |= {
 }
 OTHER |= {"kdim": 3, "vdim": 3, "custom_encoder": nn.Identity(), "custom_decoder": nn.Identity()}
 OTHER_OF: dict[tuple[str, str], Any] = {
+    ("QuantileNormalization", "output"): "uniform",
     ("PositionEmbedding", "input_shape"): (2, 5),
     ("EmbeddingBag", "mode"): "sum",
     ("MultiMarginLoss", "p"): 2,

@@ -144,7 +144,8 @@ def every_layer_of_sequences() -> fastnn.Model:
     z = fastnn.AdditiveAttention()([fastnn.Attention(use_scale=True)([z, z]), z])
     y = fastnn.RepeatVector(2)(fastnn.GlobalAveragePooling1D()(y))
     z = fastnn.keras.layers.Lambda(shifted, arguments={"by": 0.5})(fastnn.keras.ops.maximum(z, -5.0))
-    return fastnn.Model([x, series], [tables, y, z, nn.EmbeddingBag(5, 4, mode="sum")(x)])
+    row = fastnn.PiecewiseLinearEmbedding(2, 3, "relu")(fastnn.QuantileNormalization(8)(fastnn.Flatten()(series)))
+    return fastnn.Model([x, series], [tables, y, z, row, nn.EmbeddingBag(5, 4, mode="sum")(x)])
 
 
 def every_model() -> list[Any]:

@@ -42,6 +42,7 @@ _NAMES = {
         "MaxPooling3D"
     ),
     ".layers.preprocessing": "Normalization Rescaling",
+    ".layers.quantiles": "PiecewiseLinearEmbedding QuantileNormalization",
     ".layers.prelu": "PReLU",
     ".layers.random": "AlphaDropout Dropout GaussianDropout GaussianNoise",
     ".layers.regularization": "ActivityRegularization",

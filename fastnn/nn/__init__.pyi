@@ -119,6 +119,8 @@ from .layers.positions import SinusoidalPositions as SinusoidalPositions
 from .layers.prelu import PReLU as PReLU
 from .layers.preprocessing import Normalization as Normalization
 from .layers.preprocessing import Rescaling as Rescaling
+from .layers.quantiles import PiecewiseLinearEmbedding as PiecewiseLinearEmbedding
+from .layers.quantiles import QuantileNormalization as QuantileNormalization
 from .layers.random import AlphaDropout as AlphaDropout
 from .layers.random import Dropout as Dropout
 from .layers.random import GaussianDropout as GaussianDropout
@@ -352,10 +354,12 @@ __all__ = [
     "Parameter",
     "ParameterView",
     "Permute",
+    "PiecewiseLinearEmbedding",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "PositionEmbedding",
+    "QuantileNormalization",
     "RMSNorm",
     "RMSNormalization",
     "RNN",

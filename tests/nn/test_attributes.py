@@ -41,9 +41,9 @@ def layer_does(layer: Any) -> list[Any]:
         x = fastnn.tensor(np.random.default_rng(2).standard_normal(shape).astype(np.float32))
     elif name.startswith("Pixel"):
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 36, 6, 6)).astype(np.float32))
-    elif "Embedding" in name and name != "PositionEmbedding":
+    elif "Embedding" in name and name not in ("PositionEmbedding", "PiecewiseLinearEmbedding"):
         x = fastnn.tensor([[0, 1, 1], [3, 1, 4]])
-    elif name == "RepeatVector":
+    elif name in ("RepeatVector", "PiecewiseLinearEmbedding", "QuantileNormalization"):
         x = fastnn.tensor(X)
     elif name == "GroupNorm":
         x = fastnn.tensor(np.random.default_rng(2).standard_normal((2, 4, 3)).astype(np.float32))

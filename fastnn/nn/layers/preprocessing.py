@@ -20,7 +20,7 @@ from ..spec import InputSpec
 _SMALLEST = 1e-7
 """The smallest deviation that `Normalization` divides by, as in Keras."""
 _PART = 4096
-"""Samples that `Normalization.adapt` converts to float64 at a time."""
+"""Samples that `adapt` converts to float64 at a time."""
 
 
 def _number(value: Any, name: str) -> float:
@@ -183,7 +183,7 @@ class Normalization(Module):
         if self._given is not None:
             raise ValueError("Normalization: adapt after mean and variance were given; make the layer without them")
         count, mean, squares = 0, np.zeros(()), np.zeros(())
-        for part in _parts(data):
+        for part in parts(data, "Normalization: adapt"):
             if not self.built:
                 self.build(part.shape[1:])
             own: Any = self._input_shape
@@ -218,14 +218,14 @@ class Normalization(Module):
         return f"axis={self.axis or None}, invert={self.invert}"
 
 
-def _parts(data: Any) -> Iterator[np.ndarray[Any, Any]]:
-    """Yield the data in parts, in float64."""
+def parts(data: Any, op: str) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield the data in parts, in float64. data: what `Normalization.adapt` takes. op: name of the operation in messages."""
     whole = isinstance(data, np.ndarray | Tensor | list) or hasattr(data, "__array__")
     batches: Iterable[Any] = (data,) if whole else data
     for batch in batches:
         values = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
         if not values.ndim:
-            raise ValueError("Normalization: adapt: a number came, wanted samples")
+            raise ValueError(f"{op}: a number came, wanted samples")
         for begin in range(0, len(values), _PART):
             part = values[begin : begin + _PART].astype(np.float64)
             if part.size:
