@@ -26,6 +26,22 @@ class Kernels:
         add: int,
         precision: int,
     ) -> None: ...
+    def dense_nets_forward(self, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None: ...
+    def dense_nets_backward(
+        self,
+        dx: Array,
+        dw: Array,
+        db: Array,
+        dz: Array,
+        dy: Array,
+        x: Array,
+        w: Array,
+        y: Array,
+        aux: Array,
+        act: Activation,
+        add: int,
+        precision: int,
+    ) -> None: ...
     def matmul_batched(self, c: Array, a: Array, b: Array, layout: Array, alpha: float, beta: float, precision: int) -> None: ...
     def conv_forward(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def _rows(batch: tuple[int, ...]) -> int:
 
 
 def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    _gradients(grads, node, dy, grads.k.dense_backward)
+
+
+def _gradients(grads: Gradients, node: Node, dy: Array, backward: Callable[..., None]) -> None:
+    """Compute the gradients of a layer, or of those of many nets, by a kernel."""
     assert node.saved is not None
     x, w, y, aux, activation, rounding = node.saved
     k, inputs = grads.k, node.inputs
@@ -90,7 +96,7 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
         mask |= ADD_DB if add else 0
     if activation.id != LINEAR.id:
         dz = k.empty(shape, y.dtype)
-    k.dense_backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, mask, rounding)
+    backward(dx, dw, db, dz, dy if dy.shape == shape else dy.reshape(shape), x, w, y, aux, activation, mask, rounding)
     # The weight comes first: its gradient is written in place, and that of x may be added to it if both are the same Tensor.
     if need_dw:
         grads.done(inputs[1], dw)
@@ -98,7 +104,44 @@ def _dense_backward(grads: Gradients, node: Node, dy: Array) -> None:
         grads.done(inputs[2], db)
     if need_dx:
         shape = inputs[0].data.shape
-        grads.add(inputs[0], dx if len(shape) == 2 else dx.reshape(shape))
+        grads.add(inputs[0], dx if dx.shape == shape else dx.reshape(shape))
+
+
+def dense_nets(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation = LINEAR) -> Tensor:
+    """activation(x w + b) of the layers of many nets, in one kernel.
+
+    Args:
+        x: (nets, M, K), or (M, K) if all nets have the same input.
+        w: (nets, K, N).
+        b: (nets, N) or None.
+        activation: an element-wise function.
+
+    Returns:
+        (nets, M, N).
+
+    >>> import fastnn
+    >>> fastnn.ops.dense.dense_nets(fastnn.tensor([[2.0, 3.0]]), fastnn.tensor([[[0.5], [1.0]], [[1.0], [0.0]]])).tolist()
+    [[[4.0]], [[2.0]]]
+    """
+    same_dtype("dense_nets", floating("dense_nets", x), w)
+    nets, inputs, n = w.shape
+    if x.ndim not in (2, 3) or x.shape[-1] != inputs or (x.ndim == 3 and len(x) != nets):
+        raise ValueError(f"dense_nets: x has shape {x.shape}; wanted ({nets}, M, {inputs}) or (M, {inputs})")
+    if x.ndim == 2 and x.requires_grad:
+        x = shape_ops.broadcast_to(x, (nets, *x.shape))  # its gradient is the sum over the nets
+    k, dtype, rounding = current(), x.dtype, precision()
+    x3 = x.data if x.ndim == 3 else x.data.reshape(1, *x.shape)
+    y = k.empty((nets, x.shape[-2], n), dtype)
+    sizes = *y.shape, len(x3), inputs
+    aux = k.absent if activation is LINEAR and not rounding else k.aux("dense_nets_forward", *sizes, dtype, activation, rounding)
+    k.dense_nets_forward(y, aux, x3, w.data, k.absent if b is None else b.data, activation, rounding)
+    tensors = (x, w) if b is None else (x, w, b)
+    saved = x3, w.data, y, aux, activation, rounding
+    return result("dense_nets", y, _dense_nets_backward, tensors, saved, {"activation": activation})
+
+
+def _dense_nets_backward(grads: Gradients, node: Node, dy: Array) -> None:
+    _gradients(grads, node, dy, grads.k.dense_nets_backward)
 
 
 def logits_of(y: Tensor) -> Tensor | None:

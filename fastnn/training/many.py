@@ -99,7 +99,8 @@ class OfEachNet(Loss):
         n = y_pred.shape[0]
         y = as_tensor(y_true, self.name)
         each = broadcast_to(y.reshape(n, 1, *y.shape[1:]), (n, self.nets, *y.shape[1:])).reshape(-1, *y.shape[1:])
-        values = self.loss.measured(each, y_pred.reshape(-1, *y_pred.shape[2:]))[0].reshape(n * self.nets, -1).mean(1)
+        values = self.loss.measured(each, y_pred.reshape(-1, *y_pred.shape[2:]))[0]
+        values = values.reshape(-1) if values.size == n * self.nets else values.reshape(n * self.nets, -1).mean(1)
         weight = combined(*weights_of(sample_weight, mask, values.dtype, (n, self.nets), self.name))
         values = weighted(values, weight)
         self._add(values.detach().reshape(n, self.nets), weight)
@@ -199,7 +200,7 @@ def fit_many(
     shuffle: bool = True,
     verbose: int | str = 0,
 ) -> Many:
-    """Train many nets of the same layers at once: each operation is one kernel call for all of them.
+    """Train many nets of the same layers at once: each layer is one kernel call for all of them.
 
     The nets differ in their first weights, and in what is given as lists. They see the same batches. A net learns what it would
     learn alone from these batches. Nets of dense layers, activations and Dropout can be trained like this.

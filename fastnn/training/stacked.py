@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..backends.spec import LINEAR
+from ..backends.spec import LINEAR, Activation
 from ..nn.graph.sequential import Sequential
 from ..nn.layers.dense import Dense
 from ..nn.layers.random import Dropout
 from ..nn.layers.shape import Flatten
 from ..nn.parameter import Parameter
 from ..ops.activation import applied
-from ..ops.dense import matmul
+from ..ops.dense import dense_nets
 from ..ops.shape import concatenate
 
 Array = np.ndarray[Any, Any]
@@ -29,21 +29,32 @@ class Group(NamedTuple):
 
 
 class StackedDense:
-    """Dense layer of many nets. Kernel and bias are a parameter for each group, (nets of the group, inputs or 1, outputs)."""
+    """Dense layer of many nets.
+
+    A group has a parameter for its kernels, (nets of the group, inputs, outputs), and one for its biases, (nets, outputs).
+    """
 
     def __init__(self, layers: Sequence[Dense], groups: Sequence[Group]) -> None:
         self.first, self._layers = layers[0], layers
+        self.activation = self.first.activation
         parts = [[layers[i].kernel.numpy() for i in g.members] for g in groups]
         self.kernels = [Parameter(np.stack(part)) for part in parts]
-        biases = [[layers[i].bias.numpy()[None] for i in g.members] for g in groups] if layers[0].bias is not None else []
+        biases = [[layers[i].bias.numpy() for i in g.members] for g in groups] if layers[0].bias is not None else []
         self.biases = [Parameter(np.stack(part)) for part in biases]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the outputs of all nets, (nets, n, outputs), for x (n, inputs) or (nets, n, inputs)."""
-        y = matmul(x, _joined(self.kernels))
-        if self.biases:
-            y = y + _joined(self.biases)
-        return y if self.first.activation == LINEAR else applied(self.first.activation, y, type(self.first).__name__)
+        kernel, bias = _joined(self.kernels), _joined(self.biases) if self.biases else None
+        if isinstance(self.activation, Activation):
+            return dense_nets(x, kernel, bias, self.activation)
+        return applied(self.activation, dense_nets(x, kernel, bias), type(self.first).__name__)
+
+    def takes(self, function: Any) -> bool:
+        """Apply an element-wise function to the outputs, if the layer has none yet; return whether it does."""
+        if not isinstance(function, Activation) or self.activation != LINEAR:
+            return False
+        self.activation = function
+        return True
 
     def penalty(self) -> list[Tensor]:
         """Return the penalties of regularizers, each the sum over the nets of a group."""
@@ -55,7 +66,11 @@ class StackedDense:
         layer = self._layers[number]
         layer.kernel.copy_(self.kernels[group].numpy()[place])
         if self.biases:
-            layer.bias.copy_(self.biases[group].numpy()[place, 0])
+            layer.bias.copy_(self.biases[group].numpy()[place])
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
@@ -98,6 +113,9 @@ class Stack:
             self.dense.append(StackedDense(layers, groups))
             return self.dense[-1]
         function = getattr(first, "as_function", lambda: None)()
+        last = self._steps[-1] if self._steps else None
+        if function is not None and isinstance(last, StackedDense) and last.takes(function):
+            return _same
         if function is not None:
             return lambda x: applied(function, x, type(first).__name__)
         if type(first) is Dropout or (type(first) is Flatten and not self.dense):

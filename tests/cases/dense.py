@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 from typing import Any
@@ -218,6 +219,41 @@ def _backward(
     )
 
 
+def _of_nets(one: Case, nets: int, shared: bool, **flags: Any) -> Case:
+    """Return the call for many nets whose layers each have the sizes of a case for one."""
+    sizes = one.sizes
+
+    def of_one(v: Values, net: int) -> Values:
+        return {
+            name: a[0 if name == "x" and shared else net] if isinstance(a, np.ndarray) and a.ndim > 1 else a
+            for name, a in v.items()
+        }
+
+    def made(name: str, maker: Any) -> Any:
+        def of_nets(rng: np.random.Generator, v: Values) -> Any:
+            return np.array([maker(rng, of_one(v, net)) if callable(maker) else maker for net in range(nets)])
+
+        return of_nets
+
+    def error(v: SimpleNamespace, want: Values) -> Values:
+        assert callable(one.error)
+        given = vars(v)
+        errors = [one.error(SimpleNamespace(**of_one(given, net)), of_one(want, net)) for net in range(nets)]
+        there = [name for name in errors[0] if want[name].ndim > 1]
+        return {name: np.array([np.broadcast_to(e[name], want[name].shape[1:]) for e in errors]) for name in there}
+
+    return replace(
+        one,
+        kernel=one.kernel.replace("dense", "dense_nets"),
+        sizes={"G": nets, "S": 1 if shared else nets, **sizes, "L": nets * sizes["M"] * sizes["N"]},
+        shapes={"aux": (nets, *one.shapes["aux"])},
+        arrays={name: made(name, maker) for name, maker in one.arrays.items()},
+        error=error,
+        note=one.note or "nets",
+        **flags,
+    )
+
+
 FEW = (RELU, LINEAR, TANH, SIGMOID, GELU)
 """Functions that stand for all: the function of a layer is that of the activation family."""
 
@@ -255,6 +291,27 @@ def _layers() -> Iterable[Case]:
     yield _forward(1, 1024, 1024, RELU, bench=True, test=False)
 
 
+def _nets() -> Iterable[Case]:
+    """Layers of many nets: with one input or their own, few enough for a worker each or so large that all share each."""
+    for i, (m, n, k) in enumerate(((9, 17, 5), (1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (33, 65, 17), (70, 16, 24))):
+        for j, act in enumerate((FEW[i % 4], LINEAR, GELU)):
+            nets, shared, some = (5, 1, 3)[(i + j) % 3], (i + j) % 2 == 0, (i + j) % 4 < 2
+            yield _of_nets(_forward(m, n, k, act, bias=some), nets, shared)
+            yield _of_nets(_backward(m, n, k, act, 0 if some else ADD), nets, shared)
+    yield _of_nets(_forward(17, 33, 9, GELU, edges=True, grad=True, note="few"), 3, False)
+    yield _of_nets(_forward(17, 33, 9, TANH, edges=True, note="few"), 3, True)
+    yield _of_nets(_backward(17, 33, 9, RELU, edges=True, note="few"), 3, True)
+    for wanted, add in WANTED:
+        yield _of_nets(_backward(9, 17, 5, RELU, add, wanted, note="wanted"), 3, True)
+    for shared in (False, True):  # the workers share each net
+        yield _of_nets(_forward(150, 130, 140, TANH, dtypes=("float32",)), 2, shared)
+        yield _of_nets(_backward(150, 130, 140, TANH, ADD, dtypes=("float32",)), 2, shared)
+    yield _of_nets(_forward(9, 17, 5, RELU, precision=1), 3, True)
+    yield _of_nets(_backward(9, 17, 5, RELU, precision=1), 3, True)
+    yield _of_nets(_forward(32, 64, 64, RELU), 32, False, bench=True, test=False)
+    yield _of_nets(_backward(32, 64, 64, RELU), 32, False, bench=True, test=False)
+
+
 def _bfloat16() -> Iterable[Case]:
     """Factors rounded to bfloat16: pairs of steps of K and their rests, blocks of K, the slopes that need no rounding of dz."""
     names = ("matmul_nn", "matmul_nt", "matmul_tn")
@@ -285,4 +342,4 @@ def _tf32() -> Iterable[Case]:
         yield _backward(130, 70, 33, act, precision=2)
 
 
-CASES = [*_matmuls(), *_layers(), *_bfloat16(), *_tf32()]
+CASES = [*_matmuls(), *_layers(), *_nets(), *_bfloat16(), *_tf32()]

@@ -95,6 +95,16 @@ def _dense(node: Node, dy: Tensor) -> Sequence[Wanted]:
     )[: len(node.inputs)]
 
 
+@composed(dense._dense_nets_backward)
+def _dense_nets(node: Node) -> Tensor:
+    assert node.saved is not None
+    z = _product(node.saved[5], matmul, *node.inputs[:2])
+    if len(node.inputs) == 3:
+        b = node.inputs[2]
+        z = add(z, reshape(b, (b.shape[0], 1, b.shape[1])))
+    return activate(z, node.saved[4])
+
+
 # ---- activations of several Tensors ----
 
 

@@ -32,9 +32,10 @@ class CupyBackend(Backend):
     """
 
     def __init__(self, device: Device, native: Mapping[str, Any]) -> None:
-        from .dense import dense_forward_aux
+        from .dense import dense_forward_aux, dense_nets_forward_aux
 
-        super().__init__("cupy", device.xp, reference(device.xp), native, {"dense_forward": dense_forward_aux})
+        own: dict[str, Any] = {"dense_forward": dense_forward_aux, "dense_nets_forward": dense_nets_forward_aux}
+        super().__init__("cupy", device.xp, reference(device.xp), native, own)
         self.device = device
         self.empty = device.empty
         self._constants: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-// Matrix products and the dense layer: small ones whole, in a launch each; of large ones what cuBLASLt does not do. The structs
+// Matrix products and the dense layer, also of many nets: small ones whole, in a launch each; of large ones what cuBLASLt does not do. The structs
 // are packed in dense.py. P is the precision, a position in spec.PRECISIONS; WIDE says which tiles a product has.
 
 template <typename T>
@@ -24,27 +24,31 @@ __device__ void multiply(const Multiply<T>& f) {
         });
 }
 
+// The layers of `nets` nets follow each other in the arrays; their inputs are x_step elements apart.
 template <typename T>
 struct Forward {
   T *y, *z;
   const T *x, *w, *b;
   Function act;
-  i64 m, n, k, tiles;
+  i64 nets, x_step, m, n, k, tiles;
 };
 
 template <typename T, int P, bool WIDE>
 __device__ void forward(const Forward<T>& f) {
   const T p0 = (T)f.act.p0, p1 = (T)f.act.p1;
   const int m = f.m, n = f.n, k = f.k;
-  for (int tile = blockIdx.x; tile < f.tiles; tile += gridDim.x)
+  for (i64 job = blockIdx.x; job < f.tiles * f.nets; job += gridDim.x) {
+    const i64 net = job / f.tiles, outputs = net * m * n;
+    const T *x = f.x + net * f.x_step, *w = f.w + net * k * n;
     product_tile<T, TileOf<T, WIDE>, true, false>(
-        product_memory<T, WIDE>(), tile, m, n, k, [&](int i, int s) { return rounded<P>(f.x[i * k + s]); },
-        [&](int j, int s) { return rounded<P>(f.w[s * n + j]); },
+        product_memory<T, WIDE>(), (int)(job - net * f.tiles), m, n, k, [&](int i, int s) { return rounded<P>(x[i * k + s]); },
+        [&](int j, int s) { return rounded<P>(w[s * n + j]); },
         [&](int i, int j, T z) {
-          if (f.b) z += f.b[j];
-          if (f.z) f.z[(i64)i * n + j] = z;
-          f.y[(i64)i * n + j] = function_forward(z, p0, p1);
+          if (f.b) z += f.b[net * n + j];
+          if (f.z) f.z[outputs + (i64)i * n + j] = z;
+          f.y[outputs + (i64)i * n + j] = function_forward(z, p0, p1);
         });
+  }
 }
 
 template <typename T>
@@ -52,13 +56,29 @@ struct Backward {
   T *dx, *dw, *db, *dz;
   const T *dy, *x, *w, *y, *z;
   Function act;
-  i64 m, n, k, add_dw, add_db, dx_tiles, dw_tiles, strips;
+  i64 nets, x_step, m, n, k, add_dw, add_db, dx_tiles, dw_tiles, strips;
 };
 
 // dy times the slope, for the element i of the output; z is y for functions whose slope follows from it.
 template <typename T, typename Args>
 __device__ inline T slope_at(const Args& f, i64 i) {
   return function_backward(f.dy[i], f.z[i], f.y[i], (T)f.act.p0, (T)f.act.p1);
+}
+
+// The arguments of one of the nets.
+template <typename T>
+__device__ inline Backward<T> of_net(Backward<T> f, i64 net) {
+  const i64 inputs = net * f.m * f.k, outputs = net * f.m * f.n, weights = net * f.k * f.n;
+  f.dx += inputs;
+  f.dw += weights;
+  if (f.db) f.db += net * f.n;
+  if (f.dz) f.dz += outputs;
+  f.dy += outputs;
+  f.x += net * f.x_step;
+  f.w += weights;
+  f.y += outputs;
+  f.z += outputs;
+  return f;
 }
 
 // The slopes of a strip of WARP columns, written where that is wanted, and their sums.
@@ -87,11 +107,15 @@ __device__ inline void backward_strip(T* memory, const Backward<T>& f, i64 strip
 
 // Each block computes the slopes that it needs anew: no block waits for another, and there is one launch.
 template <typename T, int P, bool DX_WIDE, bool DW_WIDE>
-__device__ void backward(const Backward<T>& f) {
-  const int m = f.m, n = f.n, k = f.k;
+__device__ void backward(const Backward<T>& all) {
+  const int m = all.m, n = all.n, k = all.k;
   T* memory = product_memory<T, DX_WIDE, DW_WIDE>();
-  auto slope = [&](int row, int column) { return rounded<P>(slope_at<T>(f, row * n + column)); };
-  for (int job = blockIdx.x; job < f.dx_tiles + f.dw_tiles + f.strips; job += gridDim.x) {
+  const i64 jobs = all.dx_tiles + all.dw_tiles + all.strips;
+  for (i64 each = blockIdx.x; each < jobs * all.nets; each += gridDim.x) {
+    const i64 net = each / jobs;
+    const int job = (int)(each - net * jobs);
+    const Backward<T> f = of_net(all, net);
+    auto slope = [&](int row, int column) { return rounded<P>(slope_at<T>(f, row * n + column)); };
     if (job < f.dx_tiles) {
       product_tile<T, TileOf<T, DX_WIDE>, true, true>(
           memory, job, m, k, n, slope, [&](int j, int s) { return rounded<P>(f.w[j * n + s]); },

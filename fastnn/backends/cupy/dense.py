@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..reference.dense import inputs_of, of_net
 from ..spec import LINEAR, PRECISIONS, Activation, activation
 from .blas import CublasLt, Product, Products, alignment
 from .device import Device
@@ -47,6 +48,12 @@ def dense_forward_aux(m: int, n: int, k: int, dtype: Any, act: Activation, preci
     if act.id != SIGMOID.id and _short(dtype, precision) and not _small(m, n, k, m, n):
         return act.saves_z * _copies(2 * m * n) + _copies(m * k) + k * n, np.dtype(np.uint16)
     return ((m, n), dtype) if act.saves_z else None
+
+
+def dense_nets_forward_aux(g: int, m: int, n: int, s: int, k: int, dtype: Any, act: Activation, precision: int) -> Any:
+    """Return the shape and dtype of what forward saves for the backward of g layers, one after the other."""
+    one = dense_forward_aux(m, n, k, dtype, act, precision)
+    return one and ((g, *one[0]) if isinstance(one[0], tuple) else (g, one[0]), one[1])
 
 
 def _saved(pointer: int, aux: Array, act: Activation, elements: int) -> tuple[int, int]:
@@ -149,9 +156,7 @@ class Dense:
         py, paux, px, pw, pb = self._pointers("dense_forward", y=y, aux=aux, x=x, w=w, b=b)
         z, copies = _saved(paux, aux, act, y.size)
         if _small(m, n, k) and not copies:
-            wide, tiles = _tiles(m, n)
-            slots = py, z, px, pw, pb, *act, m, n, k, tiles
-            self._launch("Forward", min(tiles, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
+            self._small_forward((py, z, px, pw, pb), (1, 0, m, n, k), dtype, act, precision)
             return
         rounded = [] if copies else [_rounded_bytes(f.size, dtype, precision) for f in (x, w)]
         with self._device.scratch.of(*rounded) as parts:
@@ -171,6 +176,24 @@ class Dense:
             if bias or keep or not activated:
                 left = py, keep, to, bias, *act, y.size, n
                 self._launch("Activate", _elements(y.size, 4), dtype, left, function=act.id)
+
+    def _small_forward(self, arrays: Sequence[int], sizes: Sequence[int], dtype: Any, act: Activation, precision: int) -> None:
+        """Compute layers of small products; the sizes are those of the struct `Forward`."""
+        nets, _, m, n, _ = sizes
+        wide, tiles = _tiles(m, n)
+        slots = *arrays, *act, *sizes, tiles
+        self._launch("Forward", min(tiles * nets, MOST_BLOCKS), dtype, slots, precision, act.id, (wide,))
+
+    def forward_nets(self, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None:
+        nets, m, n = y.shape
+        k = w.shape[1]
+        if _small(m, n, k) and aux.dtype != np.uint16:
+            arrays = self._pointers("dense_nets_forward", y=y, aux=aux, x=x, w=w, b=b)
+            if y.size:
+                self._small_forward(arrays, (nets, _step(x), m, n, k), y.dtype, act, precision)
+            return
+        for g, inputs in enumerate(inputs_of(x, nets)):
+            self.forward(y[g], of_net(aux, g), inputs, w[g], of_net(b, g), act, precision)
 
     def _fused(self, product: Product, act: Activation, bias: bool, z: bool, rounded: bool) -> Product:
         """Return the product with as much of the layer as possible in its epilogue.
@@ -204,13 +227,8 @@ class Dense:
         z, copies = _saved(paux, aux, act, y.size)
         z = z if act.saves_z else py
         if _small(m, n, k, m, n):
-            dx_wide, dx_tiles = _tiles(m, k) if pdx else (False, 0)
-            dw_wide, dw_tiles = _tiles(k, n) if pdw else (False, 0)
-            strips = -(-n // 32) if pdb or pdz else 0
-            adds = bool(add & 2), bool(add & 4)  # dw and db, the second and third output
-            slots = pdx, pdw, pdb, pdz, pdy, px, pw, py, z, *act, m, n, k, *adds, dx_tiles, dw_tiles, strips
-            if blocks := min(dx_tiles + dw_tiles + strips, MOST_BLOCKS):
-                self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
+            pointers = pdx, pdw, pdb, pdz, pdy, px, pw, py, z
+            self._small_backward(pointers, (1, 0, m, n, k), dtype, act, add, precision)
             return
         slabs = min(MOST_SLABS, -(-m // SLAB_ROWS), max(1, MOST_BLOCKS // -(-n // 128)))
         rounded = [_rounded_bytes(size, dtype, precision) for size in (y.size, x.size, w.size)]
@@ -236,6 +254,51 @@ class Dense:
                 product = Product(m, k, n, False, True, factors, alignment(pdx, slope, factor))
                 self._products.multiply(product, pdx, slope, factor, 1.0, 0.0)
 
+    def _small_backward(
+        self, arrays: Sequence[int], sizes: Sequence[int], dtype: Any, act: Activation, add: int, precision: int
+    ) -> None:
+        """Compute gradients of layers of small products; the sizes are those of the struct `Backward`."""
+        (nets, _, m, n, k), (dx, dw, db, dz) = sizes, arrays[:4]
+        dx_wide, dx_tiles = _tiles(m, k) if dx else (False, 0)
+        dw_wide, dw_tiles = _tiles(k, n) if dw else (False, 0)
+        strips = -(-n // 32) if db or dz else 0
+        adds = bool(add & 2), bool(add & 4)  # dw and db, the second and third output
+        slots = *arrays, *act, *sizes, *adds, dx_tiles, dw_tiles, strips
+        if blocks := min((dx_tiles + dw_tiles + strips) * nets, MOST_BLOCKS):
+            self._launch("Backward", blocks, dtype, slots, precision, act.id, (dx_wide, dw_wide))
+
+    def backward_nets(
+        self,
+        dx: Array,
+        dw: Array,
+        db: Array,
+        dz: Array,
+        dy: Array,
+        x: Array,
+        w: Array,
+        y: Array,
+        aux: Array,
+        act: Activation,
+        add: int,
+        precision: int,
+    ) -> None:
+        nets, m, n = y.shape
+        k = w.shape[1]
+        if _small(m, n, k, m, n):
+            arrays = {"dx": dx, "dw": dw, "db": db, "dz": dz, "dy": dy, "x": x, "w": w, "y": y}
+            z = {"z": aux if act.saves_z else y}
+            pointers = self._pointers("dense_nets_backward", **arrays, **z)
+            self._small_backward(pointers, (nets, _step(x), m, n, k), y.dtype, act, add, precision)
+            return
+        for g, inputs in enumerate(inputs_of(x, nets)):
+            own = of_net(dx, g), of_net(dw, g), of_net(db, g), of_net(dz, g)
+            self.backward(*own, dy[g], inputs, w[g], y[g], of_net(aux, g), act, add, precision)
+
+
+def _step(x: Array) -> int:
+    """Return the distance of the inputs of two nets: 0 if all have the same."""
+    return int(x[0].size) if len(x) > 1 else 0
+
 
 def _factors(dtype: Any, precision: int) -> str:
     """Return the type that cuBLASLt multiplies."""
@@ -259,4 +322,10 @@ def table(device: Device, products: Products | None = None) -> dict[str, Callabl
     dense = Dense(device, products or CublasLt(device))
     kinds = {"nn": (False, False), "nt": (False, True), "tn": (True, False)}
     products_of = {f"matmul_{name}": partial(dense.matmul, *transposed) for name, transposed in kinds.items()}
-    return {**products_of, "dense_forward": dense.forward, "dense_backward": dense.backward}
+    return {
+        **products_of,
+        "dense_forward": dense.forward,
+        "dense_backward": dense.backward,
+        "dense_nets_forward": dense.forward_nets,
+        "dense_nets_backward": dense.backward_nets,
+    }

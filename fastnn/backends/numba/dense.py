@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.dense import rounded
+from ..reference.dense import inputs_of, of_net, rounded
 from ..spec import LINEAR, Activation
 from .functions import backward_loop, forward_loop, in_place_loop
 from .gemm import product
@@ -66,6 +66,30 @@ def dense_backward(
         product(dw, dw, rounded(np, x, precision), dz, 1, 0, 1.0, 1.0 if add & 2 else 0.0)
     if dx.size:
         product(dx, dx, dz, rounded(np, w, precision), 0, 1, 1.0, 0.0)
+
+
+def dense_nets_forward(y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None:
+    for g, inputs in enumerate(inputs_of(x, len(w))):
+        dense_forward(y[g], of_net(aux, g), inputs, w[g], of_net(b, g), act, precision)
+
+
+def dense_nets_backward(
+    dx: Array,
+    dw: Array,
+    db: Array,
+    dz: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    y: Array,
+    aux: Array,
+    act: Activation,
+    add: int,
+    precision: int,
+) -> None:
+    for g, inputs in enumerate(inputs_of(x, len(w))):
+        own = of_net(dx, g), of_net(dw, g), of_net(db, g), of_net(dz, g)
+        dense_backward(*own, dy[g], inputs, w[g], y[g], of_net(aux, g), act, add, precision)
 
 
 @jit

@@ -95,3 +95,51 @@ def dense_backward(
         _update(dw, _product(xp, x.T, dz, precision), 1.0, 1.0 if add & 2 else 0.0)
     if db.size:
         _update(db, dz.sum(0), 1.0, 1.0 if add & 4 else 0.0)
+
+
+def dense_nets_forward(xp: Any, y: Array, aux: Array, x: Array, w: Array, b: Array, act: Activation, precision: int) -> None:
+    """`dense_forward` for each of G layers of equal sizes: w (G, K, N), b (G, N) or absent, y (G, M, N).
+
+    x is (G, M, K), or (1, M, K) if all layers have the same input.
+    """
+    for g, inputs in enumerate(inputs_of(x, len(w))):
+        dense_forward(xp, y[g], of_net(aux, g), inputs, w[g], of_net(b, g), act, precision)
+
+
+def dense_nets_forward_aux(g: int, m: int, n: int, s: int, k: int, dtype: Any, act: Activation, precision: int) -> Any:
+    """Return the shape and dtype of z of all layers, which is kept for the functions whose slope needs it."""
+    return ((g, m, n), dtype) if act.saves_z else None
+
+
+def dense_nets_backward(
+    xp: Any,
+    dx: Array,
+    dw: Array,
+    db: Array,
+    dz: Array,
+    dy: Array,
+    x: Array,
+    w: Array,
+    y: Array,
+    aux: Array,
+    act: Activation,
+    add: int,
+    precision: int,
+) -> None:
+    """`dense_backward` for each of G layers of equal sizes, with the arrays of `dense_nets_forward`.
+
+    dx is (G, M, K) also if all layers have the same input.
+    """
+    for g, inputs in enumerate(inputs_of(x, len(w))):
+        own = of_net(dx, g), of_net(dw, g), of_net(db, g), of_net(dz, g)
+        dense_backward(xp, *own, dy[g], inputs, w[g], y[g], of_net(aux, g), act, add, precision)
+
+
+def of_net(a: Array, g: int) -> Array:
+    """Return the part of an array that belongs to a layer; an absent array as it is."""
+    return a[g] if a.ndim > 1 else a
+
+
+def inputs_of(x: Array, count: int) -> list[Array]:
+    """Return the inputs of the layers."""
+    return [x[g if len(x) > 1 else 0] for g in range(count)]
