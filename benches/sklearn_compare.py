@@ -1,7 +1,7 @@
 """Compare the estimators of fastnn.sklearn with scikit-learn's perceptrons, on the data sets that scikit-learn contains.
 
-For each data set: the score on held-out samples over several seeds (accuracy or R2), and the times of fit and of a
-cross-validation. The libraries take turns, so a busy machine slows both; times are medians.
+For each data set: the score on held-out samples over several seeds (accuracy or R2), and the times of fit, of a
+cross-validation and of a search over two settings. The libraries take turns, so a busy machine slows both; times are medians.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from sklearn import datasets, neural_network
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -29,6 +29,7 @@ LOADERS: dict[str, Callable[..., Any]] = {
     "digits": datasets.load_digits,
     "diabetes": datasets.load_diabetes,
 }
+ALPHAS = [1e-4, 1e-2]
 
 
 def data(name: str) -> tuple[Any, Any, bool]:
@@ -66,12 +67,16 @@ def compare(name: str, settings: dict[str, Any], seeds: int, rounds: int, folds:
         parts = train_test_split(x, y, test_size=0.3, random_state=seed, stratify=y if classes else None)
         for i, e in enumerate(pair):
             scores[i, seed] = seeded(e, seed).fit(parts[0], parts[2]).score(parts[1], parts[3])
-    times = np.zeros((2, 2, rounds))
+    times = np.zeros((3, 2, rounds))
+    searches: list[Any] = [own.GridSearchCV, GridSearchCV]
     for r in range(rounds):
-        for i, e in enumerate(pair):
-            times[0, i, r] = seconds(lambda e=e, r=r: seeded(e, r).fit(x, y))  # type: ignore[misc]
-            times[1, i, r] = seconds(lambda e=e, r=r: cross_val_score(seeded(e, r), x, y, cv=folds))  # type: ignore[misc]
-    fit, cv = np.median(times, axis=2) * 1000
+        for i, (e, validate, kind) in enumerate(zip(pair, (own.cross_val_score, cross_val_score), searches, strict=True)):
+            net = seeded(e, r)
+            grid = {f"{net.steps[-1][0]}__alpha": ALPHAS}
+            times[0, i, r] = seconds(lambda net=net: clone(net).fit(x, y))  # type: ignore[misc]
+            times[1, i, r] = seconds(lambda net=net, f=validate: f(net, x, y, cv=folds))  # type: ignore[misc]
+            times[2, i, r] = seconds(lambda net=net, f=kind, g=grid: f(net, g, cv=folds, refit=False).fit(x, y))  # type: ignore[misc]
+    fit, cv, search = np.median(times, axis=2) * 1000
     ours, theirs = (f"{s.mean():.3f} +- {s.std():.3f}" for s in scores)
     cells = [
         name,
@@ -81,6 +86,8 @@ def compare(name: str, settings: dict[str, Any], seeds: int, rounds: int, folds:
         f"{fit[1] / fit[0]:.1f}",
         *(f"{t:.1f}" for t in cv),
         f"{cv[1] / cv[0]:.1f}",
+        *(f"{t:.1f}" for t in search),
+        f"{search[1] / search[0]:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -94,8 +101,11 @@ def main() -> None:
     parser.add_argument("--max-iter", type=int, default=200, help="largest number of epochs (200)")
     given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print("| data | score, fastnn | score, scikit-learn | fit, ms | its fit, ms | ratio | folds, ms | its folds, ms | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| data | score, fastnn | score, scikit-learn | fit, ms | its fit, ms | ratio | folds, ms | its folds, ms | ratio | "
+        "search, ms | its search, ms | ratio |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name in LOADERS:
         if given.only in name:
             print(compare(name, {"max_iter": given.max_iter}, given.seeds, given.rounds, given.folds), flush=True)

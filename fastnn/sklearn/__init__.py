@@ -1,4 +1,5 @@
-"""Estimators with scikit-learn's interface: its multi-layer perceptrons, and estimators around any model of fastnn.
+"""Estimators with scikit-learn's interface: its multi-layer perceptrons, estimators around any model of fastnn, and
+cross-validation that trains several of them at the same time.
 
 scikit-learn is imported when the first of them is used; the extra `sklearn` installs it.
 """
@@ -9,6 +10,7 @@ from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     ".mlp": "MLPClassifier MLPRegressor",
+    ".model_selection": "GridSearchCV cross_val_predict cross_val_score cross_validate",
     ".net": "NetClassifier NetRegressor",
 }
 

@@ -6,14 +6,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from ..backends import use_backend
 from ..callbacks import Callback
 from ..core.seeding import seeded
+from ..core.structure import own_code
 from ..losses import Loss
+from ..nn import Module
 from ..optim import Optimizer
 from .steps import Steps
 from .stopping import LossRule, Rule, ScoreRule
@@ -28,9 +30,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-
-if TYPE_CHECKING:
-    from ..nn.module import Module
 
 Array = np.ndarray[Any, Any]
 
@@ -116,12 +115,23 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _after_epoch(self, rule: Rule) -> None:
         """Set what changes after each epoch, such as learning rates."""
 
+    def _changes_rates(self) -> bool:
+        """Return whether `_after_epoch` changes what the next steps do."""
+        return False
+
     def _stops(self, rule: Rule) -> bool:
         """Return whether training ends, now that the loss or the score has stopped improving."""
         return True
 
     def _ran_out(self) -> None:
         """Say that max_iter came before the loss or the score stopped improving."""
+
+    def _is_all_ours(self) -> bool:
+        """Return whether fit runs no code of the user, so that several may run at the same time."""
+        given = self.get_params(deep=False).values()
+        parts = [part for v in given for part in (v.modules() if isinstance(v, Module) else [v])]
+        own = all(own_code(str(v.__module__)) for v in parts if callable(v) or isinstance(v, Optimizer))
+        return own and self.callbacks is None and not self.verbose
 
     # ---- data ----
 
@@ -286,10 +296,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         model = self.model_
         rule.set_model(model)
         model.stop_training = False
-        for epoch in range(self.max_iter):
-            rule.on_epoch_end(epoch, steps.epoch(self.max_iter - epoch, rule._alone))
-            if model.stop_training:
-                break
+        epoch = 0
+        while epoch < self.max_iter and not model.stop_training:
+            most = 1 if self.verbose or self._changes_rates() else rule.blind()
+            for logs in steps.epochs(self.max_iter - epoch, rule._alone, most):
+                rule.on_epoch_end(epoch, logs)
+                epoch += 1
         steps.finish()
 
     def _run_with_callbacks(self, X: Array, targets: Array, weights: Array | None, batch: int, held: Any, rule: Rule) -> None:

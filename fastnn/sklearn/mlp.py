@@ -135,8 +135,11 @@ class MLP(Estimator):
 
     def _after_epoch(self, rule: Rule) -> None:
         self.t_ += self._n_trained
-        if self._solver() == "sgd" and self.learning_rate == "invscaling":
+        if self._changes_rates():
             self.model_.optimizer.lr = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+
+    def _changes_rates(self) -> bool:
+        return self._solver() == "sgd" and self.learning_rate == "invscaling"
 
     def _stops(self, rule: Rule) -> bool:
         if self._solver() != "sgd" or self.learning_rate != "adaptive" or self.model_.optimizer.lr <= 1e-6:

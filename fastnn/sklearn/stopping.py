@@ -58,6 +58,10 @@ class Rule(Callback):
         e.best_loss_ = min(best, e.loss_)
         return bool(e.loss_ > best - e.tol)
 
+    def blind(self) -> float:
+        """Return the number of the first of the next epochs after which training may stop."""
+        return 1
+
     def restore(self) -> None:
         """Put the best weights back, if the rule has kept them."""
 
@@ -66,6 +70,10 @@ class LossRule(Rule):
     """Rule for the loss of training."""
 
     _alone = True  # it only reads numbers
+
+    def blind(self) -> float:
+        e = self.estimator
+        return float(max(1, e.n_iter_no_change + 1 - e._no_improvement_count))
 
 
 class ScoreRule(Rule):
