@@ -6,12 +6,14 @@ from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     "..losses": (
-        "BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy CategoricalHinge "
-        "CosineSimilarity Hinge Huber KLDivergence LogCosh Loss MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
-        "MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy SquaredHinge deserialize get serialize"
+        "BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy "
+        "CategoricalGeneralizedCrossEntropy CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence "
+        "LogCosh Loss MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson "
+        "SparseCategoricalCrossentropy SquaredHinge Tversky deserialize get serialize"
     ),
     ".loss_functions": (
         "binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy "
+        "categorical_generalized_cross_entropy circle dice tversky "
         "categorical_hinge cosine_similarity ctc hinge huber kl_divergence log_cosh mean_absolute_error "
         "mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error poisson "
         "sparse_categorical_crossentropy squared_hinge"

@@ -11,6 +11,8 @@ from ..core.near import unknown
 from ..core.registered import LAYERS, named, own_config, registered_name
 from .base import CustomLoss, Loss
 from .keras.ctc import CTC
+from .keras.overlap import Dice, Tversky
+from .keras.pairs import Circle
 from .keras.pointwise import (
     Gamma,
     GaussianNLL,
@@ -31,6 +33,7 @@ from .keras.probability import (
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,
     CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
     CategoricalHinge,
     CosineSimilarity,
     KLDivergence,
@@ -44,6 +47,7 @@ LOSSES: dict[str, type[Loss]] = {
         *(BinaryFocalCrossentropy, CategoricalFocalCrossentropy, KLDivergence, Poisson, Gamma, Tweedie, GaussianNLL),
         *(MeanSquaredError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError),
         *(Huber, LogCosh, Quantile, CosineSimilarity, Hinge, SquaredHinge, CategoricalHinge, CTC),
+        *(CategoricalGeneralizedCrossEntropy, Dice, Tversky, Circle),
     )
 }
 _ALIASES = {
@@ -149,9 +153,12 @@ __all__ = [
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "CustomLoss",
+    "Dice",
     "Gamma",
     "GaussianNLL",
     "Hinge",
@@ -167,6 +174,7 @@ __all__ = [
     "Quantile",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "Tweedie",
     "deserialize",
     "get",

@@ -62,6 +62,8 @@ CASES: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
     ("CategoricalFocalCrossentropy", {}, ONE_HOT, PROBABILITIES),
     ("CategoricalFocalCrossentropy", {"from_logits": True, "gamma": 1.5, "alpha": [0.2, 0.3, 0.5]}, ONE_HOT, PREDICTED),
     ("CategoricalFocalCrossentropy", {"label_smoothing": 0.2}, ONE_HOT, PROBABILITIES),
+    ("CategoricalGeneralizedCrossEntropy", {}, LABELS, PROBABILITIES),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.9}, LABELS, PROBABILITIES),
 ]
 
 
@@ -86,6 +88,43 @@ def test_values_and_gradients(
         y.backward(upstream)
         z.backward(torch.tensor(upstream).reshape(z.shape))
         np.testing.assert_allclose(x.grad.numpy(), other.grad.numpy(), rtol=2e-6, atol=1e-8)
+
+
+UNIT = PREDICTED / np.linalg.norm(PREDICTED, axis=1, keepdims=True)
+WHOLE: list[tuple[str, dict[str, Any], np.ndarray, np.ndarray]] = [
+    ("Dice", {}, ONE_HOT, PROBABILITIES),
+    ("Dice", {"axis": 1}, ONE_HOT, PROBABILITIES),
+    ("Dice", {"axis": (1, 2)}, ONE_HOT.reshape(3, 4, 3), PROBABILITIES.reshape(3, 4, 3)),
+    ("Tversky", {}, OTHERS, PROBABILITIES),
+    ("Tversky", {"alpha": 0.3, "beta": 0.8, "axis": 1}, ONE_HOT, PROBABILITIES),
+    ("Circle", {}, LABELS, UNIT),
+    ("Circle", {"gamma": 8.0, "margin": 0.25}, LABELS, UNIT),
+    ("Circle", {"gamma": 8.0, "remove_diagonal": False}, LABELS, UNIT),
+]
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", None])
+@pytest.mark.parametrize(("name", "kwargs", "targets", "predictions"), WHOLE, ids=lambda v: v if type(v) is str else "")
+def test_overlaps_and_pairs(
+    name: str, kwargs: dict[str, Any], targets: np.ndarray, predictions: np.ndarray, reduction: str | None
+) -> None:
+    ours = getattr(fastnn.losses, name)(**kwargs, reduction=reduction)
+    theirs = getattr(keras.losses, name)(**kwargs, reduction=reduction, dtype="float64")
+    x, other = fastnn.tensor(predictions, requires_grad=True), torch.tensor(predictions, requires_grad=True)
+    y, z = ours(targets, x), theirs(torch.tensor(targets), other)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=2e-6, atol=1e-9)
+    y.sum().backward()
+    z.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), other.grad.numpy(), rtol=2e-5, atol=1e-8)  # Keras computes parts in float32
+
+
+def test_a_label_without_a_pair_has_no_loss() -> None:
+    x = fastnn.tensor(UNIT[:3], requires_grad=True)
+    loss = fastnn.losses.Circle(reduction=None)(np.arange(3), x)
+    np.testing.assert_array_equal(loss.numpy(), np.zeros(3))
+    loss.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros((3, 3)))
 
 
 ROW_BY_ROW = [case for case in CASES if case[1].get("axis") != 0]

@@ -37,9 +37,11 @@ _SPECIAL: dict[str, tuple[dict[str, Any], np.ndarray, np.ndarray]] = {
     "huber": ({"delta": 0.5}, SIGNS, COLUMNS),
     "quantile": ({"quantile": [0.1, 0.4, 0.5, 0.9]}, SIGNS[:, :1], COLUMNS),
     "categorical_hinge": ({}, ONE_HOT, COLUMNS),
+    "categorical_generalized_cross_entropy": ({"q": 0.7}, LABELS, rng.dirichlet(np.ones(4), 6)),
 }
-LOSSES = {name: _SPECIAL.get(name, ({}, SIGNS, COLUMNS)) for name in losses.LOSSES if name != "ctc"}
-"""All losses of rows; test_ctc.py tests the one of sequences."""
+_WHOLE = ("circle", "ctc", "dice", "tversky")
+LOSSES = {name: _SPECIAL.get(name, ({}, SIGNS, COLUMNS)) for name in losses.LOSSES if name not in _WHOLE}
+"""All losses of rows; test_ctc.py tests the one of sequences, test_loss_keras.py those of batches and pictures."""
 
 
 def test_names() -> None:

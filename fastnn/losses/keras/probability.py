@@ -17,6 +17,7 @@ from ...core.convert import as_array
 from ...ops import activation, elementwise, pointwise_loss, shape
 from ...ops import loss as ops
 from ...ops.checks import axis_of, check_number
+from ...ops.data import one_hot
 from ..base import RowLoss, as_labels, two, values
 from ..weights import counting, weighted
 from .pointwise import EPSILON
@@ -310,6 +311,37 @@ class CosineSimilarity(RowLoss):
     def shape_of_losses(self, output_shape: tuple[int, ...]) -> tuple[int, ...]:
         axis = axis_of(self.axis, len(output_shape), self.name)
         return output_shape[:axis] + output_shape[axis + 1 :]
+
+
+class CategoricalGeneralizedCrossEntropy(RowLoss):
+    """(1 - p^q) / q with p, the probability of the label: between cross-entropy (q near 0) and absolute error (q = 1).
+
+    Args:
+        q: a number above 0, at most 1; larger ones tolerate more wrong labels.
+
+    Source: Zhang and Sabuncu, Generalized cross entropy loss for training with noisy labels, arXiv 1805.07836.
+
+    >>> import fastnn
+    >>> loss = fastnn.losses.CategoricalGeneralizedCrossEntropy(q=0.5)
+    >>> round(loss([1], fastnn.tensor([[0.75, 0.25]])).item(), 4)
+    1.0
+    """
+
+    targets = "labels"
+    name = "categorical_generalized_cross_entropy"
+
+    def __init__(self, q: float = 0.5, reduction: str | None = "sum_over_batch_size", name: str | None = None) -> None:
+        super().__init__(reduction, name)
+        self.q = check_number(q, f"{type(self).__name__}: q", 0, 1)
+        if not self.q:
+            raise ValueError("CategoricalGeneralizedCrossEntropy: q is 0; wanted a number above 0, or CategoricalCrossentropy")
+
+    def rows(self, y_true: Any, y_pred: Tensor, sample_weight: Array | None) -> Tensor:
+        classes, like = y_pred.shape[-1], self.shape_of_losses(y_pred.shape)
+        labels = as_labels(y_true, like, classes, self.name)
+        given = counting(two(y_pred), sample_weight)
+        chosen = (given * one_hot(Tensor(labels), classes, y_pred.dtype)).sum(1)
+        return weighted((1 - chosen**self.q) / self.q, sample_weight)
 
 
 def _normalised(x: Tensor) -> Tensor:
