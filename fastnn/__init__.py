@@ -11,8 +11,8 @@ from .core.lazy import lazily as _lazily
 
 _NAMES = {
     ".": (
-        "autograd callbacks constraints cuda datasets distributions initializers interpret keras losses metrics models nn ops "
-        "optim plot regularizers schedules sklearn tables text utils"
+        "autograd callbacks constraints cuda datasets distributions initializers interpret keras linalg losses metrics models nn "
+        "ops optim plot regularizers schedules sklearn tables text utils"
     ),
     ".autograd.check": "gradcheck",
     ".autograd.check_second": "gradgradcheck",
@@ -88,6 +88,9 @@ _NAMES = {
         "abs absolute=abs add ceil clamp clip clone cos div divide=div exp expm1 floor log log1p maximum minimum mul "
         "multiply=mul neg negative=neg pow reciprocal round rsqrt sgn=sign sign sin sqrt square sub subtract=sub true_divide=div"
     ),
+    ".linalg": "matrix_exp matrix_power",
+    ".ops.factors": "cholesky pinverse=pinv qr",
+    ".ops.inverses": "det inverse=inv logdet slogdet",
     ".ops.generation": "sample",
     ".ops.index": "chunk flip index_select repeat_interleave roll split tile unbind",
     ".ops.logic": (

@@ -9,6 +9,7 @@ from . import distributions as distributions
 from . import initializers as initializers
 from . import interpret as interpret
 from . import keras as keras
+from . import linalg as linalg
 from . import losses as losses
 from . import metrics as metrics
 from . import models as models
@@ -73,6 +74,8 @@ from .interop.keras_models import from_keras as from_keras
 from .interop.sklearn_mlp import from_sklearn as from_sklearn
 from .interop.sklearn_mlp import to_sklearn as to_sklearn
 from .interop.torch_modules import from_torch as from_torch
+from .linalg import matrix_exp as matrix_exp
+from .linalg import matrix_power as matrix_power
 from .nn import Activation as Activation
 from .nn import ActivityRegularization as ActivityRegularization
 from .nn import Add as Add
@@ -355,6 +358,9 @@ from .ops.elementwise import sqrt as sqrt
 from .ops.elementwise import square as square
 from .ops.elementwise import sub as sub
 from .ops.elementwise import sub as subtract
+from .ops.factors import cholesky as cholesky
+from .ops.factors import pinv as pinverse
+from .ops.factors import qr as qr
 from .ops.generation import sample as sample
 from .ops.index import chunk as chunk
 from .ops.index import flip as flip
@@ -364,6 +370,10 @@ from .ops.index import roll as roll
 from .ops.index import split as split
 from .ops.index import tile as tile
 from .ops.index import unbind as unbind
+from .ops.inverses import det as det
+from .ops.inverses import inv as inverse
+from .ops.inverses import logdet as logdet
+from .ops.inverses import slogdet as slogdet
 from .ops.logic import eq as eq
 from .ops.logic import ge as ge
 from .ops.logic import ge as greater_equal
@@ -672,6 +682,7 @@ __all__ = [
     "cdist",
     "ceil",
     "celu",
+    "cholesky",
     "chunk",
     "clamp",
     "clamp_max",
@@ -699,6 +710,7 @@ __all__ = [
     "cumsum",
     "datasets",
     "deg2rad",
+    "det",
     "device",
     "diag",
     "diag_embed",
@@ -788,6 +800,7 @@ __all__ = [
     "int64",
     "int8",
     "interpret",
+    "inverse",
     "is_floating_point",
     "is_grad_enabled",
     "is_tensor",
@@ -807,6 +820,7 @@ __all__ = [
     "lerp",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load",
     "load_state",
@@ -818,6 +832,7 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -832,6 +847,8 @@ __all__ = [
     "masked_fill",
     "masked_select",
     "matmul",
+    "matrix_exp",
+    "matrix_power",
     "max",
     "maximum",
     "maxout",
@@ -876,11 +893,13 @@ __all__ = [
     "outer",
     "permute",
     "pi",
+    "pinverse",
     "plot",
     "positive",
     "pow",
     "prelu",
     "prod",
+    "qr",
     "quantile",
     "quick_gelu",
     "rad2deg",
@@ -934,6 +953,7 @@ __all__ = [
     "sine",
     "sinh",
     "sklearn",
+    "slogdet",
     "soft_shrink",
     "soft_update",
     "softmax",

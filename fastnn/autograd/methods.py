@@ -20,7 +20,9 @@ from ..ops import (
     dense,
     division,
     elementwise,
+    factors,
     index,
+    inverses,
     logic,
     matrices,
     numbers,
@@ -293,6 +295,12 @@ class Methods(InPlaceMethods):
     diag = matrices.diag
     diagonal = matrices.diagonals
     trace = matrices.trace
+    det = inverses.det
+    logdet = inverses.logdet
+    slogdet = inverses.slogdet
+    inverse = inverses.inv
+    pinverse = factors.pinv
+    cholesky = factors.cholesky
     diag_embed = arrange.diag_embed
     diagflat = arrange.diagflat
 

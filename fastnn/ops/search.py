@@ -59,7 +59,7 @@ def read(x: Any, op: str) -> np.ndarray[Any, Any]:
 
 def made(values: np.ndarray[Any, Any]) -> Tensor:
     """Return values that were computed on the host as a Tensor."""
-    return as_tensor(np.ascontiguousarray(values), "values")
+    return as_tensor(np.asarray(values, order="C"), "values")
 
 
 def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
