@@ -120,6 +120,7 @@ _NAMES = {
     ),
     ".optim.target": "soft_update",
     ".replay.capture": "capture",
+    ".tables": "Tabular",
     ".training.data.prefetch": "Prefetch",
     ".training.lr_find": "lr_find",
     ".training.cross_validation": "cross_validate",

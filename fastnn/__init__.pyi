@@ -506,6 +506,7 @@ from .ops.statistics import quantile as quantile
 from .ops.statistics import unique_consecutive as unique_consecutive
 from .optim.target import soft_update as soft_update
 from .replay.capture import capture as capture
+from .tables import Tabular as Tabular
 from .training.cross_validation import cross_validate as cross_validate
 from .training.data.prefetch import Prefetch as Prefetch
 from .training.lr_find import lr_find as lr_find
@@ -614,6 +615,7 @@ __all__ = [
     "SpatialDropout3D",
     "StackedRNNCells",
     "Subtract",
+    "Tabular",
     "Tensor",
     "TimeDistributed",
     "UpSampling1D",

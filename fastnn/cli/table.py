@@ -20,7 +20,7 @@ from ..plot.classes import confusion_matrix
 from ..tables.encoder import Encoder, with_names
 from ..tables.files import check_written, is_table, read, write
 from ..tables.scores import baselines, scores
-from ..tables.training import Job, prepare
+from ..tables.training import HELD_BACK, Job, prepare
 from .common import (
     backend_option,
     check_finite,
@@ -110,7 +110,7 @@ def train_table(
         frame = read(file)
         if target is None:
             raise ValueError(f"{file}: pass --target COLUMN, one of: {', '.join(frame.columns)}")
-        test = None if test_file is None else read(test_file)
+        test = HELD_BACK if test_file is None else read(test_file)
         use(backend)
         fastnn.seed(seed)
         made = None if optimizer is None else fastnn.optim.get(optimizer, lr=lr)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .encoder import Encoder as Encoder
     from .files import read as read
     from .files import write as write
+    from .tabular import Tabular as Tabular
     from .training import train as train
 
-__all__, __getattr__, __dir__ = lazily(__name__, {".encoder": "Encoder", ".files": "read write", ".training": "train"})
+__all__, __getattr__, __dir__ = lazily(__name__, {".encoder": "Encoder", ".files": "read write", ".tabular": "Tabular", ".training": "train"})

@@ -1,4 +1,4 @@
-"""Columns of a table: what each kind of column becomes, as numbers for a network.
+"""Columns of a table: what dates and categories become, as numbers for a network. Columns of numbers are in `numbers`.
 
 A column is fitted to the rows of training, and keeps what it needs as plain values: means, medians, the list of its categories.
 """
@@ -6,7 +6,7 @@ A column is fitted to the rows of training, and keeps what it needs as plain val
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,8 +23,6 @@ MOST_VALUES = 10_000
 """Largest number of categories of a column; rarer values are "other"."""
 FEWEST_ROWS = 3
 """Categories with fewer rows are "other", in columns that become embeddings."""
-SKEWED = 2.0
-"""Skewness above which the logarithm of a column without negative numbers is taken."""
 LIMIT = 10.0
 """Scaled numbers are clipped to this size, so that one wild value at prediction does not decide alone."""
 
@@ -54,41 +52,6 @@ class Column:
     def _note_missing(self, missing: Array, note: Note, instead: str) -> None:
         if not self.missing and (n := int(missing.sum())):
             note(f"{_times(n, 'value')} of {self.name!r} {'is' if n == 1 else 'are'} missing; in training none was. {instead}")
-
-
-@dataclass(frozen=True)
-class Number(Column):
-    """A column of numbers: shifted to mean 0 and scaled to deviation 1. Missing values become the median."""
-
-    kind = "number"
-    mean: float
-    scale: float
-    median: float
-    log: bool
-
-    @classmethod
-    def fit(cls, series: Any) -> Number:
-        """Return the column of these values."""
-        x = to_numbers(series, str(series.name))
-        there = x[np.isfinite(x)]
-        log = bool(len(there) and there.min() >= 0 and _skewness(there) > SKEWED)
-        z = np.log1p(there) if log else there
-        mean, scale = float(z.mean()), float(z.std())
-        return cls(str(series.name), len(there) < len(x), mean, scale or 1.0, float(np.median(there)), log)
-
-    @property
-    def features(self) -> list[str]:
-        return [self.name, f"{self.name} is missing"][: 1 + self.missing]
-
-    def encode(self, series: Any, note: Note) -> Array:
-        """Return the features, float32 (rows, number of features)."""
-        x = to_numbers(series, self.name)
-        missing = ~np.isfinite(x)
-        self._note_missing(missing, note, f"The median is used, {self.median:g}")
-        x = np.where(missing, self.median, x)
-        z = (np.log1p(np.maximum(x, 0.0)) if self.log else x) - self.mean
-        parts = [np.clip(z / self.scale, -LIMIT, LIMIT), *([missing] if self.missing else [])]
-        return np.stack(parts, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -182,45 +145,6 @@ class Category(Column):
         return rows[:, 0 if self.other else 1 :][self.codes(series, note)]
 
 
-KINDS: dict[str, type[Number] | type[Date] | type[Category]] = {c.kind: c for c in (Number, Date, Category)}
-
-
-def from_config(config: Any) -> Number | Date | Category:
-    """Return the column that plain values describe.
-
-    Raises:
-        ValueError: the values describe none.
-    """
-    kind = config.get("kind") if isinstance(config, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"table: a column is {str(config)[:60]}; wanted a dict with a kind: {', '.join(KINDS)}")
-    cls: Any = KINDS[kind]
-    column: Number | Date | Category = cls(**checked(cls, {key: value for key, value in config.items() if key != "kind"}))
-    return column
-
-
-def checked(cls: Any, config: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a config as arguments of a class; ValueError if one is missing, unknown or of another type."""
-    kinds = {field.name: str(field.type) for field in fields(cls)}
-    if set(config) != set(kinds):
-        raise ValueError(f"table: a {cls.kind} has the keys {', '.join(map(str, config))[:200]}; wanted {', '.join(kinds)}")
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        kind = kinds[key]
-        if kind == "float":
-            fits = type(value) in (int, float) and np.isfinite(value) and (key != "scale" or value > 0)
-        elif kind == "bool":
-            fits = type(value) is bool
-        elif kind == "str":
-            fits = type(value) is str
-        else:
-            fits = isinstance(value, list | tuple) and all(type(v) is str for v in value) and len(set(value)) == len(value)
-        if not fits:
-            raise ValueError(f"table: {key} of a {cls.kind} is {str(value)[:60]!r}, which does not fit")
-        out[key] = tuple(value) if isinstance(value, list) else value
-    return out
-
-
 def to_numbers(series: Any, name: str) -> Array:
     """Return values as float64; missing ones and infinity are NaN. ValueError if one is no number."""
     pd = require()
@@ -292,12 +216,6 @@ def ordered(texts: Any) -> list[str]:
         return sorted(texts, key=float)
     except ValueError:
         return sorted(texts)
-
-
-def _skewness(x: Array) -> float:
-    z = x - x.mean()
-    deviation = z.std()
-    return float((z**3).mean() / deviation**3) if deviation > 0 else 0.0
 
 
 def _times(n: int, what: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .columns import Category, Date, Number, parsed_dates, to_texts
+from .columns import Category, Date, parsed_dates, to_texts
 from .files import require
+from .numbers import Number
 
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([ T]\d{1,2}:\d\d.*)?\s*")
 _IDENTIFIER = re.compile(r"(^|[_\s])(id|index|key|uuid|guid|row)$|^unnamed", re.IGNORECASE)

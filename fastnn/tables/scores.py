@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .columns import Array
-from .encoder import CODES, NUMBERS, Encoder, Target
-from .training import Job, Rows
+from .encoder import Target
+from .training import Job
 
 Scores = dict[str, float]
 MOST_COLUMNS, MOST_ROWS = 2000, 20_000
@@ -78,10 +78,10 @@ def _linear(job: Job) -> Array | None:
     except ImportError:
         return None
     encoder = job.encoder
-    if len(encoder.features) + sum(c.n_codes for c in encoder.embedded) > MOST_COLUMNS:
+    if len(encoder.features) + encoder.n_codes > MOST_COLUMNS:
         return None
     rows = np.random.default_rng(0).permutation(len(job.train))[:MOST_ROWS]
-    x, y, new = _dense(encoder, job.train)[rows], job.train.y[rows], _dense(encoder, job.test)
+    x, y, new = encoder.in_columns(job.train.x)[rows], job.train.y[rows], encoder.in_columns(job.test.x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is only for comparison
         if not encoder.target.values:
@@ -90,14 +90,3 @@ def _linear(job: Job) -> Array | None:
     outputs = np.zeros((len(new), len(encoder.target.values)))
     outputs[:, model.classes_] = model.predict_proba(new)
     return outputs
-
-
-def _dense(encoder: Encoder, rows: Rows) -> Array:
-    """Return the features of rows, with a column of 0 and 1 for each code of an embedding."""
-    parts = [rows.x[NUMBERS]] if NUMBERS in rows.x else []
-    if CODES in rows.x:
-        codes, n = rows.x[CODES], sum(c.n_codes for c in encoder.embedded)
-        ones = np.zeros((len(codes), n), np.float32)
-        np.put_along_axis(ones, codes, 1.0, axis=1)
-        parts.append(ones)
-    return np.concatenate(parts, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 import fastnn
 
 from ..core.seeding import generator
+from . import networks
 from .columns import Array, to_texts
-from .encoder import CODES, NUMBERS, Encoder, with_names
+from .encoder import Encoder, with_names
 from .files import Frame
 from .kinds import is_class
 
@@ -21,34 +23,15 @@ HELD_BACK = 0.15
 EPOCHS = 200
 FEWEST = 10
 """Smallest number of rows with a target."""
-Inputs = dict[str, Array]
-
-
-@dataclass(frozen=True)
-class Size:
-    """Settings for a number of rows. The fewer rows, the more a network has to be kept from learning them by heart.
-
-    With 64 units, dropout 0.2 and weight decay 1, networks are as good as linear models on the small tables of scikit-learn.
-    """
-
-    units: int
-    dropout: float
-    weight_decay: float
-    patience: int
-
-    @classmethod
-    def of(cls, rows: int) -> Size:
-        """Return the settings for a number of rows of training."""
-        if rows < 2000:
-            return cls(64, 0.2, 1.0, 40)
-        return cls(128 if rows < 50_000 else 256, 0.1, 0.1, 15)
+MODEL = "mlp"
+"""The model by default."""
 
 
 @dataclass
 class Rows:
     """Encoded rows of a table: inputs of the network and their targets."""
 
-    x: Inputs
+    x: dict[str, Array]
     y: Array
 
     def __len__(self) -> int:
@@ -68,52 +51,34 @@ class Job:
 
     def fit(self, epochs: int | None, batch_size: int | None, verbose: int | str, callbacks: Sequence[Any] = ()) -> Any:
         """Train until the loss of the validation rows gets no better, keep the best weights, and return the history."""
-        stop = fastnn.callbacks.EarlyStopping("val_loss", patience=Size.of(len(self.train)).patience, restore_best_weights=True)
+        stop = fastnn.callbacks.EarlyStopping("val_loss", patience=networks.Size.of(len(self.train)).patience, restore_best_weights=True)
         history = self.model.fit(
             self.train.x,
             self.train.y,
             batch_size=batch_size_for(len(self.train)) if batch_size is None else batch_size,
             epochs=EPOCHS if epochs is None else epochs,
-            validation_data=(self.validation.x, self.validation.y),
-            callbacks=[*callbacks, stop],
+            validation_data=(self.validation.x, self.validation.y) if len(self.validation) else None,
+            callbacks=[*callbacks, stop] if len(self.validation) else [*callbacks],
             verbose=verbose,
         )
         _fill_unseen(self.model, self.encoder)
         return history
 
 
-def train(
-    frame: Frame,
-    target: str,
-    test: Frame | None = None,
-    drop: Collection[str] = (),
-    categories: Collection[str] = (),
-    task: str | None = None,
-    layers: Sequence[int] | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    optimizer: Any = None,
-    verbose: int | str = "auto",
-) -> Any:
+def train(frame: Frame, target: str, *, epochs: int | None = None, batch_size: int | None = None, verbose: int | str = "auto", **how: Any) -> Any:
     """Train a network that predicts a column of a table from the others.
 
     The kinds of the columns are found from their values. Numbers are scaled, missing ones become the median, categories become
     columns of 0 and 1 or embeddings, dates become places in the year and the week. 15 % of the rows, of each class if the target
-    has classes, are for validation: training stops when their loss has not become smaller for 15 epochs (40 if
-    there are less than 2,000 rows).
+    has classes, are for validation, which ends training. `fastnn.Tabular` does the same, and holds no rows back for a test.
 
     Args:
         frame: a pandas DataFrame. Rows without a target are left out.
         target: name of the column to predict.
-        test: rows to keep for a test; by default 15 % of the rows.
-        drop: names of columns to ignore.
-        categories: names of columns of numbers that are categories, such as postal codes.
-        task: "classes" or "number"; by default, the values of the target decide.
-        layers: units of the hidden layers; by default two layers, larger for more rows.
         epochs: largest number of epochs; 200 by default.
         batch_size: number of rows in a step; by default 32 to 512, by the number of rows.
-        optimizer: as of compile; by default AdamW, with more weight decay for fewer rows.
         verbose: as of fit.
+        how: test, drop, categories, task, layers, optimizer, model and numeric, as of `prepare`.
 
     Returns:
         The model. Its ``table_encoder`` is the `Encoder`, ``history`` has the losses of the epochs.
@@ -130,7 +95,7 @@ def train(
     >>> bool(400 < rent < 560)
     True
     """
-    job = prepare(frame, target, test, drop, categories, task, layers, optimizer)
+    job = prepare(frame, target, **how)
     job.fit(epochs, batch_size, verbose)
     return job.model
 
@@ -138,16 +103,37 @@ def train(
 def prepare(
     frame: Frame,
     target: str,
-    test: Frame | None = None,
+    test: Frame | float = HELD_BACK,
     drop: Collection[str] = (),
     categories: Collection[str] = (),
     task: str | None = None,
     layers: Sequence[int] | None = None,
     optimizer: Any = None,
+    *,
+    model: Any = MODEL,
+    numeric: str | None = None,
+    validation: Frame | float = HELD_BACK,
 ) -> Job:
-    """Return the job of a table: a compiled network and encoded rows. The arguments are those of `train`.
+    """Return the job of a table: a compiled network and encoded rows.
 
     `fastnn.seed` makes the choice of the rows that are held back repeatable.
+
+    Args:
+        frame: a pandas DataFrame. Rows without a target are left out.
+        target: name of the column to predict.
+        test: rows to keep for a test, or the share of the rows; 0 keeps none.
+        drop: names of columns to ignore.
+        categories: names of columns of numbers that are categories, such as postal codes.
+        task: "classes" or "number"; by default, the values of the target decide.
+        layers: units of the hidden layers; by default larger for more rows.
+        optimizer: as of compile; by default AdamW, with more weight decay for fewer rows.
+        model: "mlp", "residual", "tabm", or a function of the numbers of features and of outputs that returns a new model of logits
+            or numbers.
+        numeric: what columns of numbers become, as of `Encoder.fit`; by default what suits the model.
+        validation: rows that end training, or the share of the rows.
+
+    Raises:
+        ValueError: a column is missing, there are too few rows, or an argument does not fit.
     """
     frame = with_names(frame, [target], "the table")
     notes: list[str] = []
@@ -157,49 +143,28 @@ def prepare(
     if task is None:
         task = "classes" if is_class(frame[target]) else "number"
     strata = np.unique(to_texts(frame[target]).astype(str), return_inverse=True)[1] if task == "classes" else np.zeros(len(frame))
-    validating = _held_back(strata, HELD_BACK)
-    testing = _held_back(np.where(validating, -1, strata), HELD_BACK) if test is None else np.zeros(len(frame), bool)
+    validating = _held_back(strata, validation)
+    testing = _held_back(np.where(validating, -1, strata), test)
     training = frame[~(validating | testing)]
-    encoder, ignored = Encoder.fit(training, target, drop, categories, task)
+    encoder, ignored = Encoder.fit(training, target, drop, categories, task, networks.numeric_of(model) if numeric is None else numeric)
     notes += ignored
-    if test is None:
-        tested = frame[testing]
-    else:
-        tested = _with_target(with_names(test, [target], "the test table"), target, notes)
-        encoder.encode(tested, lambda text: notes.append(f"in the test table, {text}"))
-    parts = (training, _known(frame[validating], encoder, notes), _known(tested, encoder, notes))
-    size = Size.of(len(training))
-    model = network(encoder, [size.units] * 2 if layers is None else layers, size.dropout)
-    model.table_encoder = encoder
+    parts = [training]
+    for what, given, chosen in (("validation", validation, validating), ("test", test, testing)):
+        rows = frame[chosen]
+        if not isinstance(given, Real):
+            rows = _with_target(with_names(given, [target], f"the {what} table"), target, notes)
+            encoder.encode(rows, lambda text, what=what: notes.append(f"in the {what} table, {text}"))
+        parts.append(_known(rows, encoder, what, notes))
+    size = networks.Size.of(len(training))
+    net = networks.network(encoder, model, size, layers)
+    net.table_encoder = encoder
     if optimizer is None:
         optimizer = fastnn.optim.AdamW(lr=1e-3, weight_decay=size.weight_decay)
     if encoder.target.values:
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     else:
-        model.compile(optimizer, "mse", metrics=["r2_score"])
-    train_rows, validation, tested_rows = (Rows(encoder.encode(rows), encoder.labels(rows)) for rows in parts)
-    return Job(model, encoder, train_rows, validation, tested_rows, notes)
-
-
-def network(encoder: Encoder, layers: Sequence[int], dropout: float) -> Any:
-    """Return a network of dense layers for the inputs of an encoder, with an embedding if it has codes."""
-    inputs, parts = [], []
-    if encoder.plain:
-        inputs.append(fastnn.Input((len(encoder.features),), name=NUMBERS))
-        parts.append(inputs[-1])
-    if encoder.embedded:
-        codes = fastnn.Input((len(encoder.embedded),), name=CODES, dtype="int64")
-        most = max(c.n_codes for c in encoder.embedded)
-        width = min(32, round(1.6 * most**0.56))  # the rule of fast.ai, for the largest column
-        rows = fastnn.Embedding(sum(c.n_codes for c in encoder.embedded), width)(codes)
-        inputs.append(codes)
-        parts.append(fastnn.Flatten()(rows))
-    h = fastnn.Concatenate()(parts) if len(parts) > 1 else parts[0]
-    for units in layers:
-        h = fastnn.Dense(units, activation="relu", kernel_initializer="he_uniform")(h)
-        h = fastnn.Dropout(dropout)(h)
-    n = len(encoder.target.values)
-    return fastnn.Model(inputs, fastnn.Dense(n, activation="softmax")(h) if n else fastnn.Dense(1)(h))
+        net.compile(optimizer, "mse", metrics=["r2_score"])
+    return Job(net, encoder, *(Rows(encoder.encode(rows), encoder.labels(rows)) for rows in parts), notes)
 
 
 def batch_size_for(rows: int) -> int:
@@ -216,21 +181,28 @@ def _with_target(frame: Frame, target: str, notes: list[str]) -> Frame:
     return frame
 
 
-def _known(frame: Frame, encoder: Encoder, notes: list[str]) -> Frame:
+def _known(frame: Frame, encoder: Encoder, what: str, notes: list[str]) -> Frame:
     """Return the rows whose class is one of training."""
     target = encoder.target
     if not target.values:
         return frame
     known = np.isin(to_texts(frame[target.name]).astype(str), target.values)
     if not known.all():
-        notes.append(f"{int((~known).sum())} rows are not tested, since no row of training has their class")
+        notes.append(f"{int((~known).sum())} rows of the {what} are left out, since no row of training has their class")
     return frame[known]
 
 
-def _held_back(strata: Array, share: float) -> Array:
-    """Return which rows are held back: this share of each stratum, in a random order. Rows of stratum -1 are not."""
-    order = generator()
+def _held_back(strata: Array, share: Any) -> Array:
+    """Return which rows are held back: this share of each stratum, in a random order. Rows of stratum -1 are not.
+
+    None is held back if the share is 0, or if it is a frame with rows of its own.
+    """
     chosen = np.zeros(len(strata), bool)
+    if not isinstance(share, Real) or share == 0:
+        return chosen
+    if not 0 < share < 1:
+        raise ValueError(f"the share of the rows to hold back is {share}; wanted a number from 0 to less than 1")
+    order = generator()
     position = np.empty(len(strata))
     for stratum in np.unique(strata[strata >= 0]):
         rows = np.flatnonzero(strata == stratum)

@@ -178,6 +178,27 @@ def test_tables_that_teach_nothing(frame: Any, target: str, message: str) -> Non
         prepare(frame, target)
 
 
+@pytest.mark.parametrize(
+    ("numeric", "changes"),
+    [
+        ("piecewise", [{"edges": [1.0]}, {"edges": [2.0, 1.0]}, {"edges": ["a", "b"]}, {"edges": 1}, {"edges": [1.0, float("inf")]}]),
+        ("quantile", [{"points": [1.0]}, {"points": []}, {"scores": [1.0, 1.0]}, {"scores": None}]),
+    ],
+)
+def test_damaged_quantiles_are_refused(numeric: str, changes: list[dict[str, Any]]) -> None:
+    config = json.loads(json.dumps(Encoder.fit(flats(), "rent", numeric=numeric)[0].get_config()))
+    assert Encoder.from_config(config).get_config() == Encoder.fit(flats(), "rent", numeric=numeric)[0].get_config()
+    for change in changes:
+        damaged = json.loads(json.dumps(config))
+        damaged["columns"][0] |= change
+        with pytest.raises(ValueError, match="table: "):
+            Encoder.from_config(damaged)
+    damaged = json.loads(json.dumps(config))
+    damaged["target"]["type"] = "colour"
+    with pytest.raises(ValueError, match="table: type of a target is 'colour'"):
+        Encoder.from_config(damaged)
+
+
 def test_a_damaged_config_is_refused() -> None:
     encoder, _ = Encoder.fit(flats(), "rent")
     config = json.loads(json.dumps(encoder.get_config()))
