@@ -1,8 +1,8 @@
 """Compare fastnn.Tabular with the gradient-boosted trees of scikit-learn (HistGradientBoosting) on tables of mixed columns.
 
-The tables are data sets that scikit-learn contains, with columns cut into categories and with values taken out, and generated ones.
-Each seed has other test rows (30 %), and other initial weights. With --choose, the tables are others, on which the defaults of
-Tabular were chosen; the tables of the comparison had no part in it.
+The tables are data sets that scikit-learn contains, with columns cut into categories and with values taken out, and generated
+ones. Each seed has other test rows (30 %), and other initial weights. With --choose, the tables are others, on which the
+defaults of Tabular were chosen; the tables of the comparison had no part in it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def houses(n: int, seed: int) -> Table:
     lift, garden = rng.random(n) < 0.4, rng.random(n) < 0.3
     distance = rng.exponential(6, n)
     log_price = level[town] + slope[town] * np.log(size / 80) - 0.25 * np.log1p(distance) * (kind != "house")
-    log_price += 0.2 * garden * (kind == "house") + np.where(age < 15, 0.25, np.where(age > 60, 0.15, 0.0)) + 0.1 * lift * (kind == "flat")
+    log_price += (
+        0.2 * garden * (kind == "house") + np.where(age < 15, 0.25, np.where(age > 60, 0.15, 0.0)) + 0.1 * lift * (kind == "flat")
+    )
     frame = pd.DataFrame(
         {
             "town": [f"town {i}" for i in town],
@@ -69,7 +71,9 @@ def churn(n: int, seed: int) -> Table:
     months, use = rng.exponential(14, n), rng.lognormal(1, 0.8, n)
     calls, autopay = rng.poisson(1.2, n), rng.random(n) < 0.5
     pull = rng.normal(0, 0.7, 50)[region]
-    z = pull + np.where(plan == "free", 1.2 - 0.5 * np.log1p(use), np.where(plan == "pro", -0.8 + 0.9 * (calls > 2), 0.3 - 0.04 * months))
+    z = pull + np.where(
+        plan == "free", 1.2 - 0.5 * np.log1p(use), np.where(plan == "pro", -0.8 + 0.9 * (calls > 2), 0.3 - 0.04 * months)
+    )
     z += np.where(months < 3, 1.0, 0.0) - 0.9 * autopay + 0.6 * np.abs(np.log(use) - 1) - 0.5
     frame = pd.DataFrame(
         {

@@ -19,8 +19,10 @@ from .. import callbacks, plot
 from ..plot.classes import confusion_matrix
 from ..tables.encoder import Encoder, with_names
 from ..tables.files import check_written, is_table, read, write
+from ..tables.networks import MODELS
+from ..tables.numbers import NUMERIC
 from ..tables.scores import baselines, scores
-from ..tables.training import HELD_BACK, Job, prepare
+from ..tables.training import HELD_BACK, MODEL, Job, prepare
 from .common import (
     backend_option,
     check_finite,
@@ -56,6 +58,8 @@ def goes_here(args: list[str]) -> bool:
 @click.option("--test", "test_file", default=None, metavar="FILE", help="Rows for the test.  [default: 15 % of the rows]")
 @click.option("--drop", callback=names_of, metavar="A,B", help="Columns to ignore, such as those known only afterwards.")
 @click.option("--categories", callback=names_of, metavar="A,B", help="Columns of numbers that are categories: postal codes.")
+@click.option("--model", "kind", default=MODEL, show_default=True, type=click.Choice(MODELS), help="Kind of network.")
+@click.option("--numeric", type=click.Choice(list(NUMERIC)), help="What numbers become.  [default: by the model]")
 @click.option("--layers", callback=layers_of, metavar="64,64", help="Units of the hidden layers.  [default: by number of rows]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Largest number of epochs.  [default: 200]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows in a step.  [default: 32 to 512, by number of rows]")
@@ -73,6 +77,8 @@ def train_table(
     test_file: str | None,
     drop: list[str],
     categories: list[str],
+    kind: str,
+    numeric: str | None,
     layers: list[int] | None,
     epochs: int | None,
     batch_size: int | None,
@@ -114,7 +120,7 @@ def train_table(
         use(backend)
         fastnn.seed(seed)
         made = None if optimizer is None else fastnn.optim.get(optimizer, lr=lr)
-        job = prepare(frame, target, test, drop, categories, task, layers, made)
+        job = prepare(frame, target, test, drop, categories, task, layers, made, model=kind, numeric=numeric)
         if made is None:
             job.model.optimizer.lr = lr
         for line in _data(job, file, len(frame)):

@@ -18,4 +18,6 @@ if TYPE_CHECKING:
     from .tabular import Tabular as Tabular
     from .training import train as train
 
-__all__, __getattr__, __dir__ = lazily(__name__, {".encoder": "Encoder", ".files": "read write", ".tabular": "Tabular", ".training": "train"})
+__all__, __getattr__, __dir__ = lazily(
+    __name__, {".encoder": "Encoder", ".files": "read write", ".tabular": "Tabular", ".training": "train"}
+)

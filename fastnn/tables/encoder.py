@@ -194,8 +194,8 @@ class Encoder(Inputs):
             drop: names of columns to ignore.
             categories: names of columns of numbers that are categories.
             task: "classes" or "number"; by default, the values of the target decide.
-            numeric: what columns of numbers become: "scaled", to mean 0 and deviation 1; "quantile", moved to a normal distribution;
-                "piecewise", places between quantiles.
+            numeric: what columns of numbers become: "scaled", to mean 0 and deviation 1; "quantile", moved to a normal
+                distribution; "piecewise", places between quantiles.
 
         Raises:
             ValueError: a column is missing, or no column is left to learn from.

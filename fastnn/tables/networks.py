@@ -44,8 +44,8 @@ def network(encoder: Encoder, model: Any, size: Size, layers: Sequence[int] | No
 
     Args:
         encoder: the encoder of the table.
-        model: a name of `MODELS`, or a function of the numbers of features and of outputs that returns a new model of logits, or of
-            numbers.
+        model: a name of `MODELS`, or a function of the numbers of features and of outputs that returns a new model of logits, or
+            of numbers.
         size: settings for the number of rows.
         layers: units of the hidden layers.
     """

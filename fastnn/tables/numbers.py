@@ -106,8 +106,8 @@ class Quantile(Numeric):
 class Piecewise(Numeric):
     """A column of numbers, as places between quantiles: piecewise-linear encoding.
 
-    A feature for each interval between two ``edges`` is 0 below the interval, 1 above it, and grows linearly in it. In the first and
-    the last interval, it goes on beyond the outer edges. A layer of weights then is a piecewise-linear function of the column
+    A feature for each interval between two ``edges`` is 0 below the interval, 1 above it, and grows linearly in it. In the first
+    and the last interval, it goes on beyond the outer edges. A layer of weights then is a piecewise-linear function of the column
     (Gorishniy et al., On Embeddings for Numerical Features in Tabular Deep Learning, arXiv 2203.05556).
     """
 

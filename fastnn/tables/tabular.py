@@ -63,15 +63,16 @@ class Reader:
 class Tabular(Reader):
     """Network that predicts a column of a table from the others.
 
-    The columns may be numbers, categories, texts of few values, booleans and dates, and values may be missing. What each column needs
-    is found from the rows of training, and is saved with the network: categories become columns of 0 and 1 or embeddings, dates become
-    places in the year and the week, missing numbers become the median with a feature that tells so, and categories that training has
-    not seen are "other". A part of the rows is held back: training stops when their loss gets no better, and the best weights are kept.
+    The columns may be numbers, categories, texts of few values, booleans and dates, and values may be missing. What each column
+    needs is found from the rows of training, and is saved with the network: categories become columns of 0 and 1 or embeddings,
+    dates become places in the year and the week, missing numbers become the median with a feature that tells so, and categories
+    that training has not seen are "other". A part of the rows is held back: training stops when their loss gets no better, and
+    the best weights are kept.
 
     Args:
         task: "classes", "number", or "auto", which looks at the values of the target.
-        model: "mlp", dense layers; "residual", `fastnn.models.TabularResidual`; "tabm", `fastnn.models.TabM`; or a function of the
-            numbers of features and of outputs that returns a new model of logits, or of numbers.
+        model: "mlp", dense layers; "residual", `fastnn.models.TabularResidual`; "tabm", `fastnn.models.TabM`; or a function of
+            the numbers of features and of outputs that returns a new model of logits, or of numbers.
         numeric: what columns of numbers become: "scaled", to mean 0 and deviation 1; "quantile", moved to a normal distribution;
             "piecewise", places between quantiles (arXiv 2203.05556). By default what suits the model.
         layers: units of the hidden layers; by default larger for more rows.
@@ -84,8 +85,8 @@ class Tabular(Reader):
         seed: a whole number makes fit repeatable.
         verbose: as of fit of a model.
 
-    After fit, ``network`` is the model, ``encoder`` the `fastnn.tables.Encoder`, ``history`` the losses of the epochs, ``classes_`` the
-    classes of the target, and ``notes`` what a user should know, such as columns that are ignored.
+    After fit, ``network`` is the model, ``encoder`` the `fastnn.tables.Encoder`, ``history`` the losses of the epochs,
+    ``classes_`` the classes of the target, and ``notes`` what a user should know, such as columns that are ignored.
 
     >>> import numpy as np, pandas as pd
     >>> rng = np.random.default_rng(0)
@@ -94,7 +95,7 @@ class Tabular(Reader):
     >>> model = Tabular(seed=0).fit(flats[:200], "rent")
     >>> model.score(flats[200:]) > 0.9
     True
-    >>> model.predict({"size": [50.0, None], "street": ["Oak", "Ash"]}).shape
+    >>> model.predict({"size": [50.0, 80.0], "street": ["Oak", "Elm"]}).shape
     (2,)
     """
 
@@ -307,8 +308,10 @@ def with_target(frame: Any, target: Any, name: str | None = None) -> tuple[Frame
     if np.ndim(target) == 2 and np.shape(target)[1] == 1:
         target = np.asarray(target)[:, 0]
     if np.ndim(target) != 1 or len(target) != len(table):
-        raise ValueError(f"the target has shape {np.shape(target)}, and the table {len(table)} rows; wanted the name of a column, "
-                         f"or a value for each row")
+        raise ValueError(
+            f"the target has shape {np.shape(target)}, and the table {len(table)} rows; wanted the name of a column, "
+            f"or a value for each row"
+        )
     if name is None and named in map(str, table.columns):
         raise ValueError(f"the table has the target's column {named!r}, too; pass target={named!r}, or drop it from the table")
     values = target.array if hasattr(target, "array") else np.asarray(target)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,9 @@ class Job:
 
     def fit(self, epochs: int | None, batch_size: int | None, verbose: int | str, callbacks: Sequence[Any] = ()) -> Any:
         """Train until the loss of the validation rows gets no better, keep the best weights, and return the history."""
-        stop = fastnn.callbacks.EarlyStopping("val_loss", patience=networks.Size.of(len(self.train)).patience, restore_best_weights=True)
+        stop = fastnn.callbacks.EarlyStopping(
+            "val_loss", patience=networks.Size.of(len(self.train)).patience, restore_best_weights=True
+        )
         history = self.model.fit(
             self.train.x,
             self.train.y,
@@ -65,7 +66,15 @@ class Job:
         return history
 
 
-def train(frame: Frame, target: str, *, epochs: int | None = None, batch_size: int | None = None, verbose: int | str = "auto", **how: Any) -> Any:
+def train(
+    frame: Frame,
+    target: str,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    verbose: int | str = "auto",
+    **how: Any,
+) -> Any:
     """Train a network that predicts a column of a table from the others.
 
     The kinds of the columns are found from their values. Numbers are scaled, missing ones become the median, categories become
@@ -127,8 +136,8 @@ def prepare(
         task: "classes" or "number"; by default, the values of the target decide.
         layers: units of the hidden layers; by default larger for more rows.
         optimizer: as of compile; by default AdamW, with more weight decay for fewer rows.
-        model: "mlp", "residual", "tabm", or a function of the numbers of features and of outputs that returns a new model of logits
-            or numbers.
+        model: "mlp", "residual", "tabm", or a function of the numbers of features and of outputs that returns a new model of
+            logits or numbers.
         numeric: what columns of numbers become, as of `Encoder.fit`; by default what suits the model.
         validation: rows that end training, or the share of the rows.
 
@@ -146,15 +155,12 @@ def prepare(
     validating = _held_back(strata, validation)
     testing = _held_back(np.where(validating, -1, strata), test)
     training = frame[~(validating | testing)]
-    encoder, ignored = Encoder.fit(training, target, drop, categories, task, networks.numeric_of(model) if numeric is None else numeric)
+    encoder, ignored = Encoder.fit(
+        training, target, drop, categories, task, networks.numeric_of(model) if numeric is None else numeric
+    )
     notes += ignored
-    parts = [training]
-    for what, given, chosen in (("validation", validation, validating), ("test", test, testing)):
-        rows = frame[chosen]
-        if not isinstance(given, Real):
-            rows = _with_target(with_names(given, [target], f"the {what} table"), target, notes)
-            encoder.encode(rows, lambda text, what=what: notes.append(f"in the {what} table, {text}"))
-        parts.append(_known(rows, encoder, what, notes))
+    validated = _rows_of("validation", validation, frame[validating], encoder, notes)
+    tested = _rows_of("test", test, frame[testing], encoder, notes)
     size = networks.Size.of(len(training))
     net = networks.network(encoder, model, size, layers)
     net.table_encoder = encoder
@@ -164,7 +170,20 @@ def prepare(
         net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     else:
         net.compile(optimizer, "mse", metrics=["r2_score"])
-    return Job(net, encoder, *(Rows(encoder.encode(rows), encoder.labels(rows)) for rows in parts), notes)
+    return Job(net, encoder, _encoded(training, encoder), validated, tested, notes)
+
+
+def _encoded(frame: Frame, encoder: Encoder) -> Rows:
+    return Rows(encoder.encode(frame), encoder.labels(frame))
+
+
+def _rows_of(what: str, given: Frame | float, chosen: Frame, encoder: Encoder, notes: list[str]) -> Rows:
+    """Return the rows that are not trained on: those of a given frame, or those that were chosen."""
+    if not isinstance(given, float | int):
+        name = encoder.target.name
+        chosen = _with_target(with_names(given, [name], f"the {what} table"), name, notes)
+        encoder.encode(chosen, lambda text: notes.append(f"in the {what} table, {text}"))
+    return _encoded(_known(chosen, encoder, what, notes), encoder)
 
 
 def batch_size_for(rows: int) -> int:
@@ -198,7 +217,7 @@ def _held_back(strata: Array, share: Any) -> Array:
     None is held back if the share is 0, or if it is a frame with rows of its own.
     """
     chosen = np.zeros(len(strata), bool)
-    if not isinstance(share, Real) or share == 0:
+    if not isinstance(share, float | int) or share == 0:
         return chosen
     if not 0 < share < 1:
         raise ValueError(f"the share of the rows to hold back is {share}; wanted a number from 0 to less than 1")

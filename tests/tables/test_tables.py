@@ -181,7 +181,10 @@ def test_tables_that_teach_nothing(frame: Any, target: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("numeric", "changes"),
     [
-        ("piecewise", [{"edges": [1.0]}, {"edges": [2.0, 1.0]}, {"edges": ["a", "b"]}, {"edges": 1}, {"edges": [1.0, float("inf")]}]),
+        (
+            "piecewise",
+            [{"edges": [1.0]}, {"edges": [2.0, 1.0]}, {"edges": ["a", "b"]}, {"edges": 1}, {"edges": [1.0, float("inf")]}],
+        ),
         ("quantile", [{"points": [1.0]}, {"points": []}, {"scores": [1.0, 1.0]}, {"scores": None}]),
     ],
 )
