@@ -17,6 +17,7 @@ from ..core.structure import own_code
 from ..losses import Loss
 from ..nn import Module
 from ..optim import Optimizer
+from ..training.data.frames import numbers_of
 from .steps import Steps
 from .stopping import LossRule, Rule, ScoreRule
 
@@ -139,10 +140,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Check X, and y if it is given, as scikit-learn does. A sparse matrix becomes a dense one."""
         kinds: dict[str, Any] = {"dtype": "numeric", "allow_nd": True} if self._nd else {"dtype": (np.float64, np.float32)}
         if y is ABSENT:
-            return self._dense(validate_data(self, X, reset=reset, accept_sparse=self._sparse(), **kinds))
+            return self._dense(self._checked(X, reset=reset, **kinds))
         kinds |= {} if is_classifier(self) else {"y_numeric": True}
-        X, y = validate_data(self, X, y, reset=reset, accept_sparse=self._sparse(), multi_output=True, **kinds)
+        X, y = self._checked(X, y, reset=reset, multi_output=True, **kinds)
         return self._dense(X), y
+
+    def _checked(self, X: Any, *y: Any, **kinds: Any) -> Any:
+        """Check X and y as scikit-learn does; an error about a frame names its column."""
+        try:
+            return validate_data(self, X, *y, accept_sparse=self._sparse(), **kinds)
+        except (TypeError, ValueError) as error:
+            try:
+                numbers_of(X, type(self).__name__, "X")
+            except TypeError as named:
+                raise ValueError(str(named)) from error
+            raise
 
     def _sparse(self) -> Any:
         return False if self._nd else ["csr", "csc"]

@@ -83,6 +83,17 @@ def test_frames_keep_their_names() -> None:
         net.predict(frame[["b", "a", "c", "d"]])
 
 
+@pytest.mark.parametrize("values", [["ant", "bee"] * 75, np.arange(150).astype("datetime64[D]")])
+def test_errors_name_the_column_without_numbers(values: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(IRIS, columns=["a", "b", "c", "d"]).assign(kind=values)
+    for net in (MLPClassifier(), NetClassifier()):
+        with pytest.raises(ValueError, match=rf"{type(net).__name__}: column 'kind' of X .* holds no numbers; .*encode"):
+            net.fit(frame, KINDS)
+    with pytest.raises(ValueError, match="NaN"):
+        MLPClassifier().fit(frame.assign(kind=np.nan), KINDS)
+
+
 def test_sparse_matrices() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     dense, thin = clone(NET).fit(IRIS, KINDS), clone(NET).fit(sparse.csr_matrix(IRIS), KINDS)
