@@ -32,7 +32,9 @@ def played(policy, rng):
     """Run every cart; return: states (steps, carts, 4), pushes and whether the cart still ran, (steps, carts)."""
     state = rng.uniform(-0.05, 0.05, (CARTS, 4))
     running = np.ones(CARTS, bool)
-    states, pushes, ran = [], [], []
+    states: list[np.ndarray] = []
+    pushes: list[np.ndarray] = []
+    ran: list[np.ndarray] = []
     while running.any() and len(states) < LIMIT:
         right = rng.random(CARTS) < policy(state)[:, 1]
         states.append(state)

@@ -17,15 +17,12 @@ u = nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.
 steps = 3000
 optimizer = fastnn.optim.Adam(u.parameters(), lr=fastnn.schedules.CosineDecay(0.01, steps, alpha=0.01))
 
-inside = rng.uniform(0, 1, (200, 2))  # (t, x)
+inside = fastnn.tensor(rng.uniform(0, 1, (200, 2)), dtype="float32", requires_grad=True)  # (t, x)
 start = np.stack([np.zeros(50), rng.uniform(0, 1, 50)], axis=1)
 ends = np.stack([rng.uniform(0, 1, 50), rng.integers(0, 2, 50)], axis=1)
-known = np.concatenate([start, ends])
-inside, known, temperature = (
-    fastnn.tensor(a, dtype="float32")
-    for a in (inside, known, np.where(known[:, 0] == 0, np.sin(np.pi * known[:, 1]), 0)[:, None])
-)
-inside.requires_grad_()
+edge = np.concatenate([start, ends])
+known = fastnn.tensor(edge, dtype="float32")
+temperature = fastnn.tensor(np.where(edge[:, 0] == 0, np.sin(np.pi * edge[:, 1]), 0)[:, None], dtype="float32")
 
 
 @fastnn.capture
@@ -49,8 +46,8 @@ print("  t     x   network     true")
 for t, x in ((0.25, 0.5), (0.5, 0.3), (1.0, 0.5)):
     print(f"{t:.2f}  {x:.2f}  {u(fastnn.tensor([[t, x]])).item():8.4f} {np.exp(-0.1 * np.pi**2 * t) * np.sin(np.pi * x):8.4f}")
 
-t, x = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
-found = u(fastnn.tensor(np.stack([t.ravel(), x.ravel()], axis=1), dtype="float32")).numpy()[:, 0]
-error = np.abs(found - (np.exp(-0.1 * np.pi**2 * t) * np.sin(np.pi * x)).ravel()).max()
+times, places = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
+found = u(fastnn.tensor(np.stack([times.ravel(), places.ravel()], axis=1), dtype="float32")).numpy()[:, 0]
+error = np.abs(found - (np.exp(-0.1 * np.pi**2 * times) * np.sin(np.pi * places)).ravel()).max()
 print(f"Largest error of the temperature: {error:.4f}")
 assert error < 0.02

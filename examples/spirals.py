@@ -59,6 +59,6 @@ if arguments.plot:
     from matplotlib import pyplot
 
     pyplot.imshow(plane(300, 300), extent=(-1.1, 1.1, -1.1, 1.1), cmap="RdBu_r", alpha=0.6, vmin=0, vmax=1)
-    pyplot.scatter(*x.T, c=y, cmap="RdBu_r", s=6)
+    pyplot.scatter(x[:, 0], x[:, 1], c=y, cmap="RdBu_r", s=6)
     pyplot.savefig(arguments.plot, dpi=120)
     print(f"Image: {arguments.plot}")

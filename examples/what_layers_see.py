@@ -50,7 +50,7 @@ def edge_likeness(filters: np.ndarray) -> np.ndarray:
     plane = np.stack([rows.ravel(), columns.ravel()], axis=1)
     contrast = filters.reshape(-1, count) - filters.reshape(-1, count).mean(axis=0)
     explained = plane @ np.linalg.lstsq(plane, contrast, rcond=None)[0]
-    return (explained**2).sum(axis=0) / (contrast**2).sum(axis=0)
+    return np.asarray((explained**2).sum(axis=0) / (contrast**2).sum(axis=0))
 
 
 def picky(layer: int) -> float:

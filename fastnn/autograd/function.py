@@ -55,12 +55,12 @@ class Function:
     """
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Any:
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs."""
         raise NotImplementedError("Function: a class derived from it defines forward(ctx, ...) and backward(ctx, ...)")
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
+    def backward(ctx: Any, *grads: Any, **kwargs: Any) -> Any:
         """Compute the gradients of forward's arguments."""
         raise NotImplementedError("Function: this class defines no backward(ctx, ...), so it has no gradient")
 

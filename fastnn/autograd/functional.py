@@ -182,7 +182,7 @@ def _gradients(outputs: Any, inputs: Sequence[Tensor], starts: Any, create_graph
     used = [(y, v) for y, v in zip(many, given, strict=True) if y.requires_grad]
     if not used:
         return tuple(map(_zeros, inputs))
-    found = grad([y for y, _ in used], inputs, [v for _, v in used], True, create_graph, True)
+    found = grad([y for y, _ in used], inputs, [v for _, v in used], True, create_graph, allow_unused=True)
     return tuple(_zeros(t) if g is None else g for g, t in zip(found, inputs, strict=True))
 
 

@@ -7,7 +7,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from ..core.block import Block
 
@@ -19,16 +19,28 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 taping: ContextVar[bool | Callable[[Tensor], Tensor]] = ContextVar("fastnn_taping", default=True)
 """Whether operations are recorded for backward. A function here is called with each recorded Tensor, and returns its
 replacement; gradcheck uses this."""
 
 
-def also_named(**names: str) -> Callable[[F], F]:
+class Renamed(Protocol[P, R_co]):
+    """Type of a function whose arguments have other names too. Type checkers show its own names, and accept any."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> R_co: ...
+
+
+def also_named(**names: str) -> Callable[[Callable[P, R]], Renamed[P, R]]:
     """Allow other names for arguments of a function. A call with both names of an argument raises TypeError."""
 
-    def decorator(f: F) -> F:
+    def decorator(f: Callable[P, R]) -> Renamed[P, R]:
         @functools.wraps(f)
         def renamed(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
@@ -41,12 +53,12 @@ def also_named(**names: str) -> Callable[[F], F]:
             return f(*args, **kwargs)
 
         renamed.other_names = {**getattr(f, "other_names", {}), **names}  # type: ignore[attr-defined]
-        return renamed  # type: ignore[return-value]
+        return renamed
 
     return decorator
 
 
-def torch_names(f: F) -> F:
+def torch_names(f: Callable[P, R]) -> Renamed[P, R]:
     """Allow PyTorch's names, such as dim and keepdim, for the arguments axis and keepdims of a function.
 
     A call with both names raises TypeError. So does an empty dim, which means all axes in PyTorch and no axis in NumPy.
@@ -77,7 +89,10 @@ class _Mode(Block):
             raise TypeError(f"{cls.__name__}: {type(function).__name__} came, wanted nothing or a function")
         return block(function)  # type: ignore[no-any-return]
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+
+        def __init__(self, function: Any = None) -> None: ...
+    else:
         __init__ = object.__init__  # saves a call of a Python function; __new__ did the work
 
     def __call__(self, f: F) -> F:

@@ -85,7 +85,7 @@ class Tensor(Methods, TensorBase):
         self.has_grad = False  # whether the gradient buffer holds a gradient
         self._buffer: Array = None
         self.changes = UNCHANGED
-        self.keras_mask: Tensor | None = None  # which time steps are data, see fastnn.nn.masks
+        self.keras_mask: Tensor | Any = None  # which time steps are data, see fastnn.nn.masks
 
     def __copy__(self) -> Tensor:
         if self.node is not None:
@@ -209,7 +209,7 @@ class Tensor(Methods, TensorBase):
     # ---- gradients ----
 
     @property
-    def grad(self) -> Tensor | None:
+    def grad(self) -> Tensor | Any:  # Any: None before backward, but programs that read it know that it is there
         """Return the gradient that backward computed, or None."""
         self.shown()
         held: Any = self.has_grad

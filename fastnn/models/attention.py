@@ -222,7 +222,7 @@ class SelfAttention(Part):
             turns = _turns(length, self.head_size, self.rotary_base, stretched, x.dtype.name)
             table = Tensor(current().constant(turns))
             qkv = rotary(qkv, table, None if step is None else step.positions, heads=h + g)
-        return qkv  # type: ignore[no-any-return]
+        return qkv
 
     def _rules(self, x: Tensor, mask: Any, attention_mask: Any) -> dict[str, Any]:
         """Return what tokens may attend to, as arguments of attention."""
@@ -274,9 +274,7 @@ class CrossAttention(Part):
         keys, values = split(self.key_value(memory).reshape(b, s, 2 * self.heads, -1), self.heads, 2)
         return keys, values
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, memory: tuple[Tensor, Tensor], memory_mask: Any = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], memory_mask: Any = None) -> Tensor:
         """Compute attention.
 
         Args:

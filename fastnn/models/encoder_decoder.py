@@ -116,7 +116,7 @@ class EncoderDecoder(TextModel):
         y: Tensor = self.last_norm(x) if self.norm_first else x
         return y
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
         return self._logits(self._decoded(target, self.encode(source)))
 
     def _logits(self, x: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 import numpy as np
 
@@ -34,10 +34,21 @@ from .state import State
 if TYPE_CHECKING:
     from ..tables.encoder import Encoder
     from ..text.base import Tokenizer
+    from .graph.symbolic import Symbol
 
 _FLOAT32 = np.dtype(np.float32)
 _NOT_COPIED = frozenset({"_holders", "history", "_predicted", "_activity", "_writer", "_added", "_node", "_chain"})
 """Attributes that a copy does not have."""
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Returns(Protocol[R_co]):
+    """Type of a module by what its forward returns."""
+
+    @property
+    def forward(self) -> Callable[..., R_co]: ...
 
 
 class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked):
@@ -72,14 +83,14 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
     _compiled: Any = None
     """Settings of compile."""
     stop_training = False
-    class_names: list[str] | None = None
+    class_names: list[str] | Any = None
     """The names of the classes, by number, as of `fastnn.datasets.images`. `save` stores them."""
     trained_on: str | None = None
     """What the model was trained on. `save` stores it. For "digits" and "mnist", the data sets of fastnn, the command line
     prepares pictures of digits as they were prepared for the data set."""
-    tokenizer: Tokenizer | None = None
+    tokenizer: Tokenizer | Any = None
     """What turns text into the ids that the model takes, of `fastnn.text`. `save` stores it."""
-    table_encoder: Encoder | None = None
+    table_encoder: Encoder | Any = None
     """What turns rows of a table into the inputs that the model takes, of `fastnn.tables`. `save` stores it."""
     _checked_arguments = {  # noqa: RUF012 (a ClassVar of the base)
         "class_names": names_or_none,
@@ -90,8 +101,8 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
 
     # ---- methods that layers define ----
 
-    def forward(self, x: Any) -> Any:
-        """Compute the output; each layer and model defines this method."""
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; each layer and model defines this method, with the inputs that it takes."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
     _any_dtype = False
@@ -127,7 +138,7 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
         if "build" in cls.__dict__:
             cls._needs_build = True
             cls.build = marking(cls.build)  # type: ignore[attr-defined]
-            cls.__call__ = _building_call  # type: ignore[method-assign]
+            cls.__call__ = _building_call  # type: ignore[assignment, method-assign]
 
     _saved_as = ""
     """Name of a fastnn class in files, if it is not the name of the class; "" for a class that is only a base of others."""
@@ -184,6 +195,10 @@ class Module(Trainer, State, Regularized, Generating, Inputs, KerasNames, Hooked
 
     # ---- calling ----
 
+    @overload
+    def __call__(self, x: Symbol | Sequence[Symbol], *args: Any, training: bool | None = None, **kwargs: Any) -> Any: ...
+    @overload
+    def __call__(self: _Returns[R], x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> R: ...
     def __call__(self, x: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         if not isinstance(x, Tensor):
             if not args and type(x) is not np.ndarray:

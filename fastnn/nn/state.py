@@ -16,7 +16,7 @@ from .members import Members
 from .parameter import Parameter, stored
 
 if TYPE_CHECKING:
-    pass
+    from ..replay.frozen import FrozenModel
 
 
 class State(Members):
@@ -109,7 +109,7 @@ class State(Members):
         *,
         max_batch_size: int | None = None,
         state: Mapping[Any, Any] | None = None,
-    ) -> Any:
+    ) -> FrozenModel:
         """Return a snapshot of the model as a fast function of arrays, without a tape and with almost no Python code.
 
         Later training does not change the snapshot; `update` copies new weights into it. It runs in evaluation mode, without

@@ -6,7 +6,7 @@ import functools
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -95,7 +95,21 @@ def _modes(modules: Iterable[Module]) -> Iterator[tuple[bool, ...]]:
         yield m.training, *(p.requires_grad for p in m._parameters.values() if p is not None)
 
 
-def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class Captured(Protocol[P, R]):
+    """Type of a captured function: that of the function itself, which may be a method, with `captured`."""
+
+    captured: _Capture
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __get__(self, instance: Any, owner: Any = None, /) -> Callable[..., R]: ...
+
+
+def capture(fn: Callable[P, R]) -> Captured[P, R]:
     """Make a function that does what fn does, and after two calls replays the recorded kernels instead of running Python.
 
     Every call is exactly one step. Calls 1 and 2 run normally, and call 2 is recorded. From call 3 on, the recording is
@@ -135,7 +149,7 @@ def capture(fn: Callable[..., Any]) -> Callable[..., Any]:
         return state(args, kwargs)
 
     step.captured = state  # type: ignore[attr-defined]
-    return step
+    return step  # type: ignore[return-value]
 
 
 class _Capture:

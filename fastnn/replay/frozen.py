@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -27,11 +27,33 @@ from .fusion import fused
 from .ports import Ports, carried_inputs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..nn.module import Module
 
 
 MOST_PASSES = 3
 """Maximal number of recorded forward passes until two in a row are equal. The first may differ, since it sets up state."""
+
+
+class FrozenModel(Protocol):
+    """Type of a frozen model: the compiled one of one batch size, or `FrozenBatches`."""
+
+    @property
+    def batch_size(self) -> int | None:
+        """The number of samples in a call; None if any number is allowed."""
+
+    state: dict[str, Any]
+    """Copies of what is carried from call to call; it can be set."""
+
+    def __call__(self, *x: Any, out: Any = None) -> NDArray[Any] | Any:
+        """Compute the outputs: an array, or a list, tuple or dict of arrays if there are several."""
+
+    def update(self, weights: Any) -> None:
+        """Copy the weights of a model with the same structure, or of a state_dict."""
+
+    def reset(self) -> None:
+        """Set the state to 0."""
 
 
 def freeze(
@@ -42,7 +64,7 @@ def freeze(
     seed: int | None = None,
     max_batch_size: int | None = None,
     state: Mapping[Any, Any] | None = None,
-) -> Any:
+) -> FrozenModel:
     """Return a callable that computes the same as the model at this moment; see `Module.freeze`."""
     if batch_size is not None:
         batch_size = positive_int(batch_size, "freeze: batch_size")
@@ -80,7 +102,8 @@ def freeze(
         raise ValueError("freeze: state needs a batch_size, since a state belongs to the samples of one batch")
     current().host_reads("freeze")
     snapshot = Snapshot(_copied_model(model), inputs, shapes, dtypes, PRECISIONS[precision()], seed, carried)
-    return _frozen(snapshot, batch_size, max_batch_size)
+    frozen: FrozenModel = _frozen(snapshot, batch_size, max_batch_size)
+    return frozen
 
 
 def _frozen(snapshot: Snapshot, batch_size: int | None, max_batch_size: int | None) -> Any:

@@ -66,6 +66,9 @@ class FrozenBatches:
         """Return an empty dict: only models that are frozen for one batch size carry a state."""
         return {}
 
+    def reset(self) -> None:
+        """Do nothing, since no state is carried."""
+
     def __reduce__(self) -> Any:
         return self._snapshot.reduce(self)
 

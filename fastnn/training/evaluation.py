@@ -28,6 +28,8 @@ from .data.feed import gives_batches
 from .own_step import Steps
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..replay.forward_pass import Forward
 
 MOST_WORK = 1 << 22
@@ -99,7 +101,7 @@ class Evaluator(Steps):
         steps: int | None = None,
         callbacks: Sequence[Callback] | Callback | None = None,
         mc: int | None = None,
-    ) -> Any:
+    ) -> NDArray[Any] | Any:
         """Compute the outputs for samples, in evaluation mode.
 
         Args:

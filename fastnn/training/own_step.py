@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Steps(BatchTrainer):
     """Methods that fit, evaluate and predict call for each batch, if a class overrides them."""
 
-    def train_step(self, data: Any) -> dict[str, Any]:
+    def train_step(self, data: Any, /) -> dict[str, Any]:
         """Take one training step. A derived class may override this method and call it by ``super()``.
 
         Args:
@@ -53,13 +53,13 @@ class Steps(BatchTrainer):
             optimizer.step()
         return self._reported(x, y, weight, *done[0])
 
-    def test_step(self, data: Any) -> dict[str, Any]:
+    def test_step(self, data: Any, /) -> dict[str, Any]:
         """Evaluate a batch; arguments and result are those of `train_step`."""
         x, y, weight = unpacked(data)
         y_pred = self._called(x, training=False)
         return self._reported(x, y, weight, y_pred, *self._own_loss(x, y, y_pred, weight, training=False))
 
-    def predict_step(self, data: Any) -> Any:
+    def predict_step(self, data: Any, /) -> Any:
         """Compute the outputs for a batch, which is x or (x,)."""
         return self._called(unpacked(data)[0], training=False)
 

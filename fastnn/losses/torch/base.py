@@ -82,7 +82,7 @@ class TorchLoss(RemadeModule):
             )
         return self.measured(input, target, sample_weight, mask)[0]
 
-    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+    def forward(self, input: Tensor, target: Any, sample_weight: Any = None) -> Tensor:
         return self._reduce(*self.losses_of(input, target, sample_weight))
 
     def losses_of(self, input: Tensor, target: Any, sample_weight: Any) -> Losses:

@@ -276,7 +276,7 @@ class _AlongAxis(Configured):
     _function = staticmethod(ops.softmax)
     dim = alias("axis")
 
-    @torch_names
+    @torch_names  # type: ignore[misc]  # of a constructor
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
         if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
@@ -336,7 +336,7 @@ class GLU(_Shrinks):
 
     function = "sigmoid"
 
-    @torch_names
+    @torch_names  # type: ignore[misc]  # of a constructor
     def __init__(self, axis: int = -1, activation: Any = None) -> None:
         super().__init__(axis)
         self.activation = activations.elementwise(self.function if activation is None else activation, type(self).__name__)
@@ -373,7 +373,7 @@ class ReGLU(GLU):
 class Maxout(_Shrinks):
     """Maximum of each group of num_pieces neighbours along an axis; see `fastnn.maxout`."""
 
-    @torch_names
+    @torch_names  # type: ignore[misc]  # of a constructor
     def __init__(self, num_pieces: int, axis: int = -1) -> None:
         super().__init__(axis)
         self._configure(num_pieces=positive_int(num_pieces, "Maxout: num_pieces"), axis=self.axis)

@@ -148,7 +148,7 @@ class HeadsAttention(Dropping):
                 raise ValueError(f"{type(self).__name__}: {name} has shape {t.shape}, wanted (n, T, features)")
         return query, value, key
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         query: Tensor,
         value: Tensor,

@@ -59,7 +59,7 @@ class MixUp(Drawing):
         super().__init__(seed, name)
         self.alpha = alpha
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         if not x.ndim or not y.ndim or x.shape[0] != y.shape[0]:
             raise ValueError(f"MixUp: x has shape {x.shape} and y {y.shape}, wanted as many targets as samples")
         if y.dtype.kind != "f":

@@ -214,7 +214,7 @@ class Cell(Drawing):
         """Return states of zeros for so many samples."""
         return self.first(batch_size)
 
-    def forward(self, sequence: Tensor, states: Any) -> tuple[Tensor, Any]:  # type: ignore[override]
+    def forward(self, sequence: Tensor, states: Any) -> tuple[Tensor, Any]:
         if sequence.ndim != 2:
             raise ValueError(f"{type(self).__name__}: x has shape {sequence.shape}, wanted (n, features)")
         self.ready(sequence.shape[1])

@@ -67,7 +67,7 @@ class StackedRNNCells(Containing):
                 cell.build(tuple(shape[-1:]))
             shape = (output_size(cell),)
 
-    def forward(self, inputs: Tensor, states: Any) -> tuple[Tensor, list[Any]]:  # type: ignore[override]
+    def forward(self, inputs: Tensor, states: Any) -> tuple[Tensor, list[Any]]:
         if len(states) != len(self._modules):
             raise ValueError(
                 f"StackedRNNCells: {len(states)} states came for {len(self._modules)} cells; wanted those of each cell"

@@ -117,7 +117,7 @@ class MultiheadAttention(Dropping):
         made["in_proj_bias"] = initial(initializers.get("zeros"), (3 * e,), dtype) if self.bias else None
         self._hold(made)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         query: Tensor,
         key: Tensor,

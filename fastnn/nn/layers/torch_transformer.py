@@ -96,7 +96,7 @@ class TransformerLayer(Module):
         return norm(x + drop(f(x)))  # type: ignore[no-any-return]
 
     def _net(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.linear1(x)))  # type: ignore[no-any-return]
+        return self.linear2(self.dropout(self.linear1(x)))
 
     def get_config(self) -> dict[str, Any]:
         names = ("d_model", "nhead", "dim_feedforward", "layer_norm_eps", "batch_first", "norm_first", "bias")
@@ -169,7 +169,7 @@ class TransformerDecoderLayer(TransformerLayer):
     _norms = 3
     input_spec = (_FLOATS, _FLOATS)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         tgt: Tensor,
         memory: Tensor,

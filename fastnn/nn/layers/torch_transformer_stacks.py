@@ -123,7 +123,7 @@ class TransformerDecoder(_Stack):
         super().__init__()
         self._fill(decoder_layer, num_layers, norm)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         tgt: Tensor,
         memory: Tensor,
@@ -246,7 +246,7 @@ class Transformer(Containing):
         values = np.triu(np.full((sz, sz), -np.inf, dtype or np.float32), 1)
         return Tensor(current().asarray(values))
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         src: Tensor,
         tgt: Tensor,

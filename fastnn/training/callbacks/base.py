@@ -10,7 +10,7 @@ from ...core.keywords import naming
 from ...core.structure import own_code
 from ...files.tensors import short
 
-Logs: TypeAlias = "dict[str, float] | None"
+Logs: TypeAlias = "dict[str, float] | Any"
 
 _TRAIN_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
