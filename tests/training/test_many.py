@@ -57,6 +57,16 @@ def test_nets_learn_what_each_learns_alone(make, loss, y):
     np.testing.assert_allclose(many.predict(X), [m.predict(X, verbose=0) for m in models], rtol=1e-5, atol=1e-6)
 
 
+def test_the_compiled_kernels_give_the_same_bits_as_for_each_net_alone():
+    with fastnn.use_backend("cpp"):
+        models = [regressor() for _ in range(3)]
+        alone = [trained_alone(copy.deepcopy(m), "adam", "mse", Y)[0] for m in models]
+        fastnn.fit_many(models, X, Y, loss="mse", epochs=4, shuffle=False)
+    for model, own in zip(models, alone, strict=True):
+        for p, q in zip(model.get_weights(), own.get_weights(), strict=True):
+            np.testing.assert_array_equal(p, q)
+
+
 def test_settings_of_each_net():
     models, rates, decays = [regressor() for _ in range(4)], [0.01, 0.1, 0.01, 0.03], [0.0, 0.0, 0.0, 0.5]
     alone = [
