@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import activations, initializers
 from ..autograd.tensor import Tensor
+from ..backends import current
 from ..nn.dtype import real_dtype
 from ..nn.graph.container import ModuleList
 from ..nn.parameter import initial
@@ -16,7 +17,8 @@ from ..ops.activation import applied
 from ..ops.checks import positive_int
 from ..ops.dense import dense, matmul
 from ..ops.members import mean_of_members
-from ..ops.shape import reshape
+from ..ops.normalization import normalize_by
+from ..ops.shape import reshape, transpose
 from .parts import Part, TableModel, activation_name
 
 
@@ -39,7 +41,7 @@ class SharedDense(Part):
         signs: whether r begins as random signs; else as ones.
         dtype: "float32" or "float64".
 
-    Shapes: x (B, I), which all members see, or (K, B, I); y (K, B, U); kernel (I, U), r (K, 1, I), s and bias (K, 1, U).
+    Shapes: x (B, I), which all members see, or (B, K, I); y (B, K, U); kernel (I, U), r (K, I), s and bias (K, U).
     """
 
     _checked_arguments: ClassVar = {
@@ -56,9 +58,9 @@ class SharedDense(Part):
         self._act = activations.get(activation)
         real = real_dtype(dtype or "float32", "SharedDense")
         self.kernel = initial(initializers.LinearWeight(), (inputs, units), real)
-        self.r = initial(_signs if signs else initializers.Ones(), (k, 1, inputs), real)
-        self.s = initial(initializers.Ones(), (k, 1, units), real)
-        self.bias = initial(initializers.LinearBias(inputs), (k, 1, units), real)
+        self.r = initial(_signs if signs else initializers.Ones(), (k, inputs), real)
+        self.s = initial(initializers.Ones(), (k, units), real)
+        self.bias = initial(initializers.LinearBias(inputs), (k, units), real)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -66,8 +68,18 @@ class SharedDense(Part):
         return features(self.inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = dense(x * self.r, self.kernel) * self.s + self.bias
+        h = x.reshape(len(x), 1, -1) * self.r if x.ndim == 2 else _scaled(x, self.r)
+        y = _scaled(dense(h, self.kernel), self.s, self.bias)
         return applied(self._act, y, type(self).__name__)
+
+
+def _scaled(x: Tensor, scale: Tensor, shift: Tensor | None = None) -> Tensor:
+    """Return x scale + shift, for x (B, K, N). The sums over the batch of its gradients are in one kernel."""
+    columns = scale.size
+    zeros, ones = (Tensor(current().constant(np.full(columns, value, x.dtype))) for value in (0.0, 1.0))
+    of_columns = None if shift is None else reshape(shift, (columns,))
+    y = normalize_by(reshape(x, (-1, columns)), zeros, ones, reshape(scale, (columns,)), of_columns, 0.0, "TabM")
+    return reshape(y, x.shape)
 
 
 class TabM(TableModel):
@@ -135,7 +147,7 @@ class TabM(TableModel):
         """Return the outputs of all members, (K B, C), those of one member after the other."""
         for layer in self.layers:
             x = self._dropped(layer(x))
-        z = matmul(x, self.kernel) + self.bias
+        z = matmul(transpose(x, (1, 0, 2)), self.kernel) + self.bias
         return applied(self._act, reshape(z, (-1, self.n_outputs)), type(self).__name__)
 
     def members(self, x: Any) -> Tensor:

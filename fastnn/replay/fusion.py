@@ -183,6 +183,8 @@ class _Pass(Calls):
         if before.name not in _WEIGHTED or not self._plain(before) or folding.name != "norm_fold" or folding.args["bias"].size:
             return
         w, b = before.args["w"], before.args["b"]
+        if w.shape[-1] != scale.size:  # the output was reshaped
+            return
         outside = self.block(w) is None and (not b.size or self.block(b) is None)
         if not outside or not self._may_write(i, j, work.args["y"]) or not self._may_move(i, j, before):
             return

@@ -93,7 +93,7 @@ def test_members_are_what_nets_with_their_weights_compute() -> None:
     for i in range(3):
         h = X.astype(np.float64)
         for layer in model.layers:
-            kernel = layer.r.numpy()[i].T * layer.kernel.numpy() * layer.s.numpy()[i]
+            kernel = layer.r.numpy()[i][:, None] * layer.kernel.numpy() * layer.s.numpy()[i]
             h = np.tanh(h @ kernel + layer.bias.numpy()[i])
         np.testing.assert_allclose(found[i], h @ model.kernel.numpy()[i] + model.bias.numpy()[i], rtol=1e-10, atol=1e-12)
 

@@ -108,6 +108,13 @@ def test_layers_of_keras(backend: str) -> None:
     check(net, 5, 6, 6, 2)
 
 
+def test_a_normalization_of_reshaped_outputs_stays_by_itself(backend: str) -> None:
+    layers = [fastnn.Dense(12, input_shape=(4,)), fastnn.Reshape((2, 6)), fastnn.BatchNormalization(), fastnn.Flatten()]
+    net = trained(fastnn.Sequential([*layers, fastnn.Dense(2)]), 5, 4)
+    assert names(net, 5, 4).count("norm_apply") == 1
+    check(net, 5, 4)
+
+
 def test_predict_does_not_scale_filters_in_each_call(backend: str) -> None:
     net = trained(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU()), 5, 3)
     assert names(net, 5, 3, fold=False) == ["dense_forward", "norm_fold", "norm_apply"]
