@@ -6,11 +6,17 @@ from ..core.lazy import lazily as _lazily
 
 _NAMES = {
     "..metrics": (
-        "AUC BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalCrossentropy CosineSimilarity F1Score "
-        "FBetaScore FalseNegatives FalsePositives Mean MeanAbsoluteError MeanAbsolutePercentageError MeanMetricWrapper "
-        "MeanSquaredError Metric Precision R2Score Recall RootMeanSquaredError SparseCategoricalAccuracy "
-        "SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Sum TopKCategoricalAccuracy TrueNegatives "
-        "TruePositives"
+        "AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy CategoricalCrossentropy "
+        "CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore FalseNegatives FalsePositives Hinge "
+        "IoU KLDivergence LogCoshError Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper "
+        "MeanSquaredError MeanSquaredLogarithmicError Metric OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
+        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
+        "SparseCategoricalAccuracy SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy SpecificityAtSensitivity "
+        "SquaredHinge Sum TopKCategoricalAccuracy TrueNegatives TruePositives"
+    ),
+    ".metric_functions": (
+        "binary_accuracy categorical_accuracy concordance_correlation deserialize get pearson_correlation serialize "
+        "sparse_categorical_accuracy sparse_top_k_categorical_accuracy top_k_categorical_accuracy"
     ),
     ".loss_functions": (
         "binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy "

@@ -93,9 +93,22 @@ def test_losses(cls: Any, arguments: Any, tmp_path: Path) -> None:
     trained(tmp_path, loss=cls(**arguments))
 
 
-@pytest.mark.parametrize(("cls", "arguments"), kinds(CLASSES))
+OWN: dict[str, dict[str, Any]] = {
+    "IoU": {"num_classes": 4, "target_class_ids": [1, 2], "sparse_y_true": False, "sparse_y_pred": False},
+    "MeanIoU": {"num_classes": 4, "ignore_class": 1, "sparse_y_true": False, "sparse_y_pred": False},
+    "OneHotIoU": {"num_classes": 4, "target_class_ids": [1]},
+    "OneHotMeanIoU": {"num_classes": 4, "name": "own"},
+    "BinaryIoU": {"target_class_ids": [1], "threshold": 0.25},
+    "PrecisionAtRecall": {"recall": 0.25, "num_thresholds": 9},
+    "RecallAtPrecision": {"precision": 0.25, "class_id": 1},
+    "SensitivityAtSpecificity": {"specificity": 0.25},
+    "SpecificityAtSensitivity": {"sensitivity": 0.25},
+}
+
+
+@pytest.mark.parametrize(("cls", "arguments"), kinds(CLASSES, **OWN))
 def test_metrics(cls: Any, arguments: Any, tmp_path: Path) -> None:
-    trained(tmp_path, metrics=[cls(**arguments), cls])
+    trained(tmp_path, metrics=[cls(**arguments), *([] if arguments is OWN.get(cls.__name__) else [cls])])
 
 
 @pytest.mark.parametrize(("cls", "arguments"), kinds(optim.OPTIMIZERS.values(), SGD={"momentum": 0.5, "dampening": 0.5}))

@@ -86,7 +86,7 @@ class _ByClass(Metric):
     direction = "max"
     arrays = ("counts", "matrix", "seen")
 
-    def __init__(self, name: str, thresholds: Any, average: Average, class_id: int | None) -> None:
+    def __init__(self, name: str | None, thresholds: Any, average: Average, class_id: int | None) -> None:
         super().__init__(name)
         if average not in ("micro", "macro", "weighted", None):
             raise ValueError(f"{type(self).__name__}: average is {average!r}, wanted 'micro', 'macro', 'weighted' or None")

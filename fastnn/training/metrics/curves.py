@@ -28,6 +28,10 @@ class AUC(Metric):
 
     Args:
         curve: "ROC" or "PR".
+        multi_label: whether the result is the mean of the areas of the outputs, instead of the area of all together.
+        label_weights: with multi_label, a weight for each output in this mean.
+        num_thresholds, num_labels, from_logits: Keras's; they have no effect, since the area is exact and a sigmoid changes no
+            order.
 
     >>> m = AUC()
     >>> m.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
@@ -39,11 +43,25 @@ class AUC(Metric):
     direction = "max"
     arrays = ("store", "count")
 
-    def __init__(self, curve: Literal["ROC", "PR"] = "ROC", name: str = "auc") -> None:
+    def __init__(
+        self,
+        curve: Literal["ROC", "PR"] = "ROC",
+        name: str = "auc",
+        *,
+        multi_label: bool = False,
+        label_weights: Any = None,
+        num_thresholds: int = 200,
+        num_labels: int | None = None,
+        from_logits: bool = False,
+    ) -> None:
         super().__init__(name)
         if curve not in ("ROC", "PR"):
             raise ValueError(f"AUC: curve is {curve!r}, wanted 'ROC' or 'PR'")
-        self.curve = curve
+        if label_weights is not None and not multi_label:
+            raise ValueError("AUC: label_weights came without multi_label=True")
+        self.curve, self.multi_label = curve, bool(multi_label)
+        self.label_weights = None if label_weights is None else [float(w) for w in label_weights]
+        self.num_thresholds, self.num_labels, self.from_logits = num_thresholds, num_labels, bool(from_logits)
         self.store = shared_array(np.zeros((3, 0)))  # scores, targets and weights
         self.count = shared_array([0], np.int64)
         self._expected = 0  # number of samples until the next reset
@@ -94,7 +112,15 @@ class AUC(Metric):
         n = int(self.count[0])
         if n > self.store.shape[1]:
             raise RuntimeError(f"metric {self.name}: {n} scores came, but there was memory for {self.store.shape[1]}")
-        scores, targets, weights = self.store[:, :n]
+        if not self.multi_label or not n:
+            return self._area(*self.store[:, :n])
+        areas = [self._area(*self.store[:, j : n : self._width]) for j in range(self._width)]
+        if self.label_weights is not None and len(self.label_weights) != len(areas):
+            raise ValueError(f"metric {self.name}: label_weights has {len(self.label_weights)} numbers for {len(areas)} outputs")
+        return float(np.average(areas, weights=self.label_weights))
+
+    def _area(self, scores: Array, targets: Array, weights: Array) -> float:
+        """Compute the area from the scores, targets and weights of some outputs."""
         if not weights.all():  # scores of weight 0 may be NaN
             scores, targets, weights = (a[weights != 0] for a in (scores, targets, weights))
         if np.isnan(scores).any():
@@ -104,7 +130,8 @@ class AUC(Metric):
         return _roc_auc(positive, negative) if self.curve == "ROC" else _average_precision(positive[::-1], negative[::-1])
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "curve": self.curve}
+        names = ("name", "curve", "multi_label", "label_weights", "num_thresholds", "num_labels", "from_logits")
+        return {name: getattr(self, name) for name in names}
 
 
 def _second_column(k: Backend, p: Array) -> Array:

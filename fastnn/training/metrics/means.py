@@ -226,6 +226,10 @@ class R2Score(Metric):
 
     If all targets are equal, it is 1 without errors, else 0, as in scikit-learn.
 
+    Args:
+        class_aggregation: "uniform_average" is the mean over the outputs, "variance_weighted_average" the mean weighted by the
+            squares around the mean target, None an array of all outputs.
+
     >>> m = R2Score()
     >>> m.update_state([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     >>> m.result()
@@ -235,8 +239,12 @@ class R2Score(Metric):
     direction = "max"
     arrays = ("state",)
 
-    def __init__(self, name: str = "r2_score") -> None:
+    def __init__(self, class_aggregation: str | None = "uniform_average", name: str = "r2_score") -> None:
         super().__init__(name)
+        if class_aggregation not in ("uniform_average", "variance_weighted_average", None):
+            wanted = "'uniform_average', 'variance_weighted_average' or None"
+            raise ValueError(f"R2Score: class_aggregation is {class_aggregation!r}, wanted {wanted}")
+        self.class_aggregation = class_aggregation
         self.state: Array | None = None  # for each output: sum of weights, mean, squares around it, squared errors
 
     def update(self, k: Backend, y_pred: Array, y_true: Array, sample_weight: Array) -> None:
@@ -247,13 +255,23 @@ class R2Score(Metric):
         check_shapes(self, y_pred, y_true, self.state.shape[1] == p.shape[1])
         k.r2_metric(self.state, p, t, row_weights(self, y_pred, sample_weight))
 
-    def result(self) -> float:
+    def scalar(self, outputs: int) -> bool:
+        return self.class_aggregation is not None or outputs == 1
+
+    def result(self) -> Any:
+        """Return the mean score, or those of all outputs; 0.0 before the first batch."""
         if self.state is None or not self.state[0].any():
             return 0.0
         _, _, squares, errors = self.state
         with np.errstate(all="ignore"):
             scores = np.where(squares == 0, errors == 0, 1 - errors / squares)
-        return float(scores.mean())
+        if self.class_aggregation is None and len(scores) > 1:
+            return scores
+        weigh = self.class_aggregation == "variance_weighted_average" and squares.any()
+        return float(np.average(scores, weights=squares if weigh else None))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"class_aggregation": self.class_aggregation, "name": self.name}
 
 
 class MeanMetricWrapper(Metric):
