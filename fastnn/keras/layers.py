@@ -34,6 +34,7 @@ _NAMES = {
     "..nn.layers.recurrent_cells": "GRUCell LSTMCell",
     "..nn.layers.recurrent_layer": "RNN",
     ".inputs": "InputLayer",
+    ".lookups": "CategoryEncoding IntegerLookup StringLookup TextVectorization",
     ".merging": "add average concatenate dot maximum minimum multiply subtract",
 }
 

@@ -116,6 +116,10 @@ from ..nn.layers.recurrent_layer import RNN as RNN
 from .function import Lambda as Lambda
 from .inputs import InputLayer as InputLayer
 from .layer import Layer as Layer
+from .lookups import CategoryEncoding as CategoryEncoding
+from .lookups import IntegerLookup as IntegerLookup
+from .lookups import StringLookup as StringLookup
+from .lookups import TextVectorization as TextVectorization
 from .merging import add as add
 from .merging import average as average
 from .merging import concatenate as concatenate
@@ -141,6 +145,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -187,6 +192,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "LSTM",
     "LSTMCell",
     "Lambda",
@@ -234,7 +240,9 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
