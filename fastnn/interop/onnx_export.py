@@ -139,7 +139,8 @@ def _append(graph: Graph, layer: Any, inputs: list[str], where: str) -> list[str
         both = [*inputs, *([graph.constant(layer.value)] if len(inputs) == 1 else [])]
         return [graph.add(_ARITHMETIC[layer.op], *(reversed(both) if layer.reflected else both))]
     function = next((f for names, f in _LAYERS.items() if kind in names), None)
-    if function is None and ("activation" in vars(layer) or vars(layer).get("_steps")):
+    alone = not any(m._buffers or any(p is not None for p in m._parameters.values()) for m in layer.modules())
+    if function is None and alone and ("activation" in vars(layer) or vars(layer).get("_steps")):
         return [graph.activation(inputs[0], vars(layer).get("activation") or _single(layer, where), where)]
     if function is None:
         raise ValueError(f"{OP}: {where} is a {type(layer).__name__}, which is not exported")

@@ -80,6 +80,8 @@ def test_errors(tmp_path: Path) -> None:
     for layers, words in (
         ([dense, fastnn.Reshape((2, 1)), fastnn.LSTM(2)], "layer 2 is a LSTM, which is not exported"),
         ([dense, nn.Sparsemax()], "layer 1 is a Sparsemax, which is not exported"),
+        ([fastnn.models.TabM(3, 2, k=2, width=4)], "layer 0 is a TabM, which is not exported"),
+        ([fastnn.PiecewiseLinearEmbedding(bins=2, activation="relu", input_shape=(3,))], "layer 0 is a PiecewiseLinearEmbedding"),
         ([fastnn.Dense(2, fastnn.sine, input_shape=(3,))], "layer 0 has the activation"),
         ([nn.Conv2d(1, 2, 3)], "the shape of the input is unknown; give input_shape"),
         ([fastnn.Dense(2)], "the model has no weights yet"),
