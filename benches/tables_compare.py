@@ -2,7 +2,8 @@
 
 The tables are data sets that scikit-learn contains, with columns cut into categories and with values taken out, and generated
 ones. Each seed has other test rows (30 %), and other initial weights. With --choose, the tables are others, on which the
-defaults of Tabular were chosen; the tables of the comparison had no part in it.
+defaults of Tabular were chosen; the tables of the comparison had no part in it. Two generators make tables for both, with
+different seeds.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from ..losses import Loss
 from ..nn import Module
 from ..optim import Optimizer
 from ..training.data.frames import numbers_of
+from .frames import encoded
 from .steps import Steps
 from .stopping import LossRule, Rule, ScoreRule
 
@@ -30,7 +31,7 @@ except ImportError as error:
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_X_y, validate_data
 
 Array = np.ndarray[Any, Any]
 
@@ -137,11 +138,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     # ---- data ----
 
     def _validated(self, X: Any, reset: bool, y: Any = ABSENT) -> Any:
-        """Check X, and y if it is given, as scikit-learn does. A sparse matrix becomes a dense one."""
+        """Check X, and y if it is given, as scikit-learn does. A sparse matrix becomes a dense one, and a frame an array."""
         kinds: dict[str, Any] = {"dtype": "numeric", "allow_nd": True} if self._nd else {"dtype": (np.float64, np.float32)}
+        numbers = encoded(self, X, reset)
+        if y is ABSENT and numbers is not None:
+            return numbers
         if y is ABSENT:
             return self._dense(self._checked(X, reset=reset, **kinds))
         kinds |= {} if is_classifier(self) else {"y_numeric": True}
+        if numbers is not None:
+            return check_X_y(numbers, y, multi_output=True, **kinds)
         X, y = self._checked(X, y, reset=reset, multi_output=True, **kinds)
         return self._dense(X), y
 
