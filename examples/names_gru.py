@@ -11,6 +11,7 @@ probabilities, and given to the network as the next input.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,7 +37,7 @@ LETTERS = "." + "".join(sorted(set("".join(NAMES))))  # token 0 stands for the b
 LONGEST = 14
 
 
-def tokens_of(names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tokens_of(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the inputs, the letters that follow them, and weights: 0 after the end of a name."""
     steps = max(map(len, names)) + 1
     x, y, weight = (np.zeros((len(names), steps), kind) for kind in (np.int64, np.int64, np.float32))
