@@ -16,6 +16,7 @@ from typing import Any
 from ..core.near import no_attribute
 
 _SAME = (
+    "amax amin broadcast_to cosh diagonal exp2 hstack log10 log2 logaddexp moveaxis sinh trunc vstack "
     "abs add all any argmax argmin ceil celu clip cos cumsum diag einsum elu erf exp expm1 eye flip floor full "
     "full_like glu hard_sigmoid hard_tanh isclose isfinite isinf isnan linspace log log1p log_sigmoid log_softmax "
     "logical_and logical_not logical_or logical_xor logsumexp matmul max maximum mean meshgrid min minimum nonzero "
