@@ -48,6 +48,8 @@ def a_graph() -> fastnn.Model:
     layer = fastnn.Dense(4)
     merges = [fastnn.Add(), fastnn.Subtract(), fastnn.Multiply(), fastnn.Average(), fastnn.Maximum(), fastnn.Minimum()]
     parts = [merge([layer(a), layer(b)]) for merge in (*merges, fastnn.Concatenate(), fastnn.Dot(normalize=True))]
+    parts.append(nn.PairwiseDistance(1, keepdim=True)(layer(a), layer(b)))
+    parts.append(nn.CosineSimilarity()(*(nn.Unflatten(1, (2, 2))(x) for x in (a, b))))
     mixed = fastnn.MixUp()(a, b)
     inner = fastnn.Model((a, b), {"sum": a + b, "part": a[:, 1:3]})
     both = inner((a * 2, 1 - b))

@@ -34,6 +34,7 @@ from ..ops import (
 )
 from ..ops import sort as sorting
 from . import numpy_functions as numpys
+from .hooks import grad_fn, register_hook
 from .in_place import InPlaceMethods, kept
 from .tensor import Tensor
 
@@ -343,6 +344,8 @@ class Methods(InPlaceMethods):
     scatter = composed.scatter
     scatter_add = data.scatter_add
 
+    grad_fn = property(grad_fn)
+    register_hook = register_hook
     astype = type = elementwise.astype
     to = convert.to
     device = property(convert.device_of)

@@ -293,8 +293,15 @@ class Node:
         self.inputs = inputs
         self.saved: tuple[Any, ...] | None = saved
         self.outputs = outputs
-        self.order = next(_clock)
+        self.order: float = next(_clock)
         self.retained: dict[int, ref[Tensor]] | None = None  # output Tensors on which `retain_grad` was called
+
+    def name(self) -> str:
+        """Return the public name of the operation."""
+        return self.op
+
+    def __repr__(self) -> str:
+        return f"<{self.op}>"
 
     def free(self) -> None:
         """Let go of the values that backward needed: the saved ones, and results of operations among the inputs."""

@@ -147,7 +147,7 @@ class Tensor(Methods, TensorBase):
         with no_grad():
             text = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        grad = ", requires_grad=True" if self.requires_grad and self.node is None else ""
+        grad = f", grad_fn={self.node!r}" if self.node is not None else ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({text}{dtype}{grad})"
 
     __hash__ = object.__hash__

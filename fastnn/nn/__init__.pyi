@@ -26,6 +26,8 @@ from ..losses.torch.pointwise import SoftMarginLoss as SoftMarginLoss
 from .graph.container import ModuleDict as ModuleDict
 from .graph.container import ModuleList as ModuleList
 from .graph.model import Model as Model
+from .graph.parameters import ParameterDict as ParameterDict
+from .graph.parameters import ParameterList as ParameterList
 from .graph.sequential import Sequential as Sequential
 from .graph.symbolic import Input as Input
 from .graph.symbolic import Symbol as Symbol
@@ -83,6 +85,8 @@ from .layers.convolution import Conv2D as Conv2D
 from .layers.convolution import Conv3D as Conv3D
 from .layers.dense import Dense as Dense
 from .layers.dense import Linear as Linear
+from .layers.distances import CosineSimilarity as CosineSimilarity
+from .layers.distances import PairwiseDistance as PairwiseDistance
 from .layers.embedding import ReversibleEmbedding as ReversibleEmbedding
 from .layers.masking import Masking as Masking
 from .layers.merge import Add as Add
@@ -146,6 +150,7 @@ from .layers.shape import Identity as Identity
 from .layers.shape import Permute as Permute
 from .layers.shape import RepeatVector as RepeatVector
 from .layers.shape import Reshape as Reshape
+from .layers.shape import Unflatten as Unflatten
 from .layers.single_attention import AdditiveAttention as AdditiveAttention
 from .layers.single_attention import Attention as Attention
 from .layers.torch_attention import MultiheadAttention as MultiheadAttention
@@ -267,6 +272,7 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
@@ -351,7 +357,10 @@ __all__ = [
     "NLLLoss",
     "Normalization",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "ParameterView",
     "Permute",
     "PiecewiseLinearEmbedding",
@@ -421,6 +430,7 @@ __all__ = [
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
+    "Unflatten",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",

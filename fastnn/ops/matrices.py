@@ -222,8 +222,13 @@ def unflatten(x: Any, axis: int, shape: Sequence[int]) -> Tensor:
     """Replace an axis by several; one size may be -1."""
     x = as_tensor(x, "unflatten")
     axis = axis_of(axis, x.ndim, "unflatten")
+    return reshape(x, (*x.shape[:axis], *sizes_of(shape, x.shape[axis]), *x.shape[axis + 1 :]))
+
+
+def sizes_of(shape: Sequence[int], n: int) -> list[int]:
+    """Return the sizes into which an axis of size n is split; one of them may be -1."""
     sizes = list(shape)
     if sizes.count(-1) == 1:
-        rest = int(np.prod([n for n in sizes if n != -1]))
-        sizes[sizes.index(-1)] = x.shape[axis] // rest if rest else 0
-    return reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
+        rest = int(np.prod([m for m in sizes if m != -1]))
+        sizes[sizes.index(-1)] = n // rest if rest else 0
+    return sizes

@@ -52,6 +52,8 @@ def layer_does(layer: Any) -> list[Any]:
         does = lambda x: fastnn.concatenate(layer(x, -x))  # noqa: E731
     elif isinstance(layer, nn.MultiheadAttention):
         does = lambda x: layer(x, x, x)[0]  # noqa: E731
+    elif isinstance(layer, nn.CosineSimilarity | nn.PairwiseDistance):
+        does = lambda x: layer(x, x + X[0])  # noqa: E731
     elif isinstance(layer, nn.Attention | nn.AdditiveAttention):
         does = lambda x: layer([x, x])  # noqa: E731
     elif isinstance(layer, nn.MultiHeadAttention | nn.GroupedQueryAttention):
@@ -129,7 +131,7 @@ def same(a: Any, b: Any) -> bool:
 _classes = [getattr(nn, name) for name in nn.__all__]
 _modules = [c for c in _classes if isinstance(c, type) and issubclass(c, nn.Module)]
 _containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Model, nn.Residual, nn.Module)
-_containers += (nn.StackedRNNCells, nn.Bidirectional, nn.TimeDistributed)
+_containers += (nn.ParameterList, nn.ParameterDict, nn.StackedRNNCells, nn.Bidirectional, nn.TimeDistributed)
 _containers += (nn.TransformerEncoder, nn.TransformerDecoder)
 LAYERS = [c for c in _modules if not issubclass(c, TorchLoss) and c not in _containers]
 LAYERS += [keras_embedding.Embedding, keras_activation.ReLU, keras_activation.LeakyReLU, keras_activation.PReLU]

@@ -24,8 +24,8 @@ class Sequential(Containing):
     """Sequence of layers, each of which gets the output of the layer before.
 
     Args:
-        layers: a list of layers, or the layers as separate arguments. A `fastnn.Input` at the front defines the shape. A layer
-            may occur several times.
+        layers: a list of layers, the layers as separate arguments, or a dict with their names, which are attributes then. A
+            `fastnn.Input` at the front defines the shape. A layer may occur several times.
         dtype: dtype of layers that were made without a dtype.
 
     >>> import fastnn
@@ -42,10 +42,12 @@ class Sequential(Containing):
         """The spec of an Input at the front."""
         self._names: dict[str, int] = {}
         """Names of the layers."""
-        items = list(layers[0]) if len(layers) == 1 and isinstance(layers[0], list | tuple) else list(layers)
+        given = layers[0] if len(layers) == 1 else None
+        items = list(given) if isinstance(given, list | tuple) else list(layers)
+        named = given.items() if isinstance(given, dict) else ((None, layer) for layer in items)
         known: Known | None = None
-        for layer in items:
-            known = self._append(layer, known)
+        for own, layer in named:
+            known = self._append(layer, known, own)
 
     def add(self, layer: Module) -> None:
         """Append a layer, which is built if its input shape is known."""
@@ -56,8 +58,17 @@ class Sequential(Containing):
         self.add(module)
         return self
 
-    def _append(self, layer: Any, known: Known | None) -> Known | None:
+    def add_module(self, name: str, module: Module) -> None:
+        """Append a layer, which is an attribute with this name."""
+        self._append(module, self._known(len(self._modules)), name)
+
+    def _append(self, layer: Any, known: Known | None, name: str | None = None) -> Known | None:
         """Append a layer, given its input (None if unknown); return its output (None if unknown)."""
+        if not self._modules and type(layer).__name__ == "Symbol":
+            self._begin(layer)
+            return self._known(0)
+        if name is not None and (not isinstance(name, str) or not name or "." in name or hasattr(self, name)):
+            raise KeyError(f"Sequential: {name!r} cannot be a name: it is empty, has a dot, or is an attribute of modules")
         if not self._modules and type(layer).__name__ == "Symbol":
             self._begin(layer)
             return self._known(0)
@@ -82,7 +93,7 @@ class Sequential(Containing):
                 layer.build(known[0])
             known = self._made(layer, known)
         give_name(layer, self._names)
-        setattr(self, str(len(self._modules)), layer)
+        setattr(self, str(len(self._modules)) if name is None else name, layer)
         return known
 
     def _begin(self, symbol: Any) -> None:
@@ -94,11 +105,14 @@ class Sequential(Containing):
             raise ValueError(f"Sequential: dtype is {self._dtype!r}, but its Input is float64; omit one of them")
         self._given = InputSpec(kind, symbol.shape, allow_last_axis_squeeze=True, name=symbol.name)
 
-    @staticmethod
-    def _taken(layer: Module, known: Known | None) -> Known | None:
+    def _taken(self, layer: Module, known: Known | None) -> Known | None:
         """Return the input of a layer: the output of the layers before it if known, else its own input_shape."""
+        if known is not None:
+            axes = getattr(layer, "_axes", None)  # those of the images that a layer takes
+            # A Linear takes more axes than its own input_shape says, and what comes after it shows how many.
+            return None if self._given is None and isinstance(axes, int) and axes and len(known[0]) != axes + 1 else known
         own = getattr(layer, "input_shape", None)
-        return known if known is not None or own is None else (own, layer.dtype)
+        return None if own is None else (own, layer.dtype)
 
     def _made(self, layer: Module, known: Known) -> Known | None:
         """Return the output of a layer, which after an Input may be found by a trial call; None if it is unknown."""
@@ -121,6 +135,16 @@ class Sequential(Containing):
             known = self._taken(layer, known)
             known = known and self._made(layer, known)
         return known if index == len(self._modules) else self._taken(self.layers[index], known)
+
+    def _first_known(self) -> Known | None:
+        """Return the input of the first layer; None if a later one contradicts it, as Conv1d after Linear does."""
+        first = known = self._known(0) if self._modules else None
+        for layer in self.layers:
+            before, known = known, self._taken(layer, known)
+            if before is not None and known is None:
+                return None
+            known = known and self._made(layer, known)
+        return first
 
     def shapes(self) -> list[Any]:
         """Return the output shapes of the layers for one sample; None for unknown ones."""
@@ -151,7 +175,7 @@ class Sequential(Containing):
     @property
     def input_shape(self) -> tuple[int, ...] | None:
         """Return the shape of one sample, if it is known."""
-        known = self._known(0) if self._modules else None
+        known = self._first_known()
         return None if known is None else known[0]
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -199,8 +223,8 @@ class Sequential(Containing):
         """
         if not self._modules:
             raise IndexError(f"Sequential: {self.name} has no layer to remove")
-        last = self.layers[-1]
-        delattr(self, str(len(self._modules) - 1))
+        name, last = list(self._modules.items())[-1]
+        delattr(self, name)
         return last
 
     # ---- symbols ----
@@ -210,7 +234,7 @@ class Sequential(Containing):
         kept = vars(self).get("_chain")
         if kept is not None and kept[0] == len(self._modules):
             return list(kept[1])
-        known = self._known(0) if self._modules else None
+        known = self._first_known()
         if known is None:
             return None
         from .symbolic import Input
@@ -256,14 +280,20 @@ class Sequential(Containing):
         return len(self._modules)
 
     def __getitem__(self, index: int | slice) -> Any:
-        return Sequential(self.layers[index]) if isinstance(index, slice) else self.layers[index]
+        return Sequential(dict(list(self._modules.items())[index])) if isinstance(index, slice) else self.layers[index]
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
 
+    def _numbers(self) -> list[str]:
+        """Return the names of layers that were given none."""
+        return [str(i) for i in range(len(self._modules))]
+
     def config_by(self, write: Callable[[Module], dict[str, Any]]) -> dict[str, Any]:
         """Return the config, with those of the layers as write gives them."""
         config: dict[str, Any] = {"layers": [write(layer) for layer in self.layers], "name": self.name}
+        if (names := list(self._modules)) != self._numbers():
+            config["names"] = names
         if self._given is not None:
             config["input_shape"] = list(self._given.shape[1:])
             if self._given.dtype != "float":
@@ -277,13 +307,18 @@ class Sequential(Containing):
         """Make the model from the result of get_config; make builds a layer from its config."""
         from ...files.layers import Reader, check_keys
 
-        check_keys(config, cls.__name__, layers=list, name=[str], input_shape=[list], input_dtype=[str], dtype=[str])
+        check_keys(
+            config, cls.__name__, layers=list, names=[list], name=[str], input_shape=[list], input_dtype=[str], dtype=[str]
+        )
         make = make or Reader().layer
-        layers = [make(c) for c in config["layers"]]
+        layers: Any = [make(c) for c in config["layers"]]
+        if (names := config.get("names")) is not None:
+            layers = dict(zip(names, layers, strict=True))
         if (shape := config.get("input_shape")) is not None:
             from .symbolic import Input
 
-            layers.insert(0, Input(shape, dtype=config.get("input_dtype")))
+            first = Input(shape, dtype=config.get("input_dtype"))
+            layers = {"input": first, **layers} if isinstance(layers, dict) else [first, *layers]
         dtype = config.get("dtype")
         if dtype not in (None, "float32", "float64"):
             raise ValueError(f"Sequential: dtype is {dtype!r}, wanted float32 or float64")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ...autograd.tensor import Tensor
 from ...ops.checks import axis_of, positive_int, shape_of, whole_number
+from ...ops.matrices import sizes_of, unflatten
 from ...ops.shape import broadcast_to, reshape, transpose
 from ..module import Module
 from ..spec import ANY, InputSpec
@@ -235,3 +236,39 @@ class RepeatVector(Module):
 
     def extra_repr(self) -> str:
         return f"{self.n}"
+
+
+class Unflatten(Module):
+    """Layer that replaces an axis by several, as in PyTorch; the inverse of `Flatten`.
+
+    Args:
+        dim: the axis; 0 is that of the samples.
+        unflattened_size: the sizes, one of which may be -1.
+
+    >>> import fastnn
+    >>> fastnn.nn.Unflatten(1, (3, 2))(fastnn.zeros(5, 6)).shape
+    (5, 3, 2)
+    """
+
+    _any_dtype = True
+    _checked_arguments: ClassVar = {"dim": whole_number, "unflattened_size": _target}
+
+    def __init__(self, dim: int, unflattened_size: Any, name: str | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+        self.name = name or "unflatten"
+
+    input_spec = ANY
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unflatten(x, self.dim, self.unflattened_size)
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        axis = axis_of(self.dim, len(input_shape) + 1, "Unflatten") - 1
+        if axis < 0:
+            raise ValueError("Unflatten: dim is 0, the axis of the samples; wanted another one in a model")
+        return (*input_shape[:axis], *sizes_of(self.unflattened_size, input_shape[axis]), *input_shape[axis + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

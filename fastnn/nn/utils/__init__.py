@@ -10,15 +10,19 @@ import numpy as np
 from ...autograd.tensor import Array, Tensor, no_grad
 from ...backends import current
 from ...backends.spec import TENSOR_DTYPES
-from ...ops.checks import check_number
+from ...ops.checks import as_tensor, check_number
 from ...ops.elementwise import abs as absolute
 from ...ops.elementwise import maximum
+from ...ops.index import split
+from ...ops.shape import concatenate, reshape
 from . import rnn
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "parameters_to_vector",
     "rnn",
+    "vector_to_parameters",
 ]
 
 
@@ -110,3 +114,28 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     k.host_wrote(limit)
     for g in _gradients(parameters, "clip_grad_value_"):
         k.clip_value(g, limit)
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Return all elements of parameters in one dimension; gradients flow through it.
+
+    >>> import fastnn
+    >>> fastnn.nn.utils.parameters_to_vector(fastnn.nn.Linear(3, 2).parameters()).shape
+    (8,)
+    """
+    return concatenate([reshape(as_tensor(p, "parameters_to_vector"), -1) for p in parameters])
+
+
+@no_grad()
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Overwrite parameters with the elements of a vector, in the order of `parameters_to_vector`.
+
+    Raises:
+        ValueError: the vector has another number of elements. Nothing is changed.
+    """
+    given, vec = list(parameters), as_tensor(vec, "vector_to_parameters")
+    sizes = [p.numel() for p in given]
+    if vec.shape != (sum(sizes),):
+        raise ValueError(f"vector_to_parameters: a vector of shape {vec.shape} came, wanted {sum(sizes)} elements")
+    for p, part in zip(given, split(vec, sizes), strict=True):
+        p.copy_(reshape(part, p.shape))
