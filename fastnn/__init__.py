@@ -71,6 +71,7 @@ _NAMES = {
     ),
     ".ops.attention": "attention attention_packed scaled_dot_product_attention",
     ".ops.attention_weights": "attention_weights",
+    ".ops.bits": "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor",
     ".ops.composed": (
         "addcdiv addcmul clamp_max clamp_min cosh cumprod diff exp2 lerp log10 log2 logaddexp nan_to_num scatter sinh std_mean "
         "tan var_mean"
@@ -88,6 +89,8 @@ _NAMES = {
         "abs absolute=abs add ceil clamp clip clone cos div divide=div exp expm1 floor log log1p maximum minimum mul "
         "multiply=mul neg negative=neg pow reciprocal round rsqrt sgn=sign sign sin sqrt square sub subtract=sub true_divide=div"
     ),
+    ".ops.gamma": "digamma erfinv lgamma",
+    ".ops.places": "index_add index_copy index_fill index_put",
     ".linalg": "matrix_exp matrix_power",
     ".ops.factors": "cholesky pinverse=pinv qr",
     ".ops.inverses": "det inverse=inv logdet slogdet",

@@ -268,6 +268,12 @@ from .ops.attention import attention as attention
 from .ops.attention import attention_packed as attention_packed
 from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .ops.attention_weights import attention_weights as attention_weights
+from .ops.bits import bitwise_and as bitwise_and
+from .ops.bits import bitwise_left_shift as bitwise_left_shift
+from .ops.bits import bitwise_not as bitwise_not
+from .ops.bits import bitwise_or as bitwise_or
+from .ops.bits import bitwise_right_shift as bitwise_right_shift
+from .ops.bits import bitwise_xor as bitwise_xor
 from .ops.composed import addcdiv as addcdiv
 from .ops.composed import addcmul as addcmul
 from .ops.composed import clamp_max as clamp_max
@@ -361,6 +367,9 @@ from .ops.elementwise import sub as subtract
 from .ops.factors import cholesky as cholesky
 from .ops.factors import pinv as pinverse
 from .ops.factors import qr as qr
+from .ops.gamma import digamma as digamma
+from .ops.gamma import erfinv as erfinv
+from .ops.gamma import lgamma as lgamma
 from .ops.generation import sample as sample
 from .ops.index import chunk as chunk
 from .ops.index import flip as flip
@@ -440,6 +449,10 @@ from .ops.numbers import rsub as rsub
 from .ops.numbers import signbit as signbit
 from .ops.numbers import sinc as sinc
 from .ops.numbers import xlogy as xlogy
+from .ops.places import index_add as index_add
+from .ops.places import index_copy as index_copy
+from .ops.places import index_fill as index_fill
+from .ops.places import index_put as index_put
 from .ops.reduce import all as all
 from .ops.reduce import amax as amax
 from .ops.reduce import amin as amin
@@ -670,6 +683,12 @@ __all__ = [
     "baddbmm",
     "bernoulli",
     "bincount",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "block_diag",
     "bmm",
     "bool",
@@ -719,6 +738,7 @@ __all__ = [
     "diagflat",
     "diagonal",
     "diff",
+    "digamma",
     "dist",
     "distributions",
     "div",
@@ -736,6 +756,7 @@ __all__ = [
     "eq",
     "equal",
     "erf",
+    "erfinv",
     "exp",
     "exp2",
     "expm1",
@@ -790,6 +811,10 @@ __all__ = [
     "hstack",
     "hypot",
     "iinfo",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_put",
     "index_select",
     "inf",
     "inference_mode",
@@ -822,6 +847,7 @@ __all__ = [
     "lerp",
     "less",
     "less_equal",
+    "lgamma",
     "linalg",
     "linspace",
     "load",

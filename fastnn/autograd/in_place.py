@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import activation, composed, data, division, elementwise, logic, matrices, reduce, sampling
+from ..ops import activation, composed, data, division, elementwise, logic, matrices, places, reduce, sampling
 from .tape import no_grad
 from .tensor import Tensor
 
@@ -66,6 +66,10 @@ class InPlaceMethods:
     masked_fill_ = _in_place("masked_fill_", logic.masked_fill)
     scatter_ = _in_place("scatter_", composed.scatter)
     scatter_add_ = _in_place("scatter_add_", data.scatter_add)
+    index_add_ = _in_place("index_add_", places.index_add)
+    index_copy_ = _in_place("index_copy_", places.index_copy)
+    index_fill_ = _in_place("index_fill_", places.index_fill)
+    index_put_ = _in_place("index_put_", places.index_put)
     normal_ = _in_place("normal_", sampling.normal_like)
     uniform_ = _in_place("uniform_", sampling.uniform_like)
     abs_ = absolute_ = _in_place("abs_", elementwise.abs)

@@ -14,6 +14,7 @@ from ..ops import (
     activation,
     angles,
     arrange,
+    bits,
     composed,
     convert,
     data,
@@ -21,11 +22,13 @@ from ..ops import (
     division,
     elementwise,
     factors,
+    gamma,
     index,
     inverses,
     logic,
     matrices,
     numbers,
+    places,
     reduce,
     sampling,
     search,
@@ -170,6 +173,9 @@ class Methods(InPlaceMethods):
     round = elementwise.round
     trunc = fix = division.trunc
     erf = activation.erf
+    lgamma = gamma.lgamma
+    digamma = gamma.digamma
+    erfinv = gamma.erfinv
     log2 = composed.log2
     log10 = composed.log10
     exp2 = composed.exp2
@@ -242,6 +248,12 @@ class Methods(InPlaceMethods):
     logical_and = logic.logical_and
     logical_or = logic.logical_or
     logical_xor = logic.logical_xor
+    bitwise_and = bits.bitwise_and
+    bitwise_or = bits.bitwise_or
+    bitwise_xor = bits.bitwise_xor
+    bitwise_not = bits.bitwise_not
+    bitwise_left_shift = __lshift__ = bits.bitwise_left_shift
+    bitwise_right_shift = __rshift__ = bits.bitwise_right_shift
     masked_fill = logic.masked_fill
 
     sum = reduce.sum
@@ -343,6 +355,10 @@ class Methods(InPlaceMethods):
     gather = data.gather
     scatter = composed.scatter
     scatter_add = data.scatter_add
+    index_add = places.index_add
+    index_copy = places.index_copy
+    index_fill = places.index_fill
+    index_put = places.index_put
 
     grad_fn = property(grad_fn)
     register_hook = register_hook

@@ -89,8 +89,8 @@ ARGUMENTS: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
 MADE_OF_OTHERS = {
     f"fastnn.ops.{m}"
     for m in (
-        *("angles", "arrange", "composed", "convert", "division", "einsum", "factors", "inverses", "matrices", "numbers"),
-        *("sampling", "search", "statistics"),
+        *("angles", "arrange", "composed", "convert", "division", "einsum", "factors", "inverses", "matrices"),
+        *("bits", "gamma", "numbers", "places", "sampling", "search", "statistics"),
     )
 }
 """Modules of functions that call other operations."""
