@@ -10,12 +10,17 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     >>> nearest("rellu", ["elu", "relu", "tanh"]), nearest("LINEAR", ["Linear"]), nearest("xyz", ["relu"])
     ('relu', 'Linear', None)
+    >>> nearest("mes", ["mae", "mse"])
+    'mse'
     """
     import difflib  # only for errors
 
     names = list(names)
     if found := difflib.get_close_matches(name, names, 1, 0.7):
         return found[0]
+    for known in names:  # letters of a short name in the wrong order: too few of them are left for a guess by likeness
+        if len(known) > 2 and known[:1] == name[:1] and sorted(known) == sorted(name):
+            return known
     lower = {known.lower(): known for known in names}
     return lower[found[0]] if (found := difflib.get_close_matches(name.lower(), lower, 1, 0.7)) else None
 

@@ -23,6 +23,7 @@ from fastnn import nn
         (lambda: nn.Dropout(q=0.5), "Dropout: there is no argument 'q'; there are: inplace, "),
         (lambda: fastnn.Dense(3, activation="rellu"), "unknown activation 'rellu'; did you mean 'relu'? There are: linear, "),
         (lambda: fastnn.optim.get("adem"), "unknown optimizer 'adem'; did you mean 'adam'? There are: "),
+        (lambda: fastnn.losses.get("mes"), "unknown loss 'mes'; did you mean 'mse'?"),
         (lambda: fastnn.losses.get("mean_square_error"), "unknown loss 'mean_square_error'; did you mean 'mean_squared_error'?"),
         (lambda: fastnn.Dense(3, kernel_initializer="he_nornal"), "unknown initializer 'he_nornal'; did you mean 'he_normal'?"),
         (lambda: fastnn.Dense(3, kernel_regularizer="L3"), "unknown regularizer 'L3'; there are: "),

@@ -1,14 +1,4 @@
-"""Probability distributions with the names and arguments of `torch.distributions`.
-
-A distribution has Tensors as parameters, through which `log_prob`, `entropy` and `rsample` have gradients.
-
->>> import fastnn
->>> from fastnn.distributions import Categorical
->>> policy = Categorical(logits=fastnn.zeros(4, 2))
->>> action = policy.sample()
->>> round(policy.log_prob(action)[0].item(), 4)
--0.6931
-"""
+"""The base of all distributions, and those of single numbers and of classes."""
 
 from __future__ import annotations
 
@@ -17,25 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from .autograd.tensor import Tensor, no_grad
-from .ops import elementwise
-from .ops.activation import erf, log_sigmoid, sigmoid, softplus
-from .ops.cast import astype
-from .ops.checks import as_tensor
-from .ops.create import rand, randn
-from .ops.data import gather
-from .ops.elementwise import real
-from .ops.reduce import logsumexp
-from .ops.sampling import bernoulli, multinomial
-from .ops.shape import broadcast_to, reshape, swap_axes
-
-__all__ = ["Bernoulli", "Categorical", "Distribution", "Normal", "Uniform", "kl_divergence"]
+from ..autograd.tensor import Tensor, no_grad
+from ..ops import elementwise
+from ..ops.activation import erf, sigmoid, softplus
+from ..ops.cast import astype
+from ..ops.checks import as_tensor
+from ..ops.create import rand, randn
+from ..ops.data import gather
+from ..ops.elementwise import real
+from ..ops.reduce import logsumexp
+from ..ops.sampling import bernoulli, multinomial
+from ..ops.shape import broadcast_to, reshape, swap_axes
 
 Shape = tuple[int, ...]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
 
 
 class Distribution:
@@ -43,12 +27,14 @@ class Distribution:
 
     Attributes:
         batch_shape: the shape of the parameters: so many independent distributions.
+        event_shape: the shape of one sample of one distribution.
     """
 
     batch_shape: Shape = ()
+    event_shape: Shape = ()
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Return samples, of the shape sample_shape + batch_shape, without a gradient."""
+        """Return samples, of the shape sample_shape + batch_shape + event_shape, without a gradient."""
         with no_grad():
             return self._draw(tuple(sample_shape)).detach()
 
@@ -88,7 +74,8 @@ class Distribution:
             raise ValueError(f"{type(self).__name__}: {name} has other values, wanted {wanted}")
 
 
-def _broadcast(*values: Any) -> tuple[Tensor, ...]:
+def together(*values: Any) -> tuple[Tensor, ...]:
+    """Return parameters as Tensors of floats and of one shape."""
     tensors = [real(as_tensor(v, "distribution")) for v in values]
     shape = np.broadcast_shapes(*(t.shape for t in tensors))
     return tuple(broadcast_to(t, shape) for t in tensors)
@@ -108,7 +95,7 @@ class Normal(Distribution):
     """
 
     def __init__(self, loc: Any, scale: Any) -> None:
-        self.loc, self.scale = _broadcast(loc, scale)
+        self.loc, self.scale = together(loc, scale)
         self._check("scale", self.scale > 0, "numbers above 0")
         self.batch_shape = self.loc.shape
 
@@ -139,7 +126,7 @@ class Uniform(Distribution):
     """Uniform distribution from low to high, without high; the two broadcast."""
 
     def __init__(self, low: Any, high: Any) -> None:
-        self.low, self.high = _broadcast(low, high)
+        self.low, self.high = together(low, high)
         self._check("low", self.low < self.high, "numbers below high")
         self.batch_shape = self.low.shape
 
@@ -249,25 +236,3 @@ class Bernoulli(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.probs * (1 - self.probs)
-
-
-def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
-    """Return the Kullback-Leibler divergence of two distributions of one kind: the mean of log p - log q over p.
-
-    Raises:
-        NotImplementedError: there is no formula for these two.
-
-    >>> import fastnn
-    >>> from fastnn.distributions import Normal, kl_divergence
-    >>> kl_divergence(Normal(1.0, 1.0), Normal(0.0, 1.0)).item()
-    0.5
-    """
-    if isinstance(p, Normal) and isinstance(q, Normal):
-        ratio = elementwise.square(p.scale / q.scale)
-        return 0.5 * (ratio + elementwise.square((p.loc - q.loc) / q.scale) - 1 - elementwise.log(ratio))
-    if isinstance(p, Categorical) and isinstance(q, Categorical):
-        return (p.probs * (p.logits - q.logits)).sum(-1)
-    if isinstance(p, Bernoulli) and isinstance(q, Bernoulli):
-        ones = p.probs * (log_sigmoid(p.logits) - log_sigmoid(q.logits))
-        return ones + (1 - p.probs) * (log_sigmoid(-p.logits) - log_sigmoid(-q.logits))
-    raise NotImplementedError(f"kl_divergence: {type(p).__name__} and {type(q).__name__} came, wanted two of one kind")
