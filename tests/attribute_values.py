@@ -142,6 +142,7 @@ OTHER |= {
 OTHER |= {"kdim": 3, "vdim": 3, "custom_encoder": nn.Identity(), "custom_decoder": nn.Identity()}
 OTHER_OF: dict[tuple[str, str], Any] = {
     ("QuantileNormalization", "output"): "uniform",
+    **{(name, "axis"): 1 for name in ("Dice", "Tversky")},
     ("PositionEmbedding", "input_shape"): (2, 5),
     ("EmbeddingBag", "mode"): "sum",
     ("MultiMarginLoss", "p"): 2,

@@ -85,9 +85,8 @@ def loss_does(loss: Any) -> list[Any]:
             return [loss(fastnn.log_softmax(x), [[2, 3], [3, 3]], [6, 2], [2, 2]).numpy(), repr(loss), loss.get_config()]
         return [loss([[1, 2], [3, 0]], x.transpose((1, 0, 2))).numpy(), loss.get_config()]
     probabilities = fastnn.softmax(fastnn.tensor(X)).detach()
-    classes = isinstance(
-        loss, nn.CrossEntropyLoss | nn.NLLLoss | nn.MultiMarginLoss | fastnn.losses.SparseCategoricalCrossentropy
-    )
+    torch_classes = nn.CrossEntropyLoss | nn.NLLLoss | nn.MultiMarginLoss
+    classes = isinstance(loss, torch_classes) or loss.targets == "labels" or isinstance(loss, fastnn.losses.Circle)
     x = fastnn.tensor(probabilities.numpy(), requires_grad=True)
     if isinstance(loss, PairLoss):
         t = [1.0, -1.0] * 3 if isinstance(loss, nn.CosineEmbeddingLoss) else np.tile([1.0, -1.0], (6, 2))
